@@ -1,0 +1,1 @@
+"""An event-sourced sales process engine to embed in your own system."""

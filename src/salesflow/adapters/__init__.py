@@ -1,0 +1,1 @@
+"""The outside world: databases, files and formats, one module per outside thing."""

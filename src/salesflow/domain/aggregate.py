@@ -1,0 +1,170 @@
+"""The base of all aggregates: a believed history, commands that check, `apply` that assigns.
+
+A command may be said to have happened in the past. It is then checked against the history
+believed up to that time (`self.at(occurred_at)`); what happened later is not checked again.
+Nothing here knows a database: the session hands in the events and collects what was recorded.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, ClassVar, NamedTuple, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
+from salesflow.domain.history import believed, order
+from salesflow.domain.moments import FOREVER, Instant, from_instant, start_of_day, to_instant
+from salesflow.errors import InputError, NotFoundError
+
+__all__ = ["Aggregate", "Recorded", "World"]
+
+UTC_ZONE = ZoneInfo("UTC")
+NO_EVENT = UUID(int=0)
+MICROSECOND: Precision = "microsecond"
+
+
+class World(NamedTuple):
+    """What an aggregate may read beside its own history, handed in by the session.
+
+    `processes` are the published process versions by (key, version); `timezone` is the
+    tenant's business time zone; `now` is the session's clock.
+    """
+
+    processes: Mapping[tuple[str, int], Any] = {}
+    timezone: ZoneInfo = UTC_ZONE
+    now: Instant = FOREVER
+
+
+class Recorded(NamedTuple):
+    """A fact recorded by a command, waiting for the session to append it.
+
+    `occurred` is None when the caller gave no time: then it is the time of recording.
+    """
+
+    fact: Fact
+    occurred: Instant | None
+    precision: Precision
+
+
+class Aggregate:
+    """A thing with a stream of its own and the rules that guard it.
+
+    Subclasses give `noun` (as in "deal 4f… is lost"), `facts` (all they record), commands
+    that end in `self._record(fact, occurred_at)`, and `_apply(event)`, which only assigns.
+    """
+
+    noun: ClassVar[str]
+    facts: ClassVar[tuple[type[Fact], ...]]
+
+    def __init__(self, id: UUID, world: World | None = None) -> None:
+        self.id = id
+        self.version = 0
+        """Version of the last stored event of the stream; 0 for a new one."""
+        self.pending: list[Recorded] = []
+        self.world = world or World()
+        self._log: list[Event] = []
+        self._history: list[Event] = []
+        self._horizon: Instant = FOREVER
+        self._start()
+
+    @classmethod
+    def replay(
+        cls,
+        id: UUID,
+        events: list[Event],
+        *,
+        world: World | None = None,
+        as_of: Instant = FOREVER,
+    ) -> Self:
+        """Rebuild from the stream's events (known by the wanted `known_at`) as of an instant.
+
+        Raises:
+            NotFoundError: when no opening is believed, or it happened after `as_of`.
+        """
+        self = cls(id, world)
+        self.version = max((event.version for event in events), default=0)
+        self._log = events
+        self._horizon = as_of
+        self._believe()
+        if not self._history or self._history[0].effect > as_of:
+            raise NotFoundError(f"no {cls.noun} {id} is believed to exist at that moment")
+        return self
+
+    def at(self, occurred_at: datetime | date | None) -> Self:
+        """Give this aggregate as believed up to a time; itself when that is the latest."""
+        if occurred_at is None:
+            return self
+        until = self._instant(occurred_at)[0]
+        if not self._history or all(event.effect <= until for event in self._history):
+            return self
+        if until < self._history[0].occurred:
+            raise InputError(
+                f"{self.noun} {self.id} was opened at"
+                f" {self._history[0].occurred_at.isoformat()}; nothing can be recorded of it"
+                f" before, at {from_instant(until).isoformat()}"
+            )
+        then = type(self)(self.id, self.world)
+        then._log = self._log  # noqa: SLF001
+        then._horizon = until  # noqa: SLF001
+        then._believe()  # noqa: SLF001
+        return then
+
+    def retract(self, event_id: UUID, *, because: str) -> None:
+        """Say that an earlier fact of this stream (or a retraction) was wrong."""
+        if all(event.event_id != event_id for event in self._log):
+            raise NotFoundError(f"{self.noun} {self.id} has no event {event_id} to retract")
+        self._record(FactRetracted(event_id=event_id, because=because), None)
+
+    @property
+    def history(self) -> tuple[Event, ...]:
+        """The believed history, the opening first, then in order of effect."""
+        return tuple(self._history)
+
+    def _record(self, fact: Fact, occurred_at: datetime | date | None) -> None:
+        occurred, precision = self._instant(occurred_at) if occurred_at else (None, MICROSECOND)
+        if occurred is not None:
+            self.at(occurred_at)
+            self._horizon = max(self._horizon, occurred)
+        self.pending.append(Recorded(fact, occurred, precision))
+        event = Event(
+            fact=fact,
+            stream_id=self.id,
+            version=self.version + len(self.pending),
+            position=FOREVER + len(self.pending),
+            occurred=self._latest() if occurred is None else occurred,
+            recorded=FOREVER,
+            event_id=NO_EVENT,
+            precision=precision,
+        )
+        self._log = [*self._log, event]
+        plain = not isinstance(fact, FactRetracted) and event.effect <= self._horizon
+        if plain and (not self._history or order(event) > order(self._history[-1])):
+            self._history.append(event)
+            self._apply(event)
+        else:
+            self._believe()
+
+    def _latest(self) -> Instant:
+        """Give the time of a fact without one: the horizon, or the last effect before it."""
+        past = [event.effect for event in self._history if event.effect <= self._horizon]
+        return max(past, default=0) if self._horizon == FOREVER else max([self._horizon, *past])
+
+    def _believe(self) -> None:
+        self._history = believed(self._log)
+        self._start()
+        for event in self._history:
+            if event.occurred <= self._horizon and event.effect <= self._horizon:
+                self._apply(event)
+
+    def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
+        if isinstance(when, datetime):
+            return to_instant(when), MICROSECOND
+        return start_of_day(when, self.world.timezone), "day"
+
+    def _start(self) -> None:
+        """Set the state before anything happened."""
+        raise NotImplementedError
+
+    def _apply(self, event: Event) -> None:
+        """Assign what the event says; never refuse."""
+        raise NotImplementedError

@@ -1,0 +1,163 @@
+"""Facts and events: what is stored, and how it is read back after years.
+
+A *fact* says what happened (`StageMoved`); an *event* is a fact with its envelope: when it
+happened, when it became known, who said so, where it stands in the log. What is stored of a
+class is its `kind` and `version`, never its Python path, so classes may be renamed freely.
+A stored shape that has changed is upcast on the raw dict, next to the class.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal, NamedTuple
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from salesflow.domain.moments import Instant, from_instant, to_instant
+from salesflow.domain.values import SafeText, Value
+from salesflow.errors import HistoryError
+
+__all__ = [
+    "Event",
+    "Fact",
+    "FactCatalogue",
+    "FactRetracted",
+    "PlannedFact",
+    "Precision",
+    "Upcast",
+]
+
+Precision = Literal["microsecond", "day"]
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Fact(Value):
+    """Something that happened, named with the past participle of a business act.
+
+    `kind` is the stored name and outlives renames. `upcasts` maps an old version to the
+    function that lifts its raw dict to the next one.
+    """
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    opens: ClassVar[bool] = False
+    """Whether this fact opens its stream (DealOpened, CustomerRegistered …)."""
+    upcasts: ClassVar[Mapping[int, Upcast]] = {}
+
+    def to_json(self) -> bytes:
+        """Give the bytes that are stored: UTF-8 JSON, fields without a value left out."""
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
+
+    def effect(self, occurred: Instant) -> Instant:
+        """Say from when the fact holds; the same instant unless it was planned ahead."""
+        return occurred
+
+
+class PlannedFact(Fact):
+    """A fact that may take effect later than it was decided."""
+
+    effective_from: datetime | None = None
+
+    def effect(self, occurred: Instant) -> Instant:
+        """Give the later of the decision and the time it takes effect."""
+        if self.effective_from is None:
+            return occurred
+        return max(occurred, to_instant(self.effective_from))
+
+
+class FactRetracted(Fact):
+    """An earlier fact of this stream was wrong; from now on it counts for nothing.
+
+    Lives on the known axis only. The fact named may itself be a retraction.
+    """
+
+    kind: ClassVar[str] = "fact.retracted"
+    event_id: UUID
+    because: SafeText
+
+
+class Event(NamedTuple):
+    """A fact with its envelope. `occurred` and `recorded` are microseconds since 1970 UTC."""
+
+    fact: Fact
+    stream_id: UUID
+    version: int
+    position: int
+    occurred: Instant
+    recorded: Instant
+    event_id: UUID
+    precision: Precision = "microsecond"
+    actor: str | None = None
+    command_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    source: str | None = None
+    source_id: str | None = None
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When it happened in the world."""
+        return from_instant(self.occurred)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the log learned of it."""
+        return from_instant(self.recorded)
+
+    @property
+    def effect(self) -> Instant:
+        """From when it holds: `occurred`, or later when it was planned ahead."""
+        return self.fact.effect(self.occurred)
+
+
+class FactCatalogue:
+    """The closed list of fact classes by stored kind; nothing else is ever read back."""
+
+    def __init__(self, classes: Iterable[type[Fact]]) -> None:
+        self._current: dict[str, type[Fact]] = {}
+        self._kinds: dict[str, type[Fact]] = {}
+        for cls in classes:
+            known = self._kinds.setdefault(cls.kind, cls)
+            if known is not cls:
+                raise ValueError(
+                    f"{cls.kind} is the kind of {known.__name__} and {cls.__name__}"
+                )
+            self._current[self.topic(cls)] = cls
+
+    def __iter__(self) -> Iterator[type[Fact]]:
+        return iter(self._kinds.values())
+
+    @staticmethod
+    def topic(cls: type[Fact]) -> str:
+        """Give the stored name with its version: `deal.stage_moved:1`."""
+        return f"{cls.kind}:{cls.version}"
+
+    def decode(self, topic: str, payload: bytes, *, where: str) -> Fact:
+        """Read a stored fact, upcasting an old shape.
+
+        Raises:
+            HistoryError: for an unknown kind, a newer version, an unknown field or a wrong
+                type; the message says `where`.
+        """
+        cls = self._current.get(topic)
+        try:
+            if cls is not None:
+                fact: Fact = cls.__pydantic_validator__.validate_json(payload)
+                return fact
+            return self._decode_old(topic, payload)
+        except (ValidationError, ValueError, KeyError) as error:
+            raise HistoryError(f"{topic} at {where} cannot be read: {error}") from error
+
+    def _decode_old(self, topic: str, payload: bytes) -> Fact:
+        kind, _, number = topic.partition(":")
+        cls = self._kinds.get(kind)
+        if cls is None:
+            raise ValueError(f"no fact of kind {kind!r} is known to this version of salesflow")
+        version = int(number)
+        if version > cls.version:
+            raise ValueError(f"stored by a newer salesflow; this one reads up to {cls.version}")
+        data = json.loads(payload)
+        for old in range(version, cls.version):
+            data = cls.upcasts[old](data)
+        return cls.model_validate_json(json.dumps(data))

@@ -1,0 +1,49 @@
+"""The believed history: what was known by some moment, less the retracted, in order.
+
+Aggregates, folds and audit replay all read an entity's past through `believed`, so they
+cannot disagree about it.
+"""
+
+from collections.abc import Iterable
+
+from salesflow.domain.facts import Event, FactRetracted
+from salesflow.domain.moments import FOREVER, Instant
+
+__all__ = ["believed", "order", "standing"]
+
+
+def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
+    """Keep the facts known by then that no standing retraction names; in log order.
+
+    A retraction may itself be retracted; it names an earlier event, so reading them from the
+    last to the first settles each before it is asked about.
+    """
+    known = [event for event in events if event.recorded <= known_at]
+    if not any(isinstance(event.fact, FactRetracted) for event in known):
+        return known
+    out = set()
+    for event in sorted(known, key=lambda event: -event.position):
+        if isinstance(event.fact, FactRetracted) and event.event_id not in out:
+            out.add(event.fact.event_id)
+    return [event for event in known if event.event_id not in out]
+
+
+def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
+    """Give the believed history of one entity: the opening fact first, then in order of effect.
+
+    The opening is the standing opening fact of the lowest position. Without one nothing is
+    believed and the list is empty. Facts that happened before the opening stay in the list
+    (behind it, in order); whether they have ground is for the domain to say.
+    """
+    facts = [e for e in standing(events, known_at) if not isinstance(e.fact, FactRetracted)]
+    openings = [event for event in facts if event.fact.opens]
+    if not openings:
+        return []
+    opening = min(openings, key=lambda event: event.position)
+    rest = sorted((event for event in facts if event is not opening), key=order)
+    return [opening, *rest]
+
+
+def order(event: Event) -> tuple[Instant, Instant, int]:
+    """Sort by effect, then occurrence, then position."""
+    return (event.effect, event.occurred, event.position)

@@ -1,0 +1,124 @@
+"""Time: instants, periods and the moment a question is asked at.
+
+Inside the log and the read tables an instant is an `int`: microseconds since 1970-01-01 UTC,
+exact and the same on every database. At the public surface it is an aware `datetime`. A bare
+date is cut into instants here and nowhere else: as a moment it means the *end* of that day in
+the business time zone (the next local midnight less one microsecond).
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from salesflow.domain.values import Value
+from salesflow.errors import InputError
+
+__all__ = [
+    "FOREVER",
+    "Instant",
+    "Moment",
+    "Period",
+    "When",
+    "end_of_day",
+    "from_instant",
+    "instant_of",
+    "start_of_day",
+    "to_instant",
+    "zone",
+]
+
+Instant = int
+"""Microseconds since 1970-01-01 UTC."""
+
+When = datetime | date | str
+"""What callers may say for a time: an aware datetime, a date, or either in ISO 8601."""
+
+FOREVER: Instant = 2**62
+"""Later than everything: the end of a row that has not ended."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+DAY = timedelta(days=1)
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+class Moment(NamedTuple):
+    """Where on both time axes an answer stands, and at which position of the log.
+
+    `as_of` cuts what happened, `known_at` what was known; `position` and `revision` (of the
+    projection) make the answer repeatable for ever.
+    """
+
+    as_of: datetime
+    known_at: datetime
+    position: int
+    revision: int
+
+
+class Period(Value):
+    """A half-open span of time `[start, end)`."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def of_days(cls, first: date, last: date, timezone: ZoneInfo) -> Self:
+        """Give the period of whole business days from the first to the last, both included."""
+        if last < first:
+            raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+        return cls(
+            start=from_instant(start_of_day(first, timezone)),
+            end=from_instant(start_of_day(last + DAY, timezone)),
+        )
+
+
+def to_instant(at: datetime) -> Instant:
+    """Turn an aware datetime into microseconds; refuse naive ones and those before 1900."""
+    if at.tzinfo is None:
+        raise InputError(f"{at.isoformat()} has no time zone; pass an aware datetime")
+    if at < EARLIEST:
+        raise InputError(f"{at.isoformat()} lies before 1900")
+    return (at - EPOCH) // MICROSECOND
+
+
+def from_instant(at: Instant) -> datetime:
+    """Turn microseconds into an aware datetime in UTC."""
+    return EPOCH + timedelta(microseconds=at)
+
+
+def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
+    """Give the first instant of a day in the business time zone."""
+    return to_instant(datetime.combine(day, time(), timezone))
+
+
+def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
+    """Give the last microsecond of a day: the next local midnight less one."""
+    return start_of_day(day + DAY, timezone) - 1
+
+
+def instant_of(when: When, timezone: ZoneInfo) -> Instant:
+    """Cut what a caller said into an instant; a bare date means the end of that day."""
+    if isinstance(when, str):
+        when = _parsed(when)
+    if isinstance(when, datetime):
+        return to_instant(when)
+    return end_of_day(when, timezone)
+
+
+def zone(name: str) -> ZoneInfo:
+    """Find a time zone by its IANA name such as Asia/Shanghai."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InputError(
+            f"{name!r} is not a time zone; write one like Asia/Shanghai"
+        ) from error
+
+
+def _parsed(text: str) -> datetime | date:
+    try:
+        return date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"
+        ) from error

@@ -1,0 +1,161 @@
+"""Values: the small immutable things facts are made of.
+
+Money never is a float and never loses its currency; text says from the first day whether it
+is about a person (`Personal`) or not (`SafeText`), so that encryption can come later without
+touching a single fact.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from salesflow.errors import InputError
+
+__all__ = [
+    "Currency",
+    "Money",
+    "Personal",
+    "Reference",
+    "SafeText",
+    "Share",
+    "TextMark",
+    "Value",
+]
+
+AMOUNT_DIGITS_MAX = 18
+AMOUNT_PLACES_MAX = 6
+LINE_LENGTH_MAX = 500
+TEXT_LENGTH_MAX = 10_000
+BIDI_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+class Value(BaseModel):
+    """A frozen value: compared by content, closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class TextMark:
+    """Says whether a text field is about a person; every text field carries one."""
+
+    personal: bool
+
+
+def _checked_line(text: str) -> str:
+    if len(text) > LINE_LENGTH_MAX:
+        raise ValueError(f"longer than {LINE_LENGTH_MAX} characters")
+    if text.isascii() and text.isprintable():
+        return text
+    return _checked_characters(text, allowed="")
+
+
+def _checked_text(text: str) -> str:
+    if len(text) > TEXT_LENGTH_MAX:
+        raise ValueError(f"longer than {TEXT_LENGTH_MAX} characters")
+    if text.isascii() and text.isprintable():
+        return text
+    return _checked_characters(text, allowed="\n\r\t")
+
+
+def _checked_characters(text: str, *, allowed: str) -> str:
+    for character in text:
+        if character in allowed:
+            continue
+        if unicodedata.category(character) in {"Cc", "Cs"} or character in BIDI_CONTROLS:
+            raise ValueError(f"the character {character!r} is not allowed in text")
+    return unicodedata.normalize("NFC", text)
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False)]
+"""One line of text that is not about a person: at most 500 characters, no controls, NFC."""
+
+Reference = Annotated[
+    str, AfterValidator(_checked_line), AfterValidator(_not_blank), TextMark(personal=False)
+]
+"""An opaque id or key (a rep, a stage, a source's object): one line, never blank."""
+
+Personal = Annotated[str, AfterValidator(_checked_text), TextMark(personal=True)]
+"""Text about a person, and all free text: at most 10,000 characters, lines allowed."""
+
+Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=7, decimal_places=6)]
+"""A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}\Z"), TextMark(personal=False)]
+"""An ISO 4217 code such as CNY."""
+
+
+def _exact(amount: object) -> object:
+    if isinstance(amount, bool | float):
+        raise ValueError("money is written as a Decimal or a string, never as a float")  # noqa: TRY004 - pydantic wants ValueError
+    if isinstance(amount, str) and (
+        "e" in amount.lower() or len(amount) > AMOUNT_DIGITS_MAX + 3
+    ):
+        raise ValueError("write the amount in plain digits, at most 18")
+    return amount
+
+
+class Money(Value):
+    """An exact amount in one currency; at most 18 digits, 6 of them behind the point.
+
+    `Money("98000", "CNY")`. Adding or comparing unlike currencies is refused.
+    """
+
+    amount: Annotated[
+        Decimal,
+        BeforeValidator(_exact),
+        Field(max_digits=AMOUNT_DIGITS_MAX, decimal_places=AMOUNT_PLACES_MAX),
+    ]
+    currency: Currency
+
+    def __init__(self, amount: Decimal | str | int, currency: str) -> None:
+        BaseModel.__init__(self, amount=amount, currency=currency)
+
+    def __add__(self, other: "Money") -> "Money":
+        self._same_currency(other)
+        return Money(self.amount + other.amount, self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        self._same_currency(other)
+        return Money(self.amount - other.amount, self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.amount, self.currency)
+
+    def __str__(self) -> str:
+        return f"{self.amount:,} {self.currency}"
+
+    def _same_currency(self, other: "Money") -> None:
+        if self.currency != other.currency:
+            raise InputError(f"{self} and {other} are unlike currencies and cannot be added")
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Self:
+        """Read an amount as people write it (`1,234.50`); refuse what is not a number."""
+        try:
+            amount = Decimal(text.replace(",", "").strip())
+        except InvalidOperation as error:
+            raise InputError(f"{text!r} is not an amount") from error
+        if not amount.is_finite():
+            raise InputError(f"{text!r} is not an amount")
+        return cls(amount, currency)
+
+
+def texts_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Give the text mark (or None) of every field of a model that holds text; for tests."""
+    marks: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if field.annotation in (str, str | None):
+            marks[name] = next((m for m in field.metadata if isinstance(m, TextMark)), None)
+    return marks

@@ -1,0 +1,109 @@
+"""Every error a caller can meet, in one tree.
+
+    SalesflowError
+    ├── InputError              a value that can never be right: fix the call
+    ├── RuleError               a business rule refuses the command at that time
+    │   ├── DealClosedError     the deal is won, lost, disqualified or merged
+    │   ├── StageError          the process version does not allow the move
+    │   ├── GateError           exit criteria are not met and nobody overrode them
+    │   └── QuoteError          the quote is not in a state that allows it
+    ├── NotFoundError           no such entity is believed to exist at that moment
+    ├── ConcurrentChangeError   somebody else changed the same stream first: load again
+    ├── AlreadyRecordedError    this command id was recorded before; holds its receipt
+    ├── ClockError              the host's clock is behind the log
+    ├── HistoryError            a stored event cannot be read
+    ├── ProjectionError         a fold failed; its projection stands at the position before
+    └── DatabaseError           the database cannot be used
+        ├── BusyError           another writer held the log for too long: try again
+        └── SchemaError         not ours, newer than this version, or in need of an upgrade
+
+Catch the class that names what you would do next; the message names the thing, what is, and
+what was asked.
+"""
+
+__all__ = [
+    "AlreadyRecordedError",
+    "BusyError",
+    "ClockError",
+    "ConcurrentChangeError",
+    "DatabaseError",
+    "DealClosedError",
+    "GateError",
+    "HistoryError",
+    "InputError",
+    "NotFoundError",
+    "ProjectionError",
+    "QuoteError",
+    "RuleError",
+    "SalesflowError",
+    "SchemaError",
+    "StageError",
+]
+
+
+class SalesflowError(Exception):
+    """The base of all errors of this package."""
+
+
+class InputError(SalesflowError, ValueError):
+    """A value that can never be right, whatever the state of the deal."""
+
+
+class RuleError(SalesflowError):
+    """A business rule refuses the command at the time it is said to have happened."""
+
+
+class DealClosedError(RuleError):
+    """The deal is closed (or was not), so this cannot happen to it."""
+
+
+class StageError(RuleError):
+    """The deal's process version does not allow this move."""
+
+
+class GateError(RuleError):
+    """Exit criteria of the stage are not met and nobody overrode them."""
+
+
+class QuoteError(RuleError):
+    """The quote is not in a state that allows this."""
+
+
+class NotFoundError(SalesflowError, LookupError):
+    """No such entity is believed to exist at that moment."""
+
+
+class ConcurrentChangeError(SalesflowError):
+    """Somebody else appended to the same stream first; load again and decide anew."""
+
+
+class AlreadyRecordedError(SalesflowError):
+    """The command id was recorded before; `receipt` tells what it recorded then."""
+
+    def __init__(self, message: str, receipt: object) -> None:
+        super().__init__(message)
+        self.receipt = receipt
+
+
+class ClockError(SalesflowError):
+    """The clock of this host is further behind the log than hosts may differ."""
+
+
+class HistoryError(SalesflowError):
+    """A stored event cannot be read: unknown kind, unknown field or wrong type."""
+
+
+class ProjectionError(SalesflowError):
+    """A fold failed at an event; the projection keeps its last good state."""
+
+
+class DatabaseError(SalesflowError):
+    """The database cannot be used."""
+
+
+class BusyError(DatabaseError):
+    """Another writer held the log for longer than we wait."""
+
+
+class SchemaError(DatabaseError):
+    """The database is not a salesflow database of this schema version."""

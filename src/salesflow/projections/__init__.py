@@ -1,0 +1,1 @@
+"""Folds, tables and questions: how facts become figures at any moment."""
