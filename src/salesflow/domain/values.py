@@ -92,7 +92,7 @@ Personal = Annotated[str, AfterValidator(_checked_text), TextMark(personal=True)
 Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=7, decimal_places=6)]
 """A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
 
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}\Z"), TextMark(personal=False)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
 """An ISO 4217 code such as CNY."""
 
 
