@@ -5,10 +5,10 @@ believed up to that time (`self.at(occurred_at)`); what happened later is not ch
 Nothing here knows a database: the session hands in the events and collects what was recorded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar, NamedTuple, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
@@ -23,16 +23,30 @@ NO_EVENT = UUID(int=0)
 MICROSECOND: Precision = "microsecond"
 
 
-class World(NamedTuple):
+class World:
     """What an aggregate may read beside its own history, handed in by the session.
 
     `processes` are the published process versions by (key, version); `timezone` is the
-    tenant's business time zone; `now` is the session's clock.
+    tenant's business time zone (or a callable that finds it when it is needed); `now` is the
+    session's clock.
     """
 
-    processes: Mapping[tuple[str, int], Any] = {}
-    timezone: ZoneInfo = UTC_ZONE
-    now: Instant = FOREVER
+    def __init__(
+        self,
+        processes: Mapping[tuple[str, int], Any] | None = None,
+        timezone: ZoneInfo | Callable[[], ZoneInfo] = UTC_ZONE,
+        now: Instant = FOREVER,
+    ) -> None:
+        self.processes = {} if processes is None else processes
+        self.now = now
+        self._timezone = timezone
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The business time zone."""
+        if not isinstance(self._timezone, ZoneInfo):
+            self._timezone = self._timezone()
+        return self._timezone
 
 
 class Recorded(NamedTuple):
@@ -60,6 +74,8 @@ class Aggregate:
         self.id = id
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
+        self.id_given = True
+        """False for a new aggregate whose caller named no id: a session may derive one."""
         self.pending: list[Recorded] = []
         self.world = world or World()
         self._log: list[Event] = []
@@ -109,9 +125,20 @@ class Aggregate:
         then._believe()  # noqa: SLF001
         return then
 
+    @classmethod
+    def new(cls, id: UUID | None, world: World | None = None) -> Self:
+        """Begin an aggregate that nothing has been recorded of, under a given or a fresh id."""
+        self = cls(id or uuid4(), world)
+        self.id_given = id is not None
+        return self
+
+    def holds(self, event_id: UUID) -> bool:
+        """Say whether an event of this id was loaded with this aggregate."""
+        return any(event.event_id == event_id for event in self._log)
+
     def retract(self, event_id: UUID, *, because: str) -> None:
         """Say that an earlier fact of this stream (or a retraction) was wrong."""
-        if all(event.event_id != event_id for event in self._log):
+        if not self.holds(event_id):
             raise NotFoundError(f"{self.noun} {self.id} has no event {event_id} to retract")
         self._record(FactRetracted(event_id=event_id, because=because), None)
 

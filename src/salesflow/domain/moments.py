@@ -7,7 +7,7 @@ the business time zone (the next local midnight less one microsecond).
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import NamedTuple, Self
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from salesflow.domain.values import Value
@@ -42,7 +42,7 @@ DAY = timedelta(days=1)
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-class Moment(NamedTuple):
+class Moment(Value):
     """Where on both time axes an answer stands, and at which position of the log.
 
     `as_of` cuts what happened, `known_at` what was known; `position` and `revision` (of the

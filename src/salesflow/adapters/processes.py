@@ -1,0 +1,61 @@
+"""The published process versions of one log, by key and version.
+
+A published version never changes and cannot be retracted, so what was read once is kept for
+good; only a version not seen yet is looked up in its process's stream.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from salesflow.adapters.eventlog import EventLog
+from salesflow.domain.processes import ProcessPublished, ProcessVersion, process_id
+
+__all__ = ["Beside", "PublishedProcesses"]
+
+Key = tuple[str, int]
+
+
+class PublishedProcesses(Mapping[Key, ProcessVersion]):
+    """Finds process versions in the log and remembers them."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log: Final = log
+        self._seen: dict[Key, ProcessVersion] = {}
+
+    def __getitem__(self, key: Key) -> ProcessVersion:
+        found = self._seen.get(key)
+        if found is None:
+            self._read(key[0])
+            found = self._seen[key]
+        return found
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._seen)
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def _read(self, key: str) -> None:
+        for event in self._log.stream(process_id(key)):
+            if isinstance(event.fact, ProcessPublished):
+                version = event.fact.process
+                self._seen[version.key, version.version] = version
+
+
+class Beside(Mapping[Key, ProcessVersion]):
+    """Process versions at hand, and behind them those published."""
+
+    def __init__(
+        self, first: Mapping[Key, ProcessVersion], then: Mapping[Key, ProcessVersion]
+    ) -> None:
+        self._first = first
+        self._then = then
+
+    def __getitem__(self, key: Key) -> ProcessVersion:
+        return self._first[key] if key in self._first else self._then[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter({*self._first, *self._then})
+
+    def __len__(self) -> int:
+        return len({*self._first, *self._then})

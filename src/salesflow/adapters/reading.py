@@ -1,0 +1,46 @@
+"""One snapshot for one question: the read tables, the log and where they stand.
+
+The known axis is cut at K = min(known_at, recorded_at of the last event folded), both read in
+the same snapshot as the rows. Since recorded_at only grows, asking again at the view's moment
+gives the same answer for ever, whatever is appended meanwhile.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.adapters.eventlog import EventLog
+from salesflow.domain.facts import Event
+from salesflow.projections.tables import Cut, Processes
+
+__all__ = ["SnapshotReader"]
+
+
+class SnapshotReader:
+    """Reads rows and streams for one question in one snapshot."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        log: EventLog,
+        cut: Cut,
+        timezone: ZoneInfo,
+        processes: Processes,
+    ) -> None:
+        self.cut: Final = cut
+        self.timezone: Final = timezone
+        self.processes: Final = processes
+        self._connection = connection
+        self._log = log
+
+    def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Run a select in the snapshot."""
+        return self._connection.execute(select).all()
+
+    def events(self, stream_id: UUID) -> list[Event]:
+        """Give a stream's events known by the moment, in the order of the log."""
+        events = self._log.stream(stream_id, connection=self._connection)
+        return [event for event in events if event.recorded <= self.cut.known_at]

@@ -1,0 +1,136 @@
+"""The read tables in the database: made, written in batches, swapped, and their positions.
+
+One row of `projection` per fold says up to which position its table stands. Rows and position
+are written in one transaction, and the position is moved by one conditional update: of two
+processes that did the same work, one is told that the other was first.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
+
+from salesflow.adapters.refolding import Address, IntervalBatch
+from salesflow.domain.moments import FOREVER, Instant
+from salesflow.projections.tables import Cell, IntervalTable
+
+__all__ = ["PROJECTIONS", "Standing", "TableWriter", "move_position", "standing_of"]
+
+_METADATA = sa.MetaData()
+PROJECTIONS = sa.Table(
+    "projection",
+    _METADATA,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("recorded", sa.BigInteger, nullable=False),
+)
+
+
+class Standing(NamedTuple):
+    """Where a projection stands: its fold's revision, the last position folded and its time."""
+
+    revision: int
+    position: int
+    recorded: Instant
+
+
+def standing_of(connection: sa.Connection, tenant: str, name: str) -> Standing | None:
+    """Read where a projection stands; None when it has never run."""
+    c = PROJECTIONS.c
+    row = connection.execute(
+        sa.select(c.revision, c.position, c.recorded).where(c.tenant == tenant, c.name == name)
+    ).first()
+    return None if row is None else Standing(*row)
+
+
+def move_position(
+    connection: sa.Connection, tenant: str, name: str, before: Standing, after: Standing
+) -> bool:
+    """Move a projection on; False when somebody else moved it first."""
+    c = PROJECTIONS.c
+    moved = connection.execute(
+        sa.update(PROJECTIONS)
+        .where(c.tenant == tenant, c.name == name)
+        .where(c.revision == before.revision, c.position == before.position)
+        .values(**after._asdict())
+    )
+    return moved.rowcount == 1
+
+
+class TableWriter:
+    """Writes the batches of one interval table through the driver's own cursor."""
+
+    def __init__(self, shape: IntervalTable, name: str, tenant: str, dialect: str) -> None:
+        self._tenant = tenant
+        self._postgres = dialect == "postgresql"
+        self._name = name
+        keys = [column.name for column in shape.keys]
+        attributes = [column.name for column in shape.attributes]
+        self._columns = ["tenant", "entity_id", *keys, "valid_from", "known_from", "valid_to"]
+        self._columns += ["known_to", "collapsed", *attributes]
+        self._address = ["tenant", "entity_id", *keys, "valid_from"]
+        mark = "%s" if self._postgres else "?"
+        here = " AND ".join(f"{column} = {mark}" for column in self._address)
+        here += f" AND known_to = {FOREVER}"
+        self._collapse = f"UPDATE {name} SET valid_to = {mark}, collapsed = 1 WHERE {here}"
+        self._close = f"UPDATE {name} SET known_to = {mark} WHERE {here}"
+        marks = ", ".join([mark] * len(self._columns))
+        self._insert = f"INSERT INTO {name} ({', '.join(self._columns)}) VALUES ({marks})"
+        self._copy = f"COPY {name} ({', '.join(self._columns)}) FROM STDIN"
+
+    def write(self, connection: sa.Connection, batch: IntervalBatch) -> None:
+        """Write a batch: what ended first, then what is new."""
+        cursor = connection.connection.cursor()
+        try:
+            self._many(cursor, self._collapse, self._changes(batch.collapsed))
+            self._many(cursor, self._close, self._changes(batch.closed))
+            self._add(cursor, self._rows(batch))
+        finally:
+            cursor.close()
+
+    def _many(
+        self, cursor: DBAPICursor, statement: str, rows: Sequence[tuple[Cell, ...]]
+    ) -> None:
+        if rows:
+            cursor.executemany(statement, rows)
+
+    def _add(self, cursor: DBAPICursor, rows: Sequence[tuple[Cell, ...]]) -> None:
+        if not rows:
+            return
+        if self._postgres:
+            with cursor.copy(self._copy) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            cursor.executemany(self._insert, rows)
+
+    def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
+        tenant, uuid = self._tenant, self._uuid
+        return [
+            (now, tenant, uuid(entity), *key, valid_from)
+            for (entity, key, valid_from), now in changes.items()
+        ]
+
+    def _rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
+        tenant, uuid = self._tenant, self._uuid
+        held: Iterable[tuple[Address, list[Cell | tuple[Cell, ...]], Instant]] = [
+            *batch.ended,
+            *((at, row, FOREVER) for at, row in batch.fresh.items()),
+        ]
+        return [
+            (
+                *(tenant, uuid(entity), *key, valid_from, row[0], row[1], known_to, row[2]),
+                *map(self._cell, row[3]),
+            )
+            for (entity, key, valid_from), row, known_to in held
+        ]
+
+    def _cell(self, cell: Cell) -> Cell:
+        return self._uuid(cell) if isinstance(cell, UUID) else cell
+
+    def _uuid(self, entity: UUID) -> Cell:
+        return entity if self._postgres else entity.hex

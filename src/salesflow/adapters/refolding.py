@@ -1,0 +1,213 @@
+"""Makes any pure fold bitemporal: from appends, in the order of the log, to interval rows.
+
+`Absorber` takes one append of one entity at a time. Nearly all appends are in order (nothing
+happened before the entity's last believed fact and nothing is retracted): they extend the
+entity's state. A late or retracting append folds the entity's history twice, as believed
+before and after it, and writes the difference. Either way the rows are the same; that is
+what `rebuild equals incremental` tests.
+
+It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
+within one batch, so that only final rows are written.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.domain.facts import Event, FactRetracted
+from salesflow.domain.history import believed, order
+from salesflow.domain.moments import FOREVER, Instant
+from salesflow.projections.tables import Cell, Fold, FoldState, Key, Processes
+
+__all__ = ["Absorber", "IntervalBatch"]
+
+LIVE_ENTITIES_MAX = 50_000
+Attributes = tuple[Cell, ...]
+Address = tuple[UUID, Key, Instant]
+"""Among the rows believed now, entity, key and `valid_from` tell one from another."""
+Order = tuple[Instant, Instant, int]
+
+
+class Belief(NamedTuple):
+    """What is believed of an entity: its rows, and the state to go on from."""
+
+    state: FoldState
+    last: Order | None
+    """Where its last fact stands; None while no opening is believed."""
+    rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
+    open: dict[Key, tuple[Instant, Attributes]]
+
+
+class IntervalBatch:
+    """The changes of one fold's table over a batch, coalesced to final rows."""
+
+    def __init__(self) -> None:
+        self.fresh: dict[Address, list[Cell | Attributes]] = {}
+        """Rows opened here and still believed: known_from, valid_to, collapsed, attributes."""
+        self.ended: list[tuple[Address, list[Cell | Attributes], Instant]] = []
+        """Rows opened and given up within the batch, with their known_to."""
+        self.collapsed: dict[Address, Instant] = {}
+        """Stored rows that ended exactly with an append: their new valid_to."""
+        self.closed: dict[Address, Instant] = {}
+        """Stored rows no longer believed: their known_to."""
+
+    def open(
+        self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant
+    ) -> None:
+        """Believe a row from `now` on."""
+        self.fresh[at] = [now, valid_to, 0, attributes]
+
+    def end(self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant) -> None:
+        """Let an open row end at `valid_to`, in one row where that is enough."""
+        row = self.fresh.get(at)
+        if row is not None and row[0] == now:
+            row[1] = valid_to
+        elif valid_to == now:
+            self._collapse(at, row, now)
+        else:
+            self.close(at, now)
+            self.open(at, valid_to, attributes, now)
+
+    def close(self, at: Address, now: Instant) -> None:
+        """Believe a row no more from `now` on."""
+        row = self.fresh.pop(at, None)
+        if row is None:
+            self.closed[at] = now
+        elif row[0] != now:
+            self.ended.append((at, row, now))
+
+    def _collapse(self, at: Address, row: list[Cell | Attributes] | None, now: Instant) -> None:
+        if row is None:
+            self.collapsed[at] = now
+        else:
+            row[1], row[2] = now, 1
+
+
+class Absorber:
+    """Turns the appends of one fold's entities into row changes."""
+
+    def __init__(
+        self, fold: Fold, processes: Processes, stream: Callable[[UUID], Sequence[Event]]
+    ) -> None:
+        self._fold = fold
+        self._processes = processes
+        self._stream = stream
+        self._live: OrderedDict[UUID, Belief] = OrderedDict()
+
+    def forget(self) -> None:
+        """Drop what is held of entities, after a batch that was not written."""
+        self._live.clear()
+
+    def knows(self, entity: UUID) -> bool:
+        """Say whether the entity's state is at hand."""
+        return entity in self._live
+
+    def absorb(self, entity: UUID, append: Sequence[Event], batch: IntervalBatch) -> None:
+        """Take what one append says of one entity (in the order of the log)."""
+        now = append[0].recorded
+        belief = self._live.get(entity)
+        if belief is None:
+            belief = self._recall(entity, append[0])
+        if self._in_order(belief, append):
+            self._extend(entity, belief, append, batch)
+        else:
+            self._refold(entity, now, batch)
+
+    def _recall(self, entity: UUID, first: Event) -> Belief:
+        """Find the belief before this append; a stream that begins here has none to find."""
+        earlier: Sequence[Event] = ()
+        if first.version > 1:
+            earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
+        belief = self._believe(entity, earlier)
+        self._keep(entity, belief)
+        return belief
+
+    def _keep(self, entity: UUID, belief: Belief) -> None:
+        self._live[entity] = belief
+        self._live.move_to_end(entity)
+        if len(self._live) > LIVE_ENTITIES_MAX:
+            self._live.popitem(last=False)
+
+    @staticmethod
+    def _in_order(belief: Belief, append: Sequence[Event]) -> bool:
+        last = belief.last
+        if last is None:
+            if not append[0].fact.opens or append[0].version > 1:
+                return False
+            last = (append[0].occurred, append[0].occurred, -1)
+        for event in append:
+            here = order(event)
+            if here <= last or isinstance(event.fact, FactRetracted):
+                return False
+            last = here
+        return True
+
+    def _extend(
+        self, entity: UUID, belief: Belief, append: Sequence[Event], batch: IntervalBatch
+    ) -> None:
+        now = append[0].recorded
+        state, standing = belief.state, belief.open
+        for event in append:
+            at = event.effect
+            for key, attributes in state.apply(event):
+                before = standing.get(key)
+                if before is not None:
+                    valid_from, old = before
+                    if old == attributes:
+                        continue
+                    if valid_from == at:
+                        batch.close((entity, key, valid_from), now)
+                    else:
+                        batch.end((entity, key, valid_from), at, old, now)
+                if attributes is None:
+                    standing.pop(key, None)
+                else:
+                    batch.open((entity, key, at), FOREVER, attributes, now)
+                    standing[key] = (at, attributes)
+        self._keep(entity, belief._replace(last=order(append[-1]), rows={}))
+
+    def _refold(self, entity: UUID, now: Instant, batch: IntervalBatch) -> None:
+        events = self._stream(entity)
+        before = self._believe(entity, [e for e in events if e.recorded < now]).rows
+        belief = self._believe(entity, [e for e in events if e.recorded <= now])
+        after = belief.rows
+        for (key, valid_from), (valid_to, attributes) in before.items():
+            here = (entity, key, valid_from)
+            then = after.get((key, valid_from))
+            if then == (valid_to, attributes):
+                continue
+            if then == (now, attributes) and valid_to == FOREVER:
+                batch.end(here, now, attributes, now)
+                continue
+            batch.close(here, now)
+            if then is not None:
+                batch.open(here, *then, now)
+        for (key, valid_from), (valid_to, attributes) in after.items():
+            if (key, valid_from) not in before:
+                batch.open((entity, key, valid_from), valid_to, attributes, now)
+        self._keep(entity, belief._replace(rows={}))
+
+    def _believe(self, entity: UUID, events: Sequence[Event]) -> Belief:
+        """Fold an entity's believed history from its beginning."""
+        state = self._fold.start(entity, self._processes)
+        rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
+        standing: dict[Key, tuple[Instant, Attributes]] = {}
+        history = believed(events)
+        for event in history:
+            at = event.effect
+            for key, attributes in state.apply(event):
+                before = standing.pop(key, None)
+                if before is not None:
+                    valid_from, old = before
+                    if old == attributes:
+                        standing[key] = before
+                        continue
+                    if valid_from < at:
+                        rows[key, valid_from] = (at, old)
+                if attributes is not None:
+                    standing[key] = (at, attributes)
+        for key, (valid_from, attributes) in standing.items():
+            rows[key, valid_from] = (FOREVER, attributes)
+        last = max(map(order, history), default=None)
+        return Belief(state, last, rows, standing)

@@ -1,0 +1,265 @@
+"""The projection runner: keeps every fold's table level with the log, exactly once.
+
+A batch is a page of the log cut at an append's edge; its rows and the new position are
+written in one transaction. A fold that fails stops its own projection at the event's
+position and keeps its last good rows; the others go on. A rebuild fills a table beside the
+live one, by the same code, and swaps them at the end.
+"""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.readtables import (
+    PROJECTIONS,
+    Standing,
+    TableWriter,
+    move_position,
+    standing_of,
+)
+from salesflow.adapters.refolding import Absorber, IntervalBatch
+from salesflow.domain.facts import Event, FactRetracted
+from salesflow.errors import ProjectionError
+from salesflow.projections.tables import Fold, Processes
+
+__all__ = ["Progress", "Runner"]
+
+PAGE_EVENTS = 10_000
+Progress = Callable[[int, int], None]
+"""Called with the position reached and the position aimed at."""
+
+
+class Page(NamedTuple):
+    """Whole appends from the log, and where the log stands behind them."""
+
+    events: list[Event]
+    position: int
+    recorded: int
+
+
+class Projection:
+    """One fold, its table of that name, and the entities it has at hand."""
+
+    def __init__(self, fold: Fold, log: EventLog, processes: Processes, name: str) -> None:
+        self.fold = fold
+        self.name = name
+        self._log = log
+        self._streams: dict[UUID, list[Event]] = {}
+        self._upto = 0
+        self._wanted = fold.facts | {FactRetracted}
+        self.absorber = Absorber(fold, processes, self._stream)
+        dialect = log.database.dialect
+        self.writer = TableWriter(fold.table, name, log.tenant, dialect)
+
+    def absorb(self, page: Page) -> IntervalBatch:
+        """Fold a page into row changes."""
+        batch = IntervalBatch()
+        self._upto = page.position
+        wanted = [event for event in page.events if type(event.fact) in self._wanted]
+        self._recall_together(wanted)
+        for _, append in groupby(wanted, key=lambda event: event.recorded):
+            by_entity: dict[UUID, list[Event]] = {}
+            for event in append:
+                by_entity.setdefault(event.stream_id, []).append(event)
+            for entity, events in by_entity.items():
+                self._absorb_one(entity, events, batch)
+        self._streams.clear()
+        return batch
+
+    def _absorb_one(self, entity: UUID, events: list[Event], batch: IntervalBatch) -> None:
+        try:
+            self.absorber.absorb(entity, events, batch)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ProjectionError(
+                f"projection {self.name} stopped before position {events[0].position}"
+                f" ({events[0].fact.kind} of {entity}): {error!r}; its rows stand as they were."
+                f" Mend the fold, then run `salesflow rebuild {self.name}`"
+            ) from error
+
+    def _recall_together(self, events: Sequence[Event]) -> None:
+        """Fetch in few queries the streams of all entities that are not at hand."""
+        first: dict[UUID, Event] = {}
+        for event in events:
+            first.setdefault(event.stream_id, event)
+        cold = [
+            entity
+            for entity, event in first.items()
+            if event.version > 1 and not self.absorber.knows(entity)
+        ]
+        if cold:
+            self._streams = {
+                entity: self._relevant(stream)
+                for entity, stream in self._log.streams(cold, upto=self._upto).items()
+            }
+
+    def _stream(self, entity: UUID) -> Sequence[Event]:
+        if entity not in self._streams:
+            found = self._log.streams([entity], upto=self._upto)
+            self._streams[entity] = self._relevant(found.get(entity, []))
+        return self._streams[entity]
+
+    def _relevant(self, events: list[Event]) -> list[Event]:
+        return [event for event in events if type(event.fact) in self._wanted]
+
+
+class Runner:
+    """Keeps the tables of a set of folds level with one log."""
+
+    def __init__(self, log: EventLog, folds: Mapping[str, Fold], processes: Processes) -> None:
+        self._log = log
+        self._database: Database = log.database
+        self._folds = folds
+        self._processes = processes
+        self._lock = threading.RLock()
+        self._database.create_tables(PROJECTIONS.metadata)
+        self._projections = {
+            name: Projection(fold, log, processes, name) for name, fold in folds.items()
+        }
+        self._prepare()
+
+    def standing(self, name: str, connection: sa.Connection | None = None) -> Standing:
+        """Say where a projection stands, in the caller's snapshot when given one."""
+        if connection is None:
+            with self._database.read() as snapshot:
+                return self.standing(name, snapshot)
+        found = standing_of(connection, self._log.tenant, name)
+        return found or Standing(self._folds[name].table.revision, 0, 0)
+
+    def catch_up(self, names: Sequence[str] = (), *, progress: Progress | None = None) -> None:
+        """Bring projections (all when none is named) to where the log's head is now.
+
+        Raises:
+            ProjectionError: when a fold failed; the others have been brought up all the same.
+        """
+        failed: ProjectionError | None = None
+        for name in names or self._folds:
+            try:
+                with self._lock:
+                    self._catch_up(self._projections[name], progress)
+            except ProjectionError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def rebuild(self, name: str, *, progress: Progress | None = None) -> int:
+        """Fill a table anew from the log beside the live one, swap them, give its rows."""
+        fold = self._folds[name]
+        beside = f"{name}__next"
+        with self._lock:
+            with self._database.begin() as connection:
+                self._drop(connection, beside)
+                self._create(connection, fold, beside)
+            fresh = Projection(fold, self._log, self._processes, beside)
+            self._catch_up(fresh, progress)
+            with self._database.begin() as connection:
+                rows = self._swap(connection, fold, beside)
+            self._projections[name] = Projection(fold, self._log, self._processes, name)
+            return rows
+
+    def _prepare(self) -> None:
+        for name, fold in self._folds.items():
+            if self._find(name) is None:
+                with self._database.begin() as connection:
+                    if standing_of(connection, self._log.tenant, name) is None:
+                        self._create(connection, fold, name)
+
+    def _find(self, name: str) -> Standing | None:
+        with self._database.read() as connection:
+            return standing_of(connection, self._log.tenant, name)
+
+    def _create(self, connection: sa.Connection, fold: Fold, name: str) -> None:
+        fold.table.shaped(name, sa.MetaData()).create(connection, checkfirst=True)
+        connection.execute(
+            sa.insert(PROJECTIONS).values(
+                tenant=self._log.tenant,
+                name=name,
+                revision=fold.table.revision,
+                position=0,
+                recorded=0,
+            )
+        )
+
+    def _drop(self, connection: sa.Connection, name: str) -> None:
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
+        c = PROJECTIONS.c
+        connection.execute(
+            sa.delete(PROJECTIONS).where(c.tenant == self._log.tenant, c.name == name)
+        )
+
+    def _swap(self, connection: sa.Connection, fold: Fold, beside: str) -> int:
+        """Put the new rows of this tenant in the place of the old, in one transaction."""
+        name, tenant = fold.table.name, self._log.tenant
+        after = standing_of(connection, tenant, beside)
+        live, new = fold.table.table, fold.table.shaped(beside, sa.MetaData())
+        connection.execute(sa.delete(live).where(live.c.tenant == tenant))
+        columns = [column.name for column in new.columns]
+        rows = connection.execute(sa.insert(live).from_select(columns, sa.select(new)))
+        c = PROJECTIONS.c
+        connection.execute(
+            sa.update(PROJECTIONS)
+            .where(c.tenant == tenant, c.name == name)
+            .values(**after._asdict() if after else {})
+        )
+        self._drop(connection, beside)
+        return rows.rowcount
+
+    def _catch_up(self, projection: Projection, progress: Progress | None) -> None:
+        goal = self._log.head().position
+        standing = self._find(projection.name) or Standing(projection.fold.table.revision, 0, 0)
+        while standing.position < goal:
+            with _collector_off():
+                standing = self._batch(projection, standing)
+            if progress is not None:
+                progress(standing.position, max(goal, standing.position))
+
+    def _batch(self, projection: Projection, standing: Standing) -> Standing:
+        page = self._page(standing.position)
+        after = Standing(standing.revision, page.position, page.recorded)
+        written = False
+        try:
+            batch = projection.absorb(page)
+            with self._database.begin() as connection:
+                tenant = self._log.tenant
+                if move_position(connection, tenant, projection.name, standing, after):
+                    projection.writer.write(connection, batch)
+                    written = True
+        finally:
+            if not written:
+                projection.absorber.forget()
+        if written:
+            return after
+        return self._find(projection.name) or after
+
+    def _page(self, after: int) -> Page:
+        """Read a page that ends with a whole append."""
+        limit = PAGE_EVENTS
+        while True:
+            events = self._log.page(after, limit)
+            if len(events) == limit:
+                cut = events[-1].recorded
+                whole = [event for event in events if event.recorded != cut]
+                if not whole:
+                    limit *= 4
+                    continue
+                events = whole
+            return Page(events, events[-1].position, events[-1].recorded)
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Hold the garbage collector off while a batch makes many long-lived objects."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,285 @@
+"""The tables of the event store, and the triggers that keep them append-only.
+
+All instants are whole microseconds UTC, so that one more is exact on every database; the view
+`salesflow_event_view` shows the same log to people, with timestamps, hex ids and text. The
+tenant comes first in every key. Read tables of projections live beside these but are
+described elsewhere.
+
+Triggers refuse UPDATE, DELETE and (PostgreSQL) TRUNCATE of what was recorded, and on SQLite
+also INSERT OR REPLACE, which slips past update and delete triggers. They stop mistakes;
+somebody who owns the database is stopped by proofs, not by triggers.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+__all__ = [
+    "POSTGRES_DDL",
+    "SCHEMA_VERSION",
+    "SQLITE_DDL",
+    "STORE",
+    "TABLE_PREFIX",
+    "UPGRADE_COMMAND",
+    "commands",
+    "events",
+    "head",
+    "schema_row",
+    "snapshots",
+    "tracking",
+]
+
+SCHEMA_VERSION = 1
+UPGRADE_COMMAND = "salesflow db upgrade"
+TABLE_PREFIX = "salesflow_"
+
+STORE = sa.MetaData()
+
+_Instant = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_Small = sa.Integer()
+_Id = sa.Uuid().with_variant(sa.LargeBinary(16), "sqlite")
+_Text = sa.Text()
+_Bytes = sa.LargeBinary().with_variant(postgresql.BYTEA(), "postgresql")
+
+
+def _column(
+    name: str,
+    kind: sa.types.TypeEngine[object],
+    *,
+    key: bool = False,
+    null: bool = False,
+) -> sa.Column[object]:
+    return sa.Column(name, kind, primary_key=key, nullable=null, autoincrement=False)
+
+
+def _tenant() -> sa.Column[object]:
+    return _column("tenant", _Text, key=True)
+
+
+schema_row = sa.Table(
+    "salesflow_schema",
+    STORE,
+    _column("id", _Small, key=True),
+    _column("version", _Small),
+    sa.CheckConstraint("id = 1", name="salesflow_schema_one_row"),
+    sqlite_strict=True,
+)
+"""One row: the version of these tables. A database without it is not ours."""
+
+head = sa.Table(
+    "salesflow_head",
+    STORE,
+    _tenant(),
+    _column("position", _Instant),
+    _column("recorded", _Instant),
+    _column("clock_accepted", _Small),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": 10},
+)
+"""One row per tenant: where the log stands. Whoever appends holds its lock until commit.
+
+`clock_accepted` is 1 from `salesflow clock accept` until the clock has caught up.
+"""
+
+events = sa.Table(
+    "salesflow_events",
+    STORE,
+    _tenant(),
+    _column("position", _Instant, key=True),
+    _column("stream_id", _Id),
+    _column("version", _Small),
+    _column("event_id", _Id),
+    _column("topic", _Text),
+    _column("payload", _Bytes),
+    _column("occurred", _Instant),
+    _column("recorded", _Instant),
+    _column("precision", _Text),
+    _column("actor", _Text, null=True),
+    _column("command_id", _Text, null=True),
+    _column("correlation_id", _Text, null=True),
+    _column("causation_id", _Text, null=True),
+    _column("source", _Text, null=True),
+    _column("source_id", _Text, null=True),
+    sa.UniqueConstraint("tenant", "stream_id", "version", name="salesflow_events_stream"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""The log. Positions are gapless per tenant and in commit order."""
+
+sa.Index(
+    "salesflow_events_source",
+    events.c.tenant,
+    events.c.source,
+    events.c.source_id,
+    events.c.position,
+    sqlite_where=events.c.source.is_not(None),
+    postgresql_where=events.c.source.is_not(None),
+)
+
+commands = sa.Table(
+    "salesflow_commands",
+    STORE,
+    _tenant(),
+    _column("command_id", _Text, key=True),
+    _column("first", _Instant),
+    _column("last", _Instant),
+    _column("recorded", _Instant),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Which command recorded which positions; the ground of idempotence."""
+
+tracking = sa.Table(
+    "salesflow_tracking",
+    STORE,
+    _tenant(),
+    _column("application_name", _Text, key=True),
+    _column("notification_id", _Instant),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""How far an application of the `eventsourcing` library has followed another one."""
+
+snapshots = sa.Table(
+    "salesflow_snapshots",
+    STORE,
+    _tenant(),
+    _column("purpose", _Text, key=True),
+    _column("stream_id", _Id, key=True),
+    _column("version", _Small, key=True),
+    _column("topic", _Text),
+    _column("state", _Bytes),
+    sqlite_strict=True,
+)
+"""Snapshots of aggregates of the `eventsourcing` library."""
+
+_COLUMNS_OF_VIEW = """
+    tenant, position, {stream_id} AS stream_id, version, {event_id} AS event_id,
+    {kind} AS kind, topic, {payload} AS payload, {occurred} AS occurred_at,
+    {recorded} AS recorded_at, precision, actor, command_id, correlation_id, causation_id,
+    source, source_id"""
+
+
+def _sqlite_uuid(column: str) -> str:
+    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    text = f"lower(hex({column}))"
+    return " || '-' || ".join(f"substr({text}, {start}, {size})" for start, size in parts)
+
+
+def _sqlite_time(column: str) -> str:
+    return (
+        f"strftime('%Y-%m-%d %H:%M:%S', ({column} - (({column} % 1000000) + 1000000) % 1000000)"
+        f" / 1000000, 'unixepoch')"
+        f" || printf('.%06d+00:00', (({column} % 1000000) + 1000000) % 1000000)"
+    )
+
+
+def _sqlite_refuses(name: str, moment: str, message: str, when: str = "") -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {moment} {when}"
+        f" BEGIN SELECT RAISE(ABORT, 'salesflow: {message}'); END"
+    )
+
+
+SQLITE_DDL: tuple[str, ...] = (
+    _sqlite_refuses(
+        "salesflow_events_insert",
+        "INSERT ON salesflow_events",
+        "an event of this position or stream version is recorded already",
+        "WHEN NEW.position <= (SELECT position FROM salesflow_head WHERE tenant = NEW.tenant)"
+        " OR EXISTS (SELECT 1 FROM salesflow_events WHERE tenant = NEW.tenant"
+        " AND stream_id = NEW.stream_id AND version = NEW.version)",
+    ),
+    _sqlite_refuses(
+        "salesflow_commands_insert",
+        "INSERT ON salesflow_commands",
+        "this command is recorded already",
+        "WHEN EXISTS (SELECT 1 FROM salesflow_commands WHERE tenant = NEW.tenant"
+        " AND command_id = NEW.command_id)",
+    ),
+    _sqlite_refuses(
+        "salesflow_head_insert",
+        "INSERT ON salesflow_head",
+        "this log has its head already",
+        "WHEN EXISTS (SELECT 1 FROM salesflow_head WHERE tenant = NEW.tenant)",
+    ),
+    _sqlite_refuses(
+        "salesflow_head_update",
+        "UPDATE ON salesflow_head",
+        "the head of the log only moves forward",
+        "WHEN NEW.position < OLD.position OR NEW.recorded < OLD.recorded"
+        " OR NEW.tenant <> OLD.tenant",
+    ),
+    *(
+        _sqlite_refuses(
+            f"salesflow_{table}_{change.lower()}",
+            f"{change} ON salesflow_{table}",
+            f"what was recorded in {table} stays as it is",
+        )
+        for table, change in (
+            ("events", "UPDATE"),
+            ("events", "DELETE"),
+            ("commands", "UPDATE"),
+            ("commands", "DELETE"),
+            ("head", "DELETE"),
+        )
+    ),
+    "CREATE VIEW salesflow_event_view AS SELECT"
+    + _COLUMNS_OF_VIEW.format(
+        stream_id=_sqlite_uuid("stream_id"),
+        event_id=_sqlite_uuid("event_id"),
+        kind="substr(topic, 1, instr(topic || ':', ':') - 1)",
+        payload="CAST(payload AS TEXT)",
+        occurred=_sqlite_time("occurred"),
+        recorded=_sqlite_time("recorded"),
+    )
+    + " FROM salesflow_events",
+)
+
+
+def _postgres_time(column: str) -> str:
+    return f"(timestamptz 'epoch' + {column} * interval '1 microsecond')"
+
+
+def _postgres_refuses(table: str) -> tuple[str, ...]:
+    return (
+        f"CREATE TRIGGER salesflow_{table}_rows BEFORE UPDATE OR DELETE ON salesflow_{table}"
+        f" FOR EACH ROW EXECUTE FUNCTION salesflow_refuse()",
+        f"CREATE TRIGGER salesflow_{table}_whole BEFORE TRUNCATE ON salesflow_{table}"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION salesflow_refuse()",
+        f"ALTER TABLE salesflow_{table} ENABLE ALWAYS TRIGGER salesflow_{table}_rows",
+        f"ALTER TABLE salesflow_{table} ENABLE ALWAYS TRIGGER salesflow_{table}_whole",
+    )
+
+
+POSTGRES_DDL: tuple[str, ...] = (
+    """CREATE FUNCTION salesflow_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'salesflow: % of % is refused, what was recorded stays as it is',
+            TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+    END $$""",
+    """CREATE FUNCTION salesflow_forward() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'salesflow: the head of the log only moves forward'
+            USING ERRCODE = 'restrict_violation';
+    END $$""",
+    *_postgres_refuses("events"),
+    *_postgres_refuses("commands"),
+    "CREATE TRIGGER salesflow_head_update BEFORE UPDATE ON salesflow_head FOR EACH ROW"
+    " WHEN (NEW.position < OLD.position OR NEW.recorded < OLD.recorded"
+    " OR NEW.tenant <> OLD.tenant) EXECUTE FUNCTION salesflow_forward()",
+    "CREATE TRIGGER salesflow_head_delete BEFORE DELETE ON salesflow_head FOR EACH ROW"
+    " EXECUTE FUNCTION salesflow_refuse()",
+    "CREATE TRIGGER salesflow_head_whole BEFORE TRUNCATE ON salesflow_head"
+    " FOR EACH STATEMENT EXECUTE FUNCTION salesflow_refuse()",
+    "CREATE VIEW salesflow_event_view AS SELECT"
+    + _COLUMNS_OF_VIEW.format(
+        stream_id="stream_id",
+        event_id="event_id",
+        kind="split_part(topic, ':', 1)",
+        payload="convert_from(payload, 'UTF8')",
+        occurred=_postgres_time("occurred"),
+        recorded=_postgres_time("recorded"),
+    )
+    + " FROM salesflow_events",
+)

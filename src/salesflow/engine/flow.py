@@ -1,0 +1,323 @@
+"""`SalesFlow`: the engine's front door.
+
+    with SalesFlow("sqlite:///sales.db", timezone="Asia/Shanghai") as flow:
+        with flow.session(actor="u-17") as s:
+            acme = s.add(Customer.register(name="Acme"))
+            s.add(Deal.open(STANDARD, customer=acme, title="ERP rollout", owner="u-17"))
+        flow.ask(Funnel(), as_of="2026-03-31")
+
+It knows no SQL and no rule of sales: rules live in the aggregates, statements in the adapters.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.processes import PublishedProcesses
+from salesflow.adapters.reading import SnapshotReader
+from salesflow.adapters.readtables import Standing
+from salesflow.adapters.runner import Progress, Runner
+from salesflow.domain.aggregate import Aggregate, World
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.facts import Event
+from salesflow.domain.moments import (
+    FOREVER,
+    Instant,
+    Moment,
+    When,
+    from_instant,
+    instant_of,
+    to_instant,
+    zone,
+)
+from salesflow.domain.processes import SalesProcess
+from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.standard import STANDARD
+from salesflow.engine.foreign import ForeignFact, record_foreign
+from salesflow.engine.session import Session
+from salesflow.errors import (
+    AlreadyRecordedError,
+    ConcurrentChangeError,
+    InputError,
+    NotFoundError,
+)
+from salesflow.projections.questions import Question, View
+from salesflow.projections.registry import FOLDS
+from salesflow.projections.tables import Cut
+
+__all__ = ["SalesFlow"]
+
+AggregateT = TypeVar("AggregateT", bound=Aggregate)
+ViewT = TypeVar("ViewT", bound=View)
+ATTEMPTS_MAX = 10
+FOUNDING = "salesflow:founding"
+
+
+def _host_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class SalesFlow:
+    """One tenant's log and everything that can be asked of it.
+
+    `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
+    zone of a *new* database (UTC when not given); for an existing one it must agree with what
+    was recorded. `clock` replaces the clock, for simulations and tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tenant: str = "main",
+        timezone: str | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._database = Database(url)
+        self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
+        self._clock = clock or _host_clock
+        self._processes = PublishedProcesses(self.log)
+        self._runner: Runner | None = None
+        try:
+            self._found(timezone)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.log.close()
+        self._database.close()
+
+    # Recording
+
+    @contextmanager
+    def session(
+        self,
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        connection: Connection | None = None,
+    ) -> Iterator[Session]:
+        """Open a unit of work: what it records is appended at its end, all or nothing.
+
+        With `connection` it reads and appends inside the caller's own transaction; the log
+        stays locked for other writers until the caller commits, so do that last.
+
+        Raises:
+            AlreadyRecordedError: at entry, when the command id was recorded before.
+            ConcurrentChangeError: at the end, when somebody else changed a stream first.
+        """
+        if command_id is not None:
+            self._refuse_known(command_id)
+        session = Session(
+            self.log,
+            self._world,
+            actor=actor,
+            command_id=command_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            connection=connection,
+        )
+        yield session
+        session.commit()
+
+    def run(
+        self,
+        function: Callable[[Session], object],
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
+        attempts: int = ATTEMPTS_MAX,
+    ) -> Receipt | None:
+        """Run a function in a session, again when somebody else was first, and once per id.
+
+        Called with a command id that was recorded before, it gives the first receipt without
+        running the function. None when the function recorded nothing.
+
+        Raises:
+            ConcurrentChangeError: when all attempts met a change by somebody else.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                with self.session(actor=actor, command_id=command_id) as session:
+                    function(session)
+            except AlreadyRecordedError as known:
+                receipt: Receipt = known.receipt
+                return receipt
+            except ConcurrentChangeError:
+                if attempt == attempts:
+                    raise
+            else:
+                return session.receipt
+        raise InputError(f"attempts must be at least 1, not {attempts}")
+
+    def record(
+        self, facts: Iterable[ForeignFact], *, correlation_id: str | None = None
+    ) -> list[Receipt]:
+        """Record facts from elsewhere as they are: no rule is applied, nothing is checked.
+
+        One append per entity, each in order of time, then as given. See `ForeignFact`.
+        """
+        return record_foreign(self.log, self._processes, facts, correlation_id=correlation_id)
+
+    def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
+        """Go on recording although the clock is behind the log, and say so in the log."""
+        session = Session(self.log, self._world, actor=actor, accept_clock=True)
+        session.get(Settings, SETTINGS_ID).accept_clock(because=because)
+        receipt = session.commit()
+        assert receipt is not None
+        return receipt
+
+    # Asking
+
+    def get(
+        self,
+        kind: type[AggregateT],
+        id: UUID,
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+    ) -> AggregateT:
+        """Give one entity as it was at `as_of`, as known at `known_at`; both default to now.
+
+        Raises:
+            NotFoundError: when it is not believed to exist at that moment.
+        """
+        stored = self.log.stream(id)
+        head = max((event.recorded for event in stored), default=0)
+        cut = self._cut(as_of, known_at, head)
+        events = [event for event in stored if event.recorded <= cut.known_at]
+        return kind.replay(id, events, world=self._world(cut.as_of), as_of=cut.as_of)
+
+    def history(self, id: UUID, *, known_at: When | None = None) -> list[Event]:
+        """Give every event of an entity with its envelope, in the order of the log.
+
+        Raises:
+            NotFoundError: when nothing was recorded of it by then.
+        """
+        events = self.log.stream(id)
+        if known_at is not None:
+            until = self._cut(None, known_at, FOREVER).known_at
+            events = [event for event in events if event.recorded <= until]
+        if not events:
+            raise NotFoundError(f"nothing has been recorded of {id}")
+        return events
+
+    def ask(
+        self,
+        question: Question[ViewT],
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+        at: Moment | None = None,
+    ) -> ViewT:
+        """Answer a question at a moment; `at=view.moment` asks for the very same answer.
+
+        `as_of` (what had happened) defaults to now, `known_at` (what was known) to the head
+        of the log. A bare date means the end of that day in the business time zone.
+        """
+        if at is not None:
+            as_of, known_at = at.as_of, at.known_at
+        runner = self._tables()
+        runner.catch_up(question.folds)
+        with self._database.read() as connection:
+            stands = [runner.standing(name, connection) for name in question.folds]
+            stand = min(stands, key=lambda s: s.position) if stands else self._at_head()
+            cut = self._cut(as_of, known_at, stand.recorded)
+            moment = Moment(
+                as_of=from_instant(cut.as_of),
+                known_at=from_instant(cut.known_at),
+                position=stand.position if at is None else at.position,
+                revision=max((s.revision for s in stands), default=1),
+            )
+            zone_then = self.settings(cut.known_at).timezone
+            reader = SnapshotReader(connection, self.log, cut, zone_then, self._processes)
+            return question.answer(reader, moment)
+
+    def settings(self, known_at: Instant = FOREVER) -> Settings:
+        """Give the tenant's settings as known at an instant (the default ones before any)."""
+        events = [e for e in self.log.stream(SETTINGS_ID) if e.recorded <= known_at]
+        return Settings.replay(SETTINGS_ID, events) if events else Settings(SETTINGS_ID)
+
+    # Keeping
+
+    def catch_up(self, *, progress: Progress | None = None) -> None:
+        """Bring all read tables to the head of the log."""
+        self._tables().catch_up(progress=progress)
+
+    def rebuild(self, name: str, *, progress: Progress | None = None) -> int:
+        """Fill a read table anew from the log, beside the live one, and give its row count."""
+        if name not in FOLDS:
+            raise InputError(f"no table {name!r}; there are {', '.join(sorted(FOLDS))}")
+        return self._tables().rebuild(name, progress=progress)
+
+    def standings(self) -> dict[str, Standing]:
+        """Say up to which position each read table stands."""
+        runner = self._tables()
+        return {name: runner.standing(name) for name in FOLDS}
+
+    def _tables(self) -> Runner:
+        if self._runner is None:
+            self._runner = Runner(self.log, FOLDS, self._processes)
+        return self._runner
+
+    def _found(self, timezone: str | None) -> None:
+        """Record the settings and the built-in process in a new database; check an old one."""
+        wanted = zone(timezone) if timezone is not None else None
+        if self.log.head().position == 0:
+            self.run(lambda s: _founding(s, timezone or "UTC"), command_id=FOUNDING)
+        stands = self.settings().timezone
+        if wanted is not None and wanted.key != stands.key:
+            raise InputError(
+                f"this database keeps its books in {stands.key}, not {wanted.key}; leave"
+                " `timezone` out, or change the recorded settings"
+            )
+
+    def _world(self, head: Instant) -> World:
+        now = max(to_instant(self._clock()), head)
+        return World(self._processes, lambda: self.settings().timezone, now)
+
+    def _cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
+        timezone = self.settings().timezone
+        known = head if known_at is None else min(instant_of(known_at, timezone), head)
+        if as_of is None:
+            now = to_instant(self._clock())
+            then = max(now, head) if head < FOREVER else now
+        else:
+            then = instant_of(as_of, timezone)
+        return Cut(self.log.tenant, then, known)
+
+    def _at_head(self) -> Standing:
+        head = self.log.head()
+        return Standing(1, head.position, head.recorded)
+
+    def _refuse_known(self, command_id: str) -> None:
+        receipt = self.log.receipt(command_id)
+        if receipt is not None:
+            raise AlreadyRecordedError(f"command {command_id!r} was recorded before", receipt)
+
+
+def _founding(session: Session, timezone: str) -> None:
+    session.add(Settings.begin(timezone=timezone))
+    session.add(SalesProcess.publish(STANDARD))

@@ -1,0 +1,80 @@
+"""Questions and views: what can be asked at a moment, and the frozen answer.
+
+A question is a frozen parameter model. It builds selects for a moment, runs them through a
+`Reader` (which holds the snapshot) and returns a view. A view carries its moment, population
+and formula, so that a number can never be separated from what it means.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.facts import Event
+from salesflow.domain.moments import Moment
+from salesflow.domain.values import Value
+from salesflow.projections.tables import Cut, Processes
+
+__all__ = ["Question", "Reader", "TableOfView", "View"]
+
+ViewT = TypeVar("ViewT", bound="View")
+
+
+class TableOfView(NamedTuple):
+    """A view as a table for people: a title, column names, rows of ready text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """One snapshot of the read tables and the log, cut at the question's moment."""
+
+    cut: Cut
+    timezone: ZoneInfo
+    processes: Processes
+
+    def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Run a select in the snapshot."""
+
+    def events(self, stream_id: UUID) -> list[Event]:
+        """Give a stream's events known by the moment, in the order of the log."""
+
+
+class View(Value):
+    """The base of all answers."""
+
+    population: ClassVar[str]
+    formula: ClassVar[str]
+    moment: Moment
+
+    @abstractmethod
+    def tables(self, language: str = "en") -> list[TableOfView]:
+        """Lay the answer out for people, in English (`en`) or Chinese (`zh`)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the answer as plain JSON values: decimals as strings, times in ISO 8601."""
+        shown: dict[str, Any] = self.model_dump(mode="json")
+        return {
+            "question": type(self).__name__.removesuffix("View"),
+            "population": self.population,
+            "formula": self.formula,
+            **shown,
+        }
+
+
+class Question(Value, Generic[ViewT]):
+    """The base of all questions: its fields are the parameters, its docstring the help."""
+
+    name: ClassVar[str]
+    folds: ClassVar[tuple[str, ...]] = ()
+    """Names of the fold tables it reads; they are caught up before it is answered."""
+
+    @abstractmethod
+    def answer(self, reader: Reader, moment: Moment) -> ViewT:
+        """Read the rows at the moment and give the view."""
