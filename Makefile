@@ -1,0 +1,48 @@
+# Needs Python 3.11 or later, make and git; everything else comes into .venv from
+# requirements.txt. `make` alone lists what can be made.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo.db
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: help install demo test lint torture bench clean
+
+help:  ## list what can be made
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+install: $(STAMP)  ## make .venv with everything in it; at once when it is up to date
+
+$(STAMP): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install  ## simulate two and a half years of a sales team in demo.db and tell its story
+	@rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	$(BIN)/salesflow demo --db sqlite:///$(DEMO)
+
+lint: install  ## style, formatting, types and import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage of branches
+	$(BIN)/python -m pytest --quiet --cov
+
+torture: install  ## the same properties with far more examples, crashes and writers
+	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest --quiet tests/properties tests/store
+
+bench: install  ## measure appends, reads, catch-up and questions on this machine
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what was made, the virtual environment too
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
