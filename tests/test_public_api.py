@@ -1,0 +1,122 @@
+"""What embeddings may lean on: whoever changes these names changes other people's code."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import salesflow
+import salesflow.engine
+import salesflow.errors
+
+PUBLIC = [
+    "STANDARD",
+    "Customer",
+    "Deal",
+    "ForeignFact",
+    "Moment",
+    "Money",
+    "ProcessVersion",
+    "QuoteLine",
+    "SalesFlow",
+    "SalesProcess",
+    "SalesflowError",
+    "Session",
+    "Stage",
+]
+ERRORS = [
+    "AlreadyRecordedError",
+    "BusyError",
+    "ClockError",
+    "ConcurrentChangeError",
+    "DatabaseError",
+    "DealClosedError",
+    "GateError",
+    "HistoryError",
+    "InputError",
+    "NotFoundError",
+    "ProjectionError",
+    "QuoteError",
+    "RuleError",
+    "SalesflowError",
+    "SchemaError",
+    "StageError",
+]
+ENGINE = {
+    "accept_clock",
+    "ask",
+    "catch_up",
+    "close",
+    "get",
+    "history",
+    "log",
+    "rebuild",
+    "record",
+    "run",
+    "session",
+    "settings",
+    "standings",
+}
+WITHOUT_POSTGRES = """
+import sys
+sys.modules["psycopg"] = None
+from salesflow import SalesFlow
+with SalesFlow("sqlite://") as flow:
+    print(len(flow.standings()) > 0)
+"""
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(salesflow.__path__, "salesflow.")
+    if not module.name.endswith("__main__")
+)
+
+
+def test_the_package_offers_these_names_and_no_others() -> None:
+    assert salesflow.__all__ == PUBLIC
+    assert dir(salesflow) == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_name_offered_is_there(name: str) -> None:
+    assert getattr(salesflow, name) is not None
+
+
+def test_a_name_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Opportunity'"):
+        _ = salesflow.Opportunity  # type: ignore[attr-defined]
+
+
+def test_every_error_is_one_of_these() -> None:
+    assert salesflow.errors.__all__ == ERRORS
+    for name in ERRORS:
+        assert issubclass(getattr(salesflow.errors, name), salesflow.SalesflowError)
+
+
+def test_the_engine_offers_these_methods_and_no_others() -> None:
+    with salesflow.SalesFlow("sqlite://") as flow:
+        assert {name for name in dir(flow) if not name.startswith("_")} == ENGINE
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_offers_only_what_it_has(name: str) -> None:
+    module = importlib.import_module(name)
+    offered = getattr(module, "__all__", [])
+    assert [public for public in offered if not hasattr(module, public)] == []
+
+
+def test_the_errors_alone_load_no_database() -> None:
+    asks = "import sys, salesflow.errors; print('sqlalchemy' in sys.modules)"
+    assert printed_by(asks) == "False"
+
+
+def test_sqlite_needs_no_driver_of_postgresql() -> None:
+    assert printed_by(WITHOUT_POSTGRES) == "True"
+
+
+def printed_by(program: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return ran.stdout.strip()

@@ -1,0 +1,186 @@
+"""The style guide as far as a machine can read it, and what the repository must never hold."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.projections.registry import FOLDS, QUESTIONS
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "salesflow"
+MODULES = sorted(SOURCE.rglob("*.py"))
+MODULE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 40
+MATCH_LINES_MAX = 60
+CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("date", "today"), ("time", "time")}
+CLOCK_OWNERS = ("engine", "adapters")
+REGISTRY_HOSTS = ("py" + r"pi\.org", "python" + "hosted", "npm" + r"js\.", r"deb\." + "debian")
+LATER = "TO" + "DO|FIX" + "ME|XX" + "X"
+HOMES = r"/(?:home|root|Users)/\w"
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def named(module: Path) -> str:
+    return str(module.relative_to(SOURCE))
+
+
+def tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+def functions(module: Path) -> Iterator[Function]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, Function):
+            yield node
+
+
+def assigns_all(module: Path) -> bool:
+    for node in tree(module).body:
+        targets = node.targets if isinstance(node, ast.Assign) else ()
+        if isinstance(node, ast.AnnAssign):
+            targets = (node.target,)
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            return True
+    return False
+
+
+def only_documents(module: Path) -> bool:
+    return module.name == "__init__.py" and len(tree(module).body) <= 1
+
+
+def texts() -> dict[str, str]:
+    """Give every text file that is, or is about to be, in the repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = {}
+    for name in listed.stdout.splitlines():
+        try:
+            found[name] = (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
+            continue
+    return found
+
+
+def lines_with(pattern: str) -> list[str]:
+    wanted = re.compile(pattern)
+    return [
+        f"{name}:{number}: {line.strip()}"
+        for name, text in texts().items()
+        for number, line in enumerate(text.splitlines(), 1)
+        if wanted.search(line)
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_a_module_fits_four_hundred_lines(module: Path) -> None:
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES_MAX
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_a_function_fits_a_screen(module: Path) -> None:
+    for function in functions(module):
+        one_match = "domain" in module.parts and any(
+            isinstance(node, ast.Match) for node in function.body
+        )
+        most = MATCH_LINES_MAX if one_match else FUNCTION_LINES_MAX
+        assert function.end_lineno is not None
+        lines = function.end_lineno - function.lineno + 1
+        assert lines <= most, f"{function.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_a_module_says_what_it_is_for_and_what_it_offers(module: Path) -> None:
+    assert ast.get_docstring(tree(module)), "no docstring"
+    assert assigns_all(module) or only_documents(module), "no __all__"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_only_the_engine_and_the_adapters_read_a_clock(module: Path) -> None:
+    if module.relative_to(SOURCE).parts[0] in CLOCK_OWNERS:
+        return
+    read = [
+        node.lineno
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in CLOCKS
+    ]
+    assert read == []
+
+
+def test_nothing_is_left_for_later_in_a_comment() -> None:
+    assert lines_with(rf"\b({LATER})\b") == []
+
+
+def test_no_registry_host_is_named() -> None:
+    assert lines_with("|".join(REGISTRY_HOSTS)) == []
+
+
+def test_no_path_of_one_machine_is_written_down() -> None:
+    own = [re.escape(f"{folder}/") for folder in (ROOT, ROOT.parent) if folder != Path("/")]
+    assert lines_with(rf"(?<![\w.])({'|'.join([HOMES, *own])})") == []
+
+
+def test_every_package_installed_is_pinned_to_one_version() -> None:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+
+
+def test_every_package_the_project_asks_for_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["postgres"],
+        *project["dependency-groups"]["dev"],
+        *project["build-system"]["requires"],
+    ]
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
+    names = [re.split(r"[\[<>=]", wanted)[0].lower() for wanted in asked]
+    assert [name for name in names if f"\n{name}==" not in f"\n{pinned}"] == []
+
+
+def test_imports_run_one_way_only() -> None:
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_no_fold_is_allowed_to_know_a_question() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = next(
+        contract
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["name"] == "Folds know no question"
+    )
+    allowed = {line.split(" -> ")[1] for line in contract["ignore_imports"]}
+    assert allowed.isdisjoint({question.__module__ for question in QUESTIONS.values()})
+
+
+def test_every_fold_lives_among_the_folds() -> None:
+    for fold in FOLDS.values():
+        assert type(fold).__module__.startswith("salesflow.projections.folds.")
+
+
+def test_every_question_and_fact_is_in_the_glossary() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", glossary))
+    offered = [*QUESTIONS.values(), *CATALOGUE]
+    assert [named.__name__ for named in offered if named.__name__ not in words] == []
