@@ -12,11 +12,21 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
-from salesflow.domain.history import believed, order
-from salesflow.domain.moments import FOREVER, Instant, from_instant, start_of_day, to_instant
-from salesflow.errors import InputError, NotFoundError
+from salesflow.domain.history import believed, order, retracted_at_last
+from salesflow.domain.moments import (
+    FOREVER,
+    Instant,
+    end_of_day,
+    from_instant,
+    start_of_day,
+    to_instant,
+)
+from salesflow.errors import InputError, NotFoundError, RuleError
 
-__all__ = ["Aggregate", "Recorded", "World"]
+__all__ = ["Aggregate", "OccurredAt", "Recorded", "World"]
+
+OccurredAt = datetime | date | None
+"""When it happened: an aware time, a day, or None for the time of recording."""
 
 UTC_ZONE = ZoneInfo("UTC")
 NO_EVENT = UUID(int=0)
@@ -106,7 +116,7 @@ class Aggregate:
             raise NotFoundError(f"no {cls.noun} {id} is believed to exist at that moment")
         return self
 
-    def at(self, occurred_at: datetime | date | None) -> Self:
+    def at(self, occurred_at: OccurredAt) -> Self:
         """Give this aggregate as believed up to a time; itself when that is the latest."""
         if occurred_at is None:
             return self
@@ -114,15 +124,16 @@ class Aggregate:
         if not self._history or all(event.effect <= until for event in self._history):
             return self
         if until < self._history[0].occurred:
+            opened = self._history[0].occurred
+            when = "just now" if opened == FOREVER else from_instant(opened).isoformat()
             raise InputError(
-                f"{self.noun} {self.id} was opened at"
-                f" {self._history[0].occurred_at.isoformat()}; nothing can be recorded of it"
+                f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it"
                 f" before, at {from_instant(until).isoformat()}"
             )
         then = type(self)(self.id, self.world)
-        then._log = self._log  # noqa: SLF001
-        then._horizon = until  # noqa: SLF001
-        then._believe()  # noqa: SLF001
+        then._log = self._log
+        then._horizon = until
+        then._believe()
         return then
 
     @classmethod
@@ -137,9 +148,15 @@ class Aggregate:
         return any(event.event_id == event_id for event in self._log)
 
     def retract(self, event_id: UUID, *, because: str) -> None:
-        """Say that an earlier fact of this stream (or a retraction) was wrong."""
-        if not self.holds(event_id):
-            raise NotFoundError(f"{self.noun} {self.id} has no event {event_id} to retract")
+        """Say that an earlier fact of this stream (or a retraction) was wrong.
+
+        Raises:
+            NotFoundError: when this stream has no such event.
+            RuleError: when the fact cannot be retracted by itself.
+        """
+        stands_because = retracted_at_last(event_id, self._log).stands_because
+        if stands_because is not None:
+            raise RuleError(f"{self.noun} {self.id}: {stands_because}")
         self._record(FactRetracted(event_id=event_id, because=because), None)
 
     @property
@@ -147,7 +164,7 @@ class Aggregate:
         """The believed history, the opening first, then in order of effect."""
         return tuple(self._history)
 
-    def _record(self, fact: Fact, occurred_at: datetime | date | None) -> None:
+    def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         occurred, precision = self._instant(occurred_at) if occurred_at else (None, MICROSECOND)
         if occurred is not None:
             self.at(occurred_at)
@@ -172,9 +189,9 @@ class Aggregate:
             self._believe()
 
     def _latest(self) -> Instant:
-        """Give the time of a fact without one: the horizon, or the last effect before it."""
+        """Give the time of a fact without one: later than all that happened so far."""
         past = [event.effect for event in self._history if event.effect <= self._horizon]
-        return max(past, default=0) if self._horizon == FOREVER else max([self._horizon, *past])
+        return max([self._horizon, *past])
 
     def _believe(self) -> None:
         self._history = believed(self._log)
@@ -184,9 +201,13 @@ class Aggregate:
                 self._apply(event)
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
+        """Cut a time; a bare day is its midnight, but not before what is timed on that day."""
         if isinstance(when, datetime):
             return to_instant(when), MICROSECOND
-        return start_of_day(when, self.world.timezone), "day"
+        midnight = start_of_day(when, self.world.timezone)
+        last = end_of_day(when, self.world.timezone)
+        timed = [e.occurred for e in self._history if midnight < e.occurred <= last]
+        return max([midnight, *timed]), "day"
 
     def _start(self) -> None:
         """Set the state before anything happened."""

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from salesflow.domain.moments import Instant, from_instant, to_instant
+from salesflow.domain.moments import Instant, Time, from_instant, to_instant
 from salesflow.domain.values import SafeText, Value
 from salesflow.errors import HistoryError
 
@@ -44,6 +44,11 @@ class Fact(Value):
     opens: ClassVar[bool] = False
     """Whether this fact opens its stream (DealOpened, CustomerRegistered …)."""
     upcasts: ClassVar[Mapping[int, Upcast]] = {}
+    stands_because: ClassVar[str | None] = None
+    """Why a fact of this kind cannot be retracted by itself; None when it can."""
+
+    inferred: SafeText | None = None
+    """How an importer deduced this fact from an end state; None for what was told."""
 
     def to_json(self) -> bytes:
         """Give the bytes that are stored: UTF-8 JSON, fields without a value left out."""
@@ -57,7 +62,7 @@ class Fact(Value):
 class PlannedFact(Fact):
     """A fact that may take effect later than it was decided."""
 
-    effective_from: datetime | None = None
+    effective_from: Time | None = None
 
     def effect(self, occurred: Instant) -> Instant:
         """Give the later of the decision and the time it takes effect."""

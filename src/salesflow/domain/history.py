@@ -4,12 +4,14 @@ Aggregates, folds and audit replay all read an entity's past through `believed`,
 cannot disagree about it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
-from salesflow.domain.facts import Event, FactRetracted
+from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.moments import FOREVER, Instant
+from salesflow.errors import NotFoundError
 
-__all__ = ["believed", "order", "standing"]
+__all__ = ["believed", "order", "retracted_at_last", "standing"]
 
 
 def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
@@ -47,3 +49,17 @@ def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
 def order(event: Event) -> tuple[Instant, Instant, int]:
     """Sort by effect, then occurrence, then position."""
     return (event.effect, event.occurred, event.position)
+
+
+def retracted_at_last(event_id: UUID, stream: Sequence[Event]) -> Fact:
+    """Give the fact a retraction of this event is about, however many retractions between.
+
+    Raises:
+        NotFoundError: when the stream has no such event.
+    """
+    for event in reversed(stream):
+        if event.event_id == event_id:
+            if not isinstance(event.fact, FactRetracted):
+                return event.fact
+            event_id = event.fact.event_id
+    raise NotFoundError(f"there is no event {event_id} in that stream to retract")

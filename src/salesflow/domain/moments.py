@@ -7,8 +7,10 @@ the business time zone (the next local midnight less one microsecond).
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator
 
 from salesflow.domain.values import Value
 from salesflow.errors import InputError
@@ -18,6 +20,7 @@ __all__ = [
     "Instant",
     "Moment",
     "Period",
+    "Time",
     "When",
     "end_of_day",
     "from_instant",
@@ -40,6 +43,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def _in_utc(at: datetime) -> datetime:
+    to_instant(at)
+    return at.astimezone(UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time inside a fact: aware when given, stored in UTC."""
 
 
 class Moment(Value):

@@ -8,15 +8,24 @@ touching a single fact.
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from salesflow.errors import InputError
 
 __all__ = [
+    "Count",
     "Currency",
     "Money",
+    "Number",
     "Personal",
     "Reference",
     "SafeText",
@@ -27,6 +36,7 @@ __all__ = [
 
 AMOUNT_DIGITS_MAX = 18
 AMOUNT_PLACES_MAX = 6
+MILLIONTH = Decimal("0.000001")
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
 BIDI_CONTROLS = frozenset(
@@ -35,9 +45,29 @@ BIDI_CONTROLS = frozenset(
 
 
 class Value(BaseModel):
-    """A frozen value: compared by content, closed to unknown fields."""
+    """A frozen value: compared by content, closed to unknown fields.
+
+    Made with a field that can never be right, it raises InputError (which names the fields
+    but never repeats what was in them).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, /, **fields: object) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise InputError(f"{type(self).__name__}: {_wrong(error)}") from error
+
+    # Reading stored JSON goes straight to the validator, past this __init__: half the time.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+
+def _wrong(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors(include_url=False, include_context=False, include_input=False)
+    )
 
 
 @dataclass(frozen=True)
@@ -89,21 +119,48 @@ Reference = Annotated[
 Personal = Annotated[str, AfterValidator(_checked_text), TextMark(personal=True)]
 """Text about a person, and all free text: at most 10,000 characters, lines allowed."""
 
-Share = Annotated[Decimal, Field(ge=0, le=1, max_digits=7, decimal_places=6)]
-"""A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
-
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
 """An ISO 4217 code such as CNY."""
 
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+"""A whole number of things."""
 
-def _exact(amount: object) -> object:
+
+def exact(amount: object) -> object:
     if isinstance(amount, bool | float):
-        raise ValueError("money is written as a Decimal or a string, never as a float")  # noqa: TRY004 - pydantic wants ValueError
+        raise ValueError("write a Decimal or a string of digits, never a float")  # noqa: TRY004 - pydantic wants ValueError
     if isinstance(amount, str) and (
         "e" in amount.lower() or len(amount) > AMOUNT_DIGITS_MAX + 3
     ):
         raise ValueError("write the amount in plain digits, at most 18")
     return amount
+
+
+def plain(amount: Decimal) -> Decimal:
+    """Write 1E+5 as 100000, so that what is stored is always plain digits."""
+    text = str(amount)
+    if "E" not in text and len(text) <= AMOUNT_DIGITS_MAX + 2:
+        return amount
+    if amount == amount.to_integral_value():
+        return Decimal(int(amount))
+    return amount.quantize(MILLIONTH)
+
+
+Number = Annotated[
+    Decimal,
+    BeforeValidator(exact),
+    Field(max_digits=AMOUNT_DIGITS_MAX, decimal_places=AMOUNT_PLACES_MAX),
+    AfterValidator(plain),
+]
+"""An exact number: at most 18 digits, 6 of them behind the point."""
+
+Share = Annotated[
+    Decimal,
+    BeforeValidator(exact),
+    Field(ge=0, le=1, max_digits=7, decimal_places=6),
+    AfterValidator(plain),
+]
+"""A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
 
 
 class Money(Value):
@@ -112,15 +169,13 @@ class Money(Value):
     `Money("98000", "CNY")`. Adding or comparing unlike currencies is refused.
     """
 
-    amount: Annotated[
-        Decimal,
-        BeforeValidator(_exact),
-        Field(max_digits=AMOUNT_DIGITS_MAX, decimal_places=AMOUNT_PLACES_MAX),
-    ]
+    amount: Number
     currency: Currency
 
     def __init__(self, amount: Decimal | str | int, currency: str) -> None:
-        BaseModel.__init__(self, amount=amount, currency=currency)
+        super().__init__(amount=amount, currency=currency)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def __add__(self, other: "Money") -> "Money":
         self._same_currency(other)
@@ -150,12 +205,3 @@ class Money(Value):
         if not amount.is_finite():
             raise InputError(f"{text!r} is not an amount")
         return cls(amount, currency)
-
-
-def texts_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Give the text mark (or None) of every field of a model that holds text; for tests."""
-    marks: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        if field.annotation in (str, str | None):
-            marks[name] = next((m for m in field.metadata if isinstance(m, TextMark)), None)
-    return marks

@@ -1,0 +1,104 @@
+"""The fiscal calendar: how a tenant cuts its years into quarters and months.
+
+Either calendar months from any start month, or weeks: 4-4-5, 4-5-4 or 5-4-4 weeks to the
+months of each quarter, where a year has 52 weeks and, every five or six years, a 53rd in its
+last month. Days in, days out; `moments` cuts days into instants.
+"""
+
+from datetime import date, timedelta
+from typing import Annotated, Final, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from salesflow.domain.values import Value
+from salesflow.errors import InputError
+
+__all__ = ["Days", "FiscalCalendar", "Pattern", "Span"]
+
+Pattern = Literal["months", "4-4-5", "4-5-4", "5-4-4"]
+Span = Literal["month", "quarter", "year"]
+MONTHS_OF: Final = {"month": 1, "quarter": 3, "year": 12}
+WEEK = timedelta(weeks=1)
+DAY = timedelta(days=1)
+
+
+class Days(NamedTuple):
+    """The days of a span, the first and the last, both included."""
+
+    first: date
+    last: date
+
+
+class FiscalCalendar(Value):
+    """How a year is cut. `anchor` is the first day of any one fiscal year of weeks.
+
+    A year of weeks begins on the weekday of the anchor, on the day nearest to the anchor's
+    place in the calendar year; that is what makes some years 53 weeks long. A fiscal year is
+    named after the calendar year in which it ends.
+    """
+
+    start_month: Annotated[int, Field(ge=1, le=12)] = 1
+    """The month a year of months begins with."""
+    pattern: Pattern = "months"
+    anchor: date | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.pattern == "months") != (self.anchor is None):
+            raise ValueError("a pattern of weeks needs an anchor, one of months has none")
+        return self
+
+    def span(self, kind: Span, day: date) -> Days:
+        """Give the fiscal month, quarter or year a day lies in."""
+        year = self._year_start(day)
+        starts = self._month_starts(year)
+        size = MONTHS_OF[kind]
+        here = max(i for i in range(12) if starts[i] <= day) // size * size
+        return Days(starts[here], starts[here + size] - DAY)
+
+    def before(self, kind: Span, day: date) -> Days:
+        """Give the span before the one a day lies in."""
+        return self.span(kind, self.span(kind, day).first - DAY)
+
+    def numbers(self, day: date) -> tuple[int, int, int]:
+        """Give the number of the fiscal year, quarter and month a day lies in."""
+        starts = self._month_starts(self._year_start(day))
+        month = max(i for i in range(12) if starts[i] <= day) + 1
+        middle = starts[0] + (starts[12] - starts[0]) / 2
+        if self.anchor is None:
+            year = (starts[12] - DAY).year
+        else:
+            year = (middle + (starts[12] - starts[0]) / 2 - 4 * DAY).year
+        return year, (month + 2) // 3, month
+
+    def _year_start(self, day: date) -> date:
+        starts = [self._start_in(day.year + offset) for offset in (-1, 0, 1)]
+        return max(start for start in starts if start <= day)
+
+    def _start_in(self, year: int) -> date:
+        """Give the first day of the fiscal year that begins in (or nearest to) a year."""
+        if self.anchor is None:
+            return date(year, self.start_month, 1)
+        place = _same_place(self.anchor, year)
+        off = (self.anchor.weekday() - place.weekday() + 3) % 7 - 3
+        return place + off * DAY
+
+    def _month_starts(self, year: date) -> list[date]:
+        """Give the first days of the twelve months of a fiscal year, and of the next year."""
+        if self.anchor is None:
+            months = [(year.year * 12 + year.month - 1 + i) for i in range(13)]
+            return [date(month // 12, month % 12 + 1, 1) for month in months]
+        weeks = [int(w) for w in self.pattern.split("-")] * 4
+        starts = [year]
+        for count in weeks[:-1]:
+            starts.append(starts[-1] + count * WEEK)
+        return [*starts, self._year_start(starts[-1] + (weeks[-1] + 2) * WEEK)]
+
+
+def _same_place(anchor: date, year: int) -> date:
+    try:
+        return anchor.replace(year=year)
+    except ValueError as error:
+        if (anchor.month, anchor.day) == (2, 29):
+            return date(year, 2, 28)
+        raise InputError(f"{year} is not a year") from error

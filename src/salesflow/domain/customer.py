@@ -1,0 +1,308 @@
+"""The customer: somebody deals are made with, from prospect to loyal customer.
+
+Prospect, qualified and loyal are judgements somebody recorded; that a prospect became a
+customer is derived from the first standing won deal, so no fact here says it. Contact people
+are persons: their names are personal and can be erased.
+"""
+
+from datetime import date
+from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
+from uuid import UUID, uuid4
+
+from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.values import Personal, SafeText
+from salesflow.errors import InputError, NotFoundError, RuleError
+
+__all__ = [
+    "ContactPerson",
+    "ContactPersonAdded",
+    "ContactPersonUpdated",
+    "Customer",
+    "CustomerFact",
+    "CustomerMarkedLoyal",
+    "CustomerMerged",
+    "CustomerQualified",
+    "CustomerRegistered",
+    "CustomerUnmerged",
+    "PersonErased",
+    "Standing",
+]
+
+Standing = Literal["prospect", "qualified", "loyal"]
+
+
+class CustomerRegistered(Fact):
+    """A customer came into the books, perhaps long after becoming one (`customer_since`)."""
+
+    kind: ClassVar[str] = "customer.registered"
+    opens: ClassVar[bool] = True
+    name: Personal | None = None
+    natural_person: bool = False
+    customer_since: date | None = None
+    segment: SafeText | None = None
+    region: SafeText | None = None
+
+
+class CustomerQualified(Fact):
+    """Somebody judged that this prospect has shown interest."""
+
+    kind: ClassVar[str] = "customer.qualified"
+    because: Personal | None = None
+
+
+class CustomerMarkedLoyal(Fact):
+    """Somebody judged that this customer is loyal."""
+
+    kind: ClassVar[str] = "customer.marked_loyal"
+    because: Personal | None = None
+
+
+class ContactPersonAdded(Fact):
+    """Somebody at the customer became known to us."""
+
+    kind: ClassVar[str] = "customer.contact_person_added"
+    person_id: UUID
+    name: Personal | None = None
+    position: Personal | None = None
+    email: Personal | None = None
+    phone: Personal | None = None
+
+
+class ContactPersonUpdated(Fact):
+    """What we know of a contact person changed; what is not named stays as it was."""
+
+    kind: ClassVar[str] = "customer.contact_person_updated"
+    person_id: UUID
+    name: Personal | None = None
+    position: Personal | None = None
+    email: Personal | None = None
+    phone: Personal | None = None
+
+
+class CustomerMerged(Fact):
+    """Two entries are the same customer; while this stands, deals count for the survivor."""
+
+    kind: ClassVar[str] = "customer.merged"
+    into: UUID
+    because: Personal | None = None
+
+
+class CustomerUnmerged(Fact):
+    """They are two customers after all; each has its own deals again."""
+
+    kind: ClassVar[str] = "customer.unmerged"
+    because: Personal | None = None
+
+
+class PersonErased(Fact):
+    """A person's data was erased at their request; what remains names nobody."""
+
+    kind: ClassVar[str] = "customer.person_erased"
+    person_id: UUID
+    because: SafeText | None = None
+
+
+CustomerFact = (
+    CustomerRegistered
+    | CustomerQualified
+    | CustomerMarkedLoyal
+    | ContactPersonAdded
+    | ContactPersonUpdated
+    | CustomerMerged
+    | CustomerUnmerged
+    | PersonErased
+)
+
+
+class ContactPerson(NamedTuple):
+    """Somebody at the customer, as known; all None once erased."""
+
+    person_id: UUID
+    name: str | None = None
+    position: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class Customer(Aggregate):
+    """One customer, or somebody who may become one."""
+
+    noun: ClassVar[str] = "customer"
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(CustomerFact)
+
+    name: str | None
+    natural_person: bool
+    customer_since: date | None
+    segment: str | None
+    region: str | None
+    standing: Standing
+    people: dict[UUID, ContactPerson]
+    merged_into: UUID | None
+    erased: set[UUID]
+
+    @classmethod
+    def register(
+        cls,
+        *,
+        name: str,
+        natural_person: bool = False,
+        customer_since: date | None = None,
+        segment: str | None = None,
+        region: str | None = None,
+        occurred_at: OccurredAt = None,
+        id: UUID | None = None,
+    ) -> Self:
+        """Take a customer into the books; `customer_since` where that is older news."""
+        if not name.strip():
+            raise InputError("a customer needs a name")
+        self = cls.new(id)
+        self._record(
+            CustomerRegistered(
+                name=name,
+                natural_person=natural_person,
+                customer_since=customer_since,
+                segment=segment,
+                region=region,
+            ),
+            occurred_at,
+        )
+        return self
+
+    def qualify(self, *, because: str, occurred_at: OccurredAt = None) -> None:
+        """Say that this prospect has shown interest, and how."""
+        if self.at(occurred_at).standing != "prospect":
+            raise RuleError(f"customer {self.id} is {self.standing} already")
+        self._record(CustomerQualified(because=because), occurred_at)
+
+    def mark_loyal(self, *, because: str, occurred_at: OccurredAt = None) -> None:
+        """Say that this customer is loyal, and what shows it."""
+        if self.at(occurred_at).standing == "loyal":
+            raise RuleError(f"customer {self.id} is loyal already")
+        self._record(CustomerMarkedLoyal(because=because), occurred_at)
+
+    def add_person(
+        self,
+        *,
+        name: str,
+        position: str | None = None,
+        email: str | None = None,
+        phone: str | None = None,
+        person_id: UUID | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> UUID:
+        """Note somebody at the customer; gives the id to name them by."""
+        person_id = person_id or uuid4()
+        if person_id in self.people or person_id in self.erased:
+            raise RuleError(f"person {person_id} is known at customer {self.id} already")
+        self._record(
+            ContactPersonAdded(
+                person_id=person_id, name=name, position=position, email=email, phone=phone
+            ),
+            occurred_at,
+        )
+        return person_id
+
+    def update_person(
+        self,
+        person_id: UUID,
+        *,
+        name: str | None = None,
+        position: str | None = None,
+        email: str | None = None,
+        phone: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Correct what is known of a contact person; what is not named stays."""
+        self.at(occurred_at)._known_person(person_id)
+        if not any([name, position, email, phone]):
+            raise InputError("name at least one thing that changed")
+        self._record(
+            ContactPersonUpdated(
+                person_id=person_id, name=name, position=position, email=email, phone=phone
+            ),
+            occurred_at,
+        )
+
+    def erase_person(
+        self, person_id: UUID, *, because: str | None = None, occurred_at: OccurredAt = None
+    ) -> None:
+        """Record that a person (or this customer, when it is one) was erased."""
+        if person_id != self.id:
+            self.at(occurred_at)._known_person(person_id)
+        elif not self.natural_person:
+            raise RuleError(f"customer {self.id} is not a natural person")
+        self._record(PersonErased(person_id=person_id, because=because), occurred_at)
+
+    def merge_into(
+        self, survivor: Self, *, because: str, occurred_at: OccurredAt = None
+    ) -> None:
+        """Say that this entry and another are the same customer; the other survives."""
+        if survivor.id == self.id:
+            raise RuleError(f"customer {self.id} cannot be merged into itself")
+        for each in (self.at(occurred_at), survivor.at(occurred_at)):
+            if each.merged_into is not None:
+                raise RuleError(f"customer {each.id} is merged into {each.merged_into}")
+        self._record(CustomerMerged(into=survivor.id, because=because), occurred_at)
+
+    def unmerge(self, *, because: str, occurred_at: OccurredAt = None) -> None:
+        """Say that they are two customers after all."""
+        if self.at(occurred_at).merged_into is None:
+            raise RuleError(f"customer {self.id} is not merged")
+        self._record(CustomerUnmerged(because=because), occurred_at)
+
+    def _known_person(self, person_id: UUID) -> ContactPerson:
+        found = self.people.get(person_id)
+        if found is None:
+            raise NotFoundError(f"customer {self.id} has no contact person {person_id}")
+        return found
+
+    def _start(self) -> None:
+        self.name = self.customer_since = self.segment = self.region = None
+        self.natural_person = False
+        self.standing = "prospect"
+        self.people = {}
+        self.merged_into = None
+        self.erased = set()
+
+    def _apply(self, event: Event) -> None:
+        fact: CustomerFact = event.fact  # type: ignore[assignment]
+        opening = self._history[0]
+        if event.occurred < opening.occurred:
+            return
+        match fact:
+            case CustomerRegistered():
+                if event is opening:
+                    self.name, self.natural_person = fact.name, fact.natural_person
+                    self.customer_since = fact.customer_since
+                    self.segment, self.region = fact.segment, fact.region
+            case CustomerQualified():
+                self.standing = "qualified" if self.standing == "prospect" else self.standing
+            case CustomerMarkedLoyal():
+                self.standing = "loyal"
+            case ContactPersonAdded():
+                self._set_person(fact, ContactPerson(fact.person_id))
+            case ContactPersonUpdated():
+                self._set_person(fact, self.people.get(fact.person_id))
+            case CustomerMerged():
+                self.merged_into = fact.into
+            case CustomerUnmerged():
+                self.merged_into = None
+            case PersonErased():
+                self.erased.add(fact.person_id)
+                self.people.pop(fact.person_id, None)
+                self.name = None if fact.person_id == self.id else self.name
+            case _:
+                assert_never(fact)
+
+    def _set_person(
+        self, fact: ContactPersonAdded | ContactPersonUpdated, before: ContactPerson | None
+    ) -> None:
+        if before is not None and fact.person_id not in self.erased:
+            self.people[fact.person_id] = ContactPerson(
+                fact.person_id,
+                fact.name or before.name,
+                fact.position or before.position,
+                fact.email or before.email,
+                fact.phone or before.phone,
+            )

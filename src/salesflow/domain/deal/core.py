@@ -1,0 +1,133 @@
+"""What every part of a deal stands on: where it stands, and how a command asks about that.
+
+Stage, outcome and merging are settled in one place (`ground.py`); the parts read them here.
+"""
+
+from datetime import date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.facts import Event
+from salesflow.domain.moments import FOREVER, Instant, Time, to_instant
+from salesflow.domain.processes import Outcome, ProcessVersion
+from salesflow.domain.values import Money
+from salesflow.errors import DealClosedError, InputError, NotFoundError
+
+__all__ = ["DealCore", "said"]
+
+
+class DealCore(Aggregate):
+    """A deal's standing, and the refusals its parts share."""
+
+    noun: ClassVar[str] = "deal"
+
+    title: str
+    process: str
+    """Key of its sales process."""
+    process_version: int
+    stage: str
+    outcome: Outcome
+    merged_into: UUID | None
+    """The deal it was merged into; None while it stands on its own."""
+    last_open_stage: str | None
+    """Where it stood open last; it comes back to there when it is reopened."""
+    amount: Money | None
+    opened_at: datetime | None
+    """None until it is recorded, for a deal opened without a time."""
+    closed_at: datetime | None
+    """When the standing outcome came about; None while open."""
+    first_outcome: Outcome | None
+    first_closed_at: datetime | None
+    first_won_at: datetime | None
+    ever_won: bool
+    irregular: list[tuple[Event, str]]
+    """Facts that later knowledge left without ground, each with the reason; they count for
+    nothing."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be won: neither closed nor merged."""
+        return self.outcome == "open" and self.merged_into is None
+
+    @property
+    def process_in_force(self) -> ProcessVersion:
+        """The process version it stands on.
+
+        Raises:
+            NotFoundError: when that version is not known here.
+        """
+        found = self.world.processes.get((self.process, self.process_version))
+        if not isinstance(found, ProcessVersion):
+            raise NotFoundError(
+                f"deal {self.id} stands on process {self.process!r} version"
+                f" {self.process_version}, which was never published"
+            )
+        return found
+
+    def _refuse_unless_open(self, asked: str) -> None:
+        self._refuse_merged(asked)
+        if self.outcome != "open":
+            raise DealClosedError(
+                f"deal {self.id} is already {self.outcome}; to {asked}, reopen it first"
+            )
+
+    def _refuse_unless_won(self, asked: str) -> None:
+        self._refuse_merged(asked)
+        if self.outcome != "won":
+            raise DealClosedError(f"deal {self.id} is {self.outcome}, not won; cannot {asked}")
+
+    def _refuse_never_won(self, asked: str) -> None:
+        if not self.ever_won:
+            raise DealClosedError(
+                f"deal {self.id} is {self.outcome} and was never won; cannot {asked}"
+            )
+
+    def _refuse_merged(self, asked: str) -> None:
+        if self.merged_into is not None:
+            raise DealClosedError(
+                f"deal {self.id} is merged into {self.merged_into}; {asked} there"
+            )
+
+    def _now(self) -> Instant | None:
+        """Give the time it is believed at; None when nobody said (a deal not recorded yet)."""
+        now = min(self._horizon, self.world.now)
+        return None if now == FOREVER else now
+
+    def _fresh_key(self, letter: str, taken: set[str]) -> str:
+        """Number the next quote or objection of this deal: Q1, then Q2."""
+        number = len(taken) + 1
+        while f"{letter}{number}" in taken:
+            number += 1
+        return f"{letter}{number}"
+
+    def _time(self, event: Event) -> datetime | None:
+        return None if event.occurred == FOREVER else event.occurred_at
+
+    def _effective(self, effective_from: datetime | date | None) -> Time | None:
+        """Turn a day on which something takes effect into the start of that day."""
+        if effective_from is None or isinstance(effective_from, datetime):
+            return effective_from
+        midnight = datetime.combine(effective_from, datetime.min.time())
+        return midnight.replace(tzinfo=self.world.timezone)
+
+    def _when(self, occurred_at: OccurredAt, effective_from: datetime | None) -> OccurredAt:
+        """Give the time from which a planned fact holds, to check it against that belief."""
+        if effective_from is None:
+            return occurred_at
+        if occurred_at is None:
+            now = self._now()
+            return effective_from if now is None or to_instant(effective_from) > now else None
+        ahead = to_instant(effective_from) > self._instant(occurred_at)[0]
+        return effective_from if ahead else occurred_at
+
+
+def said(because: str, what: str) -> str:
+    """Insist on a reason.
+
+    Raises:
+        InputError: when it is blank.
+    """
+    if not because.strip():
+        raise InputError(f"{what} needs a reason")
+    return because

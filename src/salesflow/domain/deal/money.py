@@ -1,0 +1,307 @@
+"""Money: the forecast, agreed lines and terms, the contract, invoices, payments, refunds.
+
+The amount of a deal is the latest of what it was opened with, forecast, agreed in lines,
+signed or amended (`amount_after` in `amounts.py`); quotes and terms never move it.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import ClassVar, Literal, assert_never
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal.core import DealCore, said
+from salesflow.domain.deal.lines import QuoteLine, checked
+from salesflow.domain.facts import Event, Fact, PlannedFact
+from salesflow.domain.processes import ForecastCategory
+from salesflow.domain.values import Count, Money, Personal, Reference, Share
+from salesflow.errors import InputError
+
+__all__ = [
+    "ContractAmended",
+    "ForecastGiven",
+    "ForecastPart",
+    "InvoiceIssued",
+    "LineItemsAgreed",
+    "MoneyFact",
+    "Moneys",
+    "PaymentReceived",
+    "RefundGiven",
+    "TermsAgreed",
+]
+
+ForecastPart = Literal["amount", "expected_close", "category", "probability"]
+
+
+class ForecastGiven(Fact):
+    """A new view of amount, closing date, category or probability; the rest stays as it was.
+
+    Category and probability stand in for those of the stage until they are cleared.
+    """
+
+    kind: ClassVar[str] = "deal.forecast_given"
+    amount: Money | None = None
+    expected_close: date | None = None
+    category: ForecastCategory | None = None
+    probability: Share | None = None
+    cleared: tuple[ForecastPart, ...] = ()
+    """What is not known any more, or goes by the stage again."""
+    because: Personal | None = None
+
+
+class LineItemsAgreed(Fact):
+    """Customer and rep agreed what is to be bought; the sum is the amount of the deal."""
+
+    kind: ClassVar[str] = "deal.line_items_agreed"
+    lines: tuple[QuoteLine, ...] = ()
+
+
+class TermsAgreed(Fact):
+    """Contract terms were settled; replaces terms agreed before."""
+
+    kind: ClassVar[str] = "deal.terms_agreed"
+    terms: Personal | None = None
+    payment_days: Count | None = None
+    contract: Reference | None = None
+
+
+class ContractAmended(PlannedFact):
+    """The signed contract was changed; from then on the deal is worth the new amount."""
+
+    kind: ClassVar[str] = "deal.contract_amended"
+    amount: Money | None = None
+    contract: Reference | None = None
+    because: Personal | None = None
+
+
+class InvoiceIssued(Fact):
+    """The customer was billed."""
+
+    kind: ClassVar[str] = "deal.invoice_issued"
+    invoice: Reference | None = None
+    amount: Money
+    due: date | None = None
+
+
+class PaymentReceived(Fact):
+    """The customer paid."""
+
+    kind: ClassVar[str] = "deal.payment_received"
+    amount: Money
+    invoice: Reference | None = None
+
+
+class RefundGiven(Fact):
+    """Money went back to the customer."""
+
+    kind: ClassVar[str] = "deal.refund_given"
+    amount: Money
+    invoice: Reference | None = None
+    because: Personal | None = None
+
+
+MoneyFact = (
+    ForecastGiven
+    | LineItemsAgreed
+    | TermsAgreed
+    | ContractAmended
+    | InvoiceIssued
+    | PaymentReceived
+    | RefundGiven
+)
+
+
+class Moneys(DealCore):
+    """What a deal is worth, and what was paid."""
+
+    expected_close: date | None
+    category_given: ForecastCategory | None
+    """The forecast category somebody gave; None where the stage's holds."""
+    probability_given: Decimal | None
+    """The probability somebody gave; None where the stage's holds."""
+    line_items: tuple[QuoteLine, ...]
+    terms: TermsAgreed | None
+    invoices: list[InvoiceIssued]
+    payments: list[PaymentReceived]
+    refunds: list[RefundGiven]
+
+    @property
+    def probability(self) -> Decimal:
+        """The chance to win it: 1 when won, 0 when lost; the stage's unless one was given."""
+        if self.outcome != "open":
+            return Decimal(self.outcome == "won")
+        if self.probability_given is not None:
+            return self.probability_given
+        stage = self.process_in_force.by_key.get(self.stage)
+        return Decimal(0) if stage is None else stage.probability
+
+    @property
+    def forecast_category(self) -> ForecastCategory:
+        """Where it counts in the forecast: the stage's category unless one was given."""
+        if self.outcome != "open":
+            return "closed" if self.outcome == "won" else "omitted"
+        if self.category_given is not None:
+            return self.category_given
+        stage = self.process_in_force.by_key.get(self.stage)
+        return "pipeline" if stage is None else stage.forecast_category
+
+    def forecast(
+        self,
+        *,
+        amount: Money | None = None,
+        expected_close: date | None = None,
+        category: ForecastCategory | None = None,
+        probability: Decimal | str | None = None,
+        clear: Sequence[ForecastPart] = (),
+        because: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Say what you now think: how much, when, how sure; `clear` what is open again."""
+        self.at(occurred_at)._refuse_unless_open("forecast it")
+        share = None if probability is None else Decimal(probability)
+        given: dict[ForecastPart, object] = {
+            "amount": amount,
+            "expected_close": expected_close,
+            "category": category,
+            "probability": share,
+        }
+        named = {part for part, value in given.items() if value is not None}
+        if not named and not clear:
+            raise InputError("a forecast names an amount, a date, a category or a probability")
+        both = sorted(named & set(clear))
+        if both:
+            raise InputError(f"{both[0]} cannot be given and cleared at once")
+        self._record(
+            ForecastGiven(
+                amount=amount,
+                expected_close=expected_close,
+                category=category,
+                probability=share,
+                cleared=tuple(clear),
+                because=because,
+            ),
+            occurred_at,
+        )
+
+    def agree_line_items(
+        self, lines: Sequence[QuoteLine], *, occurred_at: OccurredAt = None
+    ) -> None:
+        """Note what is to be bought; the sum becomes the amount."""
+        self.at(occurred_at)._refuse_unless_open("agree line items")
+        self._record(LineItemsAgreed(lines=checked(lines)), occurred_at)
+
+    def agree_terms(
+        self,
+        terms: str,
+        *,
+        payment_days: int | None = None,
+        contract: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note the terms of the contract."""
+        self.at(occurred_at)._refuse_merged("agree terms")
+        fact = TermsAgreed(
+            terms=said(terms, "agreeing terms"), payment_days=payment_days, contract=contract
+        )
+        self._record(fact, occurred_at)
+
+    def amend_contract(
+        self,
+        amount: Money,
+        *,
+        because: str,
+        contract: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that the signed contract is worth another amount, perhaps from a later day."""
+        self.at(occurred_at)._refuse_unless_won("amend its contract")
+        self._record(
+            ContractAmended(
+                amount=amount,
+                contract=contract,
+                because=said(because, "amending a contract"),
+                effective_from=self._effective(effective_from),
+            ),
+            occurred_at,
+        )
+
+    def issue_invoice(
+        self,
+        amount: Money,
+        *,
+        invoice: str | None = None,
+        due: date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that the customer was billed."""
+        self.at(occurred_at)._refuse_never_won("bill it")
+        fact = InvoiceIssued(amount=_positive(amount), invoice=invoice, due=due)
+        self._record(fact, occurred_at)
+
+    def receive_payment(
+        self, amount: Money, *, invoice: str | None = None, occurred_at: OccurredAt = None
+    ) -> None:
+        """Note that the customer paid."""
+        self.at(occurred_at)._refuse_never_won("take a payment for it")
+        self._record(PaymentReceived(amount=_positive(amount), invoice=invoice), occurred_at)
+
+    def give_refund(
+        self,
+        amount: Money,
+        *,
+        because: str,
+        invoice: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that money went back to the customer, and why."""
+        self.at(occurred_at)._refuse_unless_won("refund it")
+        self._record(
+            RefundGiven(
+                amount=_positive(amount), invoice=invoice, because=said(because, "a refund")
+            ),
+            occurred_at,
+        )
+
+    def _start_money(self) -> None:
+        self.expected_close = None
+        self.category_given = None
+        self.probability_given = None
+        self.line_items = ()
+        self.terms = None
+        self.invoices = []
+        self.payments = []
+        self.refunds = []
+
+    def _apply_money(self, fact: MoneyFact, _: Event) -> None:
+        match fact:
+            case ForecastGiven():
+                self._apply_forecast(fact)
+            case LineItemsAgreed():
+                self.line_items = fact.lines
+            case TermsAgreed():
+                self.terms = fact
+            case ContractAmended():
+                pass  # the amount is settled by amount_after
+            case InvoiceIssued():
+                self.invoices.append(fact)
+            case PaymentReceived():
+                self.payments.append(fact)
+            case RefundGiven():
+                self.refunds.append(fact)
+            case _:
+                assert_never(fact)
+
+    def _apply_forecast(self, fact: ForecastGiven) -> None:
+        if fact.expected_close is not None or "expected_close" in fact.cleared:
+            self.expected_close = fact.expected_close
+        if fact.category is not None or "category" in fact.cleared:
+            self.category_given = fact.category
+        if fact.probability is not None or "probability" in fact.cleared:
+            self.probability_given = fact.probability
+
+
+def _positive(amount: Money) -> Money:
+    if amount.amount <= 0:
+        raise InputError(f"{amount} is not more than nothing")
+    return amount

@@ -1,0 +1,150 @@
+"""Outcomes: won, lost, disqualified, and back to open.
+
+An outcome is not a stage. Winning ends negotiation and opens after-sales service; a lost deal
+stays where it was lost. Reopening keeps the first outcome readable. A signature is a fact of
+the world, so no gate stops a win; which exit criteria were unmet is in the fact.
+"""
+
+from typing import ClassVar, assert_never
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal.core import said
+from salesflow.domain.deal.stages import Check, Stages
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.values import Money, Personal, Reference, SafeText
+from salesflow.errors import DealClosedError, InputError, StageError
+
+__all__ = [
+    "DealDisqualified",
+    "DealLost",
+    "DealReopened",
+    "DealWon",
+    "OutcomeFact",
+    "Outcomes",
+]
+
+
+class DealWon(Fact):
+    """The customer signed; the deal enters after-sales service."""
+
+    kind: ClassVar[str] = "deal.won"
+    amount: Money | None = None
+    """What was signed; None where it is what the deal was worth anyway."""
+    because: Personal | None = None
+    checks: tuple[Check, ...] = ()
+
+
+class DealLost(Fact):
+    """The customer decided against us, or against buying."""
+
+    kind: ClassVar[str] = "deal.lost"
+    because: Reference | None = None
+    """The reason, from the process version's closed list where it has one."""
+    competitor: SafeText | None = None
+    note: Personal | None = None
+
+
+class DealDisqualified(Fact):
+    """It never was a chance to sell: a duplicate, a mistake, nobody to buy."""
+
+    kind: ClassVar[str] = "deal.disqualified"
+    because: SafeText | None = None
+    note: Personal | None = None
+
+
+class DealReopened(Fact):
+    """A closed deal is open again, in this stage or where it stood open last."""
+
+    kind: ClassVar[str] = "deal.reopened"
+    stage: Reference | None = None
+    because: Personal | None = None
+
+
+OutcomeFact = DealWon | DealLost | DealDisqualified | DealReopened
+
+
+class Outcomes(Stages):
+    """How a deal ended, if it did."""
+
+    lost_because: str | None
+    """The reason of the standing loss."""
+    lost_to: str | None
+    disqualified_because: str | None
+
+    def win(
+        self,
+        amount: Money | None = None,
+        *,
+        because: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that they signed, and for how much where that is news."""
+        then = self.at(occurred_at)
+        then._refuse_closed("win it")
+        if amount is not None and amount.amount < 0:
+            raise InputError(f"{amount} cannot be signed")
+        here = then.process_in_force.by_key.get(then.stage)
+        criteria = () if here is None else here.exit_criteria
+        checks = tuple(then._check(criterion, None, None) for criterion in criteria)
+        self._record(DealWon(amount=amount, because=because, checks=checks), occurred_at)
+
+    def lose(
+        self,
+        *,
+        because: str,
+        competitor: str | None = None,
+        note: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that we lost it, why, and to whom if anybody."""
+        then = self.at(occurred_at)
+        then._refuse_closed("lose it")
+        said(because, "a loss")
+        reasons = [reason.key for reason in then.process_in_force.loss_reasons]
+        if reasons and because not in reasons:
+            raise InputError(
+                f"{because!r} is not a loss reason of process {then.process!r} version"
+                f" {then.process_version}; there are {', '.join(reasons)} (and a free note)"
+            )
+        fact = DealLost(because=because, competitor=competitor, note=note)
+        self._record(fact, occurred_at)
+
+    def disqualify(
+        self, *, because: str, note: str | None = None, occurred_at: OccurredAt = None
+    ) -> None:
+        """Say that it never was a chance to sell, and why."""
+        self.at(occurred_at)._refuse_closed("disqualify it")
+        fact = DealDisqualified(because=said(because, "disqualifying"), note=note)
+        self._record(fact, occurred_at)
+
+    def reopen(
+        self, *, stage: str | None = None, because: str, occurred_at: OccurredAt = None
+    ) -> None:
+        """Take a closed deal up again, where it stood open last or in a stage you name."""
+        then = self.at(occurred_at)
+        then._refuse_merged("reopen it")
+        if then.outcome == "open":
+            raise DealClosedError(f"deal {self.id} is open; there is nothing to reopen")
+        process = then.process_in_force
+        if stage is not None and process.stage(stage).category != "open":
+            raise StageError(f"a deal is reopened in an open stage; {stage!r} is none")
+        fact = DealReopened(stage=stage, because=said(because, "reopening"))
+        self._record(fact, occurred_at)
+
+    def _refuse_closed(self, asked: str) -> None:
+        self._refuse_unless_open(asked)
+
+    def _start_outcomes(self) -> None:
+        self.lost_because = self.lost_to = self.disqualified_because = None
+
+    def _apply_outcome(self, fact: OutcomeFact, _: Event) -> None:
+        self.lost_because = self.lost_to = self.disqualified_because = None
+        match fact:
+            case DealWon() | DealReopened():
+                pass  # outcome, stage and amount are settled by the ground
+            case DealLost():
+                self.lost_because, self.lost_to = fact.because, fact.competitor
+            case DealDisqualified():
+                self.disqualified_because = fact.because
+            case _:
+                assert_never(fact)

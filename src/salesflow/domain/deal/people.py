@@ -1,0 +1,302 @@
+"""People: who owns the deal, who works on it, who helps, and whose deal it is.
+
+The owner is credited with what the collaborators leave over; their shares never add up to
+more than the whole. Changes of people may be planned ahead with `effective_from`.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import ClassVar, NamedTuple, assert_never
+from uuid import UUID
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.customer import Customer
+from salesflow.domain.deal.core import DealCore, said
+from salesflow.domain.facts import Event, Fact, PlannedFact
+from salesflow.domain.values import Personal, Reference, SafeText, Share
+from salesflow.errors import InputError, RuleError
+
+__all__ = [
+    "Collaborator",
+    "CollaboratorJoined",
+    "CollaboratorLeft",
+    "CustomerChanged",
+    "HelpGiven",
+    "HelpRequest",
+    "HelpRequested",
+    "MessagePosted",
+    "OwnerAssigned",
+    "People",
+    "PeopleFact",
+]
+
+NOTHING: Share = Decimal(0)
+WHOLE = Decimal(1)
+
+
+class OwnerAssigned(PlannedFact):
+    """A rep took the deal over, with all that the collaborators' shares leave of it."""
+
+    kind: ClassVar[str] = "deal.owner_assigned"
+    owner: Reference
+    because: Personal | None = None
+
+
+class CollaboratorJoined(PlannedFact):
+    """Somebody from another team works on the deal; joining again replaces role and share."""
+
+    kind: ClassVar[str] = "deal.collaborator_joined"
+    person: Reference
+    department: SafeText | None = None
+    role: SafeText | None = None
+    credit: Share = NOTHING
+    """Their part of the credit for the deal."""
+
+
+class CollaboratorLeft(PlannedFact):
+    """Somebody no longer works on the deal; their share goes back to the owner."""
+
+    kind: ClassVar[str] = "deal.collaborator_left"
+    person: Reference
+    because: Personal | None = None
+
+
+class CustomerChanged(Fact):
+    """The deal turned out to be another customer's."""
+
+    kind: ClassVar[str] = "deal.customer_changed"
+    customer_id: UUID | None = None
+    because: Personal | None = None
+
+
+class MessagePosted(Fact):
+    """Somebody wrote to the team about the deal."""
+
+    kind: ClassVar[str] = "deal.message_posted"
+    text: Personal | None = None
+    by: Reference | None = None
+    to: tuple[Reference, ...] = ()
+
+
+class HelpRequested(Fact):
+    """Somebody asked for help with the deal; it stays open until somebody gives it."""
+
+    kind: ClassVar[str] = "deal.help_requested"
+    request: Reference
+    question: Personal | None = None
+    by: Reference | None = None
+    department: SafeText | None = None
+
+
+class HelpGiven(Fact):
+    """Somebody helped."""
+
+    kind: ClassVar[str] = "deal.help_given"
+    request: Reference
+    answer: Personal | None = None
+    by: Reference | None = None
+
+
+PeopleFact = (
+    OwnerAssigned
+    | CollaboratorJoined
+    | CollaboratorLeft
+    | CustomerChanged
+    | MessagePosted
+    | HelpRequested
+    | HelpGiven
+)
+
+
+class Collaborator(NamedTuple):
+    """Somebody who works on the deal beside its owner."""
+
+    person: str
+    department: str | None
+    role: str | None
+    credit: Decimal
+
+
+class HelpRequest(NamedTuple):
+    """A call for help, and who answered it."""
+
+    key: str
+    question: str | None
+    department: str | None
+    given: bool
+    by: str | None = None
+
+
+class People(DealCore):
+    """Who works on a deal, and for whom."""
+
+    owner: str | None
+    customer_id: UUID | None
+    collaborators: dict[str, Collaborator]
+    messages: list[MessagePosted]
+    help_requests: dict[str, HelpRequest]
+
+    @property
+    def credits(self) -> dict[str, Decimal]:
+        """Who is credited with which part; the owner with the remainder."""
+        shares = {c.person: c.credit for c in self.collaborators.values() if c.credit}
+        if self.owner is not None:
+            rest = WHOLE - sum(shares.values(), Decimal(0))
+            shares[self.owner] = shares.get(self.owner, Decimal(0)) + rest
+        return shares
+
+    def assign_owner(
+        self,
+        owner: str,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Hand the deal to a rep, perhaps from a later day."""
+        starts = self._effective(effective_from)
+        if self.at(self._when(occurred_at, starts)).owner == owner:
+            raise RuleError(f"deal {self.id} is owned by {owner!r} already")
+        fact = OwnerAssigned(owner=owner, because=because, effective_from=starts)
+        self._record(fact, occurred_at)
+
+    def add_collaborator(
+        self,
+        person: str,
+        *,
+        department: str | None = None,
+        role: str | None = None,
+        credit: Decimal | str = NOTHING,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Bring somebody in, with a share of the credit; again to change role or share."""
+        starts = self._effective(effective_from)
+        then = self.at(self._when(occurred_at, starts))
+        share = Decimal(credit)
+        if then.owner == person:
+            raise RuleError(f"{person!r} owns deal {self.id} and is credited with the rest")
+        others = [c.credit for c in then.collaborators.values() if c.person != person]
+        given = sum(others, share)
+        if given > WHOLE:
+            raise RuleError(
+                f"the collaborators of deal {self.id} would share {given:%}; there is no more"
+                " than the whole"
+            )
+        self._record(
+            CollaboratorJoined(
+                person=person,
+                department=department,
+                role=role,
+                credit=share,
+                effective_from=starts,
+            ),
+            occurred_at,
+        )
+
+    def remove_collaborator(
+        self,
+        person: str,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that somebody no longer works on it."""
+        starts = self._effective(effective_from)
+        if person not in self.at(self._when(occurred_at, starts)).collaborators:
+            raise RuleError(f"{person!r} does not work on deal {self.id}")
+        fact = CollaboratorLeft(person=person, because=because, effective_from=starts)
+        self._record(fact, occurred_at)
+
+    def change_customer(
+        self, customer: Customer | UUID, *, because: str, occurred_at: OccurredAt = None
+    ) -> None:
+        """Say whose deal it really is."""
+        customer_id = customer.id if isinstance(customer, Customer) else customer
+        if self.at(occurred_at).customer_id == customer_id:
+            raise RuleError(f"deal {self.id} is with customer {customer_id} already")
+        fact = CustomerChanged(
+            customer_id=customer_id, because=said(because, "changing the customer")
+        )
+        self._record(fact, occurred_at)
+
+    def post_message(
+        self,
+        text: str,
+        *,
+        by: str | None = None,
+        to: tuple[str, ...] = (),
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Write to the team."""
+        if not text.strip():
+            raise InputError("a message says something")
+        self._record(MessagePosted(text=text, by=by, to=to), occurred_at)
+
+    def request_help(
+        self,
+        question: str,
+        *,
+        department: str | None = None,
+        by: str | None = None,
+        request: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> str:
+        """Ask for help; gives the key under which somebody answers."""
+        if not question.strip():
+            raise InputError("say what you need help with")
+        taken = {e.fact.request for e in self._log if isinstance(e.fact, HelpRequested)}
+        if request in taken:
+            raise RuleError(f"deal {self.id} has a request {request!r} already")
+        key = request or self._fresh_key("H", taken)
+        self._record(
+            HelpRequested(request=key, question=question, by=by, department=department),
+            occurred_at,
+        )
+        return key
+
+    def give_help(
+        self,
+        request: str,
+        *,
+        answer: str,
+        by: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Answer a call for help; others may add to it."""
+        if request not in self.at(occurred_at).help_requests:
+            raise RuleError(f"nobody asked for {request!r} on deal {self.id}")
+        self._record(HelpGiven(request=request, answer=answer, by=by), occurred_at)
+
+    def _start_people(self) -> None:
+        self.owner = None
+        self.customer_id = None
+        self.collaborators = {}
+        self.messages = []
+        self.help_requests = {}
+
+    def _apply_people(self, fact: PeopleFact, _: Event) -> None:
+        match fact:
+            case OwnerAssigned():
+                self.owner = fact.owner
+            case CollaboratorJoined(person=person):
+                self.collaborators[person] = Collaborator(
+                    person, fact.department, fact.role, fact.credit
+                )
+            case CollaboratorLeft():
+                self.collaborators.pop(fact.person, None)
+            case CustomerChanged():
+                self.customer_id = fact.customer_id
+            case MessagePosted():
+                self.messages.append(fact)
+            case HelpRequested(request=key):
+                self.help_requests[key] = HelpRequest(
+                    key, fact.question, fact.department, given=False
+                )
+            case HelpGiven(request=key):
+                asked = self.help_requests.get(key)
+                if asked is not None:
+                    self.help_requests[key] = asked._replace(given=True, by=fact.by)
+            case _:
+                assert_never(fact)

@@ -1,0 +1,330 @@
+"""Quotes: priced offers, from draft to acceptance, rejection, withdrawal or expiry.
+
+Any number may be open at a time; at most one accepted quote stands. A quote expires at the
+end of its `valid_until` without anybody recording it. Quotes never move the deal's amount or
+outcome, and their paperwork may go on after the deal is closed.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import ClassVar, Literal, NamedTuple, assert_never, get_args
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal.core import DealCore, said
+from salesflow.domain.deal.lines import QuoteLine, checked, total_of
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import DAY, Instant, Time, from_instant, start_of_day, to_instant
+from salesflow.domain.values import Money, Personal, Reference
+from salesflow.errors import InputError, QuoteError
+
+__all__ = [
+    "Quote",
+    "QuoteAccepted",
+    "QuoteDrafted",
+    "QuoteExpired",
+    "QuoteFact",
+    "QuoteIssued",
+    "QuoteRejected",
+    "QuoteRevised",
+    "QuoteState",
+    "QuoteWithdrawn",
+    "Quotes",
+]
+
+QuoteState = Literal[
+    "drafted", "issued", "revised", "accepted", "rejected", "withdrawn", "expired", "superseded"
+]
+"""`superseded`: accepted once, but a later acceptance of another quote stands."""
+
+WITH_CUSTOMER: frozenset[QuoteState] = frozenset({"issued", "revised"})
+
+
+class QuoteDrafted(Fact):
+    """An offer was prepared; the customer has not seen it yet."""
+
+    kind: ClassVar[str] = "deal.quote_drafted"
+    quote: Reference
+    lines: tuple[QuoteLine, ...] = ()
+    total: Money | None = None
+    """Where a source knows the total only; the sum of the lines otherwise."""
+
+
+class QuoteIssued(Fact):
+    """A priced offer was sent to the customer; it is the offer from now on."""
+
+    kind: ClassVar[str] = "deal.quote_issued"
+    quote: Reference
+    lines: tuple[QuoteLine, ...] = ()
+    total: Money | None = None
+    valid_until: date | None = None
+    expires_at: Time | None = None
+    """The first instant at which it no longer holds: the midnight that ends `valid_until` in
+    the business time zone, settled when it was issued."""
+
+
+class QuoteRevised(Fact):
+    """A changed offer under the same number was sent; it replaces the one before."""
+
+    kind: ClassVar[str] = "deal.quote_revised"
+    quote: Reference
+    lines: tuple[QuoteLine, ...] = ()
+    total: Money | None = None
+    valid_until: date | None = None
+    expires_at: Time | None = None
+    because: Personal | None = None
+
+
+class QuoteAccepted(Fact):
+    """The customer accepted the offer; an acceptance that stood before is superseded."""
+
+    kind: ClassVar[str] = "deal.quote_accepted"
+    quote: Reference
+    note: Personal | None = None
+
+
+class QuoteRejected(Fact):
+    """The customer turned the offer down."""
+
+    kind: ClassVar[str] = "deal.quote_rejected"
+    quote: Reference
+    because: Personal | None = None
+
+
+class QuoteWithdrawn(Fact):
+    """We took the offer (or its draft) back."""
+
+    kind: ClassVar[str] = "deal.quote_withdrawn"
+    quote: Reference
+    because: Personal | None = None
+
+
+class QuoteExpired(Fact):
+    """The offer ran out, and somebody or some system said so."""
+
+    kind: ClassVar[str] = "deal.quote_expired"
+    quote: Reference
+
+
+QuoteFact = (
+    QuoteDrafted
+    | QuoteIssued
+    | QuoteRevised
+    | QuoteAccepted
+    | QuoteRejected
+    | QuoteWithdrawn
+    | QuoteExpired
+)
+
+
+class Quote(NamedTuple):
+    """One offer as it stands."""
+
+    key: str
+    state: QuoteState
+    lines: tuple[QuoteLine, ...]
+    total: Money | None
+    valid_until: date | None = None
+    expires_at: datetime | None = None
+    revisions: int = 0
+
+    def at(self, now: Instant | None) -> "Quote":
+        """Give it as it stands at an instant: expired when it has run out by then."""
+        if now is None or self.expires_at is None or self.state not in WITH_CUSTOMER:
+            return self
+        return self._replace(state="expired") if to_instant(self.expires_at) <= now else self
+
+
+class Quotes(DealCore):
+    """The offers of a deal."""
+
+    ever_issued: bool
+    _quotes: dict[str, Quote]
+
+    @property
+    def quotes(self) -> dict[str, Quote]:
+        """The offers by their number, as they stand at the time this deal is read at."""
+        now = self._now()
+        return {key: quote.at(now) for key, quote in self._quotes.items()}
+
+    @property
+    def accepted_quote(self) -> Quote | None:
+        """The accepted offer that stands."""
+        return next((q for q in self._quotes.values() if q.state == "accepted"), None)
+
+    def draft_quote(
+        self,
+        lines: Sequence[QuoteLine],
+        *,
+        quote: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> str:
+        """Prepare an offer; gives its number."""
+        self.at(occurred_at)._refuse_unless_open("draft a quote")
+        key = self._number(quote)
+        self._record(QuoteDrafted(quote=key, lines=checked(lines)), occurred_at)
+        return key
+
+    def issue_quote(
+        self,
+        quote: str | None = None,
+        *,
+        lines: Sequence[QuoteLine] | None = None,
+        valid_until: date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> str:
+        """Send an offer: a draft by its number, or a new one by its lines; gives its number."""
+        then = self.at(occurred_at)
+        drafted = then._quotes.get(quote) if quote is not None else None
+        if drafted is None:
+            if lines is None:
+                raise QuoteError(f"deal {self.id} has no quote {quote!r}; name its lines")
+            then._refuse_unless_open("issue a quote")
+            key = self._number(quote)
+        else:
+            key = drafted.key
+            then._refuse_quote(key, "issue", {"drafted"})
+            lines = drafted.lines if lines is None else lines
+        self._record(
+            QuoteIssued(
+                quote=key,
+                lines=checked(lines),
+                valid_until=valid_until,
+                expires_at=self._expiry(valid_until, occurred_at),
+            ),
+            occurred_at,
+        )
+        return key
+
+    def revise_quote(
+        self,
+        quote: str,
+        *,
+        lines: Sequence[QuoteLine],
+        valid_until: date | None = None,
+        because: str,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Send a changed offer under the same number; an expired one comes to life again."""
+        then = self.at(occurred_at)
+        then._refuse_quote(quote, "revise", {"issued", "revised", "expired"})
+        self._record(
+            QuoteRevised(
+                quote=quote,
+                lines=checked(lines),
+                valid_until=valid_until,
+                expires_at=self._expiry(valid_until, occurred_at),
+                because=said(because, "revising a quote"),
+            ),
+            occurred_at,
+        )
+
+    def accept_quote(
+        self, quote: str, *, note: str | None = None, occurred_at: OccurredAt = None
+    ) -> None:
+        """Note that the customer accepted; refused once it has expired."""
+        then = self.at(occurred_at)
+        then._refuse_quote(quote, "accept", WITH_CUSTOMER)
+        standing = then.accepted_quote
+        if standing is not None:
+            raise QuoteError(
+                f"quote {standing.key!r} of deal {self.id} stands accepted; {quote!r} cannot"
+                " be accepted beside it"
+            )
+        self._record(QuoteAccepted(quote=quote, note=note), occurred_at)
+
+    def reject_quote(
+        self, quote: str, *, because: str | None = None, occurred_at: OccurredAt = None
+    ) -> None:
+        """Note that the customer turned it down, and why if they said so."""
+        self.at(occurred_at)._refuse_quote(quote, "reject", {*WITH_CUSTOMER, "expired"})
+        self._record(QuoteRejected(quote=quote, because=because), occurred_at)
+
+    def withdraw_quote(
+        self, quote: str, *, because: str, occurred_at: OccurredAt = None
+    ) -> None:
+        """Take an offer or a draft back."""
+        self.at(occurred_at)._refuse_quote(quote, "withdraw", {"drafted", *WITH_CUSTOMER})
+        self._record(
+            QuoteWithdrawn(quote=quote, because=said(because, "withdrawing a quote")),
+            occurred_at,
+        )
+
+    def expire_quote(self, quote: str, *, occurred_at: OccurredAt = None) -> None:
+        """Say that an offer has run out; one with a `valid_until` does so by itself."""
+        self.at(occurred_at)._refuse_quote(quote, "expire", WITH_CUSTOMER)
+        self._record(QuoteExpired(quote=quote), occurred_at)
+
+    def _refuse_quote(
+        self, quote: str, asked: str, wanted: frozenset[QuoteState] | set[QuoteState]
+    ) -> None:
+        found = self.quotes.get(quote)
+        if found is None:
+            raise QuoteError(f"deal {self.id} has no quote {quote!r}; cannot {asked} it")
+        if found.state not in wanted:
+            raise QuoteError(
+                f"quote {quote!r} of deal {self.id} is {found.state}; cannot {asked} it"
+            )
+
+    def _number(self, quote: str | None) -> str:
+        kinds = get_args(QuoteFact)
+        taken = {e.fact.quote for e in self._log if isinstance(e.fact, kinds)}
+        if quote in taken:
+            raise QuoteError(f"deal {self.id} has a quote {quote!r} already")
+        return quote or self._fresh_key("Q", taken)
+
+    def _expiry(self, valid_until: date | None, occurred_at: OccurredAt) -> datetime | None:
+        if valid_until is None:
+            return None
+        expires = start_of_day(valid_until + DAY, self.world.timezone)
+        issued = self._now() if occurred_at is None else self._instant(occurred_at)[0]
+        if issued is not None and expires <= issued:
+            raise InputError(f"a quote valid until {valid_until} would have expired already")
+        return from_instant(expires)
+
+    def _start_quotes(self) -> None:
+        self._quotes = {}
+        self.ever_issued = False
+
+    def _apply_quote(self, fact: QuoteFact, _: Event) -> None:
+        quotes, before = self._quotes, self._quotes.get(fact.quote)
+        match fact:
+            case QuoteDrafted():
+                total = fact.total or total_of(fact.lines)
+                quotes[fact.quote] = Quote(fact.quote, "drafted", fact.lines, total)
+            case QuoteIssued() | QuoteRevised():
+                quotes[fact.quote] = _offer(fact, before)
+                self.ever_issued = True
+            case QuoteAccepted():
+                for key, quote in quotes.items():
+                    if quote.state == "accepted":
+                        quotes[key] = quote._replace(state="superseded")
+                _set(quotes, fact.quote, "accepted")
+            case QuoteRejected():
+                _set(quotes, fact.quote, "rejected")
+            case QuoteWithdrawn():
+                _set(quotes, fact.quote, "withdrawn")
+            case QuoteExpired():
+                _set(quotes, fact.quote, "expired")
+            case _:
+                assert_never(fact)
+
+
+def _set(quotes: dict[str, Quote], key: str, state: QuoteState) -> None:
+    if key in quotes:
+        quotes[key] = quotes[key]._replace(state=state)
+
+
+def _offer(fact: QuoteIssued | QuoteRevised, before: Quote | None) -> Quote:
+    lines = fact.lines or (before.lines if before else ())
+    total = fact.total or total_of(lines) or (before.total if before else None)
+    revised = isinstance(fact, QuoteRevised)
+    revisions = (before.revisions if before else 0) + revised
+    return Quote(
+        fact.quote,
+        "revised" if revised else "issued",
+        lines,
+        total,
+        fact.valid_until,
+        fact.expires_at,
+        revisions,
+    )
