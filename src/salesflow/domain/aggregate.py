@@ -121,15 +121,9 @@ class Aggregate:
         if occurred_at is None:
             return self
         until = self._instant(occurred_at)[0]
-        if not self._history or all(event.effect <= until for event in self._history):
+        if not self._history or self._last_effect() <= until:
             return self
-        if until < self._history[0].occurred:
-            opened = self._history[0].occurred
-            when = "just now" if opened == FOREVER else from_instant(opened).isoformat()
-            raise InputError(
-                f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it"
-                f" before, at {from_instant(until).isoformat()}"
-            )
+        self._refuse_before_opening(until)
         then = type(self)(self.id, self.world)
         then._log = self._log
         then._horizon = until
@@ -167,7 +161,7 @@ class Aggregate:
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         occurred, precision = self._instant(occurred_at) if occurred_at else (None, MICROSECOND)
         if occurred is not None:
-            self.at(occurred_at)
+            self._refuse_before_opening(occurred)
             self._horizon = max(self._horizon, occurred)
         self.pending.append(Recorded(fact, occurred, precision))
         event = Event(
@@ -192,6 +186,20 @@ class Aggregate:
         """Give the time of a fact without one: later than all that happened so far."""
         past = [event.effect for event in self._history if event.effect <= self._horizon]
         return max([self._horizon, *past])
+
+    def _last_effect(self) -> Instant:
+        """Give the latest effect of the believed history, planned ones included."""
+        return max(self._history[0].effect, self._history[-1].effect)
+
+    def _refuse_before_opening(self, occurred: Instant) -> None:
+        if not self._history or occurred >= self._history[0].occurred:
+            return
+        opened = self._history[0].occurred
+        when = "just now" if opened == FOREVER else f"at {from_instant(opened).isoformat()}"
+        raise InputError(
+            f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it before,"
+            f" at {from_instant(occurred).isoformat()}"
+        )
 
     def _believe(self) -> None:
         self._history = believed(self._log)

@@ -34,7 +34,7 @@ class FiscalCalendar(Value):
 
     A year of weeks begins on the weekday of the anchor, on the day nearest to the anchor's
     place in the calendar year; that is what makes some years 53 weeks long. A fiscal year is
-    named after the calendar year in which it ends.
+    named after the calendar year in which its last month begins.
     """
 
     start_month: Annotated[int, Field(ge=1, le=12)] = 1
@@ -64,12 +64,7 @@ class FiscalCalendar(Value):
         """Give the number of the fiscal year, quarter and month a day lies in."""
         starts = self._month_starts(self._year_start(day))
         month = max(i for i in range(12) if starts[i] <= day) + 1
-        middle = starts[0] + (starts[12] - starts[0]) / 2
-        if self.anchor is None:
-            year = (starts[12] - DAY).year
-        else:
-            year = (middle + (starts[12] - starts[0]) / 2 - 4 * DAY).year
-        return year, (month + 2) // 3, month
+        return starts[11].year, (month + 2) // 3, month
 
     def _year_start(self, day: date) -> date:
         starts = [self._start_in(day.year + offset) for offset in (-1, 0, 1)]

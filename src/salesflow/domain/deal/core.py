@@ -4,13 +4,14 @@ Stage, outcome and merging are settled in one place (`ground.py`); the parts rea
 """
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import FOREVER, Instant, Time, to_instant
-from salesflow.domain.processes import Outcome, ProcessVersion
+from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
@@ -33,6 +34,11 @@ class DealCore(Aggregate):
     last_open_stage: str | None
     """Where it stood open last; it comes back to there when it is reopened."""
     amount: Money | None
+    expected_close: date | None
+    forecast_category: ForecastCategory
+    """The stage's category unless another was given; closed or omitted once it is closed."""
+    probability: Decimal
+    """Of winning it: the stage's unless another was given; 1 or 0 once it is closed."""
     opened_at: datetime | None
     """None until it is recorded, for a deal opened without a time."""
     closed_at: datetime | None
@@ -44,6 +50,7 @@ class DealCore(Aggregate):
     irregular: list[tuple[Event, str]]
     """Facts that later knowledge left without ground, each with the reason; they count for
     nothing."""
+    _process: ProcessVersion | None
 
     @property
     def is_open(self) -> bool:
@@ -57,13 +64,12 @@ class DealCore(Aggregate):
         Raises:
             NotFoundError: when that version is not known here.
         """
-        found = self.world.processes.get((self.process, self.process_version))
-        if not isinstance(found, ProcessVersion):
+        if self._process is None:
             raise NotFoundError(
                 f"deal {self.id} stands on process {self.process!r} version"
                 f" {self.process_version}, which was never published"
             )
-        return found
+        return self._process
 
     def _refuse_unless_open(self, asked: str) -> None:
         self._refuse_merged(asked)

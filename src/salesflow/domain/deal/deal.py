@@ -7,7 +7,7 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt, World
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.amounts import amount_after
+from salesflow.domain.deal.amounts import Worth
 from salesflow.domain.deal.ground import Ground
 from salesflow.domain.deal.merging import Merging, MergingFact
 from salesflow.domain.deal.money import MoneyFact
@@ -42,6 +42,7 @@ class Deal(Merging):
     )
 
     _ground: Ground
+    _worth: Worth
 
     @classmethod
     def open(
@@ -83,8 +84,8 @@ class Deal(Merging):
 
     def _start(self) -> None:
         self._ground = Ground(self.world.processes)
+        self._worth = Worth()
         self.title = ""
-        self.amount = None
         self.opened_at = self.closed_at = None
         self.first_outcome = self.first_closed_at = self.first_won_at = None
         self.ever_won = False
@@ -105,18 +106,22 @@ class Deal(Merging):
         if groundless is not None:
             self.irregular.append((event, groundless))
             return
+        self._worth = self._worth.after(event.fact)
         self._stand()
-        self.amount = amount_after(event.fact, self.amount)
         _APPLY[type(event.fact)](self, event.fact, event)
         if self.outcome != before:
             self._close(event)
 
     def _stand(self) -> None:
-        """Read from the ground where the deal stands."""
-        ground = self._ground
+        """Say where the deal stands and what it is worth there."""
+        ground, worth = self._ground, self._worth
+        self._process = ground.process
         self.process, self.process_version = ground.process_key, ground.process_version
         self.stage, self.outcome = ground.stage, ground.outcome
         self.merged_into, self.last_open_stage = ground.merged_into, ground.last_open_stage
+        self.amount, self.expected_close = worth.amount, worth.expected_close
+        self.probability = worth.probability(ground.stage_in_force, ground.outcome)
+        self.forecast_category = worth.category(ground.stage_in_force, ground.outcome)
 
     def _close(self, event: Event) -> None:
         """Note when the outcome came about; the first one is kept for good."""

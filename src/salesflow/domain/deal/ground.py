@@ -34,6 +34,7 @@ from salesflow.domain.processes import (
     Category,
     Outcome,
     ProcessVersion,
+    Stage,
     process_of_deal_key,
 )
 
@@ -126,6 +127,11 @@ class Ground:
     def is_open(self) -> bool:
         """Whether the deal counts as open: neither closed nor merged."""
         return self.outcome == "open" and self.merged_into is None
+
+    @property
+    def stage_in_force(self) -> Stage | None:
+        """The stage the deal stands in; None when its process version does not know it."""
+        return None if self.process is None else self.process.by_key.get(self.stage)
 
     def category(self, stage: str) -> Category:
         """Give a stage's category under the process version in force; unknown ones are open."""

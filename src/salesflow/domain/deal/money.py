@@ -1,7 +1,7 @@
 """Money: the forecast, agreed lines and terms, the contract, invoices, payments, refunds.
 
 The amount of a deal is the latest of what it was opened with, forecast, agreed in lines,
-signed or amended (`amount_after` in `amounts.py`); quotes and terms never move it.
+signed or amended (`amounts.py`); quotes and terms never move it.
 """
 
 from collections.abc import Sequence
@@ -114,36 +114,11 @@ MoneyFact = (
 class Moneys(DealCore):
     """What a deal is worth, and what was paid."""
 
-    expected_close: date | None
-    category_given: ForecastCategory | None
-    """The forecast category somebody gave; None where the stage's holds."""
-    probability_given: Decimal | None
-    """The probability somebody gave; None where the stage's holds."""
     line_items: tuple[QuoteLine, ...]
     terms: TermsAgreed | None
     invoices: list[InvoiceIssued]
     payments: list[PaymentReceived]
     refunds: list[RefundGiven]
-
-    @property
-    def probability(self) -> Decimal:
-        """The chance to win it: 1 when won, 0 when lost; the stage's unless one was given."""
-        if self.outcome != "open":
-            return Decimal(self.outcome == "won")
-        if self.probability_given is not None:
-            return self.probability_given
-        stage = self.process_in_force.by_key.get(self.stage)
-        return Decimal(0) if stage is None else stage.probability
-
-    @property
-    def forecast_category(self) -> ForecastCategory:
-        """Where it counts in the forecast: the stage's category unless one was given."""
-        if self.outcome != "open":
-            return "closed" if self.outcome == "won" else "omitted"
-        if self.category_given is not None:
-            return self.category_given
-        stage = self.process_in_force.by_key.get(self.stage)
-        return "pipeline" if stage is None else stage.forecast_category
 
     def forecast(
         self,
@@ -264,9 +239,6 @@ class Moneys(DealCore):
         )
 
     def _start_money(self) -> None:
-        self.expected_close = None
-        self.category_given = None
-        self.probability_given = None
         self.line_items = ()
         self.terms = None
         self.invoices = []
@@ -275,14 +247,12 @@ class Moneys(DealCore):
 
     def _apply_money(self, fact: MoneyFact, _: Event) -> None:
         match fact:
-            case ForecastGiven():
-                self._apply_forecast(fact)
+            case ForecastGiven() | ContractAmended():
+                pass  # what the deal is worth is settled in `amounts.py`
             case LineItemsAgreed():
                 self.line_items = fact.lines
             case TermsAgreed():
                 self.terms = fact
-            case ContractAmended():
-                pass  # the amount is settled by amount_after
             case InvoiceIssued():
                 self.invoices.append(fact)
             case PaymentReceived():
@@ -291,14 +261,6 @@ class Moneys(DealCore):
                 self.refunds.append(fact)
             case _:
                 assert_never(fact)
-
-    def _apply_forecast(self, fact: ForecastGiven) -> None:
-        if fact.expected_close is not None or "expected_close" in fact.cleared:
-            self.expected_close = fact.expected_close
-        if fact.category is not None or "category" in fact.cleared:
-            self.category_given = fact.category
-        if fact.probability is not None or "probability" in fact.cleared:
-            self.probability_given = fact.probability
 
 
 def _positive(amount: Money) -> Money:

@@ -12,7 +12,7 @@ from salesflow.domain.deal.core import said
 from salesflow.domain.deal.stages import Check, Stages
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText
-from salesflow.errors import DealClosedError, InputError, StageError
+from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
 __all__ = [
     "DealDisqualified",
@@ -38,7 +38,7 @@ class DealLost(Fact):
     """The customer decided against us, or against buying."""
 
     kind: ClassVar[str] = "deal.lost"
-    because: Reference | None = None
+    because: SafeText | None = None
     """The reason, from the process version's closed list where it has one."""
     competitor: SafeText | None = None
     note: Personal | None = None
@@ -80,7 +80,7 @@ class Outcomes(Stages):
     ) -> None:
         """Note that they signed, and for how much where that is news."""
         then = self.at(occurred_at)
-        then._refuse_closed("win it")
+        then._refuse_unless_open("win it")
         if amount is not None and amount.amount < 0:
             raise InputError(f"{amount} cannot be signed")
         here = then.process_in_force.by_key.get(then.stage)
@@ -98,11 +98,11 @@ class Outcomes(Stages):
     ) -> None:
         """Note that we lost it, why, and to whom if anybody."""
         then = self.at(occurred_at)
-        then._refuse_closed("lose it")
+        then._refuse_unless_open("lose it")
         said(because, "a loss")
         reasons = [reason.key for reason in then.process_in_force.loss_reasons]
         if reasons and because not in reasons:
-            raise InputError(
+            raise RuleError(
                 f"{because!r} is not a loss reason of process {then.process!r} version"
                 f" {then.process_version}; there are {', '.join(reasons)} (and a free note)"
             )
@@ -113,7 +113,7 @@ class Outcomes(Stages):
         self, *, because: str, note: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Say that it never was a chance to sell, and why."""
-        self.at(occurred_at)._refuse_closed("disqualify it")
+        self.at(occurred_at)._refuse_unless_open("disqualify it")
         fact = DealDisqualified(because=said(because, "disqualifying"), note=note)
         self._record(fact, occurred_at)
 
@@ -130,9 +130,6 @@ class Outcomes(Stages):
             raise StageError(f"a deal is reopened in an open stage; {stage!r} is none")
         fact = DealReopened(stage=stage, because=said(because, "reopening"))
         self._record(fact, occurred_at)
-
-    def _refuse_closed(self, asked: str) -> None:
-        self._refuse_unless_open(asked)
 
     def _start_outcomes(self) -> None:
         self.lost_because = self.lost_to = self.disqualified_because = None

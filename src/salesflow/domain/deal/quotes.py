@@ -159,7 +159,6 @@ class Quotes(DealCore):
         occurred_at: OccurredAt = None,
     ) -> str:
         """Prepare an offer; gives its number."""
-        self.at(occurred_at)._refuse_unless_open("draft a quote")
         key = self._number(quote)
         self._record(QuoteDrafted(quote=key, lines=checked(lines)), occurred_at)
         return key
@@ -178,7 +177,6 @@ class Quotes(DealCore):
         if drafted is None:
             if lines is None:
                 raise QuoteError(f"deal {self.id} has no quote {quote!r}; name its lines")
-            then._refuse_unless_open("issue a quote")
             key = self._number(quote)
         else:
             key = drafted.key

@@ -300,7 +300,6 @@ class Stages(Talks, Quotes, Moneys, People):
                 self.title = fact.title or ""
                 self.owner = fact.owner
                 self.customer_id = fact.customer_id
-                self.expected_close = fact.expected_close
                 self.lead_source = fact.lead_source
                 self.opened_at = self._time(event)
             case StageMoved() | DealMigrated():

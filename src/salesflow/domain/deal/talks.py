@@ -258,7 +258,7 @@ class Talks(DealCore):
         process = self.at(occurred_at).process_in_force
         tasks = [each.key for stage in process.stages for each in stage.tasks]
         if task not in tasks:
-            raise InputError(
+            raise RuleError(
                 f"process {process.key!r} version {process.version} has no task {task!r};"
                 f" it has {', '.join(tasks) or 'none'}"
             )
