@@ -37,7 +37,7 @@ STORE = sa.MetaData()
 _Instant = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _Small = sa.Integer()
 _Id = sa.Uuid().with_variant(sa.LargeBinary(16), "sqlite")
-_Text = sa.Text()
+_Text = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 _Bytes = sa.LargeBinary().with_variant(postgresql.BYTEA(), "postgresql")
 
 
@@ -255,13 +255,20 @@ def _postgres_refuses(table: str) -> tuple[str, ...]:
 POSTGRES_DDL: tuple[str, ...] = (
     """CREATE FUNCTION salesflow_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        RAISE EXCEPTION 'salesflow: % of % is refused, what was recorded stays as it is',
-            TG_OP, TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+        RAISE EXCEPTION USING ERRCODE = 'restrict_violation', MESSAGE = 'salesflow: ' || TG_OP
+            || ' of ' || TG_TABLE_NAME || ' is refused, what was recorded stays as it is';
     END $$""",
     """CREATE FUNCTION salesflow_forward() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         RAISE EXCEPTION 'salesflow: the head of the log only moves forward'
             USING ERRCODE = 'restrict_violation';
+    END $$""",
+    """CREATE FUNCTION salesflow_text(content bytea) RETURNS text LANGUAGE plpgsql
+    IMMUTABLE STRICT AS $$
+    BEGIN
+        RETURN convert_from(content, 'UTF8');
+    EXCEPTION WHEN others THEN
+        RETURN encode(content, 'escape');
     END $$""",
     *_postgres_refuses("events"),
     *_postgres_refuses("commands"),
@@ -277,7 +284,7 @@ POSTGRES_DDL: tuple[str, ...] = (
         stream_id="stream_id",
         event_id="event_id",
         kind="split_part(topic, ':', 1)",
-        payload="convert_from(payload, 'UTF8')",
+        payload="salesflow_text(payload)",
         occurred=_postgres_time("occurred"),
         recorded=_postgres_time("recorded"),
     )

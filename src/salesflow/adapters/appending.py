@@ -1,0 +1,174 @@
+"""What an append is made of, whatever the database: drafts in, a receipt out, rules between.
+
+The rules here hold on every database: text that no database may hold is refused, versions of
+a stream follow one another, `occurred` never lies after `recorded`, a clock may not lag
+behind the log. How the rows get into a database is said in `sqlite_appending` and
+`postgres_appending`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.domain.facts import Precision
+from salesflow.domain.moments import Instant, from_instant
+from salesflow.errors import (
+    ClockError,
+    ConcurrentChangeError,
+    InputError,
+    SalesflowError,
+)
+
+__all__ = [
+    "SKEW",
+    "Append",
+    "Draft",
+    "Head",
+    "Receipt",
+    "Rejected",
+    "checked",
+    "clock_error",
+    "future_error",
+    "receipt_of",
+    "version_error",
+]
+
+SKEW: Instant = 5_000_000
+"""How far the clocks of hosts may differ: five seconds."""
+
+TEXT_LENGTH_MAX = 500
+VERSION_MAX = 2**31 - 1
+INSTANT_MAX = 2**62
+
+
+class Draft(NamedTuple):
+    """An event about to be appended; `occurred` None means when it is recorded."""
+
+    stream_id: UUID
+    version: int
+    topic: str
+    payload: bytes
+    event_id: UUID
+    occurred: Instant | None
+    precision: Precision = "microsecond"
+    actor: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    source: str | None = None
+    source_id: str | None = None
+
+
+class Receipt(NamedTuple):
+    """What an append recorded: positions `first` to `last`, all at the same instant."""
+
+    first: int
+    last: int
+    recorded: Instant
+    event_ids: tuple[UUID, ...]
+    stream_ids: tuple[UUID, ...]
+    """The streams in order of their first event, without repeats."""
+    command_id: str | None
+
+
+class Head(NamedTuple):
+    """Where a log stands; (0, 0) when nothing is recorded."""
+
+    position: int
+    recorded: Instant
+
+
+class Append(NamedTuple):
+    """One atomic append, checked and ready for a database."""
+
+    drafts: Sequence[Draft]
+    stream_ids: tuple[UUID, ...]
+    command_id: str | None
+    latest: Instant | None
+    """The latest `occurred` of its drafts; None when all happen when they are recorded."""
+    accept_clock: bool
+
+
+class Rejected(Exception):  # noqa: N818 - never leaves the adapters
+    """A database refused a row; whoever catches it finds out why."""
+
+
+def checked(
+    drafts: Sequence[Draft], command_id: str | None = None, *, accept_clock: bool = False
+) -> Append:
+    """Check what can be checked without a database.
+
+    Raises:
+        InputError: for no drafts, versions that do not follow one another, text with a NUL,
+            a lone surrogate or more than 500 characters, numbers out of range.
+    """
+    if not drafts:
+        raise InputError("an append without events records nothing")
+    following: dict[UUID, int] = {}
+    latest: Instant | None = None
+    texts: set[str | None] = {command_id}
+    for stream_id, version, topic, _, _, occurred, _, *others in drafts:
+        if following.setdefault(stream_id, version) != version or version < 0:
+            raise InputError(
+                f"stream {stream_id}: version {version} does not follow the one before"
+            )
+        following[stream_id] = version + 1
+        if occurred is not None and (latest is None or occurred > latest):
+            latest = occurred
+        texts.add(topic)
+        texts.update(others)
+    for text in texts:
+        if text is not None:
+            _check_text(text)
+    if max(following.values()) > VERSION_MAX or (latest or 0) > INSTANT_MAX:
+        raise InputError("a version or a time is larger than a database can hold")
+    return Append(drafts, tuple(following), command_id, latest, accept_clock)
+
+
+def receipt_of(append: Append, first: int, recorded: Instant) -> Receipt:
+    """Say what an append recorded."""
+    drafts = append.drafts
+    return Receipt(
+        first,
+        first + len(drafts) - 1,
+        recorded,
+        tuple([draft.event_id for draft in drafts]),
+        append.stream_ids,
+        append.command_id,
+    )
+
+
+def clock_error(now: Instant, recorded: Instant) -> ClockError:
+    """Say that the clock lags too far behind the log."""
+    return ClockError(
+        f"the clock says {from_instant(now).isoformat()}, the log was last written at"
+        f" {from_instant(recorded).isoformat()}; set the clock right, or run:"
+        " salesflow clock accept"
+    )
+
+
+def future_error(append: Append, recorded: Instant) -> InputError:
+    """Say that a draft is said to have happened in the future."""
+    return InputError(
+        f"{from_instant(append.latest or 0).isoformat()} lies in the future:"
+        f" it is {from_instant(recorded).isoformat()}"
+    )
+
+
+def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowError:
+    """Say that somebody else appended to the stream first."""
+    return ConcurrentChangeError(
+        f"stream {stream_id} stands at version {current}; version {expected} was to be"
+        " appended, so it was changed since it was loaded"
+    )
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text or len(text) > TEXT_LENGTH_MAX:
+        raise InputError(
+            f"{text[:40]!r}… holds a NUL or more than {TEXT_LENGTH_MAX} characters"
+        )
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{text!r} is not valid Unicode: {error}") from error

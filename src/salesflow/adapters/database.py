@@ -1,0 +1,263 @@
+"""The database behind the log and the read tables: SQLite or PostgreSQL, by URL alone.
+
+`Database("sqlite:///sales.db")` or `Database("postgresql+psycopg://user@host/name")` opens,
+checks that the database is ours and of this schema version, and creates the tables in an
+empty one. `read()` gives one consistent snapshot, `begin()` a write transaction that commits
+at the end of the block; both are SQLAlchemy connections. `sqlite://` without a file is a
+temporary file that is gone after `close()`.
+
+A database that holds other tables is refused, so that a mistyped URL harms nobody; pass
+`shared=True` to keep the log beside the tables of your own service.
+
+What it leaves out: events (see `eventlog`), and every table's meaning (see `schema`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from threading import Event as Flag
+from threading import Lock
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import sqlalchemy as sa
+
+from salesflow.adapters import schema
+from salesflow.adapters.appending import Append, Receipt
+from salesflow.adapters.sqlite_appending import SqliteAppending
+from salesflow.adapters.sqlite_appending import SqliteAppending
+from salesflow.adapters.sqlite_database import SqliteDatabase
+from salesflow.domain.moments import Instant
+from salesflow.errors import DatabaseError, InputError, SalesflowError, SchemaError
+
+__all__ = ["Appending", "Connections", "Database"]
+
+WAIT_SECONDS = 5.0
+
+Row = tuple[Any, ...]
+
+
+class Appending(Protocol):
+    """Writes appends of one tenant into one database."""
+
+    def write(self, appends: Sequence[Append]) -> list[Receipt]:
+        """Write all of them in one transaction of their own, or none."""
+
+    def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
+        """Write one into the caller's transaction, which stays intact when it fails."""
+
+
+class Connections(Protocol):
+    """What differs between SQLite and PostgreSQL when a database is opened and used."""
+
+    name: str
+    engine: sa.Engine
+    ddl: tuple[str, ...]
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection in one consistent snapshot."""
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """Give a connection in a write transaction."""
+
+    def creating(self) -> AbstractContextManager[sa.Connection]:
+        """Give a write transaction that excludes other creators."""
+
+    def rows(
+        self, statement: str, parameters: Row, connection: sa.Connection | None
+    ) -> list[Row]:
+        """Run one select through the driver."""
+
+    def translated(self, error: Exception) -> SalesflowError:
+        """Turn a driver's error into one of ours."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+class Database:
+    """One database, open. Close it, or use it as a context manager."""
+
+    def __init__(
+        self, url: str | sa.URL, *, shared: bool = False, wait_seconds: float = WAIT_SECONDS
+    ) -> None:
+        self.url = _parsed(url)
+        self.wait_seconds = wait_seconds
+        """How long a writer waits for another one before it is told BusyError."""
+        self._connections = _connections(self.url, wait_seconds)
+        self._waiting: set[Flag] = set()
+        self._lock = Lock()
+        try:
+            self._check(shared=shared)
+        except BaseException:
+            self._connections.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The SQLAlchemy engine, for those who need one of their own transactions."""
+        return self._connections.engine
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._connections.name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection on which all selects see one and the same snapshot."""
+        with self._translating(), self._connections.read() as connection:
+            yield connection
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Give a connection in a write transaction: committed at the end, or rolled back."""
+        with self._translating(), self._connections.begin() as connection:
+            yield connection
+        self.announce()
+
+    def create_tables(self, metadata: sa.MetaData) -> None:
+        """Create the tables that are missing; two processes may do so at once."""
+        with self._translating(), self._connections.creating() as connection:
+            metadata.create_all(connection)
+
+    def rows(
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection | None = None,
+    ) -> list[Row]:
+        """Run one select straight through the driver, its parameters marked `?`."""
+        return self._connections.rows(statement, parameters, connection)
+
+    def appending(self, tenant: str, clock: Callable[[], Instant] | None) -> Appending:
+        """Give what writes appends of a tenant; see `EventLog`."""
+        if isinstance(self._connections, SqliteDatabase):
+            return SqliteAppending(self._connections, tenant, clock)
+        return _postgres()[1](self._connections, tenant, clock)
+
+    def watch(self, flag: Flag) -> Callable[[], None]:
+        """Have a flag set at every commit of this process; the answer ends that."""
+        with self._lock:
+            self._waiting = self._waiting | {flag}
+
+        def forget() -> None:
+            with self._lock:
+                self._waiting = self._waiting - {flag}
+
+        return forget
+
+    def announce(self) -> None:
+        """Wake the subscriptions of this process: something was committed."""
+        for flag in self._waiting:
+            flag.set()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._connections.close()
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self._connections.translated(error) from error
+        except sa.exc.TimeoutError as error:
+            raise self._connections.translated(error) from error
+
+    def _check(self, *, shared: bool) -> None:
+        with self._translating():
+            with self._connections.read() as connection:
+                ready = _is_ready(connection, self.url, shared=shared)
+            if ready:
+                return
+            with self._connections.creating() as connection:
+                if not _is_ready(connection, self.url, shared=shared):
+                    _create(connection, self._connections.ddl)
+
+
+def _parsed(url: str | sa.URL) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise InputError(
+            f"{url!r} is not a database URL; write sqlite:///sales.db"
+            " or postgresql+psycopg://user@host/name"
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def _connections(url: sa.URL, wait_seconds: float) -> Connections:
+    if url.drivername in ("sqlite", "sqlite+pysqlite"):
+        return SqliteDatabase(url, wait_seconds)
+    if url.drivername == "postgresql+psycopg":
+        postgres, _ = _postgres()
+        return postgres(url, wait_seconds)
+    raise InputError(
+        f"{url.drivername} is not supported; use sqlite:///… or postgresql+psycopg://…"
+    )
+
+
+def _postgres() -> tuple[Callable[..., Connections], Callable[..., Appending]]:
+    """Import what needs psycopg, which only PostgreSQL needs."""
+    try:
+        from salesflow.adapters.postgres_appending import PostgresAppending
+        from salesflow.adapters.postgres_database import PostgresDatabase
+    except ImportError as error:
+        raise DatabaseError(
+            "PostgreSQL needs psycopg; run: pip install 'salesflow[postgres]'"
+        ) from error
+    return PostgresDatabase, PostgresAppending
+
+
+def _is_ready(connection: sa.Connection, url: sa.URL, *, shared: bool) -> bool:
+    """Say whether the tables are there; refuse a database that is not ours to use."""
+    tables = set(sa.inspect(connection).get_table_names())
+    where = url.render_as_string(hide_password=True)
+    if schema.schema_row.name not in tables:
+        others = sorted(tables)
+        clash = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
+        if clash or (others and not shared):
+            raise SchemaError(
+                f"{where} is not a salesflow database: it holds {_some(others)}."
+                " Name another one, or pass shared=True to keep the log beside them."
+            )
+        return False
+    version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
+    if version is None or not isinstance(version, int):
+        raise SchemaError(f"{where} is not a salesflow database: it has no schema version")
+    if version > schema.SCHEMA_VERSION:
+        raise SchemaError(
+            f"{where} has schema version {version}, newer than this salesflow"
+            f" ({schema.SCHEMA_VERSION}); install the newer one"
+        )
+    if version < schema.SCHEMA_VERSION:
+        raise SchemaError(
+            f"{where} has schema version {version}, this salesflow needs"
+            f" {schema.SCHEMA_VERSION}; run: {schema.UPGRADE_COMMAND}"
+        )
+    return True
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more tables"
+
+
+def _create(connection: sa.Connection, ddl: tuple[str, ...]) -> None:
+    schema.STORE.create_all(connection, checkfirst=False)
+    for statement in ddl:
+        connection.exec_driver_sql(statement)
+    connection.execute(schema.schema_row.insert().values(id=1, version=schema.SCHEMA_VERSION))

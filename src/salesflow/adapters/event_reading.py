@@ -1,0 +1,256 @@
+"""How events are read back: straight from the driver's rows, decoded into `Event`s.
+
+Both databases give the same columns in the same order, so that an event is built from a row
+in one step. `Stored` is the same without decoding the payload, for whoever wants bytes or
+envelopes only (proofs, exports, the `eventsourcing` library). Every read takes a
+`connection=`, to see what the caller's own transaction or snapshot sees.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.appending import Head, Receipt
+from salesflow.adapters.database import Database
+from salesflow.adapters.ids import uuid_of_bytes
+from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
+from salesflow.domain.moments import Instant
+from salesflow.errors import HistoryError
+
+__all__ = ["EventReading", "KnownSource", "Stored"]
+
+CHUNK = 500
+"""So many ids go into one query."""
+
+PAGE = 5_000
+
+COLUMNS = (
+    "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
+    " actor, command_id, correlation_id, causation_id, source, source_id"
+)
+LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
+STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
+# The sign keeps SQLite from walking the log by position when it has no statistics.
+STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
+PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
+FIND = f"{LOG} AND event_id = ?"
+HEAD = "SELECT position, recorded FROM salesflow_head WHERE tenant = ?"
+COMMAND = (
+    "SELECT first, last, recorded FROM salesflow_commands WHERE tenant = ? AND command_id = ?"
+)
+COMMAND_EVENTS = (
+    "SELECT event_id, stream_id FROM salesflow_events"
+    " WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position"
+)
+VERSIONS = (
+    "SELECT stream_id, max(version) FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) GROUP BY stream_id"
+)
+SOURCES = (
+    "SELECT source_id, position, stream_id, event_id, topic, occurred, payload"
+    " FROM salesflow_events WHERE tenant = ? AND source = ?"
+)
+SOURCES_NAMED = f"{SOURCES} AND source_id IN (...) ORDER BY position"
+SOURCES_AFTER = (
+    f"{SOURCES} AND (source_id, position) > (?, ?) ORDER BY source_id, position LIMIT ?"
+)
+
+Row = tuple[Any, ...]
+
+
+class Stored(NamedTuple):
+    """An event as it is stored: its topic and the bytes of its fact, not decoded."""
+
+    topic: str
+    payload: bytes
+    stream_id: UUID
+    version: int
+    position: int
+    occurred: Instant
+    recorded: Instant
+    event_id: UUID
+    precision: Precision
+    actor: str | None
+    command_id: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    source: str | None
+    source_id: str | None
+
+
+class KnownSource(NamedTuple):
+    """An event that an importer recorded before, found by the source's own id."""
+
+    source_id: str
+    position: int
+    stream_id: UUID
+    event_id: UUID
+    topic: str
+    occurred: Instant
+    payload: bytes
+
+
+class EventReading:
+    """The reading half of an event log."""
+
+    def __init__(self, database: Database, tenant: str, catalogue: FactCatalogue) -> None:
+        self.database = database
+        self.tenant = tenant
+        self._catalogue = catalogue
+        self._sqlite = database.dialect == "sqlite"
+
+    def head(self, connection: sa.Connection | None = None) -> Head:
+        """Say where the log stands; (0, 0) when nothing is recorded."""
+        for row in self._rows(HEAD, (), connection):
+            return Head(*row)
+        return Head(0, 0)
+
+    def stream(
+        self, stream_id: UUID, *, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Give all events of a stream in order of version; none of an unknown stream."""
+        return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
+
+    def streams(
+        self,
+        ids: Iterable[UUID],
+        *,
+        upto: int,
+        connection: sa.Connection | None = None,
+    ) -> dict[UUID, list[Event]]:
+        """Give the events of many streams up to a position, in few queries."""
+        found: dict[UUID, list[Event]] = {}
+        for rows in self._chunks(STREAMS, (), ids, (upto,), connection):
+            for event in self._events(rows):
+                found.setdefault(event.stream_id, []).append(event)
+        return found
+
+    def page(
+        self, after: int, limit: int, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Give the events after a position in the order of the log, at most `limit`."""
+        return self._events(self._rows(PAGE_AFTER, (after, limit), connection))
+
+    def stored_page(
+        self, after: int, limit: int, connection: sa.Connection | None = None
+    ) -> list[Stored]:
+        """Give the same as `page` without decoding the facts."""
+        return self._stored(self._rows(PAGE_AFTER, (after, limit), connection))
+
+    def find(self, event_id: UUID, connection: sa.Connection | None = None) -> Event | None:
+        """Find one event by its id; reads the whole log, which has no index for it."""
+        for event in self._events(self._rows(FIND, (self._id(event_id),), connection)):
+            return event
+        return None
+
+    def receipt(
+        self, command_id: str, connection: sa.Connection | None = None
+    ) -> Receipt | None:
+        """Say what a command recorded; None when it never did."""
+        for first, last, recorded in self._rows(COMMAND, (command_id,), connection):
+            rows = self._rows(COMMAND_EVENTS, (first, last), connection)
+            events = tuple([self._uuid(row[0]) for row in rows])
+            streams = tuple(dict.fromkeys([self._uuid(row[1]) for row in rows]))
+            return Receipt(first, last, recorded, events, streams, command_id)
+        return None
+
+    def versions(
+        self, ids: Iterable[UUID], connection: sa.Connection | None = None
+    ) -> dict[UUID, int]:
+        """Give the last version of each of these streams; those without events are left out."""
+        return {
+            self._uuid(stream_id): version
+            for rows in self._chunks(VERSIONS, (), ids, (), connection)
+            for stream_id, version in rows
+        }
+
+    def known_sources(
+        self, source: str, source_ids: Iterable[str]
+    ) -> dict[str, list[KnownSource]]:
+        """Look up which of a source's ids are recorded already, and as what."""
+        found: dict[str, list[KnownSource]] = {}
+        for rows in self._chunks(SOURCES_NAMED, (source,), source_ids, (), None):
+            for known in self._sources(rows):
+                found.setdefault(known.source_id, []).append(known)
+        return found
+
+    def recorded_sources(self, source: str) -> Iterator[KnownSource]:
+        """Walk all that is recorded from a source, in order of its ids; in pages."""
+        last: tuple[str, int] = ("", 0)
+        while True:
+            rows = self._rows(SOURCES_AFTER, (source, *last, PAGE), None)
+            page = self._sources(rows)
+            yield from page
+            if len(page) < PAGE:
+                return
+            last = page[-1][:2]
+
+    def _rows(
+        self, statement: str, parameters: Row, connection: sa.Connection | None
+    ) -> list[Row]:
+        return self.database.rows(statement, (self.tenant, *parameters), connection)
+
+    def _chunks(
+        self,
+        statement: str,
+        before: Row,
+        ids: Iterable[UUID | str],
+        after: Row,
+        connection: sa.Connection | None,
+    ) -> Iterator[list[Row]]:
+        """Run a statement with `IN (...)` over many ids, some hundred at a time."""
+        waiting = iter(dict.fromkeys(ids))
+        while chunk := [self._key(id) for id in islice(waiting, CHUNK)]:
+            marks = ",".join("?" * len(chunk)) if self._sqlite else "?"
+            listed: Sequence[object] = chunk if self._sqlite else (chunk,)
+            ready = statement.replace(
+                "(...)", f"({marks})" if self._sqlite else f"ANY({marks})"
+            )
+            ready = ready if self._sqlite else ready.replace("IN ANY", "= ANY")
+            yield self._rows(ready, (*before, *listed, *after), connection)
+
+    def _events(self, rows: Iterable[Row]) -> list[Event]:
+        decoded = self._decoded
+        if not self._sqlite:
+            return [_new(Event, (decoded(row), *row[2:])) for row in rows]
+        events = []
+        streams: dict[bytes, UUID] = {}
+        for row in rows:
+            key = row[2]
+            stream_id = streams.get(key)
+            if stream_id is None:
+                stream_id = streams[key] = uuid_of_bytes(key)
+            event_id = uuid_of_bytes(row[7])
+            events.append(_new(Event, (decoded(row), stream_id, *row[3:7], event_id, *row[8:])))
+        return events
+
+    def _decoded(self, row: Row) -> Fact:
+        try:
+            return self._catalogue.decode(row[0], row[1], where="")
+        except HistoryError:
+            where = f"stream {self._uuid(row[2])}, version {row[3]}, position {row[4]}"
+            return self._catalogue.decode(row[0], row[1], where=where)
+
+    def _stored(self, rows: Iterable[Row]) -> list[Stored]:
+        uuid = self._uuid
+        return [Stored(*r[:2], uuid(r[2]), *r[3:7], uuid(r[7]), *r[8:]) for r in rows]
+
+    def _sources(self, rows: Iterable[Row]) -> list[KnownSource]:
+        uuid = self._uuid
+        return [KnownSource(r[0], r[1], uuid(r[2]), uuid(r[3]), *r[4:]) for r in rows]
+
+    def _id(self, id: UUID) -> UUID | bytes:
+        return id.bytes if self._sqlite else id
+
+    def _key(self, key: UUID | str) -> UUID | bytes | str:
+        return self._id(key) if isinstance(key, UUID) else key
+
+    def _uuid(self, id: UUID | bytes) -> UUID:
+        return uuid_of_bytes(id) if isinstance(id, bytes) else id
+
+
+def _new(kind: type[Event], values: Row) -> Event:
+    return tuple.__new__(kind, values)

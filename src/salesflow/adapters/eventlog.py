@@ -1,0 +1,170 @@
+"""The event log: what happened, in the order in which it became known.
+
+Append drafts and get a receipt; read streams, pages or the whole log. Positions are gapless
+and in commit order, so a reader that has seen position n has seen everything before it.
+`recorded` strictly increases from append to append and is the same within one. An append is
+atomic, whatever number of streams it touches.
+
+    log = EventLog(Database("sqlite:///sales.db"))
+    receipt = log.append([Draft(…)], command_id="order-17")
+
+Threads that append at the same time share a transaction without noticing. What it leaves
+out: business rules (see the aggregates) and read tables (see `runner`).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from salesflow.adapters.appending import (
+    Append,
+    Draft,
+    Head,
+    Receipt,
+    Rejected,
+    checked,
+    version_error,
+)
+from salesflow.adapters.database import Appending, Database
+from salesflow.adapters.event_reading import EventReading, KnownSource, Stored
+from salesflow.adapters.group_commit import GroupCommit, Request
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.facts import FactCatalogue
+from salesflow.domain.moments import Instant, to_instant
+from salesflow.errors import (
+    AlreadyRecordedError,
+    BusyError,
+    DatabaseError,
+    InputError,
+    SalesflowError,
+)
+
+__all__ = ["Draft", "EventLog", "Head", "KnownSource", "Receipt", "Stored"]
+
+TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+Appends = Sequence[Append]
+Receipts = list[Receipt]
+
+
+class EventLog(EventReading):
+    """The log of one tenant in one database; safe to share between threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tenant: str = "main",
+        clock: Callable[[], datetime] | None = None,
+        catalogue: FactCatalogue = CATALOGUE,
+    ) -> None:
+        if not TENANT.fullmatch(tenant):
+            raise InputError(
+                f"{tenant!r} cannot name a tenant; use up to 64 letters, digits, '.', '_', '-'"
+            )
+        super().__init__(database, tenant, catalogue)
+        self._appending: Appending = database.appending(tenant, _instants(clock))
+        self._group: GroupCommit[Appends, Receipts] = GroupCommit(self._commit)
+
+    def append(
+        self,
+        drafts: Sequence[Draft],
+        *,
+        command_id: str | None = None,
+        connection: sa.Connection | None = None,
+        accept_clock: bool = False,
+    ) -> Receipt:
+        """Record events, all or none, at one instant.
+
+        With `connection` it happens inside the caller's own transaction: nothing is recorded
+        until that commits, and other writers wait, so append last.
+
+        Raises:
+            ConcurrentChangeError: somebody else appended to one of the streams first.
+            AlreadyRecordedError: this command id was recorded before; holds its receipt.
+            ClockError: the clock is more than five seconds behind the log.
+            InputError: a value that cannot be stored, or a fact from the future.
+            BusyError: another writer held the log for too long.
+        """
+        append = checked(drafts, command_id, accept_clock=accept_clock)
+        if connection is None:
+            return self._group.submit((append,))[0]
+        try:
+            return self._appending.write_in(connection, append)
+        except Rejected as refusal:
+            raise self._reason((append,), refusal, connection) from refusal
+
+    def append_many(self, appends: Sequence[Sequence[Draft]]) -> list[Receipt]:
+        """Record several appends in one transaction, at consecutive instants; for imports.
+
+        Each stays an append of its own (one instant, one receipt); all are recorded or none.
+        """
+        if not appends:
+            return []
+        return self._group.submit([checked(drafts) for drafts in appends])
+
+    def _commit(self, group: list[Request[Appends, Receipts]]) -> None:
+        """Settle a group in one transaction; when that fails, each in one of its own."""
+        if len(group) == 1 or any(r.asked[0].accept_clock for r in group):
+            return self._commit_alone(group)
+        try:
+            receipts = self._write([a for request in group for a in request.asked])
+        except BusyError as error:
+            for request in group:
+                request.error = BusyError(str(error))
+        except (Rejected, SalesflowError) as error:
+            if type(error) is DatabaseError:
+                raise
+            self._commit_alone(group)
+        else:
+            start = 0
+            for request in group:
+                end = start + len(request.asked)
+                request.answer = receipts[start:end]
+                start = end
+        return None
+
+    def _commit_alone(self, group: list[Request[Appends, Receipts]]) -> None:
+        for request in group:
+            try:
+                request.answer = self._write(request.asked)
+            except Rejected as refusal:
+                request.error = self._reason(request.asked, refusal, None)
+                request.error.__cause__ = refusal
+            except SalesflowError as error:
+                request.error = error
+
+    def _write(self, appends: Appends) -> Receipts:
+        receipts = self._appending.write(appends)
+        self.database.announce()
+        return receipts
+
+    def _reason(
+        self, appends: Appends, refusal: Rejected, connection: sa.Connection | None
+    ) -> SalesflowError:
+        """Find out why the database refused a row."""
+        for append in appends:
+            if append.command_id is not None:
+                receipt = self.receipt(append.command_id, connection)
+                if receipt is not None:
+                    return AlreadyRecordedError(
+                        f"command {append.command_id!r} was recorded before, at positions"
+                        f" {receipt.first} to {receipt.last}",
+                        receipt,
+                    )
+        stands = self.versions([i for a in appends for i in a.stream_ids], connection)
+        for append in appends:
+            for draft in append.drafts:
+                current = stands.get(draft.stream_id, -1)
+                if current >= draft.version:
+                    return version_error(draft.stream_id, draft.version, current)
+                stands[draft.stream_id] = draft.version
+        return DatabaseError(f"the database refused the append: {refusal}")
+
+
+def _instants(clock: Callable[[], datetime] | None) -> Callable[[], Instant] | None:
+    if clock is None:
+        return None
+    return lambda: to_instant(clock())

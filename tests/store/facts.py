@@ -1,0 +1,62 @@
+"""A small catalogue for tests of the store, and drafts of its facts."""
+
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+from salesflow.adapters.eventlog import Draft
+from salesflow.adapters.ids import new_event_id
+from salesflow.domain.facts import Fact, FactCatalogue
+from salesflow.domain.moments import Instant
+
+__all__ = ["NOTES", "Clock", "Noted", "draft", "drafts", "instant"]
+
+
+class Noted(Fact):
+    """Something was noted."""
+
+    kind: ClassVar[str] = "test.noted"
+    text: str = ""
+
+
+NOTES = FactCatalogue([Noted])
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(at: datetime) -> Instant:
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+class Clock:
+    """A clock that a test turns by hand."""
+
+    def __init__(self, *at: int) -> None:
+        self.now = datetime(*at, tzinfo=UTC) if at else datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+    @property
+    def instant(self) -> Instant:
+        return instant(self.now)
+
+
+def draft(
+    stream_id: UUID | None = None, version: int = 1, text: str = "", **more: object
+) -> Draft:
+    return Draft(
+        stream_id=stream_id or uuid4(),
+        version=version,
+        topic=FactCatalogue.topic(Noted),
+        payload=Noted(text=text).to_json(),
+        event_id=new_event_id(),
+        **{"occurred": None, **more},  # type: ignore[arg-type]
+    )
+
+
+def drafts(count: int, stream_id: UUID | None = None, first: int = 1) -> list[Draft]:
+    stream_id = stream_id or uuid4()
+    return [draft(stream_id, first + number, str(number)) for number in range(count)]
