@@ -11,7 +11,7 @@ import doctest
 import io
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,13 +76,6 @@ def same_output(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(
         _trimmed(shown), _trimmed(printed), doctest.ELLIPSIS
     )
-
-
-def replaced(text: str, names: Mapping[str, str]) -> str:
-    """Put what stands for something in a document in its place."""
-    for name, value in names.items():
-        text = text.replace(name, value)
-    return text
 
 
 def _trimmed(text: str) -> str:

@@ -1,8 +1,12 @@
 """Whatever a document shows is run as shown, so that no document can drift from the code."""
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda path: path.parts
 )
+ADD_A_FACT = ROOT / "docs" / "add-a-fact.md"
+SQLITE = re.compile(r'"sqlite:///\w+\.db"')
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)")
 TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
 MADE = re.compile(r"\bmake ([a-z]+)\b")
@@ -23,8 +29,21 @@ def named(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
+def shown_code(document: Path) -> str:
+    """Give the Python a document shows and runs."""
+    if document == ADD_A_FACT:
+        return ""
+    return "".join(block.text for block in blocks(document) if block.language == "python")
+
+
 def shows_code(document: Path) -> bool:
-    return any(block.language in {"python", "console"} for block in blocks(document))
+    return bool(shown_code(document)) or any(
+        block.language == "console" for block in blocks(document)
+    )
+
+
+def opens_a_database(document: Path) -> bool:
+    return SQLITE.search(shown_code(document)) is not None
 
 
 @pytest.fixture
@@ -42,16 +61,31 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_a_document_shows_is_what_happens(
     document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for block, where in walk(document):
+        if block.language == "console":
+            run_block(block, where, monkeypatch)
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize("document", filter(opens_a_database, DOCUMENTS), ids=named)
+def test_the_same_happens_on_postgresql_by_url_alone(document: Path, postgres_url: str) -> None:
+    for _ in walk(document, database=postgres_url):
+        pass
+
+
+def walk(document: Path, *, database: str | None = None) -> Iterator[tuple[Block, str]]:
+    """Run a document's Python from top to bottom; give every block once it has run."""
     namespace: dict[str, Any] = {"__name__": "document"}
     printed = ""
     for block in blocks(document):
         where = f"{named(document)}:{block.line}"
         if block.language == "python":
+            if database is not None:
+                block = block._replace(text=SQLITE.sub(f'"{database}"', block.text))
             printed = run_python(block, document, namespace)
         elif block.language == "text":
             assert same_output(block.text, printed), f"{where} prints\n{printed}"
-        elif block.language == "console":
-            run_block(block, where, monkeypatch)
+        yield block, where
 
 
 def run_block(block: Block, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +100,49 @@ def run_block(block: Block, where: str, monkeypatch: pytest.MonkeyPatch) -> None
             f"{where}: `{shown.command}` prints\n{printed}"
         )
         assert code == 0, f"{where}: `{shown.command}` exits {code}:\n{printed}"
+
+
+def test_a_fact_is_added_by_what_the_document_shows(tmp_path: Path) -> None:
+    shutil.copytree(
+        ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    for needed in ("pyproject.toml", "tests/given.py"):
+        (tmp_path / needed).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / needed, tmp_path / needed)
+    fact, *rest = (block for block in blocks(ADD_A_FACT) if block.language == "diff")
+    [complaint] = (block for block in blocks(ADD_A_FACT) if block.language == "text")
+    [test] = (block for block in blocks(ADD_A_FACT) if block.language == "python")
+    file = tmp_path / test.text.splitlines()[0].removeprefix("# ")
+
+    ran("git", "apply", "-", cwd=tmp_path, given=fact.text)
+    touched = re.findall(r"^\+\+\+ b/(.*)$", fact.text, flags=re.MULTILINE)
+    checks = ("mypy", "--follow-imports=silent", "--no-error-summary", *touched)
+    assert same_output(complaint.text, ran(*checks, cwd=tmp_path, refused=True))
+
+    for change in rest:
+        ran("git", "apply", "-", cwd=tmp_path, given=change.text)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(test.text, encoding="utf-8")
+    assert ran(*checks, cwd=tmp_path) == ""
+    assert "2 passed" in ran("pytest", "-q", "-p", "no:cacheprovider", str(file), cwd=tmp_path)
+
+
+def ran(*command: str, cwd: Path, given: str = "", refused: bool = False) -> str:
+    """Run a tool in a copy of the project; give what it prints."""
+    tool, *arguments = command
+    called = [tool] if tool == "git" else [sys.executable, "-m", tool]
+    done = subprocess.run(
+        [*called, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(cwd / "src"), "GIT_CEILING_DIRECTORIES": str(cwd)},
+        input=given,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode != 0) == refused, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from salesflow.domain.customer import Customer
-    from salesflow.domain.deal import Deal
-    from salesflow.domain.deal.quotes import QuoteLine
+    from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.moments import Moment
     from salesflow.domain.processes import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.standard import STANDARD
@@ -52,7 +51,7 @@ _HOMES = {
     "Moment": "domain.moments",
     "Money": "domain.values",
     "ProcessVersion": "domain.processes",
-    "QuoteLine": "domain.deal.quotes",
+    "QuoteLine": "domain.deal",
     "SalesFlow": "engine",
     "SalesProcess": "domain.processes",
     "SalesflowError": "errors",
