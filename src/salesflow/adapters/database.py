@@ -14,8 +14,6 @@ What it leaves out: events (see `eventlog`), and every table's meaning (see `sch
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from threading import Event as Flag
-from threading import Lock
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -23,7 +21,6 @@ import sqlalchemy as sa
 
 from salesflow.adapters import schema
 from salesflow.adapters.appending import Append, Receipt
-from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
@@ -44,6 +41,22 @@ class Appending(Protocol):
 
     def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
+
+
+class Waiter(Protocol):
+    """Waits for somebody's commit: a hint, which may come for nothing or be missed."""
+
+    def listen(self) -> None:
+        """Begin to listen, when not listening yet; what is committed later is heard."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something was committed, when woken, or when the time is up."""
+
+    def wake(self) -> None:
+        """End a wait in another thread."""
+
+    def close(self) -> None:
+        """Stop listening."""
 
 
 class Connections(Protocol):
@@ -67,6 +80,12 @@ class Connections(Protocol):
     ) -> list[Row]:
         """Run one select through the driver."""
 
+    def waiter(self) -> Waiter:
+        """Give what waits for commits."""
+
+    def announce(self) -> None:
+        """Wake who waits in this process."""
+
     def translated(self, error: Exception) -> SalesflowError:
         """Turn a driver's error into one of ours."""
 
@@ -83,9 +102,8 @@ class Database:
         self.url = _parsed(url)
         self.wait_seconds = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
-        self._connections = _connections(self.url, wait_seconds)
-        self._waiting: set[Flag] = set()
-        self._lock = Lock()
+        connect, self._appending = _adapters(self.url)
+        self._connections = connect(self.url, wait_seconds)
         try:
             self._check(shared=shared)
         except BaseException:
@@ -142,25 +160,15 @@ class Database:
 
     def appending(self, tenant: str, clock: Callable[[], Instant] | None) -> Appending:
         """Give what writes appends of a tenant; see `EventLog`."""
-        if isinstance(self._connections, SqliteDatabase):
-            return SqliteAppending(self._connections, tenant, clock)
-        return _postgres()[1](self._connections, tenant, clock)
+        return self._appending(self._connections, tenant, clock)
 
-    def watch(self, flag: Flag) -> Callable[[], None]:
-        """Have a flag set at every commit of this process; the answer ends that."""
-        with self._lock:
-            self._waiting = self._waiting | {flag}
-
-        def forget() -> None:
-            with self._lock:
-                self._waiting = self._waiting - {flag}
-
-        return forget
+    def waiter(self) -> Waiter:
+        """Give what waits for commits of anybody; see `subscription`."""
+        return self._connections.waiter()
 
     def announce(self) -> None:
-        """Wake the subscriptions of this process: something was committed."""
-        for flag in self._waiting:
-            flag.set()
+        """Wake who waits in this process: something was committed."""
+        self._connections.announce()
 
     def close(self) -> None:
         """Close every connection."""
@@ -199,19 +207,14 @@ def _parsed(url: str | sa.URL) -> sa.URL:
     return parsed
 
 
-def _connections(url: sa.URL, wait_seconds: float) -> Connections:
+def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Appending]]:
+    """Choose by URL; what needs psycopg is imported only where PostgreSQL is meant."""
     if url.drivername in ("sqlite", "sqlite+pysqlite"):
-        return SqliteDatabase(url, wait_seconds)
-    if url.drivername == "postgresql+psycopg":
-        postgres, _ = _postgres()
-        return postgres(url, wait_seconds)
-    raise InputError(
-        f"{url.drivername} is not supported; use sqlite:///… or postgresql+psycopg://…"
-    )
-
-
-def _postgres() -> tuple[Callable[..., Connections], Callable[..., Appending]]:
-    """Import what needs psycopg, which only PostgreSQL needs."""
+        return SqliteDatabase, SqliteAppending
+    if url.drivername != "postgresql+psycopg":
+        raise InputError(
+            f"{url.drivername} is not supported; use sqlite:///… or postgresql+psycopg://…"
+        )
     try:
         from salesflow.adapters.postgres_appending import PostgresAppending
         from salesflow.adapters.postgres_database import PostgresDatabase

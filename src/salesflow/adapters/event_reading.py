@@ -236,7 +236,7 @@ class EventReading:
 
     def _stored(self, rows: Iterable[Row]) -> list[Stored]:
         uuid = self._uuid
-        return [Stored(*r[:2], uuid(r[2]), *r[3:7], uuid(r[7]), *r[8:]) for r in rows]
+        return [Stored._make((*r[:2], uuid(r[2]), *r[3:7], uuid(r[7]), *r[8:])) for r in rows]
 
     def _sources(self, rows: Iterable[Row]) -> list[KnownSource]:
         uuid = self._uuid

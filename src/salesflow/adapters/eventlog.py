@@ -30,8 +30,9 @@ from salesflow.adapters.appending import (
 from salesflow.adapters.database import Appending, Database
 from salesflow.adapters.event_reading import EventReading, KnownSource, Stored
 from salesflow.adapters.group_commit import GroupCommit, Request
+from salesflow.adapters.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import FactCatalogue
+from salesflow.domain.facts import Event, FactCatalogue
 from salesflow.domain.moments import Instant, to_instant
 from salesflow.errors import (
     AlreadyRecordedError,
@@ -41,7 +42,7 @@ from salesflow.errors import (
     SalesflowError,
 )
 
-__all__ = ["Draft", "EventLog", "Head", "KnownSource", "Receipt", "Stored"]
+__all__ = ["Draft", "EventLog", "Head", "KnownSource", "Receipt", "Stored", "Subscription"]
 
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -104,6 +105,10 @@ class EventLog(EventReading):
         if not appends:
             return []
         return self._group.submit([checked(drafts) for drafts in appends])
+
+    def subscribe(self, after: int = 0) -> Subscription[Event]:
+        """Give every event after a position, and then those to come; see `Subscription`."""
+        return Subscription(self.database, self.page, after)
 
     def _commit(self, group: list[Request[Appends, Receipts]]) -> None:
         """Settle a group in one transaction; when that fails, each in one of its own."""

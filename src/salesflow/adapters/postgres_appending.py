@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from struct import Struct
+from weakref import finalize
 
 import psycopg
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ from salesflow.adapters.postgres_arrays import (
     register,
 )
 from salesflow.adapters.postgres_database import (
+    CHANNEL,
     PostgresConnection,
     PostgresDatabase,
     postgres_connection,
@@ -43,9 +45,8 @@ from salesflow.adapters.postgres_database import (
 from salesflow.domain.moments import Instant
 from salesflow.errors import BusyError, InputError
 
-__all__ = ["CHANNEL", "PostgresAppending"]
+__all__ = ["PostgresAppending"]
 
-CHANNEL = "salesflow_log"
 COPY_ABOVE = 100
 
 Parameters = dict[str, object]
@@ -67,17 +68,16 @@ MOVE_HEAD = f"""
 INSERT_EVENTS = """
     INSERT INTO salesflow_events
     SELECT %(tenant)s, h.base + u.number, u.stream_id, u.version, u.event_id, u.topic,
-        u.payload, least(u.occurred, h.first_recorded + u.append), h.first_recorded
-        + u.append, u.precision, u.actor, u.command_id, u.correlation_id, u.causation_id, u.source,
-        u.source_id
+        u.payload, least(u.occurred, h.first_recorded + u.append),
+        h.first_recorded + u.append, u.precision, u.actor, u.command_id,
+        u.correlation_id, u.causation_id, u.source, u.source_id
     FROM h, unnest(%(stream_id)s::uuid[], %(version)s::int4[], %(event_id)s::uuid[],
         %(topic)s::text[], %(payload)s::bytea[], %(occurred)s::int8[], %(append)s::int4[],
         %(precision)s::text[], %(actor)s::text[], %(command_id)s::text[],
         %(correlation_id)s::text[], %(causation_id)s::text[], %(source)s::text[],
-        %(source_id)s::text[])
-        WITH ORDINALITY AS u (stream_id, version, event_id, topic, payload, occurred,
-        append, precision, actor, command_id, correlation_id, causation_id, source, source_id,
-        number)"""
+        %(source_id)s::text[]) WITH ORDINALITY
+        AS u (stream_id, version, event_id, topic, payload, occurred, append, precision,
+        actor, command_id, correlation_id, causation_id, source, source_id, number)"""
 
 INSERT_COMMANDS = """
     INSERT INTO salesflow_commands
@@ -150,6 +150,7 @@ class PostgresAppending:
             else:
                 return writer
         self._writer = writer = self._database.connect()
+        finalize(self, writer.close)
         register(writer)
         return writer
 

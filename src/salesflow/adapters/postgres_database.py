@@ -5,8 +5,10 @@ every statement by itself, so that a read or an append costs one round trip. Bot
 waiting for a lock after the database's `wait_seconds`.
 """
 
+import selectors
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -17,6 +19,7 @@ from salesflow.adapters.schema import POSTGRES_DDL
 from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError
 
 __all__ = [
+    "CHANNEL",
     "PostgresConnection",
     "PostgresDatabase",
     "postgres_connection",
@@ -25,6 +28,9 @@ __all__ = [
 
 PostgresConnection = psycopg.Connection[tuple[Any, ...]]
 Row = tuple[Any, ...]
+
+CHANNEL = "salesflow_log"
+"""Where appends are announced; the payload is the tenant."""
 
 CREATING = 0x5A1E5F10
 """The advisory lock that keeps two processes from creating tables at the same time."""
@@ -100,11 +106,18 @@ class PostgresDatabase:
             connection = psycopg.connect(*args, autocommit=True, **options)
         except psycopg.Error as error:
             raise translate_postgres(error) from error
-        self._configure(connection, None)
+        self._configure(connection)
         self._own.add(connection)
         return connection
 
-    def translated(self, error: Exception) -> Exception:
+    def waiter(self) -> "PostgresWaiter":
+        """Give what waits for commits of anybody."""
+        return PostgresWaiter(self)
+
+    def announce(self) -> None:
+        """Do nothing: the append itself notifies."""
+
+    def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
             return translate_postgres(error.orig)
@@ -124,16 +137,68 @@ class PostgresDatabase:
         finally:
             pooled.close()
 
-    def _configure(self, connection: object, _record: object) -> None:
-        raw = getattr(connection, "driver_connection", connection)
-        autocommit, raw.autocommit = raw.autocommit, True
-        raw.execute(f"SET lock_timeout = {int(self.wait_seconds * 1000)}")
-        raw.autocommit = autocommit
+    def _configure(self, connection: PostgresConnection, _record: object = None) -> None:
+        autocommit, connection.autocommit = connection.autocommit, True
+        milliseconds = str(int(self.wait_seconds * 1000))
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", [milliseconds])
+        connection.autocommit = autocommit
+
+
+class PostgresWaiter:
+    """Waits for NOTIFY on a connection of its own, or for a byte from another thread."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._connection: PostgresConnection | None = None
+        self._selector: selectors.BaseSelector | None = None
+        self._ends: tuple[socket.socket, ...] = ()
+
+    def listen(self) -> None:
+        """Begin to listen; from then on every commit is heard."""
+        if self._connection is not None:
+            return
+        self._connection = self._database.connect()
+        self._connection.execute(f"LISTEN {CHANNEL}")
+        self._ends = socket.socketpair()
+        self._ends[1].setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._connection.pgconn.socket, selectors.EVENT_READ)
+        self._selector.register(self._ends[0], selectors.EVENT_READ)
+
+    def wait(self, seconds: float) -> None:
+        """Return when notified, when woken, or when the time is up."""
+        if self._connection is None or self._selector is None:
+            return
+        raw = self._connection.pgconn
+        try:
+            if raw.notifies() is None:
+                self._selector.select(seconds)
+            raw.consume_input()
+            while raw.notifies() is not None:
+                pass
+        except psycopg.Error as error:
+            raise translate_postgres(error) from error
+
+    def wake(self) -> None:
+        """End a wait in another thread."""
+        for end in self._ends[1:]:
+            with suppress(OSError):
+                end.send(b"!")
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._selector is not None:
+            self._selector.close()
+        for end in self._ends:
+            end.close()
+        if self._connection is not None:
+            self._connection.close()
+        self._selector = self._connection = None
 
 
 def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
     """Give the driver's connection behind one of SQLAlchemy's."""
-    raw = pooled.dbapi_connection
+    raw: object = pooled.dbapi_connection
     if not isinstance(raw, psycopg.Connection):
         raise InputError(f"this database is PostgreSQL, the connection is one of {type(raw)}")
     return raw
@@ -141,7 +206,7 @@ def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
 
 def _select(pooled: sa.PoolProxiedConnection, query: str, parameters: Row) -> list[Row]:
     with postgres_connection(pooled).cursor(binary=True) as cursor:
-        return cursor.execute(query, parameters, prepare=True).fetchall()  # type: ignore[arg-type]
+        return cursor.execute(query, parameters, prepare=True).fetchall()
 
 
 def translate_postgres(error: psycopg.Error) -> SalesflowError:

@@ -10,6 +10,8 @@ also INSERT OR REPLACE, which slips past update and delete triggers. They stop m
 somebody who owns the database is stopped by proofs, not by triggers.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -43,15 +45,15 @@ _Bytes = sa.LargeBinary().with_variant(postgresql.BYTEA(), "postgresql")
 
 def _column(
     name: str,
-    kind: sa.types.TypeEngine[object],
+    kind: sa.types.TypeEngine[Any],
     *,
     key: bool = False,
     null: bool = False,
-) -> sa.Column[object]:
+) -> sa.Column[Any]:
     return sa.Column(name, kind, primary_key=key, nullable=null, autoincrement=False)
 
 
-def _tenant() -> sa.Column[object]:
+def _tenant() -> sa.Column[Any]:
     return _column("tenant", _Text, key=True)
 
 

@@ -16,9 +16,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event as Flag
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 
@@ -32,6 +34,9 @@ Row = tuple[Any, ...]
 CACHE_KIB = 64 * 1024
 CHECKPOINT_AFTER = 4_000
 """Rows changed, a commit counted as four, until the write-ahead log is copied back."""
+
+LOOK_SECONDS = 0.02
+"""How often a waiter looks whether another process has committed."""
 
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 NOT_A_DATABASE = 26
@@ -51,6 +56,7 @@ class SqliteDatabase:
         self.lock = Lock()
         self._writer: sqlite3.Connection | None = None
         self._checkpointer: sqlite3.Connection | None = None
+        self.waiting: WeakSet[Flag] = WeakSet()
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
@@ -121,6 +127,15 @@ class SqliteDatabase:
         finally:
             self.lock.release()
 
+    def waiter(self) -> "SqliteWaiter":
+        """Give what waits for commits of this process and of others."""
+        return SqliteWaiter(self)
+
+    def announce(self) -> None:
+        """Wake who waits in this process."""
+        for flag in tuple(self.waiting):
+            flag.set()
+
     def wrote(self, changes: int) -> None:
         """Count what was written and copy the write-ahead log back when it is long."""
         self._written += changes + 4
@@ -146,7 +161,7 @@ class SqliteDatabase:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def translated(self, error: Exception) -> Exception:
+    def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
             return translate_sqlite(error.orig)
@@ -188,18 +203,61 @@ class SqliteDatabase:
             self._writer.execute("ROLLBACK")
 
     def _file(self, url: sa.URL) -> str:
-        if url.database in (None, "", ":memory:"):
+        name = url.database or ":memory:"
+        if name == ":memory:":
             self._folder = tempfile.mkdtemp(prefix="salesflow-")
             path = Path(self._folder) / "memory.db"
-        elif url.database is not None and url.database.startswith("file:"):
+        elif name.startswith("file:"):
             raise InputError(f"{url} names a file: URI; write sqlite:///path/to/sales.db")
         else:
-            path = Path(url.database or "").absolute()
+            path = Path(name).absolute()
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             raise DatabaseError(f"{path} cannot be opened: {error.strerror}") from error
         return str(path)
+
+
+class SqliteWaiter:
+    """Looks at the file's `data_version`, which every commit of another connection changes."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._flag = Flag()
+        self._connection: sqlite3.Connection | None = None
+        self._seen = 0
+
+    def listen(self) -> None:
+        """Note the version of the file before it is looked at."""
+        self._flag.clear()
+        if self._connection is None:
+            self._connection = self._database.connect()
+            self._database.waiting.add(self._flag)
+        self._seen = self._version(self._connection)
+
+    def wait(self, seconds: float) -> None:
+        """Return when the version changed, when woken, or when the time is up."""
+        deadline = monotonic() + seconds
+        while not self._flag.wait(LOOK_SECONDS) and monotonic() < deadline:
+            if self._connection is None or self._version(self._connection) != self._seen:
+                return
+
+    def wake(self) -> None:
+        """End a wait in another thread."""
+        self._flag.set()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._database.waiting.discard(self._flag)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        try:
+            return int(connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise translate_sqlite(error) from error
 
 
 def translate_sqlite(error: sqlite3.Error) -> SalesflowError:
@@ -214,7 +272,7 @@ def translate_sqlite(error: sqlite3.Error) -> SalesflowError:
 
 def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     """Give the driver's connection behind one of SQLAlchemy's."""
-    raw = pooled.dbapi_connection
+    raw: object = pooled.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
