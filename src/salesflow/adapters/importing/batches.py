@@ -1,0 +1,204 @@
+"""Takes the deals of a file through telling, comparing and recording, some hundred at a time.
+
+A batch is told, compared with what is recorded of its deals, and appended in one transaction;
+only then does it enter the report. When somebody else wrote to one of its streams meanwhile,
+it is compared anew. What it costs in memory is one batch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from uuid import UUID
+
+from salesflow.adapters.eventlog import Draft, EventLog
+from salesflow.adapters.importing.plan import OPENED, Plan
+from salesflow.adapters.importing.recording import Compared, Known, Writer
+from salesflow.adapters.importing.report import Change, ImportReport, Inferred
+from salesflow.adapters.importing.spool import ObjectRows, Spool
+from salesflow.adapters.importing.telling import DealTold, Told, settle, tell
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.facts import Event
+from salesflow.domain.moments import Instant
+from salesflow.errors import ConcurrentChangeError
+
+__all__ = ["Batches"]
+
+ROWS_MAX = 5_000
+OBJECTS_MAX = 1_000
+ATTEMPTS_MAX = 10
+
+
+class Batches:
+    """The deals of one file, batch by batch."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        plan: Plan,
+        report: ImportReport,
+        *,
+        horizon: Instant,
+        apply_changes: bool,
+    ) -> None:
+        self._log = log
+        self._plan = plan
+        self._report = report
+        self._horizon = horizon
+        self._apply = apply_changes
+        self._customers: set[UUID] = set()
+        """Customers this import has met already."""
+
+    def run(
+        self,
+        spool: Spool,
+        *,
+        record: bool,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Take all deals through, recording them or only saying what would be recorded."""
+        done = 0
+        for batch in _batches(spool.by_object()):
+            deals = [tell(rows, self._plan, self._horizon) for rows in batch]
+            self._through(deals, record=record)
+            done += sum(len(rows.rows) for rows in batch)
+            if progress is not None:
+                progress(done, spool.rows)
+
+    def _through(self, deals: list[DealTold], *, record: bool) -> None:
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            batch = _Batch(self._log, self._plan, self._report, self._customers, self._apply)
+            batch.compare([deal.copy() for deal in deals])
+            try:
+                if record and batch.appends:
+                    self._log.append_many(batch.appends)
+            except ConcurrentChangeError:
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                continue
+            batch.count()
+            self._customers |= batch.customers
+            return
+
+
+class _Batch:
+    """One batch, compared with what the log holds now."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        plan: Plan,
+        report: ImportReport,
+        met: set[UUID],
+        apply_changes: bool,
+    ) -> None:
+        self._log = log
+        self._plan = plan
+        self._report = report
+        self._met = met
+        self._apply = apply_changes
+        self._results: list[tuple[DealTold, Compared]] = []
+        self._before: set[UUID] = set()
+        self.customers: set[UUID] = set()
+        self.appends: list[Sequence[Draft]] = []
+
+    def compare(self, deals: list[DealTold]) -> None:
+        """Find out what is new of these deals."""
+        source = self._plan.context.mapping.source
+        streams = self._log.streams(_streams(deals), upto=self._log.head().position)
+        self._before = set(streams)
+        known = Known(source, streams, self._plan.context.zone)
+        writer = Writer(source, self._report.import_id, known, apply_changes=self._apply)
+        for deal in deals:
+            settle(deal, self._plan, streams.get(deal.stream_id, ()))
+            customers = [told for told in deal.customers if self._is_first(told)]
+            gone = self._gone(deal, known)
+            compared = writer.compare(deal.object, [*customers, *deal.facts], gone)
+            self._results.append((deal, compared))
+            if compared.drafts:
+                self.appends.append(compared.drafts)
+
+    def count(self) -> None:
+        """Enter what was recorded into the report."""
+        report = self._report
+        for deal, compared in self._results:
+            told = len(compared.new) + len(compared.known) + len(compared.changed)
+            report.facts_told += told
+            report.facts_recorded += len(compared.new)
+            report.facts_known += len(compared.known)
+            report.facts_changed += len(compared.changed)
+            report.facts_retracted += compared.retracted
+            report.objects_new += bool(compared.new) and deal.stream_id not in self._before
+            report.customers_registered += sum(
+                isinstance(one.fact, CustomerRegistered) for one in compared.new
+            )
+            report.changed += [self._placed(change) for change in compared.changes]
+            self._infer(deal, compared.new)
+            self._count_rows(deal, compared)
+
+    def _is_first(self, told: Told) -> bool:
+        if told.stream_id in self._met or told.stream_id in self.customers:
+            return False
+        self.customers.add(told.stream_id)
+        return True
+
+    def _gone(self, deal: DealTold, known: Known) -> list[Event]:
+        """A row that is a whole deal and no longer tells a fact takes it back."""
+        if self._plan.context.mapping.rows != "deals" or deal.refused or deal.left_out:
+            return []
+        told = {one.source_id for one in deal.facts}
+        return known.gone(deal.stream_id, told, self._plan.labels - {OPENED})
+
+    def _placed(self, change: Change) -> Change:
+        return change.model_copy(update={"file": self._report.file})
+
+    def _infer(self, deal: DealTold, new: Sequence[Told]) -> None:
+        for told in new:
+            if told.fact.inferred is not None:
+                self._report.facts_inferred += 1
+                self._report.inferred.append(
+                    Inferred(
+                        file=self._report.file,
+                        line=told.line,
+                        object=deal.object,
+                        kind=told.fact.kind,
+                        reason=told.fact.inferred,
+                    )
+                )
+
+    def _count_rows(self, deal: DealTold, compared: Compared) -> None:
+        report = self._report
+        new = {told.line for told in compared.new}
+        changed = {told.line for told in compared.changed}
+        for line in deal.lines:
+            if line in deal.refused:
+                report.refuse(line, deal.object, deal.refused[line])
+                continue
+            if line in deal.adjusted:
+                report.adjust(line, deal.object, deal.adjusted[line])
+            if line in deal.left_out:
+                report.leave_out(line, deal.left_out[line])
+            elif line in new:
+                report.rows_recorded += 1
+            elif line in changed:
+                report.rows_changed += 1
+            else:
+                report.rows_known += 1
+
+
+def _streams(deals: Sequence[DealTold]) -> Iterator[UUID]:
+    for deal in deals:
+        yield deal.stream_id
+        for told in chain(deal.facts, deal.customers):
+            yield told.stream_id
+
+
+def _batches(objects: Iterator[ObjectRows]) -> Iterator[list[ObjectRows]]:
+    batch: list[ObjectRows] = []
+    rows = 0
+    for one in objects:
+        batch.append(one)
+        rows += len(one.rows)
+        if rows >= ROWS_MAX or len(batch) >= OBJECTS_MAX:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

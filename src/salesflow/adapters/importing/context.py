@@ -1,0 +1,41 @@
+"""What the compiling of a mapping stands on: the columns, the process, how times are read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from salesflow.adapters.importing.layout import Layout
+from salesflow.adapters.importing.mapping import Mapping
+from salesflow.adapters.importing.numbers import NumberReader
+from salesflow.adapters.importing.process import ProcessPlan
+from salesflow.adapters.importing.times import TimeReader
+from salesflow.domain.moments import zone
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """One mapping against one file."""
+
+    mapping: Mapping
+    layout: Layout
+    process: ProcessPlan
+    zone: ZoneInfo | None
+    """The business time zone; None when nobody named one."""
+    numbers: NumberReader
+
+    def times(
+        self, formats: Sequence[str] = (), timezone: str | None = None, *, days: bool = False
+    ) -> TimeReader:
+        """Give a reader of times; what is not said is as the mapping says."""
+        said = self.mapping.times
+        local = timezone or said.timezone
+        return TimeReader(
+            formats or said.formats,
+            zone(local) if local else self.zone,
+            ambiguous=said.ambiguous,
+            nonexistent=said.nonexistent,
+            days=days,
+            day_zone=self.zone,
+        )

@@ -1,0 +1,360 @@
+"""Compiles the fields of a fact: from what a mapping says to pydantic-checked facts of rows.
+
+What a field needs is read off the fact's own class: an amount becomes exact money, a stage is
+looked up in the process, a day is read in the formats of the table, lists and parts within
+parts are built up. So a mapping can yield every fact there is, and one added tomorrow too.
+"""
+
+import types
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.layout import Cells
+from salesflow.adapters.importing.mapping import Constant, ValueSpec
+from salesflow.adapters.importing.problems import (
+    Adjustment,
+    MappingError,
+    Path,
+    RowProblem,
+    allowed,
+)
+from salesflow.adapters.importing.values import Convert, Notes, Taken, converter, take
+from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.facts import Fact
+from salesflow.domain.moments import DAY, from_instant, start_of_day
+from salesflow.domain.values import Money
+
+__all__ = ["FactBuilder", "Getter", "fields_of", "kind_of_field"]
+
+HIDDEN = frozenset({"inferred"})
+"""Fields of every fact that are not said in `fields`."""
+
+
+class Getter(NamedTuple):
+    """How one field is read from a row."""
+
+    read: Callable[[Cells, Notes], object]
+    fixed: bool
+    """Whether it is the same for every row."""
+    columns: tuple[str, ...] = ()
+    omit: bool = False
+    """Whether a bad value is left out instead of refusing the row."""
+
+
+class FactBuilder:
+    """Builds the facts of one rule from the cells of rows."""
+
+    def __init__(
+        self, cls: type[Fact], raw: Mapping[str, Any], context: Context, path: Path
+    ) -> None:
+        """Compile what a rule says of a fact's fields.
+
+        Raises:
+            MappingError: for an unknown field, a missing one, an unknown column or a
+                constant that can never be right.
+        """
+        self.cls = cls
+        self._context = context
+        known = fields_of(cls)
+        for name in raw:
+            if name not in known:
+                raise MappingError(allowed(name, known, f"field of {cls.kind}"), (*path, name))
+        self.getters = {
+            name: self._getter(name, known[name], raw[name], (*path, name)) for name in raw
+        }
+        self._needed = [name for name, field in known.items() if field.is_required()]
+
+    def default(self, name: str, getter: Getter) -> None:
+        """Fill a field the mapping says nothing of."""
+        if name in fields_of(self.cls):
+            self.getters.setdefault(name, getter)
+
+    def refuse_incomplete(self, path: Path) -> None:
+        """Insist that every field the fact needs is said."""
+        missing = [name for name in self._needed if name not in self.getters]
+        if missing:
+            raise MappingError(
+                f"{self.cls.kind} needs {' and '.join(missing)}: write e.g."
+                f' {missing[0]} = "name of a column"',
+                path,
+            )
+
+    def build(self, cells: Cells, notes: Notes, extra: Mapping[str, object]) -> Fact:
+        """Build the fact a row tells.
+
+        Raises:
+            RowProblem: when a value cannot be right.
+        """
+        data: dict[str, object] = dict(extra)
+        for name, getter in self.getters.items():
+            value = getter.read(cells, notes)
+            if value is not None:
+                data[name] = value
+        self._finish(data)
+        return self._validated(data, notes)
+
+    def _validated(self, data: dict[str, object], notes: Notes) -> Fact:
+        try:
+            fact: Fact = self.cls.__pydantic_validator__.validate_python(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else ""
+            getter = self.getters.get(name)
+            column = " or ".join(getter.columns) if getter and getter.columns else None
+            where = ".".join(str(part) for part in first["loc"])
+            said = first["msg"].removeprefix("Value error, ")
+            reason = f"{self.cls.kind}: {where}: {said}"
+            value = None if first["type"] == "missing" else str(first["input"])[:200]
+            if getter is not None and getter.omit and name in data:
+                notes.append(Adjustment(f"{reason}; left out", column, value))
+                return self._validated({k: v for k, v in data.items() if k != name}, notes)
+            raise RowProblem(reason, column, value) from error
+        return fact
+
+    def _finish(self, data: dict[str, object]) -> None:
+        """Say when a quote runs out, as issuing one by hand does."""
+        until = data.get("valid_until")
+        zone = self._context.zone
+        if isinstance(until, date) and "expires_at" not in data and zone is not None:
+            data["expires_at"] = from_instant(start_of_day(until + DAY, zone))
+
+    def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
+        annotation = field.annotation
+        getter = _compile(annotation, raw, self._context, path, self._role(name))
+        if getter.fixed:
+            self._check_constant(field, getter, path)
+        return getter
+
+    def _role(self, name: str) -> str:
+        if self.cls is DealLost and name == "because":
+            return "loss_reason"
+        return name
+
+    def _check_constant(self, field: FieldInfo, getter: Getter, path: Path) -> None:
+        value = getter.read((), [])
+        whole: Any = field.annotation
+        for mark in field.metadata:
+            whole = Annotated[whole, mark]
+        try:
+            TypeAdapter(whole).validate_python(value)
+        except ValidationError as error:
+            said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise MappingError(f"{value!r} is not possible here: {said}", path) from error
+
+
+def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Give the fields of a fact (or a part of one) that a mapping may fill."""
+    return {name: f for name, f in cls.model_fields.items() if name not in HIDDEN}
+
+
+def kind_of_field(annotation: object) -> tuple[str, Any]:
+    """Say what a field holds: many, money, part, time, day, number, integer, bool, id, text.
+
+    The second value is what it holds many of, the class of a part, or the choices there are.
+    """
+    inner = _bare(annotation)
+    origin = get_origin(inner)
+    if origin in (tuple, list, set, frozenset):
+        return "many", get_args(inner)[0]
+    if origin is Literal:
+        return "text", get_args(inner)
+    if isinstance(inner, type):
+        if issubclass(inner, Money):
+            return "money", inner
+        if issubclass(inner, BaseModel):
+            return "part", inner
+        for cls, kind in _KINDS:
+            if issubclass(inner, cls):
+                return kind, None
+    return "text", None
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (datetime, "time"),
+    (date, "day"),
+    (bool, "bool"),
+    (int, "integer"),
+    (Decimal, "number"),
+    (UUID, "id"),
+)
+
+
+def _bare(annotation: object) -> object:
+    """Take Annotated and None off a type."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            rest = [arg for arg in get_args(annotation) if arg is not types.NoneType]
+            if len(rest) != 1:
+                return annotation
+            annotation = rest[0]
+        else:
+            return annotation
+
+
+def _compile(
+    annotation: object, raw: object, context: Context, path: Path, role: str
+) -> Getter:
+    kind, detail = kind_of_field(annotation)
+    if kind == "many":
+        return _many(detail, raw, context, path, role)
+    if kind == "money":
+        return _money(raw, context, path)
+    if kind == "part":
+        return _part(detail, raw, context, path)
+    spec = value_spec(raw, path)
+    return _single(spec, converter(kind, role, spec, context, path), context, path)
+
+
+def value_spec(raw: object, path: Path) -> ValueSpec:
+    """Read a value's origin: a column by its name, several, a table of keys, or a constant."""
+    if isinstance(raw, str):
+        return ValueSpec(column=raw)
+    if isinstance(raw, list | tuple) and raw and all(isinstance(name, str) for name in raw):
+        return ValueSpec(columns=tuple(raw))
+    if isinstance(raw, Constant):
+        return ValueSpec(value=raw)
+    if not isinstance(raw, dict):
+        raise MappingError(
+            'write the name of a column, several names, or a table such as { value = "…" }',
+            path,
+        )
+    return _spec_of(raw, path)
+
+
+def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
+    for key in raw:
+        if key not in ValueSpec.model_fields:
+            raise MappingError(allowed(str(key), ValueSpec.model_fields, "key"), (*path, key))
+    try:
+        return ValueSpec.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        said = first["msg"].removeprefix("Value error, ")
+        raise MappingError(said, (*path, *first["loc"])) from error
+
+
+def _single(spec: ValueSpec, convert: Convert, context: Context, path: Path) -> Getter:
+    taken: Taken = take(spec, context, path)
+    omit = spec.on_error == "omit"
+
+    def read(cells: Cells, notes: Notes) -> object:
+        value: object = None
+        try:
+            value = taken.read(cells)
+            return convert(value, notes) if isinstance(value, str) else value
+        except RowProblem as problem:
+            column = " or ".join(taken.columns) or None
+            text = problem.value or str(value)
+            if omit:
+                notes.append(Adjustment(f"{problem.reason}; left out", column, text))
+                return None
+            raise RowProblem(problem.reason, column, text) from problem
+
+    if spec.value is not None:
+        try:
+            constant = read((), [])
+        except RowProblem as problem:
+            raise MappingError(f"{spec.value!r} {problem.reason}", path) from problem
+        return Getter(lambda _cells, _notes: constant, True)
+    return Getter(read, False, taken.columns, omit)
+
+
+def _money(raw: object, context: Context, path: Path) -> Getter:
+    said = raw if isinstance(raw, dict) and "amount" in raw else None
+    if said is not None:
+        for key in said:
+            if key not in ("amount", "currency"):
+                raise MappingError(allowed(key, ["amount", "currency"], "key"), (*path, key))
+    spec = value_spec(raw if said is None else said["amount"], path)
+    amount = _single(spec, converter("number", "", spec, context, path), context, path)
+    currency_raw = spec.currency if said is None else said.get("currency")
+    currency = _currency(currency_raw, context, path)
+
+    def read(cells: Cells, notes: Notes) -> object:
+        number = amount.read(cells, notes)
+        if number is None:
+            return None
+        code = currency.read(cells, notes)
+        if code is None:
+            raise RowProblem("is an amount without a currency", amount.columns[0], str(number))
+        return {"amount": number, "currency": code}
+
+    columns = amount.columns + currency.columns
+    return Getter(read, amount.fixed and currency.fixed, columns, amount.omit)
+
+
+def _currency(raw: object, context: Context, path: Path) -> Getter:
+    if raw is not None:
+        spec = value_spec(raw, (*path, "currency"))
+        return _single(spec, lambda text, _: text, context, (*path, "currency"))
+    code = context.mapping.currency
+    if code is None:
+        raise MappingError(
+            'an amount needs a currency: write currency = "USD" at the top of the mapping, or'
+            ' here { column = "…", currency = "column of the currency" }',
+            path,
+        )
+    return Getter(lambda _cells, _notes: code, True)
+
+
+def _part(cls: type[BaseModel], raw: object, context: Context, path: Path) -> Getter:
+    known = fields_of(cls)
+    if not isinstance(raw, dict):
+        raise MappingError(f"write a table with some of {', '.join(known)}", path)
+    getters: dict[str, Getter] = {}
+    for name, said in raw.items():
+        if name not in known:
+            raise MappingError(allowed(name, known, f"field of {cls.__name__}"), (*path, name))
+        getters[name] = _compile(known[name].annotation, said, context, (*path, name), name)
+    missing = [n for n, field in known.items() if field.is_required() and n not in getters]
+    if missing:
+        raise MappingError(f"{cls.__name__} needs {' and '.join(missing)}", path)
+    asked = [name for name, getter in getters.items() if not getter.fixed]
+
+    def read(cells: Cells, notes: Notes) -> object:
+        values = {name: getter.read(cells, notes) for name, getter in getters.items()}
+        if asked and all(values[name] is None for name in asked):
+            return None
+        return {name: value for name, value in values.items() if value is not None}
+
+    columns = tuple(column for getter in getters.values() for column in getter.columns)
+    return Getter(read, not asked, columns)
+
+
+def _many(item: object, raw: object, context: Context, path: Path, role: str) -> Getter:
+    if isinstance(raw, list | tuple):
+        each = [_compile(item, said, context, (*path, i), role) for i, said in enumerate(raw)]
+    elif isinstance(raw, dict) and "split" in raw:
+        return _split(item, raw, context, path, role)
+    else:
+        each = [_compile(item, raw, context, path, role)]
+
+    def read(cells: Cells, notes: Notes) -> object:
+        values = (getter.read(cells, notes) for getter in each)
+        return tuple(value for value in values if value is not None) or None
+
+    columns = tuple(column for getter in each for column in getter.columns)
+    return Getter(read, all(getter.fixed for getter in each), columns)
+
+
+def _split(
+    item: object, raw: dict[str, Any], context: Context, path: Path, role: str
+) -> Getter:
+    spec = value_spec(raw, path)
+    convert = converter(kind_of_field(item)[0], role, spec, context, path)
+    between = spec.split or ","
+
+    def apart(text: str, notes: Notes) -> object:
+        parts = (part.strip() for part in text.split(between))
+        return tuple(convert(part, notes) for part in parts if part) or None
+
+    return _single(spec, apart, context, path)

@@ -1,0 +1,368 @@
+"""The mapping: what the columns of a table mean, said in TOML and read into these models.
+
+A mapping names the source, the column of the deal's id, the time column, and rules: "when
+these columns say so, this fact happened". Everything a person may write is a field here, and
+nothing else is accepted. `mapping_file` reads one and explains what is wrong with it;
+docs/import-a-table.md describes every key with an example.
+"""
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from salesflow.domain.moments import zone
+from salesflow.errors import InputError
+
+__all__ = [
+    "BRACES",
+    "At",
+    "ColumnRule",
+    "Condition",
+    "Constant",
+    "CustomerRule",
+    "FactRule",
+    "FileFormat",
+    "LeaveOut",
+    "Lookup",
+    "Mapping",
+    "NamedProcess",
+    "Numbers",
+    "Part",
+    "Times",
+    "ValueSpec",
+]
+
+BRACES = re.compile(r"\{([^{}]*)\}")
+
+Constant = bool | int | Decimal | datetime | date | str
+"""What TOML can write as one value."""
+
+
+class Part(BaseModel):
+    """A part of a mapping; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        zone(name)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise ValueError(
+            f"{name!r} is not an encoding; write utf-8, utf-16, gb18030, cp1252 …"
+        ) from error
+    return name
+
+
+def _known_format(pattern: str) -> str:
+    if pattern in {"iso", "epoch_s", "epoch_ms", "epoch_us"}:
+        return pattern
+    if "%" not in pattern:
+        raise ValueError(
+            f"{pattern!r} is no time format; write iso, epoch_s, epoch_ms, epoch_us or a"
+            " pattern such as %m/%d/%Y %H:%M"
+        )
+    sample = datetime(2001, 2, 3, 16, 5, 6)  # noqa: DTZ001 - only to try the pattern
+    try:
+        back = datetime.strptime(sample.strftime(pattern), pattern)  # noqa: DTZ007
+    except ValueError as error:
+        raise ValueError(f"{pattern!r} is no time format: {error}") from error
+    if back.date() != sample.date():
+        raise ValueError(f"{pattern!r} does not say the year, the month and the day")
+    return pattern
+
+
+def _known_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    return pattern
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+TimeFormat = Annotated[str, AfterValidator(_known_format)]
+Pattern = Annotated[str, AfterValidator(_known_pattern)]
+
+
+def _listed(said: object) -> object:
+    return [said] if isinstance(said, str) else said
+
+
+def _as_column(said: object) -> object:
+    return {"column": said} if isinstance(said, str | list | tuple) else said
+
+
+def _as_all(said: object) -> object:
+    return {"all": said} if isinstance(said, list | tuple) else said
+
+
+def _as_spec(said: object) -> object:
+    if isinstance(said, str):
+        return {"column": said}
+    return {"columns": said} if isinstance(said, list | tuple) else said
+
+
+Columns = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""One column, or several of which the first that is not empty counts."""
+
+
+class FileFormat(Part):
+    """`[file]`: how the file is written down."""
+
+    encoding: Encoding | None = None
+    """Left out: UTF-8, or what the file's byte order mark says."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Left out: the one of `,` `;` tab `|` under which the header holds the most columns."""
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    skip_lines: Annotated[int, Field(ge=0)] = 0
+    """Lines above the header."""
+    ragged: Literal["refuse", "pad"] = "refuse"
+    """What to do with a row that has too few fields."""
+
+
+class Times(Part):
+    """`[times]`: how times are written in the table."""
+
+    formats: Annotated[tuple[TimeFormat, ...], Field(min_length=1)] = ("iso",)
+    timezone: ZoneName | None = None
+    """The zone of times that name none, where it is not the business time zone."""
+    ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
+    nonexistent: Literal["shift", "refuse"] = "shift"
+
+
+class Numbers(Part):
+    """`[numbers]`: how numbers are written in the table."""
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    strip: tuple[str, ...] = ()
+    """What may stand around a number and is taken off: "$", "EUR", "%"."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands cannot be the same character")
+        return self
+
+
+class ColumnRule(Part):
+    """`[columns.NAME]`: what a column must hold, and what stands for nothing in it."""
+
+    optional: bool = False
+    """The file may lack this column; it then counts as empty."""
+    filled: bool = False
+    """A row without a value here is refused."""
+    empty: tuple[str, ...] = ()
+    """Values that stand for nothing here, besides those of the mapping's `empty`."""
+    allowed: tuple[str, ...] = ()
+    matches: Pattern | None = None
+    type: Literal["text", "integer", "number", "time", "day"] = "text"
+    formats: tuple[TimeFormat, ...] = ()
+    on_error: Literal["refuse", "empty"] = "refuse"
+    """Refuse a row with a bad value, or take the value as empty and report the row."""
+
+
+class Lookup(Part):
+    """`[lookups.NAME]`: another table, joined by a column; its columns are `NAME.column`."""
+
+    file: str
+    """Beside the imported file, or a full path."""
+    on: Columns
+    """The column of the imported table that is looked up."""
+    key: str | None = None
+    """The column of the other table that must equal it; the same name when left out."""
+    map: dict[str, str] | str | None = None
+    """Mends values before they are looked up."""
+    ignore_case: bool = False
+    missing: Literal["empty", "refuse"] = "empty"
+    encoding: Encoding | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+
+
+class Condition(Part):
+    """`when`: all that is said in one condition must hold."""
+
+    column: Columns | None = None
+    is_: Constant | None = Field(None, alias="is")
+    is_not: Constant | None = None
+    in_: tuple[Constant, ...] | None = Field(None, alias="in")
+    not_in: tuple[Constant, ...] | None = None
+    matches: Pattern | None = None
+    empty: bool | None = None
+    filled: bool | None = None
+    ignore_case: bool = False
+    all: tuple["Condition", ...] | None = None
+    any: tuple["Condition", ...] | None = None
+    not_: "Condition | None" = Field(None, alias="not")
+    first: bool | None = None
+    """The row is (or is not) the first of its deal in time."""
+    last: bool | None = None
+    """The row is (or is not) the last of its deal in time."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        tests = (self.is_, self.is_not, self.in_, self.not_in, self.matches, self.empty)
+        asked = any(test is not None for test in (*tests, self.filled))
+        others = (self.all, self.any, self.not_, self.first, self.last)
+        if asked and self.column is None:
+            raise ValueError("name the `column` this is about")
+        if self.column is not None and not asked:
+            raise ValueError(
+                "say what the column must be: is, is_not, in, not_in, matches, empty or filled"
+            )
+        if not asked and all(other is None for other in others):
+            raise ValueError('says nothing; write e.g. { column = "status", is = "Won" }')
+        return self
+
+
+When = Annotated[Condition, BeforeValidator(_as_all)]
+"""A condition, or several that must all hold."""
+
+
+class At(Part):
+    """`at`: the column a fact's time stands in."""
+
+    column: Columns
+    formats: tuple[TimeFormat, ...] = ()
+    timezone: ZoneName | None = None
+    days: bool = False
+    """Take only the day, also where a time of day is written (00:00:00)."""
+
+
+Time = Annotated[At, BeforeValidator(_as_column)]
+
+
+class ValueSpec(Part):
+    """Where one field's value comes from, and how it is read."""
+
+    column: str | None = None
+    columns: tuple[str, ...] | None = None
+    template: str | None = None
+    """Text with columns in braces: "Loan for {purpose}"."""
+    value: Constant | None = None
+    """A constant."""
+    map: dict[str, Constant] | str | None = None
+    unmapped: Literal["keep", "empty", "refuse"] = "keep"
+    default: Constant | None = None
+    """What to take where the columns are empty."""
+    split: str | None = None
+    """For fields that hold several values: what stands between them in the column."""
+    scale: Decimal | None = None
+    """A number is multiplied by this: "0.01" for percentages or cents."""
+    formats: tuple[TimeFormat, ...] = ()
+    timezone: ZoneName | None = None
+    currency: Any = None
+    """For amounts: where the currency stands, when it is not the mapping's."""
+    on_error: Literal["refuse", "omit"] = "refuse"
+    """Refuse a row with a bad value, or leave the field out and report the row."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        origins = (self.column, self.columns, self.template, self.value)
+        if sum(origin is not None for origin in origins) != 1:
+            raise ValueError("write exactly one of column, columns, template and value")
+        return self
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns it reads."""
+        if self.template is not None:
+            return tuple(name for name in BRACES.findall(self.template) if name)
+        return (self.column,) if self.column is not None else self.columns or ()
+
+
+class FactRule(Part):
+    """`[[facts]]`: when the columns say so, this fact happened."""
+
+    kind: str
+    """Which fact, as in "deal.won"."""
+    name: str | None = None
+    """Tells its facts from those of another rule on the same row; see `source_id`."""
+    when: When | None = None
+    """Left out: every row."""
+    at: Time | None = None
+    """Left out: the mapping's `at`."""
+    undated: Literal["refuse", "import"] = "refuse"
+    """What to do with a row whose time is empty: refuse it, or take the time of import."""
+    key: Columns | None = None
+    """The column of the history row's id; left out: the mapping's `event_id`."""
+    actor: Columns | None = None
+    inferred: str | None = None
+    """Why this fact is deduced and not told; it is marked so in the log."""
+    fields: dict[str, Any] = {}
+
+
+class CustomerRule(Part):
+    """`[customer]`: whom a deal is made with; each one is registered once."""
+
+    id: Columns
+    at: Time | None = None
+    """When the customer was registered; left out: at the time of import."""
+    fields: dict[str, Any] = {}
+    """Fields of customer.registered; `name` is the id when left out."""
+
+
+class LeaveOut(Part):
+    """`[[leave_out]]`: rows that are left out on purpose, and why."""
+
+    when: When
+    because: str
+
+
+class NamedProcess(Part):
+    """`[process]` that is published already, by key and version."""
+
+    key: str
+    version: Annotated[int, Field(ge=1)] = 1
+
+
+class Mapping(Part):
+    """A whole mapping."""
+
+    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
+    """Name of the source system; part of the identity of everything imported."""
+    rows: Literal["deals", "events"]
+    """What a row is: a deal as it stands, or one event of a deal's history."""
+    object: Annotated[ValueSpec, BeforeValidator(_as_spec)]
+    """The column(s) of the deal's id."""
+    at: Time | None = None
+    event_id: Columns | None = None
+    actor: Columns | None = None
+    timezone: ZoneName | None = None
+    """The business time zone: the zone of days and of times that name none."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    empty: tuple[str, ...] = ()
+    """Values that stand for nothing in any column, besides empty cells."""
+    opening: Literal["infer", "refuse"] = "infer"
+    """What to do with a deal whose rows open it nowhere."""
+    file: FileFormat = FileFormat()
+    times: Times = Times()
+    numbers: Numbers = Numbers()
+    columns: dict[str, ColumnRule] = {}
+    lookups: dict[str, Lookup] = {}
+    maps: dict[str, dict[str, Constant]] = {}
+    process: dict[str, Any] | None = None
+    """A process version, or just `key` and `version` of one that is published."""
+    customer: CustomerRule | None = None
+    facts: Annotated[tuple[FactRule, ...], Field(min_length=1)]
+    leave_out: tuple[LeaveOut, ...] = ()

@@ -1,0 +1,287 @@
+"""A mapping compiled against one file: what to read of a row, and which facts it yields.
+
+Compiling finds every mistake of a mapping before a single row is read: kinds and fields that
+do not exist, columns the file lacks, constants that can never be right.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from salesflow.adapters.importing.conditions import (
+    FIRST,
+    LAST,
+    Test,
+    compile_condition,
+    first_filled,
+)
+from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.fields import FactBuilder, Getter
+from salesflow.adapters.importing.ids import object_id
+from salesflow.adapters.importing.layout import Cells
+from salesflow.adapters.importing.mapping import At, Condition, CustomerRule, FactRule
+from salesflow.adapters.importing.problems import (
+    Adjustment,
+    MappingError,
+    Path,
+    RowProblem,
+    allowed,
+)
+from salesflow.adapters.importing.times import ReadTime
+from salesflow.adapters.importing.values import Notes, text_of
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.deal import Deal
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Fact, FactRetracted
+
+__all__ = [
+    "OBJECT",
+    "OPENED",
+    "CustomerPlan",
+    "Plan",
+    "RulePlan",
+    "compile_plan",
+    "facts_offered",
+]
+
+OBJECT: Final = "object"
+OPENED: Final = "opened"
+SUB_FIELDS: Final = (
+    "quote",
+    "objection",
+    "request",
+    "invoice",
+    "order",
+    "survey",
+    "task",
+    "person",
+)
+"""Fields that tell apart facts of one kind that happen to one deal at one time."""
+
+Text = Callable[[Cells], str]
+ReadAt = Callable[[Cells, Notes], ReadTime | None]
+
+
+class RulePlan(NamedTuple):
+    """One rule, compiled."""
+
+    label: str
+    """Its part of the key of its facts."""
+    cls: type[Fact]
+    builder: FactBuilder
+    test: Test | None
+    at: ReadAt | None
+    undated_import: bool
+    key: Text | None
+    actor: Text | None
+    extra: dict[str, object]
+    sub: str | None
+
+
+class CustomerPlan(NamedTuple):
+    """How customers are registered, compiled."""
+
+    id: Text
+    at: ReadAt | None
+    builder: FactBuilder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to be known to turn the rows of a deal into facts."""
+
+    context: Context
+    object: Text
+    rules: tuple[RulePlan, ...]
+    leave_out: tuple[tuple[Test, str], ...]
+    customer: CustomerPlan | None
+    opening: FactBuilder
+    """Builds the opening of a deal whose rows open it nowhere."""
+    order: ReadAt | None
+    """Reads the time rows are ordered by, where rules ask for the first or last one."""
+    flags: dict[str, int]
+    object_slot: int
+    labels: frozenset[str]
+
+
+def facts_offered() -> dict[str, type[Fact]]:
+    """Give every fact a mapping can yield, by its kind."""
+    return {cls.kind: cls for cls in Deal.facts if cls is not FactRetracted}
+
+
+def compile_plan(context: Context) -> Plan:
+    """Compile a mapping.
+
+    Raises:
+        MappingError: for the first mistake found.
+    """
+    mapping, layout = context.mapping, context.layout
+    object_slot = layout.flag(OBJECT)
+    rules = tuple(_Rules(context, object_slot).compile(i) for i in range(len(mapping.facts)))
+    _refuse_twins(rules)
+    leave_out = []
+    for i, rule in enumerate(mapping.leave_out):
+        test = compile_condition(rule.when, layout, ("leave_out", i, "when"))
+        leave_out.append((test or (lambda _: True), rule.because))
+    flagged = any(
+        _asks_order(when)
+        for when in [rule.when for rule in mapping.facts]
+        + [out.when for out in mapping.leave_out]
+    )
+    if flagged and mapping.at is None:
+        raise MappingError(
+            "first and last need the mapping's at: the column rows are ordered by"
+        )
+    opening = FactBuilder(DealOpened, {}, context, ())
+    _fill_opening(opening, context, object_slot)
+    return Plan(
+        context=context,
+        object=text_of(mapping.object, layout, ("object",)),
+        rules=rules,
+        leave_out=tuple(leave_out),
+        customer=_customer(mapping.customer, context),
+        opening=opening,
+        order=_at(mapping.at, context, ("at",)) if flagged and mapping.at else None,
+        flags={name: layout.flag(name) for name in (FIRST, LAST)} if flagged else {},
+        object_slot=object_slot,
+        labels=frozenset(rule.label for rule in rules),
+    )
+
+
+class _Rules:
+    """Compiles the rules of a mapping, one by one."""
+
+    def __init__(self, context: Context, object_slot: int) -> None:
+        self._context = context
+        self._object_slot = object_slot
+
+    def compile(self, number: int) -> RulePlan:
+        mapping, layout = self._context.mapping, self._context.layout
+        rule = mapping.facts[number]
+        path: Path = ("facts", number)
+        offered = facts_offered()
+        cls = offered.get(rule.kind)
+        if cls is None:
+            raise MappingError(allowed(rule.kind, offered, "fact"), (*path, "kind"))
+        builder = FactBuilder(cls, rule.fields, self._context, (*path, "fields"))
+        if cls is DealOpened:
+            _fill_opening(builder, self._context, self._object_slot)
+        builder.refuse_incomplete((*path, "fields") if rule.fields else path)
+        at = rule.at or mapping.at
+        if at is None and rule.undated != "import":
+            raise MappingError(
+                'say when it happened: at = "column of the time" here or at the top of the'
+                ' mapping, or undated = "import" to take the time of import',
+                path,
+            )
+        key = rule.key or mapping.event_id
+        actor = rule.actor or mapping.actor
+        return RulePlan(
+            label=self._label(rule, at, cls),
+            cls=cls,
+            builder=builder,
+            test=compile_condition(rule.when, layout, (*path, "when")),
+            at=_at(at, self._context, (*path, "at") if rule.at else ("at",)) if at else None,
+            undated_import=rule.undated == "import",
+            key=_text(layout.slots(key, (*path, "key") if rule.key else ("event_id",)))
+            if key
+            else None,
+            actor=_text(layout.slots(actor, (*path, "actor") if rule.actor else ("actor",)))
+            if actor
+            else None,
+            extra={"inferred": rule.inferred} if rule.inferred else {},
+            sub=next((name for name in SUB_FIELDS if name in cls.model_fields), None),
+        )
+
+    def _label(self, rule: FactRule, at: At | None, cls: type[Fact]) -> str:
+        if cls is DealOpened:
+            return OPENED
+        label = rule.name or rule.kind.partition(".")[2]
+        if self._context.mapping.rows == "deals" and not rule.name and at is not None:
+            label += "@" + "|".join(at.column)
+        return label
+
+
+def _text(slots: Sequence[int]) -> Text:
+    return first_filled(slots)
+
+
+def _at(at: At, context: Context, path: Path) -> ReadAt:
+    slots = context.layout.slots(at.column, path)
+    reader = context.times(at.formats, at.timezone, days=at.days)
+    names = " or ".join(at.column)
+
+    def read(cells: Cells, notes: Notes) -> ReadTime | None:
+        text = next((cells[slot] for slot in slots if cells[slot]), "")
+        if not text:
+            return None
+        try:
+            found = reader.read(text)
+        except RowProblem as problem:
+            raise RowProblem(problem.reason, names, text) from problem
+        if found.note is not None:
+            notes.append(Adjustment(found.note, names, text))
+        return found
+
+    return read
+
+
+def _customer(rule: CustomerRule | None, context: Context) -> CustomerPlan | None:
+    if rule is None:
+        return None
+    path: Path = ("customer",)
+    slots = context.layout.slots(rule.id, (*path, "id"))
+    raw = {"name": {"columns": list(rule.id)}, **rule.fields}
+    return CustomerPlan(
+        _text(slots),
+        _at(rule.at, context, (*path, "at")) if rule.at else None,
+        FactBuilder(CustomerRegistered, raw, context, (*path, "fields")),
+    )
+
+
+def _fill_opening(builder: FactBuilder, context: Context, object_slot: int) -> None:
+    """Fill what the mapping leaves out of an opening."""
+    version = context.process.version
+    for name, value in (
+        ("process", version.key),
+        ("process_version", version.version),
+        ("stage", version.open_stages[0].key),
+    ):
+        builder.default(name, _always(value))
+    builder.default("title", Getter(lambda cells, _: cells[object_slot], False))
+    customer = context.mapping.customer
+    if customer is not None:
+        ids = first_filled(context.layout.slots(customer.id, ("customer", "id")))
+        source = context.mapping.source
+
+        def customer_id(cells: Cells, _: Notes) -> object:
+            found = ids(cells)
+            return object_id(source, found, "customer") if found else None
+
+        builder.default("customer_id", Getter(customer_id, False, customer.id))
+
+
+def _always(value: object) -> Getter:
+    return Getter(lambda _cells, _notes: value, True)
+
+
+def _asks_order(when: Condition | None) -> bool:
+    if when is None:
+        return False
+    inner = (*(when.all or ()), *(when.any or ()), *((when.not_,) if when.not_ else ()))
+    here = when.first is not None or when.last is not None
+    return here or any(_asks_order(each) for each in inner)
+
+
+def _refuse_twins(rules: Sequence[RulePlan]) -> None:
+    """Rules of one label may share a row only when a test keeps them apart."""
+    bare: dict[str, int] = {}
+    for i, rule in enumerate(rules):
+        if rule.test is None and rule.label in bare:
+            raise MappingError(
+                f"this rule and rule {bare[rule.label] + 1} yield the same fact of every row;"
+                " give one of them a when, or a name of its own",
+                ("facts", i),
+            )
+        if rule.test is None:
+            bare[rule.label] = i

@@ -1,0 +1,53 @@
+"""What can be wrong: with one value of a row, or with the mapping itself.
+
+A `RowProblem` is about one row and never leaves the importer: the row is refused and listed,
+the others go on. A `MappingError` is about the mapping and stops the import before it starts;
+it names the key and, once `mapping_file` has looked it up, the line.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from salesflow.errors import InputError
+
+__all__ = ["Adjustment", "MappingError", "Path", "RowProblem", "allowed"]
+
+Path = tuple[str | int, ...]
+"""Where in a mapping: ("facts", 2, "fields", "amount")."""
+
+
+class RowProblem(Exception):  # noqa: N818 - about data, and caught where rows are told
+    """A row cannot be taken: why, and the column and value it is about."""
+
+    def __init__(
+        self, reason: str, column: str | None = None, value: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.column = column
+        self.value = value
+
+
+class Adjustment(NamedTuple):
+    """A value was taken differently from how it stands: how, which column, which value."""
+
+    reason: str
+    column: str | None
+    value: str | None
+
+
+class MappingError(InputError):
+    """The mapping cannot be right: `path` names the key."""
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def allowed(given: str, known: Iterable[str], what: str) -> str:
+    """Say what there is instead of what was asked for, the likeliest first."""
+    names = list(known)
+    close = get_close_matches(given, names, n=1, cutoff=0.6)
+    meant = f", did you mean {close[0]!r}?" if close else ";"
+    return f"there is no {what} {given!r}{meant} There are: {', '.join(names)}"

@@ -1,0 +1,245 @@
+"""Imports a table: any CSV file, told by a mapping, into the log.
+
+    report = import_table("sales.csv", "sales.toml", log=flow.log)
+    print(report.facts_recorded, report.rows_refused)
+
+Facts are recorded as they are told: no gate or rule of a process is applied (see
+`salesflow.domain.deal.ground` for what then has no ground). The log's event ids, times of
+recording and positions are its own; where each fact came from is in its envelope.
+
+What it leaves out: opening the database in the right time zone, which is the caller's, who
+passes `timezone or mapping.timezone` when opening a new one; read tables, which catch up by
+themselves.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from salesflow.adapters.appending import SKEW
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.importing.batches import Batches
+from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.layout import Layout, RowCleaner
+from salesflow.adapters.importing.lookups import LookupTable
+from salesflow.adapters.importing.mapping import Mapping
+from salesflow.adapters.importing.mapping_file import MappingFile, read_mapping
+from salesflow.adapters.importing.numbers import NumberReader
+from salesflow.adapters.importing.plan import compile_plan
+from salesflow.adapters.importing.problems import MappingError, RowProblem
+from salesflow.adapters.importing.process import (
+    declared_process,
+    find_process,
+    publish_process,
+)
+from salesflow.adapters.importing.report import Finding, ImportReport
+from salesflow.adapters.importing.rows import BadRow, TableFile
+from salesflow.adapters.importing.spool import Spool
+from salesflow.domain.moments import Instant, to_instant, zone
+from salesflow.errors import InputError
+
+__all__ = ["Progress", "import_table"]
+
+Progress = Callable[[int, int], None]
+"""Is told how many rows are done, of how many."""
+
+
+def import_table(  # noqa: PLR0913 - what the command line offers, all by keyword
+    path: str | Path,
+    mapping: str | Path | Mapping | MappingFile,
+    *,
+    log: EventLog,
+    strict: bool = False,
+    apply_changes: bool = False,
+    trial: bool = False,
+    timezone: str | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], datetime] | None = None,
+) -> ImportReport:
+    """Import a CSV file as a mapping says, and report what became of every row.
+
+    With `strict` anything refused, adjusted or changed at the source refuses the whole file:
+    the report says `recorded=False`. With `apply_changes` facts the source now tells
+    differently are retracted and recorded anew. With `trial` nothing is recorded. `timezone`
+    is the zone of days and of times without one, when the mapping names none.
+
+    Raises:
+        InputError: when file or mapping cannot be read, do not go together, or times need a
+            zone that nobody named. Nothing is recorded then.
+    """
+    origin = _origin(mapping)
+    try:
+        work = _Import(Path(path), origin, log, timezone, clock or _host_clock)
+        return work.run(
+            strict=strict, apply_changes=apply_changes, trial=trial, progress=progress
+        )
+    except MappingError as error:
+        raise origin.explain(error) from error
+
+
+def _host_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _origin(mapping: str | Path | Mapping | MappingFile) -> MappingFile:
+    if isinstance(mapping, MappingFile):
+        return mapping
+    if isinstance(mapping, Mapping):
+        return MappingFile(mapping, "the mapping")
+    return read_mapping(mapping)
+
+
+class _Import:
+    """One file on its way into the log."""
+
+    def __init__(
+        self,
+        path: Path,
+        origin: MappingFile,
+        log: EventLog,
+        timezone: str | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        mapping = origin.mapping
+        self._mapping = mapping
+        self._log = log
+        self._zone = _zone(mapping, timezone)
+        lookups = {
+            name: LookupTable(name, spec, path.parent, mapping.maps)
+            for name, spec in mapping.lookups.items()
+        }
+        self._table = TableFile(path, mapping.file, _wanted(mapping))
+        layout = Layout(self._table.header, mapping, lookups)
+        process = find_process(declared_process(mapping.process), log)
+        numbers = mapping.numbers
+        context = Context(
+            mapping,
+            layout,
+            process,
+            self._zone,
+            NumberReader(numbers.decimal, numbers.thousands, numbers.strip),
+        )
+        self._plan = compile_plan(context)
+        self._cleaner = RowCleaner(layout, mapping, lookups, _checks(context))
+        self._horizon: Instant = max(to_instant(clock()), log.head().recorded) + SKEW
+        self._report = ImportReport(
+            import_id=f"import:{new_event_id()}",
+            source=mapping.source,
+            file=str(path),
+            mapping=origin.name,
+            unknown_columns=layout.unused,
+        )
+
+    def run(
+        self, *, strict: bool, apply_changes: bool, trial: bool, progress: Progress | None
+    ) -> ImportReport:
+        """Read, compare and record."""
+        report = self._report
+        report.strict, report.applied_changes = strict, apply_changes
+        with Spool() as spool:
+            self._read(spool)
+            report.objects = spool.objects
+            if strict or trial or self._zone is None:
+                tried = report.model_copy(deep=True)
+                self._batches(tried, apply_changes).run(spool, record=False)
+                if trial or (strict and tried.problems):
+                    tried.recorded = False
+                    return self._finished(tried)
+            self._publish(report)
+            batches = self._batches(report, apply_changes)
+            batches.run(spool, record=True, progress=progress)
+        return self._finished(report)
+
+    def _batches(self, report: ImportReport, apply_changes: bool) -> Batches:
+        return Batches(
+            self._log, self._plan, report, horizon=self._horizon, apply_changes=apply_changes
+        )
+
+    def _read(self, spool: Spool) -> None:
+        report, plan = self._report, self._plan
+        for row in self._table.rows():
+            report.rows_read += 1
+            if isinstance(row, BadRow):
+                self._refuse(row.line, RowProblem(row.reason))
+                continue
+            try:
+                cells, adjustments = self._cleaner.clean(row)
+                object = plan.object(cells)
+                if not object:
+                    columns = " or ".join(self._mapping.object.named)
+                    raise RowProblem("has no deal id", columns)
+            except RowProblem as problem:
+                self._refuse(row.line, problem)
+                continue
+            spool.add(object, row.line, cells)
+            if adjustments:
+                report.adjust(row.line, object, adjustments)
+        report.blank_lines = self._table.blank_lines
+
+    def _refuse(self, line: int, problem: RowProblem) -> None:
+        self._report.refuse(line, None, problem)
+
+    def _publish(self, report: ImportReport) -> None:
+        process = self._plan.context.process
+        if process.defined and publish_process(
+            self._log, process.version, import_id=report.import_id
+        ):
+            report.process_published = f"{process.version.key} v{process.version.version}"
+
+    def _finished(self, report: ImportReport) -> ImportReport:
+        counted = sorted(self._cleaner.findings.items(), key=lambda item: item[1][1])
+        report.findings = [
+            Finding(column=c, finding=f, value=v, rows=rows, first_line=line)  # type: ignore[arg-type]
+            for (c, f, v), (rows, line) in counted
+        ]
+        for entries in (report.refused, report.adjusted, report.inferred):
+            entries.sort(key=lambda entry: entry.line)
+        report.changed.sort(key=lambda entry: entry.line or 0)
+        return report
+
+
+def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
+    if timezone and mapping.timezone and timezone != mapping.timezone:
+        raise InputError(
+            f"the mapping keeps its days in {mapping.timezone}, not {timezone}; leave one of"
+            " the two out"
+        )
+    named = timezone or mapping.timezone
+    return zone(named) if named else None
+
+
+def _wanted(mapping: Mapping) -> list[str]:
+    """Give column names by which to tell the delimiter."""
+    whens = [rule.when for rule in mapping.facts if rule.when]
+    names = [*mapping.object.named, *mapping.columns]
+    names += [name for when in whens for name in when.column or ()]
+    return names + (list(mapping.at.column) if mapping.at else [])
+
+
+def _checks(context: Context) -> dict[str, Callable[[str], object]]:
+    checks: dict[str, Callable[[str], object]] = {}
+    for name, rule in context.mapping.columns.items():
+        match rule.type:
+            case "number":
+                checks[name] = context.numbers.read
+            case "integer":
+                checks[name] = _integer(context.numbers)
+            case "time":
+                checks[name] = context.times(rule.formats).read
+            case "day":
+                checks[name] = context.times(rule.formats).day
+            case "text":
+                pass
+    return checks
+
+
+def _integer(numbers: NumberReader) -> Callable[[str], object]:
+    def check(text: str) -> object:
+        found = numbers.read(text)
+        if found != found.to_integral_value():
+            raise RowProblem("is not a whole number")
+        return found
+
+    return check

@@ -1,0 +1,184 @@
+"""Takes a value out of a row and turns it into what a field holds."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from salesflow.adapters.importing.conditions import as_text, first_filled
+from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.ids import DEAL, object_id
+from salesflow.adapters.importing.layout import Cells, Layout
+from salesflow.adapters.importing.mapping import BRACES, Constant, ValueSpec
+from salesflow.adapters.importing.problems import (
+    Adjustment,
+    MappingError,
+    Path,
+    RowProblem,
+    allowed,
+)
+
+__all__ = ["Convert", "Notes", "Taken", "converter", "take", "text_of"]
+
+Notes = list[Adjustment]
+Convert = Callable[[str, Notes], object]
+
+YES = frozenset({"true", "yes", "y", "t", "1", "on", "是"})
+NO = frozenset({"false", "no", "n", "f", "0", "off", "否"})
+STAGE_FIELDS = frozenset({"stage", "target"})
+ID_KINDS: Final = {"customer_id": "customer", "person_id": "person"}
+"""What an id stands for, by the field's name; another deal when it is not here."""
+
+
+class Taken(NamedTuple):
+    """How a value is taken from a row: text to be converted, a constant, or None."""
+
+    read: Callable[[Cells], object]
+    columns: tuple[str, ...]
+
+
+def take(spec: ValueSpec, context: Context, path: Path) -> Taken:
+    """Compile where a value comes from; its map and default are applied."""
+    if spec.value is not None:
+        constant = spec.value
+        return Taken(lambda _: constant, ())
+    columns = spec.named
+    text = text_of(spec, context.layout, path)
+    mend = _map(spec, context, path)
+    default = spec.default
+    unmapped = spec.unmapped
+    if mend is None and default is None:
+        return Taken(lambda cells: text(cells) or None, columns)
+
+    def read(cells: Cells) -> object:
+        found: object = text(cells)
+        if found and mend is not None:
+            known = mend.get(str(found))
+            if known is not None:
+                return known
+            if unmapped == "refuse":
+                raise RowProblem("is not in the map of this field", None, str(found))
+            found = "" if unmapped == "empty" else found
+        return found or default
+
+    return Taken(read, columns)
+
+
+def text_of(spec: ValueSpec, layout: Layout, path: Path) -> Callable[[Cells], str]:
+    """Compile the text a value is read from: one column, the first filled one, a template."""
+    if spec.template is not None:
+        return _template(spec.template, layout, (*path, "template"))
+    if spec.value is not None:
+        constant = as_text(spec.value)
+        return lambda _: constant
+    return first_filled(layout.slots(spec.named, path))
+
+
+def converter(kind: str, role: str, spec: ValueSpec, context: Context, path: Path) -> Convert:
+    """Give the function that turns text into what a field of this kind and name holds."""
+    if kind in {"number", "integer"}:
+        return _number(context, spec.scale, whole=kind == "integer")
+    if spec.scale is not None:
+        raise MappingError("scale is for numbers and amounts", (*path, "scale"))
+    if kind in {"time", "day"}:
+        return _time(kind, spec, context)
+    if kind == "bool":
+        return _bool
+    if kind == "id":
+        source, what = context.mapping.source, ID_KINDS.get(role, DEAL)
+        return lambda text, _: object_id(source, text, what)
+    return _text(role, context)
+
+
+def _text(role: str, context: Context) -> Convert:
+    if role in STAGE_FIELDS:
+        version = context.process.version
+        return _key_of(
+            context.process.stages,
+            f"stage of process {version.key!r} version {version.version}",
+        )
+    if role == "loss_reason" and context.process.reasons:
+        return _key_of(context.process.reasons, "loss reason of the process")
+    return lambda text, _: text
+
+
+def _template(template: str, layout: Layout, path: Path) -> Callable[[Cells], str]:
+    parts = BRACES.split(template)
+    texts, names = parts[::2], parts[1::2]
+    if not names:
+        raise MappingError(
+            'a template names columns in braces: "Loan for {purpose}"; a text that is always'
+            ' the same is written { value = "…" }',
+            path,
+        )
+    slots = [layout.slot(name, path) for name in names]
+
+    def read(cells: Cells) -> str:
+        values = [cells[slot] for slot in slots]
+        if not any(values):
+            return ""
+        woven = [texts[0]]
+        for value, text in zip(values, texts[1:], strict=True):
+            woven += (value, text)
+        return "".join(woven).strip()
+
+    return read
+
+
+def _map(spec: ValueSpec, context: Context, path: Path) -> Mapping[str, Constant] | None:
+    if not isinstance(spec.map, str):
+        if spec.map is None and spec.unmapped != "keep":
+            raise MappingError("unmapped goes with a map", (*path, "unmapped"))
+        return spec.map
+    maps = context.mapping.maps
+    if spec.map not in maps:
+        raise MappingError(allowed(spec.map, maps, "map"), (*path, "map"))
+    return maps[spec.map]
+
+
+def _number(context: Context, scale: Decimal | None, *, whole: bool) -> Convert:
+    reader = context.numbers
+
+    def number(text: str, _: Notes) -> object:
+        found = reader.read(text)
+        if scale is not None:
+            found = (found * scale).normalize() + 0
+        if not whole:
+            return found
+        if found != found.to_integral_value():
+            raise RowProblem("is not a whole number")
+        return int(found)
+
+    return number
+
+
+def _time(kind: str, spec: ValueSpec, context: Context) -> Convert:
+    reader = context.times(spec.formats, spec.timezone)
+    if kind == "day":
+        return lambda text, _: reader.day(text)
+
+    def time(text: str, notes: Notes) -> object:
+        at, note = reader.aware(text)
+        if note is not None:
+            notes.append(Adjustment(note, " or ".join(spec.named), text))
+        return at
+
+    return time
+
+
+def _bool(text: str, _: Notes) -> object:
+    word = text.casefold()
+    if word in YES:
+        return True
+    if word in NO:
+        return False
+    raise RowProblem("is not yes or no")
+
+
+def _key_of(keys: Mapping[str, str], what: str) -> Convert:
+    def key(text: str, _: Notes) -> object:
+        found = keys.get(text)
+        if found is None:
+            raise RowProblem(f"is no {what}; there are {', '.join(sorted(set(keys.values())))}")
+        return found
+
+    return key
