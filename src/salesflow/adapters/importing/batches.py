@@ -5,14 +5,15 @@ only then does it enter the report. When somebody else wrote to one of its strea
 it is compared anew. What it costs in memory is one batch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from uuid import UUID
 
 from salesflow.adapters.eventlog import Draft, EventLog
 from salesflow.adapters.importing.plan import OPENED, Plan
 from salesflow.adapters.importing.recording import Compared, Known, Writer
-from salesflow.adapters.importing.report import Change, ImportReport, Inferred
+from salesflow.adapters.importing.regularity import groundless
+from salesflow.adapters.importing.report import Change, ImportReport, Inferred, Remark
 from salesflow.adapters.importing.spool import ObjectRows, Spool
 from salesflow.adapters.importing.telling import DealTold, Told, settle, tell
 from salesflow.domain.customer import CustomerRegistered
@@ -96,7 +97,9 @@ class _Batch:
         self._met = met
         self._apply = apply_changes
         self._results: list[tuple[DealTold, Compared]] = []
-        self._before: set[UUID] = set()
+        self._streams: Mapping[UUID, Sequence[Event]] = {}
+        version = plan.context.process.version
+        self._processes = {(version.key, version.version): version}
         self.customers: set[UUID] = set()
         self.appends: list[Sequence[Draft]] = []
 
@@ -104,7 +107,7 @@ class _Batch:
         """Find out what is new of these deals."""
         source = self._plan.context.mapping.source
         streams = self._log.streams(_streams(deals), upto=self._log.head().position)
-        self._before = set(streams)
+        self._streams = streams
         known = Known(source, streams, self._plan.context.zone)
         writer = Writer(source, self._report.import_id, known, apply_changes=self._apply)
         for deal in deals:
@@ -125,13 +128,14 @@ class _Batch:
             report.facts_recorded += len(compared.new)
             report.facts_known += len(compared.known)
             report.facts_changed += len(compared.changed)
-            report.facts_retracted += compared.retracted
-            report.objects_new += bool(compared.new) and deal.stream_id not in self._before
+            report.facts_retracted += len(compared.retracted)
+            report.objects_new += bool(compared.new) and deal.stream_id not in self._streams
             report.customers_registered += sum(
                 isinstance(one.fact, CustomerRegistered) for one in compared.new
             )
             report.changed += [self._placed(change) for change in compared.changes]
-            self._infer(deal, compared.new)
+            self._infer(deal, compared.recorded)
+            self._judge(deal, compared)
             self._count_rows(deal, compared)
 
     def _is_first(self, told: Told) -> bool:
@@ -163,6 +167,21 @@ class _Batch:
                         reason=told.fact.inferred,
                     )
                 )
+
+    def _judge(self, deal: DealTold, compared: Compared) -> None:
+        own = [one for one in compared.recorded if one.stream_id == deal.stream_id]
+        if not own:
+            return
+        stored = self._streams.get(deal.stream_id, ())
+        for told, reason in groundless(own, stored, compared.retracted, self._processes):
+            self._report.irregular.append(
+                Remark(
+                    file=self._report.file,
+                    line=told.line,
+                    reason=f"{told.fact.kind}: {reason}",
+                    object=deal.object,
+                )
+            )
 
     def _count_rows(self, deal: DealTold, compared: Compared) -> None:
         report = self._report

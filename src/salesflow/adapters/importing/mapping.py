@@ -146,7 +146,8 @@ class Times(Part):
     formats: Annotated[tuple[TimeFormat, ...], Field(min_length=1)] = ("iso",)
     timezone: ZoneName | None = None
     """The zone of times that name none, where it is not the business time zone."""
-    ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
+    ambiguous: Literal["earlier", "later", "order", "refuse"] = "earlier"
+    """Which of two times a local time means that happened twice."""
     nonexistent: Literal["shift", "refuse"] = "shift"
 
 

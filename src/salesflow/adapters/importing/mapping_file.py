@@ -105,7 +105,7 @@ def _translated(
     return MappingError(said, (*path, *where))
 
 
-def _existing(loc: tuple[str | int, ...], raw: Any) -> Path:
+def _existing(loc: tuple[str | int, ...], raw: object) -> Path:
     """Keep the parts of a place that are in the document; pydantic puts its own between."""
     path: list[str | int] = []
     here: Any = raw

@@ -26,7 +26,7 @@ class NumberReader:
         if thousands:
             whole = rf"(?:\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|\d+)"
         self._pattern = re.compile(
-            rf"(?P<open>\()?(?P<sign>[+-−])?(?P<whole>{whole})?"
+            rf"(?P<open>\()?(?P<sign>[+\-−])?(?P<whole>{whole})?"
             rf"(?:{re.escape(decimal)}(?P<rest>\d*))?(?(open)\))",
             re.ASCII,
         )

@@ -6,7 +6,7 @@ do not exist, columns the file lacks, constants that can never be right.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from salesflow.adapters.importing.conditions import (
     FIRST,
@@ -33,6 +33,7 @@ from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.moments import Instant
 
 __all__ = [
     "OBJECT",
@@ -59,7 +60,15 @@ SUB_FIELDS: Final = (
 """Fields that tell apart facts of one kind that happen to one deal at one time."""
 
 Text = Callable[[Cells], str]
-ReadAt = Callable[[Cells, Notes], ReadTime | None]
+
+
+class ReadAt(Protocol):
+    """Reads when a row's fact happened; `before` is when the row above it did."""
+
+    def __call__(
+        self, cells: Cells, notes: Notes, before: Instant | None = None
+    ) -> ReadTime | None:
+        """Give None for a row without a time."""
 
 
 class RulePlan(NamedTuple):
@@ -211,7 +220,7 @@ def _at(at: At, context: Context, path: Path) -> ReadAt:
     reader = context.times(at.formats, at.timezone, days=at.days)
     names = " or ".join(at.column)
 
-    def read(cells: Cells, notes: Notes) -> ReadTime | None:
+    def read(cells: Cells, notes: Notes, before: Instant | None = None) -> ReadTime | None:
         text = next((cells[slot] for slot in slots if cells[slot]), "")
         if not text:
             return None
@@ -219,9 +228,10 @@ def _at(at: At, context: Context, path: Path) -> ReadAt:
             found = reader.read(text)
         except RowProblem as problem:
             raise RowProblem(problem.reason, names, text) from problem
-        if found.note is not None:
-            notes.append(Adjustment(found.note, names, text))
-        return found
+        chosen = found.after(before)
+        if chosen.note is not None:
+            notes.append(Adjustment(chosen.note, names, text))
+        return chosen
 
     return read
 

@@ -88,7 +88,10 @@ class Compared(NamedTuple):
     known: list[Told]
     changed: list[Told]
     changes: list[Change]
-    retracted: int
+    recorded: list[Told]
+    """All that is drafted: what is new, and what is recorded anew."""
+    retracted: frozenset[UUID]
+    """Event ids of what was recorded before and is taken back."""
 
 
 class Writer:
@@ -116,14 +119,13 @@ class Writer:
         self, object: str, told: Iterable[Told], gone: Sequence[Event] = ()
     ) -> Compared:
         """Say what is new, known and changed among the facts of one deal, and draft it."""
-        result = Compared([], [], [], [], [], 0)
+        result = Compared([], [], [], [], [], [], frozenset())
         retracted: list[Event] = []
-        fresh: list[Told] = []
         for one in told:
             event = self._known.find(one)
             if event is None:
                 result.new.append(one)
-                fresh.append(one)
+                result.recorded.append(one)
             elif self._known.same(one, event):
                 result.known.append(one)
             else:
@@ -131,15 +133,15 @@ class Writer:
                 result.changed.append(one)
                 result.changes.append(_change(object, event, one, applied=applied))
                 if applied:
-                    fresh.append(one)
+                    result.recorded.append(one)
                     retracted += [event] if self._known.stands(event) else []
         for event in gone:
             applied = self._apply and event.fact.stands_because is None
             result.changes.append(_change(object, event, None, applied=applied))
             retracted += [event] if applied else []
         result.drafts.extend(self._retraction(event) for event in retracted)
-        result.drafts.extend(self._draft(one) for one in fresh)
-        return result._replace(retracted=len(retracted))
+        result.drafts.extend(self._draft(one) for one in result.recorded)
+        return result._replace(retracted=frozenset(event.event_id for event in retracted))
 
     def _retraction(self, event: Event) -> Draft:
         fact = FactRetracted(event_id=event.event_id, because="changed at the source")

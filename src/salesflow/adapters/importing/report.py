@@ -125,6 +125,8 @@ class ImportReport(Entry):
     adjusted: list[Remark] = []
     inferred: list[Inferred] = []
     changed: list[Change] = []
+    irregular: list[Remark] = []
+    """Rows whose facts were recorded but have no ground, so that no figure counts them."""
     left_out: list[LeftOut] = []
     findings: list[Finding] = []
     unknown_columns: list[str] = []
@@ -241,6 +243,7 @@ class ImportReport(Entry):
             _Group.of("Refused", ((r.reason, r.line) for r in self.refused)),
             _Group.of("Adjusted", ((r.reason, r.line) for r in self.adjusted)),
             _Group.of("Inferred", ((f"{i.kind}: {i.reason}", i.line) for i in self.inferred)),
+            _Group.of("Recorded, but irregular", ((r.reason, r.line) for r in self.irregular)),
             _Group.of("Changed at source", ((f"{c.kind}", c.line or 0) for c in self.changed)),
             _Group(
                 "Left out by the mapping",
@@ -303,6 +306,7 @@ ZH = {
     "Adjusted": "经调整",
     "Inferred": "推断",
     "Changed at source": "来源已变更",
+    "Recorded, but irregular": "已记录但不合常规",
     "Left out by the mapping": "映射排除",
     "Columns": "列",
     "Reason": "原因",

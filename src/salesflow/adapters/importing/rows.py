@@ -162,7 +162,8 @@ class TableFile:
 
     def _check_text(self, sample: bytes) -> None:
         try:
-            text = sample.decode(self.encoding, errors="surrogateescape")
+            decoder = codecs.getincrementaldecoder(self.encoding)("surrogateescape")
+            text = decoder.decode(sample, final=len(sample) < SAMPLE)
         except (UnicodeError, ValueError) as error:
             raise self._wrong_encoding(1) from error
         if "\0" in text[:1024] or (text.count("\0") > len(text) // 100):

@@ -38,6 +38,7 @@ from salesflow.adapters.importing.report import Finding, ImportReport
 from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
 from salesflow.domain.moments import Instant, to_instant, zone
+from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 
 __all__ = ["Progress", "import_table"]
@@ -106,6 +107,7 @@ class _Import:
         self._mapping = mapping
         self._log = log
         self._zone = _zone(mapping, timezone)
+        _refuse_other_zone(self._zone, log)
         lookups = {
             name: LookupTable(name, spec, path.parent, mapping.maps)
             for name, spec in mapping.lookups.items()
@@ -208,6 +210,20 @@ def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
         )
     named = timezone or mapping.timezone
     return zone(named) if named else None
+
+
+def _refuse_other_zone(zone: ZoneInfo | None, log: EventLog) -> None:
+    """Days mean the same everywhere in one database."""
+    events = log.stream(SETTINGS_ID)
+    if zone is None or not events:
+        return
+    stands = Settings.replay(SETTINGS_ID, events).timezone
+    if stands.key != zone.key:
+        raise InputError(
+            f"this database keeps its days in {stands.key}, not {zone.key}; where the table's"
+            f' times are in another zone, write timezone = "{stands.key}" at the top of the'
+            f' mapping and [times] timezone = "{zone.key}"'
+        )
 
 
 def _wanted(mapping: Mapping) -> list[str]:

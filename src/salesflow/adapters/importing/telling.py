@@ -215,7 +215,8 @@ def _facts(
 ) -> list[Told]:
     keys, horizon, notes = help
     line, order = place
-    at = rule.at(cells, notes) if rule.at else None
+    before = next((t.occurred for t in reversed(deal.facts) if t.line < line), None)
+    at = rule.at(cells, notes, before) if rule.at else None
     _refuse_future(at, horizon)
     extra = rule.extra
     if at is None:

@@ -27,9 +27,10 @@ ZONE_WORD = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 SPACED_OFFSET = re.compile(r" (?=[+-]\d\d(?::?\d\d)?$)")
 TOO_FINE = re.compile(r"[.,]\d{6}(\d+)")
 DAY_LENGTH_MAX = 10
+TWICE = "happened twice, when clocks were put back"
 CLOCK_PARTS = re.compile(r"%[HIMSfpcXT]")
 
-Ambiguous = Literal["earlier", "later", "refuse"]
+Ambiguous = Literal["earlier", "later", "order", "refuse"]
 Nonexistent = Literal["shift", "refuse"]
 Parser = Callable[[str], datetime | date]
 
@@ -45,6 +46,15 @@ class ReadTime(NamedTuple):
     precision: Precision
     day: date | None = None
     note: str | None = None
+    second: Instant | None = None
+    """The other time it may have been, where the order of the rows is to decide."""
+
+    def after(self, before: Instant | None) -> "ReadTime":
+        """Choose the second time when the first would lie before the row above."""
+        if self.second is None or before is None or not self.instant < before <= self.second:
+            return self
+        note = f"{TWICE}; took the later, in the order of the rows"
+        return self._replace(instant=self.second, second=None, note=note)
 
 
 class TimeReader:
@@ -82,8 +92,9 @@ class TimeReader:
                 return self._whole_day(found, text)
             if self._days:
                 return self._whole_day(found.date(), text)
-            at, note = (found, None) if found.tzinfo else self._localise(found, text)
-            return ReadTime(to_instant(at), "microsecond", None, note or _too_fine(text))
+            at, note, second = (found, None, None) if found.tzinfo else self._local(found, text)
+            other = None if second is None else to_instant(second)
+            return ReadTime(to_instant(at), "microsecond", None, note or _too_fine(text), other)
         except MissingZoneError:
             raise
         except (InputError, OverflowError) as error:
@@ -110,24 +121,25 @@ class TimeReader:
     def _whole_day(self, day: date, text: str) -> ReadTime:
         return ReadTime(start_of_day(day, _named(self.day_zone, text)), "day", day)
 
-    def _localise(self, naive: datetime, text: str) -> tuple[datetime, str | None]:
+    def _local(
+        self, naive: datetime, text: str
+    ) -> tuple[datetime, str | None, datetime | None]:
         zone = _named(self.zone, text)
         first = naive.replace(tzinfo=zone, fold=0)
         second = naive.replace(tzinfo=zone, fold=1)
         before, after = first.utcoffset(), second.utcoffset()
         if before == after or before is None or after is None:
-            return first, None
+            return first, None, None
         if before > after:
             if self._ambiguous == "refuse":
-                raise RowProblem("happened twice, when clocks were put back")
-            chosen = first if self._ambiguous == "earlier" else second
-            return (
-                chosen,
-                f"happened twice, when clocks were put back; took the {self._ambiguous}",
-            )
+                raise RowProblem(TWICE)
+            if self._ambiguous == "later":
+                return second, f"{TWICE}; took the later", None
+            by_order = second if self._ambiguous == "order" else None
+            return first, f"{TWICE}; took the earlier", by_order
         if self._nonexistent == "refuse":
             raise RowProblem("never was, clocks were put forward")
-        return first, "never was, clocks were put forward; took as much later"
+        return first, "never was, clocks were put forward; took as much later", None
 
 
 def _named(zone: ZoneInfo | None, text: str) -> ZoneInfo:
