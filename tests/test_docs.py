@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from documents import Block, blocks, commands, run_console, run_python, same_output
+from salesflow import SalesFlow
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -57,25 +59,28 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("desk")
-@pytest.mark.parametrize("document", filter(shows_code, DOCUMENTS), ids=named)
+@pytest.mark.parametrize("document", [*filter(shows_code, DOCUMENTS)], ids=named)
 def test_what_a_document_shows_is_what_happens(
     document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for block, where in walk(document):
-        if block.language == "console":
-            run_block(block, where, monkeypatch)
+    with closing_flows() as namespace:
+        for block, where in walk(document, namespace):
+            if block.language == "console":
+                run_block(block, where, monkeypatch)
 
 
 @pytest.mark.usefixtures("desk")
-@pytest.mark.parametrize("document", filter(opens_a_database, DOCUMENTS), ids=named)
+@pytest.mark.parametrize("document", [*filter(opens_a_database, DOCUMENTS)], ids=named)
 def test_the_same_happens_on_postgresql_by_url_alone(document: Path, postgres_url: str) -> None:
-    for _ in walk(document, database=postgres_url):
-        pass
+    with closing_flows() as namespace:
+        for _ in walk(document, namespace, database=postgres_url):
+            pass
 
 
-def walk(document: Path, *, database: str | None = None) -> Iterator[tuple[Block, str]]:
+def walk(
+    document: Path, namespace: dict[str, Any], *, database: str | None = None
+) -> Iterator[tuple[Block, str]]:
     """Run a document's Python from top to bottom; give every block once it has run."""
-    namespace: dict[str, Any] = {"__name__": "document"}
     printed = ""
     for block in blocks(document):
         where = f"{named(document)}:{block.line}"
@@ -86,6 +91,18 @@ def walk(document: Path, *, database: str | None = None) -> Iterator[tuple[Block
         elif block.language == "text":
             assert same_output(block.text, printed), f"{where} prints\n{printed}"
         yield block, where
+
+
+@contextmanager
+def closing_flows() -> Iterator[dict[str, Any]]:
+    """Give a namespace for a document, and close what it left open when it failed."""
+    namespace: dict[str, Any] = {"__name__": "document"}
+    try:
+        yield namespace
+    finally:
+        for value in namespace.values():
+            if isinstance(value, SalesFlow):
+                value.close()
 
 
 def run_block(block: Block, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
