@@ -6,6 +6,7 @@ Nothing here knows a database: the session hands in the events and collects what
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import date, datetime
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID, uuid4
@@ -87,11 +88,22 @@ class Aggregate:
         self.id_given = True
         """False for a new aggregate whose caller named no id: a session may derive one."""
         self.pending: list[Recorded] = []
-        self.world = world or World()
+        self._world = world or World()
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
+        self._recording = True
         self._start()
+
+    @property
+    def world(self) -> World:
+        """What it may read beside its history; another world is another belief."""
+        return self._world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        self._world = world
+        self._believe()
 
     @classmethod
     def replay(
@@ -117,17 +129,22 @@ class Aggregate:
         return self
 
     def at(self, occurred_at: OccurredAt) -> Self:
-        """Give this aggregate as believed up to a time; itself when that is the latest."""
-        if occurred_at is None:
+        """Give this aggregate as believed up to a time, for reading; itself when that is now.
+
+        Raises:
+            InputError: when that lies before it was opened.
+        """
+        if occurred_at is None or not self._history:
             return self
         until = self._instant(occurred_at)[0]
-        if not self._history or self._last_effect() <= until:
-            return self
         self._refuse_before_opening(until)
-        then = type(self)(self.id, self.world)
+        stands = self._last_effect() <= min(until, self._horizon)
+        then = copy(self) if stands else type(self)(self.id, self.world)
+        then._recording = False
         then._log = self._log
         then._horizon = until
-        then._believe()
+        if not stands:
+            then._believe()
         return then
 
     @classmethod
@@ -159,6 +176,11 @@ class Aggregate:
         return tuple(self._history)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
+        if not self._recording:
+            raise InputError(
+                f"this is {self.noun} {self.id} as of {from_instant(self._horizon)}, for"
+                " reading; give the command on the one you loaded, with `occurred_at`"
+            )
         occurred, precision = self._instant(occurred_at) if occurred_at else (None, MICROSECOND)
         if occurred is not None:
             self._refuse_before_opening(occurred)

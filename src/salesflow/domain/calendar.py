@@ -11,11 +11,11 @@ from typing import Annotated, Final, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from salesflow.domain.values import Value
-from salesflow.errors import InputError
 
-__all__ = ["Days", "FiscalCalendar", "Pattern", "Span"]
+__all__ = ["Days", "FiscalCalendar", "Pattern", "Span", "YearBegins"]
 
 Pattern = Literal["months", "4-4-5", "4-5-4", "5-4-4"]
+YearBegins = Literal["nearest", "on_or_before"]
 Span = Literal["month", "quarter", "year"]
 MONTHS_OF: Final = {"month": 1, "quarter": 3, "year": 12}
 WEEK = timedelta(weeks=1)
@@ -30,22 +30,33 @@ class Days(NamedTuple):
 
 
 class FiscalCalendar(Value):
-    """How a year is cut. `anchor` is the first day of any one fiscal year of weeks.
+    """How a year is cut: by months from `start_month`, or by weeks from an `anchor`.
 
-    A year of weeks begins on the weekday of the anchor, on the day nearest to the anchor's
-    place in the calendar year; that is what makes some years 53 weeks long. A fiscal year is
-    named after the calendar year in which its last month begins.
+    The anchor is the first day of any one fiscal year of weeks. Every year begins on its
+    weekday: the one nearest to the first of the month (as retailers and ISO 8601 count), or
+    the last one on or before it. A fiscal year is named after the calendar year in which its
+    last month begins.
+
+    Raises:
+        InputError: when a pattern of weeks has no anchor (or one of months has), or the
+            anchor lies where no year can begin by its rule.
     """
 
     start_month: Annotated[int, Field(ge=1, le=12)] = 1
     """The month a year of months begins with."""
     pattern: Pattern = "months"
     anchor: date | None = None
+    year_begins: YearBegins = "nearest"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.pattern == "months") != (self.anchor is None):
             raise ValueError("a pattern of weeks needs an anchor, one of months has none")
+        if self.anchor is not None and self._start_near(self._month_first) != self.anchor:
+            raise ValueError(
+                f"no year begins on {self.anchor}: it must be the weekday {self.year_begins}"
+                " the first of a month"
+            )
         return self
 
     def span(self, kind: Span, day: date) -> Days:
@@ -71,12 +82,26 @@ class FiscalCalendar(Value):
         return max(start for start in starts if start <= day)
 
     def _start_in(self, year: int) -> date:
-        """Give the first day of the fiscal year that begins in (or nearest to) a year."""
+        """Give the first day of the fiscal year that begins in a year, or near its edge."""
         if self.anchor is None:
             return date(year, self.start_month, 1)
-        place = _same_place(self.anchor, year)
-        off = (self.anchor.weekday() - place.weekday() + 3) % 7 - 3
-        return place + off * DAY
+        return self._start_near(date(year, self._month_first.month, 1))
+
+    @property
+    def _month_first(self) -> date:
+        """Give the first of the month that the anchor stands next to."""
+        anchor = self.anchor or date(1, 1, 1)
+        first = anchor.replace(day=1)
+        if anchor - first <= 3 * DAY and self.year_begins == "nearest":
+            return first
+        return first if anchor == first else (first + 32 * DAY).replace(day=1)
+
+    def _start_near(self, first: date) -> date:
+        """Give the day of the anchor's weekday that begins a year around a first of month."""
+        after = ((self.anchor or first).weekday() - first.weekday()) % 7
+        if self.year_begins == "nearest":
+            return first + (after if after <= 3 else after - 7) * DAY
+        return first + (after - 7 if after else 0) * DAY
 
     def _month_starts(self, year: date) -> list[date]:
         """Give the first days of the twelve months of a fiscal year, and of the next year."""
@@ -88,12 +113,3 @@ class FiscalCalendar(Value):
         for count in weeks[:-1]:
             starts.append(starts[-1] + count * WEEK)
         return [*starts, self._year_start(starts[-1] + (weeks[-1] + 2) * WEEK)]
-
-
-def _same_place(anchor: date, year: int) -> date:
-    try:
-        return anchor.replace(year=year)
-    except ValueError as error:
-        if (anchor.month, anchor.day) == (2, 29):
-            return date(year, 2, 28)
-        raise InputError(f"{year} is not a year") from error

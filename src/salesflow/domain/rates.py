@@ -7,7 +7,7 @@ one in between. `RateTable.rate` answers that; which date to ask for is the repo
 from bisect import bisect_right, insort
 from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Self
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.values import Currency, SafeText, Value, exact, plain
+from salesflow.domain.values import Currency, SafeText, Value, exact, number, plain
 from salesflow.errors import InputError
 
 __all__ = ["RATES_ID", "Rate", "RateFact", "RateTable", "RatesPublished"]
@@ -26,7 +26,7 @@ RATES_ID: Final = UUID("5e771465-0000-5000-8000-000000000002")
 Factor = Annotated[
     Decimal,
     BeforeValidator(exact),
-    Field(gt=0, max_digits=18, decimal_places=10),
+    Field(ge=Decimal("0.000001"), max_digits=18, decimal_places=10),
     AfterValidator(plain),
 ]
 
@@ -87,7 +87,7 @@ class RateTable(Aggregate):
             raise InputError(f"no rates are given for {day}")
         if base in rates:
             raise InputError(f"{base} is the base; it needs no rate")
-        named = tuple(Rate(currency=c, rate=_factor(rates[c])) for c in sorted(rates))
+        named = tuple(Rate(currency=c, rate=number(rates[c])) for c in sorted(rates))
         fact = RatesPublished(day=day, base=base, rates=named, source=source)
         self._record(fact, occurred_at)
 
@@ -126,10 +126,3 @@ class RateTable(Aggregate):
             if key not in self._rates:
                 insort(self._days.setdefault(key[:2], []), fact.day)
             self._rates[key] = each.rate
-
-
-def _factor(rate: Decimal | str) -> Decimal:
-    try:
-        return Decimal(rate)
-    except InvalidOperation as error:
-        raise InputError(f"{rate!r} is not a rate") from error

@@ -92,7 +92,8 @@ class Settings(Aggregate):
         report_currency: str | None = None,
     ) -> None:
         """Keep the books differently from now on; what is not named stays as it is."""
-        if not any([timezone, fiscal_calendar, working_days, report_currency]):
+        named = (timezone, fiscal_calendar, working_days, report_currency)
+        if all(each is None for each in named):
             raise InputError("name at least one setting to change")
         self._change(timezone, fiscal_calendar, working_days, report_currency)
 

@@ -5,9 +5,10 @@ is about a person (`Personal`) or not (`SafeText`), so that encryption can come 
 touching a single fact.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import (
@@ -32,11 +33,14 @@ __all__ = [
     "Share",
     "TextMark",
     "Value",
+    "exact",
+    "number",
+    "plain",
 ]
 
 AMOUNT_DIGITS_MAX = 18
 AMOUNT_PLACES_MAX = 6
-MILLIONTH = Decimal("0.000001")
+PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,20}$)[0-9]*\.?[0-9]*(?<=[0-9])")
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
 BIDI_CONTROLS = frozenset(
@@ -127,23 +131,21 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 def exact(amount: object) -> object:
+    """Refuse floats and what no column could hold; a validator of exact numbers."""
     if isinstance(amount, bool | float):
         raise ValueError("write a Decimal or a string of digits, never a float")  # noqa: TRY004 - pydantic wants ValueError
-    if isinstance(amount, str) and (
-        "e" in amount.lower() or len(amount) > AMOUNT_DIGITS_MAX + 3
-    ):
+    if isinstance(amount, str) and not PLAIN_DIGITS.fullmatch(amount):
         raise ValueError("write the amount in plain digits, at most 18")
     return amount
 
 
 def plain(amount: Decimal) -> Decimal:
-    """Write 1E+5 as 100000, so that what is stored is always plain digits."""
+    """Write 1E+5 as 100000, so that what is stored is always plain digits; a validator."""
     text = str(amount)
     if "E" not in text and len(text) <= AMOUNT_DIGITS_MAX + 2:
         return amount
-    if amount == amount.to_integral_value():
-        return Decimal(int(amount))
-    return amount.quantize(MILLIONTH)
+    text = f"{amount:f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 Number = Annotated[
@@ -161,6 +163,17 @@ Share = Annotated[
     AfterValidator(plain),
 ]
 """A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
+
+
+def number(text: Decimal | str | int) -> Decimal:
+    """Read an exact number.
+
+    Raises:
+        InputError: when it is none.
+    """
+    if isinstance(text, str) and not PLAIN_DIGITS.fullmatch(text):
+        raise InputError(f"{text!r} is not a number in plain digits, at most 18")
+    return Decimal(text)
 
 
 class Money(Value):
@@ -198,10 +211,4 @@ class Money(Value):
     @classmethod
     def parse(cls, text: str, currency: str) -> Self:
         """Read an amount as people write it (`1,234.50`); refuse what is not a number."""
-        try:
-            amount = Decimal(text.replace(",", "").strip())
-        except InvalidOperation as error:
-            raise InputError(f"{text!r} is not an amount") from error
-        if not amount.is_finite():
-            raise InputError(f"{text!r} is not an amount")
-        return cls(amount, currency)
+        return cls(number(text.replace(",", "").strip()), currency)

@@ -15,7 +15,7 @@ from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
-__all__ = ["DealCore", "said"]
+__all__ = ["DealCore", "said", "told"]
 
 
 class DealCore(Aggregate):
@@ -137,3 +137,14 @@ def said(because: str, what: str) -> str:
     if not because.strip():
         raise InputError(f"{what} needs a reason")
     return because
+
+
+def told(text: str, what: str) -> str:
+    """Insist on words.
+
+    Raises:
+        InputError: when they are blank.
+    """
+    if not text.strip():
+        raise InputError(f"{what} cannot be blank")
+    return text

@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import ClassVar, Literal, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, said
+from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.deal.lines import QuoteLine, checked
 from salesflow.domain.facts import Event, Fact, PlannedFact
 from salesflow.domain.processes import ForecastCategory
-from salesflow.domain.values import Count, Money, Personal, Reference, Share
+from salesflow.domain.values import Count, Money, Personal, Reference, Share, number
 from salesflow.errors import InputError
 
 __all__ = [
@@ -133,7 +133,7 @@ class Moneys(DealCore):
     ) -> None:
         """Say what you now think: how much, when, how sure; `clear` what is open again."""
         self.at(occurred_at)._refuse_unless_open("forecast it")
-        share = None if probability is None else Decimal(probability)
+        share = None if probability is None else number(probability)
         given: dict[ForecastPart, object] = {
             "amount": amount,
             "expected_close": expected_close,
@@ -176,7 +176,7 @@ class Moneys(DealCore):
         """Note the terms of the contract."""
         self.at(occurred_at)._refuse_merged("agree terms")
         fact = TermsAgreed(
-            terms=said(terms, "agreeing terms"), payment_days=payment_days, contract=contract
+            terms=told(terms, "terms"), payment_days=payment_days, contract=contract
         )
         self._record(fact, occurred_at)
 

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.core import DealCore, said
+from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.facts import Event, Fact, PlannedFact
-from salesflow.domain.values import Personal, Reference, SafeText, Share
-from salesflow.errors import InputError, RuleError
+from salesflow.domain.values import Personal, Reference, SafeText, Share, number
+from salesflow.errors import RuleError
 
 __all__ = [
     "Collaborator",
@@ -173,7 +173,7 @@ class People(DealCore):
         """Bring somebody in, with a share of the credit; again to change role or share."""
         starts = self._effective(effective_from)
         then = self.at(self._when(occurred_at, starts))
-        share = Decimal(credit)
+        share = number(credit)
         if then.owner == person:
             raise RuleError(f"{person!r} owns deal {self.id} and is credited with the rest")
         others = [c.credit for c in then.collaborators.values() if c.person != person]
@@ -230,9 +230,7 @@ class People(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Write to the team."""
-        if not text.strip():
-            raise InputError("a message says something")
-        self._record(MessagePosted(text=text, by=by, to=to), occurred_at)
+        self._record(MessagePosted(text=told(text, "a message"), by=by, to=to), occurred_at)
 
     def request_help(
         self,
@@ -244,14 +242,14 @@ class People(DealCore):
         occurred_at: OccurredAt = None,
     ) -> str:
         """Ask for help; gives the key under which somebody answers."""
-        if not question.strip():
-            raise InputError("say what you need help with")
         taken = {e.fact.request for e in self._log if isinstance(e.fact, HelpRequested)}
         if request in taken:
             raise RuleError(f"deal {self.id} has a request {request!r} already")
         key = request or self._fresh_key("H", taken)
         self._record(
-            HelpRequested(request=key, question=question, by=by, department=department),
+            HelpRequested(
+                request=key, question=told(question, "a question"), by=by, department=department
+            ),
             occurred_at,
         )
         return key

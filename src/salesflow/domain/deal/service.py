@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, said
+from salesflow.domain.deal.core import DealCore, told
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText
 from salesflow.errors import InputError
@@ -107,7 +107,7 @@ class Service(DealCore):
     ) -> None:
         """Note what we did for the customer after the sale."""
         self.at(occurred_at)._refuse_never_won("deliver service for it")
-        fact = ServiceDelivered(service=said(service, "a service"), note=note, by=by)
+        fact = ServiceDelivered(service=told(service, "a service"), note=note, by=by)
         self._record(fact, occurred_at)
 
     def place_repeat_order(

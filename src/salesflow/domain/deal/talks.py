@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore
+from salesflow.domain.deal.core import DealCore, told
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText, Value
 from salesflow.errors import InputError, RuleError
@@ -211,7 +211,7 @@ class Talks(DealCore):
     ) -> None:
         """Note what they need, or where it hurts."""
         self._record(
-            NeedIdentified(need=_told(need, "a need"), pain_point=pain_point), occurred_at
+            NeedIdentified(need=told(need, "a need"), pain_point=pain_point), occurred_at
         )
 
     def confirm_budget(
@@ -244,7 +244,7 @@ class Talks(DealCore):
 
     def propose_solution(self, solution: str, *, occurred_at: OccurredAt = None) -> None:
         """Note what we proposed to the customer."""
-        self._record(SolutionProposed(solution=_told(solution, "a solution")), occurred_at)
+        self._record(SolutionProposed(solution=told(solution, "a solution")), occurred_at)
 
     def complete_task(
         self,
@@ -278,7 +278,7 @@ class Talks(DealCore):
             raise RuleError(f"deal {self.id} has an objection {objection!r} already")
         key = objection or self._fresh_key("O", taken)
         self._record(
-            ObjectionRaised(objection=key, doubt=_told(doubt, "an objection"), topic=topic),
+            ObjectionRaised(objection=key, doubt=told(doubt, "an objection"), topic=topic),
             occurred_at,
         )
         return key
@@ -299,7 +299,7 @@ class Talks(DealCore):
     ) -> None:
         """Note who else is after this deal."""
         self._record(
-            CompetitorNamed(competitor=_told(competitor, "a competitor"), note=note),
+            CompetitorNamed(competitor=told(competitor, "a competitor"), note=note),
             occurred_at,
         )
 
@@ -342,9 +342,3 @@ class Talks(DealCore):
                     self.competitors.append(fact.competitor)
             case _:
                 assert_never(fact)
-
-
-def _told(text: str, what: str) -> str:
-    if not text.strip():
-        raise InputError(f"say what it is: {what} cannot be blank")
-    return text

@@ -1,0 +1,202 @@
+"""Facts and the catalogue: what is stored of them, and what is ever read back."""
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel
+
+from given import SHANGHAI, START, cny
+from salesflow.domain.catalogue import AGGREGATES, CATALOGUE
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.facts import Fact, FactCatalogue, FactRetracted, Upcast
+from salesflow.domain.history import retracted_at_last
+from salesflow.domain.moments import to_instant
+from salesflow.domain.processes import Label, ProcessPublished, Stage
+from salesflow.domain.values import Personal, SafeText, TextMark
+from salesflow.errors import HistoryError, InputError, NotFoundError
+
+
+def read(topic: str, data: object, catalogue: FactCatalogue = CATALOGUE) -> Fact:
+    return catalogue.decode(topic, json.dumps(data).encode(), where="stream s, version 7")
+
+
+class CallNoted(Fact):
+    """A fact only these tests know: its words were once called text, then note."""
+
+    kind: ClassVar[str] = "test.call_noted"
+    version: ClassVar[int] = 3
+    words: Personal
+    mood: SafeText | None = None
+    upcasts: ClassVar[Mapping[int, Upcast]] = {
+        1: lambda data: {"note": data["text"]},
+        2: lambda data: {"words": data["note"], "mood": "unknown"},
+    }
+
+
+TESTS = FactCatalogue([CallNoted])
+
+
+def test_a_stored_fact_is_read_back_as_it_was() -> None:
+    fact = DealOpened(process="p", process_version=1, stage="a", amount=cny("5"))
+    assert CATALOGUE.decode("deal.opened:1", fact.to_json(), where="here") == fact
+    assert fact.to_json() == (
+        b'{"process":"p","process_version":1,"stage":"a",'
+        b'"amount":{"amount":"5","currency":"CNY"}}'
+    )
+
+
+def test_an_old_shape_is_lifted_step_by_step_to_todays() -> None:
+    assert read("test.call_noted:1", {"text": "hi"}, TESTS) == CallNoted(
+        words="hi", mood="unknown"
+    )
+    assert read("test.call_noted:2", {"note": "hi"}, TESTS) == CallNoted(
+        words="hi", mood="unknown"
+    )
+    assert read("test.call_noted:3", {"words": "hi"}, TESTS) == CallNoted(words="hi")
+
+
+@pytest.mark.parametrize(
+    ("topic", "data", "match"),
+    [
+        ("deal.sold:1", {}, "no fact of kind 'deal.sold' is known"),
+        ("deal.won:9", {}, "stored by a newer salesflow; this one reads up to 1"),
+        ("deal.won:0", {}, "0"),
+        ("deal.won:x", {}, "invalid literal"),
+        ("deal.won", {}, "invalid literal"),
+        ("deal.won:1", {"mood": "good"}, "Extra inputs"),
+        ("deal.stage_moved:1", {}, "Field required"),
+        ("deal.won:1", {"amount": {"amount": 5.5, "currency": "CNY"}}, "never a float"),
+        ("deal.won:1", [], "object"),
+    ],
+)
+def test_what_is_not_a_known_fact_is_refused_with_its_place(
+    topic: str, data: object, match: str
+) -> None:
+    with pytest.raises(HistoryError, match=f"(?s){topic} at stream s, version 7 .*{match}"):
+        read(topic, data)
+
+
+def test_bytes_that_are_no_json_are_refused() -> None:
+    for payload in (b"", b"{", b"\xff\xfe", b'{"because": NaN}'):
+        with pytest.raises(HistoryError):
+            CATALOGUE.decode("deal.won:1", payload, where="here")
+        with pytest.raises(HistoryError):
+            TESTS.decode("test.call_noted:1", payload, where="here")
+
+
+def test_an_old_shape_without_what_its_upcast_needs_is_refused() -> None:
+    with pytest.raises(HistoryError, match="text"):
+        read("test.call_noted:1", {}, TESTS)
+
+
+def test_two_facts_never_share_a_kind() -> None:
+    class Impostor(Fact):
+        kind: ClassVar[str] = "deal.stage_moved"
+
+    with pytest.raises(ValueError, match="is the kind of StageMoved and Impostor"):
+        FactCatalogue([StageMoved, Impostor])
+    assert list(FactCatalogue([StageMoved, StageMoved])) == [StageMoved]
+
+
+def test_every_aggregate_names_the_facts_it_records() -> None:
+    named = [fact for aggregate in AGGREGATES for fact in aggregate.facts]
+    assert set(CATALOGUE) == {FactRetracted, *named}
+    assert len(named) == len(set(named))
+    assert all(fact.__doc__ for fact in CATALOGUE)
+
+
+@pytest.mark.parametrize("fact", list(CATALOGUE), ids=lambda fact: fact.kind)
+def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
+    whose, _, what = fact.kind.partition(".")
+    assert whose in {"fact", "settings", "rates", "process", "customer", "deal"}
+    assert what == what.lower()
+    assert what.replace("_", "").isalpha()
+
+
+def texts(annotation: object, marks: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Give the marks of every text in a type, however deep."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return texts(arguments[0], (*marks, *arguments[1:]))
+    if origin is typing.Literal:
+        return []
+    if origin in (typing.Union, types.UnionType, tuple):
+        return [found for each in arguments for found in texts(each, marks)]
+    if annotation is str:
+        return [marks]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [
+            found
+            for field in annotation.model_fields.values()
+            for found in texts(field.annotation, tuple(field.metadata))
+        ]
+    return []
+
+
+@pytest.mark.parametrize("fact", list(CATALOGUE), ids=lambda fact: fact.kind)
+def test_every_text_says_whether_it_is_about_a_person(fact: type[Fact]) -> None:
+    for name, field in fact.model_fields.items():
+        for marks in texts(field.annotation, tuple(field.metadata)):
+            assert any(isinstance(mark, TextMark) for mark in marks), name
+
+
+def test_the_search_for_unmarked_texts_finds_one() -> None:
+    class Careless(Fact):
+        kind: ClassVar[str] = "test.careless"
+        words: tuple[str, ...] = ()
+
+    assert texts(Careless.model_fields["words"].annotation) == [()]
+    assert len(texts(Stage)) > len(texts(Label)) > 2
+
+
+@pytest.mark.parametrize("fact", list(CATALOGUE), ids=lambda fact: fact.kind)
+def test_no_fact_holds_a_float(fact: type[Fact]) -> None:
+    def holds(annotation: object) -> bool:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            return any(holds(field.annotation) for field in annotation.model_fields.values())
+        return annotation is float or any(holds(each) for each in typing.get_args(annotation))
+
+    assert not holds(fact)
+
+
+def test_an_effect_is_never_before_the_decision() -> None:
+    decided = to_instant(START)
+    assert StageMoved(target="a").effect(decided) == decided
+    assert OwnerAssigned(owner="bob").effect(decided) == decided
+    early = OwnerAssigned(owner="bob", effective_from=datetime(2026, 1, 1, tzinfo=UTC))
+    assert early.effect(decided) == decided
+    later = datetime(2026, 7, 1, tzinfo=SHANGHAI)
+    planned = OwnerAssigned(owner="bob", effective_from=later)
+    assert planned.effect(decided) == to_instant(later)
+    assert b'"effective_from":"2026-06-30T16:00:00Z"' in planned.to_json()
+    with pytest.raises(InputError, match="no time zone"):
+        OwnerAssigned(owner="bob", effective_from=datetime(2026, 7, 1))  # noqa: DTZ001
+
+
+def test_openings_are_marked() -> None:
+    assert {fact.kind for fact in CATALOGUE if fact.opens} == {
+        "deal.opened",
+        "customer.registered",
+        "process.published",
+        "rates.published",
+        "settings.changed",
+    }
+
+
+def test_a_fact_may_say_how_an_importer_deduced_it() -> None:
+    fact = CustomerRegistered(name="Acme", inferred="the file names it on a deal only")
+    assert CATALOGUE.decode("customer.registered:1", fact.to_json(), where="here") == fact
+
+
+def test_a_retraction_leads_to_the_fact_it_is_about() -> None:
+    with pytest.raises(NotFoundError, match="no event"):
+        retracted_at_last(UUID(int=1), [])
+    assert ProcessPublished.stands_because is not None

@@ -1,0 +1,218 @@
+"""Which facts later knowledge leaves without ground: exactly these, and no others."""
+
+import pytest
+
+from given import (
+    CLOSED_STAGES,
+    HOUR,
+    OTHER,
+    PROCESSES,
+    START,
+    Given,
+    cny,
+    deal_of,
+    events_of,
+    on,
+    opened,
+)
+from salesflow.domain.deal.ground import Ground, outcome_of
+from salesflow.domain.deal.merging import DealMerged, DealUnmerged
+from salesflow.domain.deal.money import ContractAmended, ForecastGiven, RefundGiven
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.quotes import (
+    QuoteAccepted,
+    QuoteDrafted,
+    QuoteExpired,
+    QuoteIssued,
+    QuoteRejected,
+    QuoteRevised,
+    QuoteWithdrawn,
+)
+from salesflow.domain.deal.service import FeedbackReceived, RepeatOrderPlaced
+from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
+from salesflow.domain.deal.talks import ContactLogged
+from salesflow.domain.facts import Fact
+from salesflow.domain.history import believed
+from salesflow.domain.processes import Outcome
+
+MERGED = DealMerged(into=OTHER)
+LOST = DealLost(because="price")
+JUNK = DealDisqualified(because="spam")
+REFUND = RefundGiven(amount=cny("1"))
+
+
+def judged(*given: Given) -> list[str | None]:
+    ground = Ground(PROCESSES)
+    return [ground.judge(event) for event in believed(events_of(given))]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ([opened(), opened(title="again")], "the deal was opened before"),
+        ([opened(), LOST, StageMoved(target="b")], "moved while lost"),
+        ([opened(), JUNK, StageMoved(target="b")], "moved while disqualified"),
+        ([opened(), MERGED, StageMoved(target="b")], "moved while merged"),
+        ([opened(), DealWon(), StageMoved(target="b")], "moved to an open stage while won"),
+        ([opened(), DealWon(), DealWon()], "won while already won"),
+        ([opened(), LOST, LOST], "lost while already lost"),
+        ([opened(), JUNK, JUNK], "disqualified while already disqualified"),
+        ([opened(), MERGED, MERGED], "merged while already merged"),
+        ([opened(), DealReopened()], "reopened while open"),
+        ([opened(), QuoteRevised(quote="Q1")], "there is no quote 'Q1'"),
+        ([opened(), QuoteAccepted(quote="Q1")], "there is no quote 'Q1'"),
+        ([opened(), QuoteRejected(quote="Q1")], "there is no quote 'Q1'"),
+        ([opened(), QuoteWithdrawn(quote="Q1")], "there is no quote 'Q1'"),
+        ([opened(), QuoteExpired(quote="Q1")], "there is no quote 'Q1'"),
+        ([opened(), QuoteIssued(quote="Q1"), QuoteAccepted(quote="Q2")], "no quote 'Q2'"),
+        ([opened(), ContractAmended(amount=cny("1"))], "not won but open"),
+        ([opened(), LOST, REFUND], "not won but lost"),
+        ([opened(), DealWon(), DealReopened(), RepeatOrderPlaced()], "not won but open"),
+        ([opened(), DealWon(), MERGED, REFUND], "not won but merged"),
+        (
+            [opened(CLOSED_STAGES), LOST, StageMoved(target="closed_lost")],
+            "lost while already lost",
+        ),
+        (
+            [opened(CLOSED_STAGES, stage="closed_won"), StageMoved(target="talks")],
+            "moved to an open stage while won",
+        ),
+    ],
+)
+def test_a_fact_without_ground(given: list[Given], reason: str) -> None:
+    *before, last = judged(*given)
+    assert before == [None] * len(before)
+    assert last is not None
+    assert reason in last
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [opened(), StageMoved(target="c"), StageMoved(target="a")],
+        [opened(), StageMoved(target="a")],
+        [opened(), StageMoved(target="unheard of")],
+        [opened(), StageMoved(target="served")],
+        [opened(), DealWon(), StageMoved(target="renewed"), StageMoved(target="served")],
+        [opened(), DealWon(), LOST, JUNK, DealWon()],
+        [opened(), LOST, DealWon()],
+        [opened(), LOST, DealReopened(stage="c"), StageMoved(target="a")],
+        [opened(), MERGED, LOST, DealReopened(), DealUnmerged(out_of=OTHER)],
+        [opened(), MERGED, DealUnmerged(out_of=OTHER), StageMoved(target="b")],
+        [opened(), DealUnmerged(out_of=OTHER)],
+        [opened(), QuoteDrafted(quote="Q1"), QuoteWithdrawn(quote="Q1")],
+        [
+            opened(),
+            QuoteIssued(quote="Q1"),
+            QuoteAccepted(quote="Q1"),
+            QuoteRejected(quote="Q1"),
+        ],
+        [opened(), LOST, QuoteIssued(quote="Q1"), QuoteAccepted(quote="Q1")],
+        [opened(), DealWon(), ContractAmended(amount=cny("1")), REFUND, RepeatOrderPlaced()],
+        [opened(), LOST, ForecastGiven(amount=cny("1")), ContactLogged(), FeedbackReceived()],
+        [opened(CLOSED_STAGES), StageMoved(target="closed_won"), StageMoved(target="junk")],
+        [opened(CLOSED_STAGES), LOST, StageMoved(target="closed_won")],
+        [opened(CLOSED_STAGES, stage="closed_lost"), StageMoved(target="closed_won")],
+    ],
+)
+def test_everything_else_counts(given: list[Given]) -> None:
+    assert judged(*given) == [None] * len(given)
+
+
+def test_what_happened_before_the_opening_has_no_ground() -> None:
+    early = [
+        on(fact, START - HOUR) for fact in (ContactLogged(), DealWon(), QuoteIssued(quote="Q1"))
+    ]
+    opening, *rest = judged(opened(), *early)
+    assert opening is None
+    assert rest == ["before the deal was opened"] * 3
+
+
+def test_what_was_decided_before_the_opening_has_no_ground_when_it_takes_effect_either() -> (
+    None
+):
+    planned = OwnerAssigned(owner="bob", effective_from=START + HOUR)
+    assert judged(opened(), on(planned, START - HOUR))[1] == "before the deal was opened"
+
+
+def test_nothing_has_ground_before_there_is_an_opening() -> None:
+    ground = Ground(PROCESSES)
+    event = events_of([ContactLogged()])[0]
+    assert ground.judge(event) == "before the deal was opened"
+    assert ground.opened is None
+
+
+def test_what_has_the_very_time_of_the_opening_counts() -> None:
+    assert judged(opened(), on(StageMoved(target="b"), START)) == [None, None]
+
+
+def test_an_unknown_process_or_stage_counts_as_open() -> None:
+    ground = Ground({})
+    facts = [opened(), StageMoved(target="closed_won"), LOST, DealReopened(), DealWon()]
+    assert [ground.judge(event) for event in events_of(facts)] == [None] * 5
+    assert (ground.stage, ground.outcome, ground.stage_in_force) == ("closed_won", "won", None)
+
+
+def test_groundless_facts_change_nothing_and_are_listed_with_the_reason() -> None:
+    deal = deal_of(opened(amount=cny("5")), LOST, StageMoved(target="b"), REFUND)
+    assert [(e.fact, why) for e, why in deal.irregular] == [
+        (StageMoved(target="b"), "moved while lost"),
+        (REFUND, "not won but lost"),
+    ]
+    assert (deal.stage, deal.outcome, deal.refunds) == ("a", "lost", [])
+
+
+def test_losing_a_won_deal_puts_it_back_where_it_stood_open_last() -> None:
+    deal = deal_of(opened(stage="c"), DealWon(), LOST)
+    assert (deal.stage, deal.outcome) == ("c", "lost")
+
+
+def test_a_migrated_deal_is_reopened_in_the_stage_its_old_one_was_mapped_to() -> None:
+    mapping = (StageMapping(old="c", new="talks"), StageMapping(old="served", new="closed_won"))
+    migrated = DealMigrated(process="imported", process_version=1, mapping=mapping)
+    deal = deal_of(opened(stage="c"), DealWon(), migrated, DealReopened())
+    assert (deal.process, deal.stage, deal.outcome) == ("imported", "talks", "open")
+
+
+def test_a_deal_that_came_in_lost_can_be_migrated_too() -> None:
+    migrated = DealMigrated(process="plain", process_version=1)
+    deal = deal_of(opened(CLOSED_STAGES, stage="closed_lost"), migrated)
+    assert (deal.process, deal.stage, deal.outcome) == ("plain", "closed_lost", "lost")
+
+
+def test_a_copy_of_the_ground_goes_on_by_itself() -> None:
+    first, second = events_of([opened(), QuoteIssued(quote="Q1")])
+    ground = Ground(PROCESSES)
+    ground.judge(first)
+    twin = ground.copy()
+    twin.judge(second)
+    accepted = events_of([opened(), opened(), QuoteAccepted(quote="Q1")])[2]
+    assert twin.judge(accepted) is None
+    assert ground.judge(accepted) == "there is no quote 'Q1'"
+    assert (twin.stage, twin.outcome, twin.is_open) == ("a", "open", True)
+
+
+@pytest.mark.parametrize(
+    ("fact", "outcome"),
+    [
+        (opened(CLOSED_STAGES), "open"),
+        (opened(CLOSED_STAGES, stage="junk"), "disqualified"),
+        (StageMoved(target="closed_won"), "won"),
+        (StageMoved(target="talks"), None),
+        (DealWon(), "won"),
+        (LOST, "lost"),
+        (JUNK, "disqualified"),
+        (DealReopened(), "open"),
+        (ContactLogged(), None),
+    ],
+)
+def test_one_place_says_which_outcome_a_fact_brings(
+    fact: Fact, outcome: Outcome | None
+) -> None:
+    assert outcome_of(fact, CLOSED_STAGES) == outcome
+
+
+def test_under_an_unknown_process_no_stage_is_an_outcome() -> None:
+    assert outcome_of(StageMoved(target="closed_won"), None) is None
+    assert outcome_of(opened(CLOSED_STAGES, stage="closed_won"), None) == "open"

@@ -1,0 +1,282 @@
+"""What a deal is worth: forecasts, agreed lines, signature, amendments; and what was paid."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from given import (
+    HOUR,
+    NOW,
+    OTHER,
+    SHANGHAI,
+    START,
+    Given,
+    cny,
+    day,
+    deal_of,
+    decides,
+    line,
+    on,
+    opened,
+    refuses,
+)
+from salesflow.domain.deal.merging import DealMerged
+from salesflow.domain.deal.money import (
+    ContractAmended,
+    ForecastGiven,
+    InvoiceIssued,
+    LineItemsAgreed,
+    PaymentReceived,
+    RefundGiven,
+    TermsAgreed,
+)
+from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
+from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued
+from salesflow.domain.deal.service import RepeatOrderPlaced
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.values import Money
+from salesflow.errors import DealClosedError, InputError
+
+
+@pytest.mark.parametrize(
+    ("facts", "amount"),
+    [
+        ([], "100"),
+        ([ForecastGiven(amount=cny("110"))], "110"),
+        ([ForecastGiven(expected_close=day("2026-07-01"))], "100"),
+        ([LineItemsAgreed(lines=(line("60"), line("70")))], "130"),
+        ([LineItemsAgreed()], "100"),
+        ([QuoteIssued(quote="Q1", lines=(line("1"),)), QuoteAccepted(quote="Q1")], "100"),
+        ([TermsAgreed(terms="30 days")], "100"),
+        ([DealWon()], "100"),
+        ([DealWon(amount=cny("140"))], "140"),
+        ([DealWon(amount=cny("140")), ContractAmended(amount=cny("150"))], "150"),
+        ([DealWon(amount=cny("140")), ContractAmended()], "140"),
+        ([DealWon(), RefundGiven(amount=cny("9")), RepeatOrderPlaced(amount=cny("8"))], "100"),
+        ([ContractAmended(amount=cny("150"))], "100"),
+    ],
+)
+def test_the_amount_is_the_latest_that_was_said_of_it(facts: list[Given], amount: str) -> None:
+    assert deal_of(opened(amount=cny("100")), *facts).amount == cny(amount)
+
+
+def test_a_late_fact_does_not_move_an_amount_that_was_said_after_it() -> None:
+    deal = deal_of(
+        opened(),
+        on(ForecastGiven(amount=cny("200")), START + 2 * HOUR),
+        on(ForecastGiven(amount=cny("150")), START + HOUR, recorded_at=NOW),
+    )
+    assert deal.amount == cny("200")
+
+
+def test_the_currency_of_a_deal_may_change() -> None:
+    deal = deal_of(opened(amount=cny("100")), ForecastGiven(amount=Money("13", "EUR")))
+    assert deal.amount == Money("13", "EUR")
+
+
+def test_a_forecast_names_what_changed_and_leaves_the_rest() -> None:
+    deal = decides(
+        given=[opened(amount=cny("100"), expected_close=day("2026-07-01"))],
+        when=lambda deal: deal.forecast(
+            expected_close=day("2026-08-01"),
+            category="commit",
+            probability="0.9",
+            because="they said so",
+        ),
+        then=[
+            ForecastGiven(
+                expected_close=day("2026-08-01"),
+                category="commit",
+                probability=Decimal("0.9"),
+                because="they said so",
+            )
+        ],
+    )
+    assert (deal.amount, deal.expected_close) == (cny("100"), day("2026-08-01"))
+    assert (deal.forecast_category, deal.probability) == ("commit", Decimal("0.9"))
+
+
+def test_a_given_probability_stands_until_it_is_cleared() -> None:
+    given = [
+        opened(),
+        ForecastGiven(probability=Decimal("0.9"), category="commit"),
+        StageMoved(target="b"),
+    ]
+    assert deal_of(*given).probability == Decimal("0.9")
+    deal = decides(
+        given=given,
+        when=lambda deal: deal.forecast(clear=["probability", "category"]),
+        then=[ForecastGiven(cleared=("probability", "category"))],
+    )
+    assert (deal.probability, deal.forecast_category) == (Decimal("0.2"), "pipeline")
+
+
+def test_amount_and_closing_date_may_become_unknown() -> None:
+    deal = decides(
+        given=[opened(amount=cny("100"), expected_close=day("2026-07-01"))],
+        when=lambda deal: deal.forecast(clear=["amount", "expected_close"]),
+        then=[ForecastGiven(cleared=("amount", "expected_close"))],
+    )
+    assert (deal.amount, deal.expected_close) == (None, None)
+
+
+def test_a_forecast_says_something_and_nothing_twice() -> None:
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.forecast(because="just so"),
+        error=InputError,
+        match="a forecast names an amount",
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.forecast(amount=cny("1"), clear=["amount"]),
+        error=InputError,
+        match="amount cannot be given and cleared at once",
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.forecast(probability="1.5"),
+        error=InputError,
+        match="probability: Input should be less than or equal to 1",
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.forecast(probability="likely"),
+        error=InputError,
+        match="'likely' is not a number",
+    )
+
+
+@pytest.mark.parametrize("closing", [DealWon(), DealLost()])
+def test_a_closed_deal_is_not_forecast(closing: DealWon | DealLost) -> None:
+    refuses(
+        given=[opened(), closing],
+        when=lambda deal: deal.forecast(amount=cny("1")),
+        error=DealClosedError,
+        match="to forecast it, reopen it first",
+    )
+    refuses(
+        given=[opened(), closing],
+        when=lambda deal: deal.agree_line_items([line()]),
+        error=DealClosedError,
+        match="to agree line items, reopen it first",
+    )
+
+
+def test_agreed_line_items_make_the_amount() -> None:
+    deal = decides(
+        given=[opened(amount=cny("100"))],
+        when=lambda deal: deal.agree_line_items([line("60"), line("70")]),
+        then=[LineItemsAgreed(lines=(line("60"), line("70")))],
+    )
+    assert (deal.amount, len(deal.line_items)) == (cny("130"), 2)
+
+
+def test_terms_are_agreed_before_or_after_the_signature() -> None:
+    fact = TermsAgreed(terms="net 30", payment_days=30, contract="C-1")
+    for given in ([opened()], [opened(), DealWon()]):
+        deal = decides(
+            given=given,
+            when=lambda deal: deal.agree_terms("net 30", payment_days=30, contract="C-1"),
+            then=[fact],
+        )
+        assert deal.terms == fact
+    refuses(
+        given=[opened(), DealMerged(into=OTHER)],
+        when=lambda deal: deal.agree_terms("net 30"),
+        error=DealClosedError,
+        match="is merged into",
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.agree_terms(" "),
+        error=InputError,
+        match="terms cannot be blank",
+    )
+
+
+def test_a_signed_contract_is_amended_from_a_day_on() -> None:
+    july = datetime(2026, 7, 1, tzinfo=SHANGHAI)
+    deal = decides(
+        given=[opened(amount=cny("100")), DealWon()],
+        when=lambda deal: deal.amend_contract(
+            cny("130"), because="two more seats", effective_from=day("2026-07-01")
+        ),
+        then=[
+            ContractAmended(amount=cny("130"), because="two more seats", effective_from=july)
+        ],
+    )
+    assert deal.amount == cny("100")
+    assert deal.at(july).amount == cny("130")
+
+
+@pytest.mark.parametrize("state", [[], [DealLost()], [DealWon(), DealReopened()]])
+def test_what_was_not_won_is_neither_amended_nor_refunded(state: list[Given]) -> None:
+    refuses(
+        given=[opened(), *state],
+        when=lambda deal: deal.amend_contract(cny("1"), because="x"),
+        error=DealClosedError,
+        match="not won; cannot amend its contract",
+    )
+    refuses(
+        given=[opened(), *state],
+        when=lambda deal: deal.give_refund(cny("1"), because="x"),
+        error=DealClosedError,
+        match="not won; cannot refund it",
+    )
+
+
+def test_money_changes_hands_after_winning() -> None:
+    won = [opened(), DealWon(amount=cny("100"))]
+    decides(
+        given=won,
+        when=lambda deal: deal.issue_invoice(cny("50"), invoice="R-1", due=day("2026-07-01")),
+        then=[InvoiceIssued(amount=cny("50"), invoice="R-1", due=day("2026-07-01"))],
+    )
+    decides(
+        given=won,
+        when=lambda deal: deal.receive_payment(cny("50"), invoice="R-1"),
+        then=[PaymentReceived(amount=cny("50"), invoice="R-1")],
+    )
+    deal = decides(
+        given=won,
+        when=lambda deal: deal.give_refund(cny("5"), invoice="R-1", because="late"),
+        then=[RefundGiven(amount=cny("5"), invoice="R-1", because="late")],
+    )
+    assert (len(deal.invoices), len(deal.payments), len(deal.refunds)) == (0, 0, 1)
+
+
+def test_paperwork_trails_a_win_also_when_the_deal_is_open_again() -> None:
+    given = [opened(), DealWon(), DealReopened()]
+    deal = deal_of(*given)
+    deal.issue_invoice(cny("1"))
+    deal.receive_payment(cny("1"))
+    assert (deal.outcome, len(deal.invoices), len(deal.payments)) == ("open", 1, 1)
+
+
+def test_nobody_is_billed_for_what_was_never_won() -> None:
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.issue_invoice(cny("1")),
+        error=DealClosedError,
+        match="was never won; cannot bill it",
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.receive_payment(cny("1")),
+        error=DealClosedError,
+        match="was never won; cannot take a payment",
+    )
+
+
+def test_sums_that_change_hands_are_more_than_nothing() -> None:
+    for amount in ("0", "-5"):
+        refuses(
+            given=[opened(), DealWon()],
+            when=lambda deal, amount=amount: deal.give_refund(  # type: ignore[misc]
+                cny(amount), because="x"
+            ),
+            error=InputError,
+            match=f"{amount} CNY is not more than nothing",
+        )

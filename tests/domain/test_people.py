@@ -1,0 +1,282 @@
+"""Who owns a deal, who works on it, who helps, and whose deal it is."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from given import (
+    HOUR,
+    OTHER,
+    SHANGHAI,
+    START,
+    day,
+    deal_of,
+    decides,
+    on,
+    opened,
+    refuses,
+)
+from salesflow.domain.customer import Customer
+from salesflow.domain.deal.people import (
+    CollaboratorJoined,
+    CollaboratorLeft,
+    CustomerChanged,
+    HelpGiven,
+    HelpRequested,
+    MessagePosted,
+    OwnerAssigned,
+)
+from salesflow.errors import InputError, RuleError
+
+JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
+HALF = CollaboratorJoined(person="bob", credit=Decimal("0.5"))
+
+
+def test_a_rep_takes_a_deal_over() -> None:
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.assign_owner("bob", because="ann is ill"),
+        then=[OwnerAssigned(owner="bob", because="ann is ill")],
+    )
+    assert deal.owner == "bob"
+
+
+def test_nobody_takes_over_what_is_theirs() -> None:
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.assign_owner("ann"),
+        error=RuleError,
+        match="owned by 'ann' already",
+    )
+
+
+def test_a_handover_may_be_planned_and_takes_effect_on_its_day() -> None:
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.assign_owner("bob", effective_from=day("2026-07-01")),
+        then=[OwnerAssigned(owner="bob", effective_from=JULY)],
+    )
+    assert deal.owner == "ann"
+    assert deal.at(JULY).owner == "bob"
+
+
+def test_a_planned_handover_stands_until_then_whoever_takes_over_before() -> None:
+    deal = deal_of(
+        opened(),
+        OwnerAssigned(owner="bob", effective_from=JULY),
+        OwnerAssigned(owner="cid"),
+    )
+    assert deal.owner == "cid"
+    assert deal.at(JULY).owner == "bob"
+
+
+def test_a_plan_is_checked_against_what_will_hold_when_it_takes_effect() -> None:
+    given = [opened(), OwnerAssigned(owner="bob", effective_from=JULY)]
+    refuses(
+        given=given,
+        when=lambda deal: deal.assign_owner("bob", effective_from=day("2026-08-01")),
+        error=RuleError,
+        match="owned by 'bob' already",
+    )
+    decides(
+        given=given,
+        when=lambda deal: deal.assign_owner("bob"),
+        then=[OwnerAssigned(owner="bob")],
+    )
+
+
+def test_a_plan_for_the_past_takes_effect_when_it_was_made() -> None:
+    deal = deal_of(opened(), OwnerAssigned(owner="bob", effective_from=START - HOUR))
+    assert deal.owner == "bob"
+    assert deal.at(START + HOUR / 2).owner == "ann"
+    decides(
+        given=[opened()],
+        when=lambda deal: deal.assign_owner(
+            "bob", effective_from=START, occurred_at=START + HOUR
+        ),
+        then=[OwnerAssigned(owner="bob", effective_from=START)],
+    )
+    decides(
+        given=[opened()],
+        when=lambda deal: deal.assign_owner(
+            "bob", effective_from=JULY, occurred_at=START + HOUR
+        ),
+        then=[OwnerAssigned(owner="bob", effective_from=JULY)],
+    )
+
+
+def test_a_colleague_joins_with_a_share_and_the_owner_keeps_the_rest() -> None:
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.add_collaborator(
+            "bob", department="presales", role="engineer", credit="0.3"
+        ),
+        then=[
+            CollaboratorJoined(
+                person="bob", department="presales", role="engineer", credit=Decimal("0.3")
+            )
+        ],
+    )
+    assert deal.credits == {"bob": Decimal("0.3"), "ann": Decimal("0.7")}
+    assert deal.collaborators["bob"].department == "presales"
+
+
+def test_who_works_along_without_a_share_is_not_credited() -> None:
+    deal = deal_of(opened(owner=None), CollaboratorJoined(person="bob"))
+    assert deal.credits == {}
+    assert list(deal.collaborators) == ["bob"]
+
+
+def test_shares_never_add_up_to_more_than_the_whole() -> None:
+    refuses(
+        given=[opened(), HALF],
+        when=lambda deal: deal.add_collaborator("cid", credit="0.6"),
+        error=RuleError,
+        match="would share 110",
+    )
+    deal = decides(
+        given=[opened(), HALF],
+        when=lambda deal: deal.add_collaborator("bob", credit="1"),
+        then=[CollaboratorJoined(person="bob", credit=Decimal(1))],
+    )
+    assert deal.credits == {"bob": Decimal(1), "ann": Decimal(0)}
+
+
+def test_a_share_is_a_part_of_one() -> None:
+    for credit, match in (
+        ("2", "would share 200"),
+        ("-1", "greater than"),
+        ("x", "'x' is not"),
+    ):
+        refuses(
+            given=[opened()],
+            when=lambda deal, credit=credit: deal.add_collaborator(  # type: ignore[misc]
+                "bob", credit=credit
+            ),
+            error=RuleError if credit == "2" else InputError,
+            match=match,
+        )
+
+
+def test_a_planned_share_is_counted_when_it_will_hold() -> None:
+    given = [
+        opened(),
+        CollaboratorJoined(person="bob", credit=Decimal("0.8"), effective_from=JULY),
+    ]
+    decides(
+        given=given,
+        when=lambda deal: deal.add_collaborator("cid", credit="0.1"),
+        then=[CollaboratorJoined(person="cid", credit=Decimal("0.1"))],
+    )
+    refuses(
+        given=given,
+        when=lambda deal: deal.add_collaborator("cid", credit="0.3", effective_from=JULY),
+        error=RuleError,
+        match="would share 110",
+    )
+
+
+def test_the_owner_is_no_collaborator() -> None:
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.add_collaborator("ann", credit="0.1"),
+        error=RuleError,
+        match="'ann' owns deal",
+    )
+
+
+def test_a_collaborator_who_becomes_the_owner_keeps_the_whole_of_both_shares() -> None:
+    deal = deal_of(opened(), HALF, OwnerAssigned(owner="bob"))
+    assert deal.credits == {"bob": Decimal(1)}
+
+
+def test_a_colleague_leaves() -> None:
+    deal = decides(
+        given=[opened(), HALF],
+        when=lambda deal: deal.remove_collaborator("bob", because="other work"),
+        then=[CollaboratorLeft(person="bob", because="other work")],
+    )
+    assert deal.credits == {"ann": Decimal(1)}
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.remove_collaborator("bob"),
+        error=RuleError,
+        match="'bob' does not work on deal",
+    )
+
+
+def test_who_leaves_without_having_joined_leaves_nothing_behind() -> None:
+    assert deal_of(opened(), CollaboratorLeft(person="bob")).collaborators == {}
+
+
+def test_a_deal_may_turn_out_to_be_another_customers() -> None:
+    acme = Customer.register(name="Acme", id=OTHER)
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.change_customer(acme, because="subsidiary"),
+        then=[CustomerChanged(customer_id=OTHER, because="subsidiary")],
+    )
+    assert deal.customer_id == OTHER
+    refuses(
+        given=[opened(customer_id=OTHER)],
+        when=lambda deal: deal.change_customer(UUID(int=OTHER.int), because="x"),
+        error=RuleError,
+        match="already",
+    )
+
+
+def test_the_team_writes_to_each_other() -> None:
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.post_message("who knows their CFO?", by="ann", to=("bob",)),
+        then=[MessagePosted(text="who knows their CFO?", by="ann", to=("bob",))],
+    )
+    assert len(deal.messages) == 1
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.post_message(" "),
+        error=InputError,
+        match="a message cannot be blank",
+    )
+
+
+def test_help_is_asked_for_and_given() -> None:
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.request_help("which licence?", department="legal", by="ann"),
+        then=[
+            HelpRequested(request="H1", question="which licence?", department="legal", by="ann")
+        ],
+    )
+    assert not deal.help_requests["H1"].given
+    deal = decides(
+        given=[opened(), HelpRequested(request="H1")],
+        when=lambda deal: deal.give_help("H1", answer="MIT", by="lea"),
+        then=[HelpGiven(request="H1", answer="MIT", by="lea")],
+    )
+    assert (deal.help_requests["H1"].given, deal.help_requests["H1"].by) == (True, "lea")
+
+
+def test_help_answers_a_question_that_was_asked_once() -> None:
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.give_help("H1", answer="MIT"),
+        error=RuleError,
+        match="nobody asked for 'H1'",
+    )
+    refuses(
+        given=[opened(), HelpRequested(request="H1")],
+        when=lambda deal: deal.request_help("again?", request="H1"),
+        error=RuleError,
+        match="has a request 'H1' already",
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.request_help(""),
+        error=InputError,
+        match="a question cannot be blank",
+    )
+
+
+def test_help_for_a_question_that_was_retracted_changes_nothing() -> None:
+    assert deal_of(opened(), on(HelpGiven(request="H1"), START + HOUR)).help_requests == {}

@@ -1,0 +1,135 @@
+"""How a tenant keeps its books: settings, exchange rates."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from given import event, read
+from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.rates import RATES_ID, Rate, RatesPublished, RateTable
+from salesflow.domain.settings import SETTINGS_ID, ClockAccepted, Settings, SettingsChanged
+from salesflow.errors import InputError
+
+APRIL = FiscalCalendar(start_month=4)
+
+
+def test_a_tenant_begins_with_a_time_zone() -> None:
+    settings = Settings.begin(timezone="Asia/Shanghai", report_currency="CNY")
+    assert settings.id == SETTINGS_ID
+    assert settings.pending[0].fact == SettingsChanged(
+        timezone="Asia/Shanghai", report_currency="CNY"
+    )
+    assert (settings.timezone.key, settings.report_currency) == ("Asia/Shanghai", "CNY")
+    assert settings.working_days == (1, 2, 3, 4, 5)
+    assert settings.fiscal_calendar == FiscalCalendar()
+
+
+def test_before_anything_is_set_the_books_are_kept_in_utc() -> None:
+    assert Settings(SETTINGS_ID).timezone.key == "UTC"
+    assert Settings.begin().timezone.key == "UTC"
+
+
+def test_what_is_not_named_stays_as_it_was() -> None:
+    settings = read(Settings, [SettingsChanged(timezone="Asia/Shanghai")], id=SETTINGS_ID)
+    settings.change(fiscal_calendar=APRIL, working_days=(6, 1, 1))
+    assert settings.timezone.key == "Asia/Shanghai"
+    assert (settings.fiscal_calendar, settings.working_days) == (APRIL, (1, 6))
+    settings.change(report_currency="EUR", timezone="Europe/Berlin")
+    assert (settings.report_currency, settings.timezone.key) == ("EUR", "Europe/Berlin")
+    assert settings.working_days == (1, 6)
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InputError, match="'Mars/Base' is not a time zone"):
+        Settings.begin(timezone="Mars/Base")
+    settings = Settings.begin()
+    with pytest.raises(InputError, match="name at least one setting"):
+        settings.change()
+    with pytest.raises(InputError, match="name at least one working day"):
+        settings.change(working_days=())
+    with pytest.raises(InputError, match="working_days"):
+        settings.change(working_days=(8,))
+    with pytest.raises(InputError, match="report_currency"):
+        settings.change(report_currency="yuan")
+
+
+def test_a_time_zone_this_host_does_not_know_counts_as_utc_but_can_be_read() -> None:
+    settings = read(Settings, [SettingsChanged(timezone="Mars/Base")], id=SETTINGS_ID)
+    assert settings.timezone.key == "UTC"
+
+
+def test_a_clock_behind_the_log_is_accepted_on_record() -> None:
+    settings = read(Settings, [SettingsChanged(timezone="UTC")], id=SETTINGS_ID)
+    settings.accept_clock(because="the clock ran ahead in May")
+    assert settings.pending[0].fact == ClockAccepted(because="the clock ran ahead in May")
+    assert settings.clock_accepted_times == 1
+
+
+def test_a_change_of_settings_may_be_retracted() -> None:
+    facts = [SettingsChanged(timezone="UTC"), SettingsChanged(timezone="Asia/Shanghai")]
+    settings = read(Settings, facts, id=SETTINGS_ID)
+    settings.retract(event(2), because="typo")
+    assert settings.timezone.key == "UTC"
+
+
+def table() -> RateTable:
+    rates = RateTable.begin(
+        day=date(2026, 3, 2),
+        base="EUR",
+        rates={"CNY": "8", "USD": Decimal("1.1")},
+        source="ECB",
+    )
+    rates.publish(day=date(2026, 3, 4), base="EUR", rates={"CNY": "7.5"}, source="ECB")
+    return rates
+
+
+def test_rates_are_published_with_day_base_and_source() -> None:
+    rates = table()
+    assert rates.id == RATES_ID
+    assert rates.pending[0].fact == RatesPublished(
+        day=date(2026, 3, 2),
+        base="EUR",
+        rates=(
+            Rate(currency="CNY", rate=Decimal(8)),
+            Rate(currency="USD", rate=Decimal("1.1")),
+        ),
+        source="ECB",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "day", "rate"),
+    [
+        ("EUR", "CNY", date(2026, 3, 2), Decimal(8)),
+        ("EUR", "CNY", date(2026, 3, 3), Decimal(8)),
+        ("EUR", "CNY", date(2026, 3, 4), Decimal("7.5")),
+        ("CNY", "EUR", date(2030, 1, 1), 1 / Decimal("7.5")),
+        ("USD", "CNY", date(2026, 3, 2), 8 / Decimal("1.1")),
+        ("EUR", "CNY", date(2026, 3, 1), None),
+        ("EUR", "JPY", date(2026, 3, 4), None),
+        ("CNY", "CNY", date(1999, 1, 1), Decimal(1)),
+    ],
+)
+def test_the_last_rate_on_or_before_a_day_holds(
+    source: str, target: str, day: date, rate: Decimal | None
+) -> None:
+    assert table().rate(source, target, day) == rate
+
+
+def test_a_later_publication_of_the_same_day_replaces_the_rate() -> None:
+    rates = table()
+    rates.publish(day=date(2026, 3, 2), base="EUR", rates={"CNY": "8.2"}, source="bank")
+    assert rates.rate("EUR", "CNY", date(2026, 3, 2)) == Decimal("8.2")
+
+
+def test_rates_that_lead_nowhere_are_refused() -> None:
+    rates = table()
+    day = date(2026, 3, 5)
+    with pytest.raises(InputError, match="no rates are given"):
+        rates.publish(day=day, base="EUR", rates={}, source="ECB")
+    with pytest.raises(InputError, match="EUR is the base"):
+        rates.publish(day=day, base="EUR", rates={"EUR": "1"}, source="ECB")
+    for wrong in ("-1", "0", "much"):
+        with pytest.raises(InputError):
+            rates.publish(day=day, base="EUR", rates={"CNY": wrong}, source="ECB")

@@ -1,0 +1,106 @@
+"""The stored format: one example of every fact, in the very bytes the log holds.
+
+`domain/stored_format.json` has a line for every kind and version there ever was.
+After adding a fact, or raising a version, write it anew and look at the difference:
+
+    python tests/stored_format.py
+
+A line that changes without a new version means that logs written before read differently.
+"""
+
+import json
+import types
+import typing
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.facts import Fact
+from salesflow.domain.values import Currency, Money
+
+__all__ = ["FILE", "example_of", "stored", "topics"]
+
+FILE = Path(__file__).parent / "domain" / "stored_format.json"
+
+EXAMPLES: dict[object, object] = {
+    str: "text 文本",
+    bool: True,
+    int: 3,
+    date: date(2026, 3, 31),
+    datetime: datetime(2026, 3, 31, 16, 0, 0, 1, tzinfo=UTC),
+    Decimal: Decimal("0.25"),
+    UUID: UUID("0198a2b4-7c1e-7def-8a3b-5f2f6f0c9d11"),
+    Money: Money("98000.50", "CNY"),
+    FiscalCalendar: FiscalCalendar(pattern="4-4-5", anchor=date(2024, 12, 30)),
+}
+FIELDS: dict[str, object] = {
+    "exit_criteria": ("contact_logged",),
+    "qualifying_stage": "text 文本",
+}
+
+
+def example_of(fact: type[Fact]) -> Fact:
+    """Fill every field of a fact with something that tells its type."""
+    filled = _filled(fact)
+    assert isinstance(filled, Fact)
+    return filled
+
+
+def topics() -> dict[str, type[Fact]]:
+    """Give today's facts by the name and version they are stored under."""
+    return {CATALOGUE.topic(fact): fact for fact in CATALOGUE}
+
+
+def stored() -> dict[str, bytes]:
+    """Read the examples that were written, each as the bytes a log holds."""
+    examples = json.loads(FILE.read_text(encoding="utf-8"))
+    return {topic: _bytes(example) for topic, example in examples.items()}
+
+
+def _bytes(example: object) -> bytes:
+    return json.dumps(example, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _filled(model: object) -> BaseModel:
+    assert isinstance(model, type), model
+    assert issubclass(model, BaseModel), model
+    fields = {
+        name: FIELDS.get(name, _value(field.annotation, field.metadata))
+        for name, field in model.model_fields.items()
+    }
+    return model.model_validate(fields)
+
+
+def _value(annotation: object, metadata: list[Any]) -> object:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation == Currency or any(getattr(mark, "pattern", None) for mark in metadata):
+        return "CNY"
+    if origin is typing.Annotated:
+        return _value(arguments[0], [*arguments[1:]])
+    if origin in (typing.Union, types.UnionType):
+        return _value(arguments[0], metadata)
+    if origin is tuple:
+        return (_value(arguments[0], []),)
+    if origin is typing.Literal:
+        return arguments[0]
+    return EXAMPLES[annotation] if annotation in EXAMPLES else _filled(annotation)
+
+
+def _write() -> None:
+    known = stored() if FILE.exists() else {}
+    today = {topic: example_of(fact).to_json() for topic, fact in topics().items()}
+    lines = [
+        f"  {json.dumps(topic)}: {example.decode()}"
+        for topic, example in sorted((known | today).items())
+    ]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _write()
