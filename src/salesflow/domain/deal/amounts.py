@@ -18,7 +18,7 @@ from salesflow.domain.facts import Fact
 from salesflow.domain.processes import ForecastCategory, Outcome, Stage
 from salesflow.domain.values import Money
 
-__all__ = ["WORTH_FACTS", "Worth", "amount_after"]
+__all__ = ["WORTH_FACTS", "Worth"]
 
 WORTH_FACTS: Final[frozenset[type[Fact]]] = frozenset(
     {DealOpened, ForecastGiven, LineItemsAgreed, DealWon, ContractAmended}
@@ -40,20 +40,29 @@ class Worth(NamedTuple):
         """Give the worth after a fact that has ground."""
         if type(fact) not in WORTH_FACTS:
             return self
-        amount = amount_after(fact, self.amount)
-        if isinstance(fact, ForecastGiven):
-            close, category, probability = self[1:]
-            gone = fact.cleared
-            if fact.expected_close is not None or "expected_close" in gone:
-                close = fact.expected_close
-            if fact.category is not None or "category" in gone:
-                category = fact.category
-            if fact.probability is not None or "probability" in gone:
-                probability = fact.probability
-            return Worth(amount, close, category, probability)
-        if isinstance(fact, DealOpened):
-            return Worth(amount, fact.expected_close)
-        return self._replace(amount=amount)
+        match fact:
+            case DealOpened():
+                return Worth(fact.amount, fact.expected_close)
+            case ForecastGiven():
+                return self._forecast(fact)
+            case LineItemsAgreed():
+                return self._replace(amount=total_of(fact.lines) or self.amount)
+            case DealWon() | ContractAmended() if fact.amount is not None:
+                return self._replace(amount=fact.amount)
+            case _:
+                return self
+
+    def _forecast(self, fact: ForecastGiven) -> "Worth":
+        amount, close, category, probability = self
+        if fact.amount is not None or "amount" in fact.cleared:
+            amount = fact.amount
+        if fact.expected_close is not None or "expected_close" in fact.cleared:
+            close = fact.expected_close
+        if fact.category is not None or "category" in fact.cleared:
+            category = fact.category
+        if fact.probability is not None or "probability" in fact.cleared:
+            probability = fact.probability
+        return Worth(amount, close, category, probability)
 
     def probability(self, stage: Stage | None, outcome: Outcome) -> Decimal:
         """Give the chance to win: 1 when won, 0 when lost or in a stage nobody knows."""
@@ -70,16 +79,3 @@ class Worth(NamedTuple):
         if self.category_given is not None:
             return self.category_given
         return "pipeline" if stage is None else stage.forecast_category
-
-
-def amount_after(fact: Fact, before: Money | None) -> Money | None:
-    """Give a deal's amount after a fact that has ground."""
-    match fact:
-        case ForecastGiven():
-            return fact.amount or (None if "amount" in fact.cleared else before)
-        case DealOpened() | DealWon() | ContractAmended():
-            return fact.amount or before
-        case LineItemsAgreed():
-            return total_of(fact.lines) or before
-        case _:
-            return before

@@ -39,6 +39,10 @@ class DealCore(Aggregate):
     """The stage's category unless another was given; closed or omitted once it is closed."""
     probability: Decimal
     """Of winning it: the stage's unless another was given; 1 or 0 once it is closed."""
+    category_given: ForecastCategory | None
+    """The forecast category somebody gave; None where the stage's holds."""
+    probability_given: Decimal | None
+    """The probability somebody gave; None where the stage's holds."""
     opened_at: datetime | None
     """None until it is recorded, for a deal opened without a time."""
     closed_at: datetime | None

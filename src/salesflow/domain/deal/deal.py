@@ -119,7 +119,7 @@ class Deal(Merging):
         self.process, self.process_version = ground.process_key, ground.process_version
         self.stage, self.outcome = ground.stage, ground.outcome
         self.merged_into, self.last_open_stage = ground.merged_into, ground.last_open_stage
-        self.amount, self.expected_close = worth.amount, worth.expected_close
+        self.amount, self.expected_close, self.category_given, self.probability_given = worth
         self.probability = worth.probability(ground.stage_in_force, ground.outcome)
         self.forecast_category = worth.category(ground.stage_in_force, ground.outcome)
 

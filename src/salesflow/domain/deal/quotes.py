@@ -24,6 +24,7 @@ __all__ = [
     "QuoteExpired",
     "QuoteFact",
     "QuoteIssued",
+    "QuoteLine",
     "QuoteRejected",
     "QuoteRevised",
     "QuoteState",
