@@ -1,0 +1,37 @@
+"""One word for one thing: the glossary names every fact and every stage, in two languages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.facts import Fact
+from salesflow.domain.standard import STANDARD
+
+GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
+ROWS = {
+    row[0].strip("`"): row[1:]
+    for line in GLOSSARY.splitlines()
+    if line.startswith("| `")
+    for row in [[cell.strip() for cell in line.strip("|").split("|")]]
+}
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize("fact", list(CATALOGUE), ids=lambda fact: fact.kind)
+def test_every_fact_is_in_the_glossary_with_its_chinese_term(fact: type[Fact]) -> None:
+    chinese, meaning, *_ = ROWS.get(fact.__name__, ("", ""))
+    assert CHINESE.search(chinese), f"docs/glossary.md has no Chinese term for {fact.__name__}"
+    assert meaning
+
+
+def test_every_fact_of_the_glossary_is_one() -> None:
+    facts = GLOSSARY.split("## Facts")[1].split("## Questions")[0]
+    named = re.findall(r"^\| `(\w+)`", facts, re.MULTILINE)
+    assert sorted(named) == sorted(fact.__name__ for fact in CATALOGUE)
+
+
+def test_the_built_in_stages_are_called_as_in_the_glossary() -> None:
+    for stage in STANDARD.stages:
+        assert ROWS[stage.key][1] == stage.name_zh
