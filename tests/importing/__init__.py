@@ -1,0 +1,1 @@
+"""Tables as people bring them, and what becomes of them."""

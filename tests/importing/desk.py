@@ -1,0 +1,154 @@
+"""A desk for importing: a folder with small tables and mappings, and a log to import into."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
+
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.importing import ImportReport, import_table, object_id
+from salesflow.adapters.processes import PublishedProcesses
+from salesflow.domain.aggregate import World
+from salesflow.domain.deal import Deal
+from salesflow.domain.facts import Event, FactRetracted
+
+__all__ = ["EVENTS", "TODAY", "WIDE", "Desk"]
+
+TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+WIDE = """
+source = "crm"
+rows = "deals"
+object = "id"
+timezone = "Europe/Berlin"
+currency = "EUR"
+
+[[facts]]
+kind = "deal.opened"
+at = "created"
+
+[facts.fields]
+owner = "rep"
+amount = "amount"
+
+[[facts]]
+kind = "deal.won"
+when = { column = "status", is = "Won" }
+at = "closed"
+
+[facts.fields]
+amount = "amount"
+
+[[facts]]
+kind = "deal.lost"
+when = { column = "status", is = "Lost" }
+at = "closed"
+"""
+"""A deal per row: id, rep, amount, status, created, closed."""
+
+EVENTS = """
+source = "log"
+rows = "events"
+object = "case"
+at = "time"
+actor = "who"
+timezone = "Europe/Berlin"
+currency = "EUR"
+
+[[facts]]
+kind = "deal.opened"
+when = { column = "what", is = "opened" }
+
+[[facts]]
+kind = "deal.stage_moved"
+when = { column = "what", matches = "^to " }
+
+[facts.fields]
+target = { column = "what", map = { "to analysis" = "needs_analysis", "to design" = "solution_design" } }
+
+[[facts]]
+kind = "deal.quote_issued"
+when = { column = "what", is = "offer" }
+
+[facts.fields]
+quote = ["offer", "id"]
+
+[[facts]]
+kind = "deal.quote_accepted"
+when = { column = "what", is = "accepted" }
+
+[facts.fields]
+quote = "offer"
+
+[[facts]]
+kind = "deal.won"
+when = { column = "what", is = "won" }
+
+[[facts]]
+kind = "deal.lost"
+when = { column = "what", is = "lost" }
+"""
+"""An event per row: case, what, time, who, offer, id."""
+
+
+class Desk:
+    """Where tables are imported."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.folder = folder
+        self.log = EventLog(database, clock=self.clock)
+        self.now = TODAY
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def file(self, name: str, text: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(text if isinstance(text, bytes) else dedent(text).lstrip().encode())
+        return path
+
+    def bring(
+        self,
+        mapping: str,
+        table: str | bytes,
+        *,
+        strict: bool = False,
+        apply_changes: bool = False,
+        trial: bool = False,
+        timezone: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ImportReport:
+        """Import a table as a mapping says; every report has to add up."""
+        report = import_table(
+            self.file("table.csv", table),
+            self.file("mapping.toml", mapping),
+            log=self.log,
+            strict=strict,
+            apply_changes=apply_changes,
+            trial=trial,
+            timezone=timezone,
+            progress=progress,
+            clock=self.clock,
+        )
+        assert report.check(), report
+        return report
+
+    def events(self, object: str, source: str = "crm") -> list[Event]:
+        return self.log.stream(object_id(source, object))
+
+    def kinds(self, object: str, source: str = "crm") -> list[str]:
+        """Say what is recorded of a deal, in the order of the log."""
+        return [event.fact.kind.removeprefix("deal.") for event in self.events(object, source)]
+
+    def times(self, object: str, source: str = "crm") -> list[str]:
+        """Say when each fact of a deal happened, with a mark on days."""
+        return [
+            event.occurred_at.isoformat() + (" (day)" if event.precision == "day" else "")
+            for event in self.events(object, source)
+            if not isinstance(event.fact, FactRetracted)
+        ]
+
+    def deal(self, object: str, source: str = "crm") -> Deal:
+        world = World(PublishedProcesses(self.log))
+        return Deal.replay(object_id(source, object), self.events(object, source), world=world)

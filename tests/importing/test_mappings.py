@@ -1,0 +1,198 @@
+"""Mistakes in a mapping are found before a row is read, and named with key and line."""
+
+import pytest
+
+from importing.desk import EVENTS, WIDE, Desk
+from salesflow.adapters.importing import Mapping, import_table
+from salesflow.adapters.importing.mapping_file import MappingFile
+from salesflow.errors import InputError
+
+TABLE = "id,rep,amount,status,created,closed\n1,u1,10,Won,2026-01-01,2026-02-01\n"
+
+
+def complaint(desk: Desk, mapping: str, table: str = TABLE) -> str:
+    with pytest.raises(InputError) as refused:
+        desk.bring(mapping, table)
+    assert desk.log.head().position == 0
+    return str(refused.value).replace(str(desk.folder), "").lstrip("/")
+
+
+def test_an_unknown_key_is_named_with_its_line_and_what_there_is(desk: Desk) -> None:
+    said = complaint(desk, WIDE.replace('object = "id"', 'objekt = "id"'))
+    assert said.startswith("mapping.toml, line 3: objekt: there is no key 'objekt'")
+    assert "did you mean 'object'?" in said
+
+
+def test_an_unknown_key_of_a_rule_is_named(desk: Desk) -> None:
+    said = complaint(desk, WIDE.replace('at = "closed"', 'on = "closed"', 1))
+    assert said.startswith("mapping.toml, line 18: facts[2].on: there is no key 'on'")
+    assert "at" in said.split("There are:")[1]
+
+
+def test_a_missing_key_is_named(desk: Desk) -> None:
+    assert "rows is missing" in complaint(desk, WIDE.replace('rows = "deals"', ""))
+
+
+def test_a_misspelt_fact_is_named_with_the_likeliest(desk: Desk) -> None:
+    said = complaint(desk, WIDE.replace("deal.won", "deal.wun"))
+    assert said.startswith("mapping.toml, line 16: facts[2].kind: there is no fact 'deal.wun'")
+    assert "did you mean 'deal.won'?" in said
+    assert "deal.quote_issued" in said
+
+
+def test_a_misspelt_field_is_named_with_those_there_are(desk: Desk) -> None:
+    said = complaint(desk, WIDE.replace('owner = "rep"', 'ovner = "rep"'))
+    assert said.startswith("mapping.toml, line 12: facts[1].fields.ovner:")
+    assert "field of deal.opened 'ovner', did you mean 'owner'?" in said
+
+
+def test_a_missing_column_is_named_with_those_of_the_file(desk: Desk) -> None:
+    said = complaint(desk, WIDE.replace('owner = "rep"', 'owner = "repp"'))
+    assert "there is no column 'repp', did you mean 'rep'?" in said
+    assert "id, rep, amount, status, created, closed" in said
+
+
+def test_a_constant_taken_for_a_column_is_explained(desk: Desk) -> None:
+    mapping = WIDE.replace(
+        'amount = "amount"', 'amount = { column = "amount", currency = "USD" }'
+    )
+    assert '{ value = "USD" }' in complaint(desk, mapping)
+
+
+def test_a_column_that_stands_twice_is_refused_when_it_is_used(desk: Desk) -> None:
+    twice = TABLE.replace("status", "amount")
+    assert "two columns named 'amount'" in complaint(desk, WIDE, twice)
+
+
+def test_a_fact_without_what_it_needs_is_refused(desk: Desk) -> None:
+    said = complaint(
+        desk, WIDE.replace("deal.won", "deal.stage_moved").replace('amount = "amount"\n', "", 2)
+    )
+    assert "deal.stage_moved needs target" in said
+
+
+def test_a_constant_that_can_never_be_right_is_refused(desk: Desk) -> None:
+    said = complaint(desk, WIDE.replace('owner = "rep"', 'stage = { value = "nowhere" }'))
+    assert "is no stage of process 'standard' version 1" in said
+    said = complaint(desk, WIDE.replace('owner = "rep"', 'expected_close = { value = "soon" }'))
+    assert "is not a time" in said
+
+
+def test_an_amount_without_any_currency_is_refused(desk: Desk) -> None:
+    assert "needs a currency" in complaint(desk, WIDE.replace('currency = "EUR"', ""))
+
+
+def test_a_rule_without_a_time_is_refused(desk: Desk) -> None:
+    assert "say when it happened" in complaint(desk, WIDE.replace('at = "created"', ""))
+
+
+@pytest.mark.parametrize(
+    ("condition", "match"),
+    [
+        ('{ column = "status" }', "say what the column must be"),
+        ('{ is = "Won" }', "name the `column`"),
+        ('{ column = "status", equals = "Won" }', "there is no key 'equals'"),
+        ('{ column = "status", matches = "(" }', "no regular expression"),
+        ("{ }", "says nothing"),
+        ("{ first = true }", "need the mapping's at"),
+    ],
+)
+def test_a_condition_that_means_nothing_is_refused(
+    desk: Desk, condition: str, match: str
+) -> None:
+    mapping = WIDE.replace('{ column = "status", is = "Won" }', condition)
+    assert match in complaint(desk, mapping)
+
+
+@pytest.mark.parametrize(
+    ("added", "match"),
+    [
+        ('[times]\nformats = ["dd/mm/yyyy"]', "is no time format"),
+        ('[times]\nformats = ["%H:%M"]', "does not say the year"),
+        ('[times]\ntimezone = "Berlin"', "is not a time zone"),
+        ('[file]\nencoding = "gbk-9"', "is not an encoding"),
+        ('[numbers]\nthousands = "."', "cannot be the same"),
+        ("[columns.nowhere]\nfilled = true", "no column 'nowhere'"),
+        ('[lookups.reps]\nfile = "reps.csv"\non = "rep"', "there is no file"),
+        ('[process]\nkey = "own"', "is not published"),
+        (
+            '[process]\nkey = "own"\nname_en = "Own"\nname_zh = "自有"\nstages = []',
+            "open stage",
+        ),
+        ('[[leave_out]]\nwhen = { column = "status", is = "x" }', "because is missing"),
+    ],
+)
+def test_a_setting_that_cannot_be_right_is_refused(desk: Desk, added: str, match: str) -> None:
+    assert match in complaint(desk, f"{WIDE}\n{added}\n")
+
+
+def test_a_mistake_in_the_process_is_named_with_its_line(desk: Desk) -> None:
+    process = """
+[process]
+key = "own"
+name_en = "Own"
+name_zh = "自有"
+
+[[process.stages]]
+key = "a"
+name_en = "A"
+name_zh = "甲"
+probability = "0.5"
+sorce = ["x"]
+"""
+    said = complaint(desk, WIDE + process)
+    assert said.startswith("mapping.toml, line 38: process.stages[1].sorce: there is no key")
+    assert "did you mean 'source'?" in said
+
+
+def test_two_stages_cannot_stand_for_the_same_value(desk: Desk) -> None:
+    stage = '[[process.stages]]\nkey = "{0}"\nname_en = "{0}"\nname_zh = "{0}"\nprobability = "0"\nsource = "x"\n'
+    process = '[process]\nkey = "own"\nname_en = "Own"\nname_zh = "自有"\n'
+    said = complaint(desk, WIDE + process + stage.format("a") + stage.format("b"))
+    assert "'x' is the source of both 'a' and 'b'" in said
+
+
+def test_two_rules_that_tell_the_same_of_every_row_are_refused(desk: Desk) -> None:
+    again = '\n[[facts]]\nkind = "deal.opened"\nat = "created"\n'
+    assert "rule 1 yield the same fact" in complaint(desk, WIDE + again)
+
+
+def test_what_is_no_toml_is_refused_with_the_place(desk: Desk) -> None:
+    assert "is not TOML" in complaint(desk, "source = crm")
+
+
+def test_a_mapping_that_is_not_there_is_one_clear_error(desk: Desk) -> None:
+    table = desk.file("table.csv", TABLE)
+    with pytest.raises(InputError, match="there is no mapping file"):
+        import_table(table, desk.folder / "gone.toml", log=desk.log)
+    with pytest.raises(InputError, match="is a folder"):
+        import_table(table, desk.folder, log=desk.log)
+
+
+def test_a_mapping_may_be_written_in_python(desk: Desk) -> None:
+    mapping = Mapping.model_validate(
+        {
+            "source": "crm",
+            "rows": "deals",
+            "object": "id",
+            "timezone": "Europe/Berlin",
+            "facts": [{"kind": "deal.opened", "at": "created"}],
+        }
+    )
+    for form in (mapping, MappingFile(mapping, "ours")):
+        import_table(desk.file("table.csv", TABLE), form, log=desk.log, clock=desk.clock)
+    assert desk.kinds("1") == ["opened"]
+
+
+def test_days_need_a_zone_and_nothing_is_recorded_without_one(desk: Desk) -> None:
+    homeless = EVENTS.replace('timezone = "Europe/Berlin"\n', "")
+    table = (
+        "case,what,time,who,offer,id\n1,opened,2026-01-01T10:00Z,u,,\n1,won,2026-01-02,u,,\n"
+    )
+    assert "--timezone" in complaint(desk, homeless, table)
+    assert desk.bring(homeless, table, timezone="Asia/Shanghai").facts_recorded == 2
+
+
+def test_a_zone_said_twice_must_be_the_same(desk: Desk) -> None:
+    with pytest.raises(InputError, match="Europe/Berlin, not Asia/Shanghai"):
+        desk.bring(WIDE, TABLE, timezone="Asia/Shanghai")

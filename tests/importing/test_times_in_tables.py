@@ -1,0 +1,134 @@
+"""How times are read that stand in tables."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salesflow.adapters.importing.problems import RowProblem
+from salesflow.adapters.importing.times import MissingZoneError, TimeReader
+from salesflow.domain.moments import from_instant
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def read(text: str, *formats: str, **settings: Any) -> str:
+    reader = TimeReader(formats or ("iso",), settings.pop("zone", BERLIN), **settings)
+    found = reader.read(text)
+    shown = from_instant(found.instant).isoformat()
+    return f"{shown} (day)" if found.precision == "day" else shown
+
+
+def note(text: str, **settings: Any) -> str | None:
+    return TimeReader(("iso",), BERLIN, **settings).read(text).note
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2016-03-03T16:31:41.007000+01:00", "2016-03-03T15:31:41.007000+00:00"),
+        ("2016-03-03T16:31:41.007Z", "2016-03-03T16:31:41.007000+00:00"),
+        ("2016-03-03 16:31:41 UTC", "2016-03-03T16:31:41+00:00"),
+        ("2016-03-03 16:31:41.5 +01:00", "2016-03-03T15:31:41.500000+00:00"),
+        ("2016-03-03 16:31:41+0100", "2016-03-03T15:31:41+00:00"),
+        ("2016-07-03 16:31", "2016-07-03T14:31:00+00:00"),
+        ("2016-03-03", "2016-03-02T23:00:00+00:00 (day)"),
+        ("20160303", "2016-03-02T23:00:00+00:00 (day)"),
+    ],
+)
+def test_an_iso_time_is_read_in_all_its_forms(text: str, instant: str) -> None:
+    assert read(text) == instant
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "instant"),
+    [
+        ("07/04/2016", "%m/%d/%Y", "2016-07-03T22:00:00+00:00 (day)"),
+        ("07/04/16 03:05 PM", "%m/%d/%y %I:%M %p", "2016-07-04T13:05:00+00:00"),
+        ("4.7.2016 15:05", "%d.%m.%Y %H:%M", "2016-07-04T13:05:00+00:00"),
+        ("2016年7月4日", "%Y年%m月%d日", "2016-07-03T22:00:00+00:00 (day)"),
+        ("1457019101007", "epoch_ms", "2016-03-03T15:31:41.007000+00:00"),
+        ("1457019101.25", "epoch_s", "2016-03-03T15:31:41.250000+00:00"),
+    ],
+)
+def test_a_format_of_the_mapping_is_followed(text: str, pattern: str, instant: str) -> None:
+    assert read(text, pattern) == instant
+
+
+def test_the_first_format_that_fits_counts() -> None:
+    assert read("31/12/2016", "%m/%d/%Y", "%d/%m/%Y").startswith("2016-12-30T23")
+
+
+@pytest.mark.parametrize("text", ["soon", "2016-13-01", "2016-02-30", "0", "31/12/2016", "-"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(RowProblem, match="not a time"):
+        read(text)
+
+
+def test_a_time_before_1900_is_refused() -> None:
+    with pytest.raises(RowProblem, match="1900"):
+        read("0001-01-01")
+
+
+def test_a_local_time_that_happened_twice_is_the_earlier_unless_said_otherwise() -> None:
+    assert read("2016-10-30 02:30") == "2016-10-30T00:30:00+00:00"
+    assert read("2016-10-30 02:30", ambiguous="later") == "2016-10-30T01:30:00+00:00"
+    assert "took the earlier" in str(note("2016-10-30 02:30"))
+    with pytest.raises(RowProblem, match="twice"):
+        read("2016-10-30 02:30", ambiguous="refuse")
+
+
+def test_a_local_time_that_never_was_is_as_much_later() -> None:
+    assert read("2016-03-27 02:30") == "2016-03-27T01:30:00+00:00"
+    assert "never was" in str(note("2016-03-27 02:30"))
+    with pytest.raises(RowProblem, match="never was"):
+        read("2016-03-27 02:30", nonexistent="refuse")
+
+
+def test_a_time_with_an_offset_is_never_ambiguous() -> None:
+    assert note("2016-10-30 02:30+01:00") is None
+
+
+def test_a_day_without_a_midnight_begins_when_clocks_were_put_forward() -> None:
+    zone = ZoneInfo("America/Sao_Paulo")
+    assert read("2018-11-04", zone=zone) == "2018-11-04T03:00:00+00:00 (day)"
+
+
+def test_digits_finer_than_a_microsecond_are_reported() -> None:
+    assert read("2016-03-03T16:31:41.1234567Z") == "2016-03-03T16:31:41.123456+00:00"
+    assert "finer" in str(note("2016-03-03T16:31:41.1234567Z"))
+    assert note("2016-03-03T16:31:41.1234560Z") is None
+
+
+def test_days_are_days_of_the_business_and_times_of_the_source() -> None:
+    settings = {"zone": ZoneInfo("UTC"), "day_zone": BERLIN}
+    assert read("2016-07-04", **settings) == "2016-07-03T22:00:00+00:00 (day)"
+    assert read("2016-07-04 10:00", **settings) == "2016-07-04T10:00:00+00:00"
+
+
+def test_a_midnight_may_stand_for_a_day() -> None:
+    assert read("2016-07-04 00:00:00", days=True) == "2016-07-03T22:00:00+00:00 (day)"
+
+
+def test_a_time_without_a_zone_needs_one() -> None:
+    with pytest.raises(MissingZoneError, match="--timezone"):
+        read("2016-07-04 10:00", zone=None)
+    with pytest.raises(MissingZoneError, match="--timezone"):
+        read("2016-07-04", zone=None)
+    assert read("2016-07-04 10:00Z", zone=None) == "2016-07-04T10:00:00+00:00"
+
+
+@given(st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001
+def test_every_time_written_with_its_offset_comes_back(local: datetime) -> None:
+    at = local.replace(tzinfo=UTC).astimezone(BERLIN)
+    assert read(at.isoformat()) == at.astimezone(UTC).isoformat()
+
+
+@given(st.dates(min_value=date(1901, 1, 1), max_value=date(2100, 1, 1)))
+def test_every_day_begins_at_its_local_midnight(day: date) -> None:
+    instant = from_instant(TimeReader(("iso",), BERLIN).read(day.isoformat()).instant)
+    assert instant.astimezone(BERLIN).date() == day
+    assert (instant - timedelta(microseconds=1)).astimezone(BERLIN).date() < day
