@@ -21,6 +21,7 @@ from given import (
     refuses,
 )
 from salesflow.domain.aggregate import World
+from salesflow.domain.customer import Customer, CustomerQualified
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
@@ -259,6 +260,17 @@ def test_the_business_time_zone_is_looked_up_when_it_is_needed() -> None:
     assert asked == []
     assert world.timezone is world.timezone
     assert asked == [1]
+
+
+def test_a_deal_is_not_a_customer() -> None:
+    events = events_of([opened()])
+    with pytest.raises(NotFoundError, match="no customer"):
+        Customer.replay(DEAL, events)
+
+
+def test_facts_of_somebody_else_in_the_stream_of_a_deal_are_left_alone() -> None:
+    deal = deal_of(opened(), CustomerQualified(), StageMoved(target="b"))
+    assert (deal.stage, deal.irregular) == ("b", [])
 
 
 def test_an_aggregate_knows_which_events_it_was_loaded_with() -> None:

@@ -6,7 +6,6 @@ import typing
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
@@ -17,11 +16,10 @@ from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.facts import Fact, FactCatalogue, FactRetracted, Upcast
-from salesflow.domain.history import retracted_at_last
 from salesflow.domain.moments import to_instant
-from salesflow.domain.processes import Label, ProcessPublished, Stage
+from salesflow.domain.processes import Label, Stage
 from salesflow.domain.values import Personal, SafeText, TextMark
-from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.errors import HistoryError, InputError
 
 
 def read(topic: str, data: object, catalogue: FactCatalogue = CATALOGUE) -> Fact:
@@ -194,9 +192,3 @@ def test_openings_are_marked() -> None:
 def test_a_fact_may_say_how_an_importer_deduced_it() -> None:
     fact = CustomerRegistered(name="Acme", inferred="the file names it on a deal only")
     assert CATALOGUE.decode("customer.registered:1", fact.to_json(), where="here") == fact
-
-
-def test_a_retraction_leads_to_the_fact_it_is_about() -> None:
-    with pytest.raises(NotFoundError, match="no event"):
-        retracted_at_last(UUID(int=1), [])
-    assert ProcessPublished.stands_because is not None

@@ -18,8 +18,15 @@ from given import (
     opened,
 )
 from salesflow.domain.deal import Deal
-from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
+from salesflow.domain.deal.merging import (
+    DealAbsorbed,
+    DealMerged,
+    DealReleased,
+    DealUnmerged,
+    refuse_half_merges,
+)
 from salesflow.domain.deal.outcomes import DealLost, DealWon
+from salesflow.domain.deal.people import MessagePosted
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.facts import Fact, FactRetracted
 from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError
@@ -163,6 +170,22 @@ def test_a_pair_is_two_halves_of_one_append() -> None:
     with pytest.raises(NotFoundError, match="has no event"):
         deal.retract_pair(event(9), lonely, because="wrong")
     assert deal.pending == lonely.pending == []
+
+
+def test_a_session_must_hold_both_deals_of_a_merge() -> None:
+    deal, survivor = pair()
+    deal.merge_into(survivor, because="same")
+    deal.unmerge_from(survivor, because="not the same")
+    deal.post_message("oh well")
+    halves = [(each.id, fact) for each in (deal, survivor) for fact in recorded(each)]
+    refuse_half_merges(halves)
+    for missing in range(5):
+        rest = [half for number, half in enumerate(halves) if number != missing]
+        if isinstance(halves[missing][1], MessagePosted):
+            refuse_half_merges(rest)
+        else:
+            with pytest.raises(RuleError, match="load both deals in one session"):
+                refuse_half_merges(rest)
 
 
 def test_histories_of_merged_deals_stay_apart() -> None:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
-from salesflow.domain.history import believed, order, retracted_at_last
+from salesflow.domain.history import believed, order, refuse_retraction
 from salesflow.domain.moments import (
     FOREVER,
     Instant,
@@ -22,7 +22,7 @@ from salesflow.domain.moments import (
     start_of_day,
     to_instant,
 )
-from salesflow.errors import InputError, NotFoundError, RuleError
+from salesflow.errors import InputError, NotFoundError
 
 __all__ = ["Aggregate", "OccurredAt", "Recorded", "World"]
 
@@ -79,7 +79,12 @@ class Aggregate:
     """
 
     noun: ClassVar[str]
-    facts: ClassVar[tuple[type[Fact], ...]]
+    facts: ClassVar[tuple[type[Fact], ...]] = ()
+    _known: ClassVar[frozenset[type[Fact]]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        """Remember which facts it applies; others in its stream are left alone."""
+        cls._known = frozenset(cls.facts)
 
     def __init__(self, id: UUID, world: World | None = None) -> None:
         self.id = id
@@ -124,7 +129,8 @@ class Aggregate:
         self._log = events
         self._horizon = as_of
         self._believe()
-        if not self._history or self._history[0].effect > as_of:
+        opening = self._history[0] if self._history else None
+        if opening is None or opening.effect > as_of or type(opening.fact) not in cls._known:
             raise NotFoundError(f"no {cls.noun} {id} is believed to exist at that moment")
         return self
 
@@ -165,9 +171,7 @@ class Aggregate:
             NotFoundError: when this stream has no such event.
             RuleError: when the fact cannot be retracted by itself.
         """
-        stands_because = retracted_at_last(event_id, self._log).stands_because
-        if stands_because is not None:
-            raise RuleError(f"{self.noun} {self.id}: {stands_because}")
+        refuse_retraction(event_id, self._log)
         self._record(FactRetracted(event_id=event_id, because=because), None)
 
     @property
@@ -227,7 +231,7 @@ class Aggregate:
         self._history = believed(self._log)
         self._start()
         for event in self._history:
-            if event.occurred <= self._horizon and event.effect <= self._horizon:
+            if event.effect <= self._horizon and type(event.fact) in self._known:
                 self._apply(event)
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:

@@ -7,11 +7,11 @@ cannot disagree about it.
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import FOREVER, Instant
-from salesflow.errors import NotFoundError
+from salesflow.errors import NotFoundError, RuleError
 
-__all__ = ["believed", "order", "retracted_at_last", "standing"]
+__all__ = ["believed", "order", "refuse_retraction", "standing"]
 
 
 def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
@@ -51,15 +51,22 @@ def order(event: Event) -> tuple[Instant, Instant, int]:
     return (event.effect, event.occurred, event.position)
 
 
-def retracted_at_last(event_id: UUID, stream: Sequence[Event]) -> Fact:
-    """Give the fact a retraction of this event is about, however many retractions between.
+def refuse_retraction(event_id: UUID, stream: Sequence[Event]) -> None:
+    """Refuse to retract an event of a stream where that cannot be; see `Fact.stands_because`.
+
+    A retraction is followed to the fact it is about, however many retractions between.
 
     Raises:
         NotFoundError: when the stream has no such event.
+        RuleError: when the fact cannot be retracted by itself.
     """
     for event in reversed(stream):
-        if event.event_id == event_id:
-            if not isinstance(event.fact, FactRetracted):
-                return event.fact
+        if event.event_id != event_id:
+            continue
+        if isinstance(event.fact, FactRetracted):
             event_id = event.fact.event_id
+        elif event.fact.stands_because is None:
+            return
+        else:
+            raise RuleError(f"{event.fact.kind} {event_id}: {event.fact.stands_because}")
     raise NotFoundError(f"there is no event {event_id} in that stream to retract")

@@ -14,7 +14,9 @@ from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.processes import Beside
 from salesflow.domain.aggregate import Aggregate, Recorded, World
+from salesflow.domain.deal.merging import refuse_half_merges
 from salesflow.domain.facts import Fact, FactCatalogue, FactRetracted
+from salesflow.domain.history import refuse_retraction
 from salesflow.domain.moments import Instant
 from salesflow.errors import InputError, NotFoundError
 
@@ -95,6 +97,8 @@ class Session:
         event = self._log.find(event_id, connection=self._connection)
         if event is None:
             raise NotFoundError(f"no event {event_id} has been recorded")
+        stream = self._log.stream(event.stream_id, connection=self._connection)
+        refuse_retraction(event_id, stream)
         self._record_loose(event.stream_id, FactRetracted(event_id=event_id, because=because))
 
     def reopen_history(self, id: UUID, opening: Fact) -> None:
@@ -107,6 +111,11 @@ class Session:
 
     def commit(self) -> Receipt | None:
         """Append all that was recorded; None when there was nothing."""
+        refuse_half_merges(
+            (each.id, recorded.fact)
+            for each in self._aggregates.values()
+            for recorded in each.pending
+        )
         drafts = list(self._drafts())
         if drafts:
             self.receipt = self._log.append(

@@ -5,6 +5,8 @@ on the survivor. Retracting only one of the two is refused. While merged, the ab
 out of all counts; its history stays its own, and unmerging puts it back where it stood.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import ClassVar, Self, assert_never
 from uuid import UUID
 
@@ -23,6 +25,7 @@ __all__ = [
     "DealUnmerged",
     "Merging",
     "MergingFact",
+    "refuse_half_merges",
 ]
 
 PAIRED = "a merge is a pair of facts and is retracted as one; use Deal.retract_pair"
@@ -150,3 +153,29 @@ class Merging(Outcomes, Service):
                 self.absorbed.discard(fact.released)
             case _:
                 assert_never(fact)
+
+
+def refuse_half_merges(recorded: Iterable[tuple[UUID, Fact]]) -> None:
+    """Refuse to append one half of a merge without the other; for who appends a session.
+
+    Raises:
+        RuleError: when a deal is merged (or unmerged) whose other deal is not of the session.
+    """
+    balance: Counter[tuple[str, UUID, UUID]] = Counter()
+    for deal_id, fact in recorded:
+        match fact:
+            case DealMerged():
+                balance["merged into", deal_id, fact.into] += 1
+            case DealAbsorbed():
+                balance["merged into", fact.absorbed, deal_id] -= 1
+            case DealUnmerged():
+                balance["unmerged from", deal_id, fact.out_of] += 1
+            case DealReleased():
+                balance["unmerged from", fact.released, deal_id] -= 1
+            case _:
+                pass
+    for (what, deal_id, survivor), halves in balance.items():
+        if halves:
+            raise RuleError(
+                f"deal {deal_id} is {what} {survivor}: load both deals in one session"
+            )
