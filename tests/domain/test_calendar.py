@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesflow.domain.calendar import Days, FiscalCalendar, Pattern, Span, YearBegins
@@ -85,6 +85,7 @@ def test_years_quarters_and_months_are_numbered(
     assert calendar.numbers(date(2026, 2, 15)) == numbers
 
 
+@settings(deadline=None)
 @given(
     st.dates(date(1990, 1, 1), date(2060, 12, 31)),
     st.sampled_from(["4-4-5", "4-5-4", "5-4-4"]),

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from given import SHANGHAI, cny
@@ -49,6 +49,7 @@ def test_money_is_never_a_float_nor_of_an_unknown_kind_of_currency() -> None:
         Money(True, "CNY")
 
 
+@settings(deadline=None)
 @given(
     st.decimals(
         allow_nan=False, allow_infinity=False, places=6, min_value=-(10**11), max_value=10**11

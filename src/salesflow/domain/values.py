@@ -106,18 +106,16 @@ def _checked_characters(text: str, *, allowed: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _not_blank(text: str) -> str:
+def _checked_reference(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
-    return text
+    return _checked_line(text)
 
 
 SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False)]
 """One line of text that is not about a person: at most 500 characters, no controls, NFC."""
 
-Reference = Annotated[
-    str, AfterValidator(_checked_line), AfterValidator(_not_blank), TextMark(personal=False)
-]
+Reference = Annotated[str, AfterValidator(_checked_reference), TextMark(personal=False)]
 """An opaque id or key (a rep, a stage, a source's object): one line, never blank."""
 
 Personal = Annotated[str, AfterValidator(_checked_text), TextMark(personal=True)]
