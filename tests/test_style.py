@@ -86,7 +86,8 @@ def lines_with(pattern: str) -> list[str]:
 
 @pytest.mark.parametrize("module", MODULES, ids=named)
 def test_a_module_fits_four_hundred_lines(module: Path) -> None:
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES_MAX
+    lines = module.read_text(encoding="utf-8").count("\n")
+    assert lines <= MODULE_LINES_MAX
 
 
 @pytest.mark.parametrize("module", MODULES, ids=named)
