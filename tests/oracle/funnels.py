@@ -1,0 +1,64 @@
+"""The funnel at one moment: replay every deal, then count and add up with loops."""
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+from oracle.beliefs import Raw
+from oracle.deals import State, deal_at, deals_of
+
+__all__ = ["funnel_at"]
+
+
+def funnel_at(
+    events: list[Raw],
+    as_of: int,
+    known_at: int,
+    *,
+    process: str | None = None,
+    owner: str | None = None,
+) -> dict[str, Any]:
+    """Give open deals by (process, stage) and closed ones by outcome, with their money.
+
+    An entry is (deals, deals without an amount, amounts by currency, weighted by currency).
+    """
+    deals = []
+    for stream in deals_of(events):
+        deal = deal_at(events, stream, as_of, known_at)
+        if deal is None:
+            continue
+        if process is not None and deal["process"] != process:
+            continue
+        if owner is not None and deal["owner"] != owner:
+            continue
+        deals.append(deal)
+    stages = defaultdict(list)
+    outcomes: dict[str, list[State]] = {
+        outcome: [] for outcome in ("won", "lost", "disqualified", "merged")
+    }
+    for deal in deals:
+        if deal["standing"] == "open":
+            stages[deal["process"], deal["stage"]].append(deal)
+        else:
+            outcomes[deal["standing"]].append(deal)
+    return {
+        "stages": {key: _entry(found) for key, found in stages.items()},
+        "closed": {key: _entry(found)[:3:2] for key, found in outcomes.items()},
+        "open_deals": sum(len(found) for found in stages.values()),
+        "processes": sorted({deal["process"] for deal in deals}),
+    }
+
+
+def _entry(deals: list[State]) -> tuple[int, int, dict[str, Decimal], dict[str, Decimal]]:
+    amounts: dict[str, Decimal] = {}
+    weighted: dict[str, Decimal] = {}
+    without = 0
+    for deal in deals:
+        if deal["amount"] is None:
+            without += 1
+            continue
+        amount, currency = deal["amount"]
+        amounts[currency] = amounts.get(currency, Decimal(0)) + amount
+        share = amount * deal["probability"]
+        weighted[currency] = weighted.get(currency, Decimal(0)) + share
+    return len(deals), without, amounts, weighted

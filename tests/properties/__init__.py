@@ -1,0 +1,1 @@
+"""Properties of the whole engine: random histories, asked at many moments, with an oracle."""

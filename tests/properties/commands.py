@@ -1,0 +1,118 @@
+"""Commands as a rep would give them, by a word and a number, through the real aggregates."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from properties.world import OWNERS, PROCESSES, STAGES, deal_id, money
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal import Deal, QuoteLine
+from salesflow.domain.values import Money
+from salesflow.engine import Session
+
+__all__ = ["COMMANDS", "Order", "open_deal"]
+
+Order = Callable[[Session, Deal, int, OccurredAt, datetime | None], object]
+
+OVERRIDE = {
+    criterion: "agreed with the team"
+    for process in PROCESSES
+    for stage in process.stages
+    for criterion in stage.exit_criteria
+}
+
+
+def open_deal(deal: int, n: int, occurred_at: OccurredAt) -> Deal:
+    """Open a deal under one of the processes."""
+    process = PROCESSES[n % len(PROCESSES)]
+    stages = process.open_stages
+    return Deal.open(
+        process,
+        id=deal_id(deal),
+        title=f"deal {n}",
+        owner=OWNERS[n % 3],
+        amount=_perhaps(n),
+        expected_close=date(2024, 3, 1 + n % 28) if n % 2 else None,
+        stage=stages[n // 3 % len(stages)].key if n % 5 == 4 else None,
+        occurred_at=occurred_at,
+    )
+
+
+def _perhaps(n: int) -> Money | None:
+    return money(n // 2) if n % 3 else None
+
+
+def _line(n: int) -> QuoteLine:
+    return QuoteLine(
+        product="p", quantity=Decimal(1 + n % 4), unit_price=money(n), discount=Decimal("0.1")
+    )
+
+
+def _merge(session: Session, deal: Deal, n: int, at: OccurredAt) -> None:
+    deal.merge_into(session.get(Deal, deal_id(n)), because="one and the same", occurred_at=at)
+
+
+def _unmerge(session: Session, deal: Deal, at: OccurredAt) -> None:
+    survivor = deal.merged_into or deal_id(0)
+    deal.unmerge_from(session.get(Deal, survivor), because="two after all", occurred_at=at)
+
+
+COMMANDS: Final[dict[str, Order]] = {
+    "advance": lambda _, d, n, at, __: d.advance(
+        because="it goes on", override=OVERRIDE, overridden_by=OWNERS[n % 3], occurred_at=at
+    ),
+    "advance_to": lambda _, d, n, at, __: d.advance_to(
+        STAGES[n % len(STAGES)],
+        because="it goes on",
+        override=OVERRIDE,
+        overridden_by=OWNERS[n % 3],
+        occurred_at=at,
+    ),
+    "return_to": lambda _, d, n, at, __: d.return_to(
+        STAGES[n % len(STAGES)], because="not yet", occurred_at=at
+    ),
+    "win": lambda _, d, n, at, __: d.win(_perhaps(n), occurred_at=at),
+    "lose": lambda _, d, n, at, __: d.lose(because=("price", "timing")[n % 2], occurred_at=at),
+    "disqualify": lambda _, d, __, at, ___: d.disqualify(because="a double", occurred_at=at),
+    "reopen": lambda _, d, n, at, __: d.reopen(
+        stage=None if n % 2 else "negotiation", because="they called", occurred_at=at
+    ),
+    "forecast": lambda _, d, n, at, __: d.forecast(
+        amount=_perhaps(n),
+        expected_close=date(2024, 4, 1 + n % 28) if n % 2 else None,
+        probability="0.25" if n % 5 == 0 else None,
+        occurred_at=at,
+    ),
+    "agree_lines": lambda _, d, n, at, __: d.agree_line_items([_line(n)], occurred_at=at),
+    "amend": lambda _, d, n, at, e: d.amend_contract(
+        money(n), because="more seats", effective_from=e, occurred_at=at
+    ),
+    "refund": lambda _, d, n, at, __: d.give_refund(
+        money(n), because="a fault", occurred_at=at
+    ),
+    "repeat": lambda _, d, n, at, __: d.place_repeat_order(money(n), occurred_at=at),
+    "assign": lambda _, d, n, at, e: d.assign_owner(
+        OWNERS[n % 3], effective_from=e, occurred_at=at
+    ),
+    "collaborate": lambda _, d, n, at, e: d.add_collaborator(
+        OWNERS[n % 3], credit="0.2", effective_from=e, occurred_at=at
+    ),
+    "customer": lambda _, d, n, at, __: d.change_customer(
+        deal_id(n), because="a mix-up", occurred_at=at
+    ),
+    "contact": lambda _, d, __, at, ___: d.log_contact(
+        channel="call", direction="out", occurred_at=at
+    ),
+    "issue": lambda _, d, n, at, __: d.issue_quote(lines=[_line(n)], occurred_at=at),
+    "accept": lambda _, d, __, at, ___: d.accept_quote("Q1", occurred_at=at),
+    "migrate": lambda _, d, n, at, __: d.migrate(
+        PROCESSES[n % len(PROCESSES)],
+        mapping={d.stage: "new" if n % 3 == 2 else "prospecting"},
+        because="a new process",
+        occurred_at=at,
+    ),
+    "merge": lambda s, d, n, at, _: _merge(s, d, n, at),
+    "unmerge": lambda s, d, _, at, __: _unmerge(s, d, at),
+}
+"""Every command that moves a figure; refusals are part of the game."""

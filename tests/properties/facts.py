@@ -1,0 +1,174 @@
+"""What can be told of a deal: every kind of fact that moves a figure, and some that move none.
+
+`fact_of(what, n, effective)` makes a fact from a word and a number, so that a history is a
+list of small readable tuples which Hypothesis can shrink.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from properties.world import OWNERS, PROCESSES, STAGES, deal_id, money
+from salesflow.domain.deal.lines import QuoteLine
+from salesflow.domain.deal.merging import (
+    DealAbsorbed,
+    DealMerged,
+    DealReleased,
+    DealUnmerged,
+)
+from salesflow.domain.deal.money import (
+    ContractAmended,
+    ForecastGiven,
+    LineItemsAgreed,
+    RefundGiven,
+    TermsAgreed,
+)
+from salesflow.domain.deal.outcomes import (
+    DealDisqualified,
+    DealLost,
+    DealReopened,
+    DealWon,
+)
+from salesflow.domain.deal.people import (
+    CollaboratorJoined,
+    CollaboratorLeft,
+    CustomerChanged,
+    OwnerAssigned,
+)
+from salesflow.domain.deal.quotes import (
+    QuoteAccepted,
+    QuoteDrafted,
+    QuoteExpired,
+    QuoteIssued,
+    QuoteRejected,
+    QuoteRevised,
+    QuoteWithdrawn,
+)
+from salesflow.domain.deal.service import RepeatOrderPlaced
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMapping, StageMoved
+from salesflow.domain.deal.talks import ContactLogged
+from salesflow.domain.facts import Fact
+from salesflow.domain.values import Money
+
+__all__ = ["ANYTHING", "THEMES", "fact_of"]
+
+Make = Callable[[int, datetime | None], Fact]
+DAY_ONE = date(2024, 2, 1)
+
+
+def _opened(n: int) -> Fact:
+    process = PROCESSES[n % len(PROCESSES)]
+    stages = process.stages
+    return DealOpened(
+        process=process.key,
+        process_version=process.version,
+        stage=stages[n // 3 % len(stages)].key if n % 5 == 4 else stages[0].key,
+        title=f"deal {n}",
+        owner=OWNERS[n % 3] if n % 7 else None,
+        amount=_perhaps(n),
+        expected_close=DAY_ONE + timedelta(days=n) if n % 2 else None,
+    )
+
+
+def _moved(n: int) -> Fact:
+    return StageMoved(target="limbo" if n % 29 == 28 else STAGES[n % len(STAGES)])
+
+
+def _perhaps(n: int) -> Money | None:
+    return money(n // 2) if n % 3 else None
+
+
+def _forecast(n: int) -> Fact:
+    parts = (
+        {"amount": money(n)},
+        {"expected_close": DAY_ONE + timedelta(days=n)},
+        {"category": ("pipeline", "best_case", "commit", "omitted")[n % 4]},
+        {"probability": (Decimal("0.5"), Decimal("0.333333"), Decimal(0), Decimal(1))[n % 4]},
+        {"cleared": ("amount", "probability")},
+        {"cleared": ("expected_close", "category"), "amount": money(n)},
+        {"amount": money(n), "expected_close": DAY_ONE, "probability": Decimal("0.9")},
+    )
+    return ForecastGiven.model_validate(parts[n % len(parts)])
+
+
+def _lines(n: int) -> Fact:
+    count = 1 + n % 3
+    return LineItemsAgreed(
+        lines=tuple(
+            QuoteLine(
+                product=f"p{i}",
+                quantity=Decimal(1 + n % 4) + Decimal("0.5") * (i % 2),
+                unit_price=Money("33.333333", money(n).currency),
+                discount=Decimal("0.15") if n % 2 else Decimal(0),
+            )
+            for i in range(count)
+        )
+    )
+
+
+def _migrated(n: int) -> Fact:
+    process = PROCESSES[n % len(PROCESSES)]
+    keys = [stage.key for stage in process.stages if stage.category == "open"]
+    old = STAGES[n % len(STAGES)]
+    mapping = (StageMapping(old=old, new=keys[n % len(keys)]),) if n % 2 else ()
+    return DealMigrated(process=process.key, process_version=process.version, mapping=mapping)
+
+
+def _quote(n: int) -> str:
+    return f"Q{n % 2}"
+
+
+FACTS: Final[dict[str, Make]] = {
+    "opened": lambda n, _: _opened(n),
+    "moved": lambda n, _: _moved(n),
+    "migrated": lambda n, _: _migrated(n),
+    "won": lambda n, _: DealWon(amount=_perhaps(n)),
+    "lost": lambda n, _: DealLost(because=("price", "timing", None)[n % 3]),
+    "disqualified": lambda _, __: DealDisqualified(because="nobody to buy"),
+    "reopened": lambda n, _: DealReopened(stage=None if n % 2 else "negotiation"),
+    "merged": lambda n, _: DealMerged(into=deal_id(n)),
+    "absorbed": lambda n, _: DealAbsorbed(absorbed=deal_id(n)),
+    "unmerged": lambda n, _: DealUnmerged(out_of=deal_id(n)),
+    "released": lambda n, _: DealReleased(released=deal_id(n)),
+    "forecast": lambda n, _: _forecast(n),
+    "lines": lambda n, _: _lines(n),
+    "terms": lambda n, _: TermsAgreed(payment_days=n),
+    "amended": lambda n, e: ContractAmended(amount=_perhaps(n), effective_from=e),
+    "refund": lambda n, _: RefundGiven(amount=money(n)),
+    "repeat": lambda n, _: RepeatOrderPlaced(amount=_perhaps(n)),
+    "owner": lambda n, e: OwnerAssigned(owner=OWNERS[n % 3], effective_from=e),
+    "joined": lambda n, e: CollaboratorJoined(
+        person=OWNERS[n % 3], credit=Decimal("0.1"), effective_from=e
+    ),
+    "left": lambda n, e: CollaboratorLeft(person=OWNERS[n % 3], effective_from=e),
+    "customer": lambda n, _: CustomerChanged(customer_id=deal_id(n) if n % 3 else None),
+    "contact": lambda n, _: ContactLogged(channel=("call", "visit")[n % 2], direction="out"),
+    "quote_drafted": lambda n, _: QuoteDrafted(quote=_quote(n), total=money(n)),
+    "quote_issued": lambda n, _: QuoteIssued(quote=_quote(n), total=money(n)),
+    "quote_revised": lambda n, _: QuoteRevised(quote=_quote(n), total=money(n)),
+    "quote_accepted": lambda n, _: QuoteAccepted(quote=_quote(n)),
+    "quote_rejected": lambda n, _: QuoteRejected(quote=_quote(n)),
+    "quote_withdrawn": lambda n, _: QuoteWithdrawn(quote=_quote(n)),
+    "quote_expired": lambda n, _: QuoteExpired(quote=_quote(n)),
+}
+
+OFTEN = ("moved",) * 5 + ("owner", "forecast", "won", "lost", "reopened", "amended") * 2
+ANYTHING: Final = (*FACTS, *OFTEN)
+"""Words to draw from, the usual ones more often."""
+
+THEMES: Final[tuple[tuple[str, ...], ...]] = (
+    ANYTHING,
+    ("owner", "owner", "owner", "moved", "won"),
+    ("won", "amended", "amended", "reopened", "lines", "forecast", "refund"),
+    ("moved", "won", "lost", "disqualified", "reopened", "migrated"),
+    ("merged", "unmerged", "won", "lost", "reopened", "moved", "owner"),
+    ("quote_drafted", "quote_issued", "quote_accepted", "quote_rejected", "won", "repeat"),
+    ("opened", "moved", "owner", "contact", "lost"),
+)
+"""What a history may be about: few words meet each other more often than many."""
+
+
+def fact_of(what: str, n: int, effective: datetime | None = None) -> Fact:
+    """Make the fact a word and a number stand for; `effective` where it can be planned."""
+    return FACTS[what](n, effective)

@@ -1,0 +1,268 @@
+"""Plays a random history on a real engine: sessions, imports, retractions, reopened histories.
+
+A `Player` has a tenant of its own and a clock that only the history turns. What the rules
+refuse is refused: that is noted, and that nothing of it was recorded is checked.
+"""
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from types import TracebackType
+from typing import NamedTuple, Self
+from uuid import UUID
+
+from hypothesis import strategies as st
+
+from properties.commands import COMMANDS, open_deal
+from properties.effort import TALLY
+from properties.facts import THEMES, fact_of
+from properties.histories import WHENS, Told, When, happened, told
+from properties.world import CRM, DELTAS, STANDARD_2, START, at, deal_id, instant
+from salesflow.adapters.eventlog import Draft
+from salesflow.adapters.ids import new_event_id
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal import Deal
+from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted
+from salesflow.domain.processes import SalesProcess, process_id
+from salesflow.engine import ForeignFact, SalesFlow, Session
+from salesflow.errors import InputError, NotFoundError, RuleError
+
+__all__ = ["Act", "Clock", "Player", "acts"]
+
+TENANTS = itertools.count(1)
+REFUSALS = (RuleError, InputError, NotFoundError)
+
+
+class Act(NamedTuple):
+    """Something that is done to the engine at once, some while after the act before.
+
+    `how` is session (one refusal undoes all), tolerant (what is refused is left out), record,
+    append (any deals in one append), retract, reopen or again (a command id a second time).
+    """
+
+    how: str
+    gap: int
+    told: tuple[Told, ...]
+
+
+class Clock:
+    """A clock that stands until it is turned."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """Tell the time."""
+        return self.now
+
+    def turn(self, microseconds: int) -> None:
+        """Let time pass."""
+        self.now += timedelta(microseconds=microseconds)
+
+
+def acts(deals: int, *, most: int = 10) -> st.SearchStrategy[list[Act]]:
+    """Draw a history of acts; usually the deals are opened first."""
+    whens = st.one_of(
+        WHENS, st.builds(When, st.sampled_from(("day", "soon")), st.integers(0, 15))
+    )
+    order = st.builds(
+        Told,
+        st.integers(0, deals - 1),
+        st.sampled_from((*COMMANDS, "advance", "advance", "win", "lose", "reopen", "open")),
+        st.integers(0, 59),
+        whens,
+        st.one_of(st.none(), st.integers(0, len(DELTAS) - 1)),
+    )
+    foreign = st.sampled_from(THEMES).flatmap(lambda words: told(deals, words))
+    first = st.tuples(
+        *(
+            st.builds(
+                Act,
+                st.sampled_from(("tolerant", "record", "append")),
+                st.just(2),
+                st.builds(
+                    Told, st.just(deal), st.just("opened"), st.integers(0, 59), WHENS, st.none()
+                ).map(lambda one: (one,)),
+            )
+            for deal in range(deals)
+        )
+    ).map(list)
+    gaps = st.integers(0, len(DELTAS) - 1)
+    several = {"min_size": 1, "max_size": 4}
+    orders = st.lists(order, **several).map(tuple)  # type: ignore[arg-type]
+    facts = st.lists(foreign, **several).map(tuple)  # type: ignore[arg-type]
+    one = st.builds(
+        Act,
+        st.sampled_from(("session", "tolerant", "tolerant", "tolerant", "again")),
+        gaps,
+        orders,
+    )
+    other = st.builds(
+        Act, st.sampled_from(("record", "append", "append", "retract", "reopen")), gaps, facts
+    )
+    return st.tuples(first, st.lists(st.one_of(one, other), min_size=1, max_size=most)).map(
+        lambda parts: parts[0] + parts[1]
+    )
+
+
+class Player:
+    """An engine on a tenant of its own, and what happened on it."""
+
+    def __init__(self, url: str) -> None:
+        self.clock = Clock()
+        self.flow = SalesFlow(url, tenant=f"t{next(TENANTS)}", clock=self.clock)
+        self.played: list[Act] = []
+        self.refused = 0
+        with self.flow.session() as session:
+            session.get(SalesProcess, process_id("standard")).publish_version(STANDARD_2)
+            session.add(SalesProcess.publish(CRM))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.flow.close()
+
+    def play(self, act: Act) -> None:
+        """Do what an act says."""
+        self.clock.turn(DELTAS[act.gap % len(DELTAS)])
+        self.played.append(act)
+        TALLY["acts"] += 1
+        before = self.flow.log.head()
+        try:
+            getattr(self, f"_{act.how}")(act.told)
+        except REFUSALS:
+            self.refused += 1
+            TALLY["refused acts"] += 1
+            assert self.flow.log.head() == before, "something of a refused act was recorded"
+
+    def play_all(self, history: Sequence[Act]) -> None:
+        """Do all acts of a history."""
+        for act in history:
+            self.play(act)
+
+    def _session(self, orders: Sequence[Told]) -> None:
+        with self.flow.session(actor="u-1") as session:
+            self._give_all(session, orders)
+
+    def _tolerant(self, orders: Sequence[Told]) -> None:
+        with self.flow.session(actor="u-2") as session:
+            for order in orders:
+                try:
+                    self._give(session, order)
+                except REFUSALS:
+                    self.refused += 1
+
+    def _again(self, orders: Sequence[Told]) -> None:
+        command = f"command-{orders[0].n % 3}"
+        before = self.flow.log.receipt(command)
+        receipt = self.flow.run(
+            lambda session: self._give_all(session, orders),
+            actor="u-3",
+            command_id=command,
+        )
+        assert before is None or receipt == before
+        assert receipt == self.flow.log.receipt(command)
+
+    def _give_all(self, session: Session, orders: Sequence[Told]) -> None:
+        for order in orders:
+            self._give(session, order)
+
+    def _give(self, session: Session, order: Told) -> None:
+        at_, ahead = self._times(order)
+        if order.what in ("open", "opened"):
+            session.add(open_deal(order.deal, order.n, at_))
+            return
+        deal = session.get(Deal, deal_id(order.deal))
+        pending = len(deal.pending)
+        try:
+            COMMANDS[order.what](session, deal, order.n, at_, ahead)
+        except REFUSALS:
+            assert len(deal.pending) == pending, "a refused command recorded something"
+            raise
+
+    def _times(self, order: Told) -> tuple[OccurredAt, datetime | None]:
+        now = instant(self.clock.now)
+        if order.when.mode == "day":
+            day: date = (self.clock.now - timedelta(days=order.when.n)).astimezone(UTC).date()
+            return day, None
+        occurred = self._happened(order, now)
+        ahead = None
+        if order.ahead is not None:
+            ahead = at((now if occurred is None else occurred) + DELTAS[order.ahead])
+        return None if occurred is None else at(occurred), ahead
+
+    def _happened(self, one: Told, now: int) -> int | None:
+        if one.when.mode == "soon":
+            return now + 1_000_000 * (one.when.n % 7)
+        stored = self._stored(one.deal)
+        facts = [e for e in stored if not isinstance(e.fact, FactRetracted)]
+        return happened(one.when, now, [(e.occurred, e.effect) for e in facts])
+
+    def _stored(self, deal: int) -> list[Event]:
+        return self.flow.log.stream(deal_id(deal))
+
+    def _facts(self, told: Sequence[Told]) -> list[tuple[UUID, Fact, int | None]]:
+        """Make foreign facts; a retraction names an event that is stored already."""
+        found: list[tuple[UUID, Fact, int | None]] = []
+        now = instant(self.clock.now)
+        for one in told:
+            stream = deal_id(one.deal)
+            if one.what == "retract":
+                stored = self._stored(one.deal)
+                if stored:
+                    target = stored[-1 - one.n % len(stored)].event_id
+                    found.append(
+                        (stream, FactRetracted(event_id=target, because="wrong"), None)
+                    )
+                continue
+            occurred = self._happened(one, now)
+            base = now if occurred is None else occurred
+            ahead = None if one.ahead is None else at(base + DELTAS[one.ahead])
+            found.append((stream, fact_of(one.what, one.n, ahead), occurred))
+        return found
+
+    def _record(self, told: Sequence[Told]) -> None:
+        self.flow.record(
+            [
+                ForeignFact(stream, fact, occurred)
+                for stream, fact, occurred in self._facts(told)
+            ]
+        )
+
+    def _append(self, told: Sequence[Told]) -> None:
+        facts = self._facts(told)
+        if not facts:
+            return
+        versions = dict(self.flow.log.versions([stream for stream, _, __ in facts]))
+        drafts = []
+        for stream, fact, occurred in facts:
+            versions[stream] = versions.get(stream, 0) + 1
+            drafts.append(
+                Draft(
+                    stream_id=stream,
+                    version=versions[stream],
+                    topic=FactCatalogue.topic(type(fact)),
+                    payload=fact.to_json(),
+                    event_id=new_event_id(),
+                    occurred=occurred,
+                )
+            )
+        self.flow.log.append(drafts)
+
+    def _retract(self, told: Sequence[Told]) -> None:
+        """Retract one event through a session, and perhaps give orders beside it."""
+        stored = self._stored(told[0].deal)
+        if not stored:
+            return
+        with self.flow.session(actor="u-4") as session:
+            session.retract(stored[-1 - told[0].n % len(stored)].event_id, because="wrong")
+
+    def _reopen(self, told: Sequence[Told]) -> None:
+        with self.flow.session(actor="u-5") as session:
+            session.reopen_history(deal_id(told[0].deal), fact_of("opened", told[0].n))

@@ -1,0 +1,270 @@
+"""The runner makes any fold bitemporal: tried in memory, with a fold made for this test.
+
+The fold keeps one row for the owner of a deal and one for each collaborator, which is all a
+fold can do: rows with and without a key, that begin, change, end and come back.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracle.beliefs import Raw, believed, effect_of, of_stream
+from oracle.rows import seen
+from properties.effort import TALLY, examples
+from properties.histories import Append, Book, appends, raw_of
+from properties.readable import shown
+from properties.world import deal_id
+from salesflow.adapters import refolding
+from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
+from salesflow.domain import history as histories_believed
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.history import believed as believed_facts
+from salesflow.domain.moments import FOREVER
+from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+
+Mistake = Callable[[pytest.MonkeyPatch], None]
+WORDS = ("owner", "owner", "joined", "joined", "left", "opened")
+TABLE = IntervalTable(
+    "people_of_this_test",
+    1,
+    keys=(sa.Column("role", sa.String(20)),),
+    attributes=(sa.Column("person", sa.String(20)),),
+)
+
+
+class PeopleState:
+    """Who works on one deal, fact by fact."""
+
+    def __init__(self) -> None:
+        self.opened: int | None = None
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        fact = event.fact
+        if self.opened is None:
+            self.opened = event.occurred
+            return [(("owner",), (fact.owner if isinstance(fact, DealOpened) else None,))]
+        if event.occurred < self.opened:
+            return []
+        match fact:
+            case OwnerAssigned():
+                return [(("owner",), (fact.owner,))]
+            case CollaboratorJoined():
+                return [((fact.person,), (fact.person,))]
+            case CollaboratorLeft():
+                return [((fact.person,), None)]
+            case _:
+                return []
+
+
+class PeopleFold:
+    """Rows of who works on a deal."""
+
+    table = TABLE
+    facts: frozenset[type[Fact]] = frozenset(
+        {DealOpened, OwnerAssigned, CollaboratorJoined, CollaboratorLeft}
+    )
+
+    def start(self, entity: UUID, processes: Processes) -> PeopleState:
+        del entity, processes
+        return PeopleState()
+
+
+def people(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[str, str | None]:
+    """Say naively who works on a deal at a moment, by role."""
+    history = believed(of_stream(events, stream), known_at)
+    if not history or history[0]["occurred"] > as_of:
+        return {}
+    found = {"owner": history[0]["payload"].get("owner")}
+    for event in history[1:]:
+        before = event["occurred"] < history[0]["occurred"]
+        if before or event["occurred"] > as_of or effect_of(event) > as_of:
+            continue
+        fact = event["payload"]
+        if event["kind"] == "deal.owner_assigned":
+            found["owner"] = fact["owner"]
+        elif event["kind"] == "deal.collaborator_joined":
+            found[fact["person"]] = fact["person"]
+        elif event["kind"] == "deal.collaborator_left":
+            found.pop(fact["person"], None)
+    return found
+
+
+class MemoryTable:
+    """An interval table in memory that takes batches as the database does."""
+
+    collapsed_mark = 1
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, batch: IntervalBatch) -> None:
+        for at, valid_to in batch.collapsed.items():
+            self._live(at).update(valid_to=valid_to, collapsed=self.collapsed_mark)
+        for at, known_to in batch.closed.items():
+            self._live(at)["known_to"] = known_to
+        for at, row, known_to in batch.ended:
+            self._add(at, row, known_to)
+        for at, row in batch.fresh.items():
+            self._add(at, row, FOREVER)
+        names = [(r["at"], r["known_from"]) for r in self.rows]
+        assert len(names) == len(set(names)), "two rows of one primary key"
+
+    def _live(self, at: object) -> dict[str, Any]:
+        (row,) = (r for r in self.rows if r["at"] == at and r["known_to"] == FOREVER)
+        return row
+
+    def _add(self, at: Address, row: Sequence[Any], known_to: int) -> None:
+        known_from, valid_to, collapsed, attributes = row
+        self.rows.append(
+            {
+                "at": at,
+                "entity": at[0],
+                "key": at[1],
+                "valid_from": at[2],
+                "valid_to": valid_to,
+                "known_from": known_from,
+                "known_to": known_to,
+                "collapsed": collapsed,
+                "attributes": attributes,
+            }
+        )
+
+    def content(self) -> Counter[tuple[Any, ...]]:
+        return Counter(tuple(row.values()) for row in self.rows)
+
+
+def folded(
+    fold: Fold, events: list[Event], processes: Mapping[Any, Any], cuts: set[int], cold: bool
+) -> MemoryTable:
+    """Fold a log into a table, a batch ending where `cuts` says; cold forgets in between."""
+    table, batch = MemoryTable(), IntervalBatch()
+    upto = 0
+    wanted = [
+        e for e in events if type(e.fact) in fold.facts or e.fact.kind == "fact.retracted"
+    ]
+    absorber = Absorber(
+        fold,
+        processes,
+        lambda entity: [e for e in wanted if e.stream_id == entity and e.position <= upto],
+    )
+    for recorded in sorted({event.recorded for event in wanted}):
+        append = [event for event in wanted if event.recorded == recorded]
+        upto = append[-1].position
+        for entity in dict.fromkeys(event.stream_id for event in append):
+            absorber.absorb(entity, [e for e in append if e.stream_id == entity], batch)
+        if recorded in cuts:
+            table.write(batch)
+            batch = IntervalBatch()
+            if cold:
+                absorber.forget()
+    table.write(batch)
+    return table
+
+
+def histories() -> st.SearchStrategy[list[Append]]:
+    return appends(2, themes=(WORDS,))
+
+
+def booked(history: list[Append]) -> Book:
+    book = Book()
+    for append in history:
+        book.append(append)
+    return book
+
+
+def check(history: list[Append]) -> None:
+    """Compare the rows seen with the naive answer at every moment that could matter."""
+    book = booked(history)
+    raw = [raw_of(event) for event in book.events]
+    recorded = sorted({event.recorded for event in book.events})
+    table = folded(PeopleFold(), book.events, {}, set(recorded), cold=False)
+    for stream in (deal_id(0), deal_id(1)):
+        rows = [row for row in table.rows if row["entity"] == stream]
+        own = book.of(stream)
+        times = sorted(
+            {t + d for e in own for t in (e.occurred, e.effect, e.recorded) for d in (-1, 0)}
+        )
+        for known_at in recorded:
+            for as_of in times:
+                found = {
+                    row["key"][0]: row["attributes"][0]
+                    for row in rows
+                    if seen(row, as_of, known_at)
+                }
+                TALLY["moments of rows in memory"] += 1
+                wanted = people(raw, str(stream), as_of, known_at)
+                assert found == wanted, (as_of, known_at, shown(raw))
+
+
+@examples(250)
+@given(histories())
+def test_the_rows_seen_at_any_moment_are_what_a_naive_replay_says(
+    history: list[Append],
+) -> None:
+    check(history)
+
+
+@examples(250)
+@given(histories(), st.integers(1, 5), st.booleans())
+def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
+    history: list[Append], size: int, cold: bool
+) -> None:
+    events = booked(history).events
+    recorded = sorted({event.recorded for event in events})
+    one_by_one = folded(PeopleFold(), events, {}, set(recorded), cold=False)
+    in_batches = folded(PeopleFold(), events, {}, set(recorded[::size]), cold=cold)
+    at_once = folded(PeopleFold(), events, {}, set(), cold=False)
+    assert one_by_one.content() == in_batches.content() == at_once.content()
+
+
+def _deaf_to_retractions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histories_believed, "standing", lambda events, _=FOREVER: list(events))
+
+
+def _always_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Absorber._in_order
+    monkeypatch.setattr(
+        Absorber,
+        "_in_order",
+        staticmethod(lambda belief, append: bool(belief.last) or right(belief, append)),
+    )
+
+
+def _never_collapsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryTable, "collapsed_mark", 0)
+
+
+def _in_order_of_occurrence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        refolding,
+        "believed",
+        lambda events: sorted(
+            believed_facts(events), key=lambda e: (not e.fact.opens, e.occurred)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [_deaf_to_retractions, _always_in_order, _never_collapsed, _in_order_of_occurrence],
+)
+def test_a_runner_with_a_mistake_in_it_would_be_noticed(
+    mistake: Mistake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(AssertionError):
+        _always_agrees()
+
+
+@examples(250, shrink=False)
+@given(histories())
+def _always_agrees(history: list[Append]) -> None:
+    check(history)

@@ -1,0 +1,109 @@
+"""The small world the random histories are set in: deals, reps, money and three processes."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from salesflow.domain.processes import ProcessVersion, Stage
+from salesflow.domain.standard import STANDARD
+from salesflow.domain.values import Money
+
+__all__ = [
+    "CRM",
+    "CURRENCIES",
+    "DEALS",
+    "DELTAS",
+    "HOUR",
+    "OWNERS",
+    "PROCESSES",
+    "STAGES",
+    "STANDARD_2",
+    "START",
+    "at",
+    "deal_id",
+    "instant",
+    "money",
+]
+
+HOUR = 3_600_000_000
+START = datetime(2024, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DELTAS = (0, 1, 2, 1_000_000, HOUR, 5 * HOUR, 24 * HOUR, 240 * HOUR)
+"""How far two instants of a history lie apart, in microseconds: ties and neighbours abound."""
+
+DEALS = 4
+OWNERS = ("ann", "bob", "cho")
+CURRENCIES = ("CNY", "USD", "EUR")
+AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "999999999999")
+
+
+def deal_id(number: int) -> UUID:
+    """Name one of the few deals of a history."""
+    return UUID(int=0xDEA1_0000 + number % DEALS)
+
+
+def instant(moment: datetime) -> int:
+    """Write a time as microseconds since 1970 UTC."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def at(microseconds: int) -> datetime:
+    """Give microseconds since 1970 UTC as an aware time."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def money(n: int) -> Money:
+    """Give one of few amounts in one of few currencies."""
+    return Money(AMOUNTS[n % len(AMOUNTS)], CURRENCIES[n // len(AMOUNTS) % len(CURRENCIES)])
+
+
+def _stage(key: str, probability: str, category: str = "open") -> Stage:
+    return Stage.model_validate(
+        {
+            "key": key,
+            "name_en": key,
+            "name_zh": key,
+            "category": category,
+            "probability": Decimal(probability),
+            "forecast_category": {"won": "closed", "open": "pipeline"}.get(category, "omitted"),
+        }
+    )
+
+
+STANDARD_2 = ProcessVersion(
+    key="standard",
+    version=2,
+    name_en="Standard sales process",
+    name_zh="标准销售流程",
+    stages=(
+        *(
+            stage
+            for stage in STANDARD.stages
+            if stage.key in {"prospecting", "initial_contact"}
+        ),
+        _stage("pilot", "0.35"),
+        _stage("needs_analysis", "0.45"),
+        _stage("negotiation", "0.85"),
+        _stage("after_sales", "1", "after_sales"),
+    ),
+    qualifying_stage="pilot",
+)
+"""A stage inserted (pilot), one removed (solution_design), probabilities changed."""
+
+CRM = ProcessVersion(
+    key="crm",
+    version=1,
+    name_en="Imported pipeline",
+    name_zh="导入流程",
+    stages=(
+        _stage("new", "0.1"),
+        _stage("proposal", "0.333333"),
+        _stage("closed_won", "1", "won"),
+        _stage("closed_lost", "0", "lost"),
+        _stage("junk", "0", "disqualified"),
+    ),
+)
+"""A process as other systems keep it: entering some of its stages *is* an outcome."""
+
+PROCESSES = (STANDARD, STANDARD_2, CRM)
+STAGES = tuple(dict.fromkeys(stage.key for process in PROCESSES for stage in process.stages))
