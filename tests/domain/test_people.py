@@ -6,7 +6,10 @@ from uuid import UUID
 
 from given import (
     HOUR,
+    NOW,
     OTHER,
+    PLAIN,
+    PROCESSES,
     SHANGHAI,
     START,
     day,
@@ -16,7 +19,9 @@ from given import (
     opened,
     refuses,
 )
+from salesflow.domain.aggregate import World
 from salesflow.domain.customer import Customer
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.people import (
     CollaboratorJoined,
     CollaboratorLeft,
@@ -26,6 +31,7 @@ from salesflow.domain.deal.people import (
     MessagePosted,
     OwnerAssigned,
 )
+from salesflow.domain.moments import to_instant
 from salesflow.errors import InputError, RuleError
 
 JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
@@ -188,6 +194,22 @@ def test_the_owner_is_no_collaborator() -> None:
 def test_a_collaborator_who_becomes_the_owner_keeps_the_whole_of_both_shares() -> None:
     deal = deal_of(opened(), HALF, OwnerAssigned(owner="bob"))
     assert deal.credits == {"bob": Decimal(1)}
+
+
+def test_a_source_may_give_more_shares_than_there_are() -> None:
+    more = CollaboratorJoined(person="cid", credit=Decimal("0.6"))
+    assert deal_of(opened(), HALF, more).credits["ann"] == 0
+
+
+def test_a_handover_of_a_deal_opened_just_now_may_be_planned() -> None:
+    deal = Deal.open(PLAIN, title="ERP", owner="ann")
+    deal.world = World(PROCESSES, SHANGHAI, to_instant(NOW))
+    deal.assign_owner("bob", effective_from=day("2026-07-01"))
+    assert deal.pending[1].fact == OwnerAssigned(owner="bob", effective_from=JULY)
+    deal = Deal.open(PLAIN, title="ERP", owner="ann", occurred_at=START)
+    deal.world = World(PROCESSES, SHANGHAI, to_instant(NOW))
+    deal.assign_owner("bob", effective_from=day("2026-07-01"))
+    assert (deal.owner, deal.at(JULY).owner) == ("ann", "bob")
 
 
 def test_a_colleague_leaves() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from given import HOUR, NOW, START, Given, cny, day, deal_of, decides, line, on, opened, refuses
 from salesflow.domain.deal import Deal, QuoteLine
+from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
@@ -288,6 +289,21 @@ def test_a_source_may_know_the_total_only() -> None:
     )
     assert (deal.quotes["Q1"].total, deal.quotes["Q1"].revisions) == (cny("77"), 1)
     assert deal.irregular[0][1] == "there is no quote 'Q9'"
+
+
+def test_nothing_is_offered_for_more_than_an_amount_can_hold() -> None:
+    with pytest.raises(InputError, match="a line cannot be worth that much"):
+        QuoteLine(product="gold", quantity=Decimal(10**6), unit_price=cny("1000000"))
+    dear = line("999999999999")
+    assert deal_of(opened(amount=cny("5")), LineItemsAgreed(lines=(dear, dear))).amount == cny(
+        "5"
+    )
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.draft_quote([dear, dear]),
+        error=InputError,
+        match="add up to more than an amount can hold",
+    )
 
 
 @pytest.mark.parametrize(

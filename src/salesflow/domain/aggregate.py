@@ -108,6 +108,9 @@ class Aggregate:
     @world.setter
     def world(self, world: World) -> None:
         self._world = world
+        timed = [r.occurred for r in self.pending if r.occurred is not None]
+        if self._horizon == FOREVER and len(timed) == len(self.pending):
+            self._horizon = max([world.now, *timed])
         self._believe()
 
     @classmethod

@@ -123,7 +123,7 @@ class DealCore(Aggregate):
 
     def _when(self, occurred_at: OccurredAt, effective_from: datetime | None) -> OccurredAt:
         """Give the time from which a planned fact holds, to check it against that belief."""
-        if effective_from is None:
+        if effective_from is None or self.opened_at is None:
             return occurred_at
         if occurred_at is None:
             now = self._now()

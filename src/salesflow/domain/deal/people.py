@@ -30,7 +30,7 @@ __all__ = [
     "PeopleFact",
 ]
 
-NOTHING: Share = Decimal(0)
+NOTHING = Decimal(0)
 WHOLE = Decimal(1)
 
 
@@ -141,8 +141,8 @@ class People(DealCore):
         """Who is credited with which part; the owner with the remainder."""
         shares = {c.person: c.credit for c in self.collaborators.values() if c.credit}
         if self.owner is not None:
-            rest = WHOLE - sum(shares.values(), Decimal(0))
-            shares[self.owner] = shares.get(self.owner, Decimal(0)) + rest
+            rest = max(WHOLE - sum(shares.values(), NOTHING), NOTHING)
+            shares[self.owner] = shares.get(self.owner, NOTHING) + rest
         return shares
 
     def assign_owner(
