@@ -65,7 +65,7 @@ kind = "deal.stage_moved"
 when = { column = "what", matches = "^to " }
 
 [facts.fields]
-target = { column = "what", map = { "to analysis" = "needs_analysis", "to design" = "solution_design" } }
+target = { column = "what", map = "moves" }
 
 [[facts]]
 kind = "deal.quote_issued"
@@ -88,6 +88,10 @@ when = { column = "what", is = "won" }
 [[facts]]
 kind = "deal.lost"
 when = { column = "what", is = "lost" }
+
+[maps.moves]
+"to analysis" = "needs_analysis"
+"to design" = "solution_design"
 """
 """An event per row: case, what, time, who, offer, id."""
 

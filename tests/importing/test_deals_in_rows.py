@@ -269,7 +269,11 @@ def test_a_row_no_rule_takes_is_refused_and_one_left_out_on_purpose_is_counted(
     mapping = WIDE.replace(
         'at = "created"', 'at = "created"\nwhen = { column = "rep", filled = true }'
     )
-    mapping += '\n[[leave_out]]\nwhen = { column = "status", is = "Test" }\nbecause = "made to try the form"\n'
+    mapping += """
+[[leave_out]]
+when = { column = "status", is = "Test" }
+because = "made to try the form"
+"""
     report = desk.bring(
         mapping, HEAD + "1,,,Open,2026-01-05,\n2,u1,,Test,2026-01-05,\n3,u2,,Test,2026-01-05,\n"
     )
@@ -409,7 +413,7 @@ probability = 1
     assert desk.bring(mapping, table).process_published is None
     assert desk.deal("1").stage == "talk"
     assert desk.deal("2").outcome == "won"
-    with pytest.raises(InputError, match="published already with other stages.*version = 2"):
+    with pytest.raises(InputError, match=r"published already with other stages.*version = 2"):
         desk.bring(mapping.replace('"0.5"', '"0.6"'), table)
 
 
@@ -425,7 +429,8 @@ def test_a_version_cannot_be_published_behind_a_later_one(desk: Desk) -> None:
 def test_a_process_that_is_published_is_named_by_key_and_version(desk: Desk) -> None:
     first = opening(
         "",
-        '[process]\nkey = "own"\nname_en = "O"\nname_zh = "自"\nstages = [{ key = "a", name_en = "A", name_zh = "甲", probability = 1 }]\n',
+        '[process]\nkey = "own"\nname_en = "O"\nname_zh = "自"\n'
+        'stages = [{ key = "a", name_en = "A", name_zh = "甲", probability = 1 }]\n',
     )
     desk.bring(first, "id,day\n1,2026-01-05\n")
     named = opening('stage = "s"', '[process]\nkey = "own"\nversion = 1\n')

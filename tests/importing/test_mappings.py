@@ -146,7 +146,14 @@ sorce = ["x"]
 
 
 def test_two_stages_cannot_stand_for_the_same_value(desk: Desk) -> None:
-    stage = '[[process.stages]]\nkey = "{0}"\nname_en = "{0}"\nname_zh = "{0}"\nprobability = "0"\nsource = "x"\n'
+    stage = """
+[[process.stages]]
+key = "{0}"
+name_en = "{0}"
+name_zh = "{0}"
+probability = "0"
+source = "x"
+"""
     process = '[process]\nkey = "own"\nname_en = "Own"\nname_zh = "自有"\n'
     said = complaint(desk, WIDE + process + stage.format("a") + stage.format("b"))
     assert "'x' is the source of both 'a' and 'b'" in said

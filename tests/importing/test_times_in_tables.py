@@ -1,7 +1,6 @@
 """How times are read that stand in tables."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,21 +8,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesflow.adapters.importing.problems import RowProblem
-from salesflow.adapters.importing.times import MissingZoneError, TimeReader
+from salesflow.adapters.importing.times import (
+    Ambiguous,
+    MissingZoneError,
+    Nonexistent,
+    TimeReader,
+)
 from salesflow.domain.moments import from_instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def read(text: str, *formats: str, **settings: Any) -> str:
-    reader = TimeReader(formats or ("iso",), settings.pop("zone", BERLIN), **settings)
+def read(
+    text: str,
+    *formats: str,
+    zone: ZoneInfo | None = BERLIN,
+    day_zone: ZoneInfo | None = None,
+    days: bool = False,
+    ambiguous: Ambiguous = "earlier",
+    nonexistent: Nonexistent = "shift",
+) -> str:
+    reader = TimeReader(
+        formats or ("iso",),
+        zone,
+        ambiguous=ambiguous,
+        nonexistent=nonexistent,
+        days=days,
+        day_zone=day_zone,
+    )
     found = reader.read(text)
     shown = from_instant(found.instant).isoformat()
     return f"{shown} (day)" if found.precision == "day" else shown
 
 
-def note(text: str, **settings: Any) -> str | None:
-    return TimeReader(("iso",), BERLIN, **settings).read(text).note
+def note(text: str) -> str | None:
+    return TimeReader(("iso",), BERLIN).read(text).note
 
 
 @pytest.mark.parametrize(
@@ -104,9 +123,9 @@ def test_digits_finer_than_a_microsecond_are_reported() -> None:
 
 
 def test_days_are_days_of_the_business_and_times_of_the_source() -> None:
-    settings = {"zone": ZoneInfo("UTC"), "day_zone": BERLIN}
-    assert read("2016-07-04", **settings) == "2016-07-03T22:00:00+00:00 (day)"
-    assert read("2016-07-04 10:00", **settings) == "2016-07-04T10:00:00+00:00"
+    utc = ZoneInfo("UTC")
+    assert read("2016-07-04", zone=utc, day_zone=BERLIN) == "2016-07-03T22:00:00+00:00 (day)"
+    assert read("2016-07-04 10:00", zone=utc, day_zone=BERLIN) == "2016-07-04T10:00:00+00:00"
 
 
 def test_a_midnight_may_stand_for_a_day() -> None:

@@ -14,8 +14,10 @@ from salesflow.adapters.importing.plan import OPENED, Plan
 from salesflow.adapters.importing.recording import Compared, Known, Writer
 from salesflow.adapters.importing.regularity import groundless
 from salesflow.adapters.importing.report import Change, ImportReport, Inferred, Remark
+from salesflow.adapters.importing.settling import settle
 from salesflow.adapters.importing.spool import ObjectRows, Spool
-from salesflow.adapters.importing.telling import DealTold, Told, settle, tell
+from salesflow.adapters.importing.telling import tell
+from salesflow.adapters.importing.told import DealTold, Told
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Instant
@@ -98,8 +100,6 @@ class _Batch:
         self._apply = apply_changes
         self._results: list[tuple[DealTold, Compared]] = []
         self._streams: Mapping[UUID, Sequence[Event]] = {}
-        version = plan.context.process.version
-        self._processes = {(version.key, version.version): version}
         self.customers: set[UUID] = set()
         self.appends: list[Sequence[Draft]] = []
 
@@ -173,7 +173,8 @@ class _Batch:
         if not own:
             return
         stored = self._streams.get(deal.stream_id, ())
-        for told, reason in groundless(own, stored, compared.retracted, self._processes):
+        published = self._plan.context.published
+        for told, reason in groundless(own, stored, compared.retracted, published):
             self._report.irregular.append(
                 Remark(
                     file=self._report.file,

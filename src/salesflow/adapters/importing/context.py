@@ -1,15 +1,16 @@
 """What the compiling of a mapping stands on: the columns, the process, how times are read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importing.layout import Layout
-from salesflow.adapters.importing.mapping import Mapping
+from salesflow.adapters.importing.mapping import Mapping as TableMapping
 from salesflow.adapters.importing.numbers import NumberReader
 from salesflow.adapters.importing.process import ProcessPlan
 from salesflow.adapters.importing.times import TimeReader
 from salesflow.domain.moments import zone
+from salesflow.domain.processes import ProcessVersion
 
 __all__ = ["Context"]
 
@@ -18,12 +19,14 @@ __all__ = ["Context"]
 class Context:
     """One mapping against one file."""
 
-    mapping: Mapping
+    mapping: TableMapping
     layout: Layout
     process: ProcessPlan
     zone: ZoneInfo | None
     """The business time zone; None when nobody named one."""
     numbers: NumberReader
+    published: Mapping[tuple[str, int], ProcessVersion]
+    """Every process version a deal may stand on, this one too."""
 
     def times(
         self, formats: Sequence[str] = (), timezone: str | None = None, *, days: bool = False

@@ -25,13 +25,20 @@ from salesflow.adapters.importing.problems import (
     RowProblem,
     allowed,
 )
-from salesflow.adapters.importing.values import Convert, Notes, Taken, converter, take
+from salesflow.adapters.importing.values import (
+    LOSS_REASON,
+    Convert,
+    Notes,
+    Taken,
+    converter,
+    take,
+)
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.facts import Fact
 from salesflow.domain.moments import DAY, from_instant, start_of_day
 from salesflow.domain.values import Money
 
-__all__ = ["FactBuilder", "Getter", "fields_of", "kind_of_field"]
+__all__ = ["FactBuilder", "Getter", "fields_of", "kind_of_field", "role_of"]
 
 HIDDEN = frozenset({"inferred"})
 """Fields of every fact that are not said in `fields`."""
@@ -127,15 +134,10 @@ class FactBuilder:
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
         annotation = field.annotation
-        getter = _compile(annotation, raw, self._context, path, self._role(name))
+        getter = _compile(annotation, raw, self._context, path, role_of(self.cls, name))
         if getter.fixed:
             self._check_constant(field, getter, path)
         return getter
-
-    def _role(self, name: str) -> str:
-        if self.cls is DealLost and name == "because":
-            return "loss_reason"
-        return name
 
     def _check_constant(self, field: FieldInfo, getter: Getter, path: Path) -> None:
         value = getter.read((), [])
@@ -152,6 +154,11 @@ class FactBuilder:
 def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
     """Give the fields of a fact (or a part of one) that a mapping may fill."""
     return {name: f for name, f in cls.model_fields.items() if name not in HIDDEN}
+
+
+def role_of(cls: type[BaseModel], name: str) -> str:
+    """Say what the text of a field stands for; mostly the field's own name."""
+    return LOSS_REASON if cls is DealLost and name == "because" else name
 
 
 def kind_of_field(annotation: object) -> tuple[str, Any]:

@@ -37,6 +37,11 @@ class MappingFile:
         self.name = name
         self._lines = _lines_of(text)
 
+    @property
+    def timezone(self) -> str | None:
+        """The business time zone the mapping names; open a new database in it."""
+        return self.mapping.timezone
+
     def explain(self, error: MappingError) -> InputError:
         """Say where in the file an error is."""
         return _explained(self.name, self._lines, error)

@@ -36,6 +36,7 @@ from salesflow.domain.facts import Fact, FactRetracted
 from salesflow.domain.moments import Instant
 
 __all__ = [
+    "FILLED",
     "OBJECT",
     "OPENED",
     "CustomerPlan",
@@ -47,6 +48,8 @@ __all__ = [
 
 OBJECT: Final = "object"
 OPENED: Final = "opened"
+FILLED: Final = ("process", "process_version", "stage", "title", "customer_id")
+"""Fields of an opening that are filled when the mapping says nothing of them."""
 SUB_FIELDS: Final = (
     "quote",
     "objection",

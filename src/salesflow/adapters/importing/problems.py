@@ -49,5 +49,5 @@ def allowed(given: str, known: Iterable[str], what: str) -> str:
     """Say what there is instead of what was asked for, the likeliest first."""
     names = list(known)
     close = get_close_matches(given, names, n=1, cutoff=0.6)
-    meant = f", did you mean {close[0]!r}?" if close else ";"
+    meant = f", did you mean {close[0]!r}?" if close else "."
     return f"there is no {what} {given!r}{meant} There are: {', '.join(names)}"

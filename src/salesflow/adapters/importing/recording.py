@@ -17,7 +17,7 @@ from salesflow.adapters.eventlog import Draft
 from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.importing.ids import split_source_id
 from salesflow.adapters.importing.report import Change
-from salesflow.adapters.importing.telling import Told
+from salesflow.adapters.importing.told import Told
 from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted
 from salesflow.domain.history import standing
 from salesflow.domain.moments import DAY, Instant, from_instant, start_of_day

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.importing.telling import Told
+from salesflow.adapters.importing.told import Told
 from salesflow.domain.deal.ground import Ground
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed

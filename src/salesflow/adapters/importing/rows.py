@@ -23,7 +23,9 @@ __all__ = ["BadRow", "Row", "TableFile"]
 
 DELIMITERS = ",;\t|"
 SAMPLE = 262_144
-BAD_LINES_MAX = 3
+ENCODING = "; see encoding in [file]"
+BAD_LINES_SHARE = 20
+"""From one line in so many on, a file is taken to be in another encoding."""
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -116,7 +118,7 @@ class TableFile:
                 return BadRow(line, f"has {len(cells)} fields where the header has {width}")
         text = "".join(cells)
         if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            return BadRow(line, f"holds bytes that are not {self.encoding} text")
+            return BadRow(line, f"holds bytes that are not {self.encoding} text{ENCODING}")
         if not text.isprintable() and ("\0" in text or "\x1f" in text):
             return BadRow(line, "holds a NUL or another control character")
         return Row(line, cells, padded)
@@ -168,12 +170,14 @@ class TableFile:
             raise self._wrong_encoding(1) from error
         if "\0" in text[:1024] or (text.count("\0") > len(text) // 100):
             raise InputError(f"{self.path} is a binary file; export it as CSV text first")
+        lines = text.splitlines()
+        lines = lines if len(sample) < SAMPLE else lines[:-1]
         bad = [
             number
-            for number, line in enumerate(text.splitlines()[:-1] or [text], 1)
+            for number, line in enumerate(lines, 1)
             if not line.isascii() and any("\ud800" <= c <= "\udfff" for c in line)
         ]
-        if len(bad) >= BAD_LINES_MAX or bad[:1] == [1 + self.form.skip_lines]:
+        if len(bad) * BAD_LINES_SHARE > len(lines) or bad[:1] == [1 + self.form.skip_lines]:
             raise self._wrong_encoding(bad[0])
 
     def _wrong_encoding(self, line: int) -> InputError:

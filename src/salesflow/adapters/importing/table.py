@@ -37,6 +37,7 @@ from salesflow.adapters.importing.process import (
 from salesflow.adapters.importing.report import Finding, ImportReport
 from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
+from salesflow.adapters.processes import Beside, PublishedProcesses
 from salesflow.domain.moments import Instant, to_instant, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
@@ -116,12 +117,14 @@ class _Import:
         layout = Layout(self._table.header, mapping, lookups)
         process = find_process(declared_process(mapping.process), log)
         numbers = mapping.numbers
+        version = process.version
         context = Context(
             mapping,
             layout,
             process,
             self._zone,
             NumberReader(numbers.decimal, numbers.thousands, numbers.strip),
+            Beside({(version.key, version.version): version}, PublishedProcesses(log)),
         )
         self._plan = compile_plan(context)
         self._cleaner = RowCleaner(layout, mapping, lookups, _checks(context))

@@ -18,7 +18,7 @@ from salesflow.domain.facts import Precision
 from salesflow.domain.moments import Instant, start_of_day, to_instant
 from salesflow.errors import InputError
 
-__all__ = ["MissingZoneError", "ReadTime", "TimeReader"]
+__all__ = ["Ambiguous", "MissingZoneError", "Nonexistent", "ReadTime", "TimeReader"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}

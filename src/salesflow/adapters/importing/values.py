@@ -17,13 +17,24 @@ from salesflow.adapters.importing.problems import (
     allowed,
 )
 
-__all__ = ["Convert", "Notes", "Taken", "converter", "take", "text_of"]
+__all__ = [
+    "ID_KINDS",
+    "LOSS_REASON",
+    "STAGE_FIELDS",
+    "Convert",
+    "Notes",
+    "Taken",
+    "converter",
+    "take",
+    "text_of",
+]
 
 Notes = list[Adjustment]
 Convert = Callable[[str, Notes], object]
 
 YES = frozenset({"true", "yes", "y", "t", "1", "on", "是"})
 NO = frozenset({"false", "no", "n", "f", "0", "off", "否"})
+LOSS_REASON: Final = "loss_reason"
 STAGE_FIELDS = frozenset({"stage", "target"})
 ID_KINDS: Final = {"customer_id": "customer", "person_id": "person"}
 """What an id stands for, by the field's name; another deal when it is not here."""
@@ -96,7 +107,7 @@ def _text(role: str, context: Context) -> Convert:
             context.process.stages,
             f"stage of process {version.key!r} version {version.version}",
         )
-    if role == "loss_reason" and context.process.reasons:
+    if role == LOSS_REASON and context.process.reasons:
         return _key_of(context.process.reasons, "loss reason of the process")
     return lambda text, _: text
 

@@ -1,0 +1,126 @@
+"""What is told of one deal: its facts, their keys, and the rows that were refused."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.importing.plan import OPENED, RulePlan
+from salesflow.adapters.importing.problems import Adjustment, RowProblem
+from salesflow.domain.facts import Fact, Precision
+from salesflow.domain.moments import Instant
+
+__all__ = ["DealTold", "Keys", "Told", "in_order"]
+
+
+class Told(NamedTuple):
+    """A fact as the table tells it; `occurred` None is the time of import."""
+
+    stream_id: UUID
+    source_id: str
+    fact: Fact
+    occurred: Instant | None
+    precision: Precision
+    day: date | None
+    actor: str | None
+    line: int
+    order: int
+    """Its place among the facts told of the deal: file order, then order of the rules."""
+    undated: bool = False
+
+
+@dataclass
+class DealTold:
+    """What the rows of one deal came to."""
+
+    object: str
+    stream_id: UUID
+    lines: list[int]
+    facts: list[Told] = field(default_factory=list)
+    customers: list[Told] = field(default_factory=list)
+    refused: dict[int, RowProblem] = field(default_factory=dict)
+    adjusted: dict[int, list[Adjustment]] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
+
+    def copy(self) -> "DealTold":
+        """Give another to settle, so that this one can be settled anew."""
+        return replace(
+            self,
+            facts=list(self.facts),
+            customers=list(self.customers),
+            refused=dict(self.refused),
+        )
+
+    def refuse(self, line: int, problem: RowProblem) -> None:
+        """Refuse a row with all it tells."""
+        self.refused.setdefault(line, problem)
+        self.facts = [told for told in self.facts if told.line != line]
+        self.customers = [told for told in self.customers if told.line != line]
+
+
+def in_order(told: Told) -> tuple[bool, Instant, bool, bool, int]:
+    """Sort by time, the opening first, a day behind what is timed, then as in the file."""
+    late = told.occurred is None
+    opens = told.fact.opens
+    return (late, told.occurred or 0, not opens, told.day is not None, told.order)
+
+
+class Keys:
+    """Gives each fact of a deal the key it is known by ever after."""
+
+    def __init__(self, object: str, *, repeated: bool) -> None:
+        self._object = object
+        self._repeated = repeated
+        self._counts: Counter[str] = Counter()
+        self._lines: dict[str, int] = {}
+        self._given: list[str] = []
+
+    def begin(self) -> None:
+        """Begin a row."""
+        self._given.clear()
+
+    def undo(self) -> None:
+        """Take back the keys of a row that is refused."""
+        for key in self._given:
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                self._lines.pop(key, None)
+
+    def of(
+        self, rule: RulePlan, cells: Sequence[str], told_at: str, fact: Fact, line: int
+    ) -> str:
+        """Give the key of a fact: its history row or column, and what tells it apart.
+
+        Raises:
+            RowProblem: when an earlier row, or another rule, has told it already.
+        """
+        label = rule.label
+        sub = getattr(fact, rule.sub) if rule.sub else None
+        if label == OPENED:
+            return self._once(label, line, "opens the deal")
+        event = rule.key(cells) if rule.key else ""
+        tail = f"{label}/{sub}" if sub else label
+        if event:
+            return self._once(f"{event}/{tail}", line, "is the same event")
+        if not self._repeated:
+            return self._once(tail, line, "tells the same of the deal")
+        key = f"{told_at}/{tail}"
+        self._count(key)
+        return key if self._counts[key] == 1 else f"{key}/{self._counts[key]}"
+
+    def _once(self, key: str, line: int, what: str) -> str:
+        first = self._lines.setdefault(key, line)
+        if first != line:
+            raise RowProblem(f"{what} as an earlier row", value=f"line {first}")
+        if self._counts[key]:
+            raise RowProblem(
+                f"two rules tell {key!r} of this row; give one of them a name of its own"
+            )
+        self._count(key)
+        return key
+
+    def _count(self, key: str) -> None:
+        self._counts[key] += 1
+        self._given.append(key)
