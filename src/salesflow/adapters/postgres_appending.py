@@ -8,7 +8,6 @@ row does not move, nothing is stored, and a second look says why.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from struct import Struct
 from weakref import finalize
 
@@ -18,11 +17,12 @@ import sqlalchemy as sa
 from salesflow.adapters.appending import (
     SKEW,
     Append,
+    Columns,
     Receipt,
     Rejected,
-    clock_error,
-    future_error,
-    receipt_of,
+    columns_of,
+    next_instant,
+    receipts_of,
 )
 from salesflow.adapters.postgres_arrays import (
     COPY_END,
@@ -37,7 +37,7 @@ from salesflow.adapters.postgres_arrays import (
 )
 from salesflow.adapters.postgres_database import (
     CHANNEL,
-    PostgresConnection,
+    PostgresCursor,
     PostgresDatabase,
     postgres_connection,
     translate_postgres,
@@ -79,6 +79,20 @@ INSERT_EVENTS = """
         AS u (stream_id, version, event_id, topic, payload, occurred, append, precision,
         actor, command_id, correlation_id, causation_id, source, source_id, number)"""
 
+INSERT_EVENT = """
+    INSERT INTO salesflow_events
+    SELECT %(tenant)s, h.base + 1, %(stream_id)s, %(version)s::int4, %(event_id)s,
+        %(topic)s::text, %(payload)s, least(%(occurred)s::int8, h.first_recorded),
+        h.first_recorded, %(precision)s::text, %(actor)s::text, %(command_id)s::text,
+        %(correlation_id)s::text, %(causation_id)s::text, %(source)s::text,
+        %(source_id)s::text
+    FROM h"""
+
+INSERT_COMMAND = """
+    INSERT INTO salesflow_commands
+    SELECT %(tenant)s, %(command_id)s::text, h.base + 1, h.base + 1, h.first_recorded
+    FROM h"""
+
 INSERT_COMMANDS = """
     INSERT INTO salesflow_commands
     SELECT %(tenant)s, u.command_id, h.base + u.first, h.base + u.last,
@@ -91,6 +105,10 @@ ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM 
 APPEND = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}"
 APPEND_COMMANDS = (
     f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}), c AS ({INSERT_COMMANDS}) {ANSWER}"
+)
+APPEND_ONE = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}"
+APPEND_ONE_COMMAND = (
+    f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}), c AS ({INSERT_COMMAND}) {ANSWER}"
 )
 RESERVE = f"WITH h AS ({MOVE_HEAD}) {ANSWER}"
 RESERVE_COMMANDS = f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER}"
@@ -110,16 +128,16 @@ class PostgresAppending:
         self._database = database
         self._tenant = tenant
         self._clock = clock
-        self._writer: PostgresConnection | None = None
+        self._writer: PostgresCursor | None = None
 
     def write(self, appends: Sequence[Append]) -> list[Receipt]:
         """Write all of them in one transaction, or none."""
-        connection = self._connected()
+        cursor = self._cursor()
         with _refusing():
-            if sum(len(append.drafts) for append in appends) <= COPY_ABOVE:
-                return self._insert(connection, appends)
-            with connection.transaction():
-                return self._copy(connection, appends)
+            if _is_small(appends):
+                return self._insert(cursor, appends)
+            with cursor.connection.transaction():
+                return self._copy(cursor, appends)
 
     def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
@@ -135,43 +153,49 @@ class PostgresAppending:
             before = raw.execute("SELECT current_setting('lock_timeout')").fetchone()
             with raw.transaction():
                 raw.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
-                small = len(append.drafts) <= COPY_ABOVE
-                receipts = (self._insert if small else self._copy)(raw, [append])
+                with raw.cursor(binary=True) as cursor:
+                    write = self._insert if _is_small([append]) else self._copy
+                    receipts = write(cursor, [append])
                 raw.execute("SELECT set_config('lock_timeout', %s, true)", before)
         return receipts[0]
 
-    def _connected(self) -> PostgresConnection:
+    def _cursor(self) -> PostgresCursor:
+        """Give the writer's cursor; when the server went away meanwhile, a new one."""
         writer = self._writer
-        if writer is not None and not writer.closed:
+        if writer is not None and not writer.connection.closed:
             try:
-                writer.pgconn.consume_input()
+                writer.connection.pgconn.consume_input()
             except psycopg.OperationalError:
-                writer.close()  # the server went away while nobody wrote; begin again
+                writer.connection.close()
             else:
                 return writer
-        self._writer = writer = self._database.connect()
-        finalize(self, writer.close)
-        register(writer)
-        return writer
+        connection = self._database.connect()
+        finalize(self, connection.close)
+        register(connection)
+        self._writer = connection.cursor(binary=True)
+        return self._writer
 
-    def _insert(
-        self, connection: PostgresConnection, appends: Sequence[Append]
-    ) -> list[Receipt]:
+    def _insert(self, cursor: PostgresCursor, appends: Sequence[Append]) -> list[Receipt]:
         parameters = self._parameters(appends)
-        parameters.update(_columns(appends))
-        statement = APPEND_COMMANDS if _add_commands(parameters, appends) else APPEND
-        base, recorded = self._moved(connection, statement, parameters, appends)
-        return _receipts(appends, base, recorded)
+        if parameters["count"] == 1:
+            draft, command_id = appends[0].drafts[0], appends[0].command_id
+            parameters.update(draft._asdict(), command_id=command_id)
+            statement = APPEND_ONE if command_id is None else APPEND_ONE_COMMAND
+        else:
+            parameters.update(_arrays(columns_of(appends)))
+            statement = APPEND_COMMANDS if _add_commands(parameters, appends) else APPEND
+        base, recorded = self._moved(cursor, statement, parameters, appends)
+        return receipts_of(appends, base, recorded)
 
-    def _copy(self, connection: PostgresConnection, appends: Sequence[Append]) -> list[Receipt]:
+    def _copy(self, cursor: PostgresCursor, appends: Sequence[Append]) -> list[Receipt]:
         parameters = self._parameters(appends)
         statement = RESERVE_COMMANDS if _add_commands(parameters, appends) else RESERVE
-        base, recorded = self._moved(connection, statement, parameters, appends)
-        with connection.cursor().copy(COPY) as copy:
+        base, recorded = self._moved(cursor, statement, parameters, appends)
+        with cursor.copy(COPY) as copy:
             copy.write(COPY_START)
             copy.write(b"".join(_rows(appends, self._tenant, base, recorded)))
             copy.write(COPY_END)
-        return _receipts(appends, base, recorded)
+        return receipts_of(appends, base, recorded)
 
     def _parameters(self, appends: Sequence[Append]) -> Parameters:
         latest = [append.latest for append in appends if append.latest is not None]
@@ -186,65 +210,52 @@ class PostgresAppending:
 
     def _moved(
         self,
-        connection: PostgresConnection,
+        cursor: PostgresCursor,
         statement: str,
         parameters: Parameters,
         appends: Sequence[Append],
     ) -> tuple[int, Instant]:
         """Run the statement; when the head did not move, say why or try again."""
         for _ in range(3):
-            cursor = connection.execute(statement, parameters, prepare=True, binary=True)
-            row = cursor.fetchone()
+            row = cursor.execute(statement, parameters, prepare=True).fetchone()
             if row is not None:
                 return int(row[0]), int(row[1])
-            self._look(connection, parameters, appends)
+            self._look(cursor, parameters, appends)
         raise BusyError(f"the head of log {self._tenant} did not settle; try again")
 
     def _look(
-        self, connection: PostgresConnection, parameters: Parameters, appends: Sequence[Append]
+        self, cursor: PostgresCursor, parameters: Parameters, appends: Sequence[Append]
     ) -> None:
-        row = connection.execute(
+        row = cursor.execute(
             LOOK, {"tenant": parameters["tenant"], "now": parameters["now"]}
         ).fetchone()
         if row is None:
-            connection.execute(NEW_HEAD, {"tenant": self._tenant})
+            cursor.execute(NEW_HEAD, {"tenant": self._tenant})
             return
         recorded, accepted, now = row
-        if now < recorded - SKEW and not accepted and not parameters["accept"]:
-            raise clock_error(now, recorded)
-        following = max(now, recorded + 1)
-        for append in appends:
-            if append.latest is not None and append.latest > following + SKEW:
-                raise future_error(append, following)
+        next_instant(appends, now, recorded, accepted=bool(accepted))
 
 
-def _columns(appends: Sequence[Append]) -> Parameters:
-    """Turn the drafts into an array a column."""
-    drafts = list(chain.from_iterable(append.drafts for append in appends))
-    streams, versions, topics, payloads, ids, occurred, precisions, *texts = zip(
-        *drafts, strict=True
-    )
-    actors, correlations, causations, sources, source_ids = texts
-    offsets: list[int] = []
-    names: list[str | None] = []
-    for offset, append in enumerate(appends):
-        offsets += [offset] * len(append.drafts)
-        names += [append.command_id] * len(append.drafts)
+def _is_small(appends: Sequence[Append]) -> bool:
+    return sum([len(append.drafts) for append in appends]) <= COPY_ABOVE
+
+
+def _arrays(columns: Columns) -> Parameters:
     return {
-        "stream_id": Uuids.of(streams),
-        "version": Integers.of(versions),
-        "event_id": Uuids.of(ids),
-        "topic": Texts.of(topics),
-        "payload": Blobs.of(payloads),
-        "occurred": Bigints.of(occurred),
-        "append": Integers.of(offsets),
-        "precision": Texts.of(precisions),
-        "actor": Texts.of(actors),
-        "command_id": Texts.of(names),
-        "correlation_id": Texts.of(correlations),
-        "causation_id": Texts.of(causations),
-        "source": Texts.of(sources),
-        "source_id": Texts.of(source_ids),
+        "stream_id": Uuids.of(columns.stream_ids),
+        "version": Integers.of(columns.versions),
+        "event_id": Uuids.of(columns.event_ids),
+        "topic": Texts.of(columns.topics),
+        "payload": Blobs.of(columns.payloads),
+        "occurred": Bigints.of(columns.occurred),
+        "append": Integers.of(columns.numbers),
+        "precision": Texts.of(columns.precisions),
+        "actor": Texts.of(columns.actors),
+        "command_id": Texts.of(columns.command_ids),
+        "correlation_id": Texts.of(columns.correlation_ids),
+        "causation_id": Texts.of(columns.causation_ids),
+        "source": Texts.of(columns.sources),
+        "source_id": Texts.of(columns.source_ids),
     }
 
 
@@ -310,15 +321,6 @@ def _rows(
                 + text(source)
                 + field(source_id)
             )
-
-
-def _receipts(appends: Sequence[Append], base: int, recorded: Instant) -> list[Receipt]:
-    receipts = []
-    for append in appends:
-        receipts.append(receipt_of(append, base + 1, recorded))
-        base += len(append.drafts)
-        recorded += 1
-    return receipts
 
 
 @contextmanager

@@ -1,32 +1,36 @@
 """PostgreSQL: how its connections are opened, locked and closed.
 
-Two pools on one URL: one for SQLAlchemy's transactions, and one whose connections commit
-every statement by itself, so that a read or an append costs one round trip. Both give up
-waiting for a lock after the database's `wait_seconds`.
+SQLAlchemy's pool serves transactions. Reads of the log and appends use connections that commit
+every statement by itself, so that each costs one round trip. All of them give up waiting for
+a lock after the database's `wait_seconds`.
 """
 
 import selectors
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 from weakref import WeakSet
 
 import psycopg
 import sqlalchemy as sa
 
+from salesflow.adapters.idle import Idle
 from salesflow.adapters.schema import POSTGRES_DDL
 from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError
 
 __all__ = [
     "CHANNEL",
     "PostgresConnection",
+    "PostgresCursor",
     "PostgresDatabase",
     "postgres_connection",
     "translate_postgres",
 ]
 
 PostgresConnection = psycopg.Connection[tuple[Any, ...]]
+PostgresCursor = psycopg.Cursor[tuple[Any, ...]]
 Row = tuple[Any, ...]
 
 CHANNEL = "salesflow_log"
@@ -46,17 +50,12 @@ class PostgresDatabase:
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
-        self.engine = sa.create_engine(url, pool_size=8, max_overflow=32)
-        self._single = sa.create_engine(
-            url,
-            pool_size=8,
-            max_overflow=32,
-            pool_reset_on_return=None,
-            connect_args={"autocommit": True},
-        )
-        for engine in (self.engine, self._single):
-            sa.event.listen(engine, "connect", self._configure)
+        self.engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+        sa.event.listen(self.engine, "connect", self._configure)
         self._url = url
+        self._idle: Idle[PostgresCursor] = Idle(
+            lambda: self.connect().cursor(binary=True), lambda cursor: cursor.connection.close()
+        )
         self._own: WeakSet[PostgresConnection] = WeakSet()
 
     @contextmanager
@@ -86,22 +85,26 @@ class PostgresDatabase:
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
     ) -> list[Row]:
-        """Run one select through the driver, on the caller's connection or a pooled one."""
-        query = statement.replace("?", "%s")
+        """Run one select through the driver, on the caller's connection or an idle one."""
+        query = _query(statement)
         try:
             if connection is not None:
-                return _select(connection.connection, query, parameters)
+                raw = postgres_connection(connection.connection)
+                with raw.cursor(binary=True) as cursor:
+                    return cursor.execute(query, parameters).fetchall()
             try:
-                return self._pooled(query, parameters)
+                with self._idle.one() as cursor:
+                    return cursor.execute(query, parameters, prepare=True).fetchall()
             except psycopg.OperationalError:
-                self._single.dispose()  # the server may have been restarted: once more, afresh
-                return self._pooled(query, parameters)
+                self._idle.clear()  # the server may have been restarted: once more, afresh
+                with self._idle.one() as cursor:
+                    return cursor.execute(query, parameters, prepare=True).fetchall()
         except psycopg.Error as error:
             raise translate_postgres(error) from error
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
-        args, options = self._single.dialect.create_connect_args(self._url)
+        args, options = self.engine.dialect.create_connect_args(self._url)
         try:
             connection = psycopg.connect(*args, autocommit=True, **options)
         except psycopg.Error as error:
@@ -126,16 +129,9 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-        self._single.dispose()
+        self._idle.close()
         for connection in list(self._own):
             connection.close()
-
-    def _pooled(self, query: str, parameters: Row) -> list[Row]:
-        pooled = self._single.raw_connection()
-        try:
-            return _select(pooled, query, parameters)
-        finally:
-            pooled.close()
 
     def _configure(self, connection: PostgresConnection, _record: object = None) -> None:
         autocommit, connection.autocommit = connection.autocommit, True
@@ -204,9 +200,9 @@ def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
     return raw
 
 
-def _select(pooled: sa.PoolProxiedConnection, query: str, parameters: Row) -> list[Row]:
-    with postgres_connection(pooled).cursor(binary=True) as cursor:
-        return cursor.execute(query, parameters, prepare=True).fetchall()
+@cache
+def _query(statement: str) -> bytes:
+    return statement.replace("?", "%s").encode()
 
 
 def translate_postgres(error: psycopg.Error) -> SalesflowError:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from salesflow.adapters.appending import (
-    SKEW,
     Append,
+    Columns,
     Receipt,
     Rejected,
-    clock_error,
-    future_error,
-    receipt_of,
+    columns_of,
+    next_instant,
+    receipts_of,
 )
 from salesflow.adapters.sqlite_database import (
     SqliteDatabase,
@@ -34,10 +34,7 @@ NEW_HEAD = "INSERT INTO salesflow_head VALUES (?, 0, 0, 0)"
 MOVE_HEAD = (
     "UPDATE salesflow_head SET position = ?, recorded = ?, clock_accepted = ? WHERE tenant = ?"
 )
-EVENTS = "INSERT INTO salesflow_events VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?)"
-
-Row = tuple[object, ...]
 
 
 class SqliteAppending:
@@ -87,87 +84,64 @@ class SqliteAppending:
         if head is None:
             connection.execute(NEW_HEAD, (tenant,))
             head = (0, 0, 0)
-        position, recorded, accepted = head
+        base, recorded, accepted = head
         now = self._clock()
-        moved = _next_instant(appends, now, recorded, accepted=bool(accepted))
+        first = next_instant(appends, now, recorded, accepted=bool(accepted))
         still = int(now <= recorded and bool(accepted or appends[0].accept_clock))
-        rows: list[Row] = []
-        names: list[Row] = []
-        receipts = []
-        for append in appends:
-            first = position + 1
-            position = _add_rows(rows, append, tenant, position, moved)
-            if append.command_id is not None:
-                names.append((tenant, append.command_id, first, position, moved))
-            receipts.append(receipt_of(append, first, moved))
-            moved += 1
-        _execute(connection, EVENTS, rows)
-        if names:
-            _execute(connection, COMMANDS, names)
-        connection.execute(MOVE_HEAD, (position, moved - 1, still, tenant))
+        self._add(connection, columns_of(appends), base, first)
+        receipts = receipts_of(appends, base, first)
+        for receipt in receipts:
+            if receipt.command_id is not None:
+                command = (tenant, receipt.command_id, *receipt[:3])
+                connection.execute(COMMANDS, command)
+        last = receipts[-1]
+        connection.execute(MOVE_HEAD, (last.last, last.recorded, still, tenant))
         return receipts
 
-
-def _next_instant(
-    appends: Sequence[Append], now: Instant, recorded: Instant, *, accepted: bool
-) -> Instant:
-    """Give the time of the first append; refuse a clock behind and a fact ahead."""
-    if now < recorded - SKEW and not accepted and not appends[0].accept_clock:
-        raise clock_error(now, recorded)
-    following = max(now, recorded + 1)
-    for append in appends:
-        if append.latest is not None and append.latest > following + SKEW:
-            raise future_error(append, following)
-    return following
-
-
-def _add_rows(
-    rows: list[Row], append: Append, tenant: str, position: int, recorded: Instant
-) -> int:
-    command_id = append.command_id
-    for (
-        stream_id,
-        version,
-        topic,
-        payload,
-        event_id,
-        occurred,
-        precision,
-        actor,
-        correlation_id,
-        causation_id,
-        source,
-        source_id,
-    ) in append.drafts:
-        position += 1
-        rows.append(
-            (
-                tenant,
-                position,
-                stream_id.bytes,
-                version,
-                event_id.bytes,
-                topic,
-                payload,
-                recorded if occurred is None or occurred > recorded else occurred,
-                recorded,
-                precision,
-                actor,
-                command_id,
-                correlation_id,
-                causation_id,
-                source,
-                source_id,
-            )
-        )
-    return position
-
-
-def _execute(connection: sqlite3.Connection, statement: str, rows: list[Row]) -> None:
-    if len(rows) == 1:
-        connection.execute(statement, rows[0])
-    else:
-        connection.executemany(statement, rows)
+    def _add(
+        self, connection: sqlite3.Connection, columns: Columns, base: int, first: Instant
+    ) -> None:
+        """Insert the rows; what is the same in all of them stands in the statement."""
+        count = len(columns.versions)
+        recorded = [first + number for number in columns.numbers]
+        given: list[Sequence[object]] = [
+            range(base + 1, base + count + 1),
+            [id.bytes for id in columns.stream_ids],
+            columns.versions,
+            [id.bytes for id in columns.event_ids],
+            columns.topics,
+            columns.payloads,
+            [
+                then if said is None or said > then else said
+                for said, then in zip(columns.occurred, recorded, strict=True)
+            ],
+            recorded,
+        ]
+        marks = ["?"] * len(given)
+        if columns.precisions.count("day"):
+            given.append(columns.precisions)
+            marks.append("?")
+        else:
+            marks.append("'microsecond'")
+        for texts in (
+            columns.actors,
+            columns.command_ids,
+            columns.correlation_ids,
+            columns.causation_ids,
+            columns.sources,
+            columns.source_ids,
+        ):
+            if texts.count(None) == count:
+                marks.append("NULL")
+            else:
+                given.append(texts)
+                marks.append("?")
+        statement = f"INSERT INTO salesflow_events VALUES ('{self._tenant}',{','.join(marks)})"
+        rows = zip(*given, strict=True)
+        if count == 1:
+            connection.execute(statement, next(rows))
+        else:
+            connection.executemany(statement, rows)
 
 
 def _refusal(error: sqlite3.Error) -> Exception:

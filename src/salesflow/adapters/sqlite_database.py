@@ -24,6 +24,7 @@ from weakref import WeakSet
 
 import sqlalchemy as sa
 
+from salesflow.adapters.idle import Idle
 from salesflow.adapters.schema import SQLITE_DDL
 from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError, SchemaError
 
@@ -57,6 +58,7 @@ class SqliteDatabase:
         self._writer: sqlite3.Connection | None = None
         self._checkpointer: sqlite3.Connection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
+        self._idle: Idle[sqlite3.Connection] = Idle(self.connect, sqlite3.Connection.close)
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
@@ -95,16 +97,15 @@ class SqliteDatabase:
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
     ) -> list[Row]:
-        """Run one select through the driver, on the caller's connection or a pooled one."""
-        pooled = self.engine.raw_connection() if connection is None else connection.connection
+        """Run one select through the driver, on the caller's connection or an idle one."""
         try:
-            raw = sqlite_connection(pooled)
-            return raw.execute(statement, parameters).fetchall()
+            if connection is not None:
+                raw = sqlite_connection(connection.connection)
+                return raw.execute(statement, parameters).fetchall()
+            with self._idle.one() as raw:
+                return raw.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             raise translate_sqlite(error) from error
-        finally:
-            if connection is None:
-                pooled.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -133,8 +134,9 @@ class SqliteDatabase:
 
     def announce(self) -> None:
         """Wake who waits in this process."""
-        for flag in tuple(self.waiting):
-            flag.set()
+        if self.waiting:
+            for flag in tuple(self.waiting):
+                flag.set()
 
     def wrote(self, changes: int) -> None:
         """Count what was written and copy the write-ahead log back when it is long."""
@@ -171,6 +173,7 @@ class SqliteDatabase:
         """Close every connection, the last one copying the write-ahead log back."""
         self._closed = True
         self.engine.dispose()
+        self._idle.close()
         for connection in (self._checkpointer, self._writer):
             if connection is not None:
                 connection.close()
