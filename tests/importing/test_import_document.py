@@ -1,0 +1,129 @@
+"""docs/import-a-table.md names every key and every fact, and its examples are as shown."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from documents import blocks
+from importing.desk import Desk
+from salesflow.adapters.importing import import_table, mapping, read_mapping
+from salesflow.adapters.importing.mapping_file import mapping_of
+from salesflow.adapters.importing.reference import facts_as_markdown
+from salesflow.adapters.importing.report import Change, ImportReport, Remark
+from salesflow.domain.processes import ProcessVersion, Stage
+
+ROOT = Path(__file__).parent.parent.parent
+DOCUMENT = ROOT / "docs" / "import-a-table.md"
+TEXT = DOCUMENT.read_text(encoding="utf-8")
+EXAMPLES = ROOT / "examples"
+PARTS: tuple[type[BaseModel], ...] = (
+    mapping.Mapping,
+    mapping.FileFormat,
+    mapping.Times,
+    mapping.Numbers,
+    mapping.ColumnRule,
+    mapping.Lookup,
+    mapping.Condition,
+    mapping.At,
+    mapping.ValueSpec,
+    mapping.FactRule,
+    mapping.CustomerRule,
+    mapping.LeaveOut,
+    ProcessVersion,
+    Stage,
+    ImportReport,
+    Remark,
+    Change,
+)
+
+
+def toml_blocks() -> list[str]:
+    return [block.text for block in blocks(DOCUMENT) if block.language == "toml"]
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
+def test_every_key_is_described(part: type[BaseModel]) -> None:
+    keys = {field.alias or name for name, field in part.model_fields.items()}
+    if part is ImportReport:
+        keys -= {"source", "file", "mapping"}
+    assert {key for key in keys if f"`{key}`" not in TEXT} == set()
+
+
+def test_the_table_of_facts_is_made_from_the_facts() -> None:
+    shown = re.search(r"<!-- facts: .*? -->\n(.*?)<!-- end of facts -->", TEXT, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == facts_as_markdown()
+
+
+@pytest.mark.parametrize(
+    "name", ["deals.csv", "customers.csv", "deals.toml", "history.csv", "history.toml"]
+)
+def test_an_example_is_shown_as_it_is(name: str) -> None:
+    content = (EXAMPLES / "tables" / name).read_text(encoding="utf-8")
+    assert f"```{name.partition('.')[2]}\n{content}```" in TEXT
+
+
+def test_every_piece_of_a_mapping_that_is_shown_can_be_written() -> None:
+    base = tomllib.loads(
+        'source = "s"\nrows = "events"\nobject = "o"\nat = "t"\n[[facts]]\nkind = "deal.won"\n'
+    )
+    for text in toml_blocks():
+        pieces = text.splitlines() if text.startswith("when =") else [text]
+        for piece in pieces:
+            raw = tomllib.loads(piece)
+            if "when" in raw or "fact" in raw:
+                raw = {"facts": [{"kind": "deal.won", **raw}]}
+            elif isinstance(raw.get("facts"), dict):
+                raw = {"facts": [{"kind": "deal.won", **raw["facts"]}]}
+            mapping_of({**base, **raw})
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.rglob("*.toml")), ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_every_example_is_a_mapping(path: Path) -> None:
+    assert read_mapping(path).mapping.source
+
+
+def test_the_table_of_deals_comes_out_as_described(desk: Desk) -> None:
+    folder = EXAMPLES / "tables"
+    report = import_table(
+        folder / "deals.csv", folder / "deals.toml", log=desk.log, clock=desk.clock
+    )
+    assert report.check()
+    assert (report.rows_read, report.rows_recorded, report.facts_recorded) == (5, 4, 10)
+    assert [(r.line, r.column, r.value) for r in report.refused] == [
+        (6, "Closed", "31.02.2026")
+    ]
+    assert [(i.line, i.object) for i in report.inferred] == [(5, "4714")]
+    assert report.unknown_columns == ["Remark"]
+    assert report.customers_registered == 2
+    assert str(desk.deal("4711", "sales_sheet").amount) == "12,500.00 EUR"
+
+
+def test_the_event_log_comes_out_as_described(desk: Desk) -> None:
+    folder = EXAMPLES / "tables"
+    report = import_table(
+        folder / "history.csv", folder / "history.toml", log=desk.log, clock=desk.clock
+    )
+    assert report.check()
+    assert desk.kinds("L-1", "lead_log") == [
+        "opened",
+        "stage_moved",
+        "stage_moved",
+        "quote_issued",
+        "contact_logged",
+        "quote_accepted",
+        "won",
+    ]
+    times = desk.times("L-1", "lead_log")
+    assert times[3:5] == ["2025-10-26T00:40:00+00:00", "2025-10-26T01:10:00+00:00"]
+    assert [r.line for r in report.adjusted] == [5, 6]
+    assert desk.deal("L-1", "lead_log").quotes["e4"].state == "accepted"
+    assert desk.deal("L-2", "lead_log").lost_because == "no_need"
+    assert desk.deal("L-3", "lead_log").stage == "offer"
+    assert report.left_out[0].rows == 1
+    assert desk.events("L-1", "lead_log")[5].actor is None

@@ -1,0 +1,58 @@
+"""The report: every row and every fact is accounted for, for people and for machines."""
+
+import json
+from pathlib import Path
+
+from importing.desk import WIDE, Desk
+from salesflow.adapters.importing import ImportReport
+
+HEAD = "id,rep,amount,status,created,closed\n"
+TABLE = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n2,u2,x,Open,2026-01-05,\n3,u3,,Open,,\n\n4\n"
+
+
+def test_the_report_can_be_read_back_from_its_file(desk: Desk, tmp_path: Path) -> None:
+    report = desk.bring(WIDE, TABLE)
+    report.write(tmp_path / "report.json")
+    content = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert ImportReport.model_validate_json(content) == report
+    assert json.loads(content)["rows_read"] == 4
+
+
+def test_every_remark_names_file_line_and_reason(desk: Desk) -> None:
+    report = desk.bring(WIDE, TABLE)
+    file = str(desk.folder / "table.csv")
+    assert [(r.file, r.line, r.object) for r in report.refused] == [
+        (file, 3, "2"),
+        (file, 6, None),
+    ]
+    assert report.refused[1].reason == "has 1 fields where the header has 6"
+    assert [(i.file, i.line) for i in report.inferred] == [(file, 4)]
+    assert report.blank_lines == 1
+    assert (report.rows_read, report.rows_recorded, report.rows_refused) == (4, 2, 2)
+
+
+def test_people_see_counts_then_reasons_in_either_language(desk: Desk) -> None:
+    report = desk.bring(WIDE, TABLE)
+    counts, *others = report.tables()
+    assert ("Rows read", "4") in counts.rows
+    assert [table.title for table in others] == ["Refused", "Inferred", "Columns"]
+    assert others[1].rows == (
+        ("deal.opened: no date in the row; recorded at the time of import", "1", "4"),
+    )
+    chinese = report.tables("zh")
+    assert chinese[0].title == "导入"
+    assert chinese[0].columns == ("项目", "数量")
+
+
+def test_a_report_of_a_trial_says_that_nothing_was_recorded(desk: Desk) -> None:
+    report = desk.bring(WIDE, TABLE, trial=True)
+    assert "nothing was recorded" in report.tables()[0].notes
+
+
+def test_many_reasons_are_cut_for_people_only(desk: Desk) -> None:
+    rows = "".join(f"{n},u,1,Open,2026-01-05,{',' * n}x\n" for n in range(1, 41))
+    report = desk.bring(WIDE, HEAD + rows)
+    assert len(report.refused) == 40
+    table = report.tables()[1]
+    assert len(table.rows) == 20
+    assert table.notes == ("20 more reasons in the report file",)
