@@ -44,10 +44,10 @@ def functions(module: Path) -> Iterator[Function]:
 
 def assigns_all(module: Path) -> bool:
     for node in tree(module).body:
-        targets = node.targets if isinstance(node, ast.Assign) else ()
+        given = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AnnAssign):
-            targets = (node.target,)
-        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            given = [node.target]
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in given):
             return True
     return False
 
