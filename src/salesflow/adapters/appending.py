@@ -109,6 +109,7 @@ def checked(
         raise InputError("an append without events records nothing")
     following: dict[UUID, int] = {}
     latest: Instant | None = None
+    earliest: Instant = 0
     texts: set[str | None] = {command_id}
     for stream_id, version, topic, _, _, occurred, _, *others in drafts:
         if following.setdefault(stream_id, version) != version or version < 0:
@@ -116,14 +117,15 @@ def checked(
                 f"stream {stream_id}: version {version} does not follow the one before"
             )
         following[stream_id] = version + 1
-        if occurred is not None and (latest is None or occurred > latest):
-            latest = occurred
+        if occurred is not None:
+            earliest = min(earliest, occurred)
+            latest = occurred if latest is None else max(latest, occurred)
         texts.add(topic)
         texts.update(others)
     for text in texts:
         if text is not None:
             _check_text(text)
-    if max(following.values()) > VERSION_MAX or (latest or 0) > INSTANT_MAX:
+    if max(following.values()) > VERSION_MAX or max(latest or 0, -earliest) > INSTANT_MAX:
         raise InputError("a version or a time is larger than a database can hold")
     return Append(drafts, tuple(following), command_id, latest, accept_clock)
 

@@ -66,6 +66,9 @@ class Connections(Protocol):
     engine: sa.Engine
     ddl: tuple[str, ...]
 
+    def prepare(self) -> None:
+        """Set what the database itself remembers, once it is known to be ours."""
+
     def read(self) -> AbstractContextManager[sa.Connection]:
         """Give a connection in one consistent snapshot."""
 
@@ -104,6 +107,7 @@ class Database:
         """How long a writer waits for another one before it is told BusyError."""
         connect, self._appending = _adapters(self.url)
         self._connections = connect(self.url, wait_seconds)
+        self._closed = False
         try:
             self._check(shared=shared)
         except BaseException:
@@ -134,13 +138,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection on which all selects see one and the same snapshot."""
-        with self._translating(), self._connections.read() as connection:
+        with self._translating(), self._open().read() as connection:
             yield connection
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """Give a connection in a write transaction: committed at the end, or rolled back."""
-        with self._translating(), self._connections.begin() as connection:
+        with self._translating(), self._open().begin() as connection:
             yield connection
         self.announce()
 
@@ -172,7 +176,16 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._closed = True
         self._connections.close()
+
+    def _open(self) -> Connections:
+        if self._closed:
+            raise DatabaseError(f"{self._shown()} is closed")
+        return self._connections
+
+    def _shown(self) -> str:
+        return self.url.render_as_string(hide_password=True)
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -186,11 +199,12 @@ class Database:
     def _check(self, *, shared: bool) -> None:
         with self._translating():
             with self._connections.read() as connection:
-                ready = _is_ready(connection, self.url, shared=shared)
+                ready = _is_ready(connection, self._shown(), shared=shared)
+            self._connections.prepare()
             if ready:
                 return
             with self._connections.creating() as connection:
-                if not _is_ready(connection, self.url, shared=shared):
+                if not _is_ready(connection, self._shown(), shared=shared):
                     _create(connection, self._connections.ddl)
 
 
@@ -225,10 +239,9 @@ def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Ap
     return PostgresDatabase, PostgresAppending
 
 
-def _is_ready(connection: sa.Connection, url: sa.URL, *, shared: bool) -> bool:
+def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
     """Say whether the tables are there; refuse a database that is not ours to use."""
     tables = set(sa.inspect(connection).get_table_names())
-    where = url.render_as_string(hide_password=True)
     if schema.schema_row.name not in tables:
         others = sorted(tables)
         clash = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
@@ -238,8 +251,8 @@ def _is_ready(connection: sa.Connection, url: sa.URL, *, shared: bool) -> bool:
                 " Name another one, or pass shared=True to keep the log beside them."
             )
         return False
-    version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
-    if version is None or not isinstance(version, int):
+    version = _version(connection)
+    if version is None:
         raise SchemaError(f"{where} is not a salesflow database: it has no schema version")
     if version > schema.SCHEMA_VERSION:
         raise SchemaError(
@@ -252,6 +265,15 @@ def _is_ready(connection: sa.Connection, url: sa.URL, *, shared: bool) -> bool:
             f" {schema.SCHEMA_VERSION}; run: {schema.UPGRADE_COMMAND}"
         )
     return True
+
+
+def _version(connection: sa.Connection) -> int | None:
+    name = schema.schema_row.name
+    columns = {column["name"] for column in sa.inspect(connection).get_columns(name)}
+    if "version" not in columns:
+        return None
+    version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
+    return version if isinstance(version, int) else None
 
 
 def _some(names: list[str]) -> str:

@@ -164,7 +164,8 @@ class PostgresAppending:
         writer = self._writer
         if writer is not None and not writer.connection.closed:
             try:
-                writer.connection.pgconn.consume_input()
+                for _ in range(2):  # the server's farewell, then the end of the line
+                    writer.connection.pgconn.consume_input()
             except psycopg.OperationalError:
                 writer.connection.close()
             else:

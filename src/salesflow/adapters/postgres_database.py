@@ -58,6 +58,9 @@ class PostgresDatabase:
         )
         self._own: WeakSet[PostgresConnection] = WeakSet()
 
+    def prepare(self) -> None:
+        """Do nothing: a PostgreSQL database needs no setting of ours."""
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Give a connection in one consistent snapshot."""

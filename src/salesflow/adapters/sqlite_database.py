@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
@@ -32,7 +32,13 @@ __all__ = ["SqliteDatabase", "sqlite_connection", "translate_sqlite"]
 
 Row = tuple[Any, ...]
 
-CACHE_KIB = 64 * 1024
+PRAGMAS = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "recursive_triggers=ON",
+    "wal_autocheckpoint=0",
+    "cache_size=-65536",
+)
 CHECKPOINT_AFTER = 4_000
 """Rows changed, a commit counted as four, until the write-ahead log is copied back."""
 
@@ -65,8 +71,11 @@ class SqliteDatabase:
             f"sqlite:///{self.path}", creator=self.connect, pool_size=8, max_overflow=32
         )
         sa.event.listen(self.engine, "begin", _begin)
+
+    def prepare(self) -> None:
+        """Turn the write-ahead log on, which the file then remembers."""
         try:
-            _use_wal(self.path, wait_seconds)
+            _use_wal(self.path, self.wait_seconds)
         except sqlite3.Error as error:
             raise translate_sqlite(error) from error
 
@@ -112,9 +121,7 @@ class SqliteDatabase:
         """Give the one connection that writes the log, in a transaction; commit at the end."""
         self._acquire()
         try:
-            if self._writer is None:
-                self._writer = self.connect()
-            writer = self._writer
+            writer = self._writer = self._writer or self.connect()
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             try:
@@ -153,14 +160,12 @@ class SqliteDatabase:
             check_same_thread=False,
             cached_statements=256,
         )
-        for pragma in (
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "recursive_triggers=ON",
-            "wal_autocheckpoint=0",
-            f"cache_size=-{CACHE_KIB}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def translated(self, error: Exception) -> SalesflowError:
@@ -191,19 +196,17 @@ class SqliteDatabase:
             )
 
     def _checkpoint(self) -> None:
-        if self._writer is None:
-            self._writer = self.connect()
-        if self._checkpointer is None:
-            self._checkpointer = self.connect()
-        try:
+        self._writer = self._writer or self.connect()
+        self._checkpointer = self._checkpointer or self.connect()
+        # What fails here (another process writes just now, the disk is full) must not look as
+        # if the commit before it had failed; the next commit tries again.
+        with suppress(sqlite3.Error):
             self._writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return  # another process writes just now; the next commit tries again
-        try:
-            self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._written = 0
-        finally:
-            self._writer.execute("ROLLBACK")
+            try:
+                self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._written = 0
+            finally:
+                self._writer.execute("ROLLBACK")
 
     def _file(self, url: sa.URL) -> str:
         name = url.database or ":memory:"
