@@ -88,6 +88,12 @@ def test_a_template_weaves_columns_into_text(desk: Desk) -> None:
     assert opened(desk, spec, "a,b.c", "Pump,Acme").title == "Pump for Acme"
 
 
+def test_a_part_of_a_text_can_be_taken_out(desk: Desk) -> None:
+    spec = "owner = { column = 'note', extract = 'by (\\w+)' }"
+    assert opened(desk, spec, "note", "Entered by bob on Monday").owner == "bob"
+    assert opened(desk, spec.replace("owner", "lead_source"), "note", "x").lead_source is None
+
+
 def test_a_map_mends_values_and_keeps_the_others(desk: Desk) -> None:
     maps = '[maps.reps]\nbob = "u7"\n'
     assert (

@@ -174,6 +174,69 @@ def test_the_last_row_can_be_asked_for(desk: Desk) -> None:
     assert moves(desk) == ["opened", "solution_design", "lost"]
 
 
+def test_rows_that_repeat_the_whole_deal_tell_what_has_changed(desk: Desk) -> None:
+    mapping = """
+source = "log"
+rows = "events"
+object = "id"
+at = "saved"
+timezone = "UTC"
+currency = "USD"
+
+[[facts]]
+kind = "deal.opened"
+when = { first = true }
+
+[facts.fields]
+stage = "stage"
+amount = "sum"
+
+[[facts]]
+kind = "deal.stage_moved"
+when = { changed = "stage", first = false }
+
+[facts.fields]
+target = "stage"
+
+[[facts]]
+kind = "deal.forecast_given"
+when = { changed = "sum", first = false }
+
+[facts.fields]
+amount = "sum"
+
+[[leave_out]]
+when = { not = { any = [{ first = true }, { changed = "stage" }, { changed = "sum" }] } }
+because = "nothing we follow has changed"
+"""
+    table = """
+id,saved,stage,sum
+1,2026-01-03,negotiation,20
+1,2026-01-01,prospecting,10
+1,2026-01-02,prospecting,20
+1,2026-01-04,negotiation,20
+1,2026-01-05,needs_analysis,30
+"""
+    report = desk.bring(mapping, table, strict=True)
+    assert moves(desk) == [
+        "opened",
+        "forecast_given",
+        "negotiation",
+        "needs_analysis",
+        "forecast_given",
+    ]
+    assert (report.rows_left_out, report.irregular) == (1, [])
+
+
+def test_day_and_time_may_stand_in_columns_of_their_own(desk: Desk) -> None:
+    mapping = EVENTS.replace('at = "time"', 'at = { template = "{time} {id}" }')
+    desk.bring(mapping, log("1,opened,2026-01-01,,,08:30", "1,won,2026-01-02,,,"), strict=True)
+    assert desk.times("1", "log") == [
+        "2026-01-01T07:30:00+00:00",
+        "2026-01-01T23:00:00+00:00 (day)",
+    ]
+
+
 def test_facts_after_closing_are_recorded_and_named_as_irregular(desk: Desk) -> None:
     table = log(
         "1,opened,2026-01-01T10:00,,,",

@@ -109,6 +109,7 @@ def test_a_condition_that_means_nothing_is_refused(
     [
         ('[times]\nformats = ["dd/mm/yyyy"]', "is no time format"),
         ('[times]\nformats = ["%H:%M"]', "does not say the year"),
+        ('[times]\nformats = ["%Y-%m-%d %H:%M %Z"]', "write %z"),
         ('[times]\ntimezone = "Berlin"', "is not a time zone"),
         ('[file]\nencoding = "gbk-9"', "is not an encoding"),
         ('[numbers]\nthousands = "."', "cannot be the same"),

@@ -48,7 +48,7 @@ def as_text(value: Constant) -> str:
 
 
 def _test(when: Condition, layout: Layout, path: Path) -> Test:
-    tests = [*_of_column(when, layout, path), *_of_flags(when, layout)]
+    tests = [*_of_column(when, layout, path), *_of_flags(when, layout, path)]
     if when.all is not None:
         tests += [_test(each, layout, (*path, "all", i)) for i, each in enumerate(when.all)]
     if when.any is not None:
@@ -101,11 +101,14 @@ def _is_filled(read: Callable[[Cells], str], wanted: bool) -> Test:
     return lambda cells: bool(read(cells)) is wanted
 
 
-def _of_flags(when: Condition, layout: Layout) -> list[Test]:
+def _of_flags(when: Condition, layout: Layout, path: Path) -> list[Test]:
     tests: list[Test] = []
     for asked, name in ((when.first, FIRST), (when.last, LAST)):
         if asked is not None:
             tests.append(_is_filled(first_filled((layout.flag(name),)), asked))
+    if when.changed is not None:
+        slot = layout.changed(when.changed, (*path, "changed"))
+        tests.append(lambda cells: bool(cells[slot]))
     return tests
 
 

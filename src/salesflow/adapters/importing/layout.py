@@ -25,6 +25,8 @@ from salesflow.adapters.importing.rows import Row
 __all__ = ["Cells", "FindingCounts", "Layout", "RowCleaner"]
 
 Cells = Sequence[str]
+FINDINGS_MAX = 10_000
+OTHERS = "(other values)"
 FindingCounts = dict[tuple[str, str, str], list[int]]
 """(column, finding, value) -> [rows, first line]."""
 
@@ -46,6 +48,8 @@ class Layout:
         """The column of each slot."""
         self.own: dict[int, int] = {}
         """Slot to place in the file's row; a column the file may lack has none."""
+        self.changes: dict[int, int] = {}
+        """Slot of a column to the slot that says whether it has changed within its deal."""
         self.joined: dict[int, tuple[str, int]] = {}
         """Slot to lookup and place in its row."""
         self._mapping = mapping
@@ -76,6 +80,10 @@ class Layout:
             self.names.append(name)
             self._slots[key] = len(self.names) - 1
         return self._slots[key]
+
+    def changed(self, name: str, path: Path) -> int:
+        """Give the slot of whether a column has changed since the row before of its deal."""
+        return self.changes.setdefault(self.slot(name, path), self.flag(f"changed {name}"))
 
     @property
     def unused(self) -> list[str]:
@@ -181,7 +189,10 @@ class RowCleaner:
             cells[slot] = "" if found is None else found[place]
 
     def _found(self, column: str, finding: str, value: str, line: int) -> None:
-        counted = self.findings.setdefault((column, finding, value), [0, line])
+        key = (column, finding, value)
+        if key not in self.findings and len(self.findings) >= FINDINGS_MAX:
+            key = (column, finding, OTHERS)
+        counted = self.findings.setdefault(key, [0, line])
         counted[0] += 1
 
 

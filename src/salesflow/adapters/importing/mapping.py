@@ -80,6 +80,8 @@ def _known_format(pattern: str) -> str:
             f"{pattern!r} is no time format; write iso, epoch_s, epoch_ms, epoch_us or a"
             " pattern such as %m/%d/%Y %H:%M"
         )
+    if "%Z" in pattern:
+        raise ValueError("%Z is not read; write %z for an offset, or UTC as it stands")
     sample = datetime(2001, 2, 3, 16, 5, 6)  # noqa: DTZ001 - only to try the pattern
     try:
         back = datetime.strptime(sample.strftime(pattern), pattern)  # noqa: DTZ007
@@ -219,12 +221,14 @@ class Condition(Part):
     """The row is (or is not) the first of its deal in time."""
     last: bool | None = None
     """The row is (or is not) the last of its deal in time."""
+    changed: str | None = None
+    """A column that holds something else than in the row before of its deal in time."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         tests = (self.is_, self.is_not, self.in_, self.not_in, self.matches, self.empty)
         asked = any(test is not None for test in (*tests, self.filled))
-        others = (self.all, self.any, self.not_, self.first, self.last)
+        others = (self.all, self.any, self.not_, self.first, self.last, self.changed)
         if asked and self.column is None:
             raise ValueError("name the `column` this is about")
         if self.column is not None and not asked:
@@ -243,11 +247,26 @@ When = Annotated[Condition, BeforeValidator(_as_all)]
 class At(Part):
     """`at`: the column a fact's time stands in."""
 
-    column: Columns
+    column: Columns | None = None
+    template: str | None = None
+    """Where day and time stand in columns of their own: "{date} {time}"."""
     formats: tuple[TimeFormat, ...] = ()
     timezone: ZoneName | None = None
     days: bool = False
     """Take only the day, also where a time of day is written (00:00:00)."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.column is None) == (self.template is None):
+            raise ValueError("write either column or template")
+        return self
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns it reads."""
+        if self.template is not None:
+            return tuple(name for name in BRACES.findall(self.template) if name)
+        return self.column or ()
 
 
 Time = Annotated[At, BeforeValidator(_as_column)]
@@ -260,6 +279,8 @@ class ValueSpec(Part):
     columns: tuple[str, ...] | None = None
     template: str | None = None
     """Text with columns in braces: "Loan for {purpose}"."""
+    extract: Pattern | None = None
+    """A regular expression: its first group (or all of it) is taken out of the text."""
     value: Constant | None = None
     """A constant."""
     map: dict[str, Constant] | str | None = None

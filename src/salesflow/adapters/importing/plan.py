@@ -19,7 +19,13 @@ from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.fields import FactBuilder, Getter
 from salesflow.adapters.importing.ids import object_id
 from salesflow.adapters.importing.layout import Cells
-from salesflow.adapters.importing.mapping import At, Condition, CustomerRule, FactRule
+from salesflow.adapters.importing.mapping import (
+    At,
+    Condition,
+    CustomerRule,
+    FactRule,
+    ValueSpec,
+)
 from salesflow.adapters.importing.problems import (
     Adjustment,
     MappingError,
@@ -28,7 +34,7 @@ from salesflow.adapters.importing.problems import (
     allowed,
 )
 from salesflow.adapters.importing.times import ReadTime
-from salesflow.adapters.importing.values import Notes, text_of
+from salesflow.adapters.importing.values import Notes, take, text_of
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
@@ -112,6 +118,8 @@ class Plan:
     order: ReadAt | None
     """Reads the time rows are ordered by, where rules ask for the first or last one."""
     flags: dict[str, int]
+    changes: dict[int, int]
+    """Slot of a column to the slot of whether it has changed."""
     object_slot: int
     labels: frozenset[str]
 
@@ -142,19 +150,20 @@ def compile_plan(context: Context) -> Plan:
     )
     if flagged and mapping.at is None:
         raise MappingError(
-            "first and last need the mapping's at: the column rows are ordered by"
+            "first, last and changed need the mapping's at: the column rows are ordered by"
         )
     opening = FactBuilder(DealOpened, {}, context, ())
     _fill_opening(opening, context, object_slot)
     return Plan(
         context=context,
-        object=text_of(mapping.object, layout, ("object",)),
+        object=_object(context),
         rules=rules,
         leave_out=tuple(leave_out),
         customer=_customer(mapping.customer, context),
         opening=opening,
         order=_at(mapping.at, context, ("at",)) if flagged and mapping.at else None,
         flags={name: layout.flag(name) for name in (FIRST, LAST)} if flagged else {},
+        changes=layout.changes,
         object_slot=object_slot,
         labels=frozenset(rule.label for rule in rules),
     )
@@ -210,8 +219,13 @@ class _Rules:
             return OPENED
         label = rule.name or rule.kind.partition(".")[2]
         if self._context.mapping.rows == "deals" and not rule.name and at is not None:
-            label += "@" + "|".join(at.column)
+            label += "@" + "|".join(at.named)
         return label
+
+
+def _object(context: Context) -> Text:
+    taken = take(context.mapping.object, context, ("object",))
+    return lambda cells: str(taken.read(cells) or "")
 
 
 def _text(slots: Sequence[int]) -> Text:
@@ -219,12 +233,13 @@ def _text(slots: Sequence[int]) -> Text:
 
 
 def _at(at: At, context: Context, path: Path) -> ReadAt:
-    slots = context.layout.slots(at.column, path)
+    spec = ValueSpec(columns=at.column, template=at.template)
+    text_at = text_of(spec, context.layout, path)
     reader = context.times(at.formats, at.timezone, days=at.days)
-    names = " or ".join(at.column)
+    names = " or ".join(at.named)
 
     def read(cells: Cells, notes: Notes, before: Instant | None = None) -> ReadTime | None:
-        text = next((cells[slot] for slot in slots if cells[slot]), "")
+        text = text_at(cells)
         if not text:
             return None
         try:
@@ -282,7 +297,7 @@ def _asks_order(when: Condition | None) -> bool:
     if when is None:
         return False
     inner = (*(when.all or ()), *(when.any or ()), *((when.not_,) if when.not_ else ()))
-    here = when.first is not None or when.last is not None
+    here = when.changed is not None or when.first is not None or when.last is not None
     return here or any(_asks_order(each) for each in inner)
 
 

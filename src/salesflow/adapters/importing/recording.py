@@ -34,18 +34,19 @@ class Known:
     def __init__(self, source: str, streams: Streams, zone: ZoneInfo | None) -> None:
         self.streams = streams
         self._zone = zone
-        self._latest: dict[tuple[UUID, str], Event] = {}
+        self._latest: dict[UUID, dict[str, Event]] = {}
         self._standing: set[UUID] = set()
         for stream_id, events in streams.items():
             self._standing.update(event.event_id for event in standing(events))
+            latest = self._latest.setdefault(stream_id, {})
             for event in events:
                 retraction = isinstance(event.fact, FactRetracted)
                 if event.source == source and event.source_id and not retraction:
-                    self._latest[stream_id, event.source_id] = event
+                    latest[event.source_id] = event
 
     def find(self, told: Told) -> Event | None:
         """Give what was recorded last under the same source id."""
-        return self._latest.get((told.stream_id, told.source_id))
+        return self._latest.get(told.stream_id, {}).get(told.source_id)
 
     def stands(self, event: Event) -> bool:
         """Say whether no retraction names it."""
@@ -68,9 +69,8 @@ class Known:
         """Give the standing facts of a deal that a snapshot of it tells no more."""
         return [
             event
-            for (stream, source_id), event in self._latest.items()
-            if stream == stream_id
-            and source_id not in told
+            for source_id, event in self._latest.get(stream_id, {}).items()
+            if source_id not in told
             and event.event_id in self._standing
             and _labelled(split_source_id(source_id)[1], labels)
         ]
@@ -145,26 +145,35 @@ class Writer:
 
     def _retraction(self, event: Event) -> Draft:
         fact = FactRetracted(event_id=event.event_id, because="changed at the source")
-        return self._made(event.stream_id, fact, None)._replace(source_id=event.source_id)
-
-    def _draft(self, told: Told) -> Draft:
-        draft = self._made(told.stream_id, told.fact, told.occurred)
-        return draft._replace(
-            precision=told.precision, actor=told.actor, source_id=told.source_id
+        return self._draft(
+            Told(
+                event.stream_id,
+                event.source_id or "",
+                fact,
+                occurred=None,
+                precision="microsecond",
+                day=None,
+                actor=None,
+                line=0,
+                order=0,
+            )
         )
 
-    def _made(self, stream_id: UUID, fact: Fact, occurred: Instant | None) -> Draft:
-        version = self._versions.get(stream_id, 0) + 1
-        self._versions[stream_id] = version
+    def _draft(self, told: Told) -> Draft:
+        version = self._versions.get(told.stream_id, 0) + 1
+        self._versions[told.stream_id] = version
         return Draft(
-            stream_id=stream_id,
+            stream_id=told.stream_id,
             version=version,
-            topic=FactCatalogue.topic(type(fact)),
-            payload=fact.to_json(),
+            topic=FactCatalogue.topic(type(told.fact)),
+            payload=told.fact.to_json(),
             event_id=new_event_id(),
-            occurred=occurred,
+            occurred=told.occurred,
+            precision=told.precision,
+            actor=told.actor,
             correlation_id=self._import_id,
             source=self._source,
+            source_id=told.source_id,
         )
 
 

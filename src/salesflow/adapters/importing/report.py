@@ -137,7 +137,8 @@ class ImportReport(Entry):
     @property
     def problems(self) -> int:
         """How many things a strict import refuses the file for."""
-        return self.rows_refused + self.rows_adjusted + len(self.changed)
+        open_changes = sum(not change.applied for change in self.changed)
+        return self.rows_refused + self.rows_adjusted + open_changes
 
     def check(self) -> bool:
         """Say whether every row and every fact is accounted for exactly once."""

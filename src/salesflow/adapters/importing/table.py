@@ -234,7 +234,7 @@ def _wanted(mapping: Mapping) -> list[str]:
     whens = [rule.when for rule in mapping.facts if rule.when]
     names = [*mapping.object.named, *mapping.columns]
     names += [name for when in whens for name in when.column or ()]
-    return names + (list(mapping.at.column) if mapping.at else [])
+    return names + (list(mapping.at.named) if mapping.at else [])
 
 
 def _checks(context: Context) -> dict[str, Callable[[str], object]]:

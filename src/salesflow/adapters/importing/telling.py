@@ -88,8 +88,9 @@ class _Teller:
             raise RowProblem("no rule of the mapping takes this row")
         facts: list[Told] = []
         for number, rule in taken:
+            actor = rule.actor(cells) if rule.actor else ""
             told = self._fact(rule, cells, line, notes)._replace(
-                order=line * len(rules) + number
+                order=line * len(rules) + number, actor=_checked(actor, "an actor") or None
             )
             facts += (told, *_other_half(told, self._deal.stream_id))
         return facts
@@ -108,9 +109,7 @@ class _Teller:
         told_at = from_instant(at.instant).isoformat() if at else "undated"
         key = self._keys.of(rule, cells, told_at, fact, line)
         source_id = fact_source_id(self._deal.object, key)
-        actor = rule.actor(cells) if rule.actor else ""
-        told = _told(self._deal.stream_id, source_id, fact, at, line)
-        return told._replace(actor=_checked(actor, "an actor") or None)
+        return _told(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[Told]:
         plan = self._plan.customer
@@ -180,7 +179,7 @@ def _other_half(told: Told, stream_id: UUID) -> list[Told]:
 
 
 def _flag(rows: ObjectRows, plan: Plan) -> None:
-    """Mark the first and the last row in time; rows without one come last."""
+    """Mark the first and the last row in time, and where a column has changed."""
     assert plan.order is not None
     timed = []
     for place, (line, cells) in enumerate(rows.rows):
@@ -190,6 +189,13 @@ def _flag(rows: ObjectRows, plan: Plan) -> None:
             continue
         if at is not None:
             timed.append((at.instant, line, place))
+    timed.sort()
     if timed:
-        rows.rows[min(timed)[2]][1][plan.flags[FIRST]] = "1"
-        rows.rows[max(timed)[2]][1][plan.flags[LAST]] = "1"
+        rows.rows[timed[0][2]][1][plan.flags[FIRST]] = "1"
+        rows.rows[timed[-1][2]][1][plan.flags[LAST]] = "1"
+    for slot, flag in plan.changes.items():
+        before = ""
+        for _, _, place in timed:
+            cells = rows.rows[place][1]
+            cells[flag] = "1" if cells[slot] != before else ""
+            before = cells[slot]

@@ -24,6 +24,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 ZONE_WORD = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
+UTC_WORD = re.compile(r"(?<!%)(?:Z|UTC|GMT)$")
 SPACED_OFFSET = re.compile(r" (?=[+-]\d\d(?::?\d\d)?$)")
 TOO_FINE = re.compile(r"[.,]\d{6}(\d+)")
 DAY_LENGTH_MAX = 10
@@ -157,6 +158,8 @@ def _parser(pattern: str) -> Parser:
     if pattern in UNITS:
         unit = UNITS[pattern]
         return lambda text: _epoch(text, unit)
+    if UTC_WORD.search(pattern):
+        return lambda text: datetime.strptime(text, pattern).replace(tzinfo=UTC)
     if CLOCK_PARTS.search(pattern):
         return lambda text: datetime.strptime(text, pattern)  # noqa: DTZ007 - localised later
     return lambda text: datetime.strptime(text, pattern).date()  # noqa: DTZ007

@@ -1,5 +1,6 @@
 """Takes a value out of a row and turns it into what a field holds."""
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -53,7 +54,7 @@ def take(spec: ValueSpec, context: Context, path: Path) -> Taken:
         constant = spec.value
         return Taken(lambda _: constant, ())
     columns = spec.named
-    text = text_of(spec, context.layout, path)
+    text = _extracted(spec, text_of(spec, context.layout, path))
     mend = _map(spec, context, path)
     default = spec.default
     unmapped = spec.unmapped
@@ -72,6 +73,20 @@ def take(spec: ValueSpec, context: Context, path: Path) -> Taken:
         return found or default
 
     return Taken(read, columns)
+
+
+def _extracted(spec: ValueSpec, text: Callable[[Cells], str]) -> Callable[[Cells], str]:
+    if spec.extract is None:
+        return text
+    search = re.compile(spec.extract).search
+
+    def read(cells: Cells) -> str:
+        found = search(text(cells))
+        if found is None:
+            return ""
+        return (found[1] or "").strip() if found.re.groups else found[0].strip()
+
+    return read
 
 
 def text_of(spec: ValueSpec, layout: Layout, path: Path) -> Callable[[Cells], str]:
