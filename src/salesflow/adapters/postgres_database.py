@@ -50,7 +50,9 @@ class PostgresDatabase:
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
-        self.engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+        self.engine = sa.create_engine(
+            url, pool_size=8, max_overflow=32, pool_pre_ping=True, use_native_hstore=False
+        )
         sa.event.listen(self.engine, "connect", self._configure)
         self._url = url
         self._idle: Idle[PostgresCursor] = Idle(
