@@ -7,13 +7,15 @@ at the end of the block; both are SQLAlchemy connections. `sqlite://` without a 
 temporary file that is gone after `close()`.
 
 A database that holds other tables is refused, so that a mistyped URL harms nobody; pass
-`shared=True` to keep the log beside the tables of your own service.
+`shared=True` to keep the log beside the tables of your own service. With `create=False` only
+a database that holds a log already is opened, and nothing is made.
 
 What it leaves out: events (see `eventlog`), and every table's meaning (see `schema`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -24,7 +26,13 @@ from salesflow.adapters.appending import Append, Receipt
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
-from salesflow.errors import DatabaseError, InputError, SalesflowError, SchemaError
+from salesflow.errors import (
+    DatabaseError,
+    InputError,
+    NotFoundError,
+    SalesflowError,
+    SchemaError,
+)
 
 __all__ = ["Appending", "Connections", "Database"]
 
@@ -100,16 +108,23 @@ class Database:
     """One database, open. Close it, or use it as a context manager."""
 
     def __init__(
-        self, url: str | sa.URL, *, shared: bool = False, wait_seconds: float = WAIT_SECONDS
+        self,
+        url: str | sa.URL,
+        *,
+        shared: bool = False,
+        create: bool = True,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.url = _parsed(url)
+        if not create:
+            _refuse_absent_file(self.url)
         self.wait_seconds = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
         connect, self._appending = _adapters(self.url)
         self._connections = connect(self.url, wait_seconds)
         self._closed = False
         try:
-            self._check(shared=shared)
+            self._check(shared=shared, create=create)
         except BaseException:
             self._connections.close()
             raise
@@ -196,16 +211,25 @@ class Database:
         except sa.exc.TimeoutError as error:
             raise self._connections.translated(error) from error
 
-    def _check(self, *, shared: bool) -> None:
+    def _check(self, *, shared: bool, create: bool) -> None:
         with self._translating():
             with self._connections.read() as connection:
                 ready = _is_ready(connection, self._shown(), shared=shared)
+            if not ready and not create:
+                raise NotFoundError(f"{self._shown()} holds no log of salesflow")
             self._connections.prepare()
             if ready:
                 return
             with self._connections.creating() as connection:
                 if not _is_ready(connection, self._shown(), shared=shared):
                     _create(connection, self._connections.ddl)
+
+
+def _refuse_absent_file(url: sa.URL) -> None:
+    """Refuse a SQLite file that is not there, before opening it would make one."""
+    file = url.database if url.drivername.startswith("sqlite") else None
+    if file is not None and not Path(file).is_file():
+        raise NotFoundError(f"there is no database {file}")
 
 
 def _parsed(url: str | sa.URL) -> sa.URL:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.processes import PublishedProcesses
 from salesflow.adapters.reading import SnapshotReader
 from salesflow.adapters.readtables import Standing
@@ -69,7 +70,9 @@ class SalesFlow:
 
     `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
     zone of a *new* database (UTC when not given); for an existing one it must agree with what
-    was recorded. `clock` replaces the clock, for simulations and tests.
+    was recorded. `clock` replaces the clock and `event_ids` what makes event ids, for
+    simulations and tests. With `create=False` nothing is made: a database or tenant without a
+    log is refused.
     """
 
     def __init__(
@@ -79,14 +82,17 @@ class SalesFlow:
         tenant: str = "main",
         timezone: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        event_ids: Callable[[], UUID] = new_event_id,
+        create: bool = True,
     ) -> None:
-        self._database = Database(url)
+        self._database = Database(url, create=create)
         self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
         self._clock = clock or _host_clock
+        self._event_ids = event_ids
         self._processes = PublishedProcesses(self.log)
         self._runner: Runner | None = None
         try:
-            self._found(timezone)
+            self._found(timezone, create=create)
         except BaseException:
             self.close()
             raise
@@ -138,6 +144,7 @@ class SalesFlow:
             correlation_id=correlation_id,
             causation_id=causation_id,
             connection=connection,
+            event_ids=self._event_ids,
         )
         yield session
         session.commit()
@@ -183,7 +190,9 @@ class SalesFlow:
 
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
         """Go on recording although the clock is behind the log, and say so in the log."""
-        session = Session(self.log, self._world, actor=actor, accept_clock=True)
+        session = Session(
+            self.log, self._world, actor=actor, accept_clock=True, event_ids=self._event_ids
+        )
         session.get(Settings, SETTINGS_ID).accept_clock(because=because)
         receipt = session.commit()
         assert receipt is not None
@@ -268,24 +277,28 @@ class SalesFlow:
 
     def rebuild(self, name: str, *, progress: Progress | None = None) -> int:
         """Fill a read table anew from the log, beside the live one, and give its row count."""
-        if name not in FOLDS:
+        fold = FOLDS.get(name)
+        if fold is None:
             raise InputError(f"no table {name!r}; there are {', '.join(sorted(FOLDS))}")
-        return self._tables().rebuild(name, progress=progress)
+        return self._tables().rebuild(fold.table.name, progress=progress)
 
     def standings(self) -> dict[str, Standing]:
         """Say up to which position each read table stands."""
         runner = self._tables()
-        return {name: runner.standing(name) for name in FOLDS}
+        return {label: runner.standing(fold.table.name) for label, fold in FOLDS.items()}
 
     def _tables(self) -> Runner:
         if self._runner is None:
-            self._runner = Runner(self.log, FOLDS, self._processes)
+            folds = {fold.table.name: fold for fold in FOLDS.values()}
+            self._runner = Runner(self.log, folds, self._processes)
         return self._runner
 
-    def _found(self, timezone: str | None) -> None:
+    def _found(self, timezone: str | None, *, create: bool) -> None:
         """Record the settings and the built-in process in a new database; check an old one."""
         wanted = zone(timezone) if timezone is not None else None
         if self.log.head().position == 0:
+            if not create:
+                raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
             self.run(lambda s: _founding(s, timezone or "UTC"), command_id=FOUNDING)
         stands = self.settings().timezone
         if wanted is not None and wanted.key != stands.key:

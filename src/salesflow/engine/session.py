@@ -40,6 +40,7 @@ class Session:
         causation_id: str | None = None,
         connection: Connection | None = None,
         accept_clock: bool = False,
+        event_ids: Callable[[], UUID] = new_event_id,
     ) -> None:
         self.receipt: Receipt | None = None
         """What was recorded; there once the session has ended without an error."""
@@ -51,6 +52,7 @@ class Session:
         self._causation_id = causation_id
         self._connection = connection
         self._accept_clock = accept_clock
+        self._event_ids = event_ids
         self._aggregates: dict[UUID, Aggregate] = {}
         self._loose: list[tuple[UUID, int, Recorded]] = []
         self._added = 0
@@ -147,7 +149,7 @@ class Session:
             version=version,
             topic=FactCatalogue.topic(type(recorded.fact)),
             payload=recorded.fact.to_json(),
-            event_id=new_event_id(),
+            event_id=self._event_ids(),
             occurred=recorded.occurred,
             precision=recorded.precision,
             actor=self._actor,
