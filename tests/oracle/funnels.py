@@ -1,6 +1,5 @@
 """The funnel at one moment: replay every deal, then count and add up with loops."""
 
-from collections import defaultdict
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +20,7 @@ def funnel_at(
     """Give open deals by (process, stage) and closed ones by outcome, with their money.
 
     An entry is (deals, deals without an amount, amounts by currency, weighted by currency).
+    Beside them the newest version in use of each process, in order of the processes' keys.
     """
     deals = []
     for stream in deals_of(events):
@@ -32,20 +32,20 @@ def funnel_at(
         if owner is not None and deal["owner"] != owner:
             continue
         deals.append(deal)
-    stages = defaultdict(list)
+    stages: dict[tuple[str, str], list[State]] = {}
     outcomes: dict[str, list[State]] = {
         outcome: [] for outcome in ("won", "lost", "disqualified", "merged")
     }
     for deal in deals:
         if deal["standing"] == "open":
-            stages[deal["process"], deal["stage"]].append(deal)
+            stages.setdefault((deal["process"], deal["stage"]), []).append(deal)
         else:
             outcomes[deal["standing"]].append(deal)
     return {
         "stages": {key: _entry(found) for key, found in stages.items()},
         "closed": {key: _entry(found)[:3:2] for key, found in outcomes.items()},
         "open_deals": sum(len(found) for found in stages.values()),
-        "processes": sorted({deal["process"] for deal in deals}),
+        "processes": _newest_in_use(deals),
     }
 
 
@@ -62,3 +62,10 @@ def _entry(deals: list[State]) -> tuple[int, int, dict[str, Decimal], dict[str, 
         share = amount * deal["probability"]
         weighted[currency] = weighted.get(currency, Decimal(0)) + share
     return len(deals), without, amounts, weighted
+
+
+def _newest_in_use(deals: list[State]) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for key in sorted({deal["process"] for deal in deals}):
+        newest[key] = max(d["process_version"] for d in deals if d["process"] == key)
+    return newest

@@ -25,12 +25,12 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted
 from salesflow.domain.processes import SalesProcess, process_id
 from salesflow.engine import ForeignFact, SalesFlow, Session
-from salesflow.errors import InputError, NotFoundError, RuleError
+from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
 __all__ = ["Act", "Clock", "Player", "acts"]
 
 TENANTS = itertools.count(1)
-REFUSALS = (RuleError, InputError, NotFoundError)
+REFUSALS = (RuleError, InputError, NotFoundError, ConcurrentChangeError)
 
 
 class Act(NamedTuple):
@@ -60,7 +60,7 @@ class Clock:
         self.now += timedelta(microseconds=microseconds)
 
 
-def acts(deals: int, *, most: int = 10) -> st.SearchStrategy[list[Act]]:
+def acts(deals: int, *, least: int = 2, most: int = 12) -> st.SearchStrategy[list[Act]]:
     """Draw a history of acts; usually the deals are opened first."""
     whens = st.one_of(
         WHENS, st.builds(When, st.sampled_from(("day", "soon")), st.integers(0, 15))
@@ -100,7 +100,7 @@ def acts(deals: int, *, most: int = 10) -> st.SearchStrategy[list[Act]]:
     other = st.builds(
         Act, st.sampled_from(("record", "append", "append", "retract", "reopen")), gaps, facts
     )
-    return st.tuples(first, st.lists(st.one_of(one, other), min_size=1, max_size=most)).map(
+    return st.tuples(first, st.lists(st.one_of(one, other), min_size=least, max_size=most)).map(
         lambda parts: parts[0] + parts[1]
     )
 
@@ -110,6 +110,7 @@ class Player:
 
     def __init__(self, url: str) -> None:
         self.clock = Clock()
+        self.url = url
         self.flow = SalesFlow(url, tenant=f"t{next(TENANTS)}", clock=self.clock)
         self.played: list[Act] = []
         self.refused = 0
@@ -127,6 +128,10 @@ class Player:
         trace: TracebackType | None,
     ) -> None:
         self.flow.close()
+
+    def beside(self) -> SalesFlow:
+        """Open the same log once more, as another process would."""
+        return SalesFlow(self.url, tenant=self.flow.log.tenant, clock=self.clock)
 
     def play(self, act: Act) -> None:
         """Do what an act says."""

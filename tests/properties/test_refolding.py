@@ -5,96 +5,30 @@ fold can do: rows with and without a key, that begin, change, end and come back.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.beliefs import Raw, believed, effect_of, of_stream
 from oracle.rows import seen
 from properties.effort import TALLY, examples
 from properties.histories import Append, Book, appends, raw_of
+from properties.people_fold import PeopleFold, people
 from properties.readable import shown
 from properties.world import deal_id
 from salesflow.adapters import refolding
 from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
 from salesflow.domain import history as histories_believed
-from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
-from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event, Fact
+from salesflow.domain.facts import Event
 from salesflow.domain.history import believed as believed_facts
 from salesflow.domain.moments import FOREVER
-from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+from salesflow.projections.tables import Fold
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
+
 WORDS = ("owner", "owner", "joined", "joined", "left", "opened")
-TABLE = IntervalTable(
-    "people_of_this_test",
-    1,
-    keys=(sa.Column("role", sa.String(20)),),
-    attributes=(sa.Column("person", sa.String(20)),),
-)
-
-
-class PeopleState:
-    """Who works on one deal, fact by fact."""
-
-    def __init__(self) -> None:
-        self.opened: int | None = None
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        fact = event.fact
-        if self.opened is None:
-            self.opened = event.occurred
-            return [(("owner",), (fact.owner if isinstance(fact, DealOpened) else None,))]
-        if event.occurred < self.opened:
-            return []
-        match fact:
-            case OwnerAssigned():
-                return [(("owner",), (fact.owner,))]
-            case CollaboratorJoined():
-                return [((fact.person,), (fact.person,))]
-            case CollaboratorLeft():
-                return [((fact.person,), None)]
-            case _:
-                return []
-
-
-class PeopleFold:
-    """Rows of who works on a deal."""
-
-    table = TABLE
-    facts: frozenset[type[Fact]] = frozenset(
-        {DealOpened, OwnerAssigned, CollaboratorJoined, CollaboratorLeft}
-    )
-
-    def start(self, entity: UUID, processes: Processes) -> PeopleState:
-        del entity, processes
-        return PeopleState()
-
-
-def people(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[str, str | None]:
-    """Say naively who works on a deal at a moment, by role."""
-    history = believed(of_stream(events, stream), known_at)
-    if not history or history[0]["occurred"] > as_of:
-        return {}
-    found = {"owner": history[0]["payload"].get("owner")}
-    for event in history[1:]:
-        before = event["occurred"] < history[0]["occurred"]
-        if before or event["occurred"] > as_of or effect_of(event) > as_of:
-            continue
-        fact = event["payload"]
-        if event["kind"] == "deal.owner_assigned":
-            found["owner"] = fact["owner"]
-        elif event["kind"] == "deal.collaborator_joined":
-            found[fact["person"]] = fact["person"]
-        elif event["kind"] == "deal.collaborator_left":
-            found.pop(fact["person"], None)
-    return found
 
 
 class MemoryTable:

@@ -16,7 +16,14 @@ from salesflow.adapters.refolding import Address, IntervalBatch
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.projections.tables import Cell, IntervalTable
 
-__all__ = ["PROJECTIONS", "Standing", "TableWriter", "move_position", "standing_of"]
+__all__ = [
+    "PROJECTIONS",
+    "Standing",
+    "TableWriter",
+    "move_position",
+    "standing_of",
+    "start_position",
+]
 
 _METADATA = sa.MetaData()
 PROJECTIONS = sa.Table(
@@ -45,6 +52,20 @@ def standing_of(connection: sa.Connection, tenant: str, name: str) -> Standing |
         sa.select(c.revision, c.position, c.recorded).where(c.tenant == tenant, c.name == name)
     ).first()
     return None if row is None else Standing(*row)
+
+
+def start_position(connection: sa.Connection, tenant: str, name: str, revision: int) -> None:
+    """Note a projection that has folded nothing; another process may have done so first."""
+    row = Standing(revision, 0, 0)._asdict()
+    names = ", ".join(row)
+    marks = ", ".join(f":{name}" for name in row)
+    connection.execute(
+        sa.text(
+            f"INSERT INTO projection (tenant, name, {names})"
+            f" VALUES (:tenant, :name, {marks}) ON CONFLICT DO NOTHING"
+        ),
+        {"tenant": tenant, "name": name, **row},
+    )
 
 
 def move_position(

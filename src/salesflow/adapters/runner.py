@@ -10,6 +10,7 @@ import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import md5
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
@@ -24,6 +25,7 @@ from salesflow.adapters.readtables import (
     TableWriter,
     move_position,
     standing_of,
+    start_position,
 )
 from salesflow.adapters.refolding import Absorber, IntervalBatch
 from salesflow.domain.facts import Event, FactRetracted
@@ -152,11 +154,13 @@ class Runner:
     def rebuild(self, name: str, *, progress: Progress | None = None) -> int:
         """Fill a table anew from the log beside the live one, swap them, give its rows."""
         fold = self._folds[name]
-        beside = f"{name}__next"
+        beside = f"{name}__{md5(self._log.tenant.encode()).hexdigest()[:12]}"
         with self._lock:
             with self._database.begin() as connection:
+                self._hold(connection, name)
                 self._drop(connection, beside)
-                self._create(connection, fold, beside)
+                fold.table.shaped(beside, sa.MetaData()).create(connection)
+                self._begin(connection, fold, beside)
             fresh = Projection(fold, self._log, self._processes, beside)
             self._catch_up(fresh, progress)
             with self._database.begin() as connection:
@@ -165,27 +169,27 @@ class Runner:
             return rows
 
     def _prepare(self) -> None:
+        """Make the tables and positions that are missing; another process may do so too."""
         for name, fold in self._folds.items():
             if self._find(name) is None:
+                metadata = sa.MetaData()
+                fold.table.shaped(name, metadata)
+                self._database.create_tables(metadata)
                 with self._database.begin() as connection:
-                    if standing_of(connection, self._log.tenant, name) is None:
-                        self._create(connection, fold, name)
+                    self._begin(connection, fold, name)
 
     def _find(self, name: str) -> Standing | None:
         with self._database.read() as connection:
             return standing_of(connection, self._log.tenant, name)
 
-    def _create(self, connection: sa.Connection, fold: Fold, name: str) -> None:
-        fold.table.shaped(name, sa.MetaData()).create(connection, checkfirst=True)
-        connection.execute(
-            sa.insert(PROJECTIONS).values(
-                tenant=self._log.tenant,
-                name=name,
-                revision=fold.table.revision,
-                position=0,
-                recorded=0,
-            )
-        )
+    def _begin(self, connection: sa.Connection, fold: Fold, name: str) -> None:
+        start_position(connection, self._log.tenant, name, fold.table.revision)
+
+    def _hold(self, connection: sa.Connection, name: str) -> None:
+        """Keep everybody else from moving or swapping a projection until we commit."""
+        c = PROJECTIONS.c
+        mine = sa.and_(c.tenant == self._log.tenant, c.name == name)
+        connection.execute(sa.select(c.position).where(mine).with_for_update())
 
     def _drop(self, connection: sa.Connection, name: str) -> None:
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
@@ -197,19 +201,23 @@ class Runner:
     def _swap(self, connection: sa.Connection, fold: Fold, beside: str) -> int:
         """Put the new rows of this tenant in the place of the old, in one transaction."""
         name, tenant = fold.table.name, self._log.tenant
-        after = standing_of(connection, tenant, beside)
+        self._hold(connection, name)
         live, new = fold.table.table, fold.table.shaped(beside, sa.MetaData())
-        connection.execute(sa.delete(live).where(live.c.tenant == tenant))
-        columns = [column.name for column in new.columns]
-        rows = connection.execute(sa.insert(live).from_select(columns, sa.select(new)))
-        c = PROJECTIONS.c
-        connection.execute(
-            sa.update(PROJECTIONS)
-            .where(c.tenant == tenant, c.name == name)
-            .values(**after._asdict() if after else {})
-        )
-        self._drop(connection, beside)
-        return rows.rowcount
+        mine = live.c.tenant == tenant
+        after = standing_of(connection, tenant, beside)
+        if after is not None:
+            columns = [column.name for column in new.columns]
+            connection.execute(sa.delete(live).where(mine))
+            connection.execute(sa.insert(live).from_select(columns, sa.select(new)))
+            c = PROJECTIONS.c
+            connection.execute(
+                sa.update(PROJECTIONS)
+                .where(c.tenant == tenant, c.name == name)
+                .values(**after._asdict())
+            )
+            self._drop(connection, beside)
+        count = sa.select(sa.func.count()).select_from(live).where(mine)
+        return connection.execute(count).scalar_one()
 
     def _catch_up(self, projection: Projection, progress: Progress | None) -> None:
         goal = self._log.head().position

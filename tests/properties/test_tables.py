@@ -1,0 +1,200 @@
+"""The read tables hold what a naive replay says, however they came to be filled."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracle.beliefs import Raw
+from oracle.deals import deals_of
+from oracle.rows import seen
+from properties.effort import TALLY, examples
+from properties.moments import instants
+from properties.people_fold import TABLE, PeopleFold, people
+from properties.playing import Act, Player, acts
+from properties.raw_log import raw_log, rows_of
+from properties.readable import shown
+from salesflow.adapters import runner
+from salesflow.adapters.runner import Runner
+from salesflow.engine import SalesFlow
+from salesflow.projections.registry import FOLDS
+
+Content = dict[str, Counter[tuple[tuple[str, Any], ...]]]
+
+
+def content(flow: SalesFlow) -> Content:
+    """Give every row of every read table, known axis and all."""
+    return {
+        label: Counter(map(frozen, rows_of(flow, fold.table.name)))
+        for label, fold in FOLDS.items()
+    }
+
+
+def rebuilt(flow: SalesFlow) -> Content:
+    for label in FOLDS:
+        flow.rebuild(label)
+    return content(flow)
+
+
+@examples(30)
+@given(history=acts(3), every=st.integers(1, 4))
+def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
+    database_url: str, history: list[Act], every: int
+) -> None:
+    with Player(database_url) as player:
+        for number, act in enumerate(history):
+            player.play(act)
+            if number % every == 0:
+                player.flow.catch_up()
+        player.flow.catch_up()
+        kept = content(player.flow)
+        TALLY["rows compared after a rebuild"] += sum(c.total() for c in kept.values())
+        assert rebuilt(player.flow) == kept, shown(raw_log(player.flow))
+
+
+@examples(20)
+@given(history=acts(3), size=st.sampled_from((1, 2, 3, 5, 8)))
+def test_rows_do_not_depend_on_the_size_of_a_batch(
+    database_url: str, history: list[Act], size: int
+) -> None:
+    with Player(database_url) as player:
+        player.play_all(history)
+        player.flow.catch_up()
+        in_one = content(player.flow)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(runner, "PAGE_EVENTS", size)
+            assert rebuilt(player.flow) == in_one, shown(raw_log(player.flow))
+
+
+@examples(10)
+@given(history=acts(3, least=6, most=14))
+def test_two_processes_that_catch_up_at_once_fill_the_table_once(
+    database_url: str, history: list[Act]
+) -> None:
+    with Player(database_url) as player, player.beside() as one, player.beside() as other:
+        player.play_all(history)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(runner, "PAGE_EVENTS", 2)
+            together(one.catch_up, other.catch_up)
+        found = content(player.flow)
+        assert {s.position for s in one.standings().values()} == {
+            player.flow.log.head().position
+        }
+        assert found == rebuilt(player.flow), shown(raw_log(player.flow))
+
+
+@examples(10)
+@given(history=acts(3, least=6, most=14))
+def test_catching_up_while_others_record_loses_nothing(
+    database_url: str, history: list[Act]
+) -> None:
+    with Player(database_url) as player, player.beside() as one, player.beside() as other:
+        done = threading.Event()
+
+        def record() -> None:
+            try:
+                player.play_all(history)
+            finally:
+                done.set()
+
+        def follow(flow: SalesFlow) -> None:
+            while not done.is_set():
+                flow.catch_up()
+
+        together(record, lambda: follow(one), lambda: follow(other))
+        player.flow.catch_up()
+        found = content(player.flow)
+        assert found == rebuilt(player.flow), shown(raw_log(player.flow))
+
+
+@examples(8)
+@given(history=acts(3, least=6, most=12))
+def test_a_table_may_be_rebuilt_while_others_record_follow_and_rebuild(
+    database_url: str, history: list[Act]
+) -> None:
+    with Player(database_url) as player, player.beside() as one, player.beside() as other:
+        done = threading.Event()
+
+        def record() -> None:
+            try:
+                player.play_all(history)
+            finally:
+                done.set()
+
+        def follow() -> None:
+            while not done.is_set():
+                other.catch_up()
+
+        together(
+            record, follow, lambda: [rebuilt(one), rebuilt(one)], lambda: rebuilt(player.flow)
+        )
+        player.flow.catch_up()
+        found = content(player.flow)
+        assert found == rebuilt(player.flow), shown(raw_log(player.flow))
+
+
+@examples(8)
+@given(history=acts(2, least=3), others=acts(2, least=3))
+def test_tenants_that_rebuild_at_once_do_not_touch_each_other(
+    database_url: str, history: list[Act], others: list[Act]
+) -> None:
+    with Player(database_url) as one, Player(database_url) as other:
+        one.play_all(history)
+        other.play_all(others)
+        together(lambda: rebuilt(one.flow), lambda: rebuilt(other.flow))
+        for player in (one, other):
+            found = content(player.flow)
+            assert found == rebuilt(player.flow), shown(raw_log(player.flow))
+
+
+def together(*work: Callable[[], object]) -> None:
+    """Do things in threads of their own, and fail when one of them does."""
+    with ThreadPoolExecutor(len(work)) as threads:
+        for done in [threads.submit(one) for one in work]:
+            done.result()
+
+
+@examples(25)
+@given(history=acts(2), size=st.sampled_from((1, 2, 4, 100)))
+def test_a_table_with_keys_holds_what_a_naive_replay_says(
+    database_url: str, history: list[Act], size: int
+) -> None:
+    with Player(database_url) as player, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runner, "PAGE_EVENTS", size)
+        keeper = Runner(player.flow.log, {TABLE.name: PeopleFold()}, {})
+        for act in history:
+            player.play(act)
+            if act.gap % 2:
+                keeper.catch_up()
+        keeper.catch_up()
+        raw = raw_log(player.flow)
+        rows = rows_of(player.flow, TABLE.name)
+        for stream in deals_of(raw):
+            own = [row for row in rows if UUID(row["entity_id"]) == UUID(stream)]
+            for as_of, known_at in grid(raw):
+                found = {
+                    row["role"]: row["person"] for row in own if seen(row, as_of, known_at)
+                }
+                TALLY["moments of rows in databases"] += 1
+                wanted = people(raw, stream, as_of, known_at)
+                assert found == wanted, (as_of, known_at, shown(raw))
+        keeper.rebuild(TABLE.name)
+        again = rows_of(player.flow, TABLE.name)
+        assert Counter(map(frozen, again)) == Counter(map(frozen, rows)), shown(raw)
+
+
+def frozen(row: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(row.items())
+
+
+def grid(raw: list[Raw]) -> Iterator[tuple[int, int]]:
+    """Give every moment that could matter: each recorded instant with each other instant."""
+    for known_at in sorted({event["recorded"] for event in raw}):
+        for as_of in instants(raw):
+            yield as_of, known_at
