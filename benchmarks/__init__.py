@@ -1,0 +1,1 @@
+"""Measures what salesflow costs on this machine; `make bench` runs it."""
