@@ -241,8 +241,8 @@ class ImportReport(Entry):
 
     def _groups(self) -> list["_Group"]:
         return [
-            _Group.of("Refused", ((r.reason, r.line) for r in self.refused)),
-            _Group.of("Adjusted", ((r.reason, r.line) for r in self.adjusted)),
+            _Group.of("Refused", map(_shown, self.refused)),
+            _Group.of("Adjusted", map(_shown, self.adjusted)),
             _Group.of("Inferred", ((f"{i.kind}: {i.reason}", i.line) for i in self.inferred)),
             _Group.of("Recorded, but irregular", ((r.reason, r.line) for r in self.irregular)),
             _Group.of("Changed at source", ((f"{c.kind}", c.line or 0) for c in self.changed)),
@@ -282,6 +282,13 @@ class _Group(NamedTuple):
             tuple((r, f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]),
             notes=(f"{hidden:,} more reasons in the report file",) if hidden > 0 else (),
         )
+
+
+def _shown(remark: Remark) -> tuple[str, int]:
+    return (
+        f"{remark.column}: {remark.reason}" if remark.column else remark.reason,
+        remark.line,
+    )
 
 
 ZH = {
