@@ -42,7 +42,9 @@ SKEW: Instant = 5_000_000
 
 TEXT_LENGTH_MAX = 500
 VERSION_MAX = 2**31 - 1
-INSTANT_MAX = 2**62
+INSTANT_MIN = -62_135_596_800_000_000
+INSTANT_MAX = 253_402_300_799_999_999
+"""The years 1 and 9999: what a datetime can say."""
 
 
 class Draft(NamedTuple):
@@ -108,26 +110,23 @@ def checked(
     if not drafts:
         raise InputError("an append without events records nothing")
     following: dict[UUID, int] = {}
-    latest: Instant | None = None
-    earliest: Instant = 0
+    times: list[Instant] = []
     texts: set[str | None] = {command_id}
     for stream_id, version, topic, _, _, occurred, _, *others in drafts:
-        if following.setdefault(stream_id, version) != version or version < 0:
+        if following.setdefault(stream_id, version) != version:
             raise InputError(
                 f"stream {stream_id}: version {version} does not follow the one before"
             )
         following[stream_id] = version + 1
         if occurred is not None:
-            earliest = min(earliest, occurred)
-            latest = occurred if latest is None else max(latest, occurred)
+            times.append(occurred)
         texts.add(topic)
         texts.update(others)
+    _check_numbers(drafts, following, times)
     for text in texts:
         if text is not None:
             _check_text(text)
-    if max(following.values()) > VERSION_MAX or max(latest or 0, -earliest) > INSTANT_MAX:
-        raise InputError("a version or a time is larger than a database can hold")
-    return Append(drafts, tuple(following), command_id, latest, accept_clock)
+    return Append(drafts, tuple(following), command_id, max(times, default=None), accept_clock)
 
 
 class Columns(NamedTuple):
@@ -218,6 +217,15 @@ def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowErro
         f"stream {stream_id} stands at version {current}; version {expected} was to be"
         " appended, so it was changed since it was loaded"
     )
+
+
+def _check_numbers(
+    drafts: Sequence[Draft], following: dict[UUID, int], times: list[Instant]
+) -> None:
+    if min([draft.version for draft in drafts]) < 0 or max(following.values()) > VERSION_MAX:
+        raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
+    if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
+        raise InputError("a time lies outside the years 1 to 9999")
 
 
 def _check_text(text: str) -> None:

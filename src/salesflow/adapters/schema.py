@@ -231,7 +231,8 @@ SQLITE_DDL: tuple[str, ...] = (
         stream_id=_sqlite_uuid("stream_id"),
         event_id=_sqlite_uuid("event_id"),
         kind="substr(topic, 1, instr(topic || ':', ':') - 1)",
-        payload="CAST(payload AS TEXT)",
+        payload="CASE WHEN json_valid(CAST(payload AS TEXT)) THEN CAST(payload AS TEXT)"
+        " ELSE hex(payload) END",
         occurred=_sqlite_time("occurred"),
         recorded=_sqlite_time("recorded"),
     )

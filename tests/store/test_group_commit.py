@@ -1,0 +1,206 @@
+"""Threads that append at once share a transaction; each gets its own result or error."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier, Event, Thread
+from uuid import uuid4
+
+import pytest
+
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.group_commit import GroupCommit, Request
+from salesflow.errors import (
+    AlreadyRecordedError,
+    ConcurrentChangeError,
+    DatabaseError,
+    InputError,
+)
+from store.facts import NOTES, Clock, draft, drafts
+
+THREADS = 8
+
+
+class Gate:
+    """Commits groups of numbers, each time only when it is let."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.entered = Event()
+        self.let = Event()
+        self.commit: GroupCommit[int, int] = GroupCommit(self)
+
+    def __call__(self, group: list[Request[int, int]]) -> None:
+        self.groups.append([request.asked for request in group])
+        self.entered.set()
+        assert self.let.wait(30)
+        for request in group:
+            if request.asked < 0:
+                request.error = InputError(f"{request.asked}")
+            else:
+                request.answer = request.asked * 10
+
+    def waiting(self, count: int) -> None:
+        while len(self.commit._queue) < count:
+            Event().wait(0.001)
+
+
+def lead(gate: Gate, pool: ThreadPoolExecutor, number: int) -> Future[int]:
+    """Have a thread lead, and wait until it is committing."""
+    leader = pool.submit(gate.commit.submit, number)
+    assert gate.entered.wait(30)
+    return leader
+
+
+def test_who_comes_while_a_group_commits_makes_up_the_next_one() -> None:
+    gate = Gate()
+    with ThreadPoolExecutor(10) as pool:
+        leader = lead(gate, pool, 1)
+        followers = []
+        for number in (2, 3, 4):
+            followers.append(pool.submit(gate.commit.submit, number))
+            gate.waiting(len(followers))
+        gate.let.set()
+        assert [each.result(30) for each in (leader, *followers)] == [10, 20, 30, 40]
+    assert gate.groups == [[1], [2, 3, 4]]
+
+
+def test_each_of_a_group_gets_its_own_error() -> None:
+    gate = Gate()
+    with ThreadPoolExecutor(10) as pool:
+        lead(gate, pool, 1)
+        bad = pool.submit(gate.commit.submit, -2)
+        gate.waiting(1)
+        good = pool.submit(gate.commit.submit, 3)
+        gate.waiting(2)
+        gate.let.set()
+        assert good.result(30) == 30
+        with pytest.raises(InputError, match="-2"):
+            bad.result(30)
+
+
+def test_when_the_leader_fails_everybody_hears_of_it_and_the_next_group_goes_on() -> None:
+    entered, let, failing = Event(), Event(), [True]
+
+    def commit(group: list[Request[int, int]]) -> None:
+        entered.set()
+        assert let.wait(30)
+        if len(group) > 1 and failing.pop():
+            raise ZeroDivisionError
+        for request in group:
+            request.answer = request.asked
+
+    shared: GroupCommit[int, int] = GroupCommit(commit)
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(shared.submit, 1)
+        assert entered.wait(30)
+        second = pool.submit(shared.submit, 2)
+        while len(shared._queue) < 1:
+            Event().wait(0.001)
+        third = pool.submit(shared.submit, 3)
+        while len(shared._queue) < 2:
+            Event().wait(0.001)
+        let.set()
+        assert first.result(30) == 1
+        with pytest.raises(ZeroDivisionError):
+            second.result(30)
+        with pytest.raises(DatabaseError, match="the group's append failed"):
+            third.result(30)
+    assert shared.submit(4) == 4
+
+
+def test_a_request_that_nobody_settled_is_not_taken_for_recorded() -> None:
+    forgetful: GroupCommit[int, int] = GroupCommit(lambda group: group.clear())
+    with pytest.raises(DatabaseError, match="whether it was recorded is unknown"):
+        forgetful.submit(1)
+
+
+def at_once(log: EventLog, works: int) -> tuple[list[Receipt], list[BaseException]]:
+    """Append in so many threads at the same time, every other time in conflict."""
+    contested = uuid4()
+    barrier = Barrier(works)
+    receipts: list[Receipt] = []
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        barrier.wait(30)
+        for turn in range(20):
+            own = draft()
+            told = [own, draft(contested, turn + 1)] if number % 2 else [own]
+            try:
+                receipts.append(log.append(told, command_id=f"{number}/{turn}"))
+            except ConcurrentChangeError as error:
+                errors.append(error)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return receipts, errors
+
+
+def test_appends_of_many_threads_are_each_recorded_once_or_refused(database: Database) -> None:
+    log = EventLog(database, catalogue=NOTES, clock=Clock())
+    receipts, errors = at_once(log, THREADS)
+    assert len(receipts) + len(errors) == THREADS * 20
+    assert len(errors) >= (THREADS // 2 - 1) * 20
+    events = log.page(0, 10_000)
+    assert [event.position for event in events] == list(range(1, len(events) + 1))
+    by_position = {event.position: event for event in events}
+    told = sorted(receipts)
+    assert [receipt.first for receipt in told[1:]] == [
+        receipt.last + 1 for receipt in told[:-1]
+    ]
+    assert told[-1].last == len(events)
+    for receipt in told:
+        recorded = [by_position[at] for at in range(receipt.first, receipt.last + 1)]
+        assert tuple(event.event_id for event in recorded) == receipt.event_ids
+        assert {event.command_id for event in recorded} == {receipt.command_id}
+        assert {event.recorded for event in recorded} == {receipt.recorded}
+        assert log.receipt(str(receipt.command_id)) == receipt
+    times = [receipt.recorded for receipt in told]
+    assert times == list(range(times[0], times[0] + len(times)))
+
+
+def test_a_command_sent_by_many_threads_at_once_is_recorded_once(database: Database) -> None:
+    log = EventLog(database, catalogue=NOTES)
+    barrier = Barrier(THREADS)
+
+    def send(_: int) -> object:
+        barrier.wait(30)
+        try:
+            return log.append([draft()], command_id="c-1")
+        except AlreadyRecordedError as error:
+            return error.receipt
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        receipts = set(pool.map(send, range(THREADS)))
+    assert len(receipts) == 1
+    assert log.head().position == 1
+
+
+def test_one_bad_append_of_a_group_does_not_spoil_the_others(database: Database) -> None:
+    clock = Clock()
+    log = EventLog(database, catalogue=NOTES, clock=clock)
+    deal = uuid4()
+    log.append(drafts(1, deal))
+    barrier = Barrier(4)
+    future = draft(occurred=clock.instant + 3_600_000_000)
+    works = [[draft()], [draft(deal, 1)], [future], drafts(150)]
+
+    def work(number: int) -> Receipt | BaseException:
+        barrier.wait(30)
+        try:
+            return log.append(works[number])
+        except (ConcurrentChangeError, InputError) as error:
+            return error
+
+    for _ in range(10):
+        works[0], works[3] = [draft()], drafts(150)
+        with ThreadPoolExecutor(4) as pool:
+            good, conflict, ahead, large = pool.map(work, range(4))
+        assert isinstance(good, Receipt)
+        assert isinstance(conflict, ConcurrentChangeError)
+        assert isinstance(ahead, InputError)
+        assert isinstance(large, Receipt)
+    assert log.head().position == 1 + 10 * 151

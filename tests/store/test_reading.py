@@ -1,0 +1,199 @@
+"""What was recorded is read back whole, by stream, by position and by source."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122, UUID, uuid4
+
+import pytest
+
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import Draft, EventLog
+from salesflow.adapters.ids import new_event_id, uuid_of_bytes
+from salesflow.domain.facts import FactCatalogue
+from salesflow.errors import HistoryError
+from store.facts import NOTES, Clock, Noted, draft, drafts
+
+
+@pytest.fixture
+def log(database: Database) -> EventLog:
+    return EventLog(database, catalogue=NOTES, clock=Clock())
+
+
+def test_a_stream_is_read_in_order_of_version(log: EventLog) -> None:
+    deal = uuid4()
+    log.append([draft(deal, 1, "one"), draft(), draft(deal, 2, "two")])
+    log.append([draft(), draft(deal, 3, "three")])
+    events = log.stream(deal)
+    assert [(e.version, e.position, e.fact) for e in events] == [
+        (1, 1, Noted(text="one")),
+        (2, 3, Noted(text="two")),
+        (3, 5, Noted(text="three")),
+    ]
+    assert {type(event.stream_id) for event in events} == {UUID}
+    assert log.stream(uuid4()) == []
+
+
+def test_many_streams_are_read_up_to_a_position(log: EventLog) -> None:
+    ids = [uuid4() for _ in range(1_200)]
+    log.append_many([[draft(id, 1)] for id in ids])
+    log.append_many([[draft(id, 2)] for id in ids])
+    found = log.streams([*ids, uuid4()], upto=1_300)
+    assert set(found) == set(ids)
+    assert [len(found[id]) for id in ids] == [2] * 100 + [1] * 1_100
+    assert log.streams([ids[0], ids[0]], upto=9_999)[ids[0]] == log.stream(ids[0])
+    assert log.streams([], upto=9_999) == {}
+
+
+def test_pages_follow_the_log(log: EventLog) -> None:
+    log.append(drafts(25))
+    seen, after = [], 0
+    while page := log.page(after, 10):
+        seen += [event.position for event in page]
+        after = page[-1].position
+    assert seen == list(range(1, 26))
+
+
+def test_an_event_is_found_by_its_id(log: EventLog) -> None:
+    receipt = log.append(drafts(3))
+    event = log.find(receipt.event_ids[1])
+    assert event is not None
+    assert event == log.page(1, 1)[0]
+    assert log.find(uuid4()) is None
+
+
+def test_the_last_version_of_streams_is_known_without_reading_them(log: EventLog) -> None:
+    one, two = uuid4(), uuid4()
+    log.append([*drafts(3, one), *drafts(1, two)])
+    assert log.versions([one, two, uuid4()]) == {one: 3, two: 1}
+    assert log.versions([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "why"),
+    [
+        ("test.unheard_of:1", b"{}", "no fact of kind 'test.unheard_of'"),
+        ("test.noted:2", b"{}", "stored by a newer salesflow"),
+        ("test.noted:1", b'{"colour": "red"}', "colour"),
+        ("test.noted:1", b'{"text": 7}', "text"),
+        ("test.noted:1", b"\xff\x00", "test.noted:1"),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_named_by_stream_version_and_position(
+    log: EventLog, topic: str, payload: bytes, why: str
+) -> None:
+    deal = uuid4()
+    log.append([draft(), draft(deal, 4)._replace(topic=topic, payload=payload)])
+    where = f"stream {deal}, version 4, position 2"
+    for read in (
+        lambda: log.stream(deal),
+        lambda: log.page(0, 9),
+        lambda: log.streams([deal], upto=9),
+    ):
+        with pytest.raises(HistoryError) as refused:
+            read()
+        assert where in str(refused.value)
+        assert why in str(refused.value)
+    assert log.stored_page(1, 1)[0].payload == payload
+
+
+def test_what_came_from_a_source_is_found_by_the_sources_own_ids(log: EventLog) -> None:
+    deal, other = uuid4(), uuid4()
+    told = [
+        draft(deal, 1, source="zoho", source_id="deal/7"),
+        draft(deal, 2, source="zoho", source_id="deal/7"),
+        draft(other, 1, source="zoho", source_id="deal/8"),
+        draft(other, 2, source="odoo", source_id="deal/7"),
+        draft(other, 3),
+    ]
+    log.append(told)
+    known = log.known_sources("zoho", ["deal/7", "deal/9", "deal/7"])
+    assert {source_id: [k.event_id for k in found] for source_id, found in known.items()} == {
+        "deal/7": [told[0].event_id, told[1].event_id]
+    }
+    first = known["deal/7"][0]
+    assert (first.stream_id, first.position, first.topic, first.payload) == (
+        deal,
+        1,
+        told[0].topic,
+        told[0].payload,
+    )
+    assert log.known_sources("hubspot", ["deal/7"]) == {}
+
+
+def test_all_that_came_from_a_source_can_be_walked(log: EventLog) -> None:
+    log.append_many(
+        [[draft(source="zoho", source_id=f"{number:05}")] for number in range(6_000)]
+    )
+    log.append([draft(source="odoo", source_id="1"), draft()])
+    walked = [known.source_id for known in log.recorded_sources("zoho")]
+    assert walked == [f"{number:05}" for number in range(6_000)]
+    assert list(log.recorded_sources("hubspot")) == []
+
+
+def test_people_can_read_the_log_with_any_sql_tool(database: Database, log: EventLog) -> None:
+    deal = uuid4()
+    at = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    told = draft(deal, 1, "Grüße", occurred=-1, actor="u-17")
+    receipt = log.append([told], command_id="c-1")
+    with database.read() as connection:
+        row = connection.exec_driver_sql("SELECT * FROM salesflow_event_view").mappings().one()
+    shown = dict(row)
+    if database.dialect == "sqlite":
+        for column in ("occurred_at", "recorded_at"):
+            shown[column] = datetime.fromisoformat(shown[column])
+        shown.update(stream_id=UUID(shown["stream_id"]), event_id=UUID(shown["event_id"]))
+    assert shown == {
+        "tenant": "main",
+        "position": 1,
+        "stream_id": deal,
+        "version": 1,
+        "event_id": told.event_id,
+        "kind": "test.noted",
+        "topic": "test.noted:1",
+        "payload": '{"text":"Grüße"}',
+        "occurred_at": at,
+        "recorded_at": datetime(1970, 1, 1, tzinfo=UTC)
+        + timedelta(microseconds=receipt.recorded),
+        "precision": "microsecond",
+        "actor": "u-17",
+        "command_id": "c-1",
+        "correlation_id": None,
+        "causation_id": None,
+        "source": None,
+        "source_id": None,
+    }
+
+
+def test_bytes_that_are_no_text_do_not_spoil_the_view(
+    database: Database, log: EventLog
+) -> None:
+    log.append([draft()._replace(payload=b"\xff\xfe")])
+    with database.read() as connection:
+        shown = connection.exec_driver_sql("SELECT payload FROM salesflow_event_view").all()
+    assert len(shown) == 1
+
+
+def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
+    before = datetime.now(tz=UTC)  # noqa: TID251
+    ids = [new_event_id() for _ in range(10_000)]
+    assert len(set(ids)) == len(ids)
+    assert {(id.version, id.variant) for id in ids} == {(7, RFC_4122)}
+    made = datetime.fromtimestamp((ids[0].int >> 80) / 1000, tz=UTC)
+    assert abs(made - before) < timedelta(hours=1)
+    coarse = [id.int >> 64 for id in ids]
+    assert coarse == sorted(coarse)
+
+
+def test_a_uuid_read_from_bytes_is_like_any_other() -> None:
+    id = uuid4()
+    read = uuid_of_bytes(id.bytes)
+    assert (read, hash(read), str(read), read.is_safe) == (id, hash(id), str(id), id.is_safe)
+
+
+def test_a_catalogue_of_another_application_reads_its_own_tenant(database: Database) -> None:
+    class Painted(Noted):
+        kind = "test.painted"
+
+    log = EventLog(database, tenant="painters", catalogue=FactCatalogue([Painted]))
+    told = Draft(uuid4(), 1, "test.painted:1", b'{"text":"red"}', new_event_id(), None)
+    log.append([told])
+    assert [event.fact for event in log.page(0, 10)] == [Painted(text="red")]
