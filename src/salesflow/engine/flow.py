@@ -110,7 +110,6 @@ class SalesFlow:
 
     def close(self) -> None:
         """Give back all connections."""
-        self.log.close()
         self._database.close()
 
     # Recording
@@ -170,8 +169,7 @@ class SalesFlow:
                 with self.session(actor=actor, command_id=command_id) as session:
                     function(session)
             except AlreadyRecordedError as known:
-                receipt: Receipt = known.receipt
-                return receipt
+                return _receipt(known)
             except ConcurrentChangeError:
                 if attempt == attempts:
                     raise
@@ -329,6 +327,12 @@ class SalesFlow:
         receipt = self.log.receipt(command_id)
         if receipt is not None:
             raise AlreadyRecordedError(f"command {command_id!r} was recorded before", receipt)
+
+
+def _receipt(known: AlreadyRecordedError) -> Receipt:
+    if not isinstance(known.receipt, Receipt):
+        raise known
+    return known.receipt
 
 
 def _founding(session: Session, timezone: str) -> None:

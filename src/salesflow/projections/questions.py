@@ -35,9 +35,17 @@ class TableOfView(NamedTuple):
 class Reader(Protocol):
     """One snapshot of the read tables and the log, cut at the question's moment."""
 
-    cut: Cut
-    timezone: ZoneInfo
-    processes: Processes
+    @property
+    def cut(self) -> Cut:
+        """The moment, in the units of the tables."""
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The business time zone as known at the moment."""
+
+    @property
+    def processes(self) -> Processes:
+        """The published process versions."""
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""

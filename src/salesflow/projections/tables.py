@@ -147,7 +147,7 @@ class IntervalTable:
 
 
 def exact_sum(
-    column: sa.ColumnElement[int],
+    column: sa.ColumnElement[Cell],
 ) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
     """Sum millionths exactly on every database: the whole units and the millionths apart.
 

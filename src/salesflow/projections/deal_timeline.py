@@ -1,0 +1,188 @@
+"""One deal's timeline: the spans of its state, and every fact that led from one to the next.
+
+Answers "how did this deal get where it stands, as we knew it then?" for any past moment. A
+fact that later knowledge left without ground counts for nothing and is shown as irregular.
+Leaves out what is not believed (retracted facts are in the deal's history).
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.ground import Ground
+from salesflow.domain.facts import Event
+from salesflow.domain.history import believed
+from salesflow.domain.moments import FOREVER, Moment, from_instant
+from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.errors import NotFoundError
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.tables import AMOUNT_SCALE, Processes
+
+__all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact"]
+
+
+class Span(Value):
+    """A span `[start, end)` in which the deal's state did not change; no end while it holds."""
+
+    start: datetime
+    end: datetime | None
+    process: Reference
+    process_version: int
+    stage: Reference
+    stage_en: SafeText
+    stage_zh: SafeText
+    outcome: Reference
+    owner: Reference | None
+    customer_id: UUID | None
+    amount: Decimal | None
+    currency: Currency | None
+    expected_close: SafeText | None
+    forecast_category: Reference
+    probability: Decimal
+
+
+class TimelineFact(Value):
+    """A believed fact; `irregular` says why it has no ground, None when it counts."""
+
+    position: int
+    kind: Reference
+    occurred_at: datetime
+    effective_at: datetime
+    recorded_at: datetime
+    actor: Reference | None
+    irregular: SafeText | None
+
+
+class DealTimelineView(View):
+    """The spans of a deal's state and the facts between them."""
+
+    population: ClassVar[str] = "one deal: its believed facts that happened by the moment"
+    formula: ClassVar[str] = "a span begins at the effect of a fact that changed the state"
+    deal: UUID
+    spans: tuple[Span, ...]
+    facts: tuple[TimelineFact, ...]
+
+    def tables(self, language: str = "en") -> list[TableOfView]:
+        """Lay the timeline out: a row per span, then a row per fact."""
+        zh = language == "zh"
+        spans = tuple(
+            (
+                _time(s.start),
+                _time(s.end),
+                s.stage_zh if zh else s.stage_en,
+                s.outcome,
+                s.owner or "–",
+                "–" if s.amount is None else f"{s.amount:,.2f} {s.currency}",
+                s.expected_close or "–",
+                f"{s.probability:.0%}",
+            )
+            for s in self.spans
+        )
+        facts = tuple(
+            (
+                _time(f.occurred_at),
+                _time(f.recorded_at),
+                f.kind.removeprefix("deal."),
+                f.actor or "–",
+                f.irregular or "",
+            )
+            for f in self.facts
+        )
+        headings = (
+            ("开始", "结束", "阶段", "结果", "负责人", "金额", "预计成交", "概率")
+            if zh
+            else ("From", "To", "Stage", "Outcome", "Owner", "Amount", "Close", "Chance")
+        )
+        of_facts = (
+            ("发生", "记录", "事实", "操作人", "不规则")
+            if zh
+            else ("Occurred", "Recorded", "Fact", "Actor", "Irregular")
+        )
+        return [
+            TableOfView("商机时间线" if zh else f"Timeline of {self.deal}", headings, spans),
+            TableOfView("事实" if zh else "Facts", of_facts, facts),
+        ]
+
+
+class DealTimeline(Question[DealTimelineView]):
+    """How did one deal get where it stands?"""
+
+    name: ClassVar[str] = "deal-timeline"
+    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
+    deal: UUID
+    """The deal's id."""
+
+    def answer(self, reader: Reader, moment: Moment) -> DealTimelineView:
+        """Read the deal's rows and facts at the moment.
+
+        Raises:
+            NotFoundError: when no such deal is believed to exist at the moment.
+        """
+        spans = tuple(_span(row, reader) for row in reader.rows(self._select(reader)))
+        if not spans:
+            raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
+        history = believed(reader.events(self.deal), reader.cut.known_at)
+        happened = [event for event in history if event.occurred <= reader.cut.as_of]
+        return DealTimelineView(
+            moment=moment,
+            deal=self.deal,
+            spans=spans,
+            facts=tuple(_facts(happened, reader.processes)),
+        )
+
+    def _select(self, reader: Reader) -> sa.Select[Any]:
+        c = DEAL_STATE.c
+        return (
+            sa.select(c.valid_from, DEAL_STATE.valid_to(reader.cut).label("end"))
+            .add_columns(*DEAL_STATE.table.c[tuple(a.name for a in DEAL_STATE.attributes)])
+            .where(DEAL_STATE.valid_by(reader.cut), c.entity_id == self.deal)
+            .order_by(c.valid_from)
+        )
+
+
+def _span(row: sa.Row[Any], reader: Reader) -> Span:
+    """Write a row as a span; what ends only after the moment has not ended yet."""
+    ended = row.end != FOREVER and row.end <= reader.cut.as_of
+    process = reader.processes.get((row.process, row.process_version))
+    stage = None if process is None else process.by_key.get(row.stage)
+    return Span(
+        start=from_instant(row.valid_from),
+        end=from_instant(row.end) if ended else None,
+        process=row.process,
+        process_version=row.process_version,
+        stage=row.stage,
+        stage_en=row.stage if stage is None else stage.name_en,
+        stage_zh=row.stage if stage is None else stage.name_zh,
+        outcome=row.outcome,
+        owner=row.owner,
+        customer_id=row.customer_id,
+        amount=None if row.amount is None else Decimal(row.amount) / AMOUNT_SCALE,
+        currency=row.currency,
+        expected_close=row.expected_close,
+        forecast_category=row.forecast_category,
+        probability=Decimal(row.probability) / AMOUNT_SCALE,
+    )
+
+
+def _facts(history: list[Event], processes: Processes) -> list[TimelineFact]:
+    ground = Ground(processes)
+    return [
+        TimelineFact(
+            position=event.position,
+            kind=event.fact.kind,
+            occurred_at=event.occurred_at,
+            effective_at=from_instant(event.effect),
+            recorded_at=event.recorded_at,
+            actor=event.actor,
+            irregular=ground.judge(event),
+        )
+        for event in history
+    ]
+
+
+def _time(at: datetime | None) -> str:
+    return "…" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,22 @@
+"""Every fold and every question there is. Naming one here is all it takes.
+
+The command line makes a command of each question; the runner keeps a table for each fold.
+"""
+
+from typing import Any, Final
+
+from salesflow.projections.deal_timeline import DealTimeline
+from salesflow.projections.folds.deal_state import DealStateFold
+from salesflow.projections.funnel import Funnel
+from salesflow.projections.questions import Question
+from salesflow.projections.tables import Fold
+
+__all__ = ["FOLDS", "QUESTIONS"]
+
+FOLDS: Final[dict[str, Fold]] = {fold.table.label: fold for fold in (DealStateFold(),)}
+"""Folds by the label of their table."""
+
+QUESTIONS: Final[dict[str, type[Question[Any]]]] = {
+    question.name: question for question in (Funnel, DealTimeline)
+}
+"""Questions by their name in kebab case."""
