@@ -1,6 +1,6 @@
 """Tables with one row per deal, and how fields are read from them."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -220,6 +220,73 @@ participants = { column = "who", split = ";" }
 """
     desk.bring(opening("") + talk, "id,day,who\n1,2026-01-05,Ann; Bob;\n")
     assert desk.events("1")[1].fact.model_dump()["participants"] == ("Ann", "Bob")
+
+
+def fact_of(desk: Desk, kind: str, fields: str, header: str, row: str) -> dict[str, object]:
+    """Import one row with one rule beside the opening and give the fields of its fact."""
+    rule = f'\n[[facts]]\nkind = "{kind}"\n\n[facts.fields]\n{fields}\n'
+    desk.bring(opening("") + rule, f"id,day,{header}\n1,2026-01-05,{row}\n", strict=True)
+    return desk.events("1")[1].fact.model_dump(exclude_none=True, exclude_defaults=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("Yes", True), ("TRUE", True), ("是", True), ("0", None)]
+)
+def test_yes_and_no_are_read(desk: Desk, said: str, meant: bool | None) -> None:
+    fields = fact_of(desk, "deal.need_identified", 'pain_point = "p"', "p", said)
+    assert fields.get("pain_point") == meant
+
+
+def test_what_is_neither_yes_nor_no_is_refused(desk: Desk) -> None:
+    rule = '\n[[facts]]\nkind = "deal.need_identified"\n\n[facts.fields]\npain_point = "p"\n'
+    report = desk.bring(opening("") + rule, "id,day,p\n1,2026-01-05,maybe\n")
+    assert [(r.column, r.value, r.reason) for r in report.refused] == [
+        ("p", "maybe", "is not yes or no")
+    ]
+
+
+def test_a_probability_in_percent_becomes_a_share(desk: Desk) -> None:
+    spec = 'probability = { column = "p", scale = "0.01" }'
+    assert fact_of(desk, "deal.forecast_given", spec, "p", "25") == {
+        "probability": Decimal("0.25")
+    }
+
+
+def test_a_whole_number_may_be_written_with_zeros(desk: Desk) -> None:
+    spec = 'payment_days = "p"'
+    assert fact_of(desk, "deal.terms_agreed", spec, "p", "30.0") == {"payment_days": 30}
+
+
+def test_a_time_inside_a_fact_is_read_like_any_other(desk: Desk) -> None:
+    spec = 'owner = "o"\neffective_from = "f"'
+    fields = fact_of(desk, "deal.owner_assigned", spec, "o,f", "u2,2026-07-01 09:00")
+    assert fields["effective_from"] == datetime(2026, 7, 1, 7, tzinfo=UTC)
+
+
+def test_an_id_names_the_same_thing_everywhere(desk: Desk) -> None:
+    fields = fact_of(desk, "deal.customer_changed", 'customer_id = "c"', "c", "Acme")
+    assert fields["customer_id"] == object_id("crm", "Acme", "customer")
+
+
+def test_a_choice_must_be_one_of_those_there_are(desk: Desk) -> None:
+    assert fact_of(desk, "deal.contact_logged", 'direction = "d"', "d", "in") == {
+        "direction": "in"
+    }
+    rule = '\n[[facts]]\nkind = "deal.contact_logged"\n\n[facts.fields]\ndirection = {}\n'
+    table = "id,day,d\n2,2026-01-05,inbound\n"
+    report = desk.bring(opening("") + rule.format('"d"'), table)
+    assert "Input should be 'in' or 'out'" in report.refused[0].reason
+    lenient = rule.format('{ column = "d", on_error = "omit" }')
+    report = desk.bring(opening("") + lenient, table)
+    assert report.adjusted[0].reason.endswith("left out")
+    assert report.rows_recorded == 1
+
+
+def test_an_item_of_a_list_may_be_one_column(desk: Desk) -> None:
+    fields = fact_of(
+        desk, "deal.message_posted", 'text = "t"\nto = ["a", "b"]', "t,a,b", "hi,u1,"
+    )
+    assert fields == {"text": "hi", "to": ("u1",)}
 
 
 def test_a_quote_runs_out_at_the_end_of_its_last_day(desk: Desk) -> None:
@@ -474,6 +541,71 @@ def test_a_refused_row_does_not_stand_in_the_way_of_the_next(desk: Desk) -> None
     )
     assert [r.line for r in report.refused] == [2]
     assert desk.kinds("1") == ["opened", "won"]
+
+
+def test_a_deal_cannot_be_merged_with_itself(desk: Desk) -> None:
+    merge = '\n[[facts]]\nkind = "deal.merged"\n\n[facts.fields]\ninto = "into"\n'
+    report = desk.bring(opening("") + merge, "id,day,into\n1,2026-01-05,1\n")
+    assert [r.reason for r in report.refused] == ["merges a deal with itself"]
+
+
+def test_a_deal_goes_on_only_under_a_process_that_is_published(desk: Desk) -> None:
+    migrated = """
+[[facts]]
+kind = "deal.migrated"
+
+[facts.fields]
+process = "p"
+process_version = { value = 3 }
+"""
+    report = desk.bring(opening("") + migrated, "id,day,p\n1,2026-01-05,other\n")
+    assert "process 'other' version 3 is not published" in report.refused[0].reason
+
+
+def test_a_customer_may_have_a_date_of_its_own(desk: Desk) -> None:
+    customer = '[customer]\nid = "firm"\nat = "since"\n'
+    table = "id,day,firm,since\n1,2026-01-05,Acme,2019-05-01\n2,2026-01-05,Beta,2027-01-01\n"
+    report = desk.bring(opening("", customer), table)
+    (registered,) = desk.log.stream(object_id("crm", "Acme", "customer"))
+    assert registered.occurred_at.isoformat() == "2019-04-30T22:00:00+00:00"
+    assert ["future" in r.reason for r in report.refused] == [True]
+
+
+def test_a_joined_table_may_be_found_in_any_case(desk: Desk) -> None:
+    desk.file("reps.csv", "rep,owner\nANN,u1\n")
+    lookup = (
+        '[lookups.reps]\nfile = "reps.csv"\non = "rep"\nignore_case = true\nmap = "names"\n'
+    )
+    maps = '[maps.names]\nAnnie = "Ann"\n'
+    assert opened(desk, 'owner = "reps.owner"', "rep", "Annie", lookup + maps).owner == "u1"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "match"),
+    [
+        (
+            'file = "reps.csv"\non = "rep"\nkey = "name"',
+            "there is no column of reps.csv 'name'",
+        ),
+        ('file = "reps.csv"\non = "reep"', "there is no column of reps.csv 'reep'"),
+        ('file = "reps.csv"\non = "rep"\nmap = "names"', "there is no map 'names'"),
+        ('file = "bad.csv"\non = "rep"', "bad.csv, line 2: has 1 fields"),
+    ],
+)
+def test_a_joined_table_that_does_not_fit_is_refused(
+    desk: Desk, lookup: str, match: str
+) -> None:
+    desk.file("reps.csv", "rep,owner\nAnn,u1\n")
+    desk.file("bad.csv", "rep,owner\nAnn\n")
+    with pytest.raises(InputError, match=match):
+        desk.bring(opening("", f"[lookups.reps]\n{lookup}\n"), "id,day,rep\n1,2026-01-05,Ann\n")
+
+
+def test_a_column_of_a_joined_table_has_to_be_there(desk: Desk) -> None:
+    desk.file("reps.csv", "rep,owner\nAnn,u1\n")
+    lookup = '[lookups.reps]\nfile = "reps.csv"\non = "rep"\n'
+    with pytest.raises(InputError, match=r"no column of reps.csv 'ownr', did you mean 'owner'"):
+        desk.bring(opening('owner = "reps.ownr"', lookup), "id,day,rep\n1,2026-01-05,Ann\n")
 
 
 def test_both_halves_of_a_merge_are_recorded(desk: Desk) -> None:

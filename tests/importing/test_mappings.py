@@ -3,8 +3,10 @@
 import pytest
 
 from importing.desk import EVENTS, WIDE, Desk
+from salesflow.adapters.eventlog import Draft
 from salesflow.adapters.importing import Mapping, import_table
 from salesflow.adapters.importing.mapping_file import MappingFile
+from salesflow.domain.settings import Settings
 from salesflow.errors import InputError
 
 TABLE = "id,rep,amount,status,created,closed\n1,u1,10,Won,2026-01-01,2026-02-01\n"
@@ -76,6 +78,42 @@ def test_a_constant_that_can_never_be_right_is_refused(desk: Desk) -> None:
     assert "is no stage of process 'standard' version 1" in said
     said = complaint(desk, WIDE.replace('owner = "rep"', 'expected_close = { value = "soon" }'))
     assert "is not a time" in said
+
+
+@pytest.mark.parametrize(
+    ("field", "match"),
+    [
+        ("owner = { column = 'rep', value = 'x' }", "exactly one of column, columns, template"),
+        ("owner = { column = 'rep', scale = '0.01' }", "scale is for numbers"),
+        ("owner = { column = 'rep', unmapped = 'refuse' }", "unmapped goes with a map"),
+        ("owner = { column = 'rep', map = 'reps' }", "there is no map 'reps'"),
+        ("owner = { template = 'no braces' }", "names columns in braces"),
+        ("owner = { template = '{nobody}' }", "there is no column 'nobody'"),
+        ("owner = []", "write the name of a column"),
+        ("amount = { amount = 'amount', curency = 'x' }", "did you mean 'currency'"),
+        ("amount = { value = 'much' }", "is not a number"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(desk: Desk, field: str, match: str) -> None:
+    mapping = WIDE.replace('owner = "rep"\namount = "amount"', field)
+    assert match in complaint(desk, mapping)
+
+
+def test_a_part_of_a_list_is_checked_like_a_field(desk: Desk) -> None:
+    lines = """
+[[facts]]
+kind = "deal.line_items_agreed"
+at = "created"
+
+[facts.fields]
+lines = {}
+"""
+    said = complaint(desk, WIDE + lines.format('{ produkt = "rep" }'))
+    assert "field of QuoteLine 'produkt', did you mean 'product'" in said
+    assert "QuoteLine needs unit_price" in complaint(
+        desk, WIDE + lines.format('{ product = "rep" }')
+    )
+    assert "write a table with some of product" in complaint(desk, WIDE + lines.format('"rep"'))
 
 
 def test_an_amount_without_any_currency_is_refused(desk: Desk) -> None:
@@ -199,6 +237,33 @@ def test_days_need_a_zone_and_nothing_is_recorded_without_one(desk: Desk) -> Non
     )
     assert "--timezone" in complaint(desk, homeless, table)
     assert desk.bring(homeless, table, timezone="Asia/Shanghai").facts_recorded == 2
+
+
+def keep_days_in(desk: Desk, timezone: str) -> None:
+    settings = Settings.begin(timezone=timezone)
+    (recorded,) = settings.pending
+    desk.log.append(
+        [
+            Draft(
+                stream_id=settings.id,
+                version=1,
+                topic="settings.changed:1",
+                payload=recorded.fact.to_json(),
+                event_id=settings.id,
+                occurred=None,
+            )
+        ]
+    )
+
+
+def test_one_database_has_one_zone_for_its_days(desk: Desk) -> None:
+    keep_days_in(desk, "Asia/Shanghai")
+    with pytest.raises(InputError, match="keeps its days in Asia/Shanghai, not Europe/Berlin"):
+        desk.bring(WIDE, TABLE)
+    settled = (
+        WIDE.replace("Europe/Berlin", "Asia/Shanghai") + '[times]\ntimezone = "Europe/Berlin"\n'
+    )
+    assert desk.bring(settled, TABLE).facts_recorded == 2
 
 
 def test_a_zone_said_twice_must_be_the_same(desk: Desk) -> None:
