@@ -8,6 +8,7 @@ from typing import Final
 from properties.world import OWNERS, PROCESSES, STAGES, deal_id, money
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal, QuoteLine
+from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.values import Money
 from salesflow.engine import Session
 
@@ -56,6 +57,17 @@ def _merge(session: Session, deal: Deal, n: int, at: OccurredAt) -> None:
 def _unmerge(session: Session, deal: Deal, at: OccurredAt) -> None:
     survivor = deal.merged_into or deal_id(0)
     deal.unmerge_from(session.get(Deal, survivor), because="two after all", occurred_at=at)
+
+
+def _unpair(session: Session, deal: Deal) -> None:
+    """Retract the merge or unmerge told last, on both deals at once."""
+    for event in reversed(deal.history):
+        match event.fact:
+            case DealMerged(into=other) | DealUnmerged(out_of=other):
+                deal.retract_pair(event.event_id, session.get(Deal, other), because="wrong")
+                return
+            case _:
+                continue
 
 
 COMMANDS: Final[dict[str, Order]] = {
@@ -114,5 +126,6 @@ COMMANDS: Final[dict[str, Order]] = {
     ),
     "merge": lambda s, d, n, at, _: _merge(s, d, n, at),
     "unmerge": lambda s, d, _, at, __: _unmerge(s, d, at),
+    "unpair": lambda s, d, *_: _unpair(s, d),
 }
 """Every command that moves a figure; refusals are part of the game."""

@@ -29,6 +29,7 @@ from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, R
 
 __all__ = ["Act", "Clock", "Player", "acts"]
 
+OFTEN = ("advance", "advance", "win", "lose", "reopen", "merge", "open")
 TENANTS = itertools.count(1)
 REFUSALS = (RuleError, InputError, NotFoundError, ConcurrentChangeError)
 
@@ -68,7 +69,7 @@ def acts(deals: int, *, least: int = 2, most: int = 12) -> st.SearchStrategy[lis
     order = st.builds(
         Told,
         st.integers(0, deals - 1),
-        st.sampled_from((*COMMANDS, "advance", "advance", "win", "lose", "reopen", "open")),
+        st.sampled_from((*COMMANDS, *OFTEN)),
         st.integers(0, 59),
         whens,
         st.one_of(st.none(), st.integers(0, len(DELTAS) - 1)),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw
 from oracle.deals import deal_at, processes_of
 from oracle.funnels import funnel_at
-from properties.agreement import said_by_deal, said_by_oracle
+from oracle.timelines import timeline_at
+from properties.agreement import said_by_deal, said_by_oracle, said_by_timeline
 from properties.effort import TALLY, examples
 from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
@@ -18,6 +19,7 @@ from properties.readable import shown
 from properties.world import at, deal_id
 from salesflow.domain.deal import Deal
 from salesflow.errors import NotFoundError
+from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.funnel import Funnel, FunnelView
 
 FUNNELS = (
@@ -78,6 +80,28 @@ def test_the_funnel_at_any_moment_is_what_a_naive_replay_of_the_log_says(
             order = open_stages(raw, wanted)
             assert said_by_view(view) == wanted, (as_of, known_at, question, shown(raw))
             assert stages_in_order(view) == order, (as_of, known_at, shown(raw))
+
+
+@examples(30)
+@given(history=acts(2), moments=picks(least=5, most=15))
+def test_the_timeline_of_a_deal_is_what_a_naive_replay_of_the_log_says(
+    database_url: str, history: list[Act], moments: list[Pick]
+) -> None:
+    with Player(database_url) as player:
+        player.play_all(history)
+        raw = raw_log(player.flow)
+        for number, pick in enumerate(moments):
+            as_of, known_at = moment_of(pick, raw)
+            stream = deal_id(number % 2)
+            question = DealTimeline(deal=stream)
+            TALLY["timelines asked at a moment"] += 1
+            try:
+                view = player.flow.ask(question, as_of=at(as_of), known_at=at(known_at))
+                found = said_by_timeline(view)
+            except NotFoundError:
+                found = None
+            wanted = timeline_at(raw, str(stream), as_of, known_at)
+            assert found == wanted, (as_of, known_at, stream, shown(raw))
 
 
 def said_by_view(view: FunnelView) -> dict[str, Any]:

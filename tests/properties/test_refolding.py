@@ -12,18 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oracle.deals import deal_at
 from oracle.rows import seen
+from properties.agreement import said_by_row, said_of_row
 from properties.effort import TALLY, examples
 from properties.histories import Append, Book, appends, raw_of
 from properties.people_fold import PeopleFold, people
 from properties.readable import shown
-from properties.world import deal_id
+from properties.world import PROCESSES, deal_id
 from salesflow.adapters import refolding
 from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
 from salesflow.domain import history as histories_believed
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed as believed_facts
 from salesflow.domain.moments import FOREVER
+from salesflow.projections.folds.deal_state import DealStateFold
 from salesflow.projections.tables import Fold
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -157,6 +160,40 @@ def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
     in_batches = folded(PeopleFold(), events, {}, set(recorded[::size]), cold=cold)
     at_once = folded(PeopleFold(), events, {}, set(), cold=False)
     assert one_by_one.content() == in_batches.content() == at_once.content()
+
+
+def check_states(history: list[Append]) -> None:
+    """The same for the states of deals, which have one row at a time."""
+    book = booked(history)
+    raw = [raw_of(event) for event in book.events]
+    recorded = sorted({event.recorded for event in book.events})
+    processes = {(process.key, process.version): process for process in PROCESSES}
+    fold = DealStateFold()
+    names = [column.name for column in fold.table.attributes]
+    rows = folded(fold, book.events, processes, set(recorded), cold=False).rows
+    own = book.of(deal_id(0))
+    times = sorted(
+        {t + d for e in own for t in (e.occurred, e.effect, e.recorded) for d in (-1, 0)}
+    )
+    for known_at in recorded:
+        for as_of in times:
+            found = [
+                said_by_row(dict(zip(names, row["attributes"], strict=True)))
+                for row in rows
+                if seen(row, as_of, known_at)
+            ]
+            state = deal_at(raw, str(deal_id(0)), as_of, known_at)
+            TALLY["moments of rows in memory"] += 1
+            wanted = [] if state is None else [said_of_row(state)]
+            assert found == wanted, (as_of, known_at, shown(raw))
+
+
+@examples(150)
+@given(appends(1))
+def test_the_state_of_a_deal_at_any_moment_is_what_a_naive_replay_says(
+    history: list[Append],
+) -> None:
+    check_states(history)
 
 
 def _deaf_to_retractions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
-from oracle.deals import deals_of
+from oracle.deals import deal_at, deals_of
 from oracle.rows import seen
+from properties.agreement import said_by_row, said_of_row
 from properties.effort import TALLY, examples
 from properties.moments import instants
 from properties.people_fold import TABLE, PeopleFold, people
@@ -23,6 +24,7 @@ from properties.readable import shown
 from salesflow.adapters import runner
 from salesflow.adapters.runner import Runner
 from salesflow.engine import SalesFlow
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.registry import FOLDS
 
 Content = dict[str, Counter[tuple[tuple[str, Any], ...]]]
@@ -187,6 +189,34 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
         keeper.rebuild(TABLE.name)
         again = rows_of(player.flow, TABLE.name)
         assert Counter(map(frozen, again)) == Counter(map(frozen, rows)), shown(raw)
+
+
+@examples(25)
+@given(history=acts(3), every=st.integers(1, 4))
+def test_the_table_of_deal_states_holds_what_a_naive_replay_says_at_every_moment(
+    database_url: str, history: list[Act], every: int
+) -> None:
+    with Player(database_url) as player:
+        for number, act in enumerate(history):
+            player.play(act)
+            if number % every == 0:
+                player.flow.catch_up()
+        player.flow.catch_up()
+        check_states(player.flow)
+
+
+def check_states(flow: SalesFlow) -> None:
+    """Look at the stored rows at every moment that could matter."""
+    raw = raw_log(flow)
+    rows = rows_of(flow, DEAL_STATE.name)
+    for stream in deals_of(raw):
+        own = [row for row in rows if UUID(row["entity_id"]) == UUID(stream)]
+        for as_of, known_at in grid(raw):
+            found = [said_by_row(row) for row in own if seen(row, as_of, known_at)]
+            state = deal_at(raw, stream, as_of, known_at)
+            TALLY["moments of rows in databases"] += 1
+            wanted = [] if state is None else [said_of_row(state)]
+            assert found == wanted, (as_of, known_at, stream, shown(raw))
 
 
 def frozen(row: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
