@@ -252,10 +252,7 @@ class ImportReport(Entry):
             ),
             _Group(
                 "Columns",
-                [
-                    (f"{f.column}: {f.finding} {f.value!r}".rstrip(" '"), f.rows, f.first_line)
-                    for f in self.findings
-                ],
+                [(_found(f), f.rows, f.first_line) for f in self.findings],
             ),
         ]
 
@@ -282,6 +279,11 @@ class _Group(NamedTuple):
             tuple((r, f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]),
             notes=(f"{hidden:,} more reasons in the report file",) if hidden > 0 else (),
         )
+
+
+def _found(finding: Finding) -> str:
+    shown = f" {finding.value!r}" if finding.value else ""
+    return f"{finding.column}: {finding.finding}{shown}"
 
 
 def _shown(remark: Remark) -> tuple[str, int]:
