@@ -270,7 +270,11 @@ ROWS = st.lists(
 
 
 @given(rows=ROWS, cut=st.integers(0, 12))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_a_file_in_two_parts_and_again_whole_ends_as_the_whole_file(
     desk: Desk, rows: list[tuple[int, str, int]], cut: int
 ) -> None:

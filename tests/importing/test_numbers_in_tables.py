@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesflow.adapters.importing.numbers import NumberReader
@@ -61,6 +61,7 @@ def test_signs_around_a_number_are_taken_off(text: str) -> None:
     assert (NumberReader(strip=["$", "USD"]).read(text) < 0) is ("-" in text)
 
 
+@settings(deadline=None)
 @given(
     st.decimals(
         allow_nan=False, allow_infinity=False, places=6, min_value=-(10**11), max_value=10**11

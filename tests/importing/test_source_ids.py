@@ -1,7 +1,7 @@
 """Ids of imported things: the same everywhere, and readable both ways."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesflow.adapters import importing
@@ -23,6 +23,7 @@ def test_a_deal_can_be_named_by_source_and_object() -> None:
             parse_object(text)
 
 
+@settings(deadline=None)
 @given(object=st.text(min_size=1), key=st.text())
 def test_a_source_id_can_be_taken_apart_again(object: str, key: str) -> None:
     assert split_source_id(fact_source_id(object, key)) == (object, key)

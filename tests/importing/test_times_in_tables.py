@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesflow.adapters.importing.problems import RowProblem
@@ -147,12 +147,14 @@ def test_a_time_without_a_zone_needs_one() -> None:
     assert read("2016-07-04 10:00Z", zone=None) == "2016-07-04T10:00:00+00:00"
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001
 def test_every_time_written_with_its_offset_comes_back(local: datetime) -> None:
     at = local.replace(tzinfo=UTC).astimezone(BERLIN)
     assert read(at.isoformat()) == at.astimezone(UTC).isoformat()
 
 
+@settings(deadline=None)
 @given(st.dates(min_value=date(1901, 1, 1), max_value=date(2100, 1, 1)))
 def test_every_day_begins_at_its_local_midnight(day: date) -> None:
     instant = from_instant(TimeReader(("iso",), BERLIN).read(day.isoformat()).instant)
