@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from salesflow.adapters.refolding import Address, IntervalBatch
+from salesflow.adapters.refolding import Address, Held, IntervalBatch
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.projections.tables import Cell, IntervalTable
 
@@ -138,7 +138,7 @@ class TableWriter:
 
     def _rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
         tenant, uuid = self._tenant, self._uuid
-        held: Iterable[tuple[Address, list[Cell | tuple[Cell, ...]], Instant]] = [
+        held: Iterable[tuple[Address, Held, Instant]] = [
             *batch.ended,
             *((at, row, FOREVER) for at, row in batch.fresh.items()),
         ]

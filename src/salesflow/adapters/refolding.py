@@ -12,7 +12,7 @@ within one batch, so that only final rows are written.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.facts import Event, FactRetracted
@@ -20,10 +20,12 @@ from salesflow.domain.history import believed, order
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.projections.tables import Cell, Fold, FoldState, Key, Processes
 
-__all__ = ["Absorber", "IntervalBatch"]
+__all__ = ["Absorber", "Address", "Held", "IntervalBatch"]
 
 LIVE_ENTITIES_MAX = 50_000
 Attributes = tuple[Cell, ...]
+Held = list[Any]
+"""A row in the making: known_from, valid_to, collapsed, attributes."""
 Address = tuple[UUID, Key, Instant]
 """Among the rows believed now, entity, key and `valid_from` tell one from another."""
 Order = tuple[Instant, Instant, int]
@@ -43,9 +45,9 @@ class IntervalBatch:
     """The changes of one fold's table over a batch, coalesced to final rows."""
 
     def __init__(self) -> None:
-        self.fresh: dict[Address, list[Cell | Attributes]] = {}
+        self.fresh: dict[Address, Held] = {}
         """Rows opened here and still believed: known_from, valid_to, collapsed, attributes."""
-        self.ended: list[tuple[Address, list[Cell | Attributes], Instant]] = []
+        self.ended: list[tuple[Address, Held, Instant]] = []
         """Rows opened and given up within the batch, with their known_to."""
         self.collapsed: dict[Address, Instant] = {}
         """Stored rows that ended exactly with an append: their new valid_to."""
@@ -77,7 +79,7 @@ class IntervalBatch:
         elif row[0] != now:
             self.ended.append((at, row, now))
 
-    def _collapse(self, at: Address, row: list[Cell | Attributes] | None, now: Instant) -> None:
+    def _collapse(self, at: Address, row: Held | None, now: Instant) -> None:
         if row is None:
             self.collapsed[at] = now
         else:

@@ -42,7 +42,7 @@ from salesflow.domain.processes import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard import STANDARD
 from salesflow.engine.foreign import ForeignFact, record_foreign
-from salesflow.engine.session import Session
+from salesflow.engine.session import Said, Session
 from salesflow.errors import (
     AlreadyRecordedError,
     ConcurrentChangeError,
@@ -138,10 +138,7 @@ class SalesFlow:
         session = Session(
             self.log,
             self._world,
-            actor=actor,
-            command_id=command_id,
-            correlation_id=correlation_id,
-            causation_id=causation_id,
+            said=Said(actor, command_id, correlation_id, causation_id),
             connection=connection,
             event_ids=self._event_ids,
         )
@@ -189,7 +186,11 @@ class SalesFlow:
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
         """Go on recording although the clock is behind the log, and say so in the log."""
         session = Session(
-            self.log, self._world, actor=actor, accept_clock=True, event_ids=self._event_ids
+            self.log,
+            self._world,
+            said=Said(actor),
+            accept_clock=True,
+            event_ids=self._event_ids,
         )
         session.get(Settings, SETTINGS_ID).accept_clock(because=because)
         receipt = session.commit()

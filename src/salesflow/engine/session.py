@@ -5,7 +5,7 @@ ends without an error appends everything they recorded as one append of the log.
 """
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
@@ -20,10 +20,19 @@ from salesflow.domain.history import refuse_retraction
 from salesflow.domain.moments import Instant
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["Session"]
+__all__ = ["Said", "Session"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
+
+
+class Said(NamedTuple):
+    """Who records, under which command, and what it belongs to or follows from."""
+
+    actor: str | None = None
+    command_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
 
 
 class Session:
@@ -34,10 +43,7 @@ class Session:
         log: EventLog,
         world: Callable[[Instant], World],
         *,
-        actor: str | None,
-        command_id: str | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
+        said: Said,
         connection: Connection | None = None,
         accept_clock: bool = False,
         event_ids: Callable[[], UUID] = new_event_id,
@@ -46,10 +52,7 @@ class Session:
         """What was recorded; there once the session has ended without an error."""
         self._log = log
         self._world = world
-        self._actor = actor
-        self._command_id = command_id
-        self._correlation_id = correlation_id
-        self._causation_id = causation_id
+        self._said = said
         self._connection = connection
         self._accept_clock = accept_clock
         self._event_ids = event_ids
@@ -75,8 +78,8 @@ class Session:
 
     def add(self, aggregate: AggregateT) -> AggregateT:
         """Take in a new aggregate; under a command id its id derives from that."""
-        if self._command_id is not None and not aggregate.id_given:
-            name = f"{self._log.tenant}/{self._command_id}/{self._added}"
+        if self._said.command_id is not None and not aggregate.id_given:
+            name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
             aggregate.id = uuid5(COMMANDS, name)
         self._added += 1
         if aggregate.id in self._aggregates:
@@ -122,7 +125,7 @@ class Session:
         if drafts:
             self.receipt = self._log.append(
                 drafts,
-                command_id=self._command_id,
+                command_id=self._said.command_id,
                 connection=self._connection,
                 accept_clock=self._accept_clock,
             )
@@ -152,7 +155,7 @@ class Session:
             event_id=self._event_ids(),
             occurred=recorded.occurred,
             precision=recorded.precision,
-            actor=self._actor,
-            correlation_id=self._correlation_id,
-            causation_id=self._causation_id,
+            actor=self._said.actor,
+            correlation_id=self._said.correlation_id,
+            causation_id=self._said.causation_id,
         )

@@ -113,7 +113,7 @@ class Funnel(Question[FunnelView]):
         opened = [group for group in groups if group.outcome == "open"]
         return FunnelView(
             moment=moment,
-            stages=tuple(_stages(opened, reader.processes)),
+            stages=tuple(_stages(groups, reader.processes)),
             closed=tuple(
                 ClosedDeals(
                     outcome=outcome,
@@ -128,11 +128,13 @@ class Funnel(Question[FunnelView]):
     def _select(self, reader: Reader) -> sa.Select[Any]:
         c = DEAL_STATE.c
         by = (c.process, c.process_version, c.stage, c.outcome, c.currency, c.probability)
-        select: sa.Select[Any] = (
-            sa.select(*by, sa.func.count(), sa.func.count(c.amount), *exact_sum(c.amount))
-            .where(DEAL_STATE.seen(reader.cut))
-            .group_by(*by)
-        )
+        shown: list[sa.ColumnElement[Any]] = [
+            *by,
+            sa.func.count(),
+            sa.func.count(c.amount),
+            *exact_sum(c.amount),
+        ]
+        select = sa.select(*shown).where(DEAL_STATE.seen(reader.cut)).group_by(*by)
         if self.process is not None:
             select = select.where(c.process == self.process)
         if self.owner is not None:
@@ -164,7 +166,8 @@ def _stages(groups: Sequence[_Group], processes: Processes) -> Iterable[FunnelSt
     by_stage: dict[tuple[str, str], list[_Group]] = defaultdict(list)
     for group in groups:
         newest[group.process] = max(group.version, newest.get(group.process, 0))
-        by_stage[group.process, group.stage].append(group)
+        if group.outcome == "open":
+            by_stage[group.process, group.stage].append(group)
     for key in sorted(newest):
         process = processes[key, newest[key]]
         own = [stage.key for stage in process.stages if stage.category == "open"]
