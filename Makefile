@@ -32,7 +32,7 @@ lint: install  ## style, formatting, types and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage of branches
 	$(BIN)/python -m pytest --quiet --cov
