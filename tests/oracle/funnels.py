@@ -20,7 +20,7 @@ def funnel_at(
     """Give open deals by (process, stage) and closed ones by outcome, with their money.
 
     An entry is (deals, deals without an amount, amounts by currency, weighted by currency).
-    Beside them the newest version of each process that an open deal stands on, by key.
+    Beside them the newest version of each process that any deal stands on, by key.
     """
     deals = []
     for stream in deals_of(events):
@@ -45,7 +45,7 @@ def funnel_at(
         "stages": {key: _entry(found) for key, found in stages.items()},
         "closed": {key: _entry(found)[:3:2] for key, found in outcomes.items()},
         "open_deals": sum(len(found) for found in stages.values()),
-        "processes": _newest_in_use([deal for deal in deals if deal["standing"] == "open"]),
+        "processes": _newest_in_use(deals),
     }
 
 
