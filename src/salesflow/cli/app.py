@@ -1,0 +1,43 @@
+"""All commands of the command line, put together."""
+
+from importlib.metadata import version as version_of
+
+import typer
+
+from salesflow.adapters.schema import SCHEMA_VERSION
+from salesflow.cli.asking import asking
+from salesflow.cli.deals import deals
+from salesflow.cli.demo import demo
+from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.importing import importing
+from salesflow.cli.keeping import clock, rebuild, status
+from salesflow.cli.processes import processes
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="salesflow",
+    help="An event-sourced sales process engine: record what happened, ask as of any moment.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@at_desk
+def version(desk: Desk) -> None:
+    """Say which version this is, and which schema it writes."""
+    installed = version_of("salesflow")
+    desk.screen.json({"version": installed, "schema": SCHEMA_VERSION})
+    desk.screen.line(f"salesflow {installed} (schema {SCHEMA_VERSION})")
+
+
+app.command("demo")(demo)
+app.add_typer(importing, name="import")
+app.add_typer(asking, name="ask")
+app.add_typer(deals, name="deal")
+app.command("status")(status)
+app.command("rebuild")(rebuild)
+app.add_typer(clock, name="clock")
+app.add_typer(processes, name="process")
+app.command("version")(version)

@@ -1,0 +1,179 @@
+"""`salesflow ask`: a command for every question of the registry, made from its fields.
+
+A question's required fields become arguments, the others options; its docstring is the help.
+Values are read by pydantic as the question itself would, so a new question needs nothing
+here. `--as-of` and `--known-at` say at which moment it is asked.
+"""
+
+import ast
+import inspect
+import types
+from collections.abc import Callable
+from itertools import pairwise
+from textwrap import dedent
+from typing import Annotated, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from rich.text import Text
+
+from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
+from salesflow.cli.finding import find_deal
+from salesflow.cli.output import moment_line
+from salesflow.engine import SalesFlow
+from salesflow.errors import InputError
+from salesflow.projections.questions import Question, View
+from salesflow.projections.registry import QUESTIONS
+
+__all__ = ["asking", "show_view"]
+
+QuestionClass = type[Question[View]]
+
+asking = typer.Typer(no_args_is_help=True, help="Ask a question at any past moment.")
+
+
+def command_of(question: QuestionClass) -> Callable[..., None]:
+    """Make the command of a question."""
+
+    def command(desk: Desk, as_of: str | None, known_at: str | None, **given: object) -> None:
+        with desk.open() as flow:
+            asked = _asked(question, given, flow)
+            view = flow.ask(asked, as_of=as_of, known_at=known_at)
+            show_view(desk, flow, view)
+
+    said = _said_of_fields(question)
+    parameters = [
+        inspect.Parameter("desk", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Desk),
+        *(
+            _parameter(name, field, said.get(name, ""))
+            for name, field in question.model_fields.items()
+        ),
+        _option("as_of", AsOf),
+        _option("known_at", KnownAt),
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__doc__ = inspect.cleandoc(question.__doc__ or "")
+    return at_desk(command)
+
+
+def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
+    """Print a view: its tables, what it counts and how, and the moment it stands at."""
+    screen = desk.screen
+    if screen.as_json:
+        screen.json(view.to_dict())
+        return
+    for table in view.tables(desk.language):
+        screen.table(table)
+    for label, text in (("Population", view.population), ("Formula", view.formula)):
+        screen.line(f"{screen.word(label)}: {text}", "dim")
+    zone = flow.settings().timezone
+    screen.say(Text(moment_line(view.moment, zone, desk.language), style="green"))
+
+
+def _asked(
+    question: QuestionClass, given: dict[str, object], flow: SalesFlow
+) -> Question[View]:
+    values = {}
+    for name, field in question.model_fields.items():
+        value = given.get(name)
+        if value is None or value == [] or (value is False and not field.is_required()):
+            continue
+        values[name] = _identified(value, field, flow)
+    try:
+        return question.model_validate_strings(_as_strings(values))
+    except ValidationError as error:
+        raise InputError(_complaint(error)) from error
+
+
+def _identified(value: object, field: FieldInfo, flow: SalesFlow) -> object:
+    """Let an id be written as people write it: a prefix, or SOURCE:OBJECT."""
+    if UUID not in _kinds(field.annotation):
+        return value
+    if isinstance(value, list):
+        return [str(find_deal(flow, str(one))) for one in value]
+    return str(find_deal(flow, str(value)))
+
+
+def _as_strings(values: dict[str, object]) -> dict[str, object]:
+    return {
+        name: [str(one) for one in value] if isinstance(value, list) else str(value)
+        for name, value in values.items()
+    }
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "the question"
+    given = first.get("input")
+    shown = f", not {given!r}" if isinstance(given, str) else ""
+    return f"--{name}: {first['msg']}{shown}"
+
+
+def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
+    """Make the argument or option of one field of a question."""
+    kinds = _kinds(field.annotation)
+    choices = next((k for k in kinds if get_origin(k) is Literal), None)
+    several = any(get_origin(kind) is tuple for kind in kinds)
+    kind: object = choices if choices is not None else str
+    if bool in kinds:
+        kind = bool
+    if several:
+        kind = list[str]
+    text = said or _default_text(field)
+    if field.is_required():
+        return _made(name, Annotated[kind, typer.Argument(help=text, show_default=False)])
+    flag = f"--{name.rstrip('_').replace('_', '-')}"
+    option = typer.Option(flag, help=text, show_default=False)
+    if kind is bool:
+        return _made(name, Annotated[bool, option], default=bool(field.get_default()))
+    return _made(name, Annotated[kind | None, option], default=None)  # type: ignore[operator]
+
+
+def _said_of_fields(question: QuestionClass) -> dict[str, str]:
+    """Read what the docstrings below a question's fields say of them."""
+    [body] = ast.parse(dedent(inspect.getsource(question))).body
+    assert isinstance(body, ast.ClassDef)
+    return {
+        field.target.id: " ".join(str(text.value.value).split())
+        for field, text in pairwise(body.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
+def _default_text(field: FieldInfo) -> str:
+    default = None if field.is_required() else field.get_default(call_default_factory=False)
+    return "" if default in (None, ()) else f"Default: {default}."
+
+
+def _kinds(annotation: object) -> tuple[object, ...]:
+    """Give the types an annotation allows, None left out."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        found = (kind for part in get_args(annotation) for kind in _kinds(part))
+        return tuple(kind for kind in found if kind is not types.NoneType)
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) is tuple:
+        return (annotation, *_kinds(get_args(annotation)[0]))
+    return (annotation,)
+
+
+def _made(name: str, annotation: object, **more: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=annotation,
+        **more,
+    )
+
+
+def _option(name: str, annotation: object) -> inspect.Parameter:
+    return _made(name, annotation, default=None)
+
+
+for _name, _question in QUESTIONS.items():
+    asking.command(_name)(command_of(_question))

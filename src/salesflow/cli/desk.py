@@ -1,0 +1,196 @@
+"""What every command has at hand: the database, the tenant, the language, the screen.
+
+`@at_desk` gives a command the options they all share (`--db`, `--tenant`, `--lang`,
+`--json`) and hands them in as one `Desk`; the command itself names only its own.
+
+A command that reads never creates a database: `desk.open()` refuses one that does not exist.
+"""
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from salesflow.cli.output import Screen
+from salesflow.cli.words import Language
+from salesflow.domain.moments import zone
+from salesflow.engine import SalesFlow
+from salesflow.errors import InputError, NotFoundError, SalesflowError
+
+__all__ = ["DATABASE_VARIABLE", "AsOf", "Desk", "KnownAt", "at_desk"]
+
+DATABASE_VARIABLE = "SALESFLOW_DB"
+DATABASE_DEFAULT = "sqlite:///salesflow.db"
+SQLITE = "sqlite:///"
+PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help=f"Database: sqlite:///FILE, postgresql://…, or a plain path of a SQLite file."
+        f" Default: ${DATABASE_VARIABLE}, else {DATABASE_DEFAULT}.",
+        rich_help_panel="Common options",
+        show_default=False,
+    ),
+]
+TenantOption = Annotated[
+    str,
+    typer.Option("--tenant", help="Whose log to use.", rich_help_panel="Common options"),
+]
+LanguageOption = Annotated[
+    Language,
+    typer.Option("--lang", help="Language of the labels.", rich_help_panel="Common options"),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document.", rich_help_panel="Common options"),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="What had happened by then: 2026-03-31 (the end of that day) or"
+        " 2026-03-31T17:00:00+08:00. Default: now.",
+        rich_help_panel="Moment",
+        show_default=False,
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        "--known-at",
+        metavar="TIME",
+        help="What had been recorded by then. Default: all that is recorded.",
+        rich_help_panel="Moment",
+        show_default=False,
+    ),
+]
+
+COMMON = (
+    inspect.Parameter(
+        "db", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=DatabaseOption
+    ),
+    inspect.Parameter(
+        "tenant", inspect.Parameter.KEYWORD_ONLY, default="main", annotation=TenantOption
+    ),
+    inspect.Parameter(
+        "lang", inspect.Parameter.KEYWORD_ONLY, default="en", annotation=LanguageOption
+    ),
+    inspect.Parameter(
+        "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption
+    ),
+)
+
+
+class Desk:
+    """One command's database, tenant and screen."""
+
+    def __init__(
+        self, *, db: str | None, tenant: str, language: Language, as_json: bool
+    ) -> None:
+        self.db_given = db is not None
+        self.url = _url(
+            db if db is not None else os.environ.get(DATABASE_VARIABLE) or DATABASE_DEFAULT
+        )
+        self.tenant = tenant
+        self.screen = Screen(language=language, as_json=as_json)
+
+    @property
+    def language(self) -> Language:
+        """The language of the labels."""
+        return self.screen.language
+
+    @property
+    def shown_url(self) -> str:
+        """The database's URL without a password."""
+        return PASSWORD.sub(r"\1:***@", self.url)
+
+    @contextmanager
+    def open(self) -> Iterator[SalesFlow]:
+        """Open the database to read it, or to record where something was recorded before.
+
+        Raises:
+            NotFoundError: when there is none; none is made.
+        """
+        try:
+            flow = SalesFlow(self.url, tenant=self.tenant, create=False)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{error}; name a database with --db, or make one with `salesflow demo` or"
+                " `salesflow import`"
+            ) from error
+        with flow:
+            yield flow
+
+    @contextmanager
+    def record(self, timezone: str | None) -> Iterator[SalesFlow]:
+        """Open the database to record, a new one in this time zone.
+
+        A new SQLite file in which nothing came to be recorded is taken away again.
+        """
+        if timezone is not None:
+            zone(timezone)
+        if self.holds_a_log():
+            with self.open() as flow:
+                yield flow
+            return
+        with SalesFlow(self.url, tenant=self.tenant, timezone=timezone) as flow:
+            founded = flow.log.head().position
+            try:
+                yield flow
+            except SalesflowError:
+                if flow.log.head().position == founded:
+                    flow.close()
+                    _take_away(flow.log.database.url.database)
+                raise
+
+    def holds_a_log(self) -> bool:
+        """Say whether something was recorded of this tenant before; make nothing."""
+        try:
+            with SalesFlow(self.url, tenant=self.tenant, create=False):
+                return True
+        except NotFoundError:
+            return False
+
+
+def at_desk(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options all commands share; it is handed a `Desk` instead of them."""
+
+    def command(**given: object) -> None:
+        db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)
+        desk = Desk(db=db, tenant=tenant, language=lang, as_json=as_json)  # type: ignore[arg-type]
+        function(desk, **given)
+
+    signature = inspect.signature(function)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in list(signature.parameters.values())[1:]
+    ]
+    parameters = [*own, *COMMON]
+    command.__name__ = function.__name__
+    command.__doc__ = function.__doc__
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _take_away(file: str | None) -> None:
+    for ending in ("", "-wal", "-shm"):
+        if file is not None:
+            Path(f"{file}{ending}").unlink(missing_ok=True)
+
+
+def _url(given: str) -> str:
+    if "://" in given:
+        return given
+    if not given.strip():
+        raise InputError("--db is empty; write sqlite:///sales.db or a path")
+    return f"{SQLITE}{given}"

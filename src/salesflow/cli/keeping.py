@@ -1,0 +1,121 @@
+"""`salesflow status`, `rebuild` and `clock`: how the log and its read tables stand."""
+
+from typing import Annotated
+
+import typer
+
+from salesflow.adapters.census import census
+from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.output import Json, local_time, size_of
+from salesflow.domain.moments import from_instant
+from salesflow.errors import InputError
+from salesflow.projections.questions import TableOfView
+from salesflow.projections.registry import FOLDS
+
+__all__ = ["clock", "rebuild", "status"]
+
+clock = typer.Typer(no_args_is_help=True, help="The clock behind the log.")
+
+
+@at_desk
+def status(desk: Desk) -> None:
+    """Say where the log stands, how far each read table is behind, and how large it is."""
+    with desk.open() as flow:
+        head, counted, zone = flow.log.head(), census(flow.log), flow.settings().timezone
+        settings, stands = flow.settings(), flow.standings()
+        tables: list[Json] = [
+            {
+                "table": name,
+                "revision": stand.revision,
+                "position": stand.position,
+                "lag": head.position - stand.position,
+            }
+            for name, stand in stands.items()
+        ]
+        desk.screen.json(
+            {
+                "tenant": flow.log.tenant,
+                "timezone": zone.key,
+                "report_currency": settings.report_currency,
+                "position": head.position,
+                "recorded_at": from_instant(head.recorded).isoformat(),
+                **counted._asdict(),
+                "tables": tables,
+            }
+        )
+        word = desk.screen.word
+        rows = (
+            ("Tenant", flow.log.tenant),
+            ("Time zone", zone.key),
+            ("Report currency", settings.report_currency or "–"),
+            ("Head", f"{head.position:,}"),
+            ("Last recorded", local_time(from_instant(head.recorded), zone)),
+            ("Events", f"{counted.events:,}"),
+            ("Streams", f"{counted.streams:,}"),
+            ("Size", size_of(counted.database_bytes)),
+        )
+        named = tuple((word(label), text) for label, text in rows)
+        desk.screen.table(TableOfView(word("Log"), (word("Attribute"), word("Value")), named))
+        desk.screen.table(
+            TableOfView(
+                word("Read tables"),
+                tuple(map(word, ("Read table", "Version", "Position", "Lag"))),
+                tuple(
+                    (
+                        name,
+                        f"{stand.revision}",
+                        f"{stand.position:,}",
+                        f"{head.position - stand.position:,}",
+                    )
+                    for name, stand in stands.items()
+                ),
+            )
+        )
+
+
+@at_desk
+def rebuild(
+    desk: Desk,
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TABLE]...",
+            help="Read tables; all when none is named.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Fill read tables anew from the log, beside the live ones, then swap them."""
+    unknown = [name for name in tables or () if name not in FOLDS]
+    if unknown:
+        raise InputError(f"no read table {unknown[0]!r}; there are {', '.join(sorted(FOLDS))}")
+    with desk.open() as flow:
+        rows: dict[str, int] = {}
+        for name in tables or FOLDS:
+            with desk.screen.progress(name) as report:
+                rows[name] = flow.rebuild(name, progress=report)
+        word = desk.screen.word
+        desk.screen.json({"rebuilt": dict(rows)})
+        desk.screen.table(
+            TableOfView(
+                "",
+                (word("Read table"), word("Rows")),
+                tuple((name, f"{count:,}") for name, count in rows.items()),
+            )
+        )
+
+
+@clock.command("accept")
+@at_desk
+def accept(
+    desk: Desk,
+    because: Annotated[str, typer.Option("--because", help="Why the clock is right.")],
+    actor: Annotated[str | None, typer.Option("--actor", help="Who accepts it.")] = None,
+) -> None:
+    """Go on recording although this host's clock is behind the log, and say so in the log."""
+    with desk.open() as flow:
+        receipt = flow.accept_clock(actor=actor, because=because)
+        recorded = from_instant(receipt.recorded)
+        desk.screen.json({"position": receipt.last, "recorded_at": recorded.isoformat()})
+        at = local_time(recorded, flow.settings().timezone)
+        desk.screen.line(f"accepted at position {receipt.last:,}, recorded at {at}")

@@ -1,0 +1,126 @@
+"""`salesflow process`: the published sales processes, their stages and what leaves each."""
+
+from typing import Annotated
+
+import typer
+
+from salesflow.adapters.census import beginning_with
+from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.output import local_time
+from salesflow.domain.processes import (
+    ProcessPublished,
+    ProcessVersion,
+    SalesProcess,
+    process_id,
+)
+from salesflow.engine import SalesFlow
+from salesflow.errors import NotFoundError
+from salesflow.projections.questions import TableOfView
+
+__all__ = ["processes"]
+
+LISTED_MAX = 1_000
+
+processes = typer.Typer(no_args_is_help=True, help="The published sales processes.")
+
+
+@processes.command("list")
+@at_desk
+def list_processes(desk: Desk) -> None:
+    """List every published process and its versions."""
+    with desk.open() as flow:
+        found = [
+            flow.get(SalesProcess, id)
+            for id in beginning_with(flow.log, "", opened_by=ProcessPublished, limit=LISTED_MAX)
+        ]
+        desk.screen.json(
+            [
+                {
+                    "key": process.latest.key,
+                    "name_en": process.latest.name_en,
+                    "name_zh": process.latest.name_zh,
+                    "versions": [
+                        {"version": number, "retired": number in process.retired}
+                        for number in sorted(process.versions)
+                    ],
+                }
+                for process in found
+            ]
+        )
+        word = desk.screen.word
+        rows = tuple(
+            (
+                process.latest.key,
+                process.latest.name(desk.language),
+                ", ".join(
+                    f"{n} ({word('retired')})" if n in process.retired else str(n)
+                    for n in sorted(process.versions)
+                ),
+                f"{len(process.latest.open_stages):,}",
+            )
+            for process in found
+        )
+        columns = tuple(map(word, ("Key", "Name", "Version", "Open stages")))
+        desk.screen.table(TableOfView(word("Processes"), columns, rows))
+
+
+@processes.command("show")
+@at_desk
+def show_process(
+    desk: Desk,
+    key: Annotated[str, typer.Argument(help="Key of the process.", show_default=False)],
+    version: Annotated[
+        int | None, typer.Option("--version", help="Which version; the latest when left out.")
+    ] = None,
+) -> None:
+    """Show the stages of a process version: probability, exit criteria, tasks, longest stay."""
+    with desk.open() as flow:
+        process = _process(flow, key)
+        wanted = process.latest if version is None else process.versions.get(version)
+        if wanted is None:
+            known = ", ".join(map(str, sorted(process.versions)))
+            raise NotFoundError(f"process {key!r} has no version {version}; there are {known}")
+        desk.screen.json(wanted.model_dump(mode="json"))
+        desk.screen.table(_stages(desk, wanted))
+        word = desk.screen.word
+        reasons = ", ".join(f"{r.name(desk.language)} ({r.key})" for r in wanted.loss_reasons)
+        if reasons:
+            desk.screen.line(f"{word('Loss reasons')}: {reasons}")
+        if wanted.qualifying_stage is not None:
+            desk.screen.line(f"{word('Qualifying stage')}: {wanted.qualifying_stage}")
+        zone = flow.settings().timezone
+        for event in process.history:
+            if isinstance(event.fact, ProcessPublished) and event.fact.process == wanted:
+                at = local_time(event.recorded_at, zone)
+                desk.screen.line(f"{word('Published')}: {at} {zone.key}", "green")
+
+
+def _stages(desk: Desk, process: ProcessVersion) -> TableOfView:
+    word, language = desk.screen.word, desk.language
+    rows = tuple(
+        (
+            stage.key,
+            stage.name_en,
+            stage.name_zh,
+            word(stage.category),
+            f"{stage.probability:.0%}",
+            stage.forecast_category.replace("_", " "),
+            "\n".join(process.criterion_name(c, language) for c in stage.exit_criteria),
+            "\n".join(task.name(language) for task in stage.tasks),
+            "" if stage.max_days is None else f"{stage.max_days:,}",
+        )
+        for stage in process.stages
+    )
+    names = (
+        "Key", "English", "中文", "Category", "Probability", "Forecast category",
+        "Exit criteria", "Tasks", "Max days",
+    )  # fmt: skip
+    title = f"{process.name(language)} v{process.version}"
+    return TableOfView(title, tuple(map(word, names)), rows)
+
+
+def _process(flow: SalesFlow, key: str) -> SalesProcess:
+    try:
+        return flow.get(SalesProcess, process_id(key))
+    except NotFoundError as error:
+        raise NotFoundError(f"no process {key!r} has been published") from error

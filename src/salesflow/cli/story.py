@@ -1,0 +1,236 @@
+"""The story of a simulated team: its funnel now and then, one deal, one late correction."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from rich.text import Text
+
+from salesflow.adapters.census import census
+from salesflow.cli.asking import show_view
+from salesflow.cli.deals import customer_of, replay_table
+from salesflow.cli.desk import Desk
+from salesflow.cli.fact_words import details_of, name_of
+from salesflow.cli.output import Json, local_time, moment_line
+from salesflow.cli.replaying import replay
+from salesflow.cli.simulation.agenda import END, ZONE
+from salesflow.cli.simulation.life import Correction, Office
+from salesflow.domain.deal import Deal
+from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.facts import Event, FactRetracted
+from salesflow.domain.moments import to_instant
+from salesflow.engine import SalesFlow
+from salesflow.projections.funnel import Funnel, FunnelView, Total
+from salesflow.projections.questions import TableOfView
+
+__all__ = ["Story"]
+
+PAST: Final = ("2024-06-30", "2025-03-31", "2025-12-31")
+TODAY: Final = "2026-06-30"
+FACTS_WANTED: Final = 30
+"""A deal worth replaying has about so many facts."""
+CURRENCY: Final = "CNY"
+DAY = timedelta(days=1)
+
+
+class Told(NamedTuple):
+    """A correction, and the end of a month between the mistake and its discovery."""
+
+    correction: Correction
+    day: date
+    wrong: Event
+    size: Decimal
+
+
+class Story:
+    """What there is to tell of a simulated database."""
+
+    def __init__(self, desk: Desk, flow: SalesFlow, office: Office) -> None:
+        self.desk, self.flow, self.office = desk, flow, office
+        self.screen = desk.screen
+        self._data: dict[str, Json] = {}
+
+    def tell(self) -> None:
+        """Tell it all, to people or as JSON."""
+        self._numbers()
+        self._funnel_today()
+        self._funnel_then()
+        self._one_deal()
+        self._one_correction()
+        self.screen.json(self._data)
+
+    def _numbers(self) -> None:
+        counted = census(self.flow.log)
+        self._data |= {
+            "database": self.desk.shown_url,
+            "seed": self.office.seed,
+            "events": counted.events,
+            "deals": len(self.office.lives),
+            "customers": len(self.office.customers),
+        }
+        self.screen.heading("1  A sales team, 2024-01-01 … 2026-06-30")
+        self.screen.line(
+            f"{len(self.office.lives):,} deals with {len(self.office.customers):,} customers,"
+            f" {counted.events:,} events in {self.desk.shown_url} (seed {self.office.seed})"
+        )
+
+    def _funnel_today(self) -> None:
+        self.screen.heading(f"2  The funnel at the end of {TODAY}")
+        view = self.flow.ask(Funnel(), as_of=TODAY)
+        self._data["funnel_today"] = view.to_dict()
+        if not self.screen.as_json:
+            show_view(self.desk, self.flow, view)
+
+    def _funnel_then(self) -> None:
+        """Show open deals per stage at three past dates beside today's."""
+        self.screen.heading("3  The same question as of three past dates")
+        views = {day: self.flow.ask(Funnel(), as_of=day) for day in (*PAST, TODAY)}
+        self._data["funnels"] = {day: view.to_dict() for day, view in views.items()}
+        word = self.screen.word
+        stages = {
+            stage.stage: f"{stage.name_en} {stage.name_zh}" for stage in views[TODAY].stages
+        }
+        rows = [
+            (name, *(_open_in(view, key) for view in views.values()))
+            for key, name in stages.items()
+        ]
+        for closed in views[TODAY].closed:
+            counts = (_closed_as(view, closed.outcome) for view in views.values())
+            rows.append((word(closed.outcome), *counts))
+        title = f"{word('Deals')} · {word('Amount')}, million {CURRENCY}"
+        self.screen.table(TableOfView(title, (word("Stage"), *views), tuple(rows)))
+
+    def _one_deal(self) -> None:
+        """Replay a won deal of middling length, one that was negotiated."""
+        self.screen.heading("4  One deal, replayed step by step")
+        deal = self._deal_worth_replaying()
+        steps = replay(deal, customer_of(self.flow), self.desk.language, to_instant(END))
+        self._data["replayed"] = {
+            "deal": str(deal.id),
+            "title": deal.title,
+            "steps": len(steps),
+        }
+        self.screen.table(replay_table(self.desk, self.flow, deal, steps))
+        self.screen.line(f"salesflow deal replay {str(deal.id)[:8]} --as-of 2025-06-30", "dim")
+
+    def _deal_worth_replaying(self) -> Deal:
+        """Choose a won deal of about so many facts that was not won easily."""
+        deals = [self.flow.get(Deal, id) for id in self.office.won]
+        return min(
+            (deal for deal in deals if deal.outcome == "won"),
+            key=lambda deal: (
+                not (deal.objections and any(q.revisions for q in deal.quotes.values())),
+                abs(len(deal.history) - FACTS_WANTED),
+            ),
+        )
+
+    def _one_correction(self) -> None:
+        """Show a mistyped win as it was believed at a month's end, and as it is known now."""
+        self.screen.heading("5  A late correction, on both axes of time")
+        told = max(filter(None, map(self._told, self.office.corrections)), key=lambda t: t.size)
+        day, id = told.day.isoformat(), told.correction.deal
+        then = self.flow.get(Deal, id, as_of=day, known_at=day)
+        now = self.flow.get(Deal, id, as_of=day)
+        believed = self.flow.ask(Funnel(), as_of=day, known_at=day)
+        known = self.flow.ask(Funnel(), as_of=day)
+        self.screen.line(
+            f"Deal {str(id)[:8]} {then.title}: what did we sell by the end of {day}?"
+        )
+        rows = (
+            (f"known at the end of {day}", _text(then.amount), _won(believed)),
+            ("known now", _text(now.amount), _won(known)),
+        )
+        columns = ("What we believe", "This deal", f"All won deals ({CURRENCY})")
+        self.screen.table(TableOfView("", columns, rows))
+        self._explain(told)
+        self._data["correction"] = {
+            "deal": str(id),
+            "as_of": day,
+            "believed_then": believed.to_dict(),
+            "known_now": known.to_dict(),
+            "amount_then": _text(then.amount),
+            "amount_now": _text(now.amount),
+        }
+        zone = self.flow.settings().timezone
+        for view in (believed, known):
+            line = moment_line(view.moment, zone, self.desk.language)
+            self.screen.say(Text(line, style="green"))
+
+    def _explain(self, told: Told) -> None:
+        """List the events of this deal that make the difference."""
+        explaining = [
+            event
+            for event in self.flow.history(told.correction.deal)
+            if event.event_id == told.wrong.event_id or _corrects(event, told.wrong)
+        ]
+        rows = tuple(
+            (
+                f"{event.position:,}",
+                local_time(event.occurred_at, ZONE),
+                local_time(event.recorded_at, ZONE),
+                name_of(type(event.fact), self.desk.language),
+                details_of(event.fact),
+                event.actor or "",
+            )
+            for event in explaining
+        )
+        names = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
+        columns = tuple(map(self.screen.word, names))
+        self.screen.table(TableOfView("The events that explain it", columns, rows))
+
+    def _told(self, correction: Correction) -> Told | None:
+        """Find a month's end at which the mistake was recorded but not yet discovered."""
+        events = self.flow.history(correction.deal)
+        wrong = next(
+            e
+            for e in events
+            if isinstance(e.fact, DealWon) and e.fact.amount == correction.wrong
+        )
+        recorded = wrong.recorded_at.astimezone(ZONE).date()
+        day = _month_end(recorded)
+        if day >= correction.mended.astimezone(ZONE).date():
+            return None
+        if correction.right.currency != CURRENCY:
+            return None
+        size = abs(correction.wrong.amount - correction.right.amount)
+        return Told(correction, day, wrong, size)
+
+
+def _corrects(event: Event, wrong: Event) -> bool:
+    if isinstance(event.fact, FactRetracted):
+        return event.fact.event_id == wrong.event_id
+    return (
+        isinstance(event.fact, DealWon)
+        and event.position > wrong.position
+        and event.occurred == wrong.occurred
+    )
+
+
+def _month_end(day: date) -> date:
+    return (day.replace(day=1) + 32 * DAY).replace(day=1) - DAY
+
+
+def _open_in(view: FunnelView, stage: str) -> str:
+    found = next((each for each in view.stages if each.stage == stage), None)
+    return "   –" if found is None else _counted(found.deals, found.amounts)
+
+
+def _closed_as(view: FunnelView, outcome: str) -> str:
+    found = next(each for each in view.closed if each.outcome == outcome)
+    return _counted(found.deals, found.amounts)
+
+
+def _counted(deals: int, amounts: tuple[Total, ...]) -> str:
+    """Give deals and their amount in the house's main currency."""
+    amount = next((total.amount for total in amounts if total.currency == CURRENCY), Decimal(0))
+    return f"{deals:>4,} · {amount / 1_000_000:>6,.1f}"
+
+
+def _won(view: FunnelView) -> str:
+    won = next(each for each in view.closed if each.outcome == "won")
+    amount = next((t.amount for t in won.amounts if t.currency == CURRENCY), Decimal(0))
+    return f"{amount:,.2f}"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
