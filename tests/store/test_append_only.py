@@ -20,6 +20,9 @@ CHANGES = [
     "DELETE FROM salesflow_events",
     "UPDATE salesflow_commands SET last = 7",
     "DELETE FROM salesflow_commands",
+]
+
+HEAD_CHANGES = [
     "DELETE FROM salesflow_head",
     "UPDATE salesflow_head SET position = 1",
     "UPDATE salesflow_head SET recorded = 1",
@@ -35,11 +38,11 @@ EVENT = (
 REPLACEMENTS = [
     f"INSERT OR REPLACE INTO salesflow_events {EVENT.format(position=2, version=2)}",
     f"INSERT OR REPLACE INTO salesflow_events {EVENT.format(position=2, version=9)}",
-    f"INSERT OR REPLACE INTO salesflow_events {EVENT.format(position=9, version=2)}",
+    f"INSERT OR REPLACE INTO salesflow_events {EVENT.format(position=4, version=2)}",
+    f"INSERT INTO salesflow_events {EVENT.format(position=5, version=4)}",
     f"REPLACE INTO salesflow_events {EVENT.format(position=9, version=1)}",
     f"INSERT OR IGNORE INTO salesflow_events {EVENT.format(position=1, version=9)}",
     "INSERT OR REPLACE INTO salesflow_commands VALUES ('main', 'c-1', 1, 1, 1)",
-    "INSERT OR REPLACE INTO salesflow_head VALUES ('main', 0, 0, 0)",
 ]
 
 
@@ -65,6 +68,26 @@ def test_what_was_recorded_can_neither_be_changed_nor_removed(
         pytest.raises(REFUSED, match="salesflow: "),
     ):
         connection.execute(statement)
+
+
+@pytest.mark.parametrize("statement", HEAD_CHANGES)
+def test_where_the_log_stands_only_moves_forward(recorded_url: str, statement: str) -> None:
+    refused = (psycopg.errors.RestrictViolation, sqlite3.OperationalError)
+    with plain_connection(recorded_url) as connection, pytest.raises(refused):
+        connection.execute(statement)
+
+
+def test_people_can_see_where_every_log_stands(database: Database) -> None:
+    receipts = [
+        EventLog(database, tenant=tenant, catalogue=NOTES).append(drafts(size))
+        for tenant, size in (("main", 3), ("other", 2))
+    ]
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM salesflow_head ORDER BY tenant").all()
+    assert rows == [
+        ("main", 3, receipts[0].recorded, 0),
+        ("other", 2, receipts[1].recorded, 0),
+    ]
 
 
 @pytest.mark.parametrize("table", ["salesflow_events", "salesflow_commands", "salesflow_head"])

@@ -306,7 +306,9 @@ def _some(names: list[str]) -> str:
 
 
 def _create(connection: sa.Connection, ddl: tuple[str, ...]) -> None:
-    schema.STORE.create_all(connection, checkfirst=False)
+    here = connection.dialect.name
+    tables = [t for t in schema.STORE.sorted_tables if t.info.get("only", here) == here]
+    schema.STORE.create_all(connection, tables=tables, checkfirst=False)
     for statement in ddl:
         connection.exec_driver_sql(statement)
     connection.execute(schema.schema_row.insert().values(id=1, version=schema.SCHEMA_VERSION))

@@ -37,7 +37,11 @@ STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
 STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
 PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
 FIND = f"{LOG} AND event_id = ?"
-HEAD = "SELECT position, recorded FROM salesflow_head WHERE tenant = ?"
+HEAD = {
+    "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
+    " ORDER BY position DESC LIMIT 1",
+    "postgresql": "SELECT position, recorded FROM salesflow_head WHERE tenant = ?",
+}
 COMMAND = (
     "SELECT first, last, recorded FROM salesflow_commands WHERE tenant = ? AND command_id = ?"
 )
@@ -104,7 +108,7 @@ class EventReading:
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Say where the log stands; (0, 0) when nothing is recorded."""
-        for row in self._rows(HEAD, (), connection):
+        for row in self._rows(HEAD[self.database.dialect], (), connection):
             return Head(*row)
         return Head(0, 0)
 

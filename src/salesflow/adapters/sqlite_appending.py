@@ -1,8 +1,7 @@
 """How an append gets into SQLite: one immediate transaction, rows in one `executemany`.
 
 The write lock of the file is taken first; then the clock is read, so that nobody's time
-passes while waiting. The head row moves after the rows are in: the trigger against
-INSERT OR REPLACE compares new rows with the head before.
+passes while waiting. The last event says where the log stands.
 """
 
 import sqlite3
@@ -29,10 +28,13 @@ from salesflow.domain.moments import Instant
 
 __all__ = ["SqliteAppending"]
 
-HEAD = "SELECT position, recorded, clock_accepted FROM salesflow_head WHERE tenant = ?"
-NEW_HEAD = "INSERT INTO salesflow_head VALUES (?, 0, 0, 0)"
-MOVE_HEAD = (
-    "UPDATE salesflow_head SET position = ?, recorded = ?, clock_accepted = ? WHERE tenant = ?"
+HEAD = (
+    "SELECT position, recorded, (SELECT accepted FROM salesflow_clock WHERE tenant = ?1)"
+    " FROM salesflow_events WHERE tenant = ?1 ORDER BY position DESC LIMIT 1"
+)
+ACCEPT = (
+    "INSERT INTO salesflow_clock VALUES (?, ?)"
+    " ON CONFLICT (tenant) DO UPDATE SET accepted = excluded.accepted"
 )
 COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?)"
 
@@ -81,21 +83,18 @@ class SqliteAppending:
     ) -> list[Receipt]:
         tenant = self._tenant
         head = connection.execute(HEAD, (tenant,)).fetchone()
-        if head is None:
-            connection.execute(NEW_HEAD, (tenant,))
-            head = (0, 0, 0)
-        base, recorded, accepted = head
+        base, recorded, accepted = head or (0, 0, 0)
         now = self._clock()
         first = next_instant(appends, now, recorded, accepted=bool(accepted))
         still = int(now <= recorded and bool(accepted or appends[0].accept_clock))
+        if still != (accepted or 0):
+            connection.execute(ACCEPT, (tenant, still))
         self._add(connection, columns_of(appends), base, first)
         receipts = receipts_of(appends, base, first)
         for receipt in receipts:
             if receipt.command_id is not None:
                 command = (tenant, receipt.command_id, *receipt[:3])
                 connection.execute(COMMANDS, command)
-        last = receipts[-1]
-        connection.execute(MOVE_HEAD, (last.last, last.recorded, still, tenant))
         return receipts
 
     def _add(
