@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,9 @@ from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import at, deal_id
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.values import Money
+from salesflow.engine import ForeignFact
 from salesflow.errors import NotFoundError
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.funnel import Funnel, FunnelView
@@ -80,6 +84,20 @@ def test_the_funnel_at_any_moment_is_what_a_naive_replay_of_the_log_says(
             order = open_stages(raw, wanted)
             assert said_by_view(view) == wanted, (as_of, known_at, question, shown(raw))
             assert stages_in_order(view) == order, (as_of, known_at, shown(raw))
+
+
+def test_amounts_add_up_to_the_millionth_on_every_database(database_url: str) -> None:
+    amounts = ("0.6", "0.7", "316.666664", "-12.5", *("999999999999.999999",) * 20)
+    with Player(database_url) as player:
+        opened = DealOpened(process="standard", process_version=1, stage="prospecting")
+        player.flow.record(
+            ForeignFact(UUID(int=number), opened.model_copy(update={"amount": Money(a, "CNY")}))
+            for number, a in enumerate(amounts, 1)
+        )
+        (stage, *_) = player.flow.ask(Funnel()).stages
+        total = sum(map(Decimal, amounts))
+        assert by_currency(stage.amounts) == {"CNY": total}
+        assert by_currency(stage.weighted) == {"CNY": total / 10}
 
 
 @examples(30)

@@ -34,7 +34,7 @@ DELTAS = (0, 1, 2, 1_000_000, HOUR, 5 * HOUR, 24 * HOUR, 240 * HOUR)
 DEALS = 4
 OWNERS = ("ann", "bob", "cho")
 CURRENCIES = ("CNY", "USD", "EUR")
-AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "999999999999")
+AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "999999999999")
 
 
 def deal_id(number: int) -> UUID:

@@ -153,6 +153,7 @@ def exact_sum(
 
     One sum of millionths would overflow 64 bits at nine trillion units of a currency.
     """
-    whole = sa.cast(sa.func.sum(column / sa.literal_column(str(AMOUNT_SCALE))), sa.BigInteger)
-    rest = sa.cast(sa.func.sum(column % sa.literal_column(str(AMOUNT_SCALE))), sa.BigInteger)
+    scale = sa.literal_column(str(AMOUNT_SCALE), sa.BigInteger)
+    whole = sa.cast(sa.func.sum(column // scale), sa.BigInteger)
+    rest = sa.cast(sa.func.sum(column % scale), sa.BigInteger)
     return whole, rest
