@@ -15,6 +15,7 @@ import pytest
 
 from documents import Block, blocks, commands, run_console, run_python, same_output
 from salesflow import SalesFlow
+from simulated import demo
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -71,6 +72,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_a_document_shows_is_what_happens(
     document: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "--db demo.db" in document.read_text(encoding="utf-8"):
+        shutil.copy(demo().url.removeprefix("sqlite:///"), "demo.db")
     with closing_flows() as namespace:
         for block, where in walk(document, namespace):
             if block.language == "console":
