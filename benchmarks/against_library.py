@@ -1,0 +1,253 @@
+"""How much faster than the eventsourcing library's own recorders, in one run, side by side?
+
+    python -m benchmarks.against_library [--rounds N] [URL ...]
+
+Both sides write with the durability they have in earnest (SQLite: synchronous=FULL in WAL
+mode; PostgreSQL: fsync on) and do the same job in turn, several rounds. What is printed is
+the median of each side and their ratio. The library runs with its default JSON mapper; its
+projection does the least a projection can do, it only tracks its position.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from uuid import UUID, uuid4
+
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
+from eventsourcing.persistence import Tracking, TrackingRecorder
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from sqlalchemy import make_url
+
+from benchmarks.__main__ import THREADS, bulk, new_deal, postgres
+from salesflow import Deal, SalesFlow
+
+COMMANDS = 300
+BULK_DEALS, BULK_EVENTS = 50, 20
+READ_EVENTS, READS = 20, 300
+LIBRARY_PROJECTED = 2_000
+
+
+class LibraryDeal(Aggregate):
+    """The same deal as the library would have it."""
+
+    @event("Opened")
+    def __init__(self, title: str, owner: str, amount: str, currency: str) -> None:
+        self.title = title
+        self.owner = owner
+        self.amount = amount
+        self.currency = currency
+        self.contacts = 0
+
+    @event("ContactLogged")
+    def log_contact(self, channel: str, direction: str) -> None:
+        """Count a contact."""
+        del channel, direction
+        self.contacts += 1
+
+
+class Deals(Application[UUID]):
+    """The library's application."""
+
+
+class OnlyTracking(Projection[TrackingRecorder]):
+    """The smallest projection there is."""
+
+    def process_event(self, domain_event: object, tracking: Tracking) -> None:
+        """Move on."""
+        del domain_event
+        self.view.insert_tracking(tracking)
+
+
+def library_environment(url: str) -> dict[str, str]:
+    """Point the library at a database of the same kind."""
+    parts = make_url(url)
+    if parts.get_backend_name() == "sqlite":
+        return {
+            "PERSISTENCE_MODULE": "eventsourcing.sqlite",
+            "SQLITE_DBNAME": f"{parts.database}.library",
+            "SQLITE_LOCK_TIMEOUT": "10",
+        }
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": parts.database or "",
+        "POSTGRES_HOST": str(parts.query.get("host", parts.host or "")),
+        "POSTGRES_PORT": str(parts.port or 5432),
+        "POSTGRES_USER": parts.username or "postgres",
+        "POSTGRES_PASSWORD": parts.password or "",
+    }
+
+
+def library_deal() -> LibraryDeal:
+    """Give a deal of the library that is not saved yet."""
+    return LibraryDeal("Bench", "bench", "98000", "CNY")
+
+
+def our_command(flow: SalesFlow, deal: UUID) -> None:
+    """Load, decide, append."""
+    flow.run(lambda s: s.get(Deal, deal).log_contact(channel="call", direction="out"))
+
+
+def their_command(app: Deals, deal: UUID) -> None:
+    """Load, decide, append."""
+    loaded: LibraryDeal = app.repository.get(deal)
+    loaded.log_contact("call", "out")
+    app.save(loaded)
+
+
+def ours(flow: SalesFlow) -> dict[str, float]:
+    """Measure each job once; rates a second."""
+    deals = []
+    with flow.session() as s:
+        deals = [s.add(new_deal()).id for _ in range(COMMANDS // 10)]
+    spread = [deals[n % len(deals)] for n in range(COMMANDS)]
+    rates = {
+        "command, 1 writer": rate(
+            COMMANDS, lambda: each(spread, lambda d: our_command(flow, d))
+        )
+    }
+    with flow.session() as s:
+        busy = [s.add(new_deal()).id for _ in range(COMMANDS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        work = rate(COMMANDS, lambda: list(pool.map(lambda d: our_command(flow, d), busy)))
+    rates[f"command, {THREADS} threads"] = work
+    with flow.session() as s:
+        for _ in range(BULK_DEALS):
+            deal = s.add(new_deal())
+            for _ in range(BULK_EVENTS - 1):
+                deal.log_contact(channel="call", direction="out")
+        start = time.perf_counter()
+    rates["bulk, 1,000 an append"] = BULK_DEALS * BULK_EVENTS / (time.perf_counter() - start)
+    rates["read a 20-event deal"] = rate(
+        READS, lambda: [flow.get(Deal, deal.id) for _ in range(READS)]
+    )
+    return rates
+
+
+def theirs(app: Deals) -> dict[str, float]:
+    """Measure each job once; rates a second."""
+    deals = [library_deal() for _ in range(COMMANDS // 10)]
+    app.save(*deals)
+    spread = [deals[n % len(deals)].id for n in range(COMMANDS)]
+    rates = {
+        "command, 1 writer": rate(
+            COMMANDS, lambda: each(spread, lambda d: their_command(app, d))
+        )
+    }
+    fresh = [library_deal() for _ in range(COMMANDS)]
+    app.save(*fresh)
+    busy = [deal.id for deal in fresh]
+    with ThreadPoolExecutor(THREADS) as pool:
+        work = rate(COMMANDS, lambda: list(pool.map(lambda d: their_command(app, d), busy)))
+    rates[f"command, {THREADS} threads"] = work
+    many = [library_deal() for _ in range(BULK_DEALS)]
+    for deal in many:
+        for _ in range(BULK_EVENTS - 1):
+            deal.log_contact("call", "out")
+    rates["bulk, 1,000 an append"] = rate(BULK_DEALS * BULK_EVENTS, lambda: app.save(*many))
+    last = many[0].id
+    rates["read a 20-event deal"] = rate(
+        READS, lambda: [app.repository.get(last) for _ in range(READS)]
+    )
+    return rates
+
+
+def each(deals: Sequence[UUID], work: Callable[[UUID], None]) -> None:
+    """Do the work for one deal after the other."""
+    for deal in deals:
+        work(deal)
+
+
+def our_catch_up(flow: SalesFlow) -> float:
+    """Fold 100,000 events into the deal interval table; events a second."""
+    for _ in range(5):
+        flow.record(bulk())
+    before = flow.standings()["deal_state"].position
+    return rate(flow.log.head().position - before, flow.catch_up)
+
+
+def their_catch_up(environment: dict[str, str], app: Deals) -> float:
+    """Let the library's runner track its last events; events a second."""
+    head = app.recorder.max_notification_id() or 0
+    while head < LIBRARY_PROJECTED:
+        app.save(*[library_deal() for _ in range(500)])
+        head = app.recorder.max_notification_id() or 0
+    start = time.perf_counter()
+    with ProjectionRunner(
+        application_class=Deals,
+        projection_class=OnlyTracking,
+        view_class=PostgresTrackingRecorder,
+        env=environment,
+    ) as runner:
+        runner.wait(head, timeout=300)
+    return head / (time.perf_counter() - start)
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    """Do the work once; give how many of it fit into a second."""
+    start = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - start)
+
+
+def compare(url: str, rounds: int) -> None:
+    """Measure one database, both sides in turn, and print medians and ratios."""
+    print(make_url(url).get_backend_name())
+    environment = library_environment(url)
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    with SalesFlow(url, tenant=uuid4().hex) as flow, opened(environment) as app:
+        for _ in range(rounds):
+            our_rates, their_rates = ours(flow), theirs(app)
+            for name, value in our_rates.items():
+                pair = found.setdefault(name, ([], []))
+                pair[0].append(value)
+                pair[1].append(their_rates[name])
+        caught_up = our_catch_up(flow)
+        if "POSTGRES_DBNAME" in environment:
+            found["catch up (ours: intervals)"] = (
+                [caught_up],
+                [their_catch_up(environment, app)],
+            )
+        else:
+            print(f"  catch up (the library has none){caught_up:>11,.0f} /s")
+    for name, (mine, other) in found.items():
+        a, b = median(mine), median(other)
+        print(f"  {name:<30}{a:>12,.0f} /s{b:>12,.0f} /s   {a / b:>6.2f} x")
+
+
+@contextmanager
+def opened(environment: dict[str, str]) -> Iterator[Deals]:
+    """Open the library's application and close it again."""
+    app = Deals(env=environment)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare on the databases named, or on one of each kind."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("urls", nargs="*")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args(arguments)
+    print(f"{os.cpu_count()} cores, {given.rounds} rounds, medians: salesflow, library, ratio")
+    if given.urls:
+        for url in given.urls:
+            compare(url, given.rounds)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        compare(f"sqlite:///{folder}/bench.db", given.rounds)
+        with postgres(Path(folder) / "postgres") as url:
+            compare(url, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
