@@ -311,14 +311,19 @@ class SalesFlow:
         return World(self._processes, lambda: self.settings().timezone, now)
 
     def _cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
-        timezone = self.settings().timezone
-        known = head if known_at is None else min(instant_of(known_at, timezone), head)
+        known = head if known_at is None else min(self._instant(known_at), head)
         if as_of is None:
             now = to_instant(self._clock())
             then = max(now, head) if head < FOREVER else now
         else:
-            then = instant_of(as_of, timezone)
+            then = self._instant(as_of)
         return Cut(self.log.tenant, then, known)
+
+    def _instant(self, when: When) -> Instant:
+        """Cut what a caller said into an instant; only a day needs the business time zone."""
+        if isinstance(when, datetime):
+            return to_instant(when)
+        return instant_of(when, self.settings().timezone)
 
     def _at_head(self) -> Standing:
         head = self.log.head()

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt, World
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.amounts import Worth
-from salesflow.domain.deal.ground import Ground
+from salesflow.domain.deal.amounts import WORTH_FACTS, Worth
+from salesflow.domain.deal.ground import GROUND_FACTS, Ground
 from salesflow.domain.deal.merging import Merging, MergingFact
 from salesflow.domain.deal.money import MoneyFact
 from salesflow.domain.deal.outcomes import OutcomeFact
@@ -25,6 +25,9 @@ from salesflow.errors import InputError, StageError
 __all__ = ["Deal"]
 
 Part = Callable[["Deal", Fact, Event], None]
+
+STANDING_FACTS = WORTH_FACTS | GROUND_FACTS
+"""The facts after which a deal may stand elsewhere or be worth something else."""
 
 
 class Deal(Merging):
@@ -106,8 +109,9 @@ class Deal(Merging):
         if groundless is not None:
             self.irregular.append((event, groundless))
             return
-        self._worth = self._worth.after(event.fact)
-        self._stand()
+        if type(event.fact) in STANDING_FACTS:
+            self._worth = self._worth.after(event.fact)
+            self._stand()
         _APPLY[type(event.fact)](self, event.fact, event)
         if self.outcome != before:
             self._close(event)

@@ -38,7 +38,7 @@ from salesflow.domain.processes import (
     process_of_deal_key,
 )
 
-__all__ = ["Ground", "outcome_of"]
+__all__ = ["GROUND_FACTS", "Ground", "outcome_of"]
 
 Processes = Mapping[tuple[str, int], ProcessVersion]
 BEFORE_OPENING: Final = "before the deal was opened"
@@ -251,3 +251,6 @@ _HANDLERS: Final[dict[type[Fact], Callable[..., str | None]]] = {
     RefundGiven: Ground._need_win,
     RepeatOrderPlaced: Ground._need_win,
 }
+
+GROUND_FACTS: Final[frozenset[type[Fact]]] = frozenset(_HANDLERS)
+"""The facts that need ground or give it; all others stand on an opened deal."""
