@@ -1,7 +1,8 @@
 """Threads that append at once share a transaction; each gets its own result or error."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Barrier, Event, Thread
+from signal import SIGINT, pthread_kill
+from threading import Barrier, Event, Thread, get_ident
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from salesflow.adapters.eventlog import EventLog, Receipt
 from salesflow.adapters.group_commit import GroupCommit, Request
 from salesflow.errors import (
     AlreadyRecordedError,
+    BusyError,
     ConcurrentChangeError,
     DatabaseError,
     InputError,
@@ -106,6 +108,50 @@ def test_when_the_leader_fails_everybody_hears_of_it_and_the_next_group_goes_on(
         with pytest.raises(DatabaseError, match="the group's append failed"):
             third.result(30)
     assert shared.submit(4) == 4
+
+
+def test_a_thread_interrupted_while_it_waits_leaves_the_queue_to_the_others() -> None:
+    gate = Gate()
+    this_thread = get_ident()
+
+    def interrupt() -> None:
+        gate.waiting(1)
+        pthread_kill(this_thread, SIGINT)
+
+    with ThreadPoolExecutor(10) as pool:
+        leader = lead(gate, pool, 1)
+        pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            gate.commit.submit(2)
+        follower = pool.submit(gate.commit.submit, 3)
+        gate.waiting(1)
+        gate.let.set()
+        assert (leader.result(30), follower.result(30)) == (10, 30)
+    assert gate.groups == [[1], [3]]
+
+
+def test_when_the_log_is_held_too_long_everybody_who_waits_is_told_so(
+    database_url: str,
+) -> None:
+    with Database(database_url) as holder, Database(database_url, wait_seconds=0.2) as waiter:
+        log = EventLog(waiter, catalogue=NOTES)
+        log.append([draft()])
+        barrier = Barrier(4)
+
+        def work(_: int) -> Exception | Receipt:
+            barrier.wait(30)
+            try:
+                return log.append([draft()])
+            except BusyError as error:
+                return error
+
+        with holder.begin() as connection:
+            EventLog(holder, catalogue=NOTES).append([draft()], connection=connection)
+            with ThreadPoolExecutor(4) as pool:
+                outcomes = list(pool.map(work, range(4)))
+        assert [type(outcome) for outcome in outcomes] == [BusyError] * 4
+        assert len({id(outcome) for outcome in outcomes}) == 4
+        assert log.append([draft()]).first == 3
 
 
 def test_a_request_that_nobody_settled_is_not_taken_for_recorded() -> None:

@@ -1,14 +1,21 @@
 """An application of the `eventsourcing` library keeps its aggregates in our store."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.domain import Aggregate, event
-from eventsourcing.persistence import IntegrityError
+from eventsourcing.persistence import DatabaseError as LibraryDatabaseError
+from eventsourcing.persistence import (
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    StoredEvent,
+)
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.library_recorders import SalesflowProcessRecorder
 
 
 class Dog(Aggregate):
@@ -91,6 +98,24 @@ def test_events_of_the_library_have_an_envelope_like_any_other(database_url: str
     assert stored.occurred == stored.recorded
     assert stored.actor is None
     assert stored.event_id.version == 7
+
+
+def test_what_goes_wrong_in_our_store_reaches_the_library_as_its_own_errors(
+    sqlite_url: str,
+) -> None:
+    with (
+        Database(sqlite_url) as holder,
+        Database(sqlite_url, wait_seconds=0.01) as database,
+    ):
+        recorder = SalesflowProcessRecorder(EventLog(database, tenant="DogSchool"))
+        event = StoredEvent(uuid4(), 1, "topic", b"state")
+        with holder.begin(), pytest.raises(OperationalError, match=r"longer than|locked"):
+            recorder.insert_events([event])
+        with pytest.raises(ProgrammingError, match="'rex' is not a UUID"):
+            recorder.select_events("rex")
+        database.close()
+        with pytest.raises(LibraryDatabaseError, match="closed"):
+            recorder.select_events(event.originator_id)
 
 
 def test_an_application_without_a_database_named_is_told_which_variable_to_set() -> None:

@@ -1,6 +1,8 @@
 """What was recorded is read back whole, by stream, by position and by source."""
 
+import sys
 from datetime import UTC, datetime, timedelta
+from subprocess import check_output
 from uuid import RFC_4122, UUID, uuid4
 
 import pytest
@@ -181,6 +183,16 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
     assert abs(made - before) < timedelta(hours=1)
     coarse = [id.int >> 64 for id in ids]
     assert coarse == sorted(coarse)
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    forking = (
+        "import os; from salesflow.adapters.ids import new_event_id; child = os.fork();"
+        " print([new_event_id().int % 2**62 for _ in range(3)], flush=True);"
+        " child and os.waitpid(child, 0)"
+    )
+    told = check_output([sys.executable, "-c", forking], text=True).splitlines()
+    assert len(set(told)) == 2
 
 
 def test_a_uuid_read_from_bytes_is_like_any_other() -> None:
