@@ -40,8 +40,9 @@ test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage
 torture: install  ## the same properties and crashes, ten times as hard (TIMES=100: a hundred)
 	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet tests/properties tests/store
 
-bench: install  ## measure appends, reads, catch-up and questions on this machine
+bench: install  ## measure recording, catching up and asking here, alone and beside the library
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.against_library
 
 clean:  ## remove what was made, the virtual environment too
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
