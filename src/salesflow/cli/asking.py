@@ -75,14 +75,13 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
 def _asked(
     question: QuestionClass, given: dict[str, object], flow: SalesFlow
 ) -> Question[View]:
-    values = {}
-    for name, field in question.model_fields.items():
-        value = given.get(name)
-        if value is None or value == [] or (value is False and not field.is_required()):
-            continue
-        values[name] = _identified(value, field, flow)
+    values = {
+        name: _identified(given[name], field, flow)
+        for name, field in question.model_fields.items()
+        if given.get(name) not in (None, (), [])
+    }
     try:
-        return question.model_validate_strings(_as_strings(values))
+        return question.model_validate(values)
     except ValidationError as error:
         raise InputError(_complaint(error)) from error
 
@@ -91,16 +90,9 @@ def _identified(value: object, field: FieldInfo, flow: SalesFlow) -> object:
     """Let an id be written as people write it: a prefix, or SOURCE:OBJECT."""
     if UUID not in _kinds(field.annotation):
         return value
-    if isinstance(value, list):
-        return [str(find_deal(flow, str(one))) for one in value]
-    return str(find_deal(flow, str(value)))
-
-
-def _as_strings(values: dict[str, object]) -> dict[str, object]:
-    return {
-        name: [str(one) for one in value] if isinstance(value, list) else str(value)
-        for name, value in values.items()
-    }
+    if isinstance(value, list | tuple):
+        return tuple(find_deal(flow, str(one)) for one in value)
+    return find_deal(flow, str(value))
 
 
 def _complaint(error: ValidationError) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from salesflow.adapters.importing import import_table, read_mapping
+from salesflow.adapters.importing import ImportReport, import_table, read_mapping
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.errors import InputError
 
@@ -14,38 +14,45 @@ __all__ = ["importing"]
 importing = typer.Typer(no_args_is_help=True, help="Import what another system recorded.")
 
 
+TableFile = Annotated[
+    Path,
+    typer.Argument(help="A CSV file.", exists=True, dir_okay=False, show_default=False),
+]
+MappingFile = Annotated[
+    Path,
+    typer.Option(
+        help="What its columns mean: a TOML file, see docs/import-a-table.md.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(help="Zone of days and of times without one, such as Asia/Shanghai."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse the whole file when anything is wrong.")
+]
+ApplyChanges = Annotated[
+    bool,
+    typer.Option("--apply-changes", help="Retract what the source tells differently now."),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option(help="Write the whole report here as JSON.", dir_okay=False)
+]
+
+
 @importing.command("table")
 @at_desk
 def table(  # noqa: PLR0913 - what the command offers, all by keyword
     desk: Desk,
-    file: Annotated[
-        Path,
-        typer.Argument(help="A CSV file.", exists=True, dir_okay=False, show_default=False),
-    ],
-    mapping: Annotated[
-        Path,
-        typer.Option(
-            help="What its columns mean: a TOML file, see docs/import-a-table.md.",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
-    timezone: Annotated[
-        str | None,
-        typer.Option(help="Zone of days and of times without one, such as Asia/Shanghai."),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the whole file when anything is wrong.")
-    ] = False,
-    apply_changes: Annotated[
-        bool,
-        typer.Option("--apply-changes", help="Retract what the source tells differently now."),
-    ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="Write the whole report here as JSON.", dir_okay=False),
-    ] = None,
+    file: TableFile,
+    mapping: MappingFile,
+    timezone: TimeZone = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    report: ReportFile = None,
 ) -> None:
     """Import any CSV file as a mapping says; the same file again records nothing twice."""
     read = read_mapping(mapping)
@@ -63,15 +70,19 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
             )
         if report is not None:
             done.write(report)
-        desk.screen.json(done.model_dump(mode="json"))
-        for each in done.tables(desk.language):
-            desk.screen.table(each)
+        _show(desk, done)
         if not done.recorded:
             where = "" if report is None else f" and in {report}"
             raise InputError(
                 f"--strict: {done.problems:,} problems in {file}, listed above{where};"
                 " nothing was recorded"
             )
+
+
+def _show(desk: Desk, report: ImportReport) -> None:
+    desk.screen.json(report.model_dump(mode="json"))
+    for each in report.tables(desk.language):
+        desk.screen.table(each)
 
 
 def _refuse_unwritable(report: Path | None) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from salesflow.adapters.census import census
+from salesflow.adapters.eventlog import Head
+from salesflow.adapters.readtables import Standing
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json, local_time, size_of
 from salesflow.domain.moments import from_instant
@@ -21,56 +23,53 @@ clock = typer.Typer(no_args_is_help=True, help="The clock behind the log.")
 def status(desk: Desk) -> None:
     """Say where the log stands, how far each read table is behind, and how large it is."""
     with desk.open() as flow:
-        head, counted, zone = flow.log.head(), census(flow.log), flow.settings().timezone
-        settings, stands = flow.settings(), flow.standings()
-        tables: list[Json] = [
-            {
-                "table": name,
-                "revision": stand.revision,
-                "position": stand.position,
-                "lag": head.position - stand.position,
-            }
-            for name, stand in stands.items()
-        ]
+        head, counted, settings = flow.log.head(), census(flow.log), flow.settings()
+        stands, zone = flow.standings(), settings.timezone
+        recorded = from_instant(head.recorded)
         desk.screen.json(
             {
                 "tenant": flow.log.tenant,
                 "timezone": zone.key,
                 "report_currency": settings.report_currency,
                 "position": head.position,
-                "recorded_at": from_instant(head.recorded).isoformat(),
+                "recorded_at": recorded.isoformat(),
                 **counted._asdict(),
-                "tables": tables,
+                "tables": [_standing(*named, head) for named in stands.items()],
             }
         )
-        word = desk.screen.word
         rows = (
             ("Tenant", flow.log.tenant),
             ("Time zone", zone.key),
             ("Report currency", settings.report_currency or "–"),
             ("Head", f"{head.position:,}"),
-            ("Last recorded", local_time(from_instant(head.recorded), zone)),
+            ("Last recorded", local_time(recorded, zone)),
             ("Events", f"{counted.events:,}"),
             ("Streams", f"{counted.streams:,}"),
             ("Size", size_of(counted.database_bytes)),
         )
+        word = desk.screen.word
         named = tuple((word(label), text) for label, text in rows)
         desk.screen.table(TableOfView(word("Log"), (word("Attribute"), word("Value")), named))
-        desk.screen.table(
-            TableOfView(
-                word("Read tables"),
-                tuple(map(word, ("Read table", "Version", "Position", "Lag"))),
-                tuple(
-                    (
-                        name,
-                        f"{stand.revision}",
-                        f"{stand.position:,}",
-                        f"{head.position - stand.position:,}",
-                    )
-                    for name, stand in stands.items()
-                ),
-            )
-        )
+        desk.screen.table(_standings(desk, stands, head))
+
+
+def _standing(name: str, stand: Standing, head: Head) -> Json:
+    return {
+        "table": name,
+        "revision": stand.revision,
+        "position": stand.position,
+        "lag": head.position - stand.position,
+    }
+
+
+def _standings(desk: Desk, stands: dict[str, Standing], head: Head) -> TableOfView:
+    word = desk.screen.word
+    rows = tuple(
+        (name, f"{s.revision}", f"{s.position:,}", f"{head.position - s.position:,}")
+        for name, s in stands.items()
+    )
+    columns = tuple(map(word, ("Read table", "Version", "Position", "Lag")))
+    return TableOfView(word("Read tables"), columns, rows)
 
 
 @at_desk

@@ -62,7 +62,7 @@ def lateness(event: Event) -> str:
         return ""
     if late < DAY:
         return f"{late // timedelta(hours=1)} h"
-    return f"{late // DAY} d"
+    return f"{late // DAY:,} d"
 
 
 def _world_at(deal: Deal, event: Event) -> World:

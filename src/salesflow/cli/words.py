@@ -6,9 +6,7 @@ column is never blank.
 
 from typing import Final, Literal
 
-from salesflow.projections.questions import TableOfView
-
-__all__ = ["Language", "in_language", "table_in_language"]
+__all__ = ["Language", "in_language"]
 
 Language = Literal["en", "zh"]
 
@@ -148,11 +146,3 @@ ZH: Final[dict[str, str]] = {
 def in_language(text: str, language: Language) -> str:
     """Give a label in the wanted language."""
     return ZH.get(text, text) if language == "zh" else text
-
-
-def table_in_language(table: TableOfView, language: Language) -> TableOfView:
-    """Give a table whose title and column names are in the wanted language."""
-    return table._replace(
-        title=in_language(table.title, language),
-        columns=tuple(in_language(column, language) for column in table.columns),
-    )

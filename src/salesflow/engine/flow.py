@@ -86,12 +86,12 @@ class SalesFlow:
         create: bool = True,
     ) -> None:
         self._database = Database(url, create=create)
-        self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
         self._clock = clock or _host_clock
         self._event_ids = event_ids
-        self._processes = PublishedProcesses(self.log)
         self._runner: Runner | None = None
         try:
+            self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
+            self._processes = PublishedProcesses(self.log)
             self._found(timezone, create=create)
         except BaseException:
             self.close()

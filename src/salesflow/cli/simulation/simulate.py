@@ -36,14 +36,15 @@ def simulate(
     clock: TurnedClock,
     *,
     seed: int,
+    until: datetime = END,
     progress: Callable[[int, int], None] = lambda _done, _goal: None,
 ) -> Office:
-    """Live through it all; give the office as it stands at the end."""
+    """Live through it all, or until an earlier day; give the office as it stands then."""
     office = Office(flow, clock, seed)
     begun = [*house_lives(office), *customer_lives(office), *incident_lives(office)]
     for at, life in [*begun, (START, _arrivals(office))]:
         office.agenda.begin(life, at)
-    settled, goal = START, (END - START).days
+    settled, goal = START, (until - START).days
 
     def after_each(at: datetime) -> None:
         nonlocal settled
@@ -53,7 +54,7 @@ def simulate(
             progress((at - START).days, goal)
 
     with office:
-        office.agenda.live(END, after_each)
+        office.agenda.live(until, after_each)
     progress(goal, goal)
     return office
 

@@ -1,0 +1,135 @@
+"""Questions become commands by themselves, and are asked at any moment."""
+
+import json
+from decimal import Decimal
+from typing import ClassVar, Literal
+
+import pytest
+import typer
+from typer.main import get_command
+
+from salesflow.cli import main
+from salesflow.cli.asking import command_of
+from salesflow.domain.moments import Moment
+from salesflow.domain.values import Reference
+from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.registry import QUESTIONS
+from simulated import ran
+
+THEN = ("--as-of", "2026-03-31", "--known-at", "2026-03-20")
+
+
+class ParrotView(View):
+    population: ClassVar[str] = "what was said"
+    formula: ClassVar[str] = "repeated"
+    said: str
+
+    def tables(self, language: str = "en") -> list[TableOfView]:
+        return [
+            TableOfView(
+                f"Parrot {language}", ("Said", "Number"), ((self.said, "1,200"),), ("a note",)
+            )
+        ]
+
+
+class Parrot(Question[ParrotView]):
+    """What do you say to all these kinds of parameters?"""
+
+    name: ClassVar[str] = "parrot"
+    word: Reference
+    """What to say
+    first."""
+    by: Literal["stage", "owner"] = "stage"
+    times: int = 1
+    share: Decimal | None = None
+    loud: bool = False
+    """Say it loudly."""
+    more: tuple[str, ...] = ()
+
+    def answer(self, reader: Reader, moment: Moment) -> ParrotView:
+        assert reader.cut.as_of
+        said = f"{self.word}/{self.by}/{self.times}/{self.share}/{self.loud}/{self.more}"
+        return ParrotView(moment=moment, said=said)
+
+
+def parrot(*arguments: str) -> int:
+    app = typer.Typer()
+    app.command("parrot")(command_of(Parrot))  # type: ignore[arg-type]
+    app.command("other")(lambda: None)
+    code: int = get_command(app).main(["parrot", *arguments], standalone_mode=False)
+    return code
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_question_is_a_command_that_explains_itself(name: str) -> None:
+    told = ran("ask", name, "--help")
+    assert told.code == 0
+    assert {"--as-of", "--known-at", "--json"} <= set(told.out.split())
+
+
+def test_a_funnel_shows_its_stages_and_its_moment(db: str) -> None:
+    told = ran("ask", "funnel", "--db", db, "--as-of", "2026-03-31")
+    assert told.code == 0
+    assert "Prospecting" in told.out
+    assert "98,000.00 CNY" in told.out
+    assert "as of end of 2026-03-31" in told.out
+    assert "Population: " in told.out
+
+
+@pytest.mark.usefixtures("db")
+def test_a_mistake_shows_as_it_was_believed_then() -> None:
+    assert "98,000.00 CNY" in ran("ask", "funnel", "--as-of", "2026-03-31").out
+    assert "980,000.00 CNY" in ran("ask", "funnel", *THEN).out
+
+
+@pytest.mark.usefixtures("db")
+def test_json_is_one_document_and_nothing_else() -> None:
+    told = ran("ask", "funnel", *THEN, "--json")
+    answer = json.loads(told.out)
+    assert answer["open_deals"] == 2
+    assert answer["moment"]["as_of"] == "2026-03-31T15:59:59.999999Z"
+    assert told.err == ""
+
+
+@pytest.mark.usefixtures("db")
+def test_labels_are_in_chinese_when_asked_for() -> None:
+    told = ran("ask", "funnel", "--lang", "zh", "--as-of", "2026-03-31")
+    assert "潜在客户识别" in told.out
+    assert "截至 2026-03-31 当日结束" in told.out
+    assert "总体: " in told.out
+
+
+@pytest.mark.usefixtures("db")
+def test_a_question_finds_its_deal_by_the_first_digits() -> None:
+    told = ran("ask", "deal-timeline", "e490", "--json")
+    assert json.loads(told.out)["deal"] == "e4900000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.usefixtures("db")
+def test_options_filter_as_the_question_says() -> None:
+    assert json.loads(ran("ask", "funnel", "--owner", "bob", "--json").out)["open_deals"] == 0
+
+
+@pytest.mark.usefixtures("db")
+def test_a_new_question_needs_no_command_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    parrot("hello", "--by", "owner", "--times", "3", "--share", "0.5", "--loud")
+    assert "hello/owner/3/0.5/True/()" in capsys.readouterr().out
+    parrot("hello", "--more", "a", "--more", "b")
+    assert "hello/stage/1/None/False/('a', 'b')" in capsys.readouterr().out
+    parrot("--help")
+    shown = " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert "What to say first." in shown
+    assert "Say it loudly." in shown
+    assert "Default: stage." in shown
+
+
+@pytest.mark.usefixtures("db")
+def test_a_parameter_a_question_refuses_is_named() -> None:
+    told = ran("ask", "funnel", "--owner", " ")
+    assert told.code == 2
+    assert told.err == "salesflow: --owner: must not be blank, not ' '\n"
+
+
+def test_main_reads_the_process_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["salesflow", "version"])
+    assert main() == 0

@@ -1,0 +1,147 @@
+"""One deal at the terminal: as it stood, its whole history, its replay."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from salesflow import SalesFlow
+from salesflow.cli.fact_words import FACTS_ZH, name_of
+from salesflow.domain.catalogue import CATALOGUE
+from simulated import demo, ran
+
+ERP = "e4900000-0000-4000-8000-000000000001"
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def test_a_deal_is_shown_as_it_stood() -> None:
+    told = ran("deal", "show", "e490", "--as-of", "2026-03-03")
+    assert told.code == 0
+    assert "Initial contact 初步接触" in told.out
+    assert "江南精密机械有限公司" in told.out
+    assert "90,000.50 CNY" in told.out
+    assert "as of end of 2026-03-03" in told.out
+
+
+def test_a_deal_is_shown_as_it_was_known() -> None:
+    assert "980,000 CNY" in ran("deal", "show", ERP, "--known-at", "2026-03-20").out
+    assert "980,000 CNY" not in ran("deal", "show", ERP).out
+
+
+def test_a_shown_deal_is_one_json_document() -> None:
+    shown = json.loads(ran("deal", "show", ERP.upper(), "--json").out)
+    assert shown["outcome"] == "won"
+    assert shown["amount"] == {"amount": "98000", "currency": "CNY"}
+    assert shown["closed_at"].startswith("2026-03-07T01:00:00")
+    assert shown["quotes"][0]["state"] == "expired"
+
+
+def test_the_labels_of_a_deal_are_in_chinese_when_asked_for() -> None:
+    told = ran("deal", "show", ERP, "--lang", "zh")
+    assert "赢单" in told.out
+    assert "购买决策过程" in told.out
+
+
+def test_history_holds_every_event_with_its_envelope() -> None:
+    told = ran("deal", "history", ERP)
+    assert "2026-03-07 09:00:00" in told.out
+    assert "Fact retracted" in told.out
+    assert "controller" in told.out
+    assert "to negotiation" in told.out
+    [mistyped] = [row for row in told.out.splitlines() if "980,000 CNY" in row]
+    assert "retracted" in mistyped
+
+
+def test_history_as_json_says_what_does_not_count() -> None:
+    events = json.loads(ran("deal", "history", ERP, "--json").out)["events"]
+    retracted = [event["kind"] for event in events if event["retracted"]]
+    assert retracted == ["deal.won"]
+    assert events[0]["actor"] == "ann"
+    assert all(event["recorded_at"] >= event["occurred_at"] for event in events)
+
+
+def test_history_as_known_earlier_is_shorter() -> None:
+    then = json.loads(ran("deal", "history", ERP, "--known-at", "2026-03-20", "--json").out)
+    assert not any(event["retracted"] for event in then["events"])
+
+
+def test_a_retracted_opening_leaves_a_history_but_no_deal(db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}") as flow:
+        opening = flow.history(id := next(iter(_ids(flow))))[0]
+        with flow.session() as s:
+            s.retract(opening.event_id, because="twice")
+    assert ran("deal", "show", str(id)).code == 2
+    assert "retracted" in ran("deal", "history", str(id)).out
+
+
+def _ids(flow: SalesFlow) -> list:  # type: ignore[type-arg]
+    return [e.stream_id for e in flow.log.page(0, 100) if e.fact.kind == "deal.opened"]
+
+
+def test_replay_tells_what_each_fact_changed() -> None:
+    told = ran("deal", "replay", ERP)
+    assert "Stage: Prospecting 潜在客户识别 → Initial contact 初步接触" in told.out
+    assert "Outcome: open → won" in told.out
+    assert "late by 20 d" in told.out
+
+
+def test_replay_goes_by_what_happened_not_by_what_was_recorded() -> None:
+    steps = json.loads(ran("deal", "replay", ERP, "--json").out)["steps"]
+    times = [step["occurred_at"] for step in steps]
+    assert times == sorted(times)
+    assert [step["step"] for step in steps] == list(range(1, len(steps) + 1))
+    assert steps[0]["changes"][0] == {"attribute": "Title", "before": "", "after": "ERP 上线"}
+
+
+def test_replay_stops_at_its_moment() -> None:
+    told = ran("deal", "replay", ERP, "--as-of", "2026-03-02", "--lang", "zh")
+    assert "商机建立" in told.out
+    assert "阶段变动" not in told.out
+
+
+def test_a_deal_of_an_import_is_found_by_its_source(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent.parent
+    tables = root / "examples" / "tables"
+    imported = ("--db", str(tmp_path / "sheet.db"))
+    ran(
+        "import",
+        "table",
+        str(tables / "deals.csv"),
+        "--mapping",
+        str(tables / "deals.toml"),
+        *imported,
+    )
+    shown = ran("deal", "history", "sales_sheet:4711", *imported)
+    assert shown.code == 0
+    assert "sales_sheet 4711#" in shown.out
+
+
+def test_an_irregular_fact_says_why() -> None:
+    url = demo().url
+    with SalesFlow(url, create=False) as flow:
+        twice = next(
+            event.stream_id
+            for event in flow.log.page(0, 1_000_000)
+            if event.fact.kind == "fact.retracted" and "从未丢单" in str(event.fact)
+        )
+    assert (
+        "irregular: reopened while open" in ran("deal", "history", str(twice), "--db", url).out
+    )
+    assert (
+        "irregular: reopened while open" in ran("deal", "replay", str(twice), "--db", url).out
+    )
+    assert "Irregular" in ran("deal", "show", str(twice), "--db", url).out
+
+
+def test_a_planned_change_shows_when_it_takes_effect() -> None:
+    url = demo().url
+    with SalesFlow(url, create=False) as flow:
+        planned = next(e for e in flow.log.page(0, 1_000_000) if e.effect > e.occurred)
+    told = ran("deal", "history", str(planned.stream_id), "--db", url)
+    assert "takes effect 20" in told.out
+
+
+def test_every_fact_has_a_chinese_name() -> None:
+    assert {fact.kind for fact in CATALOGUE} - set(FACTS_ZH) == set()
+    assert all(name_of(fact, "en").strip() for fact in CATALOGUE)

@@ -1,0 +1,101 @@
+"""Importing at the terminal: a readable report, nothing twice, nothing half."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from salesflow import SalesFlow
+from simulated import Ran, ran
+
+TABLES = Path(__file__).parent.parent.parent / "examples" / "tables"
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    return tmp_path / "sheet.db"
+
+
+def imported(sheet: Path, *more: str) -> Ran:
+    return ran(
+        "import", "table", str(TABLES / "deals.csv"), "--mapping", str(TABLES / "deals.toml"),
+        "--db", str(sheet), *more,
+    )  # fmt: skip
+
+
+def test_a_table_is_imported_with_a_report(sheet: Path) -> None:
+    told = imported(sheet)
+    assert told.code == 0
+    assert "Rows read" in told.out
+    assert "Refused" in told.out
+    with SalesFlow(f"sqlite:///{sheet}", create=False) as flow:
+        assert flow.settings().timezone.key == "Europe/Vienna"
+
+
+def test_the_same_table_again_records_nothing(sheet: Path) -> None:
+    first, again = (json.loads(imported(sheet, "--json").out) for _ in range(2))
+    assert first["facts_recorded"] == again["facts_known"] > 0
+    assert again["facts_recorded"] == 0
+
+
+def test_the_report_is_written_where_asked(sheet: Path, tmp_path: Path) -> None:
+    imported(sheet, "--report", str(tmp_path / "report.json"))
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["rows_read"] == 5
+
+
+def test_a_strict_import_with_a_problem_records_nothing_and_leaves_no_database(
+    sheet: Path, tmp_path: Path
+) -> None:
+    told = imported(sheet, "--strict", "--report", str(tmp_path / "r.json"))
+    assert told.code == 2
+    assert "nothing was recorded" in told.err
+    assert told.err.count("\n") == 1
+    assert "Refused" in told.out
+    assert list(tmp_path.iterdir()) == [tmp_path / "r.json"]
+
+
+def test_a_strict_import_that_is_refused_leaves_an_old_database_as_it_was(sheet: Path) -> None:
+    imported(sheet)
+    assert imported(sheet, "--strict").code == 2
+    assert sheet.exists()
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(
+    sheet: Path,
+) -> None:
+    told = imported(sheet, "--report", "no/such/folder/r.json")
+    assert told.code == 2
+    assert "there is no folder" in told.err
+    assert not sheet.exists()
+
+
+def test_another_time_zone_than_that_of_the_mapping_is_refused(sheet: Path) -> None:
+    told = imported(sheet, "--timezone", "Asia/Tokyo")
+    assert told.code == 2
+    assert not sheet.exists()
+    told = imported(sheet, "--timezone", "Middle/Earth")
+    assert (told.code, sheet.exists()) == (2, False)
+
+
+def test_a_mapping_that_makes_no_sense_is_explained_in_one_line(
+    sheet: Path, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "odd.toml"
+    mapping.write_text("source = 3\n", encoding="utf-8")
+    told = ran(
+        "import",
+        "table",
+        str(TABLES / "deals.csv"),
+        "--mapping",
+        str(mapping),
+        "--db",
+        str(sheet),
+    )
+    assert told.code == 2
+    assert told.err.count("\n") == 1
+    assert not sheet.exists()
+
+
+def test_the_report_is_in_chinese_when_asked_for(sheet: Path) -> None:
+    assert imported(sheet, "--lang", "zh").out != imported(sheet).out

@@ -1,0 +1,145 @@
+"""Wrong use ends in one clear line and exit code 2, and nothing is made or changed."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from salesflow import SalesFlow
+from salesflow.cli import main
+from salesflow.errors import BusyError, RuleError
+from simulated import demo, ran
+
+ERP = "e4900000-0000-4000-8000-000000000001"
+
+WRONG = {
+    "no such command": (("bogus",), "No such command 'bogus'"),
+    "a misspelt question": (("ask", "funel"), "Did you mean 'funnel'"),
+    "an unknown option": (("ask", "funnel", "--nope"), "No such option: --nope"),
+    "a bad day": (("ask", "funnel", "--as-of", "2025-13-41"), "'2025-13-41' is not a time"),
+    "a naive time": (("ask", "funnel", "--as-of", "2025-01-01T10:00"), "no time zone"),
+    "another language": (("status", "--lang", "fr"), "'fr' is not one of"),
+    "no such file": (("ask", "funnel", "--db", "none.db"), "there is no database none.db"),
+    "no such tenant": (("status", "--tenant", "other"), "nothing has been recorded of tenant"),
+    "no name of a tenant": (("status", "--tenant", "a b"), "cannot name a tenant"),
+    "an empty database": (("status", "--db", " "), "--db is empty"),
+    "another kind of database": (("status", "--db", "mysql://x/y"), "mysql is not supported"),
+    "no deal at all": (("deal", "show"), "Missing argument 'DEAL'"),
+    "no id": (("deal", "show", "zzzz"), "'zzzz' is not a deal"),
+    "too few digits": (("deal", "show", "e4"), "'e4' is not a deal"),
+    "no such deal": (("deal", "show", "ffffffff"), "there is no deal ffffffff"),
+    "several deals": (("deal", "show", "3e50"), "several deals begin with 3e50"),
+    "nothing imported": (("deal", "show", "crm:17"), "no deal crm:17 has been imported"),
+    "half a source": (("deal", "show", ":17"), "is not SOURCE:OBJECT"),
+    "before the opening": (("deal", "show", ERP, "--as-of", "2020-01-01"), "no deal e4900000"),
+    "no such table": (("rebuild", "nope"), "no read table 'nope'"),
+    "no such process": (("process", "show", "nope"), "no process 'nope'"),
+    "no such version": (("process", "show", "standard", "--version", "9"), "no version 9"),
+    "no number": (("process", "show", "standard", "--version", "x"), "valid integer"),
+    "no reason": (("clock", "accept"), "Missing option '--because'"),
+    "no table": (("import", "table", "no.csv", "--mapping", "no.toml"), "does not exist"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.usefixtures("db")
+def test_wrong_use_is_told_in_one_line(case: str, tmp_path: Path) -> None:
+    arguments, said = WRONG[case]
+    before = sorted(tmp_path.iterdir())
+    told = ran(*arguments)
+    assert told.code == 2
+    assert said in told.err
+    assert told.err.startswith("salesflow: ")
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert [path for path in sorted(tmp_path.iterdir()) if path not in before] == []
+
+
+@pytest.mark.parametrize("command", ["status", "rebuild", "ask funnel", "process list"])
+def test_asking_never_makes_a_database(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SALESFLOW_DB", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert ran(*command.split()).code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_never_makes_tables_in_an_empty_database(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    assert "holds no log" in ran("status", "--db", str(empty)).err
+    assert "nothing has been recorded" in ran("status", "--db", postgres_url).err
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "junk.db").write_text("x" * 2000)
+    assert ran("status", "--db", str(tmp_path / "junk.db")).code == 2
+
+
+def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    other.close()
+    told = ran("demo", "--db", str(path))
+    assert told.code == 2
+    assert "not a salesflow database" in told.err
+
+
+def test_an_unreachable_server_is_told_without_its_password() -> None:
+    told = ran("status", "--db", "postgresql://u:secret@127.0.0.1:1/x")
+    assert told.code == 2
+    assert "secret" not in told.err
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    assert "demo" in ran().out
+
+
+def test_the_demo_refuses_a_database_that_holds_a_log() -> None:
+    told = ran("demo", "--db", demo().url)
+    assert told.code == 2
+    assert "holds a log already" in told.err
+
+
+def test_the_demo_without_a_database_uses_a_file_of_its_own(db: str) -> None:
+    os.rename(db, "salesflow-demo.db")
+    told = ran("demo")
+    assert told.code == 2
+    assert "sqlite:///salesflow-demo.db holds a log already" in told.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BusyError("another writer held the log"), 1),
+        (RuleError("refused"), 1),
+        (PermissionError(13, "Permission denied", "report.json"), 2),
+        (OSError("disk\nfull"), 2),
+    ],
+)
+def test_what_the_engine_cannot_do_is_told_in_one_line_too(
+    error: Exception, code: int, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: SalesFlow) -> None:
+        raise error
+
+    monkeypatch.setattr(SalesFlow, "standings", fail)
+    told = ran("status", "--db", db)
+    assert told.code == code
+    assert told.err.count("\n") == 1
+
+
+def test_a_stop_in_the_middle_is_told_in_one_line(
+    db: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(_: SalesFlow) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SalesFlow, "standings", stop)
+    assert main(["status", "--db", db]) == 130
+    assert capsys.readouterr().err == "salesflow: stopped; what was recorded stays\n"

@@ -1,0 +1,47 @@
+"""The demo's database, simulated once for all tests that look at it."""
+
+import atexit
+import contextlib
+import io
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from salesflow.cli import main
+
+__all__ = ["Demo", "Ran", "demo", "ran"]
+
+
+class Ran(NamedTuple):
+    """What a command line printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Demo(NamedTuple):
+    """A simulated database and the story that was printed."""
+
+    url: str
+    story: str
+
+
+def ran(*arguments: str) -> Ran:
+    """Run a command line through its entry point."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+@cache
+def demo() -> Demo:
+    """Run `salesflow demo` in a folder that goes when the tests are over."""
+    folder = tempfile.TemporaryDirectory(prefix="salesflow-demo-")
+    atexit.register(folder.cleanup)
+    url = f"sqlite:///{Path(folder.name) / 'demo.db'}"
+    told = ran("demo", "--db", url)
+    assert told.code == 0, told.err
+    return Demo(url, told.out)
