@@ -179,8 +179,15 @@ def test_a_table_that_only_looks_like_ours_is_refused(sqlite_url: str) -> None:
     with sqlite3.connect(sqlite_path(sqlite_url)) as other:
         other.execute("CREATE TABLE salesflow_schema (colour TEXT)")
     other.close()
-    with pytest.raises(SchemaError, match="it has no schema version"):
+    with pytest.raises(SchemaError, match=r"no such column: salesflow_schema\.version"):
         Database(sqlite_url)
+
+
+def test_a_database_that_lost_its_schema_version_is_refused(database_url: str) -> None:
+    with Database(database_url) as database, database.begin() as connection:
+        connection.execute(sa.delete(schema.schema_row))
+    with pytest.raises(SchemaError, match="it has no schema version"):
+        Database(database_url)
 
 
 def test_a_part_of_our_tables_is_refused_even_when_shared(sqlite_url: str) -> None:

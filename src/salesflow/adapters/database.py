@@ -265,9 +265,9 @@ def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Ap
 
 def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
     """Say whether the tables are there; refuse a database that is not ours to use."""
-    tables = set(sa.inspect(connection).get_table_names())
-    if schema.schema_row.name not in tables:
-        others = sorted(tables)
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(schema.schema_row.name):
+        others = sorted(inspector.get_table_names())
         clash = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
         if clash or (others and not shared):
             raise SchemaError(
@@ -275,8 +275,11 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
                 " Name another one, or pass shared=True to keep the log beside them."
             )
         return False
-    version = _version(connection)
-    if version is None:
+    try:
+        version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
+    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+        raise SchemaError(f"{where} is not a salesflow database: {error.orig}") from error
+    if not isinstance(version, int):
         raise SchemaError(f"{where} is not a salesflow database: it has no schema version")
     if version > schema.SCHEMA_VERSION:
         raise SchemaError(
@@ -289,15 +292,6 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
             f" {schema.SCHEMA_VERSION}; run: {schema.UPGRADE_COMMAND}"
         )
     return True
-
-
-def _version(connection: sa.Connection) -> int | None:
-    name = schema.schema_row.name
-    columns = {column["name"] for column in sa.inspect(connection).get_columns(name)}
-    if "version" not in columns:
-        return None
-    version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
-    return version if isinstance(version, int) else None
 
 
 def _some(names: list[str]) -> str:
