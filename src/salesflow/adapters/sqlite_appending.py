@@ -101,46 +101,54 @@ class SqliteAppending:
         self, connection: sqlite3.Connection, columns: Columns, base: int, first: Instant
     ) -> None:
         """Insert the rows; what is the same in all of them stands in the statement."""
-        count = len(columns.versions)
-        recorded = [first + number for number in columns.numbers]
-        given: list[Sequence[object]] = [
-            range(base + 1, base + count + 1),
-            [id.bytes for id in columns.stream_ids],
-            columns.versions,
-            [id.bytes for id in columns.event_ids],
-            columns.topics,
-            columns.payloads,
-            [
-                then if said is None or said > then else said
-                for said, then in zip(columns.occurred, recorded, strict=True)
-            ],
-            recorded,
-        ]
-        marks = ["?"] * len(given)
-        if columns.precisions.count("day"):
-            given.append(columns.precisions)
-            marks.append("?")
-        else:
-            marks.append("'microsecond'")
-        for texts in (
-            columns.actors,
-            columns.command_ids,
-            columns.correlation_ids,
-            columns.causation_ids,
-            columns.sources,
-            columns.source_ids,
-        ):
-            if texts.count(None) == count:
-                marks.append("NULL")
-            else:
-                given.append(texts)
-                marks.append("?")
+        given, marks = _given(columns, base, first)
         statement = f"INSERT INTO salesflow_events VALUES ('{self._tenant}',{','.join(marks)})"
         rows = zip(*given, strict=True)
-        if count == 1:
+        if len(columns.versions) == 1:
             connection.execute(statement, next(rows))
         else:
             connection.executemany(statement, rows)
+
+
+def _given(
+    columns: Columns, base: int, first: Instant
+) -> tuple[list[Sequence[object]], list[str]]:
+    """Give the columns that differ from row to row, and a mark for every column there is."""
+    count = len(columns.versions)
+    recorded = [first + number for number in columns.numbers]
+    given: list[Sequence[object]] = [
+        range(base + 1, base + count + 1),
+        [id.bytes for id in columns.stream_ids],
+        columns.versions,
+        [id.bytes for id in columns.event_ids],
+        columns.topics,
+        columns.payloads,
+        [
+            then if said is None or said > then else said
+            for said, then in zip(columns.occurred, recorded, strict=True)
+        ],
+        recorded,
+    ]
+    marks = ["?"] * len(given)
+    if columns.precisions.count("day"):
+        given.append(columns.precisions)
+        marks.append("?")
+    else:
+        marks.append("'microsecond'")
+    for texts in (
+        columns.actors,
+        columns.command_ids,
+        columns.correlation_ids,
+        columns.causation_ids,
+        columns.sources,
+        columns.source_ids,
+    ):
+        if texts.count(None) == count:
+            marks.append("NULL")
+        else:
+            given.append(texts)
+            marks.append("?")
+    return given, marks
 
 
 def _refusal(error: sqlite3.Error) -> Exception:
