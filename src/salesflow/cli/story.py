@@ -68,14 +68,17 @@ class Story:
             "deals": len(self.office.lives),
             "customers": len(self.office.customers),
         }
-        self.screen.heading("1  A sales team, 2024-01-01 … 2026-06-30")
+        self._heading(1, "A sales team", ", 2024-01-01 … 2026-06-30")
         self.screen.line(
             f"{len(self.office.lives):,} deals with {len(self.office.customers):,} customers,"
             f" {counted.events:,} events in {self.desk.shown_url} (seed {self.office.seed})"
         )
 
+    def _heading(self, number: int, text: str, more: str = "") -> None:
+        self.screen.heading(f"{number}  {self.screen.word(text)}{more}")
+
     def _funnel_today(self) -> None:
-        self.screen.heading(f"2  The funnel at the end of {TODAY}")
+        self._heading(2, "The funnel at the end of", f" {TODAY}")
         view = self.flow.ask(Funnel(), as_of=TODAY)
         self._data["funnel_today"] = view.to_dict()
         if not self.screen.as_json:
@@ -83,7 +86,7 @@ class Story:
 
     def _funnel_then(self) -> None:
         """Show open deals per stage at three past dates beside today's."""
-        self.screen.heading("3  The same question as of three past dates")
+        self._heading(3, "The same question as of three past dates")
         views = {day: self.flow.ask(Funnel(), as_of=day) for day in (*PAST, TODAY)}
         self._data["funnels"] = {day: view.to_dict() for day, view in views.items()}
         word = self.screen.word
@@ -102,7 +105,7 @@ class Story:
 
     def _one_deal(self) -> None:
         """Replay a won deal of middling length, one that was negotiated."""
-        self.screen.heading("4  One deal, replayed step by step")
+        self._heading(4, "One deal, replayed step by step")
         deal = self._deal_worth_replaying()
         steps = replay(deal, customer_of(self.flow), self.desk.language, to_instant(END))
         self._data["replayed"] = {
@@ -126,21 +129,22 @@ class Story:
 
     def _one_correction(self) -> None:
         """Show a mistyped win as it was believed at a month's end, and as it is known now."""
-        self.screen.heading("5  A late correction, on both axes of time")
+        self._heading(5, "A late correction, on both axes of time")
         told = max(filter(None, map(self._told, self.office.corrections)), key=lambda t: t.size)
         day, id = told.day.isoformat(), told.correction.deal
         then = self.flow.get(Deal, id, as_of=day, known_at=day)
         now = self.flow.get(Deal, id, as_of=day)
         believed = self.flow.ask(Funnel(), as_of=day, known_at=day)
         known = self.flow.ask(Funnel(), as_of=day)
-        self.screen.line(
-            f"Deal {str(id)[:8]} {then.title}: what did we sell by the end of {day}?"
-        )
+        word = self.screen.word
+        asked = word("what did we sell by the end of")
+        self.screen.line(f"{word('Deal')} {str(id)[:8]} {then.title}: {asked} {day}?")
         rows = (
-            (f"known at the end of {day}", _text(then.amount), _won(believed)),
-            ("known now", _text(now.amount), _won(known)),
+            (f"{word('known at the end of')} {day}", _text(then.amount), _won(believed)),
+            (word("known now"), _text(now.amount), _won(known)),
         )
-        columns = ("What we believe", "This deal", f"All won deals ({CURRENCY})")
+        sold = f"{word('All won deals')} ({CURRENCY})"
+        columns = (word("What we believe"), word("This deal"), sold)
         self.screen.table(TableOfView("", columns, rows))
         self._explain(told)
         self._data["correction"] = {
@@ -176,7 +180,9 @@ class Story:
         )
         names = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
         columns = tuple(map(self.screen.word, names))
-        self.screen.table(TableOfView("The events that explain it", columns, rows))
+        self.screen.table(
+            TableOfView(self.screen.word("The events that explain it"), columns, rows)
+        )
 
     def _told(self, correction: Correction) -> Told | None:
         """Find a month's end at which the mistake was recorded but not yet discovered."""
