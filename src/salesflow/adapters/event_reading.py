@@ -64,6 +64,8 @@ SOURCES_AFTER = (
 
 Row = tuple[Any, ...]
 
+_new = tuple.__new__
+
 
 class Stored(NamedTuple):
     """An event as it is stored: its topic and the bytes of its fact, not decoded."""
@@ -216,27 +218,30 @@ class EventReading:
             ready = ready if self._sqlite else ready.replace("IN ANY", "= ANY")
             yield self._rows(ready, (*before, *listed, *after), connection)
 
-    def _events(self, rows: Iterable[Row]) -> list[Event]:
-        decoded = self._decoded
+    def _events(self, rows: list[Row]) -> list[Event]:
+        facts = self._facts(rows)
         if not self._sqlite:
-            return [_new(Event, (decoded(row), *row[2:])) for row in rows]
-        events = []
-        streams: dict[bytes, UUID] = {}
-        for row in rows:
-            key = row[2]
-            stream_id = streams.get(key)
-            if stream_id is None:
-                stream_id = streams[key] = uuid_of_bytes(key)
-            event_id = uuid_of_bytes(row[7])
-            events.append(_new(Event, (decoded(row), stream_id, *row[3:7], event_id, *row[8:])))
-        return events
+            return [
+                _new(Event, (fact, *row[2:])) for fact, row in zip(facts, rows, strict=True)
+            ]
+        streams = {id: uuid_of_bytes(id) for id in {row[2] for row in rows}}
+        return [
+            _new(
+                Event,
+                (fact, streams[row[2]], *row[3:7], uuid_of_bytes(row[7]), *row[8:]),
+            )
+            for fact, row in zip(facts, rows, strict=True)
+        ]
 
-    def _decoded(self, row: Row) -> Fact:
+    def _facts(self, rows: list[Row]) -> list[Fact]:
+        decode = self._catalogue.decode
         try:
-            return self._catalogue.decode(row[0], row[1], where="")
+            return [decode(row[0], row[1], where="") for row in rows]
         except HistoryError:
-            where = f"stream {self._uuid(row[2])}, version {row[3]}, position {row[4]}"
-            return self._catalogue.decode(row[0], row[1], where=where)
+            for row in rows:
+                where = f"stream {self._uuid(row[2])}, version {row[3]}, position {row[4]}"
+                decode(row[0], row[1], where=where)
+            raise
 
     def _stored(self, rows: Iterable[Row]) -> list[Stored]:
         uuid = self._uuid
@@ -254,7 +259,3 @@ class EventReading:
 
     def _uuid(self, id: UUID | bytes) -> UUID:
         return uuid_of_bytes(id) if isinstance(id, bytes) else id
-
-
-def _new(kind: type[Event], values: Row) -> Event:
-    return tuple.__new__(kind, values)

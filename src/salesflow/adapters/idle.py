@@ -5,8 +5,7 @@ through it costs a tenth more. Here a connection is a pop from a list, and givin
 append, both atomic in Python. Connections in it must be outside any transaction.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from salesflow.errors import DatabaseError
@@ -27,19 +26,24 @@ class Idle(Generic[ItemT]):
         self._idle: list[ItemT] = []
         self._closed = False
 
-    @contextmanager
-    def one(self) -> Iterator[ItemT]:
-        """Give one for the block; one that failed is closed and not used again."""
-        item = self._taken()
+    def take(self) -> ItemT:
+        """Give one that is idle, or a new one; give it back or drop it."""
         try:
-            yield item
-        except BaseException:
-            self._close(item)
-            raise
-        if self._closed or len(self._idle) >= IDLE_MAX:
-            self._close(item)
-        else:
-            self._idle.append(item)
+            return self._idle.pop()
+        except IndexError:
+            if self._closed:
+                raise DatabaseError("the database is closed") from None
+            return self._connect()
+
+    def give_back(self, item: ItemT) -> None:
+        """Keep one for the next who needs it."""
+        self._idle.append(item)
+        if self._closed or len(self._idle) > IDLE_MAX:
+            self._close(self._idle.pop())
+
+    def drop(self, item: ItemT) -> None:
+        """Close one that failed."""
+        self._close(item)
 
     def close(self) -> None:
         """Close those that are idle; those in use close when they are given back."""
@@ -50,11 +54,3 @@ class Idle(Generic[ItemT]):
         """Close those that are idle; others will be opened."""
         while self._idle:
             self._close(self._idle.pop())
-
-    def _taken(self) -> ItemT:
-        if self._closed:
-            raise DatabaseError("the database is closed")
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()

@@ -98,14 +98,22 @@ class PostgresDatabase:
                 with raw.cursor(binary=True) as cursor:
                     return cursor.execute(query, parameters).fetchall()
             try:
-                with self._idle.one() as cursor:
-                    return cursor.execute(query, parameters, prepare=True).fetchall()
+                return self._select(query, parameters)
             except psycopg.OperationalError:
                 self._idle.clear()  # the server may have been restarted: once more, afresh
-                with self._idle.one() as cursor:
-                    return cursor.execute(query, parameters, prepare=True).fetchall()
+                return self._select(query, parameters)
         except psycopg.Error as error:
             raise translate_postgres(error) from error
+
+    def _select(self, query: bytes, parameters: Row) -> list[Row]:
+        cursor = self._idle.take()
+        try:
+            rows = cursor.execute(query, parameters, prepare=True).fetchall()
+        except BaseException:
+            self._idle.drop(cursor)
+            raise
+        self._idle.give_back(cursor)
+        return rows
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""

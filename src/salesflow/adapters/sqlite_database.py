@@ -111,10 +111,16 @@ class SqliteDatabase:
             if connection is not None:
                 raw = sqlite_connection(connection.connection)
                 return raw.execute(statement, parameters).fetchall()
-            with self._idle.one() as raw:
-                return raw.execute(statement, parameters).fetchall()
+            raw = self._idle.take()
+            try:
+                rows = raw.execute(statement, parameters).fetchall()
+            except BaseException:
+                self._idle.drop(raw)
+                raise
+            self._idle.give_back(raw)
         except sqlite3.Error as error:
             raise translate_sqlite(error) from error
+        return rows
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
