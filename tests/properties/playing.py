@@ -29,7 +29,14 @@ from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, R
 
 __all__ = ["Act", "Clock", "Player", "acts"]
 
-OFTEN = ("advance", "advance", "win", "lose", "reopen", "merge", "open")
+OFTEN = ("advance", "advance", "win", "win", "lose", "reopen", "assign", "amend", "open")
+ORDER_WHENS = st.builds(
+    When,
+    st.sampled_from(
+        (*("now",) * 5, "soon", "day", "ago", "with", "with+", "with+", "effect", "effect+")
+    ),
+    st.integers(0, 15),
+)
 TENANTS = itertools.count(1)
 REFUSALS = (RuleError, InputError, NotFoundError, ConcurrentChangeError)
 
@@ -61,17 +68,14 @@ class Clock:
         self.now += timedelta(microseconds=microseconds)
 
 
-def acts(deals: int, *, least: int = 2, most: int = 12) -> st.SearchStrategy[list[Act]]:
+def acts(deals: int, *, least: int = 4, most: int = 18) -> st.SearchStrategy[list[Act]]:
     """Draw a history of acts; usually the deals are opened first."""
-    whens = st.one_of(
-        WHENS, st.builds(When, st.sampled_from(("day", "soon")), st.integers(0, 15))
-    )
     order = st.builds(
         Told,
         st.integers(0, deals - 1),
         st.sampled_from((*COMMANDS, *OFTEN)),
         st.integers(0, 59),
-        whens,
+        ORDER_WHENS,
         st.one_of(st.none(), st.integers(0, len(DELTAS) - 1)),
     )
     foreign = st.sampled_from(THEMES).flatmap(lambda words: told(deals, words))
@@ -94,16 +98,17 @@ def acts(deals: int, *, least: int = 2, most: int = 12) -> st.SearchStrategy[lis
     facts = st.lists(foreign, **several).map(tuple)  # type: ignore[arg-type]
     one = st.builds(
         Act,
-        st.sampled_from(("session", "tolerant", "tolerant", "tolerant", "again")),
+        st.sampled_from(("session", "tolerant", "tolerant", "tolerant")),
         gaps,
         orders,
     )
+    again = st.builds(Act, st.just("again"), gaps, order.map(lambda one: (one,)))
     other = st.builds(
         Act, st.sampled_from(("record", "append", "append", "retract", "reopen")), gaps, facts
     )
-    return st.tuples(first, st.lists(st.one_of(one, other), min_size=least, max_size=most)).map(
-        lambda parts: parts[0] + parts[1]
-    )
+    return st.tuples(
+        first, st.lists(st.one_of(one, one, other, again), min_size=least, max_size=most)
+    ).map(lambda parts: parts[0] + parts[1])
 
 
 class Player:
@@ -195,7 +200,9 @@ class Player:
     def _times(self, order: Told) -> tuple[OccurredAt, datetime | None]:
         now = instant(self.clock.now)
         if order.when.mode == "day":
-            day: date = (self.clock.now - timedelta(days=order.when.n)).astimezone(UTC).date()
+            day: date = (
+                (self.clock.now - timedelta(days=order.when.n % 4)).astimezone(UTC).date()
+            )
             return day, None
         occurred = self._happened(order, now)
         ahead = None

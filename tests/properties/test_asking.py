@@ -36,8 +36,8 @@ FUNNELS = (
 )
 
 
-@examples(40)
-@given(history=acts(2), moments=picks(least=5, most=15))
+@examples(30)
+@given(history=acts(2, least=8), moments=picks(least=5, most=15))
 def test_a_deal_at_any_moment_is_what_a_naive_replay_of_the_log_says(
     database_url: str, history: list[Act], moments: list[Pick]
 ) -> None:
@@ -59,9 +59,9 @@ def test_a_deal_at_any_moment_is_what_a_naive_replay_of_the_log_says(
             assert found == wanted, (as_of, known_at, shown(raw))
 
 
-@examples(40)
+@examples(30)
 @given(
-    history=acts(3),
+    history=acts(3, least=8),
     moments=picks(least=5, most=15),
     question=st.sampled_from(FUNNELS),
 )
@@ -100,8 +100,8 @@ def test_amounts_add_up_to_the_millionth_on_every_database(database_url: str) ->
         assert by_currency(stage.weighted) == {"CNY": total / 10}
 
 
-@examples(30)
-@given(history=acts(2), moments=picks(least=5, most=15))
+@examples(25)
+@given(history=acts(2, least=8), moments=picks(least=5, most=15))
 def test_the_timeline_of_a_deal_is_what_a_naive_replay_of_the_log_says(
     database_url: str, history: list[Act], moments: list[Pick]
 ) -> None:

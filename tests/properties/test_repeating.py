@@ -37,8 +37,8 @@ def asked(flow: SalesFlow, raw: list[Raw], pick: Pick | None) -> FunnelView:
     return flow.ask(Funnel(), as_of=at(as_of), known_at=at(known_at))
 
 
-@examples(40)
-@given(history=acts(3), moments=picks(least=6, most=12))
+@examples(25)
+@given(history=acts(3, least=8), moments=picks(least=6, most=12))
 def test_an_answer_is_the_same_for_ever_when_asked_for_at_its_moment(
     database_url: str, history: list[Act], moments: list[Pick]
 ) -> None:

@@ -44,8 +44,8 @@ def rebuilt(flow: SalesFlow) -> Content:
     return content(flow)
 
 
-@examples(30)
-@given(history=acts(3), every=st.integers(1, 4))
+@examples(20)
+@given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
     database_url: str, history: list[Act], every: int
 ) -> None:
@@ -60,8 +60,8 @@ def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
         assert rebuilt(player.flow) == kept, shown(raw_log(player.flow))
 
 
-@examples(20)
-@given(history=acts(3), size=st.sampled_from((1, 2, 3, 5, 8)))
+@examples(12)
+@given(history=acts(3, least=8), size=st.sampled_from((1, 2, 3, 5, 8)))
 def test_rows_do_not_depend_on_the_size_of_a_batch(
     database_url: str, history: list[Act], size: int
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_table_may_be_rebuilt_while_others_record_follow_and_rebuild(
 
 
 @examples(8)
-@given(history=acts(2, least=3), others=acts(2, least=3))
+@given(history=acts(2, least=8), others=acts(2, least=3))
 def test_tenants_that_rebuild_at_once_do_not_touch_each_other(
     database_url: str, history: list[Act], others: list[Act]
 ) -> None:
@@ -162,8 +162,8 @@ def together(*work: Callable[[], object]) -> None:
             done.result()
 
 
-@examples(25)
-@given(history=acts(2), size=st.sampled_from((1, 2, 4, 100)))
+@examples(15)
+@given(history=acts(2, least=8), size=st.sampled_from((1, 2, 4, 100)))
 def test_a_table_with_keys_holds_what_a_naive_replay_says(
     database_url: str, history: list[Act], size: int
 ) -> None:
@@ -191,8 +191,8 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
         assert Counter(map(frozen, again)) == Counter(map(frozen, rows)), shown(raw)
 
 
-@examples(25)
-@given(history=acts(3), every=st.integers(1, 4))
+@examples(20)
+@given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_the_table_of_deal_states_holds_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int
 ) -> None:

@@ -1,0 +1,142 @@
+"""The harness itself: an engine with one mistake in it must not pass the same properties.
+
+The mistakes are the ones a reader would fear: late facts taken as they come, retractions
+overheard, what is known mixed up with what has happened, batches that change the rows.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from properties.effort import examples
+from properties.moments import Pick, picks
+from properties.playing import Act, Player, acts
+from properties.raw_log import raw_log
+from properties.test_repeating import asked, check_again
+from properties.test_tables import check_states, content, rebuilt
+from salesflow.adapters import refolding
+from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
+from salesflow.domain.deal import ground
+from salesflow.domain.facts import Event
+from salesflow.domain.history import believed
+from salesflow.domain.moments import FOREVER
+from salesflow.projections.folds import deal_state
+from salesflow.projections.tables import Cut, IntervalTable
+
+Mistake = Callable[[pytest.MonkeyPatch], None]
+
+
+@examples(60, shrink=False)
+@given(history=acts(2))
+def states_agree(url: str, history: list[Act]) -> None:
+    with Player(url) as player:
+        for act in history:
+            player.play(act)
+            player.flow.catch_up()
+        check_states(player.flow)
+
+
+@examples(60, shrink=False)
+@given(history=acts(2), every=st.integers(2, 4))
+def rebuilding_changes_nothing(url: str, history: list[Act], every: int) -> None:
+    with Player(url) as player:
+        for number, act in enumerate(history):
+            player.play(act)
+            if number % every == 0:
+                player.flow.catch_up()
+        player.flow.catch_up()
+        kept = content(player.flow)
+        assert rebuilt(player.flow) == kept
+
+
+@examples(60, shrink=False)
+@given(history=acts(2), moments=picks(least=8, most=12))
+def answers_stay(url: str, history: list[Act], moments: list[Pick]) -> None:
+    with Player(url) as player:
+        views = []
+        for number, act in enumerate(history):
+            player.play(act)
+            pick = moments[number % len(moments)]
+            views.append(asked(player.flow, raw_log(player.flow), pick))
+        check_again(player.flow, views, raw_log(player.flow))
+
+
+def overhears_retractions(patch: pytest.MonkeyPatch) -> None:
+    def deaf(events: list[Event]) -> list[Event]:
+        return believed([e for e in events if e.fact.kind != "fact.retracted"])
+
+    patch.setattr(refolding, "believed", deaf)
+
+
+def takes_late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Absorber, "_in_order", staticmethod(lambda belief, _: bool(belief.last)))
+
+
+def takes_recorded_for_occurred(patch: pytest.MonkeyPatch) -> None:
+    def late(events: list[Event]) -> list[Event]:
+        return believed([event._replace(occurred=event.recorded) for event in events])
+
+    patch.setattr(refolding, "believed", late)
+
+
+def gives_groundless_facts_ground(patch: pytest.MonkeyPatch) -> None:
+    class Gullible(ground.Ground):
+        def judge(self, event: Event) -> str | None:
+            super().judge(event)
+            return None
+
+    patch.setattr(deal_state, "Ground", Gullible)
+
+
+def forgets_that_it_did_not_know_the_end(patch: pytest.MonkeyPatch) -> None:
+    def ended(self: IntervalTable, cut: Cut) -> sa.ColumnElement[bool]:
+        return self.table.c.valid_to > cut.as_of
+
+    patch.setattr(IntervalTable, "_still_valid", ended)
+
+
+def knows_what_was_recorded_later(patch: pytest.MonkeyPatch) -> None:
+    def known(self: IntervalTable, cut: Cut) -> sa.ColumnElement[bool]:
+        c = self.table.c
+        mine = sa.and_(c.tenant == cut.tenant, c.valid_from <= cut.as_of)
+        return sa.and_(mine, c.known_to == FOREVER)
+
+    patch.setattr(IntervalTable, "valid_by", known)
+
+
+def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:
+    right = IntervalBatch._collapse
+
+    def wrong(self: IntervalBatch, at: Address, row: list[object] | None, now: int) -> None:
+        if row is None:
+            right(self, at, row, now)
+        else:
+            row[1] = now
+
+    patch.setattr(IntervalBatch, "_collapse", wrong)
+
+
+CONTROLS = [
+    (overhears_retractions, states_agree),
+    (takes_late_facts_as_they_come, states_agree),
+    (takes_recorded_for_occurred, states_agree),
+    (gives_groundless_facts_ground, states_agree),
+    (forgets_that_it_did_not_know_the_end, answers_stay),
+    (knows_what_was_recorded_later, answers_stay),
+    (collapses_only_across_batches, rebuilding_changes_nothing),
+]
+
+
+@pytest.mark.parametrize(("mistake", "agrees"), CONTROLS)
+def test_an_engine_with_one_mistake_would_be_noticed(
+    sqlite_url: str,
+    mistake: Mistake,
+    agrees: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(AssertionError):
+        agrees(sqlite_url)
