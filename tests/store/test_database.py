@@ -14,7 +14,7 @@ from databases import Postgres, plain_connection
 from salesflow.adapters import schema
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
-from salesflow.errors import BusyError, DatabaseError, InputError, SchemaError
+from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SchemaError
 from store.facts import NOTES, draft
 
 OPEN_AND_APPEND = """
@@ -52,6 +52,21 @@ def test_a_postgresql_url_needs_no_driver_named(postgres_url: str) -> None:
 def test_an_empty_postgresql_database_gets_its_tables(postgres: Postgres) -> None:
     with postgres.database(template="template0") as url, Database(url) as database:
         assert EventLog(database, catalogue=NOTES).append([draft()]).first == 1
+
+
+def test_a_database_that_should_be_there_is_not_made(
+    database_url: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFoundError, match="there is no database"):
+        Database(f"sqlite:///{tmp_path / 'other.db'}", create=False)
+    assert not (tmp_path / "other.db").exists()
+    with (
+        postgres.database(template="template0") as url,
+        pytest.raises(NotFoundError, match="holds no log"),
+    ):
+        Database(url, create=False)
+    Database(database_url).close()
+    Database(database_url, create=False).close()
 
 
 @pytest.mark.parametrize(
