@@ -1,5 +1,6 @@
 """Fixtures of all tests: databases of both kinds, fresh for each test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import pytest
 
 from databases import Postgres, postgres_server
 from salesflow.adapters.database import Database
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C where whoever runs the tests ignores it, so that commands can be stopped."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
