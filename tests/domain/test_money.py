@@ -138,7 +138,7 @@ def test_a_forecast_says_something_and_nothing_twice() -> None:
         given=[opened()],
         when=lambda deal: deal.forecast(probability="1.5"),
         error=InputError,
-        match="probability: Input should be less than or equal to 1",
+        match="probability: must be at most 1",
     )
     refuses(
         given=[opened()],

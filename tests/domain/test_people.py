@@ -151,7 +151,7 @@ def test_shares_never_add_up_to_more_than_the_whole() -> None:
 def test_a_share_is_a_part_of_one() -> None:
     for credit, match in (
         ("2", "would share 200"),
-        ("-1", "greater than"),
+        ("-1", "at least 0"),
         ("x", "'x' is not"),
     ):
         refuses(

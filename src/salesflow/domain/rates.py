@@ -11,11 +11,9 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field
-
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.values import Currency, SafeText, Value, exact, number, plain
+from salesflow.domain.values import Currency, Exact, SafeText, Value, number
 from salesflow.errors import InputError
 
 __all__ = ["RATES_ID", "Rate", "RateFact", "RateTable", "RatesPublished"]
@@ -23,12 +21,7 @@ __all__ = ["RATES_ID", "Rate", "RateFact", "RateTable", "RatesPublished"]
 RATES_ID: Final = UUID("5e771465-0000-5000-8000-000000000002")
 """The stream of a tenant's exchange rates; the same in every database."""
 
-Factor = Annotated[
-    Decimal,
-    BeforeValidator(exact),
-    Field(ge=Decimal("0.000001"), max_digits=18, decimal_places=10),
-    AfterValidator(plain),
-]
+Factor = Annotated[Decimal, Exact(whole=8, places=10, least=Decimal("0.000001"))]
 
 
 class Rate(Value):

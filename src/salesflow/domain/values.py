@@ -7,24 +7,29 @@ touching a single fact.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
 )
+from pydantic_core import core_schema
 
 from salesflow.errors import InputError
 
 __all__ = [
     "Count",
     "Currency",
+    "Exact",
     "Money",
     "Number",
     "Personal",
@@ -33,13 +38,9 @@ __all__ = [
     "Share",
     "TextMark",
     "Value",
-    "exact",
     "number",
-    "plain",
 ]
 
-AMOUNT_DIGITS_MAX = 18
-AMOUNT_PLACES_MAX = 6
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,20}$)[0-9]*\.?[0-9]*(?<=[0-9])")
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
@@ -128,38 +129,76 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 """A whole number of things."""
 
 
-def exact(amount: object) -> object:
-    """Refuse floats and what no column could hold; a validator of exact numbers."""
-    if isinstance(amount, bool | float):
-        raise ValueError("write a Decimal or a string of digits, never a float")  # noqa: TRY004 - pydantic wants ValueError
-    if isinstance(amount, str) and not PLAIN_DIGITS.fullmatch(amount):
-        raise ValueError("write the amount in plain digits, at most 18")
-    return amount
+@dataclass(frozen=True)
+class Exact:
+    """Says how exact a number is, and reads it: whole digits, places behind the point, bounds.
+
+    Takes a Decimal, a whole number or plain digits; never a float. One Python function reads
+    it instead of four, since most of what is stored of a deal is money.
+    """
+
+    whole: int
+    places: int
+    least: Decimal | None = None
+    most: Decimal | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Give pydantic one function to call, and plain digits to write."""
+        del source, handler
+        written = core_schema.plain_serializer_function_ser_schema(str, when_used="json")
+        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, str]:
+        """Describe it as what is written: a string of digits."""
+        del schema, handler
+        return {"type": "string", "format": "decimal"}
+
+    def read(self, amount: object) -> Decimal:
+        """Give the number, or say why it is none that can be kept."""
+        if type(amount) is str and self._fits(amount):
+            exact = Decimal(amount)
+        else:
+            exact = self._plain(amount)
+        if self.least is not None and exact < self.least:
+            raise ValueError(f"must be at least {self.least}")
+        if self.most is not None and exact > self.most:
+            raise ValueError(f"must be at most {self.most}")
+        return exact
+
+    def _plain(self, amount: object) -> Decimal:
+        """Write 1E+5 as 100000 and .5 as 0.5; refuse what has no room in plain digits."""
+        if not isinstance(amount, str | Decimal | int) or isinstance(amount, bool):
+            raise ValueError("write a Decimal or a string of digits, never a float")  # noqa: TRY004 - pydantic wants ValueError
+        if isinstance(amount, str) and not PLAIN_DIGITS.fullmatch(amount):
+            raise ValueError("write the amount in plain digits, at most 18")
+        exact = Decimal(amount)
+        if self._fits(str(exact)):
+            return exact
+        if not exact:
+            return Decimal(0)
+        if exact.is_finite() and -self.places <= exact.adjusted() < self.whole:
+            text = f"{exact:f}"
+            text = text.rstrip("0").rstrip(".") if "." in text else text
+            if self._fits(text):
+                return Decimal(text)
+        raise ValueError(
+            f"must be finite, of at most {self.whole} digits and {self.places} behind the point"
+        )
+
+    @cached_property
+    def _fits(self) -> Callable[[str], object]:
+        digits = rf"[+-]?[0-9]{{1,{self.whole}}}(?:\.[0-9]{{1,{self.places}}})?"
+        return re.compile(digits).fullmatch
 
 
-def plain(amount: Decimal) -> Decimal:
-    """Write 1E+5 as 100000, so that what is stored is always plain digits; a validator."""
-    text = str(amount)
-    if "E" not in text and len(text) <= AMOUNT_DIGITS_MAX + 2:
-        return amount
-    text = f"{amount:f}"
-    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
+Number = Annotated[Decimal, Exact(whole=12, places=6)]
+"""An exact number: at most 12 digits before the point and 6 behind it."""
 
-
-Number = Annotated[
-    Decimal,
-    BeforeValidator(exact),
-    Field(max_digits=AMOUNT_DIGITS_MAX, decimal_places=AMOUNT_PLACES_MAX),
-    AfterValidator(plain),
-]
-"""An exact number: at most 18 digits, 6 of them behind the point."""
-
-Share = Annotated[
-    Decimal,
-    BeforeValidator(exact),
-    Field(ge=0, le=1, max_digits=7, decimal_places=6),
-    AfterValidator(plain),
-]
+Share = Annotated[Decimal, Exact(whole=1, places=6, least=Decimal(0), most=Decimal(1))]
 """A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
 
 
