@@ -26,7 +26,7 @@ def test_a_tenant_begins_with_a_time_zone() -> None:
 
 
 def test_before_anything_is_set_the_books_are_kept_in_utc() -> None:
-    assert Settings(SETTINGS_ID).timezone.key == "UTC"
+    assert Settings.new(SETTINGS_ID).timezone.key == "UTC"
     assert Settings.begin().timezone.key == "UTC"
 
 

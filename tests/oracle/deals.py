@@ -5,12 +5,13 @@ believed to exist. Everything is settled in one loop over the believed history; 
 ground are the list of the specification, in its order.
 """
 
+from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
 
-__all__ = ["CLOSING", "State", "deal_at", "deals_of", "processes_of"]
+__all__ = ["CLOSING", "State", "deal_at", "deals_of", "processes_of", "replay"]
 
 State = dict[str, Any]
 """What is true of one deal at a moment; amounts are (Decimal, currency) or None."""
@@ -45,20 +46,30 @@ def processes_of(events: list[Raw]) -> dict[tuple[str, int], dict[str, Any]]:
 
 def deal_at(events: list[Raw], stream: str, as_of: int, known_at: int) -> State | None:
     """Replay one deal up to a moment; None where it is not believed to exist."""
-    processes = processes_of(events)
+    state, begun = None, False
+    for event, after in replay(events, stream, known_at):
+        if event["occurred"] <= as_of and effect_of(event) <= as_of:
+            state = after
+        elif not begun:
+            return None
+        begun = True
+    return state
+
+
+def replay(events: list[Raw], stream: str, known_at: int) -> Iterator[tuple[Raw, State]]:
+    """Give every believed fact of a deal in order, with the deal's state after it."""
     history = believed(of_stream(events, stream), known_at)
-    if not history or history[0]["occurred"] > as_of:
-        return None
+    if not history:
+        return
     opening = history[0]
-    deal = _opened(opening, processes)
+    deal = _opened(opening, processes_of(events))
+    yield opening, _finished(deal)
     for event in history[1:]:
-        if event["occurred"] > as_of or effect_of(event) > as_of:
-            continue
         if _has_ground(event, opening, deal):
             _apply(event, deal)
         else:
             deal["irregular"].append(event["event_id"])
-    return _finished(deal)
+        yield event, _finished(deal)
 
 
 def _opened(event: Raw, processes: dict[tuple[str, int], dict[str, Any]]) -> State:
@@ -220,6 +231,7 @@ def _finished(deal: State) -> State:
     While open both are those of the stage in the deal's process version, unless others were
     given; once closed it is certain.
     """
+    deal = {**deal, "irregular": list(deal["irregular"])}
     stage = _stage(deal, deal["stage"])
     deal["standing"] = "merged" if deal["merged_into"] is not None else deal["outcome"]
     given = deal["probability_given"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
-from oracle.deals import State, deal_at
+from oracle.deals import deal_at, replay
 
 __all__ = ["FOR_EVER", "SHOWN", "timeline_at"]
 
@@ -29,16 +29,7 @@ def timeline_at(
     history = believed(of_stream(events, stream), known_at)
     if not history or history[0]["occurred"] > as_of:
         return None
-    spans: list[Span] = []
-    for at in sorted({effect_of(event) for event in history}):
-        if at > as_of:
-            break
-        state = _shown(deal_at(events, stream, at, known_at))
-        if state is None or (spans and spans[-1][2] == state):
-            continue
-        if spans:
-            spans[-1] = (spans[-1][0], at, spans[-1][2])
-        spans.append((at, None, state))
+    spans = _spans(events, stream, as_of, known_at)
     happened = [event for event in history if event["occurred"] <= as_of]
     irregular = _irregular(events, stream, as_of, known_at)
     lines = [
@@ -55,8 +46,21 @@ def timeline_at(
     return spans, lines
 
 
-def _shown(state: State | None) -> dict[str, Any] | None:
-    return None if state is None else {name: state[name] for name in SHOWN}
+def _spans(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[Span]:
+    """Let a span begin wherever a fact changed the state, also when another changed it back."""
+    changes, before = set(), None
+    for event, state in replay(events, stream, known_at):
+        shown = {name: state[name] for name in SHOWN}
+        if shown != before:
+            changes.add(effect_of(event))
+        before = shown
+    starts = sorted(at for at in changes if at <= as_of)
+    spans: list[Span] = []
+    for start, end in zip(starts, [*starts[1:], None], strict=True):
+        state_then = deal_at(events, stream, start, known_at)
+        assert state_then is not None
+        spans.append((start, end, {name: state_then[name] for name in SHOWN}))
+    return spans
 
 
 def _irregular(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[str]:

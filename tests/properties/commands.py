@@ -16,13 +16,6 @@ __all__ = ["COMMANDS", "Order", "open_deal"]
 
 Order = Callable[[Session, Deal, int, OccurredAt, datetime | None], object]
 
-OVERRIDE = {
-    criterion: "agreed with the team"
-    for process in PROCESSES
-    for stage in process.stages
-    for criterion in stage.exit_criteria
-}
-
 
 def open_deal(deal: int, n: int, occurred_at: OccurredAt) -> Deal:
     """Open a deal under one of the processes."""
@@ -40,6 +33,62 @@ def open_deal(deal: int, n: int, occurred_at: OccurredAt) -> Deal:
     )
 
 
+def _advance(deal: Deal, n: int, at: OccurredAt) -> None:
+    """Go one stage on, or to a later one; whatever is unmet on the way is overridden."""
+    then = deal.at(at)
+    process = then.process_in_force
+    here = process.order(then.stage)
+    later = [stage for stage in process.open_stages if process.order(stage.key) > here]
+    target = later[n // 4 % len(later)].key if later and n % 4 == 3 else None
+    upto = process.order(target) if target else here + 1
+    passed = process.stages[max(here, 0) : upto]
+    override = {c: "agreed with the team" for s in passed for c in s.exit_criteria}
+    if target is None:
+        deal.advance(because="on", override=override, overridden_by="boss", occurred_at=at)
+    else:
+        deal.advance_to(
+            target, because="on", override=override, overridden_by="boss", occurred_at=at
+        )
+
+
+def _return(deal: Deal, n: int, at: OccurredAt) -> None:
+    then = deal.at(at)
+    process = then.process_in_force
+    here = process.order(then.stage)
+    earlier = [s.key for s in process.open_stages if process.order(s.key) < here]
+    target = earlier[n % len(earlier)] if earlier else STAGES[n % len(STAGES)]
+    deal.return_to(target, because="not yet", occurred_at=at)
+
+
+def _sell(deal: Deal, n: int, at: OccurredAt, ahead: datetime | None) -> None:
+    """Win a deal, or do what is done with a won one."""
+    if deal.at(at).outcome != "won":
+        deal.win(_perhaps(n), occurred_at=at)
+    elif n % 3 == 0:
+        deal.place_repeat_order(money(n), occurred_at=at)
+    elif n % 3 == 1:
+        deal.give_refund(money(n), because="a fault", occurred_at=at)
+    else:
+        deal.amend_contract(money(n), because="more", effective_from=ahead, occurred_at=at)
+
+
+def _turn(deal: Deal, n: int, at: OccurredAt) -> None:
+    """Close a deal without a sale, or reopen it."""
+    if not deal.at(at).is_open:
+        deal.reopen(because="they called", occurred_at=at)
+    elif n % 3:
+        deal.lose(because=("price", "timing")[n % 2], occurred_at=at)
+    else:
+        deal.disqualify(because="a double", occurred_at=at)
+
+
+def _pair(session: Session, deal: Deal, n: int, at: OccurredAt) -> None:
+    if deal.at(at).merged_into is None:
+        _merge(session, deal, n, at)
+    else:
+        _unmerge(session, deal, at)
+
+
 def _perhaps(n: int) -> Money | None:
     return money(n // 2) if n % 3 else None
 
@@ -51,7 +100,9 @@ def _line(n: int) -> QuoteLine:
 
 
 def _merge(session: Session, deal: Deal, n: int, at: OccurredAt) -> None:
-    deal.merge_into(session.get(Deal, deal_id(n)), because="one and the same", occurred_at=at)
+    deal.merge_into(
+        session.get(Deal, deal_id(n % 3)), because="one and the same", occurred_at=at
+    )
 
 
 def _unmerge(session: Session, deal: Deal, at: OccurredAt) -> None:
@@ -71,19 +122,8 @@ def _unpair(session: Session, deal: Deal) -> None:
 
 
 COMMANDS: Final[dict[str, Order]] = {
-    "advance": lambda _, d, n, at, __: d.advance(
-        because="it goes on", override=OVERRIDE, overridden_by=OWNERS[n % 3], occurred_at=at
-    ),
-    "advance_to": lambda _, d, n, at, __: d.advance_to(
-        STAGES[n % len(STAGES)],
-        because="it goes on",
-        override=OVERRIDE,
-        overridden_by=OWNERS[n % 3],
-        occurred_at=at,
-    ),
-    "return_to": lambda _, d, n, at, __: d.return_to(
-        STAGES[n % len(STAGES)], because="not yet", occurred_at=at
-    ),
+    "advance": lambda _, d, n, at, __: _advance(d, n, at),
+    "return_to": lambda _, d, n, at, __: _return(d, n, at),
     "win": lambda _, d, n, at, __: d.win(_perhaps(n), occurred_at=at),
     "lose": lambda _, d, n, at, __: d.lose(because=("price", "timing")[n % 2], occurred_at=at),
     "disqualify": lambda _, d, __, at, ___: d.disqualify(because="a double", occurred_at=at),
@@ -126,6 +166,9 @@ COMMANDS: Final[dict[str, Order]] = {
     ),
     "merge": lambda s, d, n, at, _: _merge(s, d, n, at),
     "unmerge": lambda s, d, _, at, __: _unmerge(s, d, at),
+    "sell": lambda _, d, n, at, e: _sell(d, n, at, e),
+    "turn": lambda _, d, n, at, __: _turn(d, n, at),
+    "pair": lambda s, d, n, at, _: _pair(s, d, n, at),
     "unpair": lambda s, d, *_: _unpair(s, d),
 }
 """Every command that moves a figure; refusals are part of the game."""

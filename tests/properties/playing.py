@@ -29,7 +29,7 @@ from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, R
 
 __all__ = ["Act", "Clock", "Player", "acts"]
 
-OFTEN = ("advance", "advance", "win", "win", "lose", "reopen", "assign", "amend", "open")
+OFTEN = ("advance", "advance", "sell", "sell", "sell", "turn", "turn", "assign", "pair", "open")
 ORDER_WHENS = st.builds(
     When,
     st.sampled_from(

@@ -6,7 +6,6 @@ Nothing here knows a database: the session hands in the events and collects what
 """
 
 from collections.abc import Callable, Mapping
-from copy import copy
 from datetime import date, datetime
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID, uuid4
@@ -98,7 +97,6 @@ class Aggregate:
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
         self._recording = True
-        self._start()
 
     @property
     def world(self) -> World:
@@ -148,7 +146,9 @@ class Aggregate:
         until = self._instant(occurred_at)[0]
         self._refuse_before_opening(until)
         stands = self._last_effect() <= min(until, self._horizon)
-        then = copy(self) if stands else type(self)(self.id, self.world)
+        then = type(self)(self.id, self.world)
+        if stands:
+            vars(then).update(vars(self))
         then._recording = False
         then._log = self._log
         then._horizon = until
@@ -161,6 +161,7 @@ class Aggregate:
         """Begin an aggregate that nothing has been recorded of, under a given or a fresh id."""
         self = cls(id or uuid4(), world)
         self.id_given = id is not None
+        self._start()
         return self
 
     def holds(self, event_id: UUID) -> bool:
@@ -198,7 +199,7 @@ class Aggregate:
             stream_id=self.id,
             version=self.version + len(self.pending),
             position=FOREVER + len(self.pending),
-            occurred=self._latest() if occurred is None else occurred,
+            occurred=self._horizon if occurred is None else occurred,
             recorded=FOREVER,
             event_id=NO_EVENT,
             precision=precision,
@@ -210,11 +211,6 @@ class Aggregate:
             self._apply(event)
         else:
             self._believe()
-
-    def _latest(self) -> Instant:
-        """Give the time of a fact without one: later than all that happened so far."""
-        past = [event.effect for event in self._history if event.effect <= self._horizon]
-        return max([self._horizon, *past])
 
     def _last_effect(self) -> Instant:
         """Give the latest effect of the believed history, planned ones included."""
@@ -233,9 +229,10 @@ class Aggregate:
     def _believe(self) -> None:
         self._history = believed(self._log)
         self._start()
+        horizon, known, apply = self._horizon, self._known, self._apply
         for event in self._history:
-            if event.effect <= self._horizon and type(event.fact) in self._known:
-                self._apply(event)
+            if event.effect <= horizon and type(event.fact) in known:
+                apply(event)
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
         """Cut a time; a bare day is its midnight, but not before what is timed on that day."""

@@ -46,6 +46,8 @@ class Fact(Value):
     upcasts: ClassVar[Mapping[int, Upcast]] = {}
     stands_because: ClassVar[str | None] = None
     """Why a fact of this kind cannot be retracted by itself; None when it can."""
+    plain: ClassVar[bool] = True
+    """Whether it holds from when it happened and takes nothing back: nearly all facts."""
 
     inferred: SafeText | None = None
     """How an importer deduced this fact from an end state; None for what was told."""
@@ -62,6 +64,7 @@ class Fact(Value):
 class PlannedFact(Fact):
     """A fact that may take effect later than it was decided."""
 
+    plain: ClassVar[bool] = False
     effective_from: Time | None = None
 
     def effect(self, occurred: Instant) -> Instant:
@@ -78,6 +81,7 @@ class FactRetracted(Fact):
     """
 
     kind: ClassVar[str] = "fact.retracted"
+    plain: ClassVar[bool] = False
     event_id: UUID
     because: SafeText
 
@@ -113,7 +117,8 @@ class Event(NamedTuple):
     @property
     def effect(self) -> Instant:
         """From when it holds: `occurred`, or later when it was planned ahead."""
-        return self.fact.effect(self.occurred)
+        fact = self.fact
+        return self.occurred if fact.plain else fact.effect(self.occurred)
 
 
 class FactCatalogue:

@@ -37,7 +37,24 @@ def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
     believed and the list is empty. Facts that happened before the opening stay in the list
     (behind it, in order); whether they have ground is for the domain to say.
     """
-    facts = [e for e in standing(events, known_at) if not isinstance(e.fact, FactRetracted)]
+    known = [event for event in events if event.recorded <= known_at]
+    return known if _as_lived(known) else _believed(known)
+
+
+def _as_lived(events: list[Event]) -> bool:
+    """Say whether the log tells it in order: opened first, nothing late or taken back."""
+    if not events or not events[0].fact.opens:
+        return False
+    occurred = position = -FOREVER
+    for event in events:
+        if event.occurred < occurred or event.position < position or not event.fact.plain:
+            return False
+        occurred, position = event.occurred, event.position
+    return True
+
+
+def _believed(events: list[Event]) -> list[Event]:
+    facts = [e for e in standing(events) if not isinstance(e.fact, FactRetracted)]
     openings = [event for event in facts if event.fact.opens]
     if not openings:
         return []

@@ -138,6 +138,7 @@ class SalesFlow:
         session = Session(
             self.log,
             self._world,
+            self._processes,
             said=Said(actor, command_id, correlation_id, causation_id),
             connection=connection,
             event_ids=self._event_ids,
@@ -188,6 +189,7 @@ class SalesFlow:
         session = Session(
             self.log,
             self._world,
+            self._processes,
             said=Said(actor),
             accept_clock=True,
             event_ids=self._event_ids,
@@ -266,7 +268,7 @@ class SalesFlow:
     def settings(self, known_at: Instant = FOREVER) -> Settings:
         """Give the tenant's settings as known at an instant (the default ones before any)."""
         events = [e for e in self.log.stream(SETTINGS_ID) if e.recorded <= known_at]
-        return Settings.replay(SETTINGS_ID, events) if events else Settings(SETTINGS_ID)
+        return Settings.replay(SETTINGS_ID, events) if events else Settings.new(SETTINGS_ID)
 
     # Keeping
 

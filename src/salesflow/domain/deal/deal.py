@@ -93,7 +93,6 @@ class Deal(Merging):
         self.first_outcome = self.first_closed_at = self.first_won_at = None
         self.ever_won = False
         self.irregular = []
-        self._stand()
         self._start_stages()
         self._start_outcomes()
         self._start_merging()
@@ -104,16 +103,17 @@ class Deal(Merging):
         self._start_service()
 
     def _apply(self, event: Event) -> None:
-        before = self.outcome
-        groundless = self._ground.judge(event)
+        fact, kind, ground = event.fact, type(event.fact), self._ground
+        before = ground.outcome
+        groundless = ground.judge(event)
         if groundless is not None:
             self.irregular.append((event, groundless))
             return
-        if type(event.fact) in STANDING_FACTS:
-            self._worth = self._worth.after(event.fact)
+        if kind in STANDING_FACTS:
+            self._worth = self._worth.after(fact)
             self._stand()
-        _APPLY[type(event.fact)](self, event.fact, event)
-        if self.outcome != before:
+        _APPLY[kind](self, fact, event)
+        if ground.outcome != before:
             self._close(event)
 
     def _stand(self) -> None:

@@ -31,31 +31,31 @@ class QuoteLine(Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if abs(self._worth()) >= LIMIT:
+        digits = self.quantity.adjusted() + self.unit_price.amount.adjusted() + 2
+        if digits > LIMIT.adjusted() and abs(self.amount) >= LIMIT:
             raise ValueError("a line cannot be worth that much")
         return self
 
     @property
-    def total(self) -> Money:
+    def amount(self) -> Decimal:
         """Quantity x unit price x (1 - discount), rounded half even to a millionth."""
-        amount = self._worth()
-        whole = amount.to_integral_value()
-        return Money(whole if whole == amount else amount, self.unit_price.currency)
-
-    def _worth(self) -> Decimal:
         with localcontext(prec=EXACT_DIGITS):
             exact = self.quantity * self.unit_price.amount * (1 - self.discount)
-            return exact.quantize(MILLIONTH, ROUND_HALF_EVEN).normalize()
+            return exact.quantize(MILLIONTH, ROUND_HALF_EVEN)
+
+    @property
+    def total(self) -> Money:
+        """What the line comes to, in its currency."""
+        return Money(_tidy(self.amount), self.unit_price.currency)
 
 
 def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     """Add lines up; None when there are none, currencies differ, or the sum has no room."""
     currencies = {line.unit_price.currency for line in lines}
-    with localcontext(prec=EXACT_DIGITS):
-        amount = sum((line.total.amount for line in lines), Decimal(0))
+    amount = sum([line.amount for line in lines], Decimal(0))
     if len(currencies) != 1 or abs(amount) >= LIMIT:
         return None
-    return Money(amount, currencies.pop())
+    return Money(_tidy(amount), currencies.pop())
 
 
 def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
@@ -72,3 +72,9 @@ def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
     if total_of(lines) is None:
         raise InputError("the lines add up to more than an amount can hold")
     return tuple(lines)
+
+
+def _tidy(amount: Decimal) -> Decimal:
+    """Write 12.500000 as 12.5 and 100.000000 as 100."""
+    whole = amount.to_integral_value()
+    return whole if whole == amount else amount.normalize()
