@@ -1,14 +1,22 @@
 """The published process versions of one log, by key and version.
 
 A published version never changes and cannot be retracted, so what was read once is kept for
-good; only a version not seen yet is looked up in its process's stream.
+good; only a version not seen yet is looked up in its process's stream. That a version was
+retired is looked up anew, by the length of the stream alone while nothing was added to it.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import sqlalchemy as sa
+
 from salesflow.adapters.eventlog import EventLog
-from salesflow.domain.processes import ProcessPublished, ProcessVersion, process_id
+from salesflow.domain.processes import (
+    ProcessPublished,
+    ProcessVersion,
+    SalesProcess,
+    process_id,
+)
 
 __all__ = ["Beside", "PublishedProcesses"]
 
@@ -21,6 +29,7 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
     def __init__(self, log: EventLog) -> None:
         self._log: Final = log
         self._seen: dict[Key, ProcessVersion] = {}
+        self._recorded: dict[str, SalesProcess] = {}
 
     def __getitem__(self, key: Key) -> ProcessVersion:
         found = self._seen.get(key)
@@ -34,6 +43,20 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    def recorded(
+        self, key: str, connection: sa.Connection | None = None
+    ) -> SalesProcess | None:
+        """Give a process as it is recorded now, for reading; None when it never was."""
+        id = process_id(key)
+        stands = self._log.versions([id], connection).get(id)
+        known = self._recorded.get(key)
+        if stands is None or (known is not None and known.version == stands):
+            return None if stands is None else known
+        process = SalesProcess.replay(id, self._log.stream(id, connection=connection))
+        if connection is None:  # what the caller may still roll back is not remembered
+            self._recorded[key] = process
+        return process
 
     def _read(self, key: str) -> None:
         for event in self._log.stream(process_id(key)):

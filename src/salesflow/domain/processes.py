@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import Instant
 from salesflow.domain.values import (
     Number,
     Personal,
@@ -289,6 +290,25 @@ class SalesProcess(Aggregate):
         if version in then.retired:
             raise RuleError(f"version {version} of {self.latest.key!r} is retired already")
         self._record(ProcessRetired(process_version=version, because=because), occurred_at)
+
+    def refuse_retired(self, version: int, occurred: Instant | None) -> None:
+        """Refuse a new deal under a version that was out of use by then (None: by now).
+
+        Raises:
+            RuleError: naming the versions that are in use.
+        """
+        if version not in self.retired or not any(
+            isinstance(event.fact, ProcessRetired)
+            and event.fact.process_version == version
+            and (occurred is None or event.effect <= occurred)
+            for event in self._history
+        ):
+            return
+        left = ", ".join(str(n) for n in sorted(self.versions) if n not in self.retired)
+        raise RuleError(
+            f"version {version} of process {self.latest.key!r} is retired; no new deal is"
+            f" opened under it{f', in use: {left}' if left else ''}"
+        )
 
     def _start(self) -> None:
         self.versions = {}

@@ -2,18 +2,21 @@
 
 An importer knows facts, not commands. No gate or rule of a process is applied to them and
 nothing is pretended: their checks say `not_checked`, their envelope names the source. What
-has no ground is kept and shown as irregular; what could never be read back is refused.
+has no ground is kept and shown as irregular; what could never be read back, and half a merge,
+is refused.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
-from salesflow.domain.facts import Fact, FactCatalogue, Precision
+from salesflow.domain.deal.merging import missing_half, other_deal
+from salesflow.domain.facts import Fact, FactRetracted, Precision
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.domain.processes import ProcessVersion
+from salesflow.engine.checks import GUARDED, refuse_unpublished, refuse_wrong_retraction
 from salesflow.errors import ConcurrentChangeError, InputError
 
 __all__ = ["ForeignFact", "record_foreign"]
@@ -38,6 +41,9 @@ class ForeignFact(NamedTuple):
     actor: str | None = None
 
 
+Told = Sequence[ForeignFact]
+
+
 def record_foreign(
     log: EventLog,
     processes: Mapping[tuple[str, int], ProcessVersion],
@@ -47,39 +53,82 @@ def record_foreign(
 ) -> list[Receipt]:
     """Append facts in batches, one append per entity; facts of one entity in order of time.
 
+    Deals that are merged, or whose merge is retracted, share one append.
+
     Raises:
-        InputError: when a fact names a process version that was not published before.
+        InputError: when a fact names a process version that was not published before, for
+            half a merge, and for a retraction of what cannot be retracted.
     """
+    appends = _appends(log, facts)
+    _check(log, processes, appends)
     receipts: list[Receipt] = []
-    by_entity: dict[UUID, list[ForeignFact]] = {}
-    for told in facts:
-        _refuse_unpublished(told.fact, processes)
-        by_entity.setdefault(told.stream_id, []).append(told)
-    batch: dict[UUID, list[ForeignFact]] = {}
-    waiting = 0
-    for entity, told_of_it in by_entity.items():
-        batch[entity] = sorted(told_of_it, key=_time)
-        waiting += len(told_of_it)
-        if waiting >= BATCH_EVENTS:
-            receipts += _append(log, batch, correlation_id)
-            batch, waiting = {}, 0
-    if batch:
+    for batch in _batches(appends):
         receipts += _append(log, batch, correlation_id)
     return receipts
 
 
-def _append(
-    log: EventLog, batch: Mapping[UUID, Sequence[ForeignFact]], correlation_id: str | None
-) -> list[Receipt]:
+def _appends(log: EventLog, facts: Iterable[ForeignFact]) -> list[Told]:
+    """Put the facts of one entity into one append; and those of all deals it is paired with."""
+    by_entity: dict[UUID, list[ForeignFact]] = {}
+    paired: list[ForeignFact] = []
+    for told in facts:
+        by_entity.setdefault(told.stream_id, []).append(told)
+        if type(told.fact) in GUARDED:
+            paired.append(told)
+    together = {entity: [entity] for entity in by_entity}
+    for told in paired:
+        other = other_deal(told.stream_id, told.fact, log.stream)
+        ours, theirs = together[told.stream_id], together.get(other) if other else None
+        if theirs is not None and theirs is not ours:
+            ours += theirs
+            together.update(dict.fromkeys(theirs, ours))
+    groups = {id(group): group for group in together.values()}
+    return [
+        [told for entity in group for told in sorted(by_entity[entity], key=_time)]
+        for group in groups.values()
+    ]
+
+
+def _check(
+    log: EventLog,
+    processes: Mapping[tuple[str, int], ProcessVersion],
+    appends: Sequence[Told],
+) -> None:
+    """Refuse what could never be read back, and what is only half told."""
+    refuse_unpublished(
+        (told.fact for append in appends for told in append), processes.__contains__
+    )
+    for append in appends:
+        guarded = [told for told in append if type(told.fact) in GUARDED]
+        for told in guarded:
+            if isinstance(told.fact, FactRetracted):
+                stream = log.stream(told.stream_id)
+                refuse_wrong_retraction(told.fact, told.stream_id, stream)
+        missing = missing_half([(told.stream_id, told.fact) for told in guarded], log.stream)
+        if missing is not None:
+            raise InputError(f"{missing}: tell what happened to both deals together")
+
+
+def _batches(appends: Iterable[Told]) -> Iterator[list[Told]]:
+    batch: list[Told] = []
+    waiting = 0
+    for append in appends:
+        batch.append(append)
+        waiting += len(append)
+        if waiting >= BATCH_EVENTS:
+            yield batch
+            batch, waiting = [], 0
+    if batch:
+        yield batch
+
+
+def _append(log: EventLog, batch: Sequence[Told], correlation_id: str | None) -> list[Receipt]:
     """Append a batch; when somebody else wrote to one of its streams, number it anew."""
+    streams = {told.stream_id for append in batch for told in append}
     for attempt in range(1, ATTEMPTS_MAX + 1):
-        versions = log.versions(list(batch))
+        versions = log.versions(streams)
         appends = [
-            [
-                _draft(told, version, correlation_id)
-                for version, told in enumerate(told_of_it, versions.get(entity, 0) + 1)
-            ]
-            for entity, told_of_it in batch.items()
+            [_draft(told, versions, correlation_id) for told in append] for append in batch
         ]
         try:
             return log.append_many(appends)
@@ -89,11 +138,13 @@ def _append(
     return []
 
 
-def _draft(told: ForeignFact, version: int, correlation_id: str | None) -> Draft:
+def _draft(told: ForeignFact, versions: dict[UUID, int], correlation_id: str | None) -> Draft:
+    """Draft a fact as the next of its stream, and count it."""
+    version = versions[told.stream_id] = versions.get(told.stream_id, 0) + 1
     return Draft(
         stream_id=told.stream_id,
         version=version,
-        topic=FactCatalogue.topic(type(told.fact)),
+        topic=told.fact.stored_as,
         payload=told.fact.to_json(),
         event_id=new_event_id(),
         occurred=told.occurred,
@@ -107,14 +158,3 @@ def _draft(told: ForeignFact, version: int, correlation_id: str | None) -> Draft
 
 def _time(told: ForeignFact) -> Instant:
     return FOREVER if told.occurred is None else told.occurred
-
-
-def _refuse_unpublished(
-    fact: Fact, processes: Mapping[tuple[str, int], ProcessVersion]
-) -> None:
-    key = getattr(fact, "process", None)
-    version = getattr(fact, "process_version", None)
-    if isinstance(key, str) and isinstance(version, int) and (key, version) not in processes:
-        raise InputError(
-            f"process {key!r} version {version} has not been published; publish it first"
-        )

@@ -5,6 +5,7 @@ ends without an error appends everything they recorded as one append of the log.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
@@ -12,18 +13,22 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
-from salesflow.adapters.processes import Beside
-from salesflow.domain.aggregate import Aggregate, Recorded, World
-from salesflow.domain.deal.merging import refuse_half_merges
-from salesflow.domain.facts import Fact, FactCatalogue, FactRetracted
-from salesflow.domain.history import refuse_retraction
-from salesflow.domain.moments import Instant
-from salesflow.errors import InputError, NotFoundError
+from salesflow.adapters.processes import Beside, PublishedProcesses
+from salesflow.domain.aggregate import Aggregate, OccurredAt, Recorded, World
+from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.history import believed, refuse_retraction
+from salesflow.domain.moments import FOREVER, Instant, start_of_day, to_instant
+from salesflow.domain.processes import SalesProcess, process_id
+from salesflow.engine.checks import GUARDED, refuse_other_kind, refuse_unpublished
+from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = ["Said", "Session"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
+NO_EVENT = UUID(int=0)
 
 
 class Said(NamedTuple):
@@ -38,10 +43,11 @@ class Said(NamedTuple):
 class Session:
     """Aggregates loaded and added, and what they have recorded so far."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
         world: Callable[[Instant], World],
+        processes: PublishedProcesses,
         *,
         said: Said,
         connection: Connection | None = None,
@@ -52,6 +58,7 @@ class Session:
         """What was recorded; there once the session has ended without an error."""
         self._log = log
         self._world = world
+        self._processes = processes
         self._said = said
         self._connection = connection
         self._accept_clock = accept_clock
@@ -94,33 +101,67 @@ class Session:
         return aggregate
 
     def retract(self, event_id: UUID, *, because: str) -> None:
-        """Say that a fact was wrong, whatever it was recorded of; needs no aggregate."""
-        for aggregate in self._aggregates.values():
-            if aggregate.holds(event_id):
-                aggregate.retract(event_id, because=because)
-                return
-        event = self._log.find(event_id, connection=self._connection)
-        if event is None:
-            raise NotFoundError(f"no event {event_id} has been recorded")
-        stream = self._log.stream(event.stream_id, connection=self._connection)
-        refuse_retraction(event_id, stream)
+        """Say that a fact was wrong, whatever it was recorded of; needs no aggregate.
+
+        Raises:
+            NotFoundError: when no such event has been recorded.
+            RuleError: when the fact cannot be retracted by itself.
+        """
+        loaded = next((a for a in self._aggregates.values() if a.holds(event_id)), None)
+        event = self._found(event_id, loaded)
+        if other_deal(event.stream_id, event.fact, self._stored) is not None:
+            raise RuleError(
+                f"{said_of_pair(event, self._stored)}; load both deals and use retract_pair"
+            )
+        if loaded is not None:
+            loaded.retract(event_id, because=because)
+            return
+        refuse_retraction(event_id, self._stored(event.stream_id))
         self._record_loose(event.stream_id, FactRetracted(event_id=event_id, because=because))
 
-    def reopen_history(self, id: UUID, opening: Fact) -> None:
-        """Record a new opening in a stream whose opening was retracted."""
+    def reopen_history(
+        self, id: UUID, opening: Fact, *, occurred_at: OccurredAt = None
+    ) -> None:
+        """Record a new opening in a stream whose opening was retracted; its facts come back.
+
+        What happened before the new opening has no ground, so say when that was: an aware
+        time, or a day for its first instant. Left out, it is the time of recording.
+
+        Raises:
+            InputError: when the fact opens nothing, or another kind of thing.
+            NotFoundError: when nothing has been recorded of that id.
+            RuleError: when an opening still stands.
+        """
         if not opening.opens:
             raise InputError(f"{opening.kind} opens nothing")
-        if not self._log.stream(id, connection=self._connection):
+        stored = self._stored(id)
+        if not stored:
             raise NotFoundError(f"nothing has been recorded of {id}")
-        self._record_loose(id, opening)
+        refuse_other_kind(opening, id, stored)
+        stands = self._opening(id, stored)
+        if stands is not None:
+            which = "of this session" if stands.event_id == NO_EVENT else str(stands.event_id)
+            raise RuleError(f"{id} is open by {stands.fact.kind} {which}; retract that first")
+        if id in self._aggregates:
+            self._aggregates[id]._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
+        else:
+            self._record_loose(id, opening, occurred_at)
 
     def commit(self) -> Receipt | None:
-        """Append all that was recorded; None when there was nothing."""
-        refuse_half_merges(
-            (each.id, recorded.fact)
-            for each in self._aggregates.values()
-            for recorded in each.pending
-        )
+        """Append all that was recorded; None when there was nothing.
+
+        Raises:
+            InputError: for a deal under a process version that was never published.
+            RuleError: for half a merge, or a new deal under a retired process version.
+        """
+        recorded = [
+            (each.id, told.fact) for each in self._aggregates.values() for told in each.pending
+        ]
+        recorded += [(id, told.fact) for id, _, told in self._loose]
+        if not GUARDED.isdisjoint([type(fact) for _, fact in recorded]):
+            refuse_half_merges(recorded, self._stored)
+            refuse_unpublished((fact for _, fact in recorded), self._is_published)
+            self._refuse_retired()
         drafts = list(self._drafts())
         if drafts:
             self.receipt = self._log.append(
@@ -131,13 +172,78 @@ class Session:
             )
         return self.receipt
 
-    def _record_loose(self, id: UUID, fact: Fact) -> None:
+    def _stored(self, id: UUID) -> list[Event]:
+        return self._log.stream(id, connection=self._connection)
+
+    def _found(self, event_id: UUID, loaded: Aggregate | None) -> Event:
+        if loaded is not None:
+            stored = self._stored(loaded.id)
+            found = next((each for each in stored if each.event_id == event_id), None)
+        else:
+            found = self._log.find(event_id, connection=self._connection)
+        if found is None:
+            raise NotFoundError(f"no event {event_id} has been recorded")
+        return found
+
+    def _is_published(self, key: tuple[str, int]) -> bool:
+        if key in self._processes:
+            return True
+        process = self._processes.recorded(key[0], self._connection)
+        return process is not None and key[1] in process.versions
+
+    def _refuse_retired(self) -> None:
+        """Refuse a deal opened anew under a version that was out of use by then."""
+        for deal in self._aggregates.values():
+            if deal.version:
+                continue
+            for told in deal.pending:
+                if isinstance(told.fact, DealOpened):
+                    self._process(told.fact.process).refuse_retired(
+                        told.fact.process_version, told.occurred
+                    )
+
+    def _process(self, key: str) -> SalesProcess:
+        known = self._aggregates.get(process_id(key))
+        if isinstance(known, SalesProcess):
+            return known
+        process = self._processes.recorded(key, self._connection)
+        assert process is not None, "it has been published"
+        return process
+
+    def _opening(self, id: UUID, stored: list[Event]) -> Event | None:
+        """Give the opening that is believed of a stream, this session's facts included."""
+        loaded = self._aggregates.get(id)
+        if loaded is not None:
+            return next(iter(loaded.history), None)
+        loose = [
+            Event(
+                fact=told.fact,
+                stream_id=id,
+                version=version,
+                position=FOREVER + version,
+                occurred=FOREVER,
+                recorded=FOREVER,
+                event_id=NO_EVENT,
+            )
+            for stream_id, version, told in self._loose
+            if stream_id == id
+        ]
+        return next(iter(believed([*stored, *loose])), None)
+
+    def _record_loose(self, id: UUID, fact: Fact, occurred_at: OccurredAt = None) -> None:
         if id in self._aggregates:
             raise InputError(f"{id} is loaded in this session; use the aggregate itself")
         count = sum(1 for stream_id, _, _ in self._loose if stream_id == id)
-        stored = self._log.stream(id, connection=self._connection)
-        version = stored[-1].version + count + 1
-        self._loose.append((id, version, Recorded(fact, None, "microsecond")))
+        version = self._stored(id)[-1].version + count + 1
+        self._loose.append((id, version, self._told(fact, occurred_at)))
+
+    def _told(self, fact: Fact, occurred_at: OccurredAt) -> Recorded:
+        if occurred_at is None:
+            return Recorded(fact, None, "microsecond")
+        if isinstance(occurred_at, datetime):
+            return Recorded(fact, to_instant(occurred_at), "microsecond")
+        midnight = start_of_day(occurred_at, self._world(0).timezone)
+        return Recorded(fact, midnight, "day")
 
     def _drafts(self) -> Iterator[Draft]:
         for aggregate in self._aggregates.values():
@@ -150,7 +256,7 @@ class Session:
         return Draft(
             stream_id=stream_id,
             version=version,
-            topic=FactCatalogue.topic(type(recorded.fact)),
+            topic=recorded.fact.stored_as,
             payload=recorded.fact.to_json(),
             event_id=self._event_ids(),
             occurred=recorded.occurred,

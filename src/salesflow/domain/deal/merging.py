@@ -6,8 +6,8 @@ out of all counts; its history stays its own, and unmerging puts it back where i
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import ClassVar, Self, assert_never
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
@@ -25,8 +25,17 @@ __all__ = [
     "DealUnmerged",
     "Merging",
     "MergingFact",
+    "missing_half",
+    "other_deal",
+    "other_half",
     "refuse_half_merges",
+    "said_of_pair",
 ]
+
+Stored = Callable[[UUID], Sequence[Event]]
+"""Gives the events of a stream."""
+Mark = tuple[object, ...]
+"""What the two halves of a pair have in common, and no other pair of the same append."""
 
 PAIRED = "a merge is a pair of facts and is retracted as one; use Deal.retract_pair"
 
@@ -103,42 +112,22 @@ class Merging(Outcomes, Service):
         survivor._record(DealReleased(released=self.id, because=because), occurred_at)
 
     def retract_pair(self, event_id: UUID, other: Self, *, because: str) -> None:
-        """Say that a merge or unmerge (or its retraction) was wrong, on both deals at once."""
-        here = self._paired_event(event_id)
-        there = other._counterpart(here, self)
+        """Say that a merge or unmerge (or its retraction) was wrong, on both deals at once.
+
+        Both deals must be of the same session.
+        """
+        here = next((event for event in self._log if event.event_id == event_id), None)
+        if here is None:
+            raise NotFoundError(f"deal {self.id} has no event {event_id} to retract")
+        logs = {self.id: self._log, other.id: other._log}
+        there = other_half(here, lambda id: logs.get(id, []))
+        if there is None or there.stream_id != other.id:
+            raise RuleError(
+                f"event {event_id} of deal {self.id} has no other half on deal {other.id}"
+            )
         for deal, event in ((self, here), (other, there)):
             retraction = FactRetracted(event_id=event.event_id, because=because)
             deal._record(retraction, None)
-
-    def _paired_event(self, event_id: UUID) -> Event:
-        found = next((e for e in self._log if e.event_id == event_id), None)
-        if found is None:
-            raise NotFoundError(f"deal {self.id} has no event {event_id} to retract")
-        return found
-
-    def _counterpart(self, event: Event, other: "Merging") -> Event:
-        """Find this deal's half of a pair: of the same append, naming the other deal."""
-        wanted: Fact | None = None
-        match event.fact:
-            case FactRetracted(event_id=target):
-                half = self._counterpart(other._paired_event(target), other)
-                wanted = FactRetracted(event_id=half.event_id, because=event.fact.because)
-            case DealMerged(into=self.id):
-                wanted = DealAbsorbed(absorbed=other.id, because=event.fact.because)
-            case DealAbsorbed(absorbed=self.id):
-                wanted = DealMerged(into=other.id, because=event.fact.because)
-            case DealUnmerged(out_of=self.id):
-                wanted = DealReleased(released=other.id, because=event.fact.because)
-            case DealReleased(released=self.id):
-                wanted = DealUnmerged(out_of=other.id, because=event.fact.because)
-            case _:
-                pass
-        for each in self._log:
-            if each.recorded == event.recorded and each.fact == wanted:
-                return each
-        raise RuleError(
-            f"event {event.event_id} of deal {other.id} has no other half on deal {self.id}"
-        )
 
     def _start_merging(self) -> None:
         self.absorbed = set()
@@ -155,27 +144,109 @@ class Merging(Outcomes, Service):
                 assert_never(fact)
 
 
-def refuse_half_merges(recorded: Iterable[tuple[UUID, Fact]]) -> None:
+def refuse_half_merges(
+    recorded: Iterable[tuple[UUID, Fact]], stored: Stored = lambda _: ()
+) -> None:
     """Refuse to append one half of a merge without the other; for who appends a session.
 
     Raises:
-        RuleError: when a deal is merged (or unmerged) whose other deal is not of the session.
+        RuleError: when a deal is merged (or unmerged, or either is retracted) whose other deal
+            is not of the session.
     """
-    balance: Counter[tuple[str, UUID, UUID]] = Counter()
+    missing = missing_half(recorded, stored)
+    if missing is not None:
+        raise RuleError(f"{missing}: load both deals in one session")
+
+
+def missing_half(
+    recorded: Iterable[tuple[UUID, Fact]], stored: Stored = lambda _: ()
+) -> str | None:
+    """Say which half of a pair of one append lacks the other; None when all are whole.
+
+    `stored` gives what was recorded of a deal before, to know what a retraction is about.
+    """
+    balance: Counter[Mark] = Counter()
+    told: dict[Mark, tuple[UUID, Fact]] = {}
     for deal_id, fact in recorded:
-        match fact:
-            case DealMerged():
-                balance["merged into", deal_id, fact.into] += 1
-            case DealAbsorbed():
-                balance["merged into", fact.absorbed, deal_id] -= 1
-            case DealUnmerged():
-                balance["unmerged from", deal_id, fact.out_of] += 1
-            case DealReleased():
-                balance["unmerged from", fact.released, deal_id] -= 1
-            case _:
-                pass
-    for (what, deal_id, survivor), halves in balance.items():
+        found = _half(deal_id, fact, stored)
+        if found is not None:
+            balance[found.mark] += found.side
+            told[found.mark] = deal_id, fact
+    for mark, halves in balance.items():
         if halves:
-            raise RuleError(
-                f"deal {deal_id} is {what} {survivor}: load both deals in one session"
-            )
+            return _said(*told[mark], stored)
+    return None
+
+
+def other_deal(deal_id: UUID, fact: Fact, stored: Stored = lambda _: ()) -> UUID | None:
+    """Give the deal that the other half of a pair belongs to; None for any other fact."""
+    found = _half(deal_id, fact, stored)
+    return None if found is None else found.other
+
+
+def other_half(event: Event, stored: Stored) -> Event | None:
+    """Find the event on the other deal that was recorded with this half of a pair."""
+    found = _half(event.stream_id, event.fact, stored)
+    if found is None:
+        return None
+
+    def alike(stream: Sequence[Event]) -> list[Event]:
+        halves = ((e, _half(e.stream_id, e.fact, stored)) for e in stream)
+        return [
+            e for e, half in halves if half and half.mark == found.mark and e.recorded == at
+        ]
+
+    at = event.recorded
+    ours, theirs = alike(stored(event.stream_id)), alike(stored(found.other))
+    return dict(zip((e.event_id for e in ours), theirs, strict=False)).get(event.event_id)
+
+
+class _Half(NamedTuple):
+    """One of the two facts of a pair: what both share, which side it is, the other deal."""
+
+    mark: Mark
+    side: int
+    other: UUID
+
+
+def _half(deal_id: UUID, fact: Fact, stored: Stored) -> _Half | None:
+    match fact:
+        case DealMerged(into=other):
+            return _Half(("merged into", deal_id, other), 1, other)
+        case DealAbsorbed(absorbed=other):
+            return _Half(("merged into", other, deal_id), -1, other)
+        case DealUnmerged(out_of=other):
+            return _Half(("unmerged from", deal_id, other), 1, other)
+        case DealReleased(released=other):
+            return _Half(("unmerged from", other, deal_id), -1, other)
+        case FactRetracted(event_id=target):
+            for event in stored(deal_id):
+                if event.event_id == target:
+                    half = _half(deal_id, event.fact, stored)
+                    return half and half._replace(mark=(event.recorded, *half.mark))
+        case _:
+            pass
+    return None
+
+
+def _said(deal_id: UUID, fact: Fact, stored: Stored) -> str:
+    """Name a half whose other half is missing."""
+    half = _half(deal_id, fact, stored)
+    assert half is not None
+    if not isinstance(fact, FactRetracted):
+        what, absorbed, survivor = half.mark
+        return f"deal {absorbed} is {what} {survivor}"
+    [event] = [each for each in stored(deal_id) if each.event_id == fact.event_id]
+    return said_of_pair(event, stored)
+
+
+def said_of_pair(event: Event, stored: Stored) -> str:
+    """Say which two events are a pair."""
+    other = other_half(event, stored)
+    there = "an event" if other is None else f"{other.fact.kind} {other.event_id}"
+    half = _half(event.stream_id, event.fact, stored)
+    assert half is not None
+    return (
+        f"{event.fact.kind} {event.event_id} of deal {event.stream_id} and {there} of deal"
+        f" {half.other} are a pair and are retracted as one"
+    )
