@@ -131,8 +131,7 @@ def state(deal: Deal | None) -> dict[str, Any] | None:
     """Give all that can be read of a deal."""
     if deal is None:
         return None
-    plain = {k: v for k, v in vars(deal).items() if not k.startswith("_") and k != "pending"}
-    return plain | {
+    seen = {
         "quotes": deal.quotes,
         "credits": deal.credits,
         "is_open": deal.is_open,
@@ -140,6 +139,8 @@ def state(deal: Deal | None) -> dict[str, Any] | None:
         "irregular": [(each.fact, why) for each, why in deal.irregular],
         "version": 0,
     }
+    plain = {k: v for k, v in vars(deal).items() if not k.startswith("_") and k != "pending"}
+    return plain | seen
 
 
 @settings(deadline=None)

@@ -22,7 +22,7 @@ from salesflow.adapters.eventlog import Draft
 from salesflow.adapters.ids import new_event_id
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted
+from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.processes import SalesProcess, process_id
 from salesflow.engine import ForeignFact, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
@@ -260,7 +260,7 @@ class Player:
                 Draft(
                     stream_id=stream,
                     version=versions[stream],
-                    topic=FactCatalogue.topic(type(fact)),
+                    topic=fact.stored_as,
                     payload=fact.to_json(),
                     event_id=new_event_id(),
                     occurred=occurred,

@@ -50,7 +50,7 @@ def draft(
     told = Draft(
         stream_id=stream_id or uuid4(),
         version=version,
-        topic=FactCatalogue.topic(Noted),
+        topic=Noted.stored_as,
         payload=Noted(text=text).to_json(),
         event_id=new_event_id(),
         occurred=None,

@@ -97,6 +97,18 @@ class Aggregate:
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
         self._recording = True
+        self._settled = False
+        """Whether the state has been computed; it is when it is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of the state
+        """Settle the state, which is what is missing until then, and give the part asked for.
+
+        Most commands of a busy day (a contact logged, a task done) ask for none of it.
+        """
+        if self.__dict__.get("_settled", True):
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        self._settle()
+        return getattr(self, name)
 
     @property
     def world(self) -> World:
@@ -126,7 +138,7 @@ class Aggregate:
             NotFoundError: when no opening is believed, or it happened after `as_of`.
         """
         self = cls(id, world)
-        self.version = max((event.version for event in events), default=0)
+        self.version = events[-1].version if events else 0
         self._log = events
         self._horizon = as_of
         self._believe()
@@ -153,7 +165,7 @@ class Aggregate:
         then._log = self._log
         then._horizon = until
         if not stands:
-            then._believe()
+            then._history = self._history
         return then
 
     @classmethod
@@ -161,7 +173,6 @@ class Aggregate:
         """Begin an aggregate that nothing has been recorded of, under a given or a fresh id."""
         self = cls(id or uuid4(), world)
         self.id_given = id is not None
-        self._start()
         return self
 
     def holds(self, event_id: UUID) -> bool:
@@ -207,8 +218,9 @@ class Aggregate:
         self._log = [*self._log, event]
         plain = not isinstance(fact, FactRetracted) and event.effect <= self._horizon
         if plain and (not self._history or order(event) > order(self._history[-1])):
-            self._history.append(event)
-            self._apply(event)
+            self._history = [*self._history, event]
+            if self._settled:
+                self._apply(event)
         else:
             self._believe()
 
@@ -227,7 +239,14 @@ class Aggregate:
         )
 
     def _believe(self) -> None:
+        """Order the history anew, and settle the state anew if anybody has seen it."""
         self._history = believed(self._log)
+        if self._settled:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Compute the state from the believed history up to the horizon."""
+        self._settled = True
         self._start()
         horizon, known, apply = self._horizon, self._known, self._apply
         for event in self._history:

@@ -49,8 +49,16 @@ class Fact(Value):
     plain: ClassVar[bool] = True
     """Whether it holds from when it happened and takes nothing back: nearly all facts."""
 
+    stored_as: ClassVar[str]
+    """Kind and version, as in `deal.stage_moved:1`."""
+
     inferred: SafeText | None = None
     """How an importer deduced this fact from an end state; None for what was told."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Name what is stored of the class, once for all its facts."""
+        cls.stored_as = f"{getattr(cls, 'kind', cls.__name__)}:{cls.version}"
 
     def to_json(self) -> bytes:
         """Give the bytes that are stored: UTF-8 JSON, fields without a value left out."""
@@ -133,15 +141,10 @@ class FactCatalogue:
                 raise ValueError(
                     f"{cls.kind} is the kind of {known.__name__} and {cls.__name__}"
                 )
-            self._current[self.topic(cls)] = cls
+            self._current[cls.stored_as] = cls
 
     def __iter__(self) -> Iterator[type[Fact]]:
         return iter(self._kinds.values())
-
-    @staticmethod
-    def topic(cls: type[Fact]) -> str:
-        """Give the stored name with its version: `deal.stage_moved:1`."""
-        return f"{cls.kind}:{cls.version}"
 
     def decode(self, topic: str, payload: bytes, *, where: str) -> Fact:
         """Read a stored fact, upcasting an old shape.

@@ -60,7 +60,7 @@ class Value(BaseModel):
 
     def __init__(self, /, **fields: object) -> None:
         try:
-            super().__init__(**fields)
+            self.__pydantic_validator__.validate_python(fields, self_instance=self)
         except ValidationError as error:
             raise InputError(f"{type(self).__name__}: {_wrong(error)}") from error
 

@@ -13,7 +13,6 @@ from salesflow.adapters.eventlog import Draft, EventLog
 from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.importing.mapping import NamedProcess
 from salesflow.adapters.importing.problems import MappingError, Path
-from salesflow.domain.facts import FactCatalogue
 from salesflow.domain.processes import Label, ProcessPublished, ProcessVersion, process_id
 from salesflow.domain.standard import STANDARD
 from salesflow.errors import ConcurrentChangeError
@@ -111,7 +110,7 @@ def publish_process(log: EventLog, version: ProcessVersion, *, import_id: str) -
         draft = Draft(
             stream_id=process_id(version.key),
             version=max((event.version for event in stream), default=0) + 1,
-            topic=FactCatalogue.topic(ProcessPublished),
+            topic=ProcessPublished.stored_as,
             payload=fact.to_json(),
             event_id=new_event_id(),
             occurred=None,

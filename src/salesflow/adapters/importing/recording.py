@@ -18,7 +18,7 @@ from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.importing.ids import split_source_id
 from salesflow.adapters.importing.report import Change
 from salesflow.adapters.importing.told import Told
-from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted
+from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import standing
 from salesflow.domain.moments import DAY, Instant, from_instant, start_of_day
 
@@ -165,7 +165,7 @@ class Writer:
         return Draft(
             stream_id=told.stream_id,
             version=version,
-            topic=FactCatalogue.topic(type(told.fact)),
+            topic=told.fact.stored_as,
             payload=told.fact.to_json(),
             event_id=new_event_id(),
             occurred=told.occurred,
