@@ -107,7 +107,7 @@ class Aggregate:
         """
         if self.__dict__.get("_settled", True):
             raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
-        self._settle()
+        self.settle()
         return getattr(self, name)
 
     @property
@@ -121,7 +121,8 @@ class Aggregate:
         timed = [r.occurred for r in self.pending if r.occurred is not None]
         if self._horizon == FOREVER and len(timed) == len(self.pending):
             self._horizon = max([world.now, *timed])
-        self._believe()
+        if self._settled:
+            self.settle()
 
     @classmethod
     def replay(
@@ -242,10 +243,10 @@ class Aggregate:
         """Order the history anew, and settle the state anew if anybody has seen it."""
         self._history = believed(self._log)
         if self._settled:
-            self._settle()
+            self.settle()
 
-    def _settle(self) -> None:
-        """Compute the state from the believed history up to the horizon."""
+    def settle(self) -> None:
+        """Compute the state now, from the believed history up to the time it is believed at."""
         self._settled = True
         self._start()
         horizon, known, apply = self._horizon, self._known, self._apply

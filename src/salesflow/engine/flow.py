@@ -42,6 +42,7 @@ from salesflow.domain.processes import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard import STANDARD
 from salesflow.engine.foreign import ForeignFact, record_foreign
+from salesflow.engine.histories import interleaved
 from salesflow.engine.session import Said, Session
 from salesflow.errors import (
     AlreadyRecordedError,
@@ -133,16 +134,8 @@ class SalesFlow:
             AlreadyRecordedError: at entry, when the command id was recorded before.
             ConcurrentChangeError: at the end, when somebody else changed a stream first.
         """
-        if command_id is not None:
-            self._refuse_known(command_id)
-        session = Session(
-            self.log,
-            self._world,
-            self._processes,
-            said=Said(actor, command_id, correlation_id, causation_id),
-            connection=connection,
-            event_ids=self._event_ids,
-        )
+        said = Said(actor, command_id, correlation_id, causation_id)
+        session = self._session(said, connection=connection)
         yield session
         session.commit()
 
@@ -164,15 +157,14 @@ class SalesFlow:
         """
         for attempt in range(1, attempts + 1):
             try:
-                with self.session(actor=actor, command_id=command_id) as session:
-                    function(session)
+                session = self._session(Said(actor, command_id))
+                function(session)
+                return session.commit()
             except AlreadyRecordedError as known:
                 return _receipt(known)
             except ConcurrentChangeError:
                 if attempt == attempts:
                     raise
-            else:
-                return session.receipt
         raise InputError(f"attempts must be at least 1, not {attempts}")
 
     def record(
@@ -186,14 +178,7 @@ class SalesFlow:
 
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
         """Go on recording although the clock is behind the log, and say so in the log."""
-        session = Session(
-            self.log,
-            self._world,
-            self._processes,
-            said=Said(actor),
-            accept_clock=True,
-            event_ids=self._event_ids,
-        )
+        session = self._session(Said(actor), accept_clock=True)
         session.get(Settings, SETTINGS_ID).accept_clock(because=because)
         receipt = session.commit()
         assert receipt is not None
@@ -218,21 +203,30 @@ class SalesFlow:
         head = max((event.recorded for event in stored), default=0)
         cut = self._cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
-        return kind.replay(id, events, world=self._world(cut.as_of), as_of=cut.as_of)
+        found = kind.replay(id, events, world=self._world(cut.as_of), as_of=cut.as_of)
+        found.settle()
+        return found
 
-    def history(self, id: UUID, *, known_at: When | None = None) -> list[Event]:
+    def history(
+        self, id: UUID, *, known_at: When | None = None, merged: bool = False
+    ) -> list[Event]:
         """Give every event of an entity with its envelope, in the order of the log.
+
+        With `merged` the histories of all deals that are merged into this one (and into
+        those) stand between its own events.
 
         Raises:
             NotFoundError: when nothing was recorded of it by then.
         """
-        events = self.log.stream(id)
-        if known_at is not None:
-            until = self._cut(None, known_at, FOREVER).known_at
-            events = [event for event in events if event.recorded <= until]
+        until = FOREVER if known_at is None else self._cut(None, known_at, FOREVER).known_at
+
+        def events_of(id: UUID) -> list[Event]:
+            return [event for event in self.log.stream(id) if event.recorded <= until]
+
+        events = events_of(id)
         if not events:
             raise NotFoundError(f"nothing has been recorded of {id}")
-        return events
+        return interleaved(id, events_of, self._world(0)) if merged else events
 
     def ask(
         self,
@@ -287,6 +281,21 @@ class SalesFlow:
         """Say up to which position each read table stands."""
         runner = self._tables()
         return {label: runner.standing(fold.table.name) for label, fold in FOLDS.items()}
+
+    def _session(
+        self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
+    ) -> Session:
+        if said.command_id is not None:
+            self._refuse_known(said.command_id)
+        return Session(
+            self.log,
+            self._world,
+            self._processes,
+            said=said,
+            connection=connection,
+            accept_clock=accept_clock,
+            event_ids=self._event_ids,
+        )
 
     def _tables(self) -> Runner:
         if self._runner is None:

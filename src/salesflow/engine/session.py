@@ -4,7 +4,7 @@ You meet it through `SalesFlow.session`. It hands out aggregates, remembers them
 ends without an error appends everything they recorded as one append of the log.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
@@ -162,7 +162,7 @@ class Session:
             refuse_half_merges(recorded, self._stored)
             refuse_unpublished((fact for _, fact in recorded), self._is_published)
             self._refuse_retired()
-        drafts = list(self._drafts())
+        drafts = self._drafts()
         if drafts:
             self.receipt = self._log.append(
                 drafts,
@@ -193,14 +193,16 @@ class Session:
 
     def _refuse_retired(self) -> None:
         """Refuse a deal opened anew under a version that was out of use by then."""
-        for deal in self._aggregates.values():
-            if deal.version:
-                continue
-            for told in deal.pending:
-                if isinstance(told.fact, DealOpened):
-                    self._process(told.fact.process).refuse_retired(
-                        told.fact.process_version, told.occurred
-                    )
+        opened = [
+            (told.fact, told.occurred)
+            for deal in self._aggregates.values()
+            if not deal.version
+            for told in deal.pending
+            if isinstance(told.fact, DealOpened)
+        ]
+        processes = {key: self._process(key) for key in {fact.process for fact, _ in opened}}
+        for fact, occurred in opened:
+            processes[fact.process].refuse_retired(fact.process_version, occurred)
 
     def _process(self, key: str) -> SalesProcess:
         known = self._aggregates.get(process_id(key))
@@ -245,23 +247,26 @@ class Session:
         midnight = start_of_day(occurred_at, self._world(0).timezone)
         return Recorded(fact, midnight, "day")
 
-    def _drafts(self) -> Iterator[Draft]:
-        for aggregate in self._aggregates.values():
-            for number, recorded in enumerate(aggregate.pending, aggregate.version + 1):
-                yield self._draft(aggregate.id, number, recorded)
-        for stream_id, number, recorded in self._loose:
-            yield self._draft(stream_id, number, recorded)
-
-    def _draft(self, stream_id: UUID, version: int, recorded: Recorded) -> Draft:
-        return Draft(
-            stream_id=stream_id,
-            version=version,
-            topic=recorded.fact.stored_as,
-            payload=recorded.fact.to_json(),
-            event_id=self._event_ids(),
-            occurred=recorded.occurred,
-            precision=recorded.precision,
-            actor=self._said.actor,
-            correlation_id=self._said.correlation_id,
-            causation_id=self._said.causation_id,
-        )
+    def _drafts(self) -> list[Draft]:
+        told = [
+            (each.id, version, recorded)
+            for each in self._aggregates.values()
+            for version, recorded in enumerate(each.pending, each.version + 1)
+        ]
+        told += self._loose
+        actor, _, correlation_id, causation_id = self._said
+        return [
+            Draft(
+                stream_id,
+                version,
+                fact.stored_as,
+                fact.to_json(),
+                self._event_ids(),
+                occurred,
+                precision,
+                actor,
+                correlation_id,
+                causation_id,
+            )
+            for stream_id, version, (fact, occurred, precision) in told
+        ]
