@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from salesflow import SalesFlow
+from salesflow import Deal, SalesFlow
 from salesflow.cli.fact_words import FACTS_ZH, name_of
 from salesflow.domain.catalogue import CATALOGUE
 from simulated import demo, ran
 
 ERP = "e4900000-0000-4000-8000-000000000001"
+MES = "3e500000-0000-4000-8000-000000000002"
+TWIN = "3e500000-0000-4000-8000-000000000003"
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -73,6 +76,20 @@ def test_a_retracted_opening_leaves_a_history_but_no_deal(db: str) -> None:
             s.retract(opening.event_id, because="twice")
     assert ran("deal", "show", str(id)).code == 2
     assert "retracted" in ran("deal", "history", str(id)).out
+
+
+def test_history_with_merged_deals_tells_of_all_and_names_each(db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}") as flow, flow.session() as s:
+        twin, survivor = s.get(Deal, UUID(TWIN)), s.get(Deal, UUID(MES))
+        twin.merge_into(survivor, because="entered twice")
+    apart = ran("deal", "history", MES)
+    assert "Deal merged" not in apart.out
+    together = ran("deal", "history", MES, "--merged")
+    assert together.out.splitlines()[2].split()[:2] == ["Position", "Deal"]
+    assert "Deal merged" in together.out
+    events = json.loads(ran("deal", "history", MES, "--merged", "--json").out)["events"]
+    assert {event["deal"] for event in events} == {TWIN, MES}
+    assert events[-1]["kind"] == "deal.absorbed"
 
 
 def _ids(flow: SalesFlow) -> list:  # type: ignore[type-arg]

@@ -38,6 +38,11 @@ DealId = Annotated[
         show_default=False,
     ),
 ]
+Merged = Annotated[
+    bool,
+    typer.Option("--merged", help="Also what happened to the deals that are merged into it."),
+]
+DIGITS_SHOWN = 8
 
 
 @deals.command("show")
@@ -72,12 +77,12 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
 
 @deals.command("history")
 @at_desk
-def history(desk: Desk, deal: DealId, known_at: KnownAt = None) -> None:
+def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged = False) -> None:
     """List every event of a deal with its envelope, in the order in which it became known."""
     with desk.open() as flow:
         id = find_deal(flow, deal)
-        events = flow.history(id, known_at=known_at)
-        marks = _marks(flow, id, known_at, events)
+        events = flow.history(id, known_at=known_at, merged=merged)
+        marks = _marks(flow, known_at, events)
         zone, head = flow.settings().timezone, flow.log.head()
         desk.screen.json(
             {
@@ -86,10 +91,10 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None) -> None:
                 "position": head.position,
             }
         )
-        rows = tuple(_history_row(desk, zone, event, marks) for event in events)
+        rows = tuple(_history_row(desk, zone, event, marks, merged) for event in events)
         names = (
-            "Position", "Occurred", "Recorded", "Fact", "What happened", "Remark", "Actor",
-            "Command", "Source", "Event",
+            "Position", *(["Deal"] if merged else []), "Occurred", "Recorded", "Fact",
+            "What happened", "Remark", "Actor", "Command", "Source", "Event",
         )  # fmt: skip
         columns = tuple(map(desk.screen.word, names))
         desk.screen.table(TableOfView(f"{desk.screen.word('History')} {id}", columns, rows))
@@ -214,24 +219,28 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _marks(flow: SalesFlow, id: UUID, known_at: str | None, events: list[Event]) -> Marks:
+def _marks(flow: SalesFlow, known_at: str | None, events: list[Event]) -> Marks:
     """Say of each event that does not count why: retracted, or without ground."""
     stands = {event.event_id for event in standing(events)}
     marks = {e.event_id: ("retracted", "") for e in events if e.event_id not in stands}
-    try:
-        deal = flow.get(Deal, id, known_at=known_at)
-    except NotFoundError:
-        return marks
-    for event, why in deal.irregular:
-        marks[event.event_id] = ("irregular", why)
+    for id in {event.stream_id for event in events}:
+        try:
+            deal = flow.get(Deal, id, known_at=known_at)
+        except NotFoundError:
+            continue
+        for event, why in deal.irregular:
+            marks[event.event_id] = ("irregular", why)
     return marks
 
 
-def _history_row(desk: Desk, zone: ZoneInfo, event: Event, marks: Marks) -> tuple[str, ...]:
+def _history_row(
+    desk: Desk, zone: ZoneInfo, event: Event, marks: Marks, merged: bool
+) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
     said = desk.screen.word(mark)
     return (
         f"{event.position:,}",
+        *([str(event.stream_id)[:DIGITS_SHOWN]] if merged else []),
         _occurred(event, zone, desk.language),
         local_time(event.recorded_at, zone),
         name_of(type(event.fact), desk.language),
@@ -258,6 +267,7 @@ def _event_json(event: Event, marks: Marks) -> Json:
     mark, why = marks.get(event.event_id, ("", ""))
     return {
         "position": event.position,
+        "deal": str(event.stream_id),
         "version": event.version,
         "event_id": str(event.event_id),
         "kind": event.fact.kind,
