@@ -73,10 +73,10 @@ class SalesFlow:
     zone of a *new* database (UTC when not given); for an existing one it must agree with what
     was recorded. `clock` replaces the clock and `event_ids` what makes event ids, for
     simulations and tests. With `create=False` nothing is made: a database or tenant without a
-    log is refused.
+    log is refused. With `shared=True` a new log may lie beside the tables of your own service.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by keyword
         self,
         url: str,
         *,
@@ -85,8 +85,9 @@ class SalesFlow:
         clock: Callable[[], datetime] | None = None,
         event_ids: Callable[[], UUID] = new_event_id,
         create: bool = True,
+        shared: bool = False,
     ) -> None:
-        self._database = Database(url, create=create)
+        self._database = Database(url, create=create, shared=shared)
         self._clock = clock or _host_clock
         self._event_ids = event_ids
         self._runner: Runner | None = None
