@@ -38,6 +38,37 @@ def test_the_same_table_again_records_nothing(sheet: Path) -> None:
     assert again["facts_recorded"] == 0
 
 
+def test_a_trial_tells_what_an_import_would_and_makes_no_database(
+    sheet: Path, tmp_path: Path
+) -> None:
+    told = imported(sheet, "--trial", "--report", str(tmp_path / "trial.json"))
+    assert told.code == 0
+    assert "nothing was recorded" in told.out
+    assert list(tmp_path.iterdir()) == [tmp_path / "trial.json"]
+    trial = json.loads((tmp_path / "trial.json").read_text(encoding="utf-8"))
+    done = json.loads(imported(sheet, "--json").out)
+    assert (trial["recorded"], done["recorded"]) == (False, True)
+    for counted in ("rows_read", "rows_refused", "facts_recorded", "refused", "inferred"):
+        assert trial[counted] == done[counted] != 0
+
+
+def test_a_trial_on_an_old_database_records_nothing_there(sheet: Path) -> None:
+    imported(sheet)
+    with SalesFlow(f"sqlite:///{sheet}") as flow:
+        before = flow.log.head()
+    trial = json.loads(imported(sheet, "--trial", "--json").out)
+    assert (trial["facts_recorded"], trial["recorded"]) == (0, False)
+    assert trial["facts_known"] > 0
+    with SalesFlow(f"sqlite:///{sheet}") as flow:
+        assert flow.log.head() == before
+
+
+def test_a_strict_trial_of_a_file_with_a_problem_is_wrong_use(sheet: Path) -> None:
+    told = imported(sheet, "--trial", "--strict", "--lang", "zh")
+    assert told.code == 2
+    assert "未记录任何内容" in told.out
+
+
 def test_the_report_is_written_where_asked(sheet: Path, tmp_path: Path) -> None:
     imported(sheet, "--report", str(tmp_path / "report.json"))
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))

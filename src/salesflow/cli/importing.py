@@ -38,6 +38,9 @@ ApplyChanges = Annotated[
     bool,
     typer.Option("--apply-changes", help="Retract what the source tells differently now."),
 ]
+Trial = Annotated[
+    bool, typer.Option("--trial", help="Read and check everything, and record nothing.")
+]
 ReportFile = Annotated[
     Path | None, typer.Option(help="Write the whole report here as JSON.", dir_okay=False)
 ]
@@ -52,12 +55,14 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     timezone: TimeZone = None,
     strict: Strict = False,
     apply_changes: ApplyChanges = False,
+    trial: Trial = False,
     report: ReportFile = None,
 ) -> None:
     """Import any CSV file as a mapping says; the same file again records nothing twice."""
     read = read_mapping(mapping)
     _refuse_unwritable(report)
-    with desk.record(timezone or read.mapping.timezone) as flow:
+    opened = desk.rehearse if trial else desk.record
+    with opened(timezone or read.mapping.timezone) as flow:
         with desk.screen.progress(file.name) as progress:
             done = import_table(
                 file,
@@ -65,13 +70,14 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
                 log=flow.log,
                 strict=strict,
                 apply_changes=apply_changes,
+                trial=trial,
                 timezone=timezone,
                 progress=progress,
             )
         if report is not None:
             done.write(report)
         _show(desk, done)
-        if not done.recorded:
+        if strict and not done.recorded and done.problems:
             where = "" if report is None else f" and in {report}"
             raise InputError(
                 f"--strict: {done.problems:,} problems in {file}, listed above{where};"

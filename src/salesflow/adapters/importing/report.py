@@ -202,7 +202,7 @@ class ImportReport(Entry):
             words.get("Import", "Import"),
             (words.get("What", "What"), words.get("Count", "Count")),
             tuple((words.get(label, label), f"{count:,}") for label, count in self._counts()),
-            notes=self._notes(),
+            notes=self._notes(words),
         )
         remarks = [group for group in self._groups() if group.rows]
         return [counts, *(group.table(words) for group in remarks)]
@@ -229,15 +229,16 @@ class ImportReport(Entry):
         ]
         return always + [pair for pair in sometimes if pair[1]]
 
-    def _notes(self) -> tuple[str, ...]:
-        notes = [f"import id {self.import_id}"]
+    def _notes(self, words: dict[str, str]) -> tuple[str, ...]:
+        notes = [("import id", self.import_id)]
         if self.process_published:
-            notes.append(f"published process {self.process_published}")
+            notes.append(("published process", self.process_published))
         if self.unknown_columns:
-            notes.append(f"columns the mapping leaves out: {', '.join(self.unknown_columns)}")
+            columns = ", ".join(self.unknown_columns)
+            notes.append(("columns the mapping leaves out:", columns))
         if not self.recorded:
-            notes.append("nothing was recorded")
-        return tuple(notes)
+            notes.append(("nothing was recorded", ""))
+        return tuple(f"{words.get(label, label)} {text}".rstrip() for label, text in notes)
 
     def _groups(self) -> list["_Group"]:
         return [
@@ -277,7 +278,7 @@ class _Group(NamedTuple):
             words.get(self.title, self.title),
             tuple(words.get(column, column) for column in columns),
             tuple((r, f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]),
-            notes=(f"{hidden:,} more reasons in the report file",) if hidden > 0 else (),
+            notes=(f"{hidden:,} {words.get(MORE, MORE)}",) if hidden > 0 else (),
         )
 
 
@@ -293,6 +294,7 @@ def _shown(remark: Remark) -> tuple[str, int]:
     )
 
 
+MORE = "more reasons in the report file"
 ZH = {
     "Import": "导入",
     "What": "项目",
@@ -322,4 +324,9 @@ ZH = {
     "Reason": "原因",
     "Rows": "行数",
     "First line": "首行",
+    "import id": "导入编号",
+    "published process": "已发布销售流程",
+    "columns the mapping leaves out:": "映射未用的列：",
+    "nothing was recorded": "未记录任何内容",
+    MORE: "条原因见报告文件",
 }

@@ -148,7 +148,8 @@ class _Import:
             report.objects = spool.objects
             if strict or trial or self._zone is None:
                 tried = report.model_copy(deep=True)
-                self._batches(tried, apply_changes).run(spool, record=False)
+                told = progress if trial else None
+                self._batches(tried, apply_changes).run(spool, record=False, progress=told)
                 if trial or (strict and tried.problems):
                     tried.recorded = False
                     return self._finished(tried)
