@@ -6,10 +6,8 @@ position and keeps its last good rows; the others go on. A rebuild fills a table
 live one, by the same code, and swaps them at the end.
 """
 
-import gc
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import md5
 from itertools import groupby
 from typing import NamedTuple
@@ -17,6 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.readtables import (
@@ -223,7 +222,7 @@ class Runner:
         goal = self._log.head().position
         standing = self._find(projection.name) or Standing(projection.fold.table.revision, 0, 0)
         while standing.position < goal:
-            with _collector_off():
+            with collector_off():
                 standing = self._batch(projection, standing)
             if progress is not None:
                 progress(standing.position, max(goal, standing.position))
@@ -259,15 +258,3 @@ class Runner:
                     continue
                 events = whole
             return Page(events, events[-1].position, events[-1].recorded)
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Hold the garbage collector off while a batch makes many long-lived objects."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

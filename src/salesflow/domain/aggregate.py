@@ -41,6 +41,8 @@ class World:
     session's clock.
     """
 
+    __slots__ = ("_timezone", "now", "processes")
+
     def __init__(
         self,
         processes: Mapping[tuple[str, int], Any] | None = None,
@@ -206,15 +208,16 @@ class Aggregate:
             self._refuse_before_opening(occurred)
             self._horizon = max(self._horizon, occurred)
         self.pending.append(Recorded(fact, occurred, precision))
+        number = len(self.pending)
         event = Event(
-            fact=fact,
-            stream_id=self.id,
-            version=self.version + len(self.pending),
-            position=FOREVER + len(self.pending),
-            occurred=self._horizon if occurred is None else occurred,
-            recorded=FOREVER,
-            event_id=NO_EVENT,
-            precision=precision,
+            fact,
+            self.id,
+            self.version + number,
+            FOREVER + number,
+            self._horizon if occurred is None else occurred,
+            FOREVER,
+            NO_EVENT,
+            precision,
         )
         self._log = [*self._log, event]
         plain = not isinstance(fact, FactRetracted) and event.effect <= self._horizon

@@ -83,22 +83,20 @@ class TextMark:
 
 
 def _checked_line(text: str) -> str:
-    if len(text) > LINE_LENGTH_MAX:
-        raise ValueError(f"longer than {LINE_LENGTH_MAX} characters")
-    if text.isascii() and text.isprintable():
+    if len(text) <= LINE_LENGTH_MAX and text.isascii() and text.isprintable():
         return text
-    return _checked_characters(text, allowed="")
+    return _checked_characters(text, LINE_LENGTH_MAX, allowed="")
 
 
 def _checked_text(text: str) -> str:
-    if len(text) > TEXT_LENGTH_MAX:
-        raise ValueError(f"longer than {TEXT_LENGTH_MAX} characters")
-    if text.isascii() and text.isprintable():
+    if len(text) <= TEXT_LENGTH_MAX and text.isascii() and text.isprintable():
         return text
-    return _checked_characters(text, allowed="\n\r\t")
+    return _checked_characters(text, TEXT_LENGTH_MAX, allowed="\n\r\t")
 
 
-def _checked_characters(text: str, *, allowed: str) -> str:
+def _checked_characters(text: str, length_max: int, *, allowed: str) -> str:
+    if len(text) > length_max:
+        raise ValueError(f"longer than {length_max} characters")
     for character in text:
         if character in allowed:
             continue
@@ -108,7 +106,7 @@ def _checked_characters(text: str, *, allowed: str) -> str:
 
 
 def _checked_reference(text: str) -> str:
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError("must not be blank")
     return _checked_line(text)
 

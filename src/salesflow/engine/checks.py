@@ -16,12 +16,19 @@ from salesflow.domain.history import refuse_retraction
 from salesflow.domain.processes import ProcessPublished
 from salesflow.errors import InputError, NotFoundError, RuleError
 
-__all__ = ["GUARDED", "refuse_other_kind", "refuse_unpublished", "refuse_wrong_retraction"]
+__all__ = [
+    "PAIRED",
+    "UNDER_A_PROCESS",
+    "refuse_other_kind",
+    "refuse_unpublished",
+    "refuse_wrong_retraction",
+]
 
-GUARDED: Final[frozenset[type[Fact]]] = frozenset(
-    {DealOpened, DealMigrated, FactRetracted, *get_args(MergingFact)}
-)
-"""The kinds of facts that are looked at before they are appended."""
+PAIRED: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(MergingFact)})
+"""Facts that come in pairs, and those that may take half of a pair back."""
+
+UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigrated})
+"""Facts that put a deal under a process version."""
 
 
 def refuse_unpublished(
@@ -32,17 +39,18 @@ def refuse_unpublished(
     Raises:
         InputError: naming the version.
     """
-    beside: set[tuple[str, int]] = set()
+    known: set[tuple[str, int]] = set()
     for fact in facts:
         if isinstance(fact, ProcessPublished):
-            beside.add((fact.process.key, fact.process.version))
+            known.add((fact.process.key, fact.process.version))
         elif isinstance(fact, DealOpened | DealMigrated):
             key = (fact.process, fact.process_version)
-            if key not in beside and not published(key):
+            if key not in known and not published(key):
                 raise InputError(
                     f"process {key[0]!r} version {key[1]} has not been published; publish it"
                     " first"
                 )
+            known.add(key)
 
 
 def refuse_wrong_retraction(fact: FactRetracted, stream_id: UUID, stream: list[Event]) -> None:

@@ -11,7 +11,8 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
+from time import time_ns
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID
@@ -62,10 +63,6 @@ ATTEMPTS_MAX = 10
 FOUNDING = "salesflow:founding"
 
 
-def _host_clock() -> datetime:
-    return datetime.now(UTC)
-
-
 class SalesFlow:
     """One tenant's log and everything that can be asked of it.
 
@@ -88,7 +85,7 @@ class SalesFlow:
         shared: bool = False,
     ) -> None:
         self._database = Database(url, create=create, shared=shared)
-        self._clock = clock or _host_clock
+        self._clock = clock
         self._event_ids = event_ids
         self._runner: Runner | None = None
         try:
@@ -319,13 +316,16 @@ class SalesFlow:
             )
 
     def _world(self, head: Instant) -> World:
-        now = max(to_instant(self._clock()), head)
+        now = max(self._now(), head)
         return World(self._processes, lambda: self.settings().timezone, now)
+
+    def _now(self) -> Instant:
+        return to_instant(self._clock()) if self._clock else time_ns() // 1000
 
     def _cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
         known = head if known_at is None else min(self._instant(known_at), head)
         if as_of is None:
-            now = to_instant(self._clock())
+            now = self._now()
             then = max(now, head) if head < FOREVER else now
         else:
             then = self._instant(as_of)

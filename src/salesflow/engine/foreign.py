@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
 from salesflow.domain.deal.merging import missing_half, other_deal
 from salesflow.domain.facts import Fact, FactRetracted, Precision
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.domain.processes import ProcessVersion
-from salesflow.engine.checks import GUARDED, refuse_unpublished, refuse_wrong_retraction
+from salesflow.engine.checks import PAIRED, refuse_unpublished, refuse_wrong_retraction
 from salesflow.errors import ConcurrentChangeError, InputError
 
 __all__ = ["ForeignFact", "record_foreign"]
@@ -63,7 +64,8 @@ def record_foreign(
     _check(log, processes, appends)
     receipts: list[Receipt] = []
     for batch in _batches(appends):
-        receipts += _append(log, batch, correlation_id)
+        with collector_off():
+            receipts += _append(log, batch, correlation_id)
     return receipts
 
 
@@ -73,7 +75,7 @@ def _appends(log: EventLog, facts: Iterable[ForeignFact]) -> list[Told]:
     paired: list[ForeignFact] = []
     for told in facts:
         by_entity.setdefault(told.stream_id, []).append(told)
-        if type(told.fact) in GUARDED:
+        if type(told.fact) in PAIRED:
             paired.append(told)
     together = {entity: [entity] for entity in by_entity}
     for told in paired:
@@ -99,12 +101,12 @@ def _check(
         (told.fact for append in appends for told in append), processes.__contains__
     )
     for append in appends:
-        guarded = [told for told in append if type(told.fact) in GUARDED]
-        for told in guarded:
+        paired = [told for told in append if type(told.fact) in PAIRED]
+        for told in paired:
             if isinstance(told.fact, FactRetracted):
                 stream = log.stream(told.stream_id)
                 refuse_wrong_retraction(told.fact, told.stream_id, stream)
-        missing = missing_half([(told.stream_id, told.fact) for told in guarded], log.stream)
+        missing = missing_half([(told.stream_id, told.fact) for told in paired], log.stream)
         if missing is not None:
             raise InputError(f"{missing}: tell what happened to both deals together")
 

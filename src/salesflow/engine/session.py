@@ -5,12 +5,14 @@ ends without an error appends everything they recorded as one append of the log.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
 
+from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.processes import Beside, PublishedProcesses
@@ -21,12 +23,20 @@ from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import believed, refuse_retraction
 from salesflow.domain.moments import FOREVER, Instant, start_of_day, to_instant
 from salesflow.domain.processes import SalesProcess, process_id
-from salesflow.engine.checks import GUARDED, refuse_other_kind, refuse_unpublished
+from salesflow.engine.checks import (
+    PAIRED,
+    UNDER_A_PROCESS,
+    refuse_other_kind,
+    refuse_unpublished,
+)
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = ["Said", "Session"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
+MANY = 100
+"""Facts from which on a commit is worth holding the garbage collector off."""
+
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 NO_EVENT = UUID(int=0)
 
@@ -158,18 +168,21 @@ class Session:
             (each.id, told.fact) for each in self._aggregates.values() for told in each.pending
         ]
         recorded += [(id, told.fact) for id, _, told in self._loose]
-        if not GUARDED.isdisjoint([type(fact) for _, fact in recorded]):
+        kinds = {type(fact) for _, fact in recorded}
+        if not PAIRED.isdisjoint(kinds):
             refuse_half_merges(recorded, self._stored)
-            refuse_unpublished((fact for _, fact in recorded), self._is_published)
+        if not UNDER_A_PROCESS.isdisjoint(kinds):
+            refuse_unpublished([fact for _, fact in recorded], self._is_published)
+        if DealOpened in kinds:
             self._refuse_retired()
-        drafts = self._drafts()
-        if drafts:
-            self.receipt = self._log.append(
-                drafts,
-                command_id=self._said.command_id,
-                connection=self._connection,
-                accept_clock=self._accept_clock,
-            )
+        if recorded:
+            with collector_off() if len(recorded) > MANY else nullcontext():
+                self.receipt = self._log.append(
+                    self._drafts(),
+                    command_id=self._said.command_id,
+                    connection=self._connection,
+                    accept_clock=self._accept_clock,
+                )
         return self.receipt
 
     def _stored(self, id: UUID) -> list[Event]:
@@ -193,16 +206,16 @@ class Session:
 
     def _refuse_retired(self) -> None:
         """Refuse a deal opened anew under a version that was out of use by then."""
-        opened = [
-            (told.fact, told.occurred)
+        opened = {
+            (told.fact.process, told.fact.process_version, told.occurred)
             for deal in self._aggregates.values()
             if not deal.version
             for told in deal.pending
             if isinstance(told.fact, DealOpened)
-        ]
-        processes = {key: self._process(key) for key in {fact.process for fact, _ in opened}}
-        for fact, occurred in opened:
-            processes[fact.process].refuse_retired(fact.process_version, occurred)
+        }
+        processes = {key: self._process(key) for key in {key for key, _, _ in opened}}
+        for key, version, occurred in opened:
+            processes[key].refuse_retired(version, occurred)
 
     def _process(self, key: str) -> SalesProcess:
         known = self._aggregates.get(process_id(key))
