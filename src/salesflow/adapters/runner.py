@@ -185,22 +185,27 @@ class Runner:
         start_position(connection, self._log.tenant, name, fold.table.revision)
 
     def _hold(self, connection: sa.Connection, name: str) -> None:
-        """Keep everybody else from moving or swapping a projection until we commit."""
+        """Keep everybody else from moving or swapping a projection until we commit.
+
+        Always the live one before the one beside it, and the position before its table, as
+        batches do: nobody waits in a circle.
+        """
         c = PROJECTIONS.c
         mine = sa.and_(c.tenant == self._log.tenant, c.name == name)
         connection.execute(sa.select(c.position).where(mine).with_for_update())
 
     def _drop(self, connection: sa.Connection, name: str) -> None:
-        connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
         c = PROJECTIONS.c
         connection.execute(
             sa.delete(PROJECTIONS).where(c.tenant == self._log.tenant, c.name == name)
         )
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
 
     def _swap(self, connection: sa.Connection, fold: Fold, beside: str) -> int:
         """Put the new rows of this tenant in the place of the old, in one transaction."""
         name, tenant = fold.table.name, self._log.tenant
         self._hold(connection, name)
+        self._hold(connection, beside)
         live, new = fold.table.table, fold.table.shaped(beside, sa.MetaData())
         mine = live.c.tenant == tenant
         after = standing_of(connection, tenant, beside)
