@@ -1,6 +1,6 @@
 """The read tables in the database: made, written in batches, swapped, and their positions.
 
-One row of `projection` per fold says up to which position its table stands. Rows and position
+One row of `salesflow_projections` per fold says up to which position its table stands. Rows and position
 are written in one transaction, and the position is moved by one conditional update: of two
 processes that did the same work, one is told that the other was first.
 """
@@ -27,7 +27,7 @@ __all__ = [
 
 _METADATA = sa.MetaData()
 PROJECTIONS = sa.Table(
-    "projection",
+    "salesflow_projections",
     _METADATA,
     sa.Column("tenant", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(100), primary_key=True),
@@ -61,7 +61,7 @@ def start_position(connection: sa.Connection, tenant: str, name: str, revision: 
     marks = ", ".join(f":{name}" for name in row)
     connection.execute(
         sa.text(
-            f"INSERT INTO projection (tenant, name, {names})"
+            f"INSERT INTO {PROJECTIONS.name} (tenant, name, {names})"
             f" VALUES (:tenant, :name, {marks}) ON CONFLICT DO NOTHING"
         ),
         {"tenant": tenant, "name": name, **row},

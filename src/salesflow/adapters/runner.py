@@ -80,9 +80,9 @@ class Projection:
             self.absorber.absorb(entity, events, batch)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise ProjectionError(
-                f"projection {self.name} stopped before position {events[0].position}"
+                f"projection {self.fold.table.label} stopped before position {events[0].position}"
                 f" ({events[0].fact.kind} of {entity}): {error!r}; its rows stand as they were."
-                f" Mend the fold, then run `salesflow rebuild {self.name}`"
+                f" Mend the fold, then run `salesflow rebuild {self.fold.table.label}`"
             ) from error
 
     def _recall_together(self, events: Sequence[Event]) -> None:

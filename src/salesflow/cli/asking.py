@@ -66,7 +66,7 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
         return
     for table in view.tables(desk.language):
         screen.table(table)
-    for label, text in (("Population", view.population), ("Formula", view.formula)):
+    for label, text in zip(("Population", "Formula"), view.meaning(desk.language), strict=True):
         screen.line(f"{screen.word(label)}: {text}", "dim")
     zone = flow.settings().timezone
     screen.say(Text(moment_line(view.moment, zone, desk.language), style="green"))

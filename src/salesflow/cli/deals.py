@@ -9,7 +9,7 @@ from rich.text import Text
 
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.facets import Named, facets_of
-from salesflow.cli.fact_words import details_of, name_of
+from salesflow.cli.fact_words import details_of
 from salesflow.cli.finding import find_deal
 from salesflow.cli.output import Json, local_time, moment_line
 from salesflow.cli.replaying import Step, lateness, replay
@@ -22,6 +22,7 @@ from salesflow.domain.moments import Moment, from_instant, instant_of, to_instan
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
 from salesflow.projections.questions import TableOfView
+from salesflow.projections.words import fact_name, irregularity_name
 
 __all__ = ["customer_of", "deals", "replay_table"]
 
@@ -62,7 +63,7 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
                 ("first_won_at", found.first_won_at),
             )
         }
-        rows = [("Id", str(found.id)), *facets.items()]
+        rows = [(desk.screen.word("Id"), str(found.id)), *facets.items()]
         for label, at in (("Opened", found.opened_at), ("Closed", found.closed_at)):
             if at is not None:
                 rows.append((desk.screen.word(label), local_time(at, zone)))
@@ -127,14 +128,15 @@ def replay_table(desk: Desk, flow: SalesFlow, deal: Deal, steps: list[Step]) -> 
     rows = []
     for step in steps:
         event = step.event
-        remarks = [] if step.groundless is None else [f"{word('irregular')}: {step.groundless}"]
-        late = lateness(event)
+        odd = irregularity_name(step.groundless or "", desk.language)
+        remarks = [f"{word('irregular')}: {odd}"] if odd else []
+        late = lateness(event, desk.language)
         remarks += [f"{word('late by')} {late}"] if late else []
         rows.append(
             (
                 f"{step.number:,}",
                 _occurred(event, zone, desk.language, exact=False),
-                name_of(type(event.fact), desk.language),
+                fact_name(type(event.fact), desk.language),
                 "\n".join(map(str, step.changes)) or word("nothing changed"),
                 "; ".join(remarks),
             )
@@ -243,9 +245,9 @@ def _history_row(
         *([str(event.stream_id)[:DIGITS_SHOWN]] if merged else []),
         _occurred(event, zone, desk.language),
         local_time(event.recorded_at, zone),
-        name_of(type(event.fact), desk.language),
-        details_of(event.fact),
-        f"{said}: {why}" if why else said,
+        fact_name(type(event.fact), desk.language),
+        details_of(event.fact, desk.language, zone),
+        f"{said}: {irregularity_name(why, desk.language)}" if why else said,
         event.actor or "",
         event.command_id or "",
         " ".join(text for text in (event.source, event.source_id) if text),

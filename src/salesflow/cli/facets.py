@@ -7,13 +7,13 @@ fact changed in it.
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+from salesflow.cli.fact_words import money_text
 from salesflow.cli.words import Language, in_language
 from salesflow.domain.deal import Deal
-from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.processes import Label, ProcessVersion
 from salesflow.domain.values import Money
 
-__all__ = ["Named", "both_names", "facets_of"]
+__all__ = ["Named", "facets_of"]
 
 Named = Callable[[Deal], str]
 """Names a deal's customer."""
@@ -21,127 +21,165 @@ Named = Callable[[Deal], str]
 
 def facets_of(deal: Deal, customer: Named, language: Language = "en") -> dict[str, str]:
     """Give what is known of a deal, label by label; what is not known is left out."""
-    facets = {
-        **_standing(deal, customer, language),
-        **_people(deal),
-        **_talks(deal),
-        **_offers(deal, language),
-        **_after(deal),
+    facets = _Facets(deal, language)
+    found = {
+        **facets.standing(customer(deal)),
+        **facets.people(),
+        **facets.talks(),
+        **facets.offers(),
+        **facets.after(),
     }
-    return {in_language(label, language): text for label, text in facets.items() if text}
+    return {in_language(label, language): text for label, text in found.items() if text}
 
 
-def both_names(label: Label) -> str:
-    """Name a stage in both languages."""
-    return (
-        f"{label.name_en} {label.name_zh}" if label.name_en != label.name_zh else label.name_en
-    )
+class _Facets:
+    """One deal in the words of one language."""
 
+    def __init__(self, deal: Deal, language: Language) -> None:
+        process = deal.world.processes.get((deal.process, deal.process_version))
+        self._deal = deal
+        self._language: Language = language
+        self._process = process if isinstance(process, ProcessVersion) else None
 
-def _standing(deal: Deal, customer: Named, language: Language) -> dict[str, str]:
-    process = deal.world.processes.get((deal.process, deal.process_version))
-    stage = process.by_key.get(deal.stage) if isinstance(process, ProcessVersion) else None
-    outcome = "merged" if deal.merged_into is not None else deal.outcome
-    known = isinstance(process, ProcessVersion)
-    return {
-        "Title": deal.title,
-        "Customer": customer(deal),
-        "Process": f"{deal.process} v{deal.process_version}",
-        "Stage": deal.stage if stage is None else both_names(stage),
-        "Outcome": in_language(outcome, language),
-        "Lost because": deal.lost_because or deal.disqualified_because or "",
-        "Lost to": deal.lost_to or "",
-        "Merged into": _text(deal.merged_into),
-        "Absorbed": ", ".join(sorted(map(str, deal.absorbed))),
-        "Amount": _text(deal.amount),
-        "Probability": f"{deal.probability:.0%}" if known else "",
-        "Forecast category": deal.forecast_category.replace("_", " ") if known else "",
-        "Expected close": _text(deal.expected_close),
-        "Lead source": (deal.lead_source or "").replace("_", " "),
-    }
+    def standing(self, customer: str) -> dict[str, str]:
+        deal, word = self._deal, self._word
+        known = self._process is not None
+        outcome = "merged" if deal.merged_into is not None else deal.outcome
+        return {
+            "Title": deal.title,
+            "Customer": customer,
+            "Process": f"{self._named_process()} v{deal.process_version}",
+            "Stage": self._stage(),
+            "Outcome": word(outcome),
+            "Lost because": self._loss(deal.lost_because) or deal.disqualified_because or "",
+            "Lost to": deal.lost_to or "",
+            "Merged into": _text(deal.merged_into),
+            "Absorbed": ", ".join(sorted(map(str, deal.absorbed))),
+            "Amount": money_text(deal.amount),
+            "Probability": f"{deal.probability:.0%}" if known else "",
+            "Forecast category": word(deal.forecast_category) if known else "",
+            "Expected close": _text(deal.expected_close),
+            "Lead source": (deal.lead_source or "").replace("_", " "),
+        }
 
+    def people(self) -> dict[str, str]:
+        deal, word = self._deal, self._word
 
-def _people(deal: Deal) -> dict[str, str]:
-    def shown(person: str, *more: str | None) -> str:
-        inside = ", ".join(text for text in more if text)
-        return f"{person} ({inside})" if inside else person
+        def shown(person: str, *more: str | None) -> str:
+            inside = ", ".join(text for text in more if text)
+            return f"{person} ({inside})" if inside else person
 
-    return {
-        "Owner": deal.owner or "",
-        "Collaborators": "; ".join(
-            shown(c.person, c.department, c.role, f"{c.credit:.0%}" if c.credit else None)
-            for c in deal.collaborators.values()
-        ),
-        "Messages": _count(deal.messages),
-        "Help": "; ".join(
-            f"{asked.key} {'given' if asked.given else 'asked for'}"
-            for asked in deal.help_requests.values()
-        ),
-    }
+        return {
+            "Owner": deal.owner or "",
+            "Collaborators": "; ".join(
+                shown(c.person, c.department, c.role, f"{c.credit:.0%}" if c.credit else None)
+                for c in deal.collaborators.values()
+            ),
+            "Messages": _count(deal.messages),
+            "Help": "; ".join(
+                f"{asked.key} {word('given' if asked.given else 'asked for')}"
+                for asked in deal.help_requests.values()
+            ),
+        }
 
+    def talks(self) -> dict[str, str]:
+        deal, word = self._deal, self._word
+        intent, budget, decision = deal.intent, deal.budget, deal.decision
+        told = intent and (word(intent.level) if intent.level else intent.note)
+        known = budget and (money_text(budget.budget) or budget.note)
+        return {
+            "Contacts": _count(deal.contacts),
+            "Last contact": self._contact(),
+            "Intent": "" if intent is None else told or word("stated"),
+            "Needs": "; ".join(need.need or word("identified") for need in deal.needs),
+            "Budget": "" if budget is None else known or word("confirmed"),
+            "Decision process": "" if decision is None else decision.how or word("mapped"),
+            "Solutions": "; ".join(s.solution or word("proposed") for s in deal.solutions),
+            "Tasks done": ", ".join(sorted(map(self._task, deal.tasks_done))),
+            "Objections": "; ".join(
+                f"{o.key} {o.doubt or ''} ({word('resolved' if o.resolved else 'unresolved')})"
+                for o in deal.objections.values()
+            ),
+            "Competitors": ", ".join(deal.competitors),
+        }
 
-def _talks(deal: Deal) -> dict[str, str]:
-    intent, budget, decision = deal.intent, deal.budget, deal.decision
-    known = "" if budget is None else _text(budget.budget) or budget.note or "confirmed"
-    return {
-        "Contacts": _count(deal.contacts),
-        "Last contact": _contact(deal.contacts[-1]) if deal.contacts else "",
-        "Intent": "" if intent is None else (intent.level or intent.note or "stated"),
-        "Needs": "; ".join(need.need or "identified" for need in deal.needs),
-        "Budget": known,
-        "Decision process": "" if decision is None else (decision.how or "mapped"),
-        "Solutions": "; ".join(each.solution or "proposed" for each in deal.solutions),
-        "Tasks done": ", ".join(sorted(deal.tasks_done)),
-        "Objections": "; ".join(
-            f"{o.key} {o.doubt or ''} ({'resolved' if o.resolved else 'open'})"
-            for o in deal.objections.values()
-        ),
-        "Competitors": ", ".join(deal.competitors),
-    }
-
-
-def _offers(deal: Deal, language: Language) -> dict[str, str]:
-    quotes = {
-        f"{in_language('Quote', language)} {quote.key}": ", ".join(
-            text
-            for text in (
-                quote.state,
-                _text(quote.total),
-                f"until {quote.valid_until}" if quote.valid_until else "",
-                f"{quote.revisions} revisions" if quote.revisions > 1 else "",
+    def offers(self) -> dict[str, str]:
+        deal, word = self._deal, self._word
+        quotes = {
+            f"{word('Quote')} {quote.key}": ", ".join(
+                text
+                for text in (
+                    word(quote.state),
+                    money_text(quote.total),
+                    f"{word('until')} {quote.valid_until}" if quote.valid_until else "",
+                    f"{quote.revisions} {word('revisions')}" if quote.revisions > 1 else "",
+                )
+                if text
             )
-            if text
-        )
-        for quote in deal.quotes.values()
-    }
-    terms = deal.terms
-    return {
-        **quotes,
-        "Line items": _count(deal.line_items),
-        "Terms": "" if terms is None else (terms.terms or terms.contract or "agreed"),
-    }
+            for quote in deal.quotes.values()
+        }
+        terms = deal.terms
+        return {
+            **quotes,
+            "Line items": _count(deal.line_items),
+            "Terms": "" if terms is None else terms.terms or terms.contract or word("agreed"),
+        }
+
+    def after(self) -> dict[str, str]:
+        deal, word = self._deal, self._word
+        orders = (order.amount for order in deal.repeat_orders if order.amount)
+        return {
+            "Invoiced": _sums(invoice.amount for invoice in deal.invoices),
+            "Paid": _sums(payment.amount for payment in deal.payments),
+            "Refunded": _sums(refund.amount for refund in deal.refunds),
+            "Services": "; ".join(s.service or word("delivered") for s in deal.services),
+            "Repeat orders": _sums(orders),
+            "Surveys": ", ".join(survey.survey for survey in deal.surveys),
+            "Feedback": "; ".join(
+                " ".join(
+                    _text(part)
+                    for part in (each.scale, each.score, each.text)
+                    if part is not None
+                )
+                for each in deal.feedback
+            ),
+        }
+
+    def _word(self, text: str) -> str:
+        return in_language(text.replace("_", " "), self._language)
+
+    def _named_process(self) -> str:
+        zh = self._language == "zh" and self._process is not None
+        return self._process.name_zh if zh and self._process else self._deal.process
+
+    def _stage(self) -> str:
+        """Name the stage: in both languages for readers of English, who meet both."""
+        stage = self._process and self._process.by_key.get(self._deal.stage)
+        if not stage:
+            return self._deal.stage
+        if self._language == "zh" or stage.name_en == stage.name_zh:
+            return stage.name_zh
+        return f"{stage.name_en} {stage.name_zh}"
+
+    def _loss(self, reason: str | None) -> str:
+        reasons = () if self._process is None else self._process.loss_reasons
+        return _named(reasons, reason or "", self._language)
+
+    def _task(self, key: str) -> str:
+        stages = () if self._process is None else self._process.stages
+        return _named((task for stage in stages for task in stage.tasks), key, self._language)
+
+    def _contact(self) -> str:
+        if not self._deal.contacts:
+            return ""
+        last = self._deal.contacts[-1]
+        said = (self._word(part) for part in (last.channel, last.direction) if part)
+        return " · ".join([*said, *([last.summary] if last.summary else [])])
 
 
-def _after(deal: Deal) -> dict[str, str]:
-    return {
-        "Invoiced": _sums(invoice.amount for invoice in deal.invoices),
-        "Paid": _sums(payment.amount for payment in deal.payments),
-        "Refunded": _sums(refund.amount for refund in deal.refunds),
-        "Services": "; ".join(each.service or "delivered" for each in deal.services),
-        "Repeat orders": _sums(order.amount for order in deal.repeat_orders if order.amount),
-        "Surveys": ", ".join(survey.survey for survey in deal.surveys),
-        "Feedback": "; ".join(
-            " ".join(
-                _text(part) for part in (each.scale, each.score, each.text) if part is not None
-            )
-            for each in deal.feedback
-        ),
-    }
-
-
-def _contact(contact: ContactLogged) -> str:
-    parts = (contact.channel, contact.direction, contact.summary)
-    return " · ".join(part for part in parts if part)
+def _named(labels: Iterable[Label], key: str, language: Language) -> str:
+    """Name a key of a process; one it does not know stays as it is."""
+    return next((label.name(language) for label in labels if label.key == key), key)
 
 
 def _sums(amounts: Iterable[Money]) -> str:
@@ -149,7 +187,9 @@ def _sums(amounts: Iterable[Money]) -> str:
     sums: dict[str, Decimal] = {}
     for money in amounts:
         sums[money.currency] = sums.get(money.currency, Decimal(0)) + money.amount
-    return " + ".join(str(Money(amount, currency)) for currency, amount in sorted(sums.items()))
+    return " + ".join(
+        money_text(Money(amount, currency)) for currency, amount in sorted(sums.items())
+    )
 
 
 def _count(things: Iterable[object]) -> str:

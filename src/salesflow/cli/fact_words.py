@@ -1,122 +1,187 @@
-"""Facts in words: what each is called in English and Chinese, and what it says.
+"""What facts say, in words, in English and Chinese.
 
-The Chinese terms are those of the glossary. Details are the fact's own fields in plain text:
-amounts with separators, lists joined, what is empty left out.
+Details are the fact's own fields in plain text: amounts with separators, times in the business
+time zone, lists joined, what is empty left out.
 """
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from salesflow.cli.words import Language
+from salesflow.cli.output import local_time
+from salesflow.cli.words import Language, in_language
 from salesflow.domain.deal.quotes import QuoteLine
+from salesflow.domain.deal.stages import Check
 from salesflow.domain.facts import Fact
+from salesflow.domain.processes import CRITERIA
 from salesflow.domain.values import Money, Value
 
-__all__ = ["FACTS_ZH", "details_of", "name_of", "plain"]
+__all__ = ["FIELDS_ZH", "details_of", "money_text"]
 
-FACTS_ZH: Final[dict[str, str]] = {
-    "fact.retracted": "更正撤销",
-    "settings.changed": "设置变更",
-    "settings.clock_accepted": "接受时钟",
-    "rates.published": "发布汇率",
-    "process.published": "发布销售流程",
-    "process.retired": "停用销售流程",
-    "customer.registered": "客户登记",
-    "customer.qualified": "成为意向客户",
-    "customer.marked_loyal": "成为忠诚客户",
-    "customer.contact_person_added": "新增联系人",
-    "customer.contact_person_updated": "更新联系人",
-    "customer.merged": "客户合并",
-    "customer.unmerged": "取消客户合并",
-    "customer.person_erased": "删除个人信息",
-    "deal.opened": "商机建立",
-    "deal.stage_moved": "阶段变动",
-    "deal.migrated": "流程版本迁移",
-    "deal.won": "赢单",
-    "deal.lost": "输单",
-    "deal.disqualified": "商机无效",
-    "deal.reopened": "重新激活",
-    "deal.merged": "合并到其他商机",
-    "deal.absorbed": "并入其他商机",
-    "deal.unmerged": "取消合并",
-    "deal.released": "释放并入商机",
-    "deal.contact_logged": "跟进",
-    "deal.intent_stated": "购买意向",
-    "deal.need_identified": "确认需求",
-    "deal.budget_confirmed": "确认购买能力",
-    "deal.decision_process_mapped": "明确购买决策过程",
-    "deal.solution_proposed": "提出解决方案",
-    "deal.task_completed": "完成阶段任务",
-    "deal.objection_raised": "客户疑虑",
-    "deal.objection_resolved": "解决疑虑",
-    "deal.competitor_named": "出现竞争对手",
-    "deal.quote_drafted": "拟定报价",
-    "deal.quote_issued": "发出报价",
-    "deal.quote_revised": "修改报价",
-    "deal.quote_accepted": "报价被接受",
-    "deal.quote_rejected": "报价被拒绝",
-    "deal.quote_withdrawn": "撤回报价",
-    "deal.quote_expired": "报价过期",
-    "deal.forecast_given": "更新预测",
-    "deal.line_items_agreed": "商定明细",
-    "deal.terms_agreed": "商定合同条款",
-    "deal.contract_amended": "合同变更",
-    "deal.invoice_issued": "开票",
-    "deal.payment_received": "回款",
-    "deal.refund_given": "退款",
-    "deal.owner_assigned": "分配负责人",
-    "deal.collaborator_joined": "协作成员加入",
-    "deal.collaborator_left": "协作成员离开",
-    "deal.customer_changed": "更换客户",
-    "deal.message_posted": "团队消息",
-    "deal.help_requested": "请求协助",
-    "deal.help_given": "提供协助",
-    "deal.service_delivered": "售后服务",
-    "deal.repeat_order_placed": "重复购买",
-    "deal.survey_sent": "发出满意度调查",
-    "deal.feedback_received": "客户反馈",
+FIELDS_ZH: Final[dict[str, str]] = {
+    "absorbed": "并入的商机",
+    "amount": "金额",
+    "answer": "答复",
+    "base": "基准货币",
+    "because": "原因",
+    "budget": "预算",
+    "by": "由",
+    "category": "预测类别",
+    "channel": "沟通渠道",
+    "checks": "阶段标准检查",
+    "cleared": "清除",
+    "competitor": "竞争对手",
+    "contract": "合同",
+    "credit": "业绩分成",
+    "customer_id": "客户",
+    "customer_since": "成为客户时间",
+    "day": "日期",
+    "decision_expected": "预计决策日期",
+    "department": "部门",
+    "direction": "方向",
+    "doubt": "疑虑",
+    "due": "到期日",
+    "effective_from": "生效时间",
+    "email": "电子邮箱",
+    "event_id": "事件编号",
+    "expected_close": "预计成交日期",
+    "expires_at": "失效时间",
+    "fiscal_calendar": "财年日历",
+    "how": "方式",
+    "inferred": "推断依据",
+    "into": "合并到",
+    "invoice": "发票",
+    "lead_source": "渠道",
+    "level": "程度",
+    "lines": "明细",
+    "mapping": "阶段对应",
+    "name": "名称",
+    "natural_person": "自然人",
+    "need": "需求",
+    "next_step": "下一步",
+    "note": "备注",
+    "objection": "疑虑编号",
+    "order": "订单",
+    "out_of": "原合并到",
+    "owner": "负责人",
+    "pain_point": "痛点",
+    "participants": "参与人",
+    "payment_days": "付款天数",
+    "people": "决策人",
+    "person": "人员",
+    "person_id": "联系人",
+    "phone": "电话",
+    "position": "职位",
+    "probability": "成交概率",
+    "process": "销售流程",
+    "process_version": "流程版本",
+    "question": "问题",
+    "quote": "报价",
+    "rates": "汇率",
+    "region": "地区",
+    "released": "释放的商机",
+    "report_currency": "报告货币",
+    "request": "协助编号",
+    "role": "角色",
+    "scale": "量表",
+    "score": "评分",
+    "segment": "客户细分",
+    "service": "服务",
+    "solution": "解决方案",
+    "source": "来源",
+    "stage": "阶段",
+    "summary": "摘要",
+    "survey": "调查",
+    "target": "目标阶段",
+    "task": "任务",
+    "terms": "条款",
+    "text": "内容",
+    "timezone": "时区",
+    "title": "标题",
+    "to": "发给",
+    "topic": "主题",
+    "total": "合计",
+    "valid_until": "有效期至",
+    "working_days": "工作日",
 }
 
-WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction", "level"})
+"""Fields of few values, which have names in both languages."""
 
 
-def name_of(kind: type[Fact], language: Language) -> str:
-    """Call a kind of fact by its name: "Stage moved", 阶段变动."""
-    if language == "zh" and kind.kind in FACTS_ZH:
-        return FACTS_ZH[kind.kind]
-    return WORD.sub(" ", kind.__name__).capitalize()
-
-
-def details_of(fact: Fact) -> str:
+def details_of(fact: Fact, language: Language, zone: ZoneInfo) -> str:
     """Say what a fact says, field by field."""
     said = (
-        (name.replace("_", " "), plain(getattr(fact, name)))
+        (_label(name, language), _said(name, getattr(fact, name), language, zone))
         for name in type(fact).model_fields
         if getattr(fact, name) != type(fact).model_fields[name].default
     )
     return " · ".join(f"{name} {text}" for name, text in said if text)
 
 
-def plain(value: object) -> str:
+def money_text(money: Money | None) -> str:
+    """Write an amount: without decimals where it is whole, else with two or more."""
+    if money is None:
+        return ""
+    whole = money.amount == money.amount.to_integral_value()
+    hundredths = money.amount == round(money.amount, 2)
+    digits = ",.0f" if whole else ",.2f" if hundredths else ","
+    return f"{money.amount:{digits}} {money.currency}"
+
+
+def _label(field: str, language: Language) -> str:
+    plain = field.replace("_", " ")
+    return FIELDS_ZH.get(field, plain) if language == "zh" else plain
+
+
+def _said(field: str, value: object, language: Language, zone: ZoneInfo) -> str:
+    if field in SAID_IN_WORDS:
+        parts = value if isinstance(value, tuple) else (value,)
+        return ", ".join(in_language(str(part), language) for part in parts)
+    return _plain(value, language, zone)
+
+
+def _plain(value: object, language: Language, zone: ZoneInfo) -> str:
     """Write a value of a fact for people."""
-    shown = ""
     match value:
+        case None:
+            shown = ""
         case bool():
-            shown = "yes" if value else "no"
-        case QuoteLine(discount=off):
-            less = f" -{off:.0%}" if off else ""
-            shown = f"{value.quantity:,} x {value.product} at {value.unit_price}{less}"
+            shown = in_language("yes" if value else "no", language)
         case datetime():
-            shown = value.isoformat(sep=" ", timespec="seconds")
+            shown = local_time(value, zone)
         case Decimal():
             shown = f"{value:,}"
         case tuple():
-            shown = ", ".join(plain(each) for each in value)
-        case Value() if not isinstance(value, Money):
-            named = (getattr(value, name) for name in type(value).model_fields)
-            shown = " ".join(text for text in map(plain, named) if text)
+            shown = ", ".join(_plain(each, language, zone) for each in value)
+        case Value():
+            shown = _composed(value, language, zone)
         case _:
-            shown = "" if value is None else str(value)
+            shown = str(value)
     return shown
+
+
+def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
+    match value:
+        case Money():
+            return money_text(value)
+        case QuoteLine():
+            return _line(value, language)
+        case Check():
+            return _check(value, language)
+        case _:
+            named = (getattr(value, name) for name in type(value).model_fields)
+            return " ".join(filter(None, (_plain(part, language, zone) for part in named)))
+
+
+def _line(line: QuoteLine, language: Language) -> str:
+    less = f" -{line.discount:.0%}" if line.discount else ""
+    at = in_language("at", language)
+    return f"{line.quantity:,} x {line.product} {at} {money_text(line.unit_price)}{less}"
+
+
+def _check(check: Check, language: Language) -> str:
+    criterion = CRITERIA.get(check.criterion, ("", ""))[1] if language == "zh" else ""
+    parts = (criterion or check.criterion, in_language(check.result, language))
+    return " ".join((*parts, *filter(None, (check.by, check.because))))

@@ -87,7 +87,8 @@ def show_process(
         if reasons:
             desk.screen.line(f"{word('Loss reasons')}: {reasons}")
         if wanted.qualifying_stage is not None:
-            desk.screen.line(f"{word('Qualifying stage')}: {wanted.qualifying_stage}")
+            qualifying = wanted.stage(wanted.qualifying_stage).name(desk.language)
+            desk.screen.line(f"{word('Qualifying stage')}: {qualifying}")
         zone = flow.settings().timezone
         for event in process.history:
             if isinstance(event.fact, ProcessPublished) and event.fact.process == wanted:
@@ -104,7 +105,7 @@ def _stages(desk: Desk, process: ProcessVersion) -> TableOfView:
             stage.name_zh,
             word(stage.category),
             f"{stage.probability:.0%}",
-            stage.forecast_category.replace("_", " "),
+            word(stage.forecast_category),
             "\n".join(process.criterion_name(c, language) for c in stage.exit_criteria),
             "\n".join(task.name(language) for task in stage.tasks),
             "" if stage.max_days is None else f"{stage.max_days:,}",

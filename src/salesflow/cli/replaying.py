@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from salesflow.cli.facets import Named, facets_of
-from salesflow.cli.words import Language
+from salesflow.cli.words import Language, in_language
 from salesflow.domain.aggregate import World
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event
@@ -55,14 +55,14 @@ def replay(deal: Deal, customer: Named, language: Language, as_of: Instant) -> l
     return steps
 
 
-def lateness(event: Event) -> str:
+def lateness(event: Event, language: Language) -> str:
     """Say how long after it happened a fact was recorded, when that is worth telling."""
     late = timedelta(microseconds=event.recorded - event.occurred)
     if late < WORTH_TELLING:
         return ""
     if late < DAY:
-        return f"{late // timedelta(hours=1)} h"
-    return f"{late // DAY:,} d"
+        return f"{late // timedelta(hours=1)} {in_language('h', language)}"
+    return f"{late // DAY:,} {in_language('d', language)}"
 
 
 def _world_at(deal: Deal, event: Event) -> World:

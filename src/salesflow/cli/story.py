@@ -10,7 +10,7 @@ from salesflow.adapters.census import census
 from salesflow.cli.asking import show_view
 from salesflow.cli.deals import customer_of, replay_table
 from salesflow.cli.desk import Desk
-from salesflow.cli.fact_words import details_of, name_of
+from salesflow.cli.fact_words import details_of, money_text
 from salesflow.cli.output import Json, local_time, moment_line
 from salesflow.cli.replaying import replay
 from salesflow.cli.simulation.agenda import END, ZONE
@@ -22,6 +22,7 @@ from salesflow.domain.moments import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.projections.funnel import Funnel, FunnelView, Total
 from salesflow.projections.questions import TableOfView
+from salesflow.projections.words import fact_name
 
 __all__ = ["Story"]
 
@@ -140,8 +141,8 @@ class Story:
         asked = word("what did we sell by the end of")
         self.screen.line(f"{word('Deal')} {str(id)[:8]} {then.title}: {asked} {day}?")
         rows = (
-            (f"{word('known at the end of')} {day}", _text(then.amount), _won(believed)),
-            (word("known now"), _text(now.amount), _won(known)),
+            (f"{word('known at the end of')} {day}", money_text(then.amount), _won(believed)),
+            (word("known now"), money_text(now.amount), _won(known)),
         )
         sold = f"{word('All won deals')} ({CURRENCY})"
         columns = (word("What we believe"), word("This deal"), sold)
@@ -172,8 +173,8 @@ class Story:
                 f"{event.position:,}",
                 local_time(event.occurred_at, ZONE),
                 local_time(event.recorded_at, ZONE),
-                name_of(type(event.fact), self.desk.language),
-                details_of(event.fact),
+                fact_name(type(event.fact), self.desk.language),
+                details_of(event.fact, self.desk.language, ZONE),
                 event.actor or "",
             )
             for event in explaining

@@ -1,4 +1,4 @@
-"""The labels of the command line in Chinese; English ones stand in the code as they are.
+"""The words of the command line in Chinese; English ones stand in the code as they are.
 
 Terms follow the project's glossary. A label that is not listed stays English, so a new
 column is never blank.
@@ -152,9 +152,61 @@ ZH: Final[dict[str, str]] = {
     "retired": "已停用",
     "Open stages": "进行中阶段数",
     "no": "否",
+    "at": "单价",
+    "h": "小时",
+    "d": "天",
+    "until": "有效期至",
+    "revisions": "次修改",
+    "English": "英文",
+    "database": "数据库",
+    # what a fact or an entity says in one of few words
+    "pipeline": "储备",
+    "best case": "乐观",
+    "commit": "承诺",
+    "closed": "已成交",
+    "omitted": "不计入",
+    "amount": "金额",
+    "category": "预测类别",
+    "expected close": "预计成交日期",
+    "probability": "成交概率",
+    "call": "电话",
+    "email": "邮件",
+    "message": "即时消息",
+    "meeting": "会议",
+    "visit": "拜访",
+    "in": "客户主动",
+    "out": "我方主动",
+    "none": "无",
+    "low": "低",
+    "medium": "中",
+    "high": "高",
+    "passed": "通过",
+    "failed": "未通过",
+    "overridden": "特批",
+    "not checked": "未检查",
+    "drafted": "草拟",
+    "issued": "已发出",
+    "revised": "已修改",
+    "accepted": "已接受",
+    "rejected": "已拒绝",
+    "withdrawn": "已撤回",
+    "expired": "已过期",
+    "superseded": "已被取代",
+    "resolved": "已解决",
+    "unresolved": "未解决",
+    "given": "已提供",
+    "asked for": "已请求",
+    "stated": "已明确",
+    "identified": "已确认",
+    "confirmed": "已确认",
+    "mapped": "已了解",
+    "proposed": "已提出",
+    "agreed": "已商定",
+    "delivered": "已交付",
 }
 
 
 def in_language(text: str, language: Language) -> str:
-    """Give a label in the wanted language."""
-    return ZH.get(text, text) if language == "zh" else text
+    """Give a word in the wanted language; keys of several words are written with blanks."""
+    plain = text.replace("_", " ")
+    return ZH.get(text, ZH.get(plain, plain)) if language == "zh" else plain

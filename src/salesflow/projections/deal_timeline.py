@@ -9,11 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from salesflow.domain.deal.ground import Ground
-from salesflow.domain.facts import Event
+from salesflow.domain.facts import Event, Precision
 from salesflow.domain.history import believed
 from salesflow.domain.moments import FOREVER, Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value
@@ -21,6 +22,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.tables import AMOUNT_SCALE, Processes
+from salesflow.projections.words import irregularity_name, kind_name, outcome_name
 
 __all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact"]
 
@@ -53,6 +55,8 @@ class TimelineFact(Value):
     occurred_at: datetime
     effective_at: datetime
     recorded_at: datetime
+    precision: Precision
+    """`day` where no more than the day is known; `occurred_at` then is an instant of it."""
     actor: Reference | None
     irregular: SafeText | None
 
@@ -62,50 +66,79 @@ class DealTimelineView(View):
 
     population: ClassVar[str] = "one deal: its believed facts that happened by the moment"
     formula: ClassVar[str] = "a span begins at the effect of a fact that changed the state"
+    population_zh: ClassVar[str] = "一个商机：截至该时刻已发生的、所信的事件"
+    formula_zh: ClassVar[str] = "改变商机状态的事件生效时，新的时段开始"
     deal: UUID
+    timezone: SafeText
+    """The business time zone, in which the tables show times."""
     spans: tuple[Span, ...]
     facts: tuple[TimelineFact, ...]
 
     def tables(self, language: str = "en") -> list[TableOfView]:
-        """Lay the timeline out: a row per span, then a row per fact."""
+        """Lay the timeline out in the business time zone: a row per span, a row per fact."""
         zh = language == "zh"
-        spans = tuple(
-            (
-                _time(s.start),
-                _time(s.end),
-                s.stage_zh if zh else s.stage_en,
-                s.outcome,
-                s.owner or "–",
-                "–" if s.amount is None else f"{s.amount:,.2f} {s.currency}",
-                s.expected_close or "–",
-                f"{s.probability:.0%}",
-            )
-            for s in self.spans
-        )
-        facts = tuple(
-            (
-                _time(f.occurred_at),
-                _time(f.recorded_at),
-                f.kind.removeprefix("deal."),
-                f.actor or "–",
-                f.irregular or "",
-            )
-            for f in self.facts
-        )
-        headings = (
-            ("开始", "结束", "阶段", "结果", "负责人", "金额", "预计成交", "概率")
+        spans = (
+            ("开始", "结束", "阶段", "结果", "负责人", "金额", "预计成交日期", "成交概率")
             if zh
-            else ("From", "To", "Stage", "Outcome", "Owner", "Amount", "Close", "Chance")
+            else (
+                "From",
+                "To",
+                "Stage",
+                "Outcome",
+                "Owner",
+                "Amount",
+                "Expected close",
+                "Probability",
+            )
         )
-        of_facts = (
-            ("发生", "记录", "事实", "操作人", "不规则")
+        facts = (
+            ("发生时间", "记录时间", "事件", "操作人", "不合常规")
             if zh
             else ("Occurred", "Recorded", "Fact", "Actor", "Irregular")
         )
+        title = f"商机时间线 {self.deal}" if zh else f"Timeline of {self.deal}"
+        times = f"时间为 {self.timezone} 时间" if zh else f"times are those of {self.timezone}"
         return [
-            TableOfView("商机时间线" if zh else f"Timeline of {self.deal}", headings, spans),
-            TableOfView("事实" if zh else "Facts", of_facts, facts),
+            TableOfView(title, spans, tuple(self._span(span, language) for span in self.spans)),
+            TableOfView(
+                "事件" if zh else "Facts",
+                facts,
+                tuple(self._fact(fact, language) for fact in self.facts),
+                notes=(times,),
+            ),
         ]
+
+    def _span(self, span: Span, language: str) -> tuple[str, ...]:
+        return (
+            self._time(span.start),
+            "…" if span.end is None else self._time(span.end),
+            span.stage_zh if language == "zh" else span.stage_en,
+            outcome_name(span.outcome, language),
+            span.owner or "–",
+            "–" if span.amount is None else f"{span.amount:,.2f} {span.currency}",
+            span.expected_close or "–",
+            f"{span.probability:.0%}",
+        )
+
+    def _fact(self, fact: TimelineFact, language: str) -> tuple[str, ...]:
+        occurred = self._time(fact.occurred_at)
+        if fact.precision == "day":
+            occurred = occurred[: len("2026-03-31")]
+        if fact.effective_at != fact.occurred_at:
+            starts = "生效于" if language == "zh" else "takes effect"
+            occurred += f"\n{starts} {self._time(fact.effective_at)}"
+        return (
+            occurred,
+            self._time(fact.recorded_at),
+            kind_name(fact.kind, language),
+            fact.actor or "–",
+            "" if fact.irregular is None else irregularity_name(fact.irregular, language),
+        )
+
+    def _time(self, at: datetime) -> str:
+        """Write a time in the business time zone, to the second or finer where there is more."""
+        local = at.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
+        return local.isoformat(sep=" ", timespec="auto")
 
 
 class DealTimeline(Question[DealTimelineView]):
@@ -130,6 +163,7 @@ class DealTimeline(Question[DealTimelineView]):
         return DealTimelineView(
             moment=moment,
             deal=self.deal,
+            timezone=reader.timezone.key,
             spans=spans,
             facts=tuple(_facts(happened, reader.processes)),
         )
@@ -177,12 +211,9 @@ def _facts(history: list[Event], processes: Processes) -> list[TimelineFact]:
             occurred_at=event.occurred_at,
             effective_at=from_instant(event.effect),
             recorded_at=event.recorded_at,
+            precision=event.precision,
             actor=event.actor,
             irregular=ground.judge(event),
         )
         for event in history
     ]
-
-
-def _time(at: datetime | None) -> str:
-    return "…" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")

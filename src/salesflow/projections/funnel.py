@@ -17,12 +17,12 @@ from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.tables import AMOUNT_SCALE, Processes, exact_sum
+from salesflow.projections.words import outcome_name
 
 __all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView", "Total"]
 
 EXACT_DIGITS = 60
 CLOSED = ("won", "lost", "disqualified", "merged")
-OUTCOME_ZH = {"won": "赢单", "lost": "输单", "disqualified": "无效", "merged": "已合并"}
 
 
 class Total(Value):
@@ -61,6 +61,11 @@ class FunnelView(View):
         "per stage: count and sum of amount of open deals; weighted = sum of amount x"
         " probability of the deal's process version (or its own forecast); per currency"
     )
+    population_zh: ClassVar[str] = "截至该时刻所知存在的全部商机"
+    formula_zh: ClassVar[str] = (
+        "各阶段：进行中商机的数量与金额合计；加权金额 = 金额 × 商机所属流程版本的成交概率"
+        "（或商机自己的预测）之和；按币种分别合计"
+    )
     stages: tuple[FunnelStage, ...]
     closed: tuple[ClosedDeals, ...]
     open_deals: int
@@ -82,7 +87,7 @@ class FunnelView(View):
             for s in self.stages
         ]
         closed = [
-            (OUTCOME_ZH[c.outcome] if zh else c.outcome, f"{c.deals:,}", _shown(c.amounts))
+            (outcome_name(c.outcome, language), f"{c.deals:,}", _shown(c.amounts))
             for c in self.closed
         ]
         return [

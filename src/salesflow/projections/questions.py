@@ -59,11 +59,19 @@ class View(Value):
 
     population: ClassVar[str]
     formula: ClassVar[str]
+    population_zh: ClassVar[str]
+    formula_zh: ClassVar[str]
     moment: Moment
 
     @abstractmethod
     def tables(self, language: str = "en") -> list[TableOfView]:
         """Lay the answer out for people, in English (`en`) or Chinese (`zh`)."""
+
+    def meaning(self, language: str = "en") -> tuple[str, str]:
+        """Say what is counted (the population) and how (the formula)."""
+        if language == "zh":
+            return self.population_zh, self.formula_zh
+        return self.population, self.formula
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as plain JSON values: decimals as strings, times in ISO 8601."""

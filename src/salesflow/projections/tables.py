@@ -94,8 +94,8 @@ class IntervalTable:
 
     @property
     def name(self) -> str:
-        """The table's name in the database."""
-        return f"{self.label}_{self.revision}"
+        """The table's name in the database, which it may share with a service's own tables."""
+        return f"salesflow_{self.label}_{self.revision}"
 
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
         """Give a table of this shape under another name, to be filled beside the live one."""
