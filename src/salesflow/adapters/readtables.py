@@ -1,8 +1,8 @@
 """The read tables in the database: made, written in batches, swapped, and their positions.
 
-One row of `salesflow_projections` per fold says up to which position its table stands. Rows and position
-are written in one transaction, and the position is moved by one conditional update: of two
-processes that did the same work, one is told that the other was first.
+One row of `salesflow_projections` per fold says up to which position its table stands. Rows
+and position are written in one transaction, and the position is moved by one conditional
+update: of two processes that did the same work, one is told that the other was first.
 """
 
 from collections.abc import Iterable, Sequence

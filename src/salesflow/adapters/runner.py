@@ -79,10 +79,11 @@ class Projection:
         try:
             self.absorber.absorb(entity, events, batch)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            label = self.fold.table.label
             raise ProjectionError(
-                f"projection {self.fold.table.label} stopped before position {events[0].position}"
+                f"projection {label} stopped before position {events[0].position}"
                 f" ({events[0].fact.kind} of {entity}): {error!r}; its rows stand as they were."
-                f" Mend the fold, then run `salesflow rebuild {self.fold.table.label}`"
+                f" Mend the fold, then run `salesflow rebuild {label}`"
             ) from error
 
     def _recall_together(self, events: Sequence[Event]) -> None:
