@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from salesflow import Deal, SalesFlow
-from salesflow.cli.fact_words import FACTS_ZH, name_of
+from salesflow.cli.fact_words import FIELDS_ZH
 from salesflow.domain.catalogue import CATALOGUE
+from salesflow.projections.words import FACTS_ZH, fact_name
 from simulated import demo, ran
 
 ERP = "e4900000-0000-4000-8000-000000000001"
@@ -161,4 +162,9 @@ def test_a_planned_change_shows_when_it_takes_effect() -> None:
 
 def test_every_fact_has_a_chinese_name() -> None:
     assert {fact.kind for fact in CATALOGUE} - set(FACTS_ZH) == set()
-    assert all(name_of(fact, "en").strip() for fact in CATALOGUE)
+    assert all(fact_name(fact, "en").strip() for fact in CATALOGUE)
+
+
+def test_every_field_of_a_fact_has_a_chinese_label() -> None:
+    fields = {name for fact in CATALOGUE for name in fact.model_fields}
+    assert fields - set(FIELDS_ZH) == set()

@@ -136,7 +136,7 @@ class DealTimelineView(View):
         )
 
     def _time(self, at: datetime) -> str:
-        """Write a time in the business time zone, to the second or finer where there is more."""
+        """Write a time in the business time zone: to the second, or finer."""
         local = at.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
         return local.isoformat(sep=" ", timespec="auto")
 
