@@ -1,13 +1,16 @@
 """Questions become commands by themselves, and are asked at any moment."""
 
 import json
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
+from uuid import UUID
 
 import pytest
 import typer
 from typer.main import get_command
 
+from salesflow import Deal, SalesFlow
 from salesflow.cli import main
 from salesflow.cli.asking import command_of
 from salesflow.domain.moments import Moment
@@ -16,6 +19,7 @@ from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
+MES = UUID("3e500000-0000-4000-8000-000000000002")
 THEN = ("--as-of", "2026-03-31", "--known-at", "2026-03-20")
 
 
@@ -96,7 +100,49 @@ def test_labels_are_in_chinese_when_asked_for() -> None:
     told = ran("ask", "funnel", "--lang", "zh", "--as-of", "2026-03-31")
     assert "潜在客户识别" in told.out
     assert "截至 2026-03-31 当日结束" in told.out
-    assert "总体: " in told.out
+    assert "总体：截至该时刻所知存在的全部商机" in told.out
+    assert "公式：各阶段" in told.out
+    assert "赢单" in told.out
+
+
+@pytest.mark.usefixtures("db")
+def test_a_timeline_is_printed_in_the_business_time_zone_and_says_so() -> None:
+    told = ran("ask", "deal-timeline", "e490")
+    [opened] = [line for line in told.out.splitlines() if "Deal opened" in line]
+    assert opened.startswith(" 2026-03-02 09:00:00"), "nine in Shanghai"
+    [won] = [line for line in told.out.splitlines() if "Deal won" in line]
+    assert won.startswith(" 2026-03-07 09:00:00   "), (
+        "no parts of a second where there are none"
+    )
+    assert "2026-03-02 01:00:00" not in told.out
+    assert "times are those of Asia/Shanghai" in told.out
+    shown = json.loads(ran("ask", "deal-timeline", "e490", "--json").out)
+    assert shown["timezone"] == "Asia/Shanghai"
+    assert shown["spans"][0]["start"].startswith("2026-03-02T01:00:00")
+
+
+def test_a_timeline_shows_parts_of_a_second_and_bare_days_as_they_are(db: str) -> None:
+    fine = datetime(2026, 3, 10, 1, 2, 3, 40, tzinfo=UTC)
+    with SalesFlow(f"sqlite:///{db}") as flow, flow.session() as s:
+        deal = s.get(Deal, MES)
+        deal.log_contact(channel="call", direction="in", occurred_at=fine)
+        deal.log_contact(channel="call", direction="in", occurred_at=date(2026, 3, 11))
+        deal.assign_owner("bob", occurred_at=fine, effective_from=date(2026, 3, 12))
+    told = ran("ask", "deal-timeline", str(MES)).out
+    times = [line.split("  ")[0].strip() for line in told.splitlines()]
+    assert "2026-03-10 09:02:03.000040" in times
+    assert "2026-03-11" in times
+    assert "takes effect 2026-03-12 00:00:00" in times
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("what", ["facts", "spans"])
+def test_a_timeline_in_chinese_names_facts_and_outcomes(what: str) -> None:
+    told = ran("ask", "deal-timeline", "e490", "--lang", "zh").out
+    named = {"facts": ("商机建立", "赢单"), "spans": ("进行中", "售后服务")}[what]
+    english = {"facts": ("opened", "won", "Asia/Shanghai time"), "spans": ("open ",)}[what]
+    assert all(word in told for word in named)
+    assert not any(word in told for word in english)
 
 
 @pytest.mark.usefixtures("db")

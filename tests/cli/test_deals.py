@@ -1,12 +1,14 @@
 """One deal at the terminal: as it stood, its whole history, its replay."""
 
 import json
+import os
+import re
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from salesflow import Deal, SalesFlow
+from salesflow import Deal, Money, SalesFlow
 from salesflow.cli.fact_words import FIELDS_ZH
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.projections.words import FACTS_ZH, fact_name
@@ -45,6 +47,32 @@ def test_the_labels_of_a_deal_are_in_chinese_when_asked_for() -> None:
     told = ran("deal", "show", ERP, "--lang", "zh")
     assert "赢单" in told.out
     assert "购买决策过程" in told.out
+
+
+ENGLISH = (
+    "Id", "won", "open", "expired", "until", "closed", "call", "visit", "out", "passed",
+    "summary", "channel", "amount", "retracted", "late by", "Stage", "Contacts", "standard v1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["show", "history", "replay"])
+def test_in_chinese_no_label_and_no_word_of_ours_is_english(command: str) -> None:
+    told = ran("deal", command, ERP, "--lang", "zh").out
+    words = re.findall(r"[A-Za-z][A-Za-z_]*(?: [a-z]\w*)?", told)
+    assert sorted(set(ENGLISH).intersection(words)) == []
+
+
+def test_amounts_of_a_deal_are_written_alike() -> None:
+    with SalesFlow(os.environ["SALESFLOW_DB"]) as flow, flow.session() as s:
+        deal = s.get(Deal, UUID(ERP))
+        for amount in ("1000", "200.00", "0.50"):
+            deal.issue_invoice(Money(amount, "CNY"), invoice=f"I{amount}")
+    told = ran("deal", "replay", ERP).out
+    assert re.findall(r"Invoiced: (.*\d CNY)", told) == [
+        "1,000 CNY",
+        "1,000 CNY → 1,200 CNY",
+        "1,200 CNY → 1,200.50 CNY",
+    ]
 
 
 def test_history_holds_every_event_with_its_envelope() -> None:

@@ -66,8 +66,9 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
         return
     for table in view.tables(desk.language):
         screen.table(table)
+    colon = "：" if desk.language == "zh" else ": "
     for label, text in zip(("Population", "Formula"), view.meaning(desk.language), strict=True):
-        screen.line(f"{screen.word(label)}: {text}", "dim")
+        screen.line(f"{screen.word(label)}{colon}{text}", "dim")
     zone = flow.settings().timezone
     screen.say(Text(moment_line(view.moment, zone, desk.language), style="green"))
 

@@ -70,9 +70,11 @@ class Story:
             "customers": len(self.office.customers),
         }
         self._heading(1, "A sales team", ", 2024-01-01 … 2026-06-30")
+        word = self.screen.word
         self.screen.line(
-            f"{len(self.office.lives):,} deals with {len(self.office.customers):,} customers,"
-            f" {counted.events:,} events in {self.desk.shown_url} (seed {self.office.seed})"
+            f"{len(self.office.lives):,} {word('deals with')} {len(self.office.customers):,}"
+            f" {word('customers,')} {counted.events:,} {word('events in')}"
+            f" {self.desk.shown_url} ({word('seed')} {self.office.seed})"
         )
 
     def _heading(self, number: int, text: str, more: str = "") -> None:
@@ -101,7 +103,7 @@ class Story:
         for closed in views[TODAY].closed:
             counts = (_closed_as(view, closed.outcome) for view in views.values())
             rows.append((word(closed.outcome), *counts))
-        title = f"{word('Deals')} · {word('Amount')}, million {CURRENCY}"
+        title = f"{word('Deals')} · {word('Amount')}, {word('million')} {CURRENCY}"
         self.screen.table(TableOfView(title, (word("Stage"), *views), tuple(rows)))
 
     def _one_deal(self) -> None:

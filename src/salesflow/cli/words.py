@@ -158,7 +158,11 @@ ZH: Final[dict[str, str]] = {
     "until": "有效期至",
     "revisions": "次修改",
     "English": "英文",
-    "database": "数据库",
+    "million": "百万",
+    "deals with": "个商机，",
+    "customers,": "个客户，",
+    "events in": "个事件，存于",
+    "seed": "种子",
     # what a fact or an entity says in one of few words
     "pipeline": "储备",
     "best case": "乐观",

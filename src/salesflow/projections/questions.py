@@ -59,8 +59,9 @@ class View(Value):
 
     population: ClassVar[str]
     formula: ClassVar[str]
-    population_zh: ClassVar[str]
-    formula_zh: ClassVar[str]
+    population_zh: ClassVar[str] = ""
+    formula_zh: ClassVar[str] = ""
+    """The same in Chinese; in English where it is left out."""
     moment: Moment
 
     @abstractmethod
@@ -70,7 +71,7 @@ class View(Value):
     def meaning(self, language: str = "en") -> tuple[str, str]:
         """Say what is counted (the population) and how (the formula)."""
         if language == "zh":
-            return self.population_zh, self.formula_zh
+            return self.population_zh or self.population, self.formula_zh or self.formula
         return self.population, self.formula
 
     def to_dict(self) -> dict[str, Any]:
