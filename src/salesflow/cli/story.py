@@ -92,9 +92,10 @@ class Story:
         self._heading(3, "The same question as of three past dates")
         views = {day: self.flow.ask(Funnel(), as_of=day) for day in (*PAST, TODAY)}
         self._data["funnels"] = {day: view.to_dict() for day, view in views.items()}
-        word = self.screen.word
+        word, zh = self.screen.word, self.desk.language == "zh"
         stages = {
-            stage.stage: f"{stage.name_en} {stage.name_zh}" for stage in views[TODAY].stages
+            stage.stage: stage.name_zh if zh else f"{stage.name_en} {stage.name_zh}"
+            for stage in views[TODAY].stages
         }
         rows = [
             (name, *(_open_in(view, key) for view in views.values()))

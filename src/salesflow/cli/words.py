@@ -127,7 +127,7 @@ ZH: Final[dict[str, str]] = {
     "The same question as of three past dates": "同一问题，三个过去的日期",
     "One deal, replayed step by step": "一个商机的逐步重放",
     "A late correction, on both axes of time": "一次迟到的更正，两条时间轴",
-    "what did we sell by the end of": "截至此日我们成交了多少，",
+    "what did we sell by the end of": "我们成交了多少，截至",
     "known at the end of": "当时所知，截至",
     "known now": "现在所知",
     "What we believe": "所信",
