@@ -1,4 +1,4 @@
-"""Sentences about the domain: given these facts, when somebody does this, then that.
+"""Sentences about the domain in this project's own tests: `salesflow.testing` in a small world.
 
     decides(
         given=[opened()],
@@ -6,28 +6,27 @@
         then=[DealWon()],
     )
 
-Facts happen an hour apart from `START` on and are recorded as they happen, unless `on` says
-when. The deal is read at `NOW`. Event number n of a history has the id `event(n)`, from 1.
+Beside the standard process there are two plain ones, and days are those of Shanghai.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import pytest
-
-from salesflow.domain.aggregate import Aggregate, World
+from salesflow import testing
+from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal, QuoteLine
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event, Fact, Precision
-from salesflow.domain.moments import to_instant
+from salesflow.domain.facts import Fact
 from salesflow.domain.processes import Label, ProcessVersion, Stage
 from salesflow.domain.standard import STANDARD
 from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
+from salesflow.testing import ENTITY as DEAL
+from salesflow.testing import HOUR, NOW, START, Given, Told, event, events_of, on
 
 __all__ = [
     "CLOSED_STAGES",
@@ -56,10 +55,6 @@ __all__ = [
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 
-HOUR = timedelta(hours=1)
-START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-NOW = datetime(2026, 6, 1, 9, tzinfo=UTC)
-DEAL = UUID("00000000-0000-4000-8000-00000000dea1")
 OTHER = UUID("00000000-0000-4000-8000-0000000007e4")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -105,30 +100,8 @@ PROCESSES: dict[tuple[str, int], ProcessVersion] = {
 }
 
 
-class Told(NamedTuple):
-    """A fact, and when it happened or became known where that is not plain."""
-
-    fact: Fact
-    occurred_at: datetime
-    recorded_at: datetime | None = None
-    precision: Precision = "microsecond"
-
-
-Given = Fact | Told
-
-
-def on(fact: Fact, occurred_at: datetime, *, recorded_at: datetime | None = None) -> Told:
-    """Say when a fact happened, and when it became known if that was later."""
-    return Told(fact, occurred_at, recorded_at)
-
-
 def day(text: str) -> date:
     return date.fromisoformat(text)
-
-
-def event(number: int) -> UUID:
-    """Give the id of the n-th event of a history."""
-    return UUID(int=number)
 
 
 def cny(amount: str) -> Money:
@@ -151,27 +124,6 @@ def opened(under: ProcessVersion = PLAIN, **changes: object) -> DealOpened:
     return DealOpened.model_validate(shape | changes)
 
 
-def events_of(given: Sequence[Given], stream_id: UUID = DEAL) -> list[Event]:
-    """Give facts the envelopes they would have been recorded in."""
-    events = []
-    for number, each in enumerate(given, 1):
-        told = each if isinstance(each, Told) else Told(each, START + (number - 1) * HOUR)
-        known = told.recorded_at or told.occurred_at
-        events.append(
-            Event(
-                fact=told.fact,
-                stream_id=stream_id,
-                version=number,
-                position=number,
-                occurred=to_instant(told.occurred_at),
-                recorded=to_instant(known),
-                event_id=event(number),
-                precision=told.precision,
-            )
-        )
-    return events
-
-
 def read(
     kind: type[AggregateT],
     given: Sequence[Given],
@@ -181,9 +133,8 @@ def read(
     published: Sequence[ProcessVersion] = (),
 ) -> AggregateT:
     """Give an aggregate of a history as it is believed at a time."""
-    processes = PROCESSES | {(process.key, process.version): process for process in published}
-    world = World(processes, SHANGHAI, to_instant(now))
-    return kind.replay(id, events_of(given, id), world=world, as_of=to_instant(now))
+    known = (*PROCESSES.values(), *published)
+    return testing.read(kind, given, now=now, id=id, published=known, timezone=SHANGHAI)
 
 
 def deal_of(
@@ -205,10 +156,10 @@ def decides(
     published: Sequence[ProcessVersion] = (),
 ) -> Deal:
     """Insist that a command records exactly these facts; give the deal after it."""
-    deal = deal_of(*given, now=now, published=published)
-    when(deal)
-    assert [recorded.fact for recorded in deal.pending] == list(then)
-    return deal
+    known = (*PROCESSES.values(), *published)
+    return testing.decides(
+        given=given, when=when, then=then, now=now, published=known, timezone=SHANGHAI
+    )
 
 
 def refuses(
@@ -221,8 +172,12 @@ def refuses(
     published: Sequence[ProcessVersion] = (),
 ) -> None:
     """Insist that a command is refused with this very error and that nothing is recorded."""
-    deal = deal_of(*given, now=now, published=published)
-    with pytest.raises(error, match=match) as caught:
-        when(deal)
-    assert type(caught.value) is error
-    assert deal.pending == []
+    testing.refuses(
+        given=given,
+        when=when,
+        error=error,
+        match=match,
+        now=now,
+        published=(*PROCESSES.values(), *published),
+        timezone=SHANGHAI,
+    )
