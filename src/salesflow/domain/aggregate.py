@@ -7,7 +7,7 @@ Nothing here knows a database: the session hands in the events and collects what
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -102,15 +102,17 @@ class Aggregate:
         self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of the state
-        """Settle the state, which is what is missing until then, and give the part asked for.
+    if not TYPE_CHECKING:  # a type checker has to see which parts there are
 
-        Most commands of a busy day (a contact logged, a task done) ask for none of it.
-        """
-        if self.__dict__.get("_settled", True):
-            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
-        self.settle()
-        return getattr(self, name)
+        def __getattr__(self, name: str) -> object:
+            """Settle the state, which is what is missing until then; give the part asked for.
+
+            Most commands of a busy day (a contact logged, a task done) ask for none of it.
+            """
+            if self.__dict__.get("_settled", True):
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+            self.settle()
+            return getattr(self, name)
 
     @property
     def world(self) -> World:

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import FOREVER, Instant, Time, to_instant
+from salesflow.domain.moments import (
+    FOREVER,
+    Instant,
+    Time,
+    from_instant,
+    start_of_day,
+    to_instant,
+)
 from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
@@ -118,8 +125,7 @@ class DealCore(Aggregate):
         """Turn a day on which something takes effect into the start of that day."""
         if effective_from is None or isinstance(effective_from, datetime):
             return effective_from
-        midnight = datetime.combine(effective_from, datetime.min.time())
-        return midnight.replace(tzinfo=self.world.timezone)
+        return from_instant(start_of_day(effective_from, self.world.timezone))
 
     def _when(self, occurred_at: OccurredAt, effective_from: datetime | None) -> OccurredAt:
         """Give the time from which a planned fact holds, to check it against that belief."""
