@@ -17,6 +17,7 @@ from salesflow.domain.processes import (
     SalesProcess,
     process_id,
 )
+from salesflow.errors import InputError
 
 __all__ = ["Beside", "PublishedProcesses"]
 
@@ -30,6 +31,7 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         self._log: Final = log
         self._seen: dict[Key, ProcessVersion] = {}
         self._recorded: dict[str, SalesProcess] = {}
+        self._like: dict[Key, ProcessVersion] = {}
 
     def __getitem__(self, key: Key) -> ProcessVersion:
         found = self._seen.get(key)
@@ -43,6 +45,22 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    def refuse_other(self, version: ProcessVersion) -> None:
+        """Refuse a version that is published as something else; one not published may be.
+
+        Raises:
+            InputError: when its stages or rules differ from those published.
+        """
+        key = (version.key, version.version)
+        if self._like.get(key) is version or key not in self:
+            return
+        if self[key] != version:
+            raise InputError(
+                f"process {version.key!r} version {version.version} is published as something"
+                " else; publish yours as a new version"
+            )
+        self._like[key] = version
 
     def recorded(
         self, key: str, connection: sa.Connection | None = None

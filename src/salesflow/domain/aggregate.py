@@ -129,6 +129,23 @@ class Aggregate:
             self.settle()
 
     @classmethod
+    def load(
+        cls,
+        id: UUID,
+        events: list[Event],
+        *,
+        world: World | None = None,
+        as_of: Instant = FOREVER,
+    ) -> Self:
+        """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
+        self = cls(id, world)
+        self.version = events[-1].version if events else 0
+        self._log = events
+        self._horizon = as_of
+        self._believe()
+        return self
+
+    @classmethod
     def replay(
         cls,
         id: UUID,
@@ -137,20 +154,28 @@ class Aggregate:
         world: World | None = None,
         as_of: Instant = FOREVER,
     ) -> Self:
-        """Rebuild from the stream's events (known by the wanted `known_at`) as of an instant.
+        """Rebuild an aggregate that is believed to exist.
 
         Raises:
             NotFoundError: when no opening is believed, or it happened after `as_of`.
         """
-        self = cls(id, world)
-        self.version = events[-1].version if events else 0
-        self._log = events
-        self._horizon = as_of
-        self._believe()
-        opening = self._history[0] if self._history else None
-        if opening is None or opening.effect > as_of or type(opening.fact) not in cls._known:
-            raise NotFoundError(f"no {cls.noun} {id} is believed to exist at that moment")
+        self = cls.load(id, events, world=world, as_of=as_of)
+        self.refuse_absence()
         return self
+
+    def refuse_absence(self) -> None:
+        """Insist that it is believed to exist.
+
+        Raises:
+            NotFoundError: when no opening of its kind is believed by now.
+        """
+        opening = self._history[0] if self._history else None
+        if (
+            opening is None
+            or opening.effect > self._horizon
+            or type(opening.fact) not in self._known
+        ):
+            raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
     def at(self, occurred_at: OccurredAt) -> Self:
         """Give this aggregate as believed up to a time, for reading; itself when that is now.
@@ -223,7 +248,8 @@ class Aggregate:
         )
         self._log = [*self._log, event]
         plain = not isinstance(fact, FactRetracted) and event.effect <= self._horizon
-        if plain and (not self._history or order(event) > order(self._history[-1])):
+        last = self._history[-1] if self._history else None
+        if plain and (order(event) > order(last) if last else len(self._log) == 1):
             self._history = [*self._history, event]
             if self._settled:
                 self._apply(event)

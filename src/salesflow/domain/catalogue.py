@@ -1,15 +1,17 @@
 """The closed list of facts; a kind that is not here is never read back."""
 
+from collections.abc import Iterable
 from typing import Final
 
+from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import FactCatalogue, FactRetracted
+from salesflow.domain.facts import Event, FactCatalogue, FactRetracted
 from salesflow.domain.processes import SalesProcess
 from salesflow.domain.rates import RateTable
 from salesflow.domain.settings import Settings
 
-__all__ = ["AGGREGATES", "CATALOGUE"]
+__all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of"]
 
 AGGREGATES: Final = (Settings, RateTable, SalesProcess, Customer, Deal)
 
@@ -17,3 +19,9 @@ CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts))
 )
 """Every fact there is, by its stored kind and version."""
+
+
+def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
+    """Say what a stream is about, by the first of its facts that some aggregate records."""
+    facts = [type(event.fact) for event in stream]
+    return next(kind for fact in facts for kind in AGGREGATES if fact in kind.facts)

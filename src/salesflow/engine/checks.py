@@ -19,7 +19,6 @@ from salesflow.errors import InputError, NotFoundError, RuleError
 __all__ = [
     "PAIRED",
     "UNDER_A_PROCESS",
-    "refuse_other_kind",
     "refuse_unpublished",
     "refuse_wrong_retraction",
 ]
@@ -70,25 +69,8 @@ def refuse_wrong_retraction(fact: FactRetracted, stream_id: UUID, stream: list[E
             raise InputError(str(error)) from error
 
 
-def refuse_other_kind(opening: Fact, id: UUID, stream: Sequence[Event]) -> None:
-    """Refuse an opening of another kind of thing than the stream is about.
-
-    Raises:
-        InputError: naming both.
-    """
-    told = next(e.fact.kind for e in stream if not isinstance(e.fact, FactRetracted))
-    if _noun(told) != _noun(opening.kind):
-        raise InputError(
-            f"{opening.kind} cannot open {id}, which is a {_noun(told)}: it holds {told}"
-        )
-
-
 def _about_a_merge(fact: Fact, stream: Sequence[Event]) -> bool:
     events = {event.event_id: event.fact for event in stream}
     while isinstance(fact, FactRetracted):
         fact = events[fact.event_id]
     return isinstance(fact, get_args(MergingFact))
-
-
-def _noun(kind: str) -> str:
-    return kind.partition(".")[0]

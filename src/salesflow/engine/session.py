@@ -4,9 +4,8 @@ You meet it through `SalesFlow.session`. It hands out aggregates, remembers them
 ends without an error appends everything they recorded as one append of the log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
@@ -16,17 +15,16 @@ from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.processes import Beside, PublishedProcesses
-from salesflow.domain.aggregate import Aggregate, OccurredAt, Recorded, World
+from salesflow.domain.aggregate import Aggregate, OccurredAt, World
+from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.history import believed, refuse_retraction
-from salesflow.domain.moments import FOREVER, Instant, start_of_day, to_instant
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import Instant
 from salesflow.domain.processes import SalesProcess, process_id
 from salesflow.engine.checks import (
     PAIRED,
     UNDER_A_PROCESS,
-    refuse_other_kind,
     refuse_unpublished,
 )
 from salesflow.errors import InputError, NotFoundError, RuleError
@@ -74,7 +72,6 @@ class Session:
         self._accept_clock = accept_clock
         self._event_ids = event_ids
         self._aggregates: dict[UUID, Aggregate] = {}
-        self._loose: list[tuple[UUID, int, Recorded]] = []
         self._added = 0
 
     def get(self, kind: type[AggregateT], id: UUID) -> AggregateT:
@@ -85,22 +82,30 @@ class Session:
         """
         known = self._aggregates.get(id)
         if known is None:
-            events = self._log.stream(id, connection=self._connection)
-            world = self._world(max((event.recorded for event in events), default=0))
+            events = self._stored(id)
+            world = self._world_of(events)
             known = kind.replay(id, events, world=world, as_of=world.now)
             self._aggregates[id] = known
         if not isinstance(known, kind):
             raise NotFoundError(f"{id} is a {known.noun}, not a {kind.noun}")
+        known.refuse_absence()
         return known
 
     def add(self, aggregate: AggregateT) -> AggregateT:
-        """Take in a new aggregate; under a command id its id derives from that."""
+        """Take in a new aggregate; under a command id its id derives from that.
+
+        Raises:
+            InputError: when it is in the session already, or a deal under a process version
+                that is published as something else.
+        """
         if self._said.command_id is not None and not aggregate.id_given:
             name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
             aggregate.id = uuid5(COMMANDS, name)
         self._added += 1
         if aggregate.id in self._aggregates:
             raise InputError(f"{aggregate.noun} {aggregate.id} is in this session already")
+        for version in aggregate.world.processes.values():
+            self._processes.refuse_other(version)
         world = self._world(0)
         aggregate.world = World(
             Beside(aggregate.world.processes, world.processes),
@@ -123,11 +128,7 @@ class Session:
             raise RuleError(
                 f"{said_of_pair(event, self._stored)}; load both deals and use retract_pair"
             )
-        if loaded is not None:
-            loaded.retract(event_id, because=because)
-            return
-        refuse_retraction(event_id, self._stored(event.stream_id))
-        self._record_loose(event.stream_id, FactRetracted(event_id=event_id, because=because))
+        self._held(event.stream_id).retract(event_id, because=because)
 
     def reopen_history(
         self, id: UUID, opening: Fact, *, occurred_at: OccurredAt = None
@@ -144,18 +145,14 @@ class Session:
         """
         if not opening.opens:
             raise InputError(f"{opening.kind} opens nothing")
-        stored = self._stored(id)
-        if not stored:
-            raise NotFoundError(f"nothing has been recorded of {id}")
-        refuse_other_kind(opening, id, stored)
-        stands = self._opening(id, stored)
-        if stands is not None:
+        held = self._held(id)
+        if type(opening) not in held.facts:
+            raise InputError(f"{opening.kind} cannot open {id}, which is a {held.noun}")
+        if held.history:
+            stands = held.history[0]
             which = "of this session" if stands.event_id == NO_EVENT else str(stands.event_id)
             raise RuleError(f"{id} is open by {stands.fact.kind} {which}; retract that first")
-        if id in self._aggregates:
-            self._aggregates[id]._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
-        else:
-            self._record_loose(id, opening, occurred_at)
+        held._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
 
     def commit(self) -> Receipt | None:
         """Append all that was recorded; None when there was nothing.
@@ -167,7 +164,6 @@ class Session:
         recorded = [
             (each.id, told.fact) for each in self._aggregates.values() for told in each.pending
         ]
-        recorded += [(id, told.fact) for id, _, told in self._loose]
         kinds = {type(fact) for _, fact in recorded}
         if not PAIRED.isdisjoint(kinds):
             refuse_half_merges(recorded, self._stored)
@@ -225,40 +221,20 @@ class Session:
         assert process is not None, "it has been published"
         return process
 
-    def _opening(self, id: UUID, stored: list[Event]) -> Event | None:
-        """Give the opening that is believed of a stream, this session's facts included."""
-        loaded = self._aggregates.get(id)
-        if loaded is not None:
-            return next(iter(loaded.history), None)
-        loose = [
-            Event(
-                fact=told.fact,
-                stream_id=id,
-                version=version,
-                position=FOREVER + version,
-                occurred=FOREVER,
-                recorded=FOREVER,
-                event_id=NO_EVENT,
-            )
-            for stream_id, version, told in self._loose
-            if stream_id == id
-        ]
-        return next(iter(believed([*stored, *loose])), None)
+    def _held(self, id: UUID) -> Aggregate:
+        """Give what a stream is about, also where it is not believed to exist."""
+        known = self._aggregates.get(id)
+        if known is None:
+            events = self._stored(id)
+            if not events:
+                raise NotFoundError(f"nothing has been recorded of {id}")
+            world = self._world_of(events)
+            known = aggregate_of(events).load(id, events, world=world, as_of=world.now)
+            self._aggregates[id] = known
+        return known
 
-    def _record_loose(self, id: UUID, fact: Fact, occurred_at: OccurredAt = None) -> None:
-        if id in self._aggregates:
-            raise InputError(f"{id} is loaded in this session; use the aggregate itself")
-        count = sum(1 for stream_id, _, _ in self._loose if stream_id == id)
-        version = self._stored(id)[-1].version + count + 1
-        self._loose.append((id, version, self._told(fact, occurred_at)))
-
-    def _told(self, fact: Fact, occurred_at: OccurredAt) -> Recorded:
-        if occurred_at is None:
-            return Recorded(fact, None, "microsecond")
-        if isinstance(occurred_at, datetime):
-            return Recorded(fact, to_instant(occurred_at), "microsecond")
-        midnight = start_of_day(occurred_at, self._world(0).timezone)
-        return Recorded(fact, midnight, "day")
+    def _world_of(self, events: Sequence[Event]) -> World:
+        return self._world(max([event.recorded for event in events], default=0))
 
     def _drafts(self) -> list[Draft]:
         told = [
@@ -266,7 +242,6 @@ class Session:
             for each in self._aggregates.values()
             for version, recorded in enumerate(each.pending, each.version + 1)
         ]
-        told += self._loose
         actor, _, correlation_id, causation_id = self._said
         return [
             Draft(
