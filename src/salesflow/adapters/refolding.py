@@ -3,8 +3,8 @@
 `Absorber` takes one append of one entity at a time. Nearly all appends are in order (nothing
 happened before the entity's last believed fact and nothing is retracted): they extend the
 entity's state. A late or retracting append folds the entity's history twice, as believed
-before and after it, and writes the difference. Either way the rows are the same; that is
-what `rebuild equals incremental` tests.
+before and after it, and writes the difference. Either way the rows are the same, which the
+properties test against a rebuild.
 
 It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
 within one batch, so that only final rows are written.

@@ -7,7 +7,7 @@ live one, by the same code, and swaps them at the end.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import md5
 from itertools import groupby
 from typing import NamedTuple
@@ -135,14 +135,16 @@ class Runner:
         found = standing_of(connection, self._log.tenant, name)
         return found or Standing(self._folds[name].table.revision, 0, 0)
 
-    def catch_up(self, names: Sequence[str] = (), *, progress: Progress | None = None) -> None:
-        """Bring projections (all when none is named) to where the log's head is now.
+    def catch_up(
+        self, names: Iterable[str] | None = None, *, progress: Progress | None = None
+    ) -> None:
+        """Bring the projections named (None: all of them) to where the log's head is now.
 
         Raises:
             ProjectionError: when a fold failed; the others have been brought up all the same.
         """
         failed: ProjectionError | None = None
-        for name in names or self._folds:
+        for name in self._folds if names is None else names:
             try:
                 with self._lock:
                     self._catch_up(self._projections[name], progress)
