@@ -1,7 +1,7 @@
 """The engine: sessions that record, moments that are asked about; the one clock."""
 
+from salesflow.adapters.foreign import ForeignFact
 from salesflow.engine.flow import SalesFlow
-from salesflow.engine.foreign import ForeignFact
 from salesflow.engine.session import Session
 
 __all__ = ["ForeignFact", "SalesFlow", "Session"]

@@ -168,9 +168,13 @@ class SalesFlow:
     def record(
         self, facts: Iterable[ForeignFact], *, correlation_id: str | None = None
     ) -> list[Receipt]:
-        """Record facts from elsewhere as they are: no rule is applied, nothing is checked.
+        """Record facts from elsewhere as they are; no rule of a process is applied.
 
         One append per entity, each in order of time, then as given. See `ForeignFact`.
+
+        Raises:
+            InputError: for what could never be read back: a process version that was never
+                published, half a merge, a retraction of what cannot be retracted.
         """
         return record_foreign(self.log, self._processes, facts, correlation_id=correlation_id)
 

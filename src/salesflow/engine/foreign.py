@@ -1,46 +1,27 @@
 """Facts from elsewhere: what another system says happened, recorded as it is.
 
 An importer knows facts, not commands. No gate or rule of a process is applied to them and
-nothing is pretended: their checks say `not_checked`, their envelope names the source. What
-has no ground is kept and shown as irregular; what could never be read back, and half a merge,
-is refused.
+nothing is pretended; their envelope names the source. What has no ground is kept and shown
+as irregular; what could never be read back, and half a merge, is refused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
 from uuid import UUID
 
 from salesflow.adapters.collector import collector_off
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
 from salesflow.domain.deal.merging import missing_half, other_deal
-from salesflow.domain.facts import Fact, FactRetracted, Precision
+from salesflow.domain.facts import FactRetracted
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.domain.processes import ProcessVersion
 from salesflow.engine.checks import PAIRED, refuse_unpublished, refuse_wrong_retraction
-from salesflow.errors import ConcurrentChangeError, InputError
+from salesflow.errors import InputError
 
 __all__ = ["ForeignFact", "record_foreign"]
 
 BATCH_EVENTS = 5_000
-ATTEMPTS_MAX = 10
-
-
-class ForeignFact(NamedTuple):
-    """A fact of an entity as another system tells it.
-
-    `occurred` is microseconds since 1970 UTC, or None for the time of recording. `source` and
-    `source_id` name the system and its id of the object and history row (or column).
-    """
-
-    stream_id: UUID
-    fact: Fact
-    occurred: Instant | None = None
-    precision: Precision = "microsecond"
-    source: str | None = None
-    source_id: str | None = None
-    actor: str | None = None
-
 
 Told = Sequence[ForeignFact]
 
@@ -65,7 +46,7 @@ def record_foreign(
     receipts: list[Receipt] = []
     for batch in _batches(appends):
         with collector_off():
-            receipts += _append(log, batch, correlation_id)
+            receipts += try_again(partial(_append, log, batch, correlation_id))
     return receipts
 
 
@@ -125,37 +106,9 @@ def _batches(appends: Iterable[Told]) -> Iterator[list[Told]]:
 
 
 def _append(log: EventLog, batch: Sequence[Told], correlation_id: str | None) -> list[Receipt]:
-    """Append a batch; when somebody else wrote to one of its streams, number it anew."""
-    streams = {told.stream_id for append in batch for told in append}
-    for attempt in range(1, ATTEMPTS_MAX + 1):
-        versions = log.versions(streams)
-        appends = [
-            [_draft(told, versions, correlation_id) for told in append] for append in batch
-        ]
-        try:
-            return log.append_many(appends)
-        except ConcurrentChangeError:
-            if attempt == ATTEMPTS_MAX:
-                raise
-    return []
-
-
-def _draft(told: ForeignFact, versions: dict[UUID, int], correlation_id: str | None) -> Draft:
-    """Draft a fact as the next of its stream, and count it."""
-    version = versions[told.stream_id] = versions.get(told.stream_id, 0) + 1
-    return Draft(
-        stream_id=told.stream_id,
-        version=version,
-        topic=told.fact.stored_as,
-        payload=told.fact.to_json(),
-        event_id=new_event_id(),
-        occurred=told.occurred,
-        precision=told.precision,
-        actor=told.actor,
-        correlation_id=correlation_id,
-        source=told.source,
-        source_id=told.source_id,
-    )
+    """Append a batch, numbered after what stands now."""
+    versions = log.versions({told.stream_id for append in batch for told in append})
+    return log.append_many([drafts_of(told, versions, correlation_id) for told in batch])
 
 
 def _time(told: ForeignFact) -> Instant:

@@ -6,10 +6,12 @@ it is compared anew. What it costs in memory is one batch.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from uuid import UUID
 
 from salesflow.adapters.eventlog import Draft, EventLog
+from salesflow.adapters.foreign import try_again
 from salesflow.adapters.importing.plan import OPENED, Plan
 from salesflow.adapters.importing.recording import Compared, Known, Writer
 from salesflow.adapters.importing.regularity import groundless
@@ -21,13 +23,11 @@ from salesflow.adapters.importing.told import DealTold, Told
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Instant
-from salesflow.errors import ConcurrentChangeError
 
 __all__ = ["Batches"]
 
 ROWS_MAX = 5_000
 OBJECTS_MAX = 1_000
-ATTEMPTS_MAX = 10
 
 
 class Batches:
@@ -61,25 +61,20 @@ class Batches:
         done = 0
         for batch in _batches(spool.by_object()):
             deals = [tell(rows, self._plan, self._horizon) for rows in batch]
-            self._through(deals, record=record)
+            taken = try_again(partial(self._through, deals, record=record))
+            taken.count()
+            self._customers |= taken.customers
             done += sum(len(rows.rows) for rows in batch)
             if progress is not None:
                 progress(done, spool.rows)
 
-    def _through(self, deals: list[DealTold], *, record: bool) -> None:
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            batch = _Batch(self._log, self._plan, self._report, self._customers, self._apply)
-            batch.compare([deal.copy() for deal in deals])
-            try:
-                if record and batch.appends:
-                    self._log.append_many(batch.appends)
-            except ConcurrentChangeError:
-                if attempt == ATTEMPTS_MAX:
-                    raise
-                continue
-            batch.count()
-            self._customers |= batch.customers
-            return
+    def _through(self, deals: list[DealTold], *, record: bool) -> "_Batch":
+        """Compare deals with the log as it stands now, and append what is new."""
+        batch = _Batch(self._log, self._plan, self._report, self._customers, self._apply)
+        batch.compare([deal.copy() for deal in deals])
+        if record:
+            self._log.append_many(batch.appends)
+        return batch
 
 
 class _Batch:

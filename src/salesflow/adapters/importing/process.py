@@ -9,18 +9,16 @@ the table knows them.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
 from salesflow.adapters.importing.mapping import NamedProcess
 from salesflow.adapters.importing.problems import MappingError, Path
 from salesflow.domain.processes import Label, ProcessPublished, ProcessVersion, process_id
 from salesflow.domain.standard import STANDARD
-from salesflow.errors import ConcurrentChangeError
 
 __all__ = ["ProcessPlan", "declared_process", "find_process", "publish_process"]
 
 SOURCE = "source"
-ATTEMPTS_MAX = 5
 
 
 class ProcessPlan(NamedTuple):
@@ -100,30 +98,20 @@ def find_process(declared: ProcessPlan | NamedProcess, log: EventLog) -> Process
 
 def publish_process(log: EventLog, version: ProcessVersion, *, import_id: str) -> bool:
     """Publish a process version unless it is; say whether it had to be."""
-    for attempt in range(1, ATTEMPTS_MAX + 1):
-        stream = log.stream(process_id(version.key))
+    id = process_id(version.key)
+
+    def publish() -> bool:
+        stream = log.stream(id)
         published = _versions(event.fact for event in stream)
         _refuse_other(version, published)
         if version.version in published:
             return False
-        fact = ProcessPublished(process=version)
-        draft = Draft(
-            stream_id=process_id(version.key),
-            version=max((event.version for event in stream), default=0) + 1,
-            topic=ProcessPublished.stored_as,
-            payload=fact.to_json(),
-            event_id=new_event_id(),
-            occurred=None,
-            correlation_id=import_id,
-        )
-        try:
-            log.append([draft])
-        except ConcurrentChangeError:
-            if attempt == ATTEMPTS_MAX:
-                raise
-        else:
-            return True
-    return False
+        told = ForeignFact(id, ProcessPublished(process=version))
+        stands = {event.stream_id: event.version for event in stream}
+        log.append(drafts_of([told], stands, import_id))
+        return True
+
+    return try_again(publish)
 
 
 def _published(log: EventLog, key: str) -> dict[int, ProcessVersion]:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.appending import Draft
+from salesflow.adapters.foreign import ForeignFact, drafts_of
 from salesflow.adapters.importing.ids import split_source_id
 from salesflow.adapters.importing.report import Change
 from salesflow.adapters.importing.told import Told
@@ -139,41 +139,27 @@ class Writer:
             applied = self._apply and event.fact.stands_because is None
             result.changes.append(_change(object, event, None, applied=applied))
             retracted += [event] if applied else []
-        result.drafts.extend(self._retraction(event) for event in retracted)
-        result.drafts.extend(self._draft(one) for one in result.recorded)
-        return result._replace(retracted=frozenset(event.event_id for event in retracted))
-
-    def _retraction(self, event: Event) -> Draft:
-        fact = FactRetracted(event_id=event.event_id, because="changed at the source")
-        return self._draft(
-            Told(
-                event.stream_id,
-                event.source_id or "",
-                fact,
-                occurred=None,
-                precision="microsecond",
-                day=None,
-                actor=None,
-                line=0,
-                order=0,
-            )
+        facts = [*map(self._retraction, retracted), *map(self._foreign, result.recorded)]
+        return result._replace(
+            drafts=drafts_of(facts, self._versions, self._import_id),
+            retracted=frozenset(event.event_id for event in retracted),
         )
 
-    def _draft(self, told: Told) -> Draft:
-        version = self._versions.get(told.stream_id, 0) + 1
-        self._versions[told.stream_id] = version
-        return Draft(
-            stream_id=told.stream_id,
-            version=version,
-            topic=told.fact.stored_as,
-            payload=told.fact.to_json(),
-            event_id=new_event_id(),
-            occurred=told.occurred,
-            precision=told.precision,
-            actor=told.actor,
-            correlation_id=self._import_id,
-            source=self._source,
-            source_id=told.source_id,
+    def _retraction(self, event: Event) -> ForeignFact:
+        fact = FactRetracted(event_id=event.event_id, because="changed at the source")
+        return ForeignFact(
+            event.stream_id, fact, source=self._source, source_id=event.source_id
+        )
+
+    def _foreign(self, told: Told) -> ForeignFact:
+        return ForeignFact(
+            told.stream_id,
+            told.fact,
+            told.occurred,
+            told.precision,
+            self._source,
+            told.source_id,
+            told.actor,
         )
 
 

@@ -1,0 +1,81 @@
+"""Facts from elsewhere on their way into the log: drafted, and tried again.
+
+Whoever records what another system says (`SalesFlow.record`, every importer) says it in
+`ForeignFact`s. `drafts_of` numbers them as the next events of their streams, after the
+versions one has seen. When somebody else was first these versions are old: `try_again` reads,
+drafts and appends anew.
+
+What it leaves out: which facts are new, and which can never be right; that is for whoever
+records them.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from salesflow.adapters.appending import Draft
+from salesflow.adapters.ids import new_event_id
+from salesflow.domain.facts import Fact, Precision
+from salesflow.domain.moments import Instant
+from salesflow.errors import ConcurrentChangeError
+
+__all__ = ["ForeignFact", "drafts_of", "try_again"]
+
+ResultT = TypeVar("ResultT")
+ATTEMPTS_MAX = 10
+
+
+class ForeignFact(NamedTuple):
+    """A fact of an entity as another system tells it.
+
+    `occurred` is microseconds since 1970 UTC, or None for the time of recording. `source` and
+    `source_id` name the system and its id of the object and history row (or column).
+    """
+
+    stream_id: UUID
+    fact: Fact
+    occurred: Instant | None = None
+    precision: Precision = "microsecond"
+    source: str | None = None
+    source_id: str | None = None
+    actor: str | None = None
+
+
+def drafts_of(
+    facts: Iterable[ForeignFact], versions: dict[UUID, int], correlation_id: str | None
+) -> list[Draft]:
+    """Draft facts as the next of their streams, and count them in `versions`."""
+    drafts: list[Draft] = []
+    for stream_id, fact, occurred, precision, source, source_id, actor in facts:
+        version = versions[stream_id] = versions.get(stream_id, 0) + 1
+        drafts.append(
+            Draft(
+                stream_id,
+                version,
+                fact.stored_as,
+                fact.to_json(),
+                new_event_id(),
+                occurred,
+                precision,
+                actor,
+                correlation_id,
+                None,
+                source,
+                source_id,
+            )
+        )
+    return drafts
+
+
+def try_again(attempt: Callable[[], ResultT]) -> ResultT:
+    """Make an attempt, and another one as often as somebody else was first; ten at most.
+
+    Raises:
+        ConcurrentChangeError: when all attempts met a change by somebody else.
+    """
+    for _ in range(ATTEMPTS_MAX - 1):
+        try:
+            return attempt()
+        except ConcurrentChangeError:
+            continue
+    return attempt()
