@@ -27,7 +27,6 @@ from given import (
 )
 from salesflow.domain.aggregate import World
 from salesflow.domain.deal import Deal
-from salesflow.domain.deal.ground import Ground
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
@@ -44,7 +43,6 @@ from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
 from salesflow.domain.deal.talks import ContactLogged, ObjectionRaised, ObjectionResolved
 from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.history import believed
 from salesflow.domain.moments import to_instant
 from salesflow.errors import InputError, NotFoundError
 
@@ -197,17 +195,6 @@ def test_what_a_command_leaves_is_what_will_be_read(
             )
         )
     assert state(deal) == state(read(events))
-
-
-@settings(deadline=None)
-@given(histories)
-def test_the_ground_can_be_copied_anywhere_on_the_way(history: list[Told]) -> None:
-    ground = Ground(PROCESSES)
-    for each in believed(log_of(history)):
-        twin = ground.copy()
-        assert twin.judge(each) == ground.judge(each)
-        for name in Ground.__slots__:
-            assert getattr(twin, name) == getattr(ground, name)
 
 
 @settings(deadline=None)

@@ -181,18 +181,6 @@ def test_a_deal_that_came_in_lost_can_be_migrated_too() -> None:
     assert (deal.process, deal.stage, deal.outcome) == ("plain", "closed_lost", "lost")
 
 
-def test_a_copy_of_the_ground_goes_on_by_itself() -> None:
-    first, second = events_of([opened(), QuoteIssued(quote="Q1")])
-    ground = Ground(PROCESSES)
-    ground.judge(first)
-    twin = ground.copy()
-    twin.judge(second)
-    accepted = events_of([opened(), opened(), QuoteAccepted(quote="Q1")])[2]
-    assert twin.judge(accepted) is None
-    assert ground.judge(accepted) == "there is no quote 'Q1'"
-    assert (twin.stage, twin.outcome, twin.is_open) == ("a", "open", True)
-
-
 @pytest.mark.parametrize(
     ("fact", "outcome"),
     [

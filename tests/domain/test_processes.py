@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from given import CLOSED_STAGES, PLAIN, PROCESSES, START, event, on, read
+from given import CLOSED_STAGES, PLAIN, START, event, on, read
 from salesflow.domain.facts import Fact
 from salesflow.domain.processes import (
     CRITERIA,
@@ -15,7 +15,6 @@ from salesflow.domain.processes import (
     SalesProcess,
     Stage,
     process_id,
-    process_of_deal_key,
 )
 from salesflow.domain.standard import STANDARD
 from salesflow.errors import InputError, RuleError
@@ -123,11 +122,6 @@ def test_a_process_finds_its_way_around_its_stages() -> None:
         InputError, match="process 'plain' version 1 has no stage 'z'; it has a,"
     ):
         PLAIN.stage("z")
-
-
-def test_a_deal_names_its_process_version_by_key() -> None:
-    assert process_of_deal_key(PROCESSES, "plain", 1) is PLAIN
-    assert process_of_deal_key(PROCESSES, "plain", 9) is None
 
 
 def test_the_same_key_is_the_same_process_everywhere() -> None:

@@ -97,40 +97,6 @@ def test_an_event_that_cannot_be_read_is_named_by_stream_version_and_position(
     assert log.stored_page(1, 1)[0].payload == payload
 
 
-def test_what_came_from_a_source_is_found_by_the_sources_own_ids(log: EventLog) -> None:
-    deal, other = uuid4(), uuid4()
-    told = [
-        draft(deal, 1, source="zoho", source_id="deal/7"),
-        draft(deal, 2, source="zoho", source_id="deal/7"),
-        draft(other, 1, source="zoho", source_id="deal/8"),
-        draft(other, 2, source="odoo", source_id="deal/7"),
-        draft(other, 3),
-    ]
-    log.append(told)
-    known = log.known_sources("zoho", ["deal/7", "deal/9", "deal/7"])
-    assert {source_id: [k.event_id for k in found] for source_id, found in known.items()} == {
-        "deal/7": [told[0].event_id, told[1].event_id]
-    }
-    first = known["deal/7"][0]
-    assert (first.stream_id, first.position, first.topic, first.payload) == (
-        deal,
-        1,
-        told[0].topic,
-        told[0].payload,
-    )
-    assert log.known_sources("hubspot", ["deal/7"]) == {}
-
-
-def test_all_that_came_from_a_source_can_be_walked(log: EventLog) -> None:
-    log.append_many(
-        [[draft(source="zoho", source_id=f"{number:05}")] for number in range(6_000)]
-    )
-    log.append([draft(source="odoo", source_id="1"), draft()])
-    walked = [known.source_id for known in log.recorded_sources("zoho")]
-    assert walked == [f"{number:05}" for number in range(6_000)]
-    assert list(log.recorded_sources("hubspot")) == []
-
-
 def test_people_can_read_the_log_with_any_sql_tool(database: Database, log: EventLog) -> None:
     deal = uuid4()
     at = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)

@@ -20,12 +20,10 @@ from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError
 
-__all__ = ["EventReading", "KnownSource", "Stored"]
+__all__ = ["EventReading", "Stored"]
 
 CHUNK = 500
 """So many ids go into one query."""
-
-PAGE = 5_000
 
 COLUMNS = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
@@ -53,15 +51,6 @@ VERSIONS = (
     "SELECT stream_id, max(version) FROM salesflow_events"
     " WHERE tenant = ? AND stream_id IN (...) GROUP BY stream_id"
 )
-SOURCES = (
-    "SELECT source_id, position, stream_id, event_id, topic, occurred, payload"
-    " FROM salesflow_events WHERE tenant = ? AND source = ?"
-)
-SOURCES_NAMED = f"{SOURCES} AND source_id IN (...) ORDER BY position"
-SOURCES_AFTER = (
-    f"{SOURCES} AND (source_id, position) > (?, ?) ORDER BY source_id, position LIMIT ?"
-)
-
 Row = tuple[Any, ...]
 
 _new = tuple.__new__
@@ -85,18 +74,6 @@ class Stored(NamedTuple):
     causation_id: str | None
     source: str | None
     source_id: str | None
-
-
-class KnownSource(NamedTuple):
-    """An event that an importer recorded before, found by the source's own id."""
-
-    source_id: str
-    position: int
-    stream_id: UUID
-    event_id: UUID
-    topic: str
-    occurred: Instant
-    payload: bytes
 
 
 class EventReading:
@@ -129,7 +106,7 @@ class EventReading:
     ) -> dict[UUID, list[Event]]:
         """Give the events of many streams up to a position, in few queries."""
         found: dict[UUID, list[Event]] = {}
-        for rows in self._chunks(STREAMS, (), ids, (upto,), connection):
+        for rows in self._chunks(STREAMS, ids, (upto,), connection):
             for event in self._events(rows):
                 found.setdefault(event.stream_id, []).append(event)
         return found
@@ -169,30 +146,9 @@ class EventReading:
         """Give the last version of each of these streams; those without events are left out."""
         return {
             self._uuid(stream_id): version
-            for rows in self._chunks(VERSIONS, (), ids, (), connection)
+            for rows in self._chunks(VERSIONS, ids, (), connection)
             for stream_id, version in rows
         }
-
-    def known_sources(
-        self, source: str, source_ids: Iterable[str]
-    ) -> dict[str, list[KnownSource]]:
-        """Look up which of a source's ids are recorded already, and as what."""
-        found: dict[str, list[KnownSource]] = {}
-        for rows in self._chunks(SOURCES_NAMED, (source,), source_ids, (), None):
-            for known in self._sources(rows):
-                found.setdefault(known.source_id, []).append(known)
-        return found
-
-    def recorded_sources(self, source: str) -> Iterator[KnownSource]:
-        """Walk all that is recorded from a source, in order of its ids; in pages."""
-        last: tuple[str, int] = ("", 0)
-        while True:
-            rows = self._rows(SOURCES_AFTER, (source, *last, PAGE), None)
-            page = self._sources(rows)
-            yield from page
-            if len(page) < PAGE:
-                return
-            last = page[-1][:2]
 
     def _rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
@@ -202,21 +158,20 @@ class EventReading:
     def _chunks(
         self,
         statement: str,
-        before: Row,
-        ids: Iterable[UUID | str],
+        ids: Iterable[UUID],
         after: Row,
         connection: sa.Connection | None,
     ) -> Iterator[list[Row]]:
         """Run a statement with `IN (...)` over many ids, some hundred at a time."""
         waiting = iter(dict.fromkeys(ids))
-        while chunk := [self._key(id) for id in islice(waiting, CHUNK)]:
+        while chunk := [self._id(id) for id in islice(waiting, CHUNK)]:
             marks = ",".join("?" * len(chunk)) if self._sqlite else "?"
             listed: Sequence[object] = chunk if self._sqlite else (chunk,)
             ready = statement.replace(
                 "(...)", f"({marks})" if self._sqlite else f"ANY({marks})"
             )
             ready = ready if self._sqlite else ready.replace("IN ANY", "= ANY")
-            yield self._rows(ready, (*before, *listed, *after), connection)
+            yield self._rows(ready, (*listed, *after), connection)
 
     def _events(self, rows: list[Row]) -> list[Event]:
         facts = self._facts(rows)
@@ -247,15 +202,8 @@ class EventReading:
         uuid = self._uuid
         return [Stored._make((*r[:2], uuid(r[2]), *r[3:7], uuid(r[7]), *r[8:])) for r in rows]
 
-    def _sources(self, rows: Iterable[Row]) -> list[KnownSource]:
-        uuid = self._uuid
-        return [KnownSource(r[0], r[1], uuid(r[2]), uuid(r[3]), *r[4:]) for r in rows]
-
     def _id(self, id: UUID) -> UUID | bytes:
         return id.bytes if self._sqlite else id
-
-    def _key(self, key: UUID | str) -> UUID | bytes | str:
-        return self._id(key) if isinstance(key, UUID) else key
 
     def _uuid(self, id: UUID | bytes) -> UUID:
         return uuid_of_bytes(id) if isinstance(id, bytes) else id

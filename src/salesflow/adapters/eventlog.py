@@ -28,7 +28,7 @@ from salesflow.adapters.appending import (
     version_error,
 )
 from salesflow.adapters.database import Appending, Database
-from salesflow.adapters.event_reading import EventReading, KnownSource, Stored
+from salesflow.adapters.event_reading import EventReading, Stored
 from salesflow.adapters.group_commit import GroupCommit, Request
 from salesflow.adapters.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE
@@ -42,7 +42,7 @@ from salesflow.errors import (
     SalesflowError,
 )
 
-__all__ = ["Draft", "EventLog", "Head", "KnownSource", "Receipt", "Stored", "Subscription"]
+__all__ = ["Draft", "EventLog", "Head", "Receipt", "Stored", "Subscription"]
 
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

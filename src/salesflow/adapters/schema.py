@@ -121,16 +121,6 @@ events = sa.Table(
 )
 """The log. Positions are gapless per tenant and in commit order."""
 
-sa.Index(
-    "salesflow_events_source",
-    events.c.tenant,
-    events.c.source,
-    events.c.source_id,
-    events.c.position,
-    sqlite_where=events.c.source.is_not(None),
-    postgresql_where=events.c.source.is_not(None),
-)
-
 commands = sa.Table(
     "salesflow_commands",
     STORE,

@@ -44,7 +44,6 @@ __all__ = [
     "Stage",
     "StageKpi",
     "process_id",
-    "process_of_deal_key",
 ]
 
 Category = Literal["open", "won", "after_sales", "lost", "disqualified"]
@@ -328,10 +327,3 @@ class SalesProcess(Aggregate):
 def process_id(key: str) -> UUID:
     """Give the stream id of a process; the same key is the same process everywhere."""
     return uuid5(PROCESSES, key)
-
-
-def process_of_deal_key(
-    processes: Mapping[tuple[str, int], ProcessVersion], key: str, version: int
-) -> ProcessVersion | None:
-    """Find the process version a deal names; None when it is not known here."""
-    return processes.get((key, version))

@@ -16,7 +16,7 @@ from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Currency, Exact, SafeText, Value, number
 from salesflow.errors import InputError
 
-__all__ = ["RATES_ID", "Rate", "RateFact", "RateTable", "RatesPublished"]
+__all__ = ["RATES_ID", "Rate", "RateTable", "RatesPublished"]
 
 RATES_ID: Final = UUID("5e771465-0000-5000-8000-000000000002")
 """The stream of a tenant's exchange rates; the same in every database."""
@@ -40,9 +40,6 @@ class RatesPublished(Fact):
     base: Currency
     rates: tuple[Rate, ...]
     source: SafeText | None = None
-
-
-RateFact = RatesPublished
 
 
 class RateTable(Aggregate):

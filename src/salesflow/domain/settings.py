@@ -67,7 +67,6 @@ class Settings(Aggregate):
     fiscal_calendar: FiscalCalendar
     working_days: tuple[int, ...]
     report_currency: str | None
-    clock_accepted_times: int
 
     @classmethod
     def begin(
@@ -128,7 +127,6 @@ class Settings(Aggregate):
         self.fiscal_calendar = FiscalCalendar()
         self.working_days = MONDAY_TO_FRIDAY
         self.report_currency = None
-        self.clock_accepted_times = 0
 
     def _apply(self, event: Event) -> None:
         fact: SettingsFact = event.fact  # type: ignore[assignment]
@@ -140,7 +138,7 @@ class Settings(Aggregate):
                 self.working_days = fact.working_days or self.working_days
                 self.report_currency = fact.report_currency or self.report_currency
             case ClockAccepted():
-                self.clock_accepted_times += 1
+                pass  # it says why times stand still; it sets nothing
             case _:
                 assert_never(fact)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -242,8 +242,3 @@ class Money(Value):
     def _same_currency(self, other: "Money") -> None:
         if self.currency != other.currency:
             raise InputError(f"{self} and {other} are unlike currencies and cannot be added")
-
-    @classmethod
-    def parse(cls, text: str, currency: str) -> Self:
-        """Read an amount as people write it (`1,234.50`); refuse what is not a number."""
-        return cls(number(text.replace(",", "").strip()), currency)

@@ -35,7 +35,6 @@ from salesflow.domain.processes import (
     Outcome,
     ProcessVersion,
     Stage,
-    process_of_deal_key,
 )
 
 __all__ = ["GROUND_FACTS", "Ground", "outcome_of"]
@@ -116,13 +115,6 @@ class Ground:
         handler = _HANDLERS.get(type(fact))
         return None if handler is None else handler(self, fact)
 
-    def copy(self) -> "Ground":
-        """Give another that goes on from here by itself."""
-        twin = Ground(self._processes)
-        for name in Ground.__slots__:
-            setattr(twin, name, getattr(self, name))
-        return twin
-
     @property
     def is_open(self) -> bool:
         """Whether the deal counts as open: neither closed nor merged."""
@@ -147,7 +139,7 @@ class Ground:
 
     def _name_process(self, key: str, version: int) -> None:
         self.process_key, self.process_version = key, version
-        self.process = process_of_deal_key(self._processes, key, version)
+        self.process = self._processes.get((key, version))
 
     def _opened_again(self, _: Fact) -> str:
         return "the deal was opened before"

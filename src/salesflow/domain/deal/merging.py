@@ -144,9 +144,7 @@ class Merging(Outcomes, Service):
                 assert_never(fact)
 
 
-def refuse_half_merges(
-    recorded: Iterable[tuple[UUID, Fact]], stored: Stored = lambda _: ()
-) -> None:
+def refuse_half_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> None:
     """Refuse to append one half of a merge without the other; for who appends a session.
 
     Raises:
@@ -158,9 +156,7 @@ def refuse_half_merges(
         raise RuleError(f"{missing}: load both deals in one session")
 
 
-def missing_half(
-    recorded: Iterable[tuple[UUID, Fact]], stored: Stored = lambda _: ()
-) -> str | None:
+def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> str | None:
     """Say which half of a pair of one append lacks the other; None when all are whole.
 
     `stored` gives what was recorded of a deal before, to know what a retraction is about.
@@ -178,7 +174,7 @@ def missing_half(
     return None
 
 
-def other_deal(deal_id: UUID, fact: Fact, stored: Stored = lambda _: ()) -> UUID | None:
+def other_deal(deal_id: UUID, fact: Fact, stored: Stored) -> UUID | None:
     """Give the deal that the other half of a pair belongs to; None for any other fact."""
     found = _half(deal_id, fact, stored)
     return None if found is None else found.other
