@@ -64,6 +64,18 @@ def answers_stay(url: str, history: list[Act], moments: list[Pick]) -> None:
         check_again(player.flow, views, raw_log(player.flow))
 
 
+@examples(60, shrink=False)
+@given(history=acts(2, least=6))
+def taking_turns_changes_nothing(url: str, history: list[Act]) -> None:
+    with Player(url) as player, player.beside() as other:
+        for number, act in enumerate(history):
+            player.play(act)
+            (player.flow if number % 2 else other).catch_up()
+        player.flow.catch_up()
+        kept = content(player.flow)
+        assert rebuilt(player.flow) == kept
+
+
 def overhears_retractions(patch: pytest.MonkeyPatch) -> None:
     def deaf(events: list[Event]) -> list[Event]:
         return believed([e for e in events if e.fact.kind != "fact.retracted"])
@@ -119,6 +131,10 @@ def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(IntervalBatch, "_collapse", wrong)
 
 
+def goes_on_from_where_it_left_the_rows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Absorber, "forget", lambda _: None)
+
+
 CONTROLS = [
     (overhears_retractions, states_agree),
     (takes_late_facts_as_they_come, states_agree),
@@ -127,6 +143,7 @@ CONTROLS = [
     (forgets_that_it_did_not_know_the_end, answers_stay),
     (knows_what_was_recorded_later, answers_stay),
     (collapses_only_across_batches, rebuilding_changes_nothing),
+    (goes_on_from_where_it_left_the_rows, taking_turns_changes_nothing),
 ]
 
 

@@ -91,6 +91,29 @@ def test_two_processes_that_catch_up_at_once_fill_the_table_once(
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
 
 
+@examples(25)
+@given(history=acts(2, least=8), turns=st.lists(st.integers(0, 3), min_size=3, max_size=9))
+def test_processes_that_catch_up_in_turn_fill_the_table_as_one_would(
+    database_url: str, history: list[Act], turns: list[int]
+) -> None:
+    with Player(database_url) as player, player.beside() as one, player.beside() as other:
+        for number, act in enumerate(history):
+            player.play(act)
+            match turns[number % len(turns)]:
+                case 0:
+                    one.catch_up()
+                case 1:
+                    other.catch_up()
+                case 2:
+                    rebuilt(other)
+                case _:
+                    pass
+        one.catch_up()
+        found = content(player.flow)
+        TALLY["rows compared after a rebuild"] += sum(c.total() for c in found.values())
+        assert found == rebuilt(player.flow), shown(raw_log(player.flow))
+
+
 @examples(10)
 @given(history=acts(3, least=6, most=14))
 def test_catching_up_while_others_record_loses_nothing(

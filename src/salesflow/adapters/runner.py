@@ -56,12 +56,21 @@ class Projection:
         self._streams: dict[UUID, list[Event]] = {}
         self._upto = 0
         self._wanted = fold.facts | {FactRetracted}
+        self.position: int | None = None
+        """The position up to which the absorber has followed; None when it holds nothing."""
         self.absorber = Absorber(fold, processes, self._stream)
         dialect = log.database.dialect
         self.writer = TableWriter(fold.table, name, log.tenant, dialect)
 
-    def absorb(self, page: Page) -> IntervalBatch:
-        """Fold a page into row changes."""
+    def absorb(self, page: Page, after: int) -> IntervalBatch:
+        """Fold the page after a position into row changes.
+
+        What is held of entities is good only where the rows stand as it left them; when
+        somebody else has moved them, it is dropped and recalled from the log.
+        """
+        if self.position != after:
+            self.absorber.forget()
+        self.position = None
         batch = IntervalBatch()
         self._upto = page.position
         wanted = [event for event in page.events if type(event.fact) in self._wanted]
@@ -121,7 +130,6 @@ class Runner:
         self._folds = folds
         self._processes = processes
         self._lock = threading.RLock()
-        self._database.create_tables(PROJECTIONS.metadata)
         self._projections = {
             name: Projection(fold, log, processes, name) for name, fold in folds.items()
         }
@@ -164,14 +172,22 @@ class Runner:
                 fold.table.shaped(beside, sa.MetaData()).create(connection)
                 self._begin(connection, fold, beside)
             fresh = Projection(fold, self._log, self._processes, beside)
-            self._catch_up(fresh, progress)
-            with self._database.begin() as connection:
-                rows = self._swap(connection, fold, beside)
-            self._projections[name] = Projection(fold, self._log, self._processes, name)
+            rows = None
+            while rows is None:  # until it has come as far as the live one
+                self._catch_up(fresh, progress)
+                with self._database.begin() as connection:
+                    rows = self._swap(connection, fold, beside)
             return rows
 
     def _prepare(self) -> None:
-        """Make the tables and positions that are missing; another process may do so too."""
+        """Make the tables and positions that are missing; another process may do so too.
+
+        Where nothing is missing nothing is locked, so that a question never waits for writers.
+        """
+        with self._database.read() as connection:
+            made = sa.inspect(connection).has_table(PROJECTIONS.name)
+        if not made:
+            self._database.create_tables(PROJECTIONS.metadata)
         for name, fold in self._folds.items():
             if self._find(name) is None:
                 metadata = sa.MetaData()
@@ -204,15 +220,20 @@ class Runner:
         )
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
 
-    def _swap(self, connection: sa.Connection, fold: Fold, beside: str) -> int:
-        """Put the new rows of this tenant in the place of the old, in one transaction."""
+    def _swap(self, connection: sa.Connection, fold: Fold, beside: str) -> int | None:
+        """Put the new rows of this tenant in the place of the old, in one transaction.
+
+        None when the old rows have gone further meanwhile: a table never goes back.
+        """
         name, tenant = fold.table.name, self._log.tenant
         self._hold(connection, name)
         self._hold(connection, beside)
         live, new = fold.table.table, fold.table.shaped(beside, sa.MetaData())
         mine = live.c.tenant == tenant
-        after = standing_of(connection, tenant, beside)
+        before, after = (standing_of(connection, tenant, each) for each in (name, beside))
         if after is not None:
+            if before is not None and after.position < before.position:
+                return None
             columns = [column.name for column in new.columns]
             connection.execute(sa.delete(live).where(mine))
             connection.execute(sa.insert(live).from_select(columns, sa.select(new)))
@@ -238,18 +259,14 @@ class Runner:
     def _batch(self, projection: Projection, standing: Standing) -> Standing:
         page = self._page(standing.position)
         after = Standing(standing.revision, page.position, page.recorded)
-        written = False
-        try:
-            batch = projection.absorb(page)
-            with self._database.begin() as connection:
-                tenant = self._log.tenant
-                if move_position(connection, tenant, projection.name, standing, after):
-                    projection.writer.write(connection, batch)
-                    written = True
-        finally:
-            if not written:
-                projection.absorber.forget()
-        if written:
+        batch = projection.absorb(page, standing.position)
+        with self._database.begin() as connection:
+            tenant = self._log.tenant
+            moved = move_position(connection, tenant, projection.name, standing, after)
+            if moved:
+                projection.writer.write(connection, batch)
+        if moved:
+            projection.position = after.position
             return after
         return self._find(projection.name) or after
 
