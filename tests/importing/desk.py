@@ -133,7 +133,6 @@ class Desk:
             trial=trial,
             timezone=timezone,
             progress=progress,
-            clock=self.clock,
         )
         assert report.check(), report
         return report

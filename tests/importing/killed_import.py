@@ -47,4 +47,4 @@ if __name__ == "__main__":
     with Database(url) as database:
         log = MortalLog(database, clock=clock)
         log.batches, log.moment = int(batches), moment
-        import_table(table, mapping, log=log, clock=clock)
+        import_table(table, mapping, log=log)

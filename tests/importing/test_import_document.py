@@ -90,9 +90,7 @@ def test_every_example_is_a_mapping(path: Path) -> None:
 
 def test_the_table_of_deals_comes_out_as_described(desk: Desk) -> None:
     folder = EXAMPLES / "tables"
-    report = import_table(
-        folder / "deals.csv", folder / "deals.toml", log=desk.log, clock=desk.clock
-    )
+    report = import_table(folder / "deals.csv", folder / "deals.toml", log=desk.log)
     assert report.check()
     assert (report.rows_read, report.rows_recorded, report.facts_recorded) == (5, 4, 10)
     assert [(r.line, r.column, r.value) for r in report.refused] == [
@@ -106,9 +104,7 @@ def test_the_table_of_deals_comes_out_as_described(desk: Desk) -> None:
 
 def test_the_event_log_comes_out_as_described(desk: Desk) -> None:
     folder = EXAMPLES / "tables"
-    report = import_table(
-        folder / "history.csv", folder / "history.toml", log=desk.log, clock=desk.clock
-    )
+    report = import_table(folder / "history.csv", folder / "history.toml", log=desk.log)
     assert report.check()
     assert desk.kinds("L-1", "lead_log") == [
         "opened",

@@ -238,7 +238,7 @@ def test_two_imports_at_once_record_everything_once(
     table, mapping = tmp_path / "ours.csv", tmp_path / "ours.toml"
     table.write_text(WON + "2,u2,5,Open,2026-01-06,\n")
     mapping.write_text(WIDE)
-    report = import_table(table, mapping, log=log, clock=either_desk.clock)
+    report = import_table(table, mapping, log=log)
     assert report.check()
     assert (report.facts_known, report.facts_recorded) == (2, 1)
     assert [e.fact.kind for e in all_events(log)] == ["deal.opened", "deal.won", "deal.opened"]

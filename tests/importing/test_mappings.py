@@ -226,7 +226,7 @@ def test_a_mapping_may_be_written_in_python(desk: Desk) -> None:
         }
     )
     for form in (mapping, MappingFile(mapping, "ours")):
-        import_table(desk.file("table.csv", TABLE), form, log=desk.log, clock=desk.clock)
+        import_table(desk.file("table.csv", TABLE), form, log=desk.log)
     assert desk.kinds("1") == ["opened"]
 
 

@@ -29,9 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def bring(desk: Desk, table: Path, mapping: str) -> ImportReport:
-    report = import_table(
-        table, MAPPINGS / mapping, log=desk.log, strict=True, clock=desk.clock
-    )
+    report = import_table(table, MAPPINGS / mapping, log=desk.log, strict=True)
     assert report.check()
     return report
 
@@ -52,7 +50,7 @@ def deals_at(desk: Desk, day: date) -> Counter[tuple[str, str]]:
 
 
 def test_the_b2b_pipeline_is_imported_whole(desk: Desk) -> None:
-    report = import_table(MAVEN, MAPPINGS / "maven_crm.toml", log=desk.log, clock=desk.clock)
+    report = import_table(MAVEN, MAPPINGS / "maven_crm.toml", log=desk.log)
     assert report.check()
     assert (report.rows_read, report.rows_recorded, report.objects_new) == (8800, 8800, 8800)
     assert len(report.inferred) == report.facts_inferred == 500

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salesflow.adapters import importing
 from salesflow.adapters.importing import fact_source_id, object_id, parse_object
 from salesflow.adapters.importing.ids import split_source_id
 from salesflow.errors import InputError
@@ -27,9 +26,3 @@ def test_a_deal_can_be_named_by_source_and_object() -> None:
 @given(object=st.text(min_size=1), key=st.text())
 def test_a_source_id_can_be_taken_apart_again(object: str, key: str) -> None:
     assert split_source_id(fact_source_id(object, key)) == (object, key)
-
-
-def test_the_package_offers_what_it_says() -> None:
-    assert sorted(dir(importing)) == sorted(importing.__all__)
-    assert all(hasattr(importing, name) for name in importing.__all__)
-    assert not hasattr(importing, "exporting")

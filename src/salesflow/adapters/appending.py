@@ -8,6 +8,7 @@ behind the log. How the rows get into a database is said in `sqlite_appending` a
 
 from collections.abc import Sequence
 from itertools import chain
+from time import time_ns
 from typing import NamedTuple
 from uuid import UUID
 
@@ -30,6 +31,7 @@ __all__ = [
     "Rejected",
     "checked",
     "columns_of",
+    "host_clock",
     "next_instant",
     "receipts_of",
     "version_error",
@@ -192,6 +194,11 @@ def next_instant(
         if append.latest is not None and append.latest > following + SKEW:
             raise future_error(append.latest, following)
     return following
+
+
+def host_clock() -> Instant:
+    """Say what time it is on this host."""
+    return time_ns() // 1000
 
 
 def clock_error(now: Instant, recorded: Instant) -> ClockError:

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.ids import uuid_of_bytes
+from salesflow.adapters.ids import read_uuid, stored_uuid
 from salesflow.adapters.schema import events
 from salesflow.domain.facts import Fact
 
@@ -50,7 +50,7 @@ def beginning_with(
     c = events.c
     low = int(digits.ljust(HEX_DIGITS, "0"), 16)
     high = int(digits.ljust(HEX_DIGITS, "f"), 16)
-    first, last = (_bound(log, UUID(int=number)) for number in (low, high))
+    first, last = (stored_uuid(UUID(int=n), log.database.dialect) for n in (low, high))
     select = (
         sa.select(c.stream_id)
         .where(c.tenant == log.tenant, c.stream_id >= first, c.stream_id <= last)
@@ -61,8 +61,4 @@ def beginning_with(
     )
     with log.database.read() as connection:
         found = connection.scalars(select).all()
-    return [id if isinstance(id, UUID) else uuid_of_bytes(id) for id in found]
-
-
-def _bound(log: EventLog, id: UUID) -> UUID | bytes:
-    return id.bytes if log.database.dialect == "sqlite" else id
+    return [read_uuid(id) for id in found]

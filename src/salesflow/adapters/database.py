@@ -16,7 +16,6 @@ What it leaves out: events (see `eventlog`), and every table's meaning (see `sch
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
@@ -132,12 +131,7 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -206,9 +200,7 @@ class Database:
     def _translating(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DBAPIError as error:
-            raise self._connections.translated(error) from error
-        except sa.exc.TimeoutError as error:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             raise self._connections.translated(error) from error
 
     def _check(self, *, shared: bool, create: bool) -> None:

@@ -3,7 +3,7 @@
 Both databases give the same columns in the same order, so that an event is built from a row
 in one step. `Stored` is the same without decoding the payload, for whoever wants bytes or
 envelopes only (proofs, exports, the `eventsourcing` library). Every read takes a
-`connection=`, to see what the caller's own transaction or snapshot sees.
+`connection`, to see what the caller's own transaction or snapshot sees.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.appending import Head, Receipt
 from salesflow.adapters.database import Database
-from salesflow.adapters.ids import uuid_of_bytes
+from salesflow.adapters.ids import read_uuid, stored_uuid, uuid_of_bytes
 from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError
@@ -135,8 +135,8 @@ class EventReading:
         """Say what a command recorded; None when it never did."""
         for first, last, recorded in self._rows(COMMAND, (command_id,), connection):
             rows = self._rows(COMMAND_EVENTS, (first, last), connection)
-            events = tuple([self._uuid(row[0]) for row in rows])
-            streams = tuple(dict.fromkeys([self._uuid(row[1]) for row in rows]))
+            events = tuple([read_uuid(row[0]) for row in rows])
+            streams = tuple(dict.fromkeys([read_uuid(row[1]) for row in rows]))
             return Receipt(first, last, recorded, events, streams, command_id)
         return None
 
@@ -145,7 +145,7 @@ class EventReading:
     ) -> dict[UUID, int]:
         """Give the last version of each of these streams; those without events are left out."""
         return {
-            self._uuid(stream_id): version
+            read_uuid(stream_id): version
             for rows in self._chunks(VERSIONS, ids, (), connection)
             for stream_id, version in rows
         }
@@ -194,16 +194,15 @@ class EventReading:
             return [decode(row[0], row[1], where="") for row in rows]
         except HistoryError:
             for row in rows:
-                where = f"stream {self._uuid(row[2])}, version {row[3]}, position {row[4]}"
+                where = f"stream {read_uuid(row[2])}, version {row[3]}, position {row[4]}"
                 decode(row[0], row[1], where=where)
             raise
 
     def _stored(self, rows: Iterable[Row]) -> list[Stored]:
-        uuid = self._uuid
-        return [Stored._make((*r[:2], uuid(r[2]), *r[3:7], uuid(r[7]), *r[8:])) for r in rows]
+        return [
+            Stored._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
+            for r in rows
+        ]
 
     def _id(self, id: UUID) -> UUID | bytes:
-        return id.bytes if self._sqlite else id
-
-    def _uuid(self, id: UUID | bytes) -> UUID:
-        return uuid_of_bytes(id) if isinstance(id, bytes) else id
+        return stored_uuid(id, self.database.dialect)

@@ -15,6 +15,7 @@ out: business rules (see the aggregates) and read tables (see `runner`).
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -25,6 +26,7 @@ from salesflow.adapters.appending import (
     Receipt,
     Rejected,
     checked,
+    host_clock,
     version_error,
 )
 from salesflow.adapters.database import Appending, Database
@@ -66,7 +68,10 @@ class EventLog(EventReading):
                 f"{tenant!r} cannot name a tenant; use up to 64 letters, digits, '.', '_', '-'"
             )
         super().__init__(database, tenant, catalogue)
-        self._appending: Appending = database.appending(tenant, _instants(clock))
+        instants = _instants(clock)
+        self._appending: Appending = database.appending(tenant, instants)
+        self.now: Final[Callable[[], Instant]] = instants or host_clock
+        """The clock the log was given, or the host's; PostgreSQL's own may differ a little."""
         self._group: GroupCommit[Appends, Receipts] = GroupCommit(self._commit)
 
     def append(

@@ -10,7 +10,7 @@ from random import Random
 from time import time_ns
 from uuid import UUID, SafeUUID
 
-__all__ = ["new_event_id", "uuid_of_bytes"]
+__all__ = ["new_event_id", "read_uuid", "stored_uuid", "uuid_of_bytes"]
 
 _random = Random(os.urandom(32))
 _set = object.__setattr__
@@ -28,6 +28,16 @@ def new_event_id() -> UUID:
         | 0x8000_0000_0000_0000
         | _random.getrandbits(62)
     )
+
+
+def stored_uuid(id: UUID, dialect: str) -> UUID | bytes:
+    """Give a UUID as a database keeps it: SQLite in 16 bytes, PostgreSQL as it is."""
+    return id.bytes if dialect == "sqlite" else id
+
+
+def read_uuid(stored: UUID | bytes) -> UUID:
+    """Read a UUID back from how a database keeps it."""
+    return uuid_of_bytes(stored) if isinstance(stored, bytes) else stored
 
 
 def uuid_of_bytes(data: bytes) -> UUID:

@@ -27,7 +27,7 @@ from eventsourcing.persistence import DatabaseError as LibraryDatabaseError
 
 from salesflow.adapters import subscription
 from salesflow.adapters.eventlog import Draft, EventLog, Stored
-from salesflow.adapters.ids import new_event_id, uuid_of_bytes
+from salesflow.adapters.ids import new_event_id, read_uuid, stored_uuid
 from salesflow.errors import (
     BusyError,
     ClockError,
@@ -73,8 +73,7 @@ class _Recorder:
         self.log = log
 
     def _id(self, originator_id: UUID | str) -> UUID | bytes:
-        id = _uuid(originator_id)
-        return id.bytes if self.log.database.dialect == "sqlite" else id
+        return stored_uuid(_uuid(originator_id), self.log.database.dialect)
 
     def _select(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with _library_errors():
@@ -176,7 +175,7 @@ class SalesflowApplicationRecorder(_Recorder, ApplicationRecorder):
             statement += f" AND topic IN ({','.join('?' * len(topics))})"
             parameters += topics
         rows = self._select(f"{statement} ORDER BY position LIMIT ?", *parameters, limit)
-        return [Notification(_found(row[0]), *row[1:]) for row in rows]
+        return [Notification(read_uuid(row[0]), *row[1:]) for row in rows]
 
     def max_notification_id(self) -> int | None:
         """Give the last position; None when nothing is recorded."""
@@ -285,10 +284,6 @@ def _uuid(originator_id: UUID | str) -> UUID:
         return UUID(originator_id)
     except ValueError as error:
         raise ProgrammingError(f"{originator_id!r} is not a UUID") from error
-
-
-def _found(id: UUID | bytes) -> UUID:
-    return uuid_of_bytes(id) if isinstance(id, bytes) else id
 
 
 def _drafts(stored_events: Sequence[StoredEvent]) -> list[Draft]:

@@ -5,7 +5,6 @@ passes while waiting. The last event says where the log stands.
 """
 
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from salesflow.adapters.appending import (
     Receipt,
     Rejected,
     columns_of,
+    host_clock,
     next_instant,
     receipts_of,
 )
@@ -47,7 +47,7 @@ class SqliteAppending:
     ) -> None:
         self._database = database
         self._tenant = tenant
-        self._clock = clock or _host_clock
+        self._clock = clock or host_clock
 
     def write(self, appends: Sequence[Append]) -> list[Receipt]:
         """Write all of them in one transaction, or none."""
@@ -155,7 +155,3 @@ def _refusal(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.IntegrityError):
         return Rejected(str(error))
     return translate_sqlite(error)
-
-
-def _host_clock() -> Instant:
-    return time.time_ns() // 1000

@@ -15,7 +15,6 @@ event given; keep it in the same transaction as what you did with the event.
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Event as Flag
-from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from salesflow.adapters.database import Database
@@ -73,12 +72,7 @@ class Subscription(Iterator[ItemT], Generic[ItemT]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._waiter.close()
 

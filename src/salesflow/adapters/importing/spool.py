@@ -8,7 +8,6 @@ the deals first appear, and within a deal in the order of the file.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from types import TracebackType
 from typing import NamedTuple, Self
 
 __all__ = ["ObjectRows", "Spool"]
@@ -39,12 +38,7 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     @property

@@ -13,7 +13,6 @@ themselves.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -38,7 +37,7 @@ from salesflow.adapters.importing.report import Finding, ImportReport
 from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
 from salesflow.adapters.processes import Beside, PublishedProcesses
-from salesflow.domain.moments import Instant, to_instant, zone
+from salesflow.domain.moments import Instant, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 
@@ -58,7 +57,6 @@ def import_table(  # noqa: PLR0913 - what the command line offers, all by keywor
     trial: bool = False,
     timezone: str | None = None,
     progress: Progress | None = None,
-    clock: Callable[[], datetime] | None = None,
 ) -> ImportReport:
     """Import a CSV file as a mapping says, and report what became of every row.
 
@@ -73,16 +71,12 @@ def import_table(  # noqa: PLR0913 - what the command line offers, all by keywor
     """
     origin = _origin(mapping)
     try:
-        work = _Import(Path(path), origin, log, timezone, clock or _host_clock)
+        work = _Import(Path(path), origin, log, timezone)
         return work.run(
             strict=strict, apply_changes=apply_changes, trial=trial, progress=progress
         )
     except MappingError as error:
         raise origin.explain(error) from error
-
-
-def _host_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 def _origin(mapping: str | Path | Mapping | MappingFile) -> MappingFile:
@@ -102,7 +96,6 @@ class _Import:
         origin: MappingFile,
         log: EventLog,
         timezone: str | None,
-        clock: Callable[[], datetime],
     ) -> None:
         mapping = origin.mapping
         self._mapping = mapping
@@ -128,7 +121,7 @@ class _Import:
         )
         self._plan = compile_plan(context)
         self._cleaner = RowCleaner(layout, mapping, lookups, _checks(context))
-        self._horizon: Instant = max(to_instant(clock()), log.head().recorded) + SKEW
+        self._horizon: Instant = max(log.now(), log.head().recorded) + SKEW
         self._report = ImportReport(
             import_id=f"import:{new_event_id()}",
             source=mapping.source,
