@@ -9,7 +9,7 @@ from given import event, read
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished, RateTable
 from salesflow.domain.settings import SETTINGS_ID, ClockAccepted, Settings, SettingsChanged
-from salesflow.errors import InputError
+from salesflow.errors import InputError, RuleError
 
 APRIL = FiscalCalendar(start_month=4)
 
@@ -65,10 +65,12 @@ def test_a_clock_behind_the_log_is_accepted_on_record() -> None:
     assert settings.pending[0].fact == ClockAccepted(because="the clock ran ahead in May")
 
 
-def test_a_change_of_settings_may_be_retracted() -> None:
+def test_settings_are_changed_back_and_not_retracted() -> None:
     facts = [SettingsChanged(timezone="UTC"), SettingsChanged(timezone="Asia/Shanghai")]
     settings = read(Settings, facts, id=SETTINGS_ID)
-    settings.retract(event(2), because="typo")
+    with pytest.raises(RuleError, match="changed and never taken back"):
+        settings.retract(event(2), because="typo")
+    settings.change(timezone="UTC")
     assert settings.timezone.key == "UTC"
 
 

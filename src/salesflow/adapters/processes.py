@@ -16,8 +16,8 @@ from salesflow.domain.processes import (
     ProcessVersion,
     SalesProcess,
     process_id,
+    refuse_unlike,
 )
-from salesflow.errors import InputError
 
 __all__ = ["Beside", "PublishedProcesses"]
 
@@ -25,10 +25,14 @@ Key = tuple[str, int]
 
 
 class PublishedProcesses(Mapping[Key, ProcessVersion]):
-    """Finds process versions in the log and remembers them."""
+    """Finds process versions in the log and remembers them.
 
-    def __init__(self, log: EventLog) -> None:
+    With a `connection` it sees what the caller's own transaction sees, and lasts as long.
+    """
+
+    def __init__(self, log: EventLog, connection: sa.Connection | None = None) -> None:
         self._log: Final = log
+        self._connection: Final = connection
         self._seen: dict[Key, ProcessVersion] = {}
         self._recorded: dict[str, SalesProcess] = {}
         self._like: dict[Key, ProcessVersion] = {}
@@ -55,32 +59,25 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         key = (version.key, version.version)
         if self._like.get(key) is version or key not in self:
             return
-        if self[key] != version:
-            raise InputError(
-                f"process {version.key!r} version {version.version} is published as something"
-                " else; publish yours as a new version"
-            )
+        refuse_unlike(version, self[key])
         self._like[key] = version
 
-    def recorded(
-        self, key: str, connection: sa.Connection | None = None
-    ) -> SalesProcess | None:
+    def recorded(self, key: str) -> SalesProcess | None:
         """Give a process as it is recorded now, for reading; None when it never was."""
-        id = process_id(key)
+        id, connection = process_id(key), self._connection
         stands = self._log.versions([id], connection).get(id)
         known = self._recorded.get(key)
         if stands is None or (known is not None and known.version == stands):
             return None if stands is None else known
         process = SalesProcess.replay(id, self._log.stream(id, connection=connection))
-        if connection is None:  # what the caller may still roll back is not remembered
-            self._recorded[key] = process
+        self._recorded[key] = process
         return process
 
     def _read(self, key: str) -> None:
-        for event in self._log.stream(process_id(key)):
+        for event in self._log.stream(process_id(key), connection=self._connection):
             if isinstance(event.fact, ProcessPublished):
                 version = event.fact.process
-                self._seen[version.key, version.version] = version
+                self._seen.setdefault((version.key, version.version), version)
 
 
 class Beside(Mapping[Key, ProcessVersion]):

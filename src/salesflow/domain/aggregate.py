@@ -28,7 +28,6 @@ __all__ = ["Aggregate", "OccurredAt", "Recorded", "World"]
 OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
 
-UTC_ZONE = ZoneInfo("UTC")
 NO_EVENT = UUID(int=0)
 MICROSECOND: Precision = "microsecond"
 
@@ -37,8 +36,8 @@ class World:
     """What an aggregate may read beside its own history, handed in by the session.
 
     `processes` are the published process versions by (key, version); `timezone` is the
-    tenant's business time zone (or a callable that finds it when it is needed); `now` is the
-    session's clock.
+    tenant's business time zone (or a callable that finds it when it is needed; None before a
+    session has said it); `now` is the session's clock.
     """
 
     __slots__ = ("_timezone", "now", "processes")
@@ -46,7 +45,7 @@ class World:
     def __init__(
         self,
         processes: Mapping[tuple[str, int], Any] | None = None,
-        timezone: ZoneInfo | Callable[[], ZoneInfo] = UTC_ZONE,
+        timezone: ZoneInfo | Callable[[], ZoneInfo] | None = None,
         now: Instant = FOREVER,
     ) -> None:
         self.processes = {} if processes is None else processes
@@ -54,8 +53,22 @@ class World:
         self._timezone = timezone
 
     @property
+    def knows_days(self) -> bool:
+        """Whether the business time zone is known, in which days are cut."""
+        return self._timezone is not None
+
+    @property
     def timezone(self) -> ZoneInfo:
-        """The business time zone."""
+        """The business time zone.
+
+        Raises:
+            InputError: before a session has said it.
+        """
+        if self._timezone is None:
+            raise InputError(
+                "a day is cut in the business time zone, which the session knows: add it to"
+                " the session first, or name an aware time"
+            )
         if not isinstance(self._timezone, ZoneInfo):
             self._timezone = self._timezone()
         return self._timezone
@@ -64,12 +77,14 @@ class World:
 class Recorded(NamedTuple):
     """A fact recorded by a command, waiting for the session to append it.
 
-    `occurred` is None when the caller gave no time: then it is the time of recording.
+    `occurred` is None when the caller gave no time: then it is the time of recording. `day`
+    is a day that waits to be cut in the session's time zone.
     """
 
     fact: Fact
     occurred: Instant | None
     precision: Precision
+    day: date | None = None
 
 
 class Aggregate:
@@ -88,7 +103,9 @@ class Aggregate:
         cls._known = frozenset(cls.facts)
 
     def __init__(self, id: UUID, world: World | None = None) -> None:
-        self.id = id
+        self._id = id
+        self._id_named = False
+        """Whether anybody has been told the id."""
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
         self.id_given = True
@@ -110,9 +127,32 @@ class Aggregate:
             Most commands of a busy day (a contact logged, a task done) ask for none of it.
             """
             if self.__dict__.get("_settled", True):
+                if not name.startswith("_") and not self.__dict__.get("_history", True):
+                    self.refuse_absence()
                 raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
             self.settle()
             return getattr(self, name)
+
+    @property
+    def id(self) -> UUID:
+        """Which one it is: the id of its stream."""
+        self._id_named = True
+        return self._id
+
+    def take_id(self, id: UUID) -> None:
+        """Be known by another id from now on; for sessions that derive it from a command.
+
+        Raises:
+            InputError: when somebody has been told the old one.
+        """
+        if self._id_named:
+            raise InputError(
+                f"under a command id the id of a new {self.noun} derives from that; add it to"
+                " the session before you name it elsewhere"
+            )
+        self._id = id
+        self._log = [event._replace(stream_id=id) for event in self._log]
+        self._believe()
 
     @property
     def world(self) -> World:
@@ -122,6 +162,7 @@ class Aggregate:
     @world.setter
     def world(self, world: World) -> None:
         self._world = world
+        self._cut_days()
         timed = [r.occurred for r in self.pending if r.occurred is not None]
         if self._horizon == FOREVER and len(timed) == len(self.pending):
             self._horizon = max([world.now, *timed])
@@ -230,15 +271,17 @@ class Aggregate:
                 f"this is {self.noun} {self.id} as of {from_instant(self._horizon)}, for"
                 " reading; give the command on the one you loaded, with `occurred_at`"
             )
-        occurred, precision = self._instant(occurred_at) if occurred_at else (None, MICROSECOND)
+        if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
+            self.refuse_absence()
+        occurred, precision, day = self._said(occurred_at)
         if occurred is not None:
             self._refuse_before_opening(occurred)
             self._horizon = max(self._horizon, occurred)
-        self.pending.append(Recorded(fact, occurred, precision))
+        self.pending.append(Recorded(fact, occurred, precision, day))
         number = len(self.pending)
         event = Event(
             fact,
-            self.id,
+            self._id,
             self.version + number,
             FOREVER + number,
             self._horizon if occurred is None else occurred,
@@ -259,6 +302,27 @@ class Aggregate:
     def _last_effect(self) -> Instant:
         """Give the latest effect of the believed history, planned ones included."""
         return max(self._history[0].effect, self._history[-1].effect)
+
+    def _said(self, when: OccurredAt) -> tuple[Instant | None, Precision, date | None]:
+        """Cut what a caller said; a day waits where the business time zone is not known."""
+        if when is None:
+            return None, MICROSECOND, None
+        if isinstance(when, datetime) or self._world.knows_days:
+            return *self._instant(when), None
+        return None, "day", when
+
+    def _cut_days(self) -> None:
+        """Cut the days that were said before the business time zone was known."""
+        waiting = [number for number, told in enumerate(self.pending) if told.day is not None]
+        for number in waiting:
+            fact, _, _, day = self.pending[number]
+            assert day is not None
+            occurred, precision = self._instant(day)
+            self.pending[number] = Recorded(fact, occurred, precision)
+            log, at = list(self._log), number - len(self.pending)
+            log[at] = log[at]._replace(occurred=occurred)
+            self._log = log
+            self._believe()
 
     def _refuse_before_opening(self, occurred: Instant) -> None:
         if not self._history or occurred >= self._history[0].occurred:

@@ -6,6 +6,7 @@ date is cut into instants here and nowhere else: as a moment it means the *end* 
 the business time zone (the next local midnight less one microsecond).
 """
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +27,7 @@ __all__ = [
     "from_instant",
     "instant_of",
     "start_of_day",
+    "start_of_next_day",
     "to_instant",
     "zone",
 ]
@@ -42,6 +44,7 @@ FOREVER: Instant = 2**62
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
+DAY_SAID = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -80,7 +83,7 @@ class Period(Value):
             raise InputError(f"a period cannot end ({last}) before it starts ({first})")
         return cls(
             start=from_instant(start_of_day(first, timezone)),
-            end=from_instant(start_of_day(last + DAY, timezone)),
+            end=from_instant(start_of_next_day(last, timezone)),
         )
 
 
@@ -103,9 +106,16 @@ def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
     return to_instant(datetime.combine(day, time(), timezone))
 
 
+def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
+    """Give the first instant that is not of this day any more."""
+    return start_of_day(day + DAY, timezone)
+
+
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
     """Give the last microsecond of a day: the next local midnight less one."""
-    return start_of_day(day + DAY, timezone) - 1
+    if day == date.max:
+        raise InputError(f"{day} is the last day there is; name one before it")
+    return start_of_next_day(day, timezone) - 1
 
 
 def instant_of(when: When, timezone: ZoneInfo) -> Instant:
@@ -129,7 +139,7 @@ def zone(name: str) -> ZoneInfo:
 
 def _parsed(text: str) -> datetime | date:
     try:
-        return date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
+        return date.fromisoformat(text) if DAY_SAID(text) else datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
             f"{text!r} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"

@@ -7,7 +7,7 @@ a deal; the checking itself is the deal's.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
 from uuid import UUID, uuid5
 
@@ -44,6 +44,7 @@ __all__ = [
     "Stage",
     "StageKpi",
     "process_id",
+    "refuse_unlike",
 ]
 
 Category = Literal["open", "won", "after_sales", "lost", "disqualified"]
@@ -229,6 +230,7 @@ class ProcessPublished(Fact):
     """A version of a sales process became available; deals may be opened under it."""
 
     kind: ClassVar[str] = "process.published"
+    name_zh: ClassVar[str] = "流程发布"
     opens: ClassVar[bool] = True
     stands_because: ClassVar[str | None] = (
         "a published version cannot be retracted, deals may stand on it; retire it instead"
@@ -240,6 +242,7 @@ class ProcessRetired(Fact):
     """No new deal should be opened under this version; deals that stand on it stay."""
 
     kind: ClassVar[str] = "process.retired"
+    name_zh: ClassVar[str] = "流程停用"
     process_version: int
     because: Personal | None = None
 
@@ -324,6 +327,20 @@ class SalesProcess(Aggregate):
                 assert_never(fact)
 
 
+@lru_cache(maxsize=1024)
 def process_id(key: str) -> UUID:
     """Give the stream id of a process; the same key is the same process everywhere."""
     return uuid5(PROCESSES, key)
+
+
+def refuse_unlike(version: ProcessVersion, published: ProcessVersion | None) -> None:
+    """Refuse a version that is published as something else.
+
+    Raises:
+        InputError: when its stages or rules differ from those published.
+    """
+    if published is not None and published != version:
+        raise InputError(
+            f"process {version.key!r} version {version.version} is published as something else;"
+            " publish yours as a new version"
+        )

@@ -40,6 +40,10 @@ class SettingsChanged(Fact):
     """The books are kept differently from now on; what is not named stays as it was."""
 
     kind: ClassVar[str] = "settings.changed"
+    stands_because: ClassVar[str | None] = (
+        "settings are changed and never taken back; record the right ones"
+    )
+    name_zh: ClassVar[str] = "设置变更"
     opens: ClassVar[bool] = True
     timezone: Reference | None = None
     fiscal_calendar: FiscalCalendar | None = None
@@ -51,6 +55,7 @@ class ClockAccepted(Fact):
     """Somebody accepted a clock behind the log; recording goes on one microsecond at a time."""
 
     kind: ClassVar[str] = "settings.clock_accepted"
+    name_zh: ClassVar[str] = "时钟确认"
     because: Personal | None = None
 
 

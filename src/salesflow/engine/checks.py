@@ -33,7 +33,7 @@ UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigra
 def refuse_unpublished(
     facts: Iterable[Fact], published: Callable[[tuple[str, int]], bool]
 ) -> None:
-    """Refuse a deal under a process version that nothing before it has published.
+    """Refuse a deal under a version nothing before it has published, or one published twice.
 
     Raises:
         InputError: naming the version.
@@ -41,7 +41,13 @@ def refuse_unpublished(
     known: set[tuple[str, int]] = set()
     for fact in facts:
         if isinstance(fact, ProcessPublished):
-            known.add((fact.process.key, fact.process.version))
+            key = (fact.process.key, fact.process.version)
+            if key in known or published(key):
+                raise InputError(
+                    f"process {key[0]!r} version {key[1]} is published already; a published"
+                    " version never changes, publish a new one"
+                )
+            known.add(key)
         elif isinstance(fact, DealOpened | DealMigrated):
             key = (fact.process, fact.process_version)
             if key not in known and not published(key):

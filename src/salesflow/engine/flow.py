@@ -205,7 +205,9 @@ class SalesFlow:
         head = max((event.recorded for event in stored), default=0)
         cut = self._cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
-        found = kind.replay(id, events, world=self._world(cut.as_of), as_of=cut.as_of)
+        found = kind.replay(
+            id, events, world=self._world(cut.as_of, self._processes), as_of=cut.as_of
+        )
         found.settle()
         return found
 
@@ -228,7 +230,7 @@ class SalesFlow:
         events = events_of(id)
         if not events:
             raise NotFoundError(f"nothing has been recorded of {id}")
-        return interleaved(id, events_of, self._world(0)) if merged else events
+        return interleaved(id, events_of, self._world(0, self._processes)) if merged else events
 
     def ask(
         self,
@@ -264,7 +266,7 @@ class SalesFlow:
     def settings(self, known_at: Instant = FOREVER) -> Settings:
         """Give the tenant's settings as known at an instant (the default ones before any)."""
         events = [e for e in self.log.stream(SETTINGS_ID) if e.recorded <= known_at]
-        return Settings.replay(SETTINGS_ID, events) if events else Settings.new(SETTINGS_ID)
+        return Settings.load(SETTINGS_ID, events)
 
     # Keeping
 
@@ -288,11 +290,14 @@ class SalesFlow:
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
     ) -> Session:
         if said.command_id is not None:
-            self._refuse_known(said.command_id)
+            self._refuse_known(said.command_id, connection)
+        processes = self._processes
+        if connection is not None:  # what the caller may still roll back is not remembered
+            processes = PublishedProcesses(self.log, connection)
         return Session(
             self.log,
             self._world,
-            self._processes,
+            processes,
             said=said,
             connection=connection,
             accept_clock=accept_clock,
@@ -319,34 +324,39 @@ class SalesFlow:
                 " `timezone` out, or change the recorded settings"
             )
 
-    def _world(self, head: Instant) -> World:
+    def _world(self, head: Instant, processes: PublishedProcesses) -> World:
         now = max(self._now(), head)
-        return World(self._processes, lambda: self.settings().timezone, now)
+        return World(processes, lambda: self.settings().timezone, now)
 
     def _now(self) -> Instant:
         return to_instant(self._clock()) if self._clock else time_ns() // 1000
 
     def _cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
-        known = head if known_at is None else min(self._instant(known_at), head)
+        known = head if known_at is None else min(self._known(known_at), head)
         if as_of is None:
             now = self._now()
             then = max(now, head) if head < FOREVER else now
         else:
-            then = self._instant(as_of)
+            then = self._instant(as_of, known)
         return Cut(self.log.tenant, then, known)
 
-    def _instant(self, when: When) -> Instant:
+    def _known(self, when: When) -> Instant:
+        """Cut what was said of the known axis, a day in the time zone known at its end."""
+        latest = self._instant(when, FOREVER)
+        return self._instant(when, latest)
+
+    def _instant(self, when: When, known: Instant) -> Instant:
         """Cut what a caller said into an instant; only a day needs the business time zone."""
         if isinstance(when, datetime):
             return to_instant(when)
-        return instant_of(when, self.settings().timezone)
+        return instant_of(when, self.settings(known).timezone)
 
     def _at_head(self) -> Standing:
         head = self.log.head()
         return Standing(1, head.position, head.recorded)
 
-    def _refuse_known(self, command_id: str) -> None:
-        receipt = self.log.receipt(command_id)
+    def _refuse_known(self, command_id: str, connection: Connection | None) -> None:
+        receipt = self.log.receipt(command_id, connection)
         if receipt is not None:
             raise AlreadyRecordedError(f"command {command_id!r} was recorded before", receipt)
 

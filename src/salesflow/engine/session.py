@@ -21,7 +21,7 @@ from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_o
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
-from salesflow.domain.processes import SalesProcess, process_id
+from salesflow.domain.processes import SalesProcess, process_id, refuse_unlike
 from salesflow.engine.checks import (
     PAIRED,
     UNDER_A_PROCESS,
@@ -54,7 +54,7 @@ class Session:
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
-        world: Callable[[Instant], World],
+        world: Callable[[Instant, PublishedProcesses], World],
         processes: PublishedProcesses,
         *,
         said: Said,
@@ -100,13 +100,16 @@ class Session:
         """
         if self._said.command_id is not None and not aggregate.id_given:
             name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
-            aggregate.id = uuid5(COMMANDS, name)
+            aggregate.take_id(uuid5(COMMANDS, name))
         self._added += 1
         if aggregate.id in self._aggregates:
             raise InputError(f"{aggregate.noun} {aggregate.id} is in this session already")
         for version in aggregate.world.processes.values():
+            here = self._aggregates.get(process_id(version.key))
+            if isinstance(here, SalesProcess):
+                refuse_unlike(version, here.versions.get(version.version))
             self._processes.refuse_other(version)
-        world = self._world(0)
+        world = self._world(0, self._processes)
         aggregate.world = World(
             Beside(aggregate.world.processes, world.processes),
             lambda: world.timezone,
@@ -197,7 +200,7 @@ class Session:
     def _is_published(self, key: tuple[str, int]) -> bool:
         if key in self._processes:
             return True
-        process = self._processes.recorded(key[0], self._connection)
+        process = self._processes.recorded(key[0])
         return process is not None and key[1] in process.versions
 
     def _refuse_retired(self) -> None:
@@ -217,7 +220,7 @@ class Session:
         known = self._aggregates.get(process_id(key))
         if isinstance(known, SalesProcess):
             return known
-        process = self._processes.recorded(key, self._connection)
+        process = self._processes.recorded(key)
         assert process is not None, "it has been published"
         return process
 
@@ -234,7 +237,8 @@ class Session:
         return known
 
     def _world_of(self, events: Sequence[Event]) -> World:
-        return self._world(max([event.recorded for event in events], default=0))
+        latest = max([event.recorded for event in events], default=0)
+        return self._world(latest, self._processes)
 
     def _drafts(self) -> list[Draft]:
         told = [
@@ -256,5 +260,5 @@ class Session:
                 correlation_id,
                 causation_id,
             )
-            for stream_id, version, (fact, occurred, precision) in told
+            for stream_id, version, (fact, occurred, precision, _) in told
         ]

@@ -129,6 +129,8 @@ class Deal(Merging):
 
     def _close(self, event: Event) -> None:
         """Note when the outcome came about; the first one is kept for good."""
+        if self.outcome != "lost":
+            self.lost_because = self.lost_to = None
         time = None if self.outcome == "open" else self._time(event)
         self.closed_at = time
         if self.outcome == "open":

@@ -4,15 +4,17 @@ The owner is credited with what the collaborators leave over; their shares never
 more than the whole. Changes of people may be planned ahead with `effective_from`.
 """
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar, NamedTuple, assert_never
+from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.facts import Event, Fact, PlannedFact
+from salesflow.domain.moments import from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Share, number
 from salesflow.errors import RuleError
 
@@ -38,6 +40,7 @@ class OwnerAssigned(PlannedFact):
     """A rep took the deal over, with all that the collaborators' shares leave of it."""
 
     kind: ClassVar[str] = "deal.owner_assigned"
+    name_zh: ClassVar[str] = "分配销售人员"
     owner: Reference
     because: Personal | None = None
 
@@ -46,6 +49,7 @@ class CollaboratorJoined(PlannedFact):
     """Somebody from another team works on the deal; joining again replaces role and share."""
 
     kind: ClassVar[str] = "deal.collaborator_joined"
+    name_zh: ClassVar[str] = "跨部门协作"
     person: Reference
     department: SafeText | None = None
     role: SafeText | None = None
@@ -57,6 +61,7 @@ class CollaboratorLeft(PlannedFact):
     """Somebody no longer works on the deal; their share goes back to the owner."""
 
     kind: ClassVar[str] = "deal.collaborator_left"
+    name_zh: ClassVar[str] = "退出协作"
     person: Reference
     because: Personal | None = None
 
@@ -65,6 +70,7 @@ class CustomerChanged(Fact):
     """The deal turned out to be another customer's."""
 
     kind: ClassVar[str] = "deal.customer_changed"
+    name_zh: ClassVar[str] = "更换客户"
     customer_id: UUID | None = None
     because: Personal | None = None
 
@@ -73,6 +79,7 @@ class MessagePosted(Fact):
     """Somebody wrote to the team about the deal."""
 
     kind: ClassVar[str] = "deal.message_posted"
+    name_zh: ClassVar[str] = "即时通讯"
     text: Personal | None = None
     by: Reference | None = None
     to: tuple[Reference, ...] = ()
@@ -82,6 +89,7 @@ class HelpRequested(Fact):
     """Somebody asked for help with the deal; it stays open until somebody gives it."""
 
     kind: ClassVar[str] = "deal.help_requested"
+    name_zh: ClassVar[str] = "求助"
     request: Reference
     question: Personal | None = None
     by: Reference | None = None
@@ -92,6 +100,7 @@ class HelpGiven(Fact):
     """Somebody helped."""
 
     kind: ClassVar[str] = "deal.help_given"
+    name_zh: ClassVar[str] = "协助"
     request: Reference
     answer: Personal | None = None
     by: Reference | None = None
@@ -176,13 +185,14 @@ class People(DealCore):
         share = number(credit)
         if then.owner == person:
             raise RuleError(f"{person!r} owns deal {self.id} and is credited with the rest")
-        others = [c.credit for c in then.collaborators.values() if c.person != person]
-        given = sum(others, share)
-        if given > WHOLE:
-            raise RuleError(
-                f"the collaborators of deal {self.id} would share {given:%}; there is no more"
-                " than the whole"
-            )
+        for state in [then, *self._as_planned(then, person)]:
+            others = [c.credit for c in state.collaborators.values() if c.person != person]
+            given = sum(others, share)
+            if given > WHOLE:
+                raise RuleError(
+                    f"the collaborators of deal {self.id} would share {given:%}; there is no"
+                    " more than the whole"
+                )
         self._record(
             CollaboratorJoined(
                 person=person,
@@ -266,6 +276,15 @@ class People(DealCore):
         if request not in self.at(occurred_at).help_requests:
             raise RuleError(f"nobody asked for {request!r} on deal {self.id}")
         self._record(HelpGiven(request=request, answer=answer, by=by), occurred_at)
+
+    def _as_planned(self, then: Self, person: str) -> Iterator[Self]:
+        """Give the deal as it is to be after each plan, until one is about this person."""
+        plans = (CollaboratorJoined, CollaboratorLeft, OwnerAssigned)
+        for event in self._history:
+            if event.effect > then._horizon and isinstance(event.fact, plans):
+                if getattr(event.fact, "person", None) == person:
+                    return
+                yield self.at(from_instant(event.effect))
 
     def _start_people(self) -> None:
         self.owner = None
