@@ -22,7 +22,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     ValidationError,
 )
-from pydantic_core import core_schema
+from pydantic_core import ErrorDetails, core_schema
 
 from salesflow.errors import InputError
 
@@ -39,6 +39,7 @@ __all__ = [
     "TextMark",
     "Value",
     "number",
+    "reason_of",
 ]
 
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,20}$)[0-9]*\.?[0-9]*(?<=[0-9])")
@@ -70,9 +71,14 @@ class Value(BaseModel):
 
 def _wrong(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'value'}: {e['msg'].removeprefix('Value error, ')}"
+        f"{'.'.join(map(str, e['loc'])) or 'value'}: {reason_of(e)}"
         for e in error.errors(include_url=False, include_context=False, include_input=False)
     )
+
+
+def reason_of(error: ErrorDetails) -> str:
+    """Say what pydantic found wrong, without the words it puts before ours."""
+    return error["msg"].removeprefix("Value error, ")
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,28 @@ FIRST: Final = "first"
 LAST: Final = "last"
 
 
-def compile_condition(when: Condition | None, layout: Layout, path: Path) -> Test | None:
-    """Give the test a condition stands for; None when every row passes.
+def compile_condition(when: Condition, layout: Layout, path: Path) -> Test:
+    """Give the test of a row's cells that a condition stands for.
 
     Raises:
         MappingError: when it names a column there is not.
     """
-    if when is None:
-        return None
-    return _test(when, layout, path)
+    tests = [*_of_column(when, layout, path), *_of_flags(when, layout, path)]
+    if when.all is not None:
+        tests += [
+            compile_condition(each, layout, (*path, "all", i))
+            for i, each in enumerate(when.all)
+        ]
+    if when.any is not None:
+        parts = [
+            compile_condition(each, layout, (*path, "any", i))
+            for i, each in enumerate(when.any)
+        ]
+        tests.append(lambda cells: any(part(cells) for part in parts))
+    if when.not_ is not None:
+        inner = compile_condition(when.not_, layout, (*path, "not"))
+        tests.append(lambda cells: not inner(cells))
+    return _every(tests)
 
 
 def first_filled(slots: Sequence[int]) -> Callable[[Cells], str]:
@@ -45,19 +58,6 @@ def as_text(value: Constant) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
-
-
-def _test(when: Condition, layout: Layout, path: Path) -> Test:
-    tests = [*_of_column(when, layout, path), *_of_flags(when, layout, path)]
-    if when.all is not None:
-        tests += [_test(each, layout, (*path, "all", i)) for i, each in enumerate(when.all)]
-    if when.any is not None:
-        parts = [_test(each, layout, (*path, "any", i)) for i, each in enumerate(when.any)]
-        tests.append(lambda cells: any(part(cells) for part in parts))
-    if when.not_ is not None:
-        inner = _test(when.not_, layout, (*path, "not"))
-        tests.append(lambda cells: not inner(cells))
-    return _every(tests)
 
 
 def _of_column(when: Condition, layout: Layout, path: Path) -> list[Test]:

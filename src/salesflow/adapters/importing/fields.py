@@ -34,9 +34,9 @@ from salesflow.adapters.importing.values import (
     take,
 )
 from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.deal.quotes import expiry_of
 from salesflow.domain.facts import Fact
-from salesflow.domain.moments import DAY, from_instant, start_of_day
-from salesflow.domain.values import Money
+from salesflow.domain.values import Money, reason_of
 
 __all__ = ["FactBuilder", "Getter", "fields_of", "kind_of_field", "role_of"]
 
@@ -116,8 +116,7 @@ class FactBuilder:
             getter = self.getters.get(name)
             column = " or ".join(getter.columns) if getter and getter.columns else None
             where = ".".join(str(part) for part in first["loc"])
-            said = first["msg"].removeprefix("Value error, ")
-            reason = f"{self.cls.kind}: {where}: {said}"
+            reason = f"{self.cls.kind}: {where}: {reason_of(first)}"
             value = None if first["type"] == "missing" else str(first["input"])[:200]
             if getter is not None and getter.omit and name in data:
                 notes.append(Adjustment(f"{reason}; left out", column, value))
@@ -130,7 +129,7 @@ class FactBuilder:
         until = data.get("valid_until")
         zone = self._context.zone
         if isinstance(until, date) and "expires_at" not in data and zone is not None:
-            data["expires_at"] = from_instant(start_of_day(until + DAY, zone))
+            data["expires_at"] = expiry_of(until, zone)
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
         annotation = field.annotation
@@ -147,7 +146,7 @@ class FactBuilder:
         try:
             TypeAdapter(whole).validate_python(value)
         except ValidationError as error:
-            said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            said = reason_of(error.errors(include_url=False)[0])
             raise MappingError(f"{value!r} is not possible here: {said}", path) from error
 
 
@@ -245,8 +244,7 @@ def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
         return ValueSpec.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise MappingError(said, (*path, *first["loc"])) from error
+        raise MappingError(reason_of(first), (*path, *first["loc"])) from error
 
 
 def _single(spec: ValueSpec, convert: Convert, context: Context, path: Path) -> Getter:

@@ -18,6 +18,7 @@ from salesflow.adapters.importing.mapping import Mapping, NamedProcess
 from salesflow.adapters.importing.problems import MappingError, Path, allowed
 from salesflow.adapters.importing.process import SOURCE, declared_process
 from salesflow.domain.processes import ProcessVersion
+from salesflow.domain.values import reason_of
 from salesflow.errors import InputError
 
 __all__ = ["MappingFile", "read_mapping"]
@@ -106,8 +107,7 @@ def _translated(
     if first["type"] == "missing":
         name = str(first["loc"][-1])
         return MappingError(f"{name} is missing", (*path, *where))
-    said = first["msg"].removeprefix("Value error, ")
-    return MappingError(said, (*path, *where))
+    return MappingError(reason_of(first), (*path, *where))
 
 
 def _existing(loc: tuple[str | int, ...], raw: object) -> Path:

@@ -38,7 +38,7 @@ from salesflow.adapters.importing.values import Notes, take, text_of
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.facts import Fact
 from salesflow.domain.moments import Instant
 
 __all__ = [
@@ -126,7 +126,7 @@ class Plan:
 
 def facts_offered() -> dict[str, type[Fact]]:
     """Give every fact a mapping can yield, by its kind."""
-    return {cls.kind: cls for cls in Deal.facts if cls is not FactRetracted}
+    return {cls.kind: cls for cls in Deal.facts}
 
 
 def compile_plan(context: Context) -> Plan:
@@ -137,12 +137,12 @@ def compile_plan(context: Context) -> Plan:
     """
     mapping, layout = context.mapping, context.layout
     object_slot = layout.flag(OBJECT)
-    rules = tuple(_Rules(context, object_slot).compile(i) for i in range(len(mapping.facts)))
+    rules = tuple(_rule(context, i, object_slot) for i in range(len(mapping.facts)))
     _refuse_twins(rules)
-    leave_out = []
-    for i, rule in enumerate(mapping.leave_out):
-        test = compile_condition(rule.when, layout, ("leave_out", i, "when"))
-        leave_out.append((test or (lambda _: True), rule.because))
+    leave_out = tuple(
+        (compile_condition(rule.when, layout, ("leave_out", i, "when")), rule.because)
+        for i, rule in enumerate(mapping.leave_out)
+    )
     flagged = any(
         _asks_order(when)
         for when in [rule.when for rule in mapping.facts]
@@ -158,7 +158,7 @@ def compile_plan(context: Context) -> Plan:
         context=context,
         object=_object(context),
         rules=rules,
-        leave_out=tuple(leave_out),
+        leave_out=leave_out,
         customer=_customer(mapping.customer, context),
         opening=opening,
         order=_at(mapping.at, context, ("at",)) if flagged and mapping.at else None,
@@ -169,67 +169,56 @@ def compile_plan(context: Context) -> Plan:
     )
 
 
-class _Rules:
-    """Compiles the rules of a mapping, one by one."""
-
-    def __init__(self, context: Context, object_slot: int) -> None:
-        self._context = context
-        self._object_slot = object_slot
-
-    def compile(self, number: int) -> RulePlan:
-        mapping, layout = self._context.mapping, self._context.layout
-        rule = mapping.facts[number]
-        path: Path = ("facts", number)
-        offered = facts_offered()
-        cls = offered.get(rule.kind)
-        if cls is None:
-            raise MappingError(allowed(rule.kind, offered, "fact"), (*path, "kind"))
-        builder = FactBuilder(cls, rule.fields, self._context, (*path, "fields"))
-        if cls is DealOpened:
-            _fill_opening(builder, self._context, self._object_slot)
-        builder.refuse_incomplete((*path, "fields") if rule.fields else path)
-        at = rule.at or mapping.at
-        if at is None and rule.undated != "import":
-            raise MappingError(
-                'say when it happened: at = "column of the time" here or at the top of the'
-                ' mapping, or undated = "import" to take the time of import',
-                path,
-            )
-        key = rule.key or mapping.event_id
-        actor = rule.actor or mapping.actor
-        return RulePlan(
-            label=self._label(rule, at, cls),
-            cls=cls,
-            builder=builder,
-            test=compile_condition(rule.when, layout, (*path, "when")),
-            at=_at(at, self._context, (*path, "at") if rule.at else ("at",)) if at else None,
-            undated_import=rule.undated == "import",
-            key=_text(layout.slots(key, (*path, "key") if rule.key else ("event_id",)))
-            if key
-            else None,
-            actor=_text(layout.slots(actor, (*path, "actor") if rule.actor else ("actor",)))
-            if actor
-            else None,
-            extra={"inferred": rule.inferred} if rule.inferred else {},
-            sub=next((name for name in SUB_FIELDS if name in cls.model_fields), None),
+def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
+    mapping, layout = context.mapping, context.layout
+    rule = mapping.facts[number]
+    path: Path = ("facts", number)
+    offered = facts_offered()
+    cls = offered.get(rule.kind)
+    if cls is None:
+        raise MappingError(allowed(rule.kind, offered, "fact"), (*path, "kind"))
+    builder = FactBuilder(cls, rule.fields, context, (*path, "fields"))
+    if cls is DealOpened:
+        _fill_opening(builder, context, object_slot)
+    builder.refuse_incomplete((*path, "fields") if rule.fields else path)
+    at = rule.at or mapping.at
+    if at is None and rule.undated != "import":
+        raise MappingError(
+            'say when it happened: at = "column of the time" here or at the top of the'
+            ' mapping, or undated = "import" to take the time of import',
+            path,
         )
+    key = rule.key or mapping.event_id
+    key_path = (*path, "key") if rule.key else ("event_id",)
+    actor = rule.actor or mapping.actor
+    actor_path = (*path, "actor") if rule.actor else ("actor",)
+    when = rule.when
+    return RulePlan(
+        label=_label(rule, at, mapping.rows),
+        cls=cls,
+        builder=builder,
+        test=None if when is None else compile_condition(when, layout, (*path, "when")),
+        at=_at(at, context, (*path, "at") if rule.at else ("at",)) if at else None,
+        undated_import=rule.undated == "import",
+        key=first_filled(layout.slots(key, key_path)) if key else None,
+        actor=first_filled(layout.slots(actor, actor_path)) if actor else None,
+        extra={"inferred": rule.inferred} if rule.inferred else {},
+        sub=next((name for name in SUB_FIELDS if name in cls.model_fields), None),
+    )
 
-    def _label(self, rule: FactRule, at: At | None, cls: type[Fact]) -> str:
-        if cls is DealOpened:
-            return OPENED
-        label = rule.name or rule.kind.partition(".")[2]
-        if self._context.mapping.rows == "deals" and not rule.name and at is not None:
-            label += "@" + "|".join(at.named)
-        return label
+
+def _label(rule: FactRule, at: At | None, rows: str) -> str:
+    if rule.kind == DealOpened.kind:
+        return OPENED
+    label = rule.name or rule.kind.partition(".")[2]
+    if rows == "deals" and not rule.name and at is not None:
+        label += "@" + "|".join(at.named)
+    return label
 
 
 def _object(context: Context) -> Text:
     taken = take(context.mapping.object, context, ("object",))
     return lambda cells: str(taken.read(cells) or "")
-
-
-def _text(slots: Sequence[int]) -> Text:
-    return first_filled(slots)
 
 
 def _at(at: At, context: Context, path: Path) -> ReadAt:
@@ -261,7 +250,7 @@ def _customer(rule: CustomerRule | None, context: Context) -> CustomerPlan | Non
     slots = context.layout.slots(rule.id, (*path, "id"))
     raw = {"name": {"columns": list(rule.id)}, **rule.fields}
     return CustomerPlan(
-        _text(slots),
+        first_filled(slots),
         _at(rule.at, context, (*path, "at")) if rule.at else None,
         FactBuilder(CustomerRegistered, raw, context, (*path, "fields")),
     )

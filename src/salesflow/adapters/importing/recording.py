@@ -20,7 +20,7 @@ from salesflow.adapters.importing.report import Change
 from salesflow.adapters.importing.told import Told
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import standing
-from salesflow.domain.moments import DAY, Instant, from_instant, start_of_day
+from salesflow.domain.moments import Instant, from_instant, start_of_day, start_of_next_day
 
 __all__ = ["Compared", "Known", "Writer"]
 
@@ -77,7 +77,7 @@ class Known:
 
     def _on(self, day: date, at: Instant) -> bool:
         assert self._zone is not None
-        return start_of_day(day, self._zone) <= at < start_of_day(day + DAY, self._zone)
+        return start_of_day(day, self._zone) <= at < start_of_next_day(day, self._zone)
 
 
 class Compared(NamedTuple):

@@ -16,7 +16,7 @@ from salesflow.adapters.importing.told import DealTold, Told, in_order
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.history import standing
-from salesflow.domain.moments import DAY, Instant, start_of_day
+from salesflow.domain.moments import Instant, start_of_day, start_of_next_day
 
 __all__ = ["settle"]
 
@@ -64,7 +64,7 @@ def _after_timed(deal: DealTold, plan: Plan, events: Sequence[Event]) -> None:
     )
     latest: dict[date, Instant] = {}
     for day in days:
-        start, end = start_of_day(day, zone), start_of_day(day + DAY, zone)
+        start, end = start_of_day(day, zone), start_of_next_day(day, zone)
         latest[day] = max((at for at in timed if start <= at < end), default=start)
     deal.facts = [
         told._replace(occurred=latest[told.day])

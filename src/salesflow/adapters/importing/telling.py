@@ -14,7 +14,7 @@ from salesflow.adapters.importing.spool import ObjectRows
 from salesflow.adapters.importing.times import ReadTime
 from salesflow.adapters.importing.told import DealTold, Keys, Told
 from salesflow.adapters.importing.values import Notes
-from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
+from salesflow.domain.deal.merging import twin_of
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.facts import Fact
 from salesflow.domain.moments import Instant, from_instant
@@ -23,13 +23,6 @@ __all__ = ["NO_DATE", "tell"]
 
 NO_DATE = "no date in the row; recorded at the time of import"
 ENVELOPE_LENGTH_MAX = 500
-PAIRS: dict[type[Fact], tuple[str, type[Fact], str]] = {
-    DealMerged: ("into", DealAbsorbed, "absorbed"),
-    DealAbsorbed: ("absorbed", DealMerged, "into"),
-    DealUnmerged: ("out_of", DealReleased, "released"),
-    DealReleased: ("released", DealUnmerged, "out_of"),
-}
-"""Facts that come in pairs: the field that names the other deal, and what happens to that."""
 
 
 def tell(rows: ObjectRows, plan: Plan, horizon: Instant) -> DealTold:
@@ -92,7 +85,7 @@ class _Teller:
             told = self._fact(rule, cells, line, notes)._replace(
                 order=line * len(rules) + number, actor=_checked(actor, "an actor") or None
             )
-            facts += (told, *_other_half(told, self._deal.stream_id))
+            facts += (told, *_other_half(told))
         return facts
 
     def _fact(self, rule: RulePlan, cells: Sequence[str], line: int, notes: Notes) -> Told:
@@ -162,19 +155,14 @@ def _checked(text: str, what: str) -> str:
     return text
 
 
-def _other_half(told: Told, stream_id: UUID) -> list[Told]:
+def _other_half(told: Told) -> list[Told]:
     """Give what happened to the other deal of a merge; the pair is one append."""
-    pair = PAIRS.get(type(told.fact))
-    if pair is None:
+    twin = twin_of(told.stream_id, told.fact)
+    if twin is None:
         return []
-    ours, cls, theirs = pair
-    other = getattr(told.fact, ours)
-    if other == stream_id:
+    other, fact = twin
+    if other == told.stream_id:
         raise RowProblem("merges a deal with itself")
-    because = getattr(told.fact, "because", None)
-    fact = cls.model_validate(
-        {theirs: stream_id, "because": because, "inferred": told.fact.inferred}
-    )
     return [told._replace(stream_id=other, fact=fact)]
 
 

@@ -22,7 +22,7 @@ from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
-__all__ = ["DealCore", "said", "told"]
+__all__ = ["DealCore", "positive", "said", "told"]
 
 
 class DealCore(Aggregate):
@@ -136,6 +136,17 @@ class DealCore(Aggregate):
             return effective_from if now is None or to_instant(effective_from) > now else None
         ahead = to_instant(effective_from) > self._instant(occurred_at)[0]
         return effective_from if ahead else occurred_at
+
+
+def positive(amount: Money) -> Money:
+    """Insist on more than nothing.
+
+    Raises:
+        InputError: when it is zero or less.
+    """
+    if amount.amount <= 0:
+        raise InputError(f"{amount} is not more than nothing")
+    return amount
 
 
 def said(because: str, what: str) -> str:

@@ -30,6 +30,7 @@ __all__ = [
     "other_half",
     "refuse_half_merges",
     "said_of_pair",
+    "twin_of",
 ]
 
 Stored = Callable[[UUID], Sequence[Event]]
@@ -180,6 +181,22 @@ def other_deal(deal_id: UUID, fact: Fact, stored: Stored) -> UUID | None:
     return None if found is None else found.other
 
 
+def twin_of(deal_id: UUID, fact: Fact) -> tuple[UUID, MergingFact] | None:
+    """Give the other deal of a merge, and what happened to that; None for any other fact."""
+    match fact:
+        case DealMerged(into=other):
+            twin: MergingFact = DealAbsorbed(absorbed=deal_id, because=fact.because)
+        case DealAbsorbed(absorbed=other):
+            twin = DealMerged(into=deal_id, because=fact.because)
+        case DealUnmerged(out_of=other):
+            twin = DealReleased(released=deal_id, because=fact.because)
+        case DealReleased(released=other):
+            twin = DealUnmerged(out_of=deal_id, because=fact.because)
+        case _:
+            return None
+    return other, twin.model_copy(update={"inferred": fact.inferred})
+
+
 def other_half(event: Event, stored: Stored) -> Event | None:
     """Find the event on the other deal that was recorded with this half of a pair."""
     found = _half(event.stream_id, event.fact, stored)
@@ -206,23 +223,19 @@ class _Half(NamedTuple):
 
 
 def _half(deal_id: UUID, fact: Fact, stored: Stored) -> _Half | None:
-    match fact:
-        case DealMerged(into=other):
-            return _Half(("merged into", deal_id, other), 1, other)
-        case DealAbsorbed(absorbed=other):
-            return _Half(("merged into", other, deal_id), -1, other)
-        case DealUnmerged(out_of=other):
-            return _Half(("unmerged from", deal_id, other), 1, other)
-        case DealReleased(released=other):
-            return _Half(("unmerged from", other, deal_id), -1, other)
-        case FactRetracted(event_id=target):
-            for event in stored(deal_id):
-                if event.event_id == target:
-                    half = _half(deal_id, event.fact, stored)
-                    return half and half._replace(mark=(event.recorded, *half.mark))
-        case _:
-            pass
-    return None
+    if isinstance(fact, FactRetracted):
+        for event in stored(deal_id):
+            if event.event_id == fact.event_id:
+                half = _half(deal_id, event.fact, stored)
+                return half and half._replace(mark=(event.recorded, *half.mark))
+    twin = twin_of(deal_id, fact)
+    if twin is None:
+        return None
+    other, _ = twin
+    what = "merged into" if isinstance(fact, DealMerged | DealAbsorbed) else "unmerged from"
+    if isinstance(fact, DealMerged | DealUnmerged):
+        return _Half((what, deal_id, other), 1, other)
+    return _Half((what, other, deal_id), -1, other)
 
 
 def _said(deal_id: UUID, fact: Fact, stored: Stored) -> str:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import ClassVar, Literal, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, said, told
+from salesflow.domain.deal.core import DealCore, positive, said, told
 from salesflow.domain.deal.lines import QuoteLine, checked
 from salesflow.domain.facts import Event, Fact, PlannedFact
 from salesflow.domain.processes import ForecastCategory
@@ -211,7 +211,7 @@ class Moneys(DealCore):
     ) -> None:
         """Note that the customer was billed."""
         self.at(occurred_at)._refuse_never_won("bill it")
-        fact = InvoiceIssued(amount=_positive(amount), invoice=invoice, due=due)
+        fact = InvoiceIssued(amount=positive(amount), invoice=invoice, due=due)
         self._record(fact, occurred_at)
 
     def receive_payment(
@@ -219,7 +219,7 @@ class Moneys(DealCore):
     ) -> None:
         """Note that the customer paid."""
         self.at(occurred_at)._refuse_never_won("take a payment for it")
-        self._record(PaymentReceived(amount=_positive(amount), invoice=invoice), occurred_at)
+        self._record(PaymentReceived(amount=positive(amount), invoice=invoice), occurred_at)
 
     def give_refund(
         self,
@@ -233,7 +233,7 @@ class Moneys(DealCore):
         self.at(occurred_at)._refuse_unless_won("refund it")
         self._record(
             RefundGiven(
-                amount=_positive(amount), invoice=invoice, because=said(because, "a refund")
+                amount=positive(amount), invoice=invoice, because=said(because, "a refund")
             ),
             occurred_at,
         )
@@ -261,9 +261,3 @@ class Moneys(DealCore):
                 self.refunds.append(fact)
             case _:
                 assert_never(fact)
-
-
-def _positive(amount: Money) -> Money:
-    if amount.amount <= 0:
-        raise InputError(f"{amount} is not more than nothing")
-    return amount

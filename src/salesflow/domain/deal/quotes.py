@@ -8,12 +8,13 @@ outcome, and their paperwork may go on after the deal is closed.
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar, Literal, NamedTuple, assert_never, get_args
+from zoneinfo import ZoneInfo
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, said
 from salesflow.domain.deal.lines import QuoteLine, checked, total_of
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import DAY, Instant, Time, from_instant, start_of_day, to_instant
+from salesflow.domain.moments import Instant, Time, from_instant, start_of_next_day, to_instant
 from salesflow.domain.values import Money, Personal, Reference
 from salesflow.errors import InputError, QuoteError
 
@@ -30,6 +31,7 @@ __all__ = [
     "QuoteState",
     "QuoteWithdrawn",
     "Quotes",
+    "expiry_of",
 ]
 
 QuoteState = Literal[
@@ -274,11 +276,11 @@ class Quotes(DealCore):
     def _expiry(self, valid_until: date | None, occurred_at: OccurredAt) -> datetime | None:
         if valid_until is None:
             return None
-        expires = start_of_day(valid_until + DAY, self.world.timezone)
+        expires = expiry_of(valid_until, self.world.timezone)
         issued = self._now() if occurred_at is None else self._instant(occurred_at)[0]
-        if issued is not None and expires <= issued:
+        if issued is not None and to_instant(expires) <= issued:
             raise InputError(f"a quote valid until {valid_until} would have expired already")
-        return from_instant(expires)
+        return expires
 
     def _start_quotes(self) -> None:
         self._quotes = {}
@@ -306,6 +308,11 @@ class Quotes(DealCore):
                 _set(quotes, fact.quote, "expired")
             case _:
                 assert_never(fact)
+
+
+def expiry_of(valid_until: date, timezone: ZoneInfo) -> datetime:
+    """Give the time from which an offer has run out: the end of its last day."""
+    return from_instant(start_of_next_day(valid_until, timezone))
 
 
 def _set(quotes: dict[str, Quote], key: str, state: QuoteState) -> None:

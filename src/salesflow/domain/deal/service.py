@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, told
+from salesflow.domain.deal.core import DealCore, positive, told
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText
 from salesflow.errors import InputError
@@ -115,9 +115,7 @@ class Service(DealCore):
     ) -> None:
         """Note that the customer bought again."""
         self.at(occurred_at)._refuse_unless_won("take a repeat order")
-        if amount.amount <= 0:
-            raise InputError(f"{amount} is not more than nothing")
-        self._record(RepeatOrderPlaced(order=order, amount=amount), occurred_at)
+        self._record(RepeatOrderPlaced(order=order, amount=positive(amount)), occurred_at)
 
     def send_survey(
         self,
