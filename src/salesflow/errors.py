@@ -15,7 +15,7 @@
     ├── ProjectionError         a fold failed; its projection stands at the position before
     └── DatabaseError           the database cannot be used
         ├── BusyError           another writer held the log for too long: try again
-        └── SchemaError         not ours, newer than this version, or in need of an upgrade
+        └── SchemaError         not ours, or made by a newer or older version
 
 Catch the class that names what you would do next; the message names the thing, what is, and
 what was asked.

@@ -33,7 +33,7 @@ def test_a_clock_further_behind_is_refused_and_nothing_is_stored(
 ) -> None:
     before = log.append([draft()])
     clock.turn(seconds=-5, microseconds=-1)
-    with pytest.raises(ClockError, match="salesflow clock accept"):
+    with pytest.raises(ClockError, match="salesflow clock accept --because"):
         log.append([draft()])
     with pytest.raises(ClockError):
         log.append_many([[draft()], [draft()]])

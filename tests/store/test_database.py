@@ -152,9 +152,9 @@ def test_a_database_of_a_newer_salesflow_is_refused(database_url: str) -> None:
         Database(database_url)
 
 
-def test_a_database_of_an_older_salesflow_names_the_upgrade_command(database_url: str) -> None:
+def test_a_database_of_an_older_salesflow_is_refused(database_url: str) -> None:
     set_version(database_url, 0)
-    with pytest.raises(SchemaError, match="run: salesflow db upgrade"):
+    with pytest.raises(SchemaError, match="schema version 0, older than this salesflow"):
         Database(database_url)
 
 

@@ -206,7 +206,7 @@ def clock_error(now: Instant, recorded: Instant) -> ClockError:
     return ClockError(
         f"the clock says {from_instant(now).isoformat()}, the log was last written at"
         f" {from_instant(recorded).isoformat()}; set the clock right, or run:"
-        " salesflow clock accept"
+        ' salesflow clock accept --because "…"'
     )
 
 

@@ -280,8 +280,8 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
         )
     if version < schema.SCHEMA_VERSION:
         raise SchemaError(
-            f"{where} has schema version {version}, this salesflow needs"
-            f" {schema.SCHEMA_VERSION}; run: {schema.UPGRADE_COMMAND}"
+            f"{where} has schema version {version}, older than this salesflow"
+            f" ({schema.SCHEMA_VERSION}) can read; open it with the one that made it"
         )
     return True
 

@@ -21,7 +21,6 @@ __all__ = [
     "SQLITE_DDL",
     "STORE",
     "TABLE_PREFIX",
-    "UPGRADE_COMMAND",
     "clock",
     "commands",
     "events",
@@ -32,7 +31,6 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-UPGRADE_COMMAND = "salesflow db upgrade"
 TABLE_PREFIX = "salesflow_"
 
 STORE = sa.MetaData()
