@@ -1,4 +1,4 @@
-"""The engine: sessions that record, moments that are asked about; the one clock."""
+"""The engine: sessions that record, and moments that are asked about."""
 
 from salesflow.adapters.foreign import ForeignFact
 from salesflow.engine.flow import SalesFlow
