@@ -289,8 +289,7 @@ def test_an_item_of_a_list_may_be_one_column(desk: Desk) -> None:
     assert fields == {"text": "hi", "to": ("u1",)}
 
 
-def test_a_quote_runs_out_at_the_end_of_its_last_day(desk: Desk) -> None:
-    offer = """
+OFFER = """
 [[facts]]
 kind = "deal.quote_issued"
 
@@ -298,11 +297,24 @@ kind = "deal.quote_issued"
 quote = "q"
 valid_until = "until"
 """
-    desk.bring(opening("") + offer, "id,day,q,until\n1,2026-01-05,Q7,2026-03-29\n")
+
+
+def test_a_quote_runs_out_at_the_end_of_its_last_day(desk: Desk) -> None:
+    desk.bring(opening("") + OFFER, "id,day,q,until\n1,2026-01-05,Q7,2026-03-29\n")
     fact = desk.events("1")[1].fact
     assert isinstance(fact, QuoteIssued)
     assert fact.expires_at is not None
     assert fact.expires_at.isoformat() == "2026-03-29T22:00:00+00:00"
+
+
+def test_an_offer_that_runs_out_after_the_last_day_there_is_refuses_its_row(desk: Desk) -> None:
+    report = desk.bring(
+        opening("") + OFFER,
+        "id,day,q,until\n1,2026-01-05,Q7,9999-12-31\n2,2026-01-05,Q8,2026-03-29\n",
+    )
+    (refused,) = report.refused
+    assert (refused.line, refused.column, refused.value) == (2, "until", "9999-12-31")
+    assert report.rows_recorded == 1
 
 
 @pytest.mark.parametrize(

@@ -107,14 +107,18 @@ def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
 
 
 def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
-    """Give the first instant that is not of this day any more."""
+    """Give the first instant that is not of this day any more.
+
+    Raises:
+        InputError: for 9999-12-31, after which no day is known.
+    """
+    if day == date.max:
+        raise InputError(f"{day} is the last day there is; name one before it")
     return start_of_day(day + DAY, timezone)
 
 
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
     """Give the last microsecond of a day: the next local midnight less one."""
-    if day == date.max:
-        raise InputError(f"{day} is the last day there is; name one before it")
     return start_of_next_day(day, timezone) - 1
 
 

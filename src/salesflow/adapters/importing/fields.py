@@ -37,6 +37,7 @@ from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import expiry_of
 from salesflow.domain.facts import Fact
 from salesflow.domain.values import Money, reason_of
+from salesflow.errors import InputError
 
 __all__ = ["FactBuilder", "Getter", "fields_of", "kind_of_field", "role_of"]
 
@@ -129,7 +130,11 @@ class FactBuilder:
         until = data.get("valid_until")
         zone = self._context.zone
         if isinstance(until, date) and "expires_at" not in data and zone is not None:
-            data["expires_at"] = expiry_of(until, zone)
+            try:
+                data["expires_at"] = expiry_of(until, zone)
+            except InputError as error:
+                columns = " or ".join(self.getters["valid_until"].columns) or None
+                raise RowProblem(f"{self.cls.kind}: {error}", columns, str(until)) from error
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
         annotation = field.annotation
