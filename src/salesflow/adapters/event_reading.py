@@ -18,7 +18,7 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.ids import read_uuid, stored_uuid, uuid_of_bytes
 from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant
-from salesflow.errors import HistoryError
+from salesflow.errors import HistoryError, InputError
 
 __all__ = ["EventReading", "Stored"]
 
@@ -94,7 +94,13 @@ class EventReading:
     def stream(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Give all events of a stream in order of version; none of an unknown stream."""
+        """Give all events of a stream in order of version; none of an unknown stream.
+
+        Raises:
+            InputError: when the id is not a UUID.
+        """
+        if not isinstance(stream_id, UUID):
+            raise InputError(f"{stream_id!r} is not an id; pass a UUID, as in UUID(text)")
         return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
 
     def streams(

@@ -59,6 +59,7 @@ class PostgresDatabase:
             lambda: self.connect().cursor(binary=True), lambda cursor: cursor.connection.close()
         )
         self._own: WeakSet[PostgresConnection] = WeakSet()
+        self._closed = False
 
     def prepare(self) -> None:
         """Do nothing: a PostgreSQL database needs no setting of ours."""
@@ -117,6 +118,8 @@ class PostgresDatabase:
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
+        if self._closed:
+            raise DatabaseError("the database is closed")
         args, options = self.engine.dialect.create_connect_args(self._url)
         try:
             connection = psycopg.connect(*args, autocommit=True, **options)
@@ -141,6 +144,7 @@ class PostgresDatabase:
 
     def close(self) -> None:
         """Close every connection."""
+        self._closed = True
         self.engine.dispose()
         self._idle.close()
         for connection in list(self._own):

@@ -10,8 +10,9 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from threading import Lock
 from time import time_ns
 from types import TracebackType
 from typing import Self, TypeVar
@@ -59,7 +60,10 @@ __all__ = ["SalesFlow"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
-ATTEMPTS_MAX = 10
+ATTEMPTS_MAX = 100
+HASTY_ATTEMPTS = 3
+"""Attempts after which the threads of this process that met others queue up for the rest."""
+
 FOUNDING = "salesflow:founding"
 
 
@@ -88,6 +92,7 @@ class SalesFlow:
         self._clock = clock
         self._event_ids = event_ids
         self._runner: Runner | None = None
+        self._queue = Lock()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
             self._processes = PublishedProcesses(self.log)
@@ -153,17 +158,22 @@ class SalesFlow:
         Raises:
             ConcurrentChangeError: when all attempts met a change by somebody else.
         """
-        for attempt in range(1, attempts + 1):
-            try:
-                session = self._session(Said(actor, command_id))
-                function(session)
-                return session.commit()
-            except AlreadyRecordedError as known:
-                return _receipt(known)
-            except ConcurrentChangeError:
-                if attempt == attempts:
-                    raise
-        raise InputError(f"attempts must be at least 1, not {attempts}")
+        said = Said(actor, command_id)
+        for _ in range(min(attempts - 1, HASTY_ATTEMPTS)):
+            with suppress(ConcurrentChangeError):
+                return self._attempt(function, said)
+        for _ in range(attempts - 1 - HASTY_ATTEMPTS):
+            with suppress(ConcurrentChangeError), self._queue:
+                return self._attempt(function, said)
+        return self._attempt(function, said)
+
+    def _attempt(self, function: Callable[[Session], object], said: Said) -> Receipt | None:
+        try:
+            session = self._session(said)
+            function(session)
+            return session.commit()
+        except AlreadyRecordedError as known:
+            return _receipt(known)
 
     def record(
         self, facts: Iterable[ForeignFact], *, correlation_id: str | None = None

@@ -1,0 +1,60 @@
+"""Many at once: everybody gets through, and what is closed stays closed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from salesflow import STANDARD, Deal, SalesFlow
+from salesflow.errors import ConcurrentChangeError, DatabaseError, InputError
+
+THREADS = 24
+
+
+def test_everybody_who_runs_a_command_on_the_same_deal_gets_through(database_url: str) -> None:
+    with SalesFlow(database_url) as flow, ThreadPoolExecutor(THREADS) as pool:
+        with flow.session() as s:
+            deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+        together = Barrier(THREADS)
+
+        def call(number: int) -> None:
+            together.wait()
+            flow.run(
+                lambda s: s.get(Deal, deal.id).log_contact(channel="call", direction="out"),
+                command_id=f"call-{number}",
+            )
+
+        list(pool.map(call, range(THREADS)))
+        assert flow.get(Deal, deal.id).contact_count == THREADS
+
+
+def test_a_command_that_always_meets_others_ends_in_an_error(flow: SalesFlow) -> None:
+    with flow.session() as s:
+        deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+    tried = []
+
+    def late(session: object) -> None:
+        tried.append(session)
+        mine = session.get(Deal, deal.id)  # type: ignore[attr-defined]
+        with flow.session() as other:
+            other.get(Deal, deal.id).log_contact(channel="call", direction="in")
+        mine.log_contact(channel="call", direction="out")
+
+    for attempts in (1, 3, 6):
+        tried.clear()
+        with pytest.raises(ConcurrentChangeError, match="since it was loaded"):
+            flow.run(late, attempts=attempts)
+        assert len(tried) == attempts
+
+
+def test_what_is_closed_records_and_reads_nothing(database_url: str) -> None:
+    flow = SalesFlow(database_url)
+    flow.close()
+    with pytest.raises(DatabaseError, match="closed"), flow.session() as s:
+        s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+
+
+def test_an_id_that_is_none_is_refused_in_words(flow: SalesFlow) -> None:
+    for wrong in ("4f", "4f5e0c80-0000-4000-8000-000000000000"):
+        with pytest.raises(InputError, match="pass a UUID"):
+            flow.get(Deal, wrong)  # type: ignore[arg-type]
