@@ -334,9 +334,11 @@ class SalesFlow:
                 " `timezone` out, or change the recorded settings"
             )
 
-    def _world(self, head: Instant, processes: PublishedProcesses) -> World:
+    def _world(
+        self, head: Instant, processes: PublishedProcesses, known_at: Instant = FOREVER
+    ) -> World:
         now = max(self._now(), head)
-        return World(processes, lambda: self.settings().timezone, now)
+        return World(processes, lambda: self.settings(known_at).timezone, now)
 
     def _now(self) -> Instant:
         return to_instant(self._clock()) if self._clock else time_ns() // 1000

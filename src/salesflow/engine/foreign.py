@@ -85,6 +85,11 @@ def _check(
         paired = [told for told in append if type(told.fact) in PAIRED]
         for told in paired:
             if isinstance(told.fact, FactRetracted):
+                if told.occurred is not None:
+                    raise InputError(
+                        "a retraction takes no time, it holds from when it is recorded on:"
+                        f" leave `occurred` out for the one of {told.fact.event_id}"
+                    )
                 stream = log.stream(told.stream_id)
                 refuse_wrong_retraction(told.fact, told.stream_id, stream)
         missing = missing_half([(told.stream_id, told.fact) for told in paired], log.stream)

@@ -46,6 +46,7 @@ class QuoteDrafted(Fact):
     """An offer was prepared; the customer has not seen it yet."""
 
     kind: ClassVar[str] = "deal.quote_drafted"
+    name_zh: ClassVar[str] = "报价草拟"
     quote: Reference
     lines: tuple[QuoteLine, ...] = ()
     total: Money | None = None
@@ -56,6 +57,7 @@ class QuoteIssued(Fact):
     """A priced offer was sent to the customer; it is the offer from now on."""
 
     kind: ClassVar[str] = "deal.quote_issued"
+    name_zh: ClassVar[str] = "报价发出"
     quote: Reference
     lines: tuple[QuoteLine, ...] = ()
     total: Money | None = None
@@ -69,6 +71,7 @@ class QuoteRevised(Fact):
     """A changed offer under the same number was sent; it replaces the one before."""
 
     kind: ClassVar[str] = "deal.quote_revised"
+    name_zh: ClassVar[str] = "报价修订"
     quote: Reference
     lines: tuple[QuoteLine, ...] = ()
     total: Money | None = None
@@ -81,6 +84,7 @@ class QuoteAccepted(Fact):
     """The customer accepted the offer; an acceptance that stood before is superseded."""
 
     kind: ClassVar[str] = "deal.quote_accepted"
+    name_zh: ClassVar[str] = "报价接受"
     quote: Reference
     note: Personal | None = None
 
@@ -89,6 +93,7 @@ class QuoteRejected(Fact):
     """The customer turned the offer down."""
 
     kind: ClassVar[str] = "deal.quote_rejected"
+    name_zh: ClassVar[str] = "报价拒绝"
     quote: Reference
     because: Personal | None = None
 
@@ -97,6 +102,7 @@ class QuoteWithdrawn(Fact):
     """We took the offer (or its draft) back."""
 
     kind: ClassVar[str] = "deal.quote_withdrawn"
+    name_zh: ClassVar[str] = "报价撤回"
     quote: Reference
     because: Personal | None = None
 
@@ -105,6 +111,7 @@ class QuoteExpired(Fact):
     """The offer ran out, and somebody or some system said so."""
 
     kind: ClassVar[str] = "deal.quote_expired"
+    name_zh: ClassVar[str] = "报价过期"
     quote: Reference
 
 
@@ -282,6 +289,12 @@ class Quotes(DealCore):
             raise InputError(f"a quote valid until {valid_until} would have expired already")
         return expires
 
+    def _runs_out(self, fact: QuoteIssued | QuoteRevised) -> datetime | None:
+        """Give the time an offer runs out; one told by its last day, at the end of that."""
+        if fact.valid_until is None or fact.expires_at or not self.world.knows_days:
+            return fact.expires_at
+        return expiry_of(fact.valid_until, self.world.timezone)
+
     def _start_quotes(self) -> None:
         self._quotes = {}
         self.ever_issued = False
@@ -293,7 +306,7 @@ class Quotes(DealCore):
                 total = fact.total or total_of(fact.lines)
                 quotes[fact.quote] = Quote(fact.quote, "drafted", fact.lines, total)
             case QuoteIssued() | QuoteRevised():
-                quotes[fact.quote] = _offer(fact, before)
+                quotes[fact.quote] = _offer(fact, before, self._runs_out(fact))
                 self.ever_issued = True
             case QuoteAccepted():
                 for key, quote in quotes.items():
@@ -320,7 +333,9 @@ def _set(quotes: dict[str, Quote], key: str, state: QuoteState) -> None:
         quotes[key] = quotes[key]._replace(state=state)
 
 
-def _offer(fact: QuoteIssued | QuoteRevised, before: Quote | None) -> Quote:
+def _offer(
+    fact: QuoteIssued | QuoteRevised, before: Quote | None, expires_at: datetime | None
+) -> Quote:
     lines = fact.lines or (before.lines if before else ())
     total = fact.total or total_of(lines) or (before.total if before else None)
     revised = isinstance(fact, QuoteRevised)
@@ -331,6 +346,6 @@ def _offer(fact: QuoteIssued | QuoteRevised, before: Quote | None) -> Quote:
         lines,
         total,
         fact.valid_until,
-        fact.expires_at,
+        expires_at,
         revisions,
     )

@@ -1,0 +1,46 @@
+"""What another system tells is recorded as it is, and means what it says."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
+from salesflow.domain.deal.quotes import QuoteIssued
+from salesflow.domain.facts import FactRetracted
+from salesflow.domain.moments import to_instant
+from salesflow.domain.processes import ProcessPublished, process_id
+from salesflow.errors import InputError
+
+APRIL = datetime(2026, 4, 1, 9, tzinfo=UTC)
+
+
+def opened_in_april(flow: SalesFlow) -> Deal:
+    with flow.session() as s:
+        return s.add(Deal.open(STANDARD, title="ERP", owner="ann", occurred_at=APRIL))
+
+
+def test_an_offer_told_by_its_last_day_runs_out_at_the_end_of_it(flow: SalesFlow) -> None:
+    deal = opened_in_april(flow)
+    offer = QuoteIssued(quote="Q9", total=Money("100", "CNY"), valid_until=date(2026, 4, 5))
+    flow.record([ForeignFact(deal.id, offer, to_instant(APRIL))])
+    last = datetime(2026, 4, 5, 15, 59, 59, 999_999, tzinfo=UTC)
+    assert flow.get(Deal, deal.id, as_of=last).quotes["Q9"].state == "issued"
+    assert flow.get(Deal, deal.id, as_of="2026-04-06").quotes["Q9"].state == "expired"
+
+
+def test_a_version_is_published_once(flow: SalesFlow) -> None:
+    other = STANDARD.model_copy(update={"stages": STANDARD.stages[1:]})
+    for process in (STANDARD, other):
+        with pytest.raises(InputError, match="is published already"):
+            flow.record(
+                [ForeignFact(process_id("standard"), ProcessPublished(process=process))]
+            )
+
+
+def test_a_retraction_has_no_time_of_its_own(flow: SalesFlow) -> None:
+    deal = opened_in_april(flow)
+    event = flow.history(deal.id)[0]
+    wrong = FactRetracted(event_id=event.event_id, because="a double")
+    with pytest.raises(InputError, match="takes no time"):
+        flow.record([ForeignFact(deal.id, wrong, to_instant(APRIL))])
+    flow.record([ForeignFact(deal.id, wrong)])
