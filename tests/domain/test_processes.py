@@ -39,6 +39,13 @@ def stage(**changes: object) -> Stage:
     return Stage.model_validate(PLAIN.stages[0].model_dump() | changes)
 
 
+def test_a_changed_copy_of_a_process_finds_its_own_stages() -> None:
+    assert [*PLAIN.by_key] == [stage.key for stage in PLAIN.stages]
+    shorter = PLAIN.model_copy(update={"stages": PLAIN.stages[1:]})
+    assert [*shorter.by_key] == [stage.key for stage in PLAIN.stages[1:]]
+    assert shorter.open_stages == PLAIN.open_stages[1:]
+
+
 TEA = Label(key="tea", name_en="Have tea", name_zh="喝茶")
 
 
