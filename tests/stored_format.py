@@ -1,14 +1,16 @@
-"""The stored format: one example of every fact, in the very bytes the log holds.
+"""What is written down of every fact: its stored format, and what an import can tell of it.
 
-`domain/stored_format.json` has a line for every kind and version there ever was.
-After adding a fact, or raising a version, write it anew and look at the difference:
+`domain/stored_format.json` has one example of every kind and version there ever was, in the
+very bytes the log holds; docs/import-a-table.md has a table of today's facts. After adding a
+fact, or raising a version, write both anew and look at the difference:
 
     python tests/stored_format.py
 
-A line that changes without a new version means that logs written before read differently.
+An example that changes without a new version means that logs written before read differently.
 """
 
 import json
+import re
 import types
 import typing
 from datetime import UTC, date, datetime
@@ -19,14 +21,18 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from salesflow.adapters.importing.reference import facts_as_markdown
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Fact
 from salesflow.domain.values import Currency, Money
 
-__all__ = ["FILE", "example_of", "stored", "topics"]
+__all__ = ["HOW", "example_of", "stored", "table_shown", "topics"]
 
+HOW = "run `python tests/stored_format.py` and look at the difference"
 FILE = Path(__file__).parent / "domain" / "stored_format.json"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "import-a-table.md"
+TABLE = re.compile(r"(?<=<!-- facts: made by python tests/stored_format.py -->\n)\|[^<]*")
 
 EXAMPLES: dict[object, object] = {
     str: "text 文本",
@@ -61,6 +67,12 @@ def stored() -> dict[str, bytes]:
     """Read the examples that were written, each as the bytes a log holds."""
     examples = json.loads(FILE.read_text(encoding="utf-8"))
     return {topic: _bytes(example) for topic, example in examples.items()}
+
+
+def table_shown() -> str:
+    """Read the table of facts that was written."""
+    [shown] = TABLE.findall(DOCUMENT.read_text(encoding="utf-8"))
+    return str(shown)
 
 
 def _bytes(example: object) -> bytes:
@@ -100,6 +112,9 @@ def _write() -> None:
         for topic, example in sorted((known | today).items())
     ]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    document = DOCUMENT.read_text(encoding="utf-8")
+    document = TABLE.sub(lambda _: facts_as_markdown(), document)
+    DOCUMENT.write_text(document, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ import pytest
 
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Fact
-from stored_format import example_of, stored, topics
+from stored_format import HOW, example_of, stored, topics
 
 STORED = stored()
-HOW = "run `python tests/stored_format.py` and look at the difference"
 
 
 @pytest.mark.parametrize("topic", STORED)

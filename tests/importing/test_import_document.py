@@ -1,6 +1,5 @@
 """docs/import-a-table.md names every key and every fact, and its examples are as shown."""
 
-import re
 import tomllib
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from salesflow.adapters.importing.mapping_file import mapping_of
 from salesflow.adapters.importing.reference import facts_as_markdown
 from salesflow.adapters.importing.report import Change, ImportReport, Remark
 from salesflow.domain.processes import ProcessVersion, Stage
+from stored_format import HOW, table_shown
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = ROOT / "docs" / "import-a-table.md"
@@ -53,9 +53,7 @@ def test_every_key_is_described(part: type[BaseModel]) -> None:
 
 
 def test_the_table_of_facts_is_made_from_the_facts() -> None:
-    shown = re.search(r"<!-- facts: .*? -->\n(.*?)<!-- end of facts -->", TEXT, re.DOTALL)
-    assert shown is not None
-    assert shown[1] == facts_as_markdown()
+    assert table_shown() == facts_as_markdown(), HOW
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class CustomerRegistered(Fact):
     """A customer came into the books, perhaps long after becoming one (`customer_since`)."""
 
     kind: ClassVar[str] = "customer.registered"
+    name_zh: ClassVar[str] = "客户建档"
     opens: ClassVar[bool] = True
     name: Personal | None = None
     natural_person: bool = False
@@ -48,6 +49,7 @@ class CustomerQualified(Fact):
     """Somebody judged that this prospect has shown interest."""
 
     kind: ClassVar[str] = "customer.qualified"
+    name_zh: ClassVar[str] = "意向客户"
     because: Personal | None = None
 
 
@@ -55,6 +57,7 @@ class CustomerMarkedLoyal(Fact):
     """Somebody judged that this customer is loyal."""
 
     kind: ClassVar[str] = "customer.marked_loyal"
+    name_zh: ClassVar[str] = "忠诚客户"
     because: Personal | None = None
 
 
@@ -62,6 +65,7 @@ class ContactPersonAdded(Fact):
     """Somebody at the customer became known to us."""
 
     kind: ClassVar[str] = "customer.contact_person_added"
+    name_zh: ClassVar[str] = "新增联系人"
     person_id: UUID
     name: Personal | None = None
     position: Personal | None = None
@@ -73,6 +77,7 @@ class ContactPersonUpdated(Fact):
     """What we know of a contact person changed; what is not named stays as it was."""
 
     kind: ClassVar[str] = "customer.contact_person_updated"
+    name_zh: ClassVar[str] = "更新联系人"
     person_id: UUID
     name: Personal | None = None
     position: Personal | None = None
@@ -84,6 +89,7 @@ class CustomerMerged(Fact):
     """Two entries are the same customer; while this stands, deals count for the survivor."""
 
     kind: ClassVar[str] = "customer.merged"
+    name_zh: ClassVar[str] = "客户合并"
     into: UUID
     because: Personal | None = None
 
@@ -92,6 +98,7 @@ class CustomerUnmerged(Fact):
     """They are two customers after all; each has its own deals again."""
 
     kind: ClassVar[str] = "customer.unmerged"
+    name_zh: ClassVar[str] = "取消客户合并"
     because: Personal | None = None
 
 
@@ -99,6 +106,7 @@ class PersonErased(Fact):
     """A person's data was erased at their request; what remains names nobody."""
 
     kind: ClassVar[str] = "customer.person_erased"
+    name_zh: ClassVar[str] = "个人信息删除"
     person_id: UUID
     because: SafeText | None = None
 

@@ -35,11 +35,12 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 class Fact(Value):
     """Something that happened, named with the past participle of a business act.
 
-    `kind` is the stored name and outlives renames. `upcasts` maps an old version to the
-    function that lifts its raw dict to the next one.
+    `kind` is the stored name and outlives renames; `name_zh` is what the glossary calls it.
+    `upcasts` maps an old version to the function that lifts its raw dict to the next one.
     """
 
     kind: ClassVar[str]
+    name_zh: ClassVar[str]
     version: ClassVar[int] = 1
     opens: ClassVar[bool] = False
     """Whether this fact opens its stream (DealOpened, CustomerRegistered …)."""
@@ -89,6 +90,7 @@ class FactRetracted(Fact):
     """
 
     kind: ClassVar[str] = "fact.retracted"
+    name_zh: ClassVar[str] = "更正 / 撤销"
     plain: ClassVar[bool] = False
     event_id: UUID
     because: SafeText

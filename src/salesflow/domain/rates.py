@@ -35,6 +35,7 @@ class RatesPublished(Fact):
     """Somebody published exchange rates of a day; later ones of that day replace them."""
 
     kind: ClassVar[str] = "rates.published"
+    name_zh: ClassVar[str] = "汇率发布"
     opens: ClassVar[bool] = True
     day: date
     base: Currency

@@ -45,6 +45,7 @@ class DealMerged(Fact):
     """This deal turned out to be part of another; from now on only that one counts."""
 
     kind: ClassVar[str] = "deal.merged"
+    name_zh: ClassVar[str] = "合并"
     stands_because: ClassVar[str | None] = PAIRED
     into: UUID
     because: Personal | None = None
@@ -54,6 +55,7 @@ class DealAbsorbed(Fact):
     """Another deal turned out to be part of this one. Its amount is not added."""
 
     kind: ClassVar[str] = "deal.absorbed"
+    name_zh: ClassVar[str] = "被合并方并入"
     stands_because: ClassVar[str | None] = PAIRED
     absorbed: UUID
     because: Personal | None = None
@@ -63,6 +65,7 @@ class DealUnmerged(Fact):
     """They are two deals after all; this one is back where it stood before."""
 
     kind: ClassVar[str] = "deal.unmerged"
+    name_zh: ClassVar[str] = "取消合并"
     stands_because: ClassVar[str | None] = PAIRED
     out_of: UUID
     because: Personal | None = None
@@ -72,6 +75,7 @@ class DealReleased(Fact):
     """They are two deals after all; the other one went out of this."""
 
     kind: ClassVar[str] = "deal.released"
+    name_zh: ClassVar[str] = "解除并入"
     stands_because: ClassVar[str | None] = PAIRED
     released: UUID
     because: Personal | None = None

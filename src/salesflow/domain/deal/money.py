@@ -40,6 +40,7 @@ class ForecastGiven(Fact):
     """
 
     kind: ClassVar[str] = "deal.forecast_given"
+    name_zh: ClassVar[str] = "预计金额 / 预计成交日期"
     amount: Money | None = None
     expected_close: date | None = None
     category: ForecastCategory | None = None
@@ -53,6 +54,7 @@ class LineItemsAgreed(Fact):
     """Customer and rep agreed what is to be bought; the sum is the amount of the deal."""
 
     kind: ClassVar[str] = "deal.line_items_agreed"
+    name_zh: ClassVar[str] = "商定产品明细"
     lines: tuple[QuoteLine, ...] = ()
 
 
@@ -60,6 +62,7 @@ class TermsAgreed(Fact):
     """Contract terms were settled; replaces terms agreed before."""
 
     kind: ClassVar[str] = "deal.terms_agreed"
+    name_zh: ClassVar[str] = "合同条款"
     terms: Personal | None = None
     payment_days: Count | None = None
     contract: Reference | None = None
@@ -69,6 +72,7 @@ class ContractAmended(PlannedFact):
     """The signed contract was changed; from then on the deal is worth the new amount."""
 
     kind: ClassVar[str] = "deal.contract_amended"
+    name_zh: ClassVar[str] = "合同变更"
     amount: Money | None = None
     contract: Reference | None = None
     because: Personal | None = None
@@ -78,6 +82,7 @@ class InvoiceIssued(Fact):
     """The customer was billed."""
 
     kind: ClassVar[str] = "deal.invoice_issued"
+    name_zh: ClassVar[str] = "开票"
     invoice: Reference | None = None
     amount: Money
     due: date | None = None
@@ -87,6 +92,7 @@ class PaymentReceived(Fact):
     """The customer paid."""
 
     kind: ClassVar[str] = "deal.payment_received"
+    name_zh: ClassVar[str] = "回款"
     amount: Money
     invoice: Reference | None = None
 
@@ -95,6 +101,7 @@ class RefundGiven(Fact):
     """Money went back to the customer."""
 
     kind: ClassVar[str] = "deal.refund_given"
+    name_zh: ClassVar[str] = "退款"
     amount: Money
     invoice: Reference | None = None
     because: Personal | None = None

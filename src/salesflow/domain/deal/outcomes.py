@@ -28,6 +28,7 @@ class DealWon(Fact):
     """The customer signed; the deal enters after-sales service."""
 
     kind: ClassVar[str] = "deal.won"
+    name_zh: ClassVar[str] = "赢单"
     amount: Money | None = None
     """What was signed; None where it is what the deal was worth anyway."""
     because: Personal | None = None
@@ -38,6 +39,7 @@ class DealLost(Fact):
     """The customer decided against us, or against buying."""
 
     kind: ClassVar[str] = "deal.lost"
+    name_zh: ClassVar[str] = "输单"
     because: SafeText | None = None
     """The reason, from the process version's closed list where it has one."""
     competitor: SafeText | None = None
@@ -48,6 +50,7 @@ class DealDisqualified(Fact):
     """It never was a chance to sell: a duplicate, a mistake, nobody to buy."""
 
     kind: ClassVar[str] = "deal.disqualified"
+    name_zh: ClassVar[str] = "无效"
     because: SafeText | None = None
     note: Personal | None = None
 
@@ -56,6 +59,7 @@ class DealReopened(Fact):
     """A closed deal is open again, in this stage or where it stood open last."""
 
     kind: ClassVar[str] = "deal.reopened"
+    name_zh: ClassVar[str] = "重新激活"
     stage: Reference | None = None
     because: Personal | None = None
 

@@ -40,6 +40,7 @@ class ServiceDelivered(Fact):
     """We did something for the customer after the sale."""
 
     kind: ClassVar[str] = "deal.service_delivered"
+    name_zh: ClassVar[str] = "售后服务"
     service: SafeText | None = None
     note: Personal | None = None
     by: Reference | None = None
@@ -49,6 +50,7 @@ class RepeatOrderPlaced(Fact):
     """The customer bought again under this deal; it counts as an order of its own."""
 
     kind: ClassVar[str] = "deal.repeat_order_placed"
+    name_zh: ClassVar[str] = "重复购买"
     order: Reference | None = None
     amount: Money | None = None
 
@@ -57,6 +59,7 @@ class SurveySent(Fact):
     """The customer was asked what they think of us."""
 
     kind: ClassVar[str] = "deal.survey_sent"
+    name_zh: ClassVar[str] = "满意度调查"
     survey: Reference
     scale: Scale | None = None
     person_id: UUID | None = None
@@ -66,6 +69,7 @@ class FeedbackReceived(Fact):
     """The customer said what they think: a score on a named scale, words, or both."""
 
     kind: ClassVar[str] = "deal.feedback_received"
+    name_zh: ClassVar[str] = "客户反馈"
     survey: Reference | None = None
     scale: Scale | None = None
     score: Annotated[int, Field(ge=0, le=10)] | None = None

@@ -40,6 +40,7 @@ class DealOpened(Fact):
     """A rep took on a prospect; the deal begins in this stage of this process version."""
 
     kind: ClassVar[str] = "deal.opened"
+    name_zh: ClassVar[str] = "商机建立"
     opens: ClassVar[bool] = True
     process: Reference
     process_version: int
@@ -69,6 +70,7 @@ class StageMoved(Fact):
     """
 
     kind: ClassVar[str] = "deal.stage_moved"
+    name_zh: ClassVar[str] = "阶段推进 / 阶段退回"
     target: Reference
     because: Personal | None = None
     checks: tuple[Check, ...] = ()
@@ -86,6 +88,7 @@ class DealMigrated(Fact):
     """The deal goes on under another process version; stages not mapped keep their key."""
 
     kind: ClassVar[str] = "deal.migrated"
+    name_zh: ClassVar[str] = "流程版本迁移"
     process: Reference
     process_version: int
     mapping: tuple[StageMapping, ...] = ()

@@ -42,6 +42,7 @@ class ContactLogged(Fact):
     """A call, visit, meeting or message with the customer took place."""
 
     kind: ClassVar[str] = "deal.contact_logged"
+    name_zh: ClassVar[str] = "跟进"
     channel: Reference | None = None
     """call, visit, meeting, email, message, or whatever the house calls it."""
     direction: Direction | None = None
@@ -56,6 +57,7 @@ class IntentStated(Fact):
     """It became clear how much the customer wants it."""
 
     kind: ClassVar[str] = "deal.intent_stated"
+    name_zh: ClassVar[str] = "购买意向"
     level: IntentLevel | None = None
     note: Personal | None = None
 
@@ -64,6 +66,7 @@ class NeedIdentified(Fact):
     """A need or pain point of the customer was established."""
 
     kind: ClassVar[str] = "deal.need_identified"
+    name_zh: ClassVar[str] = "需求 / 痛点"
     need: Personal | None = None
     pain_point: bool = False
 
@@ -72,6 +75,7 @@ class BudgetConfirmed(Fact):
     """It became clear what the customer can spend."""
 
     kind: ClassVar[str] = "deal.budget_confirmed"
+    name_zh: ClassVar[str] = "购买能力"
     budget: Money | None = None
     note: Personal | None = None
 
@@ -88,6 +92,7 @@ class DecisionProcessMapped(Fact):
     """It became clear who decides, how, and by when; replaces an earlier map."""
 
     kind: ClassVar[str] = "deal.decision_process_mapped"
+    name_zh: ClassVar[str] = "购买决策过程"
     people: tuple[DecisionMaker, ...] = ()
     how: Personal | None = None
     decision_expected: date | None = None
@@ -97,6 +102,7 @@ class SolutionProposed(Fact):
     """A solution was put to the customer."""
 
     kind: ClassVar[str] = "deal.solution_proposed"
+    name_zh: ClassVar[str] = "解决方案"
     solution: Personal | None = None
 
 
@@ -104,6 +110,7 @@ class TaskCompleted(Fact):
     """A task of a stage's checklist was done."""
 
     kind: ClassVar[str] = "deal.task_completed"
+    name_zh: ClassVar[str] = "阶段任务完成"
     task: Reference
     by: Reference | None = None
     note: Personal | None = None
@@ -113,6 +120,7 @@ class ObjectionRaised(Fact):
     """The customer doubted something; it stays open until it is resolved."""
 
     kind: ClassVar[str] = "deal.objection_raised"
+    name_zh: ClassVar[str] = "客户疑虑"
     objection: Reference
     doubt: Personal | None = None
     topic: SafeText | None = None
@@ -122,6 +130,7 @@ class ObjectionResolved(Fact):
     """A doubt of the customer was answered."""
 
     kind: ClassVar[str] = "deal.objection_resolved"
+    name_zh: ClassVar[str] = "解决疑虑"
     objection: Reference
     answer: Personal | None = None
 
@@ -130,6 +139,7 @@ class CompetitorNamed(Fact):
     """A competitor turned out to be in the deal."""
 
     kind: ClassVar[str] = "deal.competitor_named"
+    name_zh: ClassVar[str] = "竞争对手"
     competitor: SafeText
     note: Personal | None = None
 
