@@ -39,7 +39,7 @@ PRAGMAS = (
     "wal_autocheckpoint=0",
     "cache_size=-65536",
 )
-CHECKPOINT_AFTER = 4_000
+CHECKPOINT_AFTER = 12_000
 """Rows changed, a commit counted as four, until the write-ahead log is copied back."""
 
 LOOK_SECONDS = 0.02
