@@ -13,7 +13,6 @@ from salesflow.cli.fact_words import details_of
 from salesflow.cli.finding import find_deal
 from salesflow.cli.output import Json, local_time, moment_line
 from salesflow.cli.replaying import Step, lateness, replay
-from salesflow.cli.words import Language, in_language
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event
@@ -22,7 +21,7 @@ from salesflow.domain.moments import Moment, from_instant, instant_of, to_instan
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
 from salesflow.projections.questions import TableOfView
-from salesflow.projections.words import fact_name, irregularity_name
+from salesflow.projections.words import Language, fact_name, in_language, irregularity_name
 
 __all__ = ["customer_of", "deals", "replay_table"]
 
@@ -64,15 +63,14 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
             )
         }
         rows = [(desk.screen.word("Id"), str(found.id)), *facets.items()]
-        for label, at in (("Opened", found.opened_at), ("Closed", found.closed_at)):
+        for label, at in (("Opened at", found.opened_at), ("Closed at", found.closed_at)):
             if at is not None:
                 rows.append((desk.screen.word(label), local_time(at, zone)))
         if found.irregular:
             rows.append((desk.screen.word("Irregular"), f"{len(found.irregular):,}"))
         desk.screen.json({**_state(found), **times, "moment": moment.model_dump(mode="json")})
-        columns = (desk.screen.word("Attribute"), desk.screen.word("Value"))
-        title = f"{desk.screen.word('Deal')} {found.title}"
-        desk.screen.table(TableOfView(title, columns, tuple(rows)))
+        columns = ("Attribute", "Value")
+        desk.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
         _say_moment(desk, flow, moment)
 
 
@@ -93,12 +91,11 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged =
             }
         )
         rows = tuple(_history_row(desk, zone, event, marks, merged) for event in events)
-        names = (
+        columns = (
             "Position", *(["Deal"] if merged else []), "Occurred", "Recorded", "Fact",
             "What happened", "Remark", "Actor", "Command", "Source", "Event",
         )  # fmt: skip
-        columns = tuple(map(desk.screen.word, names))
-        desk.screen.table(TableOfView(f"{desk.screen.word('History')} {id}", columns, rows))
+        desk.screen.table(TableOfView("History", columns, rows, about=str(id)))
         upto = f"{desk.screen.word('position')} {head.position:,} · {zone.key}"
         desk.screen.say(Text(upto, style="green"))
 
@@ -141,9 +138,8 @@ def replay_table(desk: Desk, flow: SalesFlow, deal: Deal, steps: list[Step]) -> 
                 "; ".join(remarks),
             )
         )
-    names = ("Step", "Occurred", "Fact", "What changed", "Remark")
-    title = f"{word('Replay')} {deal.title}"
-    return TableOfView(title, tuple(map(word, names)), tuple(rows))
+    columns = ("Step", "Occurred", "Fact", "What changed", "Remark")
+    return TableOfView("Replay", columns, tuple(rows), about=deal.title)
 
 
 def _moment_of(flow: SalesFlow, deal: Deal, as_of: str | None, known_at: str | None) -> Moment:

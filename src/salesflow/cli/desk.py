@@ -17,10 +17,10 @@ from typing import Annotated
 import typer
 
 from salesflow.cli.output import Screen
-from salesflow.cli.words import Language
 from salesflow.domain.moments import zone
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError, NotFoundError, SalesflowError
+from salesflow.projections.words import Language
 
 __all__ = ["DATABASE_VARIABLE", "AsOf", "Desk", "KnownAt", "at_desk"]
 

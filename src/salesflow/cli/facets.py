@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from salesflow.cli.fact_words import money_text
-from salesflow.cli.words import Language, in_language
 from salesflow.domain.deal import Deal
 from salesflow.domain.processes import Label, ProcessVersion
 from salesflow.domain.values import Money
+from salesflow.projections.words import Language, in_language
 
 __all__ = ["Named", "facets_of"]
 

@@ -47,10 +47,9 @@ def status(desk: Desk) -> None:
             ("Streams", f"{counted.streams:,}"),
             ("Size", size_of(counted.database_bytes)),
         )
-        word = desk.screen.word
-        named = tuple((word(label), text) for label, text in rows)
-        desk.screen.table(TableOfView(word("Log"), (word("Attribute"), word("Value")), named))
-        desk.screen.table(_standings(desk, stands, head))
+        columns = ("Attribute", "Value")
+        desk.screen.table(TableOfView("Log", columns, rows, words=("Attribute",)))
+        desk.screen.table(_standings(stands, head))
 
 
 def _standing(name: str, stand: Standing, head: Head) -> Json:
@@ -62,14 +61,12 @@ def _standing(name: str, stand: Standing, head: Head) -> Json:
     }
 
 
-def _standings(desk: Desk, stands: dict[str, Standing], head: Head) -> TableOfView:
-    word = desk.screen.word
+def _standings(stands: dict[str, Standing], head: Head) -> TableOfView:
     rows = tuple(
         (name, f"{s.revision}", f"{s.position:,}", f"{head.position - s.position:,}")
         for name, s in stands.items()
     )
-    columns = tuple(map(word, ("Read table", "Version", "Position", "Lag")))
-    return TableOfView(word("Read tables"), columns, rows)
+    return TableOfView("Read tables", ("Read table", "Version", "Position", "Lag"), rows)
 
 
 @at_desk
@@ -93,15 +90,9 @@ def rebuild(
         for name in tables or FOLDS:
             with desk.screen.progress(name) as report:
                 rows[name] = flow.rebuild(name, progress=report)
-        word = desk.screen.word
         desk.screen.json({"rebuilt": dict(rows)})
-        desk.screen.table(
-            TableOfView(
-                "",
-                (word("Read table"), word("Rows")),
-                tuple((name, f"{count:,}") for name, count in rows.items()),
-            )
-        )
+        shown = tuple((name, f"{count:,}") for name, count in rows.items())
+        desk.screen.table(TableOfView("", ("Read table", "Rows"), shown))
 
 
 @clock.command("accept")

@@ -26,9 +26,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from salesflow.cli.words import Language, in_language
 from salesflow.domain.moments import Moment
 from salesflow.projections.questions import TableOfView
+from salesflow.projections.words import Language, in_language
 
 __all__ = ["Json", "Screen", "local_time", "moment_line", "size_of"]
 
@@ -68,8 +68,8 @@ class Screen:
         self.say("", Text(text, style="bold cyan"))
 
     def table(self, table: TableOfView) -> None:
-        """Print a table, and its notes below."""
-        self.say(_rich(table))
+        """Print a table in the language asked for, and its notes below."""
+        self.say(_rich(table, self.word))
         for note in table.notes:
             self.line(f"  {note}", "dim")
 
@@ -157,19 +157,24 @@ def _console(stream: object) -> Console:
     return console
 
 
-def _rich(table: TableOfView) -> Table:
+def _rich(table: TableOfView, word: Callable[[str], str]) -> Table:
+    title = " ".join(filter(None, (word(table.title), table.about)))
     shown = Table(
         box=SIMPLE_HEAD,
-        title=Text(table.title, style="bold") if table.title else None,
+        title=Text(title, style="bold") if title else None,
         title_justify="left",
         header_style="bold cyan",
         pad_edge=False,
     )
+    own = [word if name in table.words else str for name in table.columns]
+    rows = [[say(cell) for say, cell in zip(own, row, strict=True)] for row in table.rows]
     for number, name in enumerate(table.columns):
-        cells = [row[number] for row in table.rows if number < len(row)]
+        cells = [row[number] for row in rows]
         numeric = any(cells) and all(_is_number(cell) for cell in cells)
-        shown.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
-    for row in table.rows:
+        shown.add_column(
+            Text(word(name)), justify="right" if numeric else "left", overflow="fold"
+        )
+    for row in rows:
         shown.add_row(*(Text(_one_amount_a_line(cell)) for cell in row))
     return shown
 

@@ -16,6 +16,7 @@ from salesflow.domain.processes import (
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
 from salesflow.projections.questions import TableOfView
+from salesflow.projections.words import Language
 
 __all__ = ["processes"]
 
@@ -60,8 +61,8 @@ def list_processes(desk: Desk) -> None:
             )
             for process in found
         )
-        columns = tuple(map(word, ("Key", "Name", "Version", "Open stages")))
-        desk.screen.table(TableOfView(word("Processes"), columns, rows))
+        columns = ("Key", "Name", "Version", "Open stages")
+        desk.screen.table(TableOfView("Processes", columns, rows))
 
 
 @processes.command("show")
@@ -81,7 +82,7 @@ def show_process(
             known = ", ".join(map(str, sorted(process.versions)))
             raise NotFoundError(f"process {key!r} has no version {version}; there are {known}")
         desk.screen.json(wanted.model_dump(mode="json"))
-        desk.screen.table(_stages(desk, wanted))
+        desk.screen.table(_stages(wanted, desk.language))
         word = desk.screen.word
         reasons = ", ".join(f"{r.name(desk.language)} ({r.key})" for r in wanted.loss_reasons)
         if reasons:
@@ -96,28 +97,28 @@ def show_process(
                 desk.screen.line(f"{word('Published')}: {at} {zone.key}", "green")
 
 
-def _stages(desk: Desk, process: ProcessVersion) -> TableOfView:
-    word, language = desk.screen.word, desk.language
+def _stages(process: ProcessVersion, language: Language) -> TableOfView:
     rows = tuple(
         (
             stage.key,
             stage.name_en,
             stage.name_zh,
-            word(stage.category),
+            stage.category,
             f"{stage.probability:.0%}",
-            word(stage.forecast_category),
+            stage.forecast_category,
             "\n".join(process.criterion_name(c, language) for c in stage.exit_criteria),
             "\n".join(task.name(language) for task in stage.tasks),
             "" if stage.max_days is None else f"{stage.max_days:,}",
         )
         for stage in process.stages
     )
-    names = (
+    columns = (
         "Key", "English", "中文", "Category", "Probability", "Forecast category",
         "Exit criteria", "Tasks", "Max days",
     )  # fmt: skip
-    title = f"{process.name(language)} v{process.version}"
-    return TableOfView(title, tuple(map(word, names)), rows)
+    named = f"{process.name(language)} v{process.version}"
+    words = ("Category", "Forecast category")
+    return TableOfView("", columns, rows, about=named, words=words)
 
 
 def _process(flow: SalesFlow, key: str) -> SalesProcess:

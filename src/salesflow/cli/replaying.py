@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from salesflow.cli.facets import Named, facets_of
-from salesflow.cli.words import Language, in_language
 from salesflow.domain.aggregate import World
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Instant
+from salesflow.projections.words import Language, in_language
 
 __all__ = ["Change", "Step", "lateness", "replay"]
 

@@ -31,6 +31,7 @@ TODAY: Final = "2026-06-30"
 FACTS_WANTED: Final = 30
 """A deal worth replaying has about so many facts."""
 CURRENCY: Final = "CNY"
+MILLIONS: Final = "Deals · Amount, million"
 DAY = timedelta(days=1)
 
 
@@ -92,7 +93,7 @@ class Story:
         self._heading(3, "The same question as of three past dates")
         views = {day: self.flow.ask(Funnel(), as_of=day) for day in (*PAST, TODAY)}
         self._data["funnels"] = {day: view.to_dict() for day, view in views.items()}
-        word, zh = self.screen.word, self.desk.language == "zh"
+        zh = self.desk.language == "zh"
         stages = {
             stage.stage: stage.name_zh if zh else f"{stage.name_en} {stage.name_zh}"
             for stage in views[TODAY].stages
@@ -103,9 +104,9 @@ class Story:
         ]
         for closed in views[TODAY].closed:
             counts = (_closed_as(view, closed.outcome) for view in views.values())
-            rows.append((word(closed.outcome), *counts))
-        title = f"{word('Deals')} · {word('Amount')}, {word('million')} {CURRENCY}"
-        self.screen.table(TableOfView(title, (word("Stage"), *views), tuple(rows)))
+            rows.append((self.screen.word(closed.outcome), *counts))
+        columns = ("Stage", *views)
+        self.screen.table(TableOfView(MILLIONS, columns, tuple(rows), about=CURRENCY))
 
     def _one_deal(self) -> None:
         """Replay a won deal of middling length, one that was negotiated."""
@@ -147,8 +148,7 @@ class Story:
             (f"{word('known at the end of')} {day}", money_text(then.amount), _won(believed)),
             (word("known now"), money_text(now.amount), _won(known)),
         )
-        sold = f"{word('All won deals')} ({CURRENCY})"
-        columns = (word("What we believe"), word("This deal"), sold)
+        columns = ("What we believe", "This deal", f"{word('All won deals')} ({CURRENCY})")
         self.screen.table(TableOfView("", columns, rows))
         self._explain(told)
         self._data["correction"] = {
@@ -182,11 +182,8 @@ class Story:
             )
             for event in explaining
         )
-        names = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
-        columns = tuple(map(self.screen.word, names))
-        self.screen.table(
-            TableOfView(self.screen.word("The events that explain it"), columns, rows)
-        )
+        columns = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
+        self.screen.table(TableOfView("The events that explain it", columns, rows))
 
     def _told(self, correction: Correction) -> Told | None:
         """Find a month's end at which the mistake was recorded but not yet discovered."""

@@ -22,9 +22,13 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.tables import AMOUNT_SCALE, Processes
-from salesflow.projections.words import irregularity_name, kind_name, outcome_name
+from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
 
 __all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact"]
+
+SPAN_COLUMNS = (
+    "From", "To", "Stage", "Outcome", "Owner", "Amount", "Expected close", "Probability",
+)  # fmt: skip
 
 
 class Span(Value):
@@ -66,66 +70,51 @@ class DealTimelineView(View):
 
     population: ClassVar[str] = "one deal: its believed facts that happened by the moment"
     formula: ClassVar[str] = "a span begins at the effect of a fact that changed the state"
-    population_zh: ClassVar[str] = "一个商机：截至该时刻已发生的、所信的事件"
-    formula_zh: ClassVar[str] = "改变商机状态的事件生效时，新的时段开始"
+    population_zh: ClassVar[str] = "一个商机：截至该时刻已发生的、所信的事实"
+    formula_zh: ClassVar[str] = "改变商机状态的事实生效时，新的时段开始"
     deal: UUID
     timezone: SafeText
     """The business time zone, in which the tables show times."""
     spans: tuple[Span, ...]
     facts: tuple[TimelineFact, ...]
 
-    def tables(self, language: str = "en") -> list[TableOfView]:
+    def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the timeline out in the business time zone: a row per span, a row per fact."""
-        zh = language == "zh"
-        spans = (
-            ("开始", "结束", "阶段", "结果", "负责人", "金额", "预计成交日期", "成交概率")
-            if zh
-            else (
-                "From",
-                "To",
-                "Stage",
-                "Outcome",
-                "Owner",
-                "Amount",
-                "Expected close",
-                "Probability",
-            )
-        )
-        facts = (
-            ("发生时间", "记录时间", "事件", "操作人", "不合常规")
-            if zh
-            else ("Occurred", "Recorded", "Fact", "Actor", "Irregular")
-        )
-        title = f"商机时间线 {self.deal}" if zh else f"Timeline of {self.deal}"
-        times = f"时间为 {self.timezone} 时间" if zh else f"times are those of {self.timezone}"
+        times = f"{in_language('times are those of', language)} {self.timezone}"
         return [
-            TableOfView(title, spans, tuple(self._span(span, language) for span in self.spans)),
             TableOfView(
-                "事件" if zh else "Facts",
-                facts,
+                "Timeline of",
+                SPAN_COLUMNS,
+                tuple(self._span(span, language) for span in self.spans),
+                about=str(self.deal),
+                words=("Outcome",),
+            ),
+            TableOfView(
+                "Facts",
+                ("Occurred", "Recorded", "Fact", "Actor", "Irregular"),
                 tuple(self._fact(fact, language) for fact in self.facts),
                 notes=(times,),
             ),
         ]
 
-    def _span(self, span: Span, language: str) -> tuple[str, ...]:
+    def _span(self, span: Span, language: Language) -> tuple[str, ...]:
         return (
             self._time(span.start),
             "…" if span.end is None else self._time(span.end),
             span.stage_zh if language == "zh" else span.stage_en,
-            outcome_name(span.outcome, language),
+            span.outcome,
             span.owner or "–",
             "–" if span.amount is None else f"{span.amount:,.2f} {span.currency}",
             span.expected_close or "–",
             f"{span.probability:.0%}",
         )
 
-    def _fact(self, fact: TimelineFact, language: str) -> tuple[str, ...]:
+    def _fact(self, fact: TimelineFact, language: Language) -> tuple[str, ...]:
         occurred = self._time(fact.occurred_at)
         if fact.precision == "day":
             occurred = occurred[: len("2026-03-31")]
         if fact.effective_at != fact.occurred_at:
-            starts = "生效于" if language == "zh" else "takes effect"
+            starts = in_language("takes effect", language)
             occurred += f"\n{starts} {self._time(fact.effective_at)}"
         return (
             occurred,

@@ -17,7 +17,7 @@ from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.tables import AMOUNT_SCALE, Processes, exact_sum
-from salesflow.projections.words import outcome_name
+from salesflow.projections.words import Language
 
 __all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView", "Total"]
 
@@ -70,12 +70,9 @@ class FunnelView(View):
     closed: tuple[ClosedDeals, ...]
     open_deals: int
 
-    def tables(self, language: str = "en") -> list[TableOfView]:
+    def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the funnel out: a row per stage, then a row per outcome."""
-        zh = language == "zh"
-        columns = ("Stage", "Deals", "Amount", "Weighted", "Without amount")
-        columns_zh = ("阶段", "商机数", "金额", "加权金额", "无金额")
-        several = len({stage.process for stage in self.stages}) > 1
+        zh, several = language == "zh", len({stage.process for stage in self.stages}) > 1
         rows = [
             (
                 (f"{s.process}: " if several else "") + (s.name_zh if zh else s.name_en),
@@ -86,19 +83,12 @@ class FunnelView(View):
             )
             for s in self.stages
         ]
-        closed = [
-            (outcome_name(c.outcome, language), f"{c.deals:,}", _shown(c.amounts))
-            for c in self.closed
-        ]
+        closed = [(c.outcome, f"{c.deals:,}", _shown(c.amounts)) for c in self.closed]
+        columns = ("Stage", "Deals", "Amount", "Weighted", "Without amount")
+        outcomes = ("Outcome", "Deals", "Amount")
         return [
-            TableOfView(
-                "销售漏斗" if zh else "Funnel", columns_zh if zh else columns, tuple(rows)
-            ),
-            TableOfView(
-                "已结束" if zh else "Closed",
-                ("结果", "商机数", "金额") if zh else ("Outcome", "Deals", "Amount"),
-                tuple(closed),
-            ),
+            TableOfView("Funnel", columns, tuple(rows)),
+            TableOfView("Closed", outcomes, tuple(closed), words=("Outcome",)),
         ]
 
 

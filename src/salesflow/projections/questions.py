@@ -17,6 +17,7 @@ from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.values import Value
 from salesflow.projections.tables import Cut, Processes
+from salesflow.projections.words import Language
 
 __all__ = ["Question", "Reader", "TableOfView", "View"]
 
@@ -24,12 +25,19 @@ ViewT = TypeVar("ViewT", bound="View")
 
 
 class TableOfView(NamedTuple):
-    """A view as a table for people: a title, column names, rows of ready text."""
+    """A view as a table for people: a title, column names, rows of ready text.
+
+    Title and columns are English; where the table is printed they are put into the reader's
+    language, as are the cells of the columns that hold `words` of ours. All else is printed
+    as it is: other cells, notes, and what the title is `about` (an id, a name).
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    about: str = ""
+    words: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -65,10 +73,10 @@ class View(Value):
     moment: Moment
 
     @abstractmethod
-    def tables(self, language: str = "en") -> list[TableOfView]:
-        """Lay the answer out for people, in English (`en`) or Chinese (`zh`)."""
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out for people; the language is that of names, as of stages."""
 
-    def meaning(self, language: str = "en") -> tuple[str, str]:
+    def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Say what is counted (the population) and how (the formula)."""
         if language == "zh":
             return self.population_zh or self.population, self.formula_zh or self.formula

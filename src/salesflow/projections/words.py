@@ -1,29 +1,265 @@
-"""What answers call things in English and Chinese: facts, outcomes, why a fact has no ground.
+"""What we call things in Chinese; English words stand in the code as they are.
 
-The Chinese terms are those of the glossary. What is not listed stays as it is stored, so that
-nothing is ever blank.
+The Chinese terms are those of the glossary. A word that is not listed stays English, so that
+nothing is ever blank. Facts bring their names along, and so do the stages of a process.
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Fact
 
-__all__ = [
-    "OUTCOMES_ZH",
-    "fact_name",
-    "irregularity_name",
-    "kind_name",
-    "outcome_name",
-]
+__all__ = ["Language", "fact_name", "in_language", "irregularity_name", "kind_name"]
 
-OUTCOMES_ZH: Final[dict[str, str]] = {
+Language = Literal["en", "zh"]
+
+ZH: Final[dict[str, str]] = {
+    # titles, columns and labels
+    "Absorbed": "并入的商机",
+    "Actor": "操作人",
+    "Amount": "金额",
+    "Answer": "答复",
+    "Attribute": "属性",
+    "Base": "基准货币",
+    "Because": "原因",
+    "Budget": "购买能力",
+    "By": "由",
+    "Category": "类别",
+    "Channel": "沟通渠道",
+    "Checks": "阶段标准检查",
+    "Cleared": "清除",
+    "Closed": "已结束",
+    "Closed at": "结束时间",
+    "Collaborators": "跨部门协作成员",
+    "Command": "命令",
+    "Competitor": "竞争对手",
+    "Competitors": "竞争对手",
+    "Contacts": "跟进次数",
+    "Contract": "合同",
+    "Credit": "业绩分成",
+    "Customer": "客户",
+    "Customer id": "客户",
+    "Customer since": "成为客户时间",
+    "Day": "日期",
+    "Deal": "商机",
+    "Deals": "商机数",
+    "Decision expected": "预计决策日期",
+    "Decision process": "购买决策过程",
+    "Department": "部门",
+    "Direction": "方向",
+    "Doubt": "疑虑",
+    "Due": "到期日",
+    "Effective from": "生效时间",
+    "Email": "电子邮箱",
+    "English": "英文",
+    "Event": "事件编号",
+    "Event id": "事件编号",
+    "Events": "事件数",
+    "Exit criteria": "阶段划分标准",
+    "Expected close": "预计成交日期",
+    "Expires at": "失效时间",
+    "Fact": "事实",
+    "Facts": "事实",
+    "Feedback": "客户反馈",
+    "Fiscal calendar": "财务日历",
+    "Forecast category": "预测类别",
+    "Formula": "公式",
+    "From": "开始",
+    "Funnel": "销售漏斗",
+    "Head": "最新位置",
+    "Help": "协助",
+    "History": "历史",
+    "How": "方式",
+    "Id": "编号",
+    "Inferred": "推断依据",
+    "Intent": "购买意向",
+    "Into": "合并到",
+    "Invoice": "发票",
+    "Invoiced": "已开票",
+    "Irregular": "不合常规",
+    "Key": "键",
+    "Lag": "落后",
+    "Last contact": "最近跟进",
+    "Last recorded": "最近记录",
+    "Lead source": "渠道",
+    "Level": "程度",
+    "Line items": "商定明细",
+    "Lines": "明细",
+    "Log": "事件日志",
+    "Loss reasons": "输单原因",
+    "Lost because": "输单原因",
+    "Lost to": "输给",
+    "Mapping": "阶段对应",
+    "Max days": "最长停留天数",
+    "Merged into": "合并到",
+    "Messages": "团队消息",
+    "Name": "名称",
+    "Natural person": "自然人",
+    "Need": "需求",
+    "Needs": "需求",
+    "Next step": "下一步",
+    "Note": "备注",
+    "Objection": "疑虑编号",
+    "Objections": "客户疑虑",
+    "Occurred": "发生时间",
+    "Open stages": "进行中阶段数",
+    "Opened at": "建立时间",
+    "Order": "订单",
+    "Out of": "原合并到",
+    "Outcome": "结果",
+    "Owner": "负责人",
+    "Paid": "已回款",
+    "Pain point": "痛点",
+    "Participants": "参与人",
+    "Payment days": "付款天数",
+    "People": "决策人",
+    "Person": "人员",
+    "Person id": "联系人",
+    "Phone": "电话",
+    "Population": "总体",
+    "Position": "位置",
+    "Probability": "成交概率",
+    "Process": "销售流程",
+    "Process version": "流程版本",
+    "Processes": "销售流程",
+    "Published": "发布时间",
+    "Qualifying stage": "合格阶段",
+    "Question": "问题",
+    "Quote": "报价",
+    "Rates": "汇率",
+    "Read table": "读表",
+    "Read tables": "读表",
+    "Recorded": "记录时间",
+    "Refunded": "已退款",
+    "Region": "地区",
+    "Released": "释放的商机",
+    "Remark": "备注",
+    "Repeat orders": "重复购买",
+    "Replay": "重放",
+    "Report currency": "报告货币",
+    "Request": "协助编号",
+    "Role": "角色",
+    "Rows": "行数",
+    "Scale": "量表",
+    "Score": "评分",
+    "Segment": "客户细分",
+    "Service": "服务",
+    "Services": "售后服务",
+    "Size": "大小",
+    "Solution": "解决方案",
+    "Solutions": "解决方案",
+    "Source": "来源",
+    "Stage": "阶段",
+    "Step": "步骤",
+    "Streams": "实体数",
+    "Summary": "摘要",
+    "Survey": "调查",
+    "Surveys": "满意度调查",
+    "Target": "目标阶段",
+    "Task": "任务",
+    "Tasks": "阶段任务",
+    "Tasks done": "已完成任务",
+    "Tenant": "租户",
+    "Terms": "合同条款",
+    "Text": "内容",
+    "Time zone": "时区",
+    "Timeline of": "商机时间线",
+    "Title": "标题",
+    "To": "结束",
+    "Topic": "主题",
+    "Total": "合计",
+    "Valid until": "有效期至",
+    "Value": "值",
+    "Version": "版本",
+    "Weighted": "加权金额",
+    "What changed": "变化",
+    "What happened": "发生了什么",
+    "Without amount": "无金额",
+    "Working days": "工作日",
+    # what a fact or an entity says in one of few words
     "open": "进行中",
     "won": "赢单",
     "lost": "输单",
     "disqualified": "无效",
     "merged": "已合并",
+    "after sales": "售后服务",
+    "pipeline": "储备",
+    "best case": "乐观",
+    "commit": "承诺",
+    "closed": "已成交",
+    "omitted": "不计入",
+    "call": "电话",
+    "email": "邮件",
+    "message": "即时消息",
+    "meeting": "会议",
+    "visit": "拜访",
+    "in": "客户主动",
+    "out": "我方主动",
+    "none": "无",
+    "low": "低",
+    "medium": "中",
+    "high": "高",
+    "passed": "通过",
+    "failed": "未通过",
+    "overridden": "特批",
+    "not checked": "未检查",
+    "drafted": "草拟",
+    "issued": "已发出",
+    "revised": "已修改",
+    "accepted": "已接受",
+    "rejected": "已拒绝",
+    "withdrawn": "已撤回",
+    "expired": "已过期",
+    "superseded": "已被取代",
+    "resolved": "已解决",
+    "unresolved": "未解决",
+    "given": "已提供",
+    "asked for": "已请求",
+    "stated": "已明确",
+    "identified": "已确认",
+    "confirmed": "已确认",
+    "mapped": "已了解",
+    "proposed": "已提出",
+    "agreed": "已商定",
+    "delivered": "已交付",
+    # pieces of sentences
+    "as of": "截至",
+    "at": "单价",
+    "d": "天",
+    "end of": "当日结束",
+    "h": "小时",
+    "irregular": "不合常规",
+    "known at": "当时所知",
+    "late by": "补录晚",
+    "no": "否",
+    "nothing changed": "无变化",
+    "position": "位置",
+    "retired": "已停用",
+    "retracted": "已撤销",
+    "revisions": "次修改",
+    "takes effect": "生效于",
+    "times are those of": "时间所用时区",
+    "until": "有效期至",
+    "yes": "是",
+    # the story of the demo
+    "A sales team": "一支销售团队",
+    "The funnel at the end of": "销售漏斗，截至",
+    "The same question as of three past dates": "同一问题，三个过去的日期",
+    "One deal, replayed step by step": "一个商机的逐步重放",
+    "A late correction, on both axes of time": "一次迟到的更正，两条时间轴",
+    "what did we sell by the end of": "我们成交了多少，截至",
+    "known at the end of": "当时所知，截至",
+    "known now": "现在所知",
+    "What we believe": "所信",
+    "This deal": "该商机",
+    "All won deals": "全部赢单",
+    "The events that explain it": "说明差异的事件",
+    "Deals · Amount, million": "商机数 · 金额, 百万",
+    "deals with": "个商机，",
+    "customers,": "个客户，",
+    "events in": "个事件，存于",
+    "seed": "种子",
 }
 
 IRREGULAR_ZH: Final[tuple[tuple[str, str], ...]] = (
@@ -41,26 +277,27 @@ WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 CLASSES: Final[dict[str, type[Fact]]] = {cls.kind: cls for cls in CATALOGUE}
 
 
-def fact_name(cls: type[Fact], language: str = "en") -> str:
+def in_language(text: str, language: Language) -> str:
+    """Give a word in the wanted language; keys of several words are written with blanks."""
+    plain = text.replace("_", " ")
+    return ZH.get(plain, plain) if language == "zh" else plain
+
+
+def fact_name(cls: type[Fact], language: Language = "en") -> str:
     """Call a class of facts by its name: "Deal opened", 商机建立."""
     return cls.name_zh if language == "zh" else WORD.sub(" ", cls.__name__).capitalize()
 
 
-def kind_name(kind: str, language: str = "en") -> str:
+def kind_name(kind: str, language: Language = "en") -> str:
     """Call a stored kind of facts by its name."""
     return fact_name(CLASSES[kind], language) if kind in CLASSES else kind
 
 
-def outcome_name(outcome: str, language: str = "en") -> str:
-    """Call an outcome (or merged) by its name."""
-    return OUTCOMES_ZH.get(outcome, outcome) if language == "zh" else outcome
-
-
-def irregularity_name(reason: str, language: str = "en") -> str:
+def irregularity_name(reason: str, language: Language = "en") -> str:
     """Say why a fact has no ground."""
     if language == "zh":
         for pattern, text in IRREGULAR_ZH:
             found = re.fullmatch(pattern, reason)
             if found:
-                return text.format(*(outcome_name(part, "zh") for part in found.groups()))
+                return text.format(*(in_language(part, "zh") for part in found.groups()))
     return reason
