@@ -249,7 +249,7 @@ def test_facts_after_closing_are_recorded_and_named_as_irregular(desk: Desk) -> 
     report = desk.bring(EVENTS, table, strict=True)
     assert report.facts_recorded == 6
     assert desk.deal("1", "log").outcome == "lost"
-    assert [(r.line, r.reason) for r in report.irregular] == [
+    assert [(r.line, f"{r.kind}: {r.reason}") for r in report.irregular] == [
         (6, "deal.stage_moved: moved while lost"),
         (7, "deal.quote_accepted: there is no quote 'Q9'"),
     ]
@@ -258,7 +258,7 @@ def test_facts_after_closing_are_recorded_and_named_as_irregular(desk: Desk) -> 
 def test_facts_before_the_opening_are_recorded_and_named_as_irregular(desk: Desk) -> None:
     table = log("1,offer,2026-01-01T10:00,,Q1,", "1,opened,2026-01-02T10:00,,,")
     report = desk.bring(EVENTS, table)
-    assert [r.reason for r in report.irregular] == [
+    assert [f"{r.kind}: {r.reason}" for r in report.irregular] == [
         "deal.quote_issued: before the deal was opened"
     ]
 

@@ -70,7 +70,7 @@ def test_a_fact_told_differently_is_listed_and_left_as_it_is(either_desk: Desk) 
         "1#won@closed",
         False,
     )
-    assert '"10"' in change.was
+    assert '"10"' in str(change.was)
     assert '"12"' in str(change.now)
     assert str(desk.deal("1").amount) == "10 EUR"
 
@@ -95,17 +95,6 @@ def test_a_time_that_moved_is_a_change(desk: Desk) -> None:
     assert [change.kind for change in report.changed] == ["deal.won"]
 
 
-def test_a_row_that_no_longer_tells_a_fact_takes_it_back(desk: Desk) -> None:
-    desk.bring(WIDE, WON)
-    lost = WON.replace("Won", "Lost")
-    report = desk.bring(WIDE, lost)
-    assert [(c.kind, c.now) for c in report.changed] == [("deal.won", None)]
-    assert standing_kinds(desk, "1") == ["lost", "opened", "won"]
-    desk.bring(WIDE, lost, apply_changes=True)
-    assert standing_kinds(desk, "1") == ["lost", "opened"]
-    assert desk.deal("1").outcome == "lost"
-
-
 def test_an_event_log_may_be_a_part_and_takes_nothing_back(desk: Desk) -> None:
     head = "case,what,time,who,offer,id\n"
     desk.bring(EVENTS, head + "1,opened,2026-01-01T10:00,,,\n1,offer,2026-01-02T10:00,,Q,\n")
@@ -114,24 +103,11 @@ def test_an_event_log_may_be_a_part_and_takes_nothing_back(desk: Desk) -> None:
     assert desk.kinds("1", "log") == ["opened", "quote_issued", "won"]
 
 
-def test_an_opening_that_was_inferred_gives_way_to_one_that_is_told(desk: Desk) -> None:
-    head = "case,what,time,who,offer,id\n"
-    part = "1,won,2026-01-03T10:00,,,\n"
-    desk.bring(EVENTS, head + part)
-    whole = head + "1,opened,2026-01-01T10:00,,,\n" + part
-    assert [c.kind for c in desk.bring(EVENTS, whole).changed] == ["deal.opened"]
-    desk.bring(EVENTS, whole, apply_changes=True)
-    deal = desk.deal("1", "log")
-    assert deal.opened_at is not None
-    assert deal.opened_at.isoformat() == "2026-01-01T09:00:00+00:00"
-    assert deal.outcome == "won"
-
-
 def test_a_date_that_was_missing_is_a_change_of_the_opening(desk: Desk) -> None:
     desk.bring(WIDE, HEAD + "1,u1,10,Open,,\n")
     dated = HEAD + "1,u1,10,Open,2026-01-05,\n"
-    report = desk.bring(WIDE, dated, apply_changes=True)
-    assert report.facts_changed == 1
+    report = desk.bring(WIDE, dated)
+    assert (report.facts_changed, report.facts_retracted) == (1, 1)
     assert desk.times("1")[-1] == "2026-01-04T23:00:00+00:00 (day)"
     assert desk.bring(WIDE, dated).facts_known == 1
 

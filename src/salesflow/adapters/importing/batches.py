@@ -5,6 +5,7 @@ only then does it enter the report. When somebody else wrote to one of its strea
 it is compared anew. What it costs in memory is one batch.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -12,10 +13,12 @@ from uuid import UUID
 
 from salesflow.adapters.eventlog import Draft, EventLog
 from salesflow.adapters.foreign import try_again
-from salesflow.adapters.importing.plan import OPENED, Plan
-from salesflow.adapters.importing.recording import Compared, Known, Writer
+from salesflow.adapters.importing.known import Known
+from salesflow.adapters.importing.plan import Plan
+from salesflow.adapters.importing.recording import Compared, Writer
 from salesflow.adapters.importing.regularity import groundless
-from salesflow.adapters.importing.report import Change, ImportReport, Inferred, Remark
+from salesflow.adapters.importing.report import ImportReport, Inferred, Irregular
+from salesflow.adapters.importing.retelling import retelling
 from salesflow.adapters.importing.settling import settle
 from salesflow.adapters.importing.spool import ObjectRows, Spool
 from salesflow.adapters.importing.telling import tell
@@ -95,6 +98,7 @@ class _Batch:
         self._apply = apply_changes
         self._results: list[tuple[DealTold, Compared]] = []
         self._streams: Mapping[UUID, Sequence[Event]] = {}
+        self._other_rules: Counter[str] = Counter()
         self.customers: set[UUID] = set()
         self.appends: list[Sequence[Draft]] = []
 
@@ -108,8 +112,9 @@ class _Batch:
         for deal in deals:
             settle(deal, self._plan, streams.get(deal.stream_id, ()))
             customers = [told for told in deal.customers if self._is_first(told)]
-            gone = self._gone(deal, known)
-            compared = writer.compare(deal.object, [*customers, *deal.facts], gone)
+            found = retelling(deal, customers, known, self._plan)
+            self._other_rules.update(found.other_rules)
+            compared = writer.write(deal.object, found)
             self._results.append((deal, compared))
             if compared.drafts:
                 self.appends.append(compared.drafts)
@@ -117,18 +122,20 @@ class _Batch:
     def count(self) -> None:
         """Enter what was recorded into the report."""
         report = self._report
+        for rule, facts in self._other_rules.items():
+            report.other_rules[rule] = report.other_rules.get(rule, 0) + facts
         for deal, compared in self._results:
-            told = len(compared.new) + len(compared.known) + len(compared.changed)
-            report.facts_told += told
             report.facts_recorded += len(compared.new)
             report.facts_known += len(compared.known)
-            report.facts_changed += len(compared.changed)
             report.facts_retracted += len(compared.retracted)
+            report.facts_restored += len({event.source_id for event in compared.undone})
             report.objects_new += bool(compared.new) and deal.stream_id not in self._streams
             report.customers_registered += sum(
                 isinstance(one.fact, CustomerRegistered) for one in compared.new
             )
-            report.changed += [self._placed(change) for change in compared.changes]
+            for change in compared.changes:
+                report.change(change)
+            report.facts_told += len(compared.new) + len(compared.known)
             self._infer(deal, compared.recorded)
             self._judge(deal, compared)
             self._count_rows(deal, compared)
@@ -138,16 +145,6 @@ class _Batch:
             return False
         self.customers.add(told.stream_id)
         return True
-
-    def _gone(self, deal: DealTold, known: Known) -> list[Event]:
-        """A row that is a whole deal and no longer tells a fact takes it back."""
-        if self._plan.context.mapping.rows != "deals" or deal.refused or deal.left_out:
-            return []
-        told = {one.source_id for one in deal.facts}
-        return known.gone(deal.stream_id, told, self._plan.labels - {OPENED})
-
-    def _placed(self, change: Change) -> Change:
-        return change.model_copy(update={"file": self._report.file})
 
     def _infer(self, deal: DealTold, new: Sequence[Told]) -> None:
         for told in new:
@@ -169,20 +166,22 @@ class _Batch:
             return
         stored = self._streams.get(deal.stream_id, ())
         published = self._plan.context.published
-        for told, reason in groundless(own, stored, compared.retracted, published):
+        for told, reason in groundless(own, stored, compared.without, published):
             self._report.irregular.append(
-                Remark(
+                Irregular(
                     file=self._report.file,
                     line=told.line,
-                    reason=f"{told.fact.kind}: {reason}",
                     object=deal.object,
+                    kind=told.fact.kind,
+                    source_id=told.source_id,
+                    reason=reason,
                 )
             )
 
     def _count_rows(self, deal: DealTold, compared: Compared) -> None:
         report = self._report
         new = {told.line for told in compared.new}
-        changed = {told.line for told in compared.changed}
+        changed = {change.line for change in compared.changes}
         for line in deal.lines:
             if line in deal.refused:
                 report.refuse(line, deal.object, deal.refused[line])

@@ -50,6 +50,7 @@ __all__ = [
     "RulePlan",
     "compile_plan",
     "facts_offered",
+    "sub_field",
 ]
 
 OBJECT: Final = "object"
@@ -94,6 +95,8 @@ class RulePlan(NamedTuple):
     actor: Text | None
     extra: dict[str, object]
     sub: str | None
+    ids: tuple[str, ...] | None
+    """The columns of the history row's id."""
 
 
 class CustomerPlan(NamedTuple):
@@ -122,6 +125,10 @@ class Plan:
     """Slot of a column to the slot of whether it has changed."""
     object_slot: int
     labels: frozenset[str]
+    ids: dict[tuple[str, ...], Text]
+    """Reads the history row's id, for each choice of columns that hold it."""
+    ids_of: dict[str, tuple[str, ...]]
+    """From a rule's label to the columns of its history row's id."""
 
 
 def facts_offered() -> dict[str, type[Fact]]:
@@ -166,7 +173,14 @@ def compile_plan(context: Context) -> Plan:
         changes=layout.changes,
         object_slot=object_slot,
         labels=frozenset(rule.label for rule in rules),
+        ids={rule.ids: rule.key for rule in rules if rule.ids and rule.key},
+        ids_of={rule.label: rule.ids for rule in rules if rule.ids},
     )
+
+
+def sub_field(cls: type[Fact]) -> str | None:
+    """Name the field that tells apart facts of this kind at one time."""
+    return next((name for name in SUB_FIELDS if name in cls.model_fields), None)
 
 
 def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
@@ -203,7 +217,8 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
         key=first_filled(layout.slots(key, key_path)) if key else None,
         actor=first_filled(layout.slots(actor, actor_path)) if actor else None,
         extra={"inferred": rule.inferred} if rule.inferred else {},
-        sub=next((name for name in SUB_FIELDS if name in cls.model_fields), None),
+        sub=sub_field(cls),
+        ids=key,
     )
 
 

@@ -2,82 +2,29 @@
 
 A fact is known by its source and source id. Told again with the same content it is skipped;
 with other content it is listed as changed at the source and, when asked for, the old one is
-retracted and the new one recorded. Every deal is one append, a batch of deals one
+retracted and the new one recorded. What an import took back and the source tells again stands
+again; what people retracted stays retracted. Every deal is one append, a batch of deals one
 transaction, so an import killed at any moment is taken up again by running it again. When
 somebody else writes to one of its streams meanwhile, the batch is compared anew.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from salesflow.adapters.appending import Draft
 from salesflow.adapters.foreign import ForeignFact, drafts_of
-from salesflow.adapters.importing.ids import split_source_id
+from salesflow.adapters.importing.known import Known
 from salesflow.adapters.importing.report import Change
+from salesflow.adapters.importing.retelling import Retelling, Retold
 from salesflow.adapters.importing.told import Told
 from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.history import standing
-from salesflow.domain.moments import Instant, from_instant, start_of_day, start_of_next_day
+from salesflow.domain.moments import Instant, from_instant
 
-__all__ = ["Compared", "Known", "Writer"]
+__all__ = ["Compared", "Writer"]
 
 SHOWN_MAX = 300
-Streams = Mapping[UUID, Sequence[Event]]
-
-
-class Known:
-    """What is recorded of some streams, by source id."""
-
-    def __init__(self, source: str, streams: Streams, zone: ZoneInfo | None) -> None:
-        self.streams = streams
-        self._zone = zone
-        self._latest: dict[UUID, dict[str, Event]] = {}
-        self._standing: set[UUID] = set()
-        for stream_id, events in streams.items():
-            self._standing.update(event.event_id for event in standing(events))
-            latest = self._latest.setdefault(stream_id, {})
-            for event in events:
-                retraction = isinstance(event.fact, FactRetracted)
-                if event.source == source and event.source_id and not retraction:
-                    latest[event.source_id] = event
-
-    def find(self, told: Told) -> Event | None:
-        """Give what was recorded last under the same source id."""
-        return self._latest.get(told.stream_id, {}).get(told.source_id)
-
-    def stands(self, event: Event) -> bool:
-        """Say whether no retraction names it."""
-        return event.event_id in self._standing
-
-    def same(self, told: Told, event: Event) -> bool:
-        """Say whether a fact is told as it was recorded."""
-        if event.fact != told.fact:
-            return False
-        if told.occurred is None:
-            return True
-        if told.day is not None:
-            return event.precision == "day" and self._on(told.day, event.occurred)
-        clamped = event.occurred == event.recorded < told.occurred
-        return event.precision == told.precision and (
-            event.occurred == told.occurred or clamped
-        )
-
-    def gone(self, stream_id: UUID, told: set[str], labels: frozenset[str]) -> list[Event]:
-        """Give the standing facts of a deal that a snapshot of it tells no more."""
-        return [
-            event
-            for source_id, event in self._latest.get(stream_id, {}).items()
-            if source_id not in told
-            and event.event_id in self._standing
-            and _labelled(split_source_id(source_id)[1], labels)
-        ]
-
-    def _on(self, day: date, at: Instant) -> bool:
-        assert self._zone is not None
-        return start_of_day(day, self._zone) <= at < start_of_next_day(day, self._zone)
+CHANGED = "changed at the source"
+AGAIN = "told again by the source"
 
 
 class Compared(NamedTuple):
@@ -86,12 +33,18 @@ class Compared(NamedTuple):
     drafts: list[Draft]
     new: list[Told]
     known: list[Told]
-    changed: list[Told]
     changes: list[Change]
     recorded: list[Told]
     """All that is drafted: what is new, and what is recorded anew."""
-    retracted: frozenset[UUID]
-    """Event ids of what was recorded before and is taken back."""
+    retracted: list[Event]
+    """What was recorded before and is taken back."""
+    undone: list[Event]
+    """Retractions by an earlier import that are taken back."""
+
+    @property
+    def without(self) -> frozenset[UUID]:
+        """The ids of events that count for nothing any more."""
+        return frozenset(event.event_id for event in (*self.retracted, *self.undone))
 
 
 class Writer:
@@ -115,38 +68,34 @@ class Writer:
             if events
         }
 
-    def compare(
-        self, object: str, told: Iterable[Told], gone: Sequence[Event] = ()
-    ) -> Compared:
-        """Say what is new, known and changed among the facts of one deal, and draft it."""
-        result = Compared([], [], [], [], [], [], frozenset())
-        retracted: list[Event] = []
-        for one in told:
-            event = self._known.find(one)
-            if event is None:
-                result.new.append(one)
-                result.recorded.append(one)
-            elif self._known.same(one, event):
-                result.known.append(one)
-            else:
-                applied = self._apply and event.fact.stands_because is None
-                result.changed.append(one)
-                result.changes.append(_change(object, event, one, applied=applied))
-                if applied:
-                    result.recorded.append(one)
-                    retracted += [event] if self._known.stands(event) else []
-        for event in gone:
-            applied = self._apply and event.fact.stands_because is None
-            result.changes.append(_change(object, event, None, applied=applied))
-            retracted += [event] if applied else []
-        facts = [*map(self._retraction, retracted), *map(self._foreign, result.recorded)]
-        return result._replace(
-            drafts=drafts_of(facts, self._versions, self._import_id),
-            retracted=frozenset(event.event_id for event in retracted),
-        )
+    def write(self, object: str, found: Retelling) -> Compared:
+        """Draft what is new of a deal, and what changed where that is to be recorded."""
+        result = Compared([], found.new, found.known, [], [*found.new], [], [])
+        for each in found.retold:
+            applied = self._applies(each)
+            result.changes.append(_change(object, each, applied=applied))
+            if not applied:
+                continue
+            if each.event is not None and self._known.stands(each.event):
+                result.retracted.append(each.event)
+            if each.undo:
+                result.undone.extend(each.undo)
+            elif each.told is not None:
+                result.recorded.append(each.told)
+        facts = [
+            *(self._retraction(event, CHANGED) for event in result.retracted),
+            *(self._retraction(event, AGAIN) for event in result.undone),
+            *map(self._foreign, result.recorded),
+        ]
+        result.drafts.extend(drafts_of(facts, self._versions, self._import_id))
+        return result
 
-    def _retraction(self, event: Event) -> ForeignFact:
-        fact = FactRetracted(event_id=event.event_id, because="changed at the source")
+    def _applies(self, each: Retold) -> bool:
+        retractable = each.event is None or each.event.fact.stands_because is None
+        return retractable and (self._apply or each.settled)
+
+    def _retraction(self, event: Event, because: str) -> ForeignFact:
+        fact = FactRetracted(event_id=event.event_id, because=because)
         return ForeignFact(
             event.stream_id, fact, source=self._source, source_id=event.source_id
         )
@@ -163,19 +112,26 @@ class Writer:
         )
 
 
-def _labelled(key: str, labels: frozenset[str]) -> bool:
-    return key in labels or any(key.startswith(f"{label}/") for label in labels)
-
-
-def _change(object: str, event: Event, told: Told | None, *, applied: bool) -> Change:
+def _change(object: str, each: Retold, *, applied: bool) -> Change:
+    told, event = each.told, each.event
+    now = was = None
+    if told is not None:
+        now = (told.fact.kind, told.source_id, _shown(told.fact, told.occurred))
+    if event is not None:
+        was = (event.fact.kind, event.source_id or "", _shown(event.fact, event.occurred))
+    stands = now or was
+    assert stands is not None
     return Change(
-        line=told.line if told else None,
+        line=each.line,
         file="",
         object=object,
-        kind=event.fact.kind,
-        source_id=event.source_id or "",
-        was=_shown(event.fact, event.occurred),
-        now=_shown(told.fact, told.occurred) if told else None,
+        kind=stands[0],
+        source_id=stands[1],
+        was_kind=was[0] if was else None,
+        was_source_id=was[1] if was else None,
+        was=was[2] if was else None,
+        now=now[2] if now else None,
+        again=bool(each.undo),
         applied=applied,
     )
 

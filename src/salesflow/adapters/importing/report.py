@@ -14,11 +14,13 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from salesflow.adapters.importing.problems import Adjustment, RowProblem
+from salesflow.adapters.importing.report_words import ASK, MORE, OTHER_RULES, ZH
 from salesflow.projections.questions import TableOfView
 
-__all__ = ["Change", "Finding", "ImportReport", "Inferred", "LeftOut", "Remark"]
+__all__ = ["Change", "Finding", "ImportReport", "Inferred", "Irregular", "LeftOut", "Remark"]
 
 SHOWN_MAX = 20
+WIDTH_MAX = 200
 
 
 class Entry(BaseModel):
@@ -48,17 +50,51 @@ class Inferred(Entry):
     reason: str
 
 
-class Change(Entry):
-    """A fact recorded before that the source now tells differently, or no more (`now` None)."""
+class Irregular(Entry):
+    """A fact that was recorded but has no ground, so that no figure counts it."""
 
     file: str
-    line: int | None
+    line: int
     object: str
     kind: str
     source_id: str
-    was: str
+    reason: str
+
+
+class Change(Entry):
+    """What the source tells otherwise than it was recorded.
+
+    `was` None: nothing stood there; `now` None: it is told no more. `was_kind` and
+    `was_source_id` are of the fact that was recorded, `kind` and `source_id` of what is told
+    now (or was, when nothing is). `again`: an import took this back, and it is told again.
+    """
+
+    file: str
+    line: int
+    object: str
+    kind: str
+    source_id: str
+    was_kind: str | None
+    was_source_id: str | None
+    was: str | None
     now: str | None
+    again: bool
     applied: bool
+
+    @property
+    def said(self) -> str:
+        """How it changed, in a few words."""
+        if self.now is None:
+            how = f"{self.kind}: told no more"
+        elif self.was is None:
+            how = f"{self.kind}: {'told again' if self.again else 'told by a changed row'}"
+        elif self.was_kind != self.kind:
+            how = f"{self.was_kind} became {self.kind}"
+        elif self.was_source_id != self.source_id:
+            how = f"{self.kind}: recorded under another key before"
+        else:
+            how = f"{self.kind}: told differently"
+        return f"{how}; recorded so" if self.applied else how
 
 
 class LeftOut(Entry):
@@ -115,18 +151,24 @@ class ImportReport(Entry):
     facts_recorded: int = 0
     facts_known: int = 0
     facts_changed: int = 0
-    """Facts told differently from what was recorded; see `changed`."""
+    """Facts told differently from what was recorded, or told no more; see `changed`."""
+    facts_no_more_told: int = 0
+    """Facts among those changed that the file tells no more."""
     facts_inferred: int = 0
     """Facts among those recorded that nobody told."""
     facts_retracted: int = 0
-    """Facts recorded before and retracted now (`--apply-changes`)."""
+    """Facts recorded before and retracted now."""
+    facts_restored: int = 0
+    """Facts an earlier import retracted that stand again, since they are told again."""
 
     refused: list[Remark] = []
     adjusted: list[Remark] = []
     inferred: list[Inferred] = []
     changed: list[Change] = []
-    irregular: list[Remark] = []
-    """Rows whose facts were recorded but have no ground, so that no figure counts them."""
+    irregular: list[Irregular] = []
+    """Facts that were recorded but have no ground, so that no figure counts them."""
+    other_rules: dict[str, int] = {}
+    """Facts recorded of these deals by rules the mapping does not have: how many of each."""
     left_out: list[LeftOut] = []
     findings: list[Finding] = []
     unknown_columns: list[str] = []
@@ -150,7 +192,8 @@ class ImportReport(Entry):
             + self.rows_left_out
         )
         facts = self.facts_recorded + self.facts_known + self.facts_changed
-        return rows == self.rows_read and facts == self.facts_told
+        told = self.facts_told + self.facts_no_more_told
+        return rows == self.rows_read and facts == told
 
     def refuse(self, line: int, object: str | None, problem: RowProblem) -> None:
         """Enter a row that is refused."""
@@ -181,6 +224,14 @@ class ImportReport(Entry):
             )
             for adjustment in adjustments
         ]
+
+    def change(self, change: Change) -> None:
+        """Enter a fact that is told otherwise than it was recorded."""
+        told = change.now is not None
+        self.facts_changed += 1
+        self.facts_told += told
+        self.facts_no_more_told += not told
+        self.changed.append(change.model_copy(update={"file": self.file}))
 
     def leave_out(self, line: int, because: str) -> None:
         """Enter a row the mapping leaves out."""
@@ -222,6 +273,7 @@ class ImportReport(Entry):
             ("Facts known before", self.facts_known),
             ("Facts changed at source", self.facts_changed),
             ("Facts retracted", self.facts_retracted),
+            ("Facts restored", self.facts_restored),
             ("Facts inferred", self.facts_inferred),
             ("Deals", self.objects),
             ("Deals new", self.objects_new),
@@ -230,12 +282,16 @@ class ImportReport(Entry):
         return always + [pair for pair in sometimes if pair[1]]
 
     def _notes(self, words: dict[str, str]) -> tuple[str, ...]:
-        notes = [("import id", self.import_id)]
+        wrote = self.facts_recorded or self.facts_retracted or self.facts_restored
+        notes = [("recorded as", self.import_id)] if self.recorded and wrote else []
         if self.process_published:
             notes.append(("published process", self.process_published))
         if self.unknown_columns:
             columns = ", ".join(self.unknown_columns)
             notes.append(("columns the mapping leaves out:", columns))
+        if self.other_rules:
+            rules = ", ".join(f"{rule} ({n:,})" for rule, n in self.other_rules.items())
+            notes.append((OTHER_RULES, rules))
         if not self.recorded:
             notes.append(("nothing was recorded", ""))
         return tuple(f"{words.get(label, label)} {text}".rstrip() for label, text in notes)
@@ -244,42 +300,65 @@ class ImportReport(Entry):
         return [
             _Group.of("Refused", map(_shown, self.refused)),
             _Group.of("Adjusted", map(_shown, self.adjusted)),
-            _Group.of("Inferred", ((f"{i.kind}: {i.reason}", i.line) for i in self.inferred)),
-            _Group.of("Recorded, but irregular", ((r.reason, r.line) for r in self.irregular)),
-            _Group.of("Changed at source", ((f"{c.kind}", c.line or 0) for c in self.changed)),
+            _Group.of(
+                "Inferred", ((f"{i.kind}: {i.reason}", i.line) for i in self.inferred), "Facts"
+            ),
+            _Group.of(
+                "Recorded, but irregular",
+                ((f"{i.kind}: {i.reason}", i.line) for i in self.irregular),
+                "Facts",
+            ),
+            _Group.of(
+                "Changed at source",
+                ((c.said, c.line) for c in self.changed),
+                "Facts",
+                (ASK,) if any(not change.applied for change in self.changed) else (),
+            ),
             _Group(
                 "Left out by the mapping",
                 [(out.reason, out.rows, out.first_line) for out in self.left_out],
             ),
-            _Group(
-                "Columns",
-                [(_found(f), f.rows, f.first_line) for f in self.findings],
-            ),
+            _Group("Columns", [(_found(f), f.rows, f.first_line) for f in self.findings]),
         ]
 
 
 class _Group(NamedTuple):
     title: str
     rows: list[tuple[str, int, int]]
+    counted: str = "Rows"
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, title: str, entries: Iterable[tuple[str, int]]) -> "_Group":
-        counted: Counter[str] = Counter()
+    def of(
+        cls,
+        title: str,
+        entries: Iterable[tuple[str, int]],
+        what: str = "Rows",
+        notes: tuple[str, ...] = (),
+    ) -> "_Group":
+        counts: Counter[str] = Counter()
         first: dict[str, int] = {}
         for reason, line in entries:
-            counted[reason] += 1
+            counts[reason] += 1
             first.setdefault(reason, line)
-        return cls(title, [(r, count, first[r]) for r, count in counted.most_common()])
+        rows = [(r, count, first[r]) for r, count in counts.most_common()]
+        return cls(title, rows, what, notes)
 
     def table(self, words: dict[str, str]) -> TableOfView:
-        columns = ("Reason", "Rows", "First line")
+        columns = ("Reason", self.counted, "First line")
         hidden = len(self.rows) - SHOWN_MAX
+        more = (f"{hidden:,} {words.get(MORE, MORE)}",) if hidden > 0 else ()
         return TableOfView(
             words.get(self.title, self.title),
             tuple(words.get(column, column) for column in columns),
-            tuple((r, f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]),
-            notes=(f"{hidden:,} {words.get(MORE, MORE)}",) if hidden > 0 else (),
+            tuple((_short(r), f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]),
+            notes=(*(words.get(note, note) for note in self.notes), *more),
         )
+
+
+def _short(text: str) -> str:
+    """Cut what would fill a screen; the report as JSON holds the whole."""
+    return text if len(text) <= WIDTH_MAX else f"{text[: WIDTH_MAX - 1]}…"
 
 
 def _found(finding: Finding) -> str:
@@ -292,41 +371,3 @@ def _shown(remark: Remark) -> tuple[str, int]:
         f"{remark.column}: {remark.reason}" if remark.column else remark.reason,
         remark.line,
     )
-
-
-MORE = "more reasons in the report file"
-ZH = {
-    "Import": "导入",
-    "What": "项目",
-    "Count": "数量",
-    "Rows read": "读取行数",
-    "Rows recorded": "新记录的行",
-    "Rows known before": "已记录过的行",
-    "Rows refused": "被拒绝的行",
-    "Rows changed at source": "来源已变更的行",
-    "Rows left out by the mapping": "映射排除的行",
-    "Rows adjusted": "经调整的行",
-    "Facts recorded": "新记录的事件",
-    "Facts known before": "已记录过的事件",
-    "Facts changed at source": "来源已变更的事件",
-    "Facts retracted": "已撤销的事件",
-    "Facts inferred": "推断的事件",
-    "Deals": "商机数",
-    "Deals new": "新商机",
-    "Customers registered": "新登记客户",
-    "Refused": "被拒绝",
-    "Adjusted": "经调整",
-    "Inferred": "推断",
-    "Changed at source": "来源已变更",
-    "Recorded, but irregular": "已记录但不合常规",
-    "Left out by the mapping": "映射排除",
-    "Columns": "列",
-    "Reason": "原因",
-    "Rows": "行数",
-    "First line": "首行",
-    "import id": "导入编号",
-    "published process": "已发布销售流程",
-    "columns the mapping leaves out:": "映射未用的列：",
-    "nothing was recorded": "未记录任何内容",
-    MORE: "条原因见报告文件",
-}

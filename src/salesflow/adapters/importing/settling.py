@@ -18,10 +18,12 @@ from salesflow.domain.facts import Event, Fact
 from salesflow.domain.history import standing
 from salesflow.domain.moments import Instant, start_of_day, start_of_next_day
 
-__all__ = ["settle"]
+__all__ = ["GUESSED", "NO_OPENING", "settle"]
 
 NO_OPENING_DATE = "no opening date in the row; opened with its first fact"
 NO_OPENING = "no row opens it; opened with its first fact"
+GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
+"""Why the importer itself inferred something; not what a mapping says in `inferred`."""
 
 
 def settle(deal: DealTold, plan: Plan, stored: Sequence[Event]) -> None:

@@ -193,9 +193,8 @@ class _Import:
             Finding(column=c, finding=f, value=v, rows=rows, first_line=line)  # type: ignore[arg-type]
             for (c, f, v), (rows, line) in counted
         ]
-        for entries in (report.refused, report.adjusted, report.inferred):
+        for entries in (report.refused, report.adjusted, report.inferred, report.changed):
             entries.sort(key=lambda entry: entry.line)
-        report.changed.sort(key=lambda entry: entry.line or 0)
         return report
 
 

@@ -37,6 +37,8 @@ def tell(rows: ObjectRows, plan: Plan, horizon: Instant) -> DealTold:
         _flag(rows, plan)
     teller = _Teller(deal, plan, horizon)
     for line, cells in rows.rows:
+        for columns, id in plan.ids.items():
+            deal.ids.setdefault((columns, id(cells)), []).append(line)
         because = next((why for test, why in plan.leave_out if test(cells)), None)
         if because is not None:
             deal.left_out[line] = because

@@ -43,6 +43,8 @@ class DealTold:
     refused: dict[int, RowProblem] = field(default_factory=dict)
     adjusted: dict[int, list[Adjustment]] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
+    ids: dict[tuple[tuple[str, ...], str], list[int]] = field(default_factory=dict)
+    """From the columns of a history row's id, and the id, to the lines that bear it."""
 
     def copy(self) -> "DealTold":
         """Give another to settle, so that this one can be settled anew."""

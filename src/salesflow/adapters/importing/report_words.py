@@ -1,0 +1,46 @@
+"""The words of the import report for people, in Chinese."""
+
+__all__ = ["ASK", "MORE", "OTHER_RULES", "ZH"]
+
+MORE = "more reasons in the report file"
+ASK = "what is not recorded so is listed only; --apply-changes records it"
+OTHER_RULES = "recorded of these deals by rules the mapping lacks:"
+ZH = {
+    "Import": "导入",
+    "What": "项目",
+    "Count": "数量",
+    "Rows read": "读取行数",
+    "Rows recorded": "新记录的行",
+    "Rows known before": "已记录过的行",
+    "Rows refused": "被拒绝的行",
+    "Rows changed at source": "来源已变更的行",
+    "Rows left out by the mapping": "映射排除的行",
+    "Rows adjusted": "经调整的行",
+    "Facts recorded": "新记录的事件",
+    "Facts known before": "已记录过的事件",
+    "Facts changed at source": "来源已变更的事件",
+    "Facts retracted": "已撤销的事件",
+    "Facts restored": "已恢复的事件",
+    "Facts inferred": "推断的事件",
+    "Deals": "商机数",
+    "Deals new": "新商机",
+    "Customers registered": "新登记客户",
+    "Refused": "被拒绝",
+    "Adjusted": "经调整",
+    "Inferred": "推断",
+    "Changed at source": "来源已变更",
+    "Recorded, but irregular": "已记录但不合常规",
+    "Left out by the mapping": "映射排除",
+    "Columns": "列",
+    "Reason": "原因",
+    "Rows": "行数",
+    "Facts": "事件数",
+    "First line": "首行",
+    "recorded as": "导入编号",
+    "published process": "已发布销售流程",
+    "columns the mapping leaves out:": "映射未用的列：",
+    OTHER_RULES: "这些商机中由映射以外的规则记录的事件：",
+    "nothing was recorded": "未记录任何内容",
+    MORE: "条原因见报告文件",
+    ASK: "未记录的变更仅列出；用 --apply-changes 记录",
+}

@@ -1,0 +1,194 @@
+"""Finds what a table tells differently than it was recorded: fact by fact, then row by row.
+
+A fact is known by its key. When a row that told a fact tells it no more (a win became a loss,
+a mapping was mended), what it tells instead belongs to the same change: both are taken
+together, or not at all. Which row told a fact is certain where the key holds the row's own
+id, or the deal is one row; else what happened at the same time is compared.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import chain, zip_longest
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.importing.known import KeyParts, Known, key_parts, sub_of
+from salesflow.adapters.importing.plan import Plan
+from salesflow.adapters.importing.settling import GUESSED, NO_OPENING
+from salesflow.adapters.importing.told import DealTold, Told
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealWon
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import Instant
+
+__all__ = ["Retelling", "Retold", "retelling"]
+
+
+class Retold(NamedTuple):
+    """A fact recorded before, and what the table tells in its place.
+
+    `told` None: nothing. `event` None: nothing stood there, or (`undo`) an import took it
+    back by these retractions and it is told again.
+    """
+
+    told: Told | None
+    event: Event | None
+    line: int
+    undo: tuple[Event, ...] = ()
+    settled: bool = False
+    """Whether it was only a guess of the importer, so that nobody need be asked."""
+
+
+class Retelling(NamedTuple):
+    """What is told of a deal, against what is recorded."""
+
+    new: list[Told]
+    known: list[Told]
+    retold: list[Retold]
+    other_rules: list[str]
+    """Rules of facts recorded of the deal that this mapping does not have."""
+
+
+def retelling(deal: DealTold, customers: Sequence[Told], known: Known, plan: Plan) -> Retelling:
+    """Sort the facts told of a deal into new, known and told differently."""
+    found = Retelling([], [], [], [])
+    for one in [*customers, *deal.facts]:
+        _sort(one, known, found)
+    _settle_guesses(found)
+    told = {one.source_id for one in deal.facts}
+    untold = known.untold(deal.stream_id, deal.object, told)
+    if untold:
+        _Rows(deal, known, plan, found).compare(untold)
+    return found
+
+
+def _sort(one: Told, known: Known, found: Retelling) -> None:
+    event = known.find(one)
+    if event is None:
+        found.new.append(one)
+    elif not known.same(one, event):
+        found.retold.append(Retold(one, event, one.line, settled=_is_told(one, event)))
+    elif known.stands(event) or not (undo := known.taken_back(event)):
+        found.known.append(one)
+    else:
+        found.retold.append(Retold(one, None, one.line, tuple(undo)))
+
+
+def _is_told(one: Told, event: Event) -> bool:
+    """Say whether what was a guess of the importer is told now."""
+    return event.fact.inferred in GUESSED and one.fact.inferred is None
+
+
+def _settle_guesses(found: Retelling) -> None:
+    """Let a guessed opening move back to an earlier fact that is recorded or will be."""
+    for i, change in enumerate(found.retold):
+        one, event = change.told, change.event
+        if one is None or event is None or event.fact.inferred != NO_OPENING:
+            continue
+        if one.occurred is None or one.occurred >= event.occurred:
+            continue
+        taken = (each.occurred for each in (*found.new, *found.known))
+        if one.fact.inferred == NO_OPENING and one.occurred in taken:
+            found.retold[i] = change._replace(settled=True)
+
+
+class _Rows:
+    """The rows of one deal, against facts that were recorded of it and are told no more."""
+
+    def __init__(self, deal: DealTold, known: Known, plan: Plan, found: Retelling) -> None:
+        self._deal = deal
+        self._known = known
+        self._plan = plan
+        self._found = found
+        self._fresh: dict[int, list[Retold]] = defaultdict(list)
+        """By line, what would be recorded though it was not, or not any more."""
+        self._pairs: list[Retold] = []
+        own = {id(one) for one in deal.facts}
+        for one in found.new:
+            if id(one) in own and not one.fact.opens:
+                self._fresh[one.line].append(Retold(one, None, one.line))
+        for each in found.retold:
+            if each.undo:
+                self._fresh[each.line].append(each)
+
+    def compare(self, untold: list[Event]) -> None:
+        """Pair what is told no more with what its rows tell instead."""
+        parts = {e.event_id: self._parts(e.source_id or "", e.fact) for e in untold}
+        rest: list[Event] = []
+        by_row: dict[tuple[int, ...], list[Event]] = defaultdict(list)
+        for event in untold:
+            lines = self._lines(parts[event.event_id])
+            (by_row[lines] if lines else rest).append(event)
+        for lines, events in by_row.items():
+            self._pair(events, lines)
+        for event in self._at_one_time(rest, parts):
+            label = parts[event.event_id].label
+            if label not in self._plan.labels:
+                self._found.other_rules.append(label)
+        self._enter()
+
+    def _parts(self, source_id: str, fact: Fact) -> KeyParts:
+        return key_parts(source_id, fact, self._plan.labels)
+
+    def _lines(self, parts: KeyParts) -> tuple[int, ...]:
+        """Give the lines of the row that told a fact, where the file holds it."""
+        deal, plan = self._deal, self._plan
+        if parts.by == "id":
+            columns = plan.ids_of.get(parts.label, plan.context.mapping.event_id)
+            lines = deal.ids.get((columns or (), parts.row), [])
+            return tuple(line for line in lines if line not in deal.refused)
+        whole = plan.context.mapping.rows == "deals" and not (deal.refused or deal.left_out)
+        return tuple(deal.lines) if whole and parts.label in plan.labels else ()
+
+    def _pair(self, events: Iterable[Event], lines: tuple[int, ...]) -> None:
+        """Set what a row tells no more against what it tells newly."""
+        held = [each for line in lines for each in self._fresh.pop(line, ())]
+        for event, each in zip_longest(events, held):
+            change = each or Retold(None, event, lines[0])
+            self._pairs.append(change._replace(event=event))
+
+    def _at_one_time(self, untold: Iterable[Event], parts: dict[UUID, KeyParts]) -> list[Event]:
+        """Pair what happened at one time and cannot both be; give what is left."""
+        at: dict[Instant | date, list[Retold]] = defaultdict(list)
+        for each in chain.from_iterable(self._fresh.values()):
+            one = each.told
+            if one is not None and one.occurred is not None and not each.undo:
+                at[one.occurred if one.day is None else one.day].append(each)
+        left = []
+        for event in untold:
+            fresh = at.get(self._known.moment(event), [])
+            retold = (each for each in fresh if self._retells(event, parts, each.told))
+            found = next(retold, None)
+            if found is None:
+                left.append(event)
+                continue
+            fresh.remove(found)
+            self._fresh[found.line].remove(found)
+            self._pairs.append(found._replace(event=event))
+        return left
+
+    def _enter(self) -> None:
+        """Enter the pairs, and let nothing that is paired count as new by itself."""
+        paired = {id(each.told) for each in self._pairs if each.told}
+        new, retold = self._found.new, self._found.retold
+        new[:] = [one for one in new if id(one) not in paired]
+        retold[:] = [each for each in retold if id(each.told) not in paired] + self._pairs
+
+    def _retells(self, event: Event, parts: dict[UUID, KeyParts], one: Told | None) -> bool:
+        if one is None:
+            return False
+        was, now = parts[event.event_id], self._parts(one.source_id, one.fact)
+        if was.by == now.by == "id":
+            return False
+        if self._ends(event.fact) and self._ends(one.fact):
+            return True
+        alike = event.fact.kind == one.fact.kind and sub_of(event.fact) == sub_of(one.fact)
+        return alike and (was.by != now.by or was.label not in self._plan.labels)
+
+    def _ends(self, fact: Fact) -> bool:
+        """Say whether a fact closes its deal."""
+        if isinstance(fact, StageMoved):
+            category = self._plan.context.process.version.category(fact.target)
+            return category in {"won", "lost", "disqualified"}
+        return isinstance(fact, DealWon | DealLost | DealDisqualified)
