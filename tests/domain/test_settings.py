@@ -65,6 +65,11 @@ def test_a_clock_behind_the_log_is_accepted_on_record() -> None:
     assert settings.pending[0].fact == ClockAccepted(because="the clock ran ahead in May")
 
 
+def test_a_clock_is_not_accepted_without_a_reason() -> None:
+    with pytest.raises(InputError, match="needs a reason"):
+        Settings.begin().accept_clock(because=" ")
+
+
 def test_settings_are_changed_back_and_not_retracted() -> None:
     facts = [SettingsChanged(timezone="UTC"), SettingsChanged(timezone="Asia/Shanghai")]
     settings = read(Settings, facts, id=SETTINGS_ID)

@@ -10,9 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import typer
-from typer.main import get_command
-
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
 
 __all__ = ["main"]
@@ -33,11 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         code = REFUSED
         _close_quietly()
+    except KeyboardInterrupt:  # while everything is being loaded
+        code = _stopped()
     return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    from salesflow.cli.app import app  # not before it is needed: it loads everything
+    import typer  # not before it is needed: this and the next load everything
+    from typer.main import get_command
+
+    from salesflow.cli.app import app
 
     command = get_command(app)
     given = None if arguments is None else list(arguments)

@@ -103,6 +103,8 @@ class Settings(Aggregate):
 
     def accept_clock(self, *, because: str) -> None:
         """Go on recording although the clock of this host is behind the log."""
+        if not because.strip():
+            raise InputError("accepting a clock needs a reason")
         self._record(ClockAccepted(because=because), None)
 
     def _change(
