@@ -101,6 +101,64 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(
     assert not sheet.exists()
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A table, its mapping and its lookup, to be overwritten by nobody."""
+    for name in ("deals.csv", "deals.toml", "customers.csv"):
+        (tmp_path / name).write_bytes((TABLES / name).read_bytes())
+    return tmp_path
+
+
+def imported_in(folder: Path, *more: str) -> Ran:
+    table, mapping = str(folder / "deals.csv"), str(folder / "deals.toml")
+    database = str(folder / "sheet.db")
+    return ran("import", "table", table, "--mapping", mapping, "--db", database, *more)
+
+
+@pytest.mark.parametrize(
+    "name", ["deals.csv", "deals.toml", "customers.csv", "sheet.db", "sheet.db-wal", "linked"]
+)
+@pytest.mark.parametrize("more", [[], ["--trial"]], ids=["import", "trial"])
+def test_a_report_never_overwrites_what_it_is_made_of(
+    folder: Path, name: str, more: list[str]
+) -> None:
+    (folder / "linked").hardlink_to(folder / "deals.csv")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    told = imported_in(folder, "--report", str(folder / "." / name), *more)
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "would overwrite" in told.err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_report_never_overwrites_a_database_that_was_there(folder: Path) -> None:
+    imported_in(folder)
+    told = imported_in(folder, "--report", str(folder / "sheet.db"))
+    assert (told.code, "would overwrite" in told.err) == (2, True)
+    assert json.loads(imported_in(folder, "--json").out)["facts_known"] == 10
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder that nobody may fill")
+def test_a_report_that_may_not_be_written_is_refused_before_anything_is_recorded(
+    folder: Path,
+) -> None:
+    told = imported_in(folder, "--report", "/proc/report.json")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "cannot be written" in told.err
+    assert not (folder / "sheet.db").exists()
+
+
+def test_a_table_of_which_every_row_is_refused_is_no_success(folder: Path) -> None:
+    table = folder / "deals.csv"
+    header = table.read_text(encoding="utf-8").splitlines()[0]
+    table.write_text(f"{header}\n4711;;anna;Win;;;;1;;\n", encoding="utf-8")
+    for more in ([], ["--trial"]):
+        told = imported_in(folder, *more)
+        assert (told.code, told.err.count("\n")) == (1, 1)
+        assert "every row" in told.err
+        assert not (folder / "sheet.db").exists()
+    assert imported_in(folder, "--strict").code == 2
+
+
 def test_another_time_zone_than_that_of_the_mapping_is_refused(sheet: Path) -> None:
     told = imported(sheet, "--timezone", "Asia/Tokyo")
     assert told.code == 2

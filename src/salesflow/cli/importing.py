@@ -1,5 +1,6 @@
 """`salesflow import`: what other systems say happened, recorded as it is, with a report."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from salesflow.adapters.importing import ImportReport, import_table, read_mapping
 from salesflow.cli.desk import Desk, at_desk
-from salesflow.errors import InputError
+from salesflow.errors import InputError, SalesflowError
 
 __all__ = ["importing"]
 
@@ -60,7 +61,10 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
 ) -> None:
     """Import any CSV file as a mapping says; the same file again records nothing twice."""
     read = read_mapping(mapping)
-    _refuse_unwritable(report)
+    if report is not None:
+        lookups = [file.parent / lookup.file for lookup in read.mapping.lookups.values()]
+        _refuse_overwriting(report, [file, mapping, *lookups, *_database_files(desk)])
+        _refuse_unwritable(report)
     opened = desk.rehearse if trial else desk.record
     with opened(timezone or read.mapping.timezone) as flow:
         with desk.screen.progress(file.name) as progress:
@@ -74,15 +78,10 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
                 timezone=timezone,
                 progress=progress,
             )
-        if report is not None:
-            done.write(report)
         _show(desk, done)
-        if strict and not done.recorded and done.problems:
-            where = "" if report is None else f" and in {report}"
-            raise InputError(
-                f"--strict: {done.problems:,} problems in {file}, listed above{where};"
-                " nothing was recorded"
-            )
+        if report is not None:
+            _write(done, report)
+        _refuse_fruitless(done, file, report)
 
 
 def _show(desk: Desk, report: ImportReport) -> None:
@@ -91,7 +90,59 @@ def _show(desk: Desk, report: ImportReport) -> None:
         desk.screen.table(each)
 
 
-def _refuse_unwritable(report: Path | None) -> None:
+def _write(done: ImportReport, report: Path) -> None:
+    try:
+        done.write(report)
+    except OSError as error:
+        recorded = (
+            "what is shown above was recorded" if done.recorded else "nothing was recorded"
+        )
+        raise InputError(f"{report} cannot be written: {error.strerror}; {recorded}") from error
+
+
+def _refuse_fruitless(done: ImportReport, file: Path, report: Path | None) -> None:
+    """End with another exit code than 0 when nothing of the file could be taken."""
+    where = "listed above" if report is None else f"listed above and in {report}"
+    if done.strict and not done.recorded and done.problems:
+        raise InputError(
+            f"--strict: {done.problems:,} problems in {file}, {where}; nothing was recorded"
+        )
+    if done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read:
+        raise SalesflowError(
+            f"every row of {file} was refused ({done.rows_refused:,}), {where}; no fact was"
+            " recorded"
+        )
+
+
+def _database_files(desk: Desk) -> list[Path]:
+    if not desk.url.startswith("sqlite"):
+        return []
+    file = desk.url.partition(":///")[2].partition("?")[0]
+    return [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")] if file else []
+
+
+def _refuse_overwriting(report: Path, precious: Iterable[Path]) -> None:
+    """Never write the report over what it is made of."""
+    for each in precious:
+        same = report.exists() and each.exists() and report.samefile(each)
+        if same or report.resolve() == each.resolve():
+            raise InputError(
+                f"--report {report} would overwrite {each}; name another file for the report"
+            )
+
+
+def _refuse_unwritable(report: Path) -> None:
     """Say at once that the report cannot be written, not after an hour of importing."""
-    if report is not None and not report.resolve().parent.is_dir():
+    if not report.resolve().parent.is_dir():
         raise InputError(f"there is no folder {report.resolve().parent} for the report")
+    if report.exists() and not report.is_file():
+        return
+    new = not report.exists()
+    try:
+        report.open("ab").close()
+    except OSError as error:
+        raise InputError(
+            f"{report} cannot be written: {error.strerror}; name another file for the report"
+        ) from error
+    if new:
+        report.unlink()
