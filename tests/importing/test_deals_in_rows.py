@@ -127,9 +127,57 @@ def test_an_amount_is_exact_in_the_currency_of_its_row(desk: Desk) -> None:
     assert opened(desk, spec, "sum,cur", "0.10,USD").amount == Money("0.10", "USD")
 
 
-def test_an_amount_without_its_currency_is_refused(desk: Desk) -> None:
+def test_the_currency_of_the_mapping_goes_for_a_row_that_names_none(desk: Desk) -> None:
     spec = 'amount = { column = "sum", currency = "cur" }'
-    assert refusal(desk, spec, "sum,cur", "5,") == "sum=5: is an amount without a currency"
+    assert opened(desk, spec, "sum,cur", "5,").amount == Money("5", "EUR")
+
+
+def test_an_amount_without_any_currency_is_refused_with_what_to_write(desk: Desk) -> None:
+    mapping = opening('amount = { column = "sum", currency = "cur" }')
+    mapping = mapping.replace('currency = "EUR"\n', "", 1)
+    numbers = '\n[numbers]\nthousands = ","\n'
+    table = 'id,day,sum,cur\n1,2026-01-05,"1,005.50",\n'
+    (remark,) = desk.bring(mapping + numbers, table).refused
+    assert (remark.column, remark.value) == ("sum", "1,005.50")
+    assert "is an amount without a currency" in remark.reason
+    assert 'default = "EUR"' in remark.reason
+
+
+def test_a_mistyped_currency_is_named_as_the_file_has_it(desk: Desk) -> None:
+    spec = 'amount = { column = "sum", currency = "cur" }'
+    assert refusal(desk, spec, "sum,cur", "5,Euro") == (
+        "cur=Euro: deal.opened: amount.currency: is no currency: three capital letters, such as"
+        " EUR"
+    )
+
+
+def test_a_value_is_reported_as_the_file_has_it(desk: Desk) -> None:
+    scaled = 'amount = { column = "sum", scale = "0.0000000001" }'
+    assert refusal(desk, scaled, "sum", "00123").startswith("sum=00123: ")
+    mapped = 'owner = { column = "rep", extract = "(.)$", map = "reps", unmapped = "refuse" }'
+    reps = '[maps.reps]\na = "ann"\n'
+    assert refusal(desk, mapped, "rep", "Rep b", reps).startswith("rep=Rep b: ")
+
+
+def test_an_empty_field_that_a_fact_needs_is_told_in_plain_words(desk: Desk) -> None:
+    rule = (
+        '\n[[facts]]\nkind = "deal.owner_assigned"\nat = "day"\n[facts.fields]\nowner = "o"\n'
+    )
+    (remark,) = desk.bring(opening("") + rule, "id,day,o\n1,2026-01-05,\n").refused
+    assert remark.reason == "deal.owner_assigned: owner: is empty, and the fact needs it"
+    assert remark.column == "o"
+
+
+def test_a_day_before_1900_is_reported_as_it_was_typed(desk: Desk) -> None:
+    rule = '\n[[facts]]\nkind = "deal.quote_issued"\nat = "day"\n[facts.fields]\n'
+    fields = 'quote = { value = "1" }\nvalid_until = "until"\n'
+    table = "id,day,until\n1,2026-01-05,1850-03-01\n2,1850-03-01,\n"
+    refused = desk.bring(opening("") + rule + fields, table).refused
+    assert [(r.column, r.value) for r in refused] == [
+        ("until", "1850-03-01"),
+        ("day", "1850-03-01"),
+    ]
+    assert all(r.reason.endswith("lies before 1900 or out of range") for r in refused)
 
 
 def test_cents_and_percents_are_scaled_exactly(desk: Desk) -> None:
@@ -275,7 +323,7 @@ def test_a_choice_must_be_one_of_those_there_are(desk: Desk) -> None:
     rule = '\n[[facts]]\nkind = "deal.contact_logged"\n\n[facts.fields]\ndirection = {}\n'
     table = "id,day,d\n2,2026-01-05,inbound\n"
     report = desk.bring(opening("") + rule.format('"d"'), table)
-    assert "Input should be 'in' or 'out'" in report.refused[0].reason
+    assert "is not one of 'in' or 'out'" in report.refused[0].reason
     lenient = rule.format('{ column = "d", on_error = "omit" }')
     report = desk.bring(opening("") + lenient, table)
     assert report.adjusted[0].reason.endswith("left out")

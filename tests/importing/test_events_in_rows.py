@@ -320,8 +320,8 @@ def test_the_order_of_the_rows_may_settle_a_time_that_happened_twice(desk: Desk)
 
 def test_a_row_from_the_future_is_refused(desk: Desk) -> None:
     report = desk.bring(EVENTS, log("1,opened,2026-01-01,,,", "1,won,2027-01-01T10:00Z,,,"))
-    assert [(r.line, r.reason) for r in report.refused] == [
-        (3, "2027-01-01T10:00:00+00:00 lies in the future")
+    assert [(r.line, r.column, r.value, r.reason) for r in report.refused] == [
+        (3, "time", "2027-01-01T10:00Z", "lies in the future")
     ]
 
 

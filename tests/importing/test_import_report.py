@@ -56,3 +56,28 @@ def test_many_reasons_are_cut_for_people_only(desk: Desk) -> None:
     table = report.tables()[1]
     assert len(table.rows) == 20
     assert table.notes == ("20 more reasons in the report file",)
+
+
+def test_a_long_value_is_cut_for_people_only(desk: Desk) -> None:
+    owner = "o" * 400
+    mapping = WIDE + '[columns.rep]\nallowed = ["' + "u" * 400 + '"]\n'
+    report = desk.bring(mapping, HEAD + f"1,{owner},1,Open,2026-01-05,\n")
+    shown = report.tables()[1].rows[0][0]
+    assert (len(shown), shown[-1]) == (200, "…")
+    assert report.refused[0].value == owner
+
+
+def test_irregular_facts_are_counted_as_facts_and_name_kind_and_key(desk: Desk) -> None:
+    table = HEAD + "1,u1,10,Won,2026-02-05,2026-01-03\n"
+    report = desk.bring(WIDE, table)
+    assert [(i.kind, i.source_id) for i in report.irregular] == [("deal.won", "1#won@closed")]
+    shown = next(t for t in report.tables() if t.title == "Recorded, but irregular")
+    assert shown.columns == ("Reason", "Facts", "First line")
+
+
+def test_the_correlation_id_is_shown_once_and_only_when_something_was_recorded(
+    desk: Desk,
+) -> None:
+    first, again = desk.bring(WIDE, TABLE), desk.bring(WIDE, TABLE)
+    assert f"recorded as {first.import_id}" in first.tables()[0].notes
+    assert again.tables()[0].notes == ()

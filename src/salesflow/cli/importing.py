@@ -17,7 +17,9 @@ importing = typer.Typer(no_args_is_help=True, help="Import what another system r
 
 TableFile = Annotated[
     Path,
-    typer.Argument(help="A CSV file.", exists=True, dir_okay=False, show_default=False),
+    typer.Argument(
+        metavar="FILE", help="A CSV file.", exists=True, dir_okay=False, show_default=False
+    ),
 ]
 MappingFile = Annotated[
     Path,
@@ -109,8 +111,8 @@ def _refuse_fruitless(done: ImportReport, file: Path, report: Path | None) -> No
         )
     if done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read:
         raise SalesflowError(
-            f"every row of {file} was refused ({done.rows_refused:,}), {where}; no fact was"
-            " recorded"
+            f"every row of {file} was refused ({done.rows_refused:,}), {where}; no deal"
+            " was recorded"
         )
 
 

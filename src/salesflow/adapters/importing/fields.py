@@ -5,17 +5,17 @@ looked up in the process, a day is read in the formats of the table, lists and p
 parts are built up. So a mapping can yield every fact there is, and one added tomorrow too.
 """
 
-import types
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
-from uuid import UUID
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.field_kinds import kind_of_field
 from salesflow.adapters.importing.layout import Cells
 from salesflow.adapters.importing.mapping import Constant, ValueSpec
 from salesflow.adapters.importing.problems import (
@@ -24,7 +24,9 @@ from salesflow.adapters.importing.problems import (
     Path,
     RowProblem,
     allowed,
+    in_words,
 )
+from salesflow.adapters.importing.times import OUT_OF_RANGE
 from salesflow.adapters.importing.values import (
     LOSS_REASON,
     Convert,
@@ -32,15 +34,21 @@ from salesflow.adapters.importing.values import (
     Taken,
     converter,
     take,
+    text_of,
 )
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import expiry_of
 from salesflow.domain.facts import Fact
-from salesflow.domain.values import Money, reason_of
+from salesflow.domain.values import reason_of
 from salesflow.errors import InputError
 
-__all__ = ["FactBuilder", "Getter", "fields_of", "kind_of_field", "role_of"]
+__all__ = ["FactBuilder", "Getter", "fields_of", "role_of"]
 
+VALUE_MAX = 200
+NO_CURRENCY = (
+    'is an amount without a currency; write currency = "EUR" at the top of the mapping, or'
+    ' { column = "…", default = "EUR" } for the currency of this amount'
+)
 HIDDEN = frozenset({"inferred"})
 """Fields of every fact that are not said in `fields`."""
 
@@ -54,6 +62,15 @@ class Getter(NamedTuple):
     columns: tuple[str, ...] = ()
     omit: bool = False
     """Whether a bad value is left out instead of refusing the row."""
+    text: Callable[[Cells], str] | None = None
+    """What the file says there, in its own words."""
+    parts: Mapping[str | int, "Getter"] = MappingProxyType({})
+    """How the parts of the field are read, where it has any."""
+
+    def part(self, place: Sequence[str | int]) -> "Getter":
+        """Give the getter of a part within parts."""
+        inner = self.parts.get(place[0]) if place else None
+        return self if inner is None else inner.part(place[1:])
 
 
 class FactBuilder:
@@ -105,27 +122,27 @@ class FactBuilder:
             value = getter.read(cells, notes)
             if value is not None:
                 data[name] = value
-        self._finish(data)
-        return self._validated(data, notes)
+        self._finish(data, cells)
+        return self._validated(data, cells, notes)
 
-    def _validated(self, data: dict[str, object], notes: Notes) -> Fact:
+    def _validated(self, data: dict[str, object], cells: Cells, notes: Notes) -> Fact:
         try:
             fact: Fact = self.cls.__pydantic_validator__.validate_python(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             getter = self.getters.get(name)
-            column = " or ".join(getter.columns) if getter and getter.columns else None
+            column, value = _said_there(getter and getter.part(first["loc"][1:]), first, cells)
             where = ".".join(str(part) for part in first["loc"])
-            reason = f"{self.cls.kind}: {where}: {reason_of(first)}"
-            value = None if first["type"] == "missing" else str(first["input"])[:200]
+            reason = f"{self.cls.kind}: {where}: {in_words(first)}"
             if getter is not None and getter.omit and name in data:
                 notes.append(Adjustment(f"{reason}; left out", column, value))
-                return self._validated({k: v for k, v in data.items() if k != name}, notes)
+                data = {k: v for k, v in data.items() if k != name}
+                return self._validated(data, cells, notes)
             raise RowProblem(reason, column, value) from error
         return fact
 
-    def _finish(self, data: dict[str, object]) -> None:
+    def _finish(self, data: dict[str, object], cells: Cells) -> None:
         """Say when a quote runs out, as issuing one by hand does."""
         until = data.get("valid_until")
         zone = self._context.zone
@@ -133,8 +150,11 @@ class FactBuilder:
             try:
                 data["expires_at"] = expiry_of(until, zone)
             except InputError as error:
-                columns = " or ".join(self.getters["valid_until"].columns) or None
-                raise RowProblem(f"{self.cls.kind}: {error}", columns, str(until)) from error
+                getter = self.getters["valid_until"]
+                said = getter.text(cells) if getter.text else str(until)
+                columns = " or ".join(getter.columns) or None
+                reason = f"{self.cls.kind}: valid_until: {OUT_OF_RANGE}"
+                raise RowProblem(reason, columns, said) from error
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
         annotation = field.annotation
@@ -151,8 +171,19 @@ class FactBuilder:
         try:
             TypeAdapter(whole).validate_python(value)
         except ValidationError as error:
-            said = reason_of(error.errors(include_url=False)[0])
+            said = in_words(error.errors(include_url=False)[0])
             raise MappingError(f"{value!r} is not possible here: {said}", path) from error
+
+
+def _said_there(
+    getter: Getter | None, error: ErrorDetails, cells: Cells
+) -> tuple[str | None, str | None]:
+    """Give the column an error is about, and what the file says there."""
+    columns = getter.columns if getter else ()
+    if getter is not None and getter.text is not None:
+        return " or ".join(columns) or None, getter.text(cells)[:VALUE_MAX]
+    value = None if error["type"] == "missing" else str(error["input"])[:VALUE_MAX]
+    return " or ".join(columns) or None, value
 
 
 def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -163,52 +194,6 @@ def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
 def role_of(cls: type[BaseModel], name: str) -> str:
     """Say what the text of a field stands for; mostly the field's own name."""
     return LOSS_REASON if cls is DealLost and name == "because" else name
-
-
-def kind_of_field(annotation: object) -> tuple[str, Any]:
-    """Say what a field holds: many, money, part, time, day, number, integer, bool, id, text.
-
-    The second value is what it holds many of, the class of a part, or the choices there are.
-    """
-    inner = _bare(annotation)
-    origin = get_origin(inner)
-    if origin in (tuple, list, set, frozenset):
-        return "many", get_args(inner)[0]
-    if origin is Literal:
-        return "text", get_args(inner)
-    if isinstance(inner, type):
-        if issubclass(inner, Money):
-            return "money", inner
-        if issubclass(inner, BaseModel):
-            return "part", inner
-        for cls, kind in _KINDS:
-            if issubclass(inner, cls):
-                return kind, None
-    return "text", None
-
-
-_KINDS: tuple[tuple[type, str], ...] = (
-    (datetime, "time"),
-    (date, "day"),
-    (bool, "bool"),
-    (int, "integer"),
-    (Decimal, "number"),
-    (UUID, "id"),
-)
-
-
-def _bare(annotation: object) -> object:
-    """Take Annotated and None off a type."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif get_origin(annotation) in (Union, types.UnionType):
-            rest = [arg for arg in get_args(annotation) if arg is not types.NoneType]
-            if len(rest) != 1:
-                return annotation
-            annotation = rest[0]
-        else:
-            return annotation
 
 
 def _compile(
@@ -254,20 +239,20 @@ def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
 
 def _single(spec: ValueSpec, convert: Convert, context: Context, path: Path) -> Getter:
     taken: Taken = take(spec, context, path)
+    text = text_of(spec, context.layout, path)
     omit = spec.on_error == "omit"
 
     def read(cells: Cells, notes: Notes) -> object:
-        value: object = None
         try:
             value = taken.read(cells)
             return convert(value, notes) if isinstance(value, str) else value
         except RowProblem as problem:
             column = " or ".join(taken.columns) or None
-            text = problem.value or str(value)
+            said = text(cells) or problem.value
             if omit:
-                notes.append(Adjustment(f"{problem.reason}; left out", column, text))
+                notes.append(Adjustment(f"{problem.reason}; left out", column, said))
                 return None
-            raise RowProblem(problem.reason, column, text) from problem
+            raise RowProblem(problem.reason, column, said) from problem
 
     if spec.value is not None:
         try:
@@ -275,7 +260,7 @@ def _single(spec: ValueSpec, convert: Convert, context: Context, path: Path) -> 
         except RowProblem as problem:
             raise MappingError(f"{spec.value!r} {problem.reason}", path) from problem
         return Getter(lambda _cells, _notes: constant, True)
-    return Getter(read, False, taken.columns, omit)
+    return Getter(read, False, taken.columns, omit, text)
 
 
 def _money(raw: object, context: Context, path: Path) -> Getter:
@@ -295,18 +280,22 @@ def _money(raw: object, context: Context, path: Path) -> Getter:
             return None
         code = currency.read(cells, notes)
         if code is None:
-            raise RowProblem("is an amount without a currency", amount.columns[0], str(number))
+            said = amount.text(cells) if amount.text else str(number)
+            raise RowProblem(NO_CURRENCY, " or ".join(amount.columns) or None, said)
         return {"amount": number, "currency": code}
 
     columns = amount.columns + currency.columns
-    return Getter(read, amount.fixed and currency.fixed, columns, amount.omit)
+    fixed = amount.fixed and currency.fixed
+    parts: dict[str | int, Getter] = {"amount": amount, "currency": currency}
+    return Getter(read, fixed, columns, amount.omit, amount.text, parts)
 
 
 def _currency(raw: object, context: Context, path: Path) -> Getter:
+    code = context.mapping.currency
     if raw is not None:
         spec = value_spec(raw, (*path, "currency"))
-        return _single(spec, lambda text, _: text, context, (*path, "currency"))
-    code = context.mapping.currency
+        named = _single(spec, lambda text, _: text, context, (*path, "currency"))
+        return named._replace(read=lambda cells, notes: named.read(cells, notes) or code)
     if code is None:
         raise MappingError(
             'an amount needs a currency: write currency = "USD" at the top of the mapping, or'
@@ -337,7 +326,7 @@ def _part(cls: type[BaseModel], raw: object, context: Context, path: Path) -> Ge
         return {name: value for name, value in values.items() if value is not None}
 
     columns = tuple(column for getter in getters.values() for column in getter.columns)
-    return Getter(read, not asked, columns)
+    return Getter(read, not asked, columns, parts=dict(getters.items()))
 
 
 def _many(item: object, raw: object, context: Context, path: Path, role: str) -> Getter:
@@ -353,7 +342,8 @@ def _many(item: object, raw: object, context: Context, path: Path, role: str) ->
         return tuple(value for value in values if value is not None) or None
 
     columns = tuple(column for getter in each for column in getter.columns)
-    return Getter(read, all(getter.fixed for getter in each), columns)
+    fixed = all(getter.fixed for getter in each)
+    return Getter(read, fixed, columns, parts=dict(enumerate(each)))
 
 
 def _split(

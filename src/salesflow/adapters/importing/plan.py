@@ -6,7 +6,7 @@ do not exist, columns the file lacks, constants that can never be right.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from salesflow.adapters.importing.conditions import (
     FIRST,
@@ -72,13 +72,34 @@ SUB_FIELDS: Final = (
 Text = Callable[[Cells], str]
 
 
-class ReadAt(Protocol):
-    """Reads when a row's fact happened; `before` is when the row above it did."""
+class ReadAt:
+    """Reads when a row's fact happened."""
+
+    def __init__(self, at: At, context: Context, path: Path) -> None:
+        spec = ValueSpec(columns=at.column, template=at.template)
+        self._text = text_of(spec, context.layout, path)
+        self._reader = context.times(at.formats, at.timezone, days=at.days)
+        self._names = " or ".join(at.named)
 
     def __call__(
         self, cells: Cells, notes: Notes, before: Instant | None = None
     ) -> ReadTime | None:
-        """Give None for a row without a time."""
+        """Give None for a row without a time; `before` is when the row above happened."""
+        text = self._text(cells)
+        if not text:
+            return None
+        try:
+            found = self._reader.read(text)
+        except RowProblem as problem:
+            raise self.problem(problem.reason, cells) from problem
+        chosen = found.after(before)
+        if chosen.note is not None:
+            notes.append(Adjustment(chosen.note, self._names, text))
+        return chosen
+
+    def problem(self, reason: str, cells: Cells) -> RowProblem:
+        """Name the column of the time, and what the row says there."""
+        return RowProblem(reason, self._names, self._text(cells))
 
 
 class RulePlan(NamedTuple):
@@ -168,7 +189,7 @@ def compile_plan(context: Context) -> Plan:
         leave_out=leave_out,
         customer=_customer(mapping.customer, context),
         opening=opening,
-        order=_at(mapping.at, context, ("at",)) if flagged and mapping.at else None,
+        order=ReadAt(mapping.at, context, ("at",)) if flagged and mapping.at else None,
         flags={name: layout.flag(name) for name in (FIRST, LAST)} if flagged else {},
         changes=layout.changes,
         object_slot=object_slot,
@@ -212,7 +233,7 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
         cls=cls,
         builder=builder,
         test=None if when is None else compile_condition(when, layout, (*path, "when")),
-        at=_at(at, context, (*path, "at") if rule.at else ("at",)) if at else None,
+        at=ReadAt(at, context, (*path, "at") if rule.at else ("at",)) if at else None,
         undated_import=rule.undated == "import",
         key=first_filled(layout.slots(key, key_path)) if key else None,
         actor=first_filled(layout.slots(actor, actor_path)) if actor else None,
@@ -236,28 +257,6 @@ def _object(context: Context) -> Text:
     return lambda cells: str(taken.read(cells) or "")
 
 
-def _at(at: At, context: Context, path: Path) -> ReadAt:
-    spec = ValueSpec(columns=at.column, template=at.template)
-    text_at = text_of(spec, context.layout, path)
-    reader = context.times(at.formats, at.timezone, days=at.days)
-    names = " or ".join(at.named)
-
-    def read(cells: Cells, notes: Notes, before: Instant | None = None) -> ReadTime | None:
-        text = text_at(cells)
-        if not text:
-            return None
-        try:
-            found = reader.read(text)
-        except RowProblem as problem:
-            raise RowProblem(problem.reason, names, text) from problem
-        chosen = found.after(before)
-        if chosen.note is not None:
-            notes.append(Adjustment(chosen.note, names, text))
-        return chosen
-
-    return read
-
-
 def _customer(rule: CustomerRule | None, context: Context) -> CustomerPlan | None:
     if rule is None:
         return None
@@ -266,7 +265,7 @@ def _customer(rule: CustomerRule | None, context: Context) -> CustomerPlan | Non
     raw = {"name": {"columns": list(rule.id)}, **rule.fields}
     return CustomerPlan(
         first_filled(slots),
-        _at(rule.at, context, (*path, "at")) if rule.at else None,
+        ReadAt(rule.at, context, (*path, "at")) if rule.at else None,
         FactBuilder(CustomerRegistered, raw, context, (*path, "fields")),
     )
 

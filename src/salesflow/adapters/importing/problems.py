@@ -9,9 +9,32 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from pydantic_core import ErrorDetails
+
+from salesflow.domain.values import reason_of
 from salesflow.errors import InputError
 
-__all__ = ["Adjustment", "MappingError", "Path", "RowProblem", "allowed"]
+__all__ = ["Adjustment", "MappingError", "Path", "RowProblem", "allowed", "in_words"]
+
+WORDS = {
+    "missing": "is empty, and the fact needs it",
+    "literal_error": "is not one of {expected}",
+    "greater_than": "is not more than {gt}",
+    "greater_than_equal": "is less than {ge}",
+    "less_than": "is not less than {lt}",
+    "less_than_equal": "is more than {le}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "has more than {max_length}",
+    "string_too_short": "is shorter than {min_length} characters",
+    "string_too_long": "is longer than {max_length} characters",
+    "decimal_max_digits": "has more than {max_digits} digits",
+    "decimal_max_places": "has more than {decimal_places} digits behind the point",
+    "decimal_whole_digits": "has more than {whole_digits} digits before the point",
+    "finite_number": "is not a number",
+    "string_pattern_mismatch": "is not written as it has to be",
+}
+"""What pydantic finds wrong, in the words of whoever keeps the table."""
+CURRENCY = "is no currency: three capital letters, such as EUR"
 
 Path = tuple[str | int, ...]
 """Where in a mapping: ("facts", 2, "fields", "amount")."""
@@ -51,3 +74,11 @@ def allowed(given: str, known: Iterable[str], what: str) -> str:
     close = get_close_matches(given, names, n=1, cutoff=0.6)
     meant = f", did you mean {close[0]!r}?" if close else "."
     return f"there is no {what} {given!r}{meant} There are: {', '.join(names)}"
+
+
+def in_words(error: ErrorDetails) -> str:
+    """Say what is wrong with a value, in words of business."""
+    if error["type"] == "string_pattern_mismatch" and "currency" in error["loc"][-1:]:
+        return CURRENCY
+    words = WORDS.get(error["type"])
+    return reason_of(error) if words is None else words.format(**error.get("ctx", {}))

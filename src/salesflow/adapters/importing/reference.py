@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel
 
-from salesflow.adapters.importing.fields import fields_of, kind_of_field, role_of
+from salesflow.adapters.importing.field_kinds import kind_of_field
+from salesflow.adapters.importing.fields import fields_of, role_of
 from salesflow.adapters.importing.plan import FILLED, facts_offered
 from salesflow.adapters.importing.values import ID_KINDS, LOSS_REASON, STAGE_FIELDS
 from salesflow.domain.customer import CustomerRegistered

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from salesflow.adapters.importing.conditions import FIRST, LAST
 from salesflow.adapters.importing.ids import fact_source_id, object_id
-from salesflow.adapters.importing.plan import CustomerPlan, Plan, RulePlan
+from salesflow.adapters.importing.plan import CustomerPlan, Plan, ReadAt, RulePlan
 from salesflow.adapters.importing.problems import RowProblem
 from salesflow.adapters.importing.spool import ObjectRows
 from salesflow.adapters.importing.times import ReadTime
@@ -92,12 +92,12 @@ class _Teller:
 
     def _fact(self, rule: RulePlan, cells: Sequence[str], line: int, notes: Notes) -> Told:
         above = self._deal.facts[-1].occurred if self._deal.facts else None
-        at = rule.at(cells, notes, above) if rule.at else None
-        self._refuse_future(at)
+        at = self._time(rule.at, cells, notes, above)
         extra = rule.extra
         if at is None:
             if not rule.cls.opens and not rule.undated_import:
-                raise RowProblem(f"has no time, so {rule.cls.kind} cannot be put in order")
+                reason = f"has no time, so {rule.cls.kind} cannot be put in order"
+                raise rule.at.problem(reason, cells) if rule.at else RowProblem(reason)
             extra = {"inferred": NO_DATE, **extra}
         fact = rule.builder.build(cells, notes, extra)
         self._refuse_unpublished(fact)
@@ -114,8 +114,7 @@ class _Teller:
     def _customer(
         self, plan: CustomerPlan, id: str, line: int, cells: Sequence[str], notes: Notes
     ) -> Told:
-        at = plan.at(cells, notes) if plan.at else None
-        self._refuse_future(at)
+        at = self._time(plan.at, cells, notes)
         stream_id = object_id(self._plan.context.mapping.source, id, "customer")
         fact = plan.builder.build(cells, notes, {})
         return _told(stream_id, fact_source_id(id, "customer"), fact, at, line)
@@ -128,9 +127,17 @@ class _Teller:
                     f"{fact.kind}: process {version[0]!r} version {version[1]} is not published"
                 )
 
-    def _refuse_future(self, at: ReadTime | None) -> None:
-        if at is not None and at.instant > self._horizon:
-            raise RowProblem(f"{from_instant(at.instant).isoformat()} lies in the future")
+    def _time(
+        self,
+        read: ReadAt | None,
+        cells: Sequence[str],
+        notes: Notes,
+        above: Instant | None = None,
+    ) -> ReadTime | None:
+        at = read(cells, notes, above) if read else None
+        if read is not None and at is not None and at.instant > self._horizon:
+            raise read.problem("lies in the future", cells)
+        return at
 
 
 def _told(stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int) -> Told:

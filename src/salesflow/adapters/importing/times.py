@@ -18,7 +18,14 @@ from salesflow.domain.facts import Precision
 from salesflow.domain.moments import Instant, start_of_day, to_instant
 from salesflow.errors import InputError
 
-__all__ = ["Ambiguous", "MissingZoneError", "Nonexistent", "ReadTime", "TimeReader"]
+__all__ = [
+    "OUT_OF_RANGE",
+    "Ambiguous",
+    "MissingZoneError",
+    "Nonexistent",
+    "ReadTime",
+    "TimeReader",
+]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
@@ -28,6 +35,7 @@ UTC_WORD = re.compile(r"(?<!%)(?:Z|UTC|GMT)$")
 SPACED_OFFSET = re.compile(r" (?=[+-]\d\d(?::?\d\d)?$)")
 TOO_FINE = re.compile(r"[.,]\d{6}(\d+)")
 DAY_LENGTH_MAX = 10
+OUT_OF_RANGE = "lies before 1900 or out of range"
 TWICE = "happened twice, when clocks were put back"
 CLOCK_PARTS = re.compile(r"%[HIMSfpcXT]")
 
@@ -99,7 +107,7 @@ class TimeReader:
         except MissingZoneError:
             raise
         except (InputError, OverflowError) as error:
-            raise RowProblem("lies before 1900 or out of range") from error
+            raise RowProblem(OUT_OF_RANGE) from error
 
     def day(self, text: str) -> date:
         """Read a day; of a time, its day as written."""

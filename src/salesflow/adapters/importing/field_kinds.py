@@ -1,0 +1,59 @@
+"""What the fields of facts hold, read off their types."""
+
+import types
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from salesflow.domain.values import Money
+
+__all__ = ["kind_of_field"]
+
+
+def kind_of_field(annotation: object) -> tuple[str, Any]:
+    """Say what a field holds: many, money, part, time, day, number, integer, bool, id, text.
+
+    The second value is what it holds many of, the class of a part, or the choices there are.
+    """
+    inner = _bare(annotation)
+    origin = get_origin(inner)
+    if origin in (tuple, list, set, frozenset):
+        return "many", get_args(inner)[0]
+    if origin is Literal:
+        return "text", get_args(inner)
+    if isinstance(inner, type):
+        if issubclass(inner, Money):
+            return "money", inner
+        if issubclass(inner, BaseModel):
+            return "part", inner
+        for cls, kind in _KINDS:
+            if issubclass(inner, cls):
+                return kind, None
+    return "text", None
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (datetime, "time"),
+    (date, "day"),
+    (bool, "bool"),
+    (int, "integer"),
+    (Decimal, "number"),
+    (UUID, "id"),
+)
+
+
+def _bare(annotation: object) -> object:
+    """Take Annotated and None off a type."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            rest = [arg for arg in get_args(annotation) if arg is not types.NoneType]
+            if len(rest) != 1:
+                return annotation
+            annotation = rest[0]
+        else:
+            return annotation
