@@ -5,17 +5,16 @@ back, some of them planned ahead. `people` answers the same naively.
 """
 
 from collections.abc import Iterable
-from uuid import UUID
 
 import sqlalchemy as sa
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event, Fact
-from salesflow.projections.tables import Change, IntervalTable, Processes
+from salesflow.domain.facts import Event
+from salesflow.projections.tables import Change, Fold, IntervalTable
 
-__all__ = ["TABLE", "PeopleFold", "people"]
+__all__ = ["PEOPLE", "TABLE", "people"]
 
 TABLE = IntervalTable(
     "people_of_this_test",
@@ -49,17 +48,11 @@ class PeopleState:
                 return []
 
 
-class PeopleFold:
-    """Rows of who works on a deal."""
-
-    table = TABLE
-    facts: frozenset[type[Fact]] = frozenset(
-        {DealOpened, OwnerAssigned, CollaboratorJoined, CollaboratorLeft}
-    )
-
-    def start(self, entity: UUID, processes: Processes) -> PeopleState:
-        del entity, processes
-        return PeopleState()
+PEOPLE = Fold(
+    TABLE,
+    frozenset({DealOpened, OwnerAssigned, CollaboratorJoined, CollaboratorLeft}),
+    lambda _: PeopleState(),
+)
 
 
 def people(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[str, str | None]:

@@ -17,7 +17,7 @@ from oracle.rows import seen
 from properties.agreement import said_by_row, said_of_row
 from properties.effort import TALLY, examples
 from properties.histories import Append, Book, appends, raw_of
-from properties.people_fold import PeopleFold, people
+from properties.people_fold import PEOPLE, people
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.adapters import refolding
@@ -26,7 +26,7 @@ from salesflow.domain import history as histories_believed
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed as believed_facts
 from salesflow.domain.moments import FOREVER
-from salesflow.projections.folds.deal_state import DealStateFold
+from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.tables import Fold
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -122,7 +122,7 @@ def check(history: list[Append]) -> None:
     book = booked(history)
     raw = [raw_of(event) for event in book.events]
     recorded = sorted({event.recorded for event in book.events})
-    table = folded(PeopleFold(), book.events, {}, set(recorded), cold=False)
+    table = folded(PEOPLE, book.events, {}, set(recorded), cold=False)
     for stream in (deal_id(0), deal_id(1)):
         rows = [row for row in table.rows if row["entity"] == stream]
         own = book.of(stream)
@@ -156,9 +156,9 @@ def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
 ) -> None:
     events = booked(history).events
     recorded = sorted({event.recorded for event in events})
-    one_by_one = folded(PeopleFold(), events, {}, set(recorded), cold=False)
-    in_batches = folded(PeopleFold(), events, {}, set(recorded[::size]), cold=cold)
-    at_once = folded(PeopleFold(), events, {}, set(), cold=False)
+    one_by_one = folded(PEOPLE, events, {}, set(recorded), cold=False)
+    in_batches = folded(PEOPLE, events, {}, set(recorded[::size]), cold=cold)
+    at_once = folded(PEOPLE, events, {}, set(), cold=False)
     assert one_by_one.content() == in_batches.content() == at_once.content()
 
 
@@ -168,7 +168,7 @@ def check_states(history: list[Append]) -> None:
     raw = [raw_of(event) for event in book.events]
     recorded = sorted({event.recorded for event in book.events})
     processes = {(process.key, process.version): process for process in PROCESSES}
-    fold = DealStateFold()
+    fold = DEAL_STATES
     names = [column.name for column in fold.table.attributes]
     rows = folded(fold, book.events, processes, set(recorded), cold=False).rows
     own = book.of(deal_id(0))

@@ -17,7 +17,7 @@ from oracle.rows import seen
 from properties.agreement import said_by_row, said_of_row
 from properties.effort import TALLY, examples
 from properties.moments import instants
-from properties.people_fold import TABLE, PeopleFold, people
+from properties.people_fold import PEOPLE, TABLE, people
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
@@ -192,7 +192,7 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
 ) -> None:
     with Player(database_url) as player, pytest.MonkeyPatch.context() as patched:
         patched.setattr(runner, "PAGE_EVENTS", size)
-        keeper = Runner(player.flow.log, {TABLE.name: PeopleFold()}, {})
+        keeper = Runner(player.flow.log, {TABLE.name: PEOPLE}, {})
         for act in history:
             player.play(act)
             if act.gap % 2:

@@ -121,7 +121,7 @@ class Absorber:
         earlier: Sequence[Event] = ()
         if first.version > 1:
             earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
-        belief = self._believe(entity, earlier)
+        belief = self._believe(earlier)
         self._keep(entity, belief)
         return belief
 
@@ -171,8 +171,8 @@ class Absorber:
 
     def _refold(self, entity: UUID, now: Instant, batch: IntervalBatch) -> None:
         events = self._stream(entity)
-        before = self._believe(entity, [e for e in events if e.recorded < now]).rows
-        belief = self._believe(entity, [e for e in events if e.recorded <= now])
+        before = self._believe([e for e in events if e.recorded < now]).rows
+        belief = self._believe([e for e in events if e.recorded <= now])
         after = belief.rows
         for (key, valid_from), (valid_to, attributes) in before.items():
             here = (entity, key, valid_from)
@@ -190,9 +190,9 @@ class Absorber:
                 batch.open((entity, key, valid_from), valid_to, attributes, now)
         self._keep(entity, belief._replace(rows={}))
 
-    def _believe(self, entity: UUID, events: Sequence[Event]) -> Belief:
+    def _believe(self, events: Sequence[Event]) -> Belief:
         """Fold an entity's believed history from its beginning."""
-        state = self._fold.start(entity, self._processes)
+        state = self._fold.start(self._processes)
         rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
         standing: dict[Key, tuple[Instant, Attributes]] = {}
         history = believed(events)

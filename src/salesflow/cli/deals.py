@@ -11,7 +11,7 @@ from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.facets import Named, facets_of
 from salesflow.cli.fact_words import details_of
 from salesflow.cli.finding import find_deal
-from salesflow.cli.output import Json, local_time, moment_line
+from salesflow.cli.output import Json, moment_line
 from salesflow.cli.replaying import Step, lateness, replay
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
@@ -22,6 +22,7 @@ from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, fact_name, in_language, irregularity_name
+from salesflow.projections.writing import local_time
 
 __all__ = ["customer_of", "deals", "replay_table"]
 

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from salesflow.cli.output import local_time
 from salesflow.domain.deal.quotes import QuoteLine
 from salesflow.domain.deal.stages import Check
 from salesflow.domain.facts import Fact
 from salesflow.domain.processes import CRITERIA
 from salesflow.domain.values import Money, Value
 from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import amount_text, local_time
 
 __all__ = ["details_of", "money_text"]
 
@@ -46,13 +46,10 @@ def details_of(fact: Fact, language: Language, zone: ZoneInfo) -> str:
 
 
 def money_text(money: Money | None) -> str:
-    """Write an amount: without decimals where it is whole, else with two or more."""
+    """Write an amount; nothing where there is none."""
     if money is None:
         return ""
-    whole = money.amount == money.amount.to_integral_value()
-    hundredths = money.amount == round(money.amount, 2)
-    digits = ",.0f" if whole else ",.2f" if hundredths else ","
-    return f"{money.amount:{digits}} {money.currency}"
+    return amount_text(money.amount, money.currency)
 
 
 def _label(field: str, language: Language) -> str:

@@ -8,11 +8,12 @@ from salesflow.adapters.census import census
 from salesflow.adapters.eventlog import Head
 from salesflow.adapters.readtables import Standing
 from salesflow.cli.desk import Desk, at_desk
-from salesflow.cli.output import Json, local_time, size_of
+from salesflow.cli.output import Json, size_of
 from salesflow.domain.moments import from_instant
 from salesflow.errors import InputError
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.registry import FOLDS
+from salesflow.projections.writing import local_time
 
 __all__ = ["clock", "rebuild", "status"]
 

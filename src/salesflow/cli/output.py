@@ -29,8 +29,9 @@ from rich.text import Text
 from salesflow.domain.moments import Moment
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import local_time
 
-__all__ = ["Json", "Screen", "local_time", "moment_line", "size_of"]
+__all__ = ["Json", "Screen", "moment_line", "size_of"]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
 Report = Callable[[int, int], None]
@@ -102,13 +103,6 @@ class Screen:
                 bar.update(task, completed=done, total=goal)
 
             yield report
-
-
-def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
-    """Write a time in the business time zone: to the second, or finer where there is more."""
-    local = at.astimezone(timezone).replace(tzinfo=None)
-    finer = exact and local.microsecond
-    return local.isoformat(sep=" ", timespec="microseconds" if finer else "seconds")
 
 
 def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:

@@ -6,7 +6,6 @@ import typer
 
 from salesflow.adapters.census import beginning_with
 from salesflow.cli.desk import Desk, at_desk
-from salesflow.cli.output import local_time
 from salesflow.domain.processes import (
     ProcessPublished,
     ProcessVersion,
@@ -17,6 +16,7 @@ from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language
+from salesflow.projections.writing import local_time
 
 __all__ = ["processes"]
 

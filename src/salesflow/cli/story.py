@@ -11,7 +11,7 @@ from salesflow.cli.asking import show_view
 from salesflow.cli.deals import customer_of, replay_table
 from salesflow.cli.desk import Desk
 from salesflow.cli.fact_words import details_of, money_text
-from salesflow.cli.output import Json, local_time, moment_line
+from salesflow.cli.output import Json, moment_line
 from salesflow.cli.replaying import replay
 from salesflow.cli.simulation.agenda import END, ZONE
 from salesflow.cli.simulation.life import Correction, Office
@@ -20,9 +20,11 @@ from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import to_instant
 from salesflow.engine import SalesFlow
-from salesflow.projections.funnel import Funnel, FunnelView, Total
+from salesflow.projections.amounts import Total
+from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import fact_name
+from salesflow.projections.writing import local_time
 
 __all__ = ["Story"]
 

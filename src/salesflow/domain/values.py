@@ -40,6 +40,7 @@ __all__ = [
     "Value",
     "number",
     "reason_of",
+    "tidy",
 ]
 
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,20}$)[0-9]*\.?[0-9]*(?<=[0-9])")
@@ -76,6 +77,12 @@ class Value(BaseModel):
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
         return copied
+
+
+def tidy(amount: Decimal) -> Decimal:
+    """Give an amount without needless zeros: 12.5 for 12.500000, 100 for 100.000000."""
+    whole = amount.to_integral_value()
+    return whole if whole == amount else amount.normalize()
 
 
 def _wrong(error: ValidationError) -> str:

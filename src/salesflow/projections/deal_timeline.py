@@ -23,6 +23,7 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.tables import AMOUNT_SCALE, Processes
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
+from salesflow.projections.writing import amount_text, local_time
 
 __all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact"]
 
@@ -98,36 +99,33 @@ class DealTimelineView(View):
         ]
 
     def _span(self, span: Span, language: Language) -> tuple[str, ...]:
+        zone = ZoneInfo(self.timezone)
         return (
-            self._time(span.start),
-            "…" if span.end is None else self._time(span.end),
+            local_time(span.start, zone),
+            "…" if span.end is None else local_time(span.end, zone),
             span.stage_zh if language == "zh" else span.stage_en,
             span.outcome,
             span.owner or "–",
-            "–" if span.amount is None else f"{span.amount:,.2f} {span.currency}",
+            _amount(span),
             span.expected_close or "–",
             f"{span.probability:.0%}",
         )
 
     def _fact(self, fact: TimelineFact, language: Language) -> tuple[str, ...]:
-        occurred = self._time(fact.occurred_at)
+        zone = ZoneInfo(self.timezone)
+        occurred = local_time(fact.occurred_at, zone)
         if fact.precision == "day":
             occurred = occurred[: len("2026-03-31")]
         if fact.effective_at != fact.occurred_at:
             starts = in_language("takes effect", language)
-            occurred += f"\n{starts} {self._time(fact.effective_at)}"
+            occurred += f"\n{starts} {local_time(fact.effective_at, zone)}"
         return (
             occurred,
-            self._time(fact.recorded_at),
+            local_time(fact.recorded_at, zone),
             kind_name(fact.kind, language),
             fact.actor or "–",
             "" if fact.irregular is None else irregularity_name(fact.irregular, language),
         )
-
-    def _time(self, at: datetime) -> str:
-        """Write a time in the business time zone: to the second, or finer."""
-        local = at.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
-        return local.isoformat(sep=" ", timespec="auto")
 
 
 class DealTimeline(Question[DealTimelineView]):
@@ -189,6 +187,12 @@ def _span(row: sa.Row[Any], reader: Reader) -> Span:
         forecast_category=row.forecast_category,
         probability=Decimal(row.probability) / AMOUNT_SCALE,
     )
+
+
+def _amount(span: Span) -> str:
+    if span.amount is None or span.currency is None:
+        return "–"
+    return amount_text(span.amount, span.currency)
 
 
 def _facts(history: list[Event], processes: Processes) -> list[TimelineFact]:

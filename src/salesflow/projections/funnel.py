@@ -6,30 +6,23 @@ time axes. Leaves out how deals got there: that is Flow (movements) and Conversi
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Any, ClassVar, NamedTuple
 
 import sqlalchemy as sa
 
 from salesflow.domain.moments import Moment
 from salesflow.domain.processes import ProcessVersion
-from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.domain.values import Reference, SafeText, Value
+from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
-from salesflow.projections.tables import AMOUNT_SCALE, Processes, exact_sum
+from salesflow.projections.tables import AMOUNT_SCALE, Processes
 from salesflow.projections.words import Language
 
-__all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView", "Total"]
+__all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView"]
 
-EXACT_DIGITS = 60
 CLOSED = ("won", "lost", "disqualified", "merged")
-
-
-class Total(Value):
-    """An exact sum in one currency; unlike currencies are never added."""
-
-    currency: Currency
-    amount: Decimal
 
 
 class FunnelStage(Value):
@@ -77,13 +70,13 @@ class FunnelView(View):
             (
                 (f"{s.process}: " if several else "") + (s.name_zh if zh else s.name_en),
                 f"{s.deals:,}",
-                _shown(s.amounts),
-                _shown(s.weighted),
+                totals_text(s.amounts),
+                totals_text(s.weighted),
                 f"{s.deals_without_amount:,}" if s.deals_without_amount else "",
             )
             for s in self.stages
         ]
-        closed = [(c.outcome, f"{c.deals:,}", _shown(c.amounts)) for c in self.closed]
+        closed = [(c.outcome, f"{c.deals:,}", totals_text(c.amounts)) for c in self.closed]
         columns = ("Stage", "Deals", "Amount", "Weighted", "Without amount")
         outcomes = ("Outcome", "Deals", "Amount")
         return [
@@ -113,7 +106,7 @@ class Funnel(Question[FunnelView]):
                 ClosedDeals(
                     outcome=outcome,
                     deals=sum(g.deals for g in groups if g.outcome == outcome),
-                    amounts=_totals(g for g in groups if g.outcome == outcome),
+                    amounts=totals(g.part() for g in groups if g.outcome == outcome),
                 )
                 for outcome in CLOSED
             ),
@@ -149,10 +142,10 @@ class _Group(NamedTuple):
     whole: int | None
     millionths: int | None
 
-    @property
-    def amount(self) -> Decimal:
-        scaled = (self.whole or 0) * AMOUNT_SCALE + (self.millionths or 0)
-        return Decimal(scaled) / AMOUNT_SCALE
+    def part(self, *, weighted: bool = False) -> tuple[str | None, Decimal, Decimal]:
+        """Give its currency, its amount and how much of that counts."""
+        share = Decimal(self.probability) / AMOUNT_SCALE if weighted else Decimal(1)
+        return self.currency, exact(self.whole, self.millionths), share
 
 
 def _stages(groups: Sequence[_Group], processes: Processes) -> Iterable[FunnelStage]:
@@ -195,28 +188,6 @@ def _stage(
         name_zh=names[1],
         deals=deals,
         deals_without_amount=deals - sum(group.deals_with_amount for group in groups),
-        amounts=_totals(groups),
-        weighted=_totals(groups, weighted=True),
+        amounts=totals(group.part() for group in groups),
+        weighted=totals(group.part(weighted=True) for group in groups),
     )
-
-
-def _totals(groups: Iterable[_Group], *, weighted: bool = False) -> tuple[Total, ...]:
-    sums: dict[str, Decimal] = defaultdict(Decimal)
-    with localcontext(prec=EXACT_DIGITS):
-        for group in groups:
-            if group.currency is not None:
-                share = Decimal(group.probability) / AMOUNT_SCALE if weighted else Decimal(1)
-                sums[group.currency] += group.amount * share
-        return tuple(
-            Total(currency=currency, amount=_plain(sums[currency])) for currency in sorted(sums)
-        )
-
-
-def _plain(amount: Decimal) -> Decimal:
-    """Write an amount without needless zeros: 120, not 120.000000 and not 1.2E+2."""
-    whole = amount.to_integral_value()
-    return whole if whole == amount else amount.normalize()
-
-
-def _shown(totals: Sequence[Total]) -> str:
-    return " + ".join(f"{total.amount:,.2f} {total.currency}" for total in totals) or "–"

@@ -21,7 +21,7 @@ from salesflow.projections.words import Language
 
 __all__ = ["Question", "Reader", "TableOfView", "View"]
 
-ViewT = TypeVar("ViewT", bound="View")
+ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
 
 
 class TableOfView(NamedTuple):
@@ -93,7 +93,7 @@ class View(Value):
         }
 
 
-class Question(Value, Generic[ViewT]):
+class Question(Value, Generic[ViewT_co]):
     """The base of all questions: its fields are the parameters, its docstring the help."""
 
     name: ClassVar[str]
@@ -101,5 +101,5 @@ class Question(Value, Generic[ViewT]):
     """Names of the fold tables it reads; they are caught up before it is answered."""
 
     @abstractmethod
-    def answer(self, reader: Reader, moment: Moment) -> ViewT:
+    def answer(self, reader: Reader, moment: Moment) -> ViewT_co:
         """Read the rows at the moment and give the view."""

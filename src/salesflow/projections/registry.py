@@ -3,20 +3,20 @@
 The command line makes a command of each question; the runner keeps a table for each fold.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.folds.deal_state import DealStateFold
+from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.funnel import Funnel
-from salesflow.projections.questions import Question
+from salesflow.projections.questions import Question, View
 from salesflow.projections.tables import Fold
 
 __all__ = ["FOLDS", "QUESTIONS"]
 
-FOLDS: Final[dict[str, Fold]] = {fold.table.label: fold for fold in (DealStateFold(),)}
+FOLDS: Final[dict[str, Fold]] = {fold.table.label: fold for fold in (DEAL_STATES,)}
 """Folds by the label of their table."""
 
-QUESTIONS: Final[dict[str, type[Question[Any]]]] = {
+QUESTIONS: Final[dict[str, type[Question[View]]]] = {
     question.name: question for question in (Funnel, DealTimeline)
 }
 """Questions by their name in kebab case."""

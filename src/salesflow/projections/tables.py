@@ -10,7 +10,7 @@ fact, and answers each with the rows that changed. It knows nothing of late fact
 retractions, batches or databases; the runner does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -23,7 +23,6 @@ from salesflow.domain.processes import ProcessVersion
 
 __all__ = [
     "AMOUNT_SCALE",
-    "METADATA",
     "Cell",
     "Change",
     "Cut",
@@ -32,10 +31,8 @@ __all__ = [
     "IntervalTable",
     "Key",
     "Processes",
-    "exact_sum",
 ]
 
-METADATA = sa.MetaData()
 AMOUNT_SCALE = 1_000_000
 """Amounts and shares are stored as whole millionths."""
 
@@ -55,15 +52,15 @@ class FoldState(Protocol):
         """Take the next believed fact, give the rows it changed; never raise on old facts."""
 
 
-class Fold(Protocol):
+@dataclass(frozen=True)
+class Fold:
     """A table, and the state machine that fills it from one entity's believed history."""
 
     table: "IntervalTable"
     facts: frozenset[type[Fact]]
     """The facts it listens to; retractions of them reach it without being named."""
-
-    def start(self, entity: UUID, processes: Processes) -> FoldState:
-        """Begin an entity that nothing has happened to."""
+    start: Callable[[Processes], FoldState]
+    """Begins an entity that nothing has happened to."""
 
 
 class Cut(NamedTuple):
@@ -90,7 +87,7 @@ class IntervalTable:
 
     def __post_init__(self) -> None:
         """Build the table from its parts."""
-        object.__setattr__(self, "table", self.shaped(self.name, METADATA))
+        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
 
     @property
     def name(self) -> str:
@@ -144,16 +141,3 @@ class IntervalTable:
         c = self.table.c
         open_then = sa.and_(c.collapsed == 1, c.valid_to > cut.known_at)
         return sa.case((open_then, FOREVER), else_=c.valid_to)
-
-
-def exact_sum(
-    column: sa.ColumnElement[Cell],
-) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    """Sum millionths exactly on every database: the whole units and the millionths apart.
-
-    One sum of millionths would overflow 64 bits at nine trillion units of a currency.
-    """
-    scale = sa.literal_column(str(AMOUNT_SCALE), sa.BigInteger)
-    whole = sa.cast(sa.func.sum(column // scale), sa.BigInteger)
-    rest = sa.cast(sa.func.sum(column % scale), sa.BigInteger)
-    return whole, rest

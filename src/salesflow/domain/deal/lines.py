@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from salesflow.domain.values import Money, Number, SafeText, Share, Value
+from salesflow.domain.values import Money, Number, SafeText, Share, Value, tidy
 from salesflow.errors import InputError
 
 __all__ = ["QuoteLine", "checked", "total_of"]
@@ -46,7 +46,7 @@ class QuoteLine(Value):
     @property
     def total(self) -> Money:
         """What the line comes to, in its currency."""
-        return Money(_tidy(self.amount), self.unit_price.currency)
+        return Money(tidy(self.amount), self.unit_price.currency)
 
 
 def total_of(lines: Sequence[QuoteLine]) -> Money | None:
@@ -55,7 +55,7 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     amount = sum([line.amount for line in lines], Decimal(0))
     if len(currencies) != 1 or abs(amount) >= LIMIT:
         return None
-    return Money(_tidy(amount), currencies.pop())
+    return Money(tidy(amount), currencies.pop())
 
 
 def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
@@ -72,9 +72,3 @@ def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
     if total_of(lines) is None:
         raise InputError("the lines add up to more than an amount can hold")
     return tuple(lines)
-
-
-def _tidy(amount: Decimal) -> Decimal:
-    """Write 12.500000 as 12.5 and 100.000000 as 100."""
-    whole = amount.to_integral_value()
-    return whole if whole == amount else amount.normalize()

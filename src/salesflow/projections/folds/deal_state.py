@@ -18,10 +18,17 @@ from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
-from salesflow.domain.facts import Event, Fact
-from salesflow.projections.tables import AMOUNT_SCALE, Cell, Change, IntervalTable, Processes
+from salesflow.domain.facts import Event
+from salesflow.projections.tables import (
+    AMOUNT_SCALE,
+    Cell,
+    Change,
+    Fold,
+    IntervalTable,
+    Processes,
+)
 
-__all__ = ["DEAL_STATE", "DealStateFold"]
+__all__ = ["DEAL_STATE", "DEAL_STATES"]
 
 DEAL_STATE: Final = IntervalTable(
     "deal_state",
@@ -93,11 +100,14 @@ class DealState:
         )
 
 
-class DealStateFold:
-    """Folds a deal's history into the spans of its state."""
+def _millionths(number: Decimal) -> int:
+    return int(number * AMOUNT_SCALE)
 
-    table: IntervalTable = DEAL_STATE
-    facts: frozenset[type[Fact]] = WORTH_FACTS | {
+
+DEAL_STATES: Final = Fold(
+    DEAL_STATE,
+    WORTH_FACTS
+    | {
         StageMoved,
         DealLost,
         DealDisqualified,
@@ -107,13 +117,6 @@ class DealStateFold:
         DealUnmerged,
         OwnerAssigned,
         CustomerChanged,
-    }
-
-    def start(self, entity: UUID, processes: Processes) -> DealState:
-        """Begin a deal that nothing has happened to."""
-        del entity
-        return DealState(processes)
-
-
-def _millionths(number: Decimal) -> int:
-    return int(number * AMOUNT_SCALE)
+    },
+    DealState,
+)

@@ -1,0 +1,21 @@
+"""How amounts and times are written for people, in every table alike."""
+
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+__all__ = ["amount_text", "local_time"]
+
+
+def amount_text(amount: Decimal, currency: str) -> str:
+    """Write an amount: without decimals where it is whole, else with two or more."""
+    whole, hundredths = amount == amount.to_integral_value(), amount == round(amount, 2)
+    digits = ",.0f" if whole else ",.2f" if hundredths else ","
+    return f"{amount:{digits}} {currency}"
+
+
+def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
+    """Write a time in the business time zone: to the second, or finer where there is more."""
+    local = at.astimezone(timezone).replace(tzinfo=None)
+    finer = exact and local.microsecond
+    return local.isoformat(sep=" ", timespec="microseconds" if finer else "seconds")
