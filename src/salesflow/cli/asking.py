@@ -17,11 +17,9 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from rich.text import Text
 
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.finding import find_deal
-from salesflow.cli.output import moment_line
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
 from salesflow.projections.questions import Question, View
@@ -69,8 +67,7 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
     colon = "：" if desk.language == "zh" else ": "
     for label, text in zip(("Population", "Formula"), view.meaning(desk.language), strict=True):
         screen.line(f"{screen.word(label)}{colon}{text}", "dim")
-    zone = flow.settings().timezone
-    screen.say(Text(moment_line(view.moment, zone, desk.language), style="green"))
+    screen.moment(view.moment, flow.settings().timezone)
 
 
 def _asked(

@@ -5,13 +5,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.text import Text
 
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.facets import Named, facets_of
 from salesflow.cli.fact_words import details_of
 from salesflow.cli.finding import find_deal
-from salesflow.cli.output import Json, moment_line
+from salesflow.cli.output import Json
 from salesflow.cli.replaying import Step, lateness, replay
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
@@ -72,7 +71,7 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
         desk.screen.json({**_state(found), **times, "moment": moment.model_dump(mode="json")})
         columns = ("Attribute", "Value")
         desk.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
-        _say_moment(desk, flow, moment)
+        desk.screen.moment(moment, flow.settings().timezone)
 
 
 @deals.command("history")
@@ -98,7 +97,7 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged =
         )  # fmt: skip
         desk.screen.table(TableOfView("History", columns, rows, about=str(id)))
         upto = f"{desk.screen.word('position')} {head.position:,} · {zone.key}"
-        desk.screen.say(Text(upto, style="green"))
+        desk.screen.line(upto, "green")
 
 
 @deals.command("replay")
@@ -117,7 +116,7 @@ def replay_deal(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt 
             }
         )
         desk.screen.table(replay_table(desk, flow, found, steps))
-        _say_moment(desk, flow, moment)
+        desk.screen.moment(moment, flow.settings().timezone)
 
 
 def replay_table(desk: Desk, flow: SalesFlow, deal: Deal, steps: list[Step]) -> TableOfView:
@@ -154,11 +153,6 @@ def _moment_of(flow: SalesFlow, deal: Deal, as_of: str | None, known_at: str | N
         position=head.position,
         revision=0,
     )
-
-
-def _say_moment(desk: Desk, flow: SalesFlow, moment: Moment) -> None:
-    line = moment_line(moment, flow.settings().timezone, desk.language)
-    desk.screen.say(Text(line, style="green"))
 
 
 def customer_of(flow: SalesFlow) -> Named:

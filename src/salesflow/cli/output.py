@@ -18,14 +18,15 @@ from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from salesflow.adapters.runner import Progress
 from salesflow.domain.moments import Moment
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, in_language
@@ -34,7 +35,6 @@ from salesflow.projections.writing import local_time
 __all__ = ["Json", "Screen", "moment_line", "size_of"]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
-Report = Callable[[int, int], None]
 
 PIPE_WIDTH = 10_000
 NUMBER = re.compile(
@@ -68,6 +68,10 @@ class Screen:
         """Print a heading."""
         self.say("", Text(text, style="bold cyan"))
 
+    def moment(self, moment: Moment, timezone: ZoneInfo) -> None:
+        """Print where on both time axes an answer stands."""
+        self.line(moment_line(moment, timezone, self.language), "green")
+
     def table(self, table: TableOfView) -> None:
         """Print a table in the language asked for, and its notes below."""
         self.say(_rich(table, self.word))
@@ -84,9 +88,9 @@ class Screen:
         return in_language(text, self.language)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Report]:
+    def progress(self, what: str) -> Iterator[Progress]:
         """Show a bar on stderr while something goes on; nothing when stderr is piped."""
-        bar = Progress(
+        bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),

@@ -4,14 +4,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from rich.text import Text
-
 from salesflow.adapters.census import census
 from salesflow.cli.asking import show_view
 from salesflow.cli.deals import customer_of, replay_table
 from salesflow.cli.desk import Desk
 from salesflow.cli.fact_words import details_of, money_text
-from salesflow.cli.output import Json, moment_line
+from salesflow.cli.output import Json
 from salesflow.cli.replaying import replay
 from salesflow.cli.simulation.agenda import END, ZONE
 from salesflow.cli.simulation.life import Correction, Office
@@ -163,8 +161,7 @@ class Story:
         }
         zone = self.flow.settings().timezone
         for view in (believed, known):
-            line = moment_line(view.moment, zone, self.desk.language)
-            self.screen.say(Text(line, style="green"))
+            self.screen.moment(view.moment, zone)
 
     def _explain(self, told: Told) -> None:
         """List the events of this deal that make the difference."""

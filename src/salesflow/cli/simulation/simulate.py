@@ -3,11 +3,11 @@
 `simulate` lives them through on an empty log whose clock is the `TurnedClock` it is given.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
+from salesflow.adapters.runner import Progress
 from salesflow.cli.simulation.agenda import END, START, ZONE, Life, TurnedClock, office_time
 from salesflow.cli.simulation.customers import customer_lives, register
 from salesflow.cli.simulation.endings import live
@@ -37,7 +37,7 @@ def simulate(
     *,
     seed: int,
     until: datetime = END,
-    progress: Callable[[int, int], None] = lambda _done, _goal: None,
+    progress: Progress = lambda _done, _goal: None,
 ) -> Office:
     """Live through it all, or until an earlier day; give the office as it stands then."""
     office = Office(flow, clock, seed)
