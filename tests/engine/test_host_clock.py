@@ -1,0 +1,49 @@
+"""Without a clock of its own the engine goes by the host's, turned here from outside."""
+
+from datetime import UTC, datetime
+
+import pytest
+from freezegun import freeze_time
+
+from salesflow import STANDARD, Deal, SalesFlow
+from salesflow.errors import ClockError
+from salesflow.projections.funnel import Funnel
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def open_deal(flow: SalesFlow) -> Deal:
+    with flow.session() as s:
+        return s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+
+
+def test_a_fact_without_a_time_happened_when_the_host_says_it_was_recorded(
+    sqlite_url: str,
+) -> None:
+    with freeze_time(NOON) as host, SalesFlow(sqlite_url) as flow:
+        host.tick(3600)
+        deal = open_deal(flow)
+        event = flow.history(deal.id)[0]
+        assert event.occurred_at == event.recorded_at == NOON.replace(hour=13)
+
+
+def test_now_is_when_the_host_says_it_is(sqlite_url: str) -> None:
+    with freeze_time(NOON) as host, SalesFlow(sqlite_url) as flow:
+        open_deal(flow)
+        host.tick(86_400)
+        view = flow.ask(Funnel())
+        assert (view.moment.as_of, view.open_deals) == (NOON.replace(day=2), 1)
+        assert flow.ask(Funnel(), as_of="2026-05-31").open_deals == 0
+
+
+def test_a_host_whose_clock_was_put_back_cannot_record_until_somebody_accepts_it(
+    sqlite_url: str,
+) -> None:
+    with freeze_time(NOON) as host, SalesFlow(sqlite_url) as flow:
+        open_deal(flow)
+        host.move_to(NOON.replace(hour=11))
+        with pytest.raises(ClockError, match="set the clock right, or run"):
+            open_deal(flow)
+        accepted = flow.accept_clock(because="the host had been an hour ahead")
+        deal = open_deal(flow)
+        assert flow.history(deal.id)[0].recorded == accepted.recorded + 1
