@@ -107,7 +107,6 @@ def their_command(app: Deals, deal: UUID) -> None:
 
 def ours(flow: SalesFlow) -> dict[str, float]:
     """Measure each job once; rates a second."""
-    deals = []
     with flow.session() as s:
         deals = [s.add(new_deal()).id for _ in range(COMMANDS // 10)]
     spread = [deals[n % len(deals)] for n in range(COMMANDS)]
@@ -121,9 +120,10 @@ def ours(flow: SalesFlow) -> dict[str, float]:
     with ThreadPoolExecutor(THREADS) as pool:
         work = rate(COMMANDS, lambda: list(pool.map(lambda d: our_command(flow, d), busy)))
     rates[f"command, {THREADS} threads"] = work
+    made = [new_deal() for _ in range(BULK_DEALS)]
     with flow.session() as s:
-        for _ in range(BULK_DEALS):
-            deal = s.add(new_deal())
+        for deal in made:
+            s.add(deal)
             for _ in range(BULK_EVENTS - 1):
                 deal.log_contact(channel="call", direction="out")
         start = time.perf_counter()
@@ -133,7 +133,7 @@ def ours(flow: SalesFlow) -> dict[str, float]:
             s.add(new_deal())
         start = time.perf_counter()
     rates["bulk, 1,000 new deals"] = BULK / (time.perf_counter() - start)
-    last = deal.id
+    last = made[-1].id
     rates["read a 20-event deal"] = rate(
         READS, lambda: each([last] * READS, lambda d: flow.get(Deal, d))
     )
@@ -165,7 +165,7 @@ def theirs(app: Deals) -> dict[str, float]:
     rates["bulk, 1,000 new deals"] = rate(BULK, lambda: app.save(*new))
     last = many[0].id
     rates["read a 20-event deal"] = rate(
-        READS, lambda: each([last] * READS, app.repository.get)
+        READS, lambda: each([last] * READS, lambda d: app.repository.get(d))
     )
     return rates
 
