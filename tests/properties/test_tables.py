@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -120,19 +121,7 @@ def test_catching_up_while_others_record_loses_nothing(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player, player.beside() as one, player.beside() as other:
-        done = threading.Event()
-
-        def record() -> None:
-            try:
-                player.play_all(history)
-            finally:
-                done.set()
-
-        def follow(flow: SalesFlow) -> None:
-            while not done.is_set():
-                flow.catch_up()
-
-        together(record, lambda: follow(one), lambda: follow(other))
+        while_recording(player, history, [one.catch_up, other.catch_up])
         player.flow.catch_up()
         found = content(player.flow)
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
@@ -144,21 +133,8 @@ def test_a_table_may_be_rebuilt_while_others_record_follow_and_rebuild(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player, player.beside() as one, player.beside() as other:
-        done = threading.Event()
-
-        def record() -> None:
-            try:
-                player.play_all(history)
-            finally:
-                done.set()
-
-        def follow() -> None:
-            while not done.is_set():
-                other.catch_up()
-
-        together(
-            record, follow, lambda: [rebuilt(one), rebuilt(one)], lambda: rebuilt(player.flow)
-        )
+        rebuilding = [lambda: [rebuilt(one), rebuilt(one)], lambda: rebuilt(player.flow)]
+        while_recording(player, history, [other.catch_up], once=rebuilding)
         player.flow.catch_up()
         found = content(player.flow)
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
@@ -176,6 +152,29 @@ def test_tenants_that_rebuild_at_once_do_not_touch_each_other(
         for player in (one, other):
             found = content(player.flow)
             assert found == rebuilt(player.flow), shown(raw_log(player.flow))
+
+
+def while_recording(
+    player: Player,
+    history: list[Act],
+    again: list[Callable[[], object]],
+    *,
+    once: Sequence[Callable[[], object]] = (),
+) -> None:
+    """Play a history while others do things once, or again and again until it is played."""
+    done = threading.Event()
+
+    def record() -> None:
+        try:
+            player.play_all(history)
+        finally:
+            done.set()
+
+    def until_done(work: Callable[[], object]) -> None:
+        while not done.is_set():
+            work()
+
+    together(record, *[partial(until_done, work) for work in again], *once)
 
 
 def together(*work: Callable[[], object]) -> None:
