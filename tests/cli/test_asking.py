@@ -91,7 +91,7 @@ def test_json_is_one_document_and_nothing_else() -> None:
     told = ran("ask", "funnel", *THEN, "--json")
     answer = json.loads(told.out)
     assert answer["open_deals"] == 2
-    assert answer["moment"]["as_of"] == "2026-03-31T15:59:59.999999Z"
+    assert answer["moment"]["as_of"] == "2026-03-31T15:59:59.999999+00:00"
     assert told.err == ""
 
 
@@ -174,6 +174,11 @@ def test_a_parameter_a_question_refuses_is_named() -> None:
     told = ran("ask", "funnel", "--owner", " ")
     assert told.code == 2
     assert told.err == "salesflow: --owner: must not be blank, not ' '\n"
+
+
+def test_the_version_is_said_by_a_command_and_by_an_option() -> None:
+    assert ran("--version").code == 0
+    assert ran("--version").out == ran("version").out
 
 
 def test_main_reads_the_process_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:

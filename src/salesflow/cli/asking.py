@@ -25,7 +25,7 @@ from salesflow.errors import InputError
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import QUESTIONS
 
-__all__ = ["asking", "show_view"]
+__all__ = ["asking", "command_of", "show_view"]
 
 QuestionClass = type[Question[View]]
 
@@ -106,14 +106,15 @@ def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
     kinds = _kinds(field.annotation)
     choices = next((k for k in kinds if get_origin(k) is Literal), None)
     several = any(get_origin(kind) is tuple for kind in kinds)
-    kind: object = choices if choices is not None else str
+    kind: object = choices if choices is not None else int if int in kinds else str
     if bool in kinds:
         kind = bool
     if several:
         kind = list[str]
     text = said or _default_text(field)
     if field.is_required():
-        return _made(name, Annotated[kind, typer.Argument(help=text, show_default=False)])
+        argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
+        return _made(name, Annotated[kind, argument])
     flag = f"--{name.rstrip('_').replace('_', '-')}"
     option = typer.Option(flag, help=text, show_default=False)
     if kind is bool:

@@ -1,4 +1,4 @@
-"""`salesflow deal`: one deal as it stood, its whole history, or its replay step by step."""
+"""`salesflow deal`: the list of deals; one as it stood, its history, its replay by steps."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from salesflow.cli.asking import command_of
+from salesflow.cli.deal_json import event_json, standing_json, steps_json
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.facets import Named, facets_of
 from salesflow.cli.fact_words import details_of
 from salesflow.cli.finding import find_deal
-from salesflow.cli.output import Json
 from salesflow.cli.replaying import Step, lateness, replay
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
@@ -19,6 +20,8 @@ from salesflow.domain.history import standing
 from salesflow.domain.moments import Moment, from_instant, instant_of, to_instant
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
+from salesflow.projections.deals import Deals
+from salesflow.projections.plain import plain
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, fact_name, in_language, irregularity_name
 from salesflow.projections.writing import local_time
@@ -28,7 +31,7 @@ __all__ = ["customer_of", "deals", "replay_table"]
 Marks = dict[UUID, tuple[str, str]]
 """Of events that do not count: `retracted` or `irregular`, and why."""
 
-deals = typer.Typer(no_args_is_help=True, help="Look at one deal at any past moment.")
+deals = typer.Typer(no_args_is_help=True, help="Look at deals at any past moment.")
 
 DealId = Annotated[
     str,
@@ -43,6 +46,13 @@ Merged = Annotated[
     typer.Option("--merged", help="Also what happened to the deals that are merged into it."),
 ]
 DIGITS_SHOWN = 8
+ENVELOPE = (
+    "Position", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark", "Fact",
+    "What happened",
+)  # fmt: skip
+"""What a history shows; the longest part stands last, so that rows stay short in a pipe."""
+
+deals.command("list")(command_of(Deals))
 
 
 @deals.command("show")
@@ -54,21 +64,14 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
         facets = facets_of(found, customer_of(flow), desk.language)
         moment = _moment_of(flow, found, as_of, known_at)
         zone = flow.settings().timezone
-        times: dict[str, Json] = {
-            name: None if at is None else at.isoformat()
-            for name, at in (
-                ("opened_at", found.opened_at),
-                ("closed_at", found.closed_at),
-                ("first_won_at", found.first_won_at),
-            )
-        }
         rows = [(desk.screen.word("Id"), str(found.id)), *facets.items()]
         for label, at in (("Opened at", found.opened_at), ("Closed at", found.closed_at)):
             if at is not None:
                 rows.append((desk.screen.word(label), local_time(at, zone)))
         if found.irregular:
             rows.append((desk.screen.word("Irregular"), f"{len(found.irregular):,}"))
-        desk.screen.json({**_state(found), **times, "moment": moment.model_dump(mode="json")})
+        standing = standing_json(found, customer_of(flow))
+        desk.screen.json({**standing, "moment": plain(moment)})
         columns = ("Attribute", "Value")
         desk.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
         desk.screen.moment(moment, flow.settings().timezone)
@@ -86,16 +89,14 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged =
         desk.screen.json(
             {
                 "deal": str(id),
-                "events": [_event_json(event, marks) for event in events],
+                "events": [
+                    event_json(event, *marks.get(event.event_id, ("", ""))) for event in events
+                ],
                 "position": head.position,
             }
         )
-        rows = tuple(_history_row(desk, zone, event, marks, merged) for event in events)
-        columns = (
-            "Position", *(["Deal"] if merged else []), "Occurred", "Recorded", "Fact",
-            "What happened", "Remark", "Actor", "Command", "Source", "Event",
-        )  # fmt: skip
-        desk.screen.table(TableOfView("History", columns, rows, about=str(id)))
+        rows = [_history_row(desk, zone, event, marks) for event in events]
+        desk.screen.table(_history_table(rows, id, merged=merged))
         upto = f"{desk.screen.word('position')} {head.position:,} · {zone.key}"
         desk.screen.line(upto, "green")
 
@@ -107,12 +108,13 @@ def replay_deal(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt 
     with desk.open() as flow:
         found = flow.get(Deal, find_deal(flow, deal), as_of=as_of, known_at=known_at)
         moment = _moment_of(flow, found, as_of, known_at)
-        steps = replay(found, customer_of(flow), desk.language, to_instant(moment.as_of))
+        customer = customer_of(flow)
+        steps = replay(found, customer, desk.language, to_instant(moment.as_of))
         desk.screen.json(
             {
                 "deal": str(found.id),
-                "steps": [_step_json(step) for step in steps],
-                "moment": moment.model_dump(mode="json"),
+                "steps": steps_json(steps, customer),
+                "moment": plain(moment),
             }
         )
         desk.screen.table(replay_table(desk, flow, found, steps))
@@ -173,45 +175,6 @@ def customer_of(flow: SalesFlow) -> Named:
     return named
 
 
-def _state(deal: Deal) -> dict[str, Json]:
-    """Give a deal's standing as plain JSON values."""
-    amount = deal.amount
-    state: dict[str, Json] = {
-        "id": str(deal.id),
-        "title": deal.title,
-        "process": deal.process,
-        "process_version": deal.process_version,
-        "stage": deal.stage,
-        "outcome": "merged" if deal.merged_into else deal.outcome,
-        "owner": deal.owner,
-        "customer": _text(deal.customer_id),
-        "amount": None if amount is None else amount.model_dump(mode="json"),
-        "probability": str(deal.probability),
-        "forecast_category": deal.forecast_category,
-        "expected_close": _text(deal.expected_close),
-        "contacts": len(deal.contacts),
-        "credits": {person: str(share) for person, share in deal.credits.items()},
-        "competitors": [*deal.competitors],
-        "lost_because": deal.lost_because,
-        "irregular": len(deal.irregular),
-    }
-    state["quotes"] = [
-        {
-            "quote": quote.key,
-            "state": quote.state,
-            "total": None if quote.total is None else quote.total.model_dump(mode="json"),
-            "valid_until": _text(quote.valid_until),
-            "revisions": quote.revisions,
-        }
-        for quote in deal.quotes.values()
-    ]
-    return state
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
-
-
 def _marks(flow: SalesFlow, known_at: str | None, events: list[Event]) -> Marks:
     """Say of each event that does not count why: retracted, or without ground."""
     stands = {event.event_id for event in standing(events)}
@@ -226,23 +189,32 @@ def _marks(flow: SalesFlow, known_at: str | None, events: list[Event]) -> Marks:
     return marks
 
 
-def _history_row(
-    desk: Desk, zone: ZoneInfo, event: Event, marks: Marks, merged: bool
-) -> tuple[str, ...]:
+def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> TableOfView:
+    """Lay a history out; a part of the envelope that no event has is left out."""
+    used = [
+        number
+        for number, name in enumerate(ENVELOPE)
+        if (merged if name == "Deal" else any(row[number] for row in rows))
+    ]
+    columns = tuple(ENVELOPE[number] for number in used)
+    shown = tuple(tuple(row[number] for number in used) for row in rows)
+    return TableOfView("History", columns, shown, about=str(id))
+
+
+def _history_row(desk: Desk, zone: ZoneInfo, event: Event, marks: Marks) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
     said = desk.screen.word(mark)
     return (
         f"{event.position:,}",
-        *([str(event.stream_id)[:DIGITS_SHOWN]] if merged else []),
+        str(event.stream_id)[:DIGITS_SHOWN],
         _occurred(event, zone, desk.language),
         local_time(event.recorded_at, zone),
-        fact_name(type(event.fact), desk.language),
-        details_of(event.fact, desk.language, zone),
-        f"{said}: {irregularity_name(why, desk.language)}" if why else said,
         event.actor or "",
         event.command_id or "",
         " ".join(text for text in (event.source, event.source_id) if text),
-        str(event.event_id),
+        f"{said}: {irregularity_name(why, desk.language)}" if why else said,
+        fact_name(type(event.fact), desk.language),
+        details_of(event.fact, desk.language, zone),
     )
 
 
@@ -254,44 +226,3 @@ def _occurred(event: Event, zone: ZoneInfo, language: Language, *, exact: bool =
         return shown
     starts = in_language("takes effect", language)
     return f"{shown}\n{starts} {local_time(from_instant(event.effect), zone, exact=exact)}"
-
-
-def _event_json(event: Event, marks: Marks) -> Json:
-    mark, why = marks.get(event.event_id, ("", ""))
-    return {
-        "position": event.position,
-        "deal": str(event.stream_id),
-        "version": event.version,
-        "event_id": str(event.event_id),
-        "kind": event.fact.kind,
-        "fact": event.fact.model_dump(mode="json", exclude_none=True),
-        "occurred_at": event.occurred_at.isoformat(),
-        "recorded_at": event.recorded_at.isoformat(),
-        "effective_from": from_instant(event.effect).isoformat(),
-        "precision": event.precision,
-        "actor": event.actor,
-        "command_id": event.command_id,
-        "correlation_id": event.correlation_id,
-        "causation_id": event.causation_id,
-        "source": event.source,
-        "source_id": event.source_id,
-        "retracted": mark == "retracted",
-        "irregular": why or None,
-    }
-
-
-def _step_json(step: Step) -> Json:
-    event = step.event
-    return {
-        "step": step.number,
-        "kind": event.fact.kind,
-        "event_id": str(event.event_id),
-        "occurred_at": event.occurred_at.isoformat(),
-        "recorded_at": event.recorded_at.isoformat(),
-        "fact": event.fact.model_dump(mode="json", exclude_none=True),
-        "changes": [
-            {"attribute": change.label, "before": change.before, "after": change.after}
-            for change in step.changes
-        ],
-        "irregular": step.groundless,
-    }

@@ -7,6 +7,7 @@ time zone, lists joined, what is empty left out.
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.deal.quotes import QuoteLine
@@ -33,6 +34,9 @@ SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction",
 """Fields of few values, which have names in both languages."""
 NAMES_FIELDS: Final = "cleared"
 """A field that names other fields."""
+TELLS_EVENTS_APART: Final = "event_id"
+"""An id that begins with its time: only the whole of it says which event is meant."""
+DIGITS_SHOWN: Final = 8
 
 
 def details_of(fact: Fact, language: Language, zone: ZoneInfo) -> str:
@@ -64,6 +68,8 @@ def _said(field: str, value: object, language: Language, zone: ZoneInfo) -> str:
         parts = value if isinstance(value, tuple) else (value,)
         named = _label if field == NAMES_FIELDS else in_language
         return ", ".join(named(str(part), language) for part in parts)
+    if field == TELLS_EVENTS_APART:
+        return str(value)
     return _plain(value, language, zone)
 
 
@@ -78,6 +84,8 @@ def _plain(value: object, language: Language, zone: ZoneInfo) -> str:
             shown = local_time(value, zone)
         case Decimal():
             shown = f"{value:,}"
+        case UUID():
+            shown = str(value)[:DIGITS_SHOWN]
         case tuple():
             shown = ", ".join(_plain(each, language, zone) for each in value)
         case Value():

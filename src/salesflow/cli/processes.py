@@ -69,7 +69,9 @@ def list_processes(desk: Desk) -> None:
 @at_desk
 def show_process(
     desk: Desk,
-    key: Annotated[str, typer.Argument(help="Key of the process.", show_default=False)],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="Key of the process.", show_default=False)
+    ],
     version: Annotated[
         int | None, typer.Option("--version", help="Which version; the latest when left out.")
     ] = None,

@@ -33,10 +33,11 @@ class Change(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One fact of a deal's history and what it changed."""
+    """One fact of a deal's history, the deal behind it, and what it changed."""
 
     number: int
     event: Event
+    deal: Deal
     changes: tuple[Change, ...]
     groundless: str | None
 
@@ -50,7 +51,7 @@ def replay(deal: Deal, customer: Named, language: Language, as_of: Instant) -> l
         then = Deal.replay(deal.id, happened[:number], world=_world_at(deal, event))
         after = facets_of(then, customer, language)
         groundless = next((why for odd, why in then.irregular if odd is event), None)
-        steps.append(Step(number, event, _changes(before, after), groundless))
+        steps.append(Step(number, event, then, _changes(before, after), groundless))
         before = after
     return steps
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.values import Value
+from salesflow.projections.plain import plain
 from salesflow.projections.tables import Cut, Processes
 from salesflow.projections.words import Language
 
@@ -83,13 +84,12 @@ class View(Value):
         return self.population, self.formula
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the answer as plain JSON values: decimals as strings, times in ISO 8601."""
-        shown: dict[str, Any] = self.model_dump(mode="json")
+        """Give the answer as plain JSON values: decimals as strings, times in UTC."""
         return {
             "question": type(self).__name__.removesuffix("View"),
             "population": self.population,
             "formula": self.formula,
-            **shown,
+            **{name: plain(value) for name, value in self},
         }
 
 

@@ -6,6 +6,7 @@ The command line makes a command of each question; the runner keeps a table for 
 from typing import Final
 
 from salesflow.projections.deal_timeline import DealTimeline
+from salesflow.projections.deals import Deals
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import Question, View
@@ -17,6 +18,6 @@ FOLDS: Final[dict[str, Fold]] = {fold.table.label: fold for fold in (DEAL_STATES
 """Folds by the label of their table."""
 
 QUESTIONS: Final[dict[str, type[Question[View]]]] = {
-    question.name: question for question in (Funnel, DealTimeline)
+    question.name: question for question in (Funnel, Deals, DealTimeline)
 }
 """Questions by their name in kebab case."""

@@ -1,0 +1,161 @@
+"""The list of deals: which there are at a moment, where each stands and what it is worth.
+
+Answers "which deals are there?" for any past moment on both time axes, by stage, owner or
+outcome; a deal's id leads on to its timeline. Leaves out the customer's name, which is the
+customer's own, and sums, which are the funnel's.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.history import believed
+from salesflow.domain.moments import Moment, from_instant
+from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.tables import AMOUNT_SCALE
+from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import amount_text
+
+__all__ = ["DealStanding", "Deals", "DealsView"]
+
+COLUMNS = ("Deal", "Title", "Stage", "Outcome", "Owner", "Amount", "Expected close")
+LISTED = 50
+DIGITS_SHOWN = 8
+
+
+class DealStanding(Value):
+    """A deal and where it stands, unchanged since `since`."""
+
+    deal: UUID
+    title: SafeText | None
+    process: Reference
+    process_version: int
+    stage: Reference
+    stage_en: SafeText
+    stage_zh: SafeText
+    outcome: Reference
+    owner: Reference | None
+    customer_id: UUID | None
+    amount: Decimal | None
+    currency: Currency | None
+    expected_close: SafeText | None
+    forecast_category: Reference
+    probability: Decimal
+    lead_source: SafeText | None
+    since: datetime
+
+
+class DealsView(View):
+    """Some of the deals there are at the moment, and how many there are in all."""
+
+    population: ClassVar[str] = "every deal believed to exist at the moment, as filtered"
+    formula: ClassVar[str] = "the deals whose standing changed last come first"
+    population_zh: ClassVar[str] = "截至该时刻所知存在的、符合条件的全部商机"
+    formula_zh: ClassVar[str] = "最近有变化的商机排在最前"
+    deals: tuple[DealStanding, ...]
+    deals_total: int
+    """How many there are in all, the listed ones included."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the list out: a row per deal, its id by the first digits."""
+        listed = (
+            f"{in_language('listed', language)} {len(self.deals):,}"
+            f" · {in_language('in all', language)} {self.deals_total:,}"
+        )
+        rows = tuple(
+            (
+                str(deal.deal)[:DIGITS_SHOWN],
+                deal.title or "–",
+                deal.stage_zh if language == "zh" else deal.stage_en,
+                deal.outcome,
+                deal.owner or "–",
+                _amount(deal),
+                deal.expected_close or "–",
+            )
+            for deal in self.deals
+        )
+        title = "List of deals"
+        return [TableOfView(title, COLUMNS, rows, notes=(listed,), words=("Outcome",))]
+
+
+class Deals(Question[DealsView]):
+    """Which deals are there at a moment?"""
+
+    name: ClassVar[str] = "deals"
+    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    stage: Reference | None = None
+    """Only deals that stand in this stage (its key) at the moment."""
+    owner: Reference | None = None
+    """Only deals owned by this rep at the moment."""
+    outcome: Literal["open", "won", "lost", "disqualified", "merged"] | None = None
+    """Only deals that stand so at the moment."""
+    limit: Annotated[int, Field(gt=0)] = LISTED
+    """How many to list at most. Default: 50."""
+
+    def answer(self, reader: Reader, moment: Moment) -> DealsView:
+        """Read the deals' rows that hold at the moment."""
+        c = DEAL_STATE.c
+        [(total,)] = reader.rows(sa.select(sa.func.count()).where(*self._wanted(reader)))
+        attributes = (DEAL_STATE.table.c[a.name] for a in DEAL_STATE.attributes)
+        listed = (
+            sa.select(c.entity_id, c.valid_from, *attributes)
+            .where(*self._wanted(reader))
+            .order_by(c.valid_from.desc(), c.entity_id)
+            .limit(self.limit)
+        )
+        deals = tuple(_standing(row, reader) for row in reader.rows(listed))
+        return DealsView(moment=moment, deals=deals, deals_total=total)
+
+    def _wanted(self, reader: Reader) -> list[sa.ColumnElement[bool]]:
+        given = {
+            name: value
+            for name in ("process", "stage", "owner", "outcome")
+            if (value := getattr(self, name)) is not None
+        }
+        wanted = (DEAL_STATE.table.c[name] == value for name, value in given.items())
+        return [DEAL_STATE.seen(reader.cut), *wanted]
+
+
+def _standing(row: sa.Row[Any], reader: Reader) -> DealStanding:
+    process = reader.processes.get((row.process, row.process_version))
+    stage = None if process is None else process.by_key.get(row.stage)
+    return DealStanding(
+        deal=row.entity_id,
+        title=_title(row.entity_id, reader),
+        process=row.process,
+        process_version=row.process_version,
+        stage=row.stage,
+        stage_en=row.stage if stage is None else stage.name_en,
+        stage_zh=row.stage if stage is None else stage.name_zh,
+        outcome=row.outcome,
+        owner=row.owner,
+        customer_id=row.customer_id,
+        amount=None if row.amount is None else tidy(Decimal(row.amount) / AMOUNT_SCALE),
+        currency=row.currency,
+        expected_close=row.expected_close,
+        forecast_category=row.forecast_category,
+        probability=Decimal(row.probability) / AMOUNT_SCALE,
+        lead_source=row.lead_source,
+        since=from_instant(row.valid_from),
+    )
+
+
+def _amount(deal: DealStanding) -> str:
+    if deal.amount is None or deal.currency is None:
+        return "–"
+    return amount_text(deal.amount, deal.currency)
+
+
+def _title(deal: UUID, reader: Reader) -> str | None:
+    """Give the title of the opening, which stands first; no other fact changes it."""
+    [opening, *_] = believed(reader.events(deal), reader.cut.known_at)
+    return opening.fact.title if isinstance(opening.fact, DealOpened) else None
