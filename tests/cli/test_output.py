@@ -2,7 +2,7 @@
 
 import re
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from zoneinfo import ZoneInfo
 
@@ -97,6 +97,22 @@ def test_a_time_is_local_and_as_fine_as_wanted() -> None:
     at = datetime(2026, 3, 31, 1, 2, 3, 40, tzinfo=UTC)
     assert local_time(at, SHANGHAI) == "2026-03-31 09:02:03.000040"
     assert local_time(at, SHANGHAI, exact=False) == "2026-03-31 09:02:03"
+
+
+def test_in_an_hour_that_clocks_show_twice_the_offset_says_which_is_meant() -> None:
+    vienna, hour = ZoneInfo("Europe/Vienna"), timedelta(hours=1)
+    first = datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    assert [local_time(first + n * hour, vienna) for n in (-1, 0, 1, 2)] == [
+        "2025-10-26 01:30:00",
+        "2025-10-26 02:30:00+02:00",
+        "2025-10-26 02:30:00+01:00",
+        "2025-10-26 03:30:00",
+    ]
+
+
+def test_a_piped_line_ends_with_its_last_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = printed(WIDE, monkeypatch)
+    assert [line for line in lines if line != line.rstrip()] == []
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,18 @@
 """What people see: aligned tables, local times, thousands separators, a moment line.
 
-On a terminal a table is coloured and wraps inside its cells; nothing is ever cut off. Piped,
-there is no colour and no width: every row is one line per amount. With `--json` stdout holds
-one JSON document and nothing else; progress bars live on stderr in any case.
+On a terminal a table is coloured and fits its width (see `laying`); nothing is ever cut off.
+Piped, there is no colour, no width and no space at a line's end: every row is one line per
+amount. With `--json` stdout holds one JSON document and nothing else; progress bars live on
+stderr in any case.
 """
 
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
@@ -23,25 +22,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
-from rich.table import Table
 from rich.text import Text
 
 from salesflow.adapters.runner import Progress
-from salesflow.domain.moments import Moment
+from salesflow.cli.laying import laid_out
+from salesflow.domain.moments import Moment, end_of_day, to_instant
+from salesflow.projections.plain import Json
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import local_time
 
 __all__ = ["Json", "Screen", "moment_line", "size_of"]
 
-Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
-
 PIPE_WIDTH = 10_000
-NUMBER = re.compile(
-    r"[-+–]?\s?(\d[\d,]*(\.\d+)?)?\s?(%|[A-Z]{3}|d|h|s|days?|KiB|MiB|GiB|B)?", re.ASCII
-)
-AMOUNTS = re.compile(r"-?[\d,]+(\.\d+)? [A-Z]{3}( \+ -?[\d,]+(\.\d+)? [A-Z]{3})+", re.ASCII)
-LAST_OF_DAY = timedelta(hours=23, minutes=59, seconds=59, microseconds=999_999)
 KIB = 1024
 
 
@@ -56,9 +49,17 @@ class Screen:
 
     def say(self, *parts: RenderableType) -> None:
         """Print for people; silent when JSON was asked for."""
-        if not self.as_json:
+        if self.as_json:
+            return
+        if self.console.is_terminal:
             for part in parts:
                 self.console.print(part)
+            return
+        with self.console.capture() as captured:
+            for part in parts:
+                self.console.print(part)
+        lines = captured.get().split("\n")
+        self.console.file.write("\n".join(line.rstrip() for line in lines))
 
     def line(self, text: str, style: str = "") -> None:
         """Print one line of plain text, never wrapped when piped, without markup."""
@@ -74,7 +75,7 @@ class Screen:
 
     def table(self, table: TableOfView) -> None:
         """Print a table in the language asked for, and its notes below."""
-        self.say(_rich(table, self.word))
+        self.say(*laid_out(table, self.word, self.console.width))
         for note in table.notes:
             self.line(f"  {note}", "dim")
 
@@ -133,10 +134,8 @@ def size_of(count: int) -> str:
 
 
 def _cut(at: datetime, timezone: ZoneInfo, language: Language) -> str:
-    local = at.astimezone(timezone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    if local.replace(tzinfo=None) - midnight.replace(tzinfo=None) == LAST_OF_DAY:
-        day = local.date().isoformat()
+    day = at.astimezone(timezone).date()
+    if day < date.max and to_instant(at) == end_of_day(day, timezone):
         end = in_language("end of", language)
         return f"{day} {end}" if language == "zh" else f"{end} {day}"
     return local_time(at, timezone)
@@ -153,33 +152,3 @@ def _console(stream: object) -> Console:
             color_system=None,
         )
     return console
-
-
-def _rich(table: TableOfView, word: Callable[[str], str]) -> Table:
-    title = " ".join(filter(None, (word(table.title), table.about)))
-    shown = Table(
-        box=SIMPLE_HEAD,
-        title=Text(title, style="bold") if title else None,
-        title_justify="left",
-        header_style="bold cyan",
-        pad_edge=False,
-    )
-    own = [word if name in table.words else str for name in table.columns]
-    rows = [[say(cell) for say, cell in zip(own, row, strict=True)] for row in table.rows]
-    for number, name in enumerate(table.columns):
-        cells = [row[number] for row in rows]
-        numeric = any(cells) and all(_is_number(cell) for cell in cells)
-        shown.add_column(
-            Text(word(name)), justify="right" if numeric else "left", overflow="fold"
-        )
-    for row in rows:
-        shown.add_row(*(Text(_one_amount_a_line(cell)) for cell in row))
-    return shown
-
-
-def _is_number(cell: str) -> bool:
-    return bool(NUMBER.fullmatch(cell)) or bool(AMOUNTS.fullmatch(cell))
-
-
-def _one_amount_a_line(cell: str) -> str:
-    return cell.replace(" + ", "\n") if AMOUNTS.fullmatch(cell) else cell

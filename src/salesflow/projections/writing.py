@@ -15,7 +15,12 @@ def amount_text(amount: Decimal, currency: str) -> str:
 
 
 def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
-    """Write a time in the business time zone: to the second, or finer where there is more."""
-    local = at.astimezone(timezone).replace(tzinfo=None)
+    """Write a time in the business time zone: to the second, or finer where there is more.
+
+    In an hour that clocks show twice the offset says which one is meant.
+    """
+    local = at.astimezone(timezone)
+    if local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset():
+        local = local.replace(tzinfo=None)
     finer = exact and local.microsecond
     return local.isoformat(sep=" ", timespec="microseconds" if finer else "seconds")

@@ -1,0 +1,188 @@
+"""How a table is laid out in the width there is: amounts stay whole, texts give way.
+
+Where there is room every column is as wide as it likes. Where there is not, texts wrap; an
+amount, a date or a word is never split. Where even that is too wide, the spaces between columns
+shrink. At last, or where it takes fewer lines, a row is written with its columns one below the
+other. Nothing is ever cut off.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, chop_cells
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from salesflow.projections.questions import TableOfView
+
+__all__ = ["laid_out"]
+
+NUMBER = re.compile(
+    r"[-+–]?\s?(\d[\d,]*(\.\d+)?)?\s?(%|[A-Z]{3}|d|h|s|days?|KiB|MiB|GiB|B)?", re.ASCII
+)
+AMOUNTS = re.compile(r"-?[\d,]+(\.\d+)? [A-Z]{3}( \+ -?[\d,]+(\.\d+)? [A-Z]{3})+", re.ASCII)
+FIGURES = re.compile(r"[\s\d,.·–]*")
+"""Figures side by side, such as a count and a sum."""
+UNBROKEN = re.compile(r"-?[\d,.]*\d (?:[A-Z]{3}|[dh])(?![A-Za-z])\S*|\S+", re.ASCII)
+WORD_MAX = 16
+"""A longer word may be split: an id, a path, a sentence in Chinese."""
+WIDE, NARROW = 3, 1
+"""Spaces between columns."""
+EDGES = 2
+
+
+class Column(NamedTuple):
+    """A column's header and cells in the reader's language, and whether they are numbers."""
+
+    name: str
+    cells: list[str]
+
+    @property
+    def is_numeric(self) -> bool:
+        return any(self.cells) and all(map(_is_number, self.cells))
+
+    @property
+    def width(self) -> int:
+        """How wide it likes to be."""
+        return max(map(_width, [self.name, *self.cells]))
+
+    @property
+    def width_min(self) -> int:
+        """How narrow it may be."""
+        whole = all(FIGURES.fullmatch(cell) or _is_number(cell) for cell in self.cells)
+        return max(
+            _width_min(self.name), *(map(_width if whole else _width_min, self.cells)), 0
+        )
+
+
+def laid_out(
+    table: TableOfView, word: Callable[[str], str], width: int
+) -> Iterator[RenderableType]:
+    """Lay a table out in a width: its title, then its rows."""
+    title = " ".join(filter(None, (word(table.title), table.about)))
+    if title:
+        yield Text(title, style="bold")
+    columns = _columns(table, word)
+    for gap in (WIDE, NARROW):
+        room = width - gap * (len(columns) - 1) - (EDGES if gap == WIDE else 0)
+        widths = _widths(columns, room)
+        if sum(widths) <= room and _is_short(columns, widths, width):
+            yield _side_by_side(columns, widths, gap)
+            break
+    else:
+        gap = NARROW
+        yield _one_below_the_other(columns, width)
+    if gap == NARROW:
+        yield ""
+
+
+def _columns(table: TableOfView, word: Callable[[str], str]) -> list[Column]:
+    columns = []
+    for number, name in enumerate(table.columns):
+        said = word if name in table.words else str
+        cells = [_one_amount_a_line(said(row[number])) for row in table.rows]
+        columns.append(Column(word(name), cells))
+    return columns
+
+
+def _widths(columns: Sequence[Column], room: int) -> list[int]:
+    """Give what room there is to the columns that have most to say."""
+    likes = [column.width for column in columns]
+    if sum(likes) <= room:
+        return likes
+    widths = [column.width_min for column in columns]
+    says = [sum(map(cell_len, column.cells)) for column in columns]
+    for _ in range(room - sum(widths)):
+        wider = [n for n in range(len(widths)) if widths[n] < likes[n]]
+        widths[max(wider, key=lambda n: says[n] / max(widths[n], 1))] += 1
+    return widths
+
+
+def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> bool:
+    """Say whether rows side by side take no more lines than one below the other."""
+    room = _room_beside_names(columns, width)
+    beside = below = 0
+    for row in zip(*(column.cells for column in columns), strict=True):
+        beside += max(_lines(cell, its) for cell, its in zip(row, widths, strict=True))
+        below += 1 + sum(_lines(cell, room) for cell in row if cell.strip())
+    return beside <= below
+
+
+def _lines(cell: str, width: int) -> int:
+    return _wrapped(cell, width).plain.count("\n") + 1
+
+
+def _room_beside_names(columns: Sequence[Column], width: int) -> int:
+    return max(width - max(_width(column.name) for column in columns) - 1, 2)
+
+
+def _side_by_side(columns: Sequence[Column], widths: Sequence[int], gap: int) -> Table:
+    shown = Table(
+        box=SIMPLE_HEAD,
+        header_style="bold cyan",
+        pad_edge=False,
+        show_edge=gap == WIDE,
+        padding=(0, (gap - 1) // 2),
+    )
+    for column, width in zip(columns, widths, strict=True):
+        justify = "right" if column.is_numeric else "left"
+        name = _wrapped(column.name, width)
+        shown.add_column(name, justify=justify, width=width, no_wrap=True)  # type: ignore[arg-type]
+    for row in zip(*(column.cells for column in columns), strict=True):
+        shown.add_row(*map(_wrapped, row, widths))
+    return shown
+
+
+def _one_below_the_other(columns: Sequence[Column], width: int) -> Table:
+    room = _room_beside_names(columns, width)
+    shown = Table.grid(padding=(0, 1))
+    shown.add_column(style="bold cyan", no_wrap=True)
+    shown.add_column(no_wrap=True)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        shown.add_row()
+        for column, cell in zip(columns, row, strict=True):
+            if cell.strip():
+                shown.add_row(Text(column.name), _wrapped(cell, room))
+    return shown
+
+
+def _wrapped(cell: str, width: int) -> Text:
+    """Break a cell's lines between words where they are too long."""
+    lines = (
+        line if cell_len(line) <= width else "\n".join(_broken(line, width))
+        for line in cell.split("\n")
+    )
+    return Text("\n".join(lines))
+
+
+def _broken(line: str, width: int) -> Iterator[str]:
+    begun = ""
+    for word in UNBROKEN.findall(line):
+        joined = f"{begun} {word}" if begun else word
+        if cell_len(joined) <= width:
+            begun = joined
+            continue
+        if begun:
+            yield begun
+        *full, begun = chop_cells(word, width)
+        yield from full
+    yield begun
+
+
+def _width(cell: str) -> int:
+    return max(map(cell_len, cell.split("\n")))
+
+
+def _width_min(cell: str) -> int:
+    return min(max(map(cell_len, UNBROKEN.findall(cell)), default=0), WORD_MAX)
+
+
+def _is_number(cell: str) -> bool:
+    return all(NUMBER.fullmatch(line) for line in cell.split("\n"))
+
+
+def _one_amount_a_line(cell: str) -> str:
+    return cell.replace(" + ", "\n") if AMOUNTS.fullmatch(cell) else cell
