@@ -1,6 +1,7 @@
 """The demo tells its story: the funnel now and then, one deal, one late correction."""
 
 import json
+import shlex
 
 from simulated import demo, ran
 
@@ -28,6 +29,16 @@ def test_what_the_story_says_is_what_a_question_answers() -> None:
     table = demo().story.partition("2  The funnel")[2].partition("Closed")[0]
     assert table.partition("\n")[2] in ran(*asked).out
     assert json.loads(ran(*asked, "--json").out)["open_deals"] > 100
+
+
+def test_a_command_of_the_story_can_be_typed_as_it_is_printed() -> None:
+    [command] = [
+        line for line in demo().story.splitlines() if line.startswith("salesflow deal replay")
+    ]
+    told = ran(*shlex.split(command)[1:])
+    assert told.code == 0
+    shown = demo().story.partition("Replay ")[2].partition("salesflow deal")[0]
+    assert shown.strip() in told.out
 
 
 def test_the_demo_ends_with_its_tables_filled() -> None:

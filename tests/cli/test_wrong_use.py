@@ -13,6 +13,9 @@ from simulated import demo, ran
 
 ERP = "e4900000-0000-4000-8000-000000000001"
 
+TABLES = Path(__file__).parent.parent.parent / "examples" / "tables"
+IMPORT = ("import", "table", f"{TABLES}/deals.csv", "--mapping", f"{TABLES}/deals.toml")
+
 WRONG = {
     "no such command": (("bogus",), "No such command 'bogus'"),
     "a misspelt question": (("ask", "funel"), "Did you mean 'funnel'"),
@@ -38,6 +41,8 @@ WRONG = {
     "no such version": (("process", "show", "standard", "--version", "9"), "no version 9"),
     "no number": (("process", "show", "standard", "--version", "x"), "valid integer"),
     "no reason": (("clock", "accept"), "Missing option '--because'"),
+    "a demo in memory": (("demo", "--db", "sqlite:///:memory:"), "would be lost at once"),
+    "an import in memory": ((*IMPORT, "--db", "sqlite:///:memory:"), "would be lost at once"),
     "no table": (("import", "table", "no.csv", "--mapping", "no.toml"), "does not exist"),
 }
 
@@ -77,7 +82,25 @@ def test_asking_never_makes_tables_in_an_empty_database(
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "junk.db").write_text("x" * 2000)
-    assert ran("status", "--db", str(tmp_path / "junk.db")).code == 2
+    told = ran("status", "--db", str(tmp_path / "junk.db"))
+    assert told.code == 2
+    assert f"{tmp_path}/junk.db is not a SQLite database" in told.err
+
+
+def test_a_file_that_may_not_be_written_is_refused_and_told_why(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    told = ran("status", "--db", db)
+    assert told.code == 2
+    assert "the file and its folder must be writable, also for asking" in told.err
+
+
+def test_a_trial_import_may_be_in_memory() -> None:
+    assert ran(*IMPORT, "--trial", "--db", "sqlite:///:memory:").code == 0
 
 
 def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -87,7 +110,7 @@ def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path) -> No
     other.close()
     told = ran("demo", "--db", str(path))
     assert told.code == 2
-    assert "not a salesflow database" in told.err
+    assert "not a salesflow database: it holds theirs. Name another one" in told.err
 
 
 def test_an_unreachable_server_is_told_without_its_password() -> None:

@@ -264,7 +264,8 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
         if clash or (others and not shared):
             raise SchemaError(
                 f"{where} is not a salesflow database: it holds {_some(others)}."
-                " Name another one, or pass shared=True to keep the log beside them."
+                " Name another one; only a program of your own can put the log beside them"
+                " (SalesFlow(url, shared=True))"
             )
         return False
     try:

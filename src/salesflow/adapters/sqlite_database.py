@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EROFS
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
@@ -48,6 +49,8 @@ LOOK_SECONDS = 0.02
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 NOT_A_DATABASE = 26
 BUSY, LOCKED = 5, 6
+READONLY, CANNOT_OPEN = 8, 14
+WRITABLE = "the file and its folder must be writable, also for asking"
 
 
 class SqliteDatabase:
@@ -77,7 +80,7 @@ class SqliteDatabase:
         try:
             _use_wal(self.path, self.wait_seconds)
         except sqlite3.Error as error:
-            raise translate_sqlite(error) from error
+            raise translate_sqlite(error, self.path) from error
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -119,7 +122,7 @@ class SqliteDatabase:
                 raise
             self._idle.give_back(raw)
         except sqlite3.Error as error:
-            raise translate_sqlite(error) from error
+            raise translate_sqlite(error, self.path) from error
         return rows
 
     @contextmanager
@@ -177,7 +180,7 @@ class SqliteDatabase:
     def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
-            return translate_sqlite(error.orig)
+            return translate_sqlite(error.orig, self.path)
         return DatabaseError(str(error))
 
     def close(self) -> None:
@@ -226,7 +229,9 @@ class SqliteDatabase:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
-            raise DatabaseError(f"{path} cannot be opened: {error.strerror}") from error
+            locked = isinstance(error, PermissionError) or error.errno == EROFS
+            more = f"; {WRITABLE}" if locked else ""
+            raise DatabaseError(f"{path} cannot be opened: {error.strerror}{more}") from error
         return str(path)
 
 
@@ -272,13 +277,15 @@ class SqliteWaiter:
             raise translate_sqlite(error) from error
 
 
-def translate_sqlite(error: sqlite3.Error) -> SalesflowError:
+def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowError:
     """Turn an error of the driver into one of ours."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (BUSY, LOCKED):
         return BusyError(f"another process held the SQLite file for too long: {error}")
     if code == NOT_A_DATABASE:
-        return SchemaError(f"the file is not a SQLite database: {error}")
+        return SchemaError(f"{file} is not a SQLite database: {error}")
+    if code in (READONLY, CANNOT_OPEN):
+        return DatabaseError(f"{file}: {error}; {WRITABLE}")
     return DatabaseError(f"SQLite: {error}")
 
 

@@ -1,6 +1,7 @@
 """All commands of the command line, put together."""
 
 from importlib.metadata import version as version_of
+from typing import Annotated
 
 import typer
 
@@ -17,11 +18,32 @@ __all__ = ["app"]
 
 app = typer.Typer(
     name="salesflow",
-    help="An event-sourced sales process engine: record what happened, ask as of any moment.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _installed() -> str:
+    return f"salesflow {version_of('salesflow')} (schema {SCHEMA_VERSION})"
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(_installed())
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version."),
+]
+
+
+@app.callback()
+def root(*, version: Version = False) -> None:
+    """Record what happened, ask as of any moment: an event-sourced sales process engine."""
+    del version
 
 
 @at_desk
@@ -29,7 +51,7 @@ def version(desk: Desk) -> None:
     """Say which version this is, and which schema it writes."""
     installed = version_of("salesflow")
     desk.screen.json({"version": installed, "schema": SCHEMA_VERSION})
-    desk.screen.line(f"salesflow {installed} (schema {SCHEMA_VERSION})")
+    desk.screen.line(_installed())
 
 
 app.command("demo")(demo)

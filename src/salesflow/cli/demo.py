@@ -32,6 +32,7 @@ def demo(
     """
     if not desk.db_given:
         desk.url = DATABASE
+    desk.refuse_passing()
     if desk.holds_a_log():
         raise InputError(
             f"{desk.shown_url} holds a log already, and the demo needs a new database; name"

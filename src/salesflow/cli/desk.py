@@ -27,6 +27,7 @@ __all__ = ["DATABASE_VARIABLE", "AsOf", "Desk", "KnownAt", "at_desk"]
 DATABASE_VARIABLE = "SALESFLOW_DB"
 DATABASE_DEFAULT = "sqlite:///salesflow.db"
 SQLITE = "sqlite:///"
+PASSING = ("sqlite://", SQLITE, f"{SQLITE}:memory:")
 PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 DatabaseOption = Annotated[
@@ -136,6 +137,7 @@ class Desk:
 
         A new SQLite file in which nothing came to be recorded is taken away again.
         """
+        self.refuse_passing()
         if timezone is not None:
             zone(timezone)
         if self.holds_a_log():
@@ -151,6 +153,13 @@ class Desk:
                     flow.close()
                     _take_away(flow.log.database.url.database)
                 raise
+
+    def refuse_passing(self) -> None:
+        """Refuse to record in memory, where it would be gone with the command."""
+        if self.url.partition("?")[0] in PASSING:
+            raise InputError(
+                f"what is recorded in {self.url} would be lost at once; name a file with --db"
+            )
 
     @contextmanager
     def rehearse(self, timezone: str | None) -> Iterator[SalesFlow]:

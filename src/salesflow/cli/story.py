@@ -1,5 +1,6 @@
 """The story of a simulated team: its funnel now and then, one deal, one late correction."""
 
+import shlex
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -119,7 +120,15 @@ class Story:
             "steps": len(steps),
         }
         self.screen.table(replay_table(self.desk, self.flow, deal, steps))
-        self.screen.line(f"salesflow deal replay {str(deal.id)[:8]} --as-of 2025-06-30", "dim")
+        self.screen.line(f"salesflow deal replay {self._shown(deal)} --as-of {TODAY}", "dim")
+
+    def _shown(self, deal: Deal) -> str:
+        """Name a deal and where to find it, as one would type it."""
+        tenant = self.flow.log.tenant
+        words = [str(deal.id)[:8], "--db", self.desk.shown_url]
+        words += [] if tenant == "main" else ["--tenant", tenant]
+        words += [] if self.desk.language == "en" else ["--lang", self.desk.language]
+        return shlex.join(words)
 
     def _deal_worth_replaying(self) -> Deal:
         """Choose a won deal of about so many facts that was not won easily."""
