@@ -23,7 +23,7 @@ from salesflow.projections.amounts import Total
 from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import fact_name
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import amount_text, local_time
 
 __all__ = ["Story"]
 
@@ -157,7 +157,7 @@ class Story:
             (f"{word('known at the end of')} {day}", money_text(then.amount), _won(believed)),
             (word("known now"), money_text(now.amount), _won(known)),
         )
-        columns = ("What we believe", "This deal", f"{word('All won deals')} ({CURRENCY})")
+        columns = ("What we believe", "This deal", "All won deals")
         self.screen.table(TableOfView("", columns, rows))
         self._explain(told)
         self._data["correction"] = {
@@ -244,7 +244,7 @@ def _counted(deals: int, amounts: tuple[Total, ...]) -> str:
 def _won(view: FunnelView) -> str:
     won = next(each for each in view.closed if each.outcome == "won")
     amount = next((t.amount for t in won.amounts if t.currency == CURRENCY), Decimal(0))
-    return f"{amount:,.2f}"
+    return amount_text(amount, CURRENCY)
 
 
 def _text(value: object) -> str:
