@@ -35,6 +35,7 @@ STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
 STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
 PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
 FIND = f"{LOG} AND event_id = ?"
+FIRST = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = 1"
 HEAD = {
     "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
     " ORDER BY position DESC LIMIT 1",
@@ -90,6 +91,10 @@ class EventReading:
         for row in self._rows(HEAD[self.database.dialect], (), connection):
             return Head(*row)
         return Head(0, 0)
+
+    def begun(self, connection: sa.Connection | None = None) -> Instant:
+        """Say when the first event was recorded; 0 when there is none."""
+        return next((recorded for (recorded,) in self._rows(FIRST, (), connection)), 0)
 
     def stream(
         self, stream_id: UUID, *, connection: sa.Connection | None = None

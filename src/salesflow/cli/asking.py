@@ -20,10 +20,12 @@ from pydantic.fields import FieldInfo
 
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.finding import find_deal
+from salesflow.domain.moments import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import QUESTIONS
+from salesflow.projections.writing import local_time
 
 __all__ = ["asking", "command_of", "show_view"]
 
@@ -67,7 +69,11 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
     colon = "：" if desk.language == "zh" else ": "
     for label, text in zip(("Population", "Formula"), view.meaning(desk.language), strict=True):
         screen.line(f"{screen.word(label)}{colon}{text}", "dim")
-    screen.moment(view.moment, flow.settings().timezone)
+    timezone = flow.settings(to_instant(view.moment.known_at)).timezone
+    if view.known_since is not None:
+        told = screen.word("nothing was known yet, the log begins at")
+        screen.line(f"{told} {local_time(view.known_since, timezone, exact=False)}", "yellow")
+    screen.moment(view.moment, timezone)
 
 
 def _asked(

@@ -271,7 +271,11 @@ class SalesFlow:
             )
             zone_then = self.settings(cut.known_at).timezone
             reader = SnapshotReader(connection, self.log, cut, zone_then, self._processes)
-            return question.answer(reader, moment)
+            view = question.answer(reader, moment)
+            begun = self.log.begun(connection)
+        if cut.known_at >= begun:
+            return view
+        return view.model_copy(update={"known_since": from_instant(begun)})
 
     def settings(self, known_at: Instant = FOREVER) -> Settings:
         """Give the tenant's settings as known at an instant (the default ones before any)."""

@@ -7,6 +7,7 @@ and formula, so that a number can never be separated from what it means.
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -72,6 +73,8 @@ class View(Value):
     formula_zh: ClassVar[str] = ""
     """The same in Chinese; in English where it is left out."""
     moment: Moment
+    known_since: datetime | None = None
+    """When the log began, for an answer of a time before that: nothing was known then."""
 
     @abstractmethod
     def tables(self, language: Language = "en") -> list[TableOfView]:

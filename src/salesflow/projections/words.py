@@ -237,6 +237,7 @@ ZH: Final[dict[str, str]] = {
     "listed": "列出",
     "no": "否",
     "nothing changed": "无变化",
+    "nothing was known yet, the log begins at": "当时尚无记录，日志始于",
     "position": "位置",
     "retired": "已停用",
     "retracted": "已撤销",
