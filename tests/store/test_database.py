@@ -177,7 +177,7 @@ def test_the_log_may_live_beside_the_tables_of_a_service_that_says_so(
     def beside(url: str) -> None:
         with plain_connection(url) as connection:
             connection.execute("CREATE TABLE orders (id INTEGER)")
-        with pytest.raises(SchemaError, match="pass shared=True"):
+        with pytest.raises(SchemaError, match="shared=True"):
             Database(url)
         with Database(url, shared=True) as database:
             assert EventLog(database).head().position == 0

@@ -40,8 +40,9 @@ PRAGMAS = (
     "wal_autocheckpoint=0",
     "cache_size=-65536",
 )
-CHECKPOINT_AFTER = 12_000
-"""Rows changed, a commit counted as four, until the write-ahead log is copied back."""
+CHECKPOINT_AFTER = 1_000
+"""Rows changed, a commit counted as four, until the write-ahead log is copied back. While that
+file still grows a commit costs twice as much as when it is written over, so it is kept short."""
 
 LOOK_SECONDS = 0.02
 """How often a waiter looks whether another process has committed."""
