@@ -65,7 +65,7 @@ def test_a_database_of_somebody_else_is_refused_unless_it_is_said_to_be_shared(
     service: sa.Engine, url: str
 ) -> None:
     assert orders(service) == []
-    with pytest.raises(SchemaError, match="only a program of your own can put the log beside them"):
+    with pytest.raises(SchemaError, match="a program of your own can put the log beside"):
         SalesFlow(url)
     with SalesFlow(url, shared=True) as flow:
         assert flow.log.head().position == 2

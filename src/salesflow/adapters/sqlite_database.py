@@ -41,8 +41,11 @@ PRAGMAS = (
     "cache_size=-65536",
 )
 CHECKPOINT_AFTER = 1_000
-"""Rows changed, a commit counted as four, until the write-ahead log is copied back. While that
-file still grows a commit costs twice as much as when it is written over, so it is kept short."""
+"""Rows changed, a commit counted as four, until the write-ahead log is copied back.
+
+While that file still grows a commit costs twice as much as one that writes over an old part, so
+it is kept short.
+"""
 
 LOOK_SECONDS = 0.02
 """How often a waiter looks whether another process has committed."""
