@@ -40,12 +40,14 @@ PRAGMAS = (
     "wal_autocheckpoint=0",
     "cache_size=-65536",
 )
-CHECKPOINT_AFTER = 1_000
-"""Rows changed, a commit counted as four, until the write-ahead log is copied back.
+CHECKPOINT_AFTER = 600
+"""Pages written, by estimate, until the write-ahead log is copied back.
 
 While that file still grows a commit costs twice as much as one that writes over an old part, so
 it is kept short.
 """
+
+PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 
 LOOK_SECONDS = 0.02
 """How often a waiter looks whether another process has committed."""
@@ -160,7 +162,7 @@ class SqliteDatabase:
 
     def wrote(self, changes: int) -> None:
         """Count what was written and copy the write-ahead log back when it is long."""
-        self._written += changes + 4
+        self._written += PAGES_A_COMMIT + changes // ROWS_A_PAGE
         if self._written >= CHECKPOINT_AFTER:
             self._checkpoint()
 
