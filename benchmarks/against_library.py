@@ -34,7 +34,7 @@ BULK_DEALS, BULK_EVENTS = 50, 20
 BULK = BULK_DEALS * BULK_EVENTS
 """Events an append; both sides have made them before the clock starts."""
 
-READ_EVENTS, READS = 20, 300
+READS = 300
 LIBRARY_PROJECTED = 2_000
 
 

@@ -23,12 +23,14 @@ from salesflow.domain.moments import (
 )
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["Aggregate", "OccurredAt", "Recorded", "World"]
+__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World"]
 
 OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
 
 NO_EVENT = UUID(int=0)
+"""The id of an event that is not appended yet."""
+
 MICROSECOND: Precision = "microsecond"
 
 

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Lock
-from time import time_ns
-from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID
 
@@ -89,7 +87,6 @@ class SalesFlow:
         shared: bool = False,
     ) -> None:
         self._database = Database(url, create=create, shared=shared)
-        self._clock = clock
         self._event_ids = event_ids
         self._runner: Runner | None = None
         self._queue = Lock()
@@ -104,12 +101,7 @@ class SalesFlow:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -212,7 +204,7 @@ class SalesFlow:
             NotFoundError: when it is not believed to exist at that moment.
         """
         stored = self.log.stream(id)
-        head = max((event.recorded for event in stored), default=0)
+        head = stored[-1].recorded if stored else 0
         cut = self._cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
         found = kind.replay(
@@ -341,16 +333,13 @@ class SalesFlow:
     def _world(
         self, head: Instant, processes: PublishedProcesses, known_at: Instant = FOREVER
     ) -> World:
-        now = max(self._now(), head)
+        now = max(self.log.now(), head)
         return World(processes, lambda: self.settings(known_at).timezone, now)
-
-    def _now(self) -> Instant:
-        return to_instant(self._clock()) if self._clock else time_ns() // 1000
 
     def _cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
         known = head if known_at is None else min(self._known(known_at), head)
         if as_of is None:
-            now = self._now()
+            now = self.log.now()
             then = max(now, head) if head < FOREVER else now
         else:
             then = self._instant(as_of, known)

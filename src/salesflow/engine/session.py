@@ -15,7 +15,7 @@ from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_event_id
 from salesflow.adapters.processes import Beside, PublishedProcesses
-from salesflow.domain.aggregate import Aggregate, OccurredAt, World
+from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
 from salesflow.domain.deal.stages import DealOpened
@@ -36,7 +36,6 @@ MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
-NO_EVENT = UUID(int=0)
 
 
 class Said(NamedTuple):
@@ -84,8 +83,9 @@ class Session:
         if known is None:
             events = self._stored(id)
             world = self._world_of(events)
-            known = kind.replay(id, events, world=world, as_of=world.now)
-            self._aggregates[id] = known
+            fresh = kind.replay(id, events, world=world, as_of=world.now)
+            self._aggregates[id] = fresh
+            return fresh
         if not isinstance(known, kind):
             raise NotFoundError(f"{id} is a {known.noun}, not a {kind.noun}")
         known.refuse_absence()
@@ -237,8 +237,7 @@ class Session:
         return known
 
     def _world_of(self, events: Sequence[Event]) -> World:
-        latest = max([event.recorded for event in events], default=0)
-        return self._world(latest, self._processes)
+        return self._world(events[-1].recorded if events else 0, self._processes)
 
     def _drafts(self) -> list[Draft]:
         told = [
