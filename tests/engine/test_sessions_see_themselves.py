@@ -142,3 +142,21 @@ def test_planned_shares_never_add_up_to_more_than_the_whole(flow: SalesFlow) -> 
         with pytest.raises(RuleError, match="would share 150%"):
             deal.add_collaborator("cai", credit="0.9", effective_from=date(2026, 7, 1))
         deal.add_collaborator("bob", credit="0.1", effective_from=date(2026, 8, 1))
+
+
+def test_new_deals_lie_beside_one_another_in_the_order_in_which_they_were_added(
+    flow: SalesFlow,
+) -> None:
+    with flow.session() as s:
+        ids = [s.add(Deal.open(STANDARD, title="ERP", owner="ann")).id for _ in range(100)]
+    assert ids == sorted(ids)
+    assert {id.version for id in ids} == {7}
+
+
+def test_an_id_that_was_told_before_the_session_stays(flow: SalesFlow) -> None:
+    deal = Deal.open(STANDARD, title="ERP", owner="ann")
+    told = deal.id
+    with flow.session() as s:
+        s.add(deal)
+    assert flow.get(Deal, told).title == "ERP"
+    assert {event.stream_id for event in deal.history} == {told}

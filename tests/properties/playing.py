@@ -19,7 +19,7 @@ from properties.facts import THEMES, fact_of
 from properties.histories import WHENS, Told, When, happened, told
 from properties.world import CRM, DELTAS, STANDARD_2, START, at, deal_id, instant
 from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, Fact, FactRetracted
@@ -262,7 +262,7 @@ class Player:
                     version=versions[stream],
                     topic=fact.stored_as,
                     payload=fact.to_json(),
-                    event_id=new_event_id(),
+                    event_id=new_id(),
                     occurred=occurred,
                 )
             )

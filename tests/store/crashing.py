@@ -26,7 +26,7 @@ from uuid import uuid4
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from store.facts import NOTES
 
 __all__ = ["Findings", "Judge", "append_marked", "kill_writers"]
@@ -99,7 +99,7 @@ def append_marked(
             version + 1,
             TOPIC,
             b"{}",
-            new_event_id(),
+            new_id(),
             None,
             actor=str(size),
             correlation_id=str(name),

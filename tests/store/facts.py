@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID, uuid4
 
 from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.domain.facts import Fact, FactCatalogue
 from salesflow.domain.moments import Instant
 
@@ -52,7 +52,7 @@ def draft(
         version=version,
         topic=Noted.stored_as,
         payload=Noted(text=text).to_json(),
-        event_id=new_event_id(),
+        event_id=new_id(),
         occurred=None,
     )
     return told._replace(**more)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.domain.facts import Event
 from store.facts import NOTES
 
@@ -136,8 +136,7 @@ def write(url: str, events: int, seed: int) -> None:
 def _append(log: EventLog, random: Random, size: int) -> list[Receipt]:
     stream = uuid4()
     drafts = [
-        Draft(stream, version + 1, TOPIC, b"{}", new_event_id(), None)
-        for version in range(size)
+        Draft(stream, version + 1, TOPIC, b"{}", new_id(), None) for version in range(size)
     ]
     kind = random.randrange(10)
     if kind == 0:

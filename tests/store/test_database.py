@@ -22,10 +22,10 @@ import sys
 from uuid import uuid4
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 sys.stdin.read(1)
 with Database(sys.argv[1]) as database:
-    EventLog(database).append([Draft(uuid4(), 1, "a:1", b"{}", new_event_id(), None)])
+    EventLog(database).append([Draft(uuid4(), 1, "a:1", b"{}", new_id(), None)])
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.ids import new_event_id, uuid_of_bytes
+from salesflow.adapters.ids import new_id, uuid_of_bytes
 from salesflow.domain.facts import FactCatalogue
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts
@@ -142,7 +142,7 @@ def test_bytes_that_are_no_text_do_not_spoil_the_view(
 
 def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
     before = datetime.now(tz=UTC)  # noqa: TID251
-    ids = [new_event_id() for _ in range(10_000)]
+    ids = [new_id() for _ in range(10_000)]
     assert len(set(ids)) == len(ids)
     assert {(id.version, id.variant) for id in ids} == {(7, RFC_4122)}
     made = datetime.fromtimestamp((ids[0].int >> 80) / 1000, tz=UTC)
@@ -153,8 +153,8 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     forking = (
-        "import os; from salesflow.adapters.ids import new_event_id; child = os.fork();"
-        " print([new_event_id().int % 2**62 for _ in range(3)], flush=True);"
+        "import os; from salesflow.adapters.ids import new_id; child = os.fork();"
+        " print([new_id().int % 2**62 for _ in range(3)], flush=True);"
         " child and os.waitpid(child, 0)"
     )
     told = check_output([sys.executable, "-c", forking], text=True).splitlines()
@@ -172,6 +172,6 @@ def test_a_catalogue_of_another_application_reads_its_own_tenant(database: Datab
         kind = "test.painted"
 
     log = EventLog(database, tenant="painters", catalogue=FactCatalogue([Painted]))
-    told = Draft(uuid4(), 1, "test.painted:1", b'{"text":"red"}', new_event_id(), None)
+    told = Draft(uuid4(), 1, "test.painted:1", b'{"text":"red"}', new_id(), None)
     log.append([told])
     assert [event.fact for event in log.page(0, 10)] == [Painted(text="red")]

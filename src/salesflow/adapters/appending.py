@@ -111,20 +111,17 @@ def checked(
     """
     if not drafts:
         raise InputError("an append without events records nothing")
+    streams, versions, topics, _, _, occurred, _, *others = zip(*drafts, strict=True)
     following: dict[UUID, int] = {}
-    times: list[Instant] = []
-    texts: set[str | None] = {command_id}
-    for stream_id, version, topic, _, _, occurred, _, *others in drafts:
+    for stream_id, version in zip(streams, versions, strict=True):
         if following.setdefault(stream_id, version) != version:
             raise InputError(
                 f"stream {stream_id}: version {version} does not follow the one before"
             )
         following[stream_id] = version + 1
-        if occurred is not None:
-            times.append(occurred)
-        texts.add(topic)
-        texts.update(others)
-    _check_numbers(drafts, following, times)
+    times = [time for time in occurred if time is not None]
+    _check_numbers(versions, following, times)
+    texts = set(topics).union([command_id], *others)
     for text in texts:
         if text is not None:
             _check_text(text)
@@ -227,9 +224,9 @@ def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowErro
 
 
 def _check_numbers(
-    drafts: Sequence[Draft], following: dict[UUID, int], times: list[Instant]
+    versions: Sequence[int], following: dict[UUID, int], times: list[Instant]
 ) -> None:
-    if min([draft.version for draft in drafts]) < 0 or max(following.values()) > VERSION_MAX:
+    if min(versions) < 0 or max(following.values()) > VERSION_MAX:
         raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
     if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
         raise InputError("a time lies outside the years 1 to 9999")

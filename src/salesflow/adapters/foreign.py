@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from salesflow.adapters.appending import Draft
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.domain.facts import Fact, Precision
 from salesflow.domain.moments import Instant
 from salesflow.errors import ConcurrentChangeError
@@ -54,7 +54,7 @@ def drafts_of(
                 version,
                 fact.stored_as,
                 fact.to_json(),
-                new_event_id(),
+                new_id(),
                 occurred,
                 precision,
                 actor,

@@ -1,4 +1,4 @@
-"""Event ids: UUID version 7, fast to make and fast to read back.
+"""Ids of events and new aggregates: UUID version 7, fast to make and fast to read back.
 
 An id begins with the time it was made (milliseconds, then 1/4096 of a millisecond), so ids
 made one after the other sort in that order to within a quarter of a microsecond; the other
@@ -10,7 +10,7 @@ from random import Random
 from time import time_ns
 from uuid import UUID, SafeUUID
 
-__all__ = ["new_event_id", "read_uuid", "stored_uuid", "uuid_of_bytes"]
+__all__ = ["new_id", "read_uuid", "stored_uuid", "uuid_of_bytes"]
 
 _random = Random(os.urandom(32))
 _set = object.__setattr__
@@ -18,7 +18,7 @@ _new = object.__new__
 _UNKNOWN = SafeUUID.unknown
 
 
-def new_event_id() -> UUID:
+def new_id() -> UUID:
     """Make a UUID version 7; safe in threads and after a fork."""
     milliseconds, rest = divmod(time_ns(), 1_000_000)
     return uuid_of_int(

@@ -27,7 +27,7 @@ from eventsourcing.persistence import DatabaseError as LibraryDatabaseError
 
 from salesflow.adapters import subscription
 from salesflow.adapters.eventlog import Draft, EventLog, Stored
-from salesflow.adapters.ids import new_event_id, read_uuid, stored_uuid
+from salesflow.adapters.ids import new_id, read_uuid, stored_uuid
 from salesflow.errors import (
     BusyError,
     ClockError,
@@ -293,7 +293,7 @@ def _drafts(stored_events: Sequence[StoredEvent]) -> list[Draft]:
             event.originator_version,
             event.topic,
             event.state,
-            new_event_id(),
+            new_id(),
             None,
         )
         for event in stored_events

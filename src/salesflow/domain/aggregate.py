@@ -31,6 +31,9 @@ OccurredAt = datetime | date | None
 NO_EVENT = UUID(int=0)
 """The id of an event that is not appended yet."""
 
+UNNAMED = UUID(int=0)
+"""Stands for the id of a new aggregate until somebody asks for one."""
+
 MICROSECOND: Precision = "microsecond"
 
 
@@ -106,12 +109,10 @@ class Aggregate:
 
     def __init__(self, id: UUID, world: World | None = None) -> None:
         self._id = id
-        self._id_named = False
-        """Whether anybody has been told the id."""
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
         self.id_given = True
-        """False for a new aggregate whose caller named no id: a session may derive one."""
+        """False for a new aggregate whose caller named no id: its session gives it one."""
         self.pending: list[Recorded] = []
         self._world = world or World()
         self._log: list[Event] = []
@@ -137,17 +138,23 @@ class Aggregate:
 
     @property
     def id(self) -> UUID:
-        """Which one it is: the id of its stream."""
-        self._id_named = True
+        """Which one it is: the id of its stream; a random one when asked before a session."""
+        if self._id is UNNAMED:
+            self.take_id(uuid4())
         return self._id
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it has an id already; a new one gets it from the session it is added to."""
+        return self._id is not UNNAMED
+
     def take_id(self, id: UUID) -> None:
-        """Be known by another id from now on; for sessions that derive it from a command.
+        """Be known by this id from now on; for sessions, and for aggregates without one.
 
         Raises:
-            InputError: when somebody has been told the old one.
+            InputError: when it has an id, which somebody may have been told.
         """
-        if self._id_named:
+        if self.is_named:
             raise InputError(
                 f"under a command id the id of a new {self.noun} derives from that; add it to"
                 " the session before you name it elsewhere"
@@ -243,8 +250,8 @@ class Aggregate:
 
     @classmethod
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
-        """Begin an aggregate that nothing has been recorded of, under a given or a fresh id."""
-        self = cls(id or uuid4(), world)
+        """Begin an aggregate that nothing has been recorded of; without an id for now."""
+        self = cls(id or UNNAMED, world)
         self.id_given = id is not None
         return self
 

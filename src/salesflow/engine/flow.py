@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Receipt
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.adapters.processes import PublishedProcesses
 from salesflow.adapters.reading import SnapshotReader
 from salesflow.adapters.readtables import Standing
@@ -43,7 +43,7 @@ from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard import STANDARD
 from salesflow.engine.foreign import ForeignFact, record_foreign
 from salesflow.engine.histories import interleaved
-from salesflow.engine.session import Said, Session
+from salesflow.engine.session import Processes, Said, Session
 from salesflow.errors import (
     AlreadyRecordedError,
     ConcurrentChangeError,
@@ -82,7 +82,7 @@ class SalesFlow:
         tenant: str = "main",
         timezone: str | None = None,
         clock: Callable[[], datetime] | None = None,
-        event_ids: Callable[[], UUID] = new_event_id,
+        event_ids: Callable[[], UUID] = new_id,
         create: bool = True,
         shared: bool = False,
     ) -> None:
@@ -330,9 +330,7 @@ class SalesFlow:
                 " `timezone` out, or change the recorded settings"
             )
 
-    def _world(
-        self, head: Instant, processes: PublishedProcesses, known_at: Instant = FOREVER
-    ) -> World:
+    def _world(self, head: Instant, processes: Processes, known_at: Instant = FOREVER) -> World:
         now = max(self.log.now(), head)
         return World(processes, lambda: self.settings(known_at).timezone, now)
 

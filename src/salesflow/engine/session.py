@@ -4,7 +4,7 @@ You meet it through `SalesFlow.session`. It hands out aggregates, remembers them
 ends without an error appends everything they recorded as one append of the log.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.adapters.processes import Beside, PublishedProcesses
 from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
 from salesflow.domain.catalogue import aggregate_of
@@ -21,7 +21,12 @@ from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_o
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
-from salesflow.domain.processes import SalesProcess, process_id, refuse_unlike
+from salesflow.domain.processes import (
+    ProcessVersion,
+    SalesProcess,
+    process_id,
+    refuse_unlike,
+)
 from salesflow.engine.checks import (
     PAIRED,
     UNDER_A_PROCESS,
@@ -32,6 +37,7 @@ from salesflow.errors import InputError, NotFoundError, RuleError
 __all__ = ["Said", "Session"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
+Processes = Mapping[tuple[str, int], ProcessVersion]
 MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
 
@@ -53,13 +59,13 @@ class Session:
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
-        world: Callable[[Instant, PublishedProcesses], World],
+        world: Callable[[Instant, Processes], World],
         processes: PublishedProcesses,
         *,
         said: Said,
         connection: Connection | None = None,
         accept_clock: bool = False,
-        event_ids: Callable[[], UUID] = new_event_id,
+        event_ids: Callable[[], UUID] = new_id,
     ) -> None:
         self.receipt: Receipt | None = None
         """What was recorded; there once the session has ended without an error."""
@@ -92,29 +98,18 @@ class Session:
         return known
 
     def add(self, aggregate: AggregateT) -> AggregateT:
-        """Take in a new aggregate; under a command id its id derives from that.
+        """Take in a new aggregate and give it its id; under a command id derived from that.
 
         Raises:
             InputError: when it is in the session already, or a deal under a process version
                 that is published as something else.
         """
-        if self._said.command_id is not None and not aggregate.id_given:
-            name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
-            aggregate.take_id(uuid5(COMMANDS, name))
+        if not aggregate.id_given:
+            self._name(aggregate)
         self._added += 1
         if aggregate.id in self._aggregates:
             raise InputError(f"{aggregate.noun} {aggregate.id} is in this session already")
-        for version in aggregate.world.processes.values():
-            here = self._aggregates.get(process_id(version.key))
-            if isinstance(here, SalesProcess):
-                refuse_unlike(version, here.versions.get(version.version))
-            self._processes.refuse_other(version)
-        world = self._world(0, self._processes)
-        aggregate.world = World(
-            Beside(aggregate.world.processes, world.processes),
-            lambda: world.timezone,
-            world.now,
-        )
+        aggregate.world = self._world(0, self._known_to(aggregate))
         self._aggregates[aggregate.id] = aggregate
         return aggregate
 
@@ -184,6 +179,29 @@ class Session:
                 )
         return self.receipt
 
+    def _name(self, aggregate: Aggregate) -> None:
+        """Give a new aggregate its id: one that sorts by time, unless a command says which."""
+        if self._said.command_id is not None:
+            name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
+            aggregate.take_id(uuid5(COMMANDS, name))
+        elif not aggregate.is_named:
+            aggregate.take_id(new_id())
+
+    def _known_to(self, aggregate: Aggregate) -> Processes:
+        """Give the process versions a new aggregate sees: those published, before its own.
+
+        Raises:
+            InputError: when one of its own is published as something else.
+        """
+        own = aggregate.world.processes
+        published = self._processes
+        for version in own.values():
+            here = self._aggregates.get(process_id(version.key))
+            if isinstance(here, SalesProcess):
+                refuse_unlike(version, here.versions.get(version.version))
+            published.refuse_other(version)
+        return published if all(key in published for key in own) else Beside(own, published)
+
     def _stored(self, id: UUID) -> list[Event]:
         return self._log.stream(id, connection=self._connection)
 
@@ -205,16 +223,19 @@ class Session:
 
     def _refuse_retired(self) -> None:
         """Refuse a deal opened anew under a version that was out of use by then."""
-        opened = {
-            (told.fact.process, told.fact.process_version, told.occurred)
+        opened = [
+            (told.fact, told.occurred)
             for deal in self._aggregates.values()
             if not deal.version
             for told in deal.pending
             if isinstance(told.fact, DealOpened)
-        }
-        processes = {key: self._process(key) for key in {key for key, _, _ in opened}}
-        for key, version, occurred in opened:
-            processes[key].refuse_retired(version, occurred)
+        ]
+        for key in {fact.process for fact, _ in opened}:
+            process = self._process(key)
+            if process.retired:
+                for fact, occurred in opened:
+                    if fact.process == key:
+                        process.refuse_retired(fact.process_version, occurred)
 
     def _process(self, key: str) -> SalesProcess:
         known = self._aggregates.get(process_id(key))
@@ -240,24 +261,23 @@ class Session:
         return self._world(events[-1].recorded if events else 0, self._processes)
 
     def _drafts(self) -> list[Draft]:
-        told = [
-            (each.id, version, recorded)
-            for each in self._aggregates.values()
-            for version, recorded in enumerate(each.pending, each.version + 1)
-        ]
         actor, _, correlation_id, causation_id = self._said
+        event_ids = self._event_ids
         return [
             Draft(
                 stream_id,
                 version,
                 fact.stored_as,
                 fact.to_json(),
-                self._event_ids(),
+                event_ids(),
                 occurred,
                 precision,
                 actor,
                 correlation_id,
                 causation_id,
             )
-            for stream_id, version, (fact, occurred, precision, _) in told
+            for stream_id, each in self._aggregates.items()
+            for version, (fact, occurred, precision, _) in enumerate(
+                each.pending, each.version + 1
+            )
         ]

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.adapters.appending import SKEW
 from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.ids import new_event_id
+from salesflow.adapters.ids import new_id
 from salesflow.adapters.importing.batches import Batches
 from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.layout import Layout, RowCleaner
@@ -123,7 +123,7 @@ class _Import:
         self._cleaner = RowCleaner(layout, mapping, lookups, _checks(context))
         self._horizon: Instant = max(log.now(), log.head().recorded) + SKEW
         self._report = ImportReport(
-            import_id=f"import:{new_event_id()}",
+            import_id=f"import:{new_id()}",
             source=mapping.source,
             file=str(path),
             mapping=origin.name,
