@@ -7,12 +7,12 @@ from hypothesis import given
 
 from oracle.beliefs import Raw
 from oracle.funnels import funnel_at
+from properties.asked.funnel import said
 from properties.effort import TALLY, examples
 from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import prefix, raw_log
 from properties.readable import shown
-from properties.test_asking import said_by_view
 from properties.world import at, instant
 from salesflow.engine import SalesFlow
 from salesflow.projections.funnel import Funnel, FunnelView
@@ -60,7 +60,7 @@ def check_again(flow: SalesFlow, views: list[FunnelView], raw: list[Raw]) -> Non
     for view in views:
         TALLY["answers asked for again"] += 1
         assert flow.ask(Funnel(), at=view.moment) == view, (view.moment, shown(raw))
-        assert said_by_view(view) == naive(raw, view), (view.moment, shown(raw))
+        assert said(view) == naive(raw, view), (view.moment, shown(raw))
 
 
 @examples(12)

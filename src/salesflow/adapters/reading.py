@@ -8,12 +8,12 @@ gives the same answer for ever, whatever is appended meanwhile.
 from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
 from salesflow.domain.facts import Event
+from salesflow.domain.settings import Settings
 from salesflow.projections.tables import Cut, Processes
 
 __all__ = ["SnapshotReader"]
@@ -27,11 +27,12 @@ class SnapshotReader:
         connection: sa.Connection,
         log: EventLog,
         cut: Cut,
-        timezone: ZoneInfo,
+        settings: Settings,
         processes: Processes,
     ) -> None:
         self.cut: Final = cut
-        self.timezone: Final = timezone
+        self.timezone: Final = settings.timezone
+        self.calendar: Final = settings.fiscal_calendar
         self.processes: Final = processes
         self._connection = connection
         self._log = log

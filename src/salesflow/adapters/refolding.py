@@ -148,7 +148,7 @@ class Absorber:
     def _extend(
         self, entity: UUID, belief: Belief, append: Sequence[Event], batch: IntervalBatch
     ) -> None:
-        now = append[0].recorded
+        now, keeps_moments = append[0].recorded, self._fold.table.keeps_moments
         state, standing = belief.state, belief.open
         for event in append:
             at = event.effect
@@ -158,7 +158,7 @@ class Absorber:
                     valid_from, old = before
                     if old == attributes:
                         continue
-                    if valid_from == at:
+                    if valid_from == at and not keeps_moments:
                         batch.close((entity, key, valid_from), now)
                     else:
                         batch.end((entity, key, valid_from), at, old, now)
@@ -195,7 +195,7 @@ class Absorber:
         state = self._fold.start(self._processes)
         rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
         standing: dict[Key, tuple[Instant, Attributes]] = {}
-        history = believed(events)
+        history, keeps_moments = believed(events), self._fold.table.keeps_moments
         for event in history:
             at = event.effect
             for key, attributes in state.apply(event):
@@ -205,7 +205,7 @@ class Absorber:
                     if old == attributes:
                         standing[key] = before
                         continue
-                    if valid_from < at:
+                    if valid_from < at or keeps_moments:
                         rows[key, valid_from] = (at, old)
                 if attributes is not None:
                     standing[key] = (at, attributes)

@@ -261,8 +261,8 @@ class SalesFlow:
                 position=stand.position if at is None else at.position,
                 revision=max((s.revision for s in stands), default=1),
             )
-            zone_then = self.settings(cut.known_at).timezone
-            reader = SnapshotReader(connection, self.log, cut, zone_then, self._processes)
+            settings = self.settings(cut.known_at)
+            reader = SnapshotReader(connection, self.log, cut, settings, self._processes)
             view = question.answer(reader, moment)
             begun = self.log.begun(connection)
         if cut.known_at >= begun:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.values import Value
@@ -52,6 +53,10 @@ class Reader(Protocol):
     @property
     def timezone(self) -> ZoneInfo:
         """The business time zone as known at the moment."""
+
+    @property
+    def calendar(self) -> FiscalCalendar:
+        """The fiscal calendar as known at the moment."""
 
     @property
     def processes(self) -> Processes:

@@ -83,6 +83,9 @@ class IntervalTable:
     revision: int
     keys: tuple[sa.Column[Cell], ...] = ()
     attributes: tuple[sa.Column[Cell], ...] = ()
+    keeps_moments: bool = False
+    """Whether a row that ended in the instant in which it began is kept; its key must tell it
+    from all others of its entity. No moment sees it, but it can be counted (see `valid_by`)."""
     table: sa.Table = field(init=False)
 
     def __post_init__(self) -> None:

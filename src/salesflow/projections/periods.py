@@ -1,0 +1,91 @@
+"""Periods of questions: which days are asked about, and which ones stand beside them.
+
+A question over a period takes the days `from_` (the first) and `to` (the first one after it),
+cut in the business time zone as known at the moment. Left out, it is the fiscal quarter of
+the moment, to date; beside it stands the quarter before, or a span of the same number of days
+before the days named. What a period holds ends with the moment: nothing later is counted.
+"""
+
+from datetime import date, timedelta
+from typing import NamedTuple, TypeVar
+
+from salesflow.domain.moments import Instant, Period, from_instant, to_instant
+from salesflow.errors import InputError
+from salesflow.projections.questions import Question, Reader, View
+
+__all__ = ["PeriodQuestion", "Span", "span_of"]
+
+ViewT = TypeVar("ViewT", bound=View)
+DAY = timedelta(days=1)
+
+
+class Span(NamedTuple):
+    """A period in the units of the tables: `[start, end)`, and the days it was cut from."""
+
+    start: Instant
+    end: Instant
+    first: date
+    last: date
+
+    @property
+    def opening(self) -> Instant:
+        """The instant before it: where its opening balances stand."""
+        return self.start - 1
+
+    def closing(self, as_of: Instant) -> Instant:
+        """Give its last instant, or the moment's where that comes first."""
+        return min(self.end - 1, as_of)
+
+    def period(self) -> Period:
+        """Give it as people read it."""
+        return Period(start=from_instant(self.start), end=from_instant(self.end))
+
+
+class PeriodQuestion(Question[ViewT]):
+    """The base of questions over a period."""
+
+    from_: date | None = None
+    """The first day of the period. Default: of the fiscal quarter of the moment."""
+    to: date | None = None
+    """The first day after the period. Default: the day after the fiscal quarter ends."""
+
+    def span(self, reader: Reader) -> Span:
+        """Cut the period asked about.
+
+        Raises:
+            InputError: when it ends before it begins.
+        """
+        if self.from_ is None and self.to is None:
+            days = reader.calendar.span("quarter", self._day(reader))
+            return span_of(days.first, days.last, reader)
+        first = self.from_
+        if first is None:
+            assert self.to is not None
+            first = reader.calendar.span("quarter", self.to - DAY).first
+        after = self.to
+        if after is None:
+            after = reader.calendar.span("quarter", max(first, self._day(reader))).last + DAY
+        if after <= first:
+            raise InputError(
+                f"a period from {first} to {after} holds no day; `to` is the first day after it"
+            )
+        return span_of(first, after - DAY, reader)
+
+    def span_before(self, reader: Reader) -> Span:
+        """Cut the period to compare with: the quarter before, or as many days before."""
+        span = self.span(reader)
+        if self.from_ is None and self.to is None:
+            days = reader.calendar.before("quarter", span.first)
+            return span_of(days.first, days.last, reader)
+        length = span.last - span.first
+        last = span.first - DAY
+        return span_of(last - length, last, reader)
+
+    def _day(self, reader: Reader) -> date:
+        return from_instant(reader.cut.as_of).astimezone(reader.timezone).date()
+
+
+def span_of(first: date, last: date, reader: Reader) -> Span:
+    """Cut whole business days, the first and the last included."""
+    period = Period.of_days(first, last, reader.timezone)
+    return Span(to_instant(period.start), to_instant(period.end), first, last)
