@@ -8,16 +8,9 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
-from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import (
-    FOREVER,
-    Instant,
-    Time,
-    from_instant,
-    start_of_day,
-    to_instant,
-)
+from salesflow.domain.moments import FOREVER
+from salesflow.domain.planning import Planner
 from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
@@ -25,7 +18,7 @@ from salesflow.errors import DealClosedError, InputError, NotFoundError
 __all__ = ["DealCore", "positive", "said", "told"]
 
 
-class DealCore(Aggregate):
+class DealCore(Planner):
     """A deal's standing, and the refusals its parts share."""
 
     noun: ClassVar[str] = "deal"
@@ -106,11 +99,6 @@ class DealCore(Aggregate):
                 f"deal {self.id} is merged into {self.merged_into}; {asked} there"
             )
 
-    def _now(self) -> Instant | None:
-        """Give the time it is believed at; None when nobody said (a deal not recorded yet)."""
-        now = min(self._horizon, self.world.now)
-        return None if now == FOREVER else now
-
     def _fresh_key(self, letter: str, taken: set[str]) -> str:
         """Number the next quote or objection of this deal: Q1, then Q2."""
         number = len(taken) + 1
@@ -120,22 +108,6 @@ class DealCore(Aggregate):
 
     def _time(self, event: Event) -> datetime | None:
         return None if event.occurred == FOREVER else event.occurred_at
-
-    def _effective(self, effective_from: datetime | date | None) -> Time | None:
-        """Turn a day on which something takes effect into the start of that day."""
-        if effective_from is None or isinstance(effective_from, datetime):
-            return effective_from
-        return from_instant(start_of_day(effective_from, self.world.timezone))
-
-    def _when(self, occurred_at: OccurredAt, effective_from: datetime | None) -> OccurredAt:
-        """Give the time from which a planned fact holds, to check it against that belief."""
-        if effective_from is None or self.opened_at is None:
-            return occurred_at
-        if occurred_at is None:
-            now = self._now()
-            return effective_from if now is None or to_instant(effective_from) > now else None
-        ahead = to_instant(effective_from) > self._instant(occurred_at)[0]
-        return effective_from if ahead else occurred_at
 
 
 def positive(amount: Money) -> Money:
