@@ -21,7 +21,7 @@ from properties.people_fold import PEOPLE, people
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.adapters import refolding
-from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
+from salesflow.adapters.refolding import Absorber, Address, IntervalAbsorber, IntervalBatch
 from salesflow.domain import history as histories_believed
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed as believed_facts
@@ -87,7 +87,7 @@ def folded(
     wanted = [
         e for e in events if type(e.fact) in fold.facts or e.fact.kind == "fact.retracted"
     ]
-    absorber = Absorber(
+    absorber = IntervalAbsorber(
         fold,
         processes,
         lambda entity: [e for e in wanted if e.stream_id == entity and e.position <= upto],

@@ -16,7 +16,6 @@ from properties.readable import shown
 from properties.world import at, instant
 from salesflow.engine import SalesFlow
 from salesflow.projections.funnel import Funnel, FunnelView
-from salesflow.projections.registry import FOLDS
 
 
 def naive(raw: list[Raw], view: FunnelView) -> dict[str, Any]:
@@ -51,8 +50,7 @@ def test_an_answer_is_the_same_for_ever_when_asked_for_at_its_moment(
             views.append(asked(player.flow, raw, moments[number % len(moments)]))
         raw = raw_log(player.flow)
         check_again(player.flow, views, raw)
-        for label in FOLDS:
-            player.flow.rebuild(label)
+        player.flow.rebuild()
         check_again(player.flow, views, raw)
 
 

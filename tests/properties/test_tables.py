@@ -40,8 +40,7 @@ def content(flow: SalesFlow) -> Content:
 
 
 def rebuilt(flow: SalesFlow) -> Content:
-    for label in FOLDS:
-        flow.rebuild(label)
+    flow.rebuild()
     return content(flow)
 
 
@@ -208,7 +207,7 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
                 TALLY["moments of rows in databases"] += 1
                 wanted = people(raw, stream, as_of, known_at)
                 assert found == wanted, (as_of, known_at, shown(raw))
-        keeper.rebuild(TABLE.name)
+        keeper.rebuild([TABLE.name])
         again = rows_of(player.flow, TABLE.name)
         assert Counter(map(frozen, again)) == Counter(map(frozen, rows)), shown(raw)
 

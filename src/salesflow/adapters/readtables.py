@@ -12,14 +12,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.refolding import Address, Held, IntervalBatch
 from salesflow.domain.moments import FOREVER, Instant
-from salesflow.projections.tables import Cell, IntervalTable
+from salesflow.projections.tables import Cell, IntervalTable, LedgerTable
 
 __all__ = [
     "PROJECTIONS",
+    "IntervalWriter",
+    "LedgerWriter",
     "Standing",
-    "TableWriter",
     "move_position",
     "standing_of",
     "start_position",
@@ -83,35 +85,16 @@ def move_position(
 
 
 class TableWriter:
-    """Writes the batches of one interval table through the driver's own cursor."""
+    """Writes rows of one table through the driver's own cursor."""
 
-    def __init__(self, shape: IntervalTable, name: str, tenant: str, dialect: str) -> None:
+    def __init__(self, columns: Sequence[str], name: str, tenant: str, dialect: str) -> None:
         self._tenant = tenant
         self._postgres = dialect == "postgresql"
-        self._name = name
-        keys = [column.name for column in shape.keys]
-        attributes = [column.name for column in shape.attributes]
-        self._columns = ["tenant", "entity_id", *keys, "valid_from", "known_from", "valid_to"]
-        self._columns += ["known_to", "collapsed", *attributes]
-        self._address = ["tenant", "entity_id", *keys, "valid_from"]
-        mark = "%s" if self._postgres else "?"
-        here = " AND ".join(f"{column} = {mark}" for column in self._address)
-        here += f" AND known_to = {FOREVER}"
-        self._collapse = f"UPDATE {name} SET valid_to = {mark}, collapsed = 1 WHERE {here}"
-        self._close = f"UPDATE {name} SET known_to = {mark} WHERE {here}"
-        marks = ", ".join([mark] * len(self._columns))
-        self._insert = f"INSERT INTO {name} ({', '.join(self._columns)}) VALUES ({marks})"
-        self._copy = f"COPY {name} ({', '.join(self._columns)}) FROM STDIN"
-
-    def write(self, connection: sa.Connection, batch: IntervalBatch) -> None:
-        """Write a batch: what ended first, then what is new."""
-        cursor = connection.connection.cursor()
-        try:
-            self._many(cursor, self._collapse, self._changes(batch.collapsed))
-            self._many(cursor, self._close, self._changes(batch.closed))
-            self._add(cursor, self._rows(batch))
-        finally:
-            cursor.close()
+        self._mark = "%s" if self._postgres else "?"
+        listed = ", ".join(columns)
+        marks = ", ".join([self._mark] * len(columns))
+        self._insert = f"INSERT INTO {name} ({listed}) VALUES ({marks})"
+        self._copy = f"COPY {name} ({listed}) FROM STDIN"
 
     def _many(
         self, cursor: DBAPICursor, statement: str, rows: Sequence[tuple[Cell, ...]]
@@ -128,6 +111,61 @@ class TableWriter:
                     copy.write_row(row)
         else:
             cursor.executemany(self._insert, rows)
+
+    def _cell(self, cell: Cell) -> Cell:
+        return self._uuid(cell) if isinstance(cell, UUID) else cell
+
+    def _uuid(self, id: UUID) -> Cell:
+        return id if self._postgres else id.hex
+
+
+class LedgerWriter(TableWriter):
+    """Writes the movements of one ledger; none is ever changed."""
+
+    def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
+        columns = [column.name for column in shape.table.columns]
+        super().__init__(columns, name, tenant, dialect)
+
+    def write(self, connection: sa.Connection, batch: LedgerBatch) -> None:
+        """Write a batch of movements."""
+        tenant, uuid, cell = self._tenant, self._uuid, self._cell
+        rows = [
+            (
+                *(tenant, uuid(entity), m.position, m.number, recorded, sign, m.occurred),
+                *(uuid(m.event_id), *map(cell, m.attributes)),
+            )
+            for entity, recorded, sign, m in batch
+        ]
+        cursor = connection.connection.cursor()
+        try:
+            self._add(cursor, rows)
+        finally:
+            cursor.close()
+
+
+class IntervalWriter(TableWriter):
+    """Writes the batches of one interval table."""
+
+    def __init__(self, shape: IntervalTable, name: str, tenant: str, dialect: str) -> None:
+        keys = [column.name for column in shape.keys]
+        columns = ["tenant", "entity_id", *keys, "valid_from", "known_from", "valid_to"]
+        columns += ["known_to", "collapsed", *(column.name for column in shape.attributes)]
+        super().__init__(columns, name, tenant, dialect)
+        address, mark = ["tenant", "entity_id", *keys, "valid_from"], self._mark
+        here = " AND ".join(f"{column} = {mark}" for column in address)
+        here += f" AND known_to = {FOREVER}"
+        self._collapse = f"UPDATE {name} SET valid_to = {mark}, collapsed = 1 WHERE {here}"
+        self._close = f"UPDATE {name} SET known_to = {mark} WHERE {here}"
+
+    def write(self, connection: sa.Connection, batch: IntervalBatch) -> None:
+        """Write a batch: what ended first, then what is new."""
+        cursor = connection.connection.cursor()
+        try:
+            self._many(cursor, self._collapse, self._changes(batch.collapsed))
+            self._many(cursor, self._close, self._changes(batch.closed))
+            self._add(cursor, self._rows(batch))
+        finally:
+            cursor.close()
 
     def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
         tenant, uuid = self._tenant, self._uuid
@@ -149,9 +187,3 @@ class TableWriter:
             )
             for (entity, key, valid_from), row, known_to in held
         ]
-
-    def _cell(self, cell: Cell) -> Cell:
-        return self._uuid(cell) if isinstance(cell, UUID) else cell
-
-    def _uuid(self, entity: UUID) -> Cell:
-        return entity if self._postgres else entity.hex

@@ -1,26 +1,34 @@
-"""Makes any pure fold bitemporal: from appends, in the order of the log, to interval rows.
+"""Makes any pure fold bitemporal: from appends, in the order of the log, to rows.
 
-`Absorber` takes one append of one entity at a time. Nearly all appends are in order (nothing
-happened before the entity's last believed fact and nothing is retracted): they extend the
-entity's state. A late or retracting append folds the entity's history twice, as believed
+An `Absorber` takes one append of one entity at a time. Nearly all appends are in order
+(nothing happened before the entity's last believed fact and nothing is retracted): they extend
+the entity's state. A late or retracting append folds the entity's history twice, as believed
 before and after it, and writes the difference. Either way the rows are the same, which the
-properties test against a rebuild.
+properties test against a rebuild. Movements of ledgers are posted in `posting`.
 
 It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
 within one batch, so that only final rows are written.
 """
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.history import believed, order
 from salesflow.domain.moments import FOREVER, Instant
-from salesflow.projections.tables import Cell, Fold, FoldState, Key, Processes
+from salesflow.projections.tables import (
+    Cell,
+    Change,
+    Fold,
+    FoldState,
+    Key,
+    Processes,
+)
 
-__all__ = ["Absorber", "Address", "Held", "IntervalBatch"]
+__all__ = ["Absorber", "Address", "Held", "IntervalAbsorber", "IntervalBatch", "Order"]
 
 LIVE_ENTITIES_MAX = 50_000
 Attributes = tuple[Cell, ...]
@@ -31,12 +39,93 @@ Address = tuple[UUID, Key, Instant]
 Order = tuple[Instant, Instant, int]
 
 
+class Believed(Protocol):
+    """What is held of an entity: its state to go on from, and where its last fact stands."""
+
+    @property
+    def last(self) -> Order | None:
+        """Where its last fact stands; None while no opening is believed."""
+
+
+BeliefT = TypeVar("BeliefT", bound=Believed)
+BatchT = TypeVar("BatchT")
+
+
+class Absorber(ABC, Generic[BeliefT, BatchT]):
+    """Turns the appends of one fold's entities into row changes."""
+
+    def __init__(self, stream: Callable[[UUID], Sequence[Event]]) -> None:
+        self._stream = stream
+        self._live: OrderedDict[UUID, BeliefT] = OrderedDict()
+
+    def forget(self) -> None:
+        """Drop what is held of entities, after a batch that was not written."""
+        self._live.clear()
+
+    def knows(self, entity: UUID) -> bool:
+        """Say whether the entity's state is at hand."""
+        return entity in self._live
+
+    def absorb(self, entity: UUID, append: Sequence[Event], batch: BatchT) -> None:
+        """Take what one append says of one entity (in the order of the log)."""
+        now = append[0].recorded
+        belief = self._live.get(entity)
+        if belief is None:
+            belief = self._recall(entity, append[0])
+        if self._in_order(belief, append):
+            self._extend(entity, belief, append, batch)
+        else:
+            self._refold(entity, now, batch)
+
+    def _recall(self, entity: UUID, first: Event) -> BeliefT:
+        """Find the belief before this append; a stream that begins here has none to find."""
+        earlier: Sequence[Event] = ()
+        if first.version > 1:
+            earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
+        belief = self._believe(earlier)
+        self._keep(entity, belief)
+        return belief
+
+    def _keep(self, entity: UUID, belief: BeliefT) -> None:
+        self._live[entity] = belief
+        self._live.move_to_end(entity)
+        if len(self._live) > LIVE_ENTITIES_MAX:
+            self._live.popitem(last=False)
+
+    @staticmethod
+    def _in_order(belief: Believed, append: Sequence[Event]) -> bool:
+        last = belief.last
+        if last is None:
+            if not append[0].fact.opens or append[0].version > 1:
+                return False
+            last = (append[0].occurred, append[0].occurred, -1)
+        for event in append:
+            here = order(event)
+            if here <= last or isinstance(event.fact, FactRetracted):
+                return False
+            last = here
+        return True
+
+    @abstractmethod
+    def _extend(
+        self, entity: UUID, belief: BeliefT, append: Sequence[Event], batch: BatchT
+    ) -> None:
+        """Go on from a belief with an append that is in order."""
+
+    @abstractmethod
+    def _refold(self, entity: UUID, now: Instant, batch: BatchT) -> None:
+        """Fold the entity as believed before an append and after it; write the difference."""
+
+    @abstractmethod
+    def _believe(self, events: Sequence[Event]) -> BeliefT:
+        """Fold an entity's believed history from its beginning."""
+
+
 class Belief(NamedTuple):
     """What is believed of an entity: its rows, and the state to go on from."""
 
-    state: FoldState
+    state: FoldState[Change]
     last: Order | None
-    """Where its last fact stands; None while no opening is believed."""
     rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
     open: dict[Key, tuple[Instant, Attributes]]
 
@@ -86,64 +175,15 @@ class IntervalBatch:
             row[1], row[2] = now, 1
 
 
-class Absorber:
-    """Turns the appends of one fold's entities into row changes."""
+class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
+    """Keeps the rows of a fold of intervals."""
 
     def __init__(
         self, fold: Fold, processes: Processes, stream: Callable[[UUID], Sequence[Event]]
     ) -> None:
+        super().__init__(stream)
         self._fold = fold
         self._processes = processes
-        self._stream = stream
-        self._live: OrderedDict[UUID, Belief] = OrderedDict()
-
-    def forget(self) -> None:
-        """Drop what is held of entities, after a batch that was not written."""
-        self._live.clear()
-
-    def knows(self, entity: UUID) -> bool:
-        """Say whether the entity's state is at hand."""
-        return entity in self._live
-
-    def absorb(self, entity: UUID, append: Sequence[Event], batch: IntervalBatch) -> None:
-        """Take what one append says of one entity (in the order of the log)."""
-        now = append[0].recorded
-        belief = self._live.get(entity)
-        if belief is None:
-            belief = self._recall(entity, append[0])
-        if self._in_order(belief, append):
-            self._extend(entity, belief, append, batch)
-        else:
-            self._refold(entity, now, batch)
-
-    def _recall(self, entity: UUID, first: Event) -> Belief:
-        """Find the belief before this append; a stream that begins here has none to find."""
-        earlier: Sequence[Event] = ()
-        if first.version > 1:
-            earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
-        belief = self._believe(earlier)
-        self._keep(entity, belief)
-        return belief
-
-    def _keep(self, entity: UUID, belief: Belief) -> None:
-        self._live[entity] = belief
-        self._live.move_to_end(entity)
-        if len(self._live) > LIVE_ENTITIES_MAX:
-            self._live.popitem(last=False)
-
-    @staticmethod
-    def _in_order(belief: Belief, append: Sequence[Event]) -> bool:
-        last = belief.last
-        if last is None:
-            if not append[0].fact.opens or append[0].version > 1:
-                return False
-            last = (append[0].occurred, append[0].occurred, -1)
-        for event in append:
-            here = order(event)
-            if here <= last or isinstance(event.fact, FactRetracted):
-                return False
-            last = here
-        return True
 
     def _extend(
         self, entity: UUID, belief: Belief, append: Sequence[Event], batch: IntervalBatch
@@ -191,7 +231,6 @@ class Absorber:
         self._keep(entity, belief._replace(rows={}))
 
     def _believe(self, events: Sequence[Event]) -> Belief:
-        """Fold an entity's believed history from its beginning."""
         state = self._fold.start(self._processes)
         rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
         standing: dict[Key, tuple[Instant, Attributes]] = {}

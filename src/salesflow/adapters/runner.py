@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import md5
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,18 +18,20 @@ import sqlalchemy as sa
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.posting import LedgerAbsorber, LedgerBatch
 from salesflow.adapters.readtables import (
     PROJECTIONS,
+    IntervalWriter,
+    LedgerWriter,
     Standing,
-    TableWriter,
     move_position,
     standing_of,
     start_position,
 )
-from salesflow.adapters.refolding import Absorber, IntervalBatch
+from salesflow.adapters.refolding import Absorber, IntervalAbsorber, IntervalBatch
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.errors import ProjectionError
-from salesflow.projections.tables import Fold, Processes
+from salesflow.projections.tables import Ledger, Processes, ReadFold
 
 __all__ = ["Progress", "Runner"]
 
@@ -49,7 +51,7 @@ class Page(NamedTuple):
 class Projection:
     """One fold, its table of that name, and the entities it has at hand."""
 
-    def __init__(self, fold: Fold, log: EventLog, processes: Processes, name: str) -> None:
+    def __init__(self, fold: ReadFold, log: EventLog, processes: Processes, name: str) -> None:
         self.fold = fold
         self.name = name
         self._log = log
@@ -58,11 +60,18 @@ class Projection:
         self._wanted = fold.facts | {FactRetracted}
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
-        self.absorber = Absorber(fold, processes, self._stream)
-        dialect = log.database.dialect
-        self.writer = TableWriter(fold.table, name, log.tenant, dialect)
+        told = (name, log.tenant, log.database.dialect)
+        self.absorber: Absorber[Any, Any]
+        self.writer: IntervalWriter | LedgerWriter
+        self._new_batch: Callable[[], Any]
+        if isinstance(fold, Ledger):
+            self.absorber = LedgerAbsorber(fold, processes, self._stream)
+            self.writer, self._new_batch = LedgerWriter(fold.table, *told), list
+        else:
+            self.absorber = IntervalAbsorber(fold, processes, self._stream)
+            self.writer, self._new_batch = IntervalWriter(fold.table, *told), IntervalBatch
 
-    def absorb(self, page: Page, after: int) -> IntervalBatch:
+    def absorb(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
         """Fold the page after a position into row changes.
 
         What is held of entities is good only where the rows stand as it left them; when
@@ -71,7 +80,7 @@ class Projection:
         if self.position != after:
             self.absorber.forget()
         self.position = None
-        batch = IntervalBatch()
+        batch: IntervalBatch | LedgerBatch = self._new_batch()
         self._upto = page.position
         wanted = [event for event in page.events if type(event.fact) in self._wanted]
         self._recall_together(wanted)
@@ -84,7 +93,7 @@ class Projection:
         self._streams.clear()
         return batch
 
-    def _absorb_one(self, entity: UUID, events: list[Event], batch: IntervalBatch) -> None:
+    def _absorb_one(self, entity: UUID, events: list[Event], batch: object) -> None:
         try:
             self.absorber.absorb(entity, events, batch)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -124,7 +133,9 @@ class Projection:
 class Runner:
     """Keeps the tables of a set of folds level with one log."""
 
-    def __init__(self, log: EventLog, folds: Mapping[str, Fold], processes: Processes) -> None:
+    def __init__(
+        self, log: EventLog, folds: Mapping[str, ReadFold], processes: Processes
+    ) -> None:
         self._log = log
         self._database: Database = log.database
         self._folds = folds
@@ -151,33 +162,47 @@ class Runner:
         Raises:
             ProjectionError: when a fold failed; the others have been brought up all the same.
         """
-        failed: ProjectionError | None = None
-        for name in self._folds if names is None else names:
-            try:
-                with self._lock:
-                    self._catch_up(self._projections[name], progress)
-            except ProjectionError as error:
-                failed = failed or error
+        chosen = [self._projections[name] for name in (self._folds if names is None else names)]
+        with self._lock:
+            failed = self._catch_up(chosen, progress)
         if failed is not None:
             raise failed
 
-    def rebuild(self, name: str, *, progress: Progress | None = None) -> int:
-        """Fill a table anew from the log beside the live one, swap them, give its rows."""
+    def rebuild(
+        self, names: Sequence[str], *, progress: Progress | None = None
+    ) -> dict[str, int]:
+        """Fill tables anew from the log beside the live ones, swap them, give their rows.
+
+        The log is read once for all of them.
+
+        Raises:
+            ProjectionError: when a fold failed; its live table stands as it was.
+        """
+        rows: dict[str, int] = {}
+        with self._lock:
+            fresh = {name: self._beside(name) for name in names}
+            while fresh:  # until each has come as far as the live one
+                failed = self._catch_up(list(fresh.values()), progress)
+                if failed is not None:
+                    raise failed
+                for name, projection in list(fresh.items()):
+                    with self._database.begin() as connection:
+                        swapped = self._swap(connection, projection.fold, projection.name)
+                    if swapped is not None:
+                        rows[name] = swapped
+                        del fresh[name]
+        return rows
+
+    def _beside(self, name: str) -> Projection:
+        """Begin an empty table beside a live one."""
         fold = self._folds[name]
         beside = f"{name}__{md5(self._log.tenant.encode()).hexdigest()[:12]}"
-        with self._lock:
-            with self._database.begin() as connection:
-                self._hold(connection, name)
-                self._drop(connection, beside)
-                fold.table.shaped(beside, sa.MetaData()).create(connection)
-                self._begin(connection, fold, beside)
-            fresh = Projection(fold, self._log, self._processes, beside)
-            rows = None
-            while rows is None:  # until it has come as far as the live one
-                self._catch_up(fresh, progress)
-                with self._database.begin() as connection:
-                    rows = self._swap(connection, fold, beside)
-            return rows
+        with self._database.begin() as connection:
+            self._hold(connection, name)
+            self._drop(connection, beside)
+            fold.table.shaped(beside, sa.MetaData()).create(connection)
+            self._begin(connection, fold, beside)
+        return Projection(fold, self._log, self._processes, beside)
 
     def _prepare(self) -> None:
         """Make the tables and positions that are missing; another process may do so too.
@@ -200,7 +225,7 @@ class Runner:
         with self._database.read() as connection:
             return standing_of(connection, self._log.tenant, name)
 
-    def _begin(self, connection: sa.Connection, fold: Fold, name: str) -> None:
+    def _begin(self, connection: sa.Connection, fold: ReadFold, name: str) -> None:
         start_position(connection, self._log.tenant, name, fold.table.revision)
 
     def _hold(self, connection: sa.Connection, name: str) -> None:
@@ -220,7 +245,7 @@ class Runner:
         )
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
 
-    def _swap(self, connection: sa.Connection, fold: Fold, beside: str) -> int | None:
+    def _swap(self, connection: sa.Connection, fold: ReadFold, beside: str) -> int | None:
         """Put the new rows of this tenant in the place of the old, in one transaction.
 
         None when the old rows have gone further meanwhile: a table never goes back.
@@ -247,19 +272,36 @@ class Runner:
         count = sa.select(sa.func.count()).select_from(live).where(mine)
         return connection.execute(count).scalar_one()
 
-    def _catch_up(self, projection: Projection, progress: Progress | None) -> None:
+    def _catch_up(
+        self, projections: Sequence[Projection], progress: Progress | None
+    ) -> ProjectionError | None:
+        """Bring projections to the head, those that stand alike page by page together."""
         goal = self._log.head().position
-        standing = self._find(projection.name) or Standing(projection.fold.table.revision, 0, 0)
-        while standing.position < goal:
+        failed: ProjectionError | None = None
+        stands = {each: self._stand_of(each) for each in projections}
+        while behind := [each for each in stands if stands[each].position < goal]:
+            first = min(stands[each].position for each in behind)
             with collector_off():
-                standing = self._batch(projection, standing)
-            if progress is not None:
-                progress(standing.position, max(goal, standing.position))
+                page = self._page(first)
+                for each in behind:
+                    if stands[each].position == first:
+                        try:
+                            stands[each] = self._batch(each, stands[each], page)
+                        except ProjectionError as error:
+                            failed = failed or error
+                            del stands[each]
+            if progress is not None and stands:
+                reached = min(stand.position for stand in stands.values())
+                progress(reached, max(goal, reached))
+        return failed
 
-    def _batch(self, projection: Projection, standing: Standing) -> Standing:
-        page = self._page(standing.position)
+    def _stand_of(self, projection: Projection) -> Standing:
+        found = self._find(projection.name)
+        return found or Standing(projection.fold.table.revision, 0, 0)
+
+    def _batch(self, projection: Projection, standing: Standing, page: Page) -> Standing:
         after = Standing(standing.revision, page.position, page.recorded)
-        batch = projection.absorb(page, standing.position)
+        batch: Any = projection.absorb(page, standing.position)
         with self._database.begin() as connection:
             tenant = self._log.tenant
             moved = move_position(connection, tenant, projection.name, standing, after)

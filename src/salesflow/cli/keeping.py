@@ -87,10 +87,8 @@ def rebuild(
     if unknown:
         raise InputError(f"no read table {unknown[0]!r}; there are {', '.join(sorted(FOLDS))}")
     with desk.open() as flow:
-        rows: dict[str, int] = {}
-        for name in tables or FOLDS:
-            with desk.screen.progress(name) as report:
-                rows[name] = flow.rebuild(name, progress=report)
+        with desk.screen.progress(", ".join(tables or FOLDS)) as report:
+            rows = flow.rebuild(*tables or (), progress=report)
         desk.screen.json({"rebuilt": dict(rows)})
         shown = tuple((name, f"{count:,}") for name, count in rows.items())
         desk.screen.table(TableOfView("", ("Read table", "Rows"), shown))

@@ -280,12 +280,18 @@ class SalesFlow:
         """Bring all read tables to the head of the log."""
         self._tables().catch_up(progress=progress)
 
-    def rebuild(self, name: str, *, progress: Progress | None = None) -> int:
-        """Fill a read table anew from the log, beside the live one, and give its row count."""
-        fold = FOLDS.get(name)
-        if fold is None:
-            raise InputError(f"no table {name!r}; there are {', '.join(sorted(FOLDS))}")
-        return self._tables().rebuild(fold.table.name, progress=progress)
+    def rebuild(self, *names: str, progress: Progress | None = None) -> dict[str, int]:
+        """Fill read tables anew from the log, beside the live ones, and give their row counts.
+
+        Without a name all of them; the log is read once for all. Questions go on reading the
+        live tables until the new ones take their place.
+        """
+        for name in names:
+            if name not in FOLDS:
+                raise InputError(f"no table {name!r}; there are {', '.join(sorted(FOLDS))}")
+        labels = {FOLDS[name].table.name: name for name in names or FOLDS}
+        rows = self._tables().rebuild(list(labels), progress=progress)
+        return {labels[name]: count for name, count in rows.items()}
 
     def standings(self) -> dict[str, Standing]:
         """Say up to which position each read table stands."""

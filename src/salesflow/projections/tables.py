@@ -5,14 +5,20 @@ An *interval* row says: from `valid_from` to `valid_to` this held, and we believ
 exactly with the append that ended it, one row is enough: it is `collapsed`, open-ended for
 whoever asks before that append and ended for whoever asks after it.
 
+A *ledger* row is a movement: posted once, at the instant of its effect, and never changed.
+What later knowledge takes back is reversed by the same movement with its sign turned, so that
+the sum of all movements that happened by `as_of` and were recorded by `known_at` is what was
+believed then.
+
 A fold is a table and a pure state machine. It sees one entity's believed history, fact by
-fact, and answers each with the rows that changed. It knows nothing of late facts,
-retractions, batches or databases; the runner does.
+fact, and answers each with the rows that changed or the movements to post. It knows nothing
+of late facts, retractions, batches or databases; the runner does.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -30,7 +36,12 @@ __all__ = [
     "FoldState",
     "IntervalTable",
     "Key",
+    "Ledger",
+    "LedgerTable",
     "Processes",
+    "ReadFold",
+    "ReadTable",
+    "Row",
 ]
 
 AMOUNT_SCALE = 1_000_000
@@ -40,27 +51,44 @@ Cell = str | int | UUID | None
 """What one column of a row holds, as every database driver takes it."""
 Key = tuple[Cell, ...]
 """Tells apart the rows of one entity that hold at the same time; `()` where there is one."""
-Change = tuple[Key, tuple[Cell, ...] | None]
+Row = tuple[Cell, ...]
+"""The attributes of a row, in the order of its table."""
+Change = tuple[Key, Row | None]
 """A row of the entity from now on, or None when it holds no more."""
 Processes = Mapping[tuple[str, int], ProcessVersion]
 
 
-class FoldState(Protocol):
+TableT_co = TypeVar("TableT_co", bound="ReadTable", covariant=True)
+SaidT_co = TypeVar("SaidT_co", covariant=True)
+
+
+class FoldState(Protocol[SaidT_co]):
     """One entity on its way through its history."""
 
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact, give the rows it changed; never raise on old facts."""
+    def apply(self, event: Event) -> Iterable[SaidT_co]:
+        """Take the next believed fact, say what it changed; never raise on old facts."""
 
 
 @dataclass(frozen=True)
-class Fold:
+class _Fold(Generic[TableT_co, SaidT_co]):
     """A table, and the state machine that fills it from one entity's believed history."""
 
-    table: "IntervalTable"
+    table: TableT_co
     facts: frozenset[type[Fact]]
     """The facts it listens to; retractions of them reach it without being named."""
-    start: Callable[[Processes], FoldState]
+    start: Callable[[Processes], FoldState[SaidT_co]]
     """Begins an entity that nothing has happened to."""
+
+
+class Fold(_Fold["IntervalTable", Change]):
+    """A fold of intervals: each fact is answered with the rows it changed."""
+
+
+class Ledger(_Fold["LedgerTable", Row]):
+    """A fold of movements: each fact is answered with the movements to post."""
+
+
+ReadFold = Fold | Ledger
 
 
 class Cut(NamedTuple):
@@ -72,8 +100,8 @@ class Cut(NamedTuple):
 
 
 @dataclass(frozen=True)
-class IntervalTable:
-    """A read table of interval rows: the entity, the key, the two time axes, the attributes.
+class ReadTable(ABC):
+    """A table that a fold fills.
 
     Every `revision` of a fold has a table of its own, so that a new one is filled while the
     old one is still read: raise it whenever the rows would come out differently.
@@ -81,6 +109,31 @@ class IntervalTable:
 
     label: str
     revision: int
+    table: sa.Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Build the table from its parts."""
+        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
+
+    @property
+    def name(self) -> str:
+        """The table's name in the database, which it may share with a service's own tables."""
+        return f"salesflow_{self.label}_{self.revision}"
+
+    @abstractmethod
+    def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Give a table of this shape under another name, to be filled beside the live one."""
+
+    @property
+    def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
+        """The columns, for selects."""
+        return self.table.c
+
+
+@dataclass(frozen=True)
+class IntervalTable(ReadTable):
+    """A read table of interval rows: the entity, the key, the two time axes, the attributes."""
+
     keys: tuple[sa.Column[Cell], ...] = ()
     attributes: tuple[sa.Column[Cell], ...] = ()
     keeps_moments: bool = False
@@ -114,11 +167,6 @@ class IntervalTable:
             sqlite_with_rowid=False,
         )
 
-    @property
-    def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
-        """The columns, for selects."""
-        return self.table.c
-
     def seen(self, cut: Cut) -> sa.ColumnElement[bool]:
         """Say which rows hold at a moment."""
         return sa.and_(self.valid_by(cut), self._still_valid(cut))
@@ -144,3 +192,41 @@ class IntervalTable:
         c = self.table.c
         open_then = sa.and_(c.collapsed == 1, c.valid_to > cut.known_at)
         return sa.case((open_then, FOREVER), else_=c.valid_to)
+
+
+@dataclass(frozen=True)
+class LedgerTable(ReadTable):
+    """A read table of movements: the entity, what posted them and when, the attributes.
+
+    `sign` is 1 where a movement is posted and -1 where it is taken back; a sum over movements
+    multiplies by it. `occurred` is the instant of the effect, `recorded` that of the append
+    with which the movement was posted or taken back, `position` that of the fact behind it.
+    """
+
+    attributes: tuple[sa.Column[Cell], ...] = ()
+
+    def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Give a table of this shape under another name, to be filled beside the live one."""
+        return sa.Table(
+            name,
+            metadata,
+            sa.Column("tenant", sa.String(64), primary_key=True),
+            sa.Column("entity_id", sa.Uuid, primary_key=True),
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("number", sa.SmallInteger, primary_key=True, autoincrement=False),
+            sa.Column("recorded", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("sign", sa.SmallInteger, primary_key=True, autoincrement=False),
+            sa.Column("occurred", sa.BigInteger, nullable=False),
+            sa.Column("event_id", sa.Uuid, nullable=False),
+            *(sa.Column(c.name, c.type) for c in self.attributes),
+            sqlite_with_rowid=False,
+        )
+
+    def posted(self, cut: Cut) -> sa.ColumnElement[bool]:
+        """Say which movements had happened and were recorded at a moment."""
+        c = self.table.c
+        return sa.and_(
+            c.tenant == cut.tenant,
+            c.occurred <= cut.as_of,
+            c.recorded <= cut.known_at,
+        )

@@ -1,0 +1,96 @@
+"""Posts the movements of a ledger, and takes back those that later knowledge has undone.
+
+An append in order posts what its facts say. A late or retracting append folds the entity's
+history twice, as believed before and after it: movements that no longer hold are taken back
+by themselves with the sign turned, new ones are posted, both recorded with that append. What
+was posted once is never touched again.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.refolding import Absorber, Order
+from salesflow.domain.facts import Event
+from salesflow.domain.history import believed, order
+from salesflow.domain.moments import Instant
+from salesflow.projections.tables import FoldState, Ledger, Processes, Row
+
+__all__ = ["LedgerAbsorber", "LedgerBatch", "Movement"]
+
+
+class Movement(NamedTuple):
+    """A movement as it is posted; the fact behind it and its number there name it."""
+
+    position: int
+    number: int
+    occurred: Instant
+    event_id: UUID
+    attributes: Row
+
+
+class Posting(NamedTuple):
+    """A movement on its way into the table."""
+
+    entity: UUID
+    recorded: Instant
+    sign: int
+    movement: Movement
+
+
+class Account(NamedTuple):
+    """What is believed of an entity: its movements, and the state to go on from."""
+
+    state: FoldState[Row]
+    last: Order | None
+    movements: frozenset[Movement]
+
+
+LedgerBatch = list[Posting]
+
+
+class LedgerAbsorber(Absorber[Account, LedgerBatch]):
+    """Keeps the movements of a ledger."""
+
+    def __init__(
+        self, fold: Ledger, processes: Processes, stream: Callable[[UUID], Sequence[Event]]
+    ) -> None:
+        super().__init__(stream)
+        self._fold = fold
+        self._processes = processes
+
+    def _extend(
+        self, entity: UUID, belief: Account, append: Sequence[Event], batch: LedgerBatch
+    ) -> None:
+        now = append[0].recorded
+        for event in append:
+            batch += [Posting(entity, now, 1, each) for each in _posted(belief.state, event)]
+        self._keep(entity, Account(belief.state, order(append[-1]), frozenset()))
+
+    def _refold(self, entity: UUID, now: Instant, batch: LedgerBatch) -> None:
+        events = self._stream(entity)
+        before = self._believe([e for e in events if e.recorded < now]).movements
+        belief = self._believe([e for e in events if e.recorded <= now])
+        after = belief.movements
+        batch += [Posting(entity, now, -1, each) for each in sorted(before - after, key=_name)]
+        batch += [Posting(entity, now, 1, each) for each in sorted(after - before, key=_name)]
+        self._keep(entity, belief._replace(movements=frozenset()))
+
+    def _believe(self, events: Sequence[Event]) -> Account:
+        state = self._fold.start(self._processes)
+        history = believed(events)
+        movements = [each for event in history for each in _posted(state, event)]
+        last = max(map(order, history), default=None)
+        return Account(state, last, frozenset(movements))
+
+
+def _posted(state: FoldState[Row], event: Event) -> list[Movement]:
+    at, position, event_id = event.effect, event.position, event.event_id
+    return [
+        Movement(position, number, at, event_id, attributes)
+        for number, attributes in enumerate(state.apply(event))
+    ]
+
+
+def _name(movement: Movement) -> tuple[int, int]:
+    return movement.position, movement.number
