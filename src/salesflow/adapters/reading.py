@@ -5,7 +5,7 @@ the same snapshot as the rows. Since recorded_at only grows, asking again at the
 gives the same answer for ever, whatever is appended meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
 from salesflow.domain.facts import Event
+from salesflow.domain.moments import FOREVER
 from salesflow.domain.settings import Settings
 from salesflow.projections.tables import Cut, Processes
 
@@ -44,4 +45,13 @@ class SnapshotReader:
     def events(self, stream_id: UUID) -> list[Event]:
         """Give a stream's events known by the moment, in the order of the log."""
         events = self._log.stream(stream_id, connection=self._connection)
+        return self._known(events)
+
+    def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
+        """Give the same of many streams in few queries; those without events are left out."""
+        found = self._log.streams(ids, upto=FOREVER, connection=self._connection)
+        known = {id: self._known(events) for id, events in found.items()}
+        return {id: events for id, events in known.items() if events}
+
+    def _known(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.recorded <= self.cut.known_at]

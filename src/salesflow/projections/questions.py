@@ -6,9 +6,9 @@ and formula, so that a number can never be separated from what it means.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,13 +18,19 @@ from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.values import Value
+from salesflow.projections.arrow import arrow_tables
 from salesflow.projections.plain import plain
 from salesflow.projections.tables import Cut, Processes
 from salesflow.projections.words import Language
 
-__all__ = ["Question", "Reader", "TableOfView", "View"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ENVELOPE", "Question", "Reader", "TableOfView", "View"]
 
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
+ENVELOPE = frozenset({"moment", "known_since"})
+"""What every view carries beside its answer."""
 
 
 class TableOfView(NamedTuple):
@@ -68,6 +74,9 @@ class Reader(Protocol):
     def events(self, stream_id: UUID) -> list[Event]:
         """Give a stream's events known by the moment, in the order of the log."""
 
+    def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
+        """Give the same of many streams in few queries; those without events are left out."""
+
 
 class View(Value):
     """The base of all answers."""
@@ -99,6 +108,21 @@ class View(Value):
             "formula": self.formula,
             **{name: plain(value) for name, value in self},
         }
+
+    def to_arrow(self) -> "dict[str, pa.Table]":
+        """Give the answer as Arrow tables, one for each list of rows, by the list's name.
+
+        What stands beside the lists is a table of one row, `answer`. The moment, population
+        and formula are in the metadata of each schema. See `salesflow.projections.arrow`.
+
+        Raises:
+            SalesflowError: when pyarrow (the extra `analytics`) is not installed.
+        """
+        said = {"question": type(self).__name__.removesuffix("View")}
+        said |= {"population": self.population, "formula": self.formula}
+        envelope = {**dict(self.moment), "known_since": self.known_since}
+        said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
+        return arrow_tables(self, beside=ENVELOPE, metadata=said)
 
 
 class Question(Value, Generic[ViewT_co]):
