@@ -7,7 +7,7 @@ Leaves out what is not believed (retracted facts are in the deal's history).
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.records import Role
 from salesflow.projections.tables import AMOUNT_SCALE, Processes
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
 from salesflow.projections.writing import amount_text, local_time
@@ -35,10 +36,10 @@ SPAN_COLUMNS = (
 class Span(Value):
     """A span `[start, end)` in which the deal's state did not change; no end while it holds."""
 
-    start: datetime
+    start: Annotated[datetime, Role.KEY]
     end: datetime | None
     process: Reference
-    process_version: int
+    process_version: Annotated[int, Role.TRAIT]
     stage: Reference
     stage_en: SafeText
     stage_zh: SafeText
@@ -55,9 +56,9 @@ class Span(Value):
 class TimelineFact(Value):
     """A believed fact; `irregular` says why it has no ground, None when it counts."""
 
-    position: int
-    kind: Reference
-    occurred_at: datetime
+    position: Annotated[int, Role.KEY]
+    kind: Annotated[Reference, Role.NAME]
+    occurred_at: Annotated[datetime, Role.NAME]
     effective_at: datetime
     recorded_at: datetime
     precision: Precision

@@ -19,6 +19,7 @@ from salesflow.domain.moments import Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.records import Role
 from salesflow.projections.tables import AMOUNT_SCALE
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text
@@ -33,10 +34,10 @@ DIGITS_SHOWN = 8
 class DealStanding(Value):
     """A deal and where it stands, unchanged since `since`."""
 
-    deal: UUID
-    title: SafeText | None
+    deal: Annotated[UUID, Role.KEY]
+    title: Annotated[SafeText | None, Role.NAME]
     process: Reference
-    process_version: int
+    process_version: Annotated[int, Role.TRAIT]
     stage: Reference
     stage_en: SafeText
     stage_zh: SafeText

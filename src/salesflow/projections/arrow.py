@@ -1,0 +1,119 @@
+"""A view as Arrow tables, for pandas, Polars, DuckDB and Parquet; nothing becomes a float.
+
+    tables = flow.ask(Funnel()).to_arrow()
+    tables["stages"].to_pandas()
+
+Every list of rows is a table of its own, named after its field; what stands beside the lists
+is a table of one row, `answer`. The types come from the fields, never from what they hold, so
+tables of different moments can be put together. A sum in several currencies is a list of
+(currency, amount): with a column for each currency the columns would change from day to day,
+and nobody could tell no amount from an amount of zero.
+
+Leaves out nothing but digits: a number has 26 of them before the point and 12 behind it, which
+holds every amount and every weighted amount; a ratio that never ends is rounded half even.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from importlib import import_module
+from json import dumps
+from types import ModuleType
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from salesflow.errors import SalesflowError
+from salesflow.projections.plain import plain
+from salesflow.projections.records import Role, bare, item_of, roles
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ANSWER", "arrow_tables"]
+
+ANSWER = "answer"
+"""The table of what a view holds beside its lists."""
+DIGITS, PLACES = 38, 12
+SMALLEST = Decimal(1).scaleb(-PLACES)
+SCALARS = frozenset({bool, int, datetime, date, timedelta})
+
+
+def arrow_tables(
+    view: BaseModel, *, beside: frozenset[str], metadata: Mapping[str, str]
+) -> dict[str, "pa.Table"]:
+    """Give a table for each list of a view, and one for the rest but what stands `beside`.
+
+    Raises:
+        SalesflowError: when pyarrow is not installed.
+    """
+    arrow = _arrow()
+    known = roles(type(view))
+    lists = [name for name, role in known.items() if role is Role.LIST]
+    rest = [name for name in known if name not in {*lists, *beside}]
+    kinds = {name: bare(field.annotation) for name, field in type(view).model_fields.items()}
+    found = {}
+    if rest:
+        row = {name: _cell(getattr(view, name), kinds[name]) for name in rest}
+        fields = [arrow.field(name, _type(arrow, kinds[name])) for name in rest]
+        found[ANSWER] = _table(arrow, fields, [row], metadata)
+    for name in lists:
+        rows = [_cell(row, None) for row in getattr(view, name) or ()]
+        fields = list(_type(arrow, item_of(kinds[name])))
+        found[name] = _table(arrow, fields, rows, metadata)
+    return found
+
+
+def _arrow() -> ModuleType:
+    try:
+        return import_module("pyarrow")
+    except ImportError as error:
+        raise SalesflowError(
+            "Arrow tables need pyarrow; run: pip install 'salesflow[analytics]'"
+        ) from error
+
+
+def _table(
+    arrow: ModuleType, fields: "list[pa.Field]", rows: list[object], metadata: Mapping[str, str]
+) -> "pa.Table":
+    return arrow.Table.from_pylist(rows, schema=arrow.schema(fields, metadata=dict(metadata)))
+
+
+def _type(arrow: ModuleType, kind: object) -> "pa.DataType":
+    """Give the Arrow type of what a field may hold; what has none is kept as JSON text."""
+    item = item_of(kind)
+    if item is not None:
+        return arrow.list_(_type(arrow, item))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = kind.model_fields.items()
+        return arrow.struct(
+            [arrow.field(name, _type(arrow, bare(field.annotation))) for name, field in fields]
+        )
+    scalars: dict[object, pa.DataType] = {
+        bool: arrow.bool_(),
+        int: arrow.int64(),
+        Decimal: arrow.decimal128(DIGITS, PLACES),
+        datetime: arrow.timestamp("us", tz="UTC"),
+        date: arrow.date32(),
+        timedelta: arrow.duration("us"),
+    }
+    return scalars.get(kind, arrow.string())
+
+
+def _cell(value: object, kind: object) -> object:
+    """Put a value into what Arrow takes for a field of this kind."""
+    if value is None:
+        return None
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        return {name: _cell(each, bare(fields[name].annotation)) for name, each in value}
+    item = item_of(kind)
+    if item is not None and isinstance(value, tuple):
+        return [_cell(each, item) for each in value]
+    if kind is Decimal and isinstance(value, Decimal | int):
+        with localcontext(prec=DIGITS, rounding=ROUND_HALF_EVEN):
+            return Decimal(value).quantize(SMALLEST)
+    if kind in SCALARS or isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, UUID) else dumps(plain(value), ensure_ascii=False)

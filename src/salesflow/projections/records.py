@@ -1,0 +1,116 @@
+"""What the fields of a view and of its rows are: keys, names, figures, traits, lists.
+
+A view is a record, and so is each row in its lists. Whoever treats all questions alike (a
+comparison, an Arrow table) needs to know which fields tell rows apart and which are counted.
+Mostly the type says so; a field says it itself where the type would mislead:
+
+    class DealStanding(Value):
+        deal: Annotated[UUID, Role.KEY]    # the only key: stage and owner are traits then
+
+Leaves out what a field means: that is its view's formula.
+"""
+
+import types
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Annotated, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from salesflow.domain.moments import Period
+from salesflow.domain.values import Money
+from salesflow.projections.amounts import Total
+
+__all__ = ["Role", "bare", "is_record", "item_of", "roles"]
+
+
+class Role(Enum):
+    """What a field is to its row."""
+
+    KEY = "key"
+    """Tells the rows of a list apart."""
+    NAME = "name"
+    """Names the row for people; rows are the same whatever it says."""
+    FIGURE = "figure"
+    """A number or amounts: one can be subtracted from another."""
+    TRAIT = "trait"
+    """Anything else that a row has."""
+    LIST = "list"
+    """Rows of its own."""
+    PART = "part"
+    """One record inside."""
+
+
+NAMES = ("_en", "_zh")
+NUMBERS = frozenset({int, Decimal, timedelta, Money})
+KEYS = frozenset({str, UUID, date, Period})
+
+
+@cache
+def roles(record: type[BaseModel]) -> Mapping[str, Role]:
+    """Say of each field of a record what it is.
+
+    Where a field is marked as a key, the others of the types of keys are traits.
+    """
+    fields = record.model_fields
+    marks = {name: _marked(field) for name, field in fields.items()}
+    keyed = Role.KEY in marks.values()
+    return {
+        name: marks[name] or _by_type(name, bare(field.annotation), keyed=keyed)
+        for name, field in fields.items()
+    }
+
+
+def bare(annotation: object) -> object:
+    """Give the type itself, without its marks and without None."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            kinds = [bare(kind) for kind in get_args(annotation) if kind is not type(None)]
+            annotation = kinds[0] if len(set(map(repr, kinds))) == 1 else _widest(kinds)
+        else:
+            return annotation
+
+
+def item_of(kind: object) -> object | None:
+    """Give the type of the items of a `tuple[X, ...]`; None of anything else."""
+    found = get_args(kind)
+    many = get_origin(kind) is tuple and len(found) == 2 and found[1] is Ellipsis
+    return bare(found[0]) if many else None
+
+
+def is_record(kind: object) -> bool:
+    """Say whether a type is a record with fields of its own; money and periods are not."""
+    return (
+        isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in (Money, Period)
+    )
+
+
+def _marked(field: FieldInfo) -> Role | None:
+    return next((mark for mark in field.metadata if isinstance(mark, Role)), None)
+
+
+def _by_type(name: str, kind: object, *, keyed: bool) -> Role:
+    item = item_of(kind)
+    if name.endswith(NAMES):
+        return Role.NAME
+    if kind in NUMBERS or item is Total:
+        return Role.FIGURE
+    if is_record(item):
+        return Role.LIST
+    if is_record(kind):
+        return Role.PART
+    is_key = kind in KEYS or get_origin(kind) is Literal
+    return Role.KEY if is_key and not keyed else Role.TRAIT
+
+
+def _widest(kinds: list[object]) -> object:
+    """Give the type that holds them all: Decimal of numbers, else anything."""
+    return Decimal if all(kind in (int, Decimal) for kind in kinds) else object
