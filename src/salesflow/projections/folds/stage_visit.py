@@ -1,0 +1,172 @@
+"""Which stages every deal has been in: one row per visit, also those that lasted no time.
+
+Answers "when did it enter, how, and how long did it stay?" for any moment; stage times and
+conversion read it. The rows of a deal follow one another without a gap from its opening on:
+where one ends the next begins. A visit ends with a move, an outcome or a merge. Closed time
+(lost, disqualified, merged) is no visit: its row has no stage and is there to end the visit
+before it and to be counted as closed. A won deal visits after-sales (or the stage that means
+won); where its process has neither, its row has no stage either.
+
+A visit goes on under another process version as long as process and stage keep their keys;
+it keeps the version it was entered under. Where the migration puts the deal elsewhere, a row
+of its own begins, entered as `migrated`. A move to the stage where the deal stands is none.
+Leaves out how a visit ended: the row after it says so.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.amounts import WORTH_FACTS, Worth
+from salesflow.domain.deal.ground import Ground
+from salesflow.domain.deal.merging import DealMerged, DealUnmerged
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
+from salesflow.domain.facts import Event, Fact
+from salesflow.projections.tables import (
+    AMOUNT_SCALE,
+    Cell,
+    Change,
+    Fold,
+    IntervalTable,
+    Processes,
+)
+
+__all__ = ["STAGE_VISIT", "STAGE_VISITS"]
+
+STAGE_VISIT: Final = IntervalTable(
+    "stage_visit",
+    1,
+    keys=(sa.Column("begun", sa.BigInteger, autoincrement=False),),
+    attributes=(
+        sa.Column("process", sa.Text),
+        sa.Column("process_version", sa.Integer),
+        sa.Column("stage", sa.Text),
+        sa.Column("outcome", sa.String(20)),
+        sa.Column("entered", sa.String(20)),
+        sa.Column("day_only", sa.SmallInteger),
+        sa.Column("owner", sa.Text),
+        sa.Column("amount", sa.BigInteger),
+        sa.Column("currency", sa.String(3)),
+    ),
+    keeps_moments=True,
+)
+"""`begun` is the position of the event that began the row. In the order of (`valid_from`,
+opened first, `begun`) the rows of a deal are its way.
+
+`entered` is opened, advanced, skipped (advanced past a stage), returned, reopened, migrated,
+unmerged, won, lost, disqualified or merged. `outcome` is how it stood: open, won, lost,
+disqualified or merged. All attributes are those at the time of entering; `day_only` is 1 where
+no more than the day of entering is known, `amount` is in whole millionths.
+"""
+
+
+BY_THEMSELVES: Final[Mapping[type[Fact], str]] = {
+    DealOpened: "opened",
+    DealMigrated: "migrated",
+    DealMerged: "merged",
+    DealUnmerged: "unmerged",
+    DealReopened: "reopened",
+}
+"""Facts that say how a deal came where it stands, wherever that is."""
+
+
+class Place(NamedTuple):
+    """Where a deal stands; another place is another row."""
+
+    outcome: str
+    process: str | None = None
+    stage: str | None = None
+
+
+class StageVisitState:
+    """One deal on its way through its stages."""
+
+    __slots__ = ("begun", "ground", "owner", "place", "worth")
+
+    def __init__(self, processes: Processes) -> None:
+        self.ground = Ground(processes)
+        self.worth = Worth()
+        self.owner: str | None = None
+        self.place: Place | None = None
+        self.begun = 0
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed fact; one that leaves the deal in its place changes no row."""
+        left = self.ground.stage
+        if self.ground.judge(event) is not None:
+            return ()
+        fact = event.fact
+        if isinstance(fact, DealOpened | OwnerAssigned):
+            self.owner = fact.owner
+        self.worth = self.worth.after(fact)
+        before, place = self.place, self._place()
+        if place == before:
+            return ()
+        row = self._row(place, self._entered(fact, before, left), event)
+        ended: list[Change] = [] if before is None else [((self.begun,), None)]
+        self.place, self.begun = place, event.position
+        return [*ended, ((event.position,), row)]
+
+    def _place(self) -> Place:
+        ground = self.ground
+        if ground.merged_into is not None:
+            return Place("merged")
+        unnamed = ground.outcome == "won" and ground.category(ground.stage) == "open"
+        if ground.outcome in ("lost", "disqualified") or unnamed:
+            return Place(ground.outcome)
+        return Place(ground.outcome, ground.process_key, ground.stage)
+
+    def _entered(self, fact: Fact, before: Place | None, left: str) -> str:
+        """Say how the deal came here: by an outcome, by what happened to it, or by a move."""
+        by_itself = BY_THEMSELVES.get(type(fact))
+        if by_itself is not None:
+            return by_itself
+        outcome = self.ground.outcome
+        if before is not None and before.outcome != outcome:
+            return outcome
+        return self._direction(left, self.ground.stage)
+
+    def _direction(self, left: str, target: str) -> str:
+        process = self.ground.process
+        if process is None:
+            return "advanced"
+        here, there = process.order(left), process.order(target)
+        if there <= here:
+            return "returned"
+        category = process.category(target)
+        between = process.stages[here + 1 : there] if here >= 0 else ()
+        return "skipped" if any(s.category == category for s in between) else "advanced"
+
+    def _row(self, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:
+        money = self.worth.amount
+        return (
+            self.ground.process_key,
+            self.ground.process_version,
+            place.stage,
+            place.outcome,
+            entered,
+            int(event.precision == "day"),
+            self.owner,
+            None if money is None else int(money.amount * AMOUNT_SCALE),
+            None if money is None else money.currency,
+        )
+
+
+STAGE_VISITS: Final = Fold(
+    STAGE_VISIT,
+    WORTH_FACTS
+    | {
+        StageMoved,
+        DealLost,
+        DealDisqualified,
+        DealReopened,
+        DealMigrated,
+        DealMerged,
+        DealUnmerged,
+        OwnerAssigned,
+    },
+    StageVisitState,
+)
