@@ -20,11 +20,13 @@ PUBLIC = [
     "Money",
     "ProcessVersion",
     "QuoteLine",
+    "Rep",
     "SalesFlow",
     "SalesProcess",
     "SalesflowError",
     "Session",
     "Stage",
+    "Team",
 ]
 ERRORS = [
     "AlreadyRecordedError",

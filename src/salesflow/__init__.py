@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.moments import Moment
     from salesflow.domain.processes import ProcessVersion, SalesProcess, Stage
+    from salesflow.domain.reps import Rep
     from salesflow.domain.standard import STANDARD
+    from salesflow.domain.teams import Team
     from salesflow.domain.values import Money
     from salesflow.engine import ForeignFact, SalesFlow, Session
     from salesflow.errors import SalesflowError
@@ -36,11 +38,13 @@ __all__ = [
     "Money",
     "ProcessVersion",
     "QuoteLine",
+    "Rep",
     "SalesFlow",
     "SalesProcess",
     "SalesflowError",
     "Session",
     "Stage",
+    "Team",
 ]
 
 _HOMES = {
@@ -52,11 +56,13 @@ _HOMES = {
     "Money": "domain.values",
     "ProcessVersion": "domain.processes",
     "QuoteLine": "domain.deal",
+    "Rep": "domain.reps",
     "SalesFlow": "engine",
     "SalesProcess": "domain.processes",
     "SalesflowError": "errors",
     "Session": "engine",
     "Stage": "domain.processes",
+    "Team": "domain.teams",
 }
 
 if not TYPE_CHECKING:  # so that a type checker still refuses a name that is not there

@@ -119,6 +119,7 @@ def decides(
     when: Callable[[Deal], object],
     then: Sequence[Fact],
     now: datetime = NOW,
+    id: UUID = ENTITY,
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> Deal: ...
@@ -130,6 +131,7 @@ def decides(
     then: Sequence[Fact],
     kind: type[AggregateT],
     now: datetime = NOW,
+    id: UUID = ENTITY,
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> AggregateT: ...
@@ -140,15 +142,17 @@ def decides(  # noqa: PLR0913 - all by keyword
     then: Sequence[Fact],
     kind: type[Aggregate] = Deal,
     now: datetime = NOW,
+    id: UUID = ENTITY,
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> Aggregate:
     """Insist that a command records exactly these facts; give the aggregate after it.
 
-    `kind` is the aggregate, a deal when left out. `published` are all process versions there
+    `kind` is the aggregate, a deal when left out, and `id` its stream (`rep_id("ann")` for a
+    rep). `published` are all process versions there
     are, `timezone` the business time zone in which bare days are cut.
     """
-    subject = read(kind, given, now=now, published=published, timezone=timezone)
+    subject = read(kind, given, now=now, id=id, published=published, timezone=timezone)
     when(subject)
     recorded = _recorded(subject)
     if recorded != list(then):
@@ -164,6 +168,7 @@ def refuses(  # noqa: PLR0913 - all by keyword
     match: str,
     kind: type[Aggregate] = Deal,
     now: datetime = NOW,
+    id: UUID = ENTITY,
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> None:
@@ -171,7 +176,7 @@ def refuses(  # noqa: PLR0913 - all by keyword
 
     `match` is a regular expression that is found in the message.
     """
-    subject = read(kind, given, now=now, published=published, timezone=timezone)
+    subject = read(kind, given, now=now, id=id, published=published, timezone=timezone)
     try:
         when(subject)
     except SalesflowError as refusal:

@@ -114,7 +114,9 @@ def test_every_aggregate_names_the_facts_it_records() -> None:
 @pytest.mark.parametrize("fact", list(CATALOGUE), ids=lambda fact: fact.kind)
 def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     whose, _, what = fact.kind.partition(".")
-    assert whose in {"fact", "settings", "rates", "process", "customer", "deal"}
+    assert whose in {
+        "fact", "settings", "rates", "process", "team", "rep", "customer", "deal",
+    }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
 
@@ -185,7 +187,9 @@ def test_openings_are_marked() -> None:
         "customer.registered",
         "process.published",
         "rates.published",
+        "rep.joined",
         "settings.changed",
+        "team.formed",
     }
 
 

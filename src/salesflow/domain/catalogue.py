@@ -9,11 +9,13 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, FactCatalogue, FactRetracted
 from salesflow.domain.processes import SalesProcess
 from salesflow.domain.rates import RateTable
+from salesflow.domain.reps import Rep
 from salesflow.domain.settings import Settings
+from salesflow.domain.teams import Team
 
 __all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of"]
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Customer, Deal)
+AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts))

@@ -138,6 +138,7 @@ ZH: Final[dict[str, str]] = {
     "Remark": "备注",
     "Repeat orders": "重复购买",
     "Replay": "重放",
+    "Rep": "销售人员",
     "Report currency": "报告货币",
     "Request": "协助编号",
     "Role": "角色",
@@ -161,6 +162,7 @@ ZH: Final[dict[str, str]] = {
     "Task": "任务",
     "Tasks": "阶段任务",
     "Tasks done": "已完成任务",
+    "Team": "团队",
     "Tenant": "租户",
     "Terms": "合同条款",
     "Text": "内容",
@@ -275,6 +277,11 @@ IRREGULAR_ZH: Final[tuple[tuple[str, str], ...]] = (
     (r"reopened while open", "商机进行中时重新激活"),
     (r"there is no quote (.+)", "没有报价 {0}"),
     (r"not won but (\w+)", "商机{0}，并未赢单"),
+    (r"before the rep joined", "发生在加入团队之前"),
+    (r"it names another rep, (.+)", "所指为另一销售人员 {0}"),
+    (r"joined while in team (.+)", "身在团队 {0} 时再次加入"),
+    (r"moved while in no team", "不在任何团队时调换"),
+    (r"left while in no team", "不在任何团队时离开"),
 )
 
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
