@@ -51,6 +51,8 @@ ENGINE = {
     "ask",
     "catch_up",
     "close",
+    "compare",
+    "follow",
     "get",
     "history",
     "log",

@@ -10,8 +10,9 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
+from threading import Event as Flag
 from threading import Lock
 from typing import Self, TypeVar
 from uuid import UUID
@@ -22,7 +23,6 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Receipt
 from salesflow.adapters.ids import new_id
 from salesflow.adapters.processes import PublishedProcesses
-from salesflow.adapters.reading import SnapshotReader
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
 from salesflow.domain.aggregate import Aggregate, World
@@ -33,14 +33,13 @@ from salesflow.domain.moments import (
     Instant,
     Moment,
     When,
-    from_instant,
-    instant_of,
-    to_instant,
     zone,
 )
 from salesflow.domain.processes import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard import STANDARD
+from salesflow.engine.asking import Cutter, Snapshot, snapshot_for
+from salesflow.engine.following import CaughtUp, Follower
 from salesflow.engine.foreign import ForeignFact, record_foreign
 from salesflow.engine.histories import interleaved
 from salesflow.engine.session import Processes, Said, Session
@@ -50,9 +49,9 @@ from salesflow.errors import (
     InputError,
     NotFoundError,
 )
+from salesflow.projections.comparing import Comparison
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.tables import Cut
 
 __all__ = ["SalesFlow"]
 
@@ -92,6 +91,7 @@ class SalesFlow:
         self._queue = Lock()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
+            self._cutter = Cutter(self.log, self.settings)
             self._processes = PublishedProcesses(self.log)
             self._found(timezone, create=create)
         except BaseException:
@@ -205,7 +205,7 @@ class SalesFlow:
         """
         stored = self.log.stream(id)
         head = stored[-1].recorded if stored else 0
-        cut = self._cut(as_of, known_at, head)
+        cut = self._cutter.cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
         found = kind.replay(
             id, events, world=self._world(cut.as_of, self._processes), as_of=cut.as_of
@@ -224,7 +224,9 @@ class SalesFlow:
         Raises:
             NotFoundError: when nothing was recorded of it by then.
         """
-        until = FOREVER if known_at is None else self._cut(None, known_at, FOREVER).known_at
+        until = (
+            FOREVER if known_at is None else self._cutter.cut(None, known_at, FOREVER).known_at
+        )
 
         def events_of(id: UUID) -> list[Event]:
             return [event for event in self.log.stream(id) if event.recorded <= until]
@@ -249,25 +251,32 @@ class SalesFlow:
         """
         if at is not None:
             as_of, known_at = at.as_of, at.known_at
-        runner = self._tables()
-        runner.catch_up(question.folds)
-        with self._database.read() as connection:
-            stands = [runner.standing(name, connection) for name in question.folds]
-            stand = min(stands, key=lambda s: s.position) if stands else self._at_head()
-            cut = self._cut(as_of, known_at, stand.recorded)
-            moment = Moment(
-                as_of=from_instant(cut.as_of),
-                known_at=from_instant(cut.known_at),
-                position=stand.position if at is None else at.position,
-                revision=max((s.revision for s in stands), default=1),
-            )
-            settings = self.settings(cut.known_at)
-            reader = SnapshotReader(connection, self.log, cut, settings, self._processes)
-            view = question.answer(reader, moment)
-            begun = self.log.begun(connection)
-        if cut.known_at >= begun:
-            return view
-        return view.model_copy(update={"known_since": from_instant(begun)})
+        with self._snapshot(question) as snapshot:
+            position = None if at is None else at.position
+            return snapshot.answer(as_of, known_at, position=position)
+
+    def compare(
+        self,
+        question: Question[ViewT],
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+        to_as_of: When,
+        to_known_at: When | None = None,
+    ) -> Comparison[ViewT]:
+        """Answer a question at a moment and at another one, and say what is different now.
+
+        Both answers stand at the same position of the log. `to_known_at` defaults to what is
+        known at the first moment: left out, what happened in between is compared, and not
+        what was learned.
+        """
+        with self._snapshot(question) as snapshot:
+            now = snapshot.answer(as_of, known_at)
+            known = now.moment.known_at if to_known_at is None else to_known_at
+            try:
+                return Comparison(then=snapshot.answer(to_as_of, known), now=now)
+            except NotFoundError as error:
+                raise NotFoundError(f"to compare with, as of {to_as_of}: {error}") from error
 
     def settings(self, known_at: Instant = FOREVER) -> Settings:
         """Give the tenant's settings as known at an instant (the default ones before any)."""
@@ -279,6 +288,19 @@ class SalesFlow:
     def catch_up(self, *, progress: Progress | None = None) -> None:
         """Bring all read tables to the head of the log."""
         self._tables().catch_up(progress=progress)
+
+    def follow(
+        self,
+        *,
+        stop: Flag | None = None,
+        on_caught_up: Callable[[CaughtUp], object] = lambda _: None,
+    ) -> None:
+        """Keep all read tables at the head of the log until `stop` is set, as a worker does.
+
+        `on_caught_up` is called when a table has moved or its fold has failed.
+        """
+        labels = {fold.table.name: label for label, fold in FOLDS.items()}
+        Follower(self.log, self._tables(), labels).run(stop or Flag(), on_caught_up)
 
     def rebuild(self, *names: str, progress: Progress | None = None) -> dict[str, int]:
         """Fill read tables anew from the log, beside the live ones, and give their row counts.
@@ -316,6 +338,9 @@ class SalesFlow:
             event_ids=self._event_ids,
         )
 
+    def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
+        return snapshot_for(question, self._cutter, self._processes, self._tables())
+
     def _tables(self) -> Runner:
         if self._runner is None:
             folds = {fold.table.name: fold for fold in FOLDS.values()}
@@ -339,30 +364,6 @@ class SalesFlow:
     def _world(self, head: Instant, processes: Processes, known_at: Instant = FOREVER) -> World:
         now = max(self.log.now(), head)
         return World(processes, lambda: self.settings(known_at).timezone, now)
-
-    def _cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
-        known = head if known_at is None else min(self._known(known_at), head)
-        if as_of is None:
-            now = self.log.now()
-            then = max(now, head) if head < FOREVER else now
-        else:
-            then = self._instant(as_of, known)
-        return Cut(self.log.tenant, then, known)
-
-    def _known(self, when: When) -> Instant:
-        """Cut what was said of the known axis, a day in the time zone known at its end."""
-        latest = self._instant(when, FOREVER)
-        return self._instant(when, latest)
-
-    def _instant(self, when: When, known: Instant) -> Instant:
-        """Cut what a caller said into an instant; only a day needs the business time zone."""
-        if isinstance(when, datetime):
-            return to_instant(when)
-        return instant_of(when, self.settings(known).timezone)
-
-    def _at_head(self) -> Standing:
-        head = self.log.head()
-        return Standing(1, head.position, head.recorded)
 
     def _refuse_known(self, command_id: str, connection: Connection | None) -> None:
         receipt = self.log.receipt(command_id, connection)

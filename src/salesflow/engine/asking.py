@@ -1,0 +1,116 @@
+"""Asking at moments: what callers say of a moment is cut into instants, and read in a snapshot.
+
+A question is asked in one snapshot of the read tables and the log, at one moment or, to
+compare, at several; all answers of a snapshot stand at one and the same position of the log.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.reading import SnapshotReader
+from salesflow.adapters.readtables import Standing
+from salesflow.adapters.runner import Runner
+from salesflow.domain.moments import (
+    FOREVER,
+    Instant,
+    Moment,
+    When,
+    from_instant,
+    instant_of,
+    to_instant,
+)
+from salesflow.domain.settings import Settings
+from salesflow.projections.questions import Question, View
+from salesflow.projections.tables import Cut, Processes
+
+__all__ = ["Cutter", "Snapshot", "snapshot_for"]
+
+ViewT = TypeVar("ViewT", bound=View)
+
+
+class Cutter:
+    """Cuts what callers say of moments, days by the business time zone of the time."""
+
+    def __init__(self, log: EventLog, settings: Callable[[Instant], Settings]) -> None:
+        self.log = log
+        self.settings = settings
+
+    def cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
+        """Cut a moment: now where nothing is said, knowing all up to the head."""
+        known = head if known_at is None else min(self._known(known_at), head)
+        if as_of is None:
+            now = self.log.now()
+            then = max(now, head) if head < FOREVER else now
+        else:
+            then = self._instant(as_of, known)
+        return Cut(self.log.tenant, then, known)
+
+    def _known(self, when: When) -> Instant:
+        """Cut what was said of the known axis, a day in the time zone known at its end."""
+        latest = self._instant(when, FOREVER)
+        return self._instant(when, latest)
+
+    def _instant(self, when: When, known: Instant) -> Instant:
+        """Cut what a caller said into an instant; only a day needs the business time zone."""
+        if isinstance(when, datetime):
+            return to_instant(when)
+        return instant_of(when, self.settings(known).timezone)
+
+
+class Snapshot(Generic[ViewT]):
+    """Where one question is asked, as often as wanted, while the world goes on."""
+
+    def __init__(
+        self,
+        question: Question[ViewT],
+        cutter: Cutter,
+        processes: Processes,
+        connection: Connection,
+        stands: Sequence[Standing],
+    ) -> None:
+        self._question = question
+        self._cutter = cutter
+        self._processes = processes
+        self._connection = connection
+        self._stand = min(stands, key=lambda stand: stand.position)
+        self._revision = max(stand.revision for stand in stands)
+        self._begun = cutter.log.begun(connection)
+
+    def answer(
+        self, as_of: When | None, known_at: When | None, *, position: int | None = None
+    ) -> ViewT:
+        """Answer the question at a moment; a position is given where it was answered before."""
+        cut = self._cutter.cut(as_of, known_at, self._stand.recorded)
+        moment = Moment(
+            as_of=from_instant(cut.as_of),
+            known_at=from_instant(cut.known_at),
+            position=self._stand.position if position is None else position,
+            revision=self._revision,
+        )
+        settings = self._cutter.settings(cut.known_at)
+        log, processes = self._cutter.log, self._processes
+        reader = SnapshotReader(self._connection, log, cut, settings, processes)
+        view = self._question.answer(reader, moment)
+        if cut.known_at >= self._begun:
+            return view
+        return view.model_copy(update={"known_since": from_instant(self._begun)})
+
+
+@contextmanager
+def snapshot_for(
+    question: Question[ViewT], cutter: Cutter, processes: Processes, runner: Runner
+) -> Iterator[Snapshot[ViewT]]:
+    """Catch up what a question reads, and open a snapshot to ask it in."""
+    runner.catch_up(question.folds)
+    log = cutter.log
+    with log.database.read() as connection:
+        stands = [runner.standing(name, connection) for name in question.folds]
+        if not stands:
+            head = log.head()
+            stands = [Standing(1, head.position, head.recorded)]
+        yield Snapshot(question, cutter, processes, connection, stands)

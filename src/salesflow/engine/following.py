@@ -1,0 +1,91 @@
+"""Following the log: a worker that keeps the read tables level with it until it is stopped.
+
+Nobody needs one, since a question catches up first; with one, no question has much to catch
+up. Any number of workers may run at once, in any number of processes: each batch is written
+once, whoever comes first. A table whose fold has failed stays where it is, the others go on;
+when somebody else has moved it, it is tried again.
+
+Leaves out what to do about a failed fold: see `SalesFlow.rebuild`.
+"""
+
+from collections.abc import Callable, Mapping
+from threading import Event as Flag
+from typing import NamedTuple
+
+from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.readtables import Standing
+from salesflow.adapters.runner import Runner
+from salesflow.adapters.subscription import POLL_SECONDS
+from salesflow.errors import BusyError, HistoryError, ProjectionError
+
+__all__ = ["CaughtUp", "Follower"]
+
+
+class CaughtUp(NamedTuple):
+    """How the read tables stand beside the log after a look at it."""
+
+    head: Head
+    standings: dict[str, Standing]
+    """By the label of the table."""
+    failed: dict[str, str]
+    """Tables that stand still since their fold failed, and what it said, by label."""
+    busy: bool = False
+    """Whether somebody else held the database for too long; it is tried again."""
+
+
+class Follower:
+    """Brings the tables of a runner up to the log again and again."""
+
+    def __init__(self, log: EventLog, runner: Runner, labels: Mapping[str, str]) -> None:
+        self._log = log
+        self._runner = runner
+        self._labels = labels
+        self._stuck: dict[str, tuple[int, str]] = {}
+        """Where a table stood when its fold failed, and what it said, by the table's name."""
+
+    def run(self, stop: Flag, tell: Callable[[CaughtUp], object]) -> None:
+        """Follow until stopped; tell whenever something is not as it was told last."""
+        told: CaughtUp | None = None
+        waiter = self._log.database.waiter()
+        try:
+            while not stop.is_set():
+                waiter.listen()
+                found = self._look()
+                if found != told:
+                    tell(found)
+                    told = found
+                if not stop.is_set():
+                    waiter.wait(POLL_SECONDS)
+        finally:
+            waiter.close()
+
+    def _look(self) -> CaughtUp:
+        busy = False
+        try:
+            self._catch_up()
+        except BusyError:
+            busy = True
+        stands = {label: self._runner.standing(name) for name, label in self._labels.items()}
+        failed = {self._labels[name]: said for name, (_, said) in self._stuck.items()}
+        return CaughtUp(self._log.head(), stands, failed, busy)
+
+    def _catch_up(self) -> None:
+        """Bring up all tables together; where one fails, each by itself."""
+        wanted = [name for name in self._labels if not self._is_stuck(name)]
+        try:
+            self._runner.catch_up(wanted)
+        except (ProjectionError, HistoryError):
+            for name in wanted:
+                self._catch_up_alone(name)
+
+    def _catch_up_alone(self, name: str) -> None:
+        try:
+            self._runner.catch_up([name])
+        except (ProjectionError, HistoryError) as error:
+            self._stuck[name] = self._runner.standing(name).position, str(error)
+
+    def _is_stuck(self, name: str) -> bool:
+        """Say whether a table still stands where its fold failed."""
+        if name in self._stuck and self._runner.standing(name).position != self._stuck[name][0]:
+            del self._stuck[name]
+        return name in self._stuck
