@@ -7,6 +7,7 @@ writes an event down the way it lies in the log, for the oracle.
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -123,7 +124,7 @@ class Book:
         now = max(self.clock, self.events[-1].recorded + 1)
         before = list(self.events)
         for one in append.told:
-            stream = deal_id(one.deal)
+            stream = self.stream(one.deal)
             mine = [event for event in before if event.stream_id == stream]
             if one.what == "retract":
                 if mine:
@@ -139,7 +140,15 @@ class Book:
             occurred = happened(one.when, now, [(e.occurred, e.effect) for e in own])
             at_or_now = now if occurred is None else occurred
             ahead = None if one.ahead is None else at(at_or_now + DELTAS[one.ahead])
-            self._add(stream, fact_of(one.what, one.n, ahead), occurred, now)
+            self._add(stream, self.fact(one, ahead), occurred, now)
+
+    def stream(self, number: int) -> UUID:
+        """Name the stream of what is told of by a number."""
+        return deal_id(number)
+
+    def fact(self, one: Told, ahead: datetime | None) -> Fact:
+        """Make the fact that is told."""
+        return fact_of(one.what, one.n, ahead)
 
     def _add(
         self, stream: UUID, fact: Fact, occurred: int | None, now: int | None = None

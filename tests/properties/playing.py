@@ -218,14 +218,22 @@ class Player:
         return happened(one.when, now, [(e.occurred, e.effect) for e in facts])
 
     def _stored(self, deal: int) -> list[Event]:
-        return self.flow.log.stream(deal_id(deal))
+        return self.flow.log.stream(self.stream(deal))
+
+    def stream(self, number: int) -> UUID:
+        """Name the stream of what is told of by a number."""
+        return deal_id(number)
+
+    def fact(self, one: Told, ahead: datetime | None) -> Fact:
+        """Make the fact that is told."""
+        return fact_of(one.what, one.n, ahead)
 
     def _facts(self, told: Sequence[Told]) -> list[tuple[UUID, Fact, int | None]]:
         """Make foreign facts; a retraction names an event that is stored already."""
         found: list[tuple[UUID, Fact, int | None]] = []
         now = instant(self.clock.now)
         for one in told:
-            stream = deal_id(one.deal)
+            stream = self.stream(one.deal)
             if one.what == "retract":
                 stored = self._stored(one.deal)
                 if stored:
@@ -237,7 +245,7 @@ class Player:
             occurred = self._happened(one, now)
             base = now if occurred is None else occurred
             ahead = None if one.ahead is None else at(base + DELTAS[one.ahead])
-            found.append((stream, fact_of(one.what, one.n, ahead), occurred))
+            found.append((stream, self.fact(one, ahead), occurred))
         return found
 
     def _record(self, told: Sequence[Told]) -> None:
@@ -278,4 +286,5 @@ class Player:
 
     def _reopen(self, told: Sequence[Told]) -> None:
         with self.flow.session(actor="u-5") as session:
-            session.reopen_history(deal_id(told[0].deal), fact_of("opened", told[0].n))
+            opening = self.fact(told[0]._replace(what="opened"), None)
+            session.reopen_history(self.stream(told[0].deal), opening)
