@@ -45,7 +45,7 @@ from salesflow.domain.deal.quotes import (
     QuoteRevised,
     QuoteWithdrawn,
 )
-from salesflow.domain.deal.service import RepeatOrderPlaced
+from salesflow.domain.deal.service import FeedbackReceived, RepeatOrderPlaced, SurveySent
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMapping, StageMoved
 from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.facts import Fact
@@ -107,6 +107,10 @@ def _lines(n: int) -> Fact:
     )
 
 
+def _products(n: int) -> tuple[QuoteLine, ...]:
+    return tuple(QuoteLine(product=f"q{i}", unit_price=Money("1", "CNY")) for i in range(n % 3))
+
+
 def _migrated(n: int) -> Fact:
     process = PROCESSES[n % len(PROCESSES)]
     keys = [stage.key for stage in process.stages if stage.category == "open"]
@@ -117,6 +121,24 @@ def _migrated(n: int) -> Fact:
 
 def _quote(n: int) -> str:
     return f"Q{n % 2}"
+
+
+def _survey(n: int) -> Fact:
+    person = deal_id(n % 2) if n % 4 else None
+    return SurveySent(survey=f"s{n % 2}", scale=("nps", "csat")[n % 2], person_id=person)
+
+
+def _feedback(n: int) -> Fact:
+    answers = (
+        {"scale": "nps", "score": (0, 6, 7, 8, 9, 10)[n % 6], "text": f"words {n}"},
+        {"scale": "csat", "score": 1 + n % 5},
+        {"scale": "ces", "score": 1 + n % 7},
+        {"text": ("too slow", " ", "\n")[n % 3]},
+        {"scale": "nps", "score": n % 11},
+    )
+    about = {"survey": f"s{n % 2}"} if n % 5 else {}
+    person = {"person_id": deal_id(n % 3)} if n % 3 else {}
+    return FeedbackReceived.model_validate(answers[n % len(answers)] | about | person)
 
 
 FACTS: Final[dict[str, Make]] = {
@@ -144,6 +166,8 @@ FACTS: Final[dict[str, Make]] = {
     "left": lambda n, e: CollaboratorLeft(person=OWNERS[n % 3], effective_from=e),
     "customer": lambda n, _: CustomerChanged(customer_id=deal_id(n) if n % 3 else None),
     "contact": lambda n, _: ContactLogged(channel=("call", "visit")[n % 2], direction="out"),
+    "survey": lambda n, _: _survey(n),
+    "feedback": lambda n, _: _feedback(n),
     "quote_drafted": lambda n, _: QuoteDrafted(quote=_quote(n), total=money(n)),
     "quote_issued": lambda n, _: QuoteIssued(quote=_quote(n), total=money(n)),
     "quote_revised": lambda n, _: QuoteRevised(quote=_quote(n), total=money(n)),
@@ -151,6 +175,7 @@ FACTS: Final[dict[str, Make]] = {
     "quote_rejected": lambda n, _: QuoteRejected(quote=_quote(n)),
     "quote_withdrawn": lambda n, _: QuoteWithdrawn(quote=_quote(n)),
     "quote_expired": lambda n, _: QuoteExpired(quote=_quote(n)),
+    "quoted": lambda n, _: QuoteIssued(quote=_quote(n), lines=_products(n)),
 }
 
 OFTEN = ("moved",) * 5 + ("owner", "forecast", "won", "lost", "reopened", "amended") * 2
@@ -165,6 +190,16 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
     ("merged", "unmerged", "won", "lost", "reopened", "moved", "owner"),
     ("quote_drafted", "quote_issued", "quote_accepted", "quote_rejected", "won", "repeat"),
     ("opened", "moved", "owner", "contact", "lost"),
+    ("survey", "feedback", "feedback", "feedback", "owner", "lost"),
+    (
+        "survey",
+        "feedback",
+        "lines",
+        "quoted",
+        "quote_revised",
+        "quote_accepted",
+        "quote_rejected",
+    ),
 )
 """What a history may be about: few words meet each other more often than many."""
 

@@ -7,7 +7,9 @@ from typing import Final
 
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
+from salesflow.projections.feedback import Feedback
 from salesflow.projections.folds.deal_state import DEAL_STATES
+from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import Question, View
@@ -16,11 +18,22 @@ from salesflow.projections.tables import ReadFold
 __all__ = ["FOLDS", "QUESTIONS"]
 
 FOLDS: Final[dict[str, ReadFold]] = {
-    fold.table.label: fold for fold in (DEAL_STATES, STAGE_VISITS)
+    fold.table.label: fold
+    for fold in (
+        DEAL_STATES,
+        FEEDBACKS,
+        STAGE_VISITS,
+    )
 }
 """Folds by the label of their table."""
 
 QUESTIONS: Final[dict[str, type[Question[View]]]] = {
-    question.name: question for question in (Funnel, Deals, DealTimeline)
+    question.name: question
+    for question in (
+        Funnel,
+        Deals,
+        DealTimeline,
+        Feedback,
+    )
 }
 """Questions by their name in kebab case."""

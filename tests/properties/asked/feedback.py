@@ -1,0 +1,116 @@
+"""What customers said, and what a naive replay says they said."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from oracle.beliefs import Raw
+from oracle.feedback import feedback_in
+from oracle.spans import quarter_before, quarter_of, span_between
+from properties.asked.case import Case
+from properties.world import instant
+from salesflow.projections.estimates import Estimate
+from salesflow.projections.feedback import Feedback, FeedbackView
+from salesflow.projections.feedback_figures import FeedbackFigures
+
+__all__ = ["CASE"]
+
+NEW_YEAR, SPRING = date(2024, 1, 1), date(2024, 3, 1)
+ASKED = (
+    Feedback(),
+    Feedback(by="stage"),
+    Feedback(by="owner", from_=NEW_YEAR, to=date(2024, 1, 12)),
+    Feedback(by="product", from_=NEW_YEAR, to=SPRING),
+    Feedback(owner="ann", from_=NEW_YEAR, to=SPRING),
+    Feedback(process="standard", by="stage", from_=date(2024, 1, 2), to=SPRING),
+    Feedback(survey="s0", limit=1, from_=date(2023, 12, 1), to=SPRING),
+)
+
+
+def said(view: FeedbackView) -> dict[str, Any]:
+    """Write the answer as the oracle does."""
+    keys: dict[Any, Any] = {
+        (group.key if group.process is None else (group.process, group.key)): _said(
+            group.figures
+        )
+        for group in view.groups
+    }
+    assert len(keys) == len(view.groups)
+    return {
+        "period": (instant(view.period.start), instant(view.period.end)),
+        "before": (instant(view.before.start), instant(view.before.end)),
+        "total": _said(view.total),
+        "total_before": _said(view.total_before),
+        "groups": keys,
+        "words_total": view.verbatims_total,
+        "words": [
+            (
+                said.position, str(said.deal), instant(said.occurred_at), said.stage,
+                said.owner, said.products, said.survey, said.scale, said.score, said.text,
+            )
+            for said in view.verbatims
+        ],
+    }  # fmt: skip
+
+
+def _said(figures: FeedbackFigures) -> dict[str, Any]:
+    return {
+        "responses": figures.responses,
+        "nps": (
+            figures.promoters,
+            figures.passives,
+            figures.detractors,
+            _estimate(figures.nps),
+        ),
+        "csat": (
+            figures.csat_scores,
+            figures.satisfied,
+            _estimate(figures.csat_top_box),
+            _estimate(figures.csat_mean),
+        ),
+        "ces": (figures.ces_scores, _estimate(figures.ces_mean)),
+        "asked": (figures.sent, figures.answered, _estimate(figures.response_rate)),
+    }
+
+
+def _estimate(estimate: Estimate | None) -> tuple[object, ...] | None:
+    if estimate is None:
+        return None
+    if estimate.interval is None:
+        return estimate.value, None, None
+    return estimate.value, _near(estimate.interval.low), _near(estimate.interval.high)
+
+
+def _near(limit: float) -> object:
+    """Let two ways of working a limit out differ in their last digits."""
+    return pytest.approx(limit, abs=1e-6)
+
+
+def wanted(raw: list[Raw], question: Feedback, as_of: int, known_at: int) -> dict[str, Any]:
+    """Ask the oracle about the period and the one before."""
+    if question.from_ is None or question.to is None:
+        period, before = quarter_of(as_of), quarter_before(as_of)
+    else:
+        length = question.to - question.from_
+        period = span_between(question.from_, question.to)
+        before = span_between(question.from_ - length, question.from_)
+    only = {
+        "process": question.process,
+        "owner": question.owner,
+        "survey": question.survey,
+    }
+    found = feedback_in(raw, period, as_of, known_at, by=question.by, **only)
+    return {
+        "period": period,
+        "before": before,
+        "total": found["total"],
+        "total_before": feedback_in(raw, before, as_of, known_at, **only)["total"],
+        "groups": found["groups"],
+        "words_total": len(found["words"]),
+        "words": found["words"][: question.limit],
+    }
+
+
+CASE = Case(st.sampled_from(ASKED), said, wanted)
