@@ -10,6 +10,7 @@ from salesflow.projections.deals import Deals
 from salesflow.projections.feedback import Feedback
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.feedback import FEEDBACKS
+from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import Question, View
@@ -22,6 +23,7 @@ FOLDS: Final[dict[str, ReadFold]] = {
     for fold in (
         DEAL_STATES,
         FEEDBACKS,
+        MEMBERSHIPS,
         STAGE_VISITS,
     )
 }

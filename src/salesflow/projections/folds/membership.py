@@ -1,0 +1,45 @@
+"""In which team every rep is: one row per rep and span of time in one team.
+
+Answers "whose team is this rep in?" for any moment; figures by team join it to deals, where
+the rep's reference stands as owner. A rep who left has no row. Leaves out what teams are
+called, which the team itself says, and people's names, which are personal.
+"""
+
+from collections.abc import Iterable
+from typing import Final, get_args
+
+import sqlalchemy as sa
+
+from salesflow.domain.facts import Event
+from salesflow.domain.reps import Membership, RepFact
+from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+
+__all__ = ["MEMBERSHIP", "MEMBERSHIPS"]
+
+MEMBERSHIP: Final = IntervalTable(
+    "membership",
+    1,
+    attributes=(sa.Column("rep", sa.Text), sa.Column("team", sa.Text)),
+)
+"""`rep` is the reference that deals name as owner, `team` the key of the team."""
+
+
+class MembershipState:
+    """One rep on the way through their history."""
+
+    __slots__ = ("membership",)
+
+    def __init__(self, _: Processes) -> None:
+        self.membership = Membership()
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed fact; one without ground changes nothing."""
+        membership = self.membership
+        if membership.judge(event) is not None:
+            return ()
+        if membership.team is None:
+            return (((), None),)
+        return (((), (membership.rep, membership.team)),)
+
+
+MEMBERSHIPS: Final = Fold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipState)
