@@ -1,0 +1,131 @@
+"""How long until something happens: both estimators, by hand and against statsmodels."""
+
+import warnings
+from collections.abc import Sequence
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight
+
+from salesflow.projections.survival import Spell, Survival, survival
+
+CAUSES = ("won", "lost", "disqualified")
+
+
+def spells(*told: tuple[int, str | None]) -> list[Spell]:
+    return [Spell(*each) for each in told]
+
+
+def lasting(found: Survival) -> list[Fraction | None]:
+    return [None if c.lasting is None else Fraction(*c.lasting) for c in found.chances]
+
+
+def ended(found: Survival, cause: str) -> list[Fraction | None]:
+    return [
+        None if c.ended is None else Fraction(*c.ended.get(cause, (0, 1)))
+        for c in found.chances
+    ]
+
+
+def test_a_censored_spell_counts_as_long_as_it_was_watched() -> None:
+    told = spells((1, "won"), (2, None), (3, "lost"), (3, "won"), (4, None))
+    found = survival(told, after=(0, 1, 2, 3, 4))
+    assert lasting(found) == [
+        Fraction(1),
+        Fraction(4, 5),
+        Fraction(4, 5),
+        Fraction(4, 15),
+        Fraction(4, 15),
+    ]
+    assert ended(found, "won")[3] == Fraction(1, 5) + Fraction(4, 15)
+    assert ended(found, "lost")[3] == Fraction(4, 15)
+    assert [chance.at_risk for chance in found.chances] == [5, 5, 4, 3, 1]
+    assert found.causes == {"won": 2, "lost": 1}
+
+
+def test_what_ends_after_some_time_precedes_what_is_censored_then() -> None:
+    found = survival(spells((5, "won"), (5, None), (5, None), (9, "won")), after=(5, 9))
+    assert lasting(found) == [Fraction(3, 4), Fraction(0)]
+
+
+def test_exactly_half_is_enough_for_the_median() -> None:
+    assert survival(spells((1, "won"), (2, "won"), (3, "won"), (4, "won"))).median == 2
+    assert survival(spells((1, "won"), (2, "won"), (3, "won"))).median == 2
+
+
+def test_there_is_no_median_where_fewer_than_half_have_ended() -> None:
+    assert survival(spells((1, "won"), (2, None), (3, None))).median is None
+
+
+def test_nothing_is_known_beyond_the_last_one_watched() -> None:
+    found = survival(spells((1, "won"), (2, None)), after=(2, 3))
+    assert lasting(found) == [Fraction(1, 2), None]
+    assert ended(found, "won") == [Fraction(1, 2), None]
+
+
+def test_when_all_have_ended_it_stays_so() -> None:
+    found = survival(spells((1, "won"), (2, "lost")), after=(100,))
+    assert (lasting(found), ended(found, "lost")) == ([Fraction(0)], [Fraction(1, 2)])
+
+
+def test_of_nothing_nothing_is_known() -> None:
+    found = survival([], after=(30,))
+    assert (found.spells, found.median, lasting(found)) == (0, None, [None])
+
+
+def test_a_spell_of_no_length_counts() -> None:
+    found = survival(spells((0, "won"), (0, None), (1, "lost")), after=(0, 1))
+    assert lasting(found) == [Fraction(2, 3), Fraction(0)]
+    assert ended(found, "lost") == [Fraction(0), Fraction(2, 3)]
+
+
+TOLD = st.lists(
+    st.builds(Spell, st.integers(0, 25), st.sampled_from((*CAUSES, None, None))),
+    min_size=1,
+    max_size=80,
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(TOLD)
+def test_the_shares_that_last_and_that_ended_make_one(told: list[Spell]) -> None:
+    for chance in survival(told, after=range(26)).chances:
+        if chance.lasting is not None and chance.ended is not None:
+            shares = [chance.lasting, *chance.ended.values()]
+            assert sum(Fraction(*share) for share in shares) == 1
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(TOLD)
+def test_statsmodels_estimates_the_same(told: list[Spell]) -> None:
+    assert_alike(told, after=range(1, 26))
+
+
+def assert_alike(told: Sequence[Spell], after: Sequence[int]) -> None:
+    """Compare with statsmodels at every time; it wants an event, and knows no time 0."""
+    told = [spell._replace(lasted=spell.lasted + 1) for spell in told]
+    times = [spell.lasted for spell in told]
+    kinds = [0 if spell.cause is None else CAUSES.index(spell.cause) + 1 for spell in told]
+    if not any(kinds):
+        return
+    found = survival(told, after=[at + 1 for at in after])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its standard errors divide by 0 where all have ended
+        whole = SurvfuncRight(times, [int(kind > 0) for kind in kinds])
+        parts = CumIncidenceRight(times, kinds)
+    for at, ours, chance in zip(after, lasting(found), found.chances, strict=True):
+        if ours is None:
+            continue
+        steps = [
+            s for t, s in zip(whole.surv_times, whole.surv_prob, strict=True) if t <= at + 1
+        ]
+        assert float(ours) == pytest.approx(steps[-1] if steps else 1.0, abs=1e-12)
+        assert chance.ended is not None
+        for number, cause in enumerate(CAUSES[: len(parts.cinc)]):
+            theirs = [
+                c for t, c in zip(parts.times, parts.cinc[number], strict=True) if t <= at + 1
+            ]
+            share = Fraction(*chance.ended.get(cause, (0, 1)))
+            assert float(share) == pytest.approx(theirs[-1] if theirs else 0.0, abs=1e-12)
