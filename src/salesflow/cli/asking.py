@@ -2,7 +2,8 @@
 
 A question's required fields become arguments, the others options; its docstring is the help.
 Values are read by pydantic as the question itself would, so a new question needs nothing
-here. `--as-of` and `--known-at` say at which moment it is asked.
+here. `--as-of` and `--known-at` say at which moment it is asked, `--compare-to` at which
+other one, to show both answers and the difference.
 """
 
 import ast
@@ -13,21 +14,24 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import Annotated, Literal, Union, get_args, get_origin
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
+from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk, moment_said
 from salesflow.cli.finding import find_deal
+from salesflow.cli.output import moment_line
 from salesflow.domain.moments import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
+from salesflow.projections.comparing import Comparison
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import QUESTIONS
 from salesflow.projections.writing import local_time
 
-__all__ = ["asking", "command_of", "show_view"]
+__all__ = ["asking", "command_of", "show_comparison", "show_view"]
 
 QuestionClass = type[Question[View]]
 
@@ -37,11 +41,23 @@ asking = typer.Typer(no_args_is_help=True, help="Ask a question at any past mome
 def command_of(question: QuestionClass) -> Callable[..., None]:
     """Make the command of a question."""
 
-    def command(desk: Desk, as_of: str | None, known_at: str | None, **given: object) -> None:
+    def command(
+        desk: Desk,
+        as_of: str | None,
+        known_at: str | None,
+        compare_to: str | None,
+        **given: object,
+    ) -> None:
         with desk.open() as flow:
             asked = _asked(question, given, flow)
-            view = flow.ask(asked, as_of=as_of, known_at=known_at)
-            show_view(desk, flow, view)
+            if compare_to is None:
+                show_view(desk, flow, flow.ask(asked, as_of=as_of, known_at=known_at))
+                return
+            then, known_then = moment_said(compare_to)
+            comparison = flow.compare(
+                asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
+            )
+            show_comparison(desk, flow, comparison)
 
     said = _said_of_fields(question)
     parameters = [
@@ -52,6 +68,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         ),
         _option("as_of", AsOf),
         _option("known_at", KnownAt),
+        _option("compare_to", CompareTo),
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__doc__ = inspect.cleandoc(question.__doc__ or "")
@@ -66,14 +83,44 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
         return
     for table in view.tables(desk.language):
         screen.table(table)
-    colon = "：" if desk.language == "zh" else ": "
+    _show_meaning(desk, view)
+    _show_moment(desk, flow, view)
+
+
+def show_comparison(desk: Desk, flow: SalesFlow, comparison: Comparison[View]) -> None:
+    """Print two answers side by side: what each table held then, holds now, the difference."""
+    screen = desk.screen
+    if screen.as_json:
+        screen.json(comparison.to_dict())
+        return
+    for table in comparison.tables(desk.language, _timezone(flow, comparison.now)):
+        screen.table(table)
+    _show_meaning(desk, comparison.now)
+    _show_moment(desk, flow, comparison.then, "Then")
+    _show_moment(desk, flow, comparison.now, "Now")
+
+
+def _show_meaning(desk: Desk, view: View) -> None:
     for label, text in zip(("Population", "Formula"), view.meaning(desk.language), strict=True):
-        screen.line(f"{screen.word(label)}{colon}{text}", "dim")
-    timezone = flow.settings(to_instant(view.moment.known_at)).timezone
+        desk.screen.line(f"{_labelled(desk, label)}{text}", "dim")
+
+
+def _show_moment(desk: Desk, flow: SalesFlow, view: View, label: str = "") -> None:
+    screen, timezone = desk.screen, _timezone(flow, view)
+    said = _labelled(desk, label) if label else ""
     if view.known_since is not None:
         told = screen.word("nothing was known yet, the log begins at")
-        screen.line(f"{told} {local_time(view.known_since, timezone, exact=False)}", "yellow")
-    screen.moment(view.moment, timezone)
+        since = local_time(view.known_since, timezone, exact=False)
+        screen.line(f"{said}{told} {since}", "yellow")
+    screen.line(f"{said}{moment_line(view.moment, timezone, desk.language)}", "green")
+
+
+def _labelled(desk: Desk, label: str) -> str:
+    return desk.screen.word(label) + ("：" if desk.language == "zh" else ": ")
+
+
+def _timezone(flow: SalesFlow, view: View) -> ZoneInfo:
+    return flow.settings(to_instant(view.moment.known_at)).timezone
 
 
 def _asked(

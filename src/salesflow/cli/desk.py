@@ -22,7 +22,15 @@ from salesflow.engine import SalesFlow
 from salesflow.errors import InputError, NotFoundError, SalesflowError
 from salesflow.projections.words import Language
 
-__all__ = ["DATABASE_VARIABLE", "AsOf", "Desk", "KnownAt", "at_desk"]
+__all__ = [
+    "DATABASE_VARIABLE",
+    "AsOf",
+    "CompareTo",
+    "Desk",
+    "KnownAt",
+    "at_desk",
+    "moment_said",
+]
 
 DATABASE_VARIABLE = "SALESFLOW_DB"
 DATABASE_DEFAULT = "sqlite:///salesflow.db"
@@ -70,6 +78,17 @@ KnownAt = Annotated[
         "--known-at",
         metavar="TIME",
         help="What had been recorded by then. Default: all that is recorded.",
+        rich_help_panel="Moment",
+        show_default=False,
+    ),
+]
+CompareTo = Annotated[
+    str | None,
+    typer.Option(
+        "--compare-to",
+        metavar="AS_OF[@KNOWN_AT]",
+        help="Another moment, to show what is different: 2026-03-31, or 2026-03-31@2026-03-31"
+        " as it was known on that day. Known by default: what is known at the first moment.",
         rich_help_panel="Moment",
         show_default=False,
     ),
@@ -178,6 +197,21 @@ class Desk:
                 return True
         except NotFoundError:
             return False
+
+
+def moment_said(text: str) -> tuple[str, str | None]:
+    """Read AS_OF[@KNOWN_AT], as `--compare-to` takes it.
+
+    Raises:
+        InputError: when a side of it is empty.
+    """
+    as_of, at, known_at = text.partition("@")
+    if not as_of.strip() or (at and not known_at.strip()) or "@" in known_at:
+        raise InputError(
+            f"{text!r} is not a moment to compare with; write 2026-03-31, or"
+            " 2026-03-31@2026-03-31 for what was known on that day"
+        )
+    return as_of, known_at or None
 
 
 def at_desk(function: Callable[..., None]) -> Callable[..., None]:

@@ -1,93 +1,40 @@
-"""Two answers to one question, and what is different between them.
+"""A question's answers at two moments side by side, and what is different between them.
 
-Rows of the same key are matched, and their figures subtracted exactly, whatever the question:
-what is a key and what a figure stands in `records`. A row that only one answer has is
-`added` or `vanished`, and nothing is subtracted from nothing. Amounts in unlike currencies are
-never subtracted from one another: a deal that was worth 7,000 USD and is worth 90,000 CNY has
-lost the one and gained the other.
-
-Leaves out why: that is Flow (movements) and the deals' timelines.
+Works for every question: what tells rows apart and what can be subtracted stands in
+`records`, how it is subtracted in `differences`. Both answers stand at the same position of
+the log, so what lies between them is the world's doing, or what was learned, and no
+accident of when they were read.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
-from decimal import Decimal, localcontext
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from salesflow.domain.values import Money, Value
-from salesflow.projections.amounts import Total, totals
-from salesflow.projections.plain import Json, plain
-from salesflow.projections.questions import ENVELOPE, View
+from salesflow.domain.values import Value, tidy
+from salesflow.projections.amounts import Total, totals_text
+from salesflow.projections.differences import FigureChange, RecordChange, compared
+from salesflow.projections.questions import ENVELOPE, TableOfView, View
 from salesflow.projections.records import Role, roles
+from salesflow.projections.words import Language, in_language, kind_name
+from salesflow.projections.writing import amount_text, local_time
 
-__all__ = ["Change", "Comparison", "Figure", "FigureChange", "RecordChange"]
+__all__ = ["Comparison"]
 
-Figure: TypeAlias = int | Decimal | timedelta | tuple[Total, ...] | None
-"""A number, or amounts per currency."""
-Change = Literal["same", "changed", "added", "vanished", "unlisted"]
-"""What became of a row; `unlisted` where the other answer lists only some of its rows."""
-
+UTC = ZoneInfo("UTC")
 ViewT = TypeVar("ViewT", bound=View)
-EXACT_DIGITS = 60
-CURRENCY = "currency"
-TOTAL = "_total"
-"""`deals_total` says how many rows there are, of which `deals` may list only some."""
-
-
-class FigureChange(NamedTuple):
-    """A figure then and now; no difference where one of them is not known."""
-
-    then: Figure
-    now: Figure
-    difference: Figure
-
-
-class RecordChange(NamedTuple):
-    """A row in both answers or in one: its figures, its other traits, the records inside."""
-
-    then: BaseModel | None
-    now: BaseModel | None
-    change: Change
-    figures: dict[str, FigureChange]
-    traits: tuple[str, ...]
-    """Names of the fields, other than figures, that are not what they were."""
-    parts: "dict[str, RecordChange]"
-    lists: "dict[str, tuple[RecordChange, ...]]"
-
-    @property
-    def record(self) -> BaseModel:
-        """The row as it is now, or as it was where it vanished."""
-        found = self.now or self.then
-        assert found is not None
-        return found
-
-    def to_dict(self) -> dict[str, Json]:
-        """Give its keys and names, and what is different."""
-        known, record = roles(type(self.record)), self.record
-        said = (Role.KEY, Role.NAME)
-        return {
-            **{name: plain(getattr(record, name)) for name in known if known[name] in said},
-            "change": self.change,
-            **self.differences(),
-        }
-
-    def differences(self) -> dict[str, Json]:
-        """Give what is different, without saying of what."""
-        return {
-            **{name: plain(figure.difference) for name, figure in self.figures.items()},
-            **{
-                name: {
-                    "then": plain(getattr(self.then, name)),
-                    "now": plain(getattr(self.now, name)),
-                }
-                for name in self.traits
-            },
-            **{name: part.to_dict() for name, part in self.parts.items()},
-            **{name: [row.to_dict() for row in rows] for name, rows in self.lists.items()},
-        }
+SIDES = ("Figure", "Then", "Now", "Difference")
+AMOUNT, CURRENCY = "amount", "currency"
+UNKNOWN = "–"
+DIGITS_SHOWN = 8
+PLACES_SHOWN = 4
+NAMES = ("_en", "_zh")
+IN_WORDS = frozenset({"outcome", "forecast_category", "channel", "direction"})
+"""Fields whose values are words of ours."""
 
 
 class Comparison(Value, Generic[ViewT]):
@@ -99,7 +46,7 @@ class Comparison(Value, Generic[ViewT]):
     @property
     def difference(self) -> RecordChange:
         """What is different now: figure by figure, row by row."""
-        return _compared(self.then, self.now, ENVELOPE)
+        return compared(self.then, self.now, beside=ENVELOPE)
 
     def to_dict(self) -> dict[str, Any]:
         """Give both answers and the difference as plain JSON values."""
@@ -109,127 +56,171 @@ class Comparison(Value, Generic[ViewT]):
             "difference": self.difference.differences(),
         }
 
+    def tables(self, language: Language = "en", timezone: ZoneInfo = UTC) -> list[TableOfView]:
+        """Lay both answers out for people, then beside now: a table of figures, one per list.
 
-def _compared(
-    then: BaseModel, now: BaseModel, beside: frozenset[str] = frozenset()
-) -> RecordChange:
-    """Compare two records of one kind, field by field."""
-    known = {name: role for name, role in roles(type(now)).items() if name not in beside}
-    of = {role: [name for name in known if known[name] is role] for role in Role}
-    figures = {name: _figures_compared(then, now, name) for name in of[Role.FIGURE]}
-    parts: dict[str, RecordChange] = {}
-    for name in of[Role.PART]:
-        pair = getattr(then, name), getattr(now, name)
-        if pair != (None, None):
-            parts[name] = _paired(*pair)
-    lists = {
-        name: tuple(
-            _rows_compared(
-                getattr(then, name) or (),
-                getattr(now, name) or (),
-                (_is_excerpt(then, name), _is_excerpt(now, name)),
-            )
+        Of rows that have more than figures only those are shown that are not what they were.
+        """
+        writer, difference = _Writer(language, timezone), self.difference
+        own, lists = self.now.tables(language), difference.lists
+        alike = len(own) == len(lists)
+        titles = [table.title for table in own] if alike else map(_called, lists)
+        found = list(map(writer.table, titles, lists.values()))
+        lines = tuple(writer.lines(difference._replace(lists={}), all_figures=True))
+        if lines or not found:
+            if alike:
+                found[:1] = [table._replace(title="") for table in found[:1]]
+            found.insert(0, TableOfView(own[0].title, SIDES, lines))
+        return [found[0]._replace(about=own[0].about), *found[1:]]
+
+
+class _Line(NamedTuple):
+    figure: str
+    then: str
+    now: str
+    difference: str
+
+
+class _Writer:
+    """Writes what is different in one language and time zone."""
+
+    def __init__(self, language: Language, timezone: ZoneInfo) -> None:
+        self._language: Language = language
+        self._timezone = timezone
+
+    def table(self, title: str, rows: Sequence[RecordChange]) -> TableOfView:
+        """Write a list: the keys and names of each row before its lines."""
+        shown = [(row, self._lines_of_row(row)) for row in rows]
+        shown = [(row, lines) for row, lines in shown if lines]
+        columns = self._columns([row for row, _ in shown])
+        written = []
+        for row, lines in shown:
+            heads = [self._head(row.record, name) for name in columns]
+            for number, line in enumerate(lines):
+                written.append((*(heads if number == 0 else [""] * len(heads)), *line))
+        same = sum(row.change == "same" for row in rows) - sum(
+            row.change == "same" for row, _ in shown
         )
-        for name in of[Role.LIST]
-    }
-    compared = [*of[Role.TRAIT], *(of[Role.KEY] if isinstance(now, View) else ())]
-    traits = tuple(n for n in compared if getattr(then, n) != getattr(now, n))
-    inside = [*parts.values(), *(row for rows in lists.values() for row in rows)]
-    same = (
-        not traits
-        and all(figure.then == figure.now for figure in figures.values())
-        and all(change.change == "same" for change in inside)
-    )
-    return RecordChange(then, now, "same" if same else "changed", figures, traits, parts, lists)
+        notes = (f"{same:,} {in_language('unchanged', self._language)}",) if same else ()
+        named = tuple(map(_called, columns))
+        return TableOfView(title, (*named, *SIDES), tuple(written), notes=notes)
 
+    def lines(
+        self, change: RecordChange, *, all_figures: bool, within: str = ""
+    ) -> Iterator[_Line]:
+        """Write a record's figures, its other traits, then the records inside."""
+        for name, figure in change.figures.items():
+            if _is_worth_a_line(figure, all_figures=all_figures):
+                yield self._figure_line(within + self._word(_called(name)), figure)
+        for name in change.traits:
+            if name == CURRENCY and AMOUNT in change.figures:
+                continue  # which is written in it
+            sides = (self._side(change.then, name), self._side(change.now, name))
+            yield _Line(within + self._word(_called(name)), *sides, "")
+        for name, part in change.parts.items():
+            inside = f"{within}{self._word(_called(name))} · "
+            yield from self.lines(part, all_figures=all_figures, within=inside)
+        for name, rows in change.lists.items():
+            for row in rows:
+                heads = (self._head(row.record, key) for key in self._columns([row]))
+                inside = " · ".join([within + self._word(_called(name)), *heads, ""])
+                yield from self.lines(row, all_figures=all_figures, within=inside)
 
-def _paired(then: BaseModel | None, now: BaseModel | None) -> RecordChange:
-    if then is not None and now is not None:
-        return _compared(then, now)
-    return _alone(then, now, "added" if then is None else "vanished")
+    def _lines_of_row(self, row: RecordChange) -> list[_Line]:
+        if row.change not in ("same", "changed"):
+            word = self._word("not listed" if row.change == "unlisted" else row.change)
+            lines = [*self.lines(row, all_figures=True)] or [_Line("", "", "", "")]
+            return [lines[0]._replace(difference=word), *lines[1:]]
+        only_figures = not {Role.TRAIT, Role.PART, Role.LIST} & {
+            *roles(type(row.record)).values()
+        }
+        return [*self.lines(row, all_figures=only_figures)]
 
+    def _columns(self, rows: Sequence[RecordChange]) -> list[str]:
+        """Choose the fields that head a row: keys, the same in all left out, and names."""
+        if not rows:
+            return []
+        known = roles(type(rows[0].record))
+        keys = [name for name in known if known[name] is Role.KEY]
+        telling = [
+            name for name in keys if len({getattr(row.record, name) for row in rows}) > 1
+        ]
+        names = [n for n in known if known[n] is Role.NAME and not n.endswith(NAMES)]
+        return [*(telling or keys[-1:]), *names]
 
-def _alone(then: BaseModel | None, now: BaseModel | None, change: Change) -> RecordChange:
-    """Describe a record that only one answer has."""
-    record = now or then
-    assert record is not None
-    figures = {
-        name: FigureChange(_figure(then, name), _figure(now, name), None)
-        for name, role in roles(type(record)).items()
-        if role is Role.FIGURE
-    }
-    return RecordChange(then, now, change, figures, (), {}, {})
+    def _head(self, record: BaseModel, name: str) -> str:
+        """Write a key or name of a row; the last key goes by the row's own name."""
+        known = roles(type(record))
+        keys = [key for key in known if known[key] is Role.KEY]
+        own = getattr(record, f"name_{self._language}", None) if name in keys[-1:] else None
+        return own if isinstance(own, str) else self._side(record, name)
 
+    def _side(self, record: BaseModel | None, name: str) -> str:
+        """Write one field of a record, by its name in the language where it has one."""
+        if record is None:
+            return ""
+        named = getattr(record, f"{name}_{self._language}", None)
+        value = getattr(record, name) if named is None else named
+        if name == "kind" and isinstance(value, str):
+            return kind_name(value, self._language)
+        return self._word(value) if name in IN_WORDS and value else self._text(value)
 
-def _rows_compared(
-    then: Sequence[BaseModel], now: Sequence[BaseModel], excerpts: tuple[bool, bool]
-) -> Iterable[RecordChange]:
-    """Match rows by key: those of now in their order, then those that vanished."""
-    before, after = _by_key(then), _by_key(now)
-    for key, row in after.items():
-        if key in before:
-            yield _compared(before[key], row)
-        else:
-            yield _alone(None, row, "unlisted" if excerpts[0] else "added")
-    for key, row in before.items():
-        if key not in after:
-            yield _alone(row, None, "unlisted" if excerpts[1] else "vanished")
+    def _figure_line(self, called: str, figure: FigureChange) -> _Line:
+        sides = (self._text(figure.then), self._text(figure.now))
+        return _Line(called, *sides, self._signed(figure.difference))
 
-
-def _by_key(rows: Iterable[BaseModel]) -> Mapping[tuple[object, ...], BaseModel]:
-    """Give rows by key; those of one and the same key are told apart by their order."""
-    found: dict[tuple[object, ...], BaseModel] = {}
-    met: dict[tuple[object, ...], int] = defaultdict(int)
-    for row in rows:
-        known = roles(type(row))
-        key = tuple(getattr(row, name) for name in known if known[name] is Role.KEY)
-        found[*key, met[key]] = row
-        met[key] += 1
-    return found
-
-
-def _is_excerpt(record: BaseModel, name: str) -> bool:
-    """Say whether a list holds only some of the rows there are."""
-    total = getattr(record, f"{name}{TOTAL}", None)
-    return isinstance(total, int) and total > len(getattr(record, name))
-
-
-def _figures_compared(then: BaseModel, now: BaseModel, name: str) -> FigureChange:
-    before, after = _figure(then, name), _figure(now, name)
-    difference = _difference(before, after)
-    unlike = getattr(then, CURRENCY, None) != getattr(now, CURRENCY, None)
-    if unlike and isinstance(difference, Decimal):
-        difference = None
-    return FigureChange(before, after, difference)
-
-
-def _figure(record: BaseModel | None, name: str) -> Figure:
-    """Read a figure; an amount beside a currency of its own is read in that currency."""
-    if record is None:
-        return None
-    value = getattr(record, name)
-    if isinstance(value, Money):
-        return (Total(currency=value.currency, amount=value.amount),)
-    beside = roles(type(record)).get(CURRENCY) is Role.TRAIT and name == "amount"
-    if beside and isinstance(value, Decimal):
-        currency = getattr(record, CURRENCY)
-        return () if currency is None else (Total(currency=currency, amount=value),)
-    figure: Figure = value
-    return figure
-
-
-def _difference(then: Figure, now: Figure) -> Figure:
-    """Subtract exactly; None where one of the two is not known."""
-    with localcontext(prec=EXACT_DIGITS):
-        match then, now:
-            case tuple(), tuple():
-                signed = [(now, Decimal(1)), (then, Decimal(-1))]
-                return totals(
-                    (t.currency, t.amount, sign) for side, sign in signed for t in side
-                )
-            case int() | Decimal(), int() | Decimal():
-                return now - then
-            case timedelta(), timedelta():
-                return now - then
+    def _signed(self, difference: object) -> str:
+        match difference:
+            case None:
+                return ""
+            case tuple():
+                return "\n".join(_signed_amount(t) for t in difference if t.amount) or "0"
+            case int() | Decimal():
+                return ("+" if difference > 0 else "") + self._text(difference)
             case _:
-                return None
+                return self._text(difference)
+
+    def _text(self, value: object) -> str:
+        match value:
+            case bool():
+                return self._word("yes" if value else "no")
+            case datetime():
+                return local_time(value, self._timezone, exact=False)
+            case tuple() if not all(isinstance(item, Total) for item in value):
+                return ", ".join(map(self._text, value))
+            case _:
+                return _text(value)
+
+    def _word(self, text: object) -> str:
+        return in_language(str(text), self._language)
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return UNKNOWN
+        case int():
+            return f"{value:,}"
+        case Decimal():
+            return f"{tidy(round(value, PLACES_SHOWN)):,f}"
+        case UUID():
+            return str(value)[:DIGITS_SHOWN]
+        case tuple():
+            return totals_text(value)
+        case _:
+            return str(value)
+
+
+def _called(name: str) -> str:
+    """Call a field for people: `deals_without_amount` is Deals without amount."""
+    return name.rstrip("_").replace("_", " ").capitalize()
+
+
+def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:
+    is_nothing = all(side in (None, 0, ()) for side in (figure.then, figure.now))
+    return not is_nothing and (all_figures or figure.then != figure.now)
+
+
+def _signed_amount(total: Total) -> str:
+    text = amount_text(round(total.amount, 2), total.currency)
+    return f"+{text}" if total.amount > 0 else text
