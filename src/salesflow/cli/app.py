@@ -13,6 +13,7 @@ from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.importing import importing
 from salesflow.cli.keeping import clock, rebuild, status
 from salesflow.cli.processes import processes
+from salesflow.cli.projecting import project
 
 __all__ = ["app"]
 
@@ -60,6 +61,7 @@ app.add_typer(asking, name="ask")
 app.add_typer(deals, name="deal")
 app.command("status")(status)
 app.command("rebuild")(rebuild)
+app.command("project")(project)
 app.add_typer(clock, name="clock")
 app.add_typer(processes, name="process")
 app.command("version")(version)

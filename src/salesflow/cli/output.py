@@ -84,6 +84,11 @@ class Screen:
         if self.as_json:
             sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
+    def json_line(self, value: object) -> None:
+        """Print one of many JSON documents, on a line of its own, when JSON was asked for."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
     def word(self, text: str) -> str:
         """Give a label in the language asked for."""
         return in_language(text, self.language)

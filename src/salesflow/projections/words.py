@@ -263,6 +263,7 @@ ZH: Final[dict[str, str]] = {
     "all read tables": "全部读表",
     "as of": "截至",
     "at": "单价",
+    "behind": "落后",
     "d": "天",
     "end of": "当日结束",
     "h": "小时",

@@ -1,0 +1,116 @@
+"""`salesflow project`: brings the read tables to the head of the log, and keeps them there.
+
+Nobody needs to run it: a question catches up first. With `--follow` it is a worker for those
+who want their questions answered at once; any number of workers may run beside one another.
+Ctrl-C and SIGTERM end it with exit code 0, since that is how a worker is meant to end.
+"""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated
+
+import typer
+
+from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.output import Json
+from salesflow.domain.moments import from_instant
+from salesflow.engine import SalesFlow
+from salesflow.engine.following import CaughtUp
+from salesflow.errors import BusyError, HistoryError, ProjectionError
+from salesflow.projections.writing import local_time
+
+__all__ = ["Teller", "project"]
+
+
+@at_desk
+def project(
+    desk: Desk,
+    *,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Stay, and keep them there until Ctrl-C or SIGTERM."),
+    ] = False,
+) -> None:
+    """Bring all read tables to the head of the log."""
+    if not follow:
+        with desk.open() as flow:
+            _catch_up(desk, flow)
+            found = CaughtUp(flow.log.head(), flow.standings(), {})
+            desk.screen.json(_as_json(found))
+            desk.screen.line(_as_line(desk, flow, found))
+        return
+    with _until_stopped(), desk.open() as flow:
+        with suppress(ProjectionError, HistoryError, BusyError):  # followed up on below
+            _catch_up(desk, flow)
+        teller = Teller(desk, flow)
+        flow.follow(on_caught_up=teller.tell)
+
+
+def _catch_up(desk: Desk, flow: SalesFlow) -> None:
+    with desk.screen.progress(desk.screen.word("Read tables")) as report:
+        flow.catch_up(progress=report)
+
+
+@contextmanager
+def _until_stopped() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end what goes on inside: whatever is half done is rolled back."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Teller:
+    """Tells how the tables stand, line by line, at once also into a pipe."""
+
+    def __init__(self, desk: Desk, flow: SalesFlow) -> None:
+        self._desk = desk
+        self._flow = flow
+        self._failed: dict[str, str] = {}
+
+    def tell(self, found: CaughtUp) -> None:
+        """Tell how they stand now; why a fold failed only once."""
+        screen = self._desk.screen
+        screen.json_line(_as_json(found))
+        for table, said in found.failed.items():
+            if self._failed.get(table) != said:
+                screen.line(f"{table} {screen.word('stopped')}: {said}", "red")
+        self._failed = found.failed
+        if found.busy:
+            screen.line(screen.word("the database is busy, trying again"), "yellow")
+        else:
+            screen.line(_as_line(self._desk, self._flow, found))
+        sys.stdout.flush()
+
+
+def _as_json(found: CaughtUp) -> dict[str, Json]:
+    return {
+        "position": found.head.position,
+        "recorded_at": from_instant(found.head.recorded).isoformat(),
+        "tables": {name: stand.position for name, stand in found.standings.items()},
+        "failed": dict(found.failed),
+        "busy": found.busy,
+    }
+
+
+def _as_line(desk: Desk, flow: SalesFlow, found: CaughtUp) -> str:
+    """Say where the log stands, and which tables are behind it."""
+    word, head = desk.screen.word, found.head
+    recorded = local_time(from_instant(head.recorded), flow.settings().timezone, exact=False)
+    behind = [
+        f"{name} {stand.position:,}"
+        for name, stand in found.standings.items()
+        if stand.position < head.position
+    ]
+    tables = f"{word('behind')} {', '.join(behind)}" if behind else word("all read tables")
+    parts = (
+        f"{word('position')} {head.position:,}",
+        f"{word('recorded at')} {recorded}",
+        tables,
+    )
+    return " · ".join(parts)
