@@ -187,6 +187,8 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
     ("owner", "owner", "owner", "moved", "won"),
     ("won", "amended", "amended", "reopened", "lines", "forecast", "refund"),
     ("moved", "won", "lost", "disqualified", "reopened", "migrated"),
+    ("forecast", "forecast", "forecast", "moved", "lines", "reopened"),
+    ("merged", "unmerged", "merged", "unmerged", "owner"),
     ("merged", "unmerged", "won", "lost", "reopened", "moved", "owner"),
     ("quote_drafted", "quote_issued", "quote_accepted", "quote_rejected", "won", "repeat"),
     ("opened", "moved", "owner", "contact", "lost"),

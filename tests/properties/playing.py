@@ -68,7 +68,13 @@ class Clock:
         self.now += timedelta(microseconds=microseconds)
 
 
-def acts(deals: int, *, least: int = 4, most: int = 18) -> st.SearchStrategy[list[Act]]:
+def acts(
+    deals: int,
+    *,
+    least: int = 4,
+    most: int = 18,
+    themes: Sequence[tuple[str, ...]] = THEMES,
+) -> st.SearchStrategy[list[Act]]:
     """Draw a history of acts; usually the deals are opened first."""
     order = st.builds(
         Told,
@@ -78,7 +84,7 @@ def acts(deals: int, *, least: int = 4, most: int = 18) -> st.SearchStrategy[lis
         ORDER_WHENS,
         st.one_of(st.none(), st.integers(0, len(DELTAS) - 1)),
     )
-    foreign = st.sampled_from(THEMES).flatmap(lambda words: told(deals, words))
+    foreign = st.sampled_from(themes).flatmap(lambda words: told(deals, words))
     first = st.tuples(
         *(
             st.builds(

@@ -5,6 +5,7 @@ overheard, what is known mixed up with what has happened, batches that change th
 """
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -15,15 +16,16 @@ from properties.effort import examples
 from properties.moments import Pick, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
+from properties.test_books import check_books
 from properties.test_repeating import asked, check_again
 from properties.test_tables import check_states, content, rebuilt
 from salesflow.adapters import refolding
+from salesflow.adapters.posting import LedgerAbsorber, LedgerBatch
 from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
-from salesflow.domain.deal import ground
+from salesflow.domain.deal import ground, standing
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed
 from salesflow.domain.moments import FOREVER
-from salesflow.projections.folds import deal_state
 from salesflow.projections.tables import Cut, IntervalTable
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -76,6 +78,16 @@ def taking_turns_changes_nothing(url: str, history: list[Act]) -> None:
         assert rebuilt(player.flow) == kept
 
 
+@examples(60, shrink=False)
+@given(history=acts(2, least=6))
+def books_agree(url: str, history: list[Act]) -> None:
+    with Player(url) as player:
+        for act in history:
+            player.play(act)
+            player.flow.catch_up()
+        check_books(player.flow)
+
+
 def overhears_retractions(patch: pytest.MonkeyPatch) -> None:
     def deaf(events: list[Event]) -> list[Event]:
         return believed([e for e in events if e.fact.kind != "fact.retracted"])
@@ -100,7 +112,7 @@ def gives_groundless_facts_ground(patch: pytest.MonkeyPatch) -> None:
             super().judge(event)
             return None
 
-    patch.setattr(deal_state, "Ground", Gullible)
+    patch.setattr(standing, "Ground", Gullible)
 
 
 def forgets_that_it_did_not_know_the_end(patch: pytest.MonkeyPatch) -> None:
@@ -135,6 +147,17 @@ def goes_on_from_where_it_left_the_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Absorber, "forget", lambda _: None)
 
 
+def takes_nothing_back_from_the_books(patch: pytest.MonkeyPatch) -> None:
+    right = LedgerAbsorber._refold
+
+    def wrong(self: LedgerAbsorber, entity: UUID, now: int, batch: LedgerBatch) -> None:
+        posted: LedgerBatch = []
+        right(self, entity, now, posted)
+        batch += [each for each in posted if each.sign > 0]
+
+    patch.setattr(LedgerAbsorber, "_refold", wrong)
+
+
 CONTROLS = [
     (overhears_retractions, states_agree),
     (takes_late_facts_as_they_come, states_agree),
@@ -144,6 +167,7 @@ CONTROLS = [
     (knows_what_was_recorded_later, answers_stay),
     (collapses_only_across_batches, rebuilding_changes_nothing),
     (goes_on_from_where_it_left_the_rows, taking_turns_changes_nothing),
+    (takes_nothing_back_from_the_books, books_agree),
 ]
 
 

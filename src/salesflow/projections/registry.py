@@ -8,9 +8,11 @@ from typing import Final
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
 from salesflow.projections.feedback import Feedback
+from salesflow.projections.flow import Flow
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
+from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import Question, View
@@ -24,6 +26,7 @@ FOLDS: Final[dict[str, ReadFold]] = {
         DEAL_STATES,
         FEEDBACKS,
         MEMBERSHIPS,
+        PIPELINE_LEDGER,
         STAGE_VISITS,
     )
 }
@@ -36,6 +39,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         Deals,
         DealTimeline,
         Feedback,
+        Flow,
     )
 }
 """Questions by their name in kebab case."""

@@ -1,0 +1,274 @@
+"""The flow of the pipeline (waterfall): what stood there, came, left, and stands there now.
+
+Answers "why is the pipeline of this period's end another than that of its start?" for any
+part of it. The books balance: opening + movements + restated = closing, for any period and
+any moment. `restated` is what became known after the opening about the time before it; it is
+nothing unless the opening is asked for as it was known then. Leaves out how long deals stood
+anywhere (stage times) and which share went on (conversion).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal, localcontext
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.moments import Instant, Moment, Period
+from salesflow.domain.values import Currency, Reference, Value, tidy
+from salesflow.projections.amounts import EXACT_DIGITS, exact, exact_sum
+from salesflow.projections.folds.pipeline import KINDS, PIPELINE
+from salesflow.projections.periods import PeriodQuestion
+from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.tables import AMOUNT_SCALE, Cut
+from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import amount_text
+
+__all__ = ["Flow", "FlowAccount", "FlowFigures", "FlowMovement", "FlowView"]
+
+Outcome = Literal["open", "won", "lost", "disqualified", "merged"]
+By = Literal["process", "stage", "owner", "forecast_category"]
+GROUPS: Mapping[str | None, str] = {
+    "process": "process",
+    "stage": "stage",
+    "owner": "owner",
+    "forecast_category": "category",
+}
+OPENING, RESTATED = "opening", "restated"
+Column: TypeAlias = "sa.ColumnElement[Any]"
+
+
+class FlowFigures(Value):
+    """Deals, what they are worth and likely worth, all in one currency."""
+
+    deals: int
+    amount: Decimal
+    weighted: Decimal
+
+
+class FlowMovement(FlowFigures):
+    """The net of one kind of movement inside the part asked about, and the events behind it."""
+
+    kind: Reference
+    events: tuple[UUID, ...]
+
+
+class FlowAccount(Value):
+    """The books of one group and currency; deals without an amount have no currency."""
+
+    group: Reference | None
+    currency: Currency | None
+    opening: FlowFigures
+    movements: tuple[FlowMovement, ...]
+    restated: FlowMovement
+    closing: FlowFigures
+
+
+class FlowView(View):
+    """Opening, movements by kind, restated and closing, per group and currency."""
+
+    population: ClassVar[str] = (
+        "legs of movements inside the part asked about: open deals unless outcome is named"
+    )
+    formula: ClassVar[str] = (
+        "opening + movements by kind + restated = closing; a kind shows the net of its legs;"
+        " weighted = amount x probability; per currency"
+    )
+    population_zh: ClassVar[str] = "所问范围内的记账分录：未指定结果时为进行中的商机"
+    formula_zh: ClassVar[str] = (
+        "期初 + 各类变动 + 重述 = 期末；每类变动为其分录净额；加权金额 = 金额 × 概率；"
+        "按币种分别合计"
+    )
+    period: Period
+    opening_known_at: Literal["moment", "then"]
+    """Whether the opening is that known at the moment, or that known at the opening itself."""
+    by: Reference | None
+    accounts: tuple[FlowAccount, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the flow out: a table per group and currency, a row per kind of movement."""
+        return [self._table(account, language) for account in self.accounts]
+
+    def _table(self, account: FlowAccount, language: Language) -> TableOfView:
+        lines: list[tuple[str, FlowFigures, int | None]] = [
+            (OPENING, account.opening, None),
+            *((each.kind, each, len(each.events)) for each in account.movements),
+        ]
+        if account.restated.events:
+            lines.append((RESTATED, account.restated, len(account.restated.events)))
+        lines.append(("closing", account.closing, None))
+        about = [each for each in (account.group, account.currency) if each is not None]
+        return TableOfView(
+            "Flow",
+            ("Movement", "Deals", "Amount", "Weighted", "Events"),
+            tuple(_row(kind, figures, events, account) for kind, figures, events in lines),
+            about=" · ".join(about) or in_language("without amount", language),
+            words=("Movement",),
+        )
+
+
+class Flow(PeriodQuestion[FlowView]):
+    """What came into the pipeline in a period, what left it, and why?"""
+
+    name: ClassVar[str] = "flow"
+    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name,)
+    by: By | None = None
+    """Books of their own for each process, stage, owner or forecast_category."""
+    process: Reference | None = None
+    """Only cells of this process (its key)."""
+    stage: Reference | None = None
+    """Only cells of this stage (its key)."""
+    owner: Reference | None = None
+    """Only cells of this rep."""
+    outcome: Outcome = "open"
+    """Cells of which outcome. Default: open."""
+    currency: Currency | None = None
+    """Only cells in this currency."""
+    closes_from: date | None = None
+    """Only deals expected to close on this day or later."""
+    closes_before: date | None = None
+    """Only deals expected to close before this day."""
+    as_known_then: bool = False
+    """Take the opening as it was known at the opening itself; what is new since is restated."""
+
+    def answer(self, reader: Reader, moment: Moment) -> FlowView:
+        """Add up the legs inside the scope up to the period's end, or the moment's."""
+        span = self.span(reader)
+        closing = span.closing(reader.cut.as_of)
+        opening = min(span.opening, closing)
+        known = reader.cut.known_at
+        known_then = min(opening, known) if self.as_known_then else known
+        cut = reader.cut._replace(as_of=closing)
+        lines = [
+            _Line._make(row) for row in reader.rows(self._select(cut, opening, known_then))
+        ]
+        books: dict[tuple[str | None, str | None], list[_Line]] = defaultdict(list)
+        for line in lines:
+            books[line.group, line.currency].append(line)
+        return FlowView(
+            moment=moment,
+            period=span.period(),
+            opening_known_at="then" if self.as_known_then else "moment",
+            by=self.by,
+            accounts=tuple(
+                _account(*key, books[key])
+                for key in sorted(books, key=lambda key: (key[0] or "", key[1] or ""))
+                if any(line.counts for line in books[key])
+            ),
+        )
+
+    def _select(self, cut: Cut, opening: Instant, known_then: Instant) -> sa.Select[Any]:
+        """Sum the legs by what they are, group, currency, probability and event."""
+        legs = sa.union_all(
+            self._legs(cut, "left", -1), self._legs(cut, "entered", 1)
+        ).subquery("legs")
+        c = legs.c
+        opens = sa.and_(c.occurred <= opening, c.recorded <= known_then)
+        what = sa.case((opens, OPENING), (c.occurred <= opening, RESTATED), else_=c.kind)
+        event = sa.case((opens, None), else_=c.event_id)
+        group = c[GROUPS[self.by]] if self.by else sa.null()
+        by = (group.label("group"), c.currency, c.probability, what, event)
+        return sa.select(*by, sa.func.sum(c.sign), *exact_sum(c.sign * c.amount)).group_by(
+            *(sa.literal_column(str(n)) for n in range(1, len(by) + 1))
+        )
+
+    def _legs(self, cut: Cut, side: str, sign: int) -> sa.Select[Any]:
+        c = PIPELINE.c
+        names = ("process", "stage", "owner", "currency", "amount", "category", "probability")
+        shown: list[Column] = [
+            *(c.kind, c.occurred, c.recorded, c.event_id, (c.sign * sign).label("sign")),
+            *(c[f"{side}_{name}"].label(name) for name in names),
+        ]
+        select = sa.select(*shown).where(
+            PIPELINE.posted(cut), c[f"{side}_outcome"] == self.outcome
+        )
+        for name in ("process", "stage", "owner", "currency"):
+            if (wanted := getattr(self, name)) is not None:
+                select = select.where(c[f"{side}_{name}"] == wanted)
+        close = c[f"{side}_close"]
+        if self.closes_from is not None:
+            select = select.where(close >= self.closes_from.isoformat())
+        if self.closes_before is not None:
+            select = select.where(close < self.closes_before.isoformat())
+        return select
+
+
+class _Line(NamedTuple):
+    group: str | None
+    currency: str | None
+    probability: int
+    kind: str
+    event_id: UUID | None
+    deals: int
+    whole: int | None
+    millionths: int | None
+
+    @property
+    def amount(self) -> Decimal:
+        """The sum of the amounts."""
+        return exact(self.whole, self.millionths)
+
+    @property
+    def weighted(self) -> Decimal:
+        """The sum of what is likely of them."""
+        return self.amount * Decimal(self.probability) / AMOUNT_SCALE
+
+    @property
+    def counts(self) -> bool:
+        """Whether its legs do not cancel one another."""
+        return bool(self.deals or self.amount)
+
+
+def _account(group: str | None, currency: str | None, lines: Iterable[_Line]) -> FlowAccount:
+    by_kind: dict[str, list[_Line]] = defaultdict(list)
+    for line in lines:
+        by_kind[line.kind].append(line)
+    everything = [line for found in by_kind.values() for line in found]
+    return FlowAccount(
+        group=group,
+        currency=currency,
+        opening=FlowFigures(**_sums(by_kind[OPENING])),
+        movements=tuple(
+            found for kind in KINDS if (found := _movement(kind, by_kind[kind])).events
+        ),
+        restated=_movement(RESTATED, by_kind[RESTATED]),
+        closing=FlowFigures(**_sums(everything)),
+    )
+
+
+def _movement(kind: str, lines: list[_Line]) -> FlowMovement:
+    """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
+    by_event: dict[UUID, list[_Line]] = defaultdict(list)
+    for line in lines:
+        if line.event_id is not None:
+            by_event[line.event_id].append(line)
+    behind = [id for id, found in by_event.items() if any(_sums(found).values())]
+    return FlowMovement(kind=kind, events=tuple(sorted(behind)), **_sums(lines))
+
+
+def _sums(lines: Iterable[_Line]) -> dict[str, Any]:
+    deals, amount, weighted = 0, Decimal(0), Decimal(0)
+    with localcontext(prec=EXACT_DIGITS):
+        for line in lines:
+            deals += line.deals
+            amount += line.amount
+            weighted += line.weighted
+        return {"deals": deals, "amount": tidy(amount), "weighted": tidy(weighted)}
+
+
+def _row(
+    kind: str, figures: FlowFigures, events: int | None, account: FlowAccount
+) -> tuple[str, ...]:
+    currency = account.currency
+    amounts = (
+        ("", "")
+        if currency is None
+        else (
+            amount_text(figures.amount, currency),
+            amount_text(round(figures.weighted, 2), currency),
+        )
+    )
+    signed = "," if events is None else "+,"
+    return kind, f"{figures.deals:{signed}}", *amounts, "" if events is None else f"{events:,}"

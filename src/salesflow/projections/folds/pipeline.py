@@ -1,0 +1,207 @@
+"""The pipeline as double-entry books: every change of a deal's standing as a movement.
+
+Answers "what came into this part of the pipeline, what left it, and why?". A movement has two
+legs, the cell the deal left and the cell it entered; a cell holds attributes of the deal only.
+The sum of all legs in a cell is what stands there, so opening + movements = closing for any
+part of the pipeline and any two moments. Leaves out what a deal did in a cell (see visits).
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.merging import DealMerged, DealUnmerged
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
+from salesflow.domain.deal.stages import DealMigrated, StageMoved
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.processes import ProcessVersion
+from salesflow.projections.tables import (
+    AMOUNT_SCALE,
+    Cell,
+    Ledger,
+    LedgerTable,
+    Processes,
+    Row,
+)
+
+__all__ = ["KINDS", "LEG", "PIPELINE", "PIPELINE_LEDGER"]
+
+KINDS: Final = (
+    "created", "advanced", "returned", "increased", "decreased", "redenominated", "pushed",
+    "pulled_in", "recategorised", "reweighted", "transferred", "migrated", "merged",
+    "unmerged", "won", "lost", "disqualified", "reopened",
+)  # fmt: skip
+"""Every kind of movement."""
+
+
+class Leg(NamedTuple):
+    """The cell a deal stands in, and what it is worth there, in whole millionths.
+
+    A deal without an amount has no currency and is worth 0.
+    """
+
+    process: str
+    process_version: int
+    stage: str
+    outcome: str
+    owner: str | None
+    currency: str | None
+    amount: int
+    close: date | None
+    category: str
+    probability: int
+
+
+LEG: Final[tuple[sa.Column[Cell], ...]] = (
+    sa.Column("process", sa.Text),
+    sa.Column("process_version", sa.Integer),
+    sa.Column("stage", sa.Text),
+    sa.Column("outcome", sa.String(20)),
+    sa.Column("owner", sa.Text),
+    sa.Column("currency", sa.String(3)),
+    sa.Column("amount", sa.BigInteger),
+    sa.Column("close", sa.String(10)),
+    sa.Column("category", sa.String(20)),
+    sa.Column("probability", sa.Integer),
+)
+"""The columns of a leg; the table has them twice, as `left_…` and `entered_…`."""
+
+PIPELINE: Final = LedgerTable(
+    "pipeline",
+    1,
+    attributes=(
+        sa.Column("kind", sa.String(20)),
+        *(sa.Column(f"left_{column.name}", column.type) for column in LEG),
+        *(sa.Column(f"entered_{column.name}", column.type) for column in LEG),
+    ),
+)
+"""A deal's first movement, created, left no cell: its `left_…` are all null."""
+
+KIND_OF: Final[dict[type[Fact], str]] = {
+    DealWon: "won",
+    DealLost: "lost",
+    DealDisqualified: "disqualified",
+    DealReopened: "reopened",
+    DealMigrated: "migrated",
+    DealMerged: "merged",
+    DealUnmerged: "unmerged",
+}
+"""What the facts that take a deal to another stage or outcome are called, besides moves."""
+
+CREATED: Final[Row] = ("created", *(None,) * len(LEG))
+
+
+class Pipeline:
+    """One deal on its way through the books."""
+
+    __slots__ = ("_standing", "_stands")
+
+    def __init__(self, processes: Processes) -> None:
+        self._standing = Standing(processes)
+        self._stands: Leg | None = None
+
+    def apply(self, event: Event) -> Iterable[Row]:
+        """Take the next believed fact, post its movements; one without ground posts none."""
+        left, process = self._stands, self._standing.ground.process
+        if not self._standing.take(event):
+            return ()
+        entered = self._stands = _leg(self._standing)
+        if left is None:
+            return ((*CREATED, *_cells(entered)),)
+        return _movements(event.fact, left, entered, process)
+
+
+def _leg(standing: Standing) -> Leg:
+    ground, money = standing.ground, standing.worth.amount
+    return Leg(
+        ground.process_key,
+        ground.process_version,
+        ground.stage,
+        standing.outcome,
+        standing.owner,
+        None if money is None else money.currency,
+        0 if money is None else _millionths(money.amount),
+        standing.worth.expected_close,
+        standing.category,
+        _millionths(standing.probability),
+    )
+
+
+def _movements(
+    fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
+) -> Iterator[Row]:
+    """Go from cell to cell: amount, currency, expected close, owner, then stage and outcome."""
+    here = left
+    for kind, there in _steps(fact, left, entered, process):
+        yield kind, *_cells(here), *_cells(there)
+        here = there
+
+
+def _steps(
+    fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
+) -> Iterator[tuple[str, Leg]]:
+    here = left
+    for kind, there in _worth_steps(here, entered):
+        here = there
+        yield kind, here
+    if here.owner != entered.owner:
+        here = here._replace(owner=entered.owner)
+        yield "transferred", here
+    if here[:4] != entered[:4]:
+        yield _kind(fact, left.stage, process), entered
+
+
+def _worth_steps(left: Leg, entered: Leg) -> Iterator[tuple[str, Leg]]:
+    here, more = left, "increased" if entered.amount >= left.amount else "decreased"
+    if None in (here.currency, entered.currency) and here.currency != entered.currency:
+        here = here._replace(amount=entered.amount, currency=entered.currency)
+        yield more, here
+    if here.amount != entered.amount:
+        here = here._replace(amount=entered.amount)
+        yield more, here
+    if here.currency != entered.currency:
+        here = here._replace(currency=entered.currency)
+        yield "redenominated", here
+    if here.close != entered.close:
+        later = (entered.close or date.max) > (here.close or date.max)
+        here = here._replace(close=entered.close)
+        yield "pushed" if later else "pulled_in", here
+    if here[:4] != entered[:4]:
+        return  # category and probability are those of the stage or outcome entered
+    if here.category != entered.category:
+        here = here._replace(category=entered.category)
+        yield "recategorised", here
+    if here.probability != entered.probability:
+        here = here._replace(probability=entered.probability)
+        yield "reweighted", here
+
+
+def _kind(fact: Fact, stage: str, process: ProcessVersion | None) -> str:
+    """Name what took a deal to another stage or outcome."""
+    if isinstance(fact, StageMoved):
+        return _direction(fact.target, stage, process)
+    return KIND_OF[type(fact)]
+
+
+def _direction(target: str, stage: str, process: ProcessVersion | None) -> str:
+    if process is None:
+        return "advanced"
+    category = process.category(target)
+    if category in ("won", "lost", "disqualified"):
+        return category
+    return "advanced" if process.order(target) >= process.order(stage) else "returned"
+
+
+def _cells(leg: Leg) -> Row:
+    return (*leg[:7], None if leg.close is None else leg.close.isoformat(), *leg[8:])
+
+
+def _millionths(number: Decimal) -> int:
+    return int(number * AMOUNT_SCALE)
+
+
+PIPELINE_LEDGER: Final = Ledger(PIPELINE, STANDING_FACTS, Pipeline)

@@ -1,0 +1,83 @@
+"""The flow of the pipeline, and what a naive replay says of it."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from oracle.beliefs import Raw
+from oracle.flows import flow_at
+from oracle.periods import period_of
+from properties.asked.case import Case
+from properties.asked.periods import periods
+from salesflow.projections.flow import Flow, FlowFigures, FlowMovement, FlowView
+
+__all__ = ["CASE"]
+
+SCOPES: tuple[dict[str, Any], ...] = (
+    {},
+    {"owner": "ann"},
+    {"by": "stage"},
+    {"by": "owner"},
+    {"by": "forecast_category"},
+    {"by": "process", "currency": "CNY"},
+    {"outcome": "won"},
+    {"outcome": "merged"},
+    {"process": "standard", "stage": "prospecting"},
+    {"closes_from": "2024-02-01"},
+    {"closes_from": "2024-01-15", "closes_before": "2024-06-30", "owner": "bob"},
+)
+
+
+def asked() -> st.SearchStrategy[Flow]:
+    """Draw a flow to ask for."""
+    return st.builds(
+        lambda period, scope, then: Flow.model_validate(
+            {"from_": period[0], "to": period[1], **scope, "as_known_then": then}
+        ),
+        periods(),
+        st.sampled_from(SCOPES),
+        st.booleans(),
+    )
+
+
+def said(view: FlowView) -> dict[tuple[Any, Any], Any]:
+    """Write a flow as the oracle does."""
+    return {
+        (account.group, account.currency): {
+            "opening": _figures(account.opening),
+            "closing": _figures(account.closing),
+            "movements": {
+                **{each.kind: _movement(each) for each in account.movements},
+                **(
+                    {"restated": _movement(account.restated)} if account.restated.events else {}
+                ),
+            },
+        }
+        for account in view.accounts
+    }
+
+
+def wanted(raw: list[Raw], question: Flow, as_of: int, known_at: int) -> dict[Any, Any]:
+    """Ask the oracle."""
+    scope = question.model_dump(mode="json")
+    if scope["by"] == "forecast_category":
+        scope["by"] = "category"
+    return flow_at(
+        raw,
+        as_of,
+        known_at,
+        period=period_of(question.from_, question.to, as_of),
+        scope=scope,
+        as_known_then=question.as_known_then,
+    )
+
+
+def _figures(figures: FlowFigures) -> tuple[Any, ...]:
+    return figures.deals, figures.amount, figures.weighted
+
+
+def _movement(movement: FlowMovement) -> tuple[tuple[Any, ...], list[str]]:
+    return _figures(movement), sorted(str(event) for event in movement.events)
+
+
+CASE = Case(asked(), said, wanted)
