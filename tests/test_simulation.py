@@ -1,13 +1,14 @@
 """The simulated sales team: everything happens in it, late and wrong things too."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from salesflow import Deal, SalesFlow
+from salesflow import Deal, Rep, SalesFlow, Team
 from salesflow.cli.simulation.agenda import END, START, ZONE, TurnedClock, office_time
 from salesflow.cli.simulation.house import NEW_VERSION
 from salesflow.cli.simulation.offers import cny_per
@@ -21,12 +22,15 @@ from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import to_instant
 from salesflow.domain.processes import SalesProcess, process_id
 from salesflow.domain.rates import RATES_ID, RateTable
+from salesflow.domain.reps import rep_id
+from salesflow.domain.teams import team_id
+from salesflow.errors import NotFoundError
 from salesflow.projections.funnel import Funnel
 from simulated import demo
 
 SOME_MONTHS = datetime(2024, 5, 31, 23, tzinfo=ZONE)
 HOUR, DAY = 3_600_000_000, 86_400_000_000
-LIVED = ("settings", "rates", "process", "customer", "deal", "fact")
+LIVED = ("settings", "rates", "process", "team", "rep", "customer", "deal", "fact")
 """What the simulated team does: the first word of the kinds of these facts."""
 
 
@@ -88,6 +92,28 @@ def test_mistakes_are_retracted_and_retractions_too(events: list[Event]) -> None
 def test_some_facts_take_effect_later_than_they_were_decided(events: list[Event]) -> None:
     kinds = {event.fact.kind for event in events if event.effect > event.occurred}
     assert {"deal.owner_assigned", "deal.contract_amended"} <= kinds
+
+
+def test_reps_join_change_teams_and_leave_by_plan(events: list[Event]) -> None:
+    days = ("2024-01-01", "2024-09-01", "2024-09-02", "2025-07-01", "2026-06-30")
+    with SalesFlow(demo().url, create=False) as flow:
+        teams = [Counter(map(str, teams_on(flow, day))) for day in days]
+        south = flow.get(Team, team_id("south"))
+    assert teams[0] == teams[1] == {"east": 3, "south": 3, "None": 2}
+    assert teams[2] == {"east": 4, "south": 3, "None": 1}
+    assert teams[3] == teams[4] == {"east": 2, "south": 5, "None": 1}
+    assert (south.name(), south.at(START).name("zh")) == ("South and Southwest", "华南团队")
+    planned = {event.fact.kind for event in events if event.effect > event.occurred}
+    assert {"rep.joined", "rep.moved", "rep.left", "team.renamed"} <= planned
+
+
+def teams_on(flow: SalesFlow, day: str) -> Iterator[str | None]:
+    """Give the team of every rep at the end of a day; None for those who are in none."""
+    for rep in REPS:
+        try:
+            yield flow.get(Rep, rep_id(rep.id), as_of=day).team
+        except NotFoundError:
+            yield None
 
 
 def test_deals_grow_in_number_and_pause_at_spring_festival(events: list[Event]) -> None:

@@ -16,6 +16,7 @@ from salesflow.cli.simulation.mending import (
 )
 from salesflow.cli.simulation.offers import Offer
 from salesflow.cli.simulation.world import CUSTOMERS, REPS, Rep
+from salesflow.domain import reps
 from salesflow.domain.deal import Deal
 
 __all__ = ["active_reps", "incident_lives"]
@@ -120,8 +121,11 @@ def _hand_over(office: Office, chance: Random) -> Life:
 
 
 def _plan_a_departure(office: Office) -> Life:
-    """Hand a leaving rep's open deals over, from a day that is still ahead."""
+    """Let a rep leave, and hand the open deals over, from a day that is still ahead."""
     chance = office.chance("departure")
+    with office.session(MANAGERS[LEAVES.team]) as session:
+        leaving = session.get(reps.Rep, reps.rep_id(LEAVES.id))
+        leaving.leave(because="离职 / leaves the house", effective_from=HANDED_OVER)
     left = [life for life in office.lives if life.stage and office.owners[life.id] == LEAVES.id]
     heirs = [rep.id for rep in active_reps(LEAVES.team, HANDED_OVER)]
     for life in left:

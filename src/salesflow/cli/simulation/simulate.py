@@ -15,6 +15,7 @@ from salesflow.cli.simulation.house import house_lives
 from salesflow.cli.simulation.incidents import active_reps, incident_lives
 from salesflow.cli.simulation.life import DealLife, Office, Plan
 from salesflow.cli.simulation.offers import offer_for
+from salesflow.cli.simulation.staff import staff_lives
 from salesflow.cli.simulation.world import CUSTOMERS, Company
 from salesflow.engine import SalesFlow
 
@@ -41,7 +42,12 @@ def simulate(
 ) -> Office:
     """Live through it all, or until an earlier day; give the office as it stands then."""
     office = Office(flow, clock, seed)
-    begun = [*house_lives(office), *customer_lives(office), *incident_lives(office)]
+    begun = [
+        *house_lives(office),
+        *staff_lives(office),
+        *customer_lives(office),
+        *incident_lives(office),
+    ]
     for at, life in [*begun, (START, _arrivals(office))]:
         office.agenda.begin(life, at)
     settled, goal = START, (until - START).days
