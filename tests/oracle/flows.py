@@ -188,7 +188,8 @@ def _inside(cell: Cell, scope: Scope) -> bool:
 
 def _key(cell: Cell, scope: Scope) -> tuple[Any, Any]:
     by = scope.get("by")
-    return (None if by is None else cell[by], cell["currency"])
+    group = None if by is None else cell[by]
+    return ((cell["process"], group) if by == "stage" else group, cell["currency"])
 
 
 def _plus(sums: Sums | None, cell: Cell, sign: int) -> Sums:

@@ -8,23 +8,25 @@ anywhere (stage times) and which share went on (conversion).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from salesflow.domain.moments import Instant, Moment, Period
-from salesflow.domain.values import Currency, Reference, Value, tidy
+from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.projections.amounts import EXACT_DIGITS, exact, exact_sum
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Reader, TableOfView, View
-from salesflow.projections.tables import AMOUNT_SCALE, Cut
+from salesflow.projections.stage_names import StageName, stage_name
+from salesflow.projections.tables import AMOUNT_SCALE, Cut, Processes
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text
+from salesflow.projections.writing import amount_text, days_text
 
 __all__ = ["Flow", "FlowAccount", "FlowFigures", "FlowMovement", "FlowView"]
 
@@ -38,6 +40,7 @@ GROUPS: Mapping[str | None, str] = {
 }
 OPENING, RESTATED = "opening", "restated"
 Column: TypeAlias = "sa.ColumnElement[Any]"
+Books: TypeAlias = "list[list[_Line]]"
 
 
 class FlowFigures(Value):
@@ -59,6 +62,11 @@ class FlowAccount(Value):
     """The books of one group and currency; deals without an amount have no currency."""
 
     group: Reference | None
+    """The process, stage (of a process), owner or forecast category; None without `by`."""
+    process: Reference | None
+    """The process a stage belongs to; None unless the books are kept by stage."""
+    group_en: SafeText | None
+    group_zh: SafeText | None
     currency: Currency | None
     opening: FlowFigures
     movements: tuple[FlowMovement, ...]
@@ -82,6 +90,8 @@ class FlowView(View):
         "按币种分别合计"
     )
     period: Period
+    timezone: SafeText
+    """The business time zone, in which the tables show the period."""
     opening_known_at: Literal["moment", "then"]
     """Whether the opening is that known at the moment, or that known at the opening itself."""
     by: Reference | None
@@ -92,6 +102,8 @@ class FlowView(View):
         return [self._table(account, language) for account in self.accounts]
 
     def _table(self, account: FlowAccount, language: Language) -> TableOfView:
+        group = account.group_zh if language == "zh" else account.group_en
+        days = days_text(self.period, ZoneInfo(self.timezone))
         lines: list[tuple[str, FlowFigures, int | None]] = [
             (OPENING, account.opening, None),
             *((each.kind, each, len(each.events)) for each in account.movements),
@@ -99,12 +111,12 @@ class FlowView(View):
         if account.restated.events:
             lines.append((RESTATED, account.restated, len(account.restated.events)))
         lines.append(("closing", account.closing, None))
-        about = [each for each in (account.group, account.currency) if each is not None]
+        currency = account.currency or in_language("without amount", language)
         return TableOfView(
             "Flow",
             ("Movement", "Deals", "Amount", "Weighted", "Events"),
             tuple(_row(kind, figures, events, account) for kind, figures, events in lines),
-            about=" · ".join(about) or in_language("without amount", language),
+            about=" · ".join(each for each in (group, currency, days) if each is not None),
             words=("Movement",),
         )
 
@@ -144,18 +156,19 @@ class Flow(PeriodQuestion[FlowView]):
         lines = [
             _Line._make(row) for row in reader.rows(self._select(cut, opening, known_then))
         ]
-        books: dict[tuple[str | None, str | None], list[_Line]] = defaultdict(list)
+        books: dict[tuple[str, ...], list[_Line]] = defaultdict(list)
         for line in lines:
-            books[line.group, line.currency].append(line)
+            books[line.process or "", line.group or "", line.currency or ""].append(line)
         return FlowView(
             moment=moment,
             period=span.period(),
+            timezone=reader.timezone.key,
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,
             accounts=tuple(
-                _account(*key, books[key])
-                for key in sorted(books, key=lambda key: (key[0] or "", key[1] or ""))
-                if any(line.counts for line in books[key])
+                _account(found, reader.processes)
+                for found in _in_order(books, reader.processes)
+                if any(line.counts for line in found)
             ),
         )
 
@@ -169,17 +182,19 @@ class Flow(PeriodQuestion[FlowView]):
         what = sa.case((opens, OPENING), (c.occurred <= opening, RESTATED), else_=c.kind)
         event = sa.case((opens, None), else_=c.event_id)
         group = c[GROUPS[self.by]] if self.by else sa.null()
-        by = (group.label("group"), c.currency, c.probability, what, event)
-        return sa.select(*by, sa.func.sum(c.sign), *exact_sum(c.sign * c.amount)).group_by(
+        process = c.process if self.by == "stage" else sa.null()
+        by = (process.label("of"), group.label("group"), c.currency, c.probability, what, event)
+        sums = (sa.func.sum(c.sign), *exact_sum(c.sign * c.amount))
+        return sa.select(*by, sa.func.max(c.process_version), *sums).group_by(
             *(sa.literal_column(str(n)) for n in range(1, len(by) + 1))
         )
 
     def _legs(self, cut: Cut, side: str, sign: int) -> sa.Select[Any]:
         c = PIPELINE.c
-        names = ("process", "stage", "owner", "currency", "amount", "category", "probability")
+        names = ("process", "process_version", "stage", "owner", "currency", "amount")
         shown: list[Column] = [
             *(c.kind, c.occurred, c.recorded, c.event_id, (c.sign * sign).label("sign")),
-            *(c[f"{side}_{name}"].label(name) for name in names),
+            *(c[f"{side}_{n}"].label(n) for n in (*names, "category", "probability")),
         ]
         select = sa.select(*shown).where(
             PIPELINE.posted(cut), c[f"{side}_outcome"] == self.outcome
@@ -196,11 +211,13 @@ class Flow(PeriodQuestion[FlowView]):
 
 
 class _Line(NamedTuple):
+    process: str | None
     group: str | None
     currency: str | None
     probability: int
     kind: str
     event_id: UUID | None
+    version: int
     deals: int
     whole: int | None
     millionths: int | None
@@ -221,14 +238,36 @@ class _Line(NamedTuple):
         return bool(self.deals or self.amount)
 
 
-def _account(group: str | None, currency: str | None, lines: Iterable[_Line]) -> FlowAccount:
+def _in_order(books: Mapping[tuple[str, ...], list[_Line]], processes: Processes) -> Books:
+    """Sort the books: stages as they stand in their process, all else by name."""
+
+    def place(key: tuple[str, ...]) -> tuple[str, int, str, str]:
+        process, group, currency = key
+        return process, _named(books[key], processes).order, group, currency
+
+    return [books[key] for key in sorted(books, key=place)]
+
+
+def _named(lines: Sequence[_Line], processes: Processes) -> StageName:
+    """Name a stage as the newest version that deals here stand on; all else by itself."""
+    process, group = lines[0].process, lines[0].group or ""
+    if process is None:
+        return StageName(0, group, group)
+    return stage_name(group, process, max(line.version for line in lines), processes)
+
+
+def _account(lines: Sequence[_Line], processes: Processes) -> FlowAccount:
+    first, name = lines[0], _named(lines, processes)
     by_kind: dict[str, list[_Line]] = defaultdict(list)
     for line in lines:
         by_kind[line.kind].append(line)
     everything = [line for found in by_kind.values() for line in found]
     return FlowAccount(
-        group=group,
-        currency=currency,
+        group=first.group,
+        process=first.process,
+        group_en=None if first.group is None else name.name_en,
+        group_zh=None if first.group is None else name.name_zh,
+        currency=first.currency,
         opening=FlowFigures(**_sums(by_kind[OPENING])),
         movements=tuple(
             found for kind in KINDS if (found := _movement(kind, by_kind[kind])).events
@@ -270,5 +309,5 @@ def _row(
             amount_text(round(figures.weighted, 2), currency),
         )
     )
-    signed = "," if events is None else "+,"
+    signed = "," if events is None or not figures.deals else "+,"
     return kind, f"{figures.deals:{signed}}", *amounts, "" if events is None else f"{events:,}"

@@ -1,10 +1,12 @@
 """How amounts and times are written for people, in every table alike."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-__all__ = ["amount_text", "local_time"]
+from salesflow.domain.moments import Period
+
+__all__ = ["amount_text", "days_text", "local_time"]
 
 
 def amount_text(amount: Decimal, currency: str) -> str:
@@ -12,6 +14,12 @@ def amount_text(amount: Decimal, currency: str) -> str:
     whole, hundredths = amount == amount.to_integral_value(), amount == round(amount, 2)
     digits = ",.0f" if whole else ",.2f" if hundredths else ","
     return f"{amount:{digits}} {currency}"
+
+
+def days_text(period: Period, timezone: ZoneInfo) -> str:
+    """Write the days of a period, the first and the last."""
+    first, after = (at.astimezone(timezone).date() for at in (period.start, period.end))
+    return f"{first} … {after - timedelta(days=1)}"
 
 
 def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:

@@ -9,7 +9,7 @@ from oracle.flows import flow_at
 from oracle.periods import period_of
 from properties.asked.case import Case
 from properties.asked.periods import periods
-from salesflow.projections.flow import Flow, FlowFigures, FlowMovement, FlowView
+from salesflow.projections.flow import Flow, FlowAccount, FlowFigures, FlowMovement, FlowView
 
 __all__ = ["CASE"]
 
@@ -43,7 +43,7 @@ def asked() -> st.SearchStrategy[Flow]:
 def said(view: FlowView) -> dict[tuple[Any, Any], Any]:
     """Write a flow as the oracle does."""
     return {
-        (account.group, account.currency): {
+        (_group(account), account.currency): {
             "opening": _figures(account.opening),
             "closing": _figures(account.closing),
             "movements": {
@@ -70,6 +70,11 @@ def wanted(raw: list[Raw], question: Flow, as_of: int, known_at: int) -> dict[An
         scope=scope,
         as_known_then=question.as_known_then,
     )
+
+
+def _group(account: FlowAccount) -> object:
+    of_process = account.process is not None
+    return (account.process, account.group) if of_process else account.group
 
 
 def _figures(figures: FlowFigures) -> tuple[Any, ...]:
