@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import Event as Flag
 from typing import Annotated
 
 import typer
@@ -36,33 +37,45 @@ def project(
     """Bring all read tables to the head of the log."""
     if not follow:
         with desk.open() as flow:
-            _catch_up(desk, flow)
+            _catch_up(desk, flow, Flag())
             found = CaughtUp(flow.log.head(), flow.standings(), {})
             desk.screen.json(_as_json(found))
             desk.screen.line(_as_line(desk, flow, found))
         return
-    with _until_stopped(), desk.open() as flow:
+    with _stopping() as stop, desk.open() as flow:
         with suppress(ProjectionError, HistoryError, BusyError):  # followed up on below
-            _catch_up(desk, flow)
-        teller = Teller(desk, flow)
-        flow.follow(on_caught_up=teller.tell)
+            _catch_up(desk, flow, stop)
+        flow.follow(stop=stop, on_caught_up=Teller(desk, flow).tell)
 
 
-def _catch_up(desk: Desk, flow: SalesFlow) -> None:
+def _catch_up(desk: Desk, flow: SalesFlow, stop: Flag) -> None:
     with desk.screen.progress(desk.screen.word("Read tables")) as report:
-        flow.catch_up(progress=report)
+
+        def heed(done: int, goal: int) -> None:
+            report(done, goal)
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+        flow.catch_up(progress=heed)
 
 
 @contextmanager
-def _until_stopped() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end what goes on inside: whatever is half done is rolled back."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _stopping() -> Iterator[Flag]:
+    """Take Ctrl-C and SIGTERM as a wish to stop after the batch at hand; twice, at once."""
+    stop = Flag()
+
+    def heed(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {each: signal.signal(each, heed) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
-    except KeyboardInterrupt:
-        pass
+        with suppress(KeyboardInterrupt):
+            yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class Teller:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.readtables import Standing
-from salesflow.adapters.runner import Runner
+from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.subscription import POLL_SECONDS
 from salesflow.errors import BusyError, HistoryError, ProjectionError
 
@@ -31,6 +31,10 @@ class CaughtUp(NamedTuple):
     """Tables that stand still since their fold failed, and what it said, by label."""
     busy: bool = False
     """Whether somebody else held the database for too long; it is tried again."""
+
+
+class _Stopped(Exception):  # noqa: N818 - nothing is wrong
+    """Ends a catch-up between two batches."""
 
 
 class Follower:
@@ -50,37 +54,43 @@ class Follower:
         try:
             while not stop.is_set():
                 waiter.listen()
-                found = self._look()
+                found = self._look(stop)
                 if found != told:
                     tell(found)
                     told = found
                 if not stop.is_set():
                     waiter.wait(POLL_SECONDS)
+        except _Stopped:
+            pass
         finally:
             waiter.close()
 
-    def _look(self) -> CaughtUp:
+    def _look(self, stop: Flag) -> CaughtUp:
+        def heed(_done: int, _goal: int) -> None:
+            if stop.is_set():
+                raise _Stopped
+
         busy = False
         try:
-            self._catch_up()
+            self._catch_up(heed)
         except BusyError:
             busy = True
         stands = {label: self._runner.standing(name) for name, label in self._labels.items()}
         failed = {self._labels[name]: said for name, (_, said) in self._stuck.items()}
         return CaughtUp(self._log.head(), stands, failed, busy)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, progress: Progress) -> None:
         """Bring up all tables together; where one fails, each by itself."""
         wanted = [name for name in self._labels if not self._is_stuck(name)]
         try:
-            self._runner.catch_up(wanted)
+            self._runner.catch_up(wanted, progress=progress)
         except (ProjectionError, HistoryError):
             for name in wanted:
-                self._catch_up_alone(name)
+                self._catch_up_alone(name, progress)
 
-    def _catch_up_alone(self, name: str) -> None:
+    def _catch_up_alone(self, name: str, progress: Progress) -> None:
         try:
-            self._runner.catch_up([name])
+            self._runner.catch_up([name], progress=progress)
         except (ProjectionError, HistoryError) as error:
             self._stuck[name] = self._runner.standing(name).position, str(error)
 
