@@ -15,7 +15,7 @@ from scipy import stats
 from oracle.beliefs import Raw
 from oracle.deals import deals_of, replay
 
-__all__ = ["feedback_in"]
+__all__ = ["feedback_in", "lines_of"]
 
 Line = dict[str, Any]
 Figure = tuple[Decimal, float | None, float | None] | None
@@ -39,7 +39,7 @@ def feedback_in(
     lines = [
         line
         for stream in deals_of(events)
-        for line in _lines(events, stream, as_of, known_at)
+        for line in lines_of(events, stream, as_of, known_at)
         if span[0] <= line["occurred"] < span[1]
         and all(wish in (None, line[name]) for name, wish in only.items())
     ]
@@ -63,7 +63,7 @@ def feedback_in(
     }  # fmt: skip
 
 
-def _lines(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[Line]:
+def lines_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[Line]:
     """List surveys sent and replies of one deal that had happened and had ground."""
     lines: list[Line] = []
     known: dict[str, Any] = {"agreed": [], "offered": {}, "accepted": None}
@@ -104,6 +104,7 @@ def _line(event: Raw, state: dict[str, Any], products: list[str]) -> Line:
         "sent": event["kind"] == "deal.survey_sent",
         "answered": False,
         "process": state["process"],
+        "process_version": state["process_version"],
         "stage": state["stage"],
         "owner": state["owner"],
         "products": products,

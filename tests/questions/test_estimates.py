@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from salesflow.errors import InputError
+from salesflow.errors import SalesflowError
 from salesflow.projections.estimates import (
     Estimate,
     Share,
@@ -27,7 +27,7 @@ SLEEP_GAINED = (1.2, 2.4, 1.3, 1.3, 0, 1.0, 1.8, 0.8, 4.6, 1.4)
 def limits(estimate: Estimate | None) -> tuple[float, float]:
     assert estimate is not None
     assert estimate.interval is not None
-    return estimate.interval.low, estimate.interval.high
+    return float(estimate.interval.low), float(estimate.interval.high)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,13 @@ def test_nothing_of_nothing_is_undefined_and_not_zero() -> None:
     assert ratio(0, 4) == 0
 
 
-def test_a_share_is_exact_and_only_its_limits_are_floats() -> None:
+def test_a_share_is_exact_and_its_limits_have_nine_places() -> None:
     assert ratio(1, 8) == Decimal("0.125")
     assert decimal_of(Fraction(-7, 4)) == Decimal("-1.75")
+    limited = share(1, 8)
+    assert limited is not None
+    assert limited.interval is not None
+    assert str(limited.interval.high) == "0.470888182"
 
 
 def test_without_scipy_only_the_interval_of_a_mean_is_refused(
@@ -120,7 +124,7 @@ def test_without_scipy_only_the_interval_of_a_mean_is_refused(
     assert share(1, 2) is not None
     assert net_promoters(1, 0, 2) is not None
     assert mean({4: 1}) is not None
-    with pytest.raises(InputError, match=r"run: pip install 'salesflow\[stats\]'$"):
+    with pytest.raises(SalesflowError, match=r"run: pip install 'salesflow\[stats\]'$"):
         mean({4: 1, 5: 1})
 
 

@@ -1,8 +1,8 @@
 """Estimates: what a sample says of the whole, with an interval that is right 95 times in 100.
 
-A share or a mean is exact: a Decimal of counts and sums. Its interval is an estimate and is
-made of floats; only here do figures become floats. Leaves out everything about where the
-counts come from.
+A share or a mean is exact: a Decimal of counts and sums. Its interval is an estimate: floats
+on the way, for roots and for points of a distribution, and rounded to nine places at its end,
+so that it is the same on every machine. Leaves out everything about where the counts come from.
 
 An interval of a mean needs scipy, the extra `stats`. Without it that one figure is refused and
 not left out: what an answer says depends on the log and the moment alone, never on what is
@@ -17,7 +17,7 @@ from statistics import NormalDist
 from typing import Final, NamedTuple
 
 from salesflow.domain.values import Value
-from salesflow.errors import InputError
+from salesflow.errors import SalesflowError
 
 __all__ = [
     "Estimate",
@@ -36,13 +36,14 @@ CONFIDENCE: Final = 0.95
 UPPER: Final = (1 + CONFIDENCE) / 2
 Z: Final = NormalDist().inv_cdf(UPPER)
 HUNDRED: Final = 100
+PLACES: Final = 9
 
 
 class Interval(Value):
     """Where the figure of the whole lies with 95 % confidence."""
 
-    low: float
-    high: float
+    low: Decimal
+    high: Decimal
 
 
 class Estimate(Value):
@@ -76,7 +77,7 @@ def share(part: int, whole: int) -> Estimate | None:
     if value is None:
         return None
     low, high = _wilson(part, whole)
-    return Estimate(value=value, interval=Interval(low=low, high=high), count=whole)
+    return Estimate(value=value, interval=_between(low, high), count=whole)
 
 
 def difference(first: Share, second: Share) -> Estimate | None:
@@ -96,7 +97,7 @@ def difference(first: Share, second: Share) -> Estimate | None:
     between = here - there
     return Estimate(
         value=decimal_of(exact),
-        interval=Interval(low=between - below, high=between + above),
+        interval=_between(between - below, between + above),
         count=first.whole + second.whole,
     )
 
@@ -110,7 +111,7 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
     degrees of freedom x s ÷ √n, with s² = Σ(x − mean)² ÷ (n − 1).
 
     Raises:
-        InputError: when an interval is wanted and scipy is not installed.
+        SalesflowError: when an interval is wanted and scipy is not installed.
     """
     weighted = [(Fraction(value), times) for value, times in values.items()]
     count = sum(times for _, times in weighted)
@@ -121,9 +122,10 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
         return Estimate(value=decimal_of(middle), interval=None, count=1)
     squares = sum((times * (value - middle) ** 2 for value, times in weighted), Fraction(0))
     error = math.sqrt(squares / (count - 1) / count)
+    here, reach = float(middle), _student(count - 1) * error
     return Estimate(
         value=decimal_of(middle),
-        interval=_around(float(middle), _student(count - 1) * error),
+        interval=_between(here - reach, here + reach),
         count=count,
     )
 
@@ -145,7 +147,7 @@ def net_promoters(promoters: int, detractors: int, count: int) -> Estimate | Non
     low, high = HUNDRED * float(net) - reach, HUNDRED * float(net) + reach
     return Estimate(
         value=decimal_of(HUNDRED * net),
-        interval=Interval(low=max(low, -HUNDRED), high=min(high, HUNDRED)),
+        interval=_between(max(low, -HUNDRED), min(high, HUNDRED)),
         count=count,
     )
 
@@ -178,8 +180,8 @@ def _wilson(part: int, whole: int) -> tuple[float, float]:
     return low, high
 
 
-def _around(middle: float, reach: float) -> Interval:
-    return Interval(low=middle - reach, high=middle + reach)
+def _between(low: float, high: float) -> Interval:
+    return Interval(low=round(Decimal(low), PLACES), high=round(Decimal(high), PLACES))
 
 
 def _student(freedom: int) -> float:
@@ -187,7 +189,7 @@ def _student(freedom: int) -> float:
     try:
         from scipy.stats import t
     except ImportError as error:
-        raise InputError(
+        raise SalesflowError(
             "the interval of a mean needs scipy; run: pip install 'salesflow[stats]'"
         ) from error
     return float(t.ppf(UPPER, freedom))

@@ -29,6 +29,7 @@ from salesflow.projections.feedback_figures import (
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.records import Role
 from salesflow.projections.stage_names import stage_name
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import local_time
@@ -61,7 +62,7 @@ class FeedbackGroup(Value):
 class Verbatim(Value):
     """What a customer said in their own words, and where the deal stood then."""
 
-    position: int
+    position: Annotated[int, Role.KEY]
     deal: UUID
     occurred_at: datetime
     stage: Reference
@@ -149,7 +150,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         """Count the rows that hold at the moment; fetch the words of those listed.
 
         Raises:
-            InputError: when a mean has an interval and scipy is not installed.
+            SalesflowError: when a mean has an interval and scipy is not installed.
         """
         span, before = self.span(reader), self.span_before(reader)
         answers = self._answers(reader, span)

@@ -70,7 +70,7 @@ def counted(answers: Iterable[Answers]) -> FeedbackFigures:
     """Work out the figures of some answers.
 
     Raises:
-        InputError: when a mean has an interval and scipy is not installed.
+        SalesflowError: when a mean has an interval and scipy is not installed.
     """
     scores: dict[str | None, Counter[int]] = defaultdict(Counter)
     responses = sent = answered = 0
