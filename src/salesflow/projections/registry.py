@@ -9,6 +9,8 @@ from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
 from salesflow.projections.feedback import Feedback
 from salesflow.projections.flow import Flow
+from salesflow.projections.folds.booking import BOOKINGS
+from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
@@ -16,6 +18,7 @@ from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import Question, View
+from salesflow.projections.stage_times import StageTimes
 from salesflow.projections.tables import ReadFold
 
 __all__ = ["FOLDS", "QUESTIONS"]
@@ -23,6 +26,8 @@ __all__ = ["FOLDS", "QUESTIONS"]
 FOLDS: Final[dict[str, ReadFold]] = {
     fold.table.label: fold
     for fold in (
+        BOOKINGS,
+        CLOSINGS,
         DEAL_STATES,
         FEEDBACKS,
         MEMBERSHIPS,
@@ -40,6 +45,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         DealTimeline,
         Feedback,
         Flow,
+        StageTimes,
     )
 }
 """Questions by their name in kebab case."""

@@ -1,0 +1,304 @@
+"""The figures of stage times: spreads of days, stalled deals, and chances over time.
+
+What each figure means is said by the view; here is how it is worked out from the ways of
+deals. Nothing is rounded before the last division.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Final, NamedTuple
+from uuid import UUID
+
+from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.values import Reference, SafeText, Value
+from salesflow.projections.estimates import decimal_of, ratio
+from salesflow.projections.records import Role
+from salesflow.projections.survival import Chances, Spell, survival
+from salesflow.projections.visits import (
+    DAY,
+    StageKey,
+    StageNames,
+    Step,
+    StepClock,
+    Way,
+    spans,
+)
+
+__all__ = [
+    "ChancesAfter",
+    "DealTime",
+    "Spread",
+    "StageTime",
+    "StalledDeal",
+    "TimeToEvent",
+    "Visit",
+    "deal_time",
+    "ending_of",
+    "spread",
+    "stage_time",
+    "stalled_deal",
+    "time_to_event",
+    "visits_of",
+]
+
+SECOND: Final = 1_000_000
+ENDS: Final = frozenset({"won", "lost", "disqualified"})
+CLOSED: Final = frozenset({"lost", "disqualified", "merged"})
+NINE_TENTHS: Final = Fraction(9, 10)
+
+
+class Spread(Value):
+    """How days are spread, percentiles by linear interpolation (type 7); None of nothing."""
+
+    days_median: Decimal | None
+    days_mean: Decimal | None
+    days_p90: Decimal | None
+
+
+class StageTime(Value):
+    """How long deals stay in one stage."""
+
+    process: Reference
+    stage: Reference
+    stage_en: SafeText
+    stage_zh: SafeText
+    deals: int
+    """Deals that have been there."""
+    visits: int
+    open_visits: int
+    """Visits that go on at the moment."""
+    latest: Spread
+    """Over deals: the latest visit of each."""
+    cumulative: Spread
+    """Over deals: all visits of each together."""
+    stalled: int
+
+
+class StalledDeal(Value):
+    """A deal that stands in a stage for longer than its process version says it should."""
+
+    deal: Annotated[UUID, Role.KEY]
+    process: Reference
+    stage: Reference
+    stage_en: SafeText
+    stage_zh: SafeText
+    owner: Reference | None
+    """Of the deal at the moment."""
+    entered_at: datetime
+    days: Decimal
+    days_max: int
+
+
+class ChancesAfter(Value):
+    """What is estimated to have happened so many days after the start; shares make 1.
+
+    None beyond the longest time of which anything is known.
+    """
+
+    days: Annotated[int, Role.KEY]
+    at_risk: int
+    """How many were watched for at least so long."""
+    lasting: Decimal | None
+    """The share that lasts longer (Kaplan-Meier)."""
+    moved: Decimal | None
+    """The share that ended by a move to another stage (Aalen-Johansen, as the next three)."""
+    won: Decimal | None
+    lost: Decimal | None
+    disqualified: Decimal | None
+
+
+class TimeToEvent(Value):
+    """How long it takes until a stage is left, or until a deal ends."""
+
+    process: Reference
+    stage: Reference | None
+    """The stage that is left, or from whose first entry deals are timed; None: the opening."""
+    count: int
+    moved: int
+    won: int
+    lost: int
+    disqualified: int
+    censored: int
+    """Those that had not ended, as far as is known."""
+    days_median: Decimal | None
+    """After so many days half of them had ended; None where fewer have."""
+    chances: tuple[ChancesAfter, ...]
+
+
+class DealTime(Value):
+    """What one deal's time went to, exactly: visits + closed = from first to last.
+
+    `last_at` is when it came where it stands, or the moment while a visit goes on.
+    """
+
+    deal: Annotated[UUID, Role.KEY]
+    first_at: datetime
+    last_at: datetime
+    visits_seconds: Decimal
+    closed_seconds: Decimal
+    """Lost, disqualified or merged, before it came where it stands."""
+    first_to_last_seconds: Decimal
+
+
+class Visit(NamedTuple):
+    """One visit: whose, how long, what ended it (None: goes on, or nobody knows)."""
+
+    step: Step
+    lasted: int
+    cause: str | None
+    goes_on: bool
+
+
+def visits_of(
+    ways: Iterable[Way], clock: StepClock, wanted: Callable[[Step], bool]
+) -> dict[StageKey, list[Visit]]:
+    """Collect the visits to each stage, those of one deal in order."""
+    found: defaultdict[StageKey, list[Visit]] = defaultdict(list)
+    for way in ways:
+        for step, end in spans(way):
+            if step.stage is not None and wanted(step):
+                lasted = clock.lasted(step, end)
+                found[step.key].append(Visit(step, lasted, _cause(end), end is None))
+    return found
+
+
+def _cause(end: Step | None) -> str | None:
+    if end is None or end.entered in ("merged", "migrated"):
+        return None
+    return end.entered if end.entered in ENDS else "moved"
+
+
+def stage_time(
+    key: StageKey, names: StageNames, visits: Sequence[Visit], stalled: int
+) -> StageTime:
+    """Say how long deals stay in one stage."""
+    latest: dict[UUID, int] = {}
+    cumulative: Counter[UUID] = Counter()
+    for visit in visits:
+        latest[visit.step.deal] = visit.lasted
+        cumulative[visit.step.deal] += visit.lasted
+    return StageTime(
+        process=key[0],
+        stage=key[1],
+        stage_en=names.en,
+        stage_zh=names.zh,
+        deals=len(latest),
+        visits=len(visits),
+        open_visits=sum(visit.goes_on for visit in visits),
+        latest=spread(latest.values()),
+        cumulative=spread(cumulative.values()),
+        stalled=stalled,
+    )
+
+
+def spread(lasted: Iterable[int]) -> Spread:
+    """Give median, mean and 90th percentile of times as days."""
+    times = sorted(lasted)
+    if not times:
+        return Spread(days_median=None, days_mean=None, days_p90=None)
+    return Spread(
+        days_median=_days(_percentile(times, Fraction(1, 2))),
+        days_mean=_days(Fraction(sum(times), len(times))),
+        days_p90=_days(_percentile(times, NINE_TENTHS)),
+    )
+
+
+def _percentile(times: Sequence[int], share: Fraction) -> Fraction:
+    """Interpolate linearly between the two times around a share of the way (type 7).
+
+    Source: R. J. Hyndman and Y. Fan, Sample quantiles in statistical packages, The American
+    Statistician 50 (1996).
+    """
+    place = (len(times) - 1) * share
+    below = int(place)
+    above = min(below + 1, len(times) - 1)
+    return times[below] + (place - below) * (times[above] - times[below])
+
+
+def _days(lasted: Fraction | int) -> Decimal:
+    return decimal_of(Fraction(lasted) / DAY)
+
+
+def time_to_event(
+    of: tuple[str, str | None], spells: Iterable[Spell], days: Iterable[int]
+) -> TimeToEvent:
+    """Estimate the time to an event of a process and perhaps a stage."""
+    found = survival(spells, [number * DAY for number in days])
+    causes = {cause: found.causes.get(cause, 0) for cause in ("moved", *sorted(ENDS))}
+    return TimeToEvent(
+        process=of[0],
+        stage=of[1],
+        count=found.spells,
+        censored=found.spells - sum(causes.values()),
+        days_median=None if found.median is None else _days(found.median),
+        chances=tuple(map(_chances, found.chances)),
+        **causes,
+    )
+
+
+def _chances(found: Chances) -> ChancesAfter:
+    known = found.lasting is not None
+    ended = {cause: ratio(*share) for cause, share in (found.ended or {}).items()}
+    nothing = Decimal(0) if known else None
+    return ChancesAfter(
+        days=found.after // DAY,
+        at_risk=found.at_risk,
+        lasting=None if found.lasting is None else ratio(*found.lasting),
+        moved=ended.get("moved", nothing),
+        won=ended.get("won", nothing),
+        lost=ended.get("lost", nothing),
+        disqualified=ended.get("disqualified", nothing),
+    )
+
+
+def ending_of(way: Way, start: Step, clock: StepClock) -> Spell:
+    """Time a deal from a step to its standing outcome.
+
+    An open deal is watched until the moment. Of a merged one we know until it was merged, or
+    closed before that.
+    """
+    standing = way[-1].outcome
+    if standing == "open":
+        return Spell(clock.lasted(start, None), None)
+    through = CLOSED | {"won"} if standing == "merged" else {standing, "merged"}
+    end = way[-1]
+    for step in reversed(way):
+        if step.outcome not in through:
+            break
+        if standing == "merged" or step.outcome == standing:
+            end = step
+    return Spell(clock.lasted(start, end), None if standing == "merged" else standing)
+
+
+def deal_time(way: Way, as_of: Instant) -> DealTime:
+    """Say what a deal's time went to."""
+    first, last = way[0].at, as_of if way[-1].outcome not in CLOSED else way[-1].at
+    spent = Counter[bool]()
+    for step, end in spans(way):
+        spent[step.outcome in CLOSED] += (last if end is None else end.at) - step.at
+    return DealTime(
+        deal=way[0].deal,
+        first_at=from_instant(first),
+        last_at=from_instant(last),
+        visits_seconds=Decimal(spent[False]) / SECOND,
+        closed_seconds=Decimal(spent[True]) / SECOND,
+        first_to_last_seconds=Decimal(last - first) / SECOND,
+    )
+
+
+def stalled_deal(step: Step, names: StageNames, as_of: Instant, days_max: int) -> StalledDeal:
+    """List a deal that has stood in a stage for too long."""
+    return StalledDeal(
+        deal=step.deal,
+        process=step.process,
+        stage=step.stage or "",
+        stage_en=names.en,
+        stage_zh=names.zh,
+        owner=step.owner,
+        entered_at=from_instant(step.at),
+        days=_days(as_of - step.at),
+        days_max=days_max,
+    )
