@@ -1,0 +1,198 @@
+"""Sales as a ledger of bookings: what each person sold, amended, gave back and sold again.
+
+Answers "how much did we sell in this period, and who is credited with it?" for any moment. A
+booking stands in the period of its own occurrence, so a real change lands where it happened:
+winning books the signed amount, leaving won takes back all that was booked of it (repeat
+orders excepted), an amended contract books the difference, a refund its amount. What amends
+or undoes a sale belongs to the owner, the shares and the customer of the win it changes; a
+repeat order belongs to those of its own time.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.money import ContractAmended, RefundGiven
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
+from salesflow.domain.deal.service import RepeatOrderPlaced
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.values import Money
+from salesflow.projections.tables import AMOUNT_SCALE, Ledger, LedgerTable, Processes, Row
+
+__all__ = ["BOOKING", "BOOKINGS"]
+
+BOOKING: Final = LedgerTable(
+    "booking",
+    1,
+    attributes=(
+        sa.Column("kind", sa.String(20)),
+        sa.Column("role", sa.String(20)),
+        sa.Column("person", sa.Text),
+        sa.Column("share", sa.Integer),
+        sa.Column("amount", sa.BigInteger),
+        sa.Column("currency", sa.String(3)),
+        sa.Column("process", sa.Text),
+        sa.Column("process_version", sa.Integer),
+        sa.Column("customer_id", sa.Uuid),
+        sa.Column("lead_source", sa.Text),
+    ),
+)
+"""A row per booking and person: `role` is owner or collaborator, `share` their part of it in
+whole millionths; the shares of a booking add up to one. `amount` is the whole booking in
+millionths (null, like `currency`, where no amount is known), so a person's sales are the sum
+of amount x share. `kind` is won, reopened, lost, disqualified or merged (what undid a win),
+unmerged, amended, refunded or repeated."""
+
+WHOLE: Final = AMOUNT_SCALE
+
+
+class Credit(NamedTuple):
+    """To whom a sale belongs: owner and shares, customer, process, lead source."""
+
+    owner: str | None
+    shares: tuple[tuple[str, int], ...]
+    process: str
+    process_version: int
+    customer_id: UUID | None
+    lead_source: str | None
+
+
+class Booking:
+    """One deal on its way through its bookings."""
+
+    __slots__ = ("_booked", "_credit", "_merged", "_shares", "_signed", "_standing")
+
+    def __init__(self, processes: Processes) -> None:
+        self._standing = Standing(processes)
+        self._shares: dict[str, int] = {}
+        self._credit: Credit | None = None
+        """To whom the standing win belongs."""
+        self._signed: Money | None = None
+        self._booked: dict[str, Decimal] = defaultdict(Decimal)
+        """What is booked of the standing win by now, per currency."""
+        self._merged: dict[str, Decimal] | None = None
+        """What was booked of the win when it was merged; None when that win stands no more."""
+
+    def apply(self, event: Event) -> Iterable[Row]:
+        """Take the next believed fact, post its bookings; one without ground posts none."""
+        before = self._standing.outcome
+        if not self._standing.take(event):
+            return ()
+        self._share(event.fact)
+        after = self._standing.outcome
+        if self._standing.ground.outcome != "won":
+            self._merged = None
+        if after == "won" and before == "merged":
+            return list(self._unmerge())
+        if after == "won" and before != "won":
+            return list(self._win("won"))
+        if before == "won" and after != "won":
+            return list(self._undo("reopened" if after == "open" else after))
+        return list(self._change(event.fact))
+
+    def _share(self, fact: Fact) -> None:
+        match fact:
+            case CollaboratorJoined():
+                self._shares[fact.person] = int(fact.credit * AMOUNT_SCALE)
+            case CollaboratorLeft():
+                self._shares.pop(fact.person, None)
+            case _:
+                pass
+
+    def _win(self, kind: str) -> Iterator[Row]:
+        self._credit = self._credited()
+        self._signed = self._standing.worth.amount
+        self._booked.clear()
+        yield from self._book(kind, *_parts(self._signed), self._credit)
+
+    def _unmerge(self) -> Iterator[Row]:
+        """Book again what was booked when it was merged, to whom it belonged then."""
+        if self._merged is None or self._credit is None:
+            yield from self._win("unmerged")
+            return
+        for currency, amount in sorted(self._merged.items()):
+            yield from self._book("unmerged", amount, currency, self._credit)
+
+    def _undo(self, kind: str) -> Iterator[Row]:
+        """Take back all that is booked of the win, in every currency."""
+        credit = self._credit
+        assert credit is not None
+        self._merged = dict(self._booked) if kind == "merged" else None
+        for currency, amount in sorted(self._booked.items()):
+            if amount:
+                yield from _rows(kind, -amount, currency, credit)
+        self._booked.clear()
+
+    def _change(self, fact: Fact) -> Iterator[Row]:
+        credit = self._credit
+        match fact:
+            case ContractAmended(amount=amount) if amount is not None and credit is not None:
+                before, self._signed = self._signed, amount
+                if before is not None and before.currency == amount.currency:
+                    yield from self._book(
+                        "amended", amount.amount - before.amount, amount.currency, credit
+                    )
+                else:
+                    if before is not None:
+                        yield from self._book(
+                            "amended", -before.amount, before.currency, credit
+                        )
+                    yield from self._book("amended", amount.amount, amount.currency, credit)
+            case RefundGiven(amount=amount) if credit is not None:
+                yield from self._book("refunded", -amount.amount, amount.currency, credit)
+            case RepeatOrderPlaced(amount=amount):
+                yield from _rows("repeated", *_parts(amount), self._credited())
+            case _:
+                pass
+
+    def _book(
+        self, kind: str, amount: Decimal | None, currency: str | None, credit: Credit
+    ) -> Iterator[Row]:
+        if amount is not None and currency is not None:
+            self._booked[currency] += amount
+        yield from _rows(kind, amount, currency, credit)
+
+    def _credited(self) -> Credit:
+        standing = self._standing
+        return Credit(
+            standing.owner,
+            tuple(sorted((p, share) for p, share in self._shares.items() if share)),
+            standing.ground.process_key,
+            standing.ground.process_version,
+            standing.customer_id,
+            standing.lead_source,
+        )
+
+
+def _parts(money: Money | None) -> tuple[Decimal | None, str | None]:
+    return (None, None) if money is None else (money.amount, money.currency)
+
+
+def _rows(
+    kind: str, amount: Decimal | None, currency: str | None, credit: Credit
+) -> Iterator[Row]:
+    """Give a row to the owner, with what the collaborators leave over, and one to each."""
+    worth = None if amount is None else int(amount * AMOUNT_SCALE)
+    rest = WHOLE - sum(share for _, share in credit.shares)
+    about = (
+        *(worth, currency, credit.process, credit.process_version),
+        *(credit.customer_id, credit.lead_source),
+    )
+    yield kind, "owner", credit.owner, rest, *about
+    for person, share in credit.shares:
+        yield kind, "collaborator", person, share, *about
+
+
+FACTS: Final[frozenset[type[Fact]]] = STANDING_FACTS | {
+    CollaboratorJoined,
+    CollaboratorLeft,
+    RefundGiven,
+    RepeatOrderPlaced,
+}
+
+BOOKINGS: Final = Ledger(BOOKING, FACTS, Booking)

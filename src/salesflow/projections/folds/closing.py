@@ -1,0 +1,123 @@
+"""How every deal began and how it ended: one row per deal and standing outcome.
+
+Answers "when was it opened, how and when did it close, whose was it then, and for how much?"
+for any moment; win rates, orders and cycle lengths count these rows. A deal counts once, with
+its last believed closing. Its attributes are those of that instant (of the opening while it
+is open), since a rate belongs to whoever had the deal when it closed. Leaves out what became
+of it afterwards: that is its standing.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import Instant
+from salesflow.projections.tables import (
+    AMOUNT_SCALE,
+    Change,
+    Fold,
+    IntervalTable,
+    Processes,
+    Row,
+)
+
+__all__ = ["CLOSING", "CLOSINGS"]
+
+CLOSING: Final = IntervalTable(
+    "closing",
+    1,
+    attributes=(
+        sa.Column("opened", sa.BigInteger),
+        sa.Column("opened_day_only", sa.SmallInteger),
+        sa.Column("outcome", sa.String(20)),
+        sa.Column("closed", sa.BigInteger),
+        sa.Column("closed_day_only", sa.SmallInteger),
+        sa.Column("process", sa.Text),
+        sa.Column("process_version", sa.Integer),
+        sa.Column("stage", sa.Text),
+        sa.Column("owner", sa.Text),
+        sa.Column("customer_id", sa.Uuid),
+        sa.Column("lead_source", sa.Text),
+        sa.Column("amount", sa.BigInteger),
+        sa.Column("currency", sa.String(3)),
+        sa.Column("because", sa.Text),
+        sa.Column("competitor", sa.Text),
+    ),
+)
+"""`opened` and `closed` are instants (`closed` is null while open), `…_day_only` is 1 where no
+more than the day is known, `amount` is in whole millionths. `outcome` is open, won, lost,
+disqualified or merged; `stage` is where the deal stood before it closed; `because` and
+`competitor` are those of a loss or a disqualification."""
+
+
+class ClosingState:
+    """One deal on its way through its outcomes."""
+
+    __slots__ = ("_opened", "_outcome", "_stage", "_standing")
+
+    def __init__(self, processes: Processes) -> None:
+        self._standing = Standing(processes)
+        self._opened: tuple[Instant, int] | None = None
+        self._outcome = ""
+        self._stage = ""
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed fact; only another outcome is another row."""
+        if not self._standing.take(event):
+            return ()
+        if self._opened is None:
+            self._opened = _when(event)
+            self._stage = self._standing.ground.stage
+        if self._standing.outcome == self._outcome:
+            self._stage = self._standing.ground.stage
+            return ()
+        self._outcome = self._standing.outcome
+        row = self._row(event)
+        self._stage = self._standing.ground.stage
+        return (((), row),)
+
+    def _row(self, event: Event) -> Row:
+        assert self._opened is not None
+        standing = self._standing
+        money = standing.worth.amount
+        closed = (None, None) if self._outcome == "open" else _when(event)
+        return (
+            *self._opened,
+            self._outcome,
+            *closed,
+            standing.ground.process_key,
+            standing.ground.process_version,
+            self._stage,
+            standing.owner,
+            standing.customer_id,
+            standing.lead_source,
+            None if money is None else _millionths(money.amount),
+            None if money is None else money.currency,
+            *_reason(event.fact),
+        )
+
+
+def _when(event: Event) -> tuple[Instant, int]:
+    return event.effect, int(event.precision == "day")
+
+
+def _reason(fact: Fact) -> tuple[str | None, str | None]:
+    match fact:
+        case DealLost():
+            return fact.because, fact.competitor
+        case DealDisqualified():
+            return fact.because, None
+        case _:
+            return None, None
+
+
+def _millionths(number: Decimal) -> int:
+    return int(number * AMOUNT_SCALE)
+
+
+CLOSINGS: Final = Fold(CLOSING, STANDING_FACTS, ClosingState)
