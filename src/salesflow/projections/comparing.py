@@ -6,8 +6,9 @@ the log, so what lies between them is the world's doing, or what was learned, an
 accident of when they were read.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -15,9 +16,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from salesflow.domain.moments import Period
 from salesflow.domain.values import Value, tidy
 from salesflow.projections.amounts import Total, totals_text
 from salesflow.projections.differences import FigureChange, RecordChange, compared
+from salesflow.projections.estimates import Estimate, estimate_text
 from salesflow.projections.questions import ENVELOPE, TableOfView, View
 from salesflow.projections.records import Role, roles
 from salesflow.projections.words import Language, in_language, kind_name
@@ -28,10 +31,12 @@ __all__ = ["Comparison"]
 UTC = ZoneInfo("UTC")
 ViewT = TypeVar("ViewT", bound=View)
 SIDES = ("Figure", "Then", "Now", "Difference")
-AMOUNT, CURRENCY = "amount", "currency"
+AMOUNT, CURRENCY, PERIOD = "amount", "currency", "period"
 UNKNOWN = "–"
 DIGITS_SHOWN = 8
 PLACES_SHOWN = 4
+BETWEEN = " · "
+ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
 IN_WORDS = frozenset({"outcome", "forecast_category", "channel", "direction"})
 """Fields whose values are words of ours."""
@@ -63,15 +68,22 @@ class Comparison(Value, Generic[ViewT]):
         """
         writer, difference = _Writer(language, timezone), self.difference
         own, lists = self.now.tables(language), difference.lists
-        alike = len(own) == len(lists)
-        titles = [table.title for table in own] if alike else map(_called, lists)
-        found = list(map(writer.table, titles, lists.values()))
+        title = _called(_words(type(self.now).__name__.removesuffix("View")))
+        about = writer.period(self.then, self.now)
+        titles = [*map(_called, lists)]
+        if own and len(own) == len(lists):  # the lists go by the names of the view's own tables
+            title, about = own[0].title, own[0].about
+            titles = [table.title for table in own]
+        found = [
+            writer.table(called, rows)
+            for called, rows in zip(titles, lists.values(), strict=True)
+            if rows
+        ]
         lines = tuple(writer.lines(difference._replace(lists={}), all_figures=True))
         if lines or not found:
-            if alike:
-                found[:1] = [table._replace(title="") for table in found[:1]]
-            found.insert(0, TableOfView(own[0].title, SIDES, lines))
-        return [found[0]._replace(about=own[0].about), *found[1:]]
+            found = [t._replace(title="") if t.title == title else t for t in found]
+            found.insert(0, TableOfView(title, SIDES, lines))
+        return [found[0]._replace(about=about), *found[1:]]
 
 
 class _Line(NamedTuple):
@@ -111,20 +123,37 @@ class _Writer:
         """Write a record's figures, its other traits, then the records inside."""
         for name, figure in change.figures.items():
             if _is_worth_a_line(figure, all_figures=all_figures):
-                yield self._figure_line(within + self._word(_called(name)), figure)
+                yield self._figure_line(within + self._field(name), figure)
         for name in change.traits:
-            if name == CURRENCY and AMOUNT in change.figures:
-                continue  # which is written in it
-            sides = (self._side(change.then, name), self._side(change.now, name))
-            yield _Line(within + self._word(_called(name)), *sides, "")
+            if _is_for_people(change, name):
+                sides = (self._side(change.then, name), self._side(change.now, name))
+                yield _Line(within + self._field(name), *sides, "")
+        for inside, part in self._parts(change, within):
+            if isinstance(part.record, Estimate):
+                if all_figures or part.change != "same":
+                    yield self._estimate_line(inside.removesuffix(BETWEEN), part)
+            else:
+                yield from self.lines(part, all_figures=all_figures, within=inside)
+
+    def _estimate_line(self, called: str, part: RecordChange) -> _Line:
+        """Write a figure with its interval on one line."""
+        sides = (s if isinstance(s, Estimate) else None for s in (part.then, part.now))
+        then, now = (estimate_text(side, places=ESTIMATE_PLACES) for side in sides)
+        return _Line(called, then, now, self._signed(part.figures["value"].difference))
+
+    def _parts(self, change: RecordChange, within: str) -> Iterator[tuple[str, RecordChange]]:
+        """Give the records inside, each with what its lines begin with."""
         for name, part in change.parts.items():
-            inside = f"{within}{self._word(_called(name))} · "
-            yield from self.lines(part, all_figures=all_figures, within=inside)
+            yield f"{within}{self._field(name)}{BETWEEN}", part
         for name, rows in change.lists.items():
             for row in rows:
                 heads = (self._head(row.record, key) for key in self._columns([row]))
-                inside = " · ".join([within + self._word(_called(name)), *heads, ""])
-                yield from self.lines(row, all_figures=all_figures, within=inside)
+                yield BETWEEN.join([within + self._field(name), *heads, ""]), row
+
+    def period(self, then: View, now: View) -> str:
+        """Write the period both answers are about; nothing where it is not the same."""
+        sides = {getattr(side, PERIOD, None) for side in (then, now)}
+        return self._text(sides.pop()) if len(sides) == 1 and None not in sides else ""
 
     def _lines_of_row(self, row: RecordChange) -> list[_Line]:
         if row.change not in ("same", "changed"):
@@ -186,10 +215,17 @@ class _Writer:
                 return self._word("yes" if value else "no")
             case datetime():
                 return local_time(value, self._timezone, exact=False)
+            case Period():
+                last = value.end - timedelta(microseconds=1)
+                days = (at.astimezone(self._timezone).date() for at in (value.start, last))
+                return " … ".join(map(str, days))
             case tuple() if not all(isinstance(item, Total) for item in value):
                 return ", ".join(map(self._text, value))
             case _:
                 return _text(value)
+
+    def _field(self, name: str) -> str:
+        return self._word(_called(name))
 
     def _word(self, text: object) -> str:
         return in_language(str(text), self._language)
@@ -211,6 +247,11 @@ def _text(value: object) -> str:
             return str(value)
 
 
+def _words(name: str) -> str:
+    """Write the name of a class in words: `StageTimes` is stage_times."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 def _called(name: str) -> str:
     """Call a field for people: `deals_without_amount` is Deals without amount."""
     return name.rstrip("_").replace("_", " ").capitalize()
@@ -219,6 +260,14 @@ def _called(name: str) -> str:
 def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:
     is_nothing = all(side in (None, 0, ()) for side in (figure.then, figure.now))
     return not is_nothing and (all_figures or figure.then != figure.now)
+
+
+def _is_for_people(change: RecordChange, name: str) -> bool:
+    """Say whether a trait is shown: not ids of events, nor a currency that an amount shows."""
+    sides = (getattr(side, name) for side in (change.then, change.now))
+    lists = (side for side in sides if isinstance(side, tuple))
+    ids = any(isinstance(item, UUID) for each in lists for item in each)
+    return not ids and not (name == CURRENCY and AMOUNT in change.figures)
 
 
 def _signed_amount(total: Total) -> str:
