@@ -18,6 +18,7 @@ from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import Question, View
+from salesflow.projections.restatement import Restatement
 from salesflow.projections.stage_times import StageTimes
 from salesflow.projections.tables import ReadFold
 
@@ -45,6 +46,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         DealTimeline,
         Feedback,
         Flow,
+        Restatement,
         StageTimes,
     )
 }
