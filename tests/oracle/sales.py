@@ -1,8 +1,8 @@
 """Sales and closings of one deal, naively: walk its believed history and write down the money.
 
 A booking is (effect, kind, event, role, person, share, amount, currency, process, version,
-customer, lead source); a person's part of it is amount x share. Everything is kept per win:
-whose it was, what was signed, what has been booked of it by now.
+customer, lead source, credited); a person's part of it is amount x share. Everything is kept
+per win: whose it was, what was signed, what has been booked of it by now.
 """
 
 from decimal import Decimal
@@ -32,7 +32,7 @@ def bookings_of(events: list[Raw], stream: str, known_at: int) -> list[Booked]:
             source = fact.get("lead_source")
         _share(event, shares)
         stands, here = state["standing"], (effect_of(event), event["event_id"])
-        whose = _whose(state, shares, source)
+        whose = _whose(state, shares, source, here[0])
         if stands == "won" and was != "won" and not (was == "merged" and win is not None):
             win = {"whose": whose, "signed": state["amount"], "booked": {}}
             kind = "unmerged" if was == "merged" else "won"
@@ -124,7 +124,7 @@ def _rows(
     ]
 
 
-def _whose(state: State, shares: dict[str, Decimal], source: str | None) -> Win:
+def _whose(state: State, shares: dict[str, Decimal], source: str | None, at: int) -> Win:
     others = [(person, share) for person, share in shares.items() if share != 0]
     rest = Decimal(1) - sum(share for _, share in others)
     return {
@@ -132,7 +132,7 @@ def _whose(state: State, shares: dict[str, Decimal], source: str | None) -> Win:
             ("owner", state["owner"], rest),
             *(("collaborator", person, share) for person, share in others),
         ],
-        "about": (state["process"], state["process_version"], state["customer"], source),
+        "about": (state["process"], state["process_version"], state["customer"], source, at),
     }
 
 
@@ -145,7 +145,7 @@ def closing_at(
     is the one before it.
     """
     found: dict[str, Any] | None = None
-    opened: tuple[int, bool] | None = None
+    opened: tuple[Any, ...] | None = None
     before: State | None = None
     for event, state in replay(events, stream, known_at):
         effect = effect_of(event)
@@ -154,7 +154,7 @@ def closing_at(
                 return None
             break
         when = (effect, event["precision"] == "day")
-        opened = opened or when
+        opened = opened or (*when, state["process"], state["owner"], state["customer"])
         if before is None or state["standing"] != before["standing"]:
             is_open = state["standing"] == "open"
             reason = event["payload"] if event["kind"] in _REASONED else {}

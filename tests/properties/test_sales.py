@@ -93,18 +93,25 @@ def said_by_row(row: dict[str, Any]) -> dict[str, Any]:
     amount = row["amount"] is not None and (Decimal(row["amount"]) / MILLION, row["currency"])
     day_only = row["closed_day_only"]
     return {
-        "opened": (row["opened"], bool(row["opened_day_only"])),
+        "opened": (
+            *(row["opened"], bool(row["opened_day_only"])),
+            *(row["opened_process"], row["opened_owner"], text(row["opened_customer_id"])),
+        ),
         "outcome": row["outcome"],
         "closed": (row["closed"], None if day_only is None else bool(day_only)),
         "process": row["process"],
         "process_version": row["process_version"],
         "stage": row["stage"],
         "owner": row["owner"],
-        "customer": row["customer_id"] and str(UUID(str(row["customer_id"]))),
+        "customer": text(row["customer_id"]),
         "amount": amount or None,
         "because": row["because"],
         "competitor": row["competitor"],
     }
+
+
+def text(id: object) -> str | None:
+    return None if id is None else str(UUID(str(id)))
 
 
 def standing(rows: list[dict[str, Any]], known_at: int) -> Counter[Posted]:
@@ -124,8 +131,8 @@ def posted(row: dict[str, Any]) -> Posted:
         *(stream, row["occurred"], row["kind"], event, row["role"], row["person"]),
         *(Decimal(row["share"]) / MILLION, amount, row["currency"], row["process"]),
         row["process_version"],
-        row["customer_id"] and str(UUID(str(row["customer_id"]))),
-        row["lead_source"],
+        text(row["customer_id"]),
+        *(row["lead_source"], row["credited"]),
     )
 
 

@@ -21,6 +21,7 @@ from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import Instant
 from salesflow.domain.values import Money
 from salesflow.projections.tables import AMOUNT_SCALE, Ledger, LedgerTable, Processes, Row
 
@@ -40,13 +41,15 @@ BOOKING: Final = LedgerTable(
         sa.Column("process_version", sa.Integer),
         sa.Column("customer_id", sa.Uuid),
         sa.Column("lead_source", sa.Text),
+        sa.Column("credited", sa.BigInteger),
     ),
 )
 """A row per booking and person: `role` is owner or collaborator, `share` their part of it in
 whole millionths; the shares of a booking add up to one. `amount` is the whole booking in
 millionths (null, like `currency`, where no amount is known), so a person's sales are the sum
-of amount x share. `kind` is won, reopened, lost, disqualified or merged (what undid a win),
-unmerged, amended, refunded or repeated."""
+of amount x share. `credited` is the instant that decides to whom it belongs: that of the win
+it changes, or of the repeat order. `kind` is won, reopened, lost, disqualified or merged (what
+undid a win), unmerged, amended, refunded or repeated."""
 
 WHOLE: Final = AMOUNT_SCALE
 
@@ -60,6 +63,7 @@ class Credit(NamedTuple):
     process_version: int
     customer_id: UUID | None
     lead_source: str | None
+    at: Instant
 
 
 class Booking:
@@ -88,12 +92,12 @@ class Booking:
         if self._standing.ground.outcome != "won":
             self._merged = None
         if after == "won" and before == "merged":
-            return list(self._unmerge())
+            return list(self._unmerge(event.effect))
         if after == "won" and before != "won":
-            return list(self._win("won"))
+            return list(self._win("won", event.effect))
         if before == "won" and after != "won":
             return list(self._undo("reopened" if after == "open" else after))
-        return list(self._change(event.fact))
+        return list(self._change(event.fact, event.effect))
 
     def _share(self, fact: Fact) -> None:
         match fact:
@@ -104,16 +108,16 @@ class Booking:
             case _:
                 pass
 
-    def _win(self, kind: str) -> Iterator[Row]:
-        self._credit = self._credited()
+    def _win(self, kind: str, at: Instant) -> Iterator[Row]:
+        self._credit = self._credited(at)
         self._signed = self._standing.worth.amount
         self._booked.clear()
         yield from self._book(kind, *_parts(self._signed), self._credit)
 
-    def _unmerge(self) -> Iterator[Row]:
+    def _unmerge(self, at: Instant) -> Iterator[Row]:
         """Book again what was booked when it was merged, to whom it belonged then."""
         if self._merged is None or self._credit is None:
-            yield from self._win("unmerged")
+            yield from self._win("unmerged", at)
             return
         for currency, amount in sorted(self._merged.items()):
             yield from self._book("unmerged", amount, currency, self._credit)
@@ -128,7 +132,7 @@ class Booking:
                 yield from _rows(kind, -amount, currency, credit)
         self._booked.clear()
 
-    def _change(self, fact: Fact) -> Iterator[Row]:
+    def _change(self, fact: Fact, at: Instant) -> Iterator[Row]:
         credit = self._credit
         match fact:
             case ContractAmended(amount=amount) if amount is not None and credit is not None:
@@ -146,7 +150,7 @@ class Booking:
             case RefundGiven(amount=amount) if credit is not None:
                 yield from self._book("refunded", -amount.amount, amount.currency, credit)
             case RepeatOrderPlaced(amount=amount):
-                yield from _rows("repeated", *_parts(amount), self._credited())
+                yield from _rows("repeated", *_parts(amount), self._credited(at))
             case _:
                 pass
 
@@ -157,7 +161,7 @@ class Booking:
             self._booked[currency] += amount
         yield from _rows(kind, amount, currency, credit)
 
-    def _credited(self) -> Credit:
+    def _credited(self, at: Instant) -> Credit:
         standing = self._standing
         return Credit(
             standing.owner,
@@ -166,6 +170,7 @@ class Booking:
             standing.ground.process_version,
             standing.customer_id,
             standing.lead_source,
+            at,
         )
 
 
@@ -181,7 +186,7 @@ def _rows(
     rest = WHOLE - sum(share for _, share in credit.shares)
     about = (
         *(worth, currency, credit.process, credit.process_version),
-        *(credit.customer_id, credit.lead_source),
+        *(credit.customer_id, credit.lead_source, credit.at),
     )
     yield kind, "owner", credit.owner, rest, *about
     for person, share in credit.shares:

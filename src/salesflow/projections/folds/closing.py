@@ -34,6 +34,9 @@ CLOSING: Final = IntervalTable(
     attributes=(
         sa.Column("opened", sa.BigInteger),
         sa.Column("opened_day_only", sa.SmallInteger),
+        sa.Column("opened_process", sa.Text),
+        sa.Column("opened_owner", sa.Text),
+        sa.Column("opened_customer_id", sa.Uuid),
         sa.Column("outcome", sa.String(20)),
         sa.Column("closed", sa.BigInteger),
         sa.Column("closed_day_only", sa.SmallInteger),
@@ -50,9 +53,10 @@ CLOSING: Final = IntervalTable(
     ),
 )
 """`opened` and `closed` are instants (`closed` is null while open), `…_day_only` is 1 where no
-more than the day is known, `amount` is in whole millionths. `outcome` is open, won, lost,
-disqualified or merged; `stage` is where the deal stood before it closed; `because` and
-`competitor` are those of a loss or a disqualification."""
+more than the day is known, `opened_process`, `opened_owner` and `opened_customer_id` are those
+of the opening, `amount` is in whole millionths. `outcome` is open, won, lost, disqualified or
+merged; `stage` is where the deal stood before it closed; `because` and `competitor` are those
+of a loss or a disqualification."""
 
 
 class ClosingState:
@@ -62,7 +66,7 @@ class ClosingState:
 
     def __init__(self, processes: Processes) -> None:
         self._standing = Standing(processes)
-        self._opened: tuple[Instant, int] | None = None
+        self._opened: Row = ()
         self._outcome = ""
         self._stage = ""
 
@@ -70,8 +74,8 @@ class ClosingState:
         """Take the next believed fact; only another outcome is another row."""
         if not self._standing.take(event):
             return ()
-        if self._opened is None:
-            self._opened = _when(event)
+        if not self._opened:
+            self._opened = (*_when(event), *self._whose())
             self._stage = self._standing.ground.stage
         if self._standing.outcome == self._outcome:
             self._stage = self._standing.ground.stage
@@ -81,8 +85,11 @@ class ClosingState:
         self._stage = self._standing.ground.stage
         return (((), row),)
 
+    def _whose(self) -> Row:
+        standing = self._standing
+        return standing.ground.process_key, standing.owner, standing.customer_id
+
     def _row(self, event: Event) -> Row:
-        assert self._opened is not None
         standing = self._standing
         money = standing.worth.amount
         closed = (None, None) if self._outcome == "open" else _when(event)
