@@ -1,0 +1,94 @@
+"""`--compare-to`: the same question at another moment, and what is different."""
+
+import json
+
+import pytest
+
+from salesflow.projections.registry import QUESTIONS
+from simulated import demo, ran
+
+pytestmark = pytest.mark.usefixtures("db")
+OF_A_DEAL = {"deal-timeline": ("e490",)}
+
+
+def test_a_mistake_found_later_is_the_difference_between_what_was_known() -> None:
+    told = ran(
+        "ask", "funnel", "--as-of", "2026-03-31", "--compare-to", "2026-03-31@2026-03-20"
+    )
+    assert told.code == 0
+    [won] = [line.split() for line in told.out.splitlines() if "882,000" in line]
+    assert won == ["Amounts", "980,000", "CNY", "98,000", "CNY", "-882,000", "CNY"]
+
+
+def test_both_moments_are_printed() -> None:
+    told = ran(
+        "ask", "funnel", "--as-of", "2026-03-31", "--compare-to", "2026-03-05@2026-03-06"
+    )
+    [then] = [line for line in told.out.splitlines() if line.startswith("Then: ")]
+    [now] = [line for line in told.out.splitlines() if line.startswith("Now: ")]
+    assert then.startswith("Then: as of end of 2026-03-05 · known at end of 2026-03-06 · pos")
+    assert now.startswith("Now: as of end of 2026-03-31 · known at 2026-03-2")
+    assert "Population: " in told.out
+
+
+def test_a_moment_before_the_log_began_says_so() -> None:
+    told = ran("ask", "funnel", "--compare-to", "2025-01-01@2025-01-01")
+    assert "Then: nothing was known yet, the log begins at 2026-03-02" in told.out
+
+
+def test_json_holds_both_answers_and_the_difference() -> None:
+    alone = json.loads(ran("ask", "funnel", "--as-of", "2026-03-05", "--json").out)
+    moments = ("--as-of", "2026-03-31", "--compare-to", "2026-03-05")
+    told = json.loads(ran("ask", "funnel", *moments, "--json").out)
+    assert list(told) == ["then", "now", "difference"]
+    assert told["then"] == alone
+    assert told["now"]["moment"]["as_of"] == "2026-03-31T15:59:59.999999+00:00"
+    assert told["then"]["moment"]["known_at"] == told["now"]["moment"]["known_at"]
+    assert told["difference"]["open_deals"] == -1
+
+
+def test_a_comparison_is_in_chinese_when_asked_for() -> None:
+    told = ran("ask", "funnel", "--compare-to", "2026-03-05", "--lang", "zh").out
+    assert all(
+        word in told for word in ("指标", "对比时点", "本时点", "差异", "商机数", "赢单")
+    )
+    assert "对比时点：截至 2026-03-05 当日结束" in told
+    assert not any(word in told for word in ("Figure", "Then", "Now", "Difference", "Amounts"))
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_question_can_be_compared(name: str, language: str) -> None:
+    asked = ("ask", name, *OF_A_DEAL.get(name, ()), "--compare-to", "2026-03-05")
+    told = ran(*asked, "--lang", language)
+    assert told.code == 0, told.err
+    assert json.loads(ran(*asked, "--json").out)["difference"] is not None
+
+
+@pytest.mark.parametrize("name", [*{*QUESTIONS} - {*OF_A_DEAL}])
+def test_every_question_can_be_compared_in_a_large_log(name: str) -> None:
+    moments = ("--as-of", "2024-12-31", "--compare-to", "2024-09-30@2024-09-30")
+    told = ran("ask", name, "--db", demo().url, *moments)
+    assert told.code == 0, told.err
+    assert "Then: as of end of 2024-09-30 · known at end of 2024-09-30" in told.out
+
+
+@pytest.mark.parametrize("said", ["2026-03-31@", "@2026-03-31", "", "@", "2026@2026@2026"])
+def test_half_a_moment_is_refused_with_a_whole_one_as_example(said: str) -> None:
+    told = ran("ask", "funnel", "--compare-to", said)
+    assert told.code == 2
+    assert told.err == (
+        f"salesflow: {said!r} is not a moment to compare with; write 2026-03-31, or"
+        " 2026-03-31@2026-03-31 for what was known on that day\n"
+    )
+
+
+def test_what_is_no_time_is_refused() -> None:
+    told = ran("ask", "funnel", "--compare-to", "2026-03-31@yesterday")
+    assert (told.code, "'yesterday' is not a time" in told.err) == (2, True)
+
+
+def test_a_deal_that_was_not_there_then_cannot_be_compared() -> None:
+    told = ran("ask", "deal-timeline", "e490", "--compare-to", "2026-01-01")
+    assert told.code == 2
+    assert told.err.startswith("salesflow: to compare with, as of 2026-01-01: no deal")

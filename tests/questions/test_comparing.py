@@ -1,0 +1,338 @@
+"""Two answers side by side: what is subtracted, what is matched, and what is only said."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import pytest
+
+from salesflow import STANDARD, Deal, Money, SalesFlow
+from salesflow.domain.moments import Moment, Period
+from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.errors import NotFoundError
+from salesflow.projections.amounts import Total
+from salesflow.projections.comparing import Comparison
+from salesflow.projections.deal_timeline import DealTimeline
+from salesflow.projections.deals import Deals
+from salesflow.projections.estimates import Estimate, Interval
+from salesflow.projections.funnel import Funnel
+from salesflow.projections.questions import TableOfView, View
+from salesflow.projections.records import Role, roles
+
+ERP = UUID("e4900000-0000-4000-8000-000000000001")
+MES = UUID("3e500000-0000-4000-8000-000000000002")
+MARCH = datetime(2026, 3, 2, 9, tzinfo=UTC)
+APRIL = datetime(2026, 4, 1, 9, tzinfo=UTC)
+MAY = datetime(2026, 5, 1, 9, tzinfo=UTC)
+MOMENT = Moment(as_of=MAY, known_at=MAY, position=7, revision=1)
+
+
+class Inner(Value):
+    month: Reference
+    won: int
+
+
+class Row(Value):
+    """A row of every kind of field that a comparison treats in its own way."""
+
+    rep: Reference
+    name_en: SafeText
+    name_zh: SafeText
+    deals: int
+    rate: Decimal | None = None
+    sums: tuple[Total, ...] = ()
+    signed: Money | None = None
+    took: timedelta | None = None
+    loud: bool = False
+    nps: Estimate | None = None
+    months: tuple[Inner, ...] = ()
+
+
+class Worth(Value):
+    """A row with an amount in a currency of its own."""
+
+    deal: Annotated[UUID, Role.KEY]
+    amount: Decimal | None
+    currency: Currency | None
+    chance: Decimal
+
+
+class SalesView(View):
+    population: ClassVar[str] = "won deals"
+    formula: ClassVar[str] = "counted"
+    period: Period = Period(start=MARCH, end=APRIL)
+    by: Reference = "rep"
+    reps: tuple[Row, ...] = ()
+    reps_total: int = 0
+    worths: tuple[Worth, ...] = ()
+
+    def tables(self, language: str = "en") -> list[TableOfView]:
+        del language
+        return []
+
+
+def row(rep: str = "ann", **fields: Any) -> Row:  # noqa: ANN401 - any field of the row
+    named = {"name_en": f"Rep {rep}", "name_zh": f"代表 {rep}", "deals": 0}
+    return Row(**{"rep": rep, **named, **fields})
+
+
+def total(amount: str, currency: str = "CNY") -> Total:
+    return Total(currency=currency, amount=Decimal(amount))
+
+
+def sales(*rows: Row, **fields: Any) -> SalesView:  # noqa: ANN401 - any field of the view
+    return SalesView(moment=MOMENT, reps=rows, **fields)
+
+
+def compared(then: SalesView, now: SalesView) -> dict[str, Any]:
+    found: dict[str, Any] = Comparison(then=then, now=now).to_dict()["difference"]
+    return found
+
+
+def reps(then: Row, now: Row) -> dict[str, Any]:
+    [found] = compared(sales(then), sales(now))["reps"]
+    assert isinstance(found, dict)
+    return found
+
+
+def lines(then: SalesView, now: SalesView, language: Any = "en") -> list[tuple[str, ...]]:  # noqa: ANN401 - a language
+    tables = Comparison(then=then, now=now).tables(language)
+    return [line for table in tables for line in table.rows]
+
+
+@pytest.fixture
+def flow(database_url: str) -> Iterator[SalesFlow]:
+    """In March a deal of 90,000.50 CNY; in April it is won at 7,000 USD, and another begins."""
+    now = [MARCH]
+    with SalesFlow(database_url, clock=lambda: now[0]) as opened:
+        with opened.session(actor="ann") as s:
+            amount = Money("90000.50", "CNY")
+            s.add(Deal.open(STANDARD, title="ERP", owner="ann", amount=amount, id=ERP))
+        now[0] = APRIL
+        with opened.session(actor="ann") as s:
+            s.get(Deal, ERP).log_contact(channel="call", direction="out")
+            s.get(Deal, ERP).win(amount=Money("7000", "USD"))
+            s.add(Deal.open(STANDARD, title="MES", owner="bob", id=MES))
+        now[0] = MAY
+        yield opened
+
+
+def test_fields_are_keys_names_figures_or_traits_by_their_types() -> None:
+    assert {name: role.value for name, role in roles(Row).items()} == {
+        "rep": "key",
+        "name_en": "name",
+        "name_zh": "name",
+        "deals": "figure",
+        "rate": "figure",
+        "sums": "figure",
+        "signed": "figure",
+        "took": "figure",
+        "loud": "trait",
+        "nps": "part",
+        "months": "list",
+    }
+
+
+def test_where_a_key_is_marked_others_of_its_kind_are_traits() -> None:
+    assert roles(Worth)["currency"] is Role.TRAIT
+
+
+def test_counts_and_rates_are_subtracted_exactly() -> None:
+    found = reps(row(deals=3, rate=Decimal("0.1")), row(deals=5, rate=Decimal("0.3")))
+    assert (found["change"], found["deals"], found["rate"]) == ("changed", 2, "0.2")
+
+
+def test_large_sums_lose_no_digit() -> None:
+    large, small = "99999999999999999999999999999999.999999", "0.000001"
+    found = reps(row(sums=(total(small),)), row(sums=(total(large),)))
+    wanted = "99999999999999999999999999999999.999998"
+    assert found["sums"] == [{"currency": "CNY", "amount": wanted}]
+
+
+def test_unlike_currencies_are_never_subtracted_from_one_another() -> None:
+    found = reps(row(sums=(total("100"),)), row(sums=(total("100", "USD"),)))
+    assert found["sums"] == [
+        {"currency": "CNY", "amount": "-100"},
+        {"currency": "USD", "amount": "100"},
+    ]
+    found = reps(row(signed=Money("7", "EUR")), row(signed=Money("9", "EUR")))
+    assert found["signed"] == [{"currency": "EUR", "amount": "2"}]
+
+
+def test_an_undefined_ratio_has_no_difference() -> None:
+    assert reps(row(rate=None), row(rate=Decimal(1)))["rate"] is None
+    assert reps(row(rate=Decimal(1)), row(rate=None))["rate"] is None
+
+
+def test_rows_only_one_answer_has_are_added_or_vanished_and_nothing_is_subtracted() -> None:
+    found = compared(sales(row("ann", deals=3)), sales(row("bob", deals=2)))["reps"]
+    assert [(each["rep"], each["change"], each["deals"]) for each in found] == [
+        ("bob", "added", None),
+        ("ann", "vanished", None),
+    ]
+
+
+def test_a_row_that_one_answer_does_not_list_is_not_said_to_have_vanished() -> None:
+    then = sales(row("ann"), reps_total=1)
+    now = sales(row("bob"), reps_total=2)
+    changes = [each["change"] for each in compared(then, now)["reps"]]
+    assert changes == ["added", "unlisted"]
+
+
+def test_another_name_makes_no_difference() -> None:
+    assert reps(row(name_en="Ann"), row(name_en="Anna"))["change"] == "same"
+
+
+def test_a_trait_that_changed_is_shown_on_both_sides() -> None:
+    found = reps(row(loud=False), row(loud=True))
+    assert found["loud"] == {"then": False, "now": True}
+    assert "loud" not in reps(row(loud=True), row(loud=True))
+
+
+def test_lists_and_parts_inside_a_row_are_compared_as_well() -> None:
+    march, april = Inner(month="2026-03", won=1), Inner(month="2026-03", won=4)
+    interval = Interval(low=Decimal(10), high=Decimal(30))
+    then = Estimate(value=Decimal(20), interval=interval, count=8)
+    now = Estimate(value=Decimal(25), interval=None, count=9)
+    found = reps(row(months=(march,), nps=then), row(months=(april,), nps=now))
+    assert found["months"] == [{"month": "2026-03", "change": "changed", "won": 3}]
+    assert (found["nps"]["value"], found["nps"]["count"]) == ("5", 1)
+    assert found["nps"]["interval"]["change"] == "vanished"
+
+
+def test_an_amount_beside_its_currency_is_subtracted_only_within_it() -> None:
+    def worth(amount: str, currency: str) -> SalesView:
+        one = Worth(deal=ERP, amount=Decimal(amount), currency=currency, chance=Decimal(1))
+        return sales(worths=(one,))
+
+    [found] = compared(worth("5", "CNY"), worth("8", "CNY"))["worths"]
+    assert found["amount"] == [{"currency": "CNY", "amount": "3"}]
+    [found] = compared(worth("5", "CNY"), worth("8", "USD"))["worths"]
+    assert found["amount"] == [
+        {"currency": "CNY", "amount": "-5"},
+        {"currency": "USD", "amount": "8"},
+    ]
+
+
+def test_tables_show_then_now_and_the_difference_beside_one_another() -> None:
+    then = sales(row(deals=1200, sums=(total("98000.5"),)), row("bob", deals=1))
+    now = sales(row(deals=1100, sums=(total("100000"), total("7", "USD"))), row("bob", deals=1))
+    assert lines(then, now) == [
+        ("Rep ann", "Deals", "1,200", "1,100", "-100"),
+        ("", "Sums", "98,000.50 CNY", "100,000 CNY + 7 USD", "+1,999.50 CNY\n+7 USD"),
+    ]
+    [table] = Comparison(then=then, now=now).tables()
+    assert table.columns == ("Rep", "Figure", "Then", "Now", "Difference")
+    assert table.notes == ("1 unchanged",), "rows with traits are shown where they changed"
+    assert table.about == "2026-03-02 … 2026-04-01"
+
+
+def test_tables_say_what_was_added_vanished_or_is_not_listed() -> None:
+    found = lines(sales(row("ann", deals=3)), sales(row("bob", deals=2)))
+    assert found == [
+        ("Rep bob", "Deals", "–", "2", "added"),
+        ("Rep ann", "Deals", "3", "–", "vanished"),
+    ]
+
+
+def test_an_estimate_is_one_line_with_its_interval() -> None:
+    interval = Interval(low=Decimal(10), high=Decimal(30))
+    then = Estimate(value=Decimal(20), interval=interval, count=8)
+    now = then.model_copy(update={"value": Decimal(25)})
+    assert lines(sales(row(nps=then)), sales(row(nps=now))) == [
+        ("Rep ann", "Nps", "20.00 (10.00 … 30.00)", "25.00 (10.00 … 30.00)", "+5"),
+    ]
+
+
+def test_lines_of_traits_and_of_rows_inside_say_whose_they_are() -> None:
+    then = row(took=timedelta(hours=1), months=(Inner(month="2026-03", won=1),))
+    now = row(took=timedelta(hours=3), loud=True, months=(Inner(month="2026-03", won=4),))
+    assert lines(sales(then), sales(now)) == [
+        ("Rep ann", "Took", "1:00:00", "3:00:00", "2:00:00"),
+        ("", "Loud", "no", "yes", ""),
+        ("", "Months · 2026-03 · Won", "1", "4", "+3"),
+    ]
+
+
+def test_what_stands_beside_the_lists_comes_first() -> None:
+    then, now = sales(reps_total=1), sales(reps_total=3, by="team")
+    assert lines(then, now) == [
+        ("Reps total", "1", "3", "+2"),
+        ("By", "rep", "team", ""),
+    ]
+
+
+def test_two_answers_stand_at_one_position_of_the_log(flow: SalesFlow) -> None:
+    found = flow.compare(Funnel(), to_as_of="2026-03-31")
+    assert found.then.moment.position == found.now.moment.position == flow.log.head().position
+    assert found.then.moment.as_of == datetime(2026, 3, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    assert found.then.moment.known_at == found.now.moment.known_at == APRIL
+
+
+def test_the_funnel_of_may_beside_that_of_march(flow: SalesFlow) -> None:
+    found = flow.compare(Funnel(), to_as_of="2026-03-31").to_dict()["difference"]
+    assert found["open_deals"] == 0, "one was won, another one began"
+    first, *others = found["stages"]
+    assert first == {
+        "process": "standard",
+        "stage": "prospecting",
+        "name_en": "Prospecting",
+        "name_zh": "潜在客户识别",
+        "change": "changed",
+        "deals": 0,
+        "deals_without_amount": 1,
+        "amounts": [{"currency": "CNY", "amount": "-90000.5"}],
+        "weighted": [{"currency": "CNY", "amount": "-9000.05"}],
+    }
+    assert {each["change"] for each in others} == {"same"}
+    won = found["closed"][0]
+    assert (won["outcome"], won["deals"]) == ("won", 1)
+    assert won["amounts"] == [{"currency": "USD", "amount": "7000"}]
+
+
+def test_what_was_learned_is_compared_when_both_moments_say_what_was_known(
+    flow: SalesFlow,
+) -> None:
+    late = Money("80000.50", "CNY")
+    with flow.session() as s:
+        s.get(Deal, ERP).forecast(amount=late, occurred_at=MARCH + timedelta(days=1))
+    day = "2026-03-31"
+    found = flow.compare(Funnel(), as_of=day, to_as_of=day, to_known_at=day)
+    amounts = found.to_dict()["difference"]["stages"][0]["amounts"]
+    assert amounts == [{"currency": "CNY", "amount": "-10000"}]
+    same = flow.compare(Funnel(), as_of=day, known_at=day, to_as_of=day)
+    assert same.difference.change == "same"
+
+
+def test_the_list_of_deals_says_what_moved_and_what_was_added(flow: SalesFlow) -> None:
+    found = flow.compare(Deals(), to_as_of="2026-03-31").to_dict()["difference"]
+    assert found["deals_total"] == 1
+    changes = {each["title"]: each for each in found["deals"]}
+    assert changes["MES"]["change"] == "added"
+    assert changes["ERP"]["outcome"] == {"then": "open", "now": "won"}
+    assert changes["ERP"]["amount"] == [
+        {"currency": "CNY", "amount": "-90000.5"},
+        {"currency": "USD", "amount": "7000"},
+    ]
+
+
+def test_a_timeline_says_which_facts_came_since(flow: SalesFlow) -> None:
+    found = flow.compare(DealTimeline(deal=ERP), to_as_of="2026-03-31").to_dict()["difference"]
+    assert [(each["kind"], each["change"]) for each in found["facts"]] == [
+        ("deal.opened", "same"),
+        ("deal.contact_logged", "added"),
+        ("deal.won", "added"),
+    ]
+
+
+def test_what_did_not_exist_then_cannot_be_compared(flow: SalesFlow) -> None:
+    with pytest.raises(NotFoundError, match=r"to compare with, as of 2026-03-31: no deal"):
+        flow.compare(DealTimeline(deal=MES), to_as_of="2026-03-31")
+
+
+def test_two_answers_of_one_moment_are_the_same_whatever_is_asked(flow: SalesFlow) -> None:
+    found = flow.compare(Deals(), as_of=MAY, to_as_of=MAY)
+    assert found.difference.change == "same"
+    assert found.then == found.now
