@@ -19,7 +19,7 @@ from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.moments import start_of_day, to_instant
 from salesflow.domain.processes import ProcessVersion, process_id
 
-__all__ = ["Shop", "deal_id", "shop"]
+__all__ = ["Shop", "deal_id", "shop", "told"]
 
 OPENED = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -28,6 +28,11 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 def deal_id(number: int) -> UUID:
     """Name a deal of the shop."""
     return UUID(int=0xDEA1_0000 + number)
+
+
+def told(*figures: object) -> tuple[object, ...]:
+    """Take figures as they are: 4 is Decimal(4)."""
+    return figures
 
 
 class Shop:
@@ -45,15 +50,12 @@ class Shop:
 
     def tell(self, deal: int, *told: tuple[str, Fact]) -> Self:
         """Record facts of a deal together, as an importer does."""
-        stream = deal_id(deal)
-        self.flow.record([self._foreign(stream, when, fact) for when, fact in told])
+        self.flow.record([self._foreign(deal, when, fact) for when, fact in told])
         return self
 
     def tell_all(self, *told: tuple[int, str, Fact]) -> Self:
         """Record facts of several deals together, as both halves of a merge are."""
-        self.flow.record(
-            [self._foreign(deal_id(deal), when, fact) for deal, when, fact in told]
-        )
+        self.flow.record([self._foreign(deal, when, fact) for deal, when, fact in told])
         return self
 
     def retract(self, event: Event) -> None:
@@ -74,7 +76,8 @@ class Shop:
             else:
                 session.get(SalesProcess, process_id(version.key)).publish_version(version)
 
-    def _foreign(self, stream: UUID, when: str, fact: Fact) -> ForeignFact:
+    def _foreign(self, deal: int, when: str, fact: Fact) -> ForeignFact:
+        stream = deal_id(deal)
         if len(when) == len("2026-03-02"):
             at = start_of_day(date.fromisoformat(when), self.zone)
             return ForeignFact(stream, fact, at, precision="day")

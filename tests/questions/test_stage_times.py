@@ -8,12 +8,11 @@ from uuid import UUID
 import pytest
 
 from given import CLOSED_STAGES, PLAIN, opened
-from questions.shop import Shop, deal_id, shop
+from questions.shop import Shop, deal_id, shop, told
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
-from salesflow.domain.facts import Fact
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.stage_time_figures import Spread, StageTime, TimeToEvent
 from salesflow.projections.stage_times import StageTimes, StageTimesView
@@ -32,11 +31,6 @@ def stage(view: StageTimesView, key: str, process: str = "plain") -> StageTime:
 
 def days(spread: Spread) -> tuple[object, ...]:
     return spread.days_median, spread.days_mean, spread.days_p90
-
-
-def told(*figures: object) -> tuple[object, ...]:
-    """Take figures as they are: 4 is Decimal(4)."""
-    return figures
 
 
 def leaving(view: StageTimesView, key: str) -> TimeToEvent:
@@ -210,26 +204,16 @@ def test_a_deal_merged_and_unmerged_is_there_again_and_was_closed_between() -> N
 
 
 def merge(books: Shop, absorbed: int, survivor: int, when: str) -> None:
-    pair(
-        books,
-        (absorbed, DealMerged(into=deal_id(survivor))),
-        (survivor, DealAbsorbed(absorbed=deal_id(absorbed))),
-        when,
+    books.tell_all(
+        (absorbed, when, DealMerged(into=deal_id(survivor))),
+        (survivor, when, DealAbsorbed(absorbed=deal_id(absorbed))),
     )
 
 
 def unmerge(books: Shop, absorbed: int, survivor: int, when: str) -> None:
-    pair(
-        books,
-        (absorbed, DealUnmerged(out_of=deal_id(survivor))),
-        (survivor, DealReleased(released=deal_id(absorbed))),
-        when,
-    )
-
-
-def pair(books: Shop, one: tuple[int, Fact], other: tuple[int, Fact], when: str) -> None:
-    books.flow.record(
-        [books._foreign(deal_id(deal), when, fact) for deal, fact in (one, other)]
+    books.tell_all(
+        (absorbed, when, DealUnmerged(out_of=deal_id(survivor))),
+        (survivor, when, DealReleased(released=deal_id(absorbed))),
     )
 
 
