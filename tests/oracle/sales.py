@@ -11,7 +11,7 @@ from typing import Any
 from oracle.beliefs import Raw, effect_of
 from oracle.deals import State, replay
 
-__all__ = ["Booked", "bookings_of", "closing_at"]
+__all__ = ["Booked", "bookings_of", "closing_at", "opening_of"]
 
 Booked = tuple[Any, ...]
 Win = dict[str, Any]
@@ -134,6 +134,14 @@ def _whose(state: State, shares: dict[str, Decimal], source: str | None, at: int
         ],
         "about": (state["process"], state["process_version"], state["customer"], source, at),
     }
+
+
+def opening_of(events: list[Raw], stream: str, known_at: int) -> dict[str, Any]:
+    """Give what the believed opening of a deal says; nothing where there is none."""
+    for event, _ in replay(events, stream, known_at):
+        found: dict[str, Any] = event["payload"]
+        return found
+    return {}
 
 
 def closing_at(

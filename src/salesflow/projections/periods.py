@@ -2,12 +2,12 @@
 
 A question over a period takes the days `from_` (the first) and `to` (the first one after it),
 cut in the business time zone as known at the moment. Left out, it is the fiscal quarter of
-the moment, to date; beside it stands the quarter before, or a span of the same number of days
-before the days named. What a period holds ends with the moment: nothing later is counted.
+the moment, to date. Beside a fiscal month, quarter or year stands the one before it, beside
+any other period as many days before. What a period holds ends with the moment.
 """
 
 from datetime import date, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from salesflow.domain.moments import Instant, Period, from_instant, to_instant
 from salesflow.errors import InputError
@@ -17,6 +17,7 @@ __all__ = ["PeriodQuestion", "Span", "span_of"]
 
 ViewT = TypeVar("ViewT", bound=View)
 DAY = timedelta(days=1)
+SPANS: Final = ("year", "quarter", "month")
 
 
 class Span(NamedTuple):
@@ -31,6 +32,10 @@ class Span(NamedTuple):
     def opening(self) -> Instant:
         """The instant before it: where its opening balances stand."""
         return self.start - 1
+
+    def holds(self, at: Instant) -> bool:
+        """Say whether an instant lies in it."""
+        return self.start <= at < self.end
 
     def closing(self, as_of: Instant) -> Instant:
         """Give its last instant, or the moment's where that comes first."""
@@ -72,14 +77,13 @@ class PeriodQuestion(Question[ViewT]):
         return span_of(first, after - DAY, reader)
 
     def span_before(self, reader: Reader) -> Span:
-        """Cut the period to compare with: the quarter before, or as many days before."""
+        """Cut the period to compare with: the fiscal one before, or as many days before."""
         span = self.span(reader)
-        if self.from_ is None and self.to is None:
-            days = reader.calendar.before("quarter", span.first)
-            return span_of(days.first, days.last, reader)
-        length = span.last - span.first
+        for kind in SPANS:
+            if reader.calendar.span(kind, span.first) == (span.first, span.last):
+                return span_of(*reader.calendar.before(kind, span.first), reader)
         last = span.first - DAY
-        return span_of(last - length, last, reader)
+        return span_of(last - (span.last - span.first), last, reader)
 
     def _day(self, reader: Reader) -> date:
         return from_instant(reader.cut.as_of).astimezone(reader.timezone).date()

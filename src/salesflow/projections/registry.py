@@ -11,12 +11,15 @@ from salesflow.projections.feedback import Feedback
 from salesflow.projections.flow import Flow
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
+from salesflow.projections.folds.contact import CONTACTS
+from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.funnel import Funnel
+from salesflow.projections.kpis import Kpis
 from salesflow.projections.questions import Question, View
 from salesflow.projections.restatement import Restatement
 from salesflow.projections.stage_times import StageTimes
@@ -29,6 +32,8 @@ FOLDS: Final[dict[str, ReadFold]] = {
     for fold in (
         BOOKINGS,
         CLOSINGS,
+        CONTACTS,
+        CUSTOMERS,
         DEAL_STATES,
         FEEDBACKS,
         MEMBERSHIPS,
@@ -46,6 +51,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         DealTimeline,
         Feedback,
         Flow,
+        Kpis,
         Restatement,
         StageTimes,
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
 from oracle.feedback import feedback_in
-from oracle.spans import quarter_before, quarter_of, span_between
+from oracle.periods import period_before, period_of
 from properties.asked.case import Case
 from properties.world import instant
 from salesflow.projections.estimates import Estimate
@@ -95,12 +95,8 @@ def _near(limit: Decimal) -> object:
 
 def wanted(raw: list[Raw], question: Feedback, as_of: int, known_at: int) -> dict[str, Any]:
     """Ask the oracle about the period and the one before."""
-    if question.from_ is None or question.to is None:
-        period, before = quarter_of(as_of), quarter_before(as_of)
-    else:
-        length = question.to - question.from_
-        period = span_between(question.from_, question.to)
-        before = span_between(question.from_ - length, question.from_)
+    days = (question.from_, question.to)
+    period, before = period_of(*days, as_of), period_before(*days, as_of)
     only = {
         "process": question.process,
         "owner": question.owner,

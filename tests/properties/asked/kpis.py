@@ -1,0 +1,116 @@
+"""The figures of a period, and what a naive replay says of them."""
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from oracle.beliefs import Raw
+from oracle.kpis import kpis_in
+from oracle.periods import period_before, period_of
+from properties.asked.case import Case, by_currency
+from properties.asked.periods import periods
+from properties.world import instant
+from salesflow.projections.kpi_figures import KpiLine
+from salesflow.projections.kpis import Kpis, KpisView
+
+__all__ = ["CASE"]
+
+NEAR = Fraction(1, 10**20)
+"""How near a Decimal of 28 digits comes to a fraction."""
+
+
+def asked() -> st.SearchStrategy[Kpis]:
+    """Draw figures to ask for."""
+    return st.builds(
+        lambda period, by, each, only: Kpis.model_validate(
+            {"from_": period[0], "to": period[1], "by": by, "each": each, **only}
+        ),
+        periods(),
+        st.sampled_from((None, None, "rep", "team", "customer", "channel", "process")),
+        st.sampled_from((None, None, "month", "quarter")),
+        st.sampled_from(({}, {}, {"owner": "ann"}, {"process": "standard"})),
+    )
+
+
+def said(view: KpisView) -> dict[str, Any]:
+    """Write the figures as the oracle does."""
+    return {
+        "lines": [_line(line) for line in view.lines],
+        "before": [_line(line) for line in view.lines_before],
+        "period": (instant(view.period.start), instant(view.period.end)),
+    }
+
+
+def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[str, Any]:
+    """Ask the oracle about every span of the period and about the period before."""
+    days = (question.from_, question.to)
+    only = {"process": question.process, "owner": question.owner}
+
+    def lines(span: tuple[int, int]) -> list[Any]:
+        found = kpis_in(raw, span, as_of, known_at, by=question.by, only=only)
+        groups = sorted(found, key=lambda group: (group is None, group or ""))
+        return [(span, group, Near(found[group])) for group in groups]
+
+    period = period_of(*days, as_of)
+    return {
+        "lines": [line for span in _spans(period, question.each) for line in lines(span)],
+        "before": lines(period_before(*days, as_of)),
+        "period": period,
+    }
+
+
+def _spans(period: tuple[int, int], each: str | None) -> list[tuple[int, int]]:
+    """Cut at the first of every month, or of every third one."""
+    months = {None: (), "month": range(1, 13), "quarter": (1, 4, 7, 10)}[each]
+    day, cuts = _day(period[0]) + timedelta(days=1), [period[0]]
+    while instant(day) < period[1]:
+        if day.day == 1 and day.month in months:
+            cuts.append(instant(day))
+        day += timedelta(days=1)
+    return list(zip(cuts, [*cuts[1:], period[1]], strict=True))
+
+
+def _day(at: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+
+
+def _line(line: KpiLine) -> tuple[Any, ...]:
+    first = datetime.combine(line.first, datetime.min.time(), UTC)
+    after = datetime.combine(line.last, datetime.min.time(), UTC) + timedelta(days=1)
+    names = ("orders", "repeat_orders", "created", "created_won", "created_open", "won")
+    rate, cycle = line.win_rate, line.cycle
+    spread = (cycle.days_median, cycle.days_mean, cycle.days_p90)
+    figures = {
+        **{name: getattr(line, name) for name in (*names, "lost", "disqualified")},
+        "sales": by_currency(line.sales),
+        "win_rate_of_created": line.win_rate_of_created,
+        "win_rate": None if rate is None else (rate.value, rate.count),
+        "win_rate_by_value": {each.currency: each.rate for each in line.win_rate_by_value},
+        "cycle": None if None in spread else spread,
+    }
+    return (instant(first), instant(after)), line.group, figures
+
+
+class Near(dict[str, Any]):
+    """Figures of the oracle; equal to those of a view whose ratios are near enough."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and _near(dict(self), other)
+
+    __hash__ = None
+
+
+def _near(wanted: Any, found: Any) -> bool:  # noqa: ANN401 - any figure
+    if isinstance(wanted, dict):
+        same = wanted.keys() == found.keys()
+        return same and all(_near(wanted[key], found[key]) for key in wanted)
+    if isinstance(wanted, tuple):
+        return found is not None and all(map(_near, wanted, found))
+    if isinstance(wanted, Fraction) and found is not None:
+        return abs(wanted - Fraction(found)) <= NEAR * (1 + abs(wanted))
+    return bool(wanted == found)
+
+
+CASE = Case(asked(), said, wanted)
