@@ -1,0 +1,106 @@
+"""How customers were followed up: one row per contact with what was true of its deal then.
+
+Answers "how often did we talk, by which channel, about deals in which stage, and how soon
+after the opening did we first?" for any moment. A contact that took place stays so: its row
+never ends. Stage, owner, process and customer are those where it stands in the deal's own
+history. Contacts are counted whatever became of the deal, also while it is merged. Leaves out
+who took part and what was said, which is personal and stays in the log.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.merging import DealMerged, DealUnmerged
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
+from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
+from salesflow.domain.deal.standing import Standing
+from salesflow.domain.deal.talks import ContactLogged
+from salesflow.domain.facts import Event
+from salesflow.projections.tables import Change, Fold, IntervalTable, Processes, Row
+
+__all__ = ["CONTACT", "CONTACTS"]
+
+CONTACT: Final = IntervalTable(
+    "contact",
+    1,
+    keys=(sa.Column("position", sa.BigInteger, autoincrement=False),),
+    attributes=(
+        sa.Column("occurred", sa.BigInteger),
+        sa.Column("day_only", sa.SmallInteger),
+        sa.Column("channel", sa.Text),
+        sa.Column("direction", sa.String(3)),
+        sa.Column("process", sa.Text),
+        sa.Column("process_version", sa.Integer),
+        sa.Column("stage", sa.Text),
+        sa.Column("owner", sa.Text),
+        sa.Column("customer_id", sa.Uuid),
+        sa.Column("lead_source", sa.Text),
+        sa.Column("opened", sa.BigInteger),
+        sa.Column("opened_day_only", sa.SmallInteger),
+    ),
+)
+"""`position` is that of the fact, `direction` is `out` where we contacted the customer, `in`
+where they contacted us, null where nobody said. `opened` is the instant at which the deal was
+opened; `day_only` and `opened_day_only` are 1 where no more than the day is known."""
+
+
+class ContactState:
+    """One deal on its way through its contacts."""
+
+    __slots__ = ("_opened", "_standing")
+
+    def __init__(self, processes: Processes) -> None:
+        self._standing = Standing(processes)
+        self._opened: Row = ()
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed fact; a contact from before the opening has no row."""
+        if not self._standing.take(event):
+            return ()
+        fact = event.fact
+        if not self._opened:
+            self._opened = (event.occurred, int(event.precision == "day"))
+        if not isinstance(fact, ContactLogged):
+            return ()
+        return (((event.position,), self._row(event, fact)),)
+
+    def _row(self, event: Event, fact: ContactLogged) -> Row:
+        standing = self._standing
+        return (
+            event.occurred,
+            int(event.precision == "day"),
+            fact.channel,
+            fact.direction,
+            standing.ground.process_key,
+            standing.ground.process_version,
+            standing.ground.stage,
+            standing.owner,
+            standing.customer_id,
+            standing.lead_source,
+            *self._opened,
+        )
+
+
+CONTACTS: Final = Fold(
+    CONTACT,
+    frozenset(
+        {
+            DealOpened,
+            StageMoved,
+            DealWon,
+            DealLost,
+            DealDisqualified,
+            DealReopened,
+            DealMigrated,
+            DealMerged,
+            DealUnmerged,
+            OwnerAssigned,
+            CustomerChanged,
+            ContactLogged,
+        }
+    ),
+    ContactState,
+)
