@@ -108,12 +108,17 @@ def live_a_little(flow: SalesFlow) -> None:
 def workers(url: str) -> Iterator[list[subprocess.Popen[str]]]:
     with ExitStack() as stack:
         pipe = subprocess.PIPE
-        yield [
+        begun = [
             stack.enter_context(
                 subprocess.Popen((*COMMAND, url), stdout=pipe, stderr=pipe, text=True)
             )
             for _ in range(WORKERS)
         ]
+        try:
+            yield begun
+        finally:  # also where a test failed, which a worker would not notice
+            for process in begun:
+                process.kill()
 
 
 def test_several_workers_beside_a_writer_fill_the_tables_as_a_rebuild_does(
