@@ -166,6 +166,8 @@ def _net(scores: list[int]) -> Figure:
         return None
     values = [1 if score > 8 else -1 if score < 7 else 0 for score in scores]
     middle = Fraction(sum(values), len(values))
+    if len(values) == 1:
+        return _decimal(100 * middle), None, None
     variance = sum((value - middle) ** 2 for value in values) / len(values)
     reach = Z * math.sqrt(variance / len(values))
     low, high = max(-1.0, float(middle) - reach), min(1.0, float(middle) + reach)

@@ -82,6 +82,7 @@ def test_values_met_several_times_count_as_often() -> None:
 
 def test_one_value_has_a_mean_and_no_interval() -> None:
     assert mean({4: 1}) == Estimate(value=Decimal(4), interval=None, count=1)
+    assert net_promoters(0, 1, 1) == Estimate(value=Decimal(-100), interval=None, count=1)
 
 
 def test_half_promoters_and_a_fifth_detractors_of_a_hundred_are_thirty_net() -> None:

@@ -133,6 +133,9 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
 def net_promoters(promoters: int, detractors: int, count: int) -> Estimate | None:
     """Give the net promoter score, from -100 to 100, and its interval; None of nothing.
 
+    A single answer has a score and no interval. Where all say the same, the formula knows no
+    doubt and gives an interval of no width, however few they are.
+
     Its variance is (p + d − (p − d)²) ÷ n, that of a mean of n values of 1, 0 and −1; the
     interval is a normal one and never leaves the scale.
 
@@ -142,6 +145,8 @@ def net_promoters(promoters: int, detractors: int, count: int) -> Estimate | Non
     if not count:
         return None
     net = Fraction(promoters - detractors, count)
+    if count == 1:
+        return Estimate(value=decimal_of(HUNDRED * net), interval=None, count=1)
     variance = (Fraction(promoters + detractors, count) - net**2) / count
     reach = HUNDRED * Z * math.sqrt(variance)
     low, high = HUNDRED * float(net) - reach, HUNDRED * float(net) + reach
