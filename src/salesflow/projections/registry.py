@@ -5,6 +5,7 @@ The command line makes a command of each question; the runner keeps a table for 
 
 from typing import Final
 
+from salesflow.projections.conversion import Conversion
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
 from salesflow.projections.feedback import Feedback
@@ -47,6 +48,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
     question.name: question
     for question in (
         Funnel,
+        Conversion,
         Deals,
         DealTimeline,
         Feedback,
