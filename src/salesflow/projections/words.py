@@ -19,7 +19,7 @@ ZH: Final[dict[str, str]] = {
     **LABELS_ZH,
     # what a fact or an entity says in one of few words
     "open": "进行中",
-    "times a rep's first team stands for a time before it": "次以销售人员的首个团队代表其加入之前",
+    "times a rep's first team stands for a time before it": "次以首个团队代表加入之前",
     "without amount": "无金额",
     "opening": "期初",
     "closing": "期末",
