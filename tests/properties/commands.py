@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from properties.world import OWNERS, PROCESSES, STAGES, deal_id, money
+from properties.world import OWNERS, PROCESSES, STAGES, customer_id, deal_id, money
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal, QuoteLine
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
@@ -26,6 +26,8 @@ def open_deal(deal: int, n: int, occurred_at: OccurredAt) -> Deal:
         id=deal_id(deal),
         title=f"deal {n}",
         owner=OWNERS[n % 3],
+        customer=customer_id(n) if n % 4 else None,
+        lead_source=("fair", "web", None)[n // 4 % 3],
         amount=_perhaps(n),
         expected_close=date(2024, 3, 1 + n % 28) if n % 2 else None,
         stage=stages[n // 3 % len(stages)].key if n % 5 == 4 else None,
@@ -151,10 +153,10 @@ COMMANDS: Final[dict[str, Order]] = {
         OWNERS[n % 3], credit="0.2", effective_from=e, occurred_at=at
     ),
     "customer": lambda _, d, n, at, __: d.change_customer(
-        deal_id(n), because="a mix-up", occurred_at=at
+        customer_id(n), because="a mix-up", occurred_at=at
     ),
-    "contact": lambda _, d, __, at, ___: d.log_contact(
-        channel="call", direction="out", occurred_at=at
+    "contact": lambda _, d, n, at, __: d.log_contact(
+        channel="call", direction="in" if n % 3 == 2 else "out", occurred_at=at
     ),
     "issue": lambda _, d, n, at, __: d.issue_quote(lines=[_line(n)], occurred_at=at),
     "accept": lambda _, d, __, at, ___: d.accept_quote("Q1", occurred_at=at),

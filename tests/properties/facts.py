@@ -1,7 +1,8 @@
 """What can be told of a deal: every kind of fact that moves a figure, and some that move none.
 
 `fact_of(what, n, effective)` makes a fact from a word and a number, so that a history is a
-list of small readable tuples which Hypothesis can shrink.
+list of small readable tuples which Hypothesis can shrink. `fact_about` does the same for
+whatever a number names, deal or customer.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,16 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from properties.world import OWNERS, PROCESSES, STAGES, deal_id, money
+from properties.customers import customer_fact
+from properties.world import (
+    FIRST_CUSTOMER,
+    OWNERS,
+    PROCESSES,
+    STAGES,
+    customer_id,
+    deal_id,
+    money,
+)
 from salesflow.domain.deal.lines import QuoteLine
 from salesflow.domain.deal.merging import (
     DealAbsorbed,
@@ -51,7 +61,7 @@ from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.facts import Fact
 from salesflow.domain.values import Money
 
-__all__ = ["ANYTHING", "THEMES", "fact_of"]
+__all__ = ["ANYTHING", "THEMES", "fact_about", "fact_of"]
 
 Make = Callable[[int, datetime | None], Fact]
 DAY_ONE = date(2024, 2, 1)
@@ -68,6 +78,8 @@ def _opened(n: int) -> Fact:
         owner=OWNERS[n % 3] if n % 7 else None,
         amount=_perhaps(n),
         expected_close=DAY_ONE + timedelta(days=n) if n % 2 else None,
+        customer_id=customer_id(n // 2) if n % 4 else None,
+        lead_source=("fair", "web", None)[n // 4 % 3],
     )
 
 
@@ -141,6 +153,11 @@ def _feedback(n: int) -> Fact:
     return FeedbackReceived.model_validate(answers[n % len(answers)] | about | person)
 
 
+def _contact(n: int) -> Fact:
+    channel, direction = ("call", "visit", None)[n % 3], ("out", "out", "in", None)[n % 4]
+    return ContactLogged.model_validate({"channel": channel, "direction": direction})
+
+
 FACTS: Final[dict[str, Make]] = {
     "opened": lambda n, _: _opened(n),
     "moved": lambda n, _: _moved(n),
@@ -164,8 +181,8 @@ FACTS: Final[dict[str, Make]] = {
         person=OWNERS[n % 3], credit=Decimal("0.1"), effective_from=e
     ),
     "left": lambda n, e: CollaboratorLeft(person=OWNERS[n % 3], effective_from=e),
-    "customer": lambda n, _: CustomerChanged(customer_id=deal_id(n) if n % 3 else None),
-    "contact": lambda n, _: ContactLogged(channel=("call", "visit")[n % 2], direction="out"),
+    "customer": lambda n, _: CustomerChanged(customer_id=customer_id(n) if n % 4 else None),
+    "contact": lambda n, _: _contact(n),
     "survey": lambda n, _: _survey(n),
     "feedback": lambda n, _: _feedback(n),
     "quote_drafted": lambda n, _: QuoteDrafted(quote=_quote(n), total=money(n)),
@@ -209,3 +226,10 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
 def fact_of(what: str, n: int, effective: datetime | None = None) -> Fact:
     """Make the fact a word and a number stand for; `effective` where it can be planned."""
     return FACTS[what](n, effective)
+
+
+def fact_about(number: int, what: str, n: int, effective: datetime | None = None) -> Fact:
+    """Make the fact that is told of a deal or a customer, named by a number."""
+    if number >= FIRST_CUSTOMER:
+        return customer_fact(what, n)
+    return fact_of(what, n, effective)

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from properties.facts import THEMES, fact_of
-from properties.world import DELTAS, PROCESSES, START, at, deal_id, instant
+from properties.facts import THEMES, fact_about
+from properties.world import DELTAS, PROCESSES, START, at, instant, stream_id
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.processes import ProcessPublished, process_id
 
@@ -144,11 +144,11 @@ class Book:
 
     def stream(self, number: int) -> UUID:
         """Name the stream of what is told of by a number."""
-        return deal_id(number)
+        return stream_id(number)
 
     def fact(self, one: Told, ahead: datetime | None) -> Fact:
         """Make the fact that is told."""
-        return fact_of(one.what, one.n, ahead)
+        return fact_about(one.deal, one.what, one.n, ahead)
 
     def _add(
         self, stream: UUID, fact: Fact, occurred: int | None, now: int | None = None

@@ -19,9 +19,9 @@ def picks(*, least: int = 1, most: int = 12) -> st.SearchStrategy[list[Pick]]:
 
 def instants(events: list[Raw]) -> list[int]:
     """Give the instants at which an answer could change, and those beside them."""
-    deal_events = [event for event in events if event["kind"].startswith(("deal.", "fact."))]
+    told = ("deal.", "customer.", "fact.")
     times = {instant(START)}
-    for event in deal_events:
+    for event in (event for event in events if event["kind"].startswith(told)):
         for time in (event["occurred"], effect_of(event), event["recorded"]):
             times |= {time - 1, time, time + 1}
     return sorted({*times, max(times) + 1000 * HOUR, min(times) - HOUR})

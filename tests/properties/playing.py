@@ -14,10 +14,21 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from properties.commands import COMMANDS, open_deal
+from properties.customers import CUSTOMER_ORDERS, CUSTOMER_WORDS, give_customer
 from properties.effort import TALLY
-from properties.facts import THEMES, fact_of
+from properties.facts import THEMES, fact_about
 from properties.histories import WHENS, Told, When, happened, told
-from properties.world import CRM, DELTAS, STANDARD_2, START, at, deal_id, instant
+from properties.world import (
+    CRM,
+    DELTAS,
+    FIRST_CUSTOMER,
+    STANDARD_2,
+    START,
+    at,
+    deal_id,
+    instant,
+    stream_id,
+)
 from salesflow.adapters.eventlog import Draft
 from salesflow.adapters.ids import new_id
 from salesflow.domain.aggregate import OccurredAt
@@ -74,8 +85,9 @@ def acts(
     least: int = 4,
     most: int = 18,
     themes: Sequence[tuple[str, ...]] = THEMES,
+    customers: int = 0,
 ) -> st.SearchStrategy[list[Act]]:
-    """Draw a history of acts; usually the deals are opened first."""
+    """Draw a history of acts; usually deals are opened and customers registered first."""
     order = st.builds(
         Told,
         st.integers(0, deals - 1),
@@ -85,19 +97,8 @@ def acts(
         st.one_of(st.none(), st.integers(0, len(DELTAS) - 1)),
     )
     foreign = st.sampled_from(themes).flatmap(lambda words: told(deals, words))
-    first = st.tuples(
-        *(
-            st.builds(
-                Act,
-                st.sampled_from(("tolerant", "record", "append")),
-                st.just(2),
-                st.builds(
-                    Told, st.just(deal), st.just("opened"), st.integers(0, 59), WHENS, st.none()
-                ).map(lambda one: (one,)),
-            )
-            for deal in range(deals)
-        )
-    ).map(list)
+    named = range(FIRST_CUSTOMER, FIRST_CUSTOMER + customers)
+    first = st.tuples(*map(_begun, (*range(deals), *named))).map(list)
     gaps = st.integers(0, len(DELTAS) - 1)
     several = {"min_size": 1, "max_size": 4}
     orders = st.lists(order, **several).map(tuple)  # type: ignore[arg-type]
@@ -112,9 +113,41 @@ def acts(
     other = st.builds(
         Act, st.sampled_from(("record", "append", "append", "retract", "reopen")), gaps, facts
     )
-    return st.tuples(
-        first, st.lists(st.one_of(one, one, other, again), min_size=least, max_size=most)
-    ).map(lambda parts: parts[0] + parts[1])
+    of_customers = (_of_customers(named),) if customers else ()
+    rest = st.one_of(one, one, other, again, *of_customers)
+    return st.tuples(first, st.lists(rest, min_size=least, max_size=most)).map(
+        lambda parts: parts[0] + parts[1]
+    )
+
+
+def _begun(number: int) -> st.SearchStrategy[Act]:
+    """Open a deal or register a customer."""
+    when = (st.integers(0, 59), WHENS, st.none())
+    return st.builds(
+        Act,
+        st.sampled_from(("tolerant", "record", "append")),
+        st.just(2),
+        st.builds(Told, st.just(number), st.just("opened"), *when).map(lambda one: (one,)),
+    )
+
+
+def _of_customers(named: Sequence[int]) -> st.SearchStrategy[Act]:
+    """Tell of customers, or give commands to them."""
+    numbers, n = st.sampled_from(named), st.integers(0, 59)
+    order = st.builds(
+        Told, numbers, st.sampled_from(CUSTOMER_ORDERS), n, ORDER_WHENS, st.none()
+    )
+    words = st.sampled_from((*CUSTOMER_WORDS, "retract"))
+    foreign = st.builds(Told, numbers, words, n, WHENS, st.none())
+    gaps = st.integers(0, len(DELTAS) - 1)
+    ours = st.lists(order, min_size=1, max_size=3).map(tuple)
+    theirs = st.lists(foreign, min_size=1, max_size=3).map(tuple)
+    return st.one_of(
+        st.builds(Act, st.sampled_from(("session", "tolerant", "again")), gaps, ours),
+        st.builds(
+            Act, st.sampled_from(("record", "append", "retract", "reopen")), gaps, theirs
+        ),
+    )
 
 
 class Player:
@@ -192,6 +225,9 @@ class Player:
 
     def _give(self, session: Session, order: Told) -> None:
         at_, ahead = self._times(order)
+        if order.deal >= FIRST_CUSTOMER:
+            give_customer(session, order.deal, order.what, order.n, at_)
+            return
         if order.what in ("open", "opened"):
             session.add(open_deal(order.deal, order.n, at_))
             return
@@ -228,11 +264,11 @@ class Player:
 
     def stream(self, number: int) -> UUID:
         """Name the stream of what is told of by a number."""
-        return deal_id(number)
+        return stream_id(number)
 
     def fact(self, one: Told, ahead: datetime | None) -> Fact:
         """Make the fact that is told."""
-        return fact_of(one.what, one.n, ahead)
+        return fact_about(one.deal, one.what, one.n, ahead)
 
     def _facts(self, told: Sequence[Told]) -> list[tuple[UUID, Fact, int | None]]:
         """Make foreign facts; a retraction names an event that is stored already."""

@@ -11,8 +11,10 @@ from salesflow.domain.values import Money
 __all__ = [
     "CRM",
     "CURRENCIES",
+    "CUSTOMERS",
     "DEALS",
     "DELTAS",
+    "FIRST_CUSTOMER",
     "HOUR",
     "OWNERS",
     "PROCESSES",
@@ -20,9 +22,11 @@ __all__ = [
     "STANDARD_2",
     "START",
     "at",
+    "customer_id",
     "deal_id",
     "instant",
     "money",
+    "stream_id",
 ]
 
 HOUR = 3_600_000_000
@@ -32,6 +36,9 @@ DELTAS = (0, 1, 2, 1_000_000, HOUR, 5 * HOUR, 24 * HOUR, 240 * HOUR)
 """How far two instants of a history lie apart, in microseconds: ties and neighbours abound."""
 
 DEALS = 4
+CUSTOMERS = 3
+FIRST_CUSTOMER = 100
+"""What is told of a lower number is told of a deal, the rest of a customer."""
 OWNERS = ("ann", "bob", "cho")
 CURRENCIES = ("CNY", "USD", "EUR")
 AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "999999999999")
@@ -40,6 +47,16 @@ AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "999999999999")
 def deal_id(number: int) -> UUID:
     """Name one of the few deals of a history."""
     return UUID(int=0xDEA1_0000 + number % DEALS)
+
+
+def customer_id(number: int) -> UUID:
+    """Name one of the few customers of a history."""
+    return UUID(int=0xC057_0000 + number % CUSTOMERS)
+
+
+def stream_id(number: int) -> UUID:
+    """Name what is told of by a number."""
+    return deal_id(number) if number < FIRST_CUSTOMER else customer_id(number - FIRST_CUSTOMER)
 
 
 def instant(moment: datetime) -> int:
