@@ -67,13 +67,15 @@ def lines_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[
     """List surveys sent and replies of one deal that had happened and had ground."""
     lines: list[Line] = []
     known: dict[str, Any] = {"agreed": [], "offered": {}, "accepted": None}
+    source: list[str | None] = []
     for event, state in replay(events, stream, known_at):
+        source = source or [event["payload"].get("lead_source")]
         if event["occurred"] > as_of or event["event_id"] in state["irregular"]:
             continue
         _learn(event["kind"], event["payload"], known)
         if event["kind"] in ("deal.survey_sent", "deal.feedback_received"):
             products = known["agreed"] or known["offered"].get(known["accepted"], [])
-            line = _line(event, state, products)
+            line = {**_line(event, state, products), "lead_source": source[0]}
             if not line["sent"]:
                 _settle(line, lines)
             lines.append(line)
@@ -107,6 +109,7 @@ def _line(event: Raw, state: dict[str, Any], products: list[str]) -> Line:
         "process_version": state["process_version"],
         "stage": state["stage"],
         "owner": state["owner"],
+        "customer": state["customer"],
         "products": products,
         "survey": fact.get("survey"),
         "person": fact.get("person_id"),

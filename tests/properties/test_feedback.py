@@ -1,6 +1,7 @@
 """Deals about which much is asked and said: the fold's rows == a naive replay's lines."""
 
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ FOR_EVER = 2**61
 NAMES = [column.name for column in FEEDBACK.attributes]
 WORDS = ("survey", "survey", "feedback", "feedback")
 ABOUT = (
-    ("owner", "moved", "lost", "reopened"),
+    ("owner", "customer", "moved", "lost", "reopened"),
     ("lines", "quoted", "quoted", "quote_revised", "quote_accepted", "quote_accepted"),
     ("quoted", "quote_accepted", "quote_rejected", "quote_withdrawn", "quote_drafted"),
     ("opened", "migrated", "won", "merged"),
@@ -82,6 +83,8 @@ def as_row(line: dict[str, Any]) -> dict[str, Any]:
         "process_version": line["process_version"],
         "stage": line["stage"],
         "owner": line["owner"],
+        "customer_id": None if line["customer"] is None else UUID(line["customer"]),
+        "lead_source": line["lead_source"],
         "products": "\n".join(line["products"]) or None,
         "survey": line["survey"],
         "scale": line["scale"],

@@ -2,9 +2,9 @@
 
 Answers "what was said of which stage, which rep, which product, and who answered at all?" for
 any moment. A row keeps what was true of the deal where it stands in the deal's own history:
-its stage, its owner, and its products (the agreed line items, else those of the accepted
-quote). An answer is received for good: its row never ends, and a survey's row changes once,
-when it is answered. Leaves out the words, which are personal and stay in the log.
+its stage, its owner, its customer, and its products (the agreed line items, else those of the
+accepted quote). An answer is received for good: its row never ends, and a survey's row changes
+once, when it is answered. Leaves out the words, which are personal and stay in the log.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from salesflow.domain.deal.lines import QuoteLine
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
-from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
     QuoteDrafted,
@@ -37,7 +37,7 @@ __all__ = ["FEEDBACK", "FEEDBACKS"]
 
 FEEDBACK: Final = IntervalTable(
     "feedback",
-    1,
+    2,
     keys=(sa.Column("position", sa.BigInteger),),
     attributes=(
         sa.Column("occurred", sa.BigInteger),
@@ -46,6 +46,8 @@ FEEDBACK: Final = IntervalTable(
         sa.Column("process_version", sa.Integer),
         sa.Column("stage", sa.Text),
         sa.Column("owner", sa.Text),
+        sa.Column("customer_id", sa.Uuid),
+        sa.Column("lead_source", sa.Text),
         sa.Column("products", sa.Text),
         sa.Column("survey", sa.Text),
         sa.Column("scale", sa.String(8)),
@@ -87,11 +89,22 @@ class Asked(NamedTuple):
 class FeedbackState:
     """One deal on its way through its history."""
 
-    __slots__ = ("accepted", "agreed", "ground", "offers", "owner", "waiting")
+    __slots__ = (
+        "accepted",
+        "agreed",
+        "customer_id",
+        "ground",
+        "lead_source",
+        "offers",
+        "owner",
+        "waiting",
+    )
 
     def __init__(self, processes: Processes) -> None:
         self.ground = Ground(processes)
         self.owner: str | None = None
+        self.customer_id: UUID | None = None
+        self.lead_source: str | None = None
         self.agreed: str | None = None
         self.offers: dict[str, str | None] = {}
         """The products of each quote, as it was offered last."""
@@ -108,15 +121,25 @@ class FeedbackState:
                 return (self._sent(event, fact),)
             case FeedbackReceived():
                 return self._received(event, fact)
-            case DealOpened() | OwnerAssigned():
-                self.owner = fact.owner
             case LineItemsAgreed():
                 self.agreed = _products(fact.lines)
             case _ if type(fact) in QUOTES:
                 self._take_quote(fact)
             case _:
-                pass  # stage and process version are settled by Ground
+                self._take_people(fact)
         return ()
+
+    def _take_people(self, fact: Fact) -> None:
+        match fact:
+            case DealOpened():
+                self.owner, self.customer_id = fact.owner, fact.customer_id
+                self.lead_source = fact.lead_source
+            case OwnerAssigned():
+                self.owner = fact.owner
+            case CustomerChanged():
+                self.customer_id = fact.customer_id
+            case _:
+                pass  # stage and process version are settled by Ground
 
     def _sent(self, event: Event, fact: SurveySent) -> Change:
         row = self._row(event, "sent", fact)
@@ -145,6 +168,8 @@ class FeedbackState:
             ground.process_version,
             ground.stage,
             self.owner,
+            self.customer_id,
+            self.lead_source,
             self.agreed or self._offered(),
             fact.survey,
             fact.scale,
@@ -193,6 +218,7 @@ FEEDBACKS: Final = Fold(
         DealMerged,
         DealUnmerged,
         OwnerAssigned,
+        CustomerChanged,
         LineItemsAgreed,
         SurveySent,
         FeedbackReceived,
