@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from salesflow.cli.laying import laid_out
+from salesflow.projections.laying import laid_out
 from salesflow.projections.questions import TableOfView
 
 FUNNEL = TableOfView(

@@ -25,8 +25,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from salesflow.adapters.runner import Progress
-from salesflow.cli.laying import laid_out
 from salesflow.domain.moments import Moment, end_of_day, to_instant
+from salesflow.projections.laying import PIPE_WIDTH, laid_out
 from salesflow.projections.plain import Json
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, in_language
@@ -34,7 +34,6 @@ from salesflow.projections.writing import local_time
 
 __all__ = ["Json", "Screen", "moment_line", "size_of"]
 
-PIPE_WIDTH = 10_000
 KIB = 1024
 
 

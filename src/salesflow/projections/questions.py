@@ -8,7 +8,7 @@ and formula, so that a number can never be separated from what it means.
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,8 +20,9 @@ from salesflow.domain.moments import Moment
 from salesflow.domain.values import Value
 from salesflow.projections.arrow import arrow_tables
 from salesflow.projections.plain import plain
+from salesflow.projections.shown import TableOfView
 from salesflow.projections.tables import Cut, Processes
-from salesflow.projections.words import Language
+from salesflow.projections.words import Language, in_language
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,22 +32,6 @@ __all__ = ["ENVELOPE", "Question", "Reader", "TableOfView", "View"]
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
 ENVELOPE = frozenset({"moment", "known_since"})
 """What every view carries beside its answer."""
-
-
-class TableOfView(NamedTuple):
-    """A view as a table for people: a title, column names, rows of ready text.
-
-    Title and columns are English; where the table is printed they are put into the reader's
-    language, as are the cells of the columns that hold `words` of ours. All else is printed
-    as it is: other cells, notes, and what the title is `about` (an id, a name).
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    about: str = ""
-    words: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -99,6 +84,24 @@ class View(Value):
         if language == "zh":
             return self.population_zh or self.population, self.formula_zh or self.formula
         return self.population, self.formula
+
+    def table(self, language: Language = "en", *, width: int | None = None) -> str:
+        """Give the answer as text for a terminal: its tables, its meaning, its moment in UTC.
+
+        Where a width is given the tables are laid out in it; nothing is ever cut off.
+        """
+        from salesflow.projections.laying import text_of  # rich is loaded where it is needed
+
+        def word(text: str) -> str:
+            return in_language(text, language)
+
+        colon = "：" if language == "zh" else ": "
+        said = zip(("Population", "Formula"), self.meaning(language), strict=True)
+        times = (("as of", self.moment.as_of), ("known at", self.moment.known_at))
+        moment = [f"{word(name)} {plain(at)}" for name, at in times]
+        moment.append(f"{word('position')} {self.moment.position:,}")
+        lines = [*(f"{word(label)}{colon}{text}" for label, text in said), " · ".join(moment)]
+        return text_of(self.tables(language), word, width) + "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as plain JSON values: decimals as strings, times in UTC."""

@@ -8,17 +8,21 @@ other. Nothing is ever cut off.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
 from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, chop_cells
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from salesflow.projections.questions import TableOfView
+from salesflow.projections.shown import TableOfView
 
-__all__ = ["laid_out"]
+__all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
+
+PIPE_WIDTH = 10_000
+"""Room for every row on lines of its own."""
 
 NUMBER = re.compile(
     r"[-+–]?\s?(\d[\d,]*(\.\d+)?)?\s?(%|[A-Z]{3}|d|h|s|days?|KiB|MiB|GiB|B)?", re.ASCII
@@ -77,6 +81,22 @@ def laid_out(
         yield _one_below_the_other(columns, width)
     if gap == NARROW:
         yield ""
+
+
+def text_of(
+    tables: Sequence[TableOfView], word: Callable[[str], str], width: int | None
+) -> str:
+    """Lay tables out as plain text, one below the other, their notes below each."""
+    out = StringIO()
+    console = Console(
+        file=out, width=width or PIPE_WIDTH, highlight=False, emoji=False, color_system=None
+    )
+    for table in tables:
+        for part in laid_out(table, word, console.width):
+            console.print(part)
+        for note in table.notes:
+            console.print(Text(f"  {note}"))
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
 def _columns(table: TableOfView, word: Callable[[str], str]) -> list[Column]:
