@@ -1,0 +1,336 @@
+"""The forecast of a period: what is won, what is likely, what slipped, how right we were.
+
+Answers "what will this period bring, and how far can that be believed?" for any period and any
+past moment. Open deals are those expected to close in the period, as they stand at the moment;
+slippage follows those that were expected at its start. Beside them stand the forecasts of the
+periods before, made at their start and in their middle. Leaves out forecasts that people
+submit, and goals: coverage is not known until goals are kept.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from salesflow.domain.moments import Instant, Moment, Period, from_instant, start_of_day
+from salesflow.domain.values import Reference, SafeText
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.forecast_figures import (
+    CategoryLine,
+    ChangesLine,
+    ForecastLine,
+    PastForecast,
+    SlippageLine,
+    category_lines,
+    changes_lines,
+    forecast_lines,
+    past_forecasts,
+    slippage_lines,
+    sums_of,
+)
+from salesflow.projections.forecast_reading import (
+    Known,
+    Made,
+    Scope,
+    Stand,
+    When,
+    read_changes,
+    read_closed,
+    read_fates,
+    read_open,
+    read_won,
+)
+from salesflow.projections.periods import PeriodQuestion, Span, span_of
+from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.tables import Cut
+from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import amount_text, days_text
+
+__all__ = ["Forecast", "ForecastView"]
+
+By = Literal["owner", "process"]
+Line = ForecastLine | CategoryLine | SlippageLine | ChangesLine | PastForecast
+DAY: Final = timedelta(days=1)
+TRAILING_DAYS: Final = 90
+DAYS_MOST: Final = 36_500
+PERIODS_MOST: Final = 40
+UNKNOWN: Final = "–"
+
+
+class ForecastView(View):
+    """Forecasts, categories, slippage, changes and past forecasts, per group and currency."""
+
+    population: ClassVar[str] = (
+        "open deals expected to close in the period, as they stand at the moment, and bookings"
+        " of the period by then; slippage: deals open and expected in it at its start, grouped"
+        " and valued as at the start; changes: of deals open at the time; owner and process of"
+        " a booking or closing are those credited with it"
+    )
+    formula: ClassVar[str] = (
+        "forecast = won so far + measure of open deals expected in the period: weighted ="
+        " amount x probability of all of them; commit = category commit (or closed), best case"
+        " = that + best_case, pipeline = that + pipeline, omitted in none of these three;"
+        " coverage = open amount ÷ remaining goal (null until goals are kept); required = 1 ÷"
+        " win rate by value, won ÷ (won + lost), of the trailing days; slippage = (moved out +"
+        " overdue) at the period's end or the moment ÷ expected at its start; pushes ="
+        " forecasts that moved the date later; increases, decreases = forecasts or agreed lines"
+        " that moved the amount; accuracy = 1 − |forecast − actual| ÷ actual, null unless the"
+        " actual is above 0 and the period is over; per currency"
+    )
+    population_zh: ClassVar[str] = (
+        "截至该时刻预计在期间内成交的进行中商机，及期间内至此的入账；延期：期初进行中且预计在期间内"
+        "成交的商机，按期初的分组与金额；变更：当时进行中的商机；入账与结束按其归属的负责人与流程"
+    )
+    formula_zh: ClassVar[str] = (
+        "预测 = 已成交 + 预计在期间内成交的进行中商机：加权 = 全部商机的金额 × 概率之和；"
+        "承诺 = 类别为承诺（或已成交），乐观 = 承诺 + 乐观类，储备 = 乐观 + 储备类，"
+        "三者均不含不计入类；覆盖率 = 进行中金额 ÷ 目标余额（设定目标前为空）；"
+        "所需覆盖率 = 1 ÷ 近若干天按金额的赢单率；"
+        "延期率 =（移出期间 + 逾期）÷ 期初预计成交；推迟次数 = 使日期推后的预测；"
+        "金额调增、调减 = 改变金额的预测或商定明细；"
+        "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；按币种分别计算"
+    )
+    period: Period
+    timezone: SafeText
+    """The business time zone, in which the tables show the period."""
+    win_rate_period: Period
+    """The trailing days that the win rate by value is of."""
+    opening_known_at: Literal["moment", "then"]
+    """Whether the start is that known at the moment, or that known at the start itself."""
+    by: By | None
+    lines: tuple[ForecastLine, ...]
+    categories: tuple[CategoryLine, ...]
+    slippage: tuple[SlippageLine, ...]
+    """Nothing before the period has begun."""
+    changes: tuple[ChangesLine, ...]
+    accuracy: tuple[PastForecast, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the forecast out; what there is nothing to say of is left out."""
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        forecast = self._forecast()._replace(about=days)
+        rest = (self._categories(), self._slippage(), self._changes(), self._accuracy(language))
+        return [forecast, *(table for table in rest if table.rows)]
+
+    def _forecast(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                f"{line.deals:,}",
+                *(_money(each, line.currency) for each in (line.amount, line.won)),
+                *(
+                    _money(each, line.currency)
+                    for each in (
+                        line.forecast_weighted, line.forecast_commit,
+                        line.forecast_best_case, line.forecast_pipeline,
+                    )
+                ),
+                _times(line.coverage),
+                _times(line.coverage_required),
+            )
+            for line in self.lines
+        )  # fmt: skip
+        columns = (
+            "Open deals", "Amount", "Won so far", "Weighted", "Commit", "Best case", "Pipeline",
+            "Coverage", "Coverage required",
+        )  # fmt: skip
+        return TableOfView("Forecast", (*self._first(), *columns), tuple(rows))
+
+    def _categories(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                line.category,
+                f"{line.deals:,}",
+                *(_money(each, line.currency) for each in (line.amount, line.weighted)),
+            )
+            for line in self.categories
+        )
+        columns = (*self._first(), "Forecast category", "Deals", "Amount", "Weighted")
+        words = ("Forecast category",)
+        return TableOfView("Forecast by category", columns, tuple(rows), words=words)
+
+    def _slippage(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                f"{line.expected:,}",
+                _money(line.expected_amount, line.currency),
+                f"{line.won:,}",
+                f"{line.moved:,}",
+                f"{line.overdue:,}",
+                f"{line.pending:,}",
+                _money(line.slipped_amount, line.currency),
+                _percent(line.slippage),
+                _percent(line.slippage_by_value),
+            )
+            for line in self.slippage
+        )
+        columns = (
+            "Expected", "Amount", "Won", "Moved out", "Overdue", "Pending", "Amount slipped",
+            "Slippage", "Slippage by value",
+        )  # fmt: skip
+        return TableOfView("Slippage", (*self._first(), *columns), tuple(rows))
+
+    def _changes(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                line.currency or UNKNOWN,
+                *(f"{each:,}" for each in (line.pushes, line.deals_pushed)),
+                *(f"{line.deals_pushed_again:,}", f"{line.increases:,}"),
+                f"{line.decreases:,}",
+            )
+            for line in self.changes
+        )
+        columns = (
+            "Currency", "Pushes", "Deals pushed", "Pushed more than once", "Increases",
+            "Decreases",
+        )  # fmt: skip
+        return TableOfView("Changes of forecasts", (*self._first(), *columns), tuple(rows))
+
+    def _accuracy(self, language: Language) -> TableOfView:
+        known = {"then": "known then", "moment": "known now"}
+        rows = (
+            (
+                *self._head(line),
+                f"{line.first} … {line.last}",
+                in_language(line.made, language),
+                in_language(known[line.known], language),
+                _money(line.actual, line.currency),
+                _judged(line.forecast_weighted, line.accuracy_weighted),
+                _judged(line.forecast_commit, line.accuracy_commit),
+                _judged(line.forecast_best_case, line.accuracy_best_case),
+            )
+            for line in self.accuracy
+        )
+        columns = (
+            "Period", "Made at", "Known", "Actual", "Weighted", "Commit", "Best case",
+        )  # fmt: skip
+        return TableOfView(
+            "Accuracy of past forecasts", (*self._first(), *columns), tuple(rows)
+        )
+
+    def _first(self) -> tuple[str, ...]:
+        return () if self.by is None else (self.by.capitalize(),)
+
+    def _head(self, line: Line) -> tuple[str, ...]:
+        return () if self.by is None else (line.group or UNKNOWN,)
+
+
+class Forecast(PeriodQuestion[ForecastView]):
+    """What will a period bring, what slipped, and how right were the forecasts before?"""
+
+    name: ClassVar[str] = "forecast"
+    folds: ClassVar[tuple[str, ...]] = tuple(
+        sorted((BOOKING.name, CLOSING.name, DEAL_STATE.name, PIPELINE.name))
+    )
+    by: By | None = None
+    """Lines of their own for each owner or process."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals of this rep, and sales credited to them; all when left out."""
+    periods: Annotated[int, Field(ge=0, le=PERIODS_MOST)] = 1
+    """How many earlier periods to judge the forecasts of. Default: 1."""
+    trailing_days: Annotated[int, Field(gt=0, le=DAYS_MOST)] = TRAILING_DAYS
+    """The win rate behind the required coverage is that of so many last days. Default: 90."""
+    as_known_then: bool = False
+    """Take the start of the period, for slippage, as it was known at the start itself."""
+
+    def answer(self, reader: Reader, moment: Moment) -> ForecastView:
+        """Read every forecast together, then slippage, changes and the win rate."""
+        span = self.span(reader)
+        trailing = self._trailing(reader)
+        scope = Scope(self.by, self.process, self.owner)
+        stands, past = self._past(reader, span)
+        sums = sums_of(read_open(reader, stands, scope), read_won(reader, stands, scope))
+        now = sums.get(0, {})
+        return ForecastView(
+            moment=moment,
+            period=span.period(),
+            timezone=reader.timezone.key,
+            win_rate_period=trailing.period(),
+            opening_known_at="then" if self.as_known_then else "moment",
+            by=self.by,
+            lines=tuple(forecast_lines(now, read_closed(reader, trailing.start, scope))),
+            categories=tuple(category_lines(now)),
+            slippage=tuple(self._slippage(reader, span, scope)),
+            changes=tuple(changes_lines(read_changes(reader, span, scope))),
+            accuracy=tuple(past_forecasts(past, stands, sums)),
+        )
+
+    def _past(self, reader: Reader, span: Span) -> tuple[list[Stand], list[Made]]:
+        """Give the stands to read, that of the period first, and the forecasts made before."""
+        cut, stands, past = reader.cut, [Stand(reader.cut, span)], list[Made]()
+        for earlier in self._spans_before(reader, span):
+            actual = len(stands)
+            stands.append(Stand(cut, earlier))
+            at: dict[When, Instant] = {
+                "start": earlier.opening,
+                "middle": _middle(earlier, reader),
+            }
+            for made, as_of in at.items():
+                if as_of > cut.as_of:
+                    continue
+                known_at: dict[Known, Instant] = {
+                    "then": min(as_of, cut.known_at),
+                    "moment": cut.known_at,
+                }
+                for known, instant in known_at.items():
+                    past.append(Made(len(stands), actual, made, known))
+                    stands.append(Stand(Cut(cut.tenant, as_of, instant), earlier))
+        return stands, past
+
+    def _spans_before(self, reader: Reader, span: Span) -> Iterator[Span]:
+        for _ in range(self.periods):
+            days = {"from_": span.first, "to": span.last + DAY}
+            span = self.model_copy(update=days).span_before(reader)
+            yield span
+
+    def _slippage(self, reader: Reader, span: Span, scope: Scope) -> Iterator[SlippageLine]:
+        if span.opening > reader.cut.as_of:
+            return
+        closing, known = span.closing(reader.cut.as_of), reader.cut.known_at
+        known_then = min(span.opening, known) if self.as_known_then else known
+        start = reader.cut._replace(as_of=span.opening, known_at=known_then)
+        end = reader.cut._replace(as_of=closing)
+        over = _day_of(closing + 1, reader) - DAY
+        yield from slippage_lines(read_fates(reader, Stand(start, span), end, over, scope))
+
+    def _trailing(self, reader: Reader) -> Span:
+        last = _day_of(reader.cut.as_of, reader)
+        return span_of(last - (self.trailing_days - 1) * DAY, last, reader)
+
+
+def _middle(span: Span, reader: Reader) -> Instant:
+    """Give the end of the first half of a period, in whole days."""
+    days = (span.last - span.first).days + 1
+    return start_of_day(span.first + days // 2 * DAY, reader.timezone) - 1
+
+
+def _day_of(at: Instant, reader: Reader) -> date:
+    return from_instant(at).astimezone(reader.timezone).date()
+
+
+def _money(amount: Decimal, currency: str | None) -> str:
+    return UNKNOWN if currency is None else amount_text(round(amount, 2), currency)
+
+
+def _times(coverage: Decimal | None) -> str:
+    return UNKNOWN if coverage is None else f"{coverage:.1f}x"
+
+
+def _percent(share: Decimal | None) -> str:
+    return UNKNOWN if share is None else f"{share:.0%}"
+
+
+def _judged(forecast: Decimal, accuracy: Decimal | None) -> str:
+    """Write a forecast and how right it was: "1,200 (80 %)"."""
+    return f"{round(forecast, 2):,f} ({_percent(accuracy)})"
