@@ -38,7 +38,7 @@ from salesflow.domain.processes import SalesProcess, process_id
 from salesflow.engine import ForeignFact, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
-__all__ = ["Act", "Clock", "Player", "acts"]
+__all__ = ["Act", "Clock", "Player", "acts", "customer_acts"]
 
 OFTEN = ("advance", "advance", "sell", "sell", "sell", "turn", "turn", "assign", "pair", "open")
 ORDER_WHENS = st.builds(
@@ -116,6 +116,17 @@ def acts(
     of_customers = (_of_customers(named),) if customers else ()
     rest = st.one_of(one, one, other, again, *of_customers)
     return st.tuples(first, st.lists(rest, min_size=least, max_size=most)).map(
+        lambda parts: parts[0] + parts[1]
+    )
+
+
+def customer_acts(
+    customers: int, *, least: int = 4, most: int = 14
+) -> st.SearchStrategy[list[Act]]:
+    """Draw a history of customers alone."""
+    named = range(FIRST_CUSTOMER, FIRST_CUSTOMER + customers)
+    rest = st.lists(_of_customers(named), min_size=least, max_size=most)
+    return st.tuples(st.tuples(*map(_begun, named)).map(list), rest).map(
         lambda parts: parts[0] + parts[1]
     )
 

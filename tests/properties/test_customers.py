@@ -15,7 +15,7 @@ from oracle.deals import deals_of
 from oracle.rows import seen
 from properties.effort import TALLY, examples
 from properties.moments import instants, knowledge
-from properties.playing import Act, Player, acts
+from properties.playing import Act, Player, acts, customer_acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
 from salesflow.adapters.refolding import Absorber
@@ -42,7 +42,7 @@ CONTACTS_KEPT = tuple(
 
 
 @examples(30)
-@given(history=acts(1, least=6, most=16, customers=3))
+@given(history=customer_acts(3))
 def test_what_a_customer_counts_as_is_what_a_naive_replay_says_at_any_moment(
     database_url: str, history: list[Act]
 ) -> None:
@@ -82,7 +82,7 @@ def content(flow: SalesFlow, table: str) -> Counter[tuple[tuple[str, object], ..
 def check_customers(flow: SalesFlow) -> None:
     raw, rows = raw_log(flow), rows_of(flow, CUSTOMER.name)
     names = [column.name for column in CUSTOMER.attributes]
-    for known_at in knowledge(raw)[::3]:
+    for known_at in knowledge(raw)[::2]:
         for as_of in instants(raw):
             TALLY["moments of customers"] += 1
             found = {
@@ -171,7 +171,7 @@ def test_a_table_of_contacts_with_a_mistake_in_it_would_be_noticed(
 
 
 @examples(60, shrink=False)
-@given(history=acts(1, least=6, most=16, customers=3))
+@given(history=customer_acts(3))
 def _customers_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
         play(player, history)
