@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from given import CLOSED_STAGES, PLAIN, opened
+from properties.world import STANDARD_2
 from questions.shop import Shop, deal_id, shop, told
-from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
+from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
@@ -301,6 +302,40 @@ def test_deals_go_on_from_a_stage_that_was_renamed_removed_or_followed_by_a_new_
         (2, 3),
         (1, 1),
     ]
+
+
+def test_a_stage_that_is_gone_keeps_its_place_among_those_that_are_left() -> None:
+    """Back from solution design, which version 2 has not, the deal goes past it after all."""
+    to_2 = DealMigrated(process="standard", process_version=2)
+    first = opened(process="standard", stage="prospecting")
+    with shop(STANDARD_2) as books:
+        books.tell(1, ("2026-03-02", first), ("2026-03-03", moved("solution_design")))
+        books.tell(1, ("2026-03-04", moved("needs_analysis")), ("2026-03-05", to_2))
+        before = ask(books)
+        books.tell(1, ("2026-03-06", moved("negotiation")))
+        after = ask(books)
+    assert cohort(before, "solution_design", "standard") == (1, 0, 1, 0)
+    assert cohort(after, "solution_design", "standard") == (1, 1, 0, 0)
+    assert [s.stage for s in after.stages][-1] == "solution_design"
+
+
+def test_a_deal_that_is_unmerged_goes_on_and_enters_nothing() -> None:
+    with shop() as books:
+        books.tell(1, ("2026-02-02", opened()))
+        books.tell(2, ("2026-02-02", opened()))
+        books.tell_all(
+            (1, "2026-03-05", DealMerged(into=deal_id(2))),
+            (2, "2026-03-05", DealAbsorbed(absorbed=deal_id(1))),
+        )
+        books.tell_all(
+            (1, "2026-03-10", DealUnmerged(out_of=deal_id(2))),
+            (2, "2026-03-10", DealReleased(released=deal_id(1))),
+        )
+        march = ask(books)
+        february = ask(books, from_=date(2026, 2, 1), to=date(2026, 3, 1))
+    assert (cohort(march, "a"), in_period(march, "a")) == ((0, 0, 0, 0), (0, 0, None))
+    assert march.transitions == ()
+    assert cohort(february, "a") == (2, 0, 0, 2)
 
 
 def test_conversion_by_value_takes_the_amount_at_the_time_of_entering() -> None:
