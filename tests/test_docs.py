@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -108,11 +109,13 @@ def walk(
 
 @contextmanager
 def closing_flows() -> Iterator[dict[str, Any]]:
-    """Give a namespace for a document, and close what it left open when it failed."""
-    namespace: dict[str, Any] = {"__name__": "document"}
+    """Give a module for a document, and close what it left open when it failed."""
+    module = sys.modules["document"] = ModuleType("document")
+    namespace = vars(module)
     try:
         yield namespace
     finally:
+        del sys.modules["document"]
         for value in namespace.values():
             if isinstance(value, SalesFlow):
                 value.close()

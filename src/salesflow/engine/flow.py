@@ -9,7 +9,7 @@
 It knows no SQL and no rule of sales: rules live in the aggregates, statements in the adapters.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from threading import Event as Flag
@@ -51,7 +51,8 @@ from salesflow.errors import (
 )
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.questions import Question, View
-from salesflow.projections.registry import FOLDS
+from salesflow.projections.registry import with_folds
+from salesflow.projections.tables import ReadFold
 
 __all__ = ["SalesFlow"]
 
@@ -72,6 +73,7 @@ class SalesFlow:
     was recorded. `clock` replaces the clock and `event_ids` what makes event ids, for
     simulations and tests. With `create=False` nothing is made: a database or tenant without a
     log is refused. With `shared=True` a new log may lie beside the tables of your own service.
+    `folds` are read tables of your own, kept beside those of the package.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword
@@ -84,7 +86,9 @@ class SalesFlow:
         event_ids: Callable[[], UUID] = new_id,
         create: bool = True,
         shared: bool = False,
+        folds: Sequence[ReadFold] = (),
     ) -> None:
+        self._folds = with_folds(folds)
         self._database = Database(url, create=create, shared=shared)
         self._event_ids = event_ids
         self._runner: Runner | None = None
@@ -299,7 +303,7 @@ class SalesFlow:
 
         `on_caught_up` is called when a table has moved or its fold has failed.
         """
-        labels = {fold.table.name: label for label, fold in FOLDS.items()}
+        labels = {fold.table.name: label for label, fold in self._folds.items()}
         Follower(self.log, self._tables(), labels).run(stop or Flag(), on_caught_up)
 
     def rebuild(self, *names: str, progress: Progress | None = None) -> dict[str, int]:
@@ -309,16 +313,17 @@ class SalesFlow:
         live tables until the new ones take their place.
         """
         for name in names:
-            if name not in FOLDS:
-                raise InputError(f"no table {name!r}; there are {', '.join(sorted(FOLDS))}")
-        labels = {FOLDS[name].table.name: name for name in names or FOLDS}
+            if name not in self._folds:
+                there = ", ".join(sorted(self._folds))
+                raise InputError(f"no table {name!r}; there are {there}")
+        labels = {self._folds[name].table.name: name for name in names or self._folds}
         rows = self._tables().rebuild(list(labels), progress=progress)
         return {labels[name]: count for name, count in rows.items()}
 
     def standings(self) -> dict[str, Standing]:
         """Say up to which position each read table stands."""
         runner = self._tables()
-        return {label: runner.standing(fold.table.name) for label, fold in FOLDS.items()}
+        return {label: runner.standing(fold.table.name) for label, fold in self._folds.items()}
 
     def _session(
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
@@ -343,7 +348,7 @@ class SalesFlow:
 
     def _tables(self) -> Runner:
         if self._runner is None:
-            folds = {fold.table.name: fold for fold in FOLDS.values()}
+            folds = {fold.table.name: fold for fold in self._folds.values()}
             self._runner = Runner(self.log, folds, self._processes)
         return self._runner
 

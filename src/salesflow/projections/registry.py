@@ -3,8 +3,10 @@
 The command line makes a command of each question; the runner keeps a table for each fold.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
+from salesflow.errors import InputError
 from salesflow.projections.conversion import Conversion
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
@@ -19,6 +21,7 @@ from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
+from salesflow.projections.forecast import Forecast
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.kpis import Kpis
 from salesflow.projections.questions import Question, View
@@ -26,7 +29,7 @@ from salesflow.projections.restatement import Restatement
 from salesflow.projections.stage_times import StageTimes
 from salesflow.projections.tables import ReadFold
 
-__all__ = ["FOLDS", "QUESTIONS"]
+__all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 
 FOLDS: Final[dict[str, ReadFold]] = {
     fold.table.label: fold
@@ -53,9 +56,25 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         DealTimeline,
         Feedback,
         Flow,
+        Forecast,
         Kpis,
         Restatement,
         StageTimes,
     )
 }
 """Questions by their name in kebab case."""
+
+
+def with_folds(more: Sequence[ReadFold]) -> dict[str, ReadFold]:
+    """Give the folds of the package and others beside them, by the label of their table.
+
+    Raises:
+        InputError: when a label is taken.
+    """
+    folds = dict(FOLDS)
+    for fold in more:
+        label = fold.table.label
+        if label in folds:
+            raise InputError(f"there is a read table {label!r} already; call yours otherwise")
+        folds[label] = fold
+    return folds
