@@ -271,7 +271,7 @@ class _Layout(NamedTuple):
             f"{in_language('listed', self.language)} {len(rows):,}"
             f" · {in_language('in all', self.language)} {len(self.view.stalled):,}"
         )
-        columns = ("Deal", "Stage", "Owner", "Entered", "Days", "Max days")
+        columns = ("Deal", "Stage", "Owner", "Entered at", "Days", "Max days")
         return TableOfView("Stalled deals", columns, rows, notes=(listed,))
 
     def _leaving(self) -> TableOfView:
