@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from given import opened
 from questions.shop import Shop, deal_id, shop
@@ -22,6 +23,7 @@ from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
 from salesflow.projections.estimates import Estimate
 from salesflow.projections.feedback import Feedback, FeedbackView
+from salesflow.projections.folds.feedback import FEEDBACK
 
 MARCH = {"from_": date(2026, 3, 1), "to": date(2026, 4, 1)}
 ANN, BOB = UUID(int=1), UUID(int=2)
@@ -396,8 +398,7 @@ def test_the_words_stand_in_the_log_alone() -> None:
         with_deal(told).tell(1, ("2026-03-03 09:00", said("call Mrs Li back")))
         told.flow.catch_up()
         with told.flow.log.database.read() as connection:
-            [table] = [name for name in told.flow.standings() if name == "feedback"]
-            rows = connection.exec_driver_sql(f"SELECT * FROM salesflow_{table}_1").all()
+            rows = connection.execute(sa.select(FEEDBACK.table)).all()
     assert len(rows) == 1
     assert not [cell for cell in rows[0] if "Li" in str(cell)]
 
