@@ -163,8 +163,8 @@ def read_open(reader: Reader, stands: Sequence[Stand], scope: Scope) -> Iterator
     """Sum up the open deals expected to close in the period of each stand."""
     c = DEAL_STATE.c
     selects = [
-        sa.select(
-            sa.literal_column(str(number), sa.Integer).label("stand"),
+        _select(
+            number,
             scope.group(c.owner, c.process),
             *(c.currency, c.forecast_category, c.probability, sa.func.count().label("deals")),
             *_summed(c.amount),
@@ -180,8 +180,8 @@ def read_won(reader: Reader, stands: Sequence[Stand], scope: Scope) -> Iterator[
     """Sum up what was booked in the period of each stand."""
     c = BOOKING.c
     selects = [
-        sa.select(
-            sa.literal_column(str(number), sa.Integer).label("stand"),
+        _select(
+            number,
             scope.group(c.person, c.process),
             *(c.currency, c.share),
             *_summed(c.sign * c.amount),
@@ -201,8 +201,9 @@ def read_won(reader: Reader, stands: Sequence[Stand], scope: Scope) -> Iterator[
 def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[ClosedRow]:
     """Sum up the deals that stand won or lost at the moment and closed since an instant."""
     c = CLOSING.c
+    shown: list[Column] = [scope.group(c.owner, c.process), c.currency, c.outcome]
     select = (
-        sa.select(scope.group(c.owner, c.process), c.currency, c.outcome, *_summed(c.amount))
+        sa.select(*shown, *_summed(c.amount))
         .where(
             CLOSING.seen(reader.cut),
             *(c.closed >= since, c.outcome.in_(("won", "lost")), c.currency.is_not(None)),
@@ -308,6 +309,12 @@ def _integer(column: Column) -> Column:
 def _ordinals(first: int, last: int) -> list[Column]:
     """Name columns by their place, which also works for one that is always null."""
     return [sa.literal_column(str(number)) for number in range(first, last + 1)]
+
+
+def _select(number: int, *shown: Column) -> sa.Select[Any]:
+    """Begin the select of one stand, told from the others by its number."""
+    columns: list[Column] = [sa.literal_column(str(number), sa.Integer).label("stand"), *shown]
+    return sa.select(*columns)
 
 
 def _all_of(selects: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
