@@ -17,6 +17,7 @@ from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
 from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
+from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
@@ -28,6 +29,7 @@ from salesflow.projections.questions import Question, View
 from salesflow.projections.restatement import Restatement
 from salesflow.projections.stage_times import StageTimes
 from salesflow.projections.tables import ReadFold
+from salesflow.projections.win_loss import WinLoss
 
 __all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 
@@ -39,6 +41,7 @@ FOLDS: Final[dict[str, ReadFold]] = {
         CONTACTS,
         CUSTOMERS,
         DEAL_STATES,
+        FACTORS,
         FEEDBACKS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
@@ -60,6 +63,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         Kpis,
         Restatement,
         StageTimes,
+        WinLoss,
     )
 }
 """Questions by their name in kebab case."""

@@ -1,0 +1,149 @@
+"""What was done on the way of every closed deal: one row per deal and factor.
+
+Answers "what was different about the deals we won?" for any moment; win and loss drivers and
+case studies read it. A factor is something that happened while the deal was open, with how
+often it did. Its rows hold while the deal stands won or lost, as of the instant it closed; a
+reopened deal has none. Leaves out what it means: nothing here claims a cause.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.money import LineItemsAgreed
+from salesflow.domain.deal.people import CollaboratorJoined, HelpGiven
+from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
+from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
+from salesflow.domain.deal.talks import (
+    BudgetConfirmed,
+    CompetitorNamed,
+    ContactLogged,
+    DecisionProcessMapped,
+    IntentStated,
+    NeedIdentified,
+    ObjectionRaised,
+    ObjectionResolved,
+    SolutionProposed,
+)
+from salesflow.domain.facts import Event, Fact
+from salesflow.domain.moments import Instant
+from salesflow.domain.processes import ProcessVersion
+from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+
+__all__ = ["FACTOR", "FACTORS"]
+
+FACTOR: Final = IntervalTable(
+    "factor",
+    1,
+    keys=(sa.Column("factor", sa.String(40)), sa.Column("detail", sa.String(500))),
+    attributes=(sa.Column("times", sa.Integer),),
+)
+"""`factor` is what happened, `detail` where or how ("" where there is nothing to add): a
+contact by a channel (`contacted_by`, visit), in a stage (`contacted_in`), a stage that took
+longer than its max days (`overdue_in`), a lead source (`came_from`)."""
+
+DAY: Final = 86_400_000_000
+PLAIN: Final[dict[type[Fact], str]] = {
+    BudgetConfirmed: "budget_confirmed",
+    CollaboratorJoined: "collaborator_joined",
+    CompetitorNamed: "competitor_named",
+    DecisionProcessMapped: "decision_process_mapped",
+    HelpGiven: "help_given",
+    IntentStated: "intent_stated",
+    NeedIdentified: "need_identified",
+    ObjectionRaised: "objection_raised",
+    ObjectionResolved: "objection_resolved",
+    QuoteIssued: "quote_issued",
+    QuoteRevised: "quote_revised",
+    SolutionProposed: "solution_proposed",
+}
+"""Facts that are a factor by having happened."""
+
+PRICED: Final = (LineItemsAgreed, QuoteDrafted, QuoteIssued, QuoteRevised)
+Factor = tuple[str, str]
+
+
+class FactorState:
+    """One deal on its way to its closing."""
+
+    __slots__ = ("_entered", "_factors", "_shown", "_standing")
+
+    def __init__(self, processes: Processes) -> None:
+        self._standing = Standing(processes)
+        self._factors: Counter[Factor] = Counter()
+        self._shown: frozenset[Factor] = frozenset()
+        self._entered: Instant = 0
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed fact; rows change when the deal closes or opens again."""
+        standing = self._standing
+        outcome, stage, process = (
+            standing.outcome,
+            standing.ground.stage,
+            standing.ground.process,
+        )
+        first = standing.ground.opened is None
+        if not standing.take(event):
+            return ()
+        if first or outcome == "open":
+            self._factors.update(_noted(event.fact, stage, process))
+        if first or (stage, outcome) != (standing.ground.stage, standing.outcome):
+            if not first and outcome == "open":
+                self._factors.update(_overdue(stage, process, event.effect - self._entered))
+            self._entered = event.effect
+        return () if standing.outcome == outcome and not first else list(self._changes())
+
+    def _changes(self) -> Iterator[Change]:
+        closed = self._standing.outcome in ("won", "lost")
+        wanted = self._factors if closed else Counter[Factor]()
+        for factor in sorted(self._shown - wanted.keys()):
+            yield factor, None
+        for factor, times in sorted(wanted.items()):
+            yield factor, (times,)
+        self._shown = frozenset(wanted)
+
+
+def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:
+    """Give the factors a fact is, in the stage where the deal stood."""
+    name = PLAIN.get(type(fact))
+    if name is not None:
+        yield name, ""
+    if isinstance(fact, PRICED) and any(line.discount for line in fact.lines):
+        yield "discount_offered", ""
+    match fact:
+        case DealOpened(lead_source=str(source)):
+            yield "came_from", source
+        case ContactLogged():
+            yield "contacted_in", stage
+            if fact.channel is not None:
+                yield "contacted_by", fact.channel
+        case StageMoved():
+            yield from _moved(fact, stage, process)
+        case _:
+            pass
+
+
+def _moved(fact: StageMoved, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:
+    if process is None or process.category(fact.target) != "open":
+        return
+    steps = process.order(fact.target) - process.order(stage)
+    if steps > 1:
+        yield "stage_skipped", ""
+    elif steps < 0:
+        yield "stage_returned", ""
+
+
+def _overdue(stage: str, process: ProcessVersion | None, lasted: int) -> Iterator[Factor]:
+    found = None if process is None else process.by_key.get(stage)
+    if found is not None and found.max_days is not None and lasted > found.max_days * DAY:
+        yield "overdue_in", stage
+
+
+FACTORS: Final = Fold(
+    FACTOR,
+    STANDING_FACTS | PLAIN.keys() | {ContactLogged, *PRICED},
+    FactorState,
+)

@@ -1,0 +1,302 @@
+"""Why deals are won and lost: what was different about them, and which reasons cost most.
+
+Answers "what do the deals we win have that those we lose have not?" for the deals that closed
+in a period, at any past moment. Drivers are differences with their intervals, never causes;
+those that rest on few deals are flagged. Beside them the reasons of losses (Pareto) and, apart
+from them, to whom deals were lost. Leaves out the single deal: that is its case study.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.moments import Moment, Period
+from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
+from salesflow.projections.estimates import Estimate, Share, difference, estimate_text, ratio
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.factor import FACTOR
+from salesflow.projections.periods import PeriodQuestion
+from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.records import Role
+from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import amount_text, days_text
+
+__all__ = ["Driver", "LossReason", "LostTo", "WinLoss", "WinLossView"]
+
+Column: TypeAlias = "sa.ColumnElement[Any]"
+FEW = 10
+"""Fewer deals than this on either side are few."""
+
+
+class Driver(Value):
+    """Something that happened on the way of some deals, and how often those and others won."""
+
+    factor: Reference
+    detail: SafeText
+    """Where or how: a channel, a stage, a lead source; empty where there is nothing to add."""
+    won_with: int
+    lost_with: int
+    won_without: int
+    lost_without: int
+    win_rate_with: Decimal | None
+    win_rate_without: Decimal | None
+    difference: Estimate | None
+    """The first less the second, with its 95 % Newcombe interval; None where one is of none."""
+    few: bool
+    """Whether it rests on fewer than ten deals with or without it."""
+
+
+class LossReason(Value):
+    """What was lost for one reason, in one currency, the dearest reason first."""
+
+    currency: Annotated[Currency | None, Role.KEY]
+    because: Annotated[SafeText | None, Role.KEY]
+    deals: int
+    amount: Decimal
+    share: Decimal | None
+    """Of all that was lost in this currency; of the deals where no amount is known."""
+    cumulative_share: Decimal | None
+
+
+class LostTo(Value):
+    """What was lost to one competitor."""
+
+    competitor: Annotated[SafeText, Role.KEY]
+    deals: int
+    amounts: tuple[Total, ...]
+
+
+class WinLossView(View):
+    """Drivers by the size of their difference, reasons of losses, and competitors."""
+
+    population: ClassVar[str] = (
+        "deals standing won or lost whose last believed closing falls in the period; owner and"
+        " process are those of the closing"
+    )
+    formula: ClassVar[str] = (
+        "win rate = won / (won + lost), of deals with a factor and of those without; difference"
+        " = the first - the second with its 95 % Newcombe interval, no claim of cause; share ="
+        " lost amount of a reason / all lost amount, per currency"
+    )
+    population_zh: ClassVar[str] = (
+        "当前所信结束时间落在期间内、处于赢单或输单的商机；负责人与流程取结束时的值"
+    )
+    formula_zh: ClassVar[str] = (
+        "赢单率 = 赢单 ÷（赢单 + 输单），分别就具备与不具备该因素的商机计算；"
+        "差异附 95% 置信区间，不代表因果；占比 = 某原因的输单金额 ÷ 全部输单金额，按币种"
+    )
+    period: Period
+    timezone: SafeText
+    """The business time zone, in which the tables show times."""
+    won: int
+    lost: int
+    drivers: tuple[Driver, ...]
+    losses: tuple[LossReason, ...]
+    lost_to: tuple[LostTo, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out: drivers, then reasons, then competitors."""
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        few = in_language("* fewer than ten deals with or without it", language)
+        drivers = tuple(_driver_row(driver, language) for driver in self.drivers)
+        losses = tuple(_loss_row(loss) for loss in self.losses)
+        lost_to = tuple(
+            (o.competitor, f"{o.deals:,}", totals_text(o.amounts)) for o in self.lost_to
+        )
+        with_ = (
+            "Factor",
+            "Deals with",
+            "Won with",
+            "Deals without",
+            "Won without",
+            "Difference",
+        )
+        reasons = ("Because", "Deals", "Amount", "Share", "Cumulative")
+        notes = (few,) if any(driver.few for driver in self.drivers) else ()
+        return [
+            TableOfView("Win and loss drivers", with_, drivers, notes=notes, about=days),
+            TableOfView("Reasons of losses", reasons, losses),
+            TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), lost_to),
+        ]
+
+
+class WinLoss(PeriodQuestion[WinLossView]):
+    """What was different about the deals we won, and why were others lost?"""
+
+    name: ClassVar[str] = "win-loss"
+    folds: ClassVar[tuple[str, ...]] = (CLOSING.name, FACTOR.name)
+    process: Reference | None = None
+    """Only deals that closed under this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals that closed under this rep; all when left out."""
+
+    def answer(self, reader: Reader, moment: Moment) -> WinLossView:
+        """Count the closed deals of the period with and without each factor."""
+        span = self.span(reader)
+        wanted = list(self._wanted(reader))
+        c = CLOSING.c
+        by: list[Column] = [c.outcome, c.because, c.competitor, c.currency]
+        shown: list[Column] = [*by, sa.func.count(), *exact_sum(c.amount)]
+        select = sa.select(*shown).where(*wanted).group_by(*by)
+        closed = [_Closed._make(row) for row in reader.rows(select)]
+        outcomes = Counter[str]()
+        for group in closed:
+            outcomes[group.outcome] += group.deals
+        lost = [group for group in closed if group.outcome == "lost"]
+        return WinLossView(
+            moment=moment,
+            period=span.period(),
+            timezone=reader.timezone.key,
+            won=outcomes["won"],
+            lost=outcomes["lost"],
+            drivers=tuple(_drivers(self._factors(reader, wanted), outcomes)),
+            losses=tuple(_losses(lost)),
+            lost_to=tuple(_lost_to(lost)),
+        )
+
+    def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
+        c, span = CLOSING.c, self.span(reader)
+        yield CLOSING.seen(reader.cut)
+        yield c.outcome.in_(("won", "lost"))
+        yield c.closed >= span.start
+        yield c.closed < span.end
+        for column, value in ((c.process, self.process), (c.owner, self.owner)):
+            if value is not None:
+                yield column == value
+
+    def _factors(
+        self, reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]
+    ) -> dict[tuple[str, str], Counter[str]]:
+        """Count won and lost deals by factor."""
+        c, f = CLOSING.c, FACTOR.c
+        joined = sa.and_(f.tenant == c.tenant, f.entity_id == c.entity_id)
+        shown: list[Column] = [f.factor, f.detail, c.outcome]
+        select = (
+            sa.select(*shown, sa.func.count().label("deals"))
+            .join_from(CLOSING.table, FACTOR.table, joined)
+            .where(FACTOR.seen(reader.cut), *wanted)
+            .group_by(f.factor, f.detail, c.outcome)
+        )
+        found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for row in reader.rows(select):
+            found[row.factor, row.detail][row.outcome] = row.deals
+        return found
+
+
+class _Closed(NamedTuple):
+    outcome: str
+    because: str | None
+    competitor: str | None
+    currency: str | None
+    deals: int
+    whole: int | None
+    millionths: int | None
+
+    @property
+    def worth(self) -> Decimal:
+        """What these deals were worth."""
+        return exact(self.whole, self.millionths)
+
+
+def _drivers(
+    factors: dict[tuple[str, str], Counter[str]], outcomes: Counter[str]
+) -> list[Driver]:
+    found = [_driver(key, with_, outcomes) for key, with_ in factors.items()]
+
+    def by_effect(driver: Driver) -> tuple[Decimal, str, str]:
+        effect = Decimal(-1) if driver.difference is None else abs(driver.difference.value)
+        return -effect, driver.factor, driver.detail
+
+    return sorted(found, key=by_effect)
+
+
+def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -> Driver:
+    here = Share(with_["won"], with_["won"] + with_["lost"])
+    won_without = outcomes["won"] - with_["won"]
+    there = Share(won_without, won_without + outcomes["lost"] - with_["lost"])
+    return Driver(
+        factor=key[0],
+        detail=key[1],
+        won_with=here.part,
+        lost_with=here.whole - here.part,
+        won_without=there.part,
+        lost_without=there.whole - there.part,
+        win_rate_with=ratio(*here),
+        win_rate_without=ratio(*there),
+        difference=difference(here, there),
+        few=min(here.whole, there.whole) < FEW,
+    )
+
+
+def _losses(lost: Iterable[_Closed]) -> Iterator[LossReason]:
+    """Give the reasons per currency, the dearest first, with their shares added up."""
+    reasons: dict[str | None, dict[str | None, list[_Closed]]] = {}
+    for group in lost:
+        by_reason = reasons.setdefault(group.currency, {})
+        by_reason.setdefault(group.because, []).append(group)
+    for currency in sorted(reasons, key=lambda name: (name is None, name or "")):
+        rows = [
+            (because, sum(g.deals for g in found), sum((g.worth for g in found), Decimal(0)))
+            for because, found in reasons[currency].items()
+        ]
+        rows.sort(key=lambda row: (-row[2], -row[1], row[0] or ""))
+        sizes = [Decimal(deals) if currency is None else worth for _, deals, worth in rows]
+        whole, so_far = sum(sizes, Decimal(0)), Decimal(0)
+        for (because, deals, worth), size in zip(rows, sizes, strict=True):
+            so_far += size
+            yield LossReason(
+                currency=currency,
+                because=because,
+                deals=deals,
+                amount=tidy(worth),
+                share=size / whole if whole else None,
+                cumulative_share=so_far / whole if whole else None,
+            )
+
+
+def _lost_to(lost: Iterable[_Closed]) -> list[LostTo]:
+    by_name: dict[str, list[_Closed]] = defaultdict(list)
+    for group in lost:
+        if group.competitor is not None:
+            by_name[group.competitor].append(group)
+    found = [
+        LostTo(
+            competitor=name,
+            deals=sum(group.deals for group in groups),
+            amounts=totals((g.currency, g.worth, Decimal(1)) for g in groups),
+        )
+        for name, groups in by_name.items()
+    ]
+    return sorted(found, key=lambda other: (-other.deals, other.competitor))
+
+
+def _driver_row(driver: Driver, language: Language) -> tuple[str, ...]:
+    name = in_language(driver.factor.replace("_", " "), language)
+    return (
+        (f"{name} {driver.detail}" if driver.detail else name) + (" *" if driver.few else ""),
+        f"{driver.won_with + driver.lost_with:,}",
+        _percent(driver.win_rate_with),
+        f"{driver.won_without + driver.lost_without:,}",
+        _percent(driver.win_rate_without),
+        estimate_text(driver.difference, percent=True),
+    )
+
+
+def _loss_row(loss: LossReason) -> tuple[str, ...]:
+    amount = "–" if loss.currency is None else amount_text(round(loss.amount, 2), loss.currency)
+    return (
+        loss.because or "–",
+        f"{loss.deals:,}",
+        amount,
+        _percent(loss.share),
+        _percent(loss.cumulative_share),
+    )
+
+
+def _percent(share: Decimal | None) -> str:
+    return "–" if share is None else f"{share:.1%}"

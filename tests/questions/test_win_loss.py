@@ -1,0 +1,135 @@
+"""Why deals are won and lost, worked out by hand."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+
+from given import cny, opened
+from questions.shop import Shop, shop, told
+from salesflow import Money, QuoteLine
+from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
+from salesflow.domain.deal.quotes import QuoteIssued
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.deal.talks import ContactLogged, ObjectionRaised
+from salesflow.projections.win_loss import Driver, WinLoss, WinLossView
+
+QUARTER: Mapping[str, object] = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
+
+
+CHEAPER = QuoteLine(product="x", unit_price=cny("100"), discount=Decimal("0.1"))
+
+
+def win_loss(sales: Shop, as_of: str = "2026-05-31", **asked: object) -> WinLossView:
+    return sales.flow.ask(WinLoss.model_validate({**QUARTER, **asked}), as_of=as_of)
+
+
+def driver(view: WinLossView, factor: str, detail: str = "") -> Driver:
+    [found] = [d for d in view.drivers if (d.factor, d.detail) == (factor, detail)]
+    return found
+
+
+def test_visited_deals_are_compared_with_those_nobody_visited() -> None:
+    with shop() as sales:
+        for number, (visited, won) in enumerate(
+            [(True, True), (True, True), (True, False), (False, True), (False, False)], 1
+        ):
+            visit = [("2026-02-02", ContactLogged(channel="visit"))] if visited else []
+            end = DealWon() if won else DealLost(because="price")
+            sales.tell(number, ("2026-02-01", opened()), *visit, ("2026-02-10", end))
+        view = win_loss(sales)
+        assert (view.won, view.lost) == (3, 2)
+        visits = driver(view, "contacted_by", "visit")
+        assert (visits.won_with, visits.lost_with) == (2, 1)
+        assert (visits.won_without, visits.lost_without) == (1, 1)
+        assert visits.win_rate_without == Decimal("0.5")
+        assert visits.difference is not None
+        assert round(visits.difference.value, 6) == Decimal("0.166667")
+        assert visits.difference.interval is not None
+        low, high = visits.difference.interval.low, visits.difference.interval.high
+        assert low < 0 < high, "five deals prove nothing"
+        assert visits.few
+
+
+def test_what_happens_after_closing_is_no_factor_of_it() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-02-01", opened()),
+            ("2026-02-10", DealWon()),
+            ("2026-02-12", ContactLogged(channel="visit")),
+        )
+        assert [d.factor for d in win_loss(sales).drivers] == []
+
+
+def test_a_reopened_deal_has_no_factors_until_it_closes_again_and_then_all_of_them() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-02-01", opened(lead_source="fair")),
+            ("2026-02-02", ObjectionRaised(objection="price")),
+            ("2026-02-10", DealLost(because="price")),
+            ("2026-02-20", DealReopened()),
+            ("2026-02-21", QuoteIssued(quote="Q1", lines=(CHEAPER,))),
+            ("2026-03-05", DealWon()),
+        )
+        assert win_loss(sales, as_of="2026-02-25").drivers == ()
+        assert {d.factor for d in win_loss(sales, as_of="2026-02-15").drivers} == {
+            "came_from",
+            "objection_raised",
+        }
+        assert {d.factor for d in win_loss(sales).drivers} == {
+            "came_from", "objection_raised", "quote_issued", "discount_offered",
+        }  # fmt: skip
+
+
+def test_skipping_and_returning_are_factors_and_so_is_a_late_one() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-02-01", opened()),
+            ("2026-02-02", StageMoved(target="c")),
+            ("2026-02-10", DealWon()),
+        )
+        before = win_loss(sales)
+        assert {d.factor for d in before.drivers} == {"stage_skipped"}
+        sales.turn("2026-06-02").tell(1, ("2026-02-03", StageMoved(target="a")))
+        after = win_loss(sales)
+        assert {d.factor for d in after.drivers} == {"stage_skipped", "stage_returned"}
+        assert sales.flow.ask(WinLoss.model_validate(QUARTER), at=before.moment) == before
+
+
+def test_reasons_are_sorted_by_what_they_cost_in_each_currency() -> None:
+    with shop() as sales:
+        for number, (amount, because, competitor) in enumerate(
+            [
+                (cny("300"), "price", "Rival"),
+                (cny("100"), "price", None),
+                (cny("500"), "timing", "Rival"),
+                (cny("100"), None, None),
+                (Money("7", "USD"), "price", None),
+                (None, "price", None),
+            ],
+            1,
+        ):
+            end = DealLost(because=because, competitor=competitor)
+            sales.tell(number, ("2026-02-01", opened(amount=amount)), ("2026-02-10", end))
+        view = win_loss(sales)
+        assert [
+            told(loss.currency, loss.because, loss.deals, loss.amount, loss.share)
+            for loss in view.losses
+        ] == [
+            ("CNY", "timing", 1, 500, Decimal("0.5")),
+            ("CNY", "price", 2, 400, Decimal("0.4")),
+            ("CNY", None, 1, 100, Decimal("0.1")),
+            ("USD", "price", 1, 7, 1),
+            (None, "price", 1, 0, 1),
+        ]
+        assert view.losses[1].cumulative_share == Decimal("0.9")
+        [rival] = view.lost_to
+        assert told(rival.competitor, rival.deals, rival.amounts[0].amount) == ("Rival", 2, 800)
+
+
+def test_a_period_in_which_nothing_closed_has_no_drivers() -> None:
+    with shop() as sales:
+        view = win_loss(sales, as_of="2019-01-01")
+        assert (view.won, view.lost, view.drivers, view.losses) == (0, 0, (), ())
