@@ -5,6 +5,7 @@ outcome; a deal's id leads on to its timeline. Leaves out the customer's name, w
 customer's own, and sums, which are the funnel's.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Event
 from salesflow.domain.history import believed
 from salesflow.domain.moments import Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
@@ -113,7 +115,9 @@ class Deals(Question[DealsView]):
             .order_by(c.valid_from.desc(), c.entity_id)
             .limit(self.limit)
         )
-        deals = tuple(_standing(row, reader) for row in reader.rows(listed))
+        rows = reader.rows(listed)
+        titles = _titles(reader.streams([row.entity_id for row in rows]))
+        deals = tuple(_standing(row, titles.get(row.entity_id), reader) for row in rows)
         return DealsView(moment=moment, deals=deals, deals_total=total)
 
     def _wanted(self, reader: Reader) -> list[sa.ColumnElement[bool]]:
@@ -126,12 +130,12 @@ class Deals(Question[DealsView]):
         return [DEAL_STATE.seen(reader.cut), *wanted]
 
 
-def _standing(row: sa.Row[Any], reader: Reader) -> DealStanding:
+def _standing(row: sa.Row[Any], title: str | None, reader: Reader) -> DealStanding:
     process = reader.processes.get((row.process, row.process_version))
     stage = None if process is None else process.by_key.get(row.stage)
     return DealStanding(
         deal=row.entity_id,
-        title=_title(row.entity_id, reader),
+        title=title,
         process=row.process,
         process_version=row.process_version,
         stage=row.stage,
@@ -156,7 +160,7 @@ def _amount(deal: DealStanding) -> str:
     return amount_text(deal.amount, deal.currency)
 
 
-def _title(deal: UUID, reader: Reader) -> str | None:
-    """Give the title of the opening, which stands first; no other fact changes it."""
-    [opening, *_] = believed(reader.events(deal), reader.cut.known_at)
-    return opening.fact.title if isinstance(opening.fact, DealOpened) else None
+def _titles(streams: Mapping[UUID, list[Event]]) -> dict[UUID, str]:
+    """Give the titles of the openings, which stand first; no other fact changes them."""
+    openings = {deal: believed(events)[0].fact for deal, events in streams.items()}
+    return {deal: fact.title for deal, fact in openings.items() if isinstance(fact, DealOpened)}

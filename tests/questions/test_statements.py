@@ -1,0 +1,79 @@
+"""No question asks the database once per deal: how many statements it takes never grows."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from given import cny, opened
+from questions.shop import Shop, deal_id, shop
+from salesflow.domain.deal.outcomes import DealLost, DealWon
+from salesflow.domain.deal.service import FeedbackReceived
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.deal.talks import ContactLogged
+from salesflow.projections.questions import Question, View
+from salesflow.projections.registry import QUESTIONS
+
+FEW, MANY = 4, 40
+PERIOD = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that any connection to a SQLite file runs from now on."""
+    seen: list[str] = []
+    right: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def traced(*given: Any, **named: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3
+        connection = right(*given, **named)
+        connection.set_trace_callback(seen.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return seen
+
+
+def sell(sales: Shop, first: int, after: int) -> None:
+    """Let some deals live and end, each in its own way."""
+    for number in range(first, after):
+        end = DealWon() if number % 2 else DealLost(because="price")
+        sales.tell(
+            number,
+            ("2026-02-01", opened(amount=cny("100"))),
+            ("2026-02-02", ContactLogged(channel="call", direction="out")),
+            ("2026-02-03", StageMoved(target="b")),
+            *([("2026-02-10", end)] if number % 3 else []),
+            ("2026-02-11", FeedbackReceived(scale="nps", score=9, text="good")),
+        )
+
+
+def asked(name: str) -> Question[View]:
+    """Ask for the quarter, and where a question is about one deal, for the first."""
+    question = QUESTIONS[name]
+    given: dict[str, Any] = {}
+    for field in question.model_fields:
+        if field in PERIOD:
+            given[field] = PERIOD[field]
+        elif field == "deal":
+            given[field] = deal_id(1)
+    return question.model_validate(given)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_about_more_deals_takes_no_more_statements(
+    name: str, statements: list[str], tmp_path: Path
+) -> None:
+    with shop(url=f"sqlite:///{tmp_path / 'sales.db'}") as sales:
+        counts = []
+        for first, after in ((1, FEW), (FEW, MANY)):
+            sell(sales, first, after)
+            sales.flow.catch_up()
+            sales.flow.ask(asked(name))
+            del statements[:]
+            sales.flow.ask(asked(name))
+            counts.append(len(statements))
+        assert counts[0] > 0, "statements are not seen at all"
+        assert counts[1] <= counts[0], (counts, statements)
