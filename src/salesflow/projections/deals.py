@@ -160,7 +160,7 @@ def _amount(deal: DealStanding) -> str:
     return amount_text(deal.amount, deal.currency)
 
 
-def _titles(streams: Mapping[UUID, list[Event]]) -> dict[UUID, str]:
+def _titles(streams: Mapping[UUID, list[Event]]) -> dict[UUID, str | None]:
     """Give the titles of the openings, which stand first; no other fact changes them."""
     openings = {deal: believed(events)[0].fact for deal, events in streams.items()}
     return {deal: fact.title for deal, fact in openings.items() if isinstance(fact, DealOpened)}
