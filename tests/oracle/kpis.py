@@ -4,38 +4,38 @@ Groups are those of the time: of the booking's win, of the opening, of the closi
 of a win rate is left to the tests of estimates; here it is won of so many.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from oracle.beliefs import Raw, believed, effect_of, of_stream
+from oracle.beliefs import Raw
+from oracle.customer_kpis import Asked, customer_kpis_in, lasted, nothing, spread_of
 from oracle.deals import deals_of
+from oracle.groups import Of, Wanted, groups_of, is_wanted
 from oracle.sales import bookings_of, closing_at, opening_of
-from oracle.teams import stream_of, team_at
 
 __all__ = ["kpis_in"]
 
 Span = tuple[int, int]
 Line = dict[str, Any]
-Wanted = dict[str, str | None]
-"""The process and the owner asked for, None for any."""
-Of = Callable[[dict[str, Any]], str | None]
-DAY = 86_400_000_000
 
 
 def kpis_in(
-    events: list[Raw], span: Span, as_of: int, known_at: int, *, by: str | None, only: Wanted
+    events: list[Raw],
+    span: Span,
+    at: tuple[int, int],
+    *,
+    by: str | None,
+    only: Wanted,
+    days: int,
 ) -> dict[Any, Line]:
-    """Give the figures of `[span)` by group; without groups under None, also when empty."""
+    """Give the figures of `[span)` by group; without groups under None, also when empty.
+
+    A group is there where anything happened in the span, or where its open deals have a speed.
+    """
+    as_of, known_at = at
     lines: dict[Any, Line] = {} if by else {None: _nothing()}
-
-    def group_of(whose: dict[str, Any]) -> str | None:
-        if by == "team":
-            return _team(events, whose["rep"], whose["at"], as_of, known_at)
-        group: str | None = None if by is None else whose[by]
-        return group
-
+    group_of = groups_of(events, by, as_of, known_at)
     for stream in deals_of(events):
         for booked in bookings_of(events, stream, known_at):
             if booked[0] <= as_of:
@@ -44,7 +44,15 @@ def kpis_in(
         if closing is not None and closing["outcome"] != "merged":
             source = opening_of(events, stream, known_at).get("lead_source")
             _count(lines, closing, source, span, group_of, only)
-    return {group: _worked_out(line) for group, line in lines.items()}
+    about = customer_kpis_in(Asked(events, span, at, group_of, only), days)
+    for group, found in about.items():
+        open_deals = found.get("velocity", (0,))[0]
+        if "follow_ups" in found or "csat" in found or open_deals:
+            lines.setdefault(group, _nothing())
+    return {
+        group: {**_worked_out(line), **nothing(), **about.get(group, {})}
+        for group, line in lines.items()
+    }
 
 
 def _book(
@@ -59,7 +67,7 @@ def _book(
         "channel": source,
         "process": process,
     }
-    if span[0] <= effect < span[1] and _wanted(whose, only):
+    if span[0] <= effect < span[1] and is_wanted(whose, only):
         line = lines.setdefault(group_of(whose), _nothing())
         if currency is not None:
             line["sales"][currency] = line["sales"].get(currency, Decimal(0)) + amount * share
@@ -78,33 +86,16 @@ def _count(
     process, owner, customer = at_opening
     whose = {"at": opened, "rep": owner, "customer": customer, "process": process}
     whose["channel"] = source
-    if span[0] <= opened < span[1] and _wanted(whose, only):
+    if span[0] <= opened < span[1] and is_wanted(whose, only):
         lines.setdefault(group_of(whose), _nothing())["opened"].append(closing["outcome"])
     closed, closed_day = closing["closed"]
     whose = {"at": closed, "rep": closing["owner"], "customer": closing["customer"]}
     whose |= {"channel": source, "process": closing["process"]}
-    if closed is None or not span[0] <= closed < span[1] or not _wanted(whose, only):
+    if closed is None or not span[0] <= closed < span[1] or not is_wanted(whose, only):
         return
-    lasted = closed - opened
-    if opened_day and closed_day:
-        lasted = (closed // DAY - opened // DAY) * DAY
+    took = lasted(opened, closed, opened_day and closed_day)
     line = lines.setdefault(group_of(whose), _nothing())
-    line["closed"].append((closing["outcome"], closing["amount"], lasted))
-
-
-def _wanted(whose: dict[str, Any], only: Wanted) -> bool:
-    return only["process"] in (None, whose["process"]) and only["owner"] in (None, whose["rep"])
-
-
-def _team(events: list[Raw], rep: str | None, at: int, as_of: int, known_at: int) -> str | None:
-    """Say whose team it was; before a rep's first team, that one."""
-    if rep is None:
-        return None
-    history = believed(of_stream(events, stream_of(rep)), known_at)
-    if not history or effect_of(history[0]) > as_of:
-        return None
-    found = team_at(events, stream_of(rep), max(at, effect_of(history[0])), known_at)
-    return None if found is None else found[1]
+    line["closed"].append((closing["outcome"], closing["amount"], took))
 
 
 def _nothing() -> Line:
@@ -128,7 +119,7 @@ def _worked_out(line: Line) -> Line:
         "disqualified": outcomes.count("disqualified"),
         "win_rate": (Fraction(won, won + lost), won + lost) if won + lost else None,
         "win_rate_by_value": _by_value(line["closed"]),
-        "cycle": _cycle([lasted for outcome, _, lasted in line["closed"] if outcome == "won"]),
+        "cycle": spread_of([took for outcome, _, took in line["closed"] if outcome == "won"]),
     }
 
 
@@ -143,19 +134,3 @@ def _by_value(closed: list[tuple[str, Any, int]]) -> dict[str, Fraction]:
         for currency, of in sums.items()
         if of["won"] + of["lost"]
     }
-
-
-def _cycle(lasted: list[int]) -> tuple[Fraction, Fraction, Fraction] | None:
-    """Median, mean and ninth decile in days, between neighbours in a straight line."""
-    if not lasted:
-        return None
-    times = sorted(lasted)
-
-    def quantile(share: Fraction) -> Fraction:
-        place = share * (len(times) - 1)
-        low = place.numerator // place.denominator
-        high = min(low + 1, len(times) - 1)
-        return (times[low] * (1 - (place - low)) + times[high] * (place - low)) / DAY
-
-    mean = Fraction(sum(times), len(times)) / DAY
-    return quantile(Fraction(1, 2)), mean, quantile(Fraction(9, 10))

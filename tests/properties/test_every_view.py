@@ -34,7 +34,7 @@ from salesflow.projections.records import Role, roles
 
 @examples(20, shrink=False)
 @given(
-    history=acts(3, least=8),
+    history=acts(3, least=8, customers=2),
     moments=st.tuples(picks(least=2, most=2), picks(least=2, most=2)),
     questions=st.tuples(*(case.questions for case in CASES.values())),
 )

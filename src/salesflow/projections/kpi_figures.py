@@ -4,43 +4,53 @@ What each figure means is said by the view. Filters have been applied by whoever
 rows; here rows are put to spans and groups and counted. Nothing is rounded before it is shown.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.moments import Instant, from_instant
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.projections.amounts import Total, totals, totals_text
-from salesflow.projections.estimates import Estimate, estimate_text, ratio, share
+from salesflow.projections.estimates import Estimate, Share, estimate_text, ratio, share
+from salesflow.projections.kpi_contacts import (
+    Contact,
+    FollowUps,
+    Response,
+    Score,
+    first_response,
+    follow_ups,
+    top_box,
+)
+from salesflow.projections.kpi_groups import Group, Grouping, group_order
+from salesflow.projections.kpi_rows import Booked, Closed, closing_whose, lasted, opening_whose
+from salesflow.projections.kpi_velocity import Velocity, velocity
 from salesflow.projections.periods import Span
 from salesflow.projections.records import Role
 from salesflow.projections.stage_time_figures import Spread, spread
 from salesflow.projections.tables import AMOUNT_SCALE
-from salesflow.projections.teams import Teams
-from salesflow.projections.visits import DAY
 
 __all__ = [
     "COLUMNS",
-    "Booked",
-    "By",
-    "Closed",
-    "Grouping",
+    "CUSTOMER_COLUMNS",
     "KpiLine",
+    "Rows",
+    "Standing",
     "ValueRate",
+    "customers_text",
     "figures_text",
     "kpi_lines",
 ]
 
-By = Literal["rep", "team", "customer", "channel", "process"]
-Group = str | None
-
 COLUMNS: Final = (
     "Sales", "Orders", "Created", "Won", "Lost", "Win rate", "Win rate by value",
     "Of created", "Cycle days median", "Cycle days p90",
+)  # fmt: skip
+CUSTOMER_COLUMNS: Final = (
+    "New customers", "Repeat purchase rate", "Contacts", "Contacts per deal",
+    "First response days", "CSAT top box", "Qualified deals", "Velocity per day",
 )  # fmt: skip
 
 
@@ -74,138 +84,102 @@ class KpiLine(Value):
     win_rate_by_value: tuple[ValueRate, ...]
     cycle: Spread
     """Of the deals won in the span, from opening to closing."""
+    new_customers: int
+    """Customers whose first deal standing won was won in the span."""
+    customers: int
+    """Customers with at least one order by the end of the span."""
+    customers_again: int
+    """Those of them with two orders or more."""
+    repeat_rate: Decimal | None
+    follow_ups: FollowUps
+    first_response: Spread
+    """Of the deals opened in the span, from opening to the first outbound contact."""
+    csat: Estimate | None
+    """The share of 4 and 5 among the scores from 1 to 5 received in the span."""
+    velocity: Velocity
+    """At the end of the span, or at the moment where that comes first."""
 
 
-class Booked(NamedTuple):
-    """A booking's part of one person."""
+class Rows(NamedTuple):
+    """What happened in all spans of a question."""
 
-    occurred: Instant
-    sign: int
-    kind: str
-    role: str
-    person: str | None
-    share: int
-    amount: int | None
-    currency: str | None
-    process: str
-    customer_id: UUID | None
-    lead_source: str | None
-    credited: Instant
+    booked: Sequence[Booked]
+    closed: Sequence[Closed]
+    contacts: Sequence[Contact]
+    responses: Mapping[UUID, Response]
+    scores: Sequence[Score]
 
 
-class Closed(NamedTuple):
-    """A deal with its opening, and its closing where it has one."""
+class Standing(NamedTuple):
+    """What is counted once for a span, by group."""
 
-    opened: Instant
-    opened_day_only: int
-    opened_process: str
-    opened_owner: str | None
-    opened_customer_id: UUID | None
-    outcome: str
-    closed: Instant | None
-    closed_day_only: int | None
-    process: str
-    owner: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    amount: int | None
-    currency: str | None
+    new_customers: Counter[Group]
+    buyers: Mapping[Group, Share]
+    velocities: Mapping[Group, Velocity]
 
 
-class Whose(NamedTuple):
-    """To whom something belonged when it happened."""
-
-    at: Instant
-    rep: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    process: str
-
-
-class Grouping:
-    """To which group something belongs, and whether it was asked for at all."""
-
-    def __init__(
-        self, by: By | None, teams: Teams, *, process: str | None, owner: str | None
-    ) -> None:
-        self.by: Final = by
-        self._teams = teams
-        self._process = process
-        self._owner = owner
-
-    def wants(self, whose: Whose) -> bool:
-        """Say whether it is of the process and the rep asked for."""
-        return self._process in (None, whose.process) and self._owner in (None, whose.rep)
-
-    def of(self, whose: Whose) -> Group:
-        """Say to which group it belongs."""
-        match self.by:
-            case None:
-                return None
-            case "rep":
-                return whose.rep
-            case "team":
-                return self._teams.of(whose.rep, whose.at)
-            case "customer":
-                return None if whose.customer_id is None else str(whose.customer_id)
-            case "channel":
-                return whose.lead_source
-            case "process":
-                return whose.process
-
-
-def _opening(row: Closed) -> Whose:
-    whose = (row.opened, row.opened_owner, row.opened_customer_id)
-    return Whose(*whose, row.lead_source, row.opened_process)
-
-
-def _closing(row: Closed) -> Whose | None:
-    if row.closed is None:
-        return None
-    return Whose(row.closed, row.owner, row.customer_id, row.lead_source, row.process)
-
-
-class _Rows:
+class _Group:
     """What belongs to one group."""
 
     def __init__(self) -> None:
         self.booked: list[Booked] = []
         self.opened: list[Closed] = []
+        self.responses: list[tuple[Closed, Response]] = []
+        """Of the deals opened: the first outbound contact of each that has one."""
         self.closed: list[Closed] = []
+        self.contacts: list[Contact] = []
+        self.scores: list[Score] = []
 
 
 def kpi_lines(
-    span: Span,
-    booked: Iterable[Booked],
-    closed: Iterable[Closed],
-    grouping: Grouping,
-    timezone: ZoneInfo,
+    span: Span, rows: Rows, standing: Standing, grouping: Grouping, timezone: ZoneInfo
 ) -> Iterator[KpiLine]:
-    """Give a line per group that has anything in the span; one in any case without groups."""
-    groups: dict[Group, _Rows] = defaultdict(_Rows)
+    """Give a line per group with anything in the span; one in any case without groups.
+
+    A group whose open deals count for velocity has a line, whatever else happened.
+    """
+    groups: dict[Group, _Group] = defaultdict(_Group)
     if grouping.by is None:
-        groups[None] = _Rows()
-    for row in booked:
-        whose = Whose(row.credited, row.person, row.customer_id, row.lead_source, row.process)
-        if span.holds(row.occurred) and grouping.wants(whose):
-            groups[grouping.of(whose)].booked.append(row)
-    for deal in closed:
-        opening, closing = _opening(deal), _closing(deal)
+        groups[None] = _Group()
+    _sort_deals(span, rows, grouping, groups)
+    for contact in rows.contacts:
+        if span.holds(contact.whose.at) and grouping.wants(contact.whose):
+            groups[grouping.of(contact.whose)].contacts.append(contact)
+    for score in rows.scores:
+        if span.holds(score.whose.at) and grouping.wants(score.whose):
+            groups[grouping.of(score.whose)].scores.append(score)
+    quiet = {group for group, each in standing.velocities.items() if each.open_deals}
+    for group in sorted({*groups, *quiet}, key=group_order):
+        yield _line(span, group, groups[group], standing, timezone)
+
+
+def _sort_deals(
+    span: Span, rows: Rows, grouping: Grouping, groups: dict[Group, _Group]
+) -> None:
+    for row in rows.booked:
+        if span.holds(row.occurred) and grouping.wants(row.whose):
+            groups[grouping.of(row.whose)].booked.append(row)
+    for deal in rows.closed:
+        opening, closing = opening_whose(deal), closing_whose(deal)
         if span.holds(opening.at) and grouping.wants(opening):
-            groups[grouping.of(opening)].opened.append(deal)
+            group = groups[grouping.of(opening)]
+            group.opened.append(deal)
+            if deal.deal in rows.responses:
+                group.responses.append((deal, rows.responses[deal.deal]))
         if closing is not None and span.holds(closing.at) and grouping.wants(closing):
             groups[grouping.of(closing)].closed.append(deal)
-    for group in sorted(groups, key=lambda name: (name is None, name or "")):
-        yield _line(span, group, groups[group], timezone)
 
 
-def _line(span: Span, group: Group, rows: _Rows, timezone: ZoneInfo) -> KpiLine:
+def _line(
+    span: Span, group: Group, rows: _Group, standing: Standing, timezone: ZoneInfo
+) -> KpiLine:
     won = [deal for deal in rows.closed if deal.outcome == "won"]
     lost = [deal for deal in rows.closed if deal.outcome == "lost"]
     repeats = sum(
         row.sign for row in rows.booked if row.kind == "repeated" and row.role == "owner"
     )
     created_won = sum(deal.outcome == "won" for deal in rows.opened)
+    buyers = standing.buyers.get(group, Share(0, 0))
     return KpiLine(
         first=span.first,
         last=span.last,
@@ -222,7 +196,15 @@ def _line(span: Span, group: Group, rows: _Rows, timezone: ZoneInfo) -> KpiLine:
         disqualified=sum(deal.outcome == "disqualified" for deal in rows.closed),
         win_rate=share(len(won), len(won) + len(lost)),
         win_rate_by_value=tuple(_by_value(won, lost)),
-        cycle=spread(_lasted(deal, timezone) for deal in won),
+        cycle=spread(lasted(deal, timezone) for deal in won),
+        new_customers=standing.new_customers[group],
+        customers=buyers.whole,
+        customers_again=buyers.part,
+        repeat_rate=ratio(*buyers),
+        follow_ups=follow_ups(rows.contacts),
+        first_response=first_response(rows.responses, timezone),
+        csat=top_box(rows.scores),
+        velocity=standing.velocities.get(group) or velocity(0, (), timezone),
     )
 
 
@@ -243,18 +225,6 @@ def _by_value(won: Sequence[Closed], lost: Sequence[Closed]) -> Iterator[ValueRa
             yield ValueRate(currency=currency, rate=rate)
 
 
-def _lasted(deal: Closed, timezone: ZoneInfo) -> int:
-    """Give the microseconds from opening to closing; whole days where both are only days."""
-    assert deal.closed is not None
-    if deal.opened_day_only and deal.closed_day_only:
-        first, last = (
-            from_instant(at).astimezone(timezone).toordinal()
-            for at in (deal.opened, deal.closed)
-        )
-        return (last - first) * DAY
-    return deal.closed - deal.opened
-
-
 def figures_text(line: KpiLine) -> tuple[str, ...]:
     """Write the figures for people, in the order of `COLUMNS`."""
     created = line.win_rate_of_created
@@ -270,6 +240,21 @@ def figures_text(line: KpiLine) -> tuple[str, ...]:
         "–" if created is None else f"{created:.1%}",
         _days(line.cycle.days_median),
         _days(line.cycle.days_p90),
+    )
+
+
+def customers_text(line: KpiLine) -> tuple[str, ...]:
+    """Write the figures about customers for people, in the order of `CUSTOMER_COLUMNS`."""
+    again, each = line.repeat_rate, line.follow_ups.per_deal
+    return (
+        f"{line.new_customers:,}",
+        "–" if again is None else f"{again:.1%}",
+        f"{line.follow_ups.contacts:,}",
+        "–" if each is None else f"{each:,.1f}",
+        _days(line.first_response.days_median),
+        estimate_text(line.csat, percent=True),
+        f"{line.velocity.open_deals:,}",
+        totals_text(line.velocity.per_day),
     )
 
 

@@ -30,7 +30,7 @@ def asked() -> st.SearchStrategy[Kpis]:
         periods(),
         st.sampled_from((None, None, "rep", "team", "customer", "channel", "process")),
         st.sampled_from((None, None, "month", "quarter")),
-        st.sampled_from(({}, {}, {"owner": "ann"}, {"process": "standard"})),
+        st.sampled_from(({}, {"velocity_days": 2}, {"owner": "ann"}, {"process": "standard"})),
     )
 
 
@@ -49,7 +49,14 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
     only = {"process": question.process, "owner": question.owner}
 
     def lines(span: tuple[int, int]) -> list[Any]:
-        found = kpis_in(raw, span, as_of, known_at, by=question.by, only=only)
+        found = kpis_in(
+            raw,
+            span,
+            (as_of, known_at),
+            by=question.by,
+            only=only,
+            days=question.velocity_days,
+        )
         groups = sorted(found, key=lambda group: (group is None, group or ""))
         return [(span, group, Near(found[group])) for group in groups]
 
@@ -89,8 +96,34 @@ def _line(line: KpiLine) -> tuple[Any, ...]:
         "win_rate": None if rate is None else (rate.value, rate.count),
         "win_rate_by_value": {each.currency: each.rate for each in line.win_rate_by_value},
         "cycle": None if None in spread else spread,
+        **_about_customers(line),
     }
     return (instant(first), instant(after)), line.group, figures
+
+
+def _about_customers(line: KpiLine) -> dict[str, Any]:
+    followed, first, csat = line.follow_ups, line.first_response, line.csat
+    speed = line.velocity
+    spread = (first.days_median, first.days_mean, first.days_p90)
+    return {
+        "new_customers": line.new_customers,
+        "buyers": (line.customers, line.customers_again, line.repeat_rate),
+        "follow_ups": (
+            followed.contacts,
+            followed.deals,
+            followed.per_deal,
+            {each.channel: each.contacts for each in followed.by_channel},
+        ),
+        "first_response": None if None in spread else spread,
+        "csat": None if csat is None else (csat.value, csat.count),
+        "velocity": (
+            speed.open_deals,
+            by_currency(speed.won_mean),
+            speed.win_rate,
+            speed.cycle_days,
+            by_currency(speed.per_day),
+        ),
+    }
 
 
 class Near(dict[str, Any]):
@@ -107,7 +140,8 @@ def _near(wanted: Any, found: Any) -> bool:  # noqa: ANN401 - any figure
         same = wanted.keys() == found.keys()
         return same and all(_near(wanted[key], found[key]) for key in wanted)
     if isinstance(wanted, tuple):
-        return found is not None and all(map(_near, wanted, found))
+        same = isinstance(found, tuple) and len(wanted) == len(found)
+        return same and all(map(_near, wanted, found))
     if isinstance(wanted, Fraction) and found is not None:
         return abs(wanted - Fraction(found)) <= NEAR * (1 + abs(wanted))
     return bool(wanted == found)
