@@ -32,7 +32,7 @@ def new(books: Shop, as_of: str = JUNE, **asked: object) -> list[int]:
 
 
 def by_group(books: Shop, **asked: object) -> dict[str | None, int]:
-    return {line.group: line.new_customers for line in lines(books, **asked)}
+    return {line.group: line.new_customers for line in lines(books, JUNE, **asked)}
 
 
 def buyers(books: Shop, as_of: str = JUNE, **asked: object) -> list[tuple[int, int, object]]:
@@ -42,9 +42,11 @@ def buyers(books: Shop, as_of: str = JUNE, **asked: object) -> list[tuple[int, i
     ]
 
 
-def sell(books: Shop, deal: int, customer: UUID | None, won: str, **about: object) -> Shop:
+def sell(
+    books: Shop, deal: int, customer: UUID | None, won: str, *, owner: str = "ann"
+) -> Shop:
     """Open a deal at the beginning of the year and win it."""
-    opening = opened(customer_id=customer, amount=cny("100"), **about)
+    opening = opened(customer_id=customer, amount=cny("100"), owner=owner)
     return books.tell(deal, ("2026-01-05 09:00", opening), (won, DealWon()))
 
 
