@@ -201,13 +201,10 @@ def _count(
     count = counts.setdefault((_group(before, only), currency), [0, 0, 0])
     if event["kind"] == "deal.forecast_given":
         count[0] += (after["expected_close"] or FAR) > (before["expected_close"] or FAR)
-    if event["kind"] not in ("deal.forecast_given", "deal.line_items_agreed"):
-        return
-    if (amount, currency) == (there, other) or (
-        None not in (currency, other) and currency != other
-    ):
-        return
-    count[1 if there >= amount else 2] += 1
+    if event["kind"] in ("deal.forecast_given", "deal.line_items_agreed"):
+        in_one_currency = currency is not None and currency == other
+        count[1] += in_one_currency and there > amount
+        count[2] += in_one_currency and there < amount
 
 
 def _measures(book: dict[str, Any]) -> tuple[Fraction, ...]:

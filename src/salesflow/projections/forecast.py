@@ -80,8 +80,8 @@ class ForecastView(View):
         " win rate by value, won ÷ (won + lost), of the trailing days; slippage = (moved out +"
         " overdue) at the period's end or the moment ÷ expected at its start; pushes ="
         " forecasts that moved the date later; increases, decreases = forecasts or agreed lines"
-        " that moved the amount; accuracy = 1 − |forecast − actual| ÷ actual, null unless the"
-        " actual is above 0 and the period is over; per currency"
+        " that moved a known amount in its currency; accuracy = 1 − |forecast − actual| ÷"
+        " actual, null unless the actual is above 0 and the period is over; per currency"
     )
     population_zh: ClassVar[str] = (
         "截至该时刻预计在期间内成交的进行中商机，及期间内至此的入账；延期：期初进行中且预计在期间内"
@@ -93,7 +93,7 @@ class ForecastView(View):
         "三者均不含不计入类；覆盖率 = 进行中金额 ÷ 目标余额（设定目标前为空）；"
         "所需覆盖率 = 1 ÷ 近若干天按金额的赢单率；"
         "延期率 =（移出期间 + 逾期）÷ 期初预计成交；推迟次数 = 使日期推后的预测；"
-        "金额调增、调减 = 改变金额的预测或商定明细；"
+        "金额调增、调减 = 在同一币种内改变已知金额的预测或商定明细；"
         "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；按币种分别计算"
     )
     period: Period

@@ -249,18 +249,12 @@ def read_fates(
 def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow]:
     """Count the changes of closing dates and amounts of open deals in the period.
 
-    An amount that changes its currency, or that is signed when a deal is won, is no change of
-    its forecast up or down.
+    An amount that is the first one, that is taken away, that changes its currency, or that is
+    signed when the deal is won, is no change of a forecast up or down.
     """
     c = PIPELINE.c
     during = sa.and_(
         PIPELINE.posted(reader.cut), c.occurred >= span.start, c.occurred < span.end
-    )
-    apart = (
-        sa.select(c.event_id)
-        .where(during, c.kind.in_(("won", "redenominated")))
-        .group_by(c.event_id)
-        .having(sa.func.sum(c.sign) > 0)
     )
     times = sa.func.sum(c.sign)
     each = (
@@ -272,7 +266,10 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
         .where(
             during,
             *(c.left_outcome == "open", c.kind.in_(("pushed", "increased", "decreased"))),
-            sa.or_(c.kind == "pushed", c.event_id.not_in(apart)),
+            sa.or_(
+                c.kind == "pushed",
+                _is_forecast_of_amount(during),
+            ),
             scope.holds(c.left_owner, c.left_process),
         )
         .group_by(*_ordinals(1, 4))
@@ -284,6 +281,18 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
         *(_integer(sa.func.sum(each.c.times)), sa.func.count(), _integer(sa.func.sum(again))),
     ).group_by(*_ordinals(1, 3))
     return map(ChangeRow._make, reader.rows(select))
+
+
+def _is_forecast_of_amount(during: Column) -> Column:
+    """Say which movements of amounts keep their currency and come with no win."""
+    c = PIPELINE.c
+    apart = (
+        sa.select(c.event_id)
+        .where(during, c.kind.in_(("won", "redenominated")))
+        .group_by(c.event_id)
+        .having(sa.func.sum(c.sign) > 0)
+    )
+    return sa.and_(c.left_currency == c.entered_currency, c.event_id.not_in(apart))
 
 
 def _expected(stand: Stand) -> Column:
