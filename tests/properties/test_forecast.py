@@ -183,7 +183,7 @@ def known(raw: list[Raw], number: int) -> int:
 
 def met(view: ForecastView) -> set[str]:
     """Name what an answer has something to say of."""
-    names: set[str] = {line.category for line in view.categories}
+    names: set[str] = {line.forecast_category for line in view.categories}
     lists: tuple[tuple[Any, ...], ...] = (
         view.lines, view.slippage, view.changes, view.accuracy,
     )  # fmt: skip

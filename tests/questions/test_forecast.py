@@ -82,7 +82,9 @@ def test_a_forecast_is_what_is_won_and_the_measure_of_what_is_open() -> None:
         assert (it.won, *measures(it), it.forecast_pipeline) == told(
             1000, 1150, 1100, 1300, 1700
         )
-        assert [told(it.category, it.amount, it.weighted) for it in view.categories] == [
+        assert [
+            told(it.forecast_category, it.amount, it.weighted) for it in view.categories
+        ] == [
             ("commit", 100, 10),
             ("best_case", 200, 20),
             ("pipeline", 400, 40),
@@ -458,7 +460,7 @@ def test_tables_leave_out_what_there_is_nothing_to_say_of() -> None:
         assert list(tables) == ["Forecast", "Slippage", "Changes of forecasts"]
         assert tables["Forecast"].about == "2026-01-01 … 2026-03-31"
         assert tables["Slippage"].rows == (
-            ("plain", "1", "100 CNY", "0", "1", "0", "0", "100 CNY", "100%", "100%"),
+            ("plain", "1", "100 CNY", "0", "0", "1", "0", "0", "100 CNY", "100%", "100%"),
         )
 
 

@@ -58,7 +58,7 @@ By = Literal["owner", "process"]
 Line = ForecastLine | CategoryLine | SlippageLine | ChangesLine | PastForecast
 DAY: Final = timedelta(days=1)
 TRAILING_DAYS: Final = 90
-DAYS_MOST: Final = 36_500
+DAYS_MOST: Final = 3_650
 PERIODS_MOST: Final = 40
 UNKNOWN: Final = "–"
 
@@ -146,7 +146,7 @@ class ForecastView(View):
         rows = (
             (
                 *self._head(line),
-                line.category,
+                line.forecast_category,
                 f"{line.deals:,}",
                 *(_money(each, line.currency) for each in (line.amount, line.weighted)),
             )
@@ -163,6 +163,7 @@ class ForecastView(View):
                 f"{line.expected:,}",
                 _money(line.expected_amount, line.currency),
                 f"{line.won:,}",
+                f"{line.left_otherwise:,}",
                 f"{line.moved:,}",
                 f"{line.overdue:,}",
                 f"{line.pending:,}",
@@ -173,8 +174,8 @@ class ForecastView(View):
             for line in self.slippage
         )
         columns = (
-            "Expected", "Amount", "Won", "Moved out", "Overdue", "Pending", "Amount slipped",
-            "Slippage", "Slippage by value",
+            "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue", "Pending",
+            "Amount slipped", "Slippage", "Slippage by value",
         )  # fmt: skip
         return TableOfView("Slippage", (*self._first(), *columns), tuple(rows))
 

@@ -86,7 +86,7 @@ class CategoryLine(Value):
 
     group: SafeText | None
     currency: Currency | None
-    category: ForecastCategory
+    forecast_category: ForecastCategory
     deals: int
     amount: Decimal
     weighted: Decimal
@@ -255,7 +255,7 @@ def category_lines(now: Mapping[Key, Sums]) -> Iterator[CategoryLine]:
                 yield CategoryLine(
                     group=key[0],
                     currency=key[1],
-                    category=category,
+                    forecast_category=category,
                     deals=part.deals,
                     amount=_tidy(part.amount),
                     weighted=_tidy(part.weighted),

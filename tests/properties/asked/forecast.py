@@ -58,7 +58,11 @@ def said(view: ForecastView) -> dict[str, Any]:
             for line in view.lines
         },
         "categories": {
-            (line.group, line.currency, line.category): (line.deals, line.amount, line.weighted)
+            (line.group, line.currency, line.forecast_category): (
+                line.deals,
+                line.amount,
+                line.weighted,
+            )
             for line in view.categories
         },
         "slippage": _slippage(view),
