@@ -209,6 +209,23 @@ def test_a_deal_is_overdue_from_the_end_of_its_day_and_not_before() -> None:
         )  # fmt: skip
 
 
+def test_a_day_of_23_hours_is_over_at_its_own_midnight() -> None:
+    with shop(timezone="Europe/Berlin") as sales:
+        sales.tell(1, ("2025-12-05", expected("100", date(2026, 3, 29))))
+        before, after = "2026-03-29T21:59:59.999998+00:00", "2026-03-29T21:59:59.999999+00:00"
+        assert fates(ask(sales, FIRST_QUARTER, before)) == (1, 0, 0, 1, 0, 0)
+        assert fates(ask(sales, FIRST_QUARTER, after)) == (1, 0, 0, 0, 0, 1)
+
+
+def test_the_middle_of_a_period_is_the_end_of_half_its_days_in_the_business_time_zone() -> None:
+    days = {"from_": date(2026, 4, 4), "to": date(2026, 4, 11)}
+    with shop(timezone="Europe/Berlin") as sales:
+        sales.tell(1, ("2026-03-05", expected("100", date(2026, 3, 30))))
+        middle = past(ask(sales, days, "2026-05-01"), "middle", "moment")
+        assert (middle.first, middle.last) == (date(2026, 3, 28), date(2026, 4, 3))
+        assert middle.made_at == datetime(2026, 3, 30, 21, 59, 59, 999999, tzinfo=UTC)
+
+
 def test_what_slipped_stays_as_it_was_at_the_end_of_the_period() -> None:
     with shop() as sales:
         sales.tell(
