@@ -34,12 +34,12 @@ def test_every_question_at_any_moment_is_answered_as_a_naive_replay_answers_it(
     with Player(database_url) as player:
         half = len(history) // 2
         player.play_all(history[:half])
-        early = answers(player.flow, questions, moments, raw_log(player.flow))
+        early = answers(player.flow, questions, moments[:1], raw_log(player.flow))
         for act in history[half:]:
             player.play(act)
             if act.gap % 2:
                 player.flow.catch_up()
-        answers(player.flow, questions, moments, raw_log(player.flow))
+        answers(player.flow, questions, moments[1:], raw_log(player.flow))
         for question, view in early:
             TALLY["answers of all questions asked again"] += 1
             assert player.flow.ask(question, at=view.moment) == view, question
