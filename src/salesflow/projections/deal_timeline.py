@@ -26,7 +26,7 @@ from salesflow.projections.tables import AMOUNT_SCALE, Processes
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
 from salesflow.projections.writing import amount_text, local_time
 
-__all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact"]
+__all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact", "timeline_facts"]
 
 SPAN_COLUMNS = (
     "From", "To", "Stage", "Outcome", "Owner", "Amount", "Expected close", "Probability",
@@ -153,7 +153,7 @@ class DealTimeline(Question[DealTimelineView]):
             deal=self.deal,
             timezone=reader.timezone.key,
             spans=spans,
-            facts=tuple(_facts(happened, reader.processes)),
+            facts=tuple(timeline_facts(happened, reader.processes)),
         )
 
     def _select(self, reader: Reader) -> sa.Select[Any]:
@@ -196,7 +196,8 @@ def _amount(span: Span) -> str:
     return amount_text(span.amount, span.currency)
 
 
-def _facts(history: list[Event], processes: Processes) -> list[TimelineFact]:
+def timeline_facts(history: list[Event], processes: Processes) -> list[TimelineFact]:
+    """List the facts of a believed history, and say of each whether it has ground."""
     ground = Ground(processes)
     return [
         TimelineFact(

@@ -1,0 +1,264 @@
+"""Deals like one that closed: found by a plain score, and the one deal beside them.
+
+    score = stages both passed ÷ stages either passed
+          + 1 where the amounts are in one currency and the greater is at most twice the other
+          + 1 where they came from the same lead source
+          + 1 where the customers are of the same segment
+
+Candidates are the other deals of the process that stand won or lost; those of the highest score
+are taken, of equal ones the latest to close. A stage was passed when the deal stood in it while
+open. All is as of the closing. Leaves out disqualified deals, which never were a chance.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from heapq import nsmallest
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.projections.case_walk import WayFigures, days_between
+from salesflow.projections.estimates import decimal_of
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.questions import Reader
+from salesflow.projections.records import Role
+from salesflow.projections.tables import AMOUNT_SCALE
+
+__all__ = [
+    "CaseDifference",
+    "ClosedDeal",
+    "Likeness",
+    "SimilarDeal",
+    "differences",
+    "like",
+    "read_closed",
+    "similar_deal",
+]
+
+Column: TypeAlias = "sa.ColumnElement[Any]"
+Reason = Literal[
+    "same_stage_path", "shared_stages", "similar_amount", "same_lead_source", "same_segment"
+]
+AMOUNT_FACTOR_MAX: Final = 2
+FIGURES: Final = ("days", "contacts", "quote_revisions", "discount", "objections")
+
+
+class ClosedDeal(NamedTuple):
+    """A deal as it stood when its standing outcome came about."""
+
+    deal: UUID
+    opened: Instant
+    opened_day_only: int
+    outcome: str
+    closed: Instant
+    closed_day_only: int
+    process: str
+    owner: str | None
+    customer_id: UUID | None
+    lead_source: str | None
+    amount: int | None
+    currency: str | None
+    because: str | None
+    competitor: str | None
+    segment: str | None
+
+    def days(self, timezone: ZoneInfo) -> Fraction:
+        """Give the days from opening to closing."""
+        return days_between(
+            (self.opened, bool(self.opened_day_only)),
+            (self.closed, bool(self.closed_day_only)),
+            timezone,
+        )
+
+    @property
+    def worth(self) -> Decimal | None:
+        """What it was worth, in its currency."""
+        return None if self.amount is None else Decimal(self.amount) / AMOUNT_SCALE
+
+
+class Likeness(NamedTuple):
+    """Why and how much a deal is like the one that is told of."""
+
+    other: ClosedDeal
+    stages_shared: int
+    stages_all: int
+    reasons: tuple[Reason, ...]
+
+    @property
+    def score(self) -> Fraction:
+        """The sum of the parts of the module's formula, from 0 to 4."""
+        alike = sum(
+            reason not in ("same_stage_path", "shared_stages") for reason in self.reasons
+        )
+        path = Fraction(self.stages_shared, self.stages_all or 1)
+        return path + alike
+
+
+class SimilarDeal(Value):
+    """Another closed deal, how much it is like this one, and why."""
+
+    deal: Annotated[UUID, Role.KEY]
+    title: SafeText
+    outcome: Reference
+    closed_at: datetime
+    days: Decimal
+    amount: Decimal | None
+    currency: Currency | None
+    score: Decimal
+    stages_shared: int
+    stages_all: int
+    reasons: tuple[Reason, ...]
+
+
+class CaseDifference(Value):
+    """A figure of this deal beside those of its similar deals."""
+
+    figure: Annotated[Reference, Role.KEY]
+    value: Decimal | None
+    count: int
+    """Of how many similar deals it is known."""
+    mean: Decimal | None
+    median: Decimal | None
+    difference: Decimal | None
+    """The value less the median; None where one is unknown."""
+
+
+def read_closed(reader: Reader, wanted: Column) -> dict[UUID, ClosedDeal]:
+    """Read deals as they stood when they closed; `wanted` is about the table of closings."""
+    c, k = CLOSING.c, CUSTOMER.c
+    own = [c[name] for name in ClosedDeal._fields[1:-1]]
+    registered = sa.and_(
+        k.tenant == c.tenant, k.entity_id == c.customer_id, CUSTOMER.seen(reader.cut)
+    )
+    shown: list[Column] = [c.entity_id, *own, k.segment]
+    select = (
+        sa.select(*shown)
+        .join_from(CLOSING.table, CUSTOMER.table, registered, isouter=True)
+        .where(CLOSING.seen(reader.cut), wanted)
+    )
+    return {row[0]: ClosedDeal._make(row) for row in reader.rows(select)}
+
+
+def like(reader: Reader, this: ClosedDeal, at_most: int) -> list[Likeness]:
+    """Find the deals most like this one; those with nothing in common are none."""
+    c = CLOSING.c
+    mine = sa.and_(c.process == this.process, c.entity_id == this.deal)
+    others = sa.and_(
+        c.process == this.process, c.entity_id != this.deal, c.outcome.in_(("won", "lost"))
+    )
+    path = _paths(reader, this, mine).get(this.deal, frozenset())
+    paths = _paths(reader, this, others)
+    found = [
+        _likeness(this, other, path, paths.get(other.deal, frozenset()))
+        for other in read_closed(reader, others).values()
+    ]
+    alike = (each for each in found if each.score)
+    return nsmallest(
+        at_most, alike, key=lambda it: (-it.score, -it.other.closed, it.other.deal)
+    )
+
+
+def _paths(reader: Reader, this: ClosedDeal, wanted: Column) -> Mapping[UUID, frozenset[str]]:
+    """Read which stages of the process deals stood in while they were open."""
+    c, v = CLOSING.c, STAGE_VISIT.c
+    joined = sa.and_(v.tenant == c.tenant, v.entity_id == c.entity_id)
+    shown: list[Column] = [v.entity_id, v.stage]
+    select = (
+        sa.select(*shown)
+        .distinct()
+        .join_from(CLOSING.table, STAGE_VISIT.table, joined)
+        .where(CLOSING.seen(reader.cut), wanted, STAGE_VISIT.valid_by(reader.cut))
+        .where(v.process == this.process, v.outcome == "open", v.stage.is_not(None))
+    )
+    found: dict[UUID, set[str]] = {}
+    for row in reader.rows(select):
+        found.setdefault(row.entity_id, set()).add(row.stage)
+    return {deal: frozenset(stages) for deal, stages in found.items()}
+
+
+def _likeness(
+    this: ClosedDeal, other: ClosedDeal, mine: frozenset[str], theirs: frozenset[str]
+) -> Likeness:
+    shared, every = mine & theirs, mine | theirs
+    reasons: list[Reason] = []
+    if shared:
+        reasons.append("same_stage_path" if shared == every else "shared_stages")
+    if _within_factor(this, other):
+        reasons.append("similar_amount")
+    if this.lead_source is not None and this.lead_source == other.lead_source:
+        reasons.append("same_lead_source")
+    if this.segment is not None and this.segment == other.segment:
+        reasons.append("same_segment")
+    return Likeness(other, len(shared), len(every), tuple(reasons))
+
+
+def _within_factor(this: ClosedDeal, other: ClosedDeal) -> bool:
+    if this.amount is None or other.amount is None or this.currency != other.currency:
+        return False
+    low, high = sorted((this.amount, other.amount))
+    return low > 0 and high <= AMOUNT_FACTOR_MAX * low
+
+
+def similar_deal(found: Likeness, title: str, timezone: ZoneInfo) -> SimilarDeal:
+    """Write a similar deal down."""
+    other = found.other
+    return SimilarDeal(
+        deal=other.deal,
+        title=title,
+        outcome=other.outcome,
+        closed_at=from_instant(other.closed),
+        days=decimal_of(other.days(timezone)),
+        amount=other.worth,
+        currency=other.currency,
+        score=decimal_of(found.score),
+        stages_shared=found.stages_shared,
+        stages_all=found.stages_all,
+        reasons=found.reasons,
+    )
+
+
+def differences(
+    this: tuple[Fraction, WayFigures], others: Sequence[tuple[Fraction, WayFigures]]
+) -> tuple[CaseDifference, ...]:
+    """Lay each figure of this deal beside the mean and the median of the others."""
+    mine, theirs = _row(this), [_row(other) for other in others]
+    return tuple(
+        _difference(figure, mine[number], [row[number] for row in theirs])
+        for number, figure in enumerate(FIGURES)
+    )
+
+
+def _row(figures: tuple[Fraction, WayFigures]) -> tuple[Fraction | None, ...]:
+    days, on_way = figures
+    return days, *(None if each is None else Fraction(each) for each in on_way)
+
+
+def _difference(
+    figure: str, value: Fraction | None, others: Sequence[Fraction | None]
+) -> CaseDifference:
+    known = sorted(each for each in others if each is not None)
+    mean = median = None
+    if known:
+        mean = sum(known, Fraction(0)) / len(known)
+        median = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2
+    apart = None if value is None or median is None else value - median
+    return CaseDifference(
+        figure=figure,
+        value=_written(value),
+        count=len(known),
+        mean=_written(mean),
+        median=_written(median),
+        difference=_written(apart),
+    )
+
+
+def _written(exact: Fraction | None) -> Decimal | None:
+    return None if exact is None else decimal_of(exact)
