@@ -12,11 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.merging import DealMerged, DealUnmerged
-from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
-from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
-from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
-from salesflow.domain.deal.standing import Standing
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.facts import Event
 from salesflow.projections.tables import Change, Fold, IntervalTable, Processes, Row
@@ -84,23 +80,4 @@ class ContactState:
         )
 
 
-CONTACTS: Final = Fold(
-    CONTACT,
-    frozenset(
-        {
-            DealOpened,
-            StageMoved,
-            DealWon,
-            DealLost,
-            DealDisqualified,
-            DealReopened,
-            DealMigrated,
-            DealMerged,
-            DealUnmerged,
-            OwnerAssigned,
-            CustomerChanged,
-            ContactLogged,
-        }
-    ),
-    ContactState,
-)
+CONTACTS: Final = Fold(CONTACT, STANDING_FACTS | {ContactLogged}, ContactState)

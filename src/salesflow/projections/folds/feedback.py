@@ -13,12 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.ground import Ground
 from salesflow.domain.deal.lines import QuoteLine
-from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.money import LineItemsAgreed
-from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
-from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
     QuoteDrafted,
@@ -29,7 +25,7 @@ from salesflow.domain.deal.quotes import (
     QuoteWithdrawn,
 )
 from salesflow.domain.deal.service import FeedbackReceived, SurveySent
-from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.projections.tables import Cell, Change, Fold, IntervalTable, Processes
 
@@ -89,22 +85,10 @@ class Asked(NamedTuple):
 class FeedbackState:
     """One deal on its way through its history."""
 
-    __slots__ = (
-        "accepted",
-        "agreed",
-        "customer_id",
-        "ground",
-        "lead_source",
-        "offers",
-        "owner",
-        "waiting",
-    )
+    __slots__ = ("accepted", "agreed", "offers", "standing", "waiting")
 
     def __init__(self, processes: Processes) -> None:
-        self.ground = Ground(processes)
-        self.owner: str | None = None
-        self.customer_id: UUID | None = None
-        self.lead_source: str | None = None
+        self.standing = Standing(processes)
         self.agreed: str | None = None
         self.offers: dict[str, str | None] = {}
         """The products of each quote, as it was offered last."""
@@ -113,7 +97,7 @@ class FeedbackState:
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; one without ground was never asked nor said."""
-        if self.ground.judge(event) is not None:
+        if not self.standing.take(event):
             return ()
         fact = event.fact
         match fact:
@@ -126,20 +110,8 @@ class FeedbackState:
             case _ if type(fact) in QUOTES:
                 self._take_quote(fact)
             case _:
-                self._take_people(fact)
+                pass  # where the deal stands is settled by Standing
         return ()
-
-    def _take_people(self, fact: Fact) -> None:
-        match fact:
-            case DealOpened():
-                self.owner, self.customer_id = fact.owner, fact.customer_id
-                self.lead_source = fact.lead_source
-            case OwnerAssigned():
-                self.owner = fact.owner
-            case CustomerChanged():
-                self.customer_id = fact.customer_id
-            case _:
-                pass  # stage and process version are settled by Ground
 
     def _sent(self, event: Event, fact: SurveySent) -> Change:
         row = self._row(event, "sent", fact)
@@ -158,18 +130,18 @@ class FeedbackState:
     def _row(
         self, event: Event, kind: str, fact: SurveySent | FeedbackReceived
     ) -> tuple[Cell, ...]:
-        ground, score, worded = self.ground, None, False
+        standing, score, worded = self.standing, None, False
         if isinstance(fact, FeedbackReceived):
             score, worded = fact.score, bool((fact.text or "").strip())
         return (
             event.occurred,
             kind,
-            ground.process_key,
-            ground.process_version,
-            ground.stage,
-            self.owner,
-            self.customer_id,
-            self.lead_source,
+            standing.ground.process_key,
+            standing.ground.process_version,
+            standing.ground.stage,
+            standing.owner,
+            standing.customer_id,
+            standing.lead_source,
             self.agreed or self._offered(),
             fact.survey,
             fact.scale,
@@ -206,22 +178,6 @@ def _products(lines: Sequence[QuoteLine]) -> str | None:
 
 FEEDBACKS: Final = Fold(
     FEEDBACK,
-    QUOTES
-    | {
-        DealOpened,
-        StageMoved,
-        DealWon,
-        DealLost,
-        DealDisqualified,
-        DealReopened,
-        DealMigrated,
-        DealMerged,
-        DealUnmerged,
-        OwnerAssigned,
-        CustomerChanged,
-        LineItemsAgreed,
-        SurveySent,
-        FeedbackReceived,
-    },
+    STANDING_FACTS | QUOTES | {SurveySent, FeedbackReceived},
     FeedbackState,
 )

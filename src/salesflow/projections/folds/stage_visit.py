@@ -18,12 +18,10 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.amounts import WORTH_FACTS, Worth
-from salesflow.domain.deal.ground import Ground
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
-from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened
-from salesflow.domain.deal.people import OwnerAssigned
-from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
+from salesflow.domain.deal.outcomes import DealReopened
+from salesflow.domain.deal.stages import DealMigrated, DealOpened
+from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.projections.tables import (
     AMOUNT_SCALE,
@@ -84,34 +82,28 @@ class Place(NamedTuple):
 class StageVisitState:
     """One deal on its way through its stages."""
 
-    __slots__ = ("begun", "ground", "owner", "place", "worth")
+    __slots__ = ("begun", "place", "standing")
 
     def __init__(self, processes: Processes) -> None:
-        self.ground = Ground(processes)
-        self.worth = Worth()
-        self.owner: str | None = None
+        self.standing = Standing(processes)
         self.place: Place | None = None
         self.begun = 0
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; one that leaves the deal in its place changes no row."""
-        left = self.ground.stage
-        if self.ground.judge(event) is not None:
+        left = self.standing.ground.stage
+        if not self.standing.take(event):
             return ()
-        fact = event.fact
-        if isinstance(fact, DealOpened | OwnerAssigned):
-            self.owner = fact.owner
-        self.worth = self.worth.after(fact)
         before, place = self.place, self._place()
         if place == before:
             return ()
-        row = self._row(place, self._entered(fact, before, left), event)
+        row = self._row(place, self._entered(event.fact, before, left), event)
         ended: list[Change] = [] if before is None else [((self.begun,), None)]
         self.place, self.begun = place, event.position
         return [*ended, ((event.position,), row)]
 
     def _place(self) -> Place:
-        ground = self.ground
+        ground = self.standing.ground
         if ground.merged_into is not None:
             return Place("merged")
         unnamed = ground.outcome == "won" and ground.category(ground.stage) == "open"
@@ -124,13 +116,14 @@ class StageVisitState:
         by_itself = BY_THEMSELVES.get(type(fact))
         if by_itself is not None:
             return by_itself
-        outcome = self.ground.outcome
+        ground = self.standing.ground
+        outcome = ground.outcome
         if before is not None and before.outcome != outcome:
             return outcome
-        return self._direction(left, self.ground.stage)
+        return self._direction(left, ground.stage)
 
     def _direction(self, left: str, target: str) -> str:
-        process = self.ground.process
+        process = self.standing.ground.process
         if process is None:
             return "advanced"
         here, there = process.order(left), process.order(target)
@@ -141,32 +134,18 @@ class StageVisitState:
         return "skipped" if any(s.category == category for s in between) else "advanced"
 
     def _row(self, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:
-        money = self.worth.amount
+        standing, money = self.standing, self.standing.worth.amount
         return (
-            self.ground.process_key,
-            self.ground.process_version,
+            standing.ground.process_key,
+            standing.ground.process_version,
             place.stage,
             place.outcome,
             entered,
             int(event.precision == "day"),
-            self.owner,
+            standing.owner,
             None if money is None else int(money.amount * AMOUNT_SCALE),
             None if money is None else money.currency,
         )
 
 
-STAGE_VISITS: Final = Fold(
-    STAGE_VISIT,
-    WORTH_FACTS
-    | {
-        StageMoved,
-        DealLost,
-        DealDisqualified,
-        DealReopened,
-        DealMigrated,
-        DealMerged,
-        DealUnmerged,
-        OwnerAssigned,
-    },
-    StageVisitState,
-)
+STAGE_VISITS: Final = Fold(STAGE_VISIT, STANDING_FACTS, StageVisitState)
