@@ -1,5 +1,6 @@
 """Questions become commands by themselves, and are asked at any moment."""
 
+import inspect
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -184,3 +185,13 @@ def test_the_version_is_said_by_a_command_and_by_an_option() -> None:
 def test_main_reads_the_process_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["salesflow", "version"])
     assert main() == 0
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_every_option_of_a_question_says_what_it_is_for(question: type[Question[View]]) -> None:
+    unexplained = [
+        name
+        for name, parameter in inspect.signature(command_of(question)).parameters.items()
+        if name != "desk" and not parameter.annotation.__metadata__[0].help
+    ]
+    assert unexplained == []

@@ -176,8 +176,16 @@ def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
 
 
 def _said_of_fields(question: QuestionClass) -> dict[str, str]:
-    """Read what the docstrings below a question's fields say of them."""
-    [body] = ast.parse(dedent(inspect.getsource(question))).body
+    """Read what the docstrings below a question's fields say of them, its bases' included."""
+    said: dict[str, str] = {}
+    for cls in reversed(question.__mro__):
+        if cls is not Question and issubclass(cls, Question) and "[" not in cls.__name__:
+            said |= _said_in(cls)
+    return said
+
+
+def _said_in(cls: QuestionClass) -> dict[str, str]:
+    [body] = ast.parse(dedent(inspect.getsource(cls))).body
     assert isinstance(body, ast.ClassDef)
     return {
         field.target.id: " ".join(str(text.value.value).split())
