@@ -8,7 +8,9 @@ from salesflow.projections.registry import QUESTIONS
 from simulated import demo, ran
 
 pytestmark = pytest.mark.usefixtures("db")
-OF_A_DEAL = {"deal-timeline": ("e490",)}
+OF_A_DEAL = {"case-study": ("e490",), "deal-timeline": ("e490",)}
+THEN = {"case-study": "2026-03-20"}
+"""When there was something to compare with, where that was not so on 5 March."""
 
 
 def test_a_mistake_found_later_is_the_difference_between_what_was_known() -> None:
@@ -59,7 +61,8 @@ def test_a_comparison_is_in_chinese_when_asked_for() -> None:
 @pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_question_can_be_compared(name: str, language: str) -> None:
-    asked = ("ask", name, *OF_A_DEAL.get(name, ()), "--compare-to", "2026-03-05")
+    then = THEN.get(name, "2026-03-05")
+    asked = ("ask", name, *OF_A_DEAL.get(name, ()), "--compare-to", then)
     told = ran(*asked, "--lang", language)
     assert told.code == 0, told.err
     assert json.loads(ran(*asked, "--json").out)["difference"] is not None
@@ -91,3 +94,10 @@ def test_a_deal_that_was_not_there_then_cannot_be_compared() -> None:
     told = ran("ask", "deal-timeline", "e490", "--compare-to", "2026-01-01")
     assert told.code == 2
     assert told.err.startswith("salesflow: to compare with, as of 2026-01-01: no deal")
+
+
+def test_a_deal_that_was_open_then_is_no_case_to_compare_with() -> None:
+    told = ran("ask", "case-study", "e490", "--compare-to", "2026-03-05")
+    assert told.code == 1
+    assert told.err.startswith("salesflow: to compare with, as of 2026-03-05: deal ")
+    assert "is open at that moment; a case study is of a deal that stands" in told.err

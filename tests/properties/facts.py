@@ -44,6 +44,8 @@ from salesflow.domain.deal.people import (
     CollaboratorJoined,
     CollaboratorLeft,
     CustomerChanged,
+    HelpGiven,
+    HelpRequested,
     OwnerAssigned,
 )
 from salesflow.domain.deal.quotes import (
@@ -57,7 +59,12 @@ from salesflow.domain.deal.quotes import (
 )
 from salesflow.domain.deal.service import FeedbackReceived, RepeatOrderPlaced, SurveySent
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMapping, StageMoved
-from salesflow.domain.deal.talks import ContactLogged
+from salesflow.domain.deal.talks import (
+    CompetitorNamed,
+    ContactLogged,
+    ObjectionRaised,
+    ObjectionResolved,
+)
 from salesflow.domain.facts import Fact
 from salesflow.domain.values import Money
 
@@ -158,6 +165,19 @@ def _contact(n: int) -> Fact:
     return ContactLogged.model_validate({"channel": channel, "direction": direction})
 
 
+def _cheaper(n: int) -> tuple[QuoteLine, ...]:
+    """Give lines with a discount, now and then in two currencies or for nothing."""
+    return tuple(
+        QuoteLine(
+            product=f"c{i}",
+            quantity=Decimal(i + 1),
+            unit_price=Money("10" if n % 5 else "0", "USD" if n % 7 == 6 and i else "CNY"),
+            discount=Decimal(n % 4) / 10,
+        )
+        for i in range(1 + n % 2)
+    )
+
+
 FACTS: Final[dict[str, Make]] = {
     "opened": lambda n, _: _opened(n),
     "moved": lambda n, _: _moved(n),
@@ -193,6 +213,13 @@ FACTS: Final[dict[str, Make]] = {
     "quote_withdrawn": lambda n, _: QuoteWithdrawn(quote=_quote(n)),
     "quote_expired": lambda n, _: QuoteExpired(quote=_quote(n)),
     "quoted": lambda n, _: QuoteIssued(quote=_quote(n), lines=_products(n)),
+    "offered": lambda n, _: QuoteIssued(quote=_quote(n), lines=_cheaper(n)),
+    "cheapened": lambda n, _: QuoteRevised(quote=_quote(n), lines=_cheaper(n)),
+    "doubted": lambda n, _: ObjectionRaised(objection=f"O{n % 2}", topic="price"),
+    "assured": lambda n, _: ObjectionResolved(objection=f"O{n % 2}"),
+    "rivalled": lambda n, _: CompetitorNamed(competitor=f"rival {n % 2}"),
+    "asked": lambda n, _: HelpRequested(request=f"H{n % 2}"),
+    "helped": lambda n, _: HelpGiven(request=f"H{n % 2}", by=OWNERS[n % 3]),
 }
 
 OFTEN = ("moved",) * 5 + ("owner", "forecast", "won", "lost", "reopened", "amended") * 2
@@ -219,6 +246,8 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
         "quote_accepted",
         "quote_rejected",
     ),
+    ("offered", "cheapened", "contact", "doubted", "won", "lost", "reopened"),
+    ("moved", "doubted", "assured", "rivalled", "asked", "helped", "won", "lost"),
 )
 """What a history may be about: few words meet each other more often than many."""
 

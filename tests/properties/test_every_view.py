@@ -25,7 +25,7 @@ from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.world import at
 from salesflow.engine import SalesFlow
-from salesflow.errors import NotFoundError
+from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.differences import FigureChange, RecordChange
 from salesflow.projections.questions import Question, View
@@ -69,7 +69,7 @@ def comparisons(
                     to_as_of=to_as_of,
                     to_known_at=to_known_at,
                 )
-            except NotFoundError:
+            except (NotFoundError, DealClosedError):
                 continue
             assert found.now == flow.ask(question, at=found.now.moment)
             assert found.then == flow.ask(question, at=found.then.moment)

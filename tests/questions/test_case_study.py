@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from given import cny, opened
+from given import CLOSED_STAGES, cny, opened
 from questions.shop import Shop, deal_id, shop, told
 from salesflow import Customer, Money, QuoteLine
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
@@ -95,9 +95,21 @@ def test_a_reopened_deal_and_a_merged_one_are_no_cases_until_they_close() -> Non
         with pytest.raises(DealClosedError, match="open"):
             case(sales, as_of="2026-02-25")
         view = case(sales)
-        assert (view.summary.outcome, view.summary.days) == ("won", 28)
+        assert told(view.summary.outcome, view.summary.days) == ("won", 28)
         with pytest.raises(DealClosedError, match="merged"):
             case(sales, deal=2)
+
+
+def test_a_deal_told_of_as_lost_from_the_start_was_closed_until_it_was_reopened() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-02-01", opened(CLOSED_STAGES, stage="closed_lost")),
+            ("2026-02-04", DealReopened()),
+            ("2026-02-10", DealWon()),
+        )
+        [point] = case(sales).turning_points
+        assert told(point.turn, point.figure) == ("reopened", 3)
 
 
 def test_chapters_are_the_visits_with_their_contacts_and_facts() -> None:

@@ -46,6 +46,7 @@ from salesflow.engine.session import Processes, Said, Session
 from salesflow.errors import (
     AlreadyRecordedError,
     ConcurrentChangeError,
+    DealClosedError,
     InputError,
     NotFoundError,
 )
@@ -279,8 +280,8 @@ class SalesFlow:
             known = now.moment.known_at if to_known_at is None else to_known_at
             try:
                 return Comparison(then=snapshot.answer(to_as_of, known), now=now)
-            except NotFoundError as error:
-                raise NotFoundError(f"to compare with, as of {to_as_of}: {error}") from error
+            except (NotFoundError, DealClosedError) as error:
+                raise type(error)(f"to compare with, as of {to_as_of}: {error}") from error
 
     def settings(self, known_at: Instant = FOREVER) -> Settings:
         """Give the tenant's settings as known at an instant (the default ones before any)."""

@@ -158,8 +158,7 @@ class CaseStudy(Question[CaseStudyView]):
         way = walked(history, reader.processes)
         here, closing = (self._deal(events, reader) for events in (history, _closing(way)))
         [steps] = read_ways(reader, self.deal)
-        found = like(reader, this, self.similar)
-        others = _others(found, reader)
+        others = _others(like(reader, this, self.similar), reader)
         return CaseStudyView(
             moment=moment,
             timezone=zone.key,
@@ -176,15 +175,11 @@ class CaseStudy(Question[CaseStudyView]):
             help=tuple(help_sought(way, zone)),
             turning_points=tuple(turning_points(way, steps, zone)),
             similar=tuple(
-                similar_deal(each, _title(other), zone)
-                for each, other in zip(found, others, strict=True)
+                similar_deal(like_it, _title(theirs), zone) for like_it, theirs in others
             ),
             differences=differences(
                 _figures(this, way, zone),
-                [
-                    _figures(each.other, other, zone)
-                    for each, other in zip(found, others, strict=True)
-                ],
+                [_figures(like_it.other, theirs, zone) for like_it, theirs in others],
             ),
         )
 
@@ -214,11 +209,14 @@ def _closing(way: Sequence[Happened]) -> list[Event]:
     return [here.event for here in way_to_closing(way)]
 
 
-def _others(found: Iterable[Likeness], reader: Reader) -> list[list[Happened]]:
+def _others(found: Iterable[Likeness], reader: Reader) -> list[tuple[Likeness, list[Happened]]]:
     """Read the ways of the similar deals, all at once."""
-    ids = [each.other.deal for each in found]
-    streams = reader.streams(ids)
-    return [walked(_in_effect(streams[id], reader), reader.processes) for id in ids]
+    by_deal = {each.other.deal: each for each in found}
+    streams = reader.streams(by_deal)
+    return [
+        (each, walked(_in_effect(streams[deal], reader), reader.processes))
+        for deal, each in by_deal.items()
+    ]
 
 
 def _figures(

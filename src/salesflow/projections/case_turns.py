@@ -64,7 +64,7 @@ def turning_points(
     """Give the turning points in the order in which they came about."""
     entered = {step.begun: step.entered for step in steps}
     seen: set[Turn] = set()
-    closed: Event | None = None
+    closed = way[0].event if way else None
     owned = 1
     for here in way:
         was, now = here.before, here.after

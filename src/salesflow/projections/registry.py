@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from salesflow.errors import InputError
+from salesflow.projections.case_study import CaseStudy
 from salesflow.projections.conversion import Conversion
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
@@ -54,6 +55,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
     question.name: question
     for question in (
         Funnel,
+        CaseStudy,
         Conversion,
         Deals,
         DealTimeline,

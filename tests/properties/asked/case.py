@@ -17,7 +17,7 @@ class Case(NamedTuple):
     said: Callable[[Any], Any]
     """The view in the oracle's words."""
     wanted: Callable[[list[Raw], Any, int, int], Any]
-    """What the oracle says of (events, question, as_of, known_at); None for NotFoundError."""
+    """What the oracle says of (events, question, as_of, known_at); None where it is refused."""
 
 
 def by_currency(totals: tuple[Any, ...]) -> dict[str, Any]:
