@@ -150,7 +150,7 @@ def _survey(n: int) -> Fact:
 def _feedback(n: int) -> Fact:
     answers = (
         {"scale": "nps", "score": (0, 6, 7, 8, 9, 10)[n % 6], "text": f"words {n}"},
-        {"scale": "csat", "score": 1 + n % 5},
+        {"scale": "csat", "score": 1 + n // 5 % 5},
         {"scale": "ces", "score": 1 + n % 7},
         {"text": ("too slow", " ", "\n")[n % 3]},
         {"scale": "nps", "score": n % 11},
