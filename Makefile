@@ -35,7 +35,7 @@ lint: install  ## style, formatting, types and import contracts
 	$(BIN)/lint-imports --no-cache
 
 test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage of branches
-	$(BIN)/python -m pytest --quiet --cov --numprocesses auto
+	$(BIN)/python -m pytest --quiet --cov --numprocesses auto --dist worksteal
 
 torture: install  ## the same properties and crashes, ten times as hard (TIMES=100: a hundred)
 	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet tests/properties tests/store
