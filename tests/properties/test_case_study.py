@@ -190,10 +190,8 @@ def overlooks_pushes(patch: pytest.MonkeyPatch) -> None:
 
 
 def counts_the_last_day_too(patch: pytest.MonkeyPatch) -> None:
-    right = case_walk.days_between
-    patch.setattr(
-        case_figures, "days_between", lambda start, end, zone: right(start, end, zone) + 1
-    )
+    right = case_walk.days_of
+    patch.setattr(case_figures, "days_of", lambda start, end, zone: right(start, end, zone) + 1)
 
 
 @pytest.mark.parametrize(

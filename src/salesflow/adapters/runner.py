@@ -279,17 +279,15 @@ class Runner:
         goal = self._log.head().position
         failed: ProjectionError | None = None
         stands = {each: self._stand_of(each) for each in projections}
-        while behind := [each for each in stands if stands[each].position < goal]:
-            first = min(stands[each].position for each in behind)
+        while behind := [stand.position for stand in stands.values() if stand.position < goal]:
             with collector_off():
-                page = self._page(first)
-                for each in behind:
-                    if stands[each].position == first:
-                        try:
-                            stands[each] = self._batch(each, stands[each], page)
-                        except ProjectionError as error:
-                            failed = failed or error
-                            del stands[each]
+                page = self._page(min(behind))
+                for each in [e for e in stands if stands[e].position == min(behind)]:
+                    try:
+                        stands[each] = self._batch(each, stands[each], page)
+                    except ProjectionError as error:
+                        failed = failed or error
+                        del stands[each]
             if progress is not None and stands:
                 reached = min(stand.position for stand in stands.values())
                 progress(reached, max(goal, reached))

@@ -8,7 +8,8 @@ the business time zone (the next local midnight less one microsecond).
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Self
+from functools import lru_cache
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
@@ -17,6 +18,7 @@ from salesflow.domain.values import Value
 from salesflow.errors import InputError
 
 __all__ = [
+    "DAY",
     "FOREVER",
     "Instant",
     "Moment",
@@ -26,6 +28,7 @@ __all__ = [
     "end_of_day",
     "from_instant",
     "instant_of",
+    "microseconds_between",
     "start_of_day",
     "start_of_next_day",
     "to_instant",
@@ -41,9 +44,12 @@ When = datetime | date | str
 FOREVER: Instant = 2**62
 """Later than everything: the end of a row that has not ended."""
 
+DAY: Final = 86_400_000_000
+"""Microseconds of a day of 24 hours."""
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-DAY = timedelta(days=1)
+ONE_DAY = timedelta(days=1)
 DAY_SAID = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -114,7 +120,7 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     """
     if day == date.max:
         raise InputError(f"{day} is the last day there is; name one before it")
-    return start_of_day(day + DAY, timezone)
+    return start_of_day(day + ONE_DAY, timezone)
 
 
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
@@ -129,6 +135,18 @@ def instant_of(when: When, timezone: ZoneInfo) -> Instant:
     if isinstance(when, datetime):
         return to_instant(when)
     return end_of_day(when, timezone)
+
+
+def microseconds_between(
+    start: Instant, end: Instant, timezone: ZoneInfo, *, days_only: bool
+) -> int:
+    """Give the microseconds between two instants; calendar days where both are only days.
+
+    A calendar day counts 24 hours, whatever the clocks did.
+    """
+    if not days_only:
+        return end - start
+    return (_ordinal(end, timezone) - _ordinal(start, timezone)) * DAY
 
 
 def zone(name: str) -> ZoneInfo:
@@ -148,3 +166,9 @@ def _parsed(text: str) -> datetime | date:
         raise InputError(
             f"{text!r} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"
         ) from error
+
+
+@lru_cache(maxsize=65_536)
+def _ordinal(at: Instant, timezone: ZoneInfo) -> int:
+    """Number the day an instant lies in; imported instants are few days over and over."""
+    return from_instant(at).astimezone(timezone).toordinal()

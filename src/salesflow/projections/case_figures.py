@@ -24,12 +24,11 @@ from salesflow.domain.deal.talks import (
     ObjectionResolved,
 )
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import from_instant
+from salesflow.domain.moments import DAY, from_instant
 from salesflow.domain.values import Currency, Personal, Reference, SafeText, Value
 from salesflow.projections.case_walk import (
-    DAY,
     Happened,
-    days_between,
+    days_of,
     discount_of,
     list_value_of,
     offers_of,
@@ -293,14 +292,9 @@ def objections(way: Sequence[Happened], timezone: ZoneInfo) -> Iterator[Objectio
             raised_at=raised.occurred_at,
             resolved=first is not None,
             resolved_at=None if first is None else first.occurred_at,
-            days=None if first is None else _days(raised, first, timezone),
+            days=None if first is None else days_of(raised, first, timezone),
             answer=answer.answer if isinstance(answer, ObjectionResolved) else None,
         )
-
-
-def _days(start: Event, end: Event, timezone: ZoneInfo) -> Decimal:
-    first, last = ((e.effect, e.precision == "day") for e in (start, end))
-    return decimal_of(days_between(first, last, timezone))
 
 
 def competitors(way: Sequence[Happened]) -> Iterator[CompetitorSeen]:
@@ -357,7 +351,7 @@ def help_sought(way: Sequence[Happened], timezone: ZoneInfo) -> Iterator[HelpSou
             question=said.question,
             asked_at=asked.occurred_at,
             given_at=given[0].occurred_at if given else None,
-            days=_days(asked, given[0], timezone) if given else None,
+            days=days_of(asked, given[0], timezone) if given else None,
             given_by=last.by if isinstance(last, HelpGiven) else None,
             answer=last.answer if isinstance(last, HelpGiven) else None,
         )

@@ -21,7 +21,7 @@ from salesflow.projections.case_similar import CaseDifference, SimilarDeal
 from salesflow.projections.case_turns import TurningPoint
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
-from salesflow.projections.writing import amount_text, local_time
+from salesflow.projections.writing import amount_text, local_time, number_text, percent_text
 
 __all__ = ["CaseLayout"]
 
@@ -38,14 +38,14 @@ class CaseLayout(NamedTuple):
 
     def summary(self, deal: CaseSummary, credits: Iterable[CreditShare]) -> TableOfView:
         """Lay out what the deal was when it closed."""
-        credited = " · ".join(f"{each.person} {_percent(each.credit)}" for each in credits)
+        credited = " · ".join(f"{each.person} {percent_text(each.credit)}" for each in credits)
         said = {
             "Title": deal.title,
             "Process": deal.process,
             "Outcome": self._word(deal.outcome),
             "Opened at": self._time(deal.opened_at),
             "Closed at": self._time(deal.closed_at),
-            "Days": _days(deal.days),
+            "Days": number_text(deal.days),
             "Amount": _amount(deal.amount, deal.currency),
             "Owner": deal.owner,
             "Credit": credited,
@@ -76,7 +76,7 @@ class CaseLayout(NamedTuple):
                 self._word(each.entered),
                 self._time(each.entered_at),
                 self._time(each.left_at),
-                _days(each.days) + (" !" if each.overdue else ""),
+                number_text(each.days) + (" !" if each.overdue else ""),
                 _or_dash(each.days_max),
                 self._contacts(each),
                 f"{len(each.facts):,}",
@@ -129,7 +129,7 @@ class CaseLayout(NamedTuple):
                 each.state,
                 self._time(each.issued_at),
                 _amount(each.total, each.currency),
-                _percent(each.discount),
+                percent_text(each.discount),
                 f"{each.revisions:,}",
             )
             for each in made
@@ -146,7 +146,7 @@ class CaseLayout(NamedTuple):
                 each.doubt or "–",
                 self._time(each.raised_at),
                 "resolved" if each.resolved else "unresolved",
-                _days(each.days),
+                number_text(each.days),
                 each.answer or "–",
             )
             for each in met
@@ -168,7 +168,7 @@ class CaseLayout(NamedTuple):
     def collaborators(self, members: Iterable[TeamMember]) -> TableOfView:
         """Lay out who worked on it."""
         rows = tuple(
-            (each.person, each.department or "–", each.role or "–", _percent(each.credit))
+            (each.person, each.department or "–", each.role or "–", percent_text(each.credit))
             for each in members
         )
         return TableOfView("Collaborators", ("Person", "Department", "Role", "Credit"), rows)
@@ -182,7 +182,7 @@ class CaseLayout(NamedTuple):
                 each.department or "–",
                 self._time(each.asked_at),
                 self._time(each.given_at),
-                _days(each.days),
+                number_text(each.days),
                 each.given_by or "–",
                 each.question or "–",
                 each.answer or "–",
@@ -199,7 +199,7 @@ class CaseLayout(NamedTuple):
                 str(each.deal)[:DIGITS_SHOWN],
                 each.title or "–",
                 each.outcome,
-                _days(each.days),
+                number_text(each.days),
                 _amount(each.amount, each.currency),
                 f"{each.score:.2f}",
                 " · ".join(self._reasons(each)),
@@ -268,14 +268,6 @@ def _number(figure: str, number: Decimal | None) -> str:
 
 def _amount(amount: Decimal | None, currency: str | None) -> str:
     return "–" if amount is None or currency is None else amount_text(amount, currency)
-
-
-def _days(days: Decimal | None) -> str:
-    return "–" if days is None else f"{days:,.1f}"
-
-
-def _percent(part: Decimal | None) -> str:
-    return "–" if part is None else f"{part:.1%}"
 
 
 def _or_dash(number: int | None) -> str:

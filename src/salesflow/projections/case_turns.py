@@ -18,7 +18,7 @@ from salesflow.domain.deal.talks import CompetitorNamed, ObjectionRaised
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import from_instant
 from salesflow.domain.values import Reference, SafeText, Value
-from salesflow.projections.case_walk import Happened, Stood, days_between
+from salesflow.projections.case_walk import Happened, Stood, days_of
 from salesflow.projections.estimates import decimal_of
 from salesflow.projections.records import Role
 from salesflow.projections.visits import Step
@@ -72,7 +72,7 @@ def turning_points(
             continue
         yield from _moved(here, was, entered.get(here.event.position))
         if entered.get(here.event.position) == "reopened" and closed is not None:
-            days = _days(closed, here.event, timezone)
+            days = days_of(closed, here.event, timezone)
             yield _turn(here, "reopened", days, "days", (was.outcome, now.outcome))
         if was.outcome != now.outcome:
             closed = here.event
@@ -84,7 +84,7 @@ def turning_points(
         for turn, kind in FIRSTS.items():
             if isinstance(here.event.fact, kind) and turn not in seen:
                 seen.add(turn)
-                days = _days(way[0].event, here.event, timezone)
+                days = days_of(way[0].event, here.event, timezone)
                 yield _turn(here, turn, days, "days", (None, _named(here.event)))
 
 
@@ -150,8 +150,3 @@ def _named(event: Event) -> str | None:
             return topic
         case _:
             return None
-
-
-def _days(start: Event, end: Event, timezone: ZoneInfo) -> Decimal:
-    first, last = ((e.effect, e.precision == "day") for e in (start, end))
-    return decimal_of(days_between(first, last, timezone))

@@ -6,8 +6,9 @@ standing closing. Facts without ground are passed over. Leaves out all wording.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.deal.lines import QuoteLine
@@ -15,18 +16,19 @@ from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.standing import Standing
 from salesflow.domain.deal.talks import ContactLogged, ObjectionRaised
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.moments import DAY, Instant, microseconds_between
 from salesflow.domain.processes import ProcessVersion
 from salesflow.domain.values import Money
+from salesflow.projections.estimates import decimal_of
 from salesflow.projections.tables import Processes
 
 __all__ = [
-    "DAY",
     "Happened",
     "Offer",
     "Stood",
     "WayFigures",
     "days_between",
+    "days_of",
     "discount_of",
     "list_value_of",
     "offers_of",
@@ -34,9 +36,6 @@ __all__ = [
     "way_figures",
     "way_to_closing",
 ]
-
-DAY: Final = 86_400_000_000
-"""The microseconds of a day."""
 
 
 class Stood(NamedTuple):
@@ -150,10 +149,14 @@ def days_between(
 
     Between two such days there are calendar days, between other times what has passed.
     """
-    if start[1] and end[1]:
-        first, last = (from_instant(at).astimezone(timezone).date() for at, _ in (start, end))
-        return Fraction((last - first).days)
-    return Fraction(end[0] - start[0], DAY)
+    days_only = start[1] and end[1]
+    return Fraction(microseconds_between(start[0], end[0], timezone, days_only=days_only), DAY)
+
+
+def days_of(start: Event, end: Event, timezone: ZoneInfo) -> Decimal:
+    """Give the days between two events."""
+    first, last = ((e.effect, e.precision == "day") for e in (start, end))
+    return decimal_of(days_between(first, last, timezone))
 
 
 def _listed(line: QuoteLine) -> Fraction:

@@ -32,7 +32,7 @@ from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.visits import Step, read_ways, refuse_unknown_process, stages_of
 from salesflow.projections.words import Language
-from salesflow.projections.writing import amount_text
+from salesflow.projections.writing import amount_text, percent_text
 
 __all__ = ["Conversion", "ConversionView"]
 
@@ -162,8 +162,8 @@ class _Layout(NamedTuple):
                 self._stage(stage),
                 amount_text(value.entered, value.currency),
                 amount_text(value.moved_on, value.currency),
-                _share(value.to_date),
-                _share(value.resolved),
+                percent_text(value.to_date, places=0),
+                percent_text(value.resolved, places=0),
                 "–" if value.in_period is None else f"{value.in_period:.2f}",
             )
             for stage in self.view.stages
@@ -204,7 +204,10 @@ class _Layout(NamedTuple):
             (
                 stage,
                 f"{counts.total():,}",
-                *(_share(Decimal(counts[kind]) / counts.total()) for kind in KINDS),
+                *(
+                    percent_text(Decimal(counts[kind]) / counts.total(), places=0)
+                    for kind in KINDS
+                ),
             )
             for stage, counts in exits.values()
         )
@@ -217,9 +220,9 @@ class _Layout(NamedTuple):
         return f"{row.process}: {name}" if several else name
 
 
+def _shared(counts: Counter[str], kind: str) -> str:
+    return percent_text(Decimal(counts[kind]) / counts.total(), places=0)
+
+
 def _percent(estimate: Estimate | None) -> str:
     return estimate_text(estimate, percent=True)
-
-
-def _share(share: Decimal | None) -> str:
-    return "–" if share is None else f"{share:.0%}"

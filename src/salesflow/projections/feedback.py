@@ -32,7 +32,7 @@ from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.stage_names import stage_name
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import days_text, local_time
 
 __all__ = [
     "Feedback",
@@ -114,8 +114,8 @@ class FeedbackView(View):
         """Lay the answer out: a row per period and group, then the words, newest first."""
         zone = ZoneInfo(self.timezone)
         rows = [
-            (_days(self.period, zone), *figures_text(self.total)),
-            (_days(self.before, zone), *figures_text(self.total_before)),
+            (days_text(self.period, zone), *figures_text(self.total)),
+            (days_text(self.before, zone), *figures_text(self.total_before)),
             *((_name(group, language), *figures_text(group.figures)) for group in self.groups),
         ]
         listed = (
@@ -268,11 +268,6 @@ def _verbatim(row: sa.Row[Any], text: str, reader: Reader) -> Verbatim:
         score=row.score,
         text=text,
     )
-
-
-def _days(period: Period, zone: ZoneInfo) -> str:
-    last = period.end.astimezone(zone).date() - DAY
-    return f"{period.start.astimezone(zone).date()} … {last}"
 
 
 def _name(group: FeedbackGroup, language: Language) -> str:

@@ -50,7 +50,7 @@ from salesflow.projections.periods import PeriodQuestion, Span, span_of
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.tables import Cut
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text, days_text
+from salesflow.projections.writing import amount_text, days_text, percent_text
 
 __all__ = ["Forecast", "ForecastView"]
 
@@ -168,8 +168,8 @@ class ForecastView(View):
                 f"{line.overdue:,}",
                 f"{line.pending:,}",
                 _money(line.slipped_amount, line.currency),
-                _percent(line.slippage),
-                _percent(line.slippage_by_value),
+                percent_text(line.slippage, places=0),
+                percent_text(line.slippage_by_value, places=0),
             )
             for line in self.slippage
         )
@@ -328,10 +328,6 @@ def _times(coverage: Decimal | None) -> str:
     return UNKNOWN if coverage is None else f"{coverage:.1f}x"
 
 
-def _percent(share: Decimal | None) -> str:
-    return UNKNOWN if share is None else f"{share:.0%}"
-
-
 def _judged(forecast: Decimal, accuracy: Decimal | None) -> str:
     """Write a forecast and how right it was: "1,200 (80 %)"."""
-    return f"{round(forecast, 2):,f} ({_percent(accuracy)})"
+    return f"{round(forecast, 2):,f} ({percent_text(accuracy, places=0)})"

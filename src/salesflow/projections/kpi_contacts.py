@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.moments import Instant
+from salesflow.domain.moments import Instant, microseconds_between
 from salesflow.domain.values import SafeText, Value
 from salesflow.projections.estimates import Estimate, ratio, share
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.kpi_groups import Whose
-from salesflow.projections.kpi_rows import Closed, microseconds_between
+from salesflow.projections.kpi_rows import Closed
 from salesflow.projections.questions import Reader
 from salesflow.projections.stage_time_figures import Spread, spread
 

@@ -31,6 +31,7 @@ from salesflow.projections.periods import Span
 from salesflow.projections.records import Role
 from salesflow.projections.stage_time_figures import Spread, spread
 from salesflow.projections.tables import AMOUNT_SCALE
+from salesflow.projections.writing import number_text, percent_text
 
 __all__ = [
     "COLUMNS",
@@ -237,9 +238,9 @@ def figures_text(line: KpiLine) -> tuple[str, ...]:
         estimate_text(line.win_rate, percent=True),
         " + ".join(f"{each.rate:.1%} {each.currency}" for each in line.win_rate_by_value)
         or "–",
-        "–" if created is None else f"{created:.1%}",
-        _days(line.cycle.days_median),
-        _days(line.cycle.days_p90),
+        percent_text(created),
+        number_text(line.cycle.days_median),
+        number_text(line.cycle.days_p90),
     )
 
 
@@ -250,13 +251,9 @@ def customers_text(line: KpiLine) -> tuple[str, ...]:
         f"{line.new_customers:,}",
         "–" if again is None else f"{again:.1%}",
         f"{line.follow_ups.contacts:,}",
-        "–" if each is None else f"{each:,.1f}",
-        _days(line.first_response.days_median),
+        number_text(each),
+        number_text(line.first_response.days_median),
         estimate_text(line.csat, percent=True),
         f"{line.velocity.open_deals:,}",
         totals_text(line.velocity.per_day),
     )
-
-
-def _days(days: Decimal | None) -> str:
-    return "–" if days is None else f"{days:,.1f}"

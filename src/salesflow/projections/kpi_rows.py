@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.moments import Instant, microseconds_between
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.kpi_groups import Whose
 from salesflow.projections.questions import Reader
-from salesflow.projections.visits import DAY
 
 __all__ = [
     "CLOSED_COLUMNS",
@@ -23,7 +22,6 @@ __all__ = [
     "Closed",
     "closing_whose",
     "lasted",
-    "microseconds_between",
     "opening_whose",
     "read_booked",
     "read_closed",
@@ -127,13 +125,3 @@ def lasted(deal: Closed, timezone: ZoneInfo) -> int:
     assert deal.closed is not None
     days_only = bool(deal.opened_day_only and deal.closed_day_only)
     return microseconds_between(deal.opened, deal.closed, timezone, days_only=days_only)
-
-
-def microseconds_between(
-    start: Instant, end: Instant, timezone: ZoneInfo, *, days_only: bool
-) -> int:
-    """Give the microseconds between two instants; whole days where both are only days."""
-    if not days_only:
-        return end - start
-    first, last = (from_instant(at).astimezone(timezone).toordinal() for at in (start, end))
-    return (last - first) * DAY

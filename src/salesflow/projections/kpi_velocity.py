@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.moments import Instant, from_instant, start_of_day
+from salesflow.domain.moments import DAY, Instant, from_instant, start_of_day
 from salesflow.domain.values import Value
 from salesflow.projections.amounts import Total
 from salesflow.projections.estimates import decimal_of, ratio
@@ -28,7 +28,6 @@ from salesflow.projections.kpi_groups import Group, Grouping, Whose
 from salesflow.projections.kpi_rows import CLOSED_COLUMNS, Closed, closing_whose, lasted
 from salesflow.projections.questions import Reader
 from salesflow.projections.tables import AMOUNT_SCALE, Cut, Processes
-from salesflow.projections.visits import DAY
 
 __all__ = ["Velocity", "velocities", "velocity"]
 

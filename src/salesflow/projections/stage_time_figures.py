@@ -12,13 +12,12 @@ from fractions import Fraction
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.moments import DAY, Instant, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.projections.estimates import decimal_of, ratio
 from salesflow.projections.records import Role
 from salesflow.projections.survival import Chances, Spell, survival
 from salesflow.projections.visits import (
-    DAY,
     StageKey,
     StageNames,
     Step,

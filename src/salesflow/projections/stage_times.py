@@ -13,7 +13,6 @@ on: that is Conversion.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import Field
 
-from salesflow.domain.moments import Moment
+from salesflow.domain.moments import DAY, Moment
 from salesflow.domain.values import Reference, SafeText
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -42,7 +41,6 @@ from salesflow.projections.stage_time_figures import (
 from salesflow.projections.survival import Spell
 from salesflow.projections.tables import Processes
 from salesflow.projections.visits import (
-    DAY,
     StageKey,
     StageNames,
     Step,
@@ -53,7 +51,7 @@ from salesflow.projections.visits import (
     stages_of,
 )
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import local_time, number_text, percent_text
 
 __all__ = ["StageTimes", "StageTimesView"]
 
@@ -244,7 +242,7 @@ class _Layout(NamedTuple):
                 f"{s.visits:,}",
                 f"{s.open_visits:,}",
                 *(
-                    _number(getattr(spread, name))
+                    number_text(getattr(spread, name))
                     for spread in (s.latest, s.cumulative)
                     for name in ("days_median", "days_mean", "days_p90")
                 ),
@@ -262,7 +260,7 @@ class _Layout(NamedTuple):
                 self._stage(s.process, s.stage),
                 s.owner or "–",
                 local_time(s.entered_at, zone, exact=False),
-                _number(s.days),
+                number_text(s.days),
                 str(s.days_max),
             )
             for s in self.view.stalled[:LISTED]
@@ -281,8 +279,8 @@ class _Layout(NamedTuple):
                 self._stage(each.process, each.stage),
                 f"{each.count:,}",
                 f"{each.count - each.censored:,}",
-                _number(each.days_median),
-                *(_percent(chance.lasting) for chance in each.chances),
+                number_text(each.days_median),
+                *(percent_text(chance.lasting) for chance in each.chances),
             )
             for each in self.view.leaving
         )
@@ -294,10 +292,12 @@ class _Layout(NamedTuple):
             (
                 each.process,
                 f"{each.count:,}",
-                _number(each.days_median),
+                number_text(each.days_median),
                 str(chance.days),
                 f"{chance.at_risk:,}",
-                *map(_percent, (chance.lasting, chance.won, chance.lost, chance.disqualified)),
+                *map(
+                    percent_text, (chance.lasting, chance.won, chance.lost, chance.disqualified)
+                ),
             )
             for each in self.view.ending
             for chance in each.chances
@@ -329,11 +329,3 @@ class _Layout(NamedTuple):
         several = len({stage.process for stage in self.view.stages}) > 1
         name = found.stage_zh if self.language == "zh" else found.stage_en
         return f"{process}: {name}" if several else name
-
-
-def _number(days: Decimal | None) -> str:
-    return "–" if days is None else f"{days:,.1f}"
-
-
-def _percent(share: Decimal | None) -> str:
-    return "–" if share is None else f"{share:.1%}"

@@ -18,6 +18,7 @@ of late facts, retractions, batches or databases; the runner does.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -42,11 +43,11 @@ __all__ = [
     "ReadFold",
     "ReadTable",
     "Row",
+    "millionths",
 ]
 
 AMOUNT_SCALE = 1_000_000
 """Amounts and shares are stored as whole millionths."""
-
 Cell = str | int | UUID | None
 """What one column of a row holds, as every database driver takes it."""
 Key = tuple[Cell, ...]
@@ -139,16 +140,6 @@ class IntervalTable(ReadTable):
     keeps_moments: bool = False
     """Whether a row that ended in the instant in which it began is kept; its key must tell it
     from all others of its entity. No moment sees it, but it can be counted (see `valid_by`)."""
-    table: sa.Table = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Build the table from its parts."""
-        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
-
-    @property
-    def name(self) -> str:
-        """The table's name in the database, which it may share with a service's own tables."""
-        return f"salesflow_{self.label}_{self.revision}"
 
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
         """Give a table of this shape under another name, to be filled beside the live one."""
@@ -230,3 +221,8 @@ class LedgerTable(ReadTable):
             c.occurred <= cut.as_of,
             c.recorded <= cut.known_at,
         )
+
+
+def millionths(number: Decimal) -> int:
+    """Give an amount or a share as it is stored: exactly, since it has six places at most."""
+    return int(number * AMOUNT_SCALE)

@@ -6,7 +6,6 @@ is the step after it. Leaves out all counting.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.moments import Instant, microseconds_between
 from salesflow.domain.processes import ProcessPublished, process_id
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
@@ -22,7 +21,6 @@ from salesflow.projections.questions import Reader
 from salesflow.projections.tables import Processes
 
 __all__ = [
-    "DAY",
     "ENTRIES",
     "StageKey",
     "StageNames",
@@ -35,8 +33,6 @@ __all__ = [
     "stages_of",
 ]
 
-DAY: Final = 86_400_000_000
-"""The microseconds of a day."""
 
 ENTRIES: Final = frozenset({"opened", "advanced", "skipped", "returned", "reopened", "won"})
 """Ways to enter a stage; after a migration or an unmerge a deal only goes on in one."""
@@ -103,20 +99,14 @@ class StepClock:
 
     def __init__(self, as_of: Instant, timezone: ZoneInfo) -> None:
         self._as_of = as_of
-
-        @cache
-        def day_of(at: Instant) -> int:
-            return from_instant(at).astimezone(timezone).toordinal()
-
-        self._day_of = day_of
+        self._timezone = timezone
 
     def lasted(self, start: Step, end: Step | None) -> int:
         """Give the microseconds from one step to another, or to the moment."""
         if end is None:
             return self._as_of - start.at
-        if start.day_only and end.day_only:
-            return (self._day_of(end.at) - self._day_of(start.at)) * DAY
-        return end.at - start.at
+        days_only = bool(start.day_only and end.day_only)
+        return microseconds_between(start.at, end.at, self._timezone, days_only=days_only)
 
 
 def spans(way: Way) -> Iterator[tuple[Step, Step | None]]:

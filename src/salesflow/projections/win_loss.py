@@ -24,7 +24,7 @@ from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text, days_text
+from salesflow.projections.writing import amount_text, days_text, percent_text
 
 __all__ = ["Driver", "LossReason", "LostTo", "WinLoss", "WinLossView"]
 
@@ -280,9 +280,9 @@ def _driver_row(driver: Driver, language: Language) -> tuple[str, ...]:
     return (
         (f"{name} {driver.detail}" if driver.detail else name) + (" *" if driver.few else ""),
         f"{driver.won_with + driver.lost_with:,}",
-        _percent(driver.win_rate_with),
+        percent_text(driver.win_rate_with),
         f"{driver.won_without + driver.lost_without:,}",
-        _percent(driver.win_rate_without),
+        percent_text(driver.win_rate_without),
         estimate_text(driver.difference, percent=True),
     )
 
@@ -293,10 +293,6 @@ def _loss_row(loss: LossReason) -> tuple[str, ...]:
         loss.because or "–",
         f"{loss.deals:,}",
         amount,
-        _percent(loss.share),
-        _percent(loss.cumulative_share),
+        percent_text(loss.share),
+        percent_text(loss.cumulative_share),
     )
-
-
-def _percent(share: Decimal | None) -> str:
-    return "–" if share is None else f"{share:.1%}"

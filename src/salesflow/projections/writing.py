@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.moments import Period
 
-__all__ = ["amount_text", "days_text", "local_time"]
+__all__ = ["amount_text", "days_text", "local_time", "number_text", "percent_text"]
 
 
 def amount_text(amount: Decimal, currency: str) -> str:
@@ -14,6 +14,16 @@ def amount_text(amount: Decimal, currency: str) -> str:
     whole, hundredths = amount == amount.to_integral_value(), amount == round(amount, 2)
     digits = ",.0f" if whole else ",.2f" if hundredths else ","
     return f"{amount:{digits}} {currency}"
+
+
+def number_text(number: Decimal | None) -> str:
+    """Write a number to one place; a dash where it is undefined."""
+    return "–" if number is None else f"{number:,.1f}"
+
+
+def percent_text(share: Decimal | None, *, places: int = 1) -> str:
+    """Write a share as a percentage; a dash where it is undefined."""
+    return "–" if share is None else f"{share:.{places}%}"
 
 
 def days_text(period: Period, timezone: ZoneInfo) -> str:

@@ -23,7 +23,14 @@ from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
 from salesflow.domain.values import Money
-from salesflow.projections.tables import AMOUNT_SCALE, Ledger, LedgerTable, Processes, Row
+from salesflow.projections.tables import (
+    AMOUNT_SCALE,
+    Ledger,
+    LedgerTable,
+    Processes,
+    Row,
+    millionths,
+)
 
 __all__ = ["BOOKING", "BOOKINGS"]
 
@@ -102,7 +109,7 @@ class Booking:
     def _share(self, fact: Fact) -> None:
         match fact:
             case CollaboratorJoined():
-                self._shares[fact.person] = int(fact.credit * AMOUNT_SCALE)
+                self._shares[fact.person] = millionths(fact.credit)
             case CollaboratorLeft():
                 self._shares.pop(fact.person, None)
             case _:
@@ -182,7 +189,7 @@ def _rows(
     kind: str, amount: Decimal | None, currency: str | None, credit: Credit
 ) -> Iterator[Row]:
     """Give a row to the owner, with what the collaborators leave over, and one to each."""
-    worth = None if amount is None else int(amount * AMOUNT_SCALE)
+    worth = None if amount is None else millionths(amount)
     rest = WHOLE - sum(share for _, share in credit.shares)
     about = (
         *(worth, currency, credit.process, credit.process_version),

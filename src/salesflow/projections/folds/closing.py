@@ -8,7 +8,6 @@ of it afterwards: that is its standing.
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Final
 
 import sqlalchemy as sa
@@ -18,12 +17,12 @@ from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
 from salesflow.projections.tables import (
-    AMOUNT_SCALE,
     Change,
     Fold,
     IntervalTable,
     Processes,
     Row,
+    millionths,
 )
 
 __all__ = ["CLOSING", "CLOSINGS"]
@@ -103,7 +102,7 @@ class ClosingState:
             standing.owner,
             standing.customer_id,
             standing.lead_source,
-            None if money is None else _millionths(money.amount),
+            None if money is None else millionths(money.amount),
             None if money is None else money.currency,
             *_reason(event.fact),
         )
@@ -121,10 +120,6 @@ def _reason(fact: Fact) -> tuple[str | None, str | None]:
             return fact.because, None
         case _:
             return None, None
-
-
-def _millionths(number: Decimal) -> int:
-    return int(number * AMOUNT_SCALE)
 
 
 CLOSINGS: Final = Fold(CLOSING, STANDING_FACTS, ClosingState)

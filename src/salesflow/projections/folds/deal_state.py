@@ -6,7 +6,6 @@ and tasks, which have rows of their own or none.
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Final
 
 import sqlalchemy as sa
@@ -14,12 +13,12 @@ import sqlalchemy as sa
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event
 from salesflow.projections.tables import (
-    AMOUNT_SCALE,
     Change,
     Fold,
     IntervalTable,
     Processes,
     Row,
+    millionths,
 )
 
 __all__ = ["DEAL_STATE", "DEAL_STATES"]
@@ -67,17 +66,13 @@ def _row(standing: Standing) -> Row:
         standing.outcome,
         standing.owner,
         standing.customer_id,
-        None if money is None else _millionths(money.amount),
+        None if money is None else millionths(money.amount),
         None if money is None else money.currency,
         None if close is None else close.isoformat(),
         standing.category,
-        _millionths(standing.probability),
+        millionths(standing.probability),
         standing.lead_source,
     )
-
-
-def _millionths(number: Decimal) -> int:
-    return int(number * AMOUNT_SCALE)
 
 
 DEAL_STATES: Final = Fold(DEAL_STATE, STANDING_FACTS, DealState)

@@ -29,7 +29,7 @@ from salesflow.domain.deal.talks import (
     SolutionProposed,
 )
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import Instant
+from salesflow.domain.moments import DAY, Instant
 from salesflow.domain.processes import ProcessVersion
 from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
 
@@ -45,7 +45,6 @@ FACTOR: Final = IntervalTable(
 contact by a channel (`contacted_by`, visit), in a stage (`contacted_in`), a stage that took
 longer than its max days (`overdue_in`), a lead source (`came_from`)."""
 
-DAY: Final = 86_400_000_000
 PLAIN: Final[dict[type[Fact], str]] = {
     BudgetConfirmed: "budget_confirmed",
     CollaboratorJoined: "collaborator_joined",

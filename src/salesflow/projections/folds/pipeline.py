@@ -8,7 +8,6 @@ part of the pipeline and any two moments. Leaves out what a deal did in a cell (
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from decimal import Decimal
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -20,12 +19,12 @@ from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.processes import ProcessVersion
 from salesflow.projections.tables import (
-    AMOUNT_SCALE,
     Cell,
     Ledger,
     LedgerTable,
     Processes,
     Row,
+    millionths,
 )
 
 __all__ = ["KINDS", "LEG", "PIPELINE", "PIPELINE_LEDGER"]
@@ -124,10 +123,10 @@ def _leg(standing: Standing) -> Leg:
         standing.outcome,
         standing.owner,
         None if money is None else money.currency,
-        0 if money is None else _millionths(money.amount),
+        0 if money is None else millionths(money.amount),
         standing.worth.expected_close,
         standing.category,
-        _millionths(standing.probability),
+        millionths(standing.probability),
     )
 
 
@@ -198,10 +197,6 @@ def _direction(target: str, stage: str, process: ProcessVersion | None) -> str:
 
 def _cells(leg: Leg) -> Row:
     return (*leg[:7], None if leg.close is None else leg.close.isoformat(), *leg[8:])
-
-
-def _millionths(number: Decimal) -> int:
-    return int(number * AMOUNT_SCALE)
 
 
 PIPELINE_LEDGER: Final = Ledger(PIPELINE, STANDING_FACTS, Pipeline)

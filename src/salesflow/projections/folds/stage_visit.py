@@ -24,12 +24,12 @@ from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.projections.tables import (
-    AMOUNT_SCALE,
     Cell,
     Change,
     Fold,
     IntervalTable,
     Processes,
+    millionths,
 )
 
 __all__ = ["STAGE_VISIT", "STAGE_VISITS"]
@@ -143,7 +143,7 @@ class StageVisitState:
             entered,
             int(event.precision == "day"),
             standing.owner,
-            None if money is None else int(money.amount * AMOUNT_SCALE),
+            None if money is None else millionths(money.amount),
             None if money is None else money.currency,
         )
 
