@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from salesflow.adapters.balancing import Balancer
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.refolding import Address, Held, IntervalBatch
 from salesflow.domain.moments import FOREVER, Instant
@@ -125,13 +126,14 @@ class LedgerWriter(TableWriter):
     def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
         columns = [column.name for column in shape.table.columns]
         super().__init__(columns, name, tenant, dialect)
+        self._balancer = Balancer(shape, name, tenant) if shape.cells else None
 
     def write(self, connection: sa.Connection, batch: LedgerBatch) -> None:
         """Write a batch of movements."""
         tenant, uuid, cell = self._tenant, self._uuid, self._cell
         rows = [
             (
-                *(tenant, uuid(entity), m.position, m.number, recorded, sign, m.occurred),
+                *(tenant, m.occurred, m.position, m.number, recorded, sign, uuid(entity)),
                 *(uuid(m.event_id), *map(cell, m.attributes)),
             )
             for entity, recorded, sign, m in batch
@@ -141,6 +143,11 @@ class LedgerWriter(TableWriter):
             self._add(cursor, rows)
         finally:
             cursor.close()
+
+    def settle(self, connection: sa.Connection, batch: LedgerBatch) -> None:
+        """Keep the balances level, when the table holds all there is up to a batch."""
+        if self._balancer is not None and batch:
+            self._balancer.posted(connection, len(batch))
 
 
 class IntervalWriter(TableWriter):
@@ -166,6 +173,9 @@ class IntervalWriter(TableWriter):
             self._add(cursor, self._rows(batch))
         finally:
             cursor.close()
+
+    def settle(self, connection: sa.Connection, batch: IntervalBatch) -> None:
+        """Do nothing more: what intervals say is all in their rows."""
 
     def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
         tenant, uuid = self._tenant, self._uuid

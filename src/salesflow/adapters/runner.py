@@ -199,8 +199,10 @@ class Runner:
         beside = f"{name}__{md5(self._log.tenant.encode()).hexdigest()[:12]}"
         with self._database.begin() as connection:
             self._hold(connection, name)
-            self._drop(connection, beside)
-            fold.table.shaped(beside, sa.MetaData()).create(connection)
+            self._drop(connection, fold, beside)
+            metadata = sa.MetaData()
+            fold.table.shape_all(beside, metadata)
+            metadata.create_all(connection)
             self._begin(connection, fold, beside)
         return Projection(fold, self._log, self._processes, beside)
 
@@ -216,7 +218,7 @@ class Runner:
         for name, fold in self._folds.items():
             if self._find(name) is None:
                 metadata = sa.MetaData()
-                fold.table.shaped(name, metadata)
+                fold.table.shape_all(name, metadata)
                 self._database.create_tables(metadata)
                 with self._database.begin() as connection:
                     self._begin(connection, fold, name)
@@ -238,12 +240,14 @@ class Runner:
         mine = sa.and_(c.tenant == self._log.tenant, c.name == name)
         connection.execute(sa.select(c.position).where(mine).with_for_update())
 
-    def _drop(self, connection: sa.Connection, name: str) -> None:
+    def _drop(self, connection: sa.Connection, fold: ReadFold, name: str) -> None:
         c = PROJECTIONS.c
         connection.execute(
             sa.delete(PROJECTIONS).where(c.tenant == self._log.tenant, c.name == name)
         )
-        connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
+        metadata = sa.MetaData()
+        fold.table.shape_all(name, metadata)
+        metadata.drop_all(connection)
 
     def _swap(self, connection: sa.Connection, fold: ReadFold, beside: str) -> int | None:
         """Put the new rows of this tenant in the place of the old, in one transaction.
@@ -253,24 +257,32 @@ class Runner:
         name, tenant = fold.table.name, self._log.tenant
         self._hold(connection, name)
         self._hold(connection, beside)
-        live, new = fold.table.table, fold.table.shaped(beside, sa.MetaData())
+        live = fold.table.table
         mine = live.c.tenant == tenant
         before, after = (standing_of(connection, tenant, each) for each in (name, beside))
         if after is not None:
             if before is not None and after.position < before.position:
                 return None
-            columns = [column.name for column in new.columns]
-            connection.execute(sa.delete(live).where(mine))
-            connection.execute(sa.insert(live).from_select(columns, sa.select(new)))
+            self._replace(connection, fold, beside)
             c = PROJECTIONS.c
             connection.execute(
                 sa.update(PROJECTIONS)
                 .where(c.tenant == tenant, c.name == name)
                 .values(**after._asdict())
             )
-            self._drop(connection, beside)
+            self._drop(connection, fold, beside)
         count = sa.select(sa.func.count()).select_from(live).where(mine)
         return connection.execute(count).scalar_one()
+
+    def _replace(self, connection: sa.Connection, fold: ReadFold, beside: str) -> None:
+        """Put the rows beside in the place of this tenant's, and all kept with them."""
+        live, new = sa.MetaData(), sa.MetaData()
+        fold.table.shape_all(fold.table.name, live)
+        fold.table.shape_all(beside, new)
+        for old, fresh in zip(live.tables.values(), new.tables.values(), strict=True):
+            columns = [column.name for column in fresh.columns]
+            connection.execute(sa.delete(old).where(old.c.tenant == self._log.tenant))
+            connection.execute(sa.insert(old).from_select(columns, sa.select(fresh)))
 
     def _catch_up(
         self, projections: Sequence[Projection], progress: Progress | None
@@ -305,6 +317,7 @@ class Runner:
             moved = move_position(connection, tenant, projection.name, standing, after)
             if moved:
                 projection.writer.write(connection, batch)
+                projection.writer.settle(connection, batch)
         if moved:
             projection.position = after.position
             return after

@@ -30,6 +30,7 @@ from salesflow.domain.processes import ProcessVersion
 
 __all__ = [
     "AMOUNT_SCALE",
+    "FIGURES",
     "Cell",
     "Change",
     "Cut",
@@ -48,6 +49,8 @@ __all__ = [
 
 AMOUNT_SCALE = 1_000_000
 """Amounts and shares are stored as whole millionths."""
+FIGURES = ("deals", "amount", "amount_rest", "weighted", "weighted_rest", "weighted_rest_rest")
+"""What balances hold of a cell; a rest is in millionths of what stands before it."""
 Cell = str | int | UUID | None
 """What one column of a row holds, as every database driver takes it."""
 Key = tuple[Cell, ...]
@@ -125,6 +128,10 @@ class ReadTable(ABC):
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
         """Give a table of this shape under another name, to be filled beside the live one."""
 
+    def shape_all(self, name: str, metadata: sa.MetaData) -> None:
+        """Describe this table under another name, and whatever is kept beside it."""
+        self.shaped(name, metadata)
+
     @property
     def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
         """The columns, for selects."""
@@ -195,6 +202,8 @@ class LedgerTable(ReadTable):
     """
 
     attributes: tuple[sa.Column[Cell], ...] = ()
+    cells: tuple[str, ...] = ()
+    """The attributes of a leg by which balances are kept; where it is empty none are kept."""
 
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
         """Give a table of this shape under another name, to be filled beside the live one."""
@@ -202,14 +211,37 @@ class LedgerTable(ReadTable):
             name,
             metadata,
             sa.Column("tenant", sa.String(64), primary_key=True),
-            sa.Column("entity_id", sa.Uuid, primary_key=True),
+            sa.Column("occurred", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("number", sa.SmallInteger, primary_key=True, autoincrement=False),
             sa.Column("recorded", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("sign", sa.SmallInteger, primary_key=True, autoincrement=False),
-            sa.Column("occurred", sa.BigInteger, nullable=False),
+            sa.Column("entity_id", sa.Uuid, nullable=False),
             sa.Column("event_id", sa.Uuid, nullable=False),
             *(sa.Column(c.name, c.type) for c in self.attributes),
+            *([sa.Index(f"{name}_recorded", "tenant", "recorded")] if self.cells else []),
+            sqlite_with_rowid=False,
+        )
+
+    def shape_all(self, name: str, metadata: sa.MetaData) -> None:
+        """Describe this table under another name, and its balances where they are kept."""
+        self.shaped(name, metadata)
+        if self.cells:
+            self.balances(name, metadata)
+
+    def balances(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Describe the balances of the ledger of this name: see `projections.balances`."""
+        types = {column.name: column.type for column in self.attributes}
+        cells = [sa.Column(c, types[f"entered_{c}"], primary_key=True) for c in self.cells]
+        return sa.Table(
+            f"{name}_balance",
+            metadata,
+            sa.Column("tenant", sa.String(64), primary_key=True),
+            sa.Column("level", sa.SmallInteger, primary_key=True, autoincrement=False),
+            sa.Column("upto", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+            *cells,
+            *(sa.Column(figure, sa.BigInteger, nullable=False) for figure in FIGURES),
             sqlite_with_rowid=False,
         )
 

@@ -77,6 +77,7 @@ PIPELINE: Final = LedgerTable(
         *(sa.Column(f"left_{column.name}", column.type) for column in LEG),
         *(sa.Column(f"entered_{column.name}", column.type) for column in LEG),
     ),
+    cells=("process", "process_version", "stage", "outcome", "currency"),
 )
 """A deal's first movement, created, left no cell: its `left_…` are all null."""
 

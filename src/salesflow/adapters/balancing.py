@@ -1,0 +1,129 @@
+"""Keeps the balances of a ledger: bins of new movements, carried forward every so often.
+
+Everything is summed by the database. What a bin or a carry holds never changes afterwards,
+since movements are only ever added; so a balance of any past moment stays what it was.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from salesflow.domain.moments import Instant
+from salesflow.projections.balances import BIN, DAYS, SPAN, SPAN_DAYS, by_cell, legs_by_day
+from salesflow.projections.tables import FIGURES, LedgerTable
+
+__all__ = ["Balancer"]
+
+BIN_MOVEMENTS = 16_384
+CARRY_ROWS = 16_384
+EVERY = 1_024
+"""How many movements are posted between two looks at what is not in a bin yet."""
+
+
+class Balancer:
+    """Keeps the balances of one tenant beside a ledger's table of this name."""
+
+    def __init__(self, ledger: LedgerTable, name: str, tenant: str) -> None:
+        metadata = sa.MetaData()
+        self._ledger = ledger
+        self._tenant = tenant
+        self._table = ledger.shaped(name, metadata)
+        self._balance = ledger.balances(name, metadata)
+        self._unseen = EVERY
+
+    def posted(self, connection: sa.Connection, movements: int) -> None:
+        """Hear of movements just written; now and then, sum up what is not in a bin yet."""
+        self._unseen += movements
+        if self._unseen > EVERY:
+            self._unseen = 0
+            self.keep(connection)
+
+    def keep(self, connection: sa.Connection) -> None:
+        """Put all movements into bins but the last few, and carry bins forward.
+
+        The table must hold every movement recorded up to its last one.
+        """
+        binned = self._last(connection, BIN)
+        while (end := self._end_of_bin(connection, binned)) is not None:
+            self._bin(connection, binned, end)
+            self._carry(connection, end)
+            binned = end
+
+    def _last(self, connection: sa.Connection, level: int) -> Instant:
+        last = sa.select(sa.func.max(self._balance.c.upto)).where(*self._rows(level))
+        found: Instant | None = connection.execute(last).scalar_one()
+        return -(2**62) if found is None else found
+
+    def _end_of_bin(self, connection: sa.Connection, binned: Instant) -> Instant | None:
+        """Find the append with which enough movements for a bin are there, if they are."""
+        c = self._table.c
+        end = (
+            sa.select(c.recorded)
+            .where(c.tenant == self._tenant, c.recorded > binned)
+            .order_by(c.recorded)
+            .offset(BIN_MOVEMENTS - 1)
+            .limit(1)
+        )
+        found: Instant | None = connection.execute(end).scalar()
+        return found
+
+    def _bin(self, connection: sa.Connection, binned: Instant, end: Instant) -> None:
+        c = self._table.c
+        new = (c.tenant == self._tenant, c.recorded > binned, c.recorded <= end)
+        self._add(connection, BIN, end, legs_by_day(self._ledger, self._table, *new))
+
+    def _carry(self, connection: sa.Connection, end: Instant) -> None:
+        """Carry everything forward to a bin's end, when there is as much to carry as before."""
+        c = self._balance.c
+        carried = self._last(connection, DAYS)
+        bins = (*self._rows(BIN), c.upto > carried)
+        days = (*self._rows(DAYS), c.upto == carried)
+        if self._count(connection, bins) < max(CARRY_ROWS, self._count(connection, days)):
+            return
+        shown = [c.day, *(c[name] for name in (*self._ledger.cells, *FIGURES))]
+        every = [sa.select(*shown).where(*bins), sa.select(*shown).where(*days)]
+        self._add(connection, DAYS, end, every)
+        self._add(connection, SPAN, end, [self._spans(end)])
+
+    def _spans(self, end: Instant) -> sa.Select[Any]:
+        """Sum up what stood at the beginning of each span that something moved before."""
+        c = self._balance.c
+        start = ((c.day // SPAN_DAYS + 1) * SPAN_DAYS).label("start")
+        cells = [c[name] for name in self._ledger.cells]
+        moved = (
+            sa.select(start, *cells, *(_sum(c[name]).label(name) for name in FIGURES))
+            .where(*self._rows(DAYS), c.upto == end)
+            .group_by(start, *cells)
+            .cte("moved")
+        )
+        starts = sa.select(moved.c.start.label("start")).distinct().subquery("starts")
+        shown = [moved.c[name] for name in (*self._ledger.cells, *FIGURES)]
+        return sa.select(starts.c.start, *shown).join_from(
+            starts, moved, moved.c.start <= starts.c.start
+        )
+
+    def _add(
+        self,
+        connection: sa.Connection,
+        level: int,
+        end: Instant,
+        parts: Sequence[sa.Select[Any]],
+    ) -> None:
+        sums = by_cell(parts, self._ledger).subquery("sums")
+        said = (sa.literal(self._tenant), sa.literal(level), sa.literal(end, sa.BigInteger))
+        names = ("tenant", "level", "upto", "day", *self._ledger.cells, *FIGURES)
+        select = sa.select(*said, *sums.c)
+        connection.execute(sa.insert(self._balance).from_select(names, select))
+
+    def _count(self, connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]]) -> int:
+        count = sa.select(sa.func.count()).select_from(self._balance).where(*where)
+        return connection.execute(count).scalar_one()
+
+    def _rows(self, level: int) -> tuple[sa.ColumnElement[bool], ...]:
+        c = self._balance.c
+        return c.tenant == self._tenant, c.level == level
+
+
+def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    return sa.cast(sa.func.sum(column), sa.BigInteger)
