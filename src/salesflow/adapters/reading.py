@@ -12,8 +12,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.rates import PublishedRates
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import FOREVER
+from salesflow.domain.rates import RateTable
 from salesflow.domain.settings import Settings
 from salesflow.projections.tables import Cut, Processes
 
@@ -30,11 +32,14 @@ class SnapshotReader:
         cut: Cut,
         settings: Settings,
         processes: Processes,
+        rates: PublishedRates,
     ) -> None:
         self.cut: Final = cut
         self.timezone: Final = settings.timezone
         self.calendar: Final = settings.fiscal_calendar
+        self.report_currency: Final = settings.report_currency
         self.processes: Final = processes
+        self._rates = rates
         self._connection = connection
         self._log = log
 
@@ -52,6 +57,10 @@ class SnapshotReader:
         found = self._log.streams(ids, upto=FOREVER, connection=self._connection)
         known = {id: self._known(events) for id, events in found.items()}
         return {id: events for id, events in known.items() if events}
+
+    def rates(self) -> RateTable:
+        """Give the exchange rates known by the moment."""
+        return self._rates.known(self.cut.known_at, self._connection)
 
     def _known(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.recorded <= self.cut.known_at]

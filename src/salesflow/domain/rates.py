@@ -1,14 +1,21 @@
 """Exchange rates as published facts, each with its day and source.
 
 A report in one currency reads the last rate on or before its date: never a later one, never
-one in between. `RateTable.rate` answers that; which date to ask for is the report's rule.
+one in between. `RateTable.rate` answers that, `RateTable.exact` as a fraction with the days and
+sources behind it; which date to ask for is the report's rule.
+
+A rate between two currencies that are both quoted against a base is the quotient of the two,
+each the last one of its own on or before the date. Where several bases lead from one currency
+to the other, the one whose rates are the most recent does (the older of its two rates counts),
+among equals the one published first.
 """
 
 from bisect import bisect_right, insort
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Self
+from fractions import Fraction
+from typing import Annotated, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
@@ -16,7 +23,7 @@ from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Currency, Exact, SafeText, Value, number
 from salesflow.errors import InputError
 
-__all__ = ["RATES_ID", "Rate", "RateTable", "RatesPublished"]
+__all__ = ["RATES_ID", "ExactRate", "Rate", "RateTable", "RatesPublished"]
 
 RATES_ID: Final = UUID("5e771465-0000-5000-8000-000000000002")
 """The stream of a tenant's exchange rates; the same in every database."""
@@ -41,6 +48,23 @@ class RatesPublished(Fact):
     base: Currency
     rates: tuple[Rate, ...]
     source: SafeText | None = None
+
+
+class Quoted(NamedTuple):
+    """A published rate against a base, its day and its source."""
+
+    day: date
+    rate: Decimal
+    source: str | None
+
+
+class ExactRate(NamedTuple):
+    """Units of one currency for one of another, and the published rates it is made of."""
+
+    rate: Fraction
+    days: tuple[date, ...]
+    """The days of those rates; none between a currency and itself."""
+    sources: tuple[str, ...]
 
 
 class RateTable(Aggregate):
@@ -85,20 +109,35 @@ class RateTable(Aggregate):
     def rate(self, source: str, target: str, day: date) -> Decimal | None:
         """Give units of `target` for one of `source`, by the last rate on or before a day.
 
-        None when nothing was published by then that leads from one to the other.
+        Rounded to 28 digits. None when nothing was published by then that leads from one to
+        the other.
         """
-        if source == target:
-            return Decimal(1)
-        for base in self._bases:
-            per_source = self._last(base, source, day)
-            per_target = self._last(base, target, day)
-            if per_source is not None and per_target is not None:
-                return per_target / per_source
-        return None
+        found = self.exact(source, target, day)
+        if found is None:
+            return None
+        return Decimal(found.rate.numerator) / found.rate.denominator
 
-    def _last(self, base: str, currency: str, day: date) -> Decimal | None:
-        if base == currency:
-            return Decimal(1)
+    def exact(self, source: str, target: str, day: date) -> ExactRate | None:
+        """Give the same rate as a fraction, with the days and sources behind it."""
+        if source == target:
+            return ExactRate(Fraction(1), (), ())
+        ways = [way for base in self._bases if (way := self._way(base, source, target, day))]
+        return max(ways, key=lambda way: min(way.days), default=None)
+
+    def _way(self, base: str, source: str, target: str, day: date) -> ExactRate | None:
+        """Go from one currency to another by a base."""
+        legs = [
+            None if currency == base else self._last(base, currency, day)
+            for currency in (source, target)
+        ]
+        known = [leg for leg in legs if leg is not None]
+        if len(known) < len({source, target} - {base}):
+            return None
+        per_source, per_target = (Fraction(1 if leg is None else leg.rate) for leg in legs)
+        sources = tuple(leg.source for leg in known if leg.source is not None)
+        return ExactRate(per_target / per_source, tuple(leg.day for leg in known), sources)
+
+    def _last(self, base: str, currency: str, day: date) -> Quoted | None:
         days = self._days.get((base, currency), [])
         found = bisect_right(days, day)
         return self._rates[base, currency, days[found - 1]] if found else None
@@ -106,7 +145,7 @@ class RateTable(Aggregate):
     def _start(self) -> None:
         self._bases: list[str] = []
         self._days: dict[tuple[str, str], list[date]] = {}
-        self._rates: dict[tuple[str, str, date], Decimal] = {}
+        self._rates: dict[tuple[str, str, date], Quoted] = {}
 
     def _apply(self, event: Event) -> None:
         fact: RatesPublished = event.fact  # type: ignore[assignment]
@@ -116,4 +155,4 @@ class RateTable(Aggregate):
             key = (fact.base, each.currency, fact.day)
             if key not in self._rates:
                 insort(self._days.setdefault(key[:2], []), fact.day)
-            self._rates[key] = each.rate
+            self._rates[key] = Quoted(fact.day, each.rate, fact.source)

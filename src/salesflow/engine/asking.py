@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.rates import PublishedRates
 from salesflow.adapters.reading import SnapshotReader
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Runner
@@ -70,12 +71,14 @@ class Snapshot(Generic[ViewT]):
         question: Question[ViewT],
         cutter: Cutter,
         processes: Processes,
+        rates: PublishedRates,
         connection: Connection,
         stands: Sequence[Standing],
     ) -> None:
         self._question = question
         self._cutter = cutter
         self._processes = processes
+        self._rates = rates
         self._connection = connection
         self._stand = min(stands, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in stands)
@@ -93,8 +96,9 @@ class Snapshot(Generic[ViewT]):
             revision=self._revision,
         )
         settings = self._cutter.settings(cut.known_at)
-        log, processes = self._cutter.log, self._processes
-        reader = SnapshotReader(self._connection, log, cut, settings, processes)
+        reader = SnapshotReader(
+            self._connection, self._cutter.log, cut, settings, self._processes, self._rates
+        )
         view = self._question.answer(reader, moment)
         if cut.known_at >= self._begun:
             return view
@@ -103,7 +107,11 @@ class Snapshot(Generic[ViewT]):
 
 @contextmanager
 def snapshot_for(
-    question: Question[ViewT], cutter: Cutter, processes: Processes, runner: Runner
+    question: Question[ViewT],
+    cutter: Cutter,
+    processes: Processes,
+    rates: PublishedRates,
+    runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
     """Catch up what a question reads, and open a snapshot to ask it in."""
     runner.catch_up(question.folds)
@@ -113,4 +121,4 @@ def snapshot_for(
         if not stands:
             head = log.head()
             stands = [Standing(1, head.position, head.recorded)]
-        yield Snapshot(question, cutter, processes, connection, stands)
+        yield Snapshot(question, cutter, processes, rates, connection, stands)

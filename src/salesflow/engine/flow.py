@@ -23,6 +23,7 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Receipt
 from salesflow.adapters.ids import new_id
 from salesflow.adapters.processes import PublishedProcesses
+from salesflow.adapters.rates import PublishedRates
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
 from salesflow.domain.aggregate import Aggregate, World
@@ -98,6 +99,7 @@ class SalesFlow:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
             self._cutter = Cutter(self.log, self.settings)
             self._processes = PublishedProcesses(self.log)
+            self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
         except BaseException:
             self.close()
@@ -345,7 +347,9 @@ class SalesFlow:
         )
 
     def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
-        return snapshot_for(question, self._cutter, self._processes, self._tables())
+        return snapshot_for(
+            question, self._cutter, self._processes, self._rates, self._tables()
+        )
 
     def _tables(self) -> Runner:
         if self._runner is None:

@@ -3,7 +3,9 @@
 Each is read once for all spans of a question, and sorted to spans and groups afterwards.
 """
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +15,9 @@ import sqlalchemy as sa
 from salesflow.domain.moments import Instant, microseconds_between
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
-from salesflow.projections.kpi_groups import Whose
+from salesflow.projections.kpi_groups import Grouping, Whose
+from salesflow.projections.one_currency import Exchange
+from salesflow.projections.periods import Span
 from salesflow.projections.questions import Reader
 
 __all__ = [
@@ -21,10 +25,12 @@ __all__ = [
     "Booked",
     "Closed",
     "closing_whose",
+    "in_one_currency",
     "lasted",
     "opening_whose",
     "read_booked",
     "read_closed",
+    "won_or_lost_in",
 ]
 
 
@@ -118,6 +124,49 @@ def read_closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
         ),
     )
     return [Closed._make(row) for row in reader.rows(select)]
+
+
+def in_one_currency(
+    booked: Sequence[Booked],
+    closed: Sequence[Closed],
+    exchange: Exchange,
+    spans: Sequence[Span],
+    grouping: Grouping,
+) -> tuple[Sequence[Booked], Sequence[Closed]]:
+    """Convert what is asked about; a period end is that of the span something falls in."""
+    if exchange.currency is None:
+        return booked, closed
+    ends = [span.end - 1 for span in spans]
+    sales = [
+        _booked_in(row, exchange, ends[bisect_left(ends, row.occurred)])
+        for row in booked
+        if grouping.wants(row.whose)
+    ]
+    deals = list(closed)
+    for number, deal in enumerate(closed):
+        whose = closing_whose(deal)
+        if (
+            whose is not None
+            and grouping.wants(whose)
+            and any(s.holds(whose.at) for s in spans)
+        ):
+            deals[number] = won_or_lost_in(deal, exchange, ends[bisect_left(ends, whose.at)])
+    return sales, deals
+
+
+def won_or_lost_in(deal: Closed, exchange: Exchange, end: Instant) -> Closed:
+    """Convert the amount of a deal that was won or lost; nothing counts that of another."""
+    if deal.outcome not in ("won", "lost"):
+        return deal
+    day = exchange.day(end, event=deal.closed, closing=deal.closed)
+    into = exchange.into(deal.currency, day, of=deal.deal)
+    return deal._replace(currency=into.currency, amount=into.millionths(deal.amount))
+
+
+def _booked_in(row: Booked, exchange: Exchange, end: Instant) -> Booked:
+    day = exchange.day(end, event=row.occurred, closing=row.credited)
+    into = exchange.into(row.currency, day, of=row, times=abs(row.sign))
+    return row._replace(currency=into.currency, amount=into.millionths(row.amount))
 
 
 def lasted(deal: Closed, timezone: ZoneInfo) -> int:

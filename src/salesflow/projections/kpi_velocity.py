@@ -25,7 +25,14 @@ from salesflow.projections.estimates import decimal_of, ratio
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.kpi_groups import Group, Grouping, Whose
-from salesflow.projections.kpi_rows import CLOSED_COLUMNS, Closed, closing_whose, lasted
+from salesflow.projections.kpi_rows import (
+    CLOSED_COLUMNS,
+    Closed,
+    closing_whose,
+    lasted,
+    won_or_lost_in,
+)
+from salesflow.projections.one_currency import Exchange
 from salesflow.projections.questions import Reader
 from salesflow.projections.tables import AMOUNT_SCALE, Cut, Processes
 
@@ -59,7 +66,7 @@ class _Open(NamedTuple):
 
 
 def velocities(
-    reader: Reader, at: Instant, days: int, grouping: Grouping
+    reader: Reader, at: Instant, days: int, grouping: Grouping, exchange: Exchange
 ) -> dict[Group, Velocity]:
     """Give the velocity at an instant of every group that has open deals or closed any."""
     cut = reader.cut._replace(as_of=at)
@@ -68,7 +75,8 @@ def velocities(
     for deal in _closed_lately(reader, cut, days):
         whose = closing_whose(deal)
         if whose is not None and grouping.wants(whose):
-            closed[grouping.of(whose)].append(deal)
+            worth = won_or_lost_in(deal, exchange, at) if deal.outcome == "won" else deal
+            closed[grouping.of(whose)].append(worth)
     return {
         group: velocity(opened[group], closed[group], reader.timezone)
         for group in {*opened, *closed}

@@ -37,10 +37,11 @@ from salesflow.projections.kpi_figures import (
 )
 from salesflow.projections.kpi_groups import By, Grouping
 from salesflow.projections.kpi_orders import Orders
-from salesflow.projections.kpi_rows import read_booked, read_closed
+from salesflow.projections.kpi_rows import in_one_currency, read_booked, read_closed
 from salesflow.projections.kpi_velocity import velocities
+from salesflow.projections.one_currency import Exchange, MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.periods import PeriodQuestion, Span, span_of
-from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.teams import Teams
 from salesflow.projections.words import Language, in_language
 
@@ -50,7 +51,7 @@ Each = Literal["month", "quarter", "year"]
 DAYS_MAX: Final = 3653
 
 
-class KpisView(View):
+class KpisView(MoneyView):
     """A line for each span of the period and each group, and those of the period before."""
 
     population: ClassVar[str] = (
@@ -119,7 +120,7 @@ class KpisView(View):
         return (f"{line.first} … {line.last}", *group)
 
 
-class Kpis(PeriodQuestion[KpisView]):
+class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
     """How did we do in a period?"""
 
     name: ClassVar[str] = "kpis"
@@ -132,6 +133,7 @@ class Kpis(PeriodQuestion[KpisView]):
         FEEDBACK.name,
         MEMBERSHIP.name,
     )
+    rates_usual: ClassVar[RateRule] = "event"
     each: Each | None = None
     """A line for each fiscal month, quarter or year of the period; one for all left out."""
     by: By | None = None
@@ -150,6 +152,7 @@ class Kpis(PeriodQuestion[KpisView]):
             self.by, teams, Customers.read(reader), process=self.process, owner=self.owner
         )
         span, before = self.span(reader), self.span_before(reader)
+        exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
         return KpisView(
             moment=moment,
@@ -157,18 +160,30 @@ class Kpis(PeriodQuestion[KpisView]):
             before=before.period(),
             timezone=reader.timezone.key,
             by=self.by,
-            lines=tuple(self._lines(reader, spans, grouping)),
-            lines_before=tuple(self._lines(reader, (before,), grouping)),
+            lines=tuple(self._lines(reader, spans, grouping, exchange)),
+            lines_before=tuple(self._lines(reader, (before,), grouping, exchange)),
             before_joining=teams.before_joining,
+            rates=exchange.used,
         )
 
     def _lines(
-        self, reader: Reader, spans: tuple[Span, ...], grouping: Grouping
+        self,
+        reader: Reader,
+        spans: tuple[Span, ...],
+        grouping: Grouping,
+        exchange: Exchange,
     ) -> Iterator[KpiLine]:
         start, end = spans[0].start, spans[-1].end
-        rows = Rows(
+        booked, closed = in_one_currency(
             read_booked(reader, start, end),
             read_closed(reader, start, end),
+            exchange,
+            spans,
+            grouping,
+        )
+        rows = Rows(
+            booked,
+            closed,
             read_contacts(reader, start, end),
             read_responses(reader, start, end),
             read_scores(reader, start, end),
@@ -179,7 +194,7 @@ class Kpis(PeriodQuestion[KpisView]):
             standing = Standing(
                 orders.new_customers(span),
                 orders.buyers(span),
-                velocities(reader, at, self.velocity_days, grouping),
+                velocities(reader, at, self.velocity_days, grouping, exchange),
             )
             yield from kpi_lines(span, rows, standing, grouping, reader.timezone)
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
+from salesflow.domain.rates import RateTable
 from salesflow.domain.values import Value
 from salesflow.projections.arrow import arrow_tables
 from salesflow.projections.plain import plain
@@ -50,6 +51,10 @@ class Reader(Protocol):
         """The fiscal calendar as known at the moment."""
 
     @property
+    def report_currency(self) -> str | None:
+        """The currency reports are made in, by the settings known at the moment."""
+
+    @property
     def processes(self) -> Processes:
         """The published process versions."""
 
@@ -61,6 +66,9 @@ class Reader(Protocol):
 
     def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
         """Give the same of many streams in few queries; those without events are left out."""
+
+    def rates(self) -> RateTable:
+        """Give the exchange rates known by the moment, whenever they were published."""
 
 
 class View(Value):
@@ -105,10 +113,11 @@ class View(Value):
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as plain JSON values: decimals as strings, times in UTC."""
+        population, formula = self.meaning()
         return {
             "question": type(self).__name__.removesuffix("View"),
-            "population": self.population,
-            "formula": self.formula,
+            "population": population,
+            "formula": formula,
             **{name: plain(value) for name, value in self},
         }
 
@@ -121,8 +130,9 @@ class View(Value):
         Raises:
             SalesflowError: when pyarrow (the extra `analytics`) is not installed.
         """
+        population, formula = self.meaning()
         said = {"question": type(self).__name__.removesuffix("View")}
-        said |= {"population": self.population, "formula": self.formula}
+        said |= {"population": population, "formula": formula}
         envelope = {**dict(self.moment), "known_since": self.known_since}
         said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
         return arrow_tables(self, beside=ENVELOPE, metadata=said)
