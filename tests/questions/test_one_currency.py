@@ -1,13 +1,14 @@
 """Amounts in one currency, at rates worked out by hand."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from given import cny, opened
-from questions.shop import Shop, shop
+from questions.shop import Shop, shop, told
 from salesflow import ForeignFact, Money
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealWon
@@ -16,6 +17,7 @@ from salesflow.domain.facts import FactRetracted
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
+from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.kpi_figures import KpiLine
 from salesflow.projections.kpis import Kpis, KpisView
 from salesflow.projections.one_currency import RatesUsed, WithoutRate
@@ -76,7 +78,7 @@ def yuan(amount: str) -> dict[str, Decimal]:
     ],
 )
 def test_a_rate_that_changes_between_creation_closing_and_report(
-    rule: dict[str, object], sales_of_quarter: str
+    rule: dict[str, Any], sales_of_quarter: str
 ) -> None:
     with shop() as sales:
         rising_dollar(sales)
@@ -274,8 +276,7 @@ def test_each_month_has_its_own_end_and_the_one_that_is_not_over_the_rate_of_the
         for number, day in enumerate(("2026-01-20", "2026-02-20", "2026-03-03")):
             sales.tell(number, ("2026-01-10", opened(amount=usd("10"))), (day, DealWon()))
         publish(sales, "2026-03-20", CNY="8")
-        asked = {"each": "month", "rates": "period_end", "as_of": "2026-03-15"}
-        lines = kpis(sales, **asked).lines  # type: ignore[arg-type]
+        lines = kpis(sales, as_of="2026-03-15", each="month", rates="period_end").lines
         assert [line.sales[0].amount for line in lines] == [70, 71, 72]
 
 
@@ -295,7 +296,7 @@ def test_velocity_and_the_win_rate_by_value_are_worked_out_in_the_one_currency()
         # 71 and 29 won, 100 lost
         assert (by_value.currency, by_value.rate) == ("CNY", Decimal("0.5"))
         [mean], [speed] = line.velocity.won_mean, line.velocity.per_day
-        assert (mean.currency, mean.amount) == ("CNY", 50)
+        assert (mean.currency, mean.amount) == ("CNY", Decimal(50))
         # 1 open deal x 50 x 2/3 ÷ 10 days
         assert round(speed.amount, 6) == Decimal("3.333333")
 
@@ -321,4 +322,44 @@ def test_an_answer_in_one_currency_is_the_same_when_asked_again() -> None:
         publish(sales.turn("2026-06-03 09:00"), "2026-02-03", CNY="9")
         assert sales.flow.ask(question, at=view.moment) == view
         assert sold(sales.flow.ask(question)) == yuan("90")
-        assert datetime.fromisoformat(view.to_dict()["moment"]["known_at"])
+
+
+def funnel(sales: Shop, as_of: str, **asked: object) -> FunnelView:
+    return sales.flow.ask(
+        Funnel.model_validate({"report_currency": "CNY", **asked}), as_of=as_of
+    )
+
+
+def test_a_funnel_takes_the_rate_of_its_moment_for_open_and_closed_deals() -> None:
+    with shop() as sales:
+        rising_dollar(sales)
+        sales.tell(1, ("2026-01-10", opened(amount=usd("1000"))))
+        sales.tell(2, ("2026-01-10", opened(amount=cny("500"))))
+        sales.tell(3, ("2026-01-10", opened(amount=Money("9", "JPY"))))
+        sales.tell(4, ("2026-01-10", opened(amount=usd("10"))), ("2026-01-20", DealWon()))
+        for asked in ({}, {"owner": "ann"}):
+            worth = []
+            for as_of in ("2026-01-31", "2026-02-28", "2026-03-31"):
+                view = funnel(sales, as_of, **asked)
+                [amount], [weighted] = view.stages[0].amounts, view.stages[0].weighted
+                assert (amount.currency, weighted.amount) == ("CNY", amount.amount / 10)
+                worth.append((amount.amount, view.closed[0].amounts[0].amount))
+                assert (view.open_deals, view.stages[0].deals_without_amount) == (3, 1)
+                assert view.rates is not None
+                assert view.rates.without_rate == (WithoutRate(currency="JPY", amounts=1),)
+            assert worth == [told(7500, 70), told(7600, 71), told(7700, 72)]
+        fixed = funnel(sales, "2026-03-31", rates_on=date(2026, 1, 31))
+        assert fixed.stages[0].amounts[0].amount == 7500
+
+
+def test_a_funnel_knows_no_event_and_no_closing() -> None:
+    with pytest.raises(InputError, match="'period_end' or 'fixed'"):
+        Funnel(rates="event")  # type: ignore[arg-type]
+
+
+def test_fixed_rates_may_be_of_a_day_after_the_moment_to_compare_years_alike() -> None:
+    with shop() as sales:
+        rising_dollar(sales)
+        sales.tell(1, ("2026-01-10", opened(amount=usd("1000"))))
+        fixed = funnel(sales, "2026-01-31", rates="fixed", rates_on=date(2026, 3, 31))
+        assert fixed.stages[0].amounts[0].amount == 7200

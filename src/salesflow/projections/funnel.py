@@ -7,7 +7,7 @@ time axes. Leaves out how deals got there: that is Flow (movements) and Conversi
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, localcontext
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -25,7 +25,8 @@ from salesflow.projections.amounts import (
 from salesflow.projections.balances import balances
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.one_currency import Exchange, MoneyQuestion, MoneyView, RateRule
+from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.tables import AMOUNT_SCALE, Processes
 from salesflow.projections.words import Language
 
@@ -55,7 +56,7 @@ class ClosedDeals(Value):
     amounts: tuple[Total, ...]
 
 
-class FunnelView(View):
+class FunnelView(MoneyView):
     """Open deals per stage in the order of the process, closed deals beside them."""
 
     population: ClassVar[str] = "every deal believed to exist at the moment"
@@ -94,11 +95,14 @@ class FunnelView(View):
         ]
 
 
-class Funnel(Question[FunnelView]):
+class Funnel(MoneyQuestion[FunnelView]):
     """How many open deals stand in each stage, and what are they worth?"""
 
     name: ClassVar[str] = "funnel"
     folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name, PIPELINE.name)
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is: period_end (here the day of the moment) or fixed."""
     process: Reference | None = None
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
@@ -106,7 +110,9 @@ class Funnel(Question[FunnelView]):
 
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
-        groups = [*(self._booked(reader) if self.owner is None else self._owned(reader))]
+        exchange = self.exchange(reader)
+        read = self._booked(reader) if self.owner is None else self._owned(reader)
+        groups = [group.into(exchange, reader) for group in read]
         opened = [group for group in groups if group.outcome == "open"]
         return FunnelView(
             moment=moment,
@@ -120,6 +126,7 @@ class Funnel(Question[FunnelView]):
                 for outcome in CLOSED
             ),
             open_deals=sum(group.deals for group in opened),
+            rates=exchange.used,
         )
 
     def _booked(self, reader: Reader) -> Iterator["_Group"]:
@@ -133,20 +140,22 @@ class Funnel(Question[FunnelView]):
     def _owned(self, reader: Reader) -> Iterator["_Group"]:
         """Read the deals of one owner."""
         c = DEAL_STATE.c
-        by = (c.process, c.process_version, c.stage, c.outcome, c.currency)
-        select: sa.Select[Any] = (
-            sa.select(*by, c.probability, sa.func.count(), *exact_sum(c.amount))
+        cell: list[sa.ColumnElement[Any]] = [
+            *(c.process, c.process_version, c.stage, c.outcome, c.currency)
+        ]
+        select = (
+            sa.select(*cell, c.probability, sa.func.count(), *exact_sum(c.amount))
             .where(DEAL_STATE.seen(reader.cut), c.owner == self.owner)
-            .group_by(*by, c.probability)
+            .group_by(*cell, c.probability)
         )
         if self.process is not None:
             select = select.where(c.process == self.process)
         for row in reader.rows(select):
-            *cell, probability, deals, whole, millionths = tuple(row)
+            *named, probability, deals, whole, millionths = tuple(row)
             amount = exact(whole, millionths)
             with localcontext(prec=EXACT_DIGITS):
                 likely = amount * probability / AMOUNT_SCALE
-            yield _Group(*cell, deals, amount, likely)
+            yield _Group._make((*named, deals, amount, likely))
 
 
 class _Group(NamedTuple):
@@ -158,6 +167,13 @@ class _Group(NamedTuple):
     deals: int
     amount: Decimal
     weighted: Decimal
+
+    def into(self, exchange: Exchange, reader: Reader) -> "_Group":
+        """Give it in the currency asked for; without a rate it has no amount."""
+        day = exchange.day(reader.cut.as_of, event=None, closing=None)
+        into = exchange.into(self.currency, day, of=self[:5], times=self.deals)
+        amount, weighted = into.amount(self.amount), into.amount(self.weighted)
+        return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
     def worth(self) -> tuple[str | None, Decimal, Decimal]:
         """Give its currency, its amount, and that all of it counts."""

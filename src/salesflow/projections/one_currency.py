@@ -197,6 +197,7 @@ class Exchange:
             return None
         rates = [rate for rate in self._found.values() if rate is not None]
         days = [day for rate in rates for day in rate.days]
+        without = {currency: sum(of.values()) for currency, of in self._without.items()}
         return RatesUsed(
             report_currency=self.currency,
             rule=self._rule,
@@ -205,8 +206,9 @@ class Exchange:
             oldest=min(days, default=None),
             newest=max(days, default=None),
             without_rate=tuple(
-                WithoutRate(currency=currency, amounts=sum(self._without[currency].values()))
-                for currency in sorted(self._without)
+                WithoutRate(currency=currency, amounts=without[currency])
+                for currency in sorted(without)
+                if without[currency]
             ),
         )
 
