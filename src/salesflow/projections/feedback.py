@@ -39,6 +39,8 @@ __all__ = [
     "FeedbackGroup",
     "FeedbackView",
     "Verbatim",
+    "feedback_groups",
+    "read_words",
 ]
 
 By = Literal["stage", "owner", "product"]
@@ -163,7 +165,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
             by=self.by,
             total=counted(answers),
             total_before=counted(self._answers(reader, before)),
-            groups=tuple(_groups(answers, self.by, reader)),
+            groups=tuple(feedback_groups(answers, self.by, reader)),
             verbatims=tuple(verbatims),
             verbatims_total=in_all,
         )
@@ -192,7 +194,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         ]
 
     def _verbatims(self, reader: Reader, span: Span) -> tuple[list[Verbatim], int]:
-        """Read the newest words from the log: what is personal is kept nowhere else."""
+        """Find the newest words, and how many there are in all."""
         c = FEEDBACK.c
         wanted = [*self._wanted(reader, span), c.kind == "received", c.worded == 1]
         [(in_all,)] = reader.rows(sa.select(sa.func.count()).where(*wanted))
@@ -202,24 +204,28 @@ class Feedback(PeriodQuestion[FeedbackView]):
             .order_by(c.occurred.desc(), c.position.desc())
             .limit(self.limit)
         )
-        rows = reader.rows(newest)
-        streams = reader.streams({row.entity_id for row in rows})
-        said = {
-            event.position: event.fact.text
-            for events in streams.values()
-            for event in events
-            if isinstance(event.fact, FeedbackReceived)
-        }
-        return [_verbatim(row, said[row.position] or "", reader) for row in rows], in_all
+        return read_words(reader, reader.rows(newest)), in_all
 
 
-def _groups(
+def read_words(reader: Reader, rows: Sequence[sa.Row[Any]]) -> list[Verbatim]:
+    """Read from the log what was said in rows of feedback: it is personal, and only there."""
+    streams = reader.streams({row.entity_id for row in rows})
+    said = {
+        event.position: event.fact.text
+        for events in streams.values()
+        for event in events
+        if isinstance(event.fact, FeedbackReceived)
+    }
+    return [_verbatim(row, said[row.position] or "", reader) for row in rows]
+
+
+def feedback_groups(
     answers: Sequence[Answers], by: By | None, reader: Reader
 ) -> Iterable[FeedbackGroup]:
     """Count group by group: stages in the order of their process, others by name."""
     found: dict[tuple[str | None, ...], list[Answers]] = defaultdict(list)
     for each in answers:
-        for key in _groups_of(each, by):
+        for key in _keys_of(each, by):
             found[key].append(each)
     groups = []
     for key, members in found.items():
@@ -239,7 +245,7 @@ def _groups(
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 
 
-def _groups_of(answers: Answers, by: By | None) -> list[tuple[str | None, ...]]:
+def _keys_of(answers: Answers, by: By | None) -> list[tuple[str | None, ...]]:
     """Name the groups rows belong to: one, or each of several products."""
     if by is None:
         return []

@@ -7,7 +7,7 @@ periods before, made at their start and in their middle. Leaves out forecasts th
 submit, and goals: coverage is not known until goals are kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
@@ -52,7 +52,7 @@ from salesflow.projections.tables import Cut
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text, percent_text
 
-__all__ = ["Forecast", "ForecastView"]
+__all__ = ["Forecast", "ForecastView", "end_of", "forecasts_of"]
 
 By = Literal["owner", "process"]
 Line = ForecastLine | CategoryLine | SlippageLine | ChangesLine | PastForecast
@@ -61,6 +61,7 @@ TRAILING_DAYS: Final = 90
 DAYS_MOST: Final = 3_650
 PERIODS_MOST: Final = 40
 UNKNOWN: Final = "–"
+KNOWN: Final[tuple[Known, ...]] = ("then", "moment")
 
 
 class ForecastView(View):
@@ -269,24 +270,9 @@ class Forecast(PeriodQuestion[ForecastView]):
 
     def _past(self, reader: Reader, span: Span) -> tuple[list[Stand], list[Made]]:
         """Give the stands to read, that of the period first, and the forecasts made before."""
-        cut, stands, past = reader.cut, [Stand(reader.cut, span)], list[Made]()
+        stands, past = [Stand(reader.cut, span)], list[Made]()
         for earlier in self._spans_before(reader, span):
-            actual = len(stands)
-            stands.append(Stand(cut, earlier))
-            at: dict[When, Instant] = {
-                "start": earlier.opening,
-                "middle": _middle(earlier, reader),
-            }
-            for made, as_of in at.items():
-                if as_of > cut.as_of:
-                    continue
-                known_at: dict[Known, Instant] = {
-                    "then": min(as_of, cut.known_at),
-                    "moment": cut.known_at,
-                }
-                for known, instant in known_at.items():
-                    past.append(Made(len(stands), actual, made, known))
-                    stands.append(Stand(Cut(cut.tenant, as_of, instant), earlier))
+            past += forecasts_of(earlier, reader, stands, KNOWN)
         return stands, past
 
     def _spans_before(self, reader: Reader, span: Span) -> Iterator[Span]:
@@ -298,16 +284,37 @@ class Forecast(PeriodQuestion[ForecastView]):
     def _slippage(self, reader: Reader, span: Span, scope: Scope) -> Iterator[SlippageLine]:
         if span.opening > reader.cut.as_of:
             return
-        closing, known = span.closing(reader.cut.as_of), reader.cut.known_at
+        known = reader.cut.known_at
         known_then = min(span.opening, known) if self.as_known_then else known
         start = reader.cut._replace(as_of=span.opening, known_at=known_then)
-        end = reader.cut._replace(as_of=closing)
-        over = _day_of(closing + 1, reader) - DAY
+        end, over = end_of(span, reader)
         yield from slippage_lines(read_fates(reader, Stand(start, span), end, over, scope))
 
     def _trailing(self, reader: Reader) -> Span:
         last = _day_of(reader.cut.as_of, reader)
         return span_of(last - (self.trailing_days - 1) * DAY, last, reader)
+
+
+def forecasts_of(
+    span: Span, reader: Reader, stands: list[Stand], known: Sequence[Known]
+) -> Iterator[Made]:
+    """Add the stands that judge a period: what came of it, and its forecasts made by now."""
+    cut, actual = reader.cut, len(stands)
+    stands.append(Stand(cut, span))
+    at: dict[When, Instant] = {"start": span.opening, "middle": _middle(span, reader)}
+    for made, as_of in at.items():
+        if as_of > cut.as_of:
+            continue
+        for each in known:
+            known_at = min(as_of, cut.known_at) if each == "then" else cut.known_at
+            yield Made(len(stands), actual, made, each)
+            stands.append(Stand(Cut(cut.tenant, as_of, known_at), span))
+
+
+def end_of(span: Span, reader: Reader) -> tuple[Cut, date]:
+    """Cut where a period ends, or at the moment; give also the last day that is over then."""
+    closing = span.closing(reader.cut.as_of)
+    return reader.cut._replace(as_of=closing), _day_of(closing + 1, reader) - DAY
 
 
 def _middle(span: Span, reader: Reader) -> Instant:

@@ -265,8 +265,10 @@ def category_lines(now: Mapping[Key, Sums]) -> Iterator[CategoryLine]:
 def slippage_lines(rows: Iterable[FateRow]) -> Iterator[SlippageLine]:
     """Count what became of the deals that were expected at the start."""
     found: dict[Key, dict[str, Part]] = defaultdict(lambda: defaultdict(Part))
-    for row in rows:
-        found[row.group, row.currency][row.fate] = Part(row.deals, row.amount)
+    with localcontext(prec=EXACT_DIGITS):
+        for row in rows:
+            fates = found[row.group, row.currency]
+            fates[row.fate] = fates[row.fate].plus(row.deals, row.amount)
     for key in _in_order(found):
         fates = found[key]
         moved, overdue = fates["moved"], fates["overdue"]

@@ -8,7 +8,8 @@ read together. Sums are made by the database, exactly. Leaves out what the sums 
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -30,6 +31,7 @@ __all__ = [
     "Made",
     "OpenRow",
     "Scope",
+    "SlippedRow",
     "Stand",
     "When",
     "WonRow",
@@ -37,6 +39,7 @@ __all__ = [
     "read_closed",
     "read_fates",
     "read_open",
+    "read_slipped",
     "read_won",
 ]
 
@@ -45,6 +48,7 @@ When = Literal["start", "middle"]
 """At which point of its period a forecast was made."""
 Known = Literal["then", "moment"]
 """Whether from what was known when it was made, or from what is known at the moment."""
+SLIPPED: Final = ("moved", "overdue")
 
 
 class Stand(NamedTuple):
@@ -148,6 +152,22 @@ class FateRow(NamedTuple):
         return exact(self.whole, self.millionths)
 
 
+class SlippedRow(NamedTuple):
+    """A deal expected at the start that slipped: what it was then, and what it is now."""
+
+    deal: UUID
+    owner: str | None
+    currency: str | None
+    amount: int | None
+    expected: str
+    fate: str
+    process: str
+    process_version: int
+    stage: str
+    expected_after: str | None
+    outcome: str | None
+
+
 class ChangeRow(NamedTuple):
     """How often closing dates or amounts were changed, and of how many deals."""
 
@@ -218,23 +238,8 @@ def read_fates(
     reader: Reader, start: Stand, end: Cut, past: date, scope: Scope
 ) -> Iterator[FateRow]:
     """Say what became of the deals expected at a stand; days up to `past` are over."""
-    c = DEAL_STATE.c
-    then = (
-        sa.select(c.entity_id, scope.group(c.owner, c.process), c.currency, c.amount).where(
-            _expected(start), scope.holds(c.owner, c.process)
-        )
-    ).subquery("at_start")
-    now = (
-        sa.select(c.entity_id, c.outcome, c.expected_close).where(DEAL_STATE.seen(end))
-    ).subquery("at_end")
-    close, last = now.c.expected_close, start.span.last.isoformat()
-    fate = sa.case(
-        (now.c.outcome == "won", "won"),
-        (sa.or_(now.c.outcome.is_(None), now.c.outcome != "open"), "otherwise"),
-        (close <= past.isoformat(), "overdue"),
-        (sa.or_(close.is_(None), close > last), "moved"),
-        else_="pending",
-    )
+    then, now = _at_start(start, scope), _at_end(end)
+    fate = _fate(now, start.span, past)
     select = (
         sa.select(
             *(then.c.group, then.c.currency, fate.label("fate"), sa.func.count()),
@@ -244,6 +249,67 @@ def read_fates(
         .group_by(*_ordinals(1, 3))
     )
     return map(FateRow._make, reader.rows(select))
+
+
+def read_slipped(
+    reader: Reader, start: Stand, end: Cut, past: date, scope: Scope
+) -> Iterator[SlippedRow]:
+    """Name the deals expected at a stand that had slipped by the end; also how they are now."""
+    then, now, c = _at_start(start, scope), _at_end(end), DEAL_STATE.c
+    today = (
+        sa.select(c.entity_id, c.outcome).where(DEAL_STATE.seen(reader.cut)).subquery("today")
+    )
+    fate = _fate(now, start.span, past)
+    shown: list[Column] = [
+        *(then.c.entity_id, then.c.owner, then.c.currency, then.c.amount),
+        *(then.c.expected_close, fate, now.c.process, now.c.process_version, now.c.stage),
+        *(now.c.expected_close.label("expected_after"), today.c.outcome),
+    ]
+    select = (
+        sa.select(*shown)
+        .select_from(
+            then.join(now, then.c.entity_id == now.c.entity_id).outerjoin(
+                today, then.c.entity_id == today.c.entity_id
+            )
+        )
+        .where(fate.in_(SLIPPED))
+    )
+    return map(SlippedRow._make, reader.rows(select))
+
+
+def _at_start(start: Stand, scope: Scope) -> sa.Subquery:
+    """Select the deals expected at a stand as they were then."""
+    c = DEAL_STATE.c
+    shown: list[Column] = [
+        *(c.entity_id, scope.group(c.owner, c.process), c.owner, c.currency, c.amount),
+        c.expected_close,
+    ]
+    return (
+        sa.select(*shown)
+        .where(_expected(start), scope.holds(c.owner, c.process))
+        .subquery("at_start")
+    )
+
+
+def _at_end(end: Cut) -> sa.Subquery:
+    """Select how deals stand at a cut."""
+    c = DEAL_STATE.c
+    shown: list[Column] = [
+        *(c.entity_id, c.outcome, c.expected_close, c.process, c.process_version, c.stage)
+    ]
+    return sa.select(*shown).where(DEAL_STATE.seen(end)).subquery("at_end")
+
+
+def _fate(now: sa.Subquery, span: Span, past: date) -> Column:
+    """Say what became of a deal that was expected in a period."""
+    close = now.c.expected_close
+    return sa.case(
+        (now.c.outcome == "won", "won"),
+        (sa.or_(now.c.outcome.is_(None), now.c.outcome != "open"), "otherwise"),
+        (close <= past.isoformat(), "overdue"),
+        (sa.or_(close.is_(None), close > span.last.isoformat()), "moved"),
+        else_="pending",
+    )
 
 
 def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow]:

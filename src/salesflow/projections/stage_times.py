@@ -13,14 +13,13 @@ on: that is Conversion.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from pydantic import Field
 
-from salesflow.domain.moments import DAY, Moment
+from salesflow.domain.moments import Moment
 from salesflow.domain.values import Reference, SafeText
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -38,6 +37,7 @@ from salesflow.projections.stage_time_figures import (
     time_to_event,
     visits_of,
 )
+from salesflow.projections.stalled import read_stalled
 from salesflow.projections.survival import Spell
 from salesflow.projections.tables import Processes
 from salesflow.projections.visits import (
@@ -182,34 +182,13 @@ class StageTimes(Question[StageTimesView]):
     def _stalled(
         self, ways: Sequence[Way], names: Mapping[StageKey, StageNames], reader: Reader
     ) -> list[StalledDeal]:
-        """Find the deals that stand too long, by the process version in force now."""
-        c, as_of = DEAL_STATE.c, reader.cut.as_of
-        shown: list[sa.ColumnElement[Any]] = [
-            *(c.entity_id, c.process, c.process_version, c.owner)
+        as_of = reader.cut.as_of
+        found = [
+            stalled_deal(step, names[step.key], as_of, standing.days_max)
+            for step, standing in read_stalled(ways, reader, as_of, self.deal)
+            if self._wants(step)
         ]
-        select = sa.select(*shown)
-        select = select.where(DEAL_STATE.seen(reader.cut), c.outcome.in_(("open", "won")))
-        if self.deal is not None:
-            select = select.where(c.entity_id == self.deal)
-        standing = {row[0]: _Standing._make(row) for row in reader.rows(select)}
-        found = []
-        for way in ways:
-            step, now = way[-1], standing.get(way[-1].deal)
-            if step.stage is None or now is None:
-                continue
-            stage = reader.processes[now.process, now.version].by_key.get(step.stage)
-            days_max = None if stage is None else stage.max_days
-            here = step._replace(owner=now.owner)
-            if days_max and as_of - step.at > days_max * DAY and self._wants(here):
-                found.append(stalled_deal(here, names[step.key], as_of, days_max))
         return sorted(found, key=lambda deal: (-deal.days, deal.deal))
-
-
-class _Standing(NamedTuple):
-    deal: UUID
-    process: str
-    version: int
-    owner: str | None
 
 
 class _Layout(NamedTuple):

@@ -26,7 +26,15 @@ from salesflow.projections.records import Role
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text, percent_text
 
-__all__ = ["Driver", "LossReason", "LostTo", "WinLoss", "WinLossView"]
+__all__ = [
+    "ClosedGroup",
+    "Driver",
+    "LossReason",
+    "LostTo",
+    "WinLoss",
+    "WinLossView",
+    "loss_reasons",
+]
 
 Column: TypeAlias = "sa.ColumnElement[Any]"
 FEW = 10
@@ -143,7 +151,7 @@ class WinLoss(PeriodQuestion[WinLossView]):
         by: list[Column] = [c.outcome, c.because, c.competitor, c.currency]
         shown: list[Column] = [*by, sa.func.count(), *exact_sum(c.amount)]
         select = sa.select(*shown).where(*wanted).group_by(*by)
-        closed = [_Closed._make(row) for row in reader.rows(select)]
+        closed = [ClosedGroup._make(row) for row in reader.rows(select)]
         outcomes = Counter[str]()
         for group in closed:
             outcomes[group.outcome] += group.deals
@@ -155,7 +163,7 @@ class WinLoss(PeriodQuestion[WinLossView]):
             won=outcomes["won"],
             lost=outcomes["lost"],
             drivers=tuple(_drivers(self._factors(reader, wanted), outcomes)),
-            losses=tuple(_losses(lost)),
+            losses=tuple(loss_reasons(lost)),
             lost_to=tuple(_lost_to(lost)),
         )
 
@@ -188,7 +196,9 @@ class WinLoss(PeriodQuestion[WinLossView]):
         return found
 
 
-class _Closed(NamedTuple):
+class ClosedGroup(NamedTuple):
+    """So many deals that closed alike, and what they were worth."""
+
     outcome: str
     because: str | None
     competitor: str | None
@@ -233,9 +243,9 @@ def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -
     )
 
 
-def _losses(lost: Iterable[_Closed]) -> Iterator[LossReason]:
+def loss_reasons(lost: Iterable[ClosedGroup]) -> Iterator[LossReason]:
     """Give the reasons per currency, the dearest first, with their shares added up."""
-    reasons: dict[str | None, dict[str | None, list[_Closed]]] = {}
+    reasons: dict[str | None, dict[str | None, list[ClosedGroup]]] = {}
     for group in lost:
         by_reason = reasons.setdefault(group.currency, {})
         by_reason.setdefault(group.because, []).append(group)
@@ -259,8 +269,8 @@ def _losses(lost: Iterable[_Closed]) -> Iterator[LossReason]:
             )
 
 
-def _lost_to(lost: Iterable[_Closed]) -> list[LostTo]:
-    by_name: dict[str, list[_Closed]] = defaultdict(list)
+def _lost_to(lost: Iterable[ClosedGroup]) -> list[LostTo]:
+    by_name: dict[str, list[ClosedGroup]] = defaultdict(list)
     for group in lost:
         if group.competitor is not None:
             by_name[group.competitor].append(group)
