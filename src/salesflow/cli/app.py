@@ -14,6 +14,7 @@ from salesflow.cli.importing import importing
 from salesflow.cli.keeping import clock, rebuild, status
 from salesflow.cli.processes import processes
 from salesflow.cli.projecting import project
+from salesflow.cli.rates import rates
 
 __all__ = ["app"]
 
@@ -64,4 +65,5 @@ app.command("rebuild")(rebuild)
 app.command("project")(project)
 app.add_typer(clock, name="clock")
 app.add_typer(processes, name="process")
+app.add_typer(rates, name="rates")
 app.command("version")(version)

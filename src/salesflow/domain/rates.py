@@ -23,7 +23,7 @@ from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Currency, Exact, SafeText, Value, number
 from salesflow.errors import InputError
 
-__all__ = ["RATES_ID", "ExactRate", "Rate", "RateTable", "RatesPublished"]
+__all__ = ["RATES_ID", "ExactRate", "Quoted", "Rate", "RateTable", "RatesPublished"]
 
 RATES_ID: Final = UUID("5e771465-0000-5000-8000-000000000002")
 """The stream of a tenant's exchange rates; the same in every database."""
@@ -51,8 +51,10 @@ class RatesPublished(Fact):
 
 
 class Quoted(NamedTuple):
-    """A published rate against a base, its day and its source."""
+    """A published rate: units of a currency for one of the base, its day and its source."""
 
+    base: str
+    currency: str
     day: date
     rate: Decimal
     source: str | None
@@ -124,6 +126,11 @@ class RateTable(Aggregate):
         ways = [way for base in self._bases if (way := self._way(base, source, target, day))]
         return max(ways, key=lambda way: min(way.days), default=None)
 
+    def quoted(self, day: date) -> list[Quoted]:
+        """Give the last rate of every currency on or before a day, by base and currency."""
+        last = (self._last(base, currency, day) for base, currency in sorted(self._days))
+        return [each for each in last if each is not None]
+
     def _way(self, base: str, source: str, target: str, day: date) -> ExactRate | None:
         """Go from one currency to another by a base."""
         legs = [
@@ -155,4 +162,4 @@ class RateTable(Aggregate):
             key = (fact.base, each.currency, fact.day)
             if key not in self._rates:
                 insort(self._days.setdefault(key[:2], []), fact.day)
-            self._rates[key] = Quoted(fact.day, each.rate, fact.source)
+            self._rates[key] = Quoted(*key, each.rate, fact.source)

@@ -20,6 +20,7 @@ ZH: Final[dict[str, str]] = {
     # what a fact or an entity says in one of few words
     "open": "进行中",
     "times a rep's first team stands for a time before it": "次以首个团队代表加入之前",
+    "reps whose first team stands for a time before it": "人以首个团队代表加入之前",
     "budget confirmed": "已确认购买能力",
     "collaborator joined": "有跨部门协作",
     "competitor named": "有竞争对手",
@@ -41,6 +42,7 @@ ZH: Final[dict[str, str]] = {
     "overdue in": "超期于",
     "* fewer than ten deals with or without it": "* 具备或不具备该因素的商机少于十个",
     "without amount": "无金额",
+    "recorded at position": "已记录于位置",
     "opening": "期初",
     "closing": "期末",
     "restated": "重述",
@@ -55,6 +57,7 @@ ZH: Final[dict[str, str]] = {
     "recategorised": "预测类别变更",
     "reweighted": "概率变更",
     "transferred": "负责人变更",
+    "reorganised": "团队调整",
     "migrated": "流程迁移",
     "unmerged": "取消合并",
     "reopened": "重新激活",

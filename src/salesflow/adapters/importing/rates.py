@@ -1,0 +1,194 @@
+"""Exchange rates from elsewhere: read from a CSV file, and recorded once, with their source.
+
+A file has the columns day, base, currency and rate: so many units of the currency for one unit
+of the base. A line that cannot be right is refused with its number and reason, the others are
+recorded, all in one append. `record_rates` records what a source tells for the first time, or
+otherwise than it told before; the same again records nothing, also where somebody has retracted
+it since.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict
+
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
+from salesflow.adapters.importing.rows import BadRow, Row, TableFile
+from salesflow.domain.moments import from_instant, start_of_day
+from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
+from salesflow.domain.values import number
+from salesflow.errors import InputError
+
+__all__ = ["RateImport", "RefusedLine", "ToldRate", "import_rates", "record_rates"]
+
+COLUMNS = ("day", "base", "currency", "rate")
+REFUSED_MAX = 100
+"""So many refused lines are listed; all are counted."""
+
+Key = tuple[date, str, str]
+"""Day, base, currency."""
+
+
+class ToldRate(NamedTuple):
+    """Units of a currency for one of the base, as a source tells them of a day."""
+
+    day: date
+    base: str
+    currency: str
+    rate: Decimal
+
+
+class RefusedLine(BaseModel):
+    """A line that was refused, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    line: int
+    reason: str
+
+
+class RateImport(BaseModel):
+    """What became of every rate that was told."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: str
+    rates_told: int
+    rates_recorded: int
+    days_recorded: int
+    rates_known: int
+    """Told the same before."""
+    lines_refused: int = 0
+    refused: tuple[RefusedLine, ...] = ()
+
+
+class Recorded(NamedTuple):
+    """How many rates were recorded, of how many days."""
+
+    rates: int
+    days: int
+
+
+def import_rates(
+    path: Path, log: EventLog, *, source: str, timezone: ZoneInfo, strict: bool = False
+) -> RateImport:
+    """Record the rates of a CSV file.
+
+    Raises:
+        InputError: when it cannot be read or lacks a column; with `strict` when any line is
+            refused.
+    """
+    today = from_instant(log.now()).astimezone(timezone).date()
+    told: dict[Key, tuple[ToldRate, int]] = {}
+    refused: list[RefusedLine] = []
+    lines = 0
+    for line, each in _lines(path, today):
+        lines += 1
+        if isinstance(each, ToldRate):
+            before, number = told.setdefault(each[:3], (each, line))
+            if before != each:
+                each = f"line {number} tells another rate of that day"
+        if isinstance(each, str):
+            refused.append(RefusedLine(line=line, reason=each))
+    if strict and refused:
+        first = refused[0]
+        raise InputError(
+            f"{path}, line {first.line}: {first.reason}; {len(refused):,} of {lines:,} lines"
+            " cannot be taken, nothing was recorded"
+        )
+    rates = [rate for rate, _ in told.values()]
+    recorded = record_rates(rates, log, source=source, timezone=timezone)
+    return RateImport(
+        source=source,
+        rates_told=len(rates),
+        rates_recorded=recorded.rates,
+        days_recorded=recorded.days,
+        rates_known=len(rates) - recorded.rates,
+        lines_refused=len(refused),
+        refused=tuple(refused[:REFUSED_MAX]),
+    )
+
+
+def record_rates(
+    told: Iterable[ToldRate], log: EventLog, *, source: str, timezone: ZoneInfo
+) -> Recorded:
+    """Record what this source tells for the first time or otherwise, in one append.
+
+    A fact of a day and base happened on that day; its envelope names the source.
+    """
+    rates = list(told)
+
+    def attempt() -> Recorded:
+        stream = log.stream(RATES_ID)
+        known: dict[Key, Decimal] = {}
+        for event in stream:
+            if isinstance(event.fact, RatesPublished) and event.source == source:
+                day, base = event.fact.day, event.fact.base
+                known |= {(day, base, r.currency): r.rate for r in event.fact.rates}
+        new = [rate for rate in rates if known.get(rate[:3]) != rate.rate]
+        facts = list(_facts(new, source, timezone))
+        if facts:
+            log.append(drafts_of(facts, {RATES_ID: len(stream)}, None))
+        return Recorded(len(new), len({rate.day for rate in new}))
+
+    return try_again(attempt)
+
+
+def _facts(rates: Iterable[ToldRate], source: str, timezone: ZoneInfo) -> Iterator[ForeignFact]:
+    """Put the rates of one day and base into one fact, the earliest day first."""
+    by_day: dict[tuple[date, str], list[Rate]] = defaultdict(list)
+    for day, base, currency, rate in sorted(rates):
+        by_day[day, base].append(Rate(currency=currency, rate=rate))
+    for (day, base), found in by_day.items():
+        fact = RatesPublished(day=day, base=base, rates=tuple(found), source=source)
+        yield ForeignFact(
+            RATES_ID,
+            fact,
+            start_of_day(day, timezone),
+            precision="day",
+            source=source,
+            source_id=f"{day}/{base}",
+        )
+
+
+def _lines(path: Path, today: date) -> Iterator[tuple[int, ToldRate | str]]:
+    """Read every line: its rate, or why it is refused."""
+    table = TableFile(path, wanted=COLUMNS)
+    missing = [name for name in COLUMNS if name not in table.header]
+    if missing:
+        raise InputError(
+            f"{path} has no column {missing[0]!r}; its header must name {', '.join(COLUMNS)}"
+        )
+    places = [table.header.index(name) for name in COLUMNS]
+    read = partial(_told, today=today)
+    for row in table.rows():
+        if isinstance(row, BadRow):
+            yield row.line, row.reason
+        else:
+            yield row.line, _taken(row, places, read)
+
+
+def _taken(row: Row, places: list[int], read: "partial[ToldRate]") -> ToldRate | str:
+    try:
+        return read(*(row.cells[place].strip() for place in places))
+    except InputError as error:
+        return str(error)
+
+
+def _told(day: str, base: str, currency: str, rate: str, *, today: date) -> ToldRate:
+    try:
+        of = date.fromisoformat(day)
+    except ValueError as error:
+        raise InputError(f"{day!r} is not a day; write one like 2026-03-31") from error
+    if of > today:
+        raise InputError(f"{day} lies ahead")
+    if base == currency:
+        raise InputError(f"{base} is the base; it needs no rate")
+    named = Rate(currency=currency, rate=number(rate))
+    fact = RatesPublished(day=of, base=base, rates=(named,))
+    return ToldRate(of, fact.base, named.currency, named.rate)

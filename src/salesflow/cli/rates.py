@@ -1,0 +1,191 @@
+"""`salesflow rates`, `import rates`, `import ecb`: exchange rates of a day, and who says so."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from salesflow.adapters.importing.ecb import ECB, euro_rates
+from salesflow.adapters.importing.rates import RateImport, import_rates, record_rates
+from salesflow.cli.desk import Desk, KnownAt, at_desk
+from salesflow.cli.importing import Strict, TimeZone, importing
+from salesflow.domain.rates import RATES_ID, Quoted, RateTable
+from salesflow.domain.values import number
+from salesflow.engine import SalesFlow, Session
+from salesflow.errors import InputError, NotFoundError, SalesflowError
+from salesflow.projections.questions import TableOfView
+
+__all__ = ["rates"]
+
+rates = typer.Typer(no_args_is_help=True, help="Exchange rates, for reports in one currency.")
+
+RatesFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A CSV file with the columns day, base, currency, rate.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+Source = Annotated[
+    str | None, typer.Option(help="Who published them. Default: the name of the file.")
+]
+Since = Annotated[
+    str, typer.Option(metavar="DAY", help="The first day to import.", show_default=False)
+]
+Currencies = Annotated[
+    list[str] | None,
+    typer.Option("--currency", help="Only this one; may be given again. Default: all."),
+]
+Day = Annotated[
+    str, typer.Option(metavar="DAY", help="The day the rates are of.", show_default=False)
+]
+Base = Annotated[
+    str, typer.Option(help="One unit of it is worth the rates given.", show_default=False)
+]
+Given = Annotated[
+    list[str],
+    typer.Argument(metavar="CURRENCY=RATE...", help="As in CNY=7.21.", show_default=False),
+]
+PublishedBy = Annotated[str, typer.Option(help="Who published them.", show_default=False)]
+Actor = Annotated[str | None, typer.Option("--actor", help="Who records them.")]
+OnDay = Annotated[
+    str | None,
+    typer.Option(metavar="DAY", help="Last rates on or before this day. Default: the newest."),
+]
+
+
+@importing.command("rates")
+@at_desk
+def import_file(
+    desk: Desk,
+    file: RatesFile,
+    source: Source = None,
+    timezone: TimeZone = None,
+    strict: Strict = False,
+) -> None:
+    """Import exchange rates from a CSV file; the same file again records nothing twice."""
+    with desk.record(timezone) as flow:
+        zone = flow.settings().timezone
+        done = import_rates(
+            file, flow.log, source=source or file.name, timezone=zone, strict=strict
+        )
+        _show(desk, done)
+        if done.lines_refused and not done.rates_told:
+            raise SalesflowError(
+                f"every line of {file} was refused ({done.lines_refused:,}); no rate was"
+                " recorded"
+            )
+
+
+@importing.command("ecb")
+@at_desk
+def import_ecb(
+    desk: Desk, since: Since, currency: Currencies = None, timezone: TimeZone = None
+) -> None:
+    """Import the euro reference rates of the European Central Bank (needs the extra fx)."""
+    told = list(euro_rates(_day(since), currency or ()))
+    with desk.record(timezone) as flow:
+        zone = flow.settings().timezone
+        recorded = record_rates(told, flow.log, source=ECB, timezone=zone)
+        done = RateImport(
+            source=ECB,
+            rates_told=len(told),
+            rates_recorded=recorded.rates,
+            days_recorded=recorded.days,
+            rates_known=len(told) - recorded.rates,
+        )
+        _show(desk, done)
+
+
+@rates.command("publish")
+@at_desk
+def publish(
+    desk: Desk,
+    given: Given,
+    day: Day,
+    base: Base,
+    source: PublishedBy,
+    actor: Actor = None,
+) -> None:
+    """Record exchange rates of a day; they replace those recorded of that day before."""
+    named, of = dict(map(_pair, given)), _day(day)
+
+    def record(session: Session) -> None:
+        try:
+            table = session.get(RateTable, RATES_ID)
+        except NotFoundError:
+            session.add(RateTable.begin(day=of, base=base, rates=named, source=source))
+        else:
+            table.publish(day=of, base=base, rates=named, source=source)
+
+    with desk.open() as flow:
+        receipt = flow.run(record, actor=actor)
+        assert receipt is not None
+        desk.screen.json({"position": receipt.last})
+        desk.screen.line(f"{desk.screen.word('recorded at position')} {receipt.last:,}")
+
+
+@rates.command("list")
+@at_desk
+def list_rates(desk: Desk, on: OnDay = None, known_at: KnownAt = None) -> None:
+    """List the last rate of every currency on or before a day, as known at some time."""
+    with desk.open() as flow:
+        found = _table(flow, known_at).quoted(date.max if on is None else _day(on))
+        desk.screen.json([_plain(each) for each in found])
+        rows = tuple(
+            (each.base, each.currency, f"{each.rate:f}", str(each.day), each.source or "–")
+            for each in found
+        )
+        columns = ("Base", "Currency", "Rate", "Day", "Source")
+        desk.screen.table(TableOfView("Exchange rates", columns, rows))
+
+
+def _table(flow: SalesFlow, known_at: str | None) -> RateTable:
+    try:
+        return flow.get(RateTable, RATES_ID, known_at=known_at)
+    except NotFoundError as error:
+        raise NotFoundError(
+            "no exchange rates are known; record some with `salesflow import rates`,"
+            " `salesflow import ecb` or `salesflow rates publish`"
+        ) from error
+
+
+def _plain(quoted: Quoted) -> dict[str, str | None]:
+    return {**quoted._asdict(), "day": str(quoted.day), "rate": f"{quoted.rate:f}"}
+
+
+def _pair(given: str) -> tuple[str, Decimal]:
+    currency, equals, rate = given.partition("=")
+    if not equals:
+        raise InputError(f"{given!r} is not a rate; write one like CNY=7.21")
+    return currency, number(rate)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a day; write one like 2026-03-31") from error
+
+
+def _show(desk: Desk, done: RateImport) -> None:
+    screen = desk.screen
+    screen.json(done.model_dump(mode="json"))
+    counts = {
+        "Source": done.source,
+        "Rates read": f"{done.rates_told:,}",
+        "Rates recorded": f"{done.rates_recorded:,}",
+        "Days": f"{done.days_recorded:,}",
+        "Known before": f"{done.rates_known:,}",
+        "Lines refused": f"{done.lines_refused:,}",
+    }
+    columns, rows = ("Attribute", "Value"), tuple(counts.items())
+    screen.table(TableOfView("Exchange rates", columns, rows, words=("Attribute",)))
+    if done.refused:
+        refused = tuple((f"{each.line:,}", each.reason) for each in done.refused)
+        screen.table(TableOfView("Lines refused", ("Line", "Because"), refused))
