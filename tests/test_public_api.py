@@ -61,6 +61,7 @@ ENGINE = {
     "run",
     "session",
     "settings",
+    "sql",
     "standings",
 }
 WITHOUT_POSTGRES = """

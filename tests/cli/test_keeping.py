@@ -85,3 +85,18 @@ def test_a_process_version_is_shown_by_its_number() -> None:
 def test_version_names_package_and_schema() -> None:
     assert "salesflow 0.1.0 (schema " in ran("version").out
     assert json.loads(ran("version", "--json").out)["version"] == "0.1.0"
+
+
+def test_the_sql_of_a_moment_is_printed_as_it_is_pasted() -> None:
+    told = ran("sql", "deal-state", "--as-of", "2026-03-31", "--known-at", "2026-03-05")
+    assert told.out == (
+        "SELECT *\n"
+        "  FROM salesflow_deal_state\n"
+        " WHERE tenant = 'main'\n"
+        "   AND known_from <= '2026-03-05 15:59:59.999999+00:00'\n"
+        "   AND known_to > '2026-03-05 15:59:59.999999+00:00'\n"
+        "   AND valid_from <= '2026-03-31 15:59:59.999999+00:00'\n"
+        "   AND valid_to > '2026-03-31 15:59:59.999999+00:00';\n"
+    )
+    as_json = json.loads(ran("sql", "booking", "--as-of", "2026-03-31", "--json").out)
+    assert "occurred_at <= '2026-03-31 15:59:59.999999+00:00'" in as_json["sql"]

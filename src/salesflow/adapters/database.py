@@ -157,9 +157,15 @@ class Database:
             yield connection
         self.announce()
 
+    @contextmanager
+    def creating(self) -> Iterator[sa.Connection]:
+        """Give a connection in a write transaction that keeps other creators out."""
+        with self._translating(), self._open().creating() as connection:
+            yield connection
+
     def create_tables(self, metadata: sa.MetaData) -> None:
         """Create the tables that are missing; two processes may do so at once."""
-        with self._translating(), self._connections.creating() as connection:
+        with self.creating() as connection:
             metadata.create_all(connection)
 
     def rows(

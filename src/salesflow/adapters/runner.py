@@ -29,6 +29,7 @@ from salesflow.adapters.readtables import (
     start_position,
 )
 from salesflow.adapters.refolding import Absorber, IntervalAbsorber, IntervalBatch
+from salesflow.adapters.sql_views import refresh_views
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.errors import ProjectionError
 from salesflow.projections.tables import Ledger, Processes, ReadFold
@@ -222,6 +223,7 @@ class Runner:
                 self._database.create_tables(metadata)
                 with self._database.begin() as connection:
                     self._begin(connection, fold, name)
+        refresh_views(self._database, [fold.table for fold in self._folds.values()])
 
     def _find(self, name: str) -> Standing | None:
         with self._database.read() as connection:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 __all__ = [
+    "EVENT_VIEW",
     "POSTGRES_DDL",
     "SCHEMA_VERSION",
     "SQLITE_DDL",
@@ -25,12 +26,16 @@ __all__ = [
     "commands",
     "events",
     "head",
+    "postgres_time",
     "schema_row",
     "snapshots",
+    "sqlite_time",
+    "sqlite_uuid",
     "tracking",
 ]
 
 SCHEMA_VERSION = 1
+EVENT_VIEW = "salesflow_event_view"
 TABLE_PREFIX = "salesflow_"
 
 STORE = sa.MetaData()
@@ -163,13 +168,15 @@ _COLUMNS_OF_VIEW = """
     source, source_id"""
 
 
-def _sqlite_uuid(column: str) -> str:
+def sqlite_uuid(column: str, *, hexed: bool = False) -> str:
+    """Write an id as people do, of its bytes or of their 32 digits."""
     parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-    text = f"lower(hex({column}))"
+    text = column if hexed else f"lower(hex({column}))"
     return " || '-' || ".join(f"substr({text}, {start}, {size})" for start, size in parts)
 
 
-def _sqlite_time(column: str) -> str:
+def sqlite_time(column: str) -> str:
+    """Write an instant as text in UTC, to the microsecond; it sorts as the instants do."""
     return (
         f"strftime('%Y-%m-%d %H:%M:%S', ({column} - (({column} % 1000000) + 1000000) % 1000000)"
         f" / 1000000, 'unixepoch')"
@@ -219,19 +226,20 @@ SQLITE_DDL: tuple[str, ...] = (
     ),
     "CREATE VIEW salesflow_event_view AS SELECT"
     + _COLUMNS_OF_VIEW.format(
-        stream_id=_sqlite_uuid("stream_id"),
-        event_id=_sqlite_uuid("event_id"),
+        stream_id=sqlite_uuid("stream_id"),
+        event_id=sqlite_uuid("event_id"),
         kind="substr(topic, 1, instr(topic || ':', ':') - 1)",
         payload="CASE WHEN json_valid(CAST(payload AS TEXT)) THEN CAST(payload AS TEXT)"
         " ELSE hex(payload) END",
-        occurred=_sqlite_time("occurred"),
-        recorded=_sqlite_time("recorded"),
+        occurred=sqlite_time("occurred"),
+        recorded=sqlite_time("recorded"),
     )
     + " FROM salesflow_events",
 )
 
 
-def _postgres_time(column: str) -> str:
+def postgres_time(column: str) -> str:
+    """Write an instant as a timestamp with time zone."""
     return f"(timestamptz 'epoch' + {column} * interval '1 microsecond')"
 
 
@@ -279,8 +287,8 @@ POSTGRES_DDL: tuple[str, ...] = (
         event_id="event_id",
         kind="split_part(topic, ':', 1)",
         payload="salesflow_text(payload)",
-        occurred=_postgres_time("occurred"),
-        recorded=_postgres_time("recorded"),
+        occurred=postgres_time("occurred"),
+        recorded=postgres_time("recorded"),
     )
     + " FROM salesflow_events",
 )

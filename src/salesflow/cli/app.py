@@ -15,6 +15,7 @@ from salesflow.cli.keeping import clock, rebuild, status
 from salesflow.cli.processes import processes
 from salesflow.cli.projecting import project
 from salesflow.cli.rates import rates
+from salesflow.cli.sql import sql
 
 __all__ = ["app"]
 
@@ -63,6 +64,7 @@ app.add_typer(deals, name="deal")
 app.command("status")(status)
 app.command("rebuild")(rebuild)
 app.command("project")(project)
+app.command("sql")(sql)
 app.add_typer(clock, name="clock")
 app.add_typer(processes, name="process")
 app.add_typer(rates, name="rates")

@@ -26,6 +26,7 @@ from salesflow.adapters.processes import PublishedProcesses
 from salesflow.adapters.rates import PublishedRates
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
+from salesflow.adapters.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event
@@ -36,12 +37,11 @@ from salesflow.domain.moments import (
     When,
     zone,
 )
-from salesflow.domain.processes import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.domain.standard import STANDARD
 from salesflow.engine.asking import Cutter, Snapshot, snapshot_for
 from salesflow.engine.following import CaughtUp, Follower
 from salesflow.engine.foreign import ForeignFact, record_foreign
+from salesflow.engine.founding import FOUNDING, founding
 from salesflow.engine.histories import interleaved
 from salesflow.engine.session import Processes, Said, Session
 from salesflow.errors import (
@@ -54,7 +54,7 @@ from salesflow.errors import (
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import with_folds
-from salesflow.projections.tables import ReadFold
+from salesflow.projections.tables import ReadFold, ReadTable
 
 __all__ = ["SalesFlow"]
 
@@ -63,8 +63,6 @@ ViewT = TypeVar("ViewT", bound=View)
 ATTEMPTS_MAX = 100
 HASTY_ATTEMPTS = 3
 """Attempts after which the threads of this process that met others queue up for the rest."""
-
-FOUNDING = "salesflow:founding"
 
 
 class SalesFlow:
@@ -315,13 +313,19 @@ class SalesFlow:
         Without a name all of them; the log is read once for all. Questions go on reading the
         live tables until the new ones take their place.
         """
-        for name in names:
-            if name not in self._folds:
-                there = ", ".join(sorted(self._folds))
-                raise InputError(f"no table {name!r}; there are {there}")
-        labels = {self._folds[name].table.name: name for name in names or self._folds}
+        labels = {self._table(name).name: name for name in names or self._folds}
         rows = self._tables().rebuild(list(labels), progress=progress)
         return {labels[name]: count for name, count in rows.items()}
+
+    def sql(self, name: str, *, as_of: When | None = None, known_at: When | None = None) -> str:
+        """Write the SQL that shows a read table at a moment, for any client of the database.
+
+        It brings the table to the head of the log first, so that the rows are there.
+        """
+        table, runner = self._table(name), self._tables()
+        runner.catch_up([table.name])
+        cut = self._cutter.cut(as_of, known_at, runner.standing(table.name).recorded)
+        return select_at(table, cut)
 
     def standings(self) -> dict[str, Standing]:
         """Say up to which position each read table stands."""
@@ -351,6 +355,12 @@ class SalesFlow:
             question, self._cutter, self._processes, self._rates, self._tables()
         )
 
+    def _table(self, name: str) -> ReadTable:
+        if name not in self._folds:
+            there = ", ".join(sorted(self._folds))
+            raise InputError(f"no table {name!r}; there are {there}")
+        return self._folds[name].table
+
     def _tables(self) -> Runner:
         if self._runner is None:
             folds = {fold.table.name: fold for fold in self._folds.values()}
@@ -363,7 +373,7 @@ class SalesFlow:
         if self.log.head().position == 0:
             if not create:
                 raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
-            self.run(lambda s: _founding(s, timezone or "UTC"), command_id=FOUNDING)
+            self.run(lambda s: founding(s, timezone or "UTC"), command_id=FOUNDING)
         stands = self.settings().timezone
         if wanted is not None and wanted.key != stands.key:
             raise InputError(
@@ -385,8 +395,3 @@ def _receipt(known: AlreadyRecordedError) -> Receipt:
     if not isinstance(known.receipt, Receipt):
         raise known
     return known.receipt
-
-
-def _founding(session: Session, timezone: str) -> None:
-    session.add(Settings.begin(timezone=timezone))
-    session.add(SalesProcess.publish(STANDARD))

@@ -23,6 +23,7 @@ from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
 from salesflow.domain.values import Money
+from salesflow.projections.columns import Instants, Millionths, Shares
 from salesflow.projections.tables import (
     AMOUNT_SCALE,
     Ledger,
@@ -41,14 +42,14 @@ BOOKING: Final = LedgerTable(
         sa.Column("kind", sa.String(20)),
         sa.Column("role", sa.String(20)),
         sa.Column("person", sa.Text),
-        sa.Column("share", sa.Integer),
-        sa.Column("amount", sa.BigInteger),
+        sa.Column("share", Shares),
+        sa.Column("amount", Millionths),
         sa.Column("currency", sa.String(3)),
         sa.Column("process", sa.Text),
         sa.Column("process_version", sa.Integer),
         sa.Column("customer_id", sa.Uuid),
         sa.Column("lead_source", sa.Text),
-        sa.Column("credited", sa.BigInteger),
+        sa.Column("credited", Instants),
     ),
 )
 """A row per booking and person: `role` is owner or collaborator, `share` their part of it in

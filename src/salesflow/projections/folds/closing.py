@@ -16,6 +16,7 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
+from salesflow.projections.columns import Instants, Millionths
 from salesflow.projections.tables import (
     Change,
     Fold,
@@ -31,13 +32,13 @@ CLOSING: Final = IntervalTable(
     "closing",
     1,
     attributes=(
-        sa.Column("opened", sa.BigInteger),
+        sa.Column("opened", Instants),
         sa.Column("opened_day_only", sa.SmallInteger),
         sa.Column("opened_process", sa.Text),
         sa.Column("opened_owner", sa.Text),
         sa.Column("opened_customer_id", sa.Uuid),
         sa.Column("outcome", sa.String(20)),
-        sa.Column("closed", sa.BigInteger),
+        sa.Column("closed", Instants),
         sa.Column("closed_day_only", sa.SmallInteger),
         sa.Column("process", sa.Text),
         sa.Column("process_version", sa.Integer),
@@ -45,7 +46,7 @@ CLOSING: Final = IntervalTable(
         sa.Column("owner", sa.Text),
         sa.Column("customer_id", sa.Uuid),
         sa.Column("lead_source", sa.Text),
-        sa.Column("amount", sa.BigInteger),
+        sa.Column("amount", Millionths),
         sa.Column("currency", sa.String(3)),
         sa.Column("because", sa.Text),
         sa.Column("competitor", sa.Text),

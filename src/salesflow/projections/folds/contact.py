@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.facts import Event
+from salesflow.projections.columns import Instants
 from salesflow.projections.tables import Change, Fold, IntervalTable, Processes, Row
 
 __all__ = ["CONTACT", "CONTACTS"]
@@ -24,7 +25,7 @@ CONTACT: Final = IntervalTable(
     1,
     keys=(sa.Column("position", sa.BigInteger, autoincrement=False),),
     attributes=(
-        sa.Column("occurred", sa.BigInteger),
+        sa.Column("occurred", Instants),
         sa.Column("day_only", sa.SmallInteger),
         sa.Column("channel", sa.Text),
         sa.Column("direction", sa.String(3)),
@@ -34,7 +35,7 @@ CONTACT: Final = IntervalTable(
         sa.Column("owner", sa.Text),
         sa.Column("customer_id", sa.Uuid),
         sa.Column("lead_source", sa.Text),
-        sa.Column("opened", sa.BigInteger),
+        sa.Column("opened", Instants),
         sa.Column("opened_day_only", sa.SmallInteger),
     ),
 )

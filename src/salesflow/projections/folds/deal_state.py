@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event
+from salesflow.projections.columns import Millionths, Shares
 from salesflow.projections.tables import (
     Change,
     Fold,
@@ -33,11 +34,11 @@ DEAL_STATE: Final = IntervalTable(
         sa.Column("outcome", sa.String(20)),
         sa.Column("owner", sa.Text),
         sa.Column("customer_id", sa.Uuid),
-        sa.Column("amount", sa.BigInteger),
+        sa.Column("amount", Millionths),
         sa.Column("currency", sa.String(3)),
         sa.Column("expected_close", sa.String(10)),
         sa.Column("forecast_category", sa.String(20)),
-        sa.Column("probability", sa.Integer),
+        sa.Column("probability", Shares),
         sa.Column("lead_source", sa.Text),
     ),
 )

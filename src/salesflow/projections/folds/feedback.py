@@ -27,6 +27,7 @@ from salesflow.domain.deal.quotes import (
 from salesflow.domain.deal.service import FeedbackReceived, SurveySent
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
+from salesflow.projections.columns import Instants
 from salesflow.projections.tables import Cell, Change, Fold, IntervalTable, Processes
 
 __all__ = ["FEEDBACK", "FEEDBACKS"]
@@ -36,7 +37,7 @@ FEEDBACK: Final = IntervalTable(
     2,
     keys=(sa.Column("position", sa.BigInteger),),
     attributes=(
-        sa.Column("occurred", sa.BigInteger),
+        sa.Column("occurred", Instants),
         sa.Column("kind", sa.String(8)),
         sa.Column("process", sa.Text),
         sa.Column("process_version", sa.Integer),

@@ -18,6 +18,7 @@ from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.processes import ProcessVersion
+from salesflow.projections.columns import Millionths, Shares
 from salesflow.projections.tables import (
     Cell,
     Ledger,
@@ -62,10 +63,10 @@ LEG: Final[tuple[sa.Column[Cell], ...]] = (
     sa.Column("outcome", sa.String(20)),
     sa.Column("owner", sa.Text),
     sa.Column("currency", sa.String(3)),
-    sa.Column("amount", sa.BigInteger),
+    sa.Column("amount", Millionths),
     sa.Column("close", sa.String(10)),
     sa.Column("category", sa.String(20)),
-    sa.Column("probability", sa.Integer),
+    sa.Column("probability", Shares),
 )
 """The columns of a leg; the table has them twice, as `left_…` and `entered_…`."""
 

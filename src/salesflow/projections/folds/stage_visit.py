@@ -23,6 +23,7 @@ from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.standing import STANDING_FACTS, Standing
 from salesflow.domain.facts import Event, Fact
+from salesflow.projections.columns import Millionths
 from salesflow.projections.tables import (
     Cell,
     Change,
@@ -46,7 +47,7 @@ STAGE_VISIT: Final = IntervalTable(
         sa.Column("entered", sa.String(20)),
         sa.Column("day_only", sa.SmallInteger),
         sa.Column("owner", sa.Text),
-        sa.Column("amount", sa.BigInteger),
+        sa.Column("amount", Millionths),
         sa.Column("currency", sa.String(3)),
     ),
     keeps_moments=True,
