@@ -13,7 +13,7 @@ from oracle.periods import period_before, period_of
 from oracle.stage_times import known_process
 from oracle.visits import Step, category_of, order_of, way_at
 
-__all__ = ["conversion_in"]
+__all__ = ["conversion_in", "conversion_of"]
 
 Key = tuple[str, str]
 Span = tuple[int, int]
@@ -52,9 +52,9 @@ def conversion_in(
         "period": period,
         "before": before,
         "listed": listed,
-        "stages": {key: _conversion(key, ways, period, wanted, processes) for key in listed},
+        "stages": {key: conversion_of(key, ways, period, wanted, processes) for key in listed},
         "stages_before": {
-            key: _conversion(key, ways, before, wanted, processes) for key in listed
+            key: conversion_of(key, ways, before, wanted, processes) for key in listed
         },
         "reach": {
             key: found
@@ -84,9 +84,10 @@ def _enters(step: Step, key: Key) -> bool:
     return (step["process"], step["stage"]) == key and step["entered"] in ENTRIES
 
 
-def _conversion(
+def conversion_of(
     key: Key, ways: list[list[Step]], span: Span, wanted: Wanted, processes: Processes
 ) -> dict[str, Any]:
+    """Say what became of the deals that entered a stage in a span, and count its entries."""
     told: dict[str, list[Step]] = {
         "entered": [], "moved_on": [], "left": [], "still_there": [],
         "entries": [], "entries_later": [],

@@ -15,7 +15,7 @@ from scipy import stats
 from oracle.beliefs import Raw
 from oracle.deals import deals_of, replay
 
-__all__ = ["feedback_in", "lines_of"]
+__all__ = ["feedback_in", "figures_of", "lines_of"]
 
 Line = dict[str, Any]
 Figure = tuple[Decimal, float | None, float | None] | None
@@ -50,8 +50,8 @@ def feedback_in(
     words = [line for line in lines if (line["text"] or "").strip()]
     words.sort(key=lambda line: (-line["occurred"], -line["position"]))
     return {
-        "total": _figures(lines),
-        "groups": {key: _figures(found) for key, found in groups.items()},
+        "total": figures_of(lines),
+        "groups": {key: figures_of(found) for key, found in groups.items()},
         "words": [
             (
                 line["position"], line["deal"], line["occurred"], line["stage"],
@@ -143,7 +143,8 @@ def _keys(line: Line, by: str | None) -> list[Any]:
     return []
 
 
-def _figures(lines: list[Line]) -> dict[str, Any]:
+def figures_of(lines: list[Line]) -> dict[str, Any]:
+    """Count scores, answers and surveys."""
     said = [line for line in lines if not line["sent"]]
     asked = [line for line in lines if line["sent"]]
     nps, csat, ces = (

@@ -13,7 +13,15 @@ from oracle.beliefs import Raw, effect_of, moment
 from oracle.deals import State, deal_at, deals_of, replay
 from oracle.sales import bookings_of, closing_at
 
-__all__ = ["forecast_at", "made_forecast", "past_forecasts", "slippage_at"]
+__all__ = [
+    "expected_in",
+    "fate_of",
+    "forecast_at",
+    "made_forecast",
+    "measures_of",
+    "past_forecasts",
+    "slippage_at",
+]
 
 DAY = 86_400_000_000
 FAR = "9999-12-31"
@@ -31,7 +39,7 @@ def made_forecast(
 ) -> Found:
     """Give what is open and expected in a period and what is won of it, as seen at a moment."""
     found: Found = {}
-    for deal in _expected(events, span, as_of, known_at, only).values():
+    for deal in expected_in(events, span, as_of, known_at, only).values():
         amount, currency = deal["amount"] or (Decimal(0), None)
         book = _book(found, (_group(deal, only), currency))
         category = book["categories"].setdefault(
@@ -66,7 +74,7 @@ def forecast_at(
         lines[key] = {
             "open": _open(book),
             "won": book["won"],
-            "measures": _measures(book),
+            "measures": measures_of(book),
             "rate": rate,
             "required": None if rate is None or rate <= 0 else 1 / rate,
         }
@@ -87,10 +95,10 @@ def slippage_at(
     start, end = span[0] - 1, min(span[1] - 1, as_of)
     if start > as_of:
         return found
-    for stream, deal in _expected(events, span, start, known_then, only).items():
+    for stream, deal in expected_in(events, span, start, known_then, only).items():
         amount, currency = deal["amount"] or (Decimal(0), None)
         fates = found.setdefault((_group(deal, only), currency), {})
-        fate = _fate(deal_at(events, stream, end, known_at), span, end)
+        fate = fate_of(deal_at(events, stream, end, known_at), span, end)
         count, value = fates.get(fate, (0, Fraction(0)))
         fates[fate] = (count + 1, value + Fraction(amount))
     return found
@@ -114,7 +122,7 @@ def past_forecasts(
                 nothing = {"won": Fraction(0), "categories": {}}
                 book = forecast.get(key, nothing)
                 sold = actual.get(key, nothing)["won"]
-                measures = _measures(book)[:3]
+                measures = measures_of(book)[:3]
                 over = as_of >= span[1] - 1 and sold > 0
                 right = [1 - abs(each - sold) / sold if over else None for each in measures]
                 about = (name, known, at, _open(book)[0])
@@ -122,9 +130,10 @@ def past_forecasts(
     return found
 
 
-def _expected(
+def expected_in(
     events: list[Raw], span: Span, as_of: int, known_at: int, only: Only
 ) -> dict[str, State]:
+    """Give the open deals that are expected to close in a span, as they stand at a moment."""
     first, last = _day(span[0]), _day(span[1] - 1)
     found = {}
     for stream in deals_of(events):
@@ -137,7 +146,8 @@ def _expected(
     return found
 
 
-def _fate(deal: State | None, span: Span, end: int) -> str:
+def fate_of(deal: State | None, span: Span, end: int) -> str:
+    """Say what became of a deal that was expected in a span, by how it stands at its end."""
     if deal is None:
         return "otherwise"
     if deal["standing"] != "open":
@@ -207,7 +217,7 @@ def _count(
         count[2] += in_one_currency and there < amount
 
 
-def _measures(book: dict[str, Any]) -> tuple[Fraction, ...]:
+def measures_of(book: dict[str, Any]) -> tuple[Fraction, ...]:
     """Give what is forecast by weight, commit, best case and pipeline."""
     worth = {name: sums[1] for name, sums in book["categories"].items()}
     commit = book["won"] + sum(worth.get(name, 0) for name in SURE)

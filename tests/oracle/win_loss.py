@@ -9,7 +9,7 @@ from oracle.beliefs import Raw, effect_of
 from oracle.deals import State, deals_of, processes_of, replay
 from oracle.sales import closing_at
 
-__all__ = ["factors_at", "win_loss_in"]
+__all__ = ["factors_at", "losses_of", "win_loss_in"]
 
 HAPPENED = {
     "deal.budget_confirmed": "budget_confirmed",
@@ -63,7 +63,7 @@ def win_loss_in(
         "won": len(deals) - len(lost),
         "lost": len(lost),
         "drivers": _drivers(deals),
-        "losses": _losses(lost),
+        "losses": losses_of(lost),
         "lost_to": _lost_to(lost),
     }
 
@@ -157,7 +157,8 @@ def _drivers(deals: list[tuple[dict[str, Any], dict[Factor, int]]]) -> dict[Fact
     return found
 
 
-def _losses(lost: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def losses_of(lost: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Sum up lost deals by currency and reason, the dearest first."""
     rows: list[tuple[Any, ...]] = []
     currencies = {_currency(deal) for deal in lost}
     for currency in sorted(currencies, key=lambda name: (name is None, name or "")):

@@ -34,6 +34,7 @@ __all__ = [
     "StalledDeal",
     "TimeToEvent",
     "Visit",
+    "cause_of",
     "deal_time",
     "ending_of",
     "spread",
@@ -160,11 +161,12 @@ def visits_of(
         for step, end in spans(way):
             if step.stage is not None and wanted(step):
                 lasted = clock.lasted(step, end)
-                found[step.key].append(Visit(step, lasted, _cause(end), end is None))
+                found[step.key].append(Visit(step, lasted, cause_of(end), end is None))
     return found
 
 
-def _cause(end: Step | None) -> str | None:
+def cause_of(end: Step | None) -> str | None:
+    """Say what ended a visit; None where it goes on, or nobody knows how long it would have."""
     if end is None or end.entered in ("merged", "migrated"):
         return None
     return end.entered if end.entered in ENDS else "moved"

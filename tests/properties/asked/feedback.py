@@ -16,7 +16,7 @@ from salesflow.projections.estimates import Estimate
 from salesflow.projections.feedback import Feedback, FeedbackView
 from salesflow.projections.feedback_figures import FeedbackFigures
 
-__all__ = ["CASE"]
+__all__ = ["CASE", "said_of_figures"]
 
 NEW_YEAR = date(2024, 1, 1)
 YEAR = {"from_": date(2023, 7, 1), "to": date(2024, 7, 1)}
@@ -37,7 +37,7 @@ ASKED = (
 def said(view: FeedbackView) -> dict[str, Any]:
     """Write the answer as the oracle does."""
     keys: dict[Any, Any] = {
-        (group.key if group.process is None else (group.process, group.key)): _said(
+        (group.key if group.process is None else (group.process, group.key)): said_of_figures(
             group.figures
         )
         for group in view.groups
@@ -46,8 +46,8 @@ def said(view: FeedbackView) -> dict[str, Any]:
     return {
         "period": (instant(view.period.start), instant(view.period.end)),
         "before": (instant(view.before.start), instant(view.before.end)),
-        "total": _said(view.total),
-        "total_before": _said(view.total_before),
+        "total": said_of_figures(view.total),
+        "total_before": said_of_figures(view.total_before),
         "groups": keys,
         "words_total": view.verbatims_total,
         "words": [
@@ -60,7 +60,8 @@ def said(view: FeedbackView) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _said(figures: FeedbackFigures) -> dict[str, Any]:
+def said_of_figures(figures: FeedbackFigures) -> dict[str, Any]:
+    """Write figures as the oracle does."""
     return {
         "responses": figures.responses,
         "nps": (
