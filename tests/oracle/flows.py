@@ -1,7 +1,8 @@
 """The flow of the pipeline, naively: replay every deal and write down each change of cell.
 
 Opening and closing are not added up from movements: they are what stands at those moments,
-read off every deal anew. So the books balance here only if they balance indeed.
+read off every deal anew. So the books balance here only if they balance indeed. By team a cell
+is that of the team its owner is in; a change of team takes each deal that the owner has.
 """
 
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any
 
 from oracle.beliefs import Raw, effect_of
 from oracle.deals import State, deal_at, deals_of, processes_of, replay
+from oracle.groups import groups_of
+from oracle.teams import Stay, reps_of, stays_of, stream_of
 
 __all__ = ["balance_at", "flow_at", "movements_of"]
 
@@ -27,10 +30,11 @@ FAR = "9999-12-31"
 Cell = dict[str, Any]
 Processes = dict[tuple[str, int], dict[str, Any]]
 Scope = dict[str, Any]
-"""What a leg must be: outcome, and perhaps process, stage, owner, currency, closes_from,
-closes_before; `by` names the attribute that groups the books."""
+"""What a leg must be: outcome, and perhaps process, stage, owner, team, currency, category,
+closes_from, closes_before; `by` names the attribute that groups the books."""
 Books = dict[tuple[Any, Any], dict[str, Any]]
 Sums = tuple[int, Decimal, Decimal]
+Movement = tuple[int, str, str, Cell | None, Cell]
 
 
 def flow_at(
@@ -46,41 +50,112 @@ def flow_at(
     closing = min(period[1] - 1, as_of)
     opening = min(period[0] - 1, closing)
     known_then = min(opening, known_at) if as_known_then else known_at
+    now, then = (Placing(events, scope, as_of, known) for known in (known_at, known_then))
     books: Books = {}
-    _add_balance(books, "opening", balance_at(events, opening, known_then, scope))
-    _add_balance(books, "closing", balance_at(events, closing, known_at, scope))
-    for stream in deals_of(events):
-        now = movements_of(events, stream, known_at)
-        then = movements_of(events, stream, known_then)
-        for effect, kind, event, left, entered in now:
-            if opening < effect <= closing:
-                _post(books, kind, event, left, entered, scope)
-            elif effect <= opening:
-                _post(books, "restated", event, left, entered, scope)
-        for effect, _, event, left, entered in then:
-            if effect <= opening:
-                _post(books, "restated", event, entered, left, scope)
+    stood = _cells_at(events, opening, known_then)
+    _add_balance(books, "opening", [then.at(cell, opening) for cell in stood], scope)
+    stands = _cells_at(events, closing, known_at)
+    _add_balance(books, "closing", [now.at(cell, closing) for cell in stands], scope)
+    for effect, kind, event, left, entered in _all_movements(events, known_at):
+        at, what = (effect, kind) if effect > opening else (opening, "restated")
+        if effect <= closing:
+            _post(books, what, event, now.at(left, at), now.at(entered, at), scope)
+    for effect, _, event, left, entered in _all_movements(events, known_then):
+        if effect <= opening:
+            sides = now.at(entered, opening), now.at(left, opening)
+            _post(books, "restated", event, *sides, scope)
+    for cell in stood:
+        event = _behind(then.stays(cell["owner"]), now.stays(cell["owner"]), opening)
+        _post(books, "restated", event, then.at(cell, opening), now.at(cell, opening), scope)
+    _reorganise(books, events, now, (opening, closing, known_at), scope)
     return {key: found for key, found in books.items() if _says_something(found)}
+
+
+def _reorganise(
+    books: Books,
+    events: list[Raw],
+    placing: "Placing",
+    within: tuple[int, int, int],
+    scope: Scope,
+) -> None:
+    """Take what each rep has along at each change of team."""
+    opening, closing, known_at = within
+    for at, event, rep in placing.changes(opening, closing):
+        for cell in _cells_at(events, at - 1, known_at):
+            if stream_of(cell["owner"] or "") == rep:
+                sides = placing.at(cell, at - 1), placing.at(cell, at)
+                _post(books, "reorganised", event, *sides, scope)
+
+
+class Placing:
+    """In whose team a cell is at an instant; in nobody's where teams are not asked about."""
+
+    def __init__(self, events: list[Raw], scope: Scope, as_of: int, known_at: int) -> None:
+        self._asked = scope.get("by") == "team" or scope.get("team") is not None
+        self._team_of = groups_of(events, "team", as_of, known_at)
+        self._stays = {
+            rep: stays_of(events, rep, as_of, known_at)
+            for rep in (reps_of(events) if self._asked else ())
+        }
+
+    def at(self, cell: Cell | None, at: int) -> Cell | None:
+        if cell is None:
+            return None
+        team = self._team_of({"rep": cell["owner"], "at": at}) if self._asked else None
+        return {**cell, "team": team}
+
+    def stays(self, owner: str | None) -> list[Stay]:
+        return self._stays.get(stream_of(owner or ""), [])
+
+    def changes(self, after: int, upto: int) -> list[tuple[int, str, str]]:
+        """Give when somebody came somewhere else, by which event, and who."""
+        return [
+            (at, event, rep)
+            for rep, stays in self._stays.items()
+            for at, _, event in stays[1:]
+            if after < at <= upto
+        ]
+
+
+def _behind(then: list[Stay], now: list[Stay], at: int) -> str:
+    """Name the event that put somebody where they were, or the one that stands no more."""
+    here, there = (
+        [stay for stay in stays if stay[0] <= at][-1:] or stays[:1] for stays in (now, then)
+    )
+    return (here if here and here[0] not in then else there or [(0, None, "")])[0][2]
 
 
 def balance_at(
     events: list[Raw], as_of: int, known_at: int, scope: Scope
 ) -> dict[tuple[Any, Any], Sums]:
     """Read off every deal what stands inside the scope at a moment."""
+    placing = Placing(events, scope, as_of, known_at)
+    cells = [placing.at(cell, as_of) for cell in _cells_at(events, as_of, known_at)]
+    return _balance(cells, scope)
+
+
+def _balance(cells: list[Cell | None], scope: Scope) -> dict[tuple[Any, Any], Sums]:
     found: dict[tuple[Any, Any], Sums] = {}
-    for stream in deals_of(events):
-        state = deal_at(events, stream, as_of, known_at)
-        if state is not None and _inside(cell := _cell(state), scope):
+    for cell in cells:
+        if cell is not None and _inside(cell, scope):
             key = _key(cell, scope)
             found[key] = _plus(found.get(key), cell, 1)
     return found
 
 
-def movements_of(
-    events: list[Raw], stream: str, known_at: int
-) -> list[tuple[int, str, str, Cell | None, Cell]]:
+def _cells_at(events: list[Raw], as_of: int, known_at: int) -> list[Cell]:
+    states = (deal_at(events, stream, as_of, known_at) for stream in deals_of(events))
+    return [_cell(state) for state in states if state is not None]
+
+
+def _all_movements(events: list[Raw], known_at: int) -> list[Movement]:
+    streams = deals_of(events)
+    return [it for stream in streams for it in movements_of(events, stream, known_at)]
+
+
+def movements_of(events: list[Raw], stream: str, known_at: int) -> list[Movement]:
     """Give every movement believed at an instant: effect, kind, event, cell left, entered."""
-    found: list[tuple[int, str, str, Cell | None, Cell]] = []
+    found: list[Movement] = []
     processes, before = processes_of(events), None
     for event, state in replay(events, stream, known_at):
         effect, id = effect_of(event), event["event_id"]
@@ -175,7 +250,7 @@ def _cell(state: State) -> Cell:
 
 
 def _inside(cell: Cell, scope: Scope) -> bool:
-    for name in ("outcome", "process", "stage", "owner", "currency"):
+    for name in ("outcome", "process", "stage", "owner", "team", "currency", "category"):
         if scope.get(name) is not None and cell[name] != scope[name]:
             return False
     close = cell["close"]
@@ -198,8 +273,8 @@ def _plus(sums: Sums | None, cell: Cell, sign: int) -> Sums:
     return deals + sign, amount + worth, weighted + worth * cell["probability"]
 
 
-def _add_balance(books: Books, name: str, balance: dict[tuple[Any, Any], Sums]) -> None:
-    for key, sums in balance.items():
+def _add_balance(books: Books, name: str, cells: list[Cell | None], scope: Scope) -> None:
+    for key, sums in _balance(cells, scope).items():
         _book(books, key)[name] = sums
 
 

@@ -6,11 +6,15 @@ for nothing; neither does a joining while in a team or under another rep's name,
 a leaving of somebody who is in no team.
 """
 
+from collections.abc import Iterator
 from uuid import UUID, uuid5
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
 
-__all__ = ["reps_of", "stream_of", "team_at", "teams_at"]
+__all__ = ["Stay", "reps_of", "stays_of", "stream_of", "team_at", "teams_at"]
+
+Stay = tuple[int, str | None, str]
+"""Since when somebody is in a team (None after leaving), and the event that says so."""
 
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
 
@@ -29,14 +33,34 @@ def team_at(
     events: list[Raw], stream: str, as_of: int, known_at: int
 ) -> tuple[str, str] | None:
     """Give a rep's reference and team at a moment; None where they are in no team."""
-    history = believed(of_stream(events, stream), known_at)
     found: tuple[str, str] | None = None
+    for event in _counted(events, stream, as_of, known_at):
+        found = _after(found, event)
+    return found
+
+
+def stays_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[Stay]:
+    """Give where a rep was and since when; what lasted no time at all is left out."""
+    found: list[Stay] = []
+    member: tuple[str, str] | None = None
+    for event in _counted(events, stream, as_of, known_at):
+        after = _after(member, event)
+        joined = member is None and after is not None
+        if joined or (member is not None and event["kind"] != "rep.joined"):
+            found = [stay for stay in found if stay[0] != effect_of(event)]
+            found.append((effect_of(event), after and after[1], event["event_id"]))
+        member = after
+    return found
+
+
+def _counted(events: list[Raw], stream: str, as_of: int, known_at: int) -> Iterator[Raw]:
+    """Give what is believed of a rep and in effect; nothing from before they joined."""
+    history = believed(of_stream(events, stream), known_at)
     for event in history:
         before = event["occurred"] < history[0]["occurred"]
         early = effect_of(event) < effect_of(history[0])
         if effect_of(event) <= as_of and not before and not early:
-            found = _after(found, event)
-    return found
+            yield event
 
 
 def _after(member: tuple[str, str] | None, event: Raw) -> tuple[str, str] | None:

@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Final
 
 from properties.customers import customer_fact
+from properties.reps import rep_fact
 from properties.world import (
     FIRST_CUSTOMER,
+    FIRST_REP,
     OWNERS,
     PROCESSES,
     STAGES,
@@ -258,7 +260,9 @@ def fact_of(what: str, n: int, effective: datetime | None = None) -> Fact:
 
 
 def fact_about(number: int, what: str, n: int, effective: datetime | None = None) -> Fact:
-    """Make the fact that is told of a deal or a customer, named by a number."""
+    """Make the fact that is told of a deal, a customer or a rep, named by a number."""
+    if number >= FIRST_REP:
+        return rep_fact(number - FIRST_REP, what, n, effective)
     if number >= FIRST_CUSTOMER:
         return customer_fact(what, n)
     return fact_of(what, n, effective)

@@ -18,10 +18,13 @@ from properties.customers import CUSTOMER_ORDERS, CUSTOMER_WORDS, give_customer
 from properties.effort import TALLY
 from properties.facts import THEMES, fact_about
 from properties.histories import WHENS, Told, When, happened, told
+from properties.reps import REP_ORDERS, REP_WORDS, TEAMS, give_rep
 from properties.world import (
     CRM,
     DELTAS,
     FIRST_CUSTOMER,
+    FIRST_REP,
+    OWNERS,
     STANDARD_2,
     START,
     at,
@@ -35,10 +38,11 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.processes import SalesProcess, process_id
+from salesflow.domain.reps import Rep
 from salesflow.engine import ForeignFact, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
-__all__ = ["Act", "Clock", "Player", "acts", "customer_acts"]
+__all__ = ["Act", "Clock", "Player", "acts", "customer_acts", "rep_acts"]
 
 OFTEN = ("advance", "advance", "sell", "sell", "sell", "turn", "turn", "assign", "pair", "open")
 ORDER_WHENS = st.builds(
@@ -86,8 +90,9 @@ def acts(
     most: int = 18,
     themes: Sequence[tuple[str, ...]] = THEMES,
     customers: int = 0,
+    reps: int = 0,
 ) -> st.SearchStrategy[list[Act]]:
-    """Draw a history of acts; usually deals are opened and customers registered first."""
+    """Draw a history of acts; usually deals are opened, customers and reps there first."""
     order = st.builds(
         Told,
         st.integers(0, deals - 1),
@@ -98,7 +103,8 @@ def acts(
     )
     foreign = st.sampled_from(themes).flatmap(lambda words: told(deals, words))
     named = range(FIRST_CUSTOMER, FIRST_CUSTOMER + customers)
-    first = st.tuples(*map(_begun, (*range(deals), *named))).map(list)
+    staff = range(FIRST_REP, FIRST_REP + reps)
+    first = st.tuples(*map(_begun, (*range(deals), *named, *staff))).map(list)
     gaps = st.integers(0, len(DELTAS) - 1)
     several = {"min_size": 1, "max_size": 4}
     orders = st.lists(order, **several).map(tuple)  # type: ignore[arg-type]
@@ -114,7 +120,8 @@ def acts(
         Act, st.sampled_from(("record", "append", "append", "retract", "reopen")), gaps, facts
     )
     of_customers = (_of_customers(named),) if customers else ()
-    rest = st.one_of(one, one, other, again, *of_customers)
+    of_reps = (rep_acts(reps),) if reps else ()
+    rest = st.one_of(one, one, other, again, *of_customers, *of_reps)
     return st.tuples(first, st.lists(rest, min_size=least, max_size=most)).map(
         lambda parts: parts[0] + parts[1]
     )
@@ -131,8 +138,25 @@ def customer_acts(
     )
 
 
+def rep_acts(reps: int) -> st.SearchStrategy[Act]:
+    """Tell of so many reps, or give commands to them."""
+    ahead = st.one_of(st.none(), st.none(), st.integers(0, len(DELTAS) - 1))
+    number = st.integers(FIRST_REP, FIRST_REP + reps - 1)
+    n, gaps = st.integers(0, 59), st.integers(0, len(DELTAS) - 1)
+    order = st.builds(Told, number, st.sampled_from(REP_ORDERS), n, ORDER_WHENS, ahead)
+    words = st.sampled_from((*REP_WORDS, "retract"))
+    fact = st.builds(Told, number, words, n, WHENS, ahead)
+    orders = st.lists(order, min_size=1, max_size=4).map(tuple)
+    facts = st.lists(fact, min_size=1, max_size=4).map(tuple)
+    how = st.sampled_from
+    ours = st.builds(Act, how(("session", "tolerant", "tolerant", "tolerant")), gaps, orders)
+    told_us = ("record", "append", "append", "retract", "retract", "reopen")
+    theirs = st.builds(Act, how(told_us), gaps, facts)
+    return st.one_of(ours, ours, theirs)
+
+
 def _begun(number: int) -> st.SearchStrategy[Act]:
-    """Open a deal or register a customer."""
+    """Open a deal, register a customer or let a rep join."""
     when = (st.integers(0, 59), WHENS, st.none())
     return st.builds(
         Act,
@@ -236,6 +260,9 @@ class Player:
 
     def _give(self, session: Session, order: Told) -> None:
         at_, ahead = self._times(order)
+        if order.deal >= FIRST_REP:
+            self._give_rep(session, order)
+            return
         if order.deal >= FIRST_CUSTOMER:
             give_customer(session, order.deal, order.what, order.n, at_)
             return
@@ -249,6 +276,15 @@ class Player:
         except REFUSALS:
             assert len(deal.pending) == pending, "a refused command recorded something"
             raise
+
+    def _give_rep(self, session: Session, order: Told) -> None:
+        at_, ahead = self._times(order)
+        stream = self.stream(order.deal)
+        if self._stored(order.deal) or stream in session._aggregates:
+            give_rep(session, order.deal, order.what, order.n, at_, ahead)
+            return
+        rep, team = OWNERS[order.deal % FIRST_REP], TEAMS[order.n % len(TEAMS)]
+        session.add(Rep.join(rep, team=team, name=rep, effective_from=ahead, occurred_at=at_))
 
     def _times(self, order: Told) -> tuple[OccurredAt, datetime | None]:
         now = instant(self.clock.now)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from salesflow.domain.processes import ProcessVersion, Stage
+from salesflow.domain.reps import rep_id
 from salesflow.domain.standard import STANDARD
 from salesflow.domain.values import Money
 
@@ -15,6 +16,7 @@ __all__ = [
     "DEALS",
     "DELTAS",
     "FIRST_CUSTOMER",
+    "FIRST_REP",
     "HOUR",
     "OWNERS",
     "PROCESSES",
@@ -38,7 +40,9 @@ DELTAS = (0, 1, 2, 1_000_000, HOUR, 5 * HOUR, 24 * HOUR, 240 * HOUR)
 DEALS = 4
 CUSTOMERS = 3
 FIRST_CUSTOMER = 100
-"""What is told of a lower number is told of a deal, the rest of a customer."""
+"""What is told of a lower number is told of a deal."""
+FIRST_REP = 200
+"""What is told of a lower number is told of a deal or a customer, the rest of a rep."""
 OWNERS = ("ann", "bob", "cho")
 CURRENCIES = ("CNY", "USD", "EUR")
 AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "999999999999")
@@ -56,7 +60,11 @@ def customer_id(number: int) -> UUID:
 
 def stream_id(number: int) -> UUID:
     """Name what is told of by a number."""
-    return deal_id(number) if number < FIRST_CUSTOMER else customer_id(number - FIRST_CUSTOMER)
+    if number < FIRST_CUSTOMER:
+        return deal_id(number)
+    if number < FIRST_REP:
+        return customer_id(number - FIRST_CUSTOMER)
+    return rep_id(OWNERS[(number - FIRST_REP) % len(OWNERS)])
 
 
 def instant(moment: datetime) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +15,8 @@ from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.facts import Event
+from salesflow.domain.reps import Rep, rep_id
 from salesflow.errors import InputError
 from salesflow.projections.flow import Flow, FlowAccount, FlowView
 
@@ -288,3 +291,193 @@ def test_a_deal_created_already_lost_never_was_in_the_open_pipeline() -> None:
 def test_a_period_without_a_day_is_refused() -> None:
     with shop() as sales, pytest.raises(InputError, match="holds no day"):
         flow(sales, {"from_": date(2026, 4, 1), "to": date(2026, 4, 1)})
+
+
+def staffed(sales: Shop, *teams: tuple[str, str]) -> None:
+    """Let reps join teams on 1 January, as was noted at once."""
+    sales.turn("2026-01-01 12:00")
+    with sales.flow.session() as session:
+        for rep, team in teams:
+            session.add(Rep.join(rep, team=team, name=rep, occurred_at=date(2026, 1, 1)))
+
+
+def moved(sales: Shop, rep: str, team: str, day: str, *, effective: str | None = None) -> Event:
+    """Put a rep into another team from a day on; give the fact."""
+    with sales.flow.session() as session:
+        session.get(Rep, rep_id(rep)).move(
+            team,
+            occurred_at=date.fromisoformat(day),
+            effective_from=None if effective is None else date.fromisoformat(effective),
+        )
+    return sales.flow.history(rep_id(rep))[-1]
+
+
+def by_team(view: FlowView) -> dict[str | None, dict[str, Decimal]]:
+    return {account.group: amounts(account) for account in view.accounts}
+
+
+def events(account: FlowAccount, kind: str) -> tuple[UUID, ...]:
+    [movement] = [each for each in (*account.movements, account.restated) if each.kind == kind]
+    return movement.events
+
+
+def test_a_rep_who_moves_between_teams_takes_the_open_deals_along() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"), ("bob", "west"))
+        sales.turn("2026-02-20")
+        sales.tell(1, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        sales.tell(2, ("2026-02-03", opened(amount=cny("40"), owner="ann")))
+        sales.tell(3, ("2026-02-03", opened(amount=cny("7"), owner="bob")))
+        sales.turn("2026-03-02")
+        move = moved(sales, "ann", "west", "2026-03-01")
+        sales.turn("2026-03-25")
+        sales.tell(2, ("2026-03-05", DealWon()))
+        sales.tell(1, ("2026-03-20", ForecastGiven(amount=cny("130"))))
+        assert by_team(flow(sales, FIRST_QUARTER, by="team")) == {
+            "east": {"opening": 0, "created": 140, "reorganised": -140, "closing": 0},
+            "west": {
+                "opening": 0, "created": 7, "increased": 30, "won": -40, "reorganised": 140,
+                "closing": 137,
+            },
+        }  # fmt: skip
+        west = only(flow(sales, FIRST_QUARTER, team="west"))
+        assert amounts(west)["reorganised"] == 140
+        assert events(west, "reorganised") == (move.event_id,)
+        assert deals(west) == {
+            "opening": 0, "created": 1, "won": -1, "increased": 0, "reorganised": 2,
+            "closing": 2,
+        }  # fmt: skip
+        assert by_team(flow(sales, SECOND_QUARTER, by="team")) == {
+            "west": {"opening": 137, "closing": 137}
+        }
+        assert amounts(only(flow(sales, FIRST_QUARTER))) == {
+            "opening": 0, "created": 147, "increased": 30, "won": -40, "closing": 137,
+        }  # fmt: skip
+
+
+def test_a_move_known_late_restates_the_opening_of_both_teams() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"))
+        sales.turn("2026-02-20").tell(1, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        sales.turn("2026-04-20")
+        move = moved(sales, "ann", "west", "2026-03-10")
+        then = {**SECOND_QUARTER, "as_known_then": True}
+        assert by_team(flow(sales, SECOND_QUARTER, by="team")) == {
+            "west": {"opening": 100, "closing": 100}
+        }
+        view = flow(sales, then, by="team")
+        assert by_team(view) == {
+            "east": {"opening": 100, "restated": -100, "closing": 0},
+            "west": {"opening": 0, "restated": 100, "closing": 100},
+        }
+        assert {account.restated.events for account in view.accounts} == {(move.event_id,)}
+        known_before = sales.flow.ask(
+            Flow.model_validate({"by": "team", **FIRST_QUARTER}), known_at="2026-04-01"
+        )
+        assert by_team(known_before) == {"east": {"opening": 0, "created": 100, "closing": 100}}
+
+
+def test_a_move_taken_back_is_restated_by_the_move() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"))
+        sales.turn("2026-02-20").tell(1, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        sales.turn("2026-03-10")
+        move = moved(sales, "ann", "west", "2026-03-10")
+        sales.turn("2026-04-20").retract(move)
+        view = flow(sales, {**SECOND_QUARTER, "as_known_then": True}, by="team")
+        assert by_team(view) == {
+            "east": {"opening": 0, "restated": 100, "closing": 100},
+            "west": {"opening": 100, "restated": -100, "closing": 0},
+        }
+        assert {account.restated.events for account in view.accounts} == {(move.event_id,)}
+
+
+def test_what_became_known_late_of_a_deal_counts_for_the_team_of_the_opening() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"))
+        sales.turn("2026-03-10")
+        moved(sales, "ann", "west", "2026-03-10")
+        sales.turn("2026-04-20").tell(1, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        view = flow(sales, {**SECOND_QUARTER, "as_known_then": True}, by="team")
+        assert by_team(view) == {"west": {"opening": 0, "restated": 100, "closing": 100}}
+        assert view.accounts[0].restated.events == (sales.events(1)[0].event_id,)
+
+
+def test_a_planned_move_takes_the_deals_along_when_it_takes_effect() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"))
+        sales.turn("2026-02-20").tell(1, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        moved(sales, "ann", "west", "2026-02-20", effective="2026-05-01")
+        east, west = {"opening": 100, "closing": 100}, {"opening": 0, "closing": 100}
+        before = flow(sales, SECOND_QUARTER, as_of="2026-04-30", by="team")
+        assert by_team(before) == {"east": east}
+        after = flow(sales, SECOND_QUARTER, as_of="2026-05-01", by="team")
+        assert by_team(after) == {
+            "east": {"opening": 100, "reorganised": -100, "closing": 0},
+            "west": {**west, "reorganised": 100},
+        }
+
+
+def test_a_deal_that_comes_in_the_instant_of_the_move_is_the_new_team_s() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"))
+        sales.turn("2026-03-10").tell(
+            1, ("2026-03-10 00:00", opened(amount=cny("100"), owner="ann"))
+        )
+        sales.turn("2026-03-11")
+        moved(sales, "ann", "west", "2026-03-10")
+        assert by_team(flow(sales, FIRST_QUARTER, by="team")) == {
+            "west": {"opening": 0, "created": 100, "closing": 100}
+        }
+
+
+def test_a_transfer_between_reps_of_two_teams_is_a_transfer_for_each_team() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"), ("bob", "west"), ("cho", "east"))
+        sales.turn("2026-03-25")
+        sales.tell(
+            1,
+            ("2026-02-01", opened(amount=cny("100"), owner="ann")),
+            ("2026-02-10", OwnerAssigned(owner="cho")),
+            ("2026-02-28", OwnerAssigned(owner="bob")),
+        )
+        view = flow(sales, FIRST_QUARTER, by="team")
+        assert by_team(view) == {
+            "east": {"opening": 0, "created": 100, "transferred": -100, "closing": 0},
+            "west": {"opening": 0, "transferred": 100, "closing": 100},
+        }
+        assert events(view.accounts[0], "transferred") == (sales.events(1)[2].event_id,)
+
+
+def test_the_deals_of_a_rep_who_left_or_never_joined_are_of_no_team() -> None:
+    with shop() as sales:
+        staffed(sales, ("ann", "east"))
+        sales.turn("2026-02-20")
+        sales.tell(1, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        sales.tell(2, ("2026-02-01", opened(amount=cny("5"), owner="zoe")))
+        sales.turn("2026-03-10")
+        with sales.flow.session() as session:
+            session.get(Rep, rep_id("ann")).leave()
+        assert by_team(flow(sales, FIRST_QUARTER, by="team")) == {
+            None: {"opening": 0, "created": 5, "reorganised": 100, "closing": 105},
+            "east": {"opening": 0, "created": 100, "reorganised": -100, "closing": 0},
+        }
+
+
+def test_before_a_rep_joined_their_first_team_stands_and_the_view_says_so() -> None:
+    with shop() as sales:
+        sales.turn("2026-01-20").tell(1, ("2026-01-10", opened(amount=cny("100"), owner="ann")))
+        with sales.turn("2026-02-15").flow.session() as session:
+            session.add(Rep.join("ann", team="east", name="Ann"))
+        view = flow(sales, FIRST_QUARTER, by="team")
+        assert by_team(view) == {"east": {"opening": 0, "created": 100, "closing": 100}}
+        assert view.before_joining == 1
+        assert "1 reps whose first team stands" in view.table()
+        assert flow(sales, SECOND_QUARTER, by="team").before_joining == 0
+        earlier = flow(sales, FIRST_QUARTER, as_of="2026-02-14", by="team")
+        assert by_team(earlier) == {None: {"opening": 0, "created": 100, "closing": 100}}
+
+
+def test_a_scope_that_is_no_attribute_of_a_cell_is_refused() -> None:
+    with pytest.raises(InputError, match="channel"):
+        Flow(channel="web")  # type: ignore[call-arg]

@@ -3,44 +3,54 @@
 Answers "why is the pipeline of this period's end another than that of its start?" for any
 part of it. The books balance: opening + movements + restated = closing, for any period and
 any moment. `restated` is what became known after the opening about the time before it; it is
-nothing unless the opening is asked for as it was known then. Leaves out how long deals stood
-anywhere (stage times) and which share went on (conversion).
+nothing unless the opening is asked for as it was known then. By team a movement counts for the
+team its owner was in at the time, and `reorganised` is what went with an owner from team to
+team. Leaves out how long deals stood anywhere (stage times) and which share went on
+(conversion).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, localcontext
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from salesflow.domain.moments import Instant, Moment, Period
+from salesflow.domain.processes import ForecastCategory
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
-from salesflow.projections.amounts import EXACT_DIGITS, exact, exact_sum
+from salesflow.projections.amounts import EXACT_DIGITS, exact_sum
+from salesflow.projections.flow_lines import OPENING, REORGANISED, RESTATED, InTeams, Line
+from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.stage_names import StageName, stage_name
-from salesflow.projections.tables import AMOUNT_SCALE, Cut, Processes
+from salesflow.projections.tables import Cut, Processes
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text
 
 __all__ = ["Flow", "FlowAccount", "FlowFigures", "FlowMovement", "FlowView"]
 
 Outcome = Literal["open", "won", "lost", "disqualified", "merged"]
-By = Literal["process", "stage", "owner", "forecast_category"]
-GROUPS: Mapping[str | None, str] = {
+By = Literal["process", "stage", "owner", "team", "forecast_category"]
+GROUPS: Final[Mapping[str | None, str]] = {
     "process": "process",
     "stage": "stage",
     "owner": "owner",
     "forecast_category": "category",
 }
-OPENING, RESTATED = "opening", "restated"
+"""What books are kept by, as cells name it; the team is no attribute of a cell."""
+SCOPES: Final[Mapping[str, str]] = {
+    **{name: name for name in ("process", "stage", "owner", "outcome", "currency")},
+    "forecast_category": "category",
+}
+"""What the part asked about may be named by, as cells name it."""
 Column: TypeAlias = "sa.ColumnElement[Any]"
-Books: TypeAlias = "list[list[_Line]]"
+Books: TypeAlias = "list[list[Line]]"
 
 
 class FlowFigures(Value):
@@ -62,7 +72,8 @@ class FlowAccount(Value):
     """The books of one group and currency; deals without an amount have no currency."""
 
     group: Reference | None
-    """The process, stage (of a process), owner or forecast category; None without `by`."""
+    """The process, stage (of a process), owner, team or forecast category; None without `by`,
+    and for the deals of nobody or of no team."""
     process: Reference | None
     """The process a stage belongs to; None unless the books are kept by stage."""
     group_en: SafeText | None
@@ -82,12 +93,14 @@ class FlowView(View):
     )
     formula: ClassVar[str] = (
         "opening + movements by kind + restated = closing; a kind shows the net of its legs;"
-        " weighted = amount x probability; per currency"
+        " weighted = amount x probability; per currency; by team a leg counts for the team its"
+        " owner was in at the time, reorganised = what stood with an owner at a change of team"
     )
     population_zh: ClassVar[str] = "所问范围内的记账分录：未指定结果时为进行中的商机"
     formula_zh: ClassVar[str] = (
         "期初 + 各类变动 + 重述 = 期末；每类变动为其分录净额；加权金额 = 金额 × 概率；"
-        "按币种分别合计"
+        "按币种分别合计；按团队时，分录计入负责人当时所在团队，"
+        "团队调整 = 负责人调换团队时名下的余额"
     )
     period: Period
     timezone: SafeText
@@ -96,6 +109,8 @@ class FlowView(View):
     """Whether the opening is that known at the moment, or that known at the opening itself."""
     by: Reference | None
     accounts: tuple[FlowAccount, ...]
+    before_joining: int
+    """Of how many reps the first team stands for a time before they joined it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the flow out: a table per group and currency, a row per kind of movement."""
@@ -112,11 +127,16 @@ class FlowView(View):
             lines.append((RESTATED, account.restated, len(account.restated.events)))
         lines.append(("closing", account.closing, None))
         currency = account.currency or in_language("without amount", language)
+        notes: tuple[str, ...] = ()
+        if self.before_joining:
+            told = in_language("reps whose first team stands for a time before it", language)
+            notes = (f"{self.before_joining:,} {told}",)
         return TableOfView(
             "Flow",
             ("Movement", "Deals", "Amount", "Weighted", "Events"),
             tuple(_row(kind, figures, events, account) for kind, figures, events in lines),
             about=" · ".join(each for each in (group, currency, days) if each is not None),
+            notes=notes,
             words=("Movement",),
         )
 
@@ -125,19 +145,23 @@ class Flow(PeriodQuestion[FlowView]):
     """What came into the pipeline in a period, what left it, and why?"""
 
     name: ClassVar[str] = "flow"
-    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name,)
+    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name, MEMBERSHIP.name)
     by: By | None = None
-    """Books of their own for each process, stage, owner or forecast_category."""
+    """Books of their own for each process, stage, owner, team or forecast_category."""
     process: Reference | None = None
     """Only cells of this process (its key)."""
     stage: Reference | None = None
     """Only cells of this stage (its key)."""
     owner: Reference | None = None
     """Only cells of this rep."""
+    team: Reference | None = None
+    """Only what belonged to the reps of this team (its key) when they were in it."""
     outcome: Outcome = "open"
     """Cells of which outcome. Default: open."""
     currency: Currency | None = None
     """Only cells in this currency."""
+    forecast_category: ForecastCategory | None = None
+    """Only cells of this forecast category."""
     closes_from: date | None = None
     """Only deals expected to close on this day or later."""
     closes_before: date | None = None
@@ -153,12 +177,14 @@ class Flow(PeriodQuestion[FlowView]):
         known = reader.cut.known_at
         known_then = min(opening, known) if self.as_known_then else known
         cut = reader.cut._replace(as_of=closing)
-        lines = [
-            _Line._make(row) for row in reader.rows(self._select(cut, opening, known_then))
-        ]
-        books: dict[tuple[str, ...], list[_Line]] = defaultdict(list)
-        for line in lines:
-            books[line.process or "", line.group or "", line.currency or ""].append(line)
+        lines = [Line.read(row) for row in reader.rows(self._select(cut, opening, known_then))]
+        before_joining = 0
+        if self._by_team:
+            teams = InTeams.read(
+                reader, opening=opening, closing=closing, known_then=known_then
+            )
+            lines = list(teams.all(lines, self.team, grouped=self.by == "team"))
+            before_joining = teams.before_joining
         return FlowView(
             moment=moment,
             period=span.period(),
@@ -167,10 +193,15 @@ class Flow(PeriodQuestion[FlowView]):
             by=self.by,
             accounts=tuple(
                 _account(found, reader.processes)
-                for found in _in_order(books, reader.processes)
+                for found in _books(lines, reader.processes)
                 if any(line.counts for line in found)
             ),
+            before_joining=before_joining,
         )
+
+    @property
+    def _by_team(self) -> bool:
+        return self.by == "team" or self.team is not None
 
     def _select(self, cut: Cut, opening: Instant, known_then: Instant) -> sa.Select[Any]:
         """Sum the legs by what they are, group, currency, probability and event."""
@@ -181,9 +212,16 @@ class Flow(PeriodQuestion[FlowView]):
         opens = sa.and_(c.occurred <= opening, c.recorded <= known_then)
         what = sa.case((opens, OPENING), (c.occurred <= opening, RESTATED), else_=c.kind)
         event = sa.case((opens, None), else_=c.event_id)
-        group = c[GROUPS[self.by]] if self.by else sa.null()
+        group = c[GROUPS[self.by]] if self.by in GROUPS else sa.null()
         process = c.process if self.by == "stage" else sa.null()
-        by = (process.label("of"), group.label("group"), c.currency, c.probability, what, event)
+        owner: Column = sa.null()
+        at: Column = sa.literal_column("0")
+        if self._by_team:
+            owner, at = c.owner, sa.case((c.occurred <= opening, opening), else_=c.occurred)
+        by: list[Column] = [
+            *(process.label("of"), group.label("group"), c.currency, c.probability),
+            *(what, event, owner.label("whose"), at.label("at")),
+        ]
         sums = (sa.func.sum(c.sign), *exact_sum(c.sign * c.amount))
         return sa.select(*by, sa.func.max(c.process_version), *sums).group_by(
             *(sa.literal_column(str(n)) for n in range(1, len(by) + 1))
@@ -196,12 +234,16 @@ class Flow(PeriodQuestion[FlowView]):
             *(c.kind, c.occurred, c.recorded, c.event_id, (c.sign * sign).label("sign")),
             *(c[f"{side}_{n}"].label(n) for n in (*names, "category", "probability")),
         ]
-        select = sa.select(*shown).where(
-            PIPELINE.posted(cut), c[f"{side}_outcome"] == self.outcome
-        )
-        for name in ("process", "stage", "owner", "currency"):
+        select = sa.select(*shown).where(PIPELINE.posted(cut))
+        for name, column in SCOPES.items():
             if (wanted := getattr(self, name)) is not None:
-                select = select.where(c[f"{side}_{name}"] == wanted)
+                select = select.where(c[f"{side}_{column}"] == wanted)
+        if self.team is not None:
+            member = MEMBERSHIP.c
+            ever = sa.select(member.rep).where(
+                member.tenant == cut.tenant, member.team == self.team
+            )
+            select = select.where(c[f"{side}_owner"].in_(ever))
         close = c[f"{side}_close"]
         if self.closes_from is not None:
             select = select.where(close >= self.closes_from.isoformat())
@@ -210,36 +252,11 @@ class Flow(PeriodQuestion[FlowView]):
         return select
 
 
-class _Line(NamedTuple):
-    process: str | None
-    group: str | None
-    currency: str | None
-    probability: int
-    kind: str
-    event_id: UUID | None
-    version: int
-    deals: int
-    whole: int | None
-    millionths: int | None
-
-    @property
-    def amount(self) -> Decimal:
-        """The sum of the amounts."""
-        return exact(self.whole, self.millionths)
-
-    @property
-    def weighted(self) -> Decimal:
-        """The sum of what is likely of them."""
-        return self.amount * Decimal(self.probability) / AMOUNT_SCALE
-
-    @property
-    def counts(self) -> bool:
-        """Whether its legs do not cancel one another."""
-        return bool(self.deals or self.amount)
-
-
-def _in_order(books: Mapping[tuple[str, ...], list[_Line]], processes: Processes) -> Books:
-    """Sort the books: stages as they stand in their process, all else by name."""
+def _books(lines: Iterable[Line], processes: Processes) -> Books:
+    """Keep books apart: stages as they stand in their process, all else by name."""
+    books: dict[tuple[str, ...], list[Line]] = defaultdict(list)
+    for line in lines:
+        books[line.process or "", line.group or "", line.currency or ""].append(line)
 
     def place(key: tuple[str, ...]) -> tuple[str, int, str, str]:
         process, group, currency = key
@@ -248,7 +265,7 @@ def _in_order(books: Mapping[tuple[str, ...], list[_Line]], processes: Processes
     return [books[key] for key in sorted(books, key=place)]
 
 
-def _named(lines: Sequence[_Line], processes: Processes) -> StageName:
+def _named(lines: Sequence[Line], processes: Processes) -> StageName:
     """Name a stage as the newest version that deals here stand on; all else by itself."""
     process, group = lines[0].process, lines[0].group or ""
     if process is None:
@@ -256,9 +273,9 @@ def _named(lines: Sequence[_Line], processes: Processes) -> StageName:
     return stage_name(group, process, max(line.version for line in lines), processes)
 
 
-def _account(lines: Sequence[_Line], processes: Processes) -> FlowAccount:
+def _account(lines: Sequence[Line], processes: Processes) -> FlowAccount:
     first, name = lines[0], _named(lines, processes)
-    by_kind: dict[str, list[_Line]] = defaultdict(list)
+    by_kind: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_kind[line.kind].append(line)
     everything = [line for found in by_kind.values() for line in found]
@@ -270,16 +287,18 @@ def _account(lines: Sequence[_Line], processes: Processes) -> FlowAccount:
         currency=first.currency,
         opening=FlowFigures(**_sums(by_kind[OPENING])),
         movements=tuple(
-            found for kind in KINDS if (found := _movement(kind, by_kind[kind])).events
+            found
+            for kind in (*KINDS, REORGANISED)
+            if (found := _movement(kind, by_kind[kind])).events
         ),
         restated=_movement(RESTATED, by_kind[RESTATED]),
         closing=FlowFigures(**_sums(everything)),
     )
 
 
-def _movement(kind: str, lines: list[_Line]) -> FlowMovement:
+def _movement(kind: str, lines: list[Line]) -> FlowMovement:
     """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
-    by_event: dict[UUID, list[_Line]] = defaultdict(list)
+    by_event: dict[UUID, list[Line]] = defaultdict(list)
     for line in lines:
         if line.event_id is not None:
             by_event[line.event_id].append(line)
@@ -287,7 +306,7 @@ def _movement(kind: str, lines: list[_Line]) -> FlowMovement:
     return FlowMovement(kind=kind, events=tuple(sorted(behind)), **_sums(lines))
 
 
-def _sums(lines: Iterable[_Line]) -> dict[str, Any]:
+def _sums(lines: Iterable[Line]) -> dict[str, Any]:
     deals, amount, weighted = 0, Decimal(0), Decimal(0)
     with localcontext(prec=EXACT_DIGITS):
         for line in lines:

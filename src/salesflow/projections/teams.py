@@ -4,9 +4,12 @@ Read once for a question: reps are few. Where an instant lies before a rep's fir
 registered years after the imported deals), the first one is used, and whoever asks is told.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -14,44 +17,67 @@ from salesflow.domain.moments import Instant
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.questions import Reader
 
-__all__ = ["Teams"]
+__all__ = ["Stay", "TeamChange", "Teams"]
 
 
 class Stay(NamedTuple):
-    """A span of time `[start, end)` in a team."""
+    """A span of time in a team, or in none: from `start` until the next one begins."""
 
     start: Instant
-    end: Instant
-    team: str
+    team: str | None
+    event_id: UUID
+    """The fact that put the rep there."""
+
+
+class TeamChange(NamedTuple):
+    """A rep went from one team (or none) to another."""
+
+    at: Instant
+    left: str | None
+    entered: str | None
+    event_id: UUID
 
 
 class Teams:
     """The teams of all reps as known at a moment."""
 
-    def __init__(self, stays: dict[str, Sequence[Stay]]) -> None:
+    def __init__(self, stays: Mapping[str, Sequence[Stay]]) -> None:
         self._stays = stays
         self.before_joining = 0
         """How often somebody was asked about at a time before their first team."""
 
     @classmethod
-    def read(cls, reader: Reader) -> "Teams":
-        """Read them at the question's moment."""
+    def read(cls, reader: Reader, *, known_at: Instant | None = None) -> "Teams":
+        """Read them at the question's moment, perhaps as known before it."""
         c, cut = MEMBERSHIP.c, reader.cut
-        shown: list[sa.ColumnElement[Any]] = [
-            *(c.rep, c.valid_from, MEMBERSHIP.valid_to(cut), c.team)
-        ]
-        select = sa.select(*shown).where(MEMBERSHIP.valid_by(cut))
+        if known_at is not None:
+            cut = cut._replace(known_at=known_at)
+        shown: list[sa.ColumnElement[Any]] = [c.rep, c.valid_from, c.team, c.event_id]
         stays: dict[str, list[Stay]] = defaultdict(list)
-        for row in reader.rows(select):
+        for row in reader.rows(sa.select(*shown).where(MEMBERSHIP.valid_by(cut))):
             stays[row[0]].append(Stay._make(row[1:]))
-        return cls({rep: sorted(found) for rep, found in stays.items()})
+        for found in stays.values():
+            found.sort(key=lambda stay: stay.start)
+        return cls(stays)
 
     def of(self, rep: str | None, at: Instant) -> str | None:
         """Give the team a rep was in at an instant; None where nobody said so."""
+        stay = self.stay(rep, at)
+        if stay is None:
+            return None
+        self.before_joining += at < stay.start
+        return stay.team
+
+    def stay(self, rep: str | None, at: Instant) -> Stay | None:
+        """Give where a rep was at an instant; the first one for any time before it."""
         stays = self._stays.get(rep or "")
         if not stays:
             return None
-        if at < stays[0].start:
-            self.before_joining += 1
-            return stays[0].team
-        return next((stay.team for stay in stays if stay.start <= at < stay.end), None)
+        begun = bisect_right(stays, at, key=lambda stay: stay.start)
+        return stays[max(begun - 1, 0)]
+
+    def changes(self, rep: str | None, after: Instant, upto: Instant) -> Iterator[TeamChange]:
+        """Give the changes of team after one instant and up to another, in order."""
+        for left, entered in pairwise(self._stays.get(rep or "", ())):
+            if after < entered.start <= upto and left.team != entered.team:
+                yield TeamChange(entered.start, left.team, entered.team, entered.event_id)

@@ -19,6 +19,13 @@ SCOPES: tuple[dict[str, Any], ...] = (
     {"by": "stage"},
     {"by": "owner"},
     {"by": "forecast_category"},
+    {"by": "team"},
+    {"by": "team", "process": "standard"},
+    {"team": "east"},
+    {"team": "south", "by": "stage"},
+    {"team": "west", "by": "owner", "closes_from": "2024-01-15"},
+    {"by": "team", "outcome": "won"},
+    {"forecast_category": "pipeline", "by": "owner"},
     {"by": "process", "currency": "CNY"},
     {"outcome": "won"},
     {"outcome": "merged"},
@@ -60,6 +67,7 @@ def said(view: FlowView) -> dict[tuple[Any, Any], Any]:
 def wanted(raw: list[Raw], question: Flow, as_of: int, known_at: int) -> dict[Any, Any]:
     """Ask the oracle."""
     scope = question.model_dump(mode="json")
+    scope["category"] = scope.pop("forecast_category")
     if scope["by"] == "forecast_category":
         scope["by"] = "category"
     return flow_at(

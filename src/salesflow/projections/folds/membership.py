@@ -1,8 +1,9 @@
-"""In which team every rep is: one row per rep and span of time in one team.
+"""In which team every rep is: one row per rep and span of time in one team, or in none.
 
-Answers "whose team is this rep in?" for any moment; figures by team join it to deals, where
-the rep's reference stands as owner. A rep who left has no row. Leaves out what teams are
-called, which the team itself says, and people's names, which are personal.
+Answers "whose team is this rep in, and which fact put them there?" for any moment; figures by
+team join it to deals, where the rep's reference stands as owner. A rep who left has a row
+without a team. Leaves out what teams are called, which the team itself says, and people's
+names, which are personal.
 """
 
 from collections.abc import Iterable
@@ -19,9 +20,14 @@ __all__ = ["MEMBERSHIP", "MEMBERSHIPS"]
 MEMBERSHIP: Final = IntervalTable(
     "membership",
     1,
-    attributes=(sa.Column("rep", sa.Text), sa.Column("team", sa.Text)),
+    attributes=(
+        sa.Column("rep", sa.Text),
+        sa.Column("team", sa.Text),
+        sa.Column("event_id", sa.Uuid),
+    ),
 )
-"""`rep` is the reference that deals name as owner, `team` the key of the team."""
+"""`rep` is the reference that deals name as owner, `team` the key of the team (null after
+leaving), `event_id` the fact that put the rep there."""
 
 
 class MembershipState:
@@ -37,9 +43,7 @@ class MembershipState:
         membership = self.membership
         if membership.judge(event) is not None:
             return ()
-        if membership.team is None:
-            return (((), None),)
-        return (((), (membership.rep, membership.team)),)
+        return (((), (membership.rep, membership.team, event.event_id)),)
 
 
 MEMBERSHIPS: Final = Fold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipState)
