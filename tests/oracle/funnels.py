@@ -1,10 +1,12 @@
 """The funnel at one moment: replay every deal, then count and add up with loops."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from oracle.beliefs import Raw
 from oracle.deals import State, deal_at, deals_of
+from oracle.rates import Exchange
 
 __all__ = ["funnel_at"]
 
@@ -14,23 +16,27 @@ def funnel_at(
     as_of: int,
     known_at: int,
     *,
-    process: str | None = None,
-    owner: str | None = None,
+    keep: Callable[[State], bool] = lambda _: True,
+    exchange: Exchange | None = None,
 ) -> dict[str, Any]:
     """Give open deals by (process, stage) and closed ones by outcome, with their money.
 
     An entry is (deals, deals without an amount, amounts by currency, weighted by currency).
-    Beside them the newest version of each process that any deal stands on, by key.
+    `keep` says which deals count. Beside them the newest version of each process that any
+    of these deals stands on, by key.
     """
     deals = []
     for stream in deals_of(events):
         deal = deal_at(events, stream, as_of, known_at)
         if deal is None:
             continue
-        if process is not None and deal["process"] != process:
+        deal["stream"] = stream
+        if not keep(deal):
             continue
-        if owner is not None and deal["owner"] != owner:
-            continue
+        if exchange is not None:
+            deal["amount"] = exchange.convert(
+                deal["amount"], end=as_of, event=None, closing=None, of=stream
+            )
         deals.append(deal)
     stages: dict[tuple[str, str], list[State]] = {}
     outcomes: dict[str, list[State]] = {

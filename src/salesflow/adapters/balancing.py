@@ -15,9 +15,9 @@ from salesflow.projections.tables import FIGURES, LedgerTable
 
 __all__ = ["Balancer"]
 
-BIN_MOVEMENTS = 16_384
+BIN_MOVEMENTS = 4_096
 CARRY_ROWS = 16_384
-EVERY = 1_024
+EVERY = 512
 """How many movements are posted between two looks at what is not in a bin yet."""
 
 

@@ -1,59 +1,52 @@
 """The sales funnel: open deals and their amount per stage at a moment, closed ones beside.
 
 Answers "where do our open deals stand, and what are they worth?" for any past moment on both
-time axes. Leaves out how deals got there: that is Flow (movements) and Conversion (shares).
+time axes. Without an owner, a team, a customer or a channel it reads balances and is as fast
+for any number of deals. Leaves out how deals got there: that is Flow (movements) and
+Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal, localcontext
+from collections.abc import Iterator, Mapping
+from decimal import localcontext
 from typing import Any, ClassVar, Literal, NamedTuple
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.domain.moments import Moment
-from salesflow.domain.processes import ProcessVersion
-from salesflow.domain.values import Reference, SafeText, Value
-from salesflow.projections.amounts import (
-    EXACT_DIGITS,
-    Total,
-    exact,
-    exact_sum,
-    totals,
-    totals_text,
-)
-from salesflow.projections.balances import balances
+from salesflow.domain.values import Currency, Reference
+from salesflow.projections.amounts import EXACT_DIGITS, exact, exact_sum, totals_text
+from salesflow.projections.customers import Customers
+from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.one_currency import Exchange, MoneyQuestion, MoneyView, RateRule
+from salesflow.projections.funnel_cells import (
+    ClosedDeals,
+    FunnelStage,
+    Stood,
+    booked,
+    closed_deals,
+    funnel_stages,
+)
+from salesflow.projections.kpi_groups import group_order
+from salesflow.projections.one_currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.questions import Reader, TableOfView
-from salesflow.projections.tables import AMOUNT_SCALE, Processes
-from salesflow.projections.words import Language
+from salesflow.projections.tables import AMOUNT_SCALE
+from salesflow.projections.teams import Teams
+from salesflow.projections.words import Language, in_language
 
 __all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView"]
 
-CLOSED = ("won", "lost", "disqualified", "merged")
-
-
-class FunnelStage(Value):
-    """One stage of one process: the open deals in it, what they are worth and likely worth."""
-
-    process: Reference
-    stage: Reference
-    name_en: SafeText
-    name_zh: SafeText
-    deals: int
-    deals_without_amount: int
-    amounts: tuple[Total, ...]
-    weighted: tuple[Total, ...]
-
-
-class ClosedDeals(Value):
-    """Deals that stand won, lost, disqualified or merged at the moment."""
-
-    outcome: Reference
-    deals: int
-    amounts: tuple[Total, ...]
+By = Literal["process", "owner", "team", "customer", "channel", "currency"]
+Groups = dict[str | None, list[Stood]]
+OF_DEALS: Mapping[str, str] = {
+    "owner": "owner",
+    "team": "owner",
+    "customer": "customer_id",
+    "channel": "lead_source",
+}
+"""What no cell of the pipeline holds, and the column of a deal that says it."""
 
 
 class FunnelView(MoneyView):
@@ -69,15 +62,20 @@ class FunnelView(MoneyView):
         "各阶段：进行中商机的数量与金额合计；加权金额 = 金额 × 商机所属流程版本的成交概率"
         "（或商机自己的预测）之和；按币种分别合计"
     )
+    by: By | None
     stages: tuple[FunnelStage, ...]
     closed: tuple[ClosedDeals, ...]
     open_deals: int
+    before_joining: int
+    """How often an owner's first team stands for a time before they joined it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
-        """Lay the funnel out: a row per stage, then a row per outcome."""
+        """Lay the funnel out: a row per stage, then a row per outcome; group by group."""
         zh, several = language == "zh", len({stage.process for stage in self.stages}) > 1
-        rows = [
+        first = () if self.by is None else (self.by.capitalize(),)
+        rows = tuple(
             (
+                *self._named(s),
                 (f"{s.process}: " if several else "") + (s.name_zh if zh else s.name_en),
                 f"{s.deals:,}",
                 totals_text(s.amounts),
@@ -85,145 +83,163 @@ class FunnelView(MoneyView):
                 f"{s.deals_without_amount:,}" if s.deals_without_amount else "",
             )
             for s in self.stages
-        ]
-        closed = [(c.outcome, f"{c.deals:,}", totals_text(c.amounts)) for c in self.closed]
-        columns = ("Stage", "Deals", "Amount", "Weighted", "Without amount")
-        outcomes = ("Outcome", "Deals", "Amount")
+        )
+        closed = tuple(
+            (*self._named(c), c.outcome, f"{c.deals:,}", totals_text(c.amounts))
+            for c in self.closed
+        )
+        columns = (*first, "Stage", "Deals", "Amount", "Weighted", "Without amount")
+        outcomes = (*first, "Outcome", "Deals", "Amount")
         return [
-            TableOfView("Funnel", columns, tuple(rows)),
-            TableOfView("Closed", outcomes, tuple(closed), words=("Outcome",)),
+            TableOfView("Funnel", columns, rows, notes=self._notes(language)),
+            TableOfView("Closed", outcomes, closed, words=("Outcome",)),
         ]
+
+    def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
+        return () if self.by is None else (row.group or "–",)
+
+    def _notes(self, language: Language) -> tuple[str, ...]:
+        if not self.before_joining:
+            return ()
+        told = in_language("times a rep's first team stands for a time before it", language)
+        return (f"{self.before_joining:,} {told}",)
 
 
 class Funnel(MoneyQuestion[FunnelView]):
     """How many open deals stand in each stage, and what are they worth?"""
 
     name: ClassVar[str] = "funnel"
-    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name, PIPELINE.name)
+    folds: ClassVar[tuple[str, ...]] = (
+        CUSTOMER.name,
+        DEAL_STATE.name,
+        MEMBERSHIP.name,
+        PIPELINE.name,
+    )
     rates_usual: ClassVar[RateRule] = "period_end"
     rates: Literal["period_end", "fixed"] | None = None
     """Of which day the rate is: period_end (here the day of the moment) or fixed."""
+    by: By | None = None
+    """A funnel for each process, owner, team, customer, channel (lead source) or currency."""
     process: Reference | None = None
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals owned by this rep at the moment; all when left out."""
+    team: Reference | None = None
+    """Only deals whose owner is in this team at the moment; all when left out."""
+    customer: UUID | None = None
+    """Only deals of this customer, and of those merged into it; all when left out."""
+    channel: Reference | None = None
+    """Only deals that came from this lead source; all when left out."""
+    currency: Currency | None = None
+    """Only deals in this currency; all when left out."""
 
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        read = self._booked(reader) if self.owner is None else self._owned(reader)
-        groups = [group.into(exchange, reader) for group in read]
-        opened = [group for group in groups if group.outcome == "open"]
+        groups, before_joining = self._groups(reader)
+        converted = {
+            group: [cell.into(exchange, reader.cut.as_of, group) for cell in groups[group]]
+            for group in sorted(groups, key=group_order)
+        }
         return FunnelView(
             moment=moment,
-            stages=tuple(_stages(groups, reader.processes)),
-            closed=tuple(
-                ClosedDeals(
-                    outcome=outcome,
-                    deals=sum(g.deals for g in groups if g.outcome == outcome),
-                    amounts=totals(g.worth() for g in groups if g.outcome == outcome),
-                )
-                for outcome in CLOSED
+            by=self.by,
+            stages=tuple(
+                stage
+                for group, cells in converted.items()
+                for stage in funnel_stages(cells, reader.processes, group)
             ),
-            open_deals=sum(group.deals for group in opened),
+            closed=tuple(
+                outcome
+                for group, cells in converted.items()
+                for outcome in closed_deals(cells, group)
+            ),
+            open_deals=sum(
+                cell.deals
+                for cells in converted.values()
+                for cell in cells
+                if cell.outcome == "open"
+            ),
+            before_joining=before_joining,
             rates=exchange.used,
         )
 
-    def _booked(self, reader: Reader) -> Iterator["_Group"]:
-        """Read the balances of the pipeline: as fast for any number of deals."""
-        (found,) = balances(reader, PIPELINE, [reader.cut.as_of])
-        for cell, sums in found.items():
-            process, version, stage, outcome, currency = cell
-            if self.process in (None, process):
-                yield _Group(process, version, stage, outcome, currency, *sums)
+    def _groups(self, reader: Reader) -> tuple[Groups, int]:
+        """Read what stands, group by group, and how often a first team was taken."""
+        groups: Groups = {} if self.by else {None: []}
+        if columns := sorted({OF_DEALS[name] for name in OF_DEALS if self.asks_for(name)}):
+            deals = _Deals(self, columns, reader)
+            for group, cell in deals.all():
+                groups.setdefault(group, []).append(cell)
+            return groups, deals.before_joining
+        (cells,) = booked(reader, [reader.cut.as_of], process=self.process)
+        for cell in cells:
+            if self.currency in (None, cell.currency):
+                group = None if self.by is None else getattr(cell, self.by)
+                groups.setdefault(group, []).append(cell)
+        return groups, 0
 
-    def _owned(self, reader: Reader) -> Iterator["_Group"]:
-        """Read the deals of one owner."""
-        c = DEAL_STATE.c
-        cell: list[sa.ColumnElement[Any]] = [
-            *(c.process, c.process_version, c.stage, c.outcome, c.currency)
-        ]
-        select = (
-            sa.select(*cell, c.probability, sa.func.count(), *exact_sum(c.amount))
-            .where(DEAL_STATE.seen(reader.cut), c.owner == self.owner)
-            .group_by(*cell, c.probability)
-        )
-        if self.process is not None:
-            select = select.where(c.process == self.process)
-        for row in reader.rows(select):
-            *named, probability, deals, whole, millionths = tuple(row)
+    def asks_for(self, name: str) -> bool:
+        """Say whether deals of one such are asked for, or a funnel for each."""
+        return self.by == name or getattr(self, name) is not None
+
+
+class _Whose(NamedTuple):
+    """What the columns of a deal say of whose it is; None where a column is not read."""
+
+    owner: str | None = None
+    customer_id: UUID | None = None
+    lead_source: str | None = None
+
+
+class _Deals:
+    """The deals' own rows, summed up by cell and by what no cell holds."""
+
+    def __init__(self, asked: Funnel, columns: list[str], reader: Reader) -> None:
+        wanted = {name for name in ("team", "customer") if asked.asks_for(name)}
+        self._asked = asked
+        self._columns = columns
+        self._reader = reader
+        self._teams = Teams.read(reader) if "team" in wanted else Teams({})
+        self._customers = Customers.read(reader) if "customer" in wanted else Customers({}, {})
+
+    @property
+    def before_joining(self) -> int:
+        """How often an owner's first team stood for a time before it."""
+        return self._teams.before_joining
+
+    def all(self) -> Iterator[tuple[str | None, Stood]]:
+        """Give the cells of the part asked for, each with its group."""
+        size = len(self._columns)
+        for row in self._reader.rows(self._select()):
+            *cell, probability, deals, whole, millionths = tuple(row)[size:]
             amount = exact(whole, millionths)
             with localcontext(prec=EXACT_DIGITS):
                 likely = amount * probability / AMOUNT_SCALE
-            yield _Group._make((*named, deals, amount, likely))
+            stood = Stood._make((*cell, deals, amount, likely))
+            of = self._groups_of(_Whose(**dict(zip(self._columns, row, strict=False))), stood)
+            if all(getattr(self._asked, name) in (None, of[name]) for name in of):
+                group = None if self._asked.by is None else of[self._asked.by]
+                yield (None if group is None else str(group)), stood
 
+    def _select(self) -> sa.Select[Any]:
+        c = DEAL_STATE.c
+        cell = (c.process, c.process_version, c.stage, c.outcome, c.currency, c.probability)
+        by: list[sa.ColumnElement[Any]] = [*(c[name] for name in self._columns), *cell]
+        select = sa.select(*by, sa.func.count(), *exact_sum(c.amount))
+        select = select.where(DEAL_STATE.seen(self._reader.cut)).group_by(*by)
+        for name, column in (("owner", c.owner), ("channel", c.lead_source)):
+            if (wanted := getattr(self._asked, name)) is not None:
+                select = select.where(column == wanted)
+        return select
 
-class _Group(NamedTuple):
-    process: str
-    version: int
-    stage: str
-    outcome: str
-    currency: str | None
-    deals: int
-    amount: Decimal
-    weighted: Decimal
-
-    def into(self, exchange: Exchange, reader: Reader) -> "_Group":
-        """Give it in the currency asked for; without a rate it has no amount."""
-        day = exchange.day(reader.cut.as_of, event=None, closing=None)
-        into = exchange.into(self.currency, day, of=self[:5], times=self.deals)
-        amount, weighted = into.amount(self.amount), into.amount(self.weighted)
-        return self._replace(currency=into.currency, amount=amount, weighted=weighted)
-
-    def worth(self) -> tuple[str | None, Decimal, Decimal]:
-        """Give its currency, its amount, and that all of it counts."""
-        return self.currency, self.amount, Decimal(1)
-
-    def likely(self) -> tuple[str | None, Decimal, Decimal]:
-        """Give the same of what is likely of it."""
-        return self.currency, self.weighted, Decimal(1)
-
-
-def _stages(groups: Sequence[_Group], processes: Processes) -> Iterable[FunnelStage]:
-    """Give every open stage of every process in use, in order, empty ones included."""
-    newest: dict[str, int] = {}
-    by_stage: dict[tuple[str, str], list[_Group]] = defaultdict(list)
-    for group in groups:
-        newest[group.process] = max(group.version, newest.get(group.process, 0))
-        if group.outcome == "open":
-            by_stage[group.process, group.stage].append(group)
-    for key in sorted(newest):
-        process = processes[key, newest[key]]
-        own = [stage.key for stage in process.stages if stage.category == "open"]
-        gone = sorted({stage for p, stage in by_stage if p == key} - set(own))
-        for stage in [*own, *gone]:
-            found = by_stage.get((key, stage), [])
-            yield _stage(process, _named(stage, found, process, processes), stage, found)
-
-
-def _named(
-    stage: str, groups: Sequence[_Group], newest: ProcessVersion, processes: Processes
-) -> tuple[str, str]:
-    """Name a stage as the newest version that has it does."""
-    versions = sorted({group.version for group in groups} | {newest.version}, reverse=True)
-    for version in versions:
-        for candidate in processes[newest.key, version].stages:
-            if candidate.key == stage:
-                return candidate.name_en, candidate.name_zh
-    return stage, stage
-
-
-def _stage(
-    process: ProcessVersion, names: tuple[str, str], stage: str, groups: Sequence[_Group]
-) -> FunnelStage:
-    deals = sum(group.deals for group in groups)
-    return FunnelStage(
-        process=process.key,
-        stage=stage,
-        name_en=names[0],
-        name_zh=names[1],
-        deals=deals,
-        deals_without_amount=sum(group.deals for group in groups if group.currency is None),
-        amounts=totals(group.worth() for group in groups),
-        weighted=totals(group.likely() for group in groups),
-    )
+    def _groups_of(self, whose: _Whose, stood: Stood) -> dict[str, Any]:
+        """Say of which group of every kind it is, as far as that was read."""
+        asked, customer = self._asked, whose.customer_id
+        of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
+        of |= {"owner": whose.owner, "channel": whose.lead_source}
+        if asked.asks_for("team"):
+            of["team"] = self._teams.of(whose.owner, self._reader.cut.as_of)
+        if asked.asks_for("customer"):
+            of["customer"] = None if customer is None else self._customers.survivor(customer)
+        return of

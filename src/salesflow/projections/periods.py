@@ -61,7 +61,7 @@ class PeriodQuestion(Question[ViewT]):
             InputError: when it ends before it begins.
         """
         if self.from_ is None and self.to is None:
-            days = reader.calendar.span("quarter", self._day(reader))
+            days = reader.calendar.span("quarter", self.day(reader))
             return span_of(days.first, days.last, reader)
         first = self.from_
         if first is None:
@@ -69,7 +69,7 @@ class PeriodQuestion(Question[ViewT]):
             first = reader.calendar.span("quarter", self.to - DAY).first
         after = self.to
         if after is None:
-            after = reader.calendar.span("quarter", max(first, self._day(reader))).last + DAY
+            after = reader.calendar.span("quarter", max(first, self.day(reader))).last + DAY
         if after <= first:
             raise InputError(
                 f"a period from {first} to {after} holds no day; `to` is the first day after it"
@@ -85,7 +85,8 @@ class PeriodQuestion(Question[ViewT]):
         last = span.first - DAY
         return span_of(last - (span.last - span.first), last, reader)
 
-    def _day(self, reader: Reader) -> date:
+    def day(self, reader: Reader) -> date:
+        """Give the business day of the moment."""
         return from_instant(reader.cut.as_of).astimezone(reader.timezone).date()
 
 

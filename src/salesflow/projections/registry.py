@@ -25,6 +25,7 @@ from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.forecast import Forecast
 from salesflow.projections.funnel import Funnel
+from salesflow.projections.funnel_trend import FunnelTrend
 from salesflow.projections.kpis import Kpis
 from salesflow.projections.questions import Question, View
 from salesflow.projections.restatement import Restatement
@@ -62,6 +63,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         Feedback,
         Flow,
         Forecast,
+        FunnelTrend,
         Kpis,
         Restatement,
         StageTimes,
