@@ -126,6 +126,15 @@ ZH: Final[dict[str, str]] = {
     "similar amount": "金额相近",
     "skipped": "跳过阶段",
     "stages": "个阶段",
+    # what a retrospective says in few words
+    "days over": "天超期",
+    "deals over": "个商机超期",
+    "moved out": "移出期间",
+    "of all": "占全部",
+    "overdue": "逾期",
+    "points": "个百分点",
+    "weighted": "加权",
+    "went on": "继续推进",
     # pieces of sentences
     "added": "新增",
     "all read tables": "全部读表",

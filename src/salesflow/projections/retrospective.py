@@ -1,0 +1,280 @@
+"""A retrospective: a period looked back on, beside the period before.
+
+Answers "what moved, where did deals get stuck, which slipped and which stalled, why did we
+lose, what do customers say, and how right were our forecasts?" for a rep, a team, a process or
+all, at any past moment. Every figure is that of the question it comes from (`Kpis`, `Flow`,
+`Conversion`, `StageTimes`, `Forecast`, `WinLoss`, `Feedback`), and is defined there.
+
+Leaves out what people concluded: goals, the forecasts they submitted and the actions of earlier
+reviews. A submitted forecast will be one more measure of `forecasts`; goals and actions will be
+lists of their own.
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from salesflow.domain.moments import Moment, Period
+from salesflow.domain.values import Reference, SafeText
+from salesflow.projections.amounts import Total, totals
+from salesflow.projections.feedback import Verbatim
+from salesflow.projections.flow import Flow, FlowAccount
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.forecast_figures import SlippageLine
+from salesflow.projections.kpi_figures import KpiLine
+from salesflow.projections.kpis import Kpis
+from salesflow.projections.periods import PeriodQuestion, Span
+from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.retrospective_deals import (
+    DealSlipped,
+    DealStalled,
+    slippage_of,
+    slipped_deals,
+    stalled_deals,
+)
+from salesflow.projections.retrospective_feedback import ScoreMoved, Theme, Voices
+from salesflow.projections.retrospective_figures import (
+    FigureMoved,
+    MovementBeside,
+    moved_figures,
+    movements_beside,
+)
+from salesflow.projections.retrospective_forecast import ForecastJudged, judged_forecasts
+from salesflow.projections.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.retrospective_part import Part, refuse_unknown_team
+from salesflow.projections.retrospective_stages import (
+    Bottleneck,
+    StagePassed,
+    bottleneck,
+    stages_passed,
+)
+from salesflow.projections.teams import Teams
+from salesflow.projections.visits import read_ways, refuse_unknown_process
+from salesflow.projections.win_loss import ClosedGroup, LossReason, loss_reasons
+from salesflow.projections.words import Language
+
+__all__ = ["Retrospective", "RetrospectiveView"]
+
+DAY: Final = timedelta(days=1)
+LISTED: Final = 20
+ONE: Final = Decimal(1)
+
+
+class RetrospectiveView(View):
+    """What moved, what got stuck, what was lost, what was said, and how right we were."""
+
+    population: ClassVar[str] = (
+        "what happened in the period by the moment, and in the period before; figures, open"
+        " deals and losses: as in the KPIs, the flow and the loss reasons; stages: visits of"
+        " deals to open stages that lie in the period; slipped: deals open at the period's"
+        " start and expected in it; stalled: deals at the period's end, or at the moment;"
+        " feedback: received in the period; what happened belongs to whoever had the deal then,"
+        " what stands at a time to whoever has it at that time"
+    )
+    formula: ClassVar[str] = (
+        "difference = period - period before; bottleneck = open stage with the most days over,"
+        " ties to the lower conversion, null where no deal stood too long; days over = sum of"
+        " the time that visits spent in the period beyond the stage's longest stay, of the"
+        " process version entered under; conversion = moved on / (moved on + left otherwise) of"
+        " deals that entered in the period, by the moment; slipped = neither won nor otherwise"
+        " closed by the period's end, moved out of it or overdue; stalled = end - entered > the"
+        " longest stay; forecast = won so far + measure of open deals expected in the period,"
+        " as of its start (its first instant - 1 microsecond) and its middle, as known at the"
+        " moment; accuracy = 1 - |forecast - actual| / actual, null unless the actual is above"
+        " 0 and the period is over; score = NPS, CSAT top box or mean CES of a survey;"
+        " detractors = scores 0-6 of 10; per currency"
+    )
+    population_zh: ClassVar[str] = (
+        "截至该时刻、期间内及上一期间内发生的事实；"
+        "指标、进行中商机与输单原因同关键绩效指标、漏斗变动与输单分析；"
+        "阶段：落在期间内的进行中阶段停留；延期：期初进行中且预计在期间内成交的商机；"
+        "停滞：期末（或该时刻）的商机；反馈：期间内收到的；"
+        "已发生的归当时的负责人，状态归该时点的负责人"
+    )
+    formula_zh: ClassVar[str] = (
+        "差异 = 本期 − 上期；"
+        "瓶颈 = 超期天数最多的进行中阶段，相同时取转化率较低者，无超期时为空；"
+        "超期天数 = 各次停留在期间内超出该阶段最长停留（按进入时的流程版本）的时间之和；"
+        "转化率 = 已推进 ÷（已推进 + 以其他方式离开），期间内进入的商机，截至该时刻；"
+        "延期 = 期末仍未结束，且已移出期间或逾期；停滞 = 期末 − 进入 > 最长停留；"
+        "预测 = 已成交 + 预计在期间内成交的进行中商机的计量，"
+        "于期初（首个瞬间前 1 微秒）与期中，按该时刻所知；"
+        "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；"
+        "评分 = 调查的 NPS、CSAT 4–5 分占比或 CES 均值；贬损者 = 10 分制 0–6 分；按币种分别计算"
+    )
+    period: Period
+    before: Period
+    """The period to compare with."""
+    timezone: SafeText
+    """The business time zone, in which the tables show times."""
+    owner: Reference | None
+    team: Reference | None
+    process: Reference | None
+    figures: tuple[FigureMoved, ...]
+    movements: tuple[MovementBeside, ...]
+    """The books of open deals, from opening to closing."""
+    bottleneck: Bottleneck | None
+    bottleneck_before: Bottleneck | None
+    stages: tuple[StagePassed, ...]
+    """The open stages any deal was in, in either period."""
+    slippage: tuple[SlippageLine, ...]
+    slippage_before: tuple[SlippageLine, ...]
+    slipped: tuple[DealSlipped, ...]
+    slipped_total: int
+    """How many there are in all, the listed ones included; so are the other totals."""
+    stalled: tuple[DealStalled, ...]
+    stalled_total: int
+    stalled_amounts: tuple[Total, ...]
+    losses: tuple[LossReason, ...]
+    losses_before: tuple[LossReason, ...]
+    forecasts: tuple[ForecastJudged, ...]
+    scores: tuple[ScoreMoved, ...]
+    themes: tuple[Theme, ...]
+    detractors: tuple[Verbatim, ...]
+    """The newest words, by stage."""
+    detractors_total: int
+    before_joining: bool
+    """Whether a rep's first team stands for a time before they joined it."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the retrospective out; what there is nothing to say of is left out."""
+        lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
+        found = [
+            lay.figures(self.figures, self.period, self.before, self._part()),
+            lay.movements(self.movements),
+            lay.stages(self.stages, self.bottleneck, self.bottleneck_before),
+            lay.slippage(self.slippage, self.slippage_before),
+            lay.slipped(self.slipped, self.slipped_total),
+            lay.stalled(self.stalled, self.stalled_total, self.stalled_amounts),
+            lay.losses(self.losses, self.losses_before),
+            lay.forecasts(self.forecasts),
+            lay.scores(self.scores),
+            lay.themes(self.themes),
+            lay.detractors(self.detractors, self.detractors_total),
+        ]
+        return [found[0], *(table for table in found[1:] if table.rows)]
+
+    def _part(self) -> str:
+        return " · ".join(each for each in (self.owner, self.team, self.process) if each)
+
+
+class Retrospective(PeriodQuestion[RetrospectiveView]):
+    """What moved in a period, what got stuck, what was lost and said, and how right were we?"""
+
+    name: ClassVar[str] = "retrospective"
+    folds: ClassVar[tuple[str, ...]] = tuple(
+        dict.fromkeys(
+            (
+                *(*Kpis.folds, *Flow.folds, CLOSING.name, DEAL_STATE.name),
+                *(FEEDBACK.name, MEMBERSHIP.name, STAGE_VISIT.name),
+            )
+        )
+    )
+    owner: Reference | None = None
+    """Only deals of this rep, and sales credited to them; all when left out."""
+    team: Reference | None = None
+    """Only what belonged to the reps of this team (its key) when they were in it."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    limit: Annotated[int, Field(gt=0)] = LISTED
+    """How many slipped deals, stalled deals and words to list at most. Default: 20."""
+
+    def answer(self, reader: Reader, moment: Moment) -> RetrospectiveView:
+        """Look back on the period and on the one before.
+
+        Raises:
+            NotFoundError: when the team or the process is not known at the moment.
+            SalesflowError: when a mean has an interval and scipy is not installed.
+        """
+        refuse_unknown_team(self.team, reader)
+        ways = list(read_ways(reader))
+        refuse_unknown_process(self.process, ways, reader)
+        span, before = periods = self.span(reader), self.span_before(reader)
+        teams = Teams.read(reader)
+        part = Part(teams, owner=self.owner, team=self.team, process=self.process)
+        flows = self._flow(span, reader, moment), self._flow(before, reader, moment)
+        stages = stages_passed(ways, periods, part, reader)
+        slipped = slipped_deals(span, part, reader)
+        stalled = stalled_deals(ways, span, part, reader)
+        voices = Voices.read(periods, part, reader)
+        detractors, worded = voices.detractors(self.limit)
+        return RetrospectiveView(
+            moment=moment,
+            period=span.period(),
+            before=before.period(),
+            timezone=reader.timezone.key,
+            owner=self.owner,
+            team=self.team,
+            process=self.process,
+            figures=tuple(moved_figures(self._kpis(span, reader, moment), flows)),
+            movements=tuple(movements_beside(*flows)),
+            bottleneck=bottleneck(stages, lambda stage: stage.figures),
+            bottleneck_before=bottleneck(stages, lambda stage: stage.figures_before),
+            stages=tuple(stages),
+            slippage=tuple(slippage_of(span, part, reader)),
+            slippage_before=tuple(slippage_of(before, part, reader)),
+            slipped=tuple(slipped[: self.limit]),
+            slipped_total=len(slipped),
+            stalled=tuple(stalled[: self.limit]),
+            stalled_total=len(stalled),
+            stalled_amounts=totals(
+                (deal.currency, deal.amount or Decimal(0), ONE) for deal in stalled
+            ),
+            losses=_losses(span, part, reader),
+            losses_before=_losses(before, part, reader),
+            forecasts=tuple(judged_forecasts(span, part, reader)),
+            scores=tuple(voices.scores()),
+            themes=tuple(voices.themes()),
+            detractors=tuple(detractors),
+            detractors_total=worded,
+            before_joining=part.before_joining,
+        )
+
+    def _kpis(
+        self, span: Span, reader: Reader, moment: Moment
+    ) -> tuple[KpiLine | None, KpiLine | None]:
+        """Give the KPIs of the period and the one before; None where the team has none."""
+        asked = {"owner": self.owner, "process": self.process}
+        asked["by"] = None if self.team is None else "team"
+        view = Kpis.model_validate({**_days(span), **asked}).answer(reader, moment)
+        now, before = (
+            next((line for line in lines if line.group == self.team), None)
+            for lines in (view.lines, view.lines_before)
+        )
+        return now, before
+
+    def _flow(self, span: Span, reader: Reader, moment: Moment) -> tuple[FlowAccount, ...]:
+        asked = {"owner": self.owner, "team": self.team, "process": self.process}
+        return Flow.model_validate({**_days(span), **asked}).answer(reader, moment).accounts
+
+
+def _days(span: Span) -> dict[str, Any]:
+    return {"from_": span.first, "to": span.last + DAY}
+
+
+def _losses(span: Span, part: Part, reader: Reader) -> tuple[LossReason, ...]:
+    """Give the reasons of what was lost in a period, the dearest first."""
+    c = CLOSING.c
+    shown: list[sa.ColumnElement[Any]] = [
+        *(c.owner, c.process, c.closed),
+        *(c.because, c.competitor, c.currency, c.amount),
+    ]
+    select = sa.select(*shown).where(
+        CLOSING.seen(reader.cut),
+        *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
+    )
+    return tuple(
+        loss_reasons(
+            ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
+            for row in reader.rows(select)
+            if part.has(row.owner, row.process, row.closed)
+        )
+    )

@@ -1,0 +1,76 @@
+"""Which part of sales a retrospective looks back on: a rep's, a team's, a process's, or all.
+
+What happened belongs to whoever had the deal when it happened, what stands to whoever has it at
+the time asked about; the team is the one that rep was in then.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from salesflow.domain.moments import Instant
+from salesflow.errors import NotFoundError
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.forecast_reading import Scope
+from salesflow.projections.questions import Reader
+from salesflow.projections.teams import Teams
+from salesflow.projections.visits import Step
+
+__all__ = ["Part", "refuse_unknown_team"]
+
+
+class Part:
+    """Says what belongs to the part asked about."""
+
+    def __init__(
+        self, teams: Teams, *, owner: str | None, team: str | None, process: str | None
+    ) -> None:
+        self._teams = teams
+        self._owner = owner
+        self._team = team
+        self._process = process
+
+    @property
+    def scope(self) -> Scope:
+        """Give what a forecast has to read: rep by rep, so that teams can be told apart."""
+        return Scope("owner", self._process, self._owner)
+
+    @property
+    def before_joining(self) -> bool:
+        """Whether a rep's first team stands for a time before they joined it."""
+        return self._teams.before_joining > 0
+
+    def has_rep(self, rep: str | None, at: Instant) -> bool:
+        """Say whether what a rep had at an instant belongs to it."""
+        if self._owner not in (None, rep):
+            return False
+        return self._team is None or self._teams.of(rep, at) == self._team
+
+    def has(self, rep: str | None, process: str, at: Instant) -> bool:
+        """Say the same of what a rep had under a process."""
+        return self._process in (None, process) and self.has_rep(rep, at)
+
+    def has_step(self, step: Step) -> bool:
+        """Say the same of a step of a deal, by when it began."""
+        return self.has(step.owner, step.process, step.at)
+
+
+def refuse_unknown_team(team: str | None, reader: Reader) -> None:
+    """Refuse to look back on a team that nobody was in by the moment.
+
+    Raises:
+        NotFoundError: naming the teams that reps have been in by then.
+    """
+    if team is None:
+        return
+    c = MEMBERSHIP.c
+    named: sa.Select[Any] = (
+        sa.select(c.team)
+        .where(MEMBERSHIP.valid_by(reader.cut), c.team.is_not(None))
+        .group_by(c.team)
+        .order_by(c.team)
+    )
+    known = [row.team for row in reader.rows(named)]
+    if team not in known:
+        there = ", ".join(known) or "none"
+        raise NotFoundError(f"nobody has been in a team {team!r} by then; teams: {there}")
