@@ -16,6 +16,7 @@ from oracle.customers import since_at, survivors_at
 from oracle.deals import deal_at, deals_of, processes_of
 from oracle.feedback import lines_of
 from oracle.groups import Of, Wanted, Whose, is_wanted
+from oracle.rates import Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 
 __all__ = ["customer_kpis_in", "lasted", "spread_of"]
@@ -43,7 +44,7 @@ class Asked:
         return is_wanted(whose, self.only)
 
 
-def customer_kpis_in(asked: Asked, days: int) -> Found:
+def customer_kpis_in(asked: Asked, days: int, exchange: Exchange) -> Found:
     """Give the figures of every group that has one of them other than nothing."""
     found: Found = {}
     for name, figures in (
@@ -52,7 +53,7 @@ def customer_kpis_in(asked: Asked, days: int) -> Found:
         ("follow_ups", _follow_ups(asked)),
         ("first_response", _first_responses(asked)),
         ("csat", _top_box(asked)),
-        ("velocity", _velocity(asked, days)),
+        ("velocity", _velocity(asked, days, exchange)),
     ):
         for group, figure in figures.items():
             found.setdefault(group, {})[name] = figure
@@ -208,7 +209,7 @@ def _top_box(asked: Asked) -> dict[Any, tuple[Fraction, int]]:
     }
 
 
-def _velocity(asked: Asked, days: int) -> dict[Any, tuple[Any, ...]]:
+def _velocity(asked: Asked, days: int, exchange: Exchange) -> dict[Any, tuple[Any, ...]]:
     at = min(asked.span[1] - 1, asked.as_of)
     opened: dict[Any, int] = {}
     for stream in asked.deals:
@@ -221,9 +222,12 @@ def _velocity(asked: Asked, days: int) -> dict[Any, tuple[Any, ...]]:
         if asked.wants(whose):
             opened[asked.group_of(whose)] = opened.get(asked.group_of(whose), 0) + 1
     closed: dict[Any, list[dict[str, Any]]] = {}
-    for _, closing, whose in _closings(asked, at):
+    for stream, closing, whose in _closings(asked, at):
         late = closing["outcome"] in ("won", "lost")
         if late and whose["at"] // DAY > at // DAY - days and asked.wants(whose):
+            if closing["outcome"] == "won":
+                times = {"end": at, "event": whose["at"], "closing": whose["at"]}
+                closing["amount"] = exchange.convert(closing["amount"], of=stream, **times)
             closed.setdefault(asked.group_of(whose), []).append(closing)
     return {
         group: _speed(opened.get(group, 0), closed.get(group, []))

@@ -12,6 +12,7 @@ from oracle.beliefs import Raw
 from oracle.customer_kpis import Asked, customer_kpis_in, lasted, nothing, spread_of
 from oracle.deals import deals_of
 from oracle.groups import Of, Wanted, groups_of, is_wanted
+from oracle.rates import Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 
 __all__ = ["kpis_in"]
@@ -28,6 +29,7 @@ def kpis_in(
     by: str | None,
     only: Wanted,
     days: int,
+    exchange: Exchange,
 ) -> dict[Any, Line]:
     """Give the figures of `[span)` by group; without groups under None, also when empty.
 
@@ -39,12 +41,13 @@ def kpis_in(
     for stream in deals_of(events):
         for booked in bookings_of(events, stream, known_at):
             if booked[0] <= as_of:
-                _book(lines, booked, span, group_of, only)
+                _book(lines, booked, span, group_of, only, exchange)
         closing = closing_at(events, stream, as_of, known_at)
         if closing is not None and closing["outcome"] != "merged":
             source = opening_of(events, stream, known_at).get("lead_source")
-            _count(lines, closing, source, span, group_of, only)
-    about = customer_kpis_in(Asked(events, span, at, group_of, only), days)
+            closing |= {"source": source, "stream": stream, "exchange": exchange}
+            _count(lines, closing, span, group_of, only)
+    about = customer_kpis_in(Asked(events, span, at, group_of, only), days, exchange)
     for group, found in about.items():
         open_deals = found.get("velocity", (0,))[0]
         if "follow_ups" in found or "csat" in found or open_deals:
@@ -56,7 +59,12 @@ def kpis_in(
 
 
 def _book(
-    lines: dict[Any, Line], booked: tuple[Any, ...], span: Span, group_of: Of, only: Wanted
+    lines: dict[Any, Line],
+    booked: tuple[Any, ...],
+    span: Span,
+    group_of: Of,
+    only: Wanted,
+    exchange: Exchange,
 ) -> None:
     effect, kind, _, role, person, share, amount, currency, process, _, customer, *rest = booked
     source, credited = rest
@@ -69,7 +77,11 @@ def _book(
     }
     if span[0] <= effect < span[1] and is_wanted(whose, only):
         line = lines.setdefault(group_of(whose), _nothing())
-        if currency is not None:
+        money = None if currency is None else (amount, currency)
+        times = {"end": span[1] - 1, "event": effect, "closing": credited}
+        money = exchange.convert(money, of=booked, **times)
+        if money is not None:
+            amount, currency = money
             line["sales"][currency] = line["sales"].get(currency, Decimal(0)) + amount * share
         line["repeat_orders"] += kind == "repeated" and role == "owner"
 
@@ -77,13 +89,13 @@ def _book(
 def _count(
     lines: dict[Any, Line],
     closing: dict[str, Any],
-    source: str | None,
     span: Span,
     group_of: Of,
     only: Wanted,
 ) -> None:
     opened, opened_day, *at_opening = closing["opened"]
     process, owner, customer = at_opening
+    source, money = closing["source"], closing["amount"]
     whose = {"at": opened, "rep": owner, "customer": customer, "process": process}
     whose["channel"] = source
     if span[0] <= opened < span[1] and is_wanted(whose, only):
@@ -95,7 +107,10 @@ def _count(
         return
     took = lasted(opened, closed, opened_day and closed_day)
     line = lines.setdefault(group_of(whose), _nothing())
-    line["closed"].append((closing["outcome"], closing["amount"], took))
+    if closing["outcome"] in ("won", "lost"):
+        times = {"end": span[1] - 1, "event": closed, "closing": closed}
+        money = closing["exchange"].convert(money, of=closing["stream"], **times)
+    line["closed"].append((closing["outcome"], money, took))
 
 
 def _nothing() -> Line:

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw
 from oracle.kpis import kpis_in
 from oracle.periods import period_before, period_of
-from properties.asked.case import Case, by_currency
+from properties.asked.case import (
+    Case,
+    by_currency,
+    exchange_for,
+    said_of_rates,
+    with_rates,
+)
 from properties.asked.periods import periods
 from properties.world import instant
 from salesflow.projections.kpi_figures import KpiLine
@@ -24,13 +30,14 @@ NEAR = Fraction(1, 10**20)
 def asked() -> st.SearchStrategy[Kpis]:
     """Draw figures to ask for."""
     return st.builds(
-        lambda period, by, each, only: Kpis.model_validate(
-            {"from_": period[0], "to": period[1], "by": by, "each": each, **only}
+        lambda period, by, each, only, rates: Kpis.model_validate(
+            {"from_": period[0], "to": period[1], "by": by, "each": each, **only, **rates}
         ),
         periods(),
         st.sampled_from((None, None, "rep", "team", "customer", "channel", "process")),
         st.sampled_from((None, None, "month", "quarter")),
         st.sampled_from(({}, {"velocity_days": 2}, {"owner": "ann"}, {"process": "standard"})),
+        with_rates("event", "closing", "period_end"),
     )
 
 
@@ -40,6 +47,7 @@ def said(view: KpisView) -> dict[str, Any]:
         "lines": [_line(line) for line in view.lines],
         "before": [_line(line) for line in view.lines_before],
         "period": (instant(view.period.start), instant(view.period.end)),
+        "rates": said_of_rates(view.rates),
     }
 
 
@@ -47,6 +55,7 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
     """Ask the oracle about every span of the period and about the period before."""
     days = (question.from_, question.to)
     only = {"process": question.process, "owner": question.owner}
+    exchange = exchange_for(raw, question, as_of, known_at)
 
     def lines(span: tuple[int, int]) -> list[Any]:
         found = kpis_in(
@@ -56,6 +65,7 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
             by=question.by,
             only=only,
             days=question.velocity_days,
+            exchange=exchange,
         )
         groups = sorted(found, key=lambda group: (group is None, group or ""))
         return [(span, group, Near(found[group])) for group in groups]
@@ -65,6 +75,7 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
         "lines": [line for span in _spans(period, question.each) for line in lines(span)],
         "before": lines(period_before(*days, as_of)),
         "period": period,
+        "rates": exchange.said(),
     }
 
 

@@ -1,0 +1,68 @@
+"""Amounts in one currency at any moment: at the rates known then, by the rule that is named."""
+
+from datetime import date
+from itertools import zip_longest
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from properties.asked import CASES
+from properties.effort import TALLY, examples
+from properties.facts import THEMES
+from properties.moments import Pick, instants, knowledge, moment_of, picks
+from properties.playing import Act, Player, acts
+from properties.rates import Publication, publications, publish, publish_all
+from properties.raw_log import raw_log
+from properties.readable import shown
+from properties.world import at
+from salesflow.projections.periods import PeriodQuestion
+from salesflow.projections.questions import Question, View
+
+MONEY = ("funnel", "kpis")
+SOLD = tuple(theme for theme in THEMES if "won" in theme)
+YEAR = {"from_": date(2023, 12, 1), "to": date(2025, 1, 1)}
+
+
+def asked(name: str) -> st.SearchStrategy[Any]:
+    """Draw a question in one currency, now and then about all there is."""
+    return st.builds(in_one, CASES[name].questions, st.booleans())
+
+
+def in_one(question: Question[View], everything: bool) -> Question[View]:
+    period = YEAR if everything and isinstance(question, PeriodQuestion) else {}
+    currency = {} if getattr(question, "report_currency", None) else {"report_currency": "CNY"}
+    return question.model_copy(update={**period, **currency})
+
+
+@examples(40)
+@given(
+    history=acts(3, least=8, themes=SOLD),
+    published=publications(),
+    moments=picks(least=2, most=2),
+    questions=st.tuples(*map(asked, MONEY)),
+)
+def test_amounts_in_one_currency_are_those_of_a_naive_replay(
+    database_url: str,
+    history: list[Act],
+    published: list[Publication],
+    moments: list[Pick],
+    questions: tuple[Any, ...],
+) -> None:
+    with Player(database_url) as player:
+        publish_all(player.flow)
+        for act, each in zip_longest(history, published):
+            if each is not None:
+                publish(player.flow, each)
+            if act is not None:
+                player.play(act)
+        raw = raw_log(player.flow)
+        end = (instants(raw)[-1], knowledge(raw)[-1])
+        for as_of, known_at in [end, *(moment_of(pick, raw) for pick in moments)]:
+            for name, question in zip(MONEY, questions, strict=True):
+                view = player.flow.ask(question, as_of=at(as_of), known_at=at(known_at))
+                converted = view.rates is not None and view.rates.newest is not None
+                TALLY[f"{name} at rates"] += converted
+                wanted = CASES[name].wanted(raw, question, as_of, known_at)
+                assert CASES[name].said(view) == wanted, (question, as_of, known_at, shown(raw))
+                assert player.flow.ask(question, at=view.moment) == view
