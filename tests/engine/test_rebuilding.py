@@ -1,7 +1,148 @@
-"""A rebuild beside people who record and ask."""
+"""A rebuild beside people who record and ask, on one core and on all of them."""
 
-from salesflow import STANDARD, Deal, SalesFlow
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from properties.raw_log import rows_of
+from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
+from salesflow.adapters import filling, rebuild_helpers, rebuilding
+from salesflow.adapters.filling import Slices, slices_of
+from salesflow.adapters.rebuild_helpers import helping
+from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.moments import DAY
+from salesflow.errors import DatabaseError, NotFoundError
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.registry import FOLDS
+
+TABLES = (DEAL_STATE.label, PIPELINE.label)
+START = 1_735_689_600_000_000
+
+
+@pytest.fixture
+def flow(database_url: str) -> Iterator[SalesFlow]:
+    """A log of thirty deals, moved late, lost and partly taken back."""
+    with SalesFlow(database_url) as flow:
+        for _ in range(30):
+            record_one(flow)
+        flow.catch_up()
+        yield flow
+
+
+def record_one(flow: SalesFlow) -> None:
+    deal, stages = uuid4(), [stage.key for stage in STANDARD.open_stages]
+    opened = DealOpened(
+        process=STANDARD.key,
+        process_version=STANDARD.version,
+        stage=stages[0],
+        title="ERP",
+        owner="ann",
+        amount=Money(98_000, "CNY"),
+    )
+    record(flow, deal, opened, 0)
+    record(flow, deal, StageMoved(target=stages[2]), 9)
+    record(flow, deal, StageMoved(target=stages[1]), 4)  # told late
+    record(flow, deal, DealLost(because="price"), 12)
+    lost = flow.history(deal)[-1].event_id
+    record(flow, deal, FactRetracted(event_id=lost, because="a mistake"), None)
+
+
+def record(flow: SalesFlow, deal: UUID, fact: Fact, day: int | None) -> None:
+    flow.record([ForeignFact(deal, fact, None if day is None else START + day * DAY)])
+
+
+def tables_beside(flow: SalesFlow) -> list[str]:
+    with flow.log.database.read() as connection:
+        return [name for name in sa.inspect(connection).get_table_names() if "__" in name]
+
+
+def small_slices(patch: pytest.MonkeyPatch) -> None:
+    """Let a short log be worth helpers and many slices."""
+    patch.setattr(filling, "SLICE_EVENTS", 8)
+    patch.setattr(rebuilding, "EVENTS_A_HELPER", 1)
+    patch.setattr(rebuilding, "_cores", lambda: 2)
+
+
+def rows(flow: SalesFlow, *names: str) -> list[list[tuple[object, ...]]]:
+    return [sorted(tuple(row.values()) for row in rows_of(flow, name)) for name in names]
+
+
+def test_processes_that_help_write_the_rows_that_were_kept_up(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "SLICE_EVENTS", 8)
+    runner, goal = flow._tables(), flow.log.head().position
+    names = [FOLDS[label].table.name for label in TABLES]
+    beside = [runner._beside(name).name for name in names]
+    folds = {name: FOLDS[label] for name, label in zip(beside, TABLES, strict=True)}
+    slices = Slices(slices_of(flow.log, goal))
+    assert slices.number > 5
+    with helping(2, rebuilding.task(flow.log, folds, goal), slices) as helpers:
+        helpers.wait(lambda: None)
+    assert slices.done == slices.number
+    assert [len(each) for each in rows(flow, *beside)] == [len(r) for r in rows(flow, *names)]
+    assert rows(flow, *beside) == rows(flow, *names)
+
+
+def test_a_rebuild_with_a_helper_changes_nothing(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_slices(monkeypatch)
+    names = [FOLDS[label].table.name for label in TABLES]
+    before = rows(flow, *names)
+    reached: list[int] = []
+    counted = flow.rebuild(*TABLES, progress=lambda done, _: reached.append(done))
+    assert rows(flow, *names) == before
+    assert list(counted.values()) == [len(each) for each in before]
+    assert reached == sorted(reached)
+    assert reached[-1] == flow.log.head().position
+    assert not tables_beside(flow)
+
+
+def test_a_helper_that_dies_fails_the_rebuild_and_leaves_nothing_behind(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_slices(monkeypatch)
+    monkeypatch.setattr(rebuild_helpers, "HELPER", "salesflow.there_is_none")
+    before = rows(flow, DEAL_STATE.name)
+    with pytest.raises(DatabaseError, match=r"exit code 1: .*there_is_none"):
+        flow.rebuild()
+    assert rows(flow, DEAL_STATE.name) == before
+    assert not tables_beside(flow)
+    monkeypatch.undo()
+    flow.rebuild("deal_state")
+    assert rows(flow, DEAL_STATE.name) == before
+
+
+def test_what_a_helper_says_is_wrong_is_raised_here(flow: SalesFlow) -> None:
+    slices, task = Slices(slices_of(flow.log, 1)), rebuilding.task(flow.log, FOLDS, 1)
+    with (
+        helping(1, {**task, "url": "sqlite:////nowhere/sales.db"}, slices) as helpers,
+        pytest.raises(NotFoundError, match=r"there is no database /nowhere/sales\.db"),
+    ):
+        helpers.wait(lambda: None)
+    assert slices.done == 0
+
+
+def test_an_interrupted_rebuild_ends_its_helpers_and_leaves_nothing_behind(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_slices(monkeypatch)
+    before = rows(flow, PIPELINE.name)
+
+    def interrupt(_done: int, _goal: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        flow.rebuild("pipeline", progress=interrupt)
+    assert rows(flow, PIPELINE.name) == before
+    assert not tables_beside(flow)
 
 
 def test_a_rebuild_never_takes_a_table_back(database_url: str) -> None:

@@ -20,6 +20,7 @@ from properties.test_books import check_books
 from properties.test_repeating import asked, check_again
 from properties.test_tables import check_states, content, rebuilt
 from salesflow.adapters import refolding
+from salesflow.adapters.filling import Tables
 from salesflow.adapters.posting import LedgerAbsorber, LedgerBatch
 from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
 from salesflow.domain.deal import ground, standing
@@ -158,6 +159,10 @@ def takes_nothing_back_from_the_books(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LedgerAbsorber, "_refold", wrong)
 
 
+def forgets_what_was_told_of_a_deal_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Tables, "_at_hand", lambda _self, _id: ())
+
+
 CONTROLS = [
     (overhears_retractions, states_agree),
     (takes_late_facts_as_they_come, states_agree),
@@ -166,6 +171,7 @@ CONTROLS = [
     (forgets_that_it_did_not_know_the_end, answers_stay),
     (knows_what_was_recorded_later, answers_stay),
     (collapses_only_across_batches, rebuilding_changes_nothing),
+    (forgets_what_was_told_of_a_deal_before, rebuilding_changes_nothing),
     (goes_on_from_where_it_left_the_rows, taking_turns_changes_nothing),
     (takes_nothing_back_from_the_books, books_agree),
 ]

@@ -33,6 +33,11 @@ LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
 # The sign keeps SQLite from walking the log by position when it has no statistics.
 STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
+SLICE = (
+    f"{LOG} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
+    " ORDER BY stream_id, version"
+)
+SAMPLE = "SELECT stream_id FROM salesflow_events WHERE tenant = ? AND position IN (...)"
 PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
 FIND = f"{LOG} AND event_id = ?"
 FIRST = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = 1"
@@ -83,7 +88,7 @@ class EventReading:
     def __init__(self, database: Database, tenant: str, catalogue: FactCatalogue) -> None:
         self.database = database
         self.tenant = tenant
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._sqlite = database.dialect == "sqlite"
 
     def head(self, connection: sa.Connection | None = None) -> Head:
@@ -121,6 +126,25 @@ class EventReading:
             for event in self._events(rows):
                 found.setdefault(event.stream_id, []).append(event)
         return found
+
+    def slice(
+        self, first: UUID, last: UUID, *, upto: int, without: Sequence[str]
+    ) -> list[Event]:
+        """Give the events of streams whose ids lie in a range, up to a position.
+
+        In order of stream and version; those of the topics named are left out.
+        """
+        statement, topics = self._listing(SLICE, without)
+        rows = self._rows(statement, (self._id(first), self._id(last), upto, *topics), None)
+        return self._events(rows)
+
+    def streams_at(self, positions: Iterable[int]) -> list[UUID]:
+        """Give the streams of the events at some positions, in no order."""
+        found = []
+        waiting = iter(positions)
+        while chunk := list(islice(waiting, CHUNK)):
+            found += self._rows(*self._listing(SAMPLE, chunk), None)
+        return [read_uuid(stream_id) for (stream_id,) in found]
 
     def page(
         self, after: int, limit: int, connection: sa.Connection | None = None
@@ -176,13 +200,15 @@ class EventReading:
         """Run a statement with `IN (...)` over many ids, some hundred at a time."""
         waiting = iter(dict.fromkeys(ids))
         while chunk := [self._id(id) for id in islice(waiting, CHUNK)]:
-            marks = ",".join("?" * len(chunk)) if self._sqlite else "?"
-            listed: Sequence[object] = chunk if self._sqlite else (chunk,)
-            ready = statement.replace(
-                "(...)", f"({marks})" if self._sqlite else f"ANY({marks})"
-            )
-            ready = ready if self._sqlite else ready.replace("IN ANY", "= ANY")
+            ready, listed = self._listing(statement, chunk)
             yield self._rows(ready, (*listed, *after), connection)
+
+    def _listing(self, statement: str, listed: Sequence[object]) -> tuple[str, Row]:
+        """Write `IN (...)` as each database takes a list, and give its parameters."""
+        if self._sqlite:
+            return statement.replace("(...)", f"({','.join('?' * len(listed))})"), (*listed,)
+        there = statement.replace("NOT IN (...)", "<> ALL(?)").replace("IN (...)", "= ANY(?)")
+        return there, (list(listed),)
 
     def _events(self, rows: list[Row]) -> list[Event]:
         facts = self._facts(rows)
@@ -200,7 +226,7 @@ class EventReading:
         ]
 
     def _facts(self, rows: list[Row]) -> list[Fact]:
-        decode = self._catalogue.decode
+        decode = self.catalogue.decode
         try:
             return [decode(row[0], row[1], where="") for row in rows]
         except HistoryError:

@@ -88,9 +88,22 @@ def move_position(
 class TableWriter:
     """Writes rows of one table through the driver's own cursor."""
 
-    def __init__(self, columns: Sequence[str], name: str, tenant: str, dialect: str) -> None:
+    def __init__(
+        self,
+        columns: Sequence[str],
+        attributes: Sequence[sa.Column[Cell]],
+        name: str,
+        tenant: str,
+        dialect: str,
+    ) -> None:
         self._tenant = tenant
         self._postgres = dialect == "postgresql"
+        self._ids = [
+            place
+            for place, column in enumerate(attributes)
+            if isinstance(column.type, sa.Uuid) and not self._postgres
+        ]
+        """Which attributes are ids that this database keeps otherwise."""
         self._mark = "%s" if self._postgres else "?"
         listed = ", ".join(columns)
         marks = ", ".join([self._mark] * len(columns))
@@ -103,6 +116,14 @@ class TableWriter:
         if rows:
             cursor.executemany(statement, rows)
 
+    def add(self, connection: sa.Connection, rows: Sequence[tuple[Cell, ...]]) -> None:
+        """Write rows that are final."""
+        cursor = connection.connection.cursor()
+        try:
+            self._add(cursor, rows)
+        finally:
+            cursor.close()
+
     def _add(self, cursor: DBAPICursor, rows: Sequence[tuple[Cell, ...]]) -> None:
         if not rows:
             return
@@ -113,8 +134,16 @@ class TableWriter:
         else:
             cursor.executemany(self._insert, rows)
 
-    def _cell(self, cell: Cell) -> Cell:
-        return self._uuid(cell) if isinstance(cell, UUID) else cell
+    def _kept(self, attributes: Sequence[Cell]) -> Sequence[Cell]:
+        """Give attributes as the database keeps them."""
+        if not self._ids:
+            return attributes
+        cells = list(attributes)
+        for place in self._ids:
+            id = cells[place]
+            if isinstance(id, UUID):
+                cells[place] = id.hex
+        return cells
 
     def _uuid(self, id: UUID) -> Cell:
         return id if self._postgres else id.hex
@@ -125,29 +154,34 @@ class LedgerWriter(TableWriter):
 
     def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
         columns = [column.name for column in shape.table.columns]
-        super().__init__(columns, name, tenant, dialect)
+        super().__init__(columns, shape.attributes, name, tenant, dialect)
         self._balancer = Balancer(shape, name, tenant) if shape.cells else None
 
     def write(self, connection: sa.Connection, batch: LedgerBatch) -> None:
         """Write a batch of movements."""
-        tenant, uuid, cell = self._tenant, self._uuid, self._cell
-        rows = [
+        self.add(connection, self.rows(batch))
+
+    def rows(self, batch: LedgerBatch) -> list[tuple[Cell, ...]]:
+        """Give the rows of a batch."""
+        tenant, uuid, kept = self._tenant, self._uuid, self._kept
+        return [
             (
-                *(tenant, m.occurred, m.position, m.number, recorded, sign, uuid(entity)),
-                *(uuid(m.event_id), *map(cell, m.attributes)),
+                *(tenant, occurred, position, number, recorded, sign, uuid(entity)),
+                *(uuid(event_id), *kept(attributes)),
             )
-            for entity, recorded, sign, m in batch
+            for entity, recorded, sign, movement in batch
+            for position, number, occurred, event_id, attributes in (movement,)
         ]
-        cursor = connection.connection.cursor()
-        try:
-            self._add(cursor, rows)
-        finally:
-            cursor.close()
 
     def settle(self, connection: sa.Connection, batch: LedgerBatch) -> None:
         """Keep the balances level, when the table holds all there is up to a batch."""
         if self._balancer is not None and batch:
             self._balancer.posted(connection, len(batch))
+
+    def settle_all(self, connection: sa.Connection) -> None:
+        """Bring the balances level with a table that was filled by rows alone."""
+        if self._balancer is not None:
+            self._balancer.keep(connection)
 
 
 class IntervalWriter(TableWriter):
@@ -157,7 +191,7 @@ class IntervalWriter(TableWriter):
         keys = [column.name for column in shape.keys]
         columns = ["tenant", "entity_id", *keys, "valid_from", "known_from", "valid_to"]
         columns += ["known_to", "collapsed", *(column.name for column in shape.attributes)]
-        super().__init__(columns, name, tenant, dialect)
+        super().__init__(columns, shape.attributes, name, tenant, dialect)
         address, mark = ["tenant", "entity_id", *keys, "valid_from"], self._mark
         here = " AND ".join(f"{column} = {mark}" for column in address)
         here += f" AND known_to = {FOREVER}"
@@ -170,11 +204,14 @@ class IntervalWriter(TableWriter):
         try:
             self._many(cursor, self._collapse, self._changes(batch.collapsed))
             self._many(cursor, self._close, self._changes(batch.closed))
-            self._add(cursor, self._rows(batch))
+            self._add(cursor, self.rows(batch))
         finally:
             cursor.close()
 
     def settle(self, connection: sa.Connection, batch: IntervalBatch) -> None:
+        """Do nothing more: what intervals say is all in their rows."""
+
+    def settle_all(self, connection: sa.Connection) -> None:
         """Do nothing more: what intervals say is all in their rows."""
 
     def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
@@ -184,8 +221,9 @@ class IntervalWriter(TableWriter):
             for (entity, key, valid_from), now in changes.items()
         ]
 
-    def _rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
-        tenant, uuid = self._tenant, self._uuid
+    def rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
+        """Give the rows that are new with a batch."""
+        tenant, uuid, kept = self._tenant, self._uuid, self._kept
         held: Iterable[tuple[Address, Held, Instant]] = [
             *batch.ended,
             *((at, row, FOREVER) for at, row in batch.fresh.items()),
@@ -193,7 +231,7 @@ class IntervalWriter(TableWriter):
         return [
             (
                 *(tenant, uuid(entity), *key, valid_from, row[0], row[1], known_to, row[2]),
-                *map(self._cell, row[3]),
+                *kept(row[3]),
             )
             for (entity, key, valid_from), row, known_to in held
         ]

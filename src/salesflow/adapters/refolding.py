@@ -207,7 +207,7 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
                 else:
                     batch.open((entity, key, at), FOREVER, attributes, now)
                     standing[key] = (at, attributes)
-        self._keep(entity, belief._replace(last=order(append[-1]), rows={}))
+        self._keep(entity, Belief(state, order(append[-1]), {}, standing))
 
     def _refold(self, entity: UUID, now: Instant, batch: IntervalBatch) -> None:
         events = self._stream(entity)

@@ -8,8 +8,10 @@ live one, by the same code, and swaps them at the end.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import md5
+from contextlib import suppress
 from itertools import groupby
+from secrets import token_hex
+from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,26 +19,29 @@ import sqlalchemy as sa
 
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.posting import LedgerAbsorber, LedgerBatch
+from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.folding import Folding
+from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.readtables import (
     PROJECTIONS,
-    IntervalWriter,
-    LedgerWriter,
     Standing,
     move_position,
     standing_of,
     start_position,
 )
-from salesflow.adapters.refolding import Absorber, IntervalAbsorber, IntervalBatch
+from salesflow.adapters.rebuilding import fill
+from salesflow.adapters.refolding import IntervalBatch
 from salesflow.adapters.sql_views import refresh_views
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.errors import ProjectionError
-from salesflow.projections.tables import Ledger, Processes, ReadFold
+from salesflow.domain.facts import Event
+from salesflow.errors import ProjectionError, SalesflowError
+from salesflow.projections.tables import Processes, ReadFold
 
 __all__ = ["Progress", "Runner"]
 
 PAGE_EVENTS = 10_000
+STALE_SECONDS = 3_600
+"""After so long, what lies beside a live table is of a rebuild that was killed."""
+
 Progress = Callable[[int, int], None]
 """Called with the position reached and the position aimed at."""
 
@@ -58,19 +63,11 @@ class Projection:
         self._log = log
         self._streams: dict[UUID, list[Event]] = {}
         self._upto = 0
-        self._wanted = fold.facts | {FactRetracted}
+        told = (name, log.tenant, log.database.dialect)
+        self._folding = Folding(fold, processes, self._stream, told)
+        self.writer = self._folding.writer
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
-        told = (name, log.tenant, log.database.dialect)
-        self.absorber: Absorber[Any, Any]
-        self.writer: IntervalWriter | LedgerWriter
-        self._new_batch: Callable[[], Any]
-        if isinstance(fold, Ledger):
-            self.absorber = LedgerAbsorber(fold, processes, self._stream)
-            self.writer, self._new_batch = LedgerWriter(fold.table, *told), list
-        else:
-            self.absorber = IntervalAbsorber(fold, processes, self._stream)
-            self.writer, self._new_batch = IntervalWriter(fold.table, *told), IntervalBatch
 
     def absorb(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
         """Fold the page after a position into row changes.
@@ -79,31 +76,20 @@ class Projection:
         somebody else has moved them, it is dropped and recalled from the log.
         """
         if self.position != after:
-            self.absorber.forget()
+            self._folding.absorber.forget()
         self.position = None
-        batch: IntervalBatch | LedgerBatch = self._new_batch()
+        batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
         self._upto = page.position
-        wanted = [event for event in page.events if type(event.fact) in self._wanted]
+        wanted = self._relevant(page.events)
         self._recall_together(wanted)
         for _, append in groupby(wanted, key=lambda event: event.recorded):
             by_entity: dict[UUID, list[Event]] = {}
             for event in append:
                 by_entity.setdefault(event.stream_id, []).append(event)
             for entity, events in by_entity.items():
-                self._absorb_one(entity, events, batch)
+                self._folding.absorb(entity, events, batch)
         self._streams.clear()
         return batch
-
-    def _absorb_one(self, entity: UUID, events: list[Event], batch: object) -> None:
-        try:
-            self.absorber.absorb(entity, events, batch)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            label = self.fold.table.label
-            raise ProjectionError(
-                f"projection {label} stopped before position {events[0].position}"
-                f" ({events[0].fact.kind} of {entity}): {error!r}; its rows stand as they were."
-                f" Mend the fold, then run `salesflow rebuild {label}`"
-            ) from error
 
     def _recall_together(self, events: Sequence[Event]) -> None:
         """Fetch in few queries the streams of all entities that are not at hand."""
@@ -113,7 +99,7 @@ class Projection:
         cold = [
             entity
             for entity, event in first.items()
-            if event.version > 1 and not self.absorber.knows(entity)
+            if event.version > 1 and not self._folding.absorber.knows(entity)
         ]
         if cold:
             self._streams = {
@@ -128,7 +114,8 @@ class Projection:
         return self._streams[entity]
 
     def _relevant(self, events: list[Event]) -> list[Event]:
-        return [event for event in events if type(event.fact) in self._wanted]
+        wanted = self._folding.wanted
+        return [event for event in events if type(event.fact) in wanted]
 
 
 class Runner:
@@ -181,31 +168,68 @@ class Runner:
         """
         rows: dict[str, int] = {}
         with self._lock:
-            fresh = {name: self._beside(name) for name in names}
-            while fresh:  # until each has come as far as the live one
-                failed = self._catch_up(list(fresh.values()), progress)
-                if failed is not None:
-                    raise failed
-                for name, projection in list(fresh.items()):
-                    with self._database.begin() as connection:
-                        swapped = self._swap(connection, projection.fold, projection.name)
-                    if swapped is not None:
-                        rows[name] = swapped
-                        del fresh[name]
+            goal = self._log.head()
+            fresh: dict[str, Projection] = {}
+            try:
+                for name in names:
+                    fresh[name] = self._beside(name)
+                self._fill(fresh.values(), goal, progress)
+                while fresh:  # until each has come as far as the live one
+                    failed = self._catch_up(list(fresh.values()), progress)
+                    if failed is not None:
+                        raise failed
+                    for name, projection in list(fresh.items()):
+                        with self._database.begin() as connection:
+                            swapped = self._swap(connection, projection.fold, projection.name)
+                        if swapped is not None:
+                            rows[name] = swapped
+                            del fresh[name]
+            finally:
+                self._give_up(fresh.values())
         return rows
 
     def _beside(self, name: str) -> Projection:
-        """Begin an empty table beside a live one."""
+        """Begin an empty table beside a live one, which nobody else touches."""
         fold = self._folds[name]
-        beside = f"{name}__{md5(self._log.tenant.encode()).hexdigest()[:12]}"
+        beside = f"{name}__{int(time()):08x}{token_hex(2)}"
+        metadata = sa.MetaData()
+        fold.table.shape_all(beside, metadata)
         with self._database.begin() as connection:
-            self._hold(connection, name)
-            self._drop(connection, fold, beside)
-            metadata = sa.MetaData()
-            fold.table.shape_all(beside, metadata)
-            metadata.create_all(connection)
+            for stale in self._stale(connection, name):
+                self._drop(connection, fold, stale)
+            metadata.create_all(connection, checkfirst=False)
             self._begin(connection, fold, beside)
         return Projection(fold, self._log, self._processes, beside)
+
+    def _stale(self, connection: sa.Connection, name: str) -> list[str]:
+        """Find what rebuilds have left beside a live table that were killed in the middle."""
+        c = PROJECTIONS.c
+        beside = sa.select(c.name).where(
+            c.tenant == self._log.tenant, c.name.startswith(f"{name}__", autoescape=True)
+        )
+        begun = len(name) + 2
+        long_ago = int(time()) - STALE_SECONDS
+        found = connection.execute(beside).scalars()
+        return [each for each in found if int(each[begun : begun + 8], 16) < long_ago]
+
+    def _fill(self, fresh: Iterable[Projection], goal: Head, progress: Progress | None) -> None:
+        """Fill tables beside the live ones up to a goal, and note where they stand."""
+        if goal.position == 0:
+            return
+        folds = {each.name: each.fold for each in fresh}
+        fill(self._log, folds, self._processes, goal.position, progress)
+        for each in fresh:
+            before = Standing(each.fold.table.revision, 0, 0)
+            after = before._replace(position=goal.position, recorded=goal.recorded)
+            with self._database.begin() as connection:
+                move_position(connection, self._log.tenant, each.name, before, after)
+                each.writer.settle_all(connection)
+
+    def _give_up(self, left: Iterable[Projection]) -> None:
+        """Remove the tables of a rebuild that has failed."""
+        for projection in left:
+            with suppress(SalesflowError), self._database.begin() as connection:
+                self._drop(connection, projection.fold, projection.name)
 
     def _prepare(self) -> None:
         """Make the tables and positions that are missing; another process may do so too.

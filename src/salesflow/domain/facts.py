@@ -7,7 +7,7 @@ A stored shape that has changed is upcast on the raw dict, next to the class.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
@@ -147,6 +147,15 @@ class FactCatalogue:
 
     def __iter__(self) -> Iterator[type[Fact]]:
         return iter(self._kinds.values())
+
+    def topics_besides(self, wanted: Collection[type[Fact]]) -> list[str]:
+        """Name what is stored of all other facts than these, in every version known."""
+        return [
+            f"{cls.kind}:{version}"
+            for cls in self._kinds.values()
+            if cls not in wanted
+            for version in range(1, cls.version + 1)
+        ]
 
     def decode(self, topic: str, payload: bytes, *, where: str) -> Fact:
         """Read a stored fact, upcasting an old shape.

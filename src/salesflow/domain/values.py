@@ -46,9 +46,10 @@ __all__ = [
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,20}$)[0-9]*\.?[0-9]*(?<=[0-9])")
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
-BIDI_CONTROLS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+CONTROLS_AND_SURROGATES = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
+NOT_IN_A_LINE = re.compile(f"[{CONTROLS_AND_SURROGATES}{BIDI_CONTROLS}]").search
+NOT_IN_TEXT = re.compile(f"(?![\n\r\t])[{CONTROLS_AND_SURROGATES}{BIDI_CONTROLS}]").search
 
 
 class Value(BaseModel):
@@ -107,23 +108,23 @@ class TextMark:
 def _checked_line(text: str) -> str:
     if len(text) <= LINE_LENGTH_MAX and text.isascii() and text.isprintable():
         return text
-    return _checked_characters(text, LINE_LENGTH_MAX, allowed="")
+    return _checked_characters(text, LINE_LENGTH_MAX, NOT_IN_A_LINE)
 
 
 def _checked_text(text: str) -> str:
     if len(text) <= TEXT_LENGTH_MAX and text.isascii() and text.isprintable():
         return text
-    return _checked_characters(text, TEXT_LENGTH_MAX, allowed="\n\r\t")
+    return _checked_characters(text, TEXT_LENGTH_MAX, NOT_IN_TEXT)
 
 
-def _checked_characters(text: str, length_max: int, *, allowed: str) -> str:
+def _checked_characters(
+    text: str, length_max: int, not_allowed: Callable[[str], re.Match[str] | None]
+) -> str:
     if len(text) > length_max:
         raise ValueError(f"longer than {length_max} characters")
-    for character in text:
-        if character in allowed:
-            continue
-        if unicodedata.category(character) in {"Cc", "Cs"} or character in BIDI_CONTROLS:
-            raise ValueError(f"the character {character!r} is not allowed in text")
+    found = not_allowed(text)
+    if found is not None:
+        raise ValueError(f"the character {found[0]!r} is not allowed in text")
     return unicodedata.normalize("NFC", text)
 
 

@@ -1,0 +1,121 @@
+"""Fills new tables from the whole log, stream by stream, on all cores.
+
+A rebuild need not go through the log in its order: streams are independent of one another. So
+it takes slices of the ids of streams, folds all that was recorded of a stream up to a goal in
+one go, by the same code as live, and writes rows that are final at once. What lies behind the
+goal is for the runner to catch up. At hand are the events and rows of one slice a process,
+however long the log is.
+
+Where the log is long, processes of their own help (`rebuild_helper`): whoever is free takes
+the next slice. This process takes its share too. A helper that fails or dies fails the whole.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from threading import Lock
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.collector import collector_off
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.folding import Folding
+from salesflow.domain.facts import Event
+from salesflow.projections.tables import Cell, Processes, ReadFold
+
+__all__ = ["Slice", "Slices", "Tables", "slices_of"]
+
+SLICE_EVENTS = 20_000
+"""About so many events of the log lie in a slice, those no fold asks for included."""
+
+SAMPLES = 8
+"""So many events a slice are looked at to find slices of like size."""
+
+LAST_ID = 2**128 - 1
+
+_stream_of = attrgetter("stream_id")
+_recorded_of = attrgetter("recorded")
+
+
+class Slice(NamedTuple):
+    """Streams by their ids, the first and the last that may be in it."""
+
+    first: UUID
+    last: UUID
+
+
+class Tables:
+    """The tables that are filled, by the names of the tables beside the live ones."""
+
+    def __init__(
+        self, log: EventLog, folds: Mapping[str, ReadFold], processes: Processes, upto: int
+    ) -> None:
+        self._log = log
+        self._upto = upto
+        self._stream: Sequence[Event] = ()
+        self._foldings = [
+            Folding(fold, processes, self._at_hand, (name, log.tenant, log.database.dialect))
+            for name, fold in folds.items()
+        ]
+        wanted = frozenset().union(*(each.wanted for each in self._foldings))
+        self._without = log.catalogue.topics_besides(wanted)
+
+    def fill(self, slice: Slice) -> None:
+        """Fold the streams of a slice, and write their rows in one transaction.
+
+        Raises:
+            ProjectionError: when a fold failed.
+        """
+        with collector_off():
+            events = self._log.slice(*slice, upto=self._upto, without=self._without)
+            streams = [list(stream) for _, stream in groupby(events, key=_stream_of)]
+            written = [(each.writer, self._rows(each, streams)) for each in self._foldings]
+            with self._log.database.begin() as connection:
+                for writer, rows in written:
+                    writer.add(connection, rows)
+
+    def _rows(
+        self, folding: Folding, streams: Iterable[Sequence[Event]]
+    ) -> list[tuple[Cell, ...]]:
+        batch: Any = folding.new_batch()
+        wanted = folding.wanted
+        for stream in streams:
+            self._stream = [event for event in stream if type(event.fact) in wanted]
+            for _, append in groupby(self._stream, key=_recorded_of):
+                events = list(append)
+                folding.absorb(events[0].stream_id, events, batch)
+            folding.absorber.forget()
+        return folding.writer.rows(batch)
+
+    def _at_hand(self, _: UUID) -> Sequence[Event]:
+        return self._stream
+
+
+class Slices:
+    """Slices handed out one by one, to whoever is free."""
+
+    def __init__(self, slices: Sequence[Slice]) -> None:
+        self._waiting = iter(slices)
+        self._lock = Lock()
+        self.number: Final = len(slices)
+        self.done = 0
+
+    def __iter__(self) -> Iterator[Slice]:
+        """Give slices until none is left; count one as done when the next is asked for."""
+        while True:
+            with self._lock:
+                slice = next(self._waiting, None)
+            if slice is None:
+                return
+            yield slice
+            with self._lock:
+                self.done += 1
+
+
+def slices_of(log: EventLog, upto: int) -> list[Slice]:
+    """Cut the ids of all streams into slices of about the same number of events."""
+    step = max(1, SLICE_EVENTS // SAMPLES)
+    found = sorted(log.streams_at(range(step, upto + 1, step)))
+    firsts = [UUID(int=0), *dict.fromkeys(found[SAMPLES::SAMPLES])]
+    lasts = [UUID(int=first.int - 1) for first in firsts[1:]]
+    return [Slice(*ends) for ends in zip(firsts, [*lasts, UUID(int=LAST_ID)], strict=True)]

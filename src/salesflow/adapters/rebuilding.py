@@ -1,0 +1,71 @@
+"""Fills tables beside the live ones up to a goal, in this process and in others that help."""
+
+import os
+from collections.abc import Callable, Mapping
+
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.filling import Slices, Tables, slices_of
+from salesflow.adapters.rebuild_helpers import helping
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.projections.registry import FOLDS
+from salesflow.projections.tables import Processes, ReadFold
+
+__all__ = ["fill", "task"]
+
+EVENTS_A_HELPER = 100_000
+"""A log must be so long for each helper; starting one takes a second."""
+
+HELPERS_MAX = 8
+Progress = Callable[[int, int], None]
+
+
+def fill(
+    log: EventLog,
+    folds: Mapping[str, ReadFold],
+    processes: Processes,
+    goal: int,
+    progress: Progress | None,
+) -> None:
+    """Fill empty tables, by their names, with what their folds say up to a position.
+
+    Raises:
+        ProjectionError: when a fold failed.
+        DatabaseError: when a process that helped has died.
+    """
+    slices = Slices(slices_of(log, goal))
+    tables = Tables(log, folds, processes, goal)
+
+    def report() -> None:
+        if progress is not None:
+            progress(goal * slices.done // slices.number, goal)
+
+    with helping(_helpers_for(log, folds, goal), task(log, folds, goal), slices) as helpers:
+        for slice in slices:
+            tables.fill(slice)
+            helpers.check()
+            report()
+        helpers.wait(report)
+
+
+def task(log: EventLog, folds: Mapping[str, ReadFold], goal: int) -> dict[str, object]:
+    """Say what a helper has to know."""
+    return {
+        "url": log.database.engine.url.render_as_string(hide_password=False),
+        "tenant": log.tenant,
+        "tables": {name: fold.table.label for name, fold in folds.items()},
+        "upto": goal,
+    }
+
+
+def _helpers_for(log: EventLog, folds: Mapping[str, ReadFold], goal: int) -> int:
+    """Say how many processes are worth it; none where they could not know a fold."""
+    known = all(FOLDS.get(fold.table.label) is fold for fold in folds.values())
+    if not known or log.catalogue is not CATALOGUE:
+        return 0
+    return min(_cores() - 1, goal // EVENTS_A_HELPER, HELPERS_MAX)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
