@@ -29,6 +29,7 @@ from salesflow.projections.funnel_trend import FunnelTrend
 from salesflow.projections.kpis import Kpis
 from salesflow.projections.questions import Question, View
 from salesflow.projections.restatement import Restatement
+from salesflow.projections.retrospective import Retrospective
 from salesflow.projections.stage_times import StageTimes
 from salesflow.projections.tables import ReadFold
 from salesflow.projections.win_loss import WinLoss
@@ -66,6 +67,7 @@ QUESTIONS: Final[dict[str, type[Question[View]]]] = {
         FunnelTrend,
         Kpis,
         Restatement,
+        Retrospective,
         StageTimes,
         WinLoss,
     )
