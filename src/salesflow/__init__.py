@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from salesflow.domain.standard import STANDARD
     from salesflow.domain.teams import Team
     from salesflow.domain.values import Money
-    from salesflow.engine import ForeignFact, SalesFlow, Session
+    from salesflow.engine import ForeignFact, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Money",
     "ProcessVersion",
     "QuoteLine",
+    "Reactor",
     "Rep",
     "SalesFlow",
     "SalesProcess",
@@ -56,6 +57,7 @@ _HOMES = {
     "Money": "domain.values",
     "ProcessVersion": "domain.processes",
     "QuoteLine": "domain.deal",
+    "Reactor": "engine",
     "Rep": "domain.reps",
     "SalesFlow": "engine",
     "SalesProcess": "domain.processes",

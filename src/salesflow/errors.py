@@ -13,6 +13,7 @@
     ├── ClockError              the host's clock is behind the log
     ├── HistoryError            a stored event cannot be read
     ├── ProjectionError         a fold failed; its projection stands at the position before
+    ├── ReactorError            a reactor failed; it stands at the position before
     └── DatabaseError           the database cannot be used
         ├── BusyError           another writer held the log for too long: try again
         └── SchemaError         not ours, or made by a newer or older version
@@ -34,6 +35,7 @@ __all__ = [
     "NotFoundError",
     "ProjectionError",
     "QuoteError",
+    "ReactorError",
     "RuleError",
     "SalesflowError",
     "SchemaError",
@@ -95,6 +97,10 @@ class HistoryError(SalesflowError):
 
 class ProjectionError(SalesflowError):
     """A fold failed at an event; the projection keeps its last good state."""
+
+
+class ReactorError(SalesflowError):
+    """A reactor's action failed at an event; it is given that event again."""
 
 
 class DatabaseError(SalesflowError):

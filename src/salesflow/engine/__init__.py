@@ -2,6 +2,7 @@
 
 from salesflow.adapters.foreign import ForeignFact
 from salesflow.engine.flow import SalesFlow
+from salesflow.engine.reacting import Reactor
 from salesflow.engine.session import Session
 
-__all__ = ["ForeignFact", "SalesFlow", "Session"]
+__all__ = ["ForeignFact", "Reactor", "SalesFlow", "Session"]

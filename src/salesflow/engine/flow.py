@@ -30,19 +30,14 @@ from salesflow.adapters.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import (
-    FOREVER,
-    Instant,
-    Moment,
-    When,
-    zone,
-)
+from salesflow.domain.moments import FOREVER, Instant, Moment, When, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.engine.asking import Cutter, Snapshot, snapshot_for
 from salesflow.engine.following import CaughtUp, Follower
 from salesflow.engine.foreign import ForeignFact, record_foreign
 from salesflow.engine.founding import FOUNDING, founding
 from salesflow.engine.histories import interleaved
+from salesflow.engine.reacting import Reactor, Reactors
 from salesflow.engine.session import Processes, Said, Session
 from salesflow.errors import (
     AlreadyRecordedError,
@@ -73,7 +68,8 @@ class SalesFlow:
     was recorded. `clock` replaces the clock and `event_ids` what makes event ids, for
     simulations and tests. With `create=False` nothing is made: a database or tenant without a
     log is refused. With `shared=True` a new log may lie beside the tables of your own service.
-    `folds` are read tables of your own, kept beside those of the package.
+    `folds` are read tables of your own, kept beside those of the package; `reactors` act on
+    the world when something is recorded, and are run by `flow.reactors`.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword
@@ -87,6 +83,7 @@ class SalesFlow:
         create: bool = True,
         shared: bool = False,
         folds: Sequence[ReadFold] = (),
+        reactors: Sequence[Reactor] = (),
     ) -> None:
         self._folds = with_folds(folds)
         self._database = Database(url, create=create, shared=shared)
@@ -99,6 +96,7 @@ class SalesFlow:
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
+            self.reactors = Reactors(self.log, reactors)
         except BaseException:
             self.close()
             raise

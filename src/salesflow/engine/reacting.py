@@ -1,0 +1,230 @@
+"""Reactors: what acts on the world when something is recorded, and never when it is replayed.
+
+    def tell_finance(event):
+        post("https://finance.example.com/won", key=event.event_id, deal=event.stream_id)
+
+    flow = SalesFlow(url, reactors=[Reactor("finance", {DealWon}, act=tell_finance)])
+    flow.reactors.follow(stop=stop)     # in a worker; or flow.reactors.catch_up() in a job
+
+A reactor has a position of its own, kept in the database: it is given every event after it, in
+the order of the log, and no rebuild moves it back. `act` is called at least once for every
+event and, but for a worker that was killed or took longer than its lease, exactly once; the
+event's id is the key by which a receiver knows one it has had. `write` is given a connection
+and called exactly once: what it writes there and the new position are one transaction.
+
+Leaves out what was asked before the log had the event: a late fact is an event like others.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from time import monotonic
+from typing import NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.reactor_positions import ReactorPositions
+from salesflow.adapters.subscription import POLL_SECONDS
+from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
+
+__all__ = ["Reacted", "Reactor", "Reactors"]
+
+PAGE_EVENTS = 500
+RETRY_SECONDS = 5.0
+NAME_LENGTH_MAX = 100
+LEASE_SECONDS = 60.0
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reactor:
+    """Something that acts on the world when one of these facts is recorded.
+
+    A retraction of such a fact reaches it as well, without being named. It begins at the head
+    of the log when it is first registered, or behind the position `after` (0: at the very
+    beginning). Either `act` or `write` says what it does; see the module.
+    """
+
+    name: str = field(kw_only=False)
+    facts: Collection[type[Fact]] = field(kw_only=False)
+    act: Callable[[Event], object] | None = None
+    write: Callable[[Event, Connection], object] | None = None
+    after: int | None = None
+    lease_seconds: float = LEASE_SECONDS
+    """How long `act` may take before another worker takes its place."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never react."""
+        if not 0 < len(self.name) <= NAME_LENGTH_MAX:
+            raise InputError(f"a reactor needs a name of 1 to {NAME_LENGTH_MAX} characters")
+        if (self.act is None) == (self.write is None):
+            raise InputError(f"reactor {self.name!r} needs either `act` or `write`")
+
+
+class Reacted(NamedTuple):
+    """How the reactors stand beside the log after a look at it."""
+
+    head: Head
+    positions: dict[str, int]
+    """Up to which position each has acted, by name."""
+    failed: dict[str, str]
+    """Those that stopped at an event, and what went wrong, by name."""
+    busy: bool = False
+    """Whether somebody else held the database for too long; it is tried again."""
+
+
+class Failure(NamedTuple):
+    """Why a reactor stopped, and when it is tried again."""
+
+    again: float
+    said: str
+
+
+class Reactors:
+    """The reactors of one tenant, and where they stand."""
+
+    def __init__(self, log: EventLog, reactors: Sequence[Reactor]) -> None:
+        self._log = log
+        self._reactors = {reactor.name: reactor for reactor in reactors}
+        if len(self._reactors) < len(reactors):
+            raise InputError("two reactors have the same name")
+        self._positions = ReactorPositions(log)
+        if reactors:
+            head = log.head().position
+            self._positions.begin(
+                {each.name: head if each.after is None else each.after for each in reactors}
+            )
+
+    def positions(self) -> dict[str, int]:
+        """Say up to which position of the log each reactor has acted."""
+        found = self._positions.all() if self._reactors else {}
+        return {name: found[name] for name in self._reactors}
+
+    def catch_up(self) -> None:
+        """Act on all that was recorded until now.
+
+        What another worker acts on at this time is left to it.
+
+        Raises:
+            ReactorError: when one stopped at an event; the others have gone on all the same.
+        """
+        tried = [self._try(reactor, Flag()) for reactor in self._reactors.values()]
+        for error in filter(None, tried):
+            raise error
+
+    def follow(
+        self,
+        *,
+        stop: Flag | None = None,
+        on_reacted: Callable[[Reacted], object] = lambda _: None,
+    ) -> None:
+        """Act on whatever is recorded until `stop` is set, as a worker does.
+
+        Any number of workers may do so at once. A reactor that failed is tried again a little
+        later. `on_reacted` is called when one has moved on or has failed.
+        """
+        stop, told = stop or Flag(), None
+        failed: dict[str, Failure] = {}
+        waiter = self._log.database.waiter()
+        try:
+            while not stop.is_set():
+                waiter.listen()
+                busy = self._look(failed, stop)
+                said = {name: failure.said for name, failure in failed.items()}
+                found = Reacted(self._log.head(), self.positions(), said, busy)
+                if found != told:
+                    on_reacted(found)
+                    told = found
+                if not stop.is_set():
+                    waiter.wait(POLL_SECONDS)
+        finally:
+            waiter.close()
+
+    def _look(self, failed: dict[str, Failure], stop: Flag) -> bool:
+        """Let each go on that did not just fail; say whether the database was busy."""
+        for name, reactor in self._reactors.items():
+            if name in failed and monotonic() < failed[name].again:
+                continue
+            try:
+                error = self._try(reactor, stop)
+            except BusyError:
+                return True
+            failed.pop(name, None)
+            if error is not None:
+                failed[name] = Failure(monotonic() + RETRY_SECONDS, str(error))
+        return False
+
+    def _try(self, reactor: Reactor, stop: Flag) -> ReactorError | HistoryError | None:
+        """Let a reactor go as far as it can; give what stopped it."""
+        try:
+            self._go_on(reactor, stop)
+        except (ReactorError, HistoryError) as error:
+            return error
+        return None
+
+    def _go_on(self, reactor: Reactor, stop: Flag) -> None:
+        name, goal = reactor.name, self._log.head().position
+        stands = self._positions.all()[name]
+        while stands < goal:
+            page = self._log.page(stands, PAGE_EVENTS)
+            for event in page:
+                if stop.is_set():
+                    return
+                if self._concerns(reactor, event):
+                    if not self._deliver(reactor, stands, event):
+                        return  # another worker acts on it, or has
+                    stands = event.position
+            last = page[-1].position
+            if stands < last:
+                with self._log.database.begin() as connection:
+                    if not self._positions.move(connection, name, stands, last):
+                        return
+                stands = last
+
+    def _concerns(self, reactor: Reactor, event: Event) -> bool:
+        """Say whether a reactor listens to a fact, or to the one that is taken back by it."""
+        fact = event.fact
+        while isinstance(fact, FactRetracted) and FactRetracted not in reactor.facts:
+            named, stream = fact.event_id, self._log.stream(event.stream_id)
+            fact = next(each.fact for each in stream if each.event_id == named)
+        return type(fact) in reactor.facts
+
+    def _deliver(self, reactor: Reactor, stands: int, event: Event) -> bool:
+        """Give one event to a reactor; False when another worker was first."""
+        try:
+            if reactor.write is not None:
+                with self._log.database.begin() as connection:
+                    moved = self._positions.move(
+                        connection, reactor.name, stands, event.position
+                    )
+                    if moved:
+                        reactor.write(event, connection)
+                return moved
+            assert reactor.act is not None
+            return self._act(reactor.act, reactor, stands, event)
+        except BusyError:
+            raise
+        except Exception as error:
+            raise ReactorError(
+                f"reactor {reactor.name!r} stopped before position {event.position}"
+                f" ({event.fact.kind} of {event.stream_id}): {error!r}; it stays there and is"
+                " given this event again"
+            ) from error
+
+    def _act(
+        self, act: Callable[[Event], object], reactor: Reactor, stands: int, event: Event
+    ) -> bool:
+        """Act outside any transaction, while no other worker may."""
+        holder, after = uuid4().hex, stands
+        until = self._log.now() + int(reactor.lease_seconds * SECOND)
+        if not self._positions.claim(reactor.name, stands, holder, until):
+            return False
+        try:
+            act(event)
+            after = event.position
+        finally:
+            settled = self._positions.settle(reactor.name, stands, holder, after)
+        return settled
