@@ -13,9 +13,9 @@ from fractions import Fraction
 from typing import Any
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
-from oracle.customers import customer_at
-from oracle.deals import State, deals_of, processes_of, replay
+from oracle.deals import State, processes_of, replay
 from oracle.sales import closing_at, opening_of
+from oracle.similar_deals import similar_to
 from oracle.visits import way_at
 
 __all__ = ["case_study_at"]
@@ -45,7 +45,7 @@ def case_study_at(
         return None
     told = list(_told(events, stream, as_of, known_at))
     path = _closing_path(told)
-    found = _similar(events, stream, (as_of, known_at), similar)
+    found = similar_to(closing, events, stream, (as_of, known_at), similar)
     others = [_figures(events, other, (as_of, known_at)) for _, _, other, _, _ in found]
     return {
         "summary": (
@@ -275,54 +275,6 @@ def _worth(here: int, before: State, after: State) -> Iterator[Turn]:
         first, then = (date.fromisoformat(s["expected_close"]) for s in (before, after))
         if (then - first).days > 29:
             yield here, "close_pushed", Fraction((then - first).days)
-
-
-def _similar(
-    events: list[Raw], stream: str, when: tuple[int, int], at_most: int
-) -> list[tuple[Any, ...]]:
-    """Score every other deal of the process that stands won or lost; the best first."""
-    mine = closing_at(events, stream, *when)
-    assert mine is not None
-    found = []
-    for other in deals_of(events):
-        theirs = closing_at(events, other, *when)
-        if other == stream or theirs is None or theirs["outcome"] not in ("won", "lost"):
-            continue
-        if theirs["process"] != mine["process"]:
-            continue
-        here, there = (
-            {
-                step["stage"]
-                for step in way_at(events, deal, *when)
-                if step["outcome"] == "open" and step["process"] == mine["process"]
-            }
-            for deal in (stream, other)
-        )
-        shared, every = len(here & there), len(here | there)
-        score = Fraction(shared, every) if every else Fraction(0)
-        score += _alike_amounts(mine["amount"], theirs["amount"])
-        sources = [
-            opening_of(events, deal, when[1]).get("lead_source") for deal in (stream, other)
-        ]
-        score += sources[0] is not None and sources[0] == sources[1]
-        segments = [_segment(events, closing["customer"], when) for closing in (mine, theirs)]
-        score += segments[0] is not None and segments[0] == segments[1]
-        if score:
-            found.append(((-score, -theirs["closed"][0], other), shared, every))
-    return [(*key, shared, every) for key, shared, every in sorted(found)[:at_most]]
-
-
-def _alike_amounts(mine: Amount, theirs: Amount) -> bool:
-    if mine is None or theirs is None or mine[1] != theirs[1]:
-        return False
-    if mine[0] <= 0 or theirs[0] <= 0:
-        return False
-    return Fraction(1, 2) <= Fraction(mine[0]) / Fraction(theirs[0]) <= 2
-
-
-def _segment(events: list[Raw], customer: str | None, when: tuple[int, int]) -> str | None:
-    found = None if customer is None else customer_at(events, customer, *when)
-    return None if found is None else found["segment"]
 
 
 def _figures(events: list[Raw], stream: str, when: tuple[int, int]) -> dict[str, Any]:

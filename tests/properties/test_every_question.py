@@ -21,7 +21,7 @@ from salesflow.projections.questions import Question, View
 
 @examples(100)
 @given(
-    history=acts(3, least=8, customers=2),
+    history=acts(3, least=8, customers=2, reps=2),
     moments=picks(least=3, most=3),
     questions=st.tuples(*(case.questions for case in CASES.values())),
 )

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from given import cny, opened
-from questions.shop import Shop, shop, told
+from questions.shop import Shop, deal_id, shop, told
 from salesflow import Money, QuoteLine
+from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
+from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.deal.talks import ContactLogged, ObjectionRaised
+from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.projections.win_loss import Driver, WinLoss, WinLossView
 
 QUARTER: Mapping[str, object] = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
@@ -133,3 +138,120 @@ def test_a_period_in_which_nothing_closed_has_no_drivers() -> None:
     with shop() as sales:
         view = win_loss(sales, as_of="2019-01-01")
         assert (view.won, view.lost, view.drivers, view.losses) == (0, 0, (), ())
+
+
+def three_closed(sales: Shop) -> None:
+    """Two deals won and one lost; the second is of another lead source."""
+    won = ("2026-02-10", DealWon())
+    sales.tell(
+        2,
+        ("2026-02-01", opened(amount=cny("120"), lead_source="fair")),
+        ("2026-02-02", StageMoved(target="b")),
+        won,
+    )
+    sales.tell(3, ("2026-02-01", opened(amount=cny("100"), lead_source="web")), won)
+    sales.tell(
+        4,
+        ("2025-02-01", opened(amount=cny("900"), lead_source="fair")),
+        ("2025-02-03", DealLost(because="price")),
+    )
+
+
+def test_the_closed_deals_most_like_an_open_one_stand_beside_with_how_many_were_won() -> None:
+    with shop() as sales:
+        three_closed(sales)
+        sales.tell(
+            1,
+            ("2026-03-01", opened(amount=cny("1000"), lead_source="fair")),
+            ("2026-03-02", StageMoved(target="b")),
+            ("2026-03-03", ForecastGiven(amount=cny("110"))),
+        )
+        view = win_loss(sales, deal=deal_id(1))
+        assert [
+            (s.deal, s.outcome, s.score, s.stages_shared, s.stages_all, s.reasons)
+            for s in view.similar
+        ] == [
+            (
+                deal_id(2), "won", 3, 2, 2,
+                ("same_stage_path", "similar_amount", "same_lead_source"),
+            ),
+            (deal_id(3), "won", Decimal("1.5"), 1, 2, ("shared_stages", "similar_amount")),
+            (deal_id(4), "lost", Decimal("1.5"), 1, 2, ("shared_stages", "same_lead_source")),
+        ]  # fmt: skip
+        assert view.similar_won is not None
+        assert view.similar_won.interval is not None
+        assert round(view.similar_won.value, 3) == Decimal("0.667")
+        low, high = view.similar_won.interval.low, view.similar_won.interval.high
+        assert (round(low, 3), round(high, 3)) == (Decimal("0.208"), Decimal("0.939"))
+        assert (view.won, view.lost) == (2, 0), "only the drivers are of the period"
+        nearest = win_loss(sales, deal=deal_id(1), similar=1)
+        assert [s.deal for s in nearest.similar] == [deal_id(2)]
+        assert "Won of similar deals: 67 % (21 … 94)" in view.table()
+        assert "相似商机赢单占比" in view.table("zh")
+
+
+def test_an_open_deal_is_compared_as_it_stood_at_the_moment() -> None:
+    with shop() as sales:
+        three_closed(sales)
+        sales.tell(
+            1,
+            ("2026-02-15", opened(amount=cny("1000"))),
+            ("2026-03-03", ForecastGiven(amount=cny("110"))),
+        )
+        before = win_loss(sales, as_of="2026-03-02", deal=deal_id(1))
+        assert [(s.deal, s.reasons) for s in before.similar] == [
+            (deal_id(4), ("same_stage_path", "similar_amount")),
+            (deal_id(3), ("same_stage_path",)),
+            (deal_id(2), ("shared_stages",)),
+        ]
+        after = win_loss(sales, as_of="2026-03-03", deal=deal_id(1))
+        assert [(s.deal, s.reasons) for s in after.similar] == [
+            (deal_id(3), ("same_stage_path", "similar_amount")),
+            (deal_id(2), ("shared_stages", "similar_amount")),
+            (deal_id(4), ("same_stage_path",)),
+        ]
+        early = win_loss(sales, as_of="2026-02-09", deal=deal_id(2))
+        assert [s.deal for s in early.similar] == [deal_id(4)], (
+            "nothing else has closed by then"
+        )
+
+
+def test_a_closed_deal_is_compared_as_it_closed_and_is_not_like_itself() -> None:
+    with shop() as sales:
+        three_closed(sales)
+        view = win_loss(sales, deal=deal_id(3))
+        assert [s.deal for s in view.similar] == [deal_id(2), deal_id(4)]
+        assert view.similar_won is not None
+        assert view.similar_won.value == Decimal("0.5")
+
+
+def test_without_a_deal_nothing_is_said_of_similar_ones() -> None:
+    with shop() as sales:
+        three_closed(sales)
+        view = win_loss(sales)
+        assert (view.similar, view.similar_won) == ((), None)
+        assert [table.title for table in view.tables()] == [
+            "Win and loss drivers", "Reasons of losses", "Lost to",
+        ]  # fmt: skip
+
+
+def test_a_deal_unlike_all_closed_ones_has_no_share_of_them() -> None:
+    with shop() as sales:
+        sales.tell(1, ("2026-03-01", opened(amount=cny("1000"))))
+        view = win_loss(sales, deal=deal_id(1))
+        assert (view.similar, view.similar_won) == ((), None)
+        assert [table.title for table in view.tables()][-1] == "Similar deals"
+
+
+def test_the_like_of_a_deal_that_is_not_there_or_merged_cannot_be_asked_for() -> None:
+    with shop() as sales:
+        three_closed(sales)
+        sales.tell(1, ("2026-02-01", opened()))
+        sales.tell_all(
+            (1, "2026-02-20", DealMerged(into=deal_id(2))),
+            (2, "2026-02-20", DealAbsorbed(absorbed=deal_id(1))),
+        )
+        with pytest.raises(NotFoundError, match="no deal"):
+            win_loss(sales, deal=deal_id(9))
+        with pytest.raises(DealClosedError, match="merged"):
+            win_loss(sales, deal=deal_id(1))

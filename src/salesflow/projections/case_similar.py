@@ -1,4 +1,4 @@
-"""Deals like one that closed: found by a plain score, and the one deal beside them.
+"""Closed deals like another: found by a plain score, and the one deal beside them.
 
     score = stages both passed ÷ stages either passed
           + 1 where the amounts are in one currency and the greater is at most twice the other
@@ -7,7 +7,8 @@
 
 Candidates are the other deals of the process that stand won or lost; those of the highest score
 are taken, of equal ones the latest to close. A stage was passed when the deal stood in it while
-open. All is as of the closing. Leaves out disqualified deals, which never were a chance.
+open. All is as of the closing; of a deal that is still open, as of the moment. Leaves out
+disqualified deals, which never were a chance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +22,17 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Event
+from salesflow.domain.history import believed
 from salesflow.domain.moments import Instant, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.projections.case_walk import WayFigures, days_between
 from salesflow.projections.estimates import decimal_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.questions import Reader
 from salesflow.projections.records import Role
@@ -40,7 +46,9 @@ __all__ = [
     "differences",
     "like",
     "read_closed",
+    "read_deal",
     "similar_deal",
+    "similar_deals",
 ]
 
 Column: TypeAlias = "sa.ColumnElement[Any]"
@@ -48,6 +56,8 @@ Reason = Literal[
     "same_stage_path", "shared_stages", "similar_amount", "same_lead_source", "same_segment"
 ]
 AMOUNT_FACTOR_MAX: Final = 2
+STANDING: Final = ("process", "owner", "customer_id", "lead_source", "amount", "currency")
+"""What is read of an open deal as it stands, besides the segment of its customer."""
 FIGURES: Final = ("days", "contacts", "quote_revisions", "discount", "objections")
 
 
@@ -147,10 +157,40 @@ def read_closed(reader: Reader, wanted: Column) -> dict[UUID, ClosedDeal]:
     return {row[0]: ClosedDeal._make(row) for row in reader.rows(select)}
 
 
+def read_deal(reader: Reader, deal: UUID) -> ClosedDeal:
+    """Read a deal as it stood when it closed, or as it stands where it is open.
+
+    Raises:
+        NotFoundError: when no such deal is believed to exist at the moment.
+        DealClosedError: when it is merged into another then.
+    """
+    found = read_closed(reader, CLOSING.c.entity_id == deal).get(deal)
+    if found is None:
+        raise NotFoundError(f"no deal {deal} is believed to exist at that moment")
+    if found.outcome == "merged":
+        raise DealClosedError(
+            f"deal {deal} is merged at that moment; ask about the one it was merged into"
+        )
+    if found.outcome != "open":
+        return found
+    c, k = DEAL_STATE.c, CUSTOMER.c
+    registered = sa.and_(
+        k.tenant == c.tenant, k.entity_id == c.customer_id, CUSTOMER.seen(reader.cut)
+    )
+    shown: list[Column] = [*(c[name] for name in STANDING), k.segment]
+    select = (
+        sa.select(*shown)
+        .join_from(DEAL_STATE.table, CUSTOMER.table, registered, isouter=True)
+        .where(DEAL_STATE.seen(reader.cut), c.entity_id == deal)
+    )
+    [row] = reader.rows(select)
+    return found._replace(**dict(zip((*STANDING, "segment"), row, strict=True)))
+
+
 def like(reader: Reader, this: ClosedDeal, at_most: int) -> list[Likeness]:
     """Find the deals most like this one; those with nothing in common are none."""
     c = CLOSING.c
-    mine = sa.and_(c.process == this.process, c.entity_id == this.deal)
+    mine = c.entity_id == this.deal
     others = sa.and_(
         c.process == this.process, c.entity_id != this.deal, c.outcome.in_(("won", "lost"))
     )
@@ -205,6 +245,22 @@ def _within_factor(this: ClosedDeal, other: ClosedDeal) -> bool:
         return False
     low, high = sorted((this.amount, other.amount))
     return low > 0 and high <= AMOUNT_FACTOR_MAX * low
+
+
+def similar_deals(reader: Reader, this: ClosedDeal, at_most: int) -> tuple[SimilarDeal, ...]:
+    """Find the closed deals most like a deal and write them down, the most alike first."""
+    found = like(reader, this, at_most)
+    streams = reader.streams(each.other.deal for each in found)
+
+    def title(each: Likeness) -> str:
+        return _title(believed(streams[each.other.deal], reader.cut.known_at))
+
+    return tuple(similar_deal(each, title(each), reader.timezone) for each in found)
+
+
+def _title(history: Sequence[Event]) -> str:
+    opened = history[0].fact
+    return (opened.title or "") if isinstance(opened, DealOpened) else ""
 
 
 def similar_deal(found: Likeness, title: str, timezone: ZoneInfo) -> SimilarDeal:

@@ -3,23 +3,39 @@
 Answers "what do the deals we win have that those we lose have not?" for the deals that closed
 in a period, at any past moment. Drivers are differences with their intervals, never causes;
 those that rest on few deals are flagged. Beside them the reasons of losses (Pareto) and, apart
-from them, to whom deals were lost. Leaves out the single deal: that is its case study.
+from them, to whom deals were lost. Where a deal is named, the closed deals most like it stand
+beside, with the reasons for each, and how many of them were won. Leaves out the single deal:
+that is its case study.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from pydantic import Field
 
 from salesflow.domain.moments import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
-from salesflow.projections.estimates import Estimate, Share, difference, estimate_text, ratio
+from salesflow.projections.case_layout import CaseLayout
+from salesflow.projections.case_similar import SimilarDeal, read_deal, similar_deals
+from salesflow.projections.estimates import (
+    Estimate,
+    Share,
+    difference,
+    estimate_text,
+    ratio,
+    share,
+)
 from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.records import Role
@@ -39,6 +55,7 @@ __all__ = [
 Column: TypeAlias = "sa.ColumnElement[Any]"
 FEW = 10
 """Fewer deals than this on either side are few."""
+SIMILAR_MAX = 50
 
 
 class Driver(Value):
@@ -84,19 +101,26 @@ class WinLossView(View):
 
     population: ClassVar[str] = (
         "deals standing won or lost whose last believed closing falls in the period; owner and"
-        " process are those of the closing"
+        " process are those of the closing; similar deals: those of the named deal's process"
+        " that stand won or lost, whenever they closed"
     )
     formula: ClassVar[str] = (
         "win rate = won / (won + lost), of deals with a factor and of those without; difference"
         " = the first - the second with its 95 % Newcombe interval, no claim of cause; share ="
-        " lost amount of a reason / all lost amount, per currency"
+        " lost amount of a reason / all lost amount, per currency; likeness = stages both"
+        " passed / stages either passed + 1 each for an amount within a factor of two in one"
+        " currency, the same lead source, the same customer segment; won of similar deals with"
+        " its 95 % Wilson interval"
     )
     population_zh: ClassVar[str] = (
-        "当前所信结束时间落在期间内、处于赢单或输单的商机；负责人与流程取结束时的值"
+        "当前所信结束时间落在期间内、处于赢单或输单的商机；负责人与流程取结束时的值；"
+        "相似商机：所指商机同一流程中处于赢单或输单的商机，不限结束时间"
     )
     formula_zh: ClassVar[str] = (
         "赢单率 = 赢单 ÷（赢单 + 输单），分别就具备与不具备该因素的商机计算；"
-        "差异附 95% 置信区间，不代表因果；占比 = 某原因的输单金额 ÷ 全部输单金额，按币种"
+        "差异附 95% 置信区间，不代表因果；占比 = 某原因的输单金额 ÷ 全部输单金额，按币种；"
+        "相似度 = 共同经过的阶段 ÷ 任一方经过的阶段，金额同币种且相差不超过一倍、来源相同、"
+        "客户细分相同各加 1；相似商机的赢单占比附 95% 置信区间"
     )
     period: Period
     timezone: SafeText
@@ -106,6 +130,12 @@ class WinLossView(View):
     drivers: tuple[Driver, ...]
     losses: tuple[LossReason, ...]
     lost_to: tuple[LostTo, ...]
+    deal: UUID | None
+    """The deal whose like was asked for."""
+    similar: tuple[SimilarDeal, ...]
+    """The most alike first; none where no deal was named."""
+    similar_won: Estimate | None
+    """Which share of them was won, with its Wilson interval; None of none."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out: drivers, then reasons, then competitors."""
@@ -126,25 +156,48 @@ class WinLossView(View):
         )
         reasons = ("Because", "Deals", "Amount", "Share", "Cumulative")
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
+        similar = () if self.deal is None else (self._similar(language),)
         return [
             TableOfView("Win and loss drivers", with_, drivers, notes=notes, about=days),
             TableOfView("Reasons of losses", reasons, losses),
             TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), lost_to),
+            *similar,
         ]
+
+    def _similar(self, language: Language) -> TableOfView:
+        table = CaseLayout(ZoneInfo(self.timezone), language).similar(self.similar)
+        won = in_language("Won of similar deals", language)
+        said = f"{won}: {estimate_text(self.similar_won, percent=True)}"
+        return table._replace(notes=(said,), about=str(self.deal))
 
 
 class WinLoss(PeriodQuestion[WinLossView]):
     """What was different about the deals we won, and why were others lost?"""
 
     name: ClassVar[str] = "win-loss"
-    folds: ClassVar[tuple[str, ...]] = (CLOSING.name, FACTOR.name)
+    folds: ClassVar[tuple[str, ...]] = (
+        CLOSING.name,
+        CUSTOMER.name,
+        DEAL_STATE.name,
+        FACTOR.name,
+        STAGE_VISIT.name,
+    )
     process: Reference | None = None
     """Only deals that closed under this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals that closed under this rep; all when left out."""
+    deal: UUID | None = None
+    """Show the closed deals most like this one, open or closed, beside."""
+    similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX)] = FEW
+    """How many similar deals to name at most. Default: 10."""
 
     def answer(self, reader: Reader, moment: Moment) -> WinLossView:
-        """Count the closed deals of the period with and without each factor."""
+        """Count the closed deals of the period with and without each factor.
+
+        Raises:
+            NotFoundError: when the deal named is not believed to exist at the moment.
+            DealClosedError: when it is merged then.
+        """
         span = self.span(reader)
         wanted = list(self._wanted(reader))
         c = CLOSING.c
@@ -156,6 +209,9 @@ class WinLoss(PeriodQuestion[WinLossView]):
         for group in closed:
             outcomes[group.outcome] += group.deals
         lost = [group for group in closed if group.outcome == "lost"]
+        alike: tuple[SimilarDeal, ...] = ()
+        if self.deal is not None:
+            alike = similar_deals(reader, read_deal(reader, self.deal), self.similar)
         return WinLossView(
             moment=moment,
             period=span.period(),
@@ -165,6 +221,9 @@ class WinLoss(PeriodQuestion[WinLossView]):
             drivers=tuple(_drivers(self._factors(reader, wanted), outcomes)),
             losses=tuple(loss_reasons(lost)),
             lost_to=tuple(_lost_to(lost)),
+            deal=self.deal,
+            similar=alike,
+            similar_won=share(sum(each.outcome == "won" for each in alike), len(alike)),
         )
 
     def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:

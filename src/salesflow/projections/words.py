@@ -41,6 +41,7 @@ ZH: Final[dict[str, str]] = {
     "stage returned": "阶段回退",
     "overdue in": "超期于",
     "* fewer than ten deals with or without it": "* 具备或不具备该因素的商机少于十个",
+    "Won of similar deals": "相似商机赢单占比",
     "without amount": "无金额",
     "recorded at position": "已记录于位置",
     "opening": "期初",

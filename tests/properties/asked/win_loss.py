@@ -1,5 +1,6 @@
 """Why deals were won and lost, and what a naive replay says of it."""
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
 from oracle.periods import period_of
+from oracle.similar_deals import similar_at
 from oracle.win_loss import win_loss_in
 from properties.asked.case import Case
 from properties.asked.periods import periods
+from properties.world import deal_id
 from salesflow.projections.win_loss import Driver, WinLoss, WinLossView
 
 __all__ = ["CASE"]
@@ -19,11 +22,19 @@ __all__ = ["CASE"]
 def asked() -> st.SearchStrategy[WinLoss]:
     """Draw a question."""
     return st.builds(
-        lambda period, only: WinLoss.model_validate(
-            {"from_": period[0], "to": period[1], **only}
+        lambda period, only, like: WinLoss.model_validate(
+            {"from_": period[0], "to": period[1], **only, **like}
         ),
         periods(),
         st.sampled_from(({}, {}, {}, {"owner": "ann"}, {"process": "standard"})),
+        st.one_of(
+            st.just({}),
+            st.builds(
+                lambda number, similar: {"deal": deal_id(number), "similar": similar},
+                st.integers(0, 2),
+                st.sampled_from((1, 5)),
+            ),
+        ),
     )
 
 
@@ -37,11 +48,23 @@ def said(view: WinLossView) -> dict[str, Any]:
             (loss.currency, loss.because, loss.deals, loss.amount) for loss in view.losses
         ],
         "lost_to": {other.competitor: other.deals for other in view.lost_to},
+        "similar": [
+            (str(each.deal), each.outcome, each.score, each.stages_shared, each.stages_all)
+            for each in view.similar
+        ],
+        "similar_won": view.similar_won and (view.similar_won.value, view.similar_won.count),
     }
 
 
-def wanted(raw: list[Raw], question: WinLoss, as_of: int, known_at: int) -> dict[str, Any]:
-    """Ask the oracle."""
+def wanted(
+    raw: list[Raw], question: WinLoss, as_of: int, known_at: int
+) -> dict[str, Any] | None:
+    """Ask the oracle; None where the deal named is not there, or merged."""
+    like: list[tuple[Any, ...]] | None = []
+    if question.deal is not None:
+        like = similar_at(raw, str(question.deal), as_of, known_at, question.similar)
+    if like is None:
+        return None
     period = period_of(question.from_, question.to, as_of)
     found = win_loss_in(
         raw, period, as_of, known_at, process=question.process, owner=question.owner
@@ -50,6 +73,12 @@ def wanted(raw: list[Raw], question: WinLoss, as_of: int, known_at: int) -> dict
         name: (*counts, None if apart is None else pytest.approx(float(apart)))
         for name, (*counts, apart) in found["drivers"].items()
     }
+    found["similar"] = [
+        (deal, outcome, Decimal(score.numerator) / score.denominator, *stages)
+        for deal, outcome, score, *stages in like
+    ]
+    won = sum(outcome == "won" for _, outcome, *_ in like)
+    found["similar_won"] = (Decimal(won) / len(like), len(like)) if like else None
     return found
 
 
