@@ -17,6 +17,7 @@ from salesflow.domain.facts import FactRetracted
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
+from salesflow.projections.flow import Flow
 from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.kpi_figures import KpiLine
 from salesflow.projections.kpis import Kpis, KpisView
@@ -363,3 +364,37 @@ def test_fixed_rates_may_be_of_a_day_after_the_moment_to_compare_years_alike() -
         sales.tell(1, ("2026-01-10", opened(amount=usd("1000"))))
         fixed = funnel(sales, "2026-01-31", rates="fixed", rates_on=date(2026, 3, 31))
         assert fixed.stages[0].amounts[0].amount == 7200
+
+
+def test_a_flow_takes_one_rate_for_all_and_balances() -> None:
+    with shop() as sales:
+        rising_dollar(sales)
+        publish(sales, "2026-02-02", base="EUR", CNY="7.7", USD="1.1")
+        sales.tell(1, ("2026-01-10", opened(amount=usd("100"))), ("2026-02-20", DealWon()))
+        sales.tell(
+            2,
+            ("2026-02-10", opened(amount=usd("3"))),
+            ("2026-02-11", ForecastGiven(amount=cny("10"))),
+        )
+        sales.tell(3, ("2026-02-10", opened(amount=Money("1.1", "EUR"))))
+        sales.tell(4, ("2026-02-10", opened(amount=Money("9", "JPY"))))
+        asked = {"from_": date(2026, 2, 1), "to": date(2026, 3, 1), "report_currency": "CNY"}
+        flow = sales.flow.ask(Flow.model_validate(asked))
+        books = {account.currency: account for account in flow.accounts}
+        assert set(books) == {"CNY", None}
+        yuans = books["CNY"]
+        moved = {each.kind: (each.deals, each.amount) for each in yuans.movements}
+        # 7.1 for a dollar on 28 February; 7.7 for a euro
+        assert yuans.opening.amount == 710
+        assert moved == {
+            "created": (2, Decimal("29.77")),
+            "increased": (0, Decimal("49.7")),
+            "redenominated": (0, Decimal(-61)),
+            "won": (-1, Decimal(-710)),
+        }
+        total = yuans.opening.amount + sum(each.amount for each in yuans.movements)
+        assert total == yuans.closing.amount == Decimal("18.47")
+        # what has no rate has no amount
+        assert (books[None].closing.deals, books[None].closing.amount) == told(1, 0)
+        assert flow.rates is not None
+        assert flow.rates.without_rate == (WithoutRate(currency="JPY", amounts=1),)

@@ -26,8 +26,9 @@ from salesflow.projections.amounts import EXACT_DIGITS, exact_sum
 from salesflow.projections.flow_lines import OPENING, REORGANISED, RESTATED, InTeams, Line
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
+from salesflow.projections.one_currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.periods import PeriodQuestion
-from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.stage_names import StageName, stage_name
 from salesflow.projections.tables import Cut, Processes
 from salesflow.projections.words import Language, in_language
@@ -85,7 +86,7 @@ class FlowAccount(Value):
     closing: FlowFigures
 
 
-class FlowView(View):
+class FlowView(MoneyView):
     """Opening, movements by kind, restated and closing, per group and currency."""
 
     population: ClassVar[str] = (
@@ -141,11 +142,15 @@ class FlowView(View):
         )
 
 
-class Flow(PeriodQuestion[FlowView]):
+class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """What came into the pipeline in a period, what left it, and why?"""
 
     name: ClassVar[str] = "flow"
     folds: ClassVar[tuple[str, ...]] = (PIPELINE.name, MEMBERSHIP.name)
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is, one for all so that the books balance: period_end (or the
+    moment, whichever comes first) or fixed."""
     by: By | None = None
     """Books of their own for each process, stage, owner, team or forecast_category."""
     process: Reference | None = None
@@ -171,13 +176,14 @@ class Flow(PeriodQuestion[FlowView]):
 
     def answer(self, reader: Reader, moment: Moment) -> FlowView:
         """Add up the legs inside the scope up to the period's end, or the moment's."""
-        span = self.span(reader)
+        span, exchange = self.span(reader), self.exchange(reader)
         closing = span.closing(reader.cut.as_of)
         opening = min(span.opening, closing)
         known = reader.cut.known_at
         known_then = min(opening, known) if self.as_known_then else known
         cut = reader.cut._replace(as_of=closing)
-        lines = [Line.read(row) for row in reader.rows(self._select(cut, opening, known_then))]
+        rows = reader.rows(self._select(cut, opening, known_then))
+        lines = [Line.read(row).into(exchange, span.end - 1) for row in rows]
         before_joining = 0
         if self._by_team:
             teams = InTeams.read(
@@ -197,6 +203,7 @@ class Flow(PeriodQuestion[FlowView]):
                 if any(line.counts for line in found)
             ),
             before_joining=before_joining,
+            rates=exchange.used,
         )
 
     @property

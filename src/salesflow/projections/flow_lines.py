@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from salesflow.domain.moments import Instant
+from salesflow.projections.one_currency import Exchange
 from salesflow.projections.questions import Reader
 from salesflow.projections.tables import AMOUNT_SCALE
 from salesflow.projections.teams import Teams
@@ -50,6 +51,14 @@ class Line(NamedTuple):
         """Read a line whose amount comes as an exact sum does."""
         *cells, whole, millionths = row
         return cls._make((*cells, (whole or 0) * AMOUNT_SCALE + (millionths or 0)))
+
+    def into(self, exchange: Exchange, end: Instant) -> Self:
+        """Give it in the currency asked for; without a rate it has no amount."""
+        if not self.counts:
+            return self
+        day = exchange.day(end, event=None, closing=None)
+        into = exchange.into(self.currency, day, times=abs(self.deals) or 1)
+        return self._replace(currency=into.currency, units=into.millionths(self.units) or 0)
 
     @property
     def amount(self) -> Decimal:

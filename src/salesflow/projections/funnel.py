@@ -138,7 +138,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         exchange = self.exchange(reader)
         groups, before_joining = self._groups(reader)
         converted = {
-            group: [cell.into(exchange, reader.cut.as_of, group) for cell in groups[group]]
+            group: [cell.into(exchange, reader.cut.as_of) for cell in groups[group]]
             for group in sorted(groups, key=group_order)
         }
         return FunnelView(

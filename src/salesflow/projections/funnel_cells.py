@@ -39,8 +39,8 @@ class FunnelStage(Value):
 
     group: Annotated[Reference | None, Role.KEY] = None
     """Of which owner, team, customer, channel, currency or process, where asked by one."""
-    process: Reference
-    stage: Reference
+    process: Annotated[Reference, Role.KEY]
+    stage: Annotated[Reference, Role.KEY]
     name_en: SafeText
     name_zh: SafeText
     deals: int
@@ -53,7 +53,7 @@ class ClosedDeals(Value):
     """Deals that stand won, lost, disqualified or merged at the moment."""
 
     group: Annotated[Reference | None, Role.KEY] = None
-    outcome: Reference
+    outcome: Annotated[Reference, Role.KEY]
     deals: int
     amounts: tuple[Total, ...]
 
@@ -70,10 +70,10 @@ class Stood(NamedTuple):
     amount: Decimal
     weighted: Decimal
 
-    def into(self, exchange: Exchange, at: Instant, group: str | None = None) -> "Stood":
+    def into(self, exchange: Exchange, at: Instant) -> "Stood":
         """Give it in the currency asked for; without a rate it has no amount."""
         day = exchange.day(at, event=None, closing=None)
-        into = exchange.into(self.currency, day, of=(at, group, *self[:5]), times=self.deals)
+        into = exchange.into(self.currency, day, times=self.deals)
         amount, weighted = into.amount(self.amount), into.amount(self.weighted)
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
@@ -96,7 +96,7 @@ def booked(
             for cell, sums in found.items()
             if process in (None, cell[0])
         ]
-        for found in balances(reader, PIPELINE, instants)
+        for found in balances(reader.rows, PIPELINE, reader.cut, instants)
     ]
 
 

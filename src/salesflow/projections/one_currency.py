@@ -176,17 +176,21 @@ class Exchange:
         at = {"event": event, "closing": closing}.get(self._rule, end)
         return self._day_of(self._as_of if at is None else min(at, self._as_of))
 
-    def into(self, currency: str | None, day: date, *, of: Hashable, times: int = 1) -> "Into":
+    def into(
+        self, currency: str | None, day: date, *, of: Hashable = None, times: int = 1
+    ) -> "Into":
         """Say into what an amount in a currency is converted, by the rate of a day.
 
         `of` tells what it is the amount of, so that one without a rate is counted once,
-        however often it is met; where it is a sum, `times` says of how many amounts.
+        however often it is met; None where it is met but once. Where it is a sum, `times`
+        says of how many amounts.
         """
         if self.currency is None or currency is None:
             return Into(currency, None)
         found = self._rate(currency, day)
         if found is None:
-            self._without[currency][of] = times
+            met = 0 if of is not None else self._without[currency].get(None, 0)
+            self._without[currency][of] = met + times
             return Into(None, Fraction(0))
         return Into(self.currency, found.rate)
 
