@@ -16,7 +16,7 @@ from salesflow.projections.estimates import Estimate
 from salesflow.projections.feedback import Feedback, FeedbackView
 from salesflow.projections.feedback_figures import FeedbackFigures
 
-__all__ = ["CASE", "said_of_figures"]
+__all__ = ["CASE", "said_of_estimate", "said_of_figures"]
 
 NEW_YEAR = date(2024, 1, 1)
 YEAR = {"from_": date(2023, 7, 1), "to": date(2024, 7, 1)}
@@ -68,20 +68,21 @@ def said_of_figures(figures: FeedbackFigures) -> dict[str, Any]:
             figures.promoters,
             figures.passives,
             figures.detractors,
-            _estimate(figures.nps),
+            said_of_estimate(figures.nps),
         ),
         "csat": (
             figures.csat_scores,
             figures.satisfied,
-            _estimate(figures.csat_top_box),
-            _estimate(figures.csat_mean),
+            said_of_estimate(figures.csat_top_box),
+            said_of_estimate(figures.csat_mean),
         ),
-        "ces": (figures.ces_scores, _estimate(figures.ces_mean)),
-        "asked": (figures.sent, figures.answered, _estimate(figures.response_rate)),
+        "ces": (figures.ces_scores, said_of_estimate(figures.ces_mean)),
+        "asked": (figures.sent, figures.answered, said_of_estimate(figures.response_rate)),
     }
 
 
-def _estimate(estimate: Estimate | None) -> tuple[object, ...] | None:
+def said_of_estimate(estimate: Estimate | None) -> tuple[object, ...] | None:
+    """Write a figure and its interval as the oracle does."""
     if estimate is None:
         return None
     if estimate.interval is None:

@@ -12,7 +12,7 @@ from oracle.beliefs import Raw
 from oracle.periods import period_before, period_of
 from oracle.retrospective import retrospective_at
 from properties.asked.case import Case
-from properties.asked.feedback import said_of_figures
+from properties.asked.feedback import said_of_estimate, said_of_figures
 from properties.asked.periods import periods
 from properties.world import instant
 from salesflow.projections.forecast_figures import SlippageLine
@@ -108,7 +108,7 @@ def said(view: RetrospectiveView) -> dict[str, Any]:
         },
         "scores": [
             {
-                (each.survey, each.scale): score.value
+                (each.survey, each.scale): said_of_estimate(score)
                 for each in view.scores
                 if (score := getattr(each, side)) is not None
             }
