@@ -35,7 +35,7 @@ def funnel_at(
             continue
         if exchange is not None:
             deal["amount"] = exchange.convert(
-                deal["amount"], end=as_of, event=None, closing=None, of=stream
+                deal["amount"], end=as_of, event=None, closing=None, of=(stream, as_of)
             )
         deals.append(deal)
     stages: dict[tuple[str, str], list[State]] = {}

@@ -16,7 +16,7 @@ The cells of a balance are those attributes of a leg that the ledger names (`cel
 out all others, such as owners: there are more cells of all of them than movements.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -25,7 +25,6 @@ import sqlalchemy as sa
 
 from salesflow.domain.moments import DAY, Instant
 from salesflow.projections.amounts import EXACT_DIGITS
-from salesflow.projections.questions import Reader
 from salesflow.projections.tables import AMOUNT_SCALE, FIGURES, Cut, LedgerTable
 
 __all__ = [
@@ -46,6 +45,7 @@ FIRST_DAY: Final = 40_000
 """Days are counted from so many before 1970, so that none is negative."""
 NO_CURRENCY: Final = ""
 Column: TypeAlias = "sa.ColumnElement[Any]"
+Rows: TypeAlias = "Callable[[sa.Select[Any]], Sequence[sa.Row[Any]]]"
 Cells: TypeAlias = "tuple[Any, ...]"
 
 
@@ -86,22 +86,22 @@ def by_cell(parts: Sequence[sa.Select[Any]], ledger: LedgerTable) -> sa.Select[A
 
 
 def balances(
-    reader: Reader, ledger: LedgerTable, instants: Sequence[Instant]
+    rows: Rows, ledger: LedgerTable, cut: Cut, instants: Sequence[Instant]
 ) -> list[dict[Cells, Sums]]:
     """Give what stood in each cell of a ledger at each of some instants, oldest first.
 
-    All are asked at the reader's known_at and its tenant. Cells in which nothing stood are
+    All are asked for the cut's tenant, at its known_at. Cells in which nothing stood are
     left out; a missing currency is None. The number of queries is the same for any number of
     instants.
     """
     wanted = sorted(set(instants))
-    cut = reader.cut._replace(as_of=wanted[-1])
+    cut = cut._replace(as_of=wanted[-1])
     table = ledger.balances(ledger.name, sa.MetaData())
-    marks = _marks(reader, table, cut)
+    marks = _marks(rows, table, cut)
     parts = _Parts(ledger, table, cut, marks, wanted)
     here: list[dict[Cells, list[int]]] = [{} for _ in range(2 * len(wanted))]
     width = 1 + len(ledger.cells)
-    for row in reader.rows(by_cell(parts.all(reader), ledger)):
+    for row in rows(by_cell(parts.all(rows), ledger)):
         here[row[0]][tuple(row[1:width])] = list(row[width:])
     found = accumulate(here[: len(wanted)], _added)
     edges = here[len(wanted) :]
@@ -135,18 +135,18 @@ class _Parts:
         self._days = [(at + 1) // DAY + FIRST_DAY for at in wanted]
         """The day of each instant that is not over at it."""
 
-    def all(self, reader: Reader) -> list[sa.Select[Any]]:
+    def all(self, rows: Rows) -> list[sa.Select[Any]]:
         """Give all of them."""
-        span = self._span(reader)
+        span = self._span(rows)
         return [*self._carried(span), self._binned(), *self._fresh(), *self._edges()]
 
-    def _span(self, reader: Reader) -> int | None:
+    def _span(self, rows: Rows) -> int | None:
         """Find the last span that begins before the first instant; None where none does."""
         c = self._table.c
         last = sa.select(sa.func.max(c.day)).where(
             *self._rows(SPAN), c.upto == self._marks.carried, c.day <= self._days[0]
         )
-        found: int | None = reader.rows(last)[0][0]
+        found: int | None = rows(last)[0][0]
         return found
 
     def _carried(self, span: int | None) -> list[sa.Select[Any]]:
@@ -206,7 +206,7 @@ class _Parts:
         return c.tenant == self._cut.tenant, c.level == level
 
 
-def _marks(reader: Reader, table: sa.Table, cut: Cut) -> Marks:
+def _marks(rows: Rows, table: sa.Table, cut: Cut) -> Marks:
     """Find the last carry and the last bin that were whole at the moment."""
     c = table.c
 
@@ -214,7 +214,7 @@ def _marks(reader: Reader, table: sa.Table, cut: Cut) -> Marks:
         whole = (c.tenant == cut.tenant, c.level == level, c.upto <= cut.known_at)
         return sa.select(sa.func.max(c.upto)).where(*whole).scalar_subquery()
 
-    found = reader.rows(sa.select(last(DAYS), last(BIN)))[0]
+    found = rows(sa.select(last(DAYS), last(BIN)))[0]
     return Marks(*(-FIRST_DAY * DAY if upto is None else upto for upto in found))
 
 

@@ -51,6 +51,12 @@ class FunnelEnd(Value):
     stages: tuple[FunnelStage, ...]
     closed: tuple[ClosedDeals, ...]
 
+    def named(self, zone: ZoneInfo) -> str:
+        """Give its last day, or the moment where the day was not over by then."""
+        after = (self.as_of + timedelta(microseconds=1)).astimezone(zone)
+        whole = after.date() > self.last
+        return str(self.last) if whole else local_time(self.as_of, zone, exact=False)
+
 
 class FunnelTrendView(MoneyView):
     """A funnel for each end, oldest first."""
@@ -79,7 +85,7 @@ class FunnelTrendView(MoneyView):
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the trend out: a row per end, then the open deals of each stage."""
         zone = ZoneInfo(self.timezone)
-        named = [local_time(end.as_of, zone, exact=False) for end in self.ends]
+        named = [end.named(zone) for end in self.ends]
         rows = tuple(
             (
                 at,

@@ -1,0 +1,140 @@
+"""Balances: what stood in a cell is the sum of its movements, however it is carried forward.
+
+Bins hold five movements here, and twelve rows of bins are carried forward (see `conftest`), so
+that short histories go through everything that long ones do.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from properties.effort import TALLY, examples
+from properties.moments import instants, knowledge
+from properties.playing import Act, Player, acts
+from properties.raw_log import raw_log, rows_of
+from salesflow.adapters.balancing import Balancer
+from salesflow.engine import SalesFlow
+from salesflow.projections import balances as balances_module
+from salesflow.projections.balances import BIN, DAYS, SPAN, Sums, balances
+from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.tables import Cut
+
+MILLION = Decimal(1_000_000)
+Cells = dict[tuple[Any, ...], Sums]
+seeds = st.integers(0, 10_000)
+
+
+def test_balances_are_the_sums_of_the_movements(database_url: str) -> None:
+    levels: set[int] = set()
+    balances_agree(database_url, levels)
+    assert levels == {BIN, DAYS, SPAN}, "of the other kinds of rows this property says nothing"
+
+
+def balances_agree(url: str, levels: set[int]) -> None:
+    @examples(40, shrink=False)
+    @given(history=acts(3, least=12), every=st.integers(1, 4), seed=seeds)
+    def agree(history: list[Act], every: int, seed: int) -> None:
+        with Player(url) as player:
+            for number, act in enumerate(history):
+                player.play(act)
+                if number % every == 0:
+                    player.flow.catch_up()
+            player.flow.catch_up()
+            check(player.flow, seed)
+            table = f"{PIPELINE.name}_balance"
+            levels.update(row["level"] for row in rows_of(player.flow, table))
+
+    agree()
+
+
+def check(flow: SalesFlow, seed: int) -> None:
+    """Ask for several instants at once, and for each by itself, as known at several times."""
+    raw, rows = raw_log(flow), rows_of(flow, PIPELINE.name)
+    times, known = instants(raw), knowledge(raw)
+    asked = sorted({times[(seed + n * 7919) % len(times)] for n in range(4)})
+    for number in range(3):
+        known_at = known[(seed + number * 104_729) % len(known)]
+        wanted = [summed(rows, at, known_at) for at in asked]
+        TALLY["balances summed up"] += len(asked)
+        assert read(flow, asked, known_at) == wanted
+        assert [read(flow, [at], known_at)[0] for at in asked] == wanted
+
+
+def read(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
+    """Ask for balances in a snapshot."""
+    cut = Cut(flow.log.tenant, max(times), known_at)
+    with flow.log.database.read() as connection:
+        return balances(lambda s: connection.execute(s).all(), PIPELINE, cut, times)
+
+
+def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
+    """Add the legs up with a loop."""
+    found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0)])
+    for row in rows:
+        if row["occurred"] > as_of or row["recorded"] > known_at:
+            continue
+        for side, sign in (("left", -row["sign"]), ("entered", row["sign"])):
+            if row[f"{side}_outcome"] is None:
+                continue
+            sums = found[tuple(row[f"{side}_{cell}"] for cell in PIPELINE.cells)]
+            amount = row[f"{side}_amount"] / MILLION
+            sums[0] += sign
+            sums[1] += sign * amount
+            sums[2] += sign * amount * row[f"{side}_probability"] / MILLION
+    return {cell: Sums(*sums) for cell, sums in found.items() if any(sums)}
+
+
+def puts_a_movement_into_the_day_before(patch: pytest.MonkeyPatch) -> None:
+    right = balances_module.day_of
+    patch.setattr(balances_module, "day_of", lambda occurred: right(occurred) - 1)
+
+
+def forgets_what_is_in_no_bin_yet(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(balances_module._Parts, "_fresh", lambda _: [])
+
+
+def forgets_the_day_of_the_moment(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(balances_module._Parts, "_edges", lambda _: [])
+
+
+def takes_a_later_bin(patch: pytest.MonkeyPatch) -> None:
+    right = balances_module._marks
+
+    def wrong(rows: Any, table: Any, cut: Cut) -> Any:  # noqa: ANN401 - as it is
+        return right(rows, table, cut._replace(known_at=cut.known_at + 3_600_000_000))
+
+    patch.setattr(balances_module, "_marks", wrong)
+
+
+def carries_nothing_forward_but_bins(patch: pytest.MonkeyPatch) -> None:
+    right = Balancer._add
+
+    def wrong(self: Balancer, connection: Any, level: int, end: int, parts: Any) -> None:  # noqa: ANN401
+        right(self, connection, level, end, parts[:1])
+
+    patch.setattr(Balancer, "_add", wrong)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        puts_a_movement_into_the_day_before,
+        forgets_what_is_in_no_bin_yet,
+        forgets_the_day_of_the_moment,
+        takes_a_later_bin,
+        carries_nothing_forward_but_bins,
+    ],
+)
+def test_balances_with_one_mistake_would_be_noticed(
+    sqlite_url: str,
+    mistake: Callable[[pytest.MonkeyPatch], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(AssertionError):
+        balances_agree(sqlite_url, set())
