@@ -10,6 +10,7 @@ reviews. A submitted forecast will be one more measure of `forecasts`; goals and
 lists of their own.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
@@ -57,7 +58,7 @@ from salesflow.projections.retrospective_stages import (
     stages_passed,
 )
 from salesflow.projections.teams import Teams
-from salesflow.projections.visits import read_ways, refuse_unknown_process
+from salesflow.projections.visits import Way, read_ways, refuse_unknown_process
 from salesflow.projections.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.words import Language
 
@@ -197,15 +198,14 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         refuse_unknown_team(self.team, reader)
         ways = list(read_ways(reader))
         refuse_unknown_process(self.process, ways, reader)
-        span, before = periods = self.span(reader), self.span_before(reader)
-        teams = Teams.read(reader)
-        part = Part(teams, owner=self.owner, team=self.team, process=self.process)
-        flows = self._flow(span, reader, moment), self._flow(before, reader, moment)
-        stages = stages_passed(ways, periods, part, reader)
-        slipped = slipped_deals(span, part, reader)
-        stalled = stalled_deals(ways, span, part, reader)
-        voices = Voices.read(periods, part, reader)
-        detractors, worded = voices.detractors(self.limit)
+        span, before = self.span(reader), self.span_before(reader)
+        part = Part(Teams.read(reader), owner=self.owner, team=self.team, process=self.process)
+        parts = (
+            self._moved((span, before), reader, moment),
+            _stages(ways, (span, before), part, reader),
+            self._deals(ways, span, part, reader),
+            self._said((span, before), part, reader),
+        )
         return RetrospectiveView(
             moment=moment,
             period=span.period(),
@@ -214,29 +214,49 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             owner=self.owner,
             team=self.team,
             process=self.process,
-            figures=tuple(moved_figures(self._kpis(span, reader, moment), flows)),
-            movements=tuple(movements_beside(*flows)),
-            bottleneck=bottleneck(stages, lambda stage: stage.figures),
-            bottleneck_before=bottleneck(stages, lambda stage: stage.figures_before),
-            stages=tuple(stages),
             slippage=tuple(slippage_of(span, part, reader)),
             slippage_before=tuple(slippage_of(before, part, reader)),
-            slipped=tuple(slipped[: self.limit]),
-            slipped_total=len(slipped),
-            stalled=tuple(stalled[: self.limit]),
-            stalled_total=len(stalled),
-            stalled_amounts=totals(
-                (deal.currency, deal.amount or Decimal(0), ONE) for deal in stalled
-            ),
             losses=_losses(span, part, reader),
             losses_before=_losses(before, part, reader),
             forecasts=tuple(judged_forecasts(span, part, reader)),
-            scores=tuple(voices.scores()),
-            themes=tuple(voices.themes()),
-            detractors=tuple(detractors),
-            detractors_total=worded,
             before_joining=part.before_joining,
+            **{name: it for found in parts for name, it in found.items()},
         )
+
+    def _moved(
+        self, periods: tuple[Span, Span], reader: Reader, moment: Moment
+    ) -> dict[str, Any]:
+        now, before = (self._flow(span, reader, moment) for span in periods)
+        lines = self._kpis(periods[0], reader, moment)
+        return {
+            "figures": tuple(moved_figures(lines, (now, before))),
+            "movements": tuple(movements_beside(now, before)),
+        }
+
+    def _deals(
+        self, ways: Sequence[Way], span: Span, part: Part, reader: Reader
+    ) -> dict[str, Any]:
+        slipped = slipped_deals(span, part, reader)
+        stalled = stalled_deals(ways, span, part, reader)
+        return {
+            "slipped": tuple(slipped[: self.limit]),
+            "slipped_total": len(slipped),
+            "stalled": tuple(stalled[: self.limit]),
+            "stalled_total": len(stalled),
+            "stalled_amounts": totals(
+                (deal.currency, deal.amount or Decimal(0), ONE) for deal in stalled
+            ),
+        }
+
+    def _said(self, periods: tuple[Span, Span], part: Part, reader: Reader) -> dict[str, Any]:
+        voices = Voices.read(periods, part, reader)
+        detractors, worded = voices.detractors(self.limit)
+        return {
+            "scores": tuple(voices.scores()),
+            "themes": tuple(voices.themes()),
+            "detractors": tuple(detractors),
+            "detractors_total": worded,
+        }
 
     def _kpis(
         self, span: Span, reader: Reader, moment: Moment
@@ -258,6 +278,17 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
 
 def _days(span: Span) -> dict[str, Any]:
     return {"from_": span.first, "to": span.last + DAY}
+
+
+def _stages(
+    ways: Sequence[Way], periods: tuple[Span, Span], part: Part, reader: Reader
+) -> dict[str, Any]:
+    stages = stages_passed(ways, periods, part, reader)
+    return {
+        "stages": tuple(stages),
+        "bottleneck": bottleneck(stages, lambda stage: stage.figures),
+        "bottleneck_before": bottleneck(stages, lambda stage: stage.figures_before),
+    }
 
 
 def _losses(span: Span, part: Part, reader: Reader) -> tuple[LossReason, ...]:
