@@ -6,6 +6,7 @@ without this list fails it. Those that had no home stand below.
 
 import ast
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -189,7 +190,7 @@ def test_a_won_deal_goes_through_after_sales_and_stays_won() -> None:
             [line] = books.flow.ask(Kpis.model_validate(first), as_of=as_of).lines
             assert (line.orders, line.won, line.lost) == (1, 1, 0)
             [sales] = line.sales
-            assert (sales.currency, sales.amount) == ("CNY", 100)
+            assert (sales.currency, sales.amount) == ("CNY", Decimal(100))
             [account] = books.flow.ask(Flow.model_validate(first), as_of=as_of).accounts
             assert {each.kind: each.amount for each in account.movements} == {
                 "created": 100,
@@ -204,7 +205,7 @@ def test_a_won_deal_goes_through_after_sales_and_stays_won() -> None:
 def test_one_instant_is_march_in_new_york_and_april_in_shanghai() -> None:
     """Signed on 31 March at 20:00 UTC: 16:00 of that day there, 04:00 of the next one here."""
     told = {"America/New_York": "2026-03-31 16:00", "Asia/Shanghai": "2026-04-01 04:00"}
-    sold = {}
+    sold: dict[tuple[str, int], Decimal | int] = {}
     for timezone, signed in told.items():
         with shop(timezone=timezone) as books:
             books.tell(1, ("2026-02-01", opened(amount=cny("100"))), (signed, DealWon()))
