@@ -31,7 +31,8 @@ Cell = dict[str, Any]
 Processes = dict[tuple[str, int], dict[str, Any]]
 Scope = dict[str, Any]
 """What a leg must be: outcome, and perhaps process, stage, owner, team, currency, category,
-closes_from, closes_before; `by` names the attribute that groups the books."""
+closes_from, closes_before; `by` names the attribute that groups the books. An `exchange`
+converts amounts by the rate of the instant `end`."""
 Books = dict[tuple[Any, Any], dict[str, Any]]
 Sums = tuple[int, Decimal, Decimal]
 Movement = tuple[int, str, str, Cell | None, Cell]
@@ -138,6 +139,7 @@ def _balance(cells: list[Cell | None], scope: Scope) -> dict[tuple[Any, Any], Su
     found: dict[tuple[Any, Any], Sums] = {}
     for cell in cells:
         if cell is not None and _inside(cell, scope):
+            cell = _in_one(cell, scope)
             key = _key(cell, scope)
             found[key] = _plus(found.get(key), cell, 1)
     return found
@@ -261,6 +263,16 @@ def _inside(cell: Cell, scope: Scope) -> bool:
     )
 
 
+def _in_one(cell: Cell, scope: Scope) -> Cell:
+    """Give it in the currency asked for, at the rate of the end; without one it has none."""
+    if scope.get("exchange") is None:
+        return cell
+    money = None if cell["currency"] is None else (cell["amount"], cell["currency"])
+    money = scope["exchange"].convert(money, end=scope["end"], event=None, closing=None, of=0)
+    amount, currency = money or (Decimal(0), None)
+    return {**cell, "amount": amount, "currency": currency}
+
+
 def _key(cell: Cell, scope: Scope) -> tuple[Any, Any]:
     by = scope.get("by")
     group = None if by is None else cell[by]
@@ -283,6 +295,7 @@ def _post(
 ) -> None:
     for cell, sign in ((left, -1), (entered, 1)):
         if cell is not None and _inside(cell, scope):
+            cell = _in_one(cell, scope)
             by_event = _book(books, _key(cell, scope))["movements"].setdefault(kind, {})
             by_event[event] = _plus(by_event.get(event), cell, sign)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from oracle.beliefs import Raw, effect_of, moment
 from oracle.deals import State, deal_at, deals_of, replay
+from oracle.rates import Money
 from oracle.sales import bookings_of, closing_at
 
 __all__ = [
@@ -28,8 +29,9 @@ FAR = "9999-12-31"
 SURE = ("closed", "commit")
 
 Span = tuple[int, int]
-Only = dict[str, str | None]
-"""Owner and process asked for, None for any; `by` names the attribute that groups."""
+Only = dict[str, Any]
+"""Owner and process asked for, None for any; `by` names the attribute that groups. Where there
+is an `exchange` it converts amounts, at the end of a span or at the moment."""
 Key = tuple[Any, Any]
 Found = dict[Key, dict[str, Any]]
 
@@ -39,8 +41,9 @@ def made_forecast(
 ) -> Found:
     """Give what is open and expected in a period and what is won of it, as seen at a moment."""
     found: Found = {}
-    for deal in expected_in(events, span, as_of, known_at, only).values():
-        amount, currency = deal["amount"] or (Decimal(0), None)
+    end = min(span[1] - 1, as_of)
+    for stream, deal in expected_in(events, span, as_of, known_at, only).items():
+        amount, currency = _in_one(deal["amount"], only, end, stream) or (Decimal(0), None)
         book = _book(found, (_group(deal, only), currency))
         category = book["categories"].setdefault(
             deal["forecast_category"], [0, Fraction(0), Fraction(0)]
@@ -54,7 +57,9 @@ def made_forecast(
             whose = {"owner": person, "process": process}
             if amount is None or effect > as_of or not span[0] <= effect < span[1]:
                 continue
-            if _wanted(whose, only):
+            money = _in_one((amount, currency), only, end, booked)
+            if _wanted(whose, only) and money is not None:
+                amount, currency = money
                 book = _book(found, (_group(whose, only), currency))
                 book["won"] += Fraction(amount) * Fraction(share)
     return {key: book for key, book in found.items() if book["won"] or book["categories"]}
@@ -96,7 +101,7 @@ def slippage_at(
     if start > as_of:
         return found
     for stream, deal in expected_in(events, span, start, known_then, only).items():
-        amount, currency = deal["amount"] or (Decimal(0), None)
+        amount, currency = _in_one(deal["amount"], only, end, stream) or (Decimal(0), None)
         fates = found.setdefault((_group(deal, only), currency), {})
         fate = fate_of(deal_at(events, stream, end, known_at), span, end)
         count, value = fates.get(fate, (0, Fraction(0)))
@@ -161,6 +166,14 @@ def fate_of(deal: State | None, span: Span, end: int) -> str:
     return "moved" if close > _day(span[1] - 1) else "pending"
 
 
+def _in_one(money: Money, only: Only, end: int, of: object) -> Money:
+    exchange = only.get("exchange")
+    if exchange is None:
+        return money
+    found: Money = exchange.convert(money, end=end, event=None, closing=None, of=of)
+    return found
+
+
 def _won_and_lost(
     events: list[Raw], since: int, as_of: int, known_at: int, only: Only
 ) -> dict[Key, tuple[Fraction, Fraction]]:
@@ -169,10 +182,11 @@ def _won_and_lost(
         deal = closing_at(events, stream, as_of, known_at)
         if deal is None or deal["outcome"] not in ("won", "lost") or deal["amount"] is None:
             continue
-        if deal["closed"][0] >= since and _wanted(deal, only):
-            key = (_group(deal, only), deal["amount"][1])
+        money = _in_one(deal["amount"], only, as_of, stream)
+        if deal["closed"][0] >= since and _wanted(deal, only) and money is not None:
+            key = (_group(deal, only), money[1])
             won, lost = found.get(key, (Fraction(0), Fraction(0)))
-            worth = Fraction(deal["amount"][0])
+            worth = Fraction(money[0])
             is_won = deal["outcome"] == "won"
             found[key] = (won + worth, lost) if is_won else (won, lost + worth)
     return found

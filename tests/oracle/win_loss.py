@@ -7,6 +7,7 @@ from typing import Any
 
 from oracle.beliefs import Raw, effect_of
 from oracle.deals import State, deals_of, processes_of, replay
+from oracle.rates import Exchange
 from oracle.sales import closing_at
 
 __all__ = ["factors_at", "losses_of", "win_loss_in"]
@@ -48,6 +49,7 @@ def win_loss_in(
     *,
     process: str | None,
     owner: str | None,
+    exchange: Exchange | None = None,
 ) -> dict[str, Any]:
     """Count the deals won and lost in a span, by factor, reason and competitor."""
     deals = []
@@ -59,6 +61,11 @@ def win_loss_in(
         if asked and span[0] <= closing["closed"][0] < span[1]:
             deals.append((closing, factors_at(events, stream, as_of, known_at)))
     lost = [closing for closing, _ in deals if closing["outcome"] == "lost"]
+    if exchange is not None:
+        for number, closing in enumerate(lost):
+            at = closing["closed"][0]
+            times = {"end": span[1] - 1, "event": at, "closing": at}
+            closing["amount"] = exchange.convert(closing["amount"], of=number, **times)
     return {
         "won": len(deals) - len(lost),
         "lost": len(lost),

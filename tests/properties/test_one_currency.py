@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from properties.asked import CASES
 from properties.effort import TALLY, examples
 from properties.facts import THEMES
+from properties.histories import Told
 from properties.moments import Pick, instants, knowledge, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.rates import Publication, publications, publish, publish_all
@@ -19,8 +20,13 @@ from properties.world import at
 from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Question, View
 
-MONEY = ("funnel", "kpis")
+MONEY = ("flow", "forecast", "funnel", "funnel-trend", "kpis", "win-loss")
 SOLD = tuple(theme for theme in THEMES if "won" in theme)
+BEGUN = (
+    Act("record", 2, (Told(0, "opened", 16), Told(1, "opened", 22), Told(2, "opened", 31))),
+    Act("record", 6, (Told(0, "won", 0), Told(1, "lost", 0))),
+)
+"""Three deals in dollars and euros, one of them won and one lost."""
 YEAR = {"from_": date(2023, 12, 1), "to": date(2025, 1, 1)}
 
 
@@ -32,7 +38,8 @@ def asked(name: str) -> st.SearchStrategy[Any]:
 def in_one(question: Question[View], everything: bool) -> Question[View]:
     period = YEAR if everything and isinstance(question, PeriodQuestion) else {}
     currency = {} if getattr(question, "report_currency", None) else {"report_currency": "CNY"}
-    return question.model_copy(update={**period, **currency})
+    unnamed = {name: None for name in ("deal", "team") if hasattr(question, name)}
+    return question.model_copy(update={**period, **currency, **unnamed})
 
 
 @examples(40)
@@ -51,6 +58,7 @@ def test_amounts_in_one_currency_are_those_of_a_naive_replay(
 ) -> None:
     with Player(database_url) as player:
         publish_all(player.flow)
+        player.play_all(BEGUN)
         for act, each in zip_longest(history, published):
             if each is not None:
                 publish(player.flow, each)

@@ -18,10 +18,12 @@ from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 from salesflow.projections.flow import Flow
+from salesflow.projections.forecast import Forecast
 from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.kpi_figures import KpiLine
 from salesflow.projections.kpis import Kpis, KpisView
 from salesflow.projections.one_currency import RatesUsed, WithoutRate
+from salesflow.projections.win_loss import WinLoss
 
 QUARTER: Mapping[str, object] = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 
@@ -398,3 +400,60 @@ def test_a_flow_takes_one_rate_for_all_and_balances() -> None:
         assert (books[None].closing.deals, books[None].closing.amount) == told(1, 0)
         assert flow.rates is not None
         assert flow.rates.without_rate == (WithoutRate(currency="JPY", amounts=1),)
+
+
+def test_reasons_of_losses_are_put_in_order_in_the_one_currency() -> None:
+    with shop() as sales:
+        rising_dollar(sales)
+        lost = (
+            ("price", usd("10"), "2026-02-10"),
+            ("price", usd("10"), "2026-03-10"),
+            ("timing", cny("150"), "2026-02-10"),
+            ("timing", Money("1", "JPY"), "2026-02-10"),
+        )
+        for number, (because, amount, day) in enumerate(lost):
+            opening = ("2026-01-10", opened(amount=amount))
+            sales.tell(number, opening, (day, DealLost(because=because)))
+        asked = {**QUARTER, "report_currency": "CNY"}
+        view = sales.flow.ask(WinLoss.model_validate(asked), as_of="2026-05-31")
+        # 71 and 72 for the price, 150 for the timing, and one in yen that nobody can tell
+        assert [(loss.currency, loss.because, loss.amount) for loss in view.losses] == [
+            ("CNY", "timing", Decimal(150)),
+            ("CNY", "price", Decimal(143)),
+            (None, "timing", Decimal(0)),
+        ]
+        assert view.losses[0].share == Decimal(150) / 293
+        assert view.rates is not None
+        assert view.rates.rule == "closing"
+        assert view.rates.without_rate == (WithoutRate(currency="JPY", amounts=1),)
+        end = {**asked, "rates": "period_end"}
+        view = sales.flow.ask(WinLoss.model_validate(end), as_of="2026-05-31")
+        assert view.losses[1].amount == 144
+
+
+def test_a_forecast_takes_the_rate_of_the_day_it_is_made_and_sales_that_of_their_end() -> None:
+    with shop() as sales:
+        rising_dollar(sales)
+        publish(sales, "2026-05-04", CNY="7.5")
+        close: dict[str, Any] = {"amount": usd("100"), "expected_close": date(2026, 3, 20)}
+        sales.tell(1, ("2025-12-10", opened(**close)), ("2026-03-10", DealWon()))
+        later: dict[str, Any] = {"amount": usd("10"), "expected_close": date(2026, 6, 20)}
+        sales.tell(2, ("2025-12-10", opened(**later)))
+        sales.tell(3, ("2025-12-10", opened(**{**later, "amount": cny("5")})))
+        sales.tell(4, ("2025-12-10", opened(**{**later, "amount": Money("9", "JPY")})))
+        asked = {"from_": date(2026, 4, 1), "to": date(2026, 7, 1), "report_currency": "CNY"}
+        view = sales.flow.ask(Forecast.model_validate(asked), as_of="2026-05-31")
+        lines = {line.currency: line for line in view.lines}
+        # 10 dollars at 7.5, that of the moment, and 5
+        assert (lines["CNY"].deals, lines["CNY"].amount) == (2, Decimal(80))
+        assert (lines[None].deals, lines[None].amount) == (1, Decimal(0))
+        past = {each.made: each for each in view.accuracy if each.known == "moment"}
+        # made before any rate was published; sold at 7.2, that of 31 March
+        start = past["start"]
+        assert (start.forecast_weighted, start.actual) == told(0, 720)
+        # 10 % of 100 dollars at 7.1 in the middle of February
+        assert past["middle"].forecast_weighted == 71
+        assert view.rates is not None
+        assert {each.currency for each in view.rates.without_rate} == {"JPY", "USD"}
+        [slipped] = [each for each in view.slippage if each.currency == "CNY"]
+        assert slipped.expected_amount == 80

@@ -34,6 +34,11 @@ from salesflow.projections.forecast_figures import (
     slippage_lines,
     sums_of,
 )
+from salesflow.projections.forecast_money import (
+    in_one_currency,
+    stand_end,
+    sums_in_one_currency,
+)
 from salesflow.projections.forecast_reading import (
     Known,
     Made,
@@ -46,8 +51,9 @@ from salesflow.projections.forecast_reading import (
     read_open,
     read_won,
 )
+from salesflow.projections.one_currency import Exchange, MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.periods import PeriodQuestion, Span, span_of
-from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.tables import Cut
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text, percent_text
@@ -64,7 +70,7 @@ UNKNOWN: Final = "–"
 KNOWN: Final[tuple[Known, ...]] = ("then", "moment")
 
 
-class ForecastView(View):
+class ForecastView(MoneyView):
     """Forecasts, categories, slippage, changes and past forecasts, per group and currency."""
 
     population: ClassVar[str] = (
@@ -226,13 +232,17 @@ class ForecastView(View):
         return () if self.by is None else (line.group or UNKNOWN,)
 
 
-class Forecast(PeriodQuestion[ForecastView]):
+class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
     """What will a period bring, what slipped, and how right were the forecasts before?"""
 
     name: ClassVar[str] = "forecast"
     folds: ClassVar[tuple[str, ...]] = tuple(
         sorted((BOOKING.name, CLOSING.name, DEAL_STATE.name, PIPELINE.name))
     )
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is: period_end (of each period, or the day of the forecast,
+    whichever comes first) or fixed."""
     by: By | None = None
     """Lines of their own for each owner or process."""
     process: Reference | None = None
@@ -249,10 +259,17 @@ class Forecast(PeriodQuestion[ForecastView]):
     def answer(self, reader: Reader, moment: Moment) -> ForecastView:
         """Read every forecast together, then slippage, changes and the win rate."""
         span = self.span(reader)
-        trailing = self._trailing(reader)
+        trailing, exchange = self._trailing(reader), self.exchange(reader)
         scope = Scope(self.by, self.process, self.owner)
         stands, past = self._past(reader, span)
-        sums = sums_of(read_open(reader, stands, scope), read_won(reader, stands, scope))
+        ends = [stand_end(stand) for stand in stands]
+        opened, won = read_open(reader, stands, scope), read_won(reader, stands, scope)
+        closed = read_closed(reader, trailing.start, scope)
+        sums = sums_of(
+            in_one_currency(opened, exchange, lambda row: ends[row.stand]),
+            sums_in_one_currency(won, exchange, lambda row: ends[row.stand]),
+        )
+        rates = sums_in_one_currency(closed, exchange, lambda _: trailing.end - 1)
         now = sums.get(0, {})
         return ForecastView(
             moment=moment,
@@ -261,11 +278,12 @@ class Forecast(PeriodQuestion[ForecastView]):
             win_rate_period=trailing.period(),
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,
-            lines=tuple(forecast_lines(now, read_closed(reader, trailing.start, scope))),
+            lines=tuple(forecast_lines(now, rates)),
             categories=tuple(category_lines(now)),
-            slippage=tuple(self._slippage(reader, span, scope)),
+            slippage=tuple(self._slippage(reader, span, scope, exchange)),
             changes=tuple(changes_lines(read_changes(reader, span, scope))),
             accuracy=tuple(past_forecasts(past, stands, sums)),
+            rates=exchange.used,
         )
 
     def _past(self, reader: Reader, span: Span) -> tuple[list[Stand], list[Made]]:
@@ -281,14 +299,17 @@ class Forecast(PeriodQuestion[ForecastView]):
             span = self.model_copy(update=days).span_before(reader)
             yield span
 
-    def _slippage(self, reader: Reader, span: Span, scope: Scope) -> Iterator[SlippageLine]:
+    def _slippage(
+        self, reader: Reader, span: Span, scope: Scope, exchange: Exchange
+    ) -> Iterator[SlippageLine]:
         if span.opening > reader.cut.as_of:
             return
         known = reader.cut.known_at
         known_then = min(span.opening, known) if self.as_known_then else known
         start = reader.cut._replace(as_of=span.opening, known_at=known_then)
         end, over = end_of(span, reader)
-        yield from slippage_lines(read_fates(reader, Stand(start, span), end, over, scope))
+        fates = read_fates(reader, Stand(start, span), end, over, scope)
+        yield from slippage_lines(in_one_currency(fates, exchange, lambda _: end.as_of))
 
     def _trailing(self, reader: Reader) -> Span:
         last = _day_of(reader.cut.as_of, reader)

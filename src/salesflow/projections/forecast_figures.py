@@ -222,8 +222,9 @@ def forecast_lines(
 ) -> Iterator[ForecastLine]:
     """Give the forecasts of the period and the coverage they would need."""
     trailing: dict[Key, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for row in closed:
-        trailing[row.group, row.currency][row.outcome] = row.amount
+    with localcontext(prec=EXACT_DIGITS):
+        for row in closed:
+            trailing[row.group, row.currency][row.outcome] += row.amount
     for key in _in_order(key for key, sums in now.items() if sums.counts):
         sums, rates = now[key], trailing[key]
         part, gained, missed = sums.open(), rates["won"], rates["lost"]

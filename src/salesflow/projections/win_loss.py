@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import Field
 
-from salesflow.domain.moments import Moment, Period
+from salesflow.domain.moments import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
 from salesflow.projections.case_layout import CaseLayout
@@ -36,8 +36,14 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.one_currency import (
+    Exchange,
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+)
 from salesflow.projections.periods import PeriodQuestion
-from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.records import Role
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text, percent_text
@@ -96,7 +102,7 @@ class LostTo(Value):
     amounts: tuple[Total, ...]
 
 
-class WinLossView(View):
+class WinLossView(MoneyView):
     """Drivers by the size of their difference, reasons of losses, and competitors."""
 
     population: ClassVar[str] = (
@@ -171,7 +177,7 @@ class WinLossView(View):
         return table._replace(notes=(said,), about=str(self.deal))
 
 
-class WinLoss(PeriodQuestion[WinLossView]):
+class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
     """What was different about the deals we won, and why were others lost?"""
 
     name: ClassVar[str] = "win-loss"
@@ -182,6 +188,7 @@ class WinLoss(PeriodQuestion[WinLossView]):
         FACTOR.name,
         STAGE_VISIT.name,
     )
+    rates_usual: ClassVar[RateRule] = "closing"
     process: Reference | None = None
     """Only deals that closed under this process (its key); all when left out."""
     owner: Reference | None = None
@@ -198,13 +205,9 @@ class WinLoss(PeriodQuestion[WinLossView]):
             NotFoundError: when the deal named is not believed to exist at the moment.
             DealClosedError: when it is merged then.
         """
-        span = self.span(reader)
+        span, exchange = self.span(reader), self.exchange(reader)
         wanted = list(self._wanted(reader))
-        c = CLOSING.c
-        by: list[Column] = [c.outcome, c.because, c.competitor, c.currency]
-        shown: list[Column] = [*by, sa.func.count(), *exact_sum(c.amount)]
-        select = sa.select(*shown).where(*wanted).group_by(*by)
-        closed = [ClosedGroup._make(row) for row in reader.rows(select)]
+        closed = list(self._closed(reader, wanted, exchange, span.end - 1))
         outcomes = Counter[str]()
         for group in closed:
             outcomes[group.outcome] += group.deals
@@ -224,7 +227,30 @@ class WinLoss(PeriodQuestion[WinLossView]):
             deal=self.deal,
             similar=alike,
             similar_won=share(sum(each.outcome == "won" for each in alike), len(alike)),
+            rates=exchange.used,
         )
+
+    def _closed(
+        self,
+        reader: Reader,
+        wanted: Sequence[sa.ColumnElement[bool]],
+        exchange: Exchange,
+        end: Instant,
+    ) -> Iterator["ClosedGroup"]:
+        """Read what closed alike; to convert amounts, only what closed at the same time."""
+        c = CLOSING.c
+        at: list[Column] = [] if exchange.currency is None else [c.closed]
+        by: list[Column] = [c.outcome, c.because, c.competitor, c.currency]
+        shown: list[Column] = [*by, sa.func.count(), *exact_sum(c.amount), *at]
+        select = sa.select(*shown).where(*wanted).group_by(*by, *at)
+        for row in reader.rows(select):
+            group = ClosedGroup._make(row[: len(ClosedGroup._fields)])
+            if at and group.outcome == "lost":
+                day = exchange.day(end, event=row[-1], closing=row[-1])
+                into = exchange.into(group.currency, day, times=group.deals)
+                whole, rest = into.summed(group.whole, group.millionths)
+                group = group._replace(currency=into.currency, whole=whole, millionths=rest)
+            yield group
 
     def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
         c, span = CLOSING.c, self.span(reader)

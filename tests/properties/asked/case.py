@@ -48,7 +48,7 @@ class About:
         self.amount = amount
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Decimal) and abs(other - self.amount) <= ROUNDED
+        return isinstance(other, Decimal | int) and abs(other - self.amount) <= ROUNDED
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw
 from oracle.flows import flow_at
 from oracle.periods import period_of
-from properties.asked.case import Case
+from properties.asked.case import About, Case, exchange_for, with_rates
 from properties.asked.periods import periods
 from salesflow.projections.flow import Flow, FlowAccount, FlowFigures, FlowMovement, FlowView
 
@@ -38,12 +38,13 @@ SCOPES: tuple[dict[str, Any], ...] = (
 def asked() -> st.SearchStrategy[Flow]:
     """Draw a flow to ask for."""
     return st.builds(
-        lambda period, scope, then: Flow.model_validate(
-            {"from_": period[0], "to": period[1], **scope, "as_known_then": then}
+        lambda period, scope, then, rates: Flow.model_validate(
+            {"from_": period[0], "to": period[1], **scope, "as_known_then": then, **rates}
         ),
         periods(),
         st.sampled_from(SCOPES),
         st.booleans(),
+        with_rates("period_end"),
     )
 
 
@@ -70,14 +71,39 @@ def wanted(raw: list[Raw], question: Flow, as_of: int, known_at: int) -> dict[An
     scope["category"] = scope.pop("forecast_category")
     if scope["by"] == "forecast_category":
         scope["by"] = "category"
-    return flow_at(
+    period = period_of(question.from_, question.to, as_of)
+    if question.report_currency is not None:
+        exchange = exchange_for(raw, question, as_of, known_at)
+        scope |= {"exchange": exchange, "end": period[1] - 1}
+    books = flow_at(
         raw,
         as_of,
         known_at,
-        period=period_of(question.from_, question.to, as_of),
+        period=period,
         scope=scope,
         as_known_then=question.as_known_then,
     )
+    return books if question.report_currency is None else _rounded(books)
+
+
+def _rounded(books: dict[Any, Any]) -> dict[Any, Any]:
+    """Let amounts differ a little, which are rounded leg by leg here and line by line there."""
+    return {
+        key: {
+            "opening": _about(book["opening"]),
+            "closing": _about(book["closing"]),
+            "movements": {
+                kind: (_about(sums), events)
+                for kind, (sums, events) in book["movements"].items()
+            },
+        }
+        for key, book in books.items()
+    }
+
+
+def _about(sums: tuple[Any, ...]) -> tuple[Any, ...]:
+    deals, amount, weighted = sums
+    return deals, About(amount), About(weighted)
 
 
 def _group(account: FlowAccount) -> object:

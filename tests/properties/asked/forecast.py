@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw, moment
 from oracle.forecasts import forecast_at, past_forecasts, slippage_at
 from oracle.periods import period_before, period_of
-from properties.asked.case import Case
+from properties.asked.case import About, Case, exchange_for, with_rates
 from properties.asked.periods import periods
 from properties.world import instant
 from salesflow.projections.forecast import Forecast, ForecastView
@@ -31,16 +31,22 @@ ASKED: tuple[dict[str, Any], ...] = (
 def asked() -> st.SearchStrategy[Forecast]:
     """Draw a forecast to ask for."""
     return st.builds(
-        lambda period, given: Forecast.model_validate(
-            {"from_": period[0], "to": period[1], **given}
+        lambda period, given, rates: Forecast.model_validate(
+            {"from_": period[0], "to": period[1], **given, **rates}
         ),
         periods(),
         st.sampled_from(ASKED),
+        with_rates("period_end"),
     )
 
 
 def said(view: ForecastView) -> dict[str, Any]:
-    """Write a forecast as the oracle does."""
+    """Write a forecast as the oracle does; without its ratios where amounts are rounded."""
+    found = _said(view)
+    return found if view.rates is None else _without_ratios(found)
+
+
+def _said(view: ForecastView) -> dict[str, Any]:
     return {
         "lines": {
             (line.group, line.currency): {
@@ -112,7 +118,10 @@ def _accuracy(view: ForecastView) -> dict[Any, Any]:
 
 def wanted(raw: list[Raw], question: Forecast, as_of: int, known_at: int) -> dict[str, Any]:
     """Ask the oracle, period by period."""
-    only = {"by": question.by, "owner": question.owner, "process": question.process}
+    only: dict[str, Any] = {"by": question.by, "owner": question.owner}
+    only["process"] = question.process
+    if question.report_currency is not None:
+        only["exchange"] = exchange_for(raw, question, as_of, known_at)
     span = period_of(question.from_, question.to, as_of)
     start = span[0] - 1
     then = min(start, known_at) if question.as_known_then else known_at
@@ -129,7 +138,34 @@ def wanted(raw: list[Raw], question: Forecast, as_of: int, known_at: int) -> dic
             group, currency, begins, ends, made, known = key
             days = (moment(begins).date(), moment(ends).date())
             found["accuracy"][group, currency, *days, made, known] = past[2:]
-    return {name: _decimals(part) for name, part in found.items()}
+    told = {name: _decimals(part) for name, part in found.items()}
+    if question.report_currency is None:
+        return told
+    return {name: _rounded(part) for name, part in _without_ratios(told).items()}
+
+
+def _without_ratios(found: dict[str, Any]) -> dict[str, Any]:
+    """Leave out ratios, which are of the sums that are compared."""
+    lines = {
+        key: {name: line[name] for name in ("open", "won", "measures")}
+        for key, line in found["lines"].items()
+    }
+    slippage = {key: fates[:-1] for key, fates in found["slippage"].items()}
+    accuracy = {key: past[:-1] for key, past in found["accuracy"].items()}
+    return {**found, "lines": lines, "slippage": slippage, "accuracy": accuracy}
+
+
+def _rounded(found: object) -> object:
+    """Let amounts differ a little that are rounded on their way, however deep they lie."""
+    match found:
+        case dict():
+            return {key: _rounded(each) for key, each in found.items()}
+        case tuple():
+            return tuple(map(_rounded, found))
+        case Decimal():
+            return About(found)
+        case _:
+            return found
 
 
 def _fates(fates: dict[str, tuple[int, Fraction]]) -> tuple[Any, ...]:

@@ -11,7 +11,13 @@ from oracle.beliefs import Raw
 from oracle.periods import period_of
 from oracle.similar_deals import similar_at
 from oracle.win_loss import win_loss_in
-from properties.asked.case import Case
+from properties.asked.case import (
+    About,
+    Case,
+    exchange_for,
+    said_of_rates,
+    with_rates,
+)
 from properties.asked.periods import periods
 from properties.world import deal_id
 from salesflow.projections.win_loss import Driver, WinLoss, WinLossView
@@ -22,8 +28,8 @@ __all__ = ["CASE"]
 def asked() -> st.SearchStrategy[WinLoss]:
     """Draw a question."""
     return st.builds(
-        lambda period, only, like: WinLoss.model_validate(
-            {"from_": period[0], "to": period[1], **only, **like}
+        lambda period, only, like, rates: WinLoss.model_validate(
+            {"from_": period[0], "to": period[1], **only, **like, **rates}
         ),
         periods(),
         st.sampled_from(({}, {}, {}, {"owner": "ann"}, {"process": "standard"})),
@@ -35,6 +41,7 @@ def asked() -> st.SearchStrategy[WinLoss]:
                 st.sampled_from((1, 5)),
             ),
         ),
+        with_rates("event", "closing", "period_end"),
     )
 
 
@@ -48,6 +55,7 @@ def said(view: WinLossView) -> dict[str, Any]:
             (loss.currency, loss.because, loss.deals, loss.amount) for loss in view.losses
         ],
         "lost_to": {other.competitor: other.deals for other in view.lost_to},
+        "rates": said_of_rates(view.rates),
         "similar": [
             (str(each.deal), each.outcome, each.score, each.stages_shared, each.stages_all)
             for each in view.similar
@@ -66,9 +74,12 @@ def wanted(
     if like is None:
         return None
     period = period_of(question.from_, question.to, as_of)
-    found = win_loss_in(
-        raw, period, as_of, known_at, process=question.process, owner=question.owner
-    )
+    exchange = exchange_for(raw, question, as_of, known_at)
+    only = {"process": question.process, "owner": question.owner}
+    found = win_loss_in(raw, period, as_of, known_at, exchange=exchange, **only)
+    found["rates"] = exchange.said()
+    if question.report_currency is not None:
+        found["losses"] = [(*loss, About(amount)) for *loss, amount in found["losses"]]
     found["drivers"] = {
         name: (*counts, None if apart is None else pytest.approx(float(apart)))
         for name, (*counts, apart) in found["drivers"].items()
