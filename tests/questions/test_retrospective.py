@@ -55,7 +55,7 @@ def moved(view: RetrospectiveView, figure: str, currency: str | None = None) -> 
 def beside(view: RetrospectiveView, figure: str, currency: str | None = None) -> object:
     """Give a figure of the period, the one before, and what lies between."""
     it = moved(view, figure, currency)
-    return it.now, it.before, it.difference
+    return it.value, it.value_before, it.difference
 
 
 def until(day: date, amount: str | None = None) -> Fact:
@@ -405,7 +405,7 @@ def test_a_team_or_a_process_that_nobody_knows_is_refused_naming_those_there_are
             ask(sales, FIRST_QUARTER, team="north")
         with pytest.raises(NotFoundError, match=r"team 'west' by then; teams: east$"):
             ask(sales, FIRST_QUARTER, "2026-02-28", team="west")
-        with pytest.raises(NotFoundError, match=r"no process 'nonsense'; deals are on plain"):
+        with pytest.raises(NotFoundError, match=r"no process 'nonsense'; there are imported"):
             ask(sales, FIRST_QUARTER, process="nonsense")
         with pytest.raises(InputError, match="greater than 0"):
             Retrospective(limit=0)

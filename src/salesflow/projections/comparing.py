@@ -38,7 +38,12 @@ PLACES_SHOWN = 4
 BETWEEN = " · "
 ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
-IN_WORDS = frozenset({"outcome", "forecast_category", "channel", "direction"})
+IN_WORDS = frozenset(
+    {
+        *("outcome", "forecast_category", "channel", "direction"),
+        *("figure", "movement", "made", "measure"),
+    }
+)
 """Fields whose values are words of ours."""
 
 

@@ -161,6 +161,8 @@ class RetrospectiveView(View):
             lay.themes(self.themes),
             lay.detractors(self.detractors, self.detractors_total),
         ]
+        if self.before_joining:
+            found[0] = found[0]._replace(notes=(lay.joined_later(),))
         return [found[0], *(table for table in found[1:] if table.rows)]
 
     def _part(self) -> str:

@@ -41,8 +41,8 @@ class FigureMoved(Value):
     currency: Annotated[Currency | None, Role.KEY]
     """None for a figure that is no money, nor by value."""
     unit: Annotated[Unit, Role.TRAIT]
-    now: Decimal | None
-    before: Decimal | None
+    value: Decimal | None
+    value_before: Decimal | None
     difference: Decimal | None
     """None where either is undefined."""
 
@@ -192,8 +192,8 @@ def _moved(
         figure=figure,
         currency=currency,
         unit=unit,
-        now=now,
-        before=before,
+        value=now,
+        value_before=before,
         difference=difference,
     )
 

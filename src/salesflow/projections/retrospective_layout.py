@@ -55,17 +55,21 @@ class RetrospectiveLayout:
         rows = tuple(
             (
                 self._figure(each),
-                *(self._number(n, each) for n in (each.now, each.before)),
+                *(self._number(n, each) for n in (each.value, each.value_before)),
                 self._signed(each.difference, each),
             )
             for each in moved
-            if each.unit != "money" or each.now or each.before
+            if each.unit != "money" or each.value or each.value_before
         )
         days = days_text(period, self._timezone)
         columns = ("Figure", "Period", "Before", "Difference")
         beside = f"{self._word('Before')} {days_text(before, self._timezone)}"
         about = " · ".join(each for each in (part, days, beside) if each)
         return TableOfView("Retrospective", columns, rows, about=about)
+
+    def joined_later(self) -> str:
+        """Say that a rep's first team stands for a time before it."""
+        return self._word("a rep's first team stands for a time before it")
 
     def movements(self, movements: Sequence[MovementBeside]) -> TableOfView:
         """Lay out the books of open deals, their currencies side by side."""
@@ -288,8 +292,8 @@ class RetrospectiveLayout:
         return (each.name_zh if self._language == "zh" else each.name_en) or UNKNOWN
 
     def _figure(self, each: FigureMoved) -> str:
-        name = each.figure.replace("_", " ")
-        label = self._word(name[0].upper() + name[1:])
+        name = self._word(each.figure)
+        label = name[0].upper() + name[1:]
         shown = each.unit != "money" and each.currency is not None
         return f"{label} {each.currency}" if shown else label
 

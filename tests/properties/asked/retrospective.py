@@ -59,15 +59,15 @@ def asked() -> st.SearchStrategy[Retrospective]:
 def said(view: RetrospectiveView) -> dict[str, Any]:
     """Write the answer as the oracle does; what is left out of lists is counted."""
     for each in view.figures:
-        if each.now is None or each.before is None:
+        if each.value is None or each.value_before is None:
             assert each.difference is None
         else:
-            apart = Fraction(each.now) - Fraction(each.before)
+            apart = Fraction(each.value) - Fraction(each.value_before)
             assert near(apart, each.difference)
     return {
         "figures": [
             {(each.figure, each.currency): getattr(each, side) for each in view.figures}
-            for side in ("now", "before")
+            for side in ("value", "value_before")
         ],
         "books": [_books(view, side) for side in ("figures", "figures_before")],
         "stages": [
