@@ -83,7 +83,7 @@ class Tables:
             self._stream = [event for event in stream if type(event.fact) in wanted]
             for _, append in groupby(self._stream, key=_recorded_of):
                 events = list(append)
-                folding.absorb(events[0].stream_id, events, batch)
+                folding.absorb(stream[0].stream_id, events, batch)
             folding.absorber.forget()
         return folding.writer.rows(batch)
 

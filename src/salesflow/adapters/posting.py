@@ -7,6 +7,7 @@ was posted once is never touched again.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
@@ -38,7 +39,8 @@ class Posting(NamedTuple):
     movement: Movement
 
 
-class Account(NamedTuple):
+@dataclass(slots=True)
+class Account:
     """What is believed of an entity: its movements, and the state to go on from."""
 
     state: FoldState[Row]
@@ -62,10 +64,10 @@ class LedgerAbsorber(Absorber[Account, LedgerBatch]):
     def _extend(
         self, entity: UUID, belief: Account, append: Sequence[Event], batch: LedgerBatch
     ) -> None:
-        now = append[0].recorded
+        now, belief.movements = append[0].recorded, frozenset()
         for event in append:
-            batch += [Posting(entity, now, 1, each) for each in _posted(belief.state, event)]
-        self._keep(entity, Account(belief.state, order(append[-1]), frozenset()))
+            for each in _posted(belief.state, event):
+                batch.append(Posting(entity, now, 1, each))
 
     def _refold(self, entity: UUID, now: Instant, batch: LedgerBatch) -> None:
         events = self._stream(entity)
@@ -74,7 +76,8 @@ class LedgerAbsorber(Absorber[Account, LedgerBatch]):
         after = belief.movements
         batch += [Posting(entity, now, -1, each) for each in sorted(before - after, key=_name)]
         batch += [Posting(entity, now, 1, each) for each in sorted(after - before, key=_name)]
-        self._keep(entity, belief._replace(movements=frozenset()))
+        belief.movements = frozenset()
+        self._keep(entity, belief)
 
     def _believe(self, events: Sequence[Event]) -> Account:
         state = self._fold.start(self._processes)

@@ -13,7 +13,8 @@ within one batch, so that only final rows are written.
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from salesflow.domain.facts import Event, FactRetracted
@@ -42,9 +43,8 @@ Order = tuple[Instant, Instant, int]
 class Believed(Protocol):
     """What is held of an entity: its state to go on from, and where its last fact stands."""
 
-    @property
-    def last(self) -> Order | None:
-        """Where its last fact stands; None while no opening is believed."""
+    last: Order | None
+    """Where its last fact stands; None while no opening is believed."""
 
 
 BeliefT = TypeVar("BeliefT", bound=Believed)
@@ -72,8 +72,11 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         belief = self._live.get(entity)
         if belief is None:
             belief = self._recall(entity, append[0])
+        else:
+            self._live.move_to_end(entity)
         if self._in_order(belief, append):
             self._extend(entity, belief, append, batch)
+            belief.last = order(append[-1])
         else:
             self._refold(entity, now, batch)
 
@@ -88,7 +91,6 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
 
     def _keep(self, entity: UUID, belief: BeliefT) -> None:
         self._live[entity] = belief
-        self._live.move_to_end(entity)
         if len(self._live) > LIVE_ENTITIES_MAX:
             self._live.popitem(last=False)
 
@@ -121,7 +123,8 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         """Fold an entity's believed history from its beginning."""
 
 
-class Belief(NamedTuple):
+@dataclass(slots=True)
+class Belief:
     """What is believed of an entity: its rows, and the state to go on from."""
 
     state: FoldState[Change]
@@ -189,7 +192,7 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
         self, entity: UUID, belief: Belief, append: Sequence[Event], batch: IntervalBatch
     ) -> None:
         now, keeps_moments = append[0].recorded, self._fold.table.keeps_moments
-        state, standing = belief.state, belief.open
+        state, standing, belief.rows = belief.state, belief.open, {}
         for event in append:
             at = event.effect
             for key, attributes in state.apply(event):
@@ -207,7 +210,6 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
                 else:
                     batch.open((entity, key, at), FOREVER, attributes, now)
                     standing[key] = (at, attributes)
-        self._keep(entity, Belief(state, order(append[-1]), {}, standing))
 
     def _refold(self, entity: UUID, now: Instant, batch: IntervalBatch) -> None:
         events = self._stream(entity)
@@ -228,7 +230,8 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
         for (key, valid_from), (valid_to, attributes) in after.items():
             if (key, valid_from) not in before:
                 batch.open((entity, key, valid_from), valid_to, attributes, now)
-        self._keep(entity, belief._replace(rows={}))
+        belief.rows = {}
+        self._keep(entity, belief)
 
     def _believe(self, events: Sequence[Event]) -> Belief:
         state = self._fold.start(self._processes)

@@ -134,8 +134,16 @@ def _leg(standing: Standing) -> Leg:
 
 def _movements(
     fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
-) -> Iterator[Row]:
+) -> Iterable[Row]:
     """Go from cell to cell: amount, currency, expected close, owner, then stage and outcome."""
+    if left[:4] != entered[:4] and left[4:8] == entered[4:8]:  # as most facts do
+        return ((_kind(fact, left.stage, process), *_cells(left), *_cells(entered)),)
+    return _one_by_one(fact, left, entered, process)
+
+
+def _one_by_one(
+    fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
+) -> Iterator[Row]:
     here = left
     for kind, there in _steps(fact, left, entered, process):
         yield kind, *_cells(here), *_cells(there)
