@@ -9,6 +9,7 @@ time zone; where only a day is told, no more is known of it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,8 +19,9 @@ from salesflow import ForeignFact, SalesFlow, SalesProcess
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.moments import start_of_day, to_instant
 from salesflow.domain.processes import ProcessVersion, process_id
+from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 
-__all__ = ["Shop", "deal_id", "shop", "told"]
+__all__ = ["Shop", "deal_id", "publish", "shop", "told"]
 
 OPENED = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -33,6 +35,15 @@ def deal_id(number: int) -> UUID:
 def told(*figures: object) -> tuple[object, ...]:
     """Take figures as they are: 4 is Decimal(4)."""
     return figures
+
+
+def publish(
+    sales: "Shop", day: str, base: str = "USD", source: str = "bank", **rates: str
+) -> None:
+    """Publish rates of a day at the shop's clock: units of each currency for one base."""
+    named = tuple(Rate(currency=c, rate=Decimal(rate)) for c, rate in rates.items())
+    fact = RatesPublished(day=date.fromisoformat(day), base=base, rates=named, source=source)
+    sales.flow.record([ForeignFact(RATES_ID, fact)])
 
 
 class Shop:

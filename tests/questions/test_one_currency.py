@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from given import cny, opened
-from questions.shop import Shop, shop, told
+from questions.shop import Shop, publish, shop, told
 from salesflow import ForeignFact, Money
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.facts import FactRetracted
-from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
+from salesflow.domain.rates import RATES_ID
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 from salesflow.projections.flow import Flow
@@ -30,15 +30,6 @@ QUARTER: Mapping[str, object] = {"from_": date(2026, 1, 1), "to": date(2026, 4, 
 
 def usd(amount: str) -> Money:
     return Money(amount, "USD")
-
-
-def publish(
-    sales: Shop, day: str, base: str = "USD", source: str = "bank", **rates: str
-) -> None:
-    """Publish rates of a day at the shop's clock: units of each currency for one base."""
-    named = tuple(Rate(currency=c, rate=Decimal(rate)) for c, rate in rates.items())
-    fact = RatesPublished(day=date.fromisoformat(day), base=base, rates=named, source=source)
-    sales.flow.record([ForeignFact(RATES_ID, fact)])
 
 
 def rising_dollar(sales: Shop) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from given import cny, opened
-from questions.shop import Shop, deal_id, shop
+from questions.shop import Shop, deal_id, publish, shop
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.service import FeedbackReceived
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.deal.talks import ContactLogged
+from salesflow.projections.one_currency import MoneyQuestion
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import QUESTIONS
 
@@ -77,3 +78,25 @@ def test_a_question_about_more_deals_takes_no_more_statements(
             counts.append(len(statements))
         assert counts[0] > 0, "statements are not seen at all"
         assert counts[1] <= counts[0], (counts, statements)
+
+
+IN_ONE_CURRENCY = [name for name in QUESTIONS if issubclass(QUESTIONS[name], MoneyQuestion)]
+
+
+@pytest.mark.parametrize("name", IN_ONE_CURRENCY)
+def test_one_currency_takes_one_statement_more_however_many_rates_there_are(
+    name: str, statements: list[str], tmp_path: Path
+) -> None:
+    with shop(url=f"sqlite:///{tmp_path / 'sales.db'}") as sales:
+        sell(sales, 1, FEW)
+        one = asked(name).model_copy(update={"report_currency": "USD"})
+        for day in range(1, 28):
+            publish(sales, f"2026-01-{day:02}", CNY="7.1")
+        sales.flow.catch_up()
+        counts = []
+        for question in (asked(name), one):
+            sales.flow.ask(question)
+            del statements[:]
+            sales.flow.ask(question)
+            counts.append(len(statements))
+        assert counts[1] == counts[0] + 1, statements
