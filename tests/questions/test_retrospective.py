@@ -9,11 +9,12 @@ import pytest
 from given import PLAIN, cny, line, opened
 from questions.shop import Shop, deal_id, shop, told
 from salesflow import Money
+from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ForecastGiven, LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.service import FeedbackReceived
-from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.facts import Fact
 from salesflow.domain.processes import ProcessVersion, Stage
 from salesflow.domain.reps import Rep, rep_id
@@ -433,6 +434,82 @@ def test_unlike_currencies_stand_apart() -> None:
         assert beside(view, "sales", "CNY") == told(0, 7, -7)
         assert beside(view, "sales", "USD") == told(5, 0, 5)
         assert beside(view, "win_rate_by_value", "CNY") == (None, 1, None)
+
+
+def test_a_date_pushed_three_times_and_pulled_back_once_has_not_slipped() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2025-12-05", expected("100", date(2026, 3, 10))),
+            ("2026-01-05", until(date(2026, 4, 10))),
+            ("2026-01-06", until(date(2026, 5, 10))),
+            ("2026-01-07", until(date(2026, 6, 10))),
+            ("2026-01-08", until(date(2026, 3, 20))),
+        )
+        assert [it.slipped for it in ask(sales, FIRST_QUARTER, "2026-01-07").slipped] == [
+            "moved"
+        ]
+        assert ask(sales, FIRST_QUARTER, "2026-01-08").slipped == ()
+
+
+def test_feedback_on_a_lost_deal_counts() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-01-05", opened()),
+            ("2026-02-01", DealLost(because="price")),
+            ("2026-02-02", scored(0, "too dear")),
+        )
+        view = ask(sales, FIRST_QUARTER)
+        assert [it.text for it in view.detractors] == ["too dear"]
+        assert [(it.survey, it.scale) for it in view.scores] == [(None, "nps")]
+
+
+def test_a_deal_that_came_and_went_inside_a_minute_was_in_its_stage_once() -> None:
+    with shop(TIMED) as sales:
+        sales.tell(
+            1,
+            ("2026-01-05 09:00:00", opened(TIMED)),
+            ("2026-01-05 09:00:20", StageMoved(target="b")),
+            ("2026-01-05 09:00:40", StageMoved(target="a")),
+        )
+        view = ask(sales, FIRST_QUARTER, "2026-01-15")
+        assert [(it.stage, it.figures.deals, it.figures.entered) for it in view.stages] == [
+            ("a", 1, 1),
+            ("b", 1, 1),
+        ]
+        assert view.bottleneck is not None
+        over = Decimal(14 * 3600 + 59 * 60 + 20) - Decimal("0.000001")
+        assert view.bottleneck.days_over == over / 86_400, "from 09:00:40 on, ten days later"
+
+
+def test_a_merged_deal_keeps_its_time_and_leaves_the_cohort() -> None:
+    with shop(TIMED) as sales:
+        sales.tell(1, ("2026-01-01 00:00", opened(TIMED, expected_close=date(2026, 2, 1))))
+        sales.tell(2, ("2026-01-10 00:00", opened(TIMED)))
+        sales.tell_all(
+            (1, "2026-01-16 00:00", DealMerged(into=deal_id(2))),
+            (2, "2026-01-16 00:00", DealAbsorbed(absorbed=deal_id(1))),
+        )
+        [stage] = ask(sales, FIRST_QUARTER, "2026-01-16T00:00:00+00:00").stages
+        figures = stage.figures
+        assert told(figures.deals, figures.deals_over, figures.days_over) == (2, 1, 5)
+        assert (figures.days_median, figures.entered) == (None, 1)
+
+
+def test_a_visit_is_judged_by_its_own_version_and_a_stand_by_the_one_in_force() -> None:
+    stricter = TIMED.model_copy(
+        update={"version": 2, "stages": (_stage("a", 5), *TIMED.stages[1:])}
+    )
+    with shop(TIMED, stricter) as sales:
+        sales.tell(
+            1,
+            ("2026-01-01 00:00", opened(TIMED)),
+            ("2026-01-03 00:00", DealMigrated(process="timed", process_version=2)),
+        )
+        view = ask(sales, FIRST_QUARTER, "2026-01-09")
+        assert view.bottleneck is None
+        assert [(it.deal, it.days_max) for it in view.stalled] == [(deal_id(1), 5)]
 
 
 def test_before_anything_happened_there_is_nothing_to_look_back_on() -> None:
