@@ -104,7 +104,7 @@ def fill(flow: SalesFlow, deals: int) -> None:
 def balance(flow: SalesFlow) -> None:
     """Sum the ledger up, as the runner does after every batch."""
     with flow.log.database.begin() as connection:
-        Balancer(PIPELINE, PIPELINE.name, flow.log.tenant).keep(connection)
+        Balancer(PIPELINE, PIPELINE.name, flow.log).keep(connection)
 
 
 def _events(deals: int, *, sqlite: bool) -> str:

@@ -91,7 +91,7 @@ def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
 
 def puts_a_movement_into_the_day_before(patch: pytest.MonkeyPatch) -> None:
     right = balances_module.day_of
-    patch.setattr(balances_module, "day_of", lambda occurred: right(occurred) - 1)
+    patch.setattr(balances_module, "day_of", lambda *at: right(*at) - 1)
 
 
 def forgets_what_is_in_no_bin_yet(patch: pytest.MonkeyPatch) -> None:

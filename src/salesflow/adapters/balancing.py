@@ -5,15 +5,26 @@ since movements are only ever added; so a balance of any past moment stays what 
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from salesflow.adapters.eventlog import EventLog
 from salesflow.domain.moments import Instant
-from salesflow.projections.balances import BIN, DAYS, SPAN, SPAN_DAYS, by_cell, legs_by_day
-from salesflow.projections.tables import FIGURES, LedgerTable
+from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.projections.balances import (
+    BIN,
+    DAYS,
+    OFFSET,
+    SPAN,
+    SPAN_DAYS,
+    by_cell,
+    legs_by_day,
+)
+from salesflow.projections.tables import FIGURES, LedgerTable, ReadTable
 
-__all__ = ["Balancer"]
+__all__ = ["Balancer", "balancer_of"]
 
 BIN_MOVEMENTS = 4_096
 CARRY_ROWS = 16_384
@@ -24,17 +35,18 @@ EVERY = 512
 class Balancer:
     """Keeps the balances of one tenant beside a ledger's table of this name."""
 
-    def __init__(self, ledger: LedgerTable, name: str, tenant: str) -> None:
+    def __init__(self, ledger: LedgerTable, name: str, log: EventLog) -> None:
         metadata = sa.MetaData()
         self._ledger = ledger
-        self._tenant = tenant
+        self._log = log
+        self._tenant = log.tenant
         self._table = ledger.shaped(name, metadata)
         self._balance = ledger.balances(name, metadata)
         self._unseen = EVERY
 
-    def posted(self, connection: sa.Connection, movements: int) -> None:
+    def posted(self, connection: sa.Connection, movements: int | None) -> None:
         """Hear of movements just written; now and then, sum up what is not in a bin yet."""
-        self._unseen += movements
+        self._unseen += EVERY + 1 if movements is None else movements
         if self._unseen > EVERY:
             self._unseen = 0
             self.keep(connection)
@@ -44,9 +56,11 @@ class Balancer:
 
         The table must hold every movement recorded up to its last one.
         """
-        binned = self._last(connection, BIN)
+        binned, offset = self._last(connection, BIN), None
         while (end := self._end_of_bin(connection, binned)) is not None:
-            self._bin(connection, binned, end)
+            if offset is None:
+                offset = self._offset(connection)
+            self._bin(connection, binned, end, offset)
             self._carry(connection, end)
             binned = end
 
@@ -68,10 +82,26 @@ class Balancer:
         found: Instant | None = connection.execute(end).scalar()
         return found
 
-    def _bin(self, connection: sa.Connection, binned: Instant, end: Instant) -> None:
+    def _offset(self, connection: sa.Connection) -> Instant:
+        """Say how days are cut: as when the first bin was made, for ever."""
+        c = self._balance.c
+        found: Instant | None = connection.execute(
+            sa.select(c.upto).where(*self._rows(OFFSET))
+        ).scalar()
+        if found is not None:
+            return found
+        offset = _utc_offset(self._log)
+        said = {each.name: "" if isinstance(each.type, sa.String) else 0 for each in c}
+        said |= {"tenant": self._tenant, "level": OFFSET, "upto": offset}
+        connection.execute(sa.insert(self._balance).values(**said))
+        return offset
+
+    def _bin(
+        self, connection: sa.Connection, binned: Instant, end: Instant, offset: Instant
+    ) -> None:
         c = self._table.c
         new = (c.tenant == self._tenant, c.recorded > binned, c.recorded <= end)
-        self._add(connection, BIN, end, legs_by_day(self._ledger, self._table, *new))
+        self._add(connection, BIN, end, legs_by_day(self._ledger, self._table, offset, *new))
 
     def _carry(self, connection: sa.Connection, end: Instant) -> None:
         """Carry everything forward to a bin's end, when there is as much to carry as before."""
@@ -123,6 +153,20 @@ class Balancer:
     def _rows(self, level: int) -> tuple[sa.ColumnElement[bool], ...]:
         c = self._balance.c
         return c.tenant == self._tenant, c.level == level
+
+
+def balancer_of(table: ReadTable, name: str, log: EventLog) -> Balancer | None:
+    """Give what keeps the balances of a table of this name; None where none are kept."""
+    if isinstance(table, LedgerTable) and table.cells:
+        return Balancer(table, name, log)
+    return None
+
+
+def _utc_offset(log: EventLog) -> Instant:
+    """Give how far ahead of UTC the business time zone is in winter."""
+    zone = Settings.load(SETTINGS_ID, log.stream(SETTINGS_ID)).timezone
+    ahead = datetime(2000, 1, 1, tzinfo=zone).utcoffset()
+    return 0 if ahead is None else ahead // timedelta(microseconds=1)
 
 
 def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

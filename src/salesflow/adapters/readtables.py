@@ -12,7 +12,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from salesflow.adapters.balancing import Balancer
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.refolding import Address, Held, IntervalBatch
 from salesflow.domain.moments import FOREVER, Instant
@@ -155,7 +154,6 @@ class LedgerWriter(TableWriter):
     def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
         columns = [column.name for column in shape.table.columns]
         super().__init__(columns, shape.attributes, name, tenant, dialect)
-        self._balancer = Balancer(shape, name, tenant) if shape.cells else None
 
     def write(self, connection: sa.Connection, batch: LedgerBatch) -> None:
         """Write a batch of movements."""
@@ -172,16 +170,6 @@ class LedgerWriter(TableWriter):
             for entity, recorded, sign, movement in batch
             for position, number, occurred, event_id, attributes in (movement,)
         ]
-
-    def settle(self, connection: sa.Connection, batch: LedgerBatch) -> None:
-        """Keep the balances level, when the table holds all there is up to a batch."""
-        if self._balancer is not None and batch:
-            self._balancer.posted(connection, len(batch))
-
-    def settle_all(self, connection: sa.Connection) -> None:
-        """Bring the balances level with a table that was filled by rows alone."""
-        if self._balancer is not None:
-            self._balancer.keep(connection)
 
 
 class IntervalWriter(TableWriter):
@@ -207,12 +195,6 @@ class IntervalWriter(TableWriter):
             self._add(cursor, self.rows(batch))
         finally:
             cursor.close()
-
-    def settle(self, connection: sa.Connection, batch: IntervalBatch) -> None:
-        """Do nothing more: what intervals say is all in their rows."""
-
-    def settle_all(self, connection: sa.Connection) -> None:
-        """Do nothing more: what intervals say is all in their rows."""
 
     def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
         tenant, uuid = self._tenant, self._uuid

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.balancing import balancer_of
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
@@ -66,6 +67,7 @@ class Projection:
         told = (name, log.tenant, log.database.dialect)
         self._folding = Folding(fold, processes, self._stream, told)
         self.writer = self._folding.writer
+        self._balancer = balancer_of(fold.table, name, log)
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
 
@@ -90,6 +92,14 @@ class Projection:
                 self._folding.absorb(entity, events, batch)
         self._streams.clear()
         return batch
+
+    def settle(self, connection: sa.Connection, movements: int | None) -> None:
+        """Keep balances level with what was written; None where it is not known how much.
+
+        The table must hold everything there is up to its last row.
+        """
+        if self._balancer is not None:
+            self._balancer.posted(connection, movements)
 
     def _recall_together(self, events: Sequence[Event]) -> None:
         """Fetch in few queries the streams of all entities that are not at hand."""
@@ -223,7 +233,7 @@ class Runner:
             after = before._replace(position=goal.position, recorded=goal.recorded)
             with self._database.begin() as connection:
                 move_position(connection, self._log.tenant, each.name, before, after)
-                each.writer.settle_all(connection)
+                each.settle(connection, None)
 
     def _give_up(self, left: Iterable[Projection]) -> None:
         """Remove the tables of a rebuild that has failed."""
@@ -343,7 +353,7 @@ class Runner:
             moved = move_position(connection, tenant, projection.name, standing, after)
             if moved:
                 projection.writer.write(connection, batch)
-                projection.writer.settle(connection, batch)
+                projection.settle(connection, len(page.events))
         if moved:
             projection.position = after.position
             return after

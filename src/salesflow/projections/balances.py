@@ -4,7 +4,8 @@ The sum of all legs in a cell, of movements that happened by `as_of` and were re
 `known_at`, is what stood there. Summing all of them anew would cost more with every year, so a
 table beside the ledger holds what they come to:
 
-* a *bin* holds the legs recorded after the bin before it and up to `upto`, net by day;
+* a *bin* holds the legs recorded after the bin before it and up to `upto`, net by day, as
+  days are in the business time zone in winter when the first bin is made;
 * every so often all bins are carried forward: *days* hold all legs recorded up to `upto`, net
   by day of occurrence, and *spans* what stands at the beginning of every 32 days.
 
@@ -38,7 +39,7 @@ __all__ = [
     "legs_by_day",
 ]
 
-BIN, DAYS, SPAN = 0, 1, 2
+BIN, DAYS, SPAN, OFFSET = 0, 1, 2, 3
 """The kinds of rows."""
 SPAN_DAYS: Final = 32
 FIRST_DAY: Final = 40_000
@@ -62,16 +63,21 @@ class Marks(NamedTuple):
 
     carried: Instant
     binned: Instant
+    offset: Instant
+    """How far the days of this ledger begin before those of UTC."""
 
 
-def day_of(occurred: Column) -> Column:
-    """Give the UTC day of an instant, as balances number it."""
-    return (occurred + sa.literal_column(str(FIRST_DAY * DAY), sa.BigInteger)) // DAY
+def day_of(occurred: Column, offset: Instant) -> Column:
+    """Give the day of an instant, as balances number it."""
+    return (occurred + sa.literal_column(str(FIRST_DAY * DAY + offset), sa.BigInteger)) // DAY
 
 
-def legs_by_day(ledger: LedgerTable, table: sa.Table, *where: Column) -> list[sa.Select[Any]]:
+def legs_by_day(
+    ledger: LedgerTable, table: sa.Table, offset: Instant, *where: Column
+) -> list[sa.Select[Any]]:
     """Give day, cell and figures of the legs of movements, each side by itself."""
-    return [_legs(ledger, table, day_of(table.c.occurred), side, *where) for side in (-1, 1)]
+    day = day_of(table.c.occurred, offset)
+    return [_legs(ledger, table, day, side, *where) for side in (-1, 1)]
 
 
 def by_cell(parts: Sequence[sa.Select[Any]], ledger: LedgerTable) -> sa.Select[Any]:
@@ -132,7 +138,7 @@ class _Parts:
         self._cut = cut
         self._marks = marks
         self._wanted = wanted
-        self._days = [(at + 1) // DAY + FIRST_DAY for at in wanted]
+        self._days = [(at + 1 + marks.offset) // DAY + FIRST_DAY for at in wanted]
         """The day of each instant that is not over at it."""
 
     def all(self, rows: Rows) -> list[sa.Select[Any]]:
@@ -179,7 +185,7 @@ class _Parts:
         c = self._ledger.table.c
         parts: list[sa.Select[Any]] = []
         for number, (at, day) in enumerate(zip(self._wanted, self._days, strict=True)):
-            midnight = (day - FIRST_DAY) * DAY
+            midnight = (day - FIRST_DAY) * DAY - self._marks.offset
             if at < midnight:
                 continue
             cut = self._cut._replace(as_of=at, known_at=self._marks.binned)
@@ -214,8 +220,10 @@ def _marks(rows: Rows, table: sa.Table, cut: Cut) -> Marks:
         whole = (c.tenant == cut.tenant, c.level == level, c.upto <= cut.known_at)
         return sa.select(sa.func.max(c.upto)).where(*whole).scalar_subquery()
 
-    found = rows(sa.select(last(DAYS), last(BIN)))[0]
-    return Marks(*(-FIRST_DAY * DAY if upto is None else upto for upto in found))
+    offset = sa.select(c.upto).where(c.tenant == cut.tenant, c.level == OFFSET)
+    found = rows(sa.select(last(DAYS), last(BIN), offset.scalar_subquery()))[0]
+    nothing = (-FIRST_DAY * DAY, -FIRST_DAY * DAY, 0)
+    return Marks(*(n if upto is None else upto for upto, n in zip(found, nothing, strict=True)))
 
 
 def _legs(

@@ -1,0 +1,199 @@
+"""The funnel by group and in parts, and its trend: numbers worked out by hand."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from given import cny, opened
+from questions.shop import Shop, shop
+from salesflow import Customer, Money
+from salesflow.domain.deal.outcomes import DealLost, DealWon
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.reps import Rep, rep_id
+from salesflow.errors import InputError
+from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.funnel_trend import FunnelTrend, FunnelTrendView
+
+FIRST_HALF = {"from_": date(2026, 1, 1), "to": date(2026, 7, 1)}
+
+
+@pytest.fixture
+def sales(database_url: str) -> Iterator[Shop]:
+    with shop(url=database_url) as here:
+        yield here
+
+
+def deals(view: FunnelView) -> dict[tuple[str | None, str], int]:
+    """Give the number of open deals by group and stage, empty stages left out."""
+    return {(s.group, s.stage): s.deals for s in view.stages if s.deals}
+
+
+def join(sales: Shop, rep: str, team: str, day: str) -> None:
+    with sales.flow.session() as session:
+        joined = date.fromisoformat(day)
+        session.add(Rep.join(rep, team=team, name=rep, occurred_at=joined))
+
+
+def test_a_deal_stands_in_the_team_of_its_owner_at_the_moment(sales: Shop) -> None:
+    join(sales, "ann", "east", "2026-01-01")
+    join(sales, "bob", "west", "2026-01-01")
+    sales.tell(
+        1, ("2026-02-01", opened(owner="ann")), ("2026-03-01", OwnerAssigned(owner="bob"))
+    )
+    sales.tell(2, ("2026-02-01", opened(owner="ann")), ("2026-02-10", StageMoved(target="b")))
+    sales.tell(3, ("2026-02-01", opened(owner="eve")))
+    with sales.flow.session() as session:
+        session.get(Rep, rep_id("ann")).move("west", occurred_at=date(2026, 4, 1))
+    ask = sales.flow.ask
+    assert deals(ask(Funnel(by="team"), as_of="2026-02-28")) == {
+        ("east", "a"): 1, ("east", "b"): 1, (None, "a"): 1
+    }  # fmt: skip
+    assert deals(ask(Funnel(by="team"), as_of="2026-03-31")) == {
+        ("east", "b"): 1, ("west", "a"): 1, (None, "a"): 1
+    }  # fmt: skip
+    assert deals(ask(Funnel(by="team"), as_of="2026-04-01")) == {
+        ("west", "a"): 1, ("west", "b"): 1, (None, "a"): 1
+    }  # fmt: skip
+    assert deals(ask(Funnel(team="east"), as_of="2026-03-31")) == {(None, "b"): 1}
+
+
+def test_before_a_rep_joined_their_first_team_stands_and_the_view_says_so(sales: Shop) -> None:
+    sales.tell(1, ("2026-01-10", opened(owner="ann")))
+    join(sales, "ann", "east", "2026-02-15")
+    view = sales.flow.ask(Funnel(by="team"), as_of="2026-03-01")
+    assert (deals(view), view.before_joining) == ({("east", "a"): 1}, 0)
+    then = sales.flow.ask(Funnel(by="team"), as_of="2026-01-31")
+    assert deals(then) == {(None, "a"): 1}, "nobody had joined by then"
+
+
+def test_deals_of_merged_customers_count_for_the_one_that_is_left(sales: Shop) -> None:
+    with sales.turn("2026-01-05 09:00").flow.session() as session:
+        acme = session.add(Customer.register(name="Acme"))
+        twin = session.add(Customer.register(name="ACME Ltd"))
+    sales.tell(1, ("2026-01-02", opened(customer_id=acme.id)))
+    sales.tell(2, ("2026-01-02", opened(customer_id=twin.id)))
+    with sales.turn("2026-03-01 09:00").flow.session() as session:
+        survivor = session.get(Customer, acme.id)
+        session.get(Customer, twin.id).merge_into(survivor, because="one and the same")
+    by_customer = Funnel(by="customer")
+    ask = sales.turn("2026-06-01").flow.ask
+    assert deals(ask(by_customer, as_of="2026-02-28")) == {
+        (str(acme.id), "a"): 1, (str(twin.id), "a"): 1
+    }  # fmt: skip
+    assert deals(ask(by_customer)) == {(str(acme.id), "a"): 2}
+    assert deals(ask(Funnel(customer=acme.id))) == {(None, "a"): 2}
+    assert deals(ask(Funnel(customer=UUID(int=7)))) == {}
+
+
+def test_unlike_currencies_are_groups_of_their_own_and_nothing_is_added(sales: Shop) -> None:
+    sales.tell(1, ("2026-01-02", opened(amount=cny("100.25"), lead_source="fair")))
+    sales.tell(2, ("2026-01-02", opened(amount=Money("80", "USD"), lead_source="web")))
+    sales.tell(3, ("2026-01-02", opened(lead_source="web")))
+    view = sales.flow.ask(Funnel(by="currency"))
+    found = {s.group: (s.deals, s.deals_without_amount) for s in view.stages if s.deals}
+    assert found == {"CNY": (1, 0), "USD": (1, 0), None: (1, 1)}
+    assert [(t.currency, t.amount) for s in view.stages for t in s.amounts] == [
+        ("CNY", Decimal("100.25")), ("USD", Decimal(80))
+    ]  # fmt: skip
+    web = sales.flow.ask(Funnel(by="channel", currency="USD"))
+    assert deals(web) == {("web", "a"): 1}
+    assert web.open_deals == 1
+
+
+def test_a_funnel_of_a_part_is_the_same_as_the_whole_where_the_part_is_all(sales: Shop) -> None:
+    sales.tell(1, ("2026-01-02", opened(owner="ann", amount=cny("100"))))
+    sales.tell(
+        2, ("2026-01-03", opened(owner="ann", amount=cny("50"))), ("2026-02-01", DealWon())
+    )
+    whole, part = (
+        sales.flow.ask(f, as_of="2026-03-01") for f in (Funnel(), Funnel(owner="ann"))
+    )
+    assert whole == part
+
+
+def trend(sales: Shop, as_of: datetime | None = None, **asked: object) -> FunnelTrendView:
+    return sales.flow.ask(FunnelTrend.model_validate({**FIRST_HALF, **asked}), as_of=as_of)
+
+
+def test_the_trend_is_the_funnel_of_every_month_end_and_of_the_moment(sales: Shop) -> None:
+    sales.tell(1, ("2026-01-10", opened(amount=cny("100"))), ("2026-03-01", DealWon()))
+    sales.tell(
+        2, ("2026-02-10", opened(amount=cny("40"))), ("2026-02-28", StageMoved(target="b"))
+    )
+    sales.tell(3, ("2026-04-30", opened()), ("2026-05-02", DealLost(because="price")))
+    moment = datetime(2026, 5, 15, 12, tzinfo=UTC)
+    found = trend(sales, moment).ends
+    assert [str(end.last) for end in found] == [
+        "2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"
+    ]  # fmt: skip
+    assert found[-1].as_of == moment
+    assert [end.open_deals for end in found] == [1, 2, 1, 2, 1]
+    assert [end.deals_without_amount for end in found] == [0, 0, 0, 1, 0]
+    won = [[c.deals for c in end.closed if c.outcome == "won"] for end in found]
+    assert won == [[0], [0], [1], [1], [1]]
+    amounts = [[total.amount for total in end.amounts] for end in found]
+    assert amounts == [[100], [140], [40], [40], [40]]
+    weighted = [[total.amount for total in end.weighted] for end in found]
+    assert weighted == [[10], [18], [8], [8], [8]]
+
+
+def test_an_event_at_midnight_of_a_month_edge_belongs_to_the_new_month(
+    database_url: str,
+) -> None:
+    with shop(url=database_url, timezone="Europe/Berlin") as sales:
+        sales.tell(1, ("2026-03-31 23:59:59.999999", opened()))
+        sales.tell(2, ("2026-04-01 00:00:00", opened()))
+        sales.tell(3, ("2026-03-29 01:59:59", opened()))
+        sales.tell(4, ("2026-03-29 03:00:00", opened()))
+        ends = trend(sales, to=date(2026, 5, 1)).ends
+        assert [end.open_deals for end in ends] == [0, 0, 3, 4]
+        days = trend(sales, from_=date(2026, 3, 28), to=date(2026, 3, 31), every="day")
+        assert [end.open_deals for end in days.ends] == [0, 2, 2]
+
+
+def test_the_same_month_ends_lie_elsewhere_in_another_zone(database_url: str) -> None:
+    with shop(url=database_url, timezone="Asia/Shanghai") as sales:
+        sales.tell(1, ("2026-03-31 23:30", opened()))
+        sales.tell(2, ("2026-04-01 00:30", opened()))
+        assert [end.open_deals for end in trend(sales, to=date(2026, 5, 1)).ends] == [
+            0,
+            0,
+            1,
+            2,
+        ]
+    assert sales.zone.key == "Asia/Shanghai"
+
+
+def test_an_end_is_told_as_it_was_known_then_where_known_at_says_so(sales: Shop) -> None:
+    sales.turn("2026-02-05").tell(1, ("2026-01-10", opened()))
+    sales.turn("2026-04-05").tell(2, ("2026-01-20", opened()))
+    sales.turn("2026-05-15 12:00")
+    ask = sales.flow.ask
+    months = FunnelTrend.model_validate({**FIRST_HALF, "to": date(2026, 3, 1)})
+    assert [end.open_deals for end in ask(months).ends] == [2, 2]
+    assert [end.open_deals for end in ask(months, known_at="2026-03-01").ends] == [1, 1]
+    assert [end.open_deals for end in ask(months, known_at="2026-01-31").ends] == [0, 0]
+
+
+def test_before_the_first_event_every_end_is_empty(sales: Shop) -> None:
+    sales.tell(1, ("2026-01-10", opened()))
+    view = sales.flow.ask(FunnelTrend(from_=date(2025, 1, 1), to=date(2025, 3, 1)))
+    assert [(end.open_deals, end.stages) for end in view.ends] == [(0, ()), (0, ())]
+
+
+def test_more_ends_than_anybody_can_read_are_refused(sales: Shop) -> None:
+    asked = FunnelTrend(from_=date(2020, 1, 1), to=date(2026, 1, 1), every="day")
+    with pytest.raises(InputError, match="more than 400 ends of a day from 2020-01-01"):
+        sales.flow.ask(asked)
+
+
+def test_the_trend_is_laid_out_by_its_last_days_in_both_languages(sales: Shop) -> None:
+    sales.tell(1, ("2026-01-10", opened(amount=cny("100"))))
+    view = trend(sales, to=date(2026, 3, 1))
+    assert "2026-01-31       1   100 CNY     10 CNY     0      0" in view.table("en")
+    assert "漏斗趋势" in view.table("zh")
+    assert "各阶段进行中商机" in view.table("zh")
