@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from salesflow import SalesFlow
+from salesflow import Reactor, SalesFlow
+from salesflow.domain.deal.outcomes import DealLost
 from salesflow.projections.registry import FOLDS
 from simulated import demo, ran
 
@@ -24,6 +25,16 @@ def test_status_as_json_counts_what_there_is(db: str) -> None:
     assert status["streams"] == 8
     assert {table["table"] for table in status["tables"]} == set(FOLDS)
     assert {table["lag"] for table in status["tables"]} == {0}
+
+
+def test_status_says_how_far_reactors_are_behind(db: str) -> None:
+    reactors = [Reactor("mail", {DealLost}, act=print)]
+    with SalesFlow(f"sqlite:///{db}", reactors=reactors) as flow:
+        head = flow.log.head().position
+        flow.accept_clock(because="an event more")
+    assert json.loads(ran("status", "--json").out)["reactors"] == {"mail": head}
+    assert "mail" in ran("status").out
+    assert "反应器" in ran("status", "--lang", "zh").out
 
 
 def test_status_on_postgresql_weighs_the_database(postgres_url: str) -> None:

@@ -127,7 +127,7 @@ def test_a_table_of_your_own_has_a_view_that_follows_its_revision(database_url: 
     assert len(selected(database_url, everything)) == 2
 
 
-@pytest.mark.parametrize("label", ["events", "standing", "deal_state_1"])
+@pytest.mark.parametrize("label", ["events", "standing", "reactors", "deal_state_1"])
 def test_a_table_cannot_take_a_name_that_is_taken(database_url: str, label: str) -> None:
     with (
         SalesFlow(database_url, folds=[offers(3, "amount", label=label)]) as flow,

@@ -25,7 +25,7 @@ PRAISE = FeedbackReceived(survey="2026", scale="nps", score=10)
 
 
 class Case(NamedTuple):
-    """A figure of a question, and what it is of the two deals: the won one is served as well."""
+    """A figure of a question, and what it is of the two deals; the won one is served too."""
 
     count: Callable[[Any], int]
     counted: int

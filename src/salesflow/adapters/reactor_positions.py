@@ -56,6 +56,8 @@ class ReactorPositions:
     def all(self) -> dict[str, int]:
         """Say where every reactor that was ever registered stands."""
         with self._database.read() as connection:
+            if not sa.inspect(connection).has_table(REACTORS.name):
+                return {}
             return self._all(connection)
 
     def claim(self, name: str, position: int, holder: str, until: Instant) -> bool:

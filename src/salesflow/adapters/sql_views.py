@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from salesflow.adapters.database import Database
+from salesflow.adapters.reactor_positions import REACTORS
+from salesflow.adapters.readtables import PROJECTIONS
 from salesflow.adapters.schema import (
     EVENT_VIEW,
     STORE,
@@ -39,7 +41,6 @@ END: Final = "9999-01-01 00:00:00.000000+00:00"
 """How the end of what has not ended is shown: a time, so that it can be compared."""
 
 STANDING_VIEW: Final = "salesflow_standing"
-POSITIONS: Final = "salesflow_projections"
 INSTANTS: Final = {"valid_from", "valid_to", "known_from", "known_to", "occurred", "recorded"}
 MARK: Final = re.compile(r"revision (\d+) form (\d+)")
 
@@ -92,7 +93,7 @@ def select_at(table: ReadTable, cut: Cut) -> str:
 
 
 def _refuse_taken(tables: Iterable[ReadTable]) -> None:
-    taken = {*STORE.tables, POSITIONS, EVENT_VIEW, STANDING_VIEW}
+    taken = {*STORE.tables, PROJECTIONS.name, REACTORS.name, EVENT_VIEW, STANDING_VIEW}
     taken |= {table.name for table in tables}
     for table in tables:
         if view_name(table) in taken:
@@ -203,7 +204,7 @@ def _standing() -> str:
     cut = f"length(p.name) - length({ending})"
     return (
         f"SELECT p.tenant, substr(p.name, 1, {cut}) AS read_table, p.revision, p.position,"
-        f" h.position AS head, h.position - p.position AS behind FROM {POSITIONS} AS p"
+        f" h.position AS head, h.position - p.position AS behind FROM {PROJECTIONS.name} AS p"
         " JOIN salesflow_head AS h ON h.tenant = p.tenant"
         f" WHERE substr(p.name, 1 + {cut}) = {ending}"
     )

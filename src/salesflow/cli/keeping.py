@@ -26,6 +26,7 @@ def status(desk: Desk) -> None:
     with desk.open() as flow:
         head, counted, settings = flow.log.head(), census(flow.log), flow.settings()
         stands, zone = flow.standings(), settings.timezone
+        reactors = flow.reactors.positions()
         recorded = from_instant(head.recorded)
         desk.screen.json(
             {
@@ -36,6 +37,7 @@ def status(desk: Desk) -> None:
                 "recorded_at": recorded.isoformat(),
                 **counted._asdict(),
                 "tables": [_standing(*named, head) for named in stands.items()],
+                "reactors": reactors,
             }
         )
         rows = (
@@ -51,6 +53,8 @@ def status(desk: Desk) -> None:
         columns = ("Attribute", "Value")
         desk.screen.table(TableOfView("Log", columns, rows, words=("Attribute",)))
         desk.screen.table(_standings(stands, head))
+        if reactors:
+            desk.screen.table(_reactors(reactors, head))
 
 
 def _standing(name: str, stand: Standing, head: Head) -> Json:
@@ -68,6 +72,14 @@ def _standings(stands: dict[str, Standing], head: Head) -> TableOfView:
         for name, s in stands.items()
     )
     return TableOfView("Read tables", ("Read table", "Version", "Position", "Lag"), rows)
+
+
+def _reactors(positions: dict[str, int], head: Head) -> TableOfView:
+    rows = tuple(
+        (name, f"{position:,}", f"{head.position - position:,}")
+        for name, position in positions.items()
+    )
+    return TableOfView("Reactors", ("Reactor", "Position", "Lag"), rows)
 
 
 @at_desk

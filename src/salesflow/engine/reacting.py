@@ -99,9 +99,8 @@ class Reactors:
             )
 
     def positions(self) -> dict[str, int]:
-        """Say up to which position of the log each reactor has acted."""
-        found = self._positions.all() if self._reactors else {}
-        return {name: found[name] for name in self._reactors}
+        """Say up to which position of the log every reactor ever registered has acted."""
+        return self._positions.all()
 
     def catch_up(self) -> None:
         """Act on all that was recorded until now.
@@ -134,7 +133,9 @@ class Reactors:
                 waiter.listen()
                 busy = self._look(failed, stop)
                 said = {name: failure.said for name, failure in failed.items()}
-                found = Reacted(self._log.head(), self.positions(), said, busy)
+                stands = self.positions()
+                mine = {name: stands[name] for name in self._reactors}
+                found = Reacted(self._log.head(), mine, said, busy)
                 if found != told:
                     on_reacted(found)
                     told = found

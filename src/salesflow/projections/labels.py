@@ -279,6 +279,8 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Reached, share": "到达占比",
     "Read table": "读表",
     "Read tables": "读表",
+    "Reactor": "反应器",
+    "Reactors": "反应器",
     "Recorded": "记录时间",
     "Recorded at": "记录时间",
     "Refunded": "已退款",
