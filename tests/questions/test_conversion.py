@@ -405,7 +405,9 @@ def test_before_the_first_event_there_is_nothing_and_on_it_one_entry() -> None:
 def test_a_wrong_process_is_refused_with_those_there_are() -> None:
     with shop() as books:
         books.tell(1, ("2026-03-02", opened()))
-        with pytest.raises(NotFoundError, match="no process 'nonsense'; deals are on plain"):
+        with pytest.raises(
+            NotFoundError, match="no process 'nonsense'; there are imported, plain"
+        ):
             ask(books, process="nonsense")
         with pytest.raises(InputError, match="holds no day"):
             ask(books, to=date(2026, 3, 1))

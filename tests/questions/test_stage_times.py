@@ -379,9 +379,11 @@ def test_stages_of_after_sales_are_left_by_moving_on_or_by_losing_the_deal_again
 
 def test_an_unknown_process_stage_or_deal_is_refused_with_those_there_are() -> None:
     with shop() as books:
-        assert books.flow.ask(StageTimes(process="nonsense", start="none")).stages == ()
+        assert books.flow.ask(StageTimes(process="imported", start="none")).stages == ()
         books.tell(1, ("2026-03-01", opened()))
-        with pytest.raises(NotFoundError, match="no process 'nonsense'; deals are on plain"):
+        with pytest.raises(
+            NotFoundError, match="no process 'nonsense'; there are imported, plain"
+        ):
             books.flow.ask(StageTimes(process="nonsense"))
         with pytest.raises(NotFoundError, match=r"no open stage 'served'; deals .* a, b, c"):
             books.flow.ask(StageTimes(start="served"))

@@ -11,6 +11,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.ids import read_uuid
+from salesflow.adapters.schema import events
+from salesflow.domain.moments import FOREVER
 from salesflow.domain.processes import (
     ProcessPublished,
     ProcessVersion,
@@ -19,7 +22,7 @@ from salesflow.domain.processes import (
     refuse_unlike,
 )
 
-__all__ = ["Beside", "PublishedProcesses"]
+__all__ = ["Beside", "PublishedProcesses", "published_keys"]
 
 Key = tuple[str, int]
 
@@ -78,6 +81,17 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
             if isinstance(event.fact, ProcessPublished):
                 version = event.fact.process
                 self._seen.setdefault((version.key, version.version), version)
+
+
+def published_keys(log: EventLog, connection: sa.Connection) -> list[str]:
+    """Give the keys of all processes of a log; nothing finds them but looking through it."""
+    c = events.c
+    named = c.topic.startswith(f"{ProcessPublished.kind}:")
+    select = sa.select(c.stream_id).distinct().where(c.tenant == log.tenant, named)
+    ids = [read_uuid(id) for id in connection.scalars(select)]
+    streams = log.streams(ids, upto=FOREVER, connection=connection).values()
+    facts = (event.fact for stream in streams for event in stream)
+    return sorted({fact.process.key for fact in facts if isinstance(fact, ProcessPublished)})
 
 
 class Beside(Mapping[Key, ProcessVersion]):

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.processes import published_keys
 from salesflow.adapters.rates import PublishedRates
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import FOREVER
@@ -57,6 +58,10 @@ class SnapshotReader:
         found = self._log.streams(ids, upto=FOREVER, connection=self._connection)
         known = {id: self._known(events) for id, events in found.items()}
         return {id: events for id, events in known.items() if events}
+
+    def published(self) -> list[str]:
+        """Give the keys of all processes; looks through the whole log."""
+        return published_keys(self._log, self._connection)
 
     def rates(self) -> RateTable:
         """Give the exchange rates known by the moment."""

@@ -27,6 +27,7 @@ from salesflow.domain.moments import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
 from salesflow.projections.comparing import Comparison
+from salesflow.projections.parameters import wrong_parameters
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import QUESTIONS
 from salesflow.projections.writing import local_time
@@ -127,31 +128,30 @@ def _asked(
     question: QuestionClass, given: dict[str, object], flow: SalesFlow
 ) -> Question[View]:
     values = {
-        name: _identified(given[name], field, flow)
+        name: _identified(name, given[name], field, flow)
         for name, field in question.model_fields.items()
         if given.get(name) not in (None, (), [])
     }
     try:
-        return question.model_validate(values)
+        found: Question[View] = question.__pydantic_validator__.validate_python(values)
     except ValidationError as error:
-        raise InputError(_complaint(error)) from error
+        wrong = wrong_parameters(error, map(_flag, question.model_fields))
+        complaints = (f"{_flag(name)}: {why}" for name, why in wrong.items())
+        raise InputError("; ".join(complaints)) from error
+    return found
 
 
-def _identified(value: object, field: FieldInfo, flow: SalesFlow) -> object:
-    """Let an id be written as people write it: a prefix, or SOURCE:OBJECT."""
-    if UUID not in _kinds(field.annotation):
+def _flag(name: str) -> str:
+    return name if " " in name else f"--{name.rstrip('_').replace('_', '-')}"
+
+
+def _identified(name: str, value: object, field: FieldInfo, flow: SalesFlow) -> object:
+    """Let a deal's id be written as people write it: a prefix, or SOURCE:OBJECT."""
+    if UUID not in _kinds(field.annotation) or not name.startswith("deal"):
         return value
     if isinstance(value, list | tuple):
         return tuple(find_deal(flow, str(one)) for one in value)
     return find_deal(flow, str(value))
-
-
-def _complaint(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "the question"
-    given = first.get("input")
-    shown = f", not {given!r}" if isinstance(given, str) else ""
-    return f"--{name}: {first['msg']}{shown}"
 
 
 def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
@@ -168,8 +168,7 @@ def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
         return _made(name, Annotated[kind, argument])
-    flag = f"--{name.rstrip('_').replace('_', '-')}"
-    option = typer.Option(flag, help=text, show_default=False)
+    option = typer.Option(_flag(name), help=text, show_default=False)
     if kind is bool:
         return _made(name, Annotated[bool, option], default=bool(field.get_default()))
     return _made(name, Annotated[kind | None, option], default=None)  # type: ignore[operator]

@@ -26,6 +26,7 @@ from salesflow.domain.moments import (
     to_instant,
 )
 from salesflow.domain.settings import Settings
+from salesflow.projections.known import refuse_unknown
 from salesflow.projections.questions import Question, View
 from salesflow.projections.tables import Cut, Processes
 
@@ -99,6 +100,7 @@ class Snapshot(Generic[ViewT]):
         reader = SnapshotReader(
             self._connection, self._cutter.log, cut, settings, self._processes, self._rates
         )
+        refuse_unknown(self._question, reader)
         view = self._question.answer(reader, moment)
         if cut.known_at >= self._begun:
             return view

@@ -30,7 +30,7 @@ from salesflow.projections.estimates import Estimate, estimate_text
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
-from salesflow.projections.visits import Step, read_ways, refuse_unknown_process, stages_of
+from salesflow.projections.visits import Step, read_ways, stages_of
 from salesflow.projections.words import Language
 from salesflow.projections.writing import amount_text, percent_text
 
@@ -88,14 +88,9 @@ class Conversion(PeriodQuestion[ConversionView]):
     """Only what happened while this rep owned the deal."""
 
     def answer(self, reader: Reader, moment: Moment) -> ConversionView:
-        """Count on the way of every deal up to the moment.
-
-        Raises:
-            NotFoundError: when nothing is known of the process at the moment.
-        """
+        """Count on the way of every deal up to the moment."""
         span, before = self.span(reader), self.span_before(reader)
         every = list(read_ways(reader))
-        refuse_unknown_process(self.process, every, reader)
         ways = [way for way in every if way[-1].outcome != "merged"]
         named = stages_of(ways, reader.processes)
         names = {key: named[key] for key in named if self.process in (None, key[0])}

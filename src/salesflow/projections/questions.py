@@ -8,18 +8,21 @@ and formula, so that a number can never be separated from what it means.
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.rates import RateTable
 from salesflow.domain.values import Value
+from salesflow.errors import InputError
 from salesflow.projections.arrow import arrow_tables
+from salesflow.projections.parameters import wrong_parameters
 from salesflow.projections.plain import plain
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.tables import Cut, Processes
@@ -57,6 +60,9 @@ class Reader(Protocol):
     @property
     def processes(self) -> Processes:
         """The published process versions."""
+
+    def published(self) -> list[str]:
+        """Give the keys of all processes; looks through the whole log."""
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
@@ -139,11 +145,39 @@ class View(Value):
 
 
 class Question(Value, Generic[ViewT_co]):
-    """The base of all questions: its fields are the parameters, its docstring the help."""
+    """The base of all questions: its fields are the parameters, its docstring the help.
+
+    Made with a parameter that can never be right, it raises InputError, which says what is.
+    """
 
     name: ClassVar[str]
     folds: ClassVar[tuple[str, ...]] = ()
     """Names of the fold tables it reads; they are caught up before it is answered."""
+
+    def __init__(self, /, **parameters: object) -> None:
+        try:
+            self.__pydantic_validator__.validate_python(parameters, self_instance=self)
+        except ValidationError as error:
+            raise InputError(self._complaint(error)) from error
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def model_validate(cls, obj: Any, **named: Any) -> Self:  # noqa: ANN401 - as pydantic
+        """Read it from plain values.
+
+        Raises:
+            InputError: when they cannot be its parameters.
+        """
+        try:
+            return super().model_validate(obj, **named)
+        except ValidationError as error:
+            raise InputError(cls._complaint(error)) from error
+
+    @classmethod
+    def _complaint(cls, error: ValidationError) -> str:
+        wrong = wrong_parameters(error, cls.model_fields)
+        return "; ".join(f"{cls.__name__}: {name}: {why}" for name, why in wrong.items())
 
     @abstractmethod
     def answer(self, reader: Reader, moment: Moment) -> ViewT_co:

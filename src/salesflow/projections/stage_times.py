@@ -47,7 +47,6 @@ from salesflow.projections.visits import (
     StepClock,
     Way,
     read_ways,
-    refuse_unknown_process,
     stages_of,
 )
 from salesflow.projections.words import Language, in_language
@@ -122,12 +121,11 @@ class StageTimes(Question[StageTimesView]):
         """Time every way of a deal up to the moment.
 
         Raises:
-            NotFoundError: when no such process, stage or deal is believed to exist then.
+            NotFoundError: when no such stage or deal is believed to exist then.
         """
         ways = list(read_ways(reader, self.deal))
         if self.deal is not None and not ways:
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
-        refuse_unknown_process(self.process, ways, reader)
         self._refuse_unknown_start(ways, reader.processes)
         clock = StepClock(reader.cut.as_of, reader.timezone)
         names = stages_of(ways, reader.processes)

@@ -1,0 +1,190 @@
+"""Every parameter of every question refuses what it cannot be, and says what it can be.
+
+Python and the command line say the same. A question of the registry with a parameter of a new
+kind fails here until somebody decided what is wrong with it.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+from uuid import UUID
+
+import pytest
+
+from given import cny, opened
+from questions.shop import Shop, deal_id, shop
+from salesflow.cli.asking import _flag, _kinds
+from salesflow.domain.reps import Rep
+from salesflow.errors import InputError, NotFoundError
+from salesflow.projections.questions import Question, View
+from salesflow.projections.registry import QUESTIONS
+from simulated import ran
+
+OPAQUE = {"owner", "survey", "channel"}
+"""Named by ids of the caller's own: of an unknown one there is nothing."""
+KNOWN = {
+    "process": "there is no process 'nope'; there are imported, plain, standard",
+    "stage": "there is no stage 'nope'; there are ",
+    "start": "there is no open stage 'nope'; deals have passed a, b, c",
+    "team": "nobody has been in a team 'nope' by then; teams: east",
+}
+"""Named by keys that there are in the data: unknown ones are refused with those known."""
+Parameter = tuple[str, str]
+
+
+def parameters() -> Iterator[Parameter]:
+    for name, question in QUESTIONS.items():
+        yield from ((name, parameter) for parameter in question.model_fields)
+
+
+def kinds(name: str, parameter: str) -> tuple[object, ...]:
+    return _kinds(QUESTIONS[name].model_fields[parameter].annotation)
+
+
+def choices(name: str, parameter: str) -> tuple[str, ...] | None:
+    """Give the right values of a closed list."""
+    lists = [kind for kind in kinds(name, parameter) if get_origin(kind) is Literal]
+    return get_args(lists[0]) if lists else None
+
+
+CLOSED = [(name, each) for name, each in parameters() if choices(name, each)]
+TEXTS = [
+    (name, each)
+    for name, each in parameters()
+    if str in kinds(name, each) and date not in kinds(name, each)
+]
+NAMED = [each for each in TEXTS if each[1] in KNOWN]
+CURRENCIES = [each for each in TEXTS if "currency" in each[1]]
+
+
+def given(name: str, **more: object) -> dict[str, Any]:
+    """Give a question what it cannot do without, and more."""
+    fields = QUESTIONS[name].model_fields.items()
+    needed = {each: deal_id(1) for each, field in fields if field.is_required()}
+    return {**needed, **more}
+
+
+def refused(name: str, **more: object) -> str:
+    """Ask wrongly, in both ways there are in Python; give what is said."""
+    question: type[Question[View]] = QUESTIONS[name]
+    with pytest.raises(InputError) as made:
+        question(**given(name, **more))
+    with pytest.raises(InputError) as read:
+        question.model_validate(given(name, **more))
+    assert str(made.value) == str(read.value)
+    return str(made.value)
+
+
+@pytest.mark.parametrize(("name", "parameter"), CLOSED)
+def test_a_value_outside_a_closed_list_is_refused_with_the_right_ones(
+    name: str, parameter: str, tmp_path: Path
+) -> None:
+    right = choices(name, parameter) or ()
+    said = refused(name, **{parameter: "nope"})
+    assert said.startswith(f"{QUESTIONS[name].__name__}: {parameter}: 'nope' is not one of ")
+    assert re.findall(r"'(\w+)'", said) == ["nope", *right]
+    assert len(said.splitlines()) == 1
+    db = f"sqlite:///{tmp_path / 'sales.db'}"
+    needed = [str(each) for each in given(name).values()]
+    told = ran("ask", name, *needed, _flag(parameter), "nope", "--db", db)
+    assert told.code == 2
+    assert f"{_flag(parameter)}" in told.err
+    assert re.findall(r"'(\w+)'", told.err) == ["nope", *right]
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_parameter_there_is_not_is_refused_with_those_there_are(name: str) -> None:
+    there = ", ".join(QUESTIONS[name].model_fields)
+    said = refused(name, colour="red")
+    assert said.endswith(f"colour: there is no such parameter; there are {there}")
+
+
+@pytest.mark.parametrize(("name", "parameter"), CURRENCIES)
+def test_a_currency_is_three_capital_letters(name: str, parameter: str) -> None:
+    said = refused(name, **{parameter: "yuan"})
+    assert "'yuan' is not a currency; write three capital letters such as CNY" in said
+
+
+SAID_OF = {
+    date: ("31.3.", "'31.3.' is not a day; write one like 2026-03-31"),
+    int: ("few", "'few' is not a whole number"),
+    bool: ("perhaps", "'perhaps' is neither true nor false"),
+    UUID: ("zz", "'zz' is not an id"),
+}
+
+
+@pytest.mark.parametrize(("name", "parameter"), [*parameters()])
+def test_a_value_of_another_kind_is_refused_in_a_sentence(name: str, parameter: str) -> None:
+    known = kinds(name, parameter)
+    if (name, parameter) in [*CLOSED, *TEXTS] or str in known:
+        return
+    kind = next(each for each in SAID_OF if each in known)
+    wrong, said = SAID_OF[kind]
+    several = any(get_origin(each) is tuple for each in known)
+    assert said in refused(name, **{parameter: (wrong,) if several else wrong})
+
+
+@pytest.mark.parametrize(("name", "parameter"), TEXTS)
+def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
+    name: str, parameter: str
+) -> None:
+    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES
+    if (name, parameter) not in CURRENCIES:
+        assert "must not be blank" in refused(name, **{parameter: " "})
+
+
+@pytest.fixture(scope="module")
+def sales() -> Iterator[Shop]:
+    """Two deals of a rep of team east."""
+    with shop() as open_shop:
+        for number in (1, 2):
+            open_shop.tell(number, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
+        with open_shop.flow.session() as session:
+            session.add(Rep.join("ann", team="east", name="Ann"))
+        yield open_shop
+
+
+@pytest.mark.parametrize(("name", "parameter"), NAMED)
+def test_what_nobody_knows_of_is_refused_with_what_there_is(
+    name: str, parameter: str, sales: Shop
+) -> None:
+    with pytest.raises(NotFoundError, match=re.escape(KNOWN[parameter])):
+        sales.flow.ask(QUESTIONS[name](**given(name, **{parameter: "nope"})))
+
+
+RIGHT = {"process": ("plain", "imported", "standard"), "stage": ("a", "negotiation")}
+
+
+@pytest.mark.parametrize(("name", "parameter"), NAMED)
+def test_what_there_is_may_be_asked_for_though_nothing_stands_there(
+    name: str, parameter: str, sales: Shop
+) -> None:
+    for right in RIGHT.get(parameter, ("east",) if parameter == "team" else ()):
+        view = sales.flow.ask(QUESTIONS[name](**given(name, **{parameter: right})))
+        assert view.population
+
+
+@pytest.mark.parametrize(("name", "parameter"), [each for each in TEXTS if each[1] in OPAQUE])
+def test_of_a_rep_or_a_survey_nobody_knows_of_there_is_nothing(
+    name: str, parameter: str, sales: Shop
+) -> None:
+    view = sales.flow.ask(QUESTIONS[name](**given(name, **{parameter: "nope"})))
+    assert view.population
+
+
+def test_the_stages_of_a_process_that_is_named_are_its_own(sales: Shop) -> None:
+    wrong = {"process": "plain", "stage": "negotiation"}
+    for name in ("deals", "flow"):
+        with pytest.raises(NotFoundError, match="'negotiation'; there are a, b, c, served"):
+            sales.flow.ask(QUESTIONS[name].model_validate(wrong))
+
+
+def test_a_team_is_known_from_the_first_day_of_its_first_rep(sales: Shop) -> None:
+    for name in ("flow", "funnel"):
+        question = QUESTIONS[name].model_validate({"team": "east"})
+        sales.flow.ask(question)
+        with pytest.raises(NotFoundError, match="teams: none"):
+            sales.flow.ask(question, as_of="2026-05-31")
