@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Queue
@@ -15,12 +16,16 @@ import sqlalchemy as sa
 
 from reactor_worker import acted, written
 from salesflow import STANDARD, Customer, Deal, Reactor, SalesFlow
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.reactor_positions import REACTORS
+from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.engine import reacting
-from salesflow.engine.reacting import Reacted
-from salesflow.errors import BusyError, InputError, ReactorError
+from salesflow.engine.reacting import Reacted, Reactors
+from salesflow.errors import InputError, ReactorError
 
 TESTS = Path(__file__).parent.parent
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -370,26 +375,46 @@ def test_one_that_just_failed_is_left_alone_for_a_while(
     assert list(told[1].failed) == ["mail"]
 
 
-def test_a_busy_database_is_told_and_tried_again(database_url: str) -> None:
-    stop, told, busy = Flag(), list[bool](), True
-
-    def act(_: Event) -> None:
-        if busy:
-            raise BusyError("somebody holds it")
-
-    with SalesFlow(database_url, reactors=[Reactor("mail", {DealLost}, act=act)]) as flow:
+def test_a_worker_waits_while_somebody_holds_the_database_and_goes_on_after(
+    database_url: str,
+) -> None:
+    stop, told, diary = Flag(), list[bool](), Diary()
+    with (
+        SalesFlow(database_url, reactors=[Reactor("mail", {DealLost}, act=diary)]) as flow,
+        Database(database_url, wait_seconds=0.01) as impatient,
+        ExitStack() as holding,
+    ):
         lost(flow)
+        mail = Reactor("mail", {DealLost}, act=diary)
+        worker = Reactors(EventLog(impatient, catalogue=CATALOGUE), [mail])
+        connection = holding.enter_context(flow.log.database.begin())
+        connection.execute(sa.update(REACTORS).values(position=REACTORS.c.position))
 
         def tell(found: Reacted) -> None:
-            nonlocal busy
             told.append(found.busy)
-            busy = False
-            if not found.busy:
+            if found.busy:
+                holding.close()
+            else:
                 stop.set()
 
-        flow.reactors.follow(stop=stop, on_reacted=tell)
+        worker.follow(stop=stop, on_reacted=tell)
         assert told == [True, False]
         assert flow.reactors.positions() == {"mail": flow.log.head().position}
+    assert diary.kinds == ["deal.lost"]
+
+
+def test_a_reactor_may_record_facts_in_the_transaction_that_moves_it(database_url: str) -> None:
+    def thank(event: Event, connection: sa.Connection) -> None:
+        with flow.session(connection=connection) as s:
+            s.get(Deal, event.stream_id).post_message("sorry")
+
+    reactors = [Reactor("thanks", {DealLost}, write=thank)]
+    with SalesFlow(database_url, reactors=reactors) as flow:
+        deal = lost(flow)
+        flow.reactors.catch_up()
+        flow.reactors.catch_up()
+        kinds = [event.fact.kind for event in flow.history(deal.id)]
+    assert kinds == ["deal.opened", "deal.lost", "deal.message_posted"]
 
 
 def test_a_worker_that_is_stopped_leaves_the_rest_for_the_next(database_url: str) -> None:

@@ -8,8 +8,8 @@
 
 A reactor has a position of its own, kept in the database: it is given every event after it, in
 the order of the log, and no rebuild moves it back. `act` is called at least once for every
-event and, but for a worker that was killed or took longer than its lease, exactly once; the
-event's id is the key by which a receiver knows one it has had. `write` is given a connection
+event, and once only unless a worker was killed, took longer than its lease or could not reach
+the database afterwards; the event's id is the key by which a receiver knows one it has had. `write` is given a connection
 and called exactly once: what it writes there and the new position are one transaction.
 
 Leaves out what was asked before the log had the event: a late fact is an event like others.
@@ -17,6 +17,7 @@ Leaves out what was asked before the log had the event: a late fact is an event 
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event as Flag
 from time import monotonic
 from typing import NamedTuple
@@ -195,25 +196,15 @@ class Reactors:
 
     def _deliver(self, reactor: Reactor, stands: int, event: Event) -> bool:
         """Give one event to a reactor; False when another worker was first."""
-        try:
-            if reactor.write is not None:
-                with self._log.database.begin() as connection:
-                    moved = self._positions.move(
-                        connection, reactor.name, stands, event.position
-                    )
-                    if moved:
-                        reactor.write(event, connection)
-                return moved
-            assert reactor.act is not None
+        if reactor.act is not None:
             return self._act(reactor.act, reactor, stands, event)
-        except BusyError:
-            raise
-        except Exception as error:
-            raise ReactorError(
-                f"reactor {reactor.name!r} stopped before position {event.position}"
-                f" ({event.fact.kind} of {event.stream_id}): {error!r}; it stays there and is"
-                " given this event again"
-            ) from error
+        assert reactor.write is not None
+        with self._log.database.begin() as connection:
+            moved = self._positions.move(connection, reactor.name, stands, event.position)
+            if moved:
+                write = partial(reactor.write, event, connection)
+                _call(write, reactor, event)
+        return moved
 
     def _act(
         self, act: Callable[[Event], object], reactor: Reactor, stands: int, event: Event
@@ -224,8 +215,20 @@ class Reactors:
         if not self._positions.claim(reactor.name, stands, holder, until):
             return False
         try:
-            act(event)
+            _call(partial(act, event), reactor, event)
             after = event.position
         finally:
             settled = self._positions.settle(reactor.name, stands, holder, after)
         return settled
+
+
+def _call(action: Callable[[], object], reactor: Reactor, event: Event) -> None:
+    """Do what a caller's code does; whatever it raises stops its reactor."""
+    try:
+        action()
+    except Exception as error:
+        raise ReactorError(
+            f"reactor {reactor.name!r} stopped before position {event.position}"
+            f" ({event.fact.kind} of {event.stream_id}): {error!r}; it stays there and is"
+            " given this event again"
+        ) from error
