@@ -9,10 +9,11 @@
 A reactor has a position of its own, kept in the database: it is given every event after it, in
 the order of the log, and no rebuild moves it back. `act` is called at least once for every
 event, and once only unless a worker was killed, took longer than its lease or could not reach
-the database afterwards; the event's id is the key by which a receiver knows one it has had. `write` is given a connection
-and called exactly once: what it writes there and the new position are one transaction.
+the database afterwards; the event's id is the key by which a receiver knows one it has had.
+`write` is given a connection and called exactly once: what it writes there and the new position
+are one transaction.
 
-Leaves out what was asked before the log had the event: a late fact is an event like others.
+Leaves out time in the world: what happened long ago is given when it is recorded.
 """
 
 from collections.abc import Callable, Collection, Sequence
