@@ -15,12 +15,12 @@ from oracle.feedback import figures_of, lines_of
 from oracle.flows import flow_at
 from oracle.forecasts import expected_in, fate_of, measures_of
 from oracle.groups import groups_of, is_wanted
+from oracle.known import is_unknown
 from oracle.kpis import kpis_in
 from oracle.rates import Asked as InCurrency
 from oracle.rates import Exchange
 from oracle.sales import bookings_of, closing_at
-from oracle.stage_times import known_process, stage_times_at
-from oracle.teams import reps_of, stays_of
+from oracle.stage_times import stage_times_at
 from oracle.visits import Step, way_at
 from oracle.win_loss import losses_of
 
@@ -56,16 +56,6 @@ class Asked:
     def wants_step(self, step: Step) -> bool:
         return self.wants(step["owner"], step["process"], step["at"])
 
-    @property
-    def refused(self) -> bool:
-        teams = {
-            team
-            for rep in reps_of(self.events)
-            for _, team, _ in stays_of(self.events, rep, self.as_of, self.known_at)
-        }
-        known = known_process(self.events, self.ways, self.only["process"], self.known_at)
-        return not known or self.only["team"] not in {*teams, None}
-
 
 def retrospective_at(
     events: list[Raw],
@@ -76,9 +66,9 @@ def retrospective_at(
     only: dict[str, str | None],
 ) -> dict[str, Any] | None:
     """Look back on a span and the one before; None where team or process is not known."""
-    asked = Asked(events, as_of, known_at, only)
-    if asked.refused:
+    if is_unknown(events, only, as_of, known_at):
         return None
+    asked = Asked(events, as_of, known_at, only)
     lines = [_lines(asked, span) for span in periods]
     stages = [_stages(asked, span) for span in periods]
     return {

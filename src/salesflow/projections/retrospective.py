@@ -50,7 +50,7 @@ from salesflow.projections.retrospective_figures import (
 )
 from salesflow.projections.retrospective_forecast import ForecastJudged, judged_forecasts
 from salesflow.projections.retrospective_layout import RetrospectiveLayout
-from salesflow.projections.retrospective_part import Part, refuse_unknown_team
+from salesflow.projections.retrospective_part import Part
 from salesflow.projections.retrospective_stages import (
     Bottleneck,
     StagePassed,
@@ -58,7 +58,7 @@ from salesflow.projections.retrospective_stages import (
     stages_passed,
 )
 from salesflow.projections.teams import Teams
-from salesflow.projections.visits import Way, read_ways, refuse_unknown_process
+from salesflow.projections.visits import Way, read_ways
 from salesflow.projections.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.words import Language
 
@@ -194,12 +194,9 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         """Look back on the period and on the one before.
 
         Raises:
-            NotFoundError: when the team or the process is not known at the moment.
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
-        refuse_unknown_team(self.team, reader)
         ways = list(read_ways(reader))
-        refuse_unknown_process(self.process, ways, reader)
         span, before = self.span(reader), self.span_before(reader)
         part = Part(Teams.read(reader), owner=self.owner, team=self.team, process=self.process)
         parts = (

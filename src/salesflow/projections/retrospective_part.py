@@ -4,19 +4,12 @@ What happened belongs to whoever had the deal when it happened, what stands to w
 the time asked about; the team is the one that rep was in then.
 """
 
-from typing import Any
-
-import sqlalchemy as sa
-
 from salesflow.domain.moments import Instant
-from salesflow.errors import NotFoundError
-from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.forecast_reading import Scope
-from salesflow.projections.questions import Reader
 from salesflow.projections.teams import Teams
 from salesflow.projections.visits import Step
 
-__all__ = ["Part", "refuse_unknown_team"]
+__all__ = ["Part"]
 
 
 class Part:
@@ -53,24 +46,3 @@ class Part:
     def has_step(self, step: Step) -> bool:
         """Say the same of a step of a deal, by when it began."""
         return self.has(step.owner, step.process, step.at)
-
-
-def refuse_unknown_team(team: str | None, reader: Reader) -> None:
-    """Refuse to look back on a team that nobody was in by the moment.
-
-    Raises:
-        NotFoundError: naming the teams that reps have been in by then.
-    """
-    if team is None:
-        return
-    c = MEMBERSHIP.c
-    named: sa.Select[Any] = (
-        sa.select(c.team)
-        .where(MEMBERSHIP.valid_by(reader.cut), c.team.is_not(None))
-        .group_by(c.team)
-        .order_by(c.team)
-    )
-    known = [row.team for row in reader.rows(named)]
-    if team not in known:
-        there = ", ".join(known) or "none"
-        raise NotFoundError(f"nobody has been in a team {team!r} by then; teams: {there}")

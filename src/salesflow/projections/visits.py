@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from salesflow.domain.moments import Instant, microseconds_between
-from salesflow.domain.processes import ProcessPublished, process_id
-from salesflow.errors import NotFoundError
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.questions import Reader
 from salesflow.projections.tables import Processes
@@ -28,7 +26,6 @@ __all__ = [
     "StepClock",
     "Way",
     "read_ways",
-    "refuse_unknown_process",
     "spans",
     "stages_of",
 ]
@@ -141,17 +138,3 @@ def _named(stage: str, process: str, versions: list[int], processes: Processes) 
         if found is not None:
             return StageNames(found.name_en, found.name_zh)
     return StageNames(stage, stage)
-
-
-def refuse_unknown_process(process: str | None, ways: Iterable[Way], reader: Reader) -> None:
-    """Refuse to count the deals of a process that nobody knew of at the moment.
-
-    Raises:
-        NotFoundError: naming the processes that deals were on by then.
-    """
-    used = sorted({step.process for way in ways for step in way})
-    if process is None or process in used or not used:
-        return
-    published = (event.fact for event in reader.events(process_id(process)))
-    if not any(isinstance(fact, ProcessPublished) for fact in published):
-        raise NotFoundError(f"there is no process {process!r}; deals are on {', '.join(used)}")
