@@ -127,9 +127,9 @@ def test_a_rule_without_a_currency_needs_one_in_the_settings() -> None:
 
 def test_fixed_rates_need_a_day_and_others_take_none() -> None:
     with shop() as sales:
-        with pytest.raises(InputError, match="name the day of fixed rates"):
+        with pytest.raises(InputError, match="day of fixed rates; name it for fixed"):
             kpis(sales, rates="fixed")
-        with pytest.raises(InputError, match="event takes no day"):
+        with pytest.raises(InputError, match="leave it out for event"):
             kpis(sales, rates="event", rates_on=date(2026, 1, 2))
         with pytest.raises(InputError, match="'event', 'closing', 'period_end' or 'fixed'"):
             Kpis(rates="average")  # type: ignore[arg-type]

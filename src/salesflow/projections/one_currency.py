@@ -258,8 +258,8 @@ class MoneyQuestion(Question[ViewT]):
         named = self.rates_on is not None
         rule = self.rates or ("fixed" if named else self.rates_usual)
         if (rule == "fixed") != named:
-            asked = "name the day of fixed rates" if not named else f"{rule} takes no day"
-            raise InputError(f"{asked}: rates_on is the day whose rates are fixed")
+            asked = "leave it out" if named else "name it"
+            raise InputError(f"rates_on is the day of fixed rates; {asked} for {rule}")
         currency = self.report_currency or reader.report_currency
         if currency is None:
             raise InputError("no report currency is set; name one: report_currency")
