@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo.db
 TIMES ?= 10
+EVENTS ?= 320000
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -40,9 +41,10 @@ test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage
 torture: install  ## the same properties and crashes, ten times as hard (TIMES=100: a hundred)
 	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet tests/properties tests/store
 
-bench: install  ## measure recording, catching up and asking here, alone and beside the library
+bench: install  ## measure recording, asking and rebuilding, also beside the library (EVENTS=10000000)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.against_library
+	$(BIN)/python -m benchmarks.rebuild --events $(EVENTS)
 
 clean:  ## remove what was made, the virtual environment too
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
+from properties.people_fold import PEOPLE, TABLE
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
 from salesflow.adapters import filling, rebuild_helpers, rebuilding
@@ -103,6 +104,41 @@ def test_a_rebuild_with_a_helper_changes_nothing(
     assert reached == sorted(reached)
     assert reached[-1] == flow.log.head().position
     assert not tables_beside(flow)
+
+
+def test_what_is_recorded_while_helpers_rebuild_is_caught_up(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_slices(monkeypatch)
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    told: list[int] = []
+    with SalesFlow(url) as other:
+
+        def meanwhile(done: int, _goal: int) -> None:
+            if not told:
+                record_one(other)
+                other.catch_up()
+                told.append(done)
+
+        flow.rebuild(*TABLES, progress=meanwhile)
+    names = [FOLDS[label].table.name for label in TABLES]
+    assert flow.standings()["pipeline"].position == flow.log.head().position
+    found = rows(flow, *names)
+    monkeypatch.undo()
+    flow.rebuild(*TABLES)
+    assert rows(flow, *names) == found
+
+
+def test_a_fold_of_the_service_is_folded_in_its_own_process(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    with SalesFlow(url, folds=[PEOPLE]) as service:
+        service.catch_up()
+        small_slices(monkeypatch)
+        before = rows(service, TABLE.name, DEAL_STATE.name)
+        assert service.rebuild("deal_state", TABLE.label)[TABLE.label] == len(before[0]) > 0
+        assert rows(service, TABLE.name, DEAL_STATE.name) == before
 
 
 def test_a_helper_that_dies_fails_the_rebuild_and_leaves_nothing_behind(

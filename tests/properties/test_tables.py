@@ -22,7 +22,7 @@ from properties.people_fold import PEOPLE, TABLE, people
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters import runner
+from salesflow.adapters import filling, runner
 from salesflow.adapters.runner import Runner
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -72,6 +72,22 @@ def test_rows_do_not_depend_on_the_size_of_a_batch(
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(runner, "PAGE_EVENTS", size)
             assert rebuilt(player.flow) == in_one, shown(raw_log(player.flow))
+
+
+@examples(12)
+@given(history=acts(3, least=8), size=st.sampled_from((1, 2, 3, 5, 8)))
+def test_rows_do_not_depend_on_the_slices_of_a_rebuild(
+    database_url: str, history: list[Act], size: int
+) -> None:
+    with Player(database_url) as player:
+        for act in history:
+            player.play(act)
+            player.flow.catch_up()
+        kept = content(player.flow)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(filling, "SLICE_EVENTS", size)
+            patched.setattr(filling, "SAMPLES", 1)
+            assert rebuilt(player.flow) == kept, shown(raw_log(player.flow))
 
 
 @examples(10)

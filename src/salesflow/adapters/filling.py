@@ -11,6 +11,7 @@ the next slice. This process takes its share too. A helper that fails or dies fa
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from threading import Lock
@@ -20,7 +21,9 @@ from uuid import UUID
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.folding import Folding
+from salesflow.adapters.readtables import TableWriter
 from salesflow.domain.facts import Event
+from salesflow.errors import BusyError
 from salesflow.projections.tables import Cell, Processes, ReadFold
 
 __all__ = ["Slice", "Slices", "Tables", "slices_of"]
@@ -31,7 +34,12 @@ SLICE_EVENTS = 20_000
 SAMPLES = 8
 """So many events a slice are looked at to find slices of like size."""
 
+WAITS_MAX = 12
+"""How often a slice waits for the database, each time as long as any writer does."""
+
 LAST_ID = 2**128 - 1
+
+Written = Sequence[tuple[TableWriter, Sequence[tuple[Cell, ...]]]]
 
 _stream_of = attrgetter("stream_id")
 _recorded_of = attrgetter("recorded")
@@ -70,9 +78,15 @@ class Tables:
             events = self._log.slice(*slice, upto=self._upto, without=self._without)
             streams = [list(stream) for _, stream in groupby(events, key=_stream_of)]
             written = [(each.writer, self._rows(each, streams)) for each in self._foldings]
-            with self._log.database.begin() as connection:
-                for writer, rows in written:
-                    writer.add(connection, rows)
+            for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
+                with suppress(BusyError):
+                    return self._write(written)
+            return self._write(written)
+
+    def _write(self, written: Written) -> None:
+        with self._log.database.begin() as connection:
+            for writer, rows in written:
+                writer.add(connection, rows)
 
     def _rows(
         self, folding: Folding, streams: Iterable[Sequence[Event]]

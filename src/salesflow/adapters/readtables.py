@@ -22,6 +22,7 @@ __all__ = [
     "IntervalWriter",
     "LedgerWriter",
     "Standing",
+    "TableWriter",
     "move_position",
     "standing_of",
     "start_position",

@@ -1,6 +1,7 @@
 """Fills tables beside the live ones up to a goal, in this process and in others that help."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 
 from salesflow.adapters.eventlog import EventLog
@@ -32,19 +33,25 @@ def fill(
         ProjectionError: when a fold failed.
         DatabaseError: when a process that helped has died.
     """
-    slices = Slices(slices_of(log, goal))
-    tables = Tables(log, folds, processes, goal)
+    ends = slices_of(log, goal)
+    ours = {name: fold for name, fold in folds.items() if _is_ours(fold)}
+    others = {name: fold for name, fold in folds.items() if name not in ours}
+    groups = [group for group in (ours, others) if group]
+    for number, group in enumerate(groups):
+        slices = Slices(ends)
 
-    def report() -> None:
-        if progress is not None:
-            progress(goal * slices.done // slices.number, goal)
+        def report(slices: Slices = slices, before: int = number * len(ends)) -> None:
+            if progress is not None:
+                progress(goal * (before + slices.done) // (len(groups) * len(ends)), goal)
 
-    with helping(_helpers_for(log, folds, goal), task(log, folds, goal), slices) as helpers:
-        for slice in slices:
-            tables.fill(slice)
-            helpers.check()
-            report()
-        helpers.wait(report)
+        tables = Tables(log, group, processes, goal)
+        helpers_wanted = _helpers_for(log, goal) if group is ours else 0
+        with helping(helpers_wanted, task(log, group, goal), slices) as helpers:
+            for slice in slices:
+                tables.fill(slice)
+                helpers.check()
+                report()
+            helpers.wait(report)
 
 
 def task(log: EventLog, folds: Mapping[str, ReadFold], goal: int) -> dict[str, object]:
@@ -57,10 +64,14 @@ def task(log: EventLog, folds: Mapping[str, ReadFold], goal: int) -> dict[str, o
     }
 
 
-def _helpers_for(log: EventLog, folds: Mapping[str, ReadFold], goal: int) -> int:
-    """Say how many processes are worth it; none where they could not know a fold."""
-    known = all(FOLDS.get(fold.table.label) is fold for fold in folds.values())
-    if not known or log.catalogue is not CATALOGUE:
+def _is_ours(fold: ReadFold) -> bool:
+    """Say whether a process of its own would know a fold."""
+    return FOLDS.get(fold.table.label) is fold
+
+
+def _helpers_for(log: EventLog, goal: int) -> int:
+    """Say how many processes are worth it; none where they could not read the log."""
+    if log.catalogue is not CATALOGUE or not sys.executable:
         return 0
     return min(_cores() - 1, goal // EVENTS_A_HELPER, HELPERS_MAX)
 
