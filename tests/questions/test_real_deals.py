@@ -1,6 +1,9 @@
 """Figures of a table nobody here wrote, known from elsewhere; skipped where it is not there."""
 
+import csv
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -8,6 +11,8 @@ import pytest
 from importing.test_real_tables import MAPPINGS, MAVEN
 from salesflow import SalesFlow
 from salesflow.adapters.importing import import_table
+from salesflow.projections.funnel_trend import FunnelTrend
+from salesflow.projections.kpis import Kpis
 from salesflow.projections.stage_times import StageTimes
 
 pytestmark = pytest.mark.skipif(not MAVEN.is_file(), reason=f"there is no {MAVEN.name}")
@@ -46,3 +51,38 @@ def test_engaging_is_left_when_a_real_deal_is_closed(maven: SalesFlow) -> None:
     [engaging] = [each for each in view.leaving if each.stage == "engaging"]
     assert (engaging.count, engaging.won, engaging.lost) == (8300, 4238, 2473)
     assert engaging.days_median == Decimal(69)
+
+
+def test_won_and_lost_by_quarter_and_the_cycle_are_as_known_from_elsewhere(
+    maven: SalesFlow,
+) -> None:
+    question = Kpis(from_=date(2017, 1, 1), to=date(2018, 1, 1), each="quarter")
+    lines = maven.ask(question, as_of="2017-12-31").lines
+    assert [(line.won, line.lost) for line in lines] == [
+        (531, 116), (1254, 778), (1257, 790), (1196, 789)
+    ]  # fmt: skip
+    [year] = maven.ask(question.model_copy(update={"each": None}), as_of="2017-12-31").lines
+    assert rounded(year.cycle.days_mean) == "51.781973"
+    assert year.win_rate is not None
+    assert rounded(year.win_rate.value) == "0.631501"
+    assert [(total.amount, total.currency) for total in year.sales] == [(10_005_534, "USD")]
+    before = maven.ask(Kpis(from_=date(2017, 1, 1), to=date(2017, 3, 1)), as_of="2017-12-31")
+    assert before.lines[0].win_rate is None, "of nothing closed there is no rate"
+
+
+def test_month_ends_are_those_that_counting_lines_of_the_file_gives(maven: SalesFlow) -> None:
+    with MAVEN.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    question = FunnelTrend(from_=date(2016, 10, 1), to=date(2018, 1, 1))
+    ends = maven.ask(question, as_of="2017-12-31").ends
+    assert len(ends) == 15
+    for end in ends:
+        day = str(end.last)
+        ended = Counter(row["deal_stage"] for row in rows if "" < row["close_date"] <= day)
+        engaged = sum("" < row["engage_date"] <= day for row in rows)
+        found = {each.outcome: each.deals for each in end.closed}
+        stages = {stage.stage: stage.deals for stage in end.stages}
+        assert (found["won"], found["lost"]) == (ended["Won"], ended["Lost"]), day
+        assert stages.get("engaging", 0) == engaged - ended.total(), day
+    june = next(end for end in ends if end.last == date(2017, 6, 30))
+    assert [each.deals for each in june.closed[:2]] == [1785, 894]
