@@ -65,7 +65,9 @@ def test_won_and_lost_by_quarter_and_the_cycle_are_as_known_from_elsewhere(
     assert rounded(year.cycle.days_mean) == "51.781973"
     assert year.win_rate is not None
     assert rounded(year.win_rate.value) == "0.631501"
-    assert [(total.amount, total.currency) for total in year.sales] == [(10_005_534, "USD")]
+    assert [(total.amount, total.currency) for total in year.sales] == [
+        (Decimal(10_005_534), "USD")
+    ]
     before = maven.ask(Kpis(from_=date(2017, 1, 1), to=date(2017, 3, 1)), as_of="2017-12-31")
     assert before.lines[0].win_rate is None, "of nothing closed there is no rate"
 
