@@ -10,7 +10,7 @@ team. Leaves out how long deals stood anywhere (stage times) and which share wen
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -23,6 +23,7 @@ from salesflow.domain.moments import Instant, Moment, Period
 from salesflow.domain.processes import ForecastCategory
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.projections.amounts import EXACT_DIGITS, exact_sum
+from salesflow.projections.balances import balances
 from salesflow.projections.flow_lines import OPENING, REORGANISED, RESTATED, InTeams, Line
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
@@ -183,7 +184,8 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         known_then = min(opening, known) if self.as_known_then else known
         cut = reader.cut._replace(as_of=closing)
         rows = reader.rows(self._select(cut, opening, known_then))
-        lines = [Line.read(row).into(exchange, span.end - 1) for row in rows]
+        told = [*self._opening(reader, opening, known_then), *map(Line.read, rows)]
+        lines = [line.into(exchange, span.end - 1) for line in told]
         before_joining = 0
         if self._by_team:
             teams = InTeams.read(
@@ -210,10 +212,29 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     def _by_team(self) -> bool:
         return self.by == "team" or self.team is not None
 
+    @property
+    def _in_cells(self) -> bool:
+        """Whether the scope is made of whole cells, of which balances are kept."""
+        scopes = {*SCOPES, "team", "closes_from", "closes_before"} - {*PIPELINE.cells}
+        grouped = self.by is None or self.by in PIPELINE.cells
+        return grouped and all(getattr(self, name) is None for name in scopes)
+
+    def _opening(self, reader: Reader, opening: Instant, known_then: Instant) -> Iterator[Line]:
+        """Give what stood in the scope before the period, where balances can say so."""
+        if not self._in_cells:
+            return
+        cut = reader.cut._replace(known_at=known_then)
+        (found,) = balances(reader.rows, PIPELINE, cut, [opening])
+        for cell, sums in found.items():
+            place = dict(zip(PIPELINE.cells, cell, strict=True))
+            if all(getattr(self, name, None) in (None, place[name]) for name in place):
+                yield Line.opening(cell, sums, self.by, opening)
+
     def _select(self, cut: Cut, opening: Instant, known_then: Instant) -> sa.Select[Any]:
         """Sum the legs by what they are, group, currency, probability and event."""
+        said = self._said(cut, opening, known_then)
         legs = sa.union_all(
-            self._legs(cut, "left", -1), self._legs(cut, "entered", 1)
+            self._legs(cut, "left", -1).where(*said), self._legs(cut, "entered", 1).where(*said)
         ).subquery("legs")
         c = legs.c
         opens = sa.and_(c.occurred <= opening, c.recorded <= known_then)
@@ -226,13 +247,23 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         if self._by_team:
             owner, at = c.owner, sa.case((c.occurred <= opening, opening), else_=c.occurred)
         by: list[Column] = [
-            *(process.label("of"), group.label("group"), c.currency, c.probability),
+            *(process.label("of"), group.label("group"), c.currency),
             *(what, event, owner.label("whose"), at.label("at")),
         ]
-        sums = (sa.func.sum(c.sign), *exact_sum(c.sign * c.amount))
-        return sa.select(*by, sa.func.max(c.process_version), *sums).group_by(
-            *(sa.literal_column(str(n)) for n in range(1, len(by) + 1))
+        version = sa.func.max(c.process_version)
+        sums = (c.probability, sa.func.sum(c.sign), *exact_sum(c.sign * c.amount))
+        return sa.select(*by, version, *sums).group_by(
+            *(sa.literal_column(str(n)) for n in range(1, len(by) + 1)), c.probability
         )
+
+    def _said(self, cut: Cut, opening: Instant, known_then: Instant) -> list[Column]:
+        """Say which movements are read: those that balances say nothing of."""
+        c = PIPELINE.c
+        if not self._in_cells:
+            return []
+        if known_then >= cut.known_at:
+            return [c.occurred > opening]
+        return [sa.or_(c.occurred > opening, c.recorded > known_then)]
 
     def _legs(self, cut: Cut, side: str, sign: int) -> sa.Select[Any]:
         c = PIPELINE.c

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from salesflow.domain.moments import Instant
+from salesflow.projections.balances import Cells, Sums
+from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.one_currency import Exchange
 from salesflow.projections.questions import Reader
 from salesflow.projections.tables import AMOUNT_SCALE
@@ -23,7 +25,7 @@ from salesflow.projections.teams import Teams
 __all__ = ["OPENING", "REORGANISED", "RESTATED", "InTeams", "Line"]
 
 OPENING, RESTATED, REORGANISED = "opening", "restated", "reorganised"
-Place = tuple[str | None, str | None, str | None, int]
+Place = tuple[str | None, str | None, str | None]
 TeamLine = tuple[str | None, "Line"]
 """A team and what counts in its books."""
 
@@ -34,7 +36,6 @@ class Line(NamedTuple):
     process: str | None
     group: str | None
     currency: str | None
-    probability: int
     kind: str
     event_id: UUID | None
     owner: str | None
@@ -45,12 +46,33 @@ class Line(NamedTuple):
     deals: int
     units: int
     """The sum of the amounts, in millionths."""
+    likely: int
+    """The sum of amount x probability, in millionths of millionths."""
 
     @classmethod
     def read(cls, row: Sequence[Any]) -> Self:
-        """Read a line whose amount comes as an exact sum does."""
-        *cells, whole, millionths = row
-        return cls._make((*cells, (whole or 0) * AMOUNT_SCALE + (millionths or 0)))
+        """Read a line of one probability, whose amount comes as an exact sum does."""
+        *cells, probability, deals, whole, millionths = row
+        units = (whole or 0) * AMOUNT_SCALE + (millionths or 0)
+        return cls._make((*cells, deals, units, units * probability))
+
+    @classmethod
+    def opening(cls, cell: Cells, sums: Sums, by: str | None, at: Instant) -> Self:
+        """Give what stood in a cell of the pipeline at the opening."""
+        place = dict(zip(PIPELINE.cells, cell, strict=True))
+        return cls(
+            process=place["process"] if by == "stage" else None,
+            group=None if by is None else place[by],
+            currency=place["currency"],
+            kind=OPENING,
+            event_id=None,
+            owner=None,
+            occurred=at,
+            version=place["process_version"],
+            deals=sums.deals,
+            units=int(sums.amount * AMOUNT_SCALE),
+            likely=int(sums.weighted * AMOUNT_SCALE * AMOUNT_SCALE),
+        )
 
     def into(self, exchange: Exchange, end: Instant) -> Self:
         """Give it in the currency asked for; without a rate it has no amount."""
@@ -58,7 +80,8 @@ class Line(NamedTuple):
             return self
         day = exchange.day(end, event=None, closing=None)
         into = exchange.into(self.currency, day, times=abs(self.deals) or 1)
-        return self._replace(currency=into.currency, units=into.millionths(self.units) or 0)
+        units, likely = (into.millionths(sum) or 0 for sum in (self.units, self.likely))
+        return self._replace(currency=into.currency, units=units, likely=likely)
 
     @property
     def amount(self) -> Decimal:
@@ -68,17 +91,17 @@ class Line(NamedTuple):
     @property
     def weighted(self) -> Decimal:
         """The sum of what is likely of them."""
-        return self.amount * Decimal(self.probability) / AMOUNT_SCALE
+        return Decimal(self.likely) / AMOUNT_SCALE / AMOUNT_SCALE
 
     @property
     def counts(self) -> bool:
         """Whether its legs do not cancel one another."""
-        return bool(self.deals or self.units)
+        return bool(self.deals or self.units or self.likely)
 
     @property
     def place(self) -> Place:
         """Where lines of one owner add up."""
-        return self.process, self.group, self.currency, self.probability
+        return self.process, self.group, self.currency
 
 
 class InTeams:
@@ -160,10 +183,14 @@ def _taken(
                 version=max(line.version, before.version),
                 deals=line.deals + before.deals,
                 units=line.units + before.units,
+                likely=line.likely + before.likely,
             )
         stands[line.place] = line
     for line in stands.values():
         if line.counts:
             gone = line._replace(kind=kind, event_id=event)
             yield entered, gone
-            yield left, gone._replace(deals=-gone.deals, units=-gone.units)
+            yield (
+                left,
+                gone._replace(deals=-gone.deals, units=-gone.units, likely=-gone.likely),
+            )
