@@ -36,7 +36,17 @@ HISTORY = TableOfView(
          "to negotiation", "sales_sheet 4711#2", "summary 管理层演示 / demo " * 4),
     ),
 )  # fmt: skip
+KPIS = TableOfView(
+    "Kpis",
+    ("Figure", "Then", "Now", "Difference"),
+    (
+        ("Sales", "14,657,931.60 CNY", "14,769,927.60 CNY", "+111,996 CNY"),
+        ("Win rate of all deals that were created in the period", "39 % (31 … 48)",
+         "40 % (32 … 49)", "+0.47 points"),
+    ),
+)  # fmt: skip
 AMOUNT = re.compile(r"[\d,.]*\d [A-Z]{3}\b")
+INTERVAL = re.compile(r"\(-?[\d.,]+ … -?[\d.,]+\)")
 
 
 def shown(table: TableOfView, width: int) -> list[str]:
@@ -47,12 +57,17 @@ def shown(table: TableOfView, width: int) -> list[str]:
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
-@pytest.mark.parametrize("table", [FUNNEL, QUOTES], ids=["funnel", "deal"])
+@pytest.mark.parametrize("table", [FUNNEL, QUOTES, KPIS], ids=["funnel", "deal", "kpis"])
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_an_amount_and_its_currency_stay_on_one_line(table: TableOfView, width: int) -> None:
     amounts = [each for row in table.rows for cell in row for each in AMOUNT.findall(cell)]
     found = AMOUNT.findall("\n".join(shown(table, width)))
     assert sorted(found) == sorted(amounts)
+
+
+@pytest.mark.parametrize("width", [40, 44, 50, 60, 80])
+def test_an_interval_stays_on_one_line(width: int) -> None:
+    assert len(INTERVAL.findall("\n".join(shown(KPIS, width)))) == 2
 
 
 @pytest.mark.parametrize("table", [FUNNEL, QUOTES, HISTORY], ids=["funnel", "deal", "history"])

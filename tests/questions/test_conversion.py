@@ -425,6 +425,7 @@ def test_the_answer_is_laid_out_in_both_languages() -> None:
         "Stage reach",
         "Where exits lead",
     ]
+    assert view.tables()[0].about == "2026-03-01 … 2026-03-31"
     assert view.tables()[0].rows[0][:5] == ("a", "5", "2", "1", "2")
     assert view.tables("zh")[3].rows[0][0] == "a"
     assert set(view.to_arrow()) == {

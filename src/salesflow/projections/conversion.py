@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from salesflow.domain.moments import Instant, Moment, Period
-from salesflow.domain.values import Reference
+from salesflow.domain.values import Reference, SafeText
 from salesflow.projections.conversion_figures import (
     Orders,
     StageConversion,
@@ -32,7 +33,7 @@ from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.visits import Step, read_ways, stages_of
 from salesflow.projections.words import Language
-from salesflow.projections.writing import amount_text, percent_text
+from salesflow.projections.writing import amount_text, days_text, percent_text
 
 __all__ = ["Conversion", "ConversionView"]
 
@@ -66,6 +67,8 @@ class ConversionView(View):
     period: Period
     before: Period
     """The period to compare with."""
+    timezone: SafeText
+    """The business time zone, in which the table shows the period."""
     stages: tuple[StageConversion, ...]
     stages_before: tuple[StageConversion, ...]
     """The same of the period before, followed up to the same moment."""
@@ -99,6 +102,7 @@ class Conversion(PeriodQuestion[ConversionView]):
             moment=moment,
             period=span.period(),
             before=before.period(),
+            timezone=reader.timezone.key,
             stages=conversions(ways, names, orders, during, self._wants),
             stages_before=conversions(ways, names, orders, _during(before), self._wants),
             reach=reaches(ways, names, orders, during, self._wants),
@@ -149,7 +153,8 @@ class _Layout(NamedTuple):
             "Stage", "Entered", "Moved on", "Left otherwise", "Still there",
             "Cohort to date", "Cohort resolved", "To date before", "Period conversion",
         )  # fmt: skip
-        return TableOfView("Conversion", columns, rows)
+        days = days_text(self.view.period, ZoneInfo(self.view.timezone))
+        return TableOfView("Conversion", columns, rows, about=days)
 
     def _values(self) -> TableOfView:
         rows = tuple(

@@ -1,9 +1,9 @@
 """How a table is laid out in the width there is: amounts stay whole, texts give way.
 
 Where there is room every column is as wide as it likes. Where there is not, texts wrap; an
-amount, a date or a word is never split. Where even that is too wide, the spaces between columns
-shrink. At last, or where it takes fewer lines, a row is written with its columns one below the
-other. Nothing is ever cut off.
+amount, an interval, a date or a word is never split. Where even that is too wide, the spaces
+between columns shrink. At last, or where it takes fewer lines, a row is written with its
+columns one below the other. Nothing is ever cut off.
 """
 
 import re
@@ -30,9 +30,11 @@ NUMBER = re.compile(
 AMOUNTS = re.compile(r"-?[\d,]+(\.\d+)? [A-Z]{3}( \+ -?[\d,]+(\.\d+)? [A-Z]{3})+", re.ASCII)
 FIGURES = re.compile(r"[\s\d,.·–]*")
 """Figures side by side, such as a count and a sum."""
-UNBROKEN = re.compile(r"-?[\d,.]*\d (?:[A-Z]{3}|[dh])(?![A-Za-z])\S*|\S+", re.ASCII)
+QUANTITY = re.compile(r"[-+]?[\d,.]*\d (?:[A-Z]{3}|[dh%])(?![A-Za-z])\S*", re.ASCII)
+INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
+UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}|\S+", re.ASCII)
 WORD_MAX = 16
-"""A longer word may be split: an id, a path, a sentence in Chinese."""
+"""A longer word may be split: an id, a path, a sentence in Chinese; an amount may not."""
 WIDE, NARROW = 3, 1
 """Spaces between columns."""
 EDGES = 2
@@ -197,7 +199,12 @@ def _width(cell: str) -> int:
 
 
 def _width_min(cell: str) -> int:
-    return min(max(map(cell_len, UNBROKEN.findall(cell)), default=0), WORD_MAX)
+    return max(map(_word_width_min, UNBROKEN.findall(cell)), default=0)
+
+
+def _word_width_min(word: str) -> int:
+    whole = QUANTITY.fullmatch(word) or INTERVAL.fullmatch(word)
+    return cell_len(word) if whole else min(cell_len(word), WORD_MAX)
 
 
 def _is_number(cell: str) -> bool:
