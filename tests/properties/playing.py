@@ -231,6 +231,14 @@ class Player:
         for act in history:
             self.play(act)
 
+    def play_kept_up(self, history: Sequence[Act], *, every: int | None = None) -> None:
+        """Do all acts and catch up at the end; before it after every so many, or at random."""
+        for number, act in enumerate(history):
+            self.play(act)
+            if act.gap % 2 if every is None else number % every == 0:
+                self.flow.catch_up()
+        self.flow.catch_up()
+
     def _session(self, orders: Sequence[Told]) -> None:
         with self.flow.session(actor="u-1") as session:
             self._give_all(session, orders)

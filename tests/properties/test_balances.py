@@ -41,11 +41,7 @@ def balances_agree(url: str, levels: set[int]) -> None:
     @given(history=acts(3, least=12), every=st.integers(1, 4), seed=seeds)
     def agree(history: list[Act], every: int, seed: int) -> None:
         with Player(url) as player:
-            for number, act in enumerate(history):
-                player.play(act)
-                if number % every == 0:
-                    player.flow.catch_up()
-            player.flow.catch_up()
+            player.play_kept_up(history, every=every)
             check(player.flow, seed)
             table = f"{PIPELINE.name}_balance"
             levels.update(row["level"] for row in rows_of(player.flow, table))

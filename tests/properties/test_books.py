@@ -54,10 +54,7 @@ def test_the_movements_that_stand_at_any_moment_are_those_of_a_naive_replay(
     @given(history=acts(3, least=12, most=24, themes=THEMES))
     def books(history: list[Act]) -> None:
         with Player(database_url) as player:
-            for act in history:
-                player.play(act)
-                if act.gap % 2:
-                    player.flow.catch_up()
+            player.play_kept_up(history)
             seen.update(check_books(player.flow))
 
     books()
@@ -169,10 +166,7 @@ def check_balance(url: str, play: Play) -> Counter[str]:
     history, moments, questions = play
     seen: Counter[str] = Counter()
     with Player(url) as player:
-        for act in history:
-            player.play(act)
-            if act.gap % 2:
-                player.flow.catch_up()
+        player.play_kept_up(history)
         raw = raw_log(player.flow)
         for pick, question in zip(moments, questions, strict=True):
             as_of, known_at = later_moment(pick, raw)

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties.asked import CASES
 from properties.effort import examples
-from properties.moments import Pick, picks
+from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.test_books import check_books
-from properties.test_repeating import asked, check_again
 from properties.test_tables import check_states, content, rebuilt
+from properties.world import at
 from salesflow.adapters import refolding
 from salesflow.adapters.filling import Tables
 from salesflow.adapters.posting import LedgerAbsorber, LedgerBatch
@@ -27,6 +28,7 @@ from salesflow.domain.deal import ground, standing
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed
 from salesflow.domain.moments import FOREVER
+from salesflow.projections.deals import Deals
 from salesflow.projections.tables import Cut, IntervalTable
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -36,9 +38,7 @@ Mistake = Callable[[pytest.MonkeyPatch], None]
 @given(history=acts(2))
 def states_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        for act in history:
-            player.play(act)
-            player.flow.catch_up()
+        player.play_kept_up(history, every=1)
         check_states(player.flow)
 
 
@@ -46,25 +46,22 @@ def states_agree(url: str, history: list[Act]) -> None:
 @given(history=acts(2), every=st.integers(2, 4))
 def rebuilding_changes_nothing(url: str, history: list[Act], every: int) -> None:
     with Player(url) as player:
-        for number, act in enumerate(history):
-            player.play(act)
-            if number % every == 0:
-                player.flow.catch_up()
-        player.flow.catch_up()
+        player.play_kept_up(history, every=every)
         kept = content(player.flow)
         assert rebuilt(player.flow) == kept
 
 
 @examples(60, shrink=False)
 @given(history=acts(2), moments=picks(least=8, most=12))
-def answers_stay(url: str, history: list[Act], moments: list[Pick]) -> None:
+def answers_agree(url: str, history: list[Act], moments: list[Pick]) -> None:
+    case, question = CASES["deals"], Deals()
     with Player(url) as player:
-        views = []
-        for number, act in enumerate(history):
-            player.play(act)
-            pick = moments[number % len(moments)]
-            views.append(asked(player.flow, raw_log(player.flow), pick))
-        check_again(player.flow, views, raw_log(player.flow))
+        player.play_kept_up(history)
+        raw = raw_log(player.flow)
+        for pick in moments:
+            as_of, known_at = moment_of(pick, raw)
+            view = player.flow.ask(question, as_of=at(as_of), known_at=at(known_at))
+            assert case.said(view) == case.wanted(raw, question, as_of, known_at)
 
 
 @examples(60, shrink=False)
@@ -83,9 +80,7 @@ def taking_turns_changes_nothing(url: str, history: list[Act]) -> None:
 @given(history=acts(2, least=6))
 def books_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        for act in history:
-            player.play(act)
-            player.flow.catch_up()
+        player.play_kept_up(history, every=1)
         check_books(player.flow)
 
 
@@ -168,8 +163,8 @@ CONTROLS = [
     (takes_late_facts_as_they_come, states_agree),
     (takes_recorded_for_occurred, states_agree),
     (gives_groundless_facts_ground, states_agree),
-    (forgets_that_it_did_not_know_the_end, answers_stay),
-    (knows_what_was_recorded_later, answers_stay),
+    (forgets_that_it_did_not_know_the_end, answers_agree),
+    (knows_what_was_recorded_later, answers_agree),
     (collapses_only_across_batches, rebuilding_changes_nothing),
     (forgets_what_was_told_of_a_deal_before, rebuilding_changes_nothing),
     (goes_on_from_where_it_left_the_rows, taking_turns_changes_nothing),

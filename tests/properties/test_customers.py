@@ -47,7 +47,7 @@ def test_what_a_customer_counts_as_is_what_a_naive_replay_says_at_any_moment(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player:
-        play(player, history)
+        player.play_kept_up(history)
         check_customers(player.flow)
         kept = content(player.flow, CUSTOMER.name)
         player.flow.rebuild(CUSTOMER.label)
@@ -60,19 +60,11 @@ def test_contacts_at_any_moment_are_those_of_a_naive_replay(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player:
-        play(player, history)
+        player.play_kept_up(history)
         check_contacts(player.flow)
         kept = content(player.flow, CONTACT.name)
         player.flow.rebuild(CONTACT.label)
         assert content(player.flow, CONTACT.name) == kept
-
-
-def play(player: Player, history: list[Act]) -> None:
-    for act in history:
-        player.play(act)
-        if act.gap % 2:
-            player.flow.catch_up()
-    player.flow.catch_up()
 
 
 def content(flow: SalesFlow, table: str) -> Counter[tuple[tuple[str, object], ...]]:
@@ -174,7 +166,7 @@ def test_a_table_of_contacts_with_a_mistake_in_it_would_be_noticed(
 @given(history=customer_acts(3))
 def _customers_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        play(player, history)
+        player.play_kept_up(history)
         check_customers(player.flow)
 
 
@@ -182,5 +174,5 @@ def _customers_agree(url: str, history: list[Act]) -> None:
 @given(history=acts(2, least=8, most=18, themes=THEMES))
 def _contacts_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        play(player, history)
+        player.play_kept_up(history)
         check_contacts(player.flow)

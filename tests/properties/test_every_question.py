@@ -35,10 +35,7 @@ def test_every_question_at_any_moment_is_answered_as_a_naive_replay_answers_it(
         half = len(history) // 2
         player.play_all(history[:half])
         early = answers(player.flow, questions, moments[:1], raw_log(player.flow))
-        for act in history[half:]:
-            player.play(act)
-            if act.gap % 2:
-                player.flow.catch_up()
+        player.play_kept_up(history[half:])
         answers(player.flow, questions, moments[1:], raw_log(player.flow))
         for question, view in early:
             TALLY["answers of all questions asked again"] += 1

@@ -46,7 +46,7 @@ def test_the_bookings_that_stand_at_any_moment_are_those_of_a_naive_replay(
     @given(history=acts(3, least=12, most=24, themes=THEMES))
     def bookings(history: list[Act]) -> None:
         with Player(database_url) as player:
-            play(player, history)
+            player.play_kept_up(history)
             raw, rows = raw_log(player.flow), rows_of(player.flow, BOOKING.name)
             for known_at in knowledge(raw):
                 TALLY["moments of bookings"] += 1
@@ -64,16 +64,8 @@ def test_how_a_deal_began_and_ended_is_what_a_naive_replay_says(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player:
-        play(player, history)
+        player.play_kept_up(history)
         check_closings(player.flow)
-
-
-def play(player: Player, history: list[Act]) -> None:
-    for act in history:
-        player.play(act)
-        if act.gap % 2:
-            player.flow.catch_up()
-    player.flow.catch_up()
 
 
 def check_closings(flow: SalesFlow) -> None:

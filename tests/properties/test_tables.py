@@ -50,11 +50,7 @@ def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
     database_url: str, history: list[Act], every: int
 ) -> None:
     with Player(database_url) as player:
-        for number, act in enumerate(history):
-            player.play(act)
-            if number % every == 0:
-                player.flow.catch_up()
-        player.flow.catch_up()
+        player.play_kept_up(history, every=every)
         kept = content(player.flow)
         TALLY["rows compared after a rebuild"] += sum(c.total() for c in kept.values())
         assert rebuilt(player.flow) == kept, shown(raw_log(player.flow))
@@ -80,9 +76,7 @@ def test_rows_do_not_depend_on_the_slices_of_a_rebuild(
     database_url: str, history: list[Act], size: int
 ) -> None:
     with Player(database_url) as player:
-        for act in history:
-            player.play(act)
-            player.flow.catch_up()
+        player.play_kept_up(history, every=1)
         kept = content(player.flow)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(filling, "SLICE_EVENTS", size)
@@ -234,11 +228,7 @@ def test_the_table_of_deal_states_holds_what_a_naive_replay_says_at_every_moment
     database_url: str, history: list[Act], every: int
 ) -> None:
     with Player(database_url) as player:
-        for number, act in enumerate(history):
-            player.play(act)
-            if number % every == 0:
-                player.flow.catch_up()
-        player.flow.catch_up()
+        player.play_kept_up(history, every=every)
         check_states(player.flow)
 
 

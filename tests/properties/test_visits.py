@@ -33,11 +33,7 @@ def test_the_way_of_a_deal_is_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int
 ) -> None:
     with Player(database_url) as player:
-        for number, act in enumerate(history):
-            player.play(act)
-            if number % every == 0:
-                player.flow.catch_up()
-        player.flow.catch_up()
+        player.play_kept_up(history, every=every)
         check_ways(player.flow)
 
 
