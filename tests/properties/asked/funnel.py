@@ -1,6 +1,6 @@
 """The funnel, and what a naive replay says of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from properties.asked.case import (
     with_rates,
 )
 from properties.world import customer_id
-from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.funnel import ClosedDeals, Funnel, FunnelStage, FunnelView
 
 __all__ = ["CASE", "rounded", "said"]
 
@@ -35,10 +35,16 @@ BY = (None, None, None, "process", "owner", "team", "customer", "channel", "curr
 def said_of_groups(view: FunnelView) -> dict[Any, Any]:
     """Write each group of a funnel as the oracle does."""
     groups = dict.fromkeys(closed.group for closed in view.closed)
-    return {group: said(view, group) for group in groups}
+    return {
+        group: said(
+            [stage for stage in view.stages if stage.group == group],
+            [closed for closed in view.closed if closed.group == group],
+        )
+        for group in groups
+    }
 
 
-def said(view: FunnelView, group: str | None = None) -> dict[str, Any]:
+def said(stages: Sequence[FunnelStage], closed: Iterable[ClosedDeals]) -> dict[str, Any]:
     """Write one funnel as the oracle does; empty stages are left out."""
     return {
         "stages": {
@@ -48,15 +54,11 @@ def said(view: FunnelView, group: str | None = None) -> dict[str, Any]:
                 by_currency(stage.amounts),
                 by_currency(stage.weighted),
             )
-            for stage in view.stages
-            if stage.group == group and (stage.deals or stage.amounts)
+            for stage in stages
+            if stage.deals or stage.amounts
         },
-        "closed": {
-            closed.outcome: (closed.deals, by_currency(closed.amounts))
-            for closed in view.closed
-            if closed.group == group
-        },
-        "open_deals": sum(stage.deals for stage in view.stages if stage.group == group),
+        "closed": {each.outcome: (each.deals, by_currency(each.amounts)) for each in closed},
+        "open_deals": sum(stage.deals for stage in stages),
     }
 
 
@@ -82,7 +84,8 @@ def wanted(raw: list[Raw], question: Funnel, as_of: int, known_at: int) -> dict[
         found["order"] = _open_stages(raw, found)
         del found["processes"]
         groups[group] = found
-    return {"groups": groups, "rates": exchange.said()}
+    in_all = sum(found["open_deals"] for found in groups.values())
+    return {"groups": groups, "open_deals": in_all, "rates": exchange.said()}
 
 
 def _whose(raw: list[Raw], as_of: int, known_at: int) -> Callable[[State], dict[str, Any]]:
@@ -151,6 +154,7 @@ CASE = Case(
             }
             for group, found in said_of_groups(view).items()
         },
+        "open_deals": view.open_deals,
         "rates": said_of_rates(view.rates),
     },
     wanted,

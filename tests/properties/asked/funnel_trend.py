@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw
 from oracle.funnels import funnel_at
 from oracle.periods import period_of
-from properties.asked.case import Case, by_currency, exchange_for, said_of_rates, with_rates
-from properties.asked.funnel import rounded
+from properties.asked.case import Case, exchange_for, said_of_rates, with_rates
+from properties.asked.funnel import rounded, said
 from properties.asked.periods import periods
 from properties.world import instant
-from salesflow.projections.funnel_trend import FunnelEnd, FunnelTrend, FunnelTrendView
+from salesflow.projections.funnel_trend import FunnelTrend, FunnelTrendView
 
 __all__ = ["CASE"]
 
@@ -39,31 +39,13 @@ def asked() -> st.SearchStrategy[FunnelTrend]:
     )
 
 
-def said(view: FunnelTrendView) -> dict[str, Any]:
+def said_of_ends(view: FunnelTrendView) -> dict[str, Any]:
     """Write a trend as the oracle does."""
-    return {"ends": [_end(end) for end in view.ends], "rates": said_of_rates(view.rates)}
-
-
-def _end(end: FunnelEnd) -> Any:  # noqa: ANN401 - as the oracle says it
-    return (
-        instant(end.as_of),
-        {
-            "stages": {
-                (stage.process, stage.stage): (
-                    stage.deals,
-                    stage.deals_without_amount,
-                    by_currency(stage.amounts),
-                    by_currency(stage.weighted),
-                )
-                for stage in end.stages
-                if stage.deals or stage.amounts
-            },
-            "closed": {
-                each.outcome: (each.deals, by_currency(each.amounts)) for each in end.closed
-            },
-            "open_deals": end.open_deals,
-        },
-    )
+    ends = [
+        (instant(end.as_of), {**said(end.stages, end.closed), "open_deals": end.open_deals})
+        for end in view.ends
+    ]
+    return {"ends": ends, "rates": said_of_rates(view.rates)}
 
 
 def wanted(raw: list[Raw], question: FunnelTrend, as_of: int, known_at: int) -> dict[str, Any]:
@@ -129,4 +111,4 @@ def _instant(day: date) -> int:
     return (day - date(1970, 1, 1)).days * DAY
 
 
-CASE = Case(asked(), said, wanted)
+CASE = Case(asked(), said_of_ends, wanted)
