@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo.db
 TIMES ?= 10
+ROWS ?= 10000000
 EVENTS ?= 320000
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -44,6 +45,7 @@ torture: install  ## the same properties and crashes, ten times as hard (TIMES=1
 bench: install  ## measure recording, asking and rebuilding, also beside the library (EVENTS=10000000)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.against_library
+	$(BIN)/python -m benchmarks.at_scale --rows $(ROWS)
 	$(BIN)/python -m benchmarks.rebuild --events $(EVENTS)
 
 clean:  ## remove what was made, the virtual environment too
