@@ -17,7 +17,7 @@ The cells of a balance are those attributes of a leg that the ledger names (`cel
 out all others, such as owners: there are more cells of all of them than movements.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -110,7 +110,7 @@ def balances(
     for row in rows(by_cell(parts.all(rows), ledger)):
         here[row[0]][tuple(row[1:width])] = list(row[width:])
     found = accumulate(here[: len(wanted)], _added)
-    edges = here[len(wanted) :]
+    edges = parts.by_day(here[len(wanted) :])
     at = {
         instant: _sums(_added(whole, edge))
         for instant, whole, edge in zip(wanted, found, edges, strict=True)
@@ -122,7 +122,7 @@ class _Parts:
     """The selects that make up balances; their first column says which instant they add to.
 
     A number below the count of instants adds to that one and all after it; from the count on,
-    it adds to one alone.
+    it adds to one and those after it on the same day.
     """
 
     def __init__(
@@ -145,6 +145,13 @@ class _Parts:
         """Give all of them."""
         span = self._span(rows)
         return [*self._carried(span), self._binned(), *self._fresh(), *self._edges()]
+
+    def by_day(self, edges: Sequence[dict[Cells, list[int]]]) -> Iterator[dict[Cells, Any]]:
+        """Add what happened in the day of each instant up to it, from one to the next."""
+        before: tuple[int, dict[Cells, list[int]]] = (-1, {})
+        for day, edge in zip(self._days, edges, strict=True):
+            before = day, _added(before[1], edge) if before[0] == day else edge
+            yield before[1]
 
     def _span(self, rows: Rows) -> int | None:
         """Find the last span that begins before the first instant; None where none does."""
@@ -177,21 +184,29 @@ class _Parts:
     def _fresh(self) -> list[sa.Select[Any]]:
         """Read what was recorded after the last bin from the movements themselves."""
         c = self._ledger.table.c
-        number = _place(c.occurred, [at + 1 for at in self._wanted])
+        number = _place(c.occurred, _numbered(at + 1 for at in self._wanted))
         return self._legs(number, self._cut, c.recorded > self._marks.binned)
 
     def _edges(self) -> list[sa.Select[Any]]:
-        """Read the day that an instant lies in from the movements of that day."""
+        """Read the days that instants lie in from the movements of those days.
+
+        All days in one select a side, however many: SQLite takes 500 selects at most.
+        """
         c = self._ledger.table.c
-        parts: list[sa.Select[Any]] = []
+        open_days: dict[Instant, Instant] = {}
+        ends: list[tuple[Instant, int]] = []
         for number, (at, day) in enumerate(zip(self._wanted, self._days, strict=True)):
             midnight = (day - FIRST_DAY) * DAY - self._marks.offset
-            if at < midnight:
-                continue
-            cut = self._cut._replace(as_of=at, known_at=self._marks.binned)
-            alone = _number(len(self._wanted) + number)
-            parts += self._legs(alone, cut, c.occurred >= midnight)
-        return parts
+            if at >= midnight:
+                open_days[midnight] = at
+                ends.append((at + 1, len(self._wanted) + number))
+        if not ends or self._marks.binned < 0:
+            return []
+        mine = c.tenant == self._cut.tenant  # with each day, so that its index is searched
+        days = sa.or_(*(sa.and_(mine, c.occurred.between(*d)) for d in open_days.items()))
+        said = (days, c.recorded <= self._marks.binned)
+        first, ledger = _place(c.occurred, ends), self._ledger
+        return [_legs(ledger, ledger.table, first, side, *said) for side in (-1, 1)]
 
     def _legs(self, number: Column, cut: Cut, *where: Column) -> list[sa.Select[Any]]:
         ledger = self._ledger
@@ -199,7 +214,7 @@ class _Parts:
         return [_legs(ledger, ledger.table, number, side, *said) for side in (-1, 1)]
 
     def _by_day(self, day: Column) -> Column:
-        return _place(day, self._days)
+        return _place(day, _numbered(self._days))
 
     def _shown(self, number: Column) -> sa.Select[Any]:
         c = self._table.c
@@ -257,11 +272,15 @@ def _number(number: int) -> Column:
     return sa.literal_column(str(number), sa.Integer)
 
 
-def _place(column: Column, ends: Sequence[int]) -> Column:
-    """Number the first of some rising ends that lies after a value."""
+def _numbered(ends: Iterable[int]) -> list[tuple[int, int]]:
+    return [(end, number) for number, end in enumerate(ends)]
+
+
+def _place(column: Column, ends: Sequence[tuple[int, int]]) -> Column:
+    """Give the number of the first of some rising ends that lies after a value."""
     if len(ends) == 1:
-        return _number(0)
-    return sa.case(*((column < end, _number(n)) for n, end in enumerate(ends)))
+        return _number(ends[0][1])
+    return sa.case(*((column < end, _number(number)) for end, number in ends))
 
 
 def _added(
