@@ -126,17 +126,18 @@ def _stages(asked: Asked, span: Span) -> dict[Any, Any]:
             if step["stage"] is None or step["outcome"] != "open" or not asked.wants_step(step):
                 continue
             gone = after is not None and after["at"] <= span[0] and step["at"] < span[0]
-            if step["at"] > closing or gone:
+            if step["at"] > closing:
                 continue
-            stage = found.setdefault(
-                (step["process"], step["stage"]), {"over": {}, "ended": []}
-            )
-            left = until if after is None else min(after["at"], until)
-            over = _over(asked.events, step, left, span[0])
-            stage["over"][stream] = stage["over"].get(stream, 0) + over
+            key = (step["process"], step["stage"])
+            if not gone:
+                stage = found.setdefault(key, {"over": {}, "ended": []})
+                left = until if after is None else min(after["at"], until)
+                over = _over(asked.events, step, left, span[0])
+                stage["over"][stream] = stage["over"].get(stream, 0) + over
             if after is None or after["entered"] in ("merged", "migrated"):
                 continue
             if span[0] <= after["at"] <= closing:
+                stage = found.setdefault(key, {"over": {}, "ended": []})
                 both = step["day_only"] and after["day_only"]
                 whole = (after["at"] // DAY - step["at"] // DAY) * DAY
                 stage["ended"].append(whole if both else after["at"] - step["at"])

@@ -255,6 +255,23 @@ def test_a_visit_is_too_long_from_the_instant_after_its_longest_stay() -> None:
         assert after.stalled_total == 1
 
 
+def test_a_visit_that_ends_with_the_midnight_between_two_quarters_ended_in_the_later() -> None:
+    with shop(TIMED) as sales:
+        sales.tell(
+            1, ("2026-03-20", opened(TIMED)), ("2026-04-01 00:00", StageMoved(target="b"))
+        )
+        sales.tell(
+            2,
+            ("2026-03-22", opened(TIMED)),
+            ("2026-03-31 23:59:59.999999", StageMoved(target="b")),
+        )
+        a = ask(sales, SECOND_QUARTER).stages[0]
+        assert (a.stage, a.figures.deals, a.figures.days_median) == ("a", 0, 12)
+        assert a.figures.days_over == 0, "nothing of it lies in the quarter"
+        assert (a.figures_before.deals, a.figures_before.deals_over) == (2, 1)
+        assert round(a.figures_before.days_median or 0, 6) == 10, "of the other deal alone"
+
+
 def test_of_two_stages_with_as_many_days_over_fewer_go_on_from_the_bottleneck() -> None:
     with shop(TIMED) as sales:
         sales.tell(

@@ -157,14 +157,14 @@ def _tallies(
     clock = StepClock(reader.cut.as_of, reader.timezone)
     found: dict[StageKey, _Tally] = defaultdict(_Tally)
     for step, end in _open_visits(ways, part):
-        ahead = step.at > closing
-        if ahead or (end is not None and max(end.at, step.at + 1) <= span.start):
+        if step.at > closing or (end is not None and end.at < span.start):
             continue
-        tally = found[step.key]
-        left = until if end is None else min(end.at, until)
-        tally.over[step.deal] += _over(step, left, span.start, reader.processes)
-        if end is not None and span.start <= end.at <= closing and cause_of(end) is not None:
-            tally.ended.append(clock.lasted(step, end))
+        if end is None or max(end.at, step.at + 1) > span.start:  # else it only ended there
+            left = until if end is None else min(end.at, until)
+            over = _over(step, left, span.start, reader.processes)
+            found[step.key].over[step.deal] += over
+        if end is not None and end.at <= closing and cause_of(end) is not None:
+            found[step.key].ended.append(clock.lasted(step, end))
     return found
 
 
