@@ -9,16 +9,20 @@ Leaves out what to do about a failed fold: see `SalesFlow.rebuild`.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Event as Flag
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.subscription import POLL_SECONDS
 from salesflow.errors import BusyError, HistoryError, ProjectionError
 
-__all__ = ["CaughtUp", "Follower"]
+__all__ = ["CaughtUp", "Follower", "look_until"]
+
+FoundT = TypeVar("FoundT")
 
 
 class CaughtUp(NamedTuple):
@@ -49,21 +53,8 @@ class Follower:
 
     def run(self, stop: Flag, tell: Callable[[CaughtUp], object]) -> None:
         """Follow until stopped; tell whenever something is not as it was told last."""
-        told: CaughtUp | None = None
-        waiter = self._log.database.waiter()
-        try:
-            while not stop.is_set():
-                waiter.listen()
-                found = self._look(stop)
-                if found != told:
-                    tell(found)
-                    told = found
-                if not stop.is_set():
-                    waiter.wait(POLL_SECONDS)
-        except _Stopped:
-            pass
-        finally:
-            waiter.close()
+        with suppress(_Stopped):
+            look_until(stop, self._log.database, lambda: self._look(stop), tell)
 
     def _look(self, stop: Flag) -> CaughtUp:
         def heed(_done: int, _goal: int) -> None:
@@ -99,3 +90,25 @@ class Follower:
         if name in self._stuck and self._runner.standing(name).position != self._stuck[name][0]:
             del self._stuck[name]
         return name in self._stuck
+
+
+def look_until(
+    stop: Flag,
+    database: Database,
+    look: Callable[[], FoundT],
+    tell: Callable[[FoundT], object],
+) -> None:
+    """Look whenever something may be new, until stopped; tell what is not as it was told."""
+    told: FoundT | None = None
+    waiter = database.waiter()
+    try:
+        while not stop.is_set():
+            waiter.listen()
+            found = look()
+            if found != told:
+                tell(found)
+                told = found
+            if not stop.is_set():
+                waiter.wait(POLL_SECONDS)
+    finally:
+        waiter.close()

@@ -28,8 +28,8 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.reactor_positions import ReactorPositions
-from salesflow.adapters.subscription import POLL_SECONDS
 from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.engine.following import look_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
 __all__ = ["Reacted", "Reactor", "Reactors"]
@@ -127,26 +127,19 @@ class Reactors:
         Any number of workers may do so at once. A reactor that failed is tried again a little
         later. `on_reacted` is called when one has moved on or has failed.
         """
-        stop, told = stop or Flag(), None
-        failed: dict[str, Failure] = {}
-        waiter = self._log.database.waiter()
-        try:
-            while not stop.is_set():
-                waiter.listen()
-                busy = self._look(failed, stop)
-                said = {name: failure.said for name, failure in failed.items()}
-                stands = self.positions()
-                mine = {name: stands[name] for name in self._reactors}
-                found = Reacted(self._log.head(), mine, said, busy)
-                if found != told:
-                    on_reacted(found)
-                    told = found
-                if not stop.is_set():
-                    waiter.wait(POLL_SECONDS)
-        finally:
-            waiter.close()
+        stop = stop or Flag()
+        look = partial(self._look, {}, stop)
+        look_until(stop, self._log.database, look, on_reacted)
 
-    def _look(self, failed: dict[str, Failure], stop: Flag) -> bool:
+    def _look(self, failed: dict[str, Failure], stop: Flag) -> Reacted:
+        """Let each go on that did not just fail, and say how all stand."""
+        busy = self._go_on_all(failed, stop)
+        said = {name: failure.said for name, failure in failed.items()}
+        stands = self.positions()
+        mine = {name: stands[name] for name in self._reactors}
+        return Reacted(self._log.head(), mine, said, busy)
+
+    def _go_on_all(self, failed: dict[str, Failure], stop: Flag) -> bool:
         """Let each go on that did not just fail; say whether the database was busy."""
         for name, reactor in self._reactors.items():
             if name in failed and monotonic() < failed[name].again:
