@@ -266,7 +266,7 @@ def test_a_visit_that_ends_with_the_midnight_between_two_quarters_ended_in_the_l
             ("2026-03-31 23:59:59.999999", StageMoved(target="b")),
         )
         a = ask(sales, SECOND_QUARTER).stages[0]
-        assert (a.stage, a.figures.deals, a.figures.days_median) == ("a", 0, 12)
+        assert told(a.stage, a.figures.deals, a.figures.days_median) == ("a", 0, 12)
         assert a.figures.days_over == 0, "nothing of it lies in the quarter"
         assert (a.figures_before.deals, a.figures_before.deals_over) == (2, 1)
         assert round(a.figures_before.days_median or 0, 6) == 10, "of the other deal alone"
