@@ -5,13 +5,13 @@ since movements are only ever added; so a balance of any past moment stays what 
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
-from salesflow.domain.moments import Instant
+from salesflow.domain.moments import MICROSECOND, Instant
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.projections.balances import (
     BIN,
@@ -166,7 +166,7 @@ def _utc_offset(log: EventLog) -> Instant:
     """Give how far ahead of UTC the business time zone is in winter."""
     zone = Settings.load(SETTINGS_ID, log.stream(SETTINGS_ID)).timezone
     ahead = datetime(2000, 1, 1, tzinfo=zone).utcoffset()
-    return 0 if ahead is None else ahead // timedelta(microseconds=1)
+    return 0 if ahead is None else ahead // MICROSECOND
 
 
 def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:

@@ -20,6 +20,8 @@ from salesflow.errors import InputError
 __all__ = [
     "DAY",
     "FOREVER",
+    "MICROSECOND",
+    "ONE_DAY",
     "Instant",
     "Moment",
     "Period",
@@ -48,8 +50,8 @@ DAY: Final = 86_400_000_000
 """Microseconds of a day of 24 hours."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-ONE_DAY = timedelta(days=1)
+MICROSECOND: Final = timedelta(microseconds=1)
+ONE_DAY: Final = timedelta(days=1)
 DAY_SAID = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ what follows from it: that is for the drivers of winning and for retrospectives.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -46,7 +46,6 @@ __all__ = [
 By = Literal["stage", "owner", "product"]
 DIGITS_SHOWN = 8
 LISTED = 20
-DAY = timedelta(days=1)
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
 

@@ -8,14 +8,21 @@ submit, and goals: coverage is not known until goals are kept.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from salesflow.domain.moments import Instant, Moment, Period, from_instant, start_of_day
+from salesflow.domain.moments import (
+    ONE_DAY,
+    Instant,
+    Moment,
+    Period,
+    from_instant,
+    start_of_day,
+)
 from salesflow.domain.values import Reference, SafeText
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
@@ -62,7 +69,6 @@ __all__ = ["Forecast", "ForecastView", "end_of", "forecasts_of"]
 
 By = Literal["owner", "process"]
 Line = ForecastLine | CategoryLine | SlippageLine | ChangesLine | PastForecast
-DAY: Final = timedelta(days=1)
 TRAILING_DAYS: Final = 90
 DAYS_MOST: Final = 3_650
 PERIODS_MOST: Final = 40
@@ -295,8 +301,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
     def _spans_before(self, reader: Reader, span: Span) -> Iterator[Span]:
         for _ in range(self.periods):
-            days = {"from_": span.first, "to": span.last + DAY}
-            span = self.model_copy(update=days).span_before(reader)
+            span = self.model_copy(update=span.parameters()).span_before(reader)
             yield span
 
     def _slippage(
@@ -313,7 +318,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
     def _trailing(self, reader: Reader) -> Span:
         last = _day_of(reader.cut.as_of, reader)
-        return span_of(last - (self.trailing_days - 1) * DAY, last, reader)
+        return span_of(last - (self.trailing_days - 1) * ONE_DAY, last, reader)
 
 
 def forecasts_of(
@@ -335,13 +340,13 @@ def forecasts_of(
 def end_of(span: Span, reader: Reader) -> tuple[Cut, date]:
     """Cut where a period ends, or at the moment; give also the last day that is over then."""
     closing = span.closing(reader.cut.as_of)
-    return reader.cut._replace(as_of=closing), _day_of(closing + 1, reader) - DAY
+    return reader.cut._replace(as_of=closing), _day_of(closing + 1, reader) - ONE_DAY
 
 
 def _middle(span: Span, reader: Reader) -> Instant:
     """Give the end of the first half of a period, in whole days."""
     days = (span.last - span.first).days + 1
-    return start_of_day(span.first + days // 2 * DAY, reader.timezone) - 1
+    return start_of_day(span.first + days // 2 * ONE_DAY, reader.timezone) - 1
 
 
 def _day_of(at: Instant, reader: Reader) -> date:

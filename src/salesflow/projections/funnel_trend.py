@@ -6,11 +6,18 @@ go. Leaves out what moved between them (Flow), and every part of the pipeline bu
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.moments import Instant, Moment, Period, from_instant
+from salesflow.domain.moments import (
+    MICROSECOND,
+    ONE_DAY,
+    Instant,
+    Moment,
+    Period,
+    from_instant,
+)
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.projections.amounts import Total, totals, totals_text
@@ -34,7 +41,6 @@ __all__ = ["FunnelEnd", "FunnelTrend", "FunnelTrendView"]
 
 Every = Literal["day", "week", "month", "quarter", "year"]
 ENDS_MAX = 400
-ONE_DAY = timedelta(days=1)
 
 
 class FunnelEnd(Value):
@@ -53,7 +59,7 @@ class FunnelEnd(Value):
 
     def named(self, zone: ZoneInfo) -> str:
         """Give its last day, or the moment where the day was not over by then."""
-        after = (self.as_of + timedelta(microseconds=1)).astimezone(zone)
+        after = (self.as_of + MICROSECOND).astimezone(zone)
         whole = after.date() > self.last
         return str(self.last) if whole else local_time(self.as_of, zone, exact=False)
 

@@ -6,17 +6,16 @@ the moment, to date. Beside a fiscal month, quarter or year stands the one befor
 any other period as many days before. What a period holds ends with the moment.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Final, NamedTuple, TypeVar
 
-from salesflow.domain.moments import Instant, Period, from_instant, to_instant
+from salesflow.domain.moments import ONE_DAY, Instant, Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.projections.questions import Question, Reader, View
 
 __all__ = ["PeriodQuestion", "Span", "span_of"]
 
 ViewT = TypeVar("ViewT", bound=View)
-DAY = timedelta(days=1)
 SPANS: Final = ("year", "quarter", "month")
 
 
@@ -45,6 +44,10 @@ class Span(NamedTuple):
         """Give it as people read it."""
         return Period(start=from_instant(self.start), end=from_instant(self.end))
 
+    def parameters(self) -> dict[str, date]:
+        """Give the parameters of a question that asks about it."""
+        return {"from_": self.first, "to": self.last + ONE_DAY}
+
 
 class PeriodQuestion(Question[ViewT]):
     """The base of questions over a period."""
@@ -66,15 +69,15 @@ class PeriodQuestion(Question[ViewT]):
         first = self.from_
         if first is None:
             assert self.to is not None
-            first = reader.calendar.span("quarter", self.to - DAY).first
+            first = reader.calendar.span("quarter", self.to - ONE_DAY).first
         after = self.to
         if after is None:
-            after = reader.calendar.span("quarter", max(first, self.day(reader))).last + DAY
+            after = reader.calendar.span("quarter", max(first, self.day(reader))).last + ONE_DAY
         if after <= first:
             raise InputError(
                 f"a period from {first} to {after} holds no day; `to` is the first day after it"
             )
-        return span_of(first, after - DAY, reader)
+        return span_of(first, after - ONE_DAY, reader)
 
     def span_before(self, reader: Reader) -> Span:
         """Cut the period to compare with: the fiscal one before, or as many days before."""
@@ -82,7 +85,7 @@ class PeriodQuestion(Question[ViewT]):
         for kind in SPANS:
             if reader.calendar.span(kind, span.first) == (span.first, span.last):
                 return span_of(*reader.calendar.before(kind, span.first), reader)
-        last = span.first - DAY
+        last = span.first - ONE_DAY
         return span_of(last - (span.last - span.first), last, reader)
 
     def day(self, reader: Reader) -> date:

@@ -11,7 +11,6 @@ lists of their own.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -64,7 +63,6 @@ from salesflow.projections.words import Language
 
 __all__ = ["Retrospective", "RetrospectiveView"]
 
-DAY: Final = timedelta(days=1)
 LISTED: Final = 20
 ONE: Final = Decimal(1)
 
@@ -263,7 +261,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         """Give the KPIs of the period and the one before; None where the team has none."""
         asked = {"owner": self.owner, "process": self.process}
         asked["by"] = None if self.team is None else "team"
-        view = Kpis.model_validate({**_days(span), **asked}).answer(reader, moment)
+        view = Kpis.model_validate({**span.parameters(), **asked}).answer(reader, moment)
         now, before = (
             next((line for line in lines if line.group == self.team), None)
             for lines in (view.lines, view.lines_before)
@@ -272,11 +270,8 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
 
     def _flow(self, span: Span, reader: Reader, moment: Moment) -> tuple[FlowAccount, ...]:
         asked = {"owner": self.owner, "team": self.team, "process": self.process}
-        return Flow.model_validate({**_days(span), **asked}).answer(reader, moment).accounts
-
-
-def _days(span: Span) -> dict[str, Any]:
-    return {"from_": span.first, "to": span.last + DAY}
+        question = Flow.model_validate({**span.parameters(), **asked})
+        return question.answer(reader, moment).accounts
 
 
 def _stages(
