@@ -242,7 +242,7 @@ def test_an_estimate_is_one_line_with_its_interval() -> None:
     then = Estimate(value=Decimal(20), interval=interval, count=8)
     now = then.model_copy(update={"value": Decimal(25)})
     assert lines(sales(row(nps=then)), sales(row(nps=now))) == [
-        ("Rep ann", "Nps", "20.00 (10.00 … 30.00)", "25.00 (10.00 … 30.00)", "+5"),
+        ("Rep ann", "NPS", "20.00 (10.00 … 30.00)", "25.00 (10.00 … 30.00)", "+5"),
     ]
 
 
@@ -276,6 +276,7 @@ def test_the_funnel_of_may_beside_that_of_march(flow: SalesFlow) -> None:
     assert found["open_deals"] == 0, "one was won, another one began"
     first, *others = found["stages"]
     assert first == {
+        "group": None,
         "process": "standard",
         "stage": "prospecting",
         "name_en": "Prospecting",

@@ -26,7 +26,7 @@ from salesflow.projections.records import Role, roles
 from salesflow.projections.words import Language, in_language, kind_name
 from salesflow.projections.writing import amount_text, local_time
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "called"]
 
 UTC = ZoneInfo("UTC")
 ViewT = TypeVar("ViewT", bound=View)
@@ -37,11 +37,12 @@ DIGITS_SHOWN = 8
 PLACES_SHOWN = 4
 BETWEEN = " · "
 ESTIMATE_PLACES = 2
+SCALES = re.compile(r"\b(?:nps|csat|ces)\b", re.IGNORECASE)
 NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
         *("outcome", "forecast_category", "channel", "direction"),
-        *("figure", "movement", "made", "measure"),
+        *("figure", "movement", "made", "measure", "kind", "turn"),
     }
 )
 """Fields whose values are words of ours."""
@@ -73,15 +74,15 @@ class Comparison(Value, Generic[ViewT]):
         """
         writer, difference = _Writer(language, timezone), self.difference
         own, lists = self.now.tables(language), difference.lists
-        title = _called(_words(type(self.now).__name__.removesuffix("View")))
+        title = called(_words(type(self.now).__name__.removesuffix("View")))
         about = writer.period(self.then, self.now)
-        titles = [*map(_called, lists)]
+        titles = [*map(called, lists)]
         if own and len(own) == len(lists):  # the lists go by the names of the view's own tables
             title, about = own[0].title, own[0].about
             titles = [table.title for table in own]
         found = [
-            writer.table(called, rows)
-            for called, rows in zip(titles, lists.values(), strict=True)
+            writer.table(named, rows)
+            for named, rows in zip(titles, lists.values(), strict=True)
             if rows
         ]
         lines = tuple(writer.lines(difference._replace(lists={}), all_figures=True))
@@ -119,7 +120,7 @@ class _Writer:
             row.change == "same" for row, _ in shown
         )
         notes = (f"{same:,} {in_language('unchanged', self._language)}",) if same else ()
-        named = tuple(map(_called, columns))
+        named = tuple(map(called, columns))
         return TableOfView(title, (*named, *SIDES), tuple(written), notes=notes)
 
     def lines(
@@ -140,11 +141,11 @@ class _Writer:
             else:
                 yield from self.lines(part, all_figures=all_figures, within=inside)
 
-    def _estimate_line(self, called: str, part: RecordChange) -> _Line:
+    def _estimate_line(self, figure: str, part: RecordChange) -> _Line:
         """Write a figure with its interval on one line."""
         sides = (s if isinstance(s, Estimate) else None for s in (part.then, part.now))
         then, now = (estimate_text(side, places=ESTIMATE_PLACES) for side in sides)
-        return _Line(called, then, now, self._signed(part.figures["value"].difference))
+        return _Line(figure, then, now, self._signed(part.figures["value"].difference))
 
     def _parts(self, change: RecordChange, within: str) -> Iterator[tuple[str, RecordChange]]:
         """Give the records inside, each with what its lines begin with."""
@@ -195,13 +196,13 @@ class _Writer:
             return ""
         named = getattr(record, f"{name}_{self._language}", None)
         value = getattr(record, name) if named is None else named
-        if name == "kind" and isinstance(value, str):
+        if name == "kind" and "." in str(value):  # of a fact
             return kind_name(value, self._language)
         return self._word(value) if name in IN_WORDS and value else self._text(value)
 
-    def _figure_line(self, called: str, figure: FigureChange) -> _Line:
+    def _figure_line(self, named: str, figure: FigureChange) -> _Line:
         sides = (self._text(figure.then), self._text(figure.now))
-        return _Line(called, *sides, self._signed(figure.difference))
+        return _Line(named, *sides, self._signed(figure.difference))
 
     def _signed(self, difference: object) -> str:
         match difference:
@@ -230,7 +231,7 @@ class _Writer:
                 return _text(value)
 
     def _field(self, name: str) -> str:
-        return self._word(_called(name))
+        return self._word(called(name))
 
     def _word(self, text: object) -> str:
         return in_language(str(text), self._language)
@@ -257,9 +258,10 @@ def _words(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
     """Call a field for people: `deals_without_amount` is Deals without amount."""
-    return name.rstrip("_").replace("_", " ").capitalize()
+    words = name.rstrip("_").replace("_", " ").capitalize()
+    return SCALES.sub(lambda scale: scale[0].upper(), words)
 
 
 def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:

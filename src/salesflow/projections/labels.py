@@ -1,6 +1,7 @@
 """Titles, columns and labels of tables in Chinese, in the order of the English ones.
 
-Other words of ours are in `words.py`, which is where all of them are looked up.
+Fields that are no column have theirs in `field_labels.py`. Other words of ours are in
+`words.py`, which is where all of them are looked up.
 """
 
 from typing import Final
@@ -70,7 +71,7 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Contacts": "跟进次数",
     "Contract": "合同",
     "Credit": "业绩分成",
-    "Cumulative": "累计占比",
+    "Cumulative": "累计",
     "Currency": "币种",
     "Customer": "客户",
     "Customer id": "客户",
@@ -163,7 +164,7 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Irregular": "不合常规",
     "Issued": "发出时间",
     "Key": "键",
-    "Kind": "事实",
+    "Kind": "类别",
     "Known before": "此前已知",
     "Known": "所知",
     "Kpis": "关键绩效指标",
@@ -199,7 +200,7 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Median in all": "累计中位数",
     "Merged into": "合并到",
     "Messages": "团队消息",
-    "Moved": "移出期间",
+    "Moved": "转出",
     "Moved amount": "移出金额",
     "Moved on": "已推进",
     "Moved out": "移出期间",
@@ -235,7 +236,7 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Owners": "历任负责人",
     "Qualified deals": "合格商机数",
     "Raised": "提出时间",
-    "Rate": "汇率",
+    "Rate": "比率",
     "Rates read": "读取的汇率",
     "Rates recorded": "记录的汇率",
     "Reasons of losses": "输单原因",

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Fact
+from salesflow.projections.field_labels import FIELD_LABELS_ZH
 from salesflow.projections.labels import LABELS_ZH
 
 __all__ = ["Language", "fact_name", "in_language", "irregularity_name", "kind_name"]
@@ -16,6 +17,7 @@ __all__ = ["Language", "fact_name", "in_language", "irregularity_name", "kind_na
 Language = Literal["en", "zh"]
 
 ZH: Final[dict[str, str]] = {
+    **FIELD_LABELS_ZH,
     **LABELS_ZH,
     # what a fact or an entity says in one of few words
     "open": "进行中",
