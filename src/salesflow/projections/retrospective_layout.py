@@ -311,15 +311,15 @@ class RetrospectiveLayout:
 
     def _signed(self, difference: Decimal | None, each: FigureMoved) -> str:
         if each.unit == "share" and difference is not None:
-            return f"{difference * 100:+.1f} {self._word('points')}"
+            return f"{difference * 100:+z.1f} {self._word('points')}"
         return _plus(difference, self._number(difference, each))
 
     def _points(self, each: ScoreMoved) -> str:
         if each.difference is None:
             return UNKNOWN
         if each.scale == "csat":
-            return f"{each.difference * 100:+.1f} {self._word('points')}"
-        return f"{each.difference:+.1f}"
+            return f"{each.difference * 100:+z.1f} {self._word('points')}"
+        return f"{each.difference:+z.1f}"
 
     def _narrow(self, found: Bottleneck | None) -> str:
         """Say which stage is the bottleneck, and what makes it one."""

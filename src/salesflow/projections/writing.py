@@ -18,12 +18,12 @@ def amount_text(amount: Decimal, currency: str) -> str:
 
 def number_text(number: Decimal | None) -> str:
     """Write a number to one place; a dash where it is undefined."""
-    return "–" if number is None else f"{number:,.1f}"
+    return "–" if number is None else f"{number:z,.1f}"
 
 
 def percent_text(share: Decimal | None, *, places: int = 1) -> str:
     """Write a share as a percentage; a dash where it is undefined."""
-    return "–" if share is None else f"{share:.{places}%}"
+    return "–" if share is None else f"{share:z.{places}%}"
 
 
 def days_text(period: Period, timezone: ZoneInfo) -> str:
