@@ -10,7 +10,6 @@ from salesflow.adapters.readtables import Standing
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json, size_of
 from salesflow.domain.moments import from_instant
-from salesflow.errors import InputError
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.registry import FOLDS
 from salesflow.projections.writing import local_time
@@ -95,9 +94,6 @@ def rebuild(
     ] = None,
 ) -> None:
     """Fill read tables anew from the log, beside the live ones, then swap them."""
-    unknown = [name for name in tables or () if name not in FOLDS]
-    if unknown:
-        raise InputError(f"no read table {unknown[0]!r}; there are {', '.join(sorted(FOLDS))}")
     with desk.open() as flow:
         with desk.screen.progress(", ".join(tables or FOLDS)) as report:
             rows = flow.rebuild(*tables or (), progress=report)

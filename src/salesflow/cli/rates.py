@@ -11,6 +11,7 @@ from salesflow.adapters.importing.ecb import ECB, euro_rates
 from salesflow.adapters.importing.rates import RateImport, import_rates, record_rates
 from salesflow.cli.desk import Desk, KnownAt, at_desk
 from salesflow.cli.importing import Strict, TimeZone, importing
+from salesflow.domain.moments import read_day
 from salesflow.domain.rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.values import number
 from salesflow.engine import SalesFlow, Session
@@ -88,7 +89,7 @@ def import_ecb(
     desk: Desk, since: Since, currency: Currencies = None, timezone: TimeZone = None
 ) -> None:
     """Import the euro reference rates of the European Central Bank (needs the extra fx)."""
-    told = list(euro_rates(_day(since), currency or ()))
+    told = list(euro_rates(read_day(since), currency or ()))
     with desk.record(timezone) as flow:
         zone = flow.settings().timezone
         recorded = record_rates(told, flow.log, source=ECB, timezone=zone)
@@ -113,7 +114,7 @@ def publish(
     actor: Actor = None,
 ) -> None:
     """Record exchange rates of a day; they replace those recorded of that day before."""
-    named, of = dict(map(_pair, given)), _day(day)
+    named, of = dict(map(_pair, given)), read_day(day)
 
     def record(session: Session) -> None:
         try:
@@ -135,7 +136,7 @@ def publish(
 def list_rates(desk: Desk, on: OnDay = None, known_at: KnownAt = None) -> None:
     """List the last rate of every currency on or before a day, as known at some time."""
     with desk.open() as flow:
-        found = _table(flow, known_at).quoted(date.max if on is None else _day(on))
+        found = _table(flow, known_at).quoted(date.max if on is None else read_day(on))
         desk.screen.json([_plain(each) for each in found])
         rows = tuple(
             (each.base, each.currency, f"{each.rate:f}", str(each.day), each.source or "–")
@@ -164,13 +165,6 @@ def _pair(given: str) -> tuple[str, Decimal]:
     if not equals:
         raise InputError(f"{given!r} is not a rate; write one like CNY=7.21")
     return currency, number(rate)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is not a day; write one like 2026-03-31") from error
 
 
 def _show(desk: Desk, done: RateImport) -> None:

@@ -31,6 +31,7 @@ __all__ = [
     "from_instant",
     "instant_of",
     "microseconds_between",
+    "read_day",
     "start_of_day",
     "start_of_next_day",
     "to_instant",
@@ -159,6 +160,18 @@ def zone(name: str) -> ZoneInfo:
         raise InputError(
             f"{name!r} is not a time zone; write one like Asia/Shanghai"
         ) from error
+
+
+def read_day(text: str) -> date:
+    """Read a day as ISO 8601 writes it.
+
+    Raises:
+        InputError: when it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a day; write one like 2026-03-31") from error
 
 
 def _parsed(text: str) -> datetime | date:

@@ -356,7 +356,7 @@ class SalesFlow:
     def _table(self, name: str) -> ReadTable:
         if name not in self._folds:
             there = ", ".join(sorted(self._folds))
-            raise InputError(f"no table {name!r}; there are {there}")
+            raise InputError(f"no read table {name!r}; there are {there}")
         return self._folds[name].table
 
     def _tables(self) -> Runner:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
 from salesflow.adapters.importing.rows import BadRow, Row, TableFile
-from salesflow.domain.moments import from_instant, start_of_day
+from salesflow.domain.moments import from_instant, read_day, start_of_day
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.values import number
 from salesflow.errors import InputError
@@ -181,10 +181,7 @@ def _taken(row: Row, places: list[int], read: "partial[ToldRate]") -> ToldRate |
 
 
 def _told(day: str, base: str, currency: str, rate: str, *, today: date) -> ToldRate:
-    try:
-        of = date.fromisoformat(day)
-    except ValueError as error:
-        raise InputError(f"{day!r} is not a day; write one like 2026-03-31") from error
+    of = read_day(day)
     if of > today:
         raise InputError(f"{day} lies ahead")
     if base == currency:
