@@ -119,8 +119,7 @@ def quotes_of(events: list[Raw], known_at: int) -> list[Quote]:
     streams = {event["stream"] for event in events if event["kind"] == "rates.published"}
     known = [e for e in events if e["stream"] in streams and e["recorded"] <= known_at]
     facts = [e for e in known if e["kind"] == "rates.published" and not retracted(e, known)]
-    first = min((event["position"] for event in facts), default=0)
-    facts.sort(key=lambda e: (e["position"] != first, e["occurred"], e["position"]))
+    facts.sort(key=lambda e: (e["occurred"], e["position"]))
     return [
         Quote(
             event["payload"]["base"],

@@ -1,7 +1,7 @@
 """Amounts in one currency, at rates worked out by hand."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,8 @@ from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.facts import FactRetracted
-from salesflow.domain.rates import RATES_ID
+from salesflow.domain.moments import to_instant
+from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 from salesflow.projections.flow import Flow
@@ -190,6 +191,24 @@ def test_a_retracted_rate_does_not_count_and_one_published_again_replaces_it() -
         publish(sales, "2026-03-02", CNY="7.3")
         publish(sales, "2026-03-02", CNY="7.2")
         assert sold(kpis(sales)) == yuan("7200")
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_an_own_rate_outlasts_an_older_one_imported_later_whichever_opened_the_table(
+    *, before: bool
+) -> None:
+    with shop() as sales:
+        if before:
+            publish(sales.turn("2026-01-03 09:00"), "2026-01-02", CNY="7")
+        publish(sales.turn("2026-03-05 09:00"), "2026-03-02", CNY="7.3")
+        told = Rate(currency="CNY", rate=Decimal("7.1"))
+        bank = RatesPublished(day=date(2026, 3, 2), base="USD", rates=(told,), source="bank")
+        on_its_day = to_instant(datetime(2026, 3, 2, tzinfo=UTC))
+        sales.flow.record([ForeignFact(RATES_ID, bank, on_its_day, precision="day")])
+        sales.turn("2026-04-01").tell(
+            1, ("2026-01-10", opened(amount=usd("1000"))), ("2026-03-10", DealWon())
+        )
+        assert sold(kpis(sales)) == yuan("7300")
 
 
 def test_an_amount_without_a_rate_is_left_out_and_counted() -> None:

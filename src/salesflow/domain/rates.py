@@ -20,6 +20,8 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.history import order
+from salesflow.domain.moments import Instant
 from salesflow.domain.values import Currency, Exact, SafeText, Value, number
 from salesflow.errors import InputError
 
@@ -28,6 +30,7 @@ __all__ = ["RATES_ID", "ExactRate", "Quoted", "Rate", "RateTable", "RatesPublish
 RATES_ID: Final = UUID("5e771465-0000-5000-8000-000000000002")
 """The stream of a tenant's exchange rates; the same in every database."""
 
+Order = tuple[Instant, Instant, int]
 Factor = Annotated[Decimal, Exact(whole=8, places=10, least=Decimal("0.000001"))]
 
 
@@ -123,7 +126,8 @@ class RateTable(Aggregate):
         """Give the same rate as a fraction, with the days and sources behind it."""
         if source == target:
             return ExactRate(Fraction(1), (), ())
-        ways = [way for base in self._bases if (way := self._way(base, source, target, day))]
+        bases = sorted(self._bases, key=self._bases.__getitem__)
+        ways = [way for base in bases if (way := self._way(base, source, target, day))]
         return max(ways, key=lambda way: min(way.days), default=None)
 
     def quoted(self, day: date) -> list[Quoted]:
@@ -150,16 +154,26 @@ class RateTable(Aggregate):
         return self._rates[base, currency, days[found - 1]] if found else None
 
     def _start(self) -> None:
-        self._bases: list[str] = []
+        self._bases: dict[str, Order] = {}
+        """When each was first published."""
         self._days: dict[tuple[str, str], list[date]] = {}
         self._rates: dict[tuple[str, str, date], Quoted] = {}
+        self._published: dict[tuple[str, str, date], Order] = {}
 
     def _apply(self, event: Event) -> None:
+        """Take rates, which replace those that were published before them.
+
+        Which opened the table says nothing of that: the first recorded may be the last that
+        was published.
+        """
         fact: RatesPublished = event.fact  # type: ignore[assignment]
-        if fact.base not in self._bases:
-            self._bases.append(fact.base)
+        here = order(event)
+        self._bases[fact.base] = min(here, self._bases.get(fact.base, here))
         for each in fact.rates:
             key = (fact.base, each.currency, fact.day)
+            if self._published.get(key, here) > here:
+                continue
             if key not in self._rates:
                 insort(self._days.setdefault(key[:2], []), fact.day)
             self._rates[key] = Quoted(*key, each.rate, fact.source)
+            self._published[key] = here
