@@ -24,7 +24,7 @@ from salesflow.projections.deals import Deals
 from salesflow.projections.plain import plain
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, fact_name, in_language, irregularity_name
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import local_time, short_id
 
 __all__ = ["customer_of", "deals", "replay_table"]
 
@@ -45,7 +45,6 @@ Merged = Annotated[
     bool,
     typer.Option("--merged", help="Also what happened to the deals that are merged into it."),
 ]
-DIGITS_SHOWN = 8
 ENVELOPE = (
     "Position", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark", "Fact",
     "What happened",
@@ -206,7 +205,7 @@ def _history_row(desk: Desk, zone: ZoneInfo, event: Event, marks: Marks) -> tupl
     said = desk.screen.word(mark)
     return (
         f"{event.position:,}",
-        str(event.stream_id)[:DIGITS_SHOWN],
+        short_id(event.stream_id),
         _occurred(event, zone, desk.language),
         local_time(event.recorded_at, zone),
         event.actor or "",

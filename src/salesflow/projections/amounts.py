@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.values import Currency, Value, tidy
 from salesflow.projections.tables import AMOUNT_SCALE, Cell
-from salesflow.projections.writing import amount_text
+from salesflow.projections.writing import money_text
 
 __all__ = ["Total", "exact", "exact_sum", "totals", "totals_text"]
 
@@ -59,4 +59,4 @@ def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total,
 
 def totals_text(sums: Sequence[Total]) -> str:
     """Write sums side by side, rounded half even to hundredths."""
-    return " + ".join(amount_text(round(s.amount, 2), s.currency) for s in sums) or "–"
+    return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"

@@ -21,11 +21,16 @@ from salesflow.projections.case_similar import CaseDifference, SimilarDeal
 from salesflow.projections.case_turns import TurningPoint
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
-from salesflow.projections.writing import amount_text, local_time, number_text, percent_text
+from salesflow.projections.writing import (
+    amount_text,
+    local_time,
+    number_text,
+    percent_text,
+    short_id,
+)
 
 __all__ = ["CaseLayout"]
 
-DIGITS_SHOWN: Final = 8
 SHARES: Final = frozenset({"discount"})
 """Figures that are parts of a whole."""
 
@@ -46,7 +51,7 @@ class CaseLayout(NamedTuple):
             "Opened at": self._time(deal.opened_at),
             "Closed at": self._time(deal.closed_at),
             "Days": number_text(deal.days),
-            "Amount": _amount(deal.amount, deal.currency),
+            "Amount": amount_text(deal.amount, deal.currency),
             "Owner": deal.owner,
             "Credit": credited,
             "Customer": None if deal.customer_id is None else str(deal.customer_id),
@@ -128,7 +133,7 @@ class CaseLayout(NamedTuple):
                 each.quote,
                 each.state,
                 self._time(each.issued_at),
-                _amount(each.total, each.currency),
+                amount_text(each.total, each.currency),
                 percent_text(each.discount),
                 f"{each.revisions:,}",
             )
@@ -196,11 +201,11 @@ class CaseLayout(NamedTuple):
         columns = ("Deal", "Title", "Outcome", "Days", "Amount", "Score", "Similar by")
         rows = tuple(
             (
-                str(each.deal)[:DIGITS_SHOWN],
+                short_id(each.deal),
                 each.title or "–",
                 each.outcome,
                 number_text(each.days),
-                _amount(each.amount, each.currency),
+                amount_text(each.amount, each.currency),
                 f"{each.score:.2f}",
                 " · ".join(self._reasons(each)),
             )
@@ -264,10 +269,6 @@ def _number(figure: str, number: Decimal | None) -> str:
     if number is None:
         return "–"
     return f"{number:.1%}" if figure in SHARES else f"{number:,.1f}"
-
-
-def _amount(amount: Decimal | None, currency: str | None) -> str:
-    return "–" if amount is None or currency is None else amount_text(amount, currency)
 
 
 def _or_dash(number: int | None) -> str:

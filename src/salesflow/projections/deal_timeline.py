@@ -107,7 +107,7 @@ class DealTimelineView(View):
             span.stage_zh if language == "zh" else span.stage_en,
             span.outcome,
             span.owner or "–",
-            _amount(span),
+            amount_text(span.amount, span.currency),
             span.expected_close or "–",
             f"{span.probability:.0%}",
         )
@@ -188,12 +188,6 @@ def _span(row: sa.Row[Any], reader: Reader) -> Span:
         forecast_category=row.forecast_category,
         probability=Decimal(row.probability) / AMOUNT_SCALE,
     )
-
-
-def _amount(span: Span) -> str:
-    if span.amount is None or span.currency is None:
-        return "–"
-    return amount_text(span.amount, span.currency)
 
 
 def timeline_facts(history: list[Event], processes: Processes) -> list[TimelineFact]:

@@ -24,13 +24,12 @@ from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.tables import AMOUNT_SCALE
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text
+from salesflow.projections.writing import amount_text, short_id
 
 __all__ = ["DealStanding", "Deals", "DealsView"]
 
 COLUMNS = ("Deal", "Title", "Stage", "Outcome", "Owner", "Amount", "Expected close")
 LISTED = 50
-DIGITS_SHOWN = 8
 
 
 class DealStanding(Value):
@@ -74,12 +73,12 @@ class DealsView(View):
         )
         rows = tuple(
             (
-                str(deal.deal)[:DIGITS_SHOWN],
+                short_id(deal.deal),
                 deal.title or "–",
                 deal.stage_zh if language == "zh" else deal.stage_en,
                 deal.outcome,
                 deal.owner or "–",
-                _amount(deal),
+                amount_text(deal.amount, deal.currency),
                 deal.expected_close or "–",
             )
             for deal in self.deals
@@ -152,12 +151,6 @@ def _standing(row: sa.Row[Any], title: str | None, reader: Reader) -> DealStandi
         lead_source=row.lead_source,
         since=from_instant(row.valid_from),
     )
-
-
-def _amount(deal: DealStanding) -> str:
-    if deal.amount is None or deal.currency is None:
-        return "–"
-    return amount_text(deal.amount, deal.currency)
 
 
 def _titles(streams: Mapping[UUID, list[Event]]) -> dict[UUID, str | None]:

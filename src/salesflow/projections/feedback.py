@@ -32,7 +32,7 @@ from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.stage_names import stage_name
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import days_text, local_time
+from salesflow.projections.writing import days_text, local_time, short_id
 
 __all__ = [
     "Feedback",
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 By = Literal["stage", "owner", "product"]
-DIGITS_SHOWN = 8
 LISTED = 20
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
@@ -282,7 +281,7 @@ def _name(group: FeedbackGroup, language: Language) -> str:
 def _words(verbatim: Verbatim, zone: ZoneInfo, language: Language) -> tuple[str, ...]:
     return (
         local_time(verbatim.occurred_at, zone, exact=False),
-        str(verbatim.deal)[:DIGITS_SHOWN],
+        short_id(verbatim.deal),
         verbatim.stage_zh if language == "zh" else verbatim.stage_en,
         verbatim.owner or "–",
         (verbatim.scale or "–").upper(),

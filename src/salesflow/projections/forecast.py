@@ -63,7 +63,7 @@ from salesflow.projections.periods import PeriodQuestion, Span, span_of
 from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.tables import Cut
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text, days_text, percent_text
+from salesflow.projections.writing import days_text, money_text, percent_text
 
 __all__ = ["Forecast", "ForecastView", "end_of", "forecasts_of"]
 
@@ -136,9 +136,9 @@ class ForecastView(MoneyView):
             (
                 *self._head(line),
                 f"{line.deals:,}",
-                *(_money(each, line.currency) for each in (line.amount, line.won)),
+                *(money_text(each, line.currency) for each in (line.amount, line.won)),
                 *(
-                    _money(each, line.currency)
+                    money_text(each, line.currency)
                     for each in (
                         line.forecast_weighted, line.forecast_commit,
                         line.forecast_best_case, line.forecast_pipeline,
@@ -161,7 +161,7 @@ class ForecastView(MoneyView):
                 *self._head(line),
                 line.forecast_category,
                 f"{line.deals:,}",
-                *(_money(each, line.currency) for each in (line.amount, line.weighted)),
+                *(money_text(each, line.currency) for each in (line.amount, line.weighted)),
             )
             for line in self.categories
         )
@@ -174,13 +174,13 @@ class ForecastView(MoneyView):
             (
                 *self._head(line),
                 f"{line.expected:,}",
-                _money(line.expected_amount, line.currency),
+                money_text(line.expected_amount, line.currency),
                 f"{line.won:,}",
                 f"{line.left_otherwise:,}",
                 f"{line.moved:,}",
                 f"{line.overdue:,}",
                 f"{line.pending:,}",
-                _money(line.slipped_amount, line.currency),
+                money_text(line.slipped_amount, line.currency),
                 percent_text(line.slippage, places=0),
                 percent_text(line.slippage_by_value, places=0),
             )
@@ -217,7 +217,7 @@ class ForecastView(MoneyView):
                 f"{line.first} … {line.last}",
                 in_language(line.made, language),
                 in_language(known[line.known], language),
-                _money(line.actual, line.currency),
+                money_text(line.actual, line.currency),
                 _judged(line.forecast_weighted, line.accuracy_weighted),
                 _judged(line.forecast_commit, line.accuracy_commit),
                 _judged(line.forecast_best_case, line.accuracy_best_case),
@@ -351,10 +351,6 @@ def _middle(span: Span, reader: Reader) -> Instant:
 
 def _day_of(at: Instant, reader: Reader) -> date:
     return from_instant(at).astimezone(reader.timezone).date()
-
-
-def _money(amount: Decimal, currency: str | None) -> str:
-    return UNKNOWN if currency is None else amount_text(round(amount, 2), currency)
 
 
 def _times(coverage: Decimal | None) -> str:

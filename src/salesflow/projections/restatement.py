@@ -28,7 +28,7 @@ from salesflow.projections.records import Role
 from salesflow.projections.stage_names import StageName, stage_name
 from salesflow.projections.tables import Cut, Processes
 from salesflow.projections.words import Language, in_language, kind_name
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import local_time, short_id
 
 __all__ = ["RestatedCell", "Restatement", "RestatementView", "RestatingEvent"]
 
@@ -37,7 +37,6 @@ OUTCOMES: tuple[Outcome, ...] = ("open", "won", "lost", "disqualified", "merged"
 LISTED = 50
 STREAMS = 500
 """So many deals' events are held at a time."""
-DIGITS_SHOWN = 8
 UTC = ZoneInfo("UTC")
 
 COLUMNS = (
@@ -341,7 +340,7 @@ def _event_text(event: RestatingEvent, zone: ZoneInfo, language: Language) -> tu
     return (
         f"{event.position:,}",
         kind_name(event.kind, language),
-        str(event.deal)[:DIGITS_SHOWN],
+        short_id(event.deal),
         local_time(event.occurred_at, zone, exact=False),
         local_time(event.recorded_at, zone, exact=False),
         event.actor or "–",

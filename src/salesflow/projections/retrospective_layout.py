@@ -26,11 +26,12 @@ from salesflow.projections.shown import TableOfView
 from salesflow.projections.win_loss import LossReason
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import (
-    amount_text,
     days_text,
     local_time,
+    money_text,
     number_text,
     percent_text,
+    short_id,
 )
 
 __all__ = ["RetrospectiveLayout"]
@@ -38,7 +39,6 @@ __all__ = ["RetrospectiveLayout"]
 Staged = Bottleneck | StagePassed | DealSlipped | DealStalled | Verbatim
 """Rows that name a stage."""
 UNKNOWN: Final = "–"
-DIGITS_SHOWN: Final = 8
 
 
 class RetrospectiveLayout:
@@ -125,10 +125,10 @@ class RetrospectiveLayout:
             (
                 self._word(period),
                 f"{line.expected:,}",
-                _money(line.expected_amount, line.currency),
+                money_text(line.expected_amount, line.currency),
                 *(f"{count:,}" for count in (line.won, line.left_otherwise)),
                 *(f"{count:,}" for count in (line.moved, line.overdue, line.pending)),
-                _money(line.slipped_amount, line.currency),
+                money_text(line.slipped_amount, line.currency),
                 percent_text(line.slippage, places=0),
                 percent_text(line.slippage_by_value, places=0),
             )
@@ -145,10 +145,10 @@ class RetrospectiveLayout:
         """Name the deals that slipped."""
         rows = tuple(
             (
-                str(deal.deal)[:DIGITS_SHOWN],
+                short_id(deal.deal),
                 self._stage(deal),
                 deal.owner or UNKNOWN,
-                _money(deal.amount, deal.currency),
+                money_text(deal.amount, deal.currency),
                 str(deal.expected_close),
                 _day(deal.expected_after),
                 "moved out" if deal.slipped == "moved" else deal.slipped,
@@ -168,10 +168,10 @@ class RetrospectiveLayout:
         """Name the deals that stalled."""
         rows = tuple(
             (
-                str(deal.deal)[:DIGITS_SHOWN],
+                short_id(deal.deal),
                 self._stage(deal),
                 deal.owner or UNKNOWN,
-                _money(deal.amount, deal.currency),
+                money_text(deal.amount, deal.currency),
                 _day(deal.expected_close),
                 local_time(deal.entered_at, self._timezone, exact=False),
                 number_text(deal.days),
@@ -197,7 +197,7 @@ class RetrospectiveLayout:
             for reason in (here.get(key), there.get(key)):
                 row += [
                     "0" if reason is None else f"{reason.deals:,}",
-                    _money(Decimal(0) if reason is None else reason.amount, key[0]),
+                    money_text(Decimal(0) if reason is None else reason.amount, key[0]),
                     percent_text(None if reason is None else reason.share, places=0),
                 ]
             rows.append(tuple(row))
@@ -215,9 +215,9 @@ class RetrospectiveLayout:
                 local_time(each.made_at, self._timezone, exact=False),
                 self._word(each.measure),
                 f"{each.deals:,}",
-                _money(each.forecast, each.currency),
-                _money(each.actual, each.currency),
-                _plus(each.difference, _money(each.difference, each.currency)),
+                money_text(each.forecast, each.currency),
+                money_text(each.actual, each.currency),
+                _plus(each.difference, money_text(each.difference, each.currency)),
                 percent_text(each.accuracy, places=0),
             )
             for each in judged
@@ -277,7 +277,7 @@ class RetrospectiveLayout:
                 self._stage(each),
                 ", ".join(each.products) or UNKNOWN,
                 local_time(each.occurred_at, self._timezone, exact=False),
-                str(each.deal)[:DIGITS_SHOWN],
+                short_id(each.deal),
                 each.owner or UNKNOWN,
                 UNKNOWN if each.score is None else f"{each.score:,}",
                 each.text,
@@ -301,7 +301,7 @@ class RetrospectiveLayout:
         if number is None:
             return UNKNOWN
         if each.currency is not None and each.unit == "money":
-            return _money(number, each.currency)
+            return money_text(number, each.currency)
         written: dict[Unit, str] = {
             "count": f"{number:,f}",
             "share": percent_text(number),
@@ -333,9 +333,7 @@ class RetrospectiveLayout:
         )
         return f"{self._stage(found)} · {' · '.join(figures)}"
 
-    def _stage(
-        self, row: Bottleneck | StagePassed | DealSlipped | DealStalled | Verbatim
-    ) -> str:
+    def _stage(self, row: Staged) -> str:
         return row.stage_zh if self._language == "zh" else row.stage_en
 
     def _listed(self, rows: Sequence[object], in_all: int) -> str:
@@ -349,12 +347,6 @@ def _counts(movement: MovementBeside) -> bool:
     """Say whether there is anything to show: what is only weighted otherwise is not."""
     sides = (movement.figures, movement.figures_before)
     return any(figures.deals or figures.amount for figures in sides)
-
-
-def _money(amount: Decimal | None, currency: str | None) -> str:
-    if amount is None or currency is None:
-        return UNKNOWN
-    return amount_text(round(amount, 2), currency)
 
 
 def _worth(figures: Iterable[tuple[str | None, FlowFigures]]) -> str:

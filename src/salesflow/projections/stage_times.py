@@ -50,13 +50,12 @@ from salesflow.projections.visits import (
     stages_of,
 )
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import local_time, number_text, percent_text
+from salesflow.projections.writing import local_time, number_text, percent_text, short_id
 
 __all__ = ["StageTimes", "StageTimesView"]
 
 Days = Annotated[int, Field(gt=0, le=36_500)]
 DAYS = (30, 60, 90)
-DIGITS_SHOWN = 8
 LISTED = 50
 
 
@@ -233,7 +232,7 @@ class _Layout(NamedTuple):
         zone = ZoneInfo(self.view.timezone)
         rows = tuple(
             (
-                str(s.deal)[:DIGITS_SHOWN],
+                short_id(s.deal),
                 self._stage(s.process, s.stage),
                 s.owner or "–",
                 local_time(s.entered_at, zone, exact=False),
@@ -289,7 +288,7 @@ class _Layout(NamedTuple):
         zone = ZoneInfo(self.view.timezone)
         rows = tuple(
             (
-                str(deal.deal)[:DIGITS_SHOWN],
+                short_id(deal.deal),
                 local_time(deal.first_at, zone),
                 local_time(deal.last_at, zone),
                 f"{deal.visits_seconds:,} s",

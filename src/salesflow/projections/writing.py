@@ -2,18 +2,39 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.moments import Period
 
-__all__ = ["amount_text", "days_text", "local_time", "number_text", "percent_text"]
+__all__ = [
+    "amount_text",
+    "days_text",
+    "local_time",
+    "money_text",
+    "number_text",
+    "percent_text",
+    "short_id",
+]
+
+ID_DIGITS = 8
 
 
-def amount_text(amount: Decimal, currency: str) -> str:
-    """Write an amount: without decimals where it is whole, else with two or more."""
+def amount_text(amount: Decimal | None, currency: str | None) -> str:
+    """Write an amount: without decimals where it is whole, else with two or more.
+
+    A dash where there is none.
+    """
+    if amount is None or currency is None:
+        return "–"
     whole, hundredths = amount == amount.to_integral_value(), amount == round(amount, 2)
     digits = ",.0f" if whole else ",.2f" if hundredths else ","
     return f"{amount:{digits}} {currency}"
+
+
+def money_text(amount: Decimal | None, currency: str | None) -> str:
+    """Write an amount rounded half even to hundredths; a dash where there is none."""
+    return amount_text(None if amount is None else round(amount, 2), currency)
 
 
 def number_text(number: Decimal | None) -> str:
@@ -30,6 +51,11 @@ def days_text(period: Period, timezone: ZoneInfo) -> str:
     """Write the days of a period, the first and the last."""
     first, after = (at.astimezone(timezone).date() for at in (period.start, period.end))
     return f"{first} … {after - timedelta(days=1)}"
+
+
+def short_id(id: UUID) -> str:
+    """Write the first digits of an id, by which people find it."""
+    return str(id)[:ID_DIGITS]
 
 
 def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
