@@ -42,7 +42,7 @@ def test_the_bookings_that_stand_at_any_moment_are_those_of_a_naive_replay(
 ) -> None:
     seen_kinds: Counter[str] = Counter()
 
-    @examples(100)
+    @examples(140)
     @given(history=acts(3, least=12, most=24, themes=THEMES))
     def bookings(history: list[Act]) -> None:
         with Player(database_url) as player:
