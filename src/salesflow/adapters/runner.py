@@ -80,6 +80,7 @@ class Projection:
         if self.position != after:
             self._folding.absorber.forget()
         self.position = None
+        self._streams.clear()  # of a page that failed: more may have been recorded since
         batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
         self._upto = page.position
         wanted = self._relevant(page.events)
