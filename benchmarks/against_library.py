@@ -232,15 +232,18 @@ def their_catch_up(environment: dict[str, str], app: Deals) -> float:
     while head < LIBRARY_PROJECTED:
         app.save(*[library_deal() for _ in range(500)])
         head = app.recorder.max_notification_id() or 0
-    start = time.perf_counter()
+    return rate(head, lambda: track(environment, app))
+
+
+def track(environment: dict[str, str], app: Deals) -> None:
+    """Let the library's runner track all there is."""
     with ProjectionRunner(
         application_class=Deals,
         projection_class=OnlyTracking,
         view_class=PostgresTrackingRecorder,
         env=environment,
     ) as runner:
-        runner.wait(head, timeout=300)
-    return head / (time.perf_counter() - start)
+        runner.wait(app.recorder.max_notification_id() or 0, timeout=300)
 
 
 def rate(count: int, work: Callable[[], object]) -> float:

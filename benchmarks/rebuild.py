@@ -32,18 +32,17 @@ from statistics import median
 from typing import NamedTuple
 
 import psycopg
-from eventsourcing.postgres import PostgresTrackingRecorder
-from eventsourcing.projection import ProjectionRunner
 from sqlalchemy import make_url
 
 from benchmarks.__main__ import postgres
 from benchmarks.against_library import (
     LIBRARY_PROJECTED,
     Deals,
-    OnlyTracking,
     library_deal,
     library_environment,
     opened,
+    rate,
+    track,
 )
 from benchmarks.long_log import demo_events, long_log
 from salesflow import SalesFlow
@@ -129,16 +128,7 @@ def projected(environment: dict[str, str], app: Deals) -> float:
     """Let the library's runner track events that are new to it; events a second."""
     for _ in range(LIBRARY_PROJECTED // 500):
         app.save(*[library_deal() for _ in range(500)])
-    head = app.recorder.max_notification_id() or 0
-    start = time.perf_counter()
-    with ProjectionRunner(
-        application_class=Deals,
-        projection_class=OnlyTracking,
-        view_class=PostgresTrackingRecorder,
-        env=environment,
-    ) as runner:
-        runner.wait(head, timeout=300)
-    return LIBRARY_PROJECTED / (time.perf_counter() - start)
+    return rate(LIBRARY_PROJECTED, lambda: track(environment, app))
 
 
 def made(url: str, events: int, demo: Sequence[Stored]) -> None:
