@@ -151,7 +151,7 @@ class _Layout(NamedTuple):
         )
         columns = (
             "Stage", "Entered", "Moved on", "Left otherwise", "Still there",
-            "Cohort to date", "Cohort resolved", "To date before", "Period conversion",
+            "Cohort to date", "Cohort resolved", "To date before", "In period",
         )  # fmt: skip
         days = days_text(self.view.period, ZoneInfo(self.view.timezone))
         return TableOfView("Conversion", columns, rows, about=days)
@@ -171,7 +171,7 @@ class _Layout(NamedTuple):
         )
         columns = (
             "Stage", "Entered", "Moved on", "Cohort to date", "Cohort resolved",
-            "Period conversion",
+            "In period",
         )  # fmt: skip
         return TableOfView("Conversion by value", columns, rows)
 

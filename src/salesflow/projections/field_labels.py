@@ -64,7 +64,6 @@ FIELD_LABELS_ZH: Final[dict[str, str]] = {
     "Given by": "协助人",
     "Group": "分组",
     "Groups": "分组",
-    "In period": "期间转化率",
     "Issued at": "发出时间",
     "Known then": "当时所知",
     "Last": "末日",
