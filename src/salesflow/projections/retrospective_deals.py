@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.projections.amounts import exact
 from salesflow.projections.forecast import end_of
 from salesflow.projections.forecast_figures import SlippageLine, slippage_lines
 from salesflow.projections.forecast_reading import (
@@ -26,7 +27,6 @@ from salesflow.projections.retrospective_part import Part
 from salesflow.projections.stage_names import stage_name
 from salesflow.projections.stage_time_figures import stalled_deal
 from salesflow.projections.stalled import StalledStanding, read_stalled
-from salesflow.projections.tables import AMOUNT_SCALE
 from salesflow.projections.visits import StageNames, Step, Way
 
 __all__ = ["DealSlipped", "DealStalled", "slippage_of", "slipped_deals", "stalled_deals"]
@@ -154,7 +154,7 @@ def _stalled(step: Step, standing: StalledStanding, at: int, reader: Reader) -> 
 
 
 def _amount(millionths: int | None) -> Decimal | None:
-    return None if millionths is None else tidy(Decimal(millionths) / AMOUNT_SCALE)
+    return None if millionths is None else tidy(exact(None, millionths))
 
 
 def _day(written: str | None) -> date | None:

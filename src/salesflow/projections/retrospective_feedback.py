@@ -99,8 +99,10 @@ class Voices:
     def themes(self) -> Iterator[Theme]:
         """Give what was said by stage, in the order of their process, then by product."""
         for kind in KINDS:
-            now, before = (_themes(rows, kind, self._reader) for rows in self._periods())
-            every = _themes((*self._now, *self._before), kind, self._reader)
+            now, before, every = (
+                _themes(rows, kind, self._reader)
+                for rows in (self._now, self._before, (*self._now, *self._before))
+            )
             for key, group in every.items():
                 yield Theme(
                     kind=kind,
@@ -119,9 +121,6 @@ class Voices:
         newest = worded[:limit]
         newest.sort(key=self._place)
         return read_words(self._reader, newest), len(worded)
-
-    def _periods(self) -> tuple[Sequence[Row], Sequence[Row]]:
-        return self._now, self._before
 
     def _place(self, row: Row) -> tuple[str, int, str]:
         """Say where a stage stands; of one stage the newest stay first."""
