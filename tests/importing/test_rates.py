@@ -137,6 +137,7 @@ def test_a_line_that_cannot_be_right_is_refused_and_the_others_are_recorded(
         reasons = [each.reason for each in done.refused]
         assert reasons[1] == "2026-06-02 lies ahead"
         assert "'seven' is not a number" in reasons[3]
+        assert reasons[4] == "'yuan' is no currency: three capital letters, such as EUR"
         assert reasons[5] == "USD is the base; it needs no rate"
         assert reasons[7] == "line 2 tells another rate of that day"
         assert yuan(flow, date(2026, 3, 6)) == Decimal("7.4")

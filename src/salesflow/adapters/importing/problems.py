@@ -14,7 +14,15 @@ from pydantic_core import ErrorDetails
 from salesflow.domain.values import reason_of
 from salesflow.errors import InputError
 
-__all__ = ["Adjustment", "MappingError", "Path", "RowProblem", "allowed", "in_words"]
+__all__ = [
+    "CURRENCY",
+    "Adjustment",
+    "MappingError",
+    "Path",
+    "RowProblem",
+    "allowed",
+    "in_words",
+]
 
 WORDS = {
     "missing": "is empty, and the fact needs it",

@@ -7,6 +7,7 @@ otherwise than it told before; the same again records nothing, also where somebo
 it since.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
+from salesflow.adapters.importing.problems import CURRENCY as NO_CURRENCY
 from salesflow.adapters.importing.rows import BadRow, Row, TableFile
 from salesflow.domain.moments import from_instant, read_day, start_of_day
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
@@ -29,6 +31,7 @@ from salesflow.errors import InputError
 __all__ = ["RateImport", "RefusedLine", "ToldRate", "import_rates", "record_rates"]
 
 COLUMNS = ("day", "base", "currency", "rate")
+CODE = re.compile(r"[A-Z]{3}")
 REFUSED_MAX = 100
 """So many refused lines are listed; all are counted."""
 
@@ -186,6 +189,9 @@ def _told(day: str, base: str, currency: str, rate: str, *, today: date) -> Told
         raise InputError(f"{day} lies ahead")
     if base == currency:
         raise InputError(f"{base} is the base; it needs no rate")
+    for code in (base, currency):
+        if not CODE.fullmatch(code):
+            raise InputError(f"{code!r} {NO_CURRENCY}")
     named = Rate(currency=currency, rate=number(rate))
     fact = RatesPublished(day=of, base=base, rates=(named,))
     return ToldRate(of, fact.base, named.currency, named.rate)

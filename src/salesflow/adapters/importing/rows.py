@@ -182,8 +182,9 @@ class TableFile:
 
     def _wrong_encoding(self, line: int) -> InputError:
         return InputError(
-            f"{self.path} is not {self.encoding} text (line {line}); name its encoding in the"
-            ' mapping: [file] encoding = "gb18030" (Chinese), "cp1252" (Western Excel) …'
+            f"{self.path} is not {self.encoding} text (line {line}); save it as UTF-8, or name"
+            ' its encoding in the mapping of a table: [file] encoding = "gb18030" (Chinese),'
+            ' "cp1252" (Western Excel) …'
         )
 
 
