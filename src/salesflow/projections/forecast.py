@@ -43,7 +43,6 @@ from salesflow.projections.forecast_figures import (
 )
 from salesflow.projections.forecast_money import (
     in_one_currency,
-    stand_end,
     sums_in_one_currency,
 )
 from salesflow.projections.forecast_reading import (
@@ -268,7 +267,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         trailing, exchange = self._trailing(reader), self.exchange(reader)
         scope = Scope(self.by, self.process, self.owner)
         stands, past = self._past(reader, span)
-        ends = [stand_end(stand) for stand in stands]
+        ends = [stand.span.closing(stand.cut.as_of) for stand in stands]
         opened, won = read_open(reader, stands, scope), read_won(reader, stands, scope)
         closed = read_closed(reader, trailing.start, scope)
         sums = sums_of(

@@ -10,18 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from salesflow.domain.moments import Instant
-from salesflow.projections.forecast_reading import ClosedRow, FateRow, OpenRow, Stand, WonRow
+from salesflow.projections.forecast_reading import ClosedRow, FateRow, OpenRow, WonRow
 from salesflow.projections.one_currency import Exchange, Into
 
-__all__ = ["in_one_currency", "stand_end", "sums_in_one_currency"]
+__all__ = ["in_one_currency", "sums_in_one_currency"]
 
 DealsT = TypeVar("DealsT", OpenRow, FateRow)
 SumsT = TypeVar("SumsT", WonRow, ClosedRow)
-
-
-def stand_end(stand: Stand) -> Instant:
-    """Give the last instant of a stand's period, or the stand's moment if that is earlier."""
-    return stand.span.closing(stand.cut.as_of)
 
 
 def in_one_currency(
