@@ -7,7 +7,7 @@ from typing import get_type_hints
 from pydantic import BaseModel
 
 from given import opened
-from questions.shop import shop
+from questions.shop import deal_id, shop
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.projections.comparing import called
 from salesflow.projections.estimates import Estimate
@@ -39,6 +39,21 @@ def test_every_field_of_every_answer_has_a_chinese_name() -> None:
     names = {name for view in views for name in fields_of(view)}
     assert len(names) > 200
     assert {called(name) for name in names} - ZH.keys() == set()
+
+
+def test_every_title_and_column_of_every_answer_has_a_chinese_name() -> None:
+    asked = [
+        question.model_validate({"deal": deal_id(1)} if "deal" in needed else {})
+        for question in QUESTIONS.values()
+        for needed in [[n for n, f in question.model_fields.items() if f.is_required()]]
+    ]
+    with shop() as books:
+        books.tell(1, ("2026-04-01", opened()), ("2026-04-20", DealWon()))
+        books.tell(2, ("2026-04-02", opened()))
+        views = [books.flow.ask(question, as_of="2026-04-30") for question in asked]
+    tables = [table for view in views for table in view.tables("zh")]
+    words = {word for table in tables for word in (table.title, *table.columns) if word}
+    assert {word for word in words if word[0].isupper()} - ZH.keys() == set()
 
 
 def test_figures_movements_and_titles_are_compared_in_chinese() -> None:
