@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import psycopg
 import sqlalchemy as sa
 
 from benchmarks.__main__ import new_deal, postgres
@@ -70,6 +71,7 @@ def measure(url: str, rows: int, rounds: int) -> None:
         flow.catch_up()
         lasts("filling the tables", lambda: fill(flow, rows // STEPS))
         lasts("building the balances", lambda: balance(flow))
+        settle(url)
         chance = random.Random(1)
         pasts = [BEGINS + timedelta(days=chance.uniform(30, DAYS)) for _ in range(rounds)]
         agree(flow, pasts[0])
@@ -105,6 +107,15 @@ def balance(flow: SalesFlow) -> None:
     """Sum the ledger up, as the runner does after every batch."""
     with flow.log.database.begin() as connection:
         Balancer(PIPELINE, PIPELINE.name, flow.log).keep(connection)
+
+
+def settle(url: str) -> None:
+    """Let PostgreSQL tidy up at once, as it does by itself some minutes after a load."""
+    address = sa.make_url(url)
+    if address.get_backend_name() == "postgresql":
+        plain = address.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
 
 
 def _events(deals: int, *, sqlite: bool) -> str:
