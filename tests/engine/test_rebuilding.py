@@ -11,12 +11,13 @@ from properties.raw_log import rows_of
 from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
 from salesflow.adapters import filling, rebuild_helpers, rebuilding
 from salesflow.adapters.filling import Slices, slices_of
+from salesflow.adapters.readtables import PROJECTIONS
 from salesflow.adapters.rebuild_helpers import helping
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.facts import Fact, FactRetracted
 from salesflow.domain.moments import DAY
-from salesflow.errors import DatabaseError, NotFoundError
+from salesflow.errors import DatabaseError, NotFoundError, ProjectionError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.funnel import Funnel, FunnelView
@@ -177,6 +178,20 @@ def test_an_interrupted_rebuild_ends_its_helpers_and_leaves_nothing_behind(
 
     with pytest.raises(KeyboardInterrupt):
         flow.rebuild("pipeline", progress=interrupt)
+    assert rows(flow, PIPELINE.name) == before
+    assert not tables_beside(flow)
+
+
+def test_a_rebuild_whose_table_was_removed_does_not_say_it_went_well(flow: SalesFlow) -> None:
+    before = rows(flow, PIPELINE.name)
+
+    def remove(_done: int, _goal: int) -> None:
+        with flow.log.database.begin() as connection:
+            beside = PROJECTIONS.c.name.contains("__", autoescape=True)
+            connection.execute(sa.delete(PROJECTIONS).where(beside))
+
+    with pytest.raises(ProjectionError, match=r"removed it; salesflow_pipeline_1 stands"):
+        flow.rebuild("pipeline", progress=remove)
     assert rows(flow, PIPELINE.name) == before
     assert not tables_beside(flow)
 

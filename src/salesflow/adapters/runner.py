@@ -40,7 +40,7 @@ from salesflow.projections.tables import Processes, ReadFold
 __all__ = ["Progress", "Runner"]
 
 PAGE_EVENTS = 10_000
-STALE_SECONDS = 3_600
+STALE_SECONDS = 86_400
 """After so long, what lies beside a live table is of a rebuild that was killed."""
 
 Progress = Callable[[int, int], None]
@@ -290,6 +290,9 @@ class Runner:
         """Put the new rows of this tenant in the place of the old, in one transaction.
 
         None when the old rows have gone further meanwhile: a table never goes back.
+
+        Raises:
+            ProjectionError: when the table beside is gone, since this took longer than a day.
         """
         name, tenant = fold.table.name, self._log.tenant
         self._hold(connection, name)
@@ -297,17 +300,18 @@ class Runner:
         live = fold.table.table
         mine = live.c.tenant == tenant
         before, after = (standing_of(connection, tenant, each) for each in (name, beside))
-        if after is not None:
-            if before is not None and after.position < before.position:
-                return None
-            self._replace(connection, fold, beside)
-            c = PROJECTIONS.c
-            connection.execute(
-                sa.update(PROJECTIONS)
-                .where(c.tenant == tenant, c.name == name)
-                .values(**after._asdict())
+        if after is None:
+            raise ProjectionError(
+                f"another rebuild took {beside} for left behind and removed it; {name} stands"
+                " as it was. Rebuild it again"
             )
-            self._drop(connection, fold, beside)
+        if before is not None and after.position < before.position:
+            return None
+        self._replace(connection, fold, beside)
+        c = PROJECTIONS.c
+        moved = sa.update(PROJECTIONS).where(c.tenant == tenant, c.name == name)
+        connection.execute(moved.values(**after._asdict()))
+        self._drop(connection, fold, beside)
         count = sa.select(sa.func.count()).select_from(live).where(mine)
         return connection.execute(count).scalar_one()
 
