@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
 from threading import Thread
 
 from salesflow import errors
@@ -29,12 +30,13 @@ class Helper:
     def __init__(self, task: Mapping[str, object], slices: Slices) -> None:
         self.error: SalesflowError | None = None
         self.thread = Thread(target=self._hand_out, args=(task, slices), daemon=True)
+        self._words = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", HELPER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._words,
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,  # Ctrl-C is for this process to heed
             text=True,
@@ -46,7 +48,7 @@ class Helper:
         self._process.kill()
         self._process.wait()
         self.thread.join()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for pipe in (self._process.stdin, self._process.stdout, self._words):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
@@ -74,9 +76,9 @@ class Helper:
 
     def _last_words(self) -> str:
         """Give the exit code of a process that has died, and the last line it wrote."""
-        assert self._process.stderr is not None
-        written = self._process.stderr.read().splitlines()
-        return ": ".join([str(self._process.wait()), *written[-1:]])
+        code = self._process.wait()
+        self._words.seek(0)
+        return ": ".join([str(code), *self._words.read().splitlines()[-1:]])
 
     def _say(self, words: object) -> None:
         assert self._process.stdin is not None
