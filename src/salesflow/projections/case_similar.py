@@ -7,8 +7,9 @@
 
 Candidates are the other deals of the process that stand won or lost; those of the highest score
 are taken, of equal ones the latest to close. A stage was passed when the deal stood in it while
-open. All is as of the closing; of a deal that is still open, as of the moment. Leaves out
-disqualified deals, which never were a chance.
+open. All is as of the closing (of a deal that is still open, as of the moment), but for the
+customers' segments, which are those of the moment. Leaves out disqualified deals, which never
+were a chance.
 """
 
 from collections.abc import Mapping, Sequence
