@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from random import Random
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -74,10 +74,11 @@ def acknowledged_until(
     server: Postgres, log: EventLog, crash: Callable[[Postgres, str], None], number: int
 ) -> list[str]:
     said: SimpleQueue[str] = SimpleQueue()
+    crashed = Event()
 
     def write(random: Random) -> None:
         try:
-            while True:
+            while not crashed.is_set():  # the server may be back before a writer notices
                 append_marked(log, random, said.put, "log")
         except DatabaseError:
             pass
@@ -87,6 +88,7 @@ def acknowledged_until(
         writer.start()
     acknowledged = [said.get(timeout=30) for _ in range(Random(number).randrange(5, 60))]
     crash(server, log.database.url.render_as_string(hide_password=False))
+    crashed.set()
     for writer in writers:
         writer.join(30)
         assert not writer.is_alive()
