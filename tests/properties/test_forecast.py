@@ -5,7 +5,7 @@ the periods that are asked about, so that forecasts come true or not.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -219,11 +219,12 @@ def test_every_forecast_is_what_a_naive_replay_says_of_it(database_url: str) -> 
 def _overdue_is_not_slipped(patch: pytest.MonkeyPatch) -> None:
     right = FateRow._make
 
-    def make(row: tuple[Any, ...]) -> FateRow:
+    def make(cells: Iterable[Any]) -> FateRow:
+        row = tuple(cells)
         fate = "pending" if row[2] == "overdue" else row[2]
         return right((*row[:2], fate, *row[3:]))
 
-    patch.setattr(FateRow, "_make", make)
+    patch.setattr(FateRow, "_make", staticmethod(make))
 
 
 def _the_start_is_the_first_instant(patch: pytest.MonkeyPatch) -> None:
@@ -236,7 +237,12 @@ def _what_was_known_then_is_what_is_known_now(patch: pytest.MonkeyPatch) -> None
 
 def _whatever_is_open_is_certain(patch: pytest.MonkeyPatch) -> None:
     right = OpenRow._make
-    patch.setattr(OpenRow, "_make", lambda row: right((*row[:4], 1_000_000, *row[5:])))
+
+    def make(cells: Iterable[Any]) -> OpenRow:
+        row = tuple(cells)
+        return right((*row[:4], 1_000_000, *row[5:]))
+
+    patch.setattr(OpenRow, "_make", staticmethod(make))
 
 
 def _the_best_case_is_a_commitment(patch: pytest.MonkeyPatch) -> None:
