@@ -14,17 +14,27 @@ from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from given import CLOSED_STAGES, PLAIN
+from given import CLOSED_STAGES, PLAIN, cny, opened
 from salesflow import ForeignFact, SalesFlow, SalesProcess
+from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.moments import start_of_day, to_instant
 from salesflow.domain.processes import ProcessVersion, process_id
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 
-__all__ = ["Shop", "deal_id", "publish", "shop", "told"]
+__all__ = ["WORKED_EXAMPLE", "Shop", "deal_id", "publish", "shop", "told"]
 
 OPENED = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+WORKED_EXAMPLE: tuple[tuple[str, Fact], ...] = (
+    ("2026-02-01", opened(amount=cny("100"))),
+    ("2026-02-10", DealWon()),
+    ("2026-02-20", DealReopened()),
+    ("2026-03-05", DealLost(because="price")),
+    ("2026-04-10", DealWon(amount=cny("120"))),
+)
+"""The deal by which metrics are defined: won, reopened, lost and won again."""
 
 
 def deal_id(number: int) -> UUID:

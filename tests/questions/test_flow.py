@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 
 from given import CLOSED_STAGES, cny, opened
-from questions.shop import Shop, deal_id, shop
+from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop
 from salesflow import Money
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven
-from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
+from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.facts import Event
@@ -55,14 +55,7 @@ def flow(
 
 def test_won_reopened_lost_and_won_again_over_two_quarters() -> None:
     with shop() as sales:
-        sales.tell(
-            1,
-            ("2026-02-01", opened(amount=cny("100"))),
-            ("2026-02-10", DealWon()),
-            ("2026-02-20", DealReopened()),
-            ("2026-03-05", DealLost(because="price")),
-            ("2026-04-10", DealWon(amount=cny("120"))),
-        )
+        sales.tell(1, *WORKED_EXAMPLE)
         first = only(flow(sales, FIRST_QUARTER))
         assert amounts(first) == {
             "opening": 0, "created": 100, "won": -100, "lost": -100, "reopened": 100,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from given import cny, opened
-from questions.shop import Shop, deal_id, shop, told
+from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Money, Rep
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
@@ -57,14 +57,7 @@ def sold(line: KpiLine) -> dict[str, Decimal]:
 
 def test_the_worked_example_of_the_definitions() -> None:
     with shop() as sales:
-        sales.tell(
-            1,
-            ("2026-02-01", opened(amount=cny("100"))),
-            ("2026-02-10", DealWon()),
-            ("2026-02-20", DealReopened()),
-            ("2026-03-05", DealLost(because="price")),
-            ("2026-04-10", DealWon(amount=cny("120"))),
-        )
+        sales.tell(1, *WORKED_EXAMPLE)
         march = quarter(only(kpis(sales, FIRST, as_of="2026-03-31")))
         assert march == Quarter(Decimal(0), 0, (0, 1))
         april = kpis(sales, FIRST, as_of="2026-04-30"), kpis(sales, SECOND, as_of="2026-04-30")

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from given import PLAIN, cny, line, opened
-from questions.shop import Shop, deal_id, shop, told
+from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Money
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ForecastGiven, LineItemsAgreed
-from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
+from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.service import FeedbackReceived
 from salesflow.domain.deal.stages import DealMigrated, StageMoved
@@ -74,14 +74,7 @@ def scored(score: int, text: str | None = None, survey: str | None = None) -> Fa
 
 def test_a_deal_won_reopened_lost_and_won_again_counts_in_the_quarter_it_was_won_in() -> None:
     with shop() as sales:
-        sales.tell(
-            1,
-            ("2026-02-01", opened(amount=cny("100"))),
-            ("2026-02-10", DealWon()),
-            ("2026-02-20", DealReopened()),
-            ("2026-03-05", DealLost(because="price")),
-            ("2026-04-10", DealWon(amount=cny("120"))),
-        )
+        sales.tell(1, *WORKED_EXAMPLE)
         view = ask(sales, SECOND_QUARTER, "2026-04-30")
         assert beside(view, "sales", "CNY") == told(120, 0, 120)
         assert beside(view, "orders") == told(1, 0, 1)
@@ -100,14 +93,7 @@ def test_a_deal_won_reopened_lost_and_won_again_counts_in_the_quarter_it_was_won
 
 def test_the_same_quarter_asked_for_at_its_end_had_the_loss() -> None:
     with shop() as sales:
-        sales.tell(
-            1,
-            ("2026-02-01", opened(amount=cny("100"))),
-            ("2026-02-10", DealWon()),
-            ("2026-02-20", DealReopened()),
-            ("2026-03-05", DealLost(because="price")),
-            ("2026-04-10", DealWon(amount=cny("120"))),
-        )
+        sales.tell(1, *WORKED_EXAMPLE)
         view = ask(sales, FIRST_QUARTER, "2026-03-31")
         assert beside(view, "win_rate") == (0, None, None)
         assert beside(view, "sales", "CNY") == told(0, 0, 0)

@@ -29,7 +29,7 @@ __all__ = ["Balancer", "balancer_of"]
 BIN_MOVEMENTS = 4_096
 CARRY_ROWS = 16_384
 EVERY = 512
-"""How many movements are posted between two looks at what is not in a bin yet."""
+"""How many events are folded between two looks at what is not in a bin yet."""
 
 
 class Balancer:
@@ -44,9 +44,9 @@ class Balancer:
         self._balance = ledger.balances(name, metadata)
         self._unseen = EVERY
 
-    def posted(self, connection: sa.Connection, movements: int | None) -> None:
-        """Hear of movements just written; now and then, sum up what is not in a bin yet."""
-        self._unseen += EVERY + 1 if movements is None else movements
+    def folded(self, connection: sa.Connection, events: int) -> None:
+        """Hear of events just folded; now and then, sum up what is not in a bin yet."""
+        self._unseen += events
         if self._unseen > EVERY:
             self._unseen = 0
             self.keep(connection)

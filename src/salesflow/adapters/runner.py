@@ -94,13 +94,13 @@ class Projection:
         self._streams.clear()
         return batch
 
-    def settle(self, connection: sa.Connection, movements: int | None) -> None:
-        """Keep balances level with what was written; None where it is not known how much.
+    def settle(self, connection: sa.Connection, events: int) -> None:
+        """Keep balances level with what was written for so many events.
 
         The table must hold everything there is up to its last row.
         """
         if self._balancer is not None:
-            self._balancer.posted(connection, movements)
+            self._balancer.folded(connection, events)
 
     def _recall_together(self, events: Sequence[Event]) -> None:
         """Fetch in few queries the streams of all entities that are not at hand."""
@@ -234,7 +234,7 @@ class Runner:
             after = before._replace(position=goal.position, recorded=goal.recorded)
             with self._database.begin() as connection:
                 move_position(connection, self._log.tenant, each.name, before, after)
-                each.settle(connection, None)
+                each.settle(connection, goal.position)
 
     def _give_up(self, left: Iterable[Projection]) -> None:
         """Remove the tables of a rebuild that has failed."""
