@@ -1,6 +1,7 @@
 """How fast are the deal timeline and the ledger rebuilt, beside the library's runner?
 
     python -m benchmarks.rebuild [--events N] [--rounds N] [--db sqlite|postgresql|both]
+                                 [--cores N]
 
 The log has the event mix of the demo, as many times over as it takes (see `long_log`). Both
 tables are rebuilt together: `deal_state`, which the deal timeline and all questions about the
@@ -15,7 +16,8 @@ databases are compared with its runner on PostgreSQL. Each rebuild is a process 
 whose work and peak memory (and that of the largest process that helped) stand beside it: on a
 busy machine the work says more than the time.
 
-With --events 10000000 it shows that memory does not grow with the log.
+With --events 10000000 it shows that memory does not grow with the log; --cores 2 leaves the
+side with one core out.
 """
 
 import argparse
@@ -26,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -90,27 +92,27 @@ def rebuild_here(url: str, cores: int) -> Rebuilt:
     return Rebuilt(events, sum(rows.values()), seconds, worked, *peaks)
 
 
-def compare(name: str, url: str, library: str, rounds: int) -> None:
+def compare(name: str, url: str, library: str, rounds: int, cores: Iterable[int]) -> None:
     """Let all sides take turns, and print their medians."""
-    sides: dict[int, list[Rebuilt]] = {1: [], os.cpu_count() or 1: []}
+    sides: dict[int, list[Rebuilt]] = {number: [] for number in cores}
     theirs: list[float] = []
     environment = library_environment(library)
     with opened(environment) as app:
         for _ in range(rounds):
-            for cores, found in sides.items():
-                found.append(rebuilt(url, cores))
+            for number, found in sides.items():
+                found.append(rebuilt(url, number))
             theirs.append(projected(environment, app))
     least = median(theirs)
-    one = sides[1][0]
-    print(f"{name}: {one.events:,} events, {one.rows:,} rows in {' and '.join(TABLES)}")
-    for cores, found in sides.items():
+    any_ = next(iter(sides.values()))[0]
+    print(f"{name}: {any_.events:,} events, {any_.rows:,} rows in {' and '.join(TABLES)}")
+    for number, found in sides.items():
         rate = median(each.events / each.seconds for each in found)
         peak = max(each.megabytes for each in found)
         helper = max(each.helper_megabytes for each in found)
-        memory = f"{peak} MB" if cores == 1 else f"{peak} MB + {helper} MB a helper"
+        memory = f"{peak} MB" if number == 1 else f"{peak} MB + {helper} MB a helper"
         worked = median(each.cpu_seconds / each.events for each in found) * 1_000_000
         memory = f"{worked:.1f} µs of Python an event, {memory}"
-        what = "one core" if cores == 1 else f"{cores} cores"
+        what = "one core" if number == 1 else f"{number} cores"
         print(f"  salesflow, {what:<20}{rate:>12,.0f} /s {rate / least:>8.1f} x   {memory}")
     print(f"  library's runner, PostgreSQL   {least:>12,.0f} /s")
 
@@ -144,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--db", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--cores", type=int, help="only with so many (default: one, and all)")
     parser.add_argument("--rebuild", nargs=2, metavar=("URL", "CORES"))
     given = parser.parse_args(arguments)
     if given.rebuild:
@@ -151,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print(f"{os.cpu_count()} cores, {given.rounds} rounds, medians", flush=True)
     demo = demo_events()
+    cores = {given.cores} if given.cores else {1, os.cpu_count() or 1}
     with (
         tempfile.TemporaryDirectory() as folder,
         postgres(Path(folder) / "postgres") as server,
@@ -159,11 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.db != "postgresql":
             url = f"sqlite:///{folder}/bench.db"
             made(url, given.events, demo)
-            compare("sqlite", url, library, given.rounds)
+            compare("sqlite", url, library, given.rounds, cores)
         if given.db != "sqlite":
             haste = make_url(server).update_query_string(HASTE)
             made(haste.render_as_string(hide_password=False), given.events, demo)
-            compare("postgresql", server, library, given.rounds)
+            compare("postgresql", server, library, given.rounds, cores)
 
 
 if __name__ == "__main__":

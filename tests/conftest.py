@@ -2,17 +2,22 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from databases import Postgres, postgres_server
 from salesflow.adapters.database import Database
+from simulated import sharing_the_demo
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Take Ctrl-C where whoever runs the tests ignores it, so that commands can be stopped."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    shared = ExitStack()
+    shared.enter_context(sharing_the_demo())
+    config.add_cleanup(shared.close)
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,26 @@
-"""The demo's database, simulated once for all tests that look at it.
+"""The demo's database, simulated once for all processes whose tests look at it.
 
-Tests that run tests in a copy of the project name it in the environment, so that the copy
-need not simulate it again.
+The first one simulates it in a folder named in the environment, and each has a copy of its
+own. Nobody opens the first.
 """
 
 import atexit
 import contextlib
+import fcntl
 import io
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from salesflow.cli import main
 
-__all__ = ["SIMULATED", "Demo", "Ran", "demo", "ran"]
+__all__ = ["Demo", "Ran", "demo", "ran", "sharing_the_demo"]
 
-SIMULATED = "SALESFLOW_SIMULATED"
+SHARED = "SALESFLOW_TESTS_SHARE"
 
 
 class Ran(NamedTuple):
@@ -43,14 +46,30 @@ def ran(*arguments: str) -> Ran:
     return Ran(code, out.getvalue(), err.getvalue())
 
 
+@contextlib.contextmanager
+def sharing_the_demo() -> Iterator[None]:
+    """Name a folder to this process and those it starts, unless one is named already."""
+    if SHARED in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="salesflow-demo-") as folder:
+        os.environ[SHARED] = folder
+        yield
+        del os.environ[SHARED]
+
+
 @cache
 def demo() -> Demo:
-    """Run `salesflow demo` in a folder that goes when the tests are over."""
-    if SIMULATED in os.environ:
-        return Demo(os.environ[SIMULATED], story="")
+    """Run `salesflow demo`, if nobody has, and copy what it made for this process."""
+    shared = Path(os.environ[SHARED])
+    made, story = shared / "demo.db", shared / "story"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not story.exists():
+            told = ran("demo", "--db", f"sqlite:///{made}")
+            assert told.code == 0, told.err
+            story.write_text(told.out, encoding="utf-8")
     folder = tempfile.TemporaryDirectory(prefix="salesflow-demo-")
     atexit.register(folder.cleanup)
-    url = f"sqlite:///{Path(folder.name) / 'demo.db'}"
-    told = ran("demo", "--db", url)
-    assert told.code == 0, told.err
-    return Demo(url, told.out)
+    ours = shutil.copy(made, folder.name)
+    return Demo(f"sqlite:///{ours}", story.read_text(encoding="utf-8"))

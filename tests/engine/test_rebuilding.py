@@ -13,6 +13,7 @@ from salesflow.adapters import filling, rebuild_helpers, rebuilding
 from salesflow.adapters.filling import Slices, slices_of
 from salesflow.adapters.readtables import PROJECTIONS
 from salesflow.adapters.rebuild_helpers import helping
+from salesflow.adapters.sql_views import view_name
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.facts import Fact, FactRetracted
@@ -24,6 +25,7 @@ from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.registry import FOLDS
 
 TABLES = (DEAL_STATE.label, PIPELINE.label)
+NAMES = (DEAL_STATE.name, PIPELINE.name)
 START = 1_735_689_600_000_000
 
 
@@ -80,27 +82,25 @@ def test_processes_that_help_write_the_rows_that_were_kept_up(
 ) -> None:
     monkeypatch.setattr(filling, "SLICE_EVENTS", 8)
     runner, goal = flow._tables(), flow.log.head().position
-    names = [FOLDS[label].table.name for label in TABLES]
-    beside = [runner._beside(name).name for name in names]
+    beside = [runner._begin_beside(FOLDS[label]).name for label in TABLES]
     folds = {name: FOLDS[label] for name, label in zip(beside, TABLES, strict=True)}
     slices = Slices(slices_of(flow.log, goal))
     assert slices.number > 5
     with helping(2, rebuilding.task(flow.log, folds, goal), slices) as helpers:
         helpers.wait(lambda: None)
     assert slices.done == slices.number
-    assert [len(each) for each in rows(flow, *beside)] == [len(r) for r in rows(flow, *names)]
-    assert rows(flow, *beside) == rows(flow, *names)
+    assert [len(each) for each in rows(flow, *beside)] == [len(r) for r in rows(flow, *NAMES)]
+    assert rows(flow, *beside) == rows(flow, *NAMES)
 
 
 def test_a_rebuild_with_a_helper_changes_nothing(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_slices(monkeypatch)
-    names = [FOLDS[label].table.name for label in TABLES]
-    before = rows(flow, *names)
+    before = rows(flow, *NAMES)
     reached: list[int] = []
     counted = flow.rebuild(*TABLES, progress=lambda done, _: reached.append(done))
-    assert rows(flow, *names) == before
+    assert rows(flow, *NAMES) == before
     assert list(counted.values()) == [len(each) for each in before]
     assert reached == sorted(reached)
     assert reached[-1] == flow.log.head().position
@@ -122,12 +122,11 @@ def test_what_is_recorded_while_helpers_rebuild_is_caught_up(
                 told.append(done)
 
         flow.rebuild(*TABLES, progress=meanwhile)
-    names = [FOLDS[label].table.name for label in TABLES]
     assert flow.standings()["pipeline"].position == flow.log.head().position
-    found = rows(flow, *names)
+    found = rows(flow, *NAMES)
     monkeypatch.undo()
     flow.rebuild(*TABLES)
-    assert rows(flow, *names) == found
+    assert rows(flow, *NAMES) == found
 
 
 def test_a_fold_of_the_service_is_folded_in_its_own_process(
@@ -222,3 +221,41 @@ def test_a_question_waits_for_nobody_where_nothing_is_to_be_done(sqlite_url: str
         writing._database.begin(),
     ):
         assert asking.ask(Funnel()).open_deals == 0
+
+
+def test_who_reads_while_tables_change_places_reads_on_in_the_old_ones(flow: SalesFlow) -> None:
+    counts = [sa.select(sa.func.count()).select_from(FOLDS[n].table.table) for n in TABLES]
+    with flow.log.database.read() as connection:
+        before = [connection.execute(count).scalar_one() for count in counts]
+        flow.rebuild(*TABLES)
+        record_one(flow)
+        flow.catch_up()
+        assert [connection.execute(count).scalar_one() for count in counts] == before
+    with flow.log.database.read() as connection:
+        now = [connection.execute(count).scalar_one() for count in counts]
+    assert all(new > old for new, old in zip(now, before, strict=True))
+
+
+def test_views_show_the_tables_that_have_taken_the_place_of_others(flow: SalesFlow) -> None:
+    for _ in range(2):
+        flow.rebuild(*TABLES)
+    record_one(flow)
+    flow.catch_up()
+    for table in (DEAL_STATE, PIPELINE):
+        seen = sa.text(f"SELECT count(DISTINCT entity_id) FROM {view_name(table)}")
+        with flow.log.database.read() as connection:
+            assert connection.execute(seen).scalar_one() == 31
+
+
+def test_a_rebuild_leaves_the_rows_of_other_tenants_where_they_are(
+    flow: SalesFlow, database_url: str
+) -> None:
+    mine = rows(flow, *NAMES)
+    with SalesFlow(database_url, tenant="other") as other:
+        record_one(other)
+        other.catch_up()
+        theirs = rows(other, *NAMES)
+        flow.rebuild(*TABLES)
+        other.rebuild(*TABLES)
+        assert rows(other, *NAMES) == theirs
+    assert rows(flow, *NAMES) == mine

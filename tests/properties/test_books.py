@@ -5,12 +5,13 @@ And they balance: opening + movements + restated = closing, in any part of the p
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
@@ -222,7 +223,16 @@ def test_opening_movements_and_restated_make_the_closing_in_any_part_of_the_pipe
     assert {"transferred", "reorganised", "restated", "restated by team"} <= set(seen)
 
 
+KNOWN_LATE: Play = (
+    list(BEGUN),
+    [(0, 0)],
+    [Flow(from_=date(2024, 1, 2), by="team", as_known_then=True)],
+)
+"""Whose teams the deals of the opening are is learned after it."""
+
+
 @examples(60, shrink=False)
+@example(KNOWN_LATE)
 @given(plays())
 def always_balances(url: str, play: Play) -> None:
     check_balance(url, play)

@@ -28,6 +28,7 @@ __all__ = ["Balancer", "balancer_of"]
 
 BIN_MOVEMENTS = 4_096
 CARRY_ROWS = 16_384
+BINS_AT_ONCE = 64
 EVERY = 512
 """How many events are folded between two looks at what is not in a bin yet."""
 
@@ -36,12 +37,14 @@ class Balancer:
     """Keeps the balances of one tenant beside a ledger's table of this name."""
 
     def __init__(self, ledger: LedgerTable, name: str, log: EventLog) -> None:
-        metadata = sa.MetaData()
         self._ledger = ledger
         self._log = log
         self._tenant = log.tenant
-        self._table = ledger.shaped(name, metadata)
-        self._balance = ledger.balances(name, metadata)
+        self._table, self._balance = ledger.table, ledger.balance
+        if name != ledger.name:
+            metadata = sa.MetaData()
+            self._table = ledger.shaped(name, metadata)
+            self._balance = ledger.balances(name, metadata)
         self._unseen = EVERY
 
     def folded(self, connection: sa.Connection, events: int) -> None:
@@ -51,18 +54,23 @@ class Balancer:
             self._unseen = 0
             self.keep(connection)
 
-    def keep(self, connection: sa.Connection) -> None:
+    def keep(self, connection: sa.Connection) -> bool:
         """Put all movements into bins but the last few, and carry bins forward.
 
-        The table must hold every movement recorded up to its last one.
+        After so many bins there may be more to do, and True is given. The table must hold
+        every movement recorded up to its last one.
         """
         binned, offset = self._last(connection, BIN), None
-        while (end := self._end_of_bin(connection, binned)) is not None:
+        for _ in range(BINS_AT_ONCE):
+            end = self._end_of_bin(connection, binned)
+            if end is None:
+                return False
             if offset is None:
                 offset = self._offset(connection)
             self._bin(connection, binned, end, offset)
             self._carry(connection, end)
             binned = end
+        return True
 
     def _last(self, connection: sa.Connection, level: int) -> Instant:
         last = sa.select(sa.func.max(self._balance.c.upto)).where(*self._rows(level))

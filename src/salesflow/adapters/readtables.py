@@ -24,7 +24,7 @@ __all__ = [
     "Standing",
     "TableWriter",
     "move_position",
-    "standing_of",
+    "standings_of",
     "start_position",
 ]
 
@@ -48,13 +48,17 @@ class Standing(NamedTuple):
     recorded: Instant
 
 
-def standing_of(connection: sa.Connection, tenant: str, name: str) -> Standing | None:
-    """Read where a projection stands; None when it has never run."""
+def standings_of(
+    connection: sa.Connection, tenant: str, names: Iterable[str]
+) -> dict[str, Standing]:
+    """Read where projections stand; those that were never begun are left out."""
     c = PROJECTIONS.c
-    row = connection.execute(
-        sa.select(c.revision, c.position, c.recorded).where(c.tenant == tenant, c.name == name)
-    ).first()
-    return None if row is None else Standing(*row)
+    rows = connection.execute(
+        sa.select(c.name, c.revision, c.position, c.recorded).where(
+            c.tenant == tenant, c.name.in_(list(names))
+        )
+    )
+    return {name: Standing(*row) for name, *row in rows}
 
 
 def start_position(connection: sa.Connection, tenant: str, name: str, revision: int) -> None:

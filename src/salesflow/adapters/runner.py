@@ -8,16 +8,14 @@ live one, by the same code, and swaps them at the end.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
-from secrets import token_hex
-from time import time
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.adapters.balancing import balancer_of
+from salesflow.adapters.beside import Beside
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
@@ -27,21 +25,19 @@ from salesflow.adapters.readtables import (
     PROJECTIONS,
     Standing,
     move_position,
-    standing_of,
+    standings_of,
     start_position,
 )
 from salesflow.adapters.rebuilding import fill
 from salesflow.adapters.refolding import IntervalBatch
 from salesflow.adapters.sql_views import refresh_views
 from salesflow.domain.facts import Event
-from salesflow.errors import ProjectionError, SalesflowError
-from salesflow.projections.tables import Processes, ReadFold
+from salesflow.errors import ProjectionError
+from salesflow.projections.tables import Processes, ReadFold, ReadTable
 
 __all__ = ["Progress", "Runner"]
 
 PAGE_EVENTS = 10_000
-STALE_SECONDS = 86_400
-"""After so long, what lies beside a live table is of a rebuild that was killed."""
 
 Progress = Callable[[int, int], None]
 """Called with the position reached and the position aimed at."""
@@ -61,6 +57,7 @@ class Projection:
     def __init__(self, fold: ReadFold, log: EventLog, processes: Processes, name: str) -> None:
         self.fold = fold
         self.name = name
+        self.begun = Standing(fold.table.revision, 0, 0)
         self._log = log
         self._streams: dict[UUID, list[Event]] = {}
         self._upto = 0
@@ -101,6 +98,13 @@ class Projection:
         """
         if self._balancer is not None:
             self._balancer.folded(connection, events)
+
+    def settle_all(self, database: Database) -> None:
+        """Keep balances level with a table just filled, in transactions that are short."""
+        while self._balancer is not None:
+            with database.begin() as connection:
+                if not self._balancer.keep(connection):
+                    return
 
     def _recall_together(self, events: Sequence[Event]) -> None:
         """Fetch in few queries the streams of all entities that are not at hand."""
@@ -143,15 +147,20 @@ class Runner:
         self._projections = {
             name: Projection(fold, log, processes, name) for name, fold in folds.items()
         }
+        self._beside = Beside(log.database, log.tenant)
         self._prepare()
 
-    def standing(self, name: str, connection: sa.Connection | None = None) -> Standing:
-        """Say where a projection stands, in the caller's snapshot when given one."""
-        if connection is None:
-            with self._database.read() as snapshot:
-                return self.standing(name, snapshot)
-        found = standing_of(connection, self._log.tenant, name)
-        return found or Standing(self._folds[name].table.revision, 0, 0)
+    def standing(self, name: str) -> Standing:
+        """Say where a projection stands."""
+        return self.standings([name])[name]
+
+    def standings(
+        self, names: Iterable[str] | None = None, connection: sa.Connection | None = None
+    ) -> dict[str, Standing]:
+        """Say where projections stand (None: all), in the caller's snapshot when given one."""
+        chosen = list(self._folds if names is None else names)
+        found = self._find(chosen, connection)
+        return {name: found.get(name, self._projections[name].begun) for name in chosen}
 
     def catch_up(
         self, names: Iterable[str] | None = None, *, progress: Progress | None = None
@@ -177,51 +186,23 @@ class Runner:
         Raises:
             ProjectionError: when a fold failed; its live table stands as it was.
         """
-        rows: dict[str, int] = {}
+        tables = [self._folds[name].table for name in names]
         with self._lock:
             goal = self._log.head()
-            fresh: dict[str, Projection] = {}
+            fresh: list[Projection] = []
             try:
-                for name in names:
-                    fresh[name] = self._beside(name)
-                self._fill(fresh.values(), goal, progress)
-                while fresh:  # until each has come as far as the live one
-                    failed = self._catch_up(list(fresh.values()), progress)
-                    if failed is not None:
-                        raise failed
-                    for name, projection in list(fresh.items()):
-                        with self._database.begin() as connection:
-                            swapped = self._swap(connection, projection.fold, projection.name)
-                        if swapped is not None:
-                            rows[name] = swapped
-                            del fresh[name]
+                fresh.extend(self._begin_beside(self._folds[name]) for name in names)
+                self._fill(fresh, goal, progress)
+                self._swap(fresh, progress)
             finally:
-                self._give_up(fresh.values())
-        return rows
+                for each in fresh:
+                    self._beside.remove(each.fold.table, each.name)
+        with self._database.read() as connection:
+            return {table.name: self._count(connection, table) for table in tables}
 
-    def _beside(self, name: str) -> Projection:
-        """Begin an empty table beside a live one, which nobody else touches."""
-        fold = self._folds[name]
-        beside = f"{name}__{int(time()):08x}{token_hex(2)}"
-        metadata = sa.MetaData()
-        fold.table.shape_all(beside, metadata)
-        with self._database.begin() as connection:
-            for stale in self._stale(connection, name):
-                self._drop(connection, fold, stale)
-            metadata.create_all(connection, checkfirst=False)
-            self._begin(connection, fold, beside)
+    def _begin_beside(self, fold: ReadFold) -> Projection:
+        beside = self._beside.begin(fold.table)
         return Projection(fold, self._log, self._processes, beside)
-
-    def _stale(self, connection: sa.Connection, name: str) -> list[str]:
-        """Find what rebuilds have left beside a live table that were killed in the middle."""
-        c = PROJECTIONS.c
-        beside = sa.select(c.name).where(
-            c.tenant == self._log.tenant, c.name.startswith(f"{name}__", autoescape=True)
-        )
-        begun = len(name) + 2
-        long_ago = int(time()) - STALE_SECONDS
-        found = connection.execute(beside).scalars()
-        return [each for each in found if int(each[begun : begun + 8], 16) < long_ago]
 
     def _fill(self, fresh: Iterable[Projection], goal: Head, progress: Progress | None) -> None:
         """Fill tables beside the live ones up to a goal, and note where they stand."""
@@ -230,17 +211,24 @@ class Runner:
         folds = {each.name: each.fold for each in fresh}
         fill(self._log, folds, self._processes, goal.position, progress)
         for each in fresh:
-            before = Standing(each.fold.table.revision, 0, 0)
-            after = before._replace(position=goal.position, recorded=goal.recorded)
+            after = each.begun._replace(position=goal.position, recorded=goal.recorded)
             with self._database.begin() as connection:
-                move_position(connection, self._log.tenant, each.name, before, after)
-                each.settle(connection, goal.position)
+                move_position(connection, self._log.tenant, each.name, each.begun, after)
+            each.settle_all(self._database)
 
-    def _give_up(self, left: Iterable[Projection]) -> None:
-        """Remove the tables of a rebuild that has failed."""
-        for projection in left:
-            with suppress(SalesflowError), self._database.begin() as connection:
-                self._drop(connection, projection.fold, projection.name)
+    def _swap(self, fresh: Sequence[Projection], progress: Progress | None) -> None:
+        """Put all in the place of the live ones, each once it has come as far."""
+        while fresh:
+            failed = self._catch_up(fresh, progress)
+            if failed is not None:
+                raise failed
+            fresh = [
+                each for each in fresh if not self._beside.swap(each.fold.table, each.name)
+            ]
+
+    def _count(self, connection: sa.Connection, table: ReadTable) -> int:
+        mine = sa.select(sa.func.count()).where(table.c.tenant == self._log.tenant)
+        return connection.execute(mine).scalar_one()
 
     def _prepare(self) -> None:
         """Make the tables and positions that are missing; another process may do so too.
@@ -251,79 +239,23 @@ class Runner:
             made = sa.inspect(connection).has_table(PROJECTIONS.name)
         if not made:
             self._database.create_tables(PROJECTIONS.metadata)
+        found = self._find(self._folds)
         for name, fold in self._folds.items():
-            if self._find(name) is None:
+            if name not in found:
                 metadata = sa.MetaData()
                 fold.table.shape_all(name, metadata)
                 self._database.create_tables(metadata)
                 with self._database.begin() as connection:
-                    self._begin(connection, fold, name)
+                    start_position(connection, self._log.tenant, name, fold.table.revision)
         refresh_views(self._database, [fold.table for fold in self._folds.values()])
 
-    def _find(self, name: str) -> Standing | None:
-        with self._database.read() as connection:
-            return standing_of(connection, self._log.tenant, name)
-
-    def _begin(self, connection: sa.Connection, fold: ReadFold, name: str) -> None:
-        start_position(connection, self._log.tenant, name, fold.table.revision)
-
-    def _hold(self, connection: sa.Connection, name: str) -> None:
-        """Keep everybody else from moving or swapping a projection until we commit.
-
-        Always the live one before the one beside it, and the position before its table, as
-        batches do: nobody waits in a circle.
-        """
-        c = PROJECTIONS.c
-        mine = sa.and_(c.tenant == self._log.tenant, c.name == name)
-        connection.execute(sa.select(c.position).where(mine).with_for_update())
-
-    def _drop(self, connection: sa.Connection, fold: ReadFold, name: str) -> None:
-        c = PROJECTIONS.c
-        connection.execute(
-            sa.delete(PROJECTIONS).where(c.tenant == self._log.tenant, c.name == name)
-        )
-        metadata = sa.MetaData()
-        fold.table.shape_all(name, metadata)
-        metadata.drop_all(connection)
-
-    def _swap(self, connection: sa.Connection, fold: ReadFold, beside: str) -> int | None:
-        """Put the new rows of this tenant in the place of the old, in one transaction.
-
-        None when the old rows have gone further meanwhile: a table never goes back.
-
-        Raises:
-            ProjectionError: when the table beside is gone, since this took longer than a day.
-        """
-        name, tenant = fold.table.name, self._log.tenant
-        self._hold(connection, name)
-        self._hold(connection, beside)
-        live = fold.table.table
-        mine = live.c.tenant == tenant
-        before, after = (standing_of(connection, tenant, each) for each in (name, beside))
-        if after is None:
-            raise ProjectionError(
-                f"another rebuild took {beside} for left behind and removed it; {name} stands"
-                " as it was. Rebuild it again"
-            )
-        if before is not None and after.position < before.position:
-            return None
-        self._replace(connection, fold, beside)
-        c = PROJECTIONS.c
-        moved = sa.update(PROJECTIONS).where(c.tenant == tenant, c.name == name)
-        connection.execute(moved.values(**after._asdict()))
-        self._drop(connection, fold, beside)
-        count = sa.select(sa.func.count()).select_from(live).where(mine)
-        return connection.execute(count).scalar_one()
-
-    def _replace(self, connection: sa.Connection, fold: ReadFold, beside: str) -> None:
-        """Put the rows beside in the place of this tenant's, and all kept with them."""
-        live, new = sa.MetaData(), sa.MetaData()
-        fold.table.shape_all(fold.table.name, live)
-        fold.table.shape_all(beside, new)
-        for old, fresh in zip(live.tables.values(), new.tables.values(), strict=True):
-            columns = [column.name for column in fresh.columns]
-            connection.execute(sa.delete(old).where(old.c.tenant == self._log.tenant))
-            connection.execute(sa.insert(old).from_select(columns, sa.select(fresh)))
+    def _find(
+        self, names: Iterable[str], connection: sa.Connection | None = None
+    ) -> dict[str, Standing]:
+        if connection is None:
+            with self._database.read() as snapshot:
+                return self._find(names, snapshot)
+        return standings_of(connection, self._log.tenant, names)
 
     def _catch_up(
         self, projections: Sequence[Projection], progress: Progress | None
@@ -331,7 +263,8 @@ class Runner:
         """Bring projections to the head, those that stand alike page by page together."""
         goal = self._log.head().position
         failed: ProjectionError | None = None
-        stands = {each: self._stand_of(each) for each in projections}
+        found = self._find(each.name for each in projections)
+        stands = {each: found.get(each.name, each.begun) for each in projections}
         while behind := [stand.position for stand in stands.values() if stand.position < goal]:
             with collector_off():
                 page = self._page(min(behind))
@@ -346,10 +279,6 @@ class Runner:
                 progress(reached, max(goal, reached))
         return failed
 
-    def _stand_of(self, projection: Projection) -> Standing:
-        found = self._find(projection.name)
-        return found or Standing(projection.fold.table.revision, 0, 0)
-
     def _batch(self, projection: Projection, standing: Standing, page: Page) -> Standing:
         after = Standing(standing.revision, page.position, page.recorded)
         batch: Any = projection.absorb(page, standing.position)
@@ -362,7 +291,7 @@ class Runner:
         if moved:
             projection.position = after.position
             return after
-        return self._find(projection.name) or after
+        return self._find([projection.name]).get(projection.name, after)
 
     def _page(self, after: int) -> Page:
         """Read a page that ends with a whole append."""

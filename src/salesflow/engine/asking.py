@@ -119,7 +119,7 @@ def snapshot_for(
     runner.catch_up(question.folds)
     log = cutter.log
     with log.database.read() as connection:
-        stands = [runner.standing(name, connection) for name in question.folds]
+        stands = list(runner.standings(question.folds, connection).values())
         if not stands:
             head = log.head()
             stands = [Standing(1, head.position, head.recorded)]

@@ -327,8 +327,8 @@ class SalesFlow:
 
     def standings(self) -> dict[str, Standing]:
         """Say up to which position each read table stands."""
-        runner = self._tables()
-        return {label: runner.standing(fold.table.name) for label, fold in self._folds.items()}
+        stands = self._tables().standings()
+        return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 
     def _session(
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False

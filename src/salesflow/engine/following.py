@@ -66,7 +66,8 @@ class Follower:
             self._catch_up(heed)
         except BusyError:
             busy = True
-        stands = {label: self._runner.standing(name) for name, label in self._labels.items()}
+        found = self._runner.standings(self._labels)
+        stands = {label: found[name] for name, label in self._labels.items()}
         failed = {self._labels[name]: said for name, (_, said) in self._stuck.items()}
         return CaughtUp(self._log.head(), stands, failed, busy)
 

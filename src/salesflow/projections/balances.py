@@ -102,9 +102,7 @@ def balances(
     """
     wanted = sorted(set(instants))
     cut = cut._replace(as_of=wanted[-1])
-    table = ledger.balances(ledger.name, sa.MetaData())
-    marks = _marks(rows, table, cut)
-    parts = _Parts(ledger, table, cut, marks, wanted)
+    parts = _Parts(ledger, cut, _marks(rows, ledger.balance, cut), wanted)
     here: list[dict[Cells, list[int]]] = [{} for _ in range(2 * len(wanted))]
     width = 1 + len(ledger.cells)
     for row in rows(by_cell(parts.all(rows), ledger)):
@@ -128,13 +126,12 @@ class _Parts:
     def __init__(
         self,
         ledger: LedgerTable,
-        table: sa.Table,
         cut: Cut,
         marks: Marks,
         wanted: Sequence[Instant],
     ) -> None:
         self._ledger = ledger
-        self._table = table
+        self._table = ledger.balance
         self._cut = cut
         self._marks = marks
         self._wanted = wanted

@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -228,6 +229,11 @@ class LedgerTable(ReadTable):
         self.shaped(name, metadata)
         if self.cells:
             self.balances(name, metadata)
+
+    @cached_property
+    def balance(self) -> sa.Table:
+        """The balances kept beside the live table."""
+        return self.balances(self.name, sa.MetaData())
 
     def balances(self, name: str, metadata: sa.MetaData) -> sa.Table:
         """Describe the balances of the ledger of this name: see `projections.balances`."""
