@@ -41,6 +41,7 @@ from salesflow.domain.processes import SalesProcess, process_id
 from salesflow.domain.reps import Rep
 from salesflow.engine import ForeignFact, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
+from salesflow.projections.tables import ReadTable
 
 __all__ = ["Act", "Clock", "Player", "acts", "customer_acts", "rep_acts"]
 
@@ -231,13 +232,19 @@ class Player:
         for act in history:
             self.play(act)
 
-    def play_kept_up(self, history: Sequence[Act], *, every: int | None = None) -> None:
-        """Do all acts and catch up at the end; before it after every so many, or at random."""
+    def play_kept_up(
+        self, history: Sequence[Act], *tables: ReadTable, every: int | None = None
+    ) -> None:
+        """Do all acts and catch up at the end; before it after every so many, or at random.
+
+        Catches up all tables, or those named.
+        """
+        runner, names = self.flow._tables(), [table.name for table in tables] or None
         for number, act in enumerate(history):
             self.play(act)
             if act.gap % 2 if every is None else number % every == 0:
-                self.flow.catch_up()
-        self.flow.catch_up()
+                runner.catch_up(names)
+        runner.catch_up(names)
 
     def _session(self, orders: Sequence[Told]) -> None:
         with self.flow.session(actor="u-1") as session:

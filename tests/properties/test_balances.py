@@ -41,7 +41,7 @@ def balances_agree(url: str, levels: set[int]) -> None:
     @given(history=acts(3, least=12), every=st.integers(1, 4), seed=seeds)
     def agree(history: list[Act], every: int, seed: int) -> None:
         with Player(url) as player:
-            player.play_kept_up(history, every=every)
+            player.play_kept_up(history, PIPELINE, every=every)
             check(player.flow, seed)
             table = f"{PIPELINE.name}_balance"
             levels.update(row["level"] for row in rows_of(player.flow, table))

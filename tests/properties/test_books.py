@@ -32,6 +32,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections import flow_lines
 from salesflow.projections.flow import Flow, FlowAccount, FlowFigures
 from salesflow.projections.flow_lines import InTeams
+from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, LEG, PIPELINE
 from salesflow.projections.teams import TeamChange, Teams
 
@@ -55,7 +56,7 @@ def test_the_movements_that_stand_at_any_moment_are_those_of_a_naive_replay(
     @given(history=acts(3, least=12, most=24, themes=THEMES))
     def books(history: list[Act]) -> None:
         with Player(database_url) as player:
-            player.play_kept_up(history)
+            player.play_kept_up(history, PIPELINE)
             seen.update(check_books(player.flow))
 
     books()
@@ -64,7 +65,6 @@ def test_the_movements_that_stand_at_any_moment_are_those_of_a_naive_replay(
 
 def check_books(flow: SalesFlow) -> Counter[str]:
     """Compare the books with a replay at every instant of the known axis; give the kinds."""
-    flow.catch_up()
     raw, rows = raw_log(flow), rows_of(flow, PIPELINE.name)
     seen: Counter[str] = Counter()
     for known_at in knowledge(raw):
@@ -167,7 +167,7 @@ def check_balance(url: str, play: Play) -> Counter[str]:
     history, moments, questions = play
     seen: Counter[str] = Counter()
     with Player(url) as player:
-        player.play_kept_up(history)
+        player.play_kept_up(history, PIPELINE, MEMBERSHIP)
         raw = raw_log(player.flow)
         for pick, question in zip(moments, questions, strict=True):
             as_of, known_at = later_moment(pick, raw)

@@ -29,6 +29,8 @@ from salesflow.domain.facts import Event
 from salesflow.domain.history import believed
 from salesflow.domain.moments import FOREVER
 from salesflow.projections.deals import Deals
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.tables import Cut, IntervalTable
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -38,7 +40,7 @@ Mistake = Callable[[pytest.MonkeyPatch], None]
 @given(history=acts(2))
 def states_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        player.play_kept_up(history, every=1)
+        player.play_kept_up(history, DEAL_STATE, every=1)
         check_states(player.flow)
 
 
@@ -80,7 +82,7 @@ def taking_turns_changes_nothing(url: str, history: list[Act]) -> None:
 @given(history=acts(2, least=6))
 def books_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        player.play_kept_up(history, every=1)
+        player.play_kept_up(history, PIPELINE, every=1)
         check_books(player.flow)
 
 

@@ -47,7 +47,7 @@ def test_what_a_customer_counts_as_is_what_a_naive_replay_says_at_any_moment(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player:
-        player.play_kept_up(history)
+        player.play_kept_up(history, CUSTOMER)
         check_customers(player.flow)
         kept = content(player.flow, CUSTOMER.name)
         player.flow.rebuild(CUSTOMER.label)
@@ -60,7 +60,7 @@ def test_contacts_at_any_moment_are_those_of_a_naive_replay(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player:
-        player.play_kept_up(history)
+        player.play_kept_up(history, CONTACT)
         check_contacts(player.flow)
         kept = content(player.flow, CONTACT.name)
         player.flow.rebuild(CONTACT.label)
@@ -162,17 +162,17 @@ def test_a_table_of_contacts_with_a_mistake_in_it_would_be_noticed(
         _contacts_agree(sqlite_url)
 
 
-@examples(60, shrink=False)
+@examples(200, shrink=False)
 @given(history=customer_acts(3))
 def _customers_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        player.play_kept_up(history)
+        player.play_kept_up(history, CUSTOMER)
         check_customers(player.flow)
 
 
-@examples(60, shrink=False)
+@examples(200, shrink=False)
 @given(history=acts(2, least=8, most=18, themes=THEMES))
 def _contacts_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
-        player.play_kept_up(history)
+        player.play_kept_up(history, CONTACT)
         check_contacts(player.flow)

@@ -71,7 +71,7 @@ def test_the_team_of_every_rep_is_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int
 ) -> None:
     with Player(database_url) as staff:
-        staff.play_kept_up(history, every=every)
+        staff.play_kept_up(history, MEMBERSHIP, every=every)
         check_memberships(staff.flow)
         kept = content(staff.flow)
         staff.flow.rebuild(MEMBERSHIP.label)

@@ -36,7 +36,7 @@ def asked(flow: SalesFlow, raw: list[Raw], pick: Pick | None) -> FunnelView:
     return flow.ask(Funnel(), as_of=at(as_of), known_at=at(known_at))
 
 
-@examples(25)
+@examples(20)
 @given(history=acts(3, least=8), moments=picks(least=6, most=12))
 def test_an_answer_is_the_same_for_ever_when_asked_for_at_its_moment(
     database_url: str, history: list[Act], moments: list[Pick]

@@ -42,11 +42,11 @@ def test_the_bookings_that_stand_at_any_moment_are_those_of_a_naive_replay(
 ) -> None:
     seen_kinds: Counter[str] = Counter()
 
-    @examples(140)
+    @examples(180)
     @given(history=acts(3, least=12, most=24, themes=THEMES))
     def bookings(history: list[Act]) -> None:
         with Player(database_url) as player:
-            player.play_kept_up(history)
+            player.play_kept_up(history, BOOKING)
             raw, rows = raw_log(player.flow), rows_of(player.flow, BOOKING.name)
             for known_at in knowledge(raw):
                 TALLY["moments of bookings"] += 1
@@ -64,7 +64,7 @@ def test_how_a_deal_began_and_ended_is_what_a_naive_replay_says(
     database_url: str, history: list[Act]
 ) -> None:
     with Player(database_url) as player:
-        player.play_kept_up(history)
+        player.play_kept_up(history, CLOSING)
         check_closings(player.flow)
 
 

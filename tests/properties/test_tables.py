@@ -101,7 +101,7 @@ def test_two_processes_that_catch_up_at_once_fill_the_table_once(
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
 
 
-@examples(25)
+@examples(12)
 @given(history=acts(2, least=8), turns=st.lists(st.integers(0, 3), min_size=3, max_size=9))
 def test_processes_that_catch_up_in_turn_fill_the_table_as_one_would(
     database_url: str, history: list[Act], turns: list[int]
@@ -228,7 +228,7 @@ def test_the_table_of_deal_states_holds_what_a_naive_replay_says_at_every_moment
     database_url: str, history: list[Act], every: int
 ) -> None:
     with Player(database_url) as player:
-        player.play_kept_up(history, every=every)
+        player.play_kept_up(history, DEAL_STATE, every=every)
         check_states(player.flow)
 
 

@@ -33,7 +33,7 @@ def test_the_way_of_a_deal_is_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int
 ) -> None:
     with Player(database_url) as player:
-        player.play_kept_up(history, every=every)
+        player.play_kept_up(history, STAGE_VISIT, every=every)
         check_ways(player.flow)
 
 
