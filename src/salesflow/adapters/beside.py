@@ -138,7 +138,8 @@ def _change_names(
     """Let tables of SQLite change names; those of their indexes stay."""
     with _views_left_alone(connection):
         for live, beside in pairs:
-            for old, new in ((live, "swapped"), (beside, live), ("swapped", beside)):
+            between = f"{beside}_between"
+            for old, new in ((live, between), (beside, live), (between, beside)):
                 connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
 
 
