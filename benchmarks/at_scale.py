@@ -106,7 +106,9 @@ def fill(flow: SalesFlow, deals: int) -> None:
 def balance(flow: SalesFlow) -> None:
     """Sum the ledger up, as the runner does after every batch."""
     with flow.log.database.begin() as connection:
-        Balancer(PIPELINE, PIPELINE.name, flow.log).keep(connection)
+        balancer = Balancer(PIPELINE, PIPELINE.name, flow.log)
+        while balancer.keep(connection):
+            pass
 
 
 def settle(url: str) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from properties.people_fold import PEOPLE, TABLE
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
-from salesflow.adapters import filling, rebuild_helpers, rebuilding
+from salesflow.adapters import balancing, filling, rebuild_helpers, rebuilding
 from salesflow.adapters.filling import Slices, slices_of
 from salesflow.adapters.readtables import PROJECTIONS
 from salesflow.adapters.rebuild_helpers import helping
@@ -19,6 +19,7 @@ from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.facts import Fact, FactRetracted
 from salesflow.domain.moments import DAY
 from salesflow.errors import DatabaseError, NotFoundError, ProjectionError
+from salesflow.projections.balances import BIN
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.funnel import Funnel, FunnelView
@@ -259,3 +260,16 @@ def test_a_rebuild_leaves_the_rows_of_other_tenants_where_they_are(
         other.rebuild(*TABLES)
         assert rows(other, *NAMES) == theirs
     assert rows(flow, *NAMES) == mine
+
+
+def test_a_rebuild_leaves_no_movements_unsummed_however_many_there_are(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balancing, "BIN_MOVEMENTS", 5)
+    monkeypatch.setattr(balancing, "BINS_AT_ONCE", 2)
+    flow.rebuild(PIPELINE.label)
+    c, balance = PIPELINE.c, PIPELINE.balance.c
+    binned = sa.select(sa.func.max(balance.upto)).where(balance.level == BIN).scalar_subquery()
+    unsummed = sa.select(sa.func.count()).where(c.recorded > binned)
+    with flow.log.database.read() as connection:
+        assert connection.execute(unsummed).scalar_one() < 5
