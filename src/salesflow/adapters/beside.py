@@ -40,7 +40,7 @@ class Beside:
         with self._database.begin() as connection:
             for stale in self._stale(connection, table.name):
                 self._drop(connection, table, stale)
-            _shape(table, beside).create_all(connection, checkfirst=False)
+            table.shape_all(beside).create_all(connection, checkfirst=False)
             start_position(connection, self._tenant, beside, table.revision)
         return beside
 
@@ -98,7 +98,7 @@ class Beside:
         connection.execute(sa.select(c.position).where(mine).with_for_update())
 
     def _replace(self, connection: sa.Connection, table: ReadTable, beside: str) -> None:
-        live, new = _shape(table, table.name), _shape(table, beside)
+        live, new = table.shape_all(table.name), table.shape_all(beside)
         pairs = list(zip(live.tables.values(), new.tables.values(), strict=True))
         if connection.dialect.name == "sqlite" and self._has_alone(connection, live):
             _change_names(connection, pairs)
@@ -123,13 +123,7 @@ class Beside:
         connection.execute(
             sa.delete(PROJECTIONS).where(c.tenant == self._tenant, c.name == beside)
         )
-        _shape(table, beside).drop_all(connection)
-
-
-def _shape(table: ReadTable, name: str) -> sa.MetaData:
-    metadata = sa.MetaData()
-    table.shape_all(name, metadata)
-    return metadata
+        table.shape_all(beside).drop_all(connection)
 
 
 def _change_names(

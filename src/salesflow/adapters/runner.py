@@ -242,9 +242,7 @@ class Runner:
         found = self._find(self._folds)
         for name, fold in self._folds.items():
             if name not in found:
-                metadata = sa.MetaData()
-                fold.table.shape_all(name, metadata)
-                self._database.create_tables(metadata)
+                self._database.create_tables(fold.table.shape_all(name))
                 with self._database.begin() as connection:
                     start_position(connection, self._log.tenant, name, fold.table.revision)
         refresh_views(self._database, [fold.table for fold in self._folds.values()])

@@ -129,9 +129,11 @@ class ReadTable(ABC):
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
         """Give a table of this shape under another name, to be filled beside the live one."""
 
-    def shape_all(self, name: str, metadata: sa.MetaData) -> None:
+    def shape_all(self, name: str) -> sa.MetaData:
         """Describe this table under another name, and whatever is kept beside it."""
+        metadata = sa.MetaData()
         self.shaped(name, metadata)
+        return metadata
 
     @property
     def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
@@ -224,11 +226,12 @@ class LedgerTable(ReadTable):
             sqlite_with_rowid=False,
         )
 
-    def shape_all(self, name: str, metadata: sa.MetaData) -> None:
+    def shape_all(self, name: str) -> sa.MetaData:
         """Describe this table under another name, and its balances where they are kept."""
-        self.shaped(name, metadata)
+        metadata = super().shape_all(name)
         if self.cells:
             self.balances(name, metadata)
+        return metadata
 
     @cached_property
     def balance(self) -> sa.Table:
