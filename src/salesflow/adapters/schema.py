@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from salesflow.adapters.schema_version import SCHEMA_VERSION
+
 __all__ = [
     "EVENT_VIEW",
     "POSTGRES_DDL",
@@ -34,7 +36,6 @@ __all__ = [
     "tracking",
 ]
 
-SCHEMA_VERSION = 1
 EVENT_VIEW = "salesflow_event_view"
 TABLE_PREFIX = "salesflow_"
 

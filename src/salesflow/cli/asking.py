@@ -1,4 +1,4 @@
-"""`salesflow ask`: a command for every question of the registry, made from its fields.
+"""`salesflow ask`: a command for every question, made from its fields.
 
 A question's required fields become arguments, the others options; its docstring is the help.
 Values are read by pydantic as the question itself would, so a new question needs nothing
@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable
 from itertools import pairwise
 from textwrap import dedent
-from typing import Annotated, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -24,19 +24,18 @@ from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk, moment_s
 from salesflow.cli.finding import find_deal
 from salesflow.cli.output import moment_line
 from salesflow.domain.moments import to_instant
-from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.parameters import wrong_parameters
 from salesflow.projections.questions import Question, View
-from salesflow.projections.registry import QUESTIONS
 from salesflow.projections.writing import local_time
 
-__all__ = ["asking", "command_of", "show_comparison", "show_view"]
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+__all__ = ["command_of", "show_comparison", "show_view"]
 
 QuestionClass = type[Question[View]]
-
-asking = typer.Typer(no_args_is_help=True, help="Ask a question at any past moment.")
 
 
 def command_of(question: QuestionClass) -> Callable[..., None]:
@@ -76,7 +75,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     return at_desk(command)
 
 
-def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
+def show_view(desk: Desk, flow: "SalesFlow", view: View) -> None:
     """Print a view: its tables, what it counts and how, and the moment it stands at."""
     screen = desk.screen
     if screen.as_json:
@@ -88,7 +87,7 @@ def show_view(desk: Desk, flow: SalesFlow, view: View) -> None:
     _show_moment(desk, flow, view)
 
 
-def show_comparison(desk: Desk, flow: SalesFlow, comparison: Comparison[View]) -> None:
+def show_comparison(desk: Desk, flow: "SalesFlow", comparison: Comparison[View]) -> None:
     """Print two answers side by side: what each table held then, holds now, the difference."""
     screen = desk.screen
     if screen.as_json:
@@ -106,7 +105,7 @@ def _show_meaning(desk: Desk, view: View) -> None:
         desk.screen.line(f"{_labelled(desk, label)}{text}", "dim")
 
 
-def _show_moment(desk: Desk, flow: SalesFlow, view: View, label: str = "") -> None:
+def _show_moment(desk: Desk, flow: "SalesFlow", view: View, label: str = "") -> None:
     screen, timezone = desk.screen, _timezone(flow, view)
     said = _labelled(desk, label) if label else ""
     if view.known_since is not None:
@@ -120,12 +119,12 @@ def _labelled(desk: Desk, label: str) -> str:
     return desk.screen.word(label) + ("：" if desk.language == "zh" else ": ")
 
 
-def _timezone(flow: SalesFlow, view: View) -> ZoneInfo:
+def _timezone(flow: "SalesFlow", view: View) -> ZoneInfo:
     return flow.settings(to_instant(view.moment.known_at)).timezone
 
 
 def _asked(
-    question: QuestionClass, given: dict[str, object], flow: SalesFlow
+    question: QuestionClass, given: dict[str, object], flow: "SalesFlow"
 ) -> Question[View]:
     values = {
         name: _identified(name, given[name], field, flow)
@@ -145,7 +144,7 @@ def _flag(name: str) -> str:
     return name if " " in name else f"--{name.rstrip('_').replace('_', '-')}"
 
 
-def _identified(name: str, value: object, field: FieldInfo, flow: SalesFlow) -> object:
+def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -> object:
     """Let a deal's id be written as people write it: a prefix, or SOURCE:OBJECT."""
     if UUID not in _kinds(field.annotation) or not name.startswith("deal"):
         return value
@@ -224,7 +223,3 @@ def _made(name: str, annotation: object, **more: object) -> inspect.Parameter:
 
 def _option(name: str, annotation: object) -> inspect.Parameter:
     return _made(name, annotation, default=None)
-
-
-for _name, _question in QUESTIONS.items():
-    asking.command(_name)(command_of(_question))

@@ -1,12 +1,11 @@
 """`salesflow deal`: the list of deals; one as it stood, its history, its replay by steps."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
 
-from salesflow.cli.asking import command_of
 from salesflow.cli.deal_json import event_json, standing_json, steps_json
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
 from salesflow.cli.facets import Named, facets_of
@@ -18,20 +17,19 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event
 from salesflow.domain.history import standing
 from salesflow.domain.moments import Moment, from_instant, instant_of, to_instant
-from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
-from salesflow.projections.deals import Deals
 from salesflow.projections.plain import plain
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, fact_name, in_language, irregularity_name
 from salesflow.projections.writing import local_time, short_id
 
-__all__ = ["customer_of", "deals", "replay_table"]
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+__all__ = ["customer_of", "history", "replay_deal", "replay_table", "show"]
 
 Marks = dict[UUID, tuple[str, str]]
 """Of events that do not count: `retracted` or `irregular`, and why."""
-
-deals = typer.Typer(no_args_is_help=True, help="Look at deals at any past moment.")
 
 DealId = Annotated[
     str,
@@ -51,10 +49,7 @@ ENVELOPE = (
 )  # fmt: skip
 """What a history shows; the longest part stands last, so that rows stay short in a pipe."""
 
-deals.command("list")(command_of(Deals))
 
-
-@deals.command("show")
 @at_desk
 def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None) -> None:
     """Show how a deal stood: stage, outcome, amount, quotes, people, money."""
@@ -76,7 +71,6 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
         desk.screen.moment(moment, flow.settings().timezone)
 
 
-@deals.command("history")
 @at_desk
 def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged = False) -> None:
     """List every event of a deal with its envelope, in the order in which it became known."""
@@ -100,7 +94,6 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged =
         desk.screen.line(upto, "green")
 
 
-@deals.command("replay")
 @at_desk
 def replay_deal(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None) -> None:
     """Replay a deal fact by fact, in the order in which things happened."""
@@ -120,7 +113,7 @@ def replay_deal(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt 
         desk.screen.moment(moment, flow.settings().timezone)
 
 
-def replay_table(desk: Desk, flow: SalesFlow, deal: Deal, steps: list[Step]) -> TableOfView:
+def replay_table(desk: Desk, flow: "SalesFlow", deal: Deal, steps: list[Step]) -> TableOfView:
     """Lay a replay out: when, what happened, what changed, and what is odd about it."""
     zone, word = flow.settings().timezone, desk.screen.word
     rows = []
@@ -143,7 +136,9 @@ def replay_table(desk: Desk, flow: SalesFlow, deal: Deal, steps: list[Step]) -> 
     return TableOfView("Replay", columns, tuple(rows), about=deal.title)
 
 
-def _moment_of(flow: SalesFlow, deal: Deal, as_of: str | None, known_at: str | None) -> Moment:
+def _moment_of(
+    flow: "SalesFlow", deal: Deal, as_of: str | None, known_at: str | None
+) -> Moment:
     """Give the moment at which a deal was read."""
     zone, head = flow.settings().timezone, flow.log.head()
     known = head.recorded if known_at is None else instant_of(known_at, zone)
@@ -156,7 +151,7 @@ def _moment_of(flow: SalesFlow, deal: Deal, as_of: str | None, known_at: str | N
     )
 
 
-def customer_of(flow: SalesFlow) -> Named:
+def customer_of(flow: "SalesFlow") -> Named:
     """Give what names a deal's customer, each looked up once."""
     names: dict[UUID, str] = {}
 
@@ -174,7 +169,7 @@ def customer_of(flow: SalesFlow) -> Named:
     return named
 
 
-def _marks(flow: SalesFlow, known_at: str | None, events: list[Event]) -> Marks:
+def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:
     """Say of each event that does not count why: retracted, or without ground."""
     stands = {event.event_id for event in standing(events)}
     marks = {e.event_id: ("retracted", "") for e in events if e.event_id not in stands}

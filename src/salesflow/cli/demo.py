@@ -9,11 +9,6 @@ from typing import Annotated
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
-from salesflow.cli.simulation.agenda import END, START, ZONE, TurnedClock
-from salesflow.cli.simulation.simulate import simulate
-from salesflow.cli.simulation.workplace import SeededIds
-from salesflow.cli.story import Story
-from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
 
 __all__ = ["demo"]
@@ -38,6 +33,16 @@ def demo(
             f"{desk.shown_url} holds a log already, and the demo needs a new database; name"
             " another one with --db, or remove this one first"
         )
+    _live(desk, seed)
+
+
+def _live(desk: Desk, seed: int) -> None:
+    from salesflow.cli.simulation.agenda import END, START, ZONE, TurnedClock
+    from salesflow.cli.simulation.simulate import simulate
+    from salesflow.cli.simulation.workplace import SeededIds
+    from salesflow.cli.story import Story
+    from salesflow.engine import SalesFlow
+
     clock = TurnedClock(START)
     with SalesFlow(
         desk.url,

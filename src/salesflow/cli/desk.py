@@ -12,15 +12,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from salesflow.cli.output import Screen
 from salesflow.domain.moments import zone
-from salesflow.engine import SalesFlow
 from salesflow.errors import InputError, NotFoundError, SalesflowError
 from salesflow.projections.words import Language
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
 
 __all__ = [
     "DATABASE_VARIABLE",
@@ -134,14 +136,14 @@ class Desk:
         return PASSWORD.sub(r"\1:***@", self.url)
 
     @contextmanager
-    def open(self) -> Iterator[SalesFlow]:
+    def open(self) -> "Iterator[SalesFlow]":
         """Open the database to read it, or to record where something was recorded before.
 
         Raises:
             NotFoundError: when there is none; none is made.
         """
         try:
-            flow = SalesFlow(self.url, tenant=self.tenant, create=False)
+            flow = self._flow(create=False)
         except NotFoundError as error:
             raise NotFoundError(
                 f"{error}; name a database with --db, or make one with `salesflow demo` or"
@@ -151,7 +153,7 @@ class Desk:
             yield flow
 
     @contextmanager
-    def record(self, timezone: str | None) -> Iterator[SalesFlow]:
+    def record(self, timezone: str | None) -> "Iterator[SalesFlow]":
         """Open the database to record, a new one in this time zone.
 
         A new SQLite file in which nothing came to be recorded is taken away again.
@@ -163,7 +165,7 @@ class Desk:
             with self.open() as flow:
                 yield flow
             return
-        with SalesFlow(self.url, tenant=self.tenant, timezone=timezone) as flow:
+        with self._flow(timezone=timezone) as flow:
             founded = flow.log.head().position
             try:
                 yield flow
@@ -181,22 +183,29 @@ class Desk:
             )
 
     @contextmanager
-    def rehearse(self, timezone: str | None) -> Iterator[SalesFlow]:
+    def rehearse(self, timezone: str | None) -> "Iterator[SalesFlow]":
         """Open the database to try something, or a passing one where there is none."""
         if self.holds_a_log():
             with self.open() as flow:
                 yield flow
         else:
-            with SalesFlow("sqlite://", tenant=self.tenant, timezone=timezone) as flow:
+            with self._flow("sqlite://", timezone=timezone) as flow:
                 yield flow
 
     def holds_a_log(self) -> bool:
         """Say whether something was recorded of this tenant before; make nothing."""
         try:
-            with SalesFlow(self.url, tenant=self.tenant, create=False):
+            with self._flow(create=False):
                 return True
         except NotFoundError:
             return False
+
+    def _flow(
+        self, url: str = "", *, timezone: str | None = None, create: bool = True
+    ) -> "SalesFlow":
+        from salesflow.engine import SalesFlow
+
+        return SalesFlow(url or self.url, tenant=self.tenant, timezone=timezone, create=create)
 
 
 def moment_said(text: str) -> tuple[str, str | None]:

@@ -4,13 +4,13 @@
 """
 
 import re
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from salesflow.adapters.census import beginning_with
-from salesflow.adapters.importing.ids import parse_object
-from salesflow.domain.deal.stages import DealOpened
-from salesflow.engine import SalesFlow
 from salesflow.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
 
 __all__ = ["find_deal"]
 
@@ -19,13 +19,17 @@ SHOWN_MAX = 4
 HEX = re.compile(r"[0-9a-f]{1,32}")
 
 
-def find_deal(flow: SalesFlow, text: str) -> UUID:
+def find_deal(flow: "SalesFlow", text: str) -> UUID:
     """Find the deal a text means.
 
     Raises:
         NotFoundError: when there is no such deal.
         InputError: when the text is no id, or more than one deal begins with it.
     """
+    from salesflow.adapters.census import beginning_with
+    from salesflow.adapters.importing.ids import parse_object
+    from salesflow.domain.deal.stages import DealOpened
+
     if ":" in text:
         found = parse_object(text)
         if not flow.log.stream(found):

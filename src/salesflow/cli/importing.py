@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.adapters.importing import ImportReport, import_table, read_mapping
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.errors import InputError, SalesflowError
 
-__all__ = ["importing"]
+if TYPE_CHECKING:  # loaded when something is imported
+    from salesflow.adapters.importing import ImportReport
 
-importing = typer.Typer(no_args_is_help=True, help="Import what another system recorded.")
-
+__all__ = ["Strict", "TimeZone", "table"]
 
 TableFile = Annotated[
     Path,
@@ -49,7 +48,6 @@ ReportFile = Annotated[
 ]
 
 
-@importing.command("table")
 @at_desk
 def table(  # noqa: PLR0913 - what the command offers, all by keyword
     desk: Desk,
@@ -62,6 +60,8 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     report: ReportFile = None,
 ) -> None:
     """Import any CSV file as a mapping says; the same file again records nothing twice."""
+    from salesflow.adapters.importing import import_table, read_mapping
+
     read = read_mapping(mapping)
     if report is not None:
         lookups = [file.parent / lookup.file for lookup in read.mapping.lookups.values()]
@@ -86,13 +86,13 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
         _refuse_fruitless(done, file, report)
 
 
-def _show(desk: Desk, report: ImportReport) -> None:
+def _show(desk: Desk, report: "ImportReport") -> None:
     desk.screen.json(report.model_dump(mode="json"))
     for each in report.tables(desk.language):
         desk.screen.table(each)
 
 
-def _write(done: ImportReport, report: Path) -> None:
+def _write(done: "ImportReport", report: Path) -> None:
     try:
         done.write(report)
     except OSError as error:
@@ -102,7 +102,7 @@ def _write(done: ImportReport, report: Path) -> None:
         raise InputError(f"{report} cannot be written: {error.strerror}; {recorded}") from error
 
 
-def _refuse_fruitless(done: ImportReport, file: Path, report: Path | None) -> None:
+def _refuse_fruitless(done: "ImportReport", file: Path, report: Path | None) -> None:
     """End with another exit code than 0 when nothing of the file could be taken."""
     where = "listed above" if report is None else f"listed above and in {report}"
     if done.strict and not done.recorded and done.problems:

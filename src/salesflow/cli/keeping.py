@@ -1,27 +1,27 @@
 """`salesflow status`, `rebuild` and `clock`: how the log and its read tables stand."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.adapters.census import census
-from salesflow.adapters.eventlog import Head
-from salesflow.adapters.readtables import Standing
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json, size_of
 from salesflow.domain.moments import from_instant
-from salesflow.projections.questions import TableOfView
-from salesflow.projections.registry import FOLDS
+from salesflow.projections.shown import TableOfView
 from salesflow.projections.writing import local_time
 
-__all__ = ["clock", "rebuild", "status"]
+if TYPE_CHECKING:  # loaded when a database is opened
+    from salesflow.adapters.eventlog import Head
+    from salesflow.adapters.readtables import Standing
 
-clock = typer.Typer(no_args_is_help=True, help="The clock behind the log.")
+__all__ = ["accept", "rebuild", "status"]
 
 
 @at_desk
 def status(desk: Desk) -> None:
     """Say where the log stands, how far each read table is behind, and how large it is."""
+    from salesflow.adapters.census import census
+
     with desk.open() as flow:
         head, counted, settings = flow.log.head(), census(flow.log), flow.settings()
         stands, zone = flow.standings(), settings.timezone
@@ -56,7 +56,7 @@ def status(desk: Desk) -> None:
             desk.screen.table(_reactors(reactors, head))
 
 
-def _standing(name: str, stand: Standing, head: Head) -> Json:
+def _standing(name: str, stand: "Standing", head: "Head") -> Json:
     return {
         "table": name,
         "revision": stand.revision,
@@ -65,7 +65,7 @@ def _standing(name: str, stand: Standing, head: Head) -> Json:
     }
 
 
-def _standings(stands: dict[str, Standing], head: Head) -> TableOfView:
+def _standings(stands: "dict[str, Standing]", head: "Head") -> TableOfView:
     rows = tuple(
         (name, f"{s.revision}", f"{s.position:,}", f"{head.position - s.position:,}")
         for name, s in stands.items()
@@ -73,7 +73,7 @@ def _standings(stands: dict[str, Standing], head: Head) -> TableOfView:
     return TableOfView("Read tables", ("Read table", "Version", "Position", "Lag"), rows)
 
 
-def _reactors(positions: dict[str, int], head: Head) -> TableOfView:
+def _reactors(positions: dict[str, int], head: "Head") -> TableOfView:
     rows = tuple(
         (name, f"{position:,}", f"{head.position - position:,}")
         for name, position in positions.items()
@@ -94,6 +94,8 @@ def rebuild(
     ] = None,
 ) -> None:
     """Fill read tables anew from the log, beside the live ones, then swap them."""
+    from salesflow.projections.registry import FOLDS
+
     with desk.open() as flow:
         with desk.screen.progress(", ".join(tables or FOLDS)) as report:
             rows = flow.rebuild(*tables or (), progress=report)
@@ -102,7 +104,6 @@ def rebuild(
         desk.screen.table(TableOfView("", ("Read table", "Rows"), shown))
 
 
-@clock.command("accept")
 @at_desk
 def accept(
     desk: Desk,

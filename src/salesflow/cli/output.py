@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, RenderableType
@@ -24,13 +25,15 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from salesflow.adapters.runner import Progress
 from salesflow.domain.moments import Moment, end_of_day, to_instant
 from salesflow.projections.laying import PIPE_WIDTH, laid_out
 from salesflow.projections.plain import Json
-from salesflow.projections.questions import TableOfView
+from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import local_time
+
+if TYPE_CHECKING:  # loaded when there is something to report
+    from salesflow.adapters.runner import Progress
 
 __all__ = ["Json", "Screen", "moment_line", "size_of"]
 
@@ -93,7 +96,7 @@ class Screen:
         return in_language(text, self.language)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Progress]:
+    def progress(self, what: str) -> "Iterator[Progress]":
         """Show a bar on stderr while something goes on; nothing when stderr is piped."""
         bar = Bar(
             TextColumn("{task.description}"),

@@ -1,10 +1,9 @@
 """`salesflow process`: the published sales processes, their stages and what leaves each."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.adapters.census import beginning_with
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.domain.processes import (
     ProcessPublished,
@@ -12,23 +11,24 @@ from salesflow.domain.processes import (
     SalesProcess,
     process_id,
 )
-from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
-from salesflow.projections.questions import TableOfView
+from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language
 from salesflow.projections.writing import local_time
 
-__all__ = ["processes"]
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+__all__ = ["list_processes", "show_process"]
 
 LISTED_MAX = 1_000
 
-processes = typer.Typer(no_args_is_help=True, help="The published sales processes.")
 
-
-@processes.command("list")
 @at_desk
 def list_processes(desk: Desk) -> None:
     """List every published process and its versions."""
+    from salesflow.adapters.census import beginning_with
+
     with desk.open() as flow:
         found = [
             flow.get(SalesProcess, id)
@@ -65,7 +65,6 @@ def list_processes(desk: Desk) -> None:
         desk.screen.table(TableOfView("Processes", columns, rows))
 
 
-@processes.command("show")
 @at_desk
 def show_process(
     desk: Desk,
@@ -123,7 +122,7 @@ def _stages(process: ProcessVersion, language: Language) -> TableOfView:
     return TableOfView("", columns, rows, about=named, words=words)
 
 
-def _process(flow: SalesFlow, key: str) -> SalesProcess:
+def _process(flow: "SalesFlow", key: str) -> SalesProcess:
     try:
         return flow.get(SalesProcess, process_id(key))
     except NotFoundError as error:

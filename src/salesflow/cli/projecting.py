@@ -10,17 +10,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event as Flag
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json
 from salesflow.domain.moments import from_instant
-from salesflow.engine import SalesFlow
-from salesflow.engine.following import CaughtUp
 from salesflow.errors import BusyError, HistoryError, ProjectionError
 from salesflow.projections.writing import local_time
+
+if TYPE_CHECKING:  # loaded when a database is opened
+    from salesflow.engine import SalesFlow
+    from salesflow.engine.following import CaughtUp
 
 __all__ = ["Teller", "project"]
 
@@ -36,6 +38,8 @@ def project(
 ) -> None:
     """Bring all read tables to the head of the log."""
     if not follow:
+        from salesflow.engine.following import CaughtUp
+
         with desk.open() as flow:
             _catch_up(desk, flow, Flag())
             found = CaughtUp(flow.log.head(), flow.standings(), {})
@@ -48,7 +52,7 @@ def project(
         flow.follow(stop=stop, on_caught_up=Teller(desk, flow).tell)
 
 
-def _catch_up(desk: Desk, flow: SalesFlow, stop: Flag) -> None:
+def _catch_up(desk: Desk, flow: "SalesFlow", stop: Flag) -> None:
     with desk.screen.progress(desk.screen.word("Read tables")) as report:
 
         def heed(done: int, goal: int) -> None:
@@ -81,12 +85,12 @@ def _stopping() -> Iterator[Flag]:
 class Teller:
     """Tells how the tables stand, line by line, at once also into a pipe."""
 
-    def __init__(self, desk: Desk, flow: SalesFlow) -> None:
+    def __init__(self, desk: Desk, flow: "SalesFlow") -> None:
         self._desk = desk
         self._flow = flow
         self._failed: dict[str, str] = {}
 
-    def tell(self, found: CaughtUp) -> None:
+    def tell(self, found: "CaughtUp") -> None:
         """Tell how they stand now; why a fold failed only once."""
         screen = self._desk.screen
         screen.json_line(_as_json(found))
@@ -101,7 +105,7 @@ class Teller:
         sys.stdout.flush()
 
 
-def _as_json(found: CaughtUp) -> dict[str, Json]:
+def _as_json(found: "CaughtUp") -> dict[str, Json]:
     return {
         "position": found.head.position,
         "recorded_at": from_instant(found.head.recorded).isoformat(),
@@ -111,7 +115,7 @@ def _as_json(found: CaughtUp) -> dict[str, Json]:
     }
 
 
-def _as_line(desk: Desk, flow: SalesFlow, found: CaughtUp) -> str:
+def _as_line(desk: Desk, flow: "SalesFlow", found: "CaughtUp") -> str:
     """Say where the log stands, and which tables are behind it."""
     word, head = desk.screen.word, found.head
     recorded = local_time(from_instant(head.recorded), flow.settings().timezone, exact=False)

@@ -3,24 +3,23 @@
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.adapters.importing.ecb import ECB, euro_rates
-from salesflow.adapters.importing.rates import RateImport, import_rates, record_rates
 from salesflow.cli.desk import Desk, KnownAt, at_desk
-from salesflow.cli.importing import Strict, TimeZone, importing
+from salesflow.cli.importing import Strict, TimeZone
 from salesflow.domain.moments import read_day
 from salesflow.domain.rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.values import number
-from salesflow.engine import SalesFlow, Session
 from salesflow.errors import InputError, NotFoundError, SalesflowError
-from salesflow.projections.questions import TableOfView
+from salesflow.projections.shown import TableOfView
 
-__all__ = ["rates"]
+if TYPE_CHECKING:  # loaded when a database is opened
+    from salesflow.adapters.importing.rates import RateImport
+    from salesflow.engine import SalesFlow, Session
 
-rates = typer.Typer(no_args_is_help=True, help="Exchange rates, for reports in one currency.")
+__all__ = ["import_ecb", "import_file", "list_rates", "publish"]
 
 RatesFile = Annotated[
     Path,
@@ -60,7 +59,6 @@ OnDay = Annotated[
 ]
 
 
-@importing.command("rates")
 @at_desk
 def import_file(
     desk: Desk,
@@ -70,6 +68,8 @@ def import_file(
     strict: Strict = False,
 ) -> None:
     """Import exchange rates from a CSV file; the same file again records nothing twice."""
+    from salesflow.adapters.importing.rates import import_rates
+
     with desk.record(timezone) as flow:
         zone = flow.settings().timezone
         done = import_rates(
@@ -83,12 +83,14 @@ def import_file(
             )
 
 
-@importing.command("ecb")
 @at_desk
 def import_ecb(
     desk: Desk, since: Since, currency: Currencies = None, timezone: TimeZone = None
 ) -> None:
     """Import the euro reference rates of the European Central Bank (needs the extra fx)."""
+    from salesflow.adapters.importing.ecb import ECB, euro_rates
+    from salesflow.adapters.importing.rates import RateImport, record_rates
+
     told = list(euro_rates(read_day(since), currency or ()))
     with desk.record(timezone) as flow:
         zone = flow.settings().timezone
@@ -103,7 +105,6 @@ def import_ecb(
         _show(desk, done)
 
 
-@rates.command("publish")
 @at_desk
 def publish(
     desk: Desk,
@@ -116,7 +117,7 @@ def publish(
     """Record exchange rates of a day; they replace those recorded of that day before."""
     named, of = dict(map(_pair, given)), read_day(day)
 
-    def record(session: Session) -> None:
+    def record(session: "Session") -> None:
         try:
             table = session.get(RateTable, RATES_ID)
         except NotFoundError:
@@ -131,7 +132,6 @@ def publish(
         desk.screen.line(f"{desk.screen.word('recorded at position')} {receipt.last:,}")
 
 
-@rates.command("list")
 @at_desk
 def list_rates(desk: Desk, on: OnDay = None, known_at: KnownAt = None) -> None:
     """List the last rate of every currency on or before a day, as known at some time."""
@@ -146,7 +146,7 @@ def list_rates(desk: Desk, on: OnDay = None, known_at: KnownAt = None) -> None:
         desk.screen.table(TableOfView("Exchange rates", columns, rows))
 
 
-def _table(flow: SalesFlow, known_at: str | None) -> RateTable:
+def _table(flow: "SalesFlow", known_at: str | None) -> RateTable:
     try:
         return flow.get(RateTable, RATES_ID, known_at=known_at)
     except NotFoundError as error:
@@ -167,7 +167,7 @@ def _pair(given: str) -> tuple[str, Decimal]:
     return currency, number(rate)
 
 
-def _show(desk: Desk, done: RateImport) -> None:
+def _show(desk: Desk, done: "RateImport") -> None:
     screen = desk.screen
     screen.json(done.model_dump(mode="json"))
     counts = {

@@ -1,18 +1,14 @@
-"""Every fold and every question there is. Naming one here is all it takes.
+"""Every fold and every question there is, by name.
 
-The command line makes a command of each question; the runner keeps a table for each fold.
+Naming a fold here is all it takes, and the runner keeps a table for it. A question is named in
+`homes`, and imported when it is first asked for.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Final, cast
 
 from salesflow.errors import InputError
-from salesflow.projections.case_study import CaseStudy
-from salesflow.projections.conversion import Conversion
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.deals import Deals
-from salesflow.projections.feedback import Feedback
-from salesflow.projections.flow import Flow
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
@@ -23,16 +19,9 @@ from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
-from salesflow.projections.forecast import Forecast
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.funnel_trend import FunnelTrend
-from salesflow.projections.kpis import Kpis
+from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.questions import Question, View
-from salesflow.projections.restatement import Restatement
-from salesflow.projections.retrospective import Retrospective
-from salesflow.projections.stage_times import StageTimes
 from salesflow.projections.tables import ReadFold
-from salesflow.projections.win_loss import WinLoss
 
 __all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 
@@ -53,25 +42,22 @@ FOLDS: Final[dict[str, ReadFold]] = {
 }
 """Folds by the label of their table."""
 
-QUESTIONS: Final[dict[str, type[Question[View]]]] = {
-    question.name: question
-    for question in (
-        Funnel,
-        CaseStudy,
-        Conversion,
-        Deals,
-        DealTimeline,
-        Feedback,
-        Flow,
-        Forecast,
-        FunnelTrend,
-        Kpis,
-        Restatement,
-        Retrospective,
-        StageTimes,
-        WinLoss,
-    )
-}
+
+class _Questions(Mapping[str, type[Question[View]]]):
+    """The questions by their name; one is imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> type[Question[View]]:
+        module, _, question = QUESTION_HOMES[name].partition(":")
+        return cast(type[Question[View]], getattr(import_module(module), question))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(QUESTION_HOMES)
+
+    def __len__(self) -> int:
+        return len(QUESTION_HOMES)
+
+
+QUESTIONS: Final[Mapping[str, type[Question[View]]]] = _Questions()
 """Questions by their name in kebab case."""
 
 

@@ -5,12 +5,14 @@ nothing is ever blank. Facts bring their names along, and so do the stages of a 
 """
 
 import re
-from typing import Final, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal
 
-from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Fact
 from salesflow.projections.field_labels import FIELD_LABELS_ZH
 from salesflow.projections.labels import LABELS_ZH
+
+if TYPE_CHECKING:  # a word of a table needs no fact
+    from salesflow.domain.facts import Fact
 
 __all__ = ["Language", "fact_name", "in_language", "irregularity_name", "kind_name"]
 
@@ -237,7 +239,6 @@ IRREGULAR_ZH: Final[tuple[tuple[str, str], ...]] = (
 )
 
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
-CLASSES: Final[dict[str, type[Fact]]] = {cls.kind: cls for cls in CATALOGUE}
 
 
 def in_language(text: str, language: Language) -> str:
@@ -246,14 +247,15 @@ def in_language(text: str, language: Language) -> str:
     return ZH.get(plain, plain) if language == "zh" else plain
 
 
-def fact_name(cls: type[Fact], language: Language = "en") -> str:
+def fact_name(cls: "type[Fact]", language: Language = "en") -> str:
     """Call a class of facts by its name: "Deal opened", 商机建立."""
     return cls.name_zh if language == "zh" else WORD.sub(" ", cls.__name__).capitalize()
 
 
 def kind_name(kind: str, language: Language = "en") -> str:
     """Call a stored kind of facts by its name."""
-    return fact_name(CLASSES[kind], language) if kind in CLASSES else kind
+    cls = _classes().get(kind)
+    return kind if cls is None else fact_name(cls, language)
 
 
 def irregularity_name(reason: str, language: Language = "en") -> str:
@@ -264,3 +266,11 @@ def irregularity_name(reason: str, language: Language = "en") -> str:
             if found:
                 return text.format(*(in_language(part, "zh") for part in found.groups()))
     return reason
+
+
+@cache
+def _classes() -> "dict[str, type[Fact]]":
+    """Give the classes of facts by kind; they are loaded when a fact is first named."""
+    from salesflow.domain.catalogue import CATALOGUE
+
+    return {cls.kind: cls for cls in CATALOGUE}

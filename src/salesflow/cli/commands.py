@@ -1,0 +1,147 @@
+"""Every command there is and where it lives; each is loaded when it is called, not before.
+
+A list of commands is shown with the first sentence of each one's docstring, read from its
+source, so that `salesflow --help` loads neither the engine nor a database. To add a command,
+write a function `@at_desk` in a module of this package and name it here.
+"""
+
+import ast
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from salesflow.projections.homes import QUESTION_HOMES
+
+__all__ = ["COMMANDS", "Group", "LazyGroup"]
+
+HOME: Final = "salesflow.cli."
+
+
+class Group(NamedTuple):
+    """Commands under one word: functions and questions by their homes, or further groups."""
+
+    help: str
+    commands: "Mapping[str, str | Group]"
+
+
+COMMANDS: Final = Group(
+    "Record what happened, ask as of any moment: an event-sourced sales process engine.",
+    {
+        "demo": f"{HOME}demo:demo",
+        "import": Group(
+            "Import what another system recorded.",
+            {
+                "table": f"{HOME}importing:table",
+                "rates": f"{HOME}rates:import_file",
+                "ecb": f"{HOME}rates:import_ecb",
+            },
+        ),
+        "ask": Group("Ask a question at any past moment.", QUESTION_HOMES),
+        "deal": Group(
+            "Look at deals at any past moment.",
+            {
+                "list": QUESTION_HOMES["deals"],
+                "show": f"{HOME}deals:show",
+                "history": f"{HOME}deals:history",
+                "replay": f"{HOME}deals:replay_deal",
+            },
+        ),
+        "status": f"{HOME}keeping:status",
+        "rebuild": f"{HOME}keeping:rebuild",
+        "project": f"{HOME}projecting:project",
+        "sql": f"{HOME}sql:sql",
+        "clock": Group("The clock behind the log.", {"accept": f"{HOME}keeping:accept"}),
+        "process": Group(
+            "The published sales processes.",
+            {
+                "list": f"{HOME}processes:list_processes",
+                "show": f"{HOME}processes:show_process",
+            },
+        ),
+        "rates": Group(
+            "Exchange rates, for reports in one currency.",
+            {"publish": f"{HOME}rates:publish", "list": f"{HOME}rates:list_rates"},
+        ),
+        "version": f"{HOME}versions:version",
+    },
+)
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands without loading them."""
+
+    group: Group = COMMANDS
+
+    def __init__(self, **named: Any) -> None:  # noqa: ANN401 - as Typer
+        super().__init__(**named)
+        self.commands = {name: _Listed(name, home) for name, home in self._listed().items()}
+
+    def _listed(self) -> "Mapping[str, str | Group]":
+        return self.group.commands
+
+    def resolve_command(
+        self,
+        ctx: Any,  # noqa: ANN401 - a private class of Typer
+        args: list[str],
+    ) -> tuple[str | None, Any, list[str]]:
+        """Load the command that is called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, _loaded(name, self._listed()[name]) if name else command, rest
+
+
+class _Listed(TyperCommand):
+    """A command as it stands in a list: a name, and a help that is read when it is shown."""
+
+    def __init__(self, name: str, home: str | Group) -> None:
+        super().__init__(name)
+        self._home = home
+
+    @property
+    def help(self) -> str:
+        return self._home.help if isinstance(self._home, Group) else _help_of(self._home)
+
+    @help.setter
+    def help(self, _: str | None) -> None:
+        """Let Typer set what is read anyway."""
+
+
+@cache
+def _help_of(home: str) -> str:
+    """Read the docstring of a function or class from its source, without loading it."""
+    module, _, name = home.partition(":")
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            return cleandoc(ast.get_docstring(node) or "")
+    raise LookupError(home)
+
+
+def _loaded(name: str, home: str | Group) -> Any:  # noqa: ANN401 - a private class of Typer
+    if isinstance(home, Group):
+        return _group(name, home)
+    module, _, attribute = home.partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, type):
+        from salesflow.cli.asking import command_of
+
+        found = command_of(found)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name)(found)
+    return get_command(alone)
+
+
+def _group(name: str, group: Group) -> LazyGroup:
+    cls = type("LazyGroup", (LazyGroup,), {"group": group})
+    made: LazyGroup = cls(name=name, help=group.help, no_args_is_help=True)
+    return made

@@ -1,0 +1,27 @@
+"""Where every question lives, by its name. Naming one here is all it takes.
+
+The command line makes a command of each. A question is imported when it is first used, so that
+a list of their names costs nothing.
+"""
+
+from typing import Final
+
+__all__ = ["QUESTION_HOMES"]
+
+QUESTION_HOMES: Final = {
+    "funnel": "salesflow.projections.funnel:Funnel",
+    "case-study": "salesflow.projections.case_study:CaseStudy",
+    "conversion": "salesflow.projections.conversion:Conversion",
+    "deals": "salesflow.projections.deals:Deals",
+    "deal-timeline": "salesflow.projections.deal_timeline:DealTimeline",
+    "feedback": "salesflow.projections.feedback:Feedback",
+    "flow": "salesflow.projections.flow:Flow",
+    "forecast": "salesflow.projections.forecast:Forecast",
+    "funnel-trend": "salesflow.projections.funnel_trend:FunnelTrend",
+    "kpis": "salesflow.projections.kpis:Kpis",
+    "restatement": "salesflow.projections.restatement:Restatement",
+    "retrospective": "salesflow.projections.retrospective:Retrospective",
+    "stage-times": "salesflow.projections.stage_times:StageTimes",
+    "win-loss": "salesflow.projections.win_loss:WinLoss",
+}
+"""Module and class of each question, by its name in kebab case."""

@@ -1,0 +1,82 @@
+"""A command loads what it needs and no more; a list of commands loads nothing of the engine."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from salesflow.cli.commands import COMMANDS, Group
+from salesflow.projections.registry import QUESTIONS
+from simulated import ran
+
+HEAVY = (
+    "salesflow.engine",
+    "salesflow.adapters.database",
+    "sqlalchemy",
+    "salesflow.domain.deal",
+)
+"""What takes its time to load."""
+LIGHT = ("--version", "--help", "ask --help", "deal --help", "import --help", "status --help",
+         "import table --help", "demo --help", "version", "funel")  # fmt: skip
+PRINT_LOADED = """
+import sys
+from salesflow.cli import main
+main(sys.argv[1:])
+print(*sys.modules, sep="\\n", file=sys.stderr)
+"""
+
+
+def loaded(command: str) -> set[str]:
+    done = subprocess.run(
+        (sys.executable, "-c", PRINT_LOADED, *command.split()),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return set(done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("command", LIGHT)
+def test_help_and_version_load_neither_the_engine_nor_a_database(command: str) -> None:
+    found = loaded(command)
+    assert "salesflow.cli" in found
+    assert found.isdisjoint(HEAVY)
+
+
+def test_the_help_of_a_question_loads_that_question_and_no_engine() -> None:
+    found = loaded("ask funnel --help")
+    assert "salesflow.projections.funnel" in found
+    assert found.isdisjoint(
+        {"salesflow.engine", "salesflow.adapters.database", "salesflow.projections.kpis"}
+    )
+
+
+def test_asking_loads_the_question_asked_and_no_other(db: str) -> None:
+    found = loaded(f"ask funnel --db {db}")
+    assert "salesflow.engine" in found
+    questions = {question.__module__ for question in QUESTIONS.values()}
+    assert found & questions == {"salesflow.projections.funnel"}
+
+
+def called(group: Group) -> Iterator[tuple[str, ...]]:
+    commands: Mapping[str, str | Group] = group.commands
+    for name, home in commands.items():
+        if isinstance(home, Group):
+            yield from ((name, *rest) for rest in called(home))
+        else:
+            yield (name,)
+
+
+@pytest.mark.parametrize("command", [*called(COMMANDS)], ids=" ".join)
+def test_every_command_says_what_it_does(command: tuple[str, ...]) -> None:
+    told = ran(*command, "--help")
+    assert told.code == 0
+    assert f"salesflow {' '.join(command)}" in told.out
+    listed = ran(*command[:-1], "--help").out
+    assert command[-1] in listed
+
+
+def test_every_question_can_be_asked_from_the_command_line() -> None:
+    listed = ran("ask", "--help").out
+    assert [name for name in QUESTIONS if name not in listed] == []
