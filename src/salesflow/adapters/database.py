@@ -15,19 +15,18 @@ What it leaves out: events (see `eventlog`), and every table's meaning (see `sch
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
 
 from salesflow.adapters import schema
 from salesflow.adapters.appending import Append, Receipt
+from salesflow.adapters.database_url import SQLITE, parsed_url, refuse_absent_file, shown_url
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
 from salesflow.errors import (
     DatabaseError,
-    InputError,
     NotFoundError,
     SalesflowError,
     SchemaError,
@@ -114,9 +113,9 @@ class Database:
         create: bool = True,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self.url = _parsed(url)
+        self.url = parsed_url(url)
         if not create:
-            _refuse_absent_file(self.url)
+            refuse_absent_file(self.url)
         self.wait_seconds = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
         connect, self._appending = _adapters(self.url)
@@ -200,7 +199,7 @@ class Database:
         return self._connections
 
     def _shown(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return shown_url(self.url)
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -223,34 +222,10 @@ class Database:
                     _create(connection, self._connections.ddl)
 
 
-def _refuse_absent_file(url: sa.URL) -> None:
-    """Refuse a SQLite file that is not there, before opening it would make one."""
-    file = url.database if url.drivername.startswith("sqlite") else None
-    if file is not None and not Path(file).is_file():
-        raise NotFoundError(f"there is no database {file}")
-
-
-def _parsed(url: str | sa.URL) -> sa.URL:
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise InputError(
-            f"{url!r} is not a database URL; write sqlite:///sales.db"
-            " or postgresql+psycopg://user@host/name"
-        ) from error
-    if parsed.drivername in ("postgresql", "postgres"):
-        return parsed.set(drivername="postgresql+psycopg")
-    return parsed
-
-
 def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Appending]]:
     """Choose by URL; what needs psycopg is imported only where PostgreSQL is meant."""
-    if url.drivername in ("sqlite", "sqlite+pysqlite"):
+    if url.drivername in SQLITE:
         return SqliteDatabase, SqliteAppending
-    if url.drivername != "postgresql+psycopg":
-        raise InputError(
-            f"{url.drivername} is not supported; use sqlite:///… or postgresql+psycopg://…"
-        )
     try:
         from salesflow.adapters.postgres_appending import PostgresAppending
         from salesflow.adapters.postgres_database import PostgresDatabase

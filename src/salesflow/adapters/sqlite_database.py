@@ -25,6 +25,7 @@ from weakref import WeakSet
 
 import sqlalchemy as sa
 
+from salesflow.adapters.database_url import sqlite_path
 from salesflow.adapters.idle import Idle
 from salesflow.adapters.schema import SQLITE_DDL
 from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError, SchemaError
@@ -224,14 +225,10 @@ class SqliteDatabase:
                 self._writer.execute("ROLLBACK")
 
     def _file(self, url: sa.URL) -> str:
-        name = url.database or ":memory:"
-        if name == ":memory:":
+        path = sqlite_path(url)
+        if path is None:
             self._folder = tempfile.mkdtemp(prefix="salesflow-")
             path = Path(self._folder) / "memory.db"
-        elif name.startswith("file:"):
-            raise InputError(f"{url} names a file: URI; write sqlite:///path/to/sales.db")
-        else:
-            path = Path(name).absolute()
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:

@@ -38,6 +38,7 @@ DATABASE_VARIABLE = "SALESFLOW_DB"
 DATABASE_DEFAULT = "sqlite:///salesflow.db"
 SQLITE = "sqlite:///"
 PASSING = ("sqlite://", SQLITE, f"{SQLITE}:memory:")
+SCHEME = re.compile(r"(sqlite|postgres|postgresql|file)(\+\w+)?:", re.IGNORECASE)
 PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 DatabaseOption = Annotated[
@@ -251,8 +252,8 @@ def _take_away(file: str | None) -> None:
 
 
 def _url(given: str) -> str:
-    if "://" in given:
-        return given
     if not given.strip():
         raise InputError("--db is empty; write sqlite:///sales.db or a path")
-    return f"{SQLITE}{given}"
+    if "://" in given or (SCHEME.match(given) and not Path(given).exists()):
+        return given  # what is no URL after all is refused with what to write instead
+    return SQLITE + given.replace("%", "%25").replace("?", "%3F")

@@ -117,10 +117,11 @@ def _refuse_fruitless(done: "ImportReport", file: Path, report: Path | None) -> 
 
 
 def _database_files(desk: Desk) -> list[Path]:
-    if not desk.url.startswith("sqlite"):
-        return []
-    file = desk.url.partition(":///")[2].partition("?")[0]
-    return [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")] if file else []
+    from salesflow.adapters.database_url import SQLITE, parsed_url, sqlite_path
+
+    url = parsed_url(desk.url)
+    file = sqlite_path(url) if url.drivername in SQLITE else None
+    return [] if file is None else [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")]
 
 
 def _refuse_overwriting(report: Path, precious: Iterable[Path]) -> None:

@@ -1,0 +1,198 @@
+"""Database URLs: what may be written, and what is meant by what may not.
+
+    sqlite:///sales.db                      a file, relative to the working folder
+    sqlite:////srv/data/sales.db            a file by its whole path
+    sqlite://  or  sqlite:///:memory:       a passing database, gone when it is closed
+    postgresql+psycopg://user@host/name     a PostgreSQL database
+
+SQLAlchemy reads much more than that, and reads some slips as something else: `sqlite://x.db`
+with two slashes is a host without a file, which means memory. So a URL is refused when any
+part of it would be left out of account, and the message says what to write instead.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.errors import DatabaseError, InputError, NotFoundError
+
+__all__ = ["SQLITE", "parsed_url", "refuse_absent_file", "shown_url", "sqlite_path"]
+
+IN_MEMORY: Final = ":memory:"
+SQLITE: Final = ("sqlite", "sqlite+pysqlite")
+POSTGRESQL: Final = "postgresql+psycopg"
+ALIASES: Final = {
+    "postgres": POSTGRESQL,
+    "postgresql": POSTGRESQL,
+    "postgresql+psycopg2": POSTGRESQL,
+}
+ASYNC: Final = {
+    "sqlite+aiosqlite": "sqlite",
+    "postgresql+asyncpg": POSTGRESQL,
+    "postgresql+psycopg_async": POSTGRESQL,
+}
+EXAMPLES: Final = "write sqlite:///sales.db or postgresql+psycopg://user@host/name"
+SHOWN_MAX: Final = 200
+PASSWORD: Final = re.compile(r"(//[^:/@]*):.*@")
+UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
+
+
+def parsed_url(url: object) -> sa.URL:
+    """Read a database URL, with the driver that is used.
+
+    Raises:
+        InputError: for what is no URL, names another database or driver, or holds a part
+            that would be left out of account.
+    """
+    if isinstance(url, sa.URL):
+        parsed = url
+    elif isinstance(url, str):
+        parsed = _read(url)
+    else:
+        raise InputError(_not_text(url))
+    name = ALIASES.get(parsed.drivername, parsed.drivername)
+    if name not in (*SQLITE, POSTGRESQL):
+        raise InputError(_other_driver(parsed))
+    if name in SQLITE:
+        options = "?" in url if isinstance(url, str) else bool(parsed.query)
+        _refuse_lost_parts(parsed, options=options)
+    return parsed.set(drivername=name)
+
+
+def sqlite_path(url: sa.URL) -> Path | None:
+    """Give the file a SQLite URL names; None when it is a passing one.
+
+    Raises:
+        InputError: when no file can have that name.
+        DatabaseError: when the folder is missing, or a folder has that name.
+    """
+    name = url.database or IN_MEMORY
+    if name == IN_MEMORY:
+        return None
+    path = Path(name).absolute()
+    try:
+        is_folder, has_home = path.is_dir(), path.parent.is_dir()
+    except OSError as error:
+        raise DatabaseError(f"{cut(path)} cannot be opened: {error.strerror}") from error
+    if is_folder or name.endswith(os.sep):
+        raise DatabaseError(f"{cut(path)} cannot be opened: it is a folder; name a file in it")
+    if not has_home:
+        home = "; ~ is not expanded, write the folder out" if name.startswith("~") else ""
+        raise DatabaseError(
+            f"{cut(path)} cannot be opened: there is no folder {cut(path.parent)}{home}"
+        )
+    return path
+
+
+def refuse_absent_file(url: sa.URL) -> None:
+    """Refuse a SQLite file that is not there, before opening it would make one.
+
+    Raises:
+        NotFoundError: when there is none, or nothing can be in memory yet.
+    """
+    if url.drivername not in SQLITE:
+        return
+    name = url.database or IN_MEMORY
+    if name == IN_MEMORY:
+        raise NotFoundError("a database in memory is new and holds no log; name a file")
+    if not Path(name).is_file():
+        raise NotFoundError(f"there is no database {cut(name)}")
+
+
+def shown_url(url: sa.URL) -> str:
+    """Write a URL for people: without the password, a file's name as it is."""
+    if url.drivername in SQLITE:
+        return cut(f"sqlite:///{url.database or IN_MEMORY}")
+    return cut(url.render_as_string(hide_password=True))
+
+
+def cut(shown: object) -> str:
+    """Shorten what somebody has written to what a message may repeat."""
+    text = str(shown)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+
+
+def _read(url: str) -> sa.URL:
+    if UNFIT.search(url):
+        raise InputError(
+            f"{_shown(url)!r} is not a database URL: it begins or ends with white space, or"
+            f" holds a character that no URL has; {EXAMPLES}"
+        )
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise InputError(f"{_shown(url)!r} is not a database URL; {_meant(url)}") from error
+
+
+def _meant(url: str) -> str:
+    """Say what somebody meant who wrote what is no URL."""
+    scheme, colon, rest = url.partition(":")
+    if not url:
+        return EXAMPLES
+    if not colon:
+        return f"for a file of that name write sqlite:///{cut(url)}"
+    if scheme.lower() in (*SQLITE, "file"):
+        slash = "/" if rest.startswith("/") else ""
+        return f"write sqlite:///{slash}{cut(rest.strip('/'))}"
+    if "://" in rest or scheme.lower().startswith("postgres"):
+        return "write postgresql+psycopg://user@host:5432/name, the port in digits"
+    return EXAMPLES
+
+
+def _other_driver(url: sa.URL) -> str:
+    name = url.drivername
+    if name in ASYNC:
+        return (
+            f"{name} is a driver for asyncio; salesflow opens {ASYNC[name]}:// and is called"
+            " in a thread (asyncio.to_thread)"
+        )
+    lower = ALIASES.get(name.lower(), name.lower())
+    if lower in (*SQLITE, POSTGRESQL):
+        return f"{name} is not a kind of database; write {lower}:// in small letters"
+    return f"{cut(name)} is not supported; use sqlite:///… or postgresql+psycopg://…"
+
+
+def _refuse_lost_parts(url: sa.URL, *, options: bool) -> None:
+    """Refuse a SQLite URL of which a part would have no meaning."""
+    name, host = url.database, url.host
+    if host or url.port or url.username or url.password:
+        shown = _shown(url.render_as_string(hide_password=True))
+        file = "/".join(part for part in (host, name) if part) or "sales.db"
+        raise InputError(
+            f"{shown} names a host, and SQLite has none; write three slashes,"
+            f" sqlite:///{cut(file)}, or four for a whole path, sqlite:////{cut(file)}"
+        )
+    if name is not None and name.startswith("file:"):
+        raise InputError(
+            f"{cut(name)} is a file: URI; write sqlite:///path/to/sales.db, or sqlite:// for"
+            " a passing database in memory"
+        )
+    if options:
+        raise InputError(
+            f"a SQLite URL takes no options, and {_shown(url.render_as_string())} has some"
+            f" behind its question mark; write sqlite:///{cut(name or 'sales.db')}, and %3F"
+            " for a question mark in the name of a file"
+        )
+    if name == "":
+        raise InputError(
+            "sqlite:/// names no file; write sqlite:///sales.db, or sqlite:// for a passing"
+            " database in memory"
+        )
+    if name is not None and UNFIT.search(name):
+        raise InputError(
+            f"{cut(name)!r} cannot name a file: it begins or ends with white space, or holds a"
+            " character that no name should have"
+        )
+
+
+def _not_text(url: object) -> str:
+    if isinstance(url, os.PathLike):
+        return f"a path is not a database URL; write sqlite:///{cut(os.fspath(url))}"
+    return f"a database URL is text, not {type(url).__name__}; {EXAMPLES}"
+
+
+def _shown(url: str) -> str:
+    return cut(PASSWORD.sub(r"\1:***@", url))
