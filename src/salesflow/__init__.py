@@ -1,7 +1,6 @@
 """An event-sourced sales process engine to embed in your own system.
 
-    from salesflow import STANDARD, Customer, Deal, Money, SalesFlow
-    from salesflow.projections.funnel import Funnel
+    from salesflow import STANDARD, Customer, Deal, Funnel, Money, SalesFlow
 
     with SalesFlow("sqlite:///sales.db", timezone="Asia/Shanghai") as flow:
         with flow.session(actor="u-17") as s:
@@ -9,9 +8,9 @@
             s.add(Deal.open(STANDARD, customer=acme, title="ERP rollout", owner="u-17"))
         flow.ask(Funnel(), as_of="2026-03-31")
 
-What an embedding needs is here. Questions live in `salesflow.projections`, one module each;
-errors in `salesflow.errors`; the facts in `salesflow.domain`. A name is imported when it is
-first used, so that whoever wants the errors alone does not load a database.
+What an embedding needs is here: the engine, the aggregates, values, and every question that
+can be asked. Errors are in `salesflow.errors`, the facts in `salesflow.domain`. A name is
+imported when it is first used, so that whoever wants the errors alone does not load a database.
 """
 
 from importlib import import_module
@@ -28,43 +27,85 @@ if TYPE_CHECKING:
     from salesflow.domain.values import Money
     from salesflow.engine import ForeignFact, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
+    from salesflow.projections.case_study import CaseStudy
+    from salesflow.projections.conversion import Conversion
+    from salesflow.projections.deal_timeline import DealTimeline
+    from salesflow.projections.deals import Deals
+    from salesflow.projections.feedback import Feedback
+    from salesflow.projections.flow import Flow
+    from salesflow.projections.forecast import Forecast
+    from salesflow.projections.funnel import Funnel
+    from salesflow.projections.funnel_trend import FunnelTrend
+    from salesflow.projections.kpis import Kpis
+    from salesflow.projections.restatement import Restatement
+    from salesflow.projections.retrospective import Retrospective
+    from salesflow.projections.stage_times import StageTimes
+    from salesflow.projections.win_loss import WinLoss
 
 __all__ = [
     "STANDARD",
+    "CaseStudy",
+    "Conversion",
     "Customer",
     "Deal",
+    "DealTimeline",
+    "Deals",
+    "Feedback",
+    "Flow",
+    "Forecast",
     "ForeignFact",
+    "Funnel",
+    "FunnelTrend",
+    "Kpis",
     "Moment",
     "Money",
     "ProcessVersion",
     "QuoteLine",
     "Reactor",
     "Rep",
+    "Restatement",
+    "Retrospective",
     "SalesFlow",
     "SalesProcess",
     "SalesflowError",
     "Session",
     "Stage",
+    "StageTimes",
     "Team",
+    "WinLoss",
 ]
 
 _HOMES = {
     "STANDARD": "domain.standard",
+    "CaseStudy": "projections.case_study",
+    "Conversion": "projections.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",
+    "DealTimeline": "projections.deal_timeline",
+    "Deals": "projections.deals",
+    "Feedback": "projections.feedback",
+    "Flow": "projections.flow",
+    "Forecast": "projections.forecast",
     "ForeignFact": "engine",
+    "Funnel": "projections.funnel",
+    "FunnelTrend": "projections.funnel_trend",
+    "Kpis": "projections.kpis",
     "Moment": "domain.moments",
     "Money": "domain.values",
     "ProcessVersion": "domain.processes",
     "QuoteLine": "domain.deal",
     "Reactor": "engine",
     "Rep": "domain.reps",
+    "Restatement": "projections.restatement",
+    "Retrospective": "projections.retrospective",
     "SalesFlow": "engine",
     "SalesProcess": "domain.processes",
     "SalesflowError": "errors",
     "Session": "engine",
     "Stage": "domain.processes",
+    "StageTimes": "projections.stage_times",
     "Team": "domain.teams",
+    "WinLoss": "projections.win_loss",
 }
 
 if not TYPE_CHECKING:  # so that a type checker still refuses a name that is not there

@@ -6,12 +6,9 @@ here. `--as-of` and `--known-at` say at which moment it is asked, `--compare-to`
 other one, to show both answers and the difference.
 """
 
-import ast
 import inspect
 import types
 from collections.abc import Callable
-from itertools import pairwise
-from textwrap import dedent
 from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -59,19 +56,15 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
             )
             show_comparison(desk, flow, comparison)
 
-    said = _said_of_fields(question)
     parameters = [
         inspect.Parameter("desk", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Desk),
-        *(
-            _parameter(name, field, said.get(name, ""))
-            for name, field in question.model_fields.items()
-        ),
+        *(_parameter(name, field) for name, field in question.model_fields.items()),
         _option("as_of", AsOf),
         _option("known_at", KnownAt),
         _option("compare_to", CompareTo),
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__doc__ = inspect.cleandoc(question.__doc__ or "")
+    command.__doc__ = question.summary
     return at_desk(command)
 
 
@@ -153,7 +146,7 @@ def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -
     return find_deal(flow, str(value))
 
 
-def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     """Make the argument or option of one field of a question."""
     kinds = _kinds(field.annotation)
     choices = next((k for k in kinds if get_origin(k) is Literal), None)
@@ -163,7 +156,7 @@ def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
         kind = bool
     if several:
         kind = list[str]
-    text = said or _default_text(field)
+    text = field.description or _default_text(field)
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
         return _made(name, Annotated[kind, argument])
@@ -171,28 +164,6 @@ def _parameter(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
     if kind is bool:
         return _made(name, Annotated[bool, option], default=bool(field.get_default()))
     return _made(name, Annotated[kind | None, option], default=None)  # type: ignore[operator]
-
-
-def _said_of_fields(question: QuestionClass) -> dict[str, str]:
-    """Read what the docstrings below a question's fields say of them, its bases' included."""
-    said: dict[str, str] = {}
-    for cls in reversed(question.__mro__):
-        if cls is not Question and issubclass(cls, Question) and "[" not in cls.__name__:
-            said |= _said_in(cls)
-    return said
-
-
-def _said_in(cls: QuestionClass) -> dict[str, str]:
-    [body] = ast.parse(dedent(inspect.getsource(cls))).body
-    assert isinstance(body, ast.ClassDef)
-    return {
-        field.target.id: " ".join(str(text.value.value).split())
-        for field, text in pairwise(body.body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-    }
 
 
 def _default_text(field: FieldInfo) -> str:

@@ -1,21 +1,31 @@
-"""What is wrong with the parameters of a question, each in a short sentence for callers.
+"""The parameters of a question: what each of them means, and what is wrong with a value.
 
-A closed list is named with what is right. Python and the command line say the same of the
-same mistake; they differ only in how they name a parameter. What a caller passed is repeated:
-parameters are no facts about people.
+What a parameter means stands as a docstring below its field; `help(Funnel)`, `--help` and
+JSON schemas take it from there. What is wrong is said in a short sentence: a closed list is
+named with what is right. Python and the command line say the same of the same mistake; they
+differ only in how they name a parameter. What a caller passed is repeated: parameters are no
+facts about people.
 """
 
+import ast
+import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from textwrap import fill
 from typing import Final
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from salesflow.domain.values import reason_of
 
-__all__ = ["wrong_parameters"]
+__all__ = ["described", "field_docstrings", "wrong_parameters"]
 
 SHOWN_MAX: Final = 60
+LINE_WIDTH: Final = 88
 SAID: Final = {
     "literal_error": "{given} is not one of {expected}",
     "extra_forbidden": "there is no such parameter; there are {names}",
@@ -27,6 +37,48 @@ SAID: Final = {
     "bool_": "{given} is neither true nor false",
 }
 """What to say of a mistake, by how pydantic names it; its own words where nothing fits."""
+
+
+def field_docstrings(cls: type) -> Mapping[str, str]:
+    """Return what the docstrings below a class's own fields say, by field.
+
+    Empty where the source is not at hand (an interactive session, a frozen program).
+    """
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    return _docstrings_in(file).get(cls.__qualname__, {}) if file else {}
+
+
+def described(summary: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return the docstring of a question: its summary, then each parameter with its meaning."""
+    lines = [summary]
+    if fields:
+        lines += ["", "Parameters:"]
+    for name, field in fields.items():
+        text = f"{name}: {field.description or ''}".rstrip(" :")
+        lines.append(fill(text, LINE_WIDTH, initial_indent="    ", subsequent_indent=" " * 8))
+    return "\n".join(lines)
+
+
+@cache
+def _docstrings_in(file: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the docstrings of fields in a module, by class; a module is read once."""
+    try:
+        body = ast.parse(Path(file).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    return {node.name: _docstrings_of(node) for node in body if isinstance(node, ast.ClassDef)}
+
+
+def _docstrings_of(node: ast.ClassDef) -> Mapping[str, str]:
+    return {
+        field.target.id: " ".join(str(text.value.value).split())
+        for field, text in pairwise(node.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
 
 
 def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ A question is a frozen parameter model. It builds selects for a moment, runs the
 and formula, so that a number can never be separated from what it means.
 """
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,7 +14,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import ValidationError
+from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
 
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event
@@ -22,7 +24,7 @@ from salesflow.domain.rates import RateTable
 from salesflow.domain.values import Value
 from salesflow.errors import InputError
 from salesflow.projections.arrow import arrow_tables
-from salesflow.projections.parameters import wrong_parameters
+from salesflow.projections.parameters import described, field_docstrings, wrong_parameters
 from salesflow.projections.plain import plain
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.tables import Cut, Processes
@@ -151,8 +153,34 @@ class Question(Value, Generic[ViewT_co]):
     """
 
     name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    """What is asked, in a sentence: the docstring as it is written."""
     folds: ClassVar[tuple[str, ...]] = ()
     """Names of the fold tables it reads; they are caught up before it is answered."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Describe each parameter by the docstring below its field, its bases' included."""
+        written: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            if base is not Question and issubclass(base, Question):
+                written |= field_docstrings(base)
+        for name, field in cls.model_fields.items():
+            field.description = field.description or written.get(name)
+        cls.summary = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+        cls.__doc__ = described(cls.summary, cls.model_fields)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe the question and its parameters in JSON schemas too."""
+        found = handler.resolve_ref_schema(handler(schema))
+        found["description"] = cls.summary
+        for name, parameter in found.get("properties", {}).items():
+            if text := cls.model_fields[name].description:
+                parameter["description"] = text
+        return found
 
     def __init__(self, /, **parameters: object) -> None:
         try:
