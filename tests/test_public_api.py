@@ -10,6 +10,7 @@ import pytest
 import salesflow
 import salesflow.engine
 import salesflow.errors
+from salesflow.projections.registry import QUESTIONS
 
 PUBLIC = [
     "STANDARD",
@@ -103,6 +104,10 @@ def test_the_package_offers_these_names_and_no_others() -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_name_offered_is_there(name: str) -> None:
     assert getattr(salesflow, name) is not None
+
+
+def test_every_question_is_offered_by_name() -> None:
+    assert {question.__name__ for question in QUESTIONS.values()} <= set(salesflow.__all__)
 
 
 def test_a_name_that_is_not_offered_is_refused() -> None:

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.cells import cell_len
 
-from salesflow.cli.output import Screen, moment_line, size_of
+from salesflow.cli.output import Screen, size_of
 from salesflow.domain.moments import Moment
 from salesflow.projections.questions import TableOfView
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import local_time, moment_line
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -11,7 +11,6 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
@@ -19,13 +18,10 @@ from pydantic.fields import FieldInfo
 
 from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk, moment_said
 from salesflow.cli.finding import find_deal
-from salesflow.cli.output import moment_line
-from salesflow.domain.moments import to_instant
 from salesflow.errors import InputError
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.parameters import wrong_parameters
 from salesflow.projections.questions import Question, View
-from salesflow.projections.writing import local_time
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
@@ -48,13 +44,13 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         with desk.open() as flow:
             asked = _asked(question, given, flow)
             if compare_to is None:
-                show_view(desk, flow, flow.ask(asked, as_of=as_of, known_at=known_at))
+                show_view(desk, flow.ask(asked, as_of=as_of, known_at=known_at))
                 return
             then, known_then = moment_said(compare_to)
             comparison = flow.compare(
                 asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
             )
-            show_comparison(desk, flow, comparison)
+            show_comparison(desk, comparison)
 
     parameters = [
         inspect.Parameter("desk", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Desk),
@@ -68,7 +64,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     return at_desk(command)
 
 
-def show_view(desk: Desk, flow: "SalesFlow", view: View) -> None:
+def show_view(desk: Desk, view: View) -> None:
     """Print a view: its tables, what it counts and how, and the moment it stands at."""
     screen = desk.screen
     if screen.as_json:
@@ -77,43 +73,37 @@ def show_view(desk: Desk, flow: "SalesFlow", view: View) -> None:
     for table in view.tables(desk.language):
         screen.table(table)
     _show_meaning(desk, view)
-    _show_moment(desk, flow, view)
+    _show_moment(desk, view)
 
 
-def show_comparison(desk: Desk, flow: "SalesFlow", comparison: Comparison[View]) -> None:
+def show_comparison(desk: Desk, comparison: Comparison[View]) -> None:
     """Print two answers side by side: what each table held then, holds now, the difference."""
     screen = desk.screen
     if screen.as_json:
         screen.json(comparison.to_dict())
         return
-    for table in comparison.tables(desk.language, _timezone(flow, comparison.now)):
+    for table in comparison.tables(desk.language):
         screen.table(table)
     _show_meaning(desk, comparison.now)
-    _show_moment(desk, flow, comparison.then, "Then")
-    _show_moment(desk, flow, comparison.now, "Now")
+    _show_moment(desk, comparison.then, "Then")
+    _show_moment(desk, comparison.now, "Now")
 
 
 def _show_meaning(desk: Desk, view: View) -> None:
-    for label, text in zip(("Population", "Formula"), view.meaning(desk.language), strict=True):
-        desk.screen.line(f"{_labelled(desk, label)}{text}", "dim")
+    for line in view.meaning_lines(desk.language):
+        desk.screen.line(line, "dim")
 
 
-def _show_moment(desk: Desk, flow: "SalesFlow", view: View, label: str = "") -> None:
-    screen, timezone = desk.screen, _timezone(flow, view)
+def _show_moment(desk: Desk, view: View, label: str = "") -> None:
     said = _labelled(desk, label) if label else ""
-    if view.known_since is not None:
-        told = screen.word("nothing was known yet, the log begins at")
-        since = local_time(view.known_since, timezone, exact=False)
-        screen.line(f"{said}{told} {since}", "yellow")
-    screen.line(f"{said}{moment_line(view.moment, timezone, desk.language)}", "green")
+    *warnings, moment = view.moment_lines(desk.language)
+    for line in warnings:
+        desk.screen.line(f"{said}{line}", "yellow")
+    desk.screen.line(f"{said}{moment}", "green")
 
 
 def _labelled(desk: Desk, label: str) -> str:
     return desk.screen.word(label) + ("：" if desk.language == "zh" else ": ")
-
-
-def _timezone(flow: "SalesFlow", view: View) -> ZoneInfo:
-    return flow.settings(to_instant(view.moment.known_at)).timezone
 
 
 def _asked(

@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -25,17 +24,17 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from salesflow.domain.moments import Moment, end_of_day, to_instant
+from salesflow.domain.moments import Moment
 from salesflow.projections.laying import PIPE_WIDTH, laid_out
 from salesflow.projections.plain import Json
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import moment_line
 
 if TYPE_CHECKING:  # loaded when there is something to report
     from salesflow.adapters.runner import Progress
 
-__all__ = ["Json", "Screen", "moment_line", "size_of"]
+__all__ = ["Json", "Screen", "size_of"]
 
 KIB = 1024
 
@@ -117,17 +116,6 @@ class Screen:
             yield report
 
 
-def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
-    """Say where on both time axes an answer stands, and at which position of the log."""
-    parts = (
-        f"{in_language('as of', language)} {_cut(moment.as_of, timezone, language)}",
-        f"{in_language('known at', language)} {_cut(moment.known_at, timezone, language)}",
-        f"{in_language('position', language)} {moment.position:,}",
-        timezone.key,
-    )
-    return " · ".join(parts)
-
-
 def size_of(count: int) -> str:
     """Write a number of bytes for people."""
     if count < KIB:
@@ -138,14 +126,6 @@ def size_of(count: int) -> str:
             return f"{size:,.1f} {unit}"
         size /= KIB
     return f"{size:,.1f} GiB"
-
-
-def _cut(at: datetime, timezone: ZoneInfo, language: Language) -> str:
-    day = at.astimezone(timezone).date()
-    if day < date.max and to_instant(at) == end_of_day(day, timezone):
-        end = in_language("end of", language)
-        return f"{day} {end}" if language == "zh" else f"{end} {day}"
-    return local_time(at, timezone)
 
 
 def _console(stream: object) -> Console:

@@ -87,7 +87,7 @@ class Story:
         view = self.flow.ask(Funnel(), as_of=TODAY)
         self._data["funnel_today"] = view.to_dict()
         if not self.screen.as_json:
-            show_view(self.desk, self.flow, view)
+            show_view(self.desk, view)
 
     def _funnel_then(self) -> None:
         """Show open deals per stage at three past dates beside today's."""

@@ -102,9 +102,10 @@ class Snapshot(Generic[ViewT]):
         )
         refuse_unknown(self._question, reader)
         view = self._question.answer(reader, moment)
-        if cut.known_at >= self._begun:
-            return view
-        return view.model_copy(update={"known_since": from_instant(self._begun)})
+        said: dict[str, object] = {"timezone": settings.timezone.key}
+        if cut.known_at < self._begun:
+            said["known_since"] = from_instant(self._begun)
+        return view.model_copy(update=said)
 
 
 @contextmanager

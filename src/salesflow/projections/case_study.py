@@ -21,7 +21,6 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed
 from salesflow.domain.moments import Moment, from_instant
-from salesflow.domain.values import SafeText
 from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.projections.case_figures import (
     CaseSummary,
@@ -98,8 +97,6 @@ class CaseStudyView(View):
         "客户细分相同各加 1，均取结束时的值；对比指标从建立计到结束；"
         "折扣 = 最后一次发出的报价相对目录价值的优惠比例；差异 = 该商机 − 中位数，不代表因果"
     )
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     summary: CaseSummary
     credits: tuple[CreditShare, ...]
     """As of the closing."""

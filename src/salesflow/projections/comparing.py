@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from salesflow.domain.values import Value, tidy
 from salesflow.projections.amounts import Total, totals_text
 from salesflow.projections.differences import FigureChange, RecordChange, compared
 from salesflow.projections.estimates import Estimate, estimate_text
+from salesflow.projections.html import html_of
 from salesflow.projections.questions import ENVELOPE, TableOfView, View
 from salesflow.projections.records import Role, roles
 from salesflow.projections.words import Language, in_language, kind_name
@@ -28,7 +30,6 @@ from salesflow.projections.writing import amount_text, local_time
 
 __all__ = ["Comparison", "called"]
 
-UTC = ZoneInfo("UTC")
 ViewT = TypeVar("ViewT", bound=View)
 SIDES = ("Figure", "Then", "Now", "Difference")
 AMOUNT, CURRENCY, PERIOD = "amount", "currency", "period"
@@ -67,12 +68,13 @@ class Comparison(Value, Generic[ViewT]):
             "difference": self.difference.differences(),
         }
 
-    def tables(self, language: Language = "en", timezone: ZoneInfo = UTC) -> list[TableOfView]:
+    def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay both answers out for people, then beside now: a table of figures, one per list.
 
         Of rows that have more than figures only those are shown that are not what they were.
         """
-        writer, difference = _Writer(language, timezone), self.difference
+        writer = _Writer(language, ZoneInfo(self.now.timezone))
+        difference = self.difference
         own, lists = self.now.tables(language), difference.lists
         title = called(_words(type(self.now).__name__.removesuffix("View")))
         about = writer.period(self.then, self.now)
@@ -90,6 +92,28 @@ class Comparison(Value, Generic[ViewT]):
             found = [t._replace(title="") if t.title == title else t for t in found]
             found.insert(0, TableOfView(title, SIDES, lines))
         return [found[0]._replace(about=about), *found[1:]]
+
+    def table(self, language: Language = "en", *, width: int | None = None) -> str:
+        """Return both answers side by side as text for a terminal; see `View.table`."""
+        from salesflow.projections.laying import text_of  # rich is loaded where it is needed
+
+        tables = text_of(self.tables(language), partial(in_language, language=language), width)
+        return tables + "\n".join(self._lines(language))
+
+    def _lines(self, language: Language) -> list[str]:
+        """Return what the answers mean, and the moment of each."""
+        colon = "：" if language == "zh" else ": "
+        sides = (("Then", self.then), ("Now", self.now))
+        moments = (
+            f"{in_language(label, language)}{colon}{line}"
+            for label, side in sides
+            for line in side.moment_lines(language)
+        )
+        return [*self.now.meaning_lines(language), *moments]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of both answers."""
+        return html_of(self.tables(), partial(in_language, language="en"), self._lines("en"))
 
 
 class _Line(NamedTuple):

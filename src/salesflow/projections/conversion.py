@@ -17,7 +17,7 @@ from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.moments import Instant, Moment, Period
-from salesflow.domain.values import Reference, SafeText
+from salesflow.domain.values import Reference
 from salesflow.projections.conversion_figures import (
     Orders,
     StageConversion,
@@ -67,8 +67,6 @@ class ConversionView(View):
     period: Period
     before: Period
     """The period to compare with."""
-    timezone: SafeText
-    """The business time zone, in which the table shows the period."""
     stages: tuple[StageConversion, ...]
     stages_before: tuple[StageConversion, ...]
     """The same of the period before, followed up to the same moment."""
@@ -102,7 +100,6 @@ class Conversion(PeriodQuestion[ConversionView]):
             moment=moment,
             period=span.period(),
             before=before.period(),
-            timezone=reader.timezone.key,
             stages=conversions(ways, names, orders, during, self._wants),
             stages_before=conversions(ways, names, orders, _during(before), self._wants),
             reach=reaches(ways, names, orders, during, self._wants),

@@ -75,8 +75,6 @@ class DealTimelineView(View):
     population_zh: ClassVar[str] = "一个商机：截至该时刻已发生的、所信的事实"
     formula_zh: ClassVar[str] = "改变商机状态的事实生效时，新的时段开始"
     deal: UUID
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     spans: tuple[Span, ...]
     facts: tuple[TimelineFact, ...]
 
@@ -151,7 +149,6 @@ class DealTimeline(Question[DealTimelineView]):
         return DealTimelineView(
             moment=moment,
             deal=self.deal,
-            timezone=reader.timezone.key,
             spans=spans,
             facts=tuple(timeline_facts(happened, reader.processes)),
         )

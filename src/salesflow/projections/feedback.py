@@ -100,8 +100,6 @@ class FeedbackView(View):
     )
     period: Period
     before: Period
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     by: By | None
     total: FeedbackFigures
     total_before: FeedbackFigures
@@ -159,7 +157,6 @@ class Feedback(PeriodQuestion[FeedbackView]):
             moment=moment,
             period=span.period(),
             before=before.period(),
-            timezone=reader.timezone.key,
             by=self.by,
             total=counted(answers),
             total_before=counted(self._answers(reader, before)),

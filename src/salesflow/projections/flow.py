@@ -105,8 +105,6 @@ class FlowView(MoneyView):
         "团队调整 = 负责人调换团队时名下的余额"
     )
     period: Period
-    timezone: SafeText
-    """The business time zone, in which the tables show the period."""
     opening_known_at: Literal["moment", "then"]
     """Whether the opening is that known at the moment, or that known at the opening itself."""
     by: Reference | None
@@ -196,7 +194,6 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         return FlowView(
             moment=moment,
             period=span.period(),
-            timezone=reader.timezone.key,
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,
             accounts=tuple(

@@ -23,7 +23,7 @@ from salesflow.domain.moments import (
     from_instant,
     start_of_day,
 )
-from salesflow.domain.values import Reference, SafeText
+from salesflow.domain.values import Reference
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -109,8 +109,6 @@ class ForecastView(MoneyView):
         "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；按币种分别计算"
     )
     period: Period
-    timezone: SafeText
-    """The business time zone, in which the tables show the period."""
     win_rate_period: Period
     """The trailing days that the win rate by value is of."""
     opening_known_at: Literal["moment", "then"]
@@ -279,7 +277,6 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         return ForecastView(
             moment=moment,
             period=span.period(),
-            timezone=reader.timezone.key,
             win_rate_period=trailing.period(),
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,

@@ -18,7 +18,7 @@ from salesflow.domain.moments import (
     Period,
     from_instant,
 )
-from salesflow.domain.values import Reference, SafeText, Value
+from salesflow.domain.values import Reference, Value
 from salesflow.errors import InputError
 from salesflow.projections.amounts import Total, totals, totals_text
 from salesflow.projections.folds.pipeline import PIPELINE
@@ -83,8 +83,6 @@ class FunnelTrendView(MoneyView):
         "（或商机自己的预测）之和；按币种分别合计"
     )
     period: Period
-    timezone: SafeText
-    """The business time zone, in which days end and the tables show times."""
     every: Every
     ends: tuple[FunnelEnd, ...]
 
@@ -144,7 +142,6 @@ class FunnelTrend(MoneyQuestion[FunnelTrendView], PeriodQuestion[FunnelTrendView
         return FunnelTrendView(
             moment=moment,
             period=span.period(),
-            timezone=reader.timezone.key,
             every=self.every,
             ends=tuple(
                 _funnel_end(end, [cell.into(exchange, end.at) for cell in cells], reader)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.moments import Moment, Period
-from salesflow.domain.values import Reference, SafeText
+from salesflow.domain.values import Reference
 from salesflow.projections.customers import Customers
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
@@ -91,8 +91,6 @@ class KpisView(MoneyView):
     )
     period: Period
     before: Period
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     by: By | None
     lines: tuple[KpiLine, ...]
     lines_before: tuple[KpiLine, ...]
@@ -158,7 +156,6 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
             moment=moment,
             period=span.period(),
             before=before.period(),
-            timezone=reader.timezone.key,
             by=self.by,
             lines=tuple(self._lines(reader, spans, grouping, exchange)),
             lines_before=tuple(self._lines(reader, (before,), grouping, exchange)),

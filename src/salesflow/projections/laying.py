@@ -9,7 +9,6 @@ columns one below the other. Nothing is ever cut off.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
-from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, chop_cells
@@ -17,17 +16,13 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from salesflow.projections.shown import TableOfView
+from salesflow.projections.shown import Column, TableOfView, columns_of, is_number
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 
 PIPE_WIDTH = 10_000
 """Room for every row on lines of its own."""
 
-NUMBER = re.compile(
-    r"[-+–]?\s?(\d[\d,]*(\.\d+)?)?\s?(%|[A-Z]{3}|d|h|s|days?|KiB|MiB|GiB|B)?", re.ASCII
-)
-AMOUNTS = re.compile(r"-?[\d,]+(\.\d+)? [A-Z]{3}( \+ -?[\d,]+(\.\d+)? [A-Z]{3})+", re.ASCII)
 FIGURES = re.compile(r"[\s\d,.·–]*")
 """Figures side by side, such as a count and a sum."""
 QUANTITY = re.compile(r"[-+]?[\d,.]*\d (?:[A-Z]{3}|[dh%])(?![A-Za-z])\S*", re.ASCII)
@@ -40,30 +35,6 @@ WIDE, NARROW = 3, 1
 EDGES = 2
 
 
-class Column(NamedTuple):
-    """A column's header and cells in the reader's language, and whether they are numbers."""
-
-    name: str
-    cells: list[str]
-
-    @property
-    def is_numeric(self) -> bool:
-        return any(self.cells) and all(map(_is_number, self.cells))
-
-    @property
-    def width(self) -> int:
-        """How wide it likes to be."""
-        return max(map(_width, [self.name, *self.cells]))
-
-    @property
-    def width_min(self) -> int:
-        """How narrow it may be."""
-        whole = all(FIGURES.fullmatch(cell) or _is_number(cell) for cell in self.cells)
-        return max(
-            _width_min(self.name), *(map(_width if whole else _width_min, self.cells)), 0
-        )
-
-
 def laid_out(
     table: TableOfView, word: Callable[[str], str], width: int
 ) -> Iterator[RenderableType]:
@@ -71,7 +42,7 @@ def laid_out(
     title = " ".join(filter(None, (word(table.title), table.about)))
     if title:
         yield Text(title, style="bold")
-    columns = _columns(table, word)
+    columns = columns_of(table, word)
     for gap in (WIDE, NARROW):
         room = width - gap * (len(columns) - 1) - (EDGES if gap == WIDE else 0)
         widths = _widths(columns, room)
@@ -101,21 +72,12 @@ def text_of(
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 
-def _columns(table: TableOfView, word: Callable[[str], str]) -> list[Column]:
-    columns = []
-    for number, name in enumerate(table.columns):
-        said = word if name in table.words else str
-        cells = [_one_amount_a_line(said(row[number])) for row in table.rows]
-        columns.append(Column(word(name), cells))
-    return columns
-
-
 def _widths(columns: Sequence[Column], room: int) -> list[int]:
     """Give what room there is to the columns that have most to say."""
-    likes = [column.width for column in columns]
+    likes = [_width_liked(column) for column in columns]
     if sum(likes) <= room:
         return likes
-    widths = [column.width_min for column in columns]
+    widths = [_column_width_min(column) for column in columns]
     says = [sum(map(cell_len, column.cells)) for column in columns]
     for _ in range(room - sum(widths)):
         wider = [n for n in range(len(widths)) if widths[n] < likes[n]]
@@ -194,6 +156,15 @@ def _broken(line: str, width: int) -> Iterator[str]:
     yield begun
 
 
+def _width_liked(column: Column) -> int:
+    return max(map(_width, [column.name, *column.cells]))
+
+
+def _column_width_min(column: Column) -> int:
+    whole = all(FIGURES.fullmatch(cell) or is_number(cell) for cell in column.cells)
+    return max(_width_min(column.name), *map(_width if whole else _width_min, column.cells), 0)
+
+
 def _width(cell: str) -> int:
     return max(map(cell_len, cell.split("\n")))
 
@@ -205,11 +176,3 @@ def _width_min(cell: str) -> int:
 def _word_width_min(word: str) -> int:
     whole = QUANTITY.fullmatch(word) or INTERVAL.fullmatch(word)
     return cell_len(word) if whole else min(cell_len(word), WORD_MAX)
-
-
-def _is_number(cell: str) -> bool:
-    return all(NUMBER.fullmatch(line) for line in cell.split("\n"))
-
-
-def _one_amount_a_line(cell: str) -> str:
-    return cell.replace(" + ", "\n") if AMOUNTS.fullmatch(cell) else cell

@@ -9,6 +9,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,14 +22,16 @@ from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.rates import RateTable
-from salesflow.domain.values import Value
+from salesflow.domain.values import SafeText, Value
 from salesflow.errors import InputError
 from salesflow.projections.arrow import arrow_tables
+from salesflow.projections.html import html_of
 from salesflow.projections.parameters import described, field_docstrings, wrong_parameters
 from salesflow.projections.plain import plain
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.tables import Cut, Processes
 from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import local_time, moment_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["ENVELOPE", "Question", "Reader", "TableOfView", "View"]
 
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
-ENVELOPE = frozenset({"moment", "known_since"})
+ENVELOPE = frozenset({"moment", "known_since", "timezone"})
 """What every view carries beside its answer."""
 
 
@@ -90,6 +93,8 @@ class View(Value):
     moment: Moment
     known_since: datetime | None = None
     """When the log began, for an answer of a time before that: nothing was known then."""
+    timezone: SafeText = "UTC"
+    """The business time zone as known at the moment, in which the tables show times."""
 
     @abstractmethod
     def tables(self, language: Language = "en") -> list[TableOfView]:
@@ -102,22 +107,40 @@ class View(Value):
         return self.population, self.formula
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
-        """Give the answer as text for a terminal: its tables, its meaning, its moment in UTC.
+        """Return the answer as text for a terminal: tables, meaning, moment in business time.
 
-        Where a width is given the tables are laid out in it; nothing is ever cut off.
+        Where a width is given (in characters) the tables are laid out in it; nothing is ever
+        cut off.
         """
         from salesflow.projections.laying import text_of  # rich is loaded where it is needed
 
-        def word(text: str) -> str:
-            return in_language(text, language)
+        tables = text_of(self.tables(language), partial(in_language, language=language), width)
+        return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
 
-        colon = "：" if language == "zh" else ": "
+    def meaning_lines(self, language: Language = "en") -> list[str]:
+        """Return what is counted and how, a labelled line each."""
+        word, colon = (
+            partial(in_language, language=language),
+            "：" if language == "zh" else ": ",
+        )
         said = zip(("Population", "Formula"), self.meaning(language), strict=True)
-        times = (("as of", self.moment.as_of), ("known at", self.moment.known_at))
-        moment = [f"{word(name)} {plain(at)}" for name, at in times]
-        moment.append(f"{word('position')} {self.moment.position:,}")
-        lines = [*(f"{word(label)}{colon}{text}" for label, text in said), " · ".join(moment)]
-        return text_of(self.tables(language), word, width) + "\n".join(lines)
+        return [f"{word(label)}{colon}{text}" for label, text in said]
+
+    def moment_lines(self, language: Language = "en") -> list[str]:
+        """Return where on both time axes the answer stands, and what follows from that."""
+        zone, lines = ZoneInfo(self.timezone), []
+        if self.known_since is not None:
+            told = in_language("nothing was known yet, the log begins at", language)
+            lines.append(f"{told} {local_time(self.known_since, zone, exact=False)}")
+        return [*lines, moment_line(self.moment, zone, language)]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the answer."""
+        return html_of(
+            self.tables(),
+            partial(in_language, language="en"),
+            [*self.meaning_lines(), *self.moment_lines()],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give the answer as plain JSON values: decimals as strings, times in UTC."""
@@ -142,6 +165,7 @@ class View(Value):
         said = {"question": type(self).__name__.removesuffix("View")}
         said |= {"population": population, "formula": formula}
         envelope = {**dict(self.moment), "known_since": self.known_since}
+        envelope["timezone"] = self.timezone
         said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
         return arrow_tables(self, beside=ENVELOPE, metadata=said)
 

@@ -93,8 +93,6 @@ class RestatementView(View):
         "事件：其后记录的、使商机换格或改变金额的补录与撤销"
     )
     known_then: datetime
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     cells: tuple[RestatedCell, ...]
     deals_restated: int
     """How many deals stand in another cell or with another amount now."""
@@ -153,7 +151,6 @@ class Restatement(Question[RestatementView]):
         return RestatementView(
             moment=moment,
             known_then=from_instant(then.known_at),
-            timezone=reader.timezone.key,
             cells=tuple(_cells(*groups, reader.processes)),
             deals_restated=len(restated),
             events=tuple(events),

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from pydantic import Field
 
 from salesflow.domain.moments import Moment, Period
-from salesflow.domain.values import Reference, SafeText
+from salesflow.domain.values import Reference
 from salesflow.projections.amounts import Total, totals
 from salesflow.projections.feedback import Verbatim
 from salesflow.projections.flow import Flow, FlowAccount
@@ -112,8 +112,6 @@ class RetrospectiveView(View):
     period: Period
     before: Period
     """The period to compare with."""
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     owner: Reference | None
     team: Reference | None
     process: Reference | None
@@ -207,7 +205,6 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             moment=moment,
             period=span.period(),
             before=before.period(),
-            timezone=reader.timezone.key,
             owner=self.owner,
             team=self.team,
             process=self.process,

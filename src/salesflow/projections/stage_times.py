@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from salesflow.domain.moments import Moment
-from salesflow.domain.values import Reference, SafeText
+from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
@@ -83,8 +83,6 @@ class StageTimesView(View):
         "事件时间：Kaplan-Meier 与 Aalen-Johansen，进行中与已合并的商机作删失处理；"
         "仅知日期的两个事实之间按日历天数计算"
     )
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     stages: tuple[StageTime, ...]
     stalled: tuple[StalledDeal, ...]
     """Those that stand longest come first."""
@@ -134,7 +132,6 @@ class StageTimes(Question[StageTimesView]):
         mine = [key for key in names if self.process in (None, key[0])]
         return StageTimesView(
             moment=moment,
-            timezone=reader.timezone.key,
             stages=tuple(
                 stage_time(key, names[key], visits.get(key, []), counts[key]) for key in mine
             ),

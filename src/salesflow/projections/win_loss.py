@@ -129,8 +129,6 @@ class WinLossView(MoneyView):
         "客户细分相同各加 1；相似商机的赢单占比附 95% 置信区间"
     )
     period: Period
-    timezone: SafeText
-    """The business time zone, in which the tables show times."""
     won: int
     lost: int
     drivers: tuple[Driver, ...]
@@ -218,7 +216,6 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         return WinLossView(
             moment=moment,
             period=span.period(),
-            timezone=reader.timezone.key,
             won=outcomes["won"],
             lost=outcomes["lost"],
             drivers=tuple(_drivers(self._factors(reader, wanted), outcomes)),

@@ -1,16 +1,18 @@
 """How amounts and times are written for people, in every table alike."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.moments import Period
+from salesflow.domain.moments import Moment, Period, end_of_day, to_instant
+from salesflow.projections.words import Language, in_language
 
 __all__ = [
     "amount_text",
     "days_text",
     "local_time",
+    "moment_line",
     "money_text",
     "number_text",
     "percent_text",
@@ -68,3 +70,24 @@ def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
         local = local.replace(tzinfo=None)
     finer = exact and local.microsecond
     return local.isoformat(sep=" ", timespec="microseconds" if finer else "seconds")
+
+
+def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
+    """Say where on both time axes an answer stands, and at which position of the log."""
+    parts = (
+        f"{in_language('as of', language)} {_moment_text(moment.as_of, timezone, language)}",
+        f"{in_language('known at', language)}"
+        f" {_moment_text(moment.known_at, timezone, language)}",
+        f"{in_language('position', language)} {moment.position:,}",
+        timezone.key,
+    )
+    return " · ".join(parts)
+
+
+def _moment_text(at: datetime, timezone: ZoneInfo, language: Language) -> str:
+    """Write a time; the last instant of a day as the end of that day."""
+    day = at.astimezone(timezone).date()
+    if day < date.max and to_instant(at) == end_of_day(day, timezone):
+        end = in_language("end of", language)
+        return f"{day} {end}" if language == "zh" else f"{end} {day}"
+    return local_time(at, timezone)
