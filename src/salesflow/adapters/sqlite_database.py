@@ -58,6 +58,8 @@ NOT_A_DATABASE = 26
 BUSY, LOCKED = 5, 6
 READONLY, CANNOT_OPEN = 8, 14
 WRITABLE = "the file and its folder must be writable, also for asking"
+PAGE_SIZE_MIN = 512
+"""No database of SQLite is smaller, but for one that is empty."""
 
 
 class SqliteDatabase:
@@ -229,6 +231,8 @@ class SqliteDatabase:
         if path is None:
             self._folder = tempfile.mkdtemp(prefix="salesflow-")
             path = Path(self._folder) / "memory.db"
+        else:
+            _refuse_scrap(path)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
@@ -298,6 +302,14 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
+
+
+def _refuse_scrap(path: Path) -> None:
+    """Refuse a file too small for a database, which SQLite might take for an empty one."""
+    with suppress(OSError, ValueError):  # said by whoever opens it
+        size = path.stat().st_size
+        if path.is_file() and 0 < size < PAGE_SIZE_MIN:
+            raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
 
 
 def _begin(connection: sa.Connection) -> None:

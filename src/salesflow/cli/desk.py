@@ -18,7 +18,7 @@ import typer
 
 from salesflow.cli.output import Screen
 from salesflow.domain.moments import zone
-from salesflow.errors import InputError, NotFoundError, SalesflowError
+from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.words import Language
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -157,7 +157,8 @@ class Desk:
     def record(self, timezone: str | None) -> "Iterator[SalesFlow]":
         """Open the database to record, a new one in this time zone.
 
-        A new SQLite file in which nothing came to be recorded is taken away again.
+        A new SQLite file in which nothing came to be recorded is taken away again; one that
+        this call did not make never is, whoever's log it holds.
         """
         self.refuse_passing()
         if timezone is not None:
@@ -166,15 +167,17 @@ class Desk:
             with self.open() as flow:
                 yield flow
             return
-        with self._flow(timezone=timezone) as flow:
-            founded = flow.log.head().position
-            try:
+        from salesflow.adapters.new_file import NewFile
+
+        made, founded = NewFile.make(self.url), 0
+        try:
+            with self._flow(timezone=timezone) as flow:
+                founded = flow.log.head().position
                 yield flow
-            except SalesflowError:
-                if flow.log.head().position == founded:
-                    flow.close()
-                    _take_away(flow.log.database.url.database)
-                raise
+        except BaseException:  # whatever it was, also Ctrl-C: it goes on
+            if made is not None:
+                made.take_away(events_max=founded)
+            raise
 
     def refuse_passing(self) -> None:
         """Refuse to record in memory, where it would be gone with the command."""
@@ -243,12 +246,6 @@ def at_desk(function: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
-
-
-def _take_away(file: str | None) -> None:
-    for ending in ("", "-wal", "-shm"):
-        if file is not None:
-            Path(f"{file}{ending}").unlink(missing_ok=True)
 
 
 def _url(given: str) -> str:
