@@ -188,6 +188,10 @@ class Database:
         """Wake who waits in this process: something was committed."""
         self._connections.announce()
 
+    def translated(self, error: Exception) -> SalesflowError:
+        """Turn a driver's error into one of ours."""
+        return self._connections.translated(error)
+
     def close(self) -> None:
         """Close every connection."""
         self._closed = True
@@ -195,10 +199,12 @@ class Database:
 
     def _open(self) -> Connections:
         if self._closed:
-            raise DatabaseError(f"{self._shown()} is closed")
+            raise DatabaseError(f"{self.shown} is closed")
         return self._connections
 
-    def _shown(self) -> str:
+    @property
+    def shown(self) -> str:
+        """The URL for people: without a password."""
         return shown_url(self.url)
 
     @contextmanager
@@ -211,14 +217,14 @@ class Database:
     def _check(self, *, shared: bool, create: bool) -> None:
         with self._translating():
             with self._connections.read() as connection:
-                ready = _is_ready(connection, self._shown(), shared=shared)
+                ready = _is_ready(connection, self.shown, shared=shared)
             if not ready and not create:
-                raise NotFoundError(f"{self._shown()} holds no log of salesflow")
+                raise NotFoundError(f"{self.shown} holds no log of salesflow")
             self._connections.prepare()
             if ready:
                 return
             with self._connections.creating() as connection:
-                if not _is_ready(connection, self._shown(), shared=shared):
+                if not _is_ready(connection, self.shown, shared=shared):
                     _create(connection, self._connections.ddl)
 
 

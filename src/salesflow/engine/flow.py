@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.hosting import Host, host_connection
 from salesflow.adapters.ids import new_id
 from salesflow.adapters.processes import PublishedProcesses
 from salesflow.adapters.rates import PublishedRates
@@ -121,12 +122,13 @@ class SalesFlow:
         command_id: str | None = None,
         correlation_id: str | None = None,
         causation_id: str | None = None,
-        connection: Connection | None = None,
+        connection: Host | None = None,
     ) -> Iterator[Session]:
         """Open a unit of work: what it records is appended at its end, all or nothing.
 
-        With `connection` it reads and appends inside the caller's own transaction; the log
-        stays locked for other writers until the caller commits, so do that last.
+        With `connection`, a SQLAlchemy connection or ORM session of the caller, it reads and
+        appends inside that one's transaction; the log stays locked for other writers until
+        the caller commits, so do that last.
 
         Raises:
             AlreadyRecordedError: at entry, when the command id was recorded before.
@@ -331,8 +333,10 @@ class SalesFlow:
         return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 
     def _session(
-        self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
+        self, said: Said, *, connection: Host | None = None, accept_clock: bool = False
     ) -> Session:
+        if connection is not None:
+            connection = host_connection(connection, self._database)
         if said.command_id is not None:
             self._refuse_known(said.command_id, connection)
         processes = self._processes
