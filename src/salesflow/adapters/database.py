@@ -246,9 +246,15 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
     """Say whether the tables are there; refuse a database that is not ours to use."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(schema.schema_row.name):
-        others = sorted(inspector.get_table_names())
-        clash = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
-        if clash or (others and not shared):
+        others = sorted({*inspector.get_table_names(), *inspector.get_view_names()})
+        left = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
+        if left:
+            raise SchemaError(
+                f"{where} is not a salesflow database, or no whole one any more: it holds"
+                f" {_some(left)}, and no {schema.schema_row.name}. If its tables were dropped"
+                " (by a migration, say), put it back from a backup"
+            )
+        if others and not shared:
             raise SchemaError(
                 f"{where} is not a salesflow database: it holds {_some(others)}."
                 " Name another one; only a program of your own can put the log beside them"
