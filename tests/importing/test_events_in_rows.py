@@ -337,7 +337,7 @@ def test_an_event_with_an_id_is_told_once(desk: Desk) -> None:
 
 def test_events_without_ids_are_known_by_time_and_what_happened(desk: Desk) -> None:
     table = log("1,opened,2026-01-01T10:00Z,,,", *["1,offer,2026-01-02T10:00Z,,Q1,"] * 2)
-    desk.bring(EVENTS, table)
+    desk.bring('twins = "keep"\n' + EVENTS, table)
     assert [e.source_id for e in desk.events("1", "log")] == [
         "1#opened",
         "1#2026-01-02T10:00:00+00:00/quote_issued/Q1",

@@ -259,7 +259,9 @@ def test_a_file_in_two_parts_and_again_whole_ends_as_the_whole_file(
         for i, (n, what, day) in enumerate(rows)
     ]
     head = "case,what,time,who,offer,id\n"
-    mapping = EVENTS.replace('at = "time"', 'at = "time"\nevent_id = "id"')
+    # In which direction a file stands is a guess where nobody says it, and a part may differ.
+    said = 'at = "time"\nevent_id = "id"\norder = "oldest_first"'
+    mapping = EVENTS.replace('at = "time"', said)
     tenant = f"t{desk.log.head().position}-{len(rows)}-{cut}-{abs(hash(tuple(rows)))}"
     one = EventLog(desk.log.database, tenant=f"{tenant}-a", clock=desk.clock)
     two = EventLog(desk.log.database, tenant=f"{tenant}-b", clock=desk.clock)

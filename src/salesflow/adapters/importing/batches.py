@@ -2,35 +2,54 @@
 
 A batch is told, compared with what is recorded of its deals, and appended in one transaction;
 only then does it enter the report. When somebody else wrote to one of its streams meanwhile,
-it is compared anew. What it costs in memory is one batch.
+it is compared anew. What it costs in memory is one batch, and the deals that are merged: they
+come last, when all that they may be merged into is recorded.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
+from typing import NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.eventlog import Draft, EventLog
+from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.foreign import try_again
-from salesflow.adapters.importing.known import Known
+from salesflow.adapters.importing.batch import Batch
+from salesflow.adapters.importing.merging import Survivors, components, merges
 from salesflow.adapters.importing.plan import Plan
-from salesflow.adapters.importing.recording import Compared, Writer
-from salesflow.adapters.importing.regularity import groundless
-from salesflow.adapters.importing.report import ImportReport, Inferred, Irregular
-from salesflow.adapters.importing.retelling import retelling
-from salesflow.adapters.importing.settling import settle
+from salesflow.adapters.importing.report import ImportReport
 from salesflow.adapters.importing.spool import ObjectRows, Spool
 from salesflow.adapters.importing.telling import tell
-from salesflow.adapters.importing.told import DealTold, Told
-from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.facts import Event
+from salesflow.adapters.importing.told import DealTold
 from salesflow.domain.moments import Instant
 
-__all__ = ["Batches"]
+__all__ = ["BATCH", "Batches", "Part", "Parts"]
 
 ROWS_MAX = 5_000
 OBJECTS_MAX = 1_000
+BATCH = (ROWS_MAX, OBJECTS_MAX)
+"""What bounds a batch; where a file is cut depends on it."""
+
+
+class Part(NamedTuple):
+    """What became of one batch."""
+
+    report: ImportReport
+    customers: frozenset[UUID]
+    """Customers met in it."""
+    waiting: tuple[str, ...]
+    """Its deals that are merged, and so are taken last."""
+
+
+class Parts:
+    """What became of the batches of a file before; nothing is kept by this one."""
+
+    def taken(self, number: int) -> Part | None:
+        """Give what became of a batch that was recorded by an interrupted import."""
+        del number
+        return None
+
+    def keep(self, number: int, part: Part) -> None:
+        """Keep what became of a batch that is recorded."""
 
 
 class Batches:
@@ -44,12 +63,14 @@ class Batches:
         *,
         horizon: Instant,
         apply_changes: bool,
+        newest_first: bool | None = None,
     ) -> None:
         self._log = log
         self._plan = plan
         self._report = report
         self._horizon = horizon
         self._apply = apply_changes
+        self._newest_first = newest_first
         self._customers: set[UUID] = set()
         """Customers this import has met already."""
 
@@ -58,151 +79,80 @@ class Batches:
         spool: Spool,
         *,
         record: bool,
+        parts: Parts,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Take all deals through, recording them or only saying what would be recorded."""
         done = 0
-        for batch in _batches(spool.by_object()):
-            deals = [tell(rows, self._plan, self._horizon) for rows in batch]
-            taken = try_again(partial(self._through, deals, record=record))
-            taken.count()
-            self._customers |= taken.customers
-            done += sum(len(rows.rows) for rows in batch)
+        waiting: list[DealTold] = []
+        for number, batch in enumerate(_batches(spool.by_object())):
+            rows = sum(len(each.rows) for each in batch)
+            part = parts.taken(number)
+            if part is None:
+                deals = [self._tell(each) for each in batch]
+                waits = [deal for deal in deals if merges(deal)]
+                now = [deal for deal in deals if not merges(deal)]
+                part = self._take(now, tuple(deal.object for deal in waits), record=record)
+                if record:
+                    parts.keep(number, part)
+            else:
+                waits = [self._tell(each) for each in batch if each.object in part.waiting]
+                self._report.rows_resumed += rows - sum(len(deal.lines) for deal in waits)
+            waiting += waits
+            self._report.add(part.report)
+            self._customers |= part.customers
+            done += rows - sum(len(deal.lines) for deal in waits)
             if progress is not None:
                 progress(done, spool.rows)
+        self._take_merged(waiting, spool, record=record)
+        if progress is not None and waiting:
+            progress(spool.rows, spool.rows)
 
-    def _through(self, deals: list[DealTold], *, record: bool) -> "_Batch":
+    def _tell(self, rows: ObjectRows) -> DealTold:
+        return tell(rows, self._plan, self._horizon, newest_first=self._newest_first)
+
+    def _take_merged(self, waiting: list[DealTold], spool: Spool, *, record: bool) -> None:
+        """Take the deals that are merged, all that hang together in one append."""
+        survivors = Survivors(self._log)
+        if waiting and not record:
+            survivors.look(waiting, spool, self._tell, self._plan)
+        batch: list[list[DealTold]] = []
+        for each in components(waiting):
+            if batch and sum(map(len, batch)) + len(each) > OBJECTS_MAX:
+                self._report.add(self._take_together(batch, survivors, record=record))
+                batch = []
+            batch.append(each)
+        if batch:
+            self._report.add(self._take_together(batch, survivors, record=record))
+
+    def _take(
+        self, deals: list[DealTold], waiting: tuple[str, ...] = (), *, record: bool
+    ) -> Part:
+        taken = try_again(partial(self._through, [[deal] for deal in deals], record=record))
+        return Part(taken.counted(), frozenset(taken.customers), waiting)
+
+    def _take_together(
+        self, groups: list[list[DealTold]], survivors: Survivors, *, record: bool
+    ) -> ImportReport:
+        through = partial(self._through, groups, record=record, survivors=survivors)
+        taken = try_again(through)
+        self._customers |= taken.customers
+        return taken.counted()
+
+    def _through(
+        self,
+        groups: Sequence[Sequence[DealTold]],
+        *,
+        record: bool,
+        survivors: Survivors | None = None,
+    ) -> Batch:
         """Compare deals with the log as it stands now, and append what is new."""
-        batch = _Batch(self._log, self._plan, self._report, self._customers, self._apply)
-        batch.compare([deal.copy() for deal in deals])
+        batch = Batch(self._log, self._plan, self._report, self._customers, self._apply)
+        copies = [[deal.copy() for deal in group] for group in groups]
+        batch.compare(copies, survivors)
         if record:
             self._log.append_many(batch.appends)
         return batch
-
-
-class _Batch:
-    """One batch, compared with what the log holds now."""
-
-    def __init__(
-        self,
-        log: EventLog,
-        plan: Plan,
-        report: ImportReport,
-        met: set[UUID],
-        apply_changes: bool,
-    ) -> None:
-        self._log = log
-        self._plan = plan
-        self._report = report
-        self._met = met
-        self._apply = apply_changes
-        self._results: list[tuple[DealTold, Compared]] = []
-        self._streams: Mapping[UUID, Sequence[Event]] = {}
-        self._other_rules: Counter[str] = Counter()
-        self.customers: set[UUID] = set()
-        self.appends: list[Sequence[Draft]] = []
-
-    def compare(self, deals: list[DealTold]) -> None:
-        """Find out what is new of these deals."""
-        source = self._plan.context.mapping.source
-        streams = self._log.streams(_streams(deals), upto=self._log.head().position)
-        self._streams = streams
-        known = Known(source, streams, self._plan.context.zone)
-        writer = Writer(source, self._report.import_id, known, apply_changes=self._apply)
-        for deal in deals:
-            settle(deal, self._plan, streams.get(deal.stream_id, ()))
-            customers = [told for told in deal.customers if self._is_first(told)]
-            found = retelling(deal, customers, known, self._plan)
-            self._other_rules.update(found.other_rules)
-            compared = writer.write(deal.object, found)
-            self._results.append((deal, compared))
-            if compared.drafts:
-                self.appends.append(compared.drafts)
-
-    def count(self) -> None:
-        """Enter what was recorded into the report."""
-        report = self._report
-        for rule, facts in self._other_rules.items():
-            report.other_rules[rule] = report.other_rules.get(rule, 0) + facts
-        for deal, compared in self._results:
-            report.facts_recorded += len(compared.new)
-            report.facts_known += len(compared.known)
-            report.facts_retracted += len(compared.retracted)
-            report.facts_restored += len({event.source_id for event in compared.undone})
-            report.objects_new += bool(compared.new) and deal.stream_id not in self._streams
-            report.customers_registered += sum(
-                isinstance(one.fact, CustomerRegistered) for one in compared.new
-            )
-            for change in compared.changes:
-                report.change(change)
-            report.facts_told += len(compared.new) + len(compared.known)
-            self._infer(deal, compared.recorded)
-            self._judge(deal, compared)
-            self._count_rows(deal, compared)
-
-    def _is_first(self, told: Told) -> bool:
-        if told.stream_id in self._met or told.stream_id in self.customers:
-            return False
-        self.customers.add(told.stream_id)
-        return True
-
-    def _infer(self, deal: DealTold, new: Sequence[Told]) -> None:
-        for told in new:
-            if told.fact.inferred is not None:
-                self._report.facts_inferred += 1
-                self._report.inferred.append(
-                    Inferred(
-                        file=self._report.file,
-                        line=told.line,
-                        object=deal.object,
-                        kind=told.fact.kind,
-                        reason=told.fact.inferred,
-                    )
-                )
-
-    def _judge(self, deal: DealTold, compared: Compared) -> None:
-        own = [one for one in compared.recorded if one.stream_id == deal.stream_id]
-        if not own:
-            return
-        stored = self._streams.get(deal.stream_id, ())
-        published = self._plan.context.published
-        for told, reason in groundless(own, stored, compared.without, published):
-            self._report.irregular.append(
-                Irregular(
-                    file=self._report.file,
-                    line=told.line,
-                    object=deal.object,
-                    kind=told.fact.kind,
-                    source_id=told.source_id,
-                    reason=reason,
-                )
-            )
-
-    def _count_rows(self, deal: DealTold, compared: Compared) -> None:
-        report = self._report
-        new = {told.line for told in compared.new}
-        changed = {change.line for change in compared.changes}
-        for line in deal.lines:
-            if line in deal.refused:
-                report.refuse(line, deal.object, deal.refused[line])
-                continue
-            if line in deal.adjusted:
-                report.adjust(line, deal.object, deal.adjusted[line])
-            if line in deal.left_out:
-                report.leave_out(line, deal.left_out[line])
-            elif line in new:
-                report.rows_recorded += 1
-            elif line in changed:
-                report.rows_changed += 1
-            else:
-                report.rows_known += 1
-
-
-def _streams(deals: Sequence[DealTold]) -> Iterator[UUID]:
-    for deal in deals:
-        yield deal.stream_id
-        for told in chain(deal.facts, deal.customers):
-            yield told.stream_id
 
 
 def _batches(objects: Iterator[ObjectRows]) -> Iterator[list[ObjectRows]]:

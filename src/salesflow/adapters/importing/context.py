@@ -27,6 +27,16 @@ class Context:
     numbers: NumberReader
     published: Mapping[tuple[str, int], ProcessVersion]
     """Every process version a deal may stand on, this one too."""
+    business: ZoneInfo | None = None
+    """The zone the database keeps its days in; None in a new one."""
+    running: str = ""
+    """The name of the flag of the running number, for the fields of one rule."""
+
+    @property
+    def day_zone(self) -> ZoneInfo | None:
+        """The zone of days: the one that is named, the database's own, or that of times."""
+        times = self.mapping.times.timezone
+        return self.zone or self.business or (zone(times) if times else None)
 
     def times(
         self, formats: Sequence[str] = (), timezone: str | None = None, *, days: bool = False
@@ -40,5 +50,5 @@ class Context:
             ambiguous=said.ambiguous,
             nonexistent=said.nonexistent,
             days=days,
-            day_zone=self.zone,
+            day_zone=self.day_zone if local else self.zone,
         )

@@ -145,7 +145,7 @@ class FactBuilder:
     def _finish(self, data: dict[str, object], cells: Cells) -> None:
         """Say when a quote runs out, as issuing one by hand does."""
         until = data.get("valid_until")
-        zone = self._context.zone
+        zone = self._context.day_zone
         if isinstance(until, date) and "expires_at" not in data and zone is not None:
             try:
                 data["expires_at"] = expiry_of(until, zone)
@@ -239,7 +239,7 @@ def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
 
 def _single(spec: ValueSpec, convert: Convert, context: Context, path: Path) -> Getter:
     taken: Taken = take(spec, context, path)
-    text = text_of(spec, context.layout, path)
+    text = text_of(spec, context, path)
     omit = spec.on_error == "omit"
 
     def read(cells: Cells, notes: Notes) -> object:

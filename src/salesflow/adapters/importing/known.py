@@ -74,8 +74,10 @@ class Known:
             return False
         if told.occurred is None:
             return True
-        if told.day is not None:
-            return event.precision == "day" and self._on(told.day, event.occurred)
+        if told.day is not None and self._zone is not None:
+            start = start_of_day(told.day, self._zone)
+            end = start_of_next_day(told.day, self._zone)
+            return event.precision == "day" and start <= event.occurred < end
         clamped = event.occurred == event.recorded < told.occurred
         return event.precision == told.precision and (
             event.occurred == told.occurred or clamped
@@ -97,10 +99,6 @@ class Known:
         if event.precision == "day" and self._zone is not None:
             return from_instant(event.occurred).astimezone(self._zone).date()
         return event.occurred
-
-    def _on(self, day: date, at: Instant) -> bool:
-        assert self._zone is not None
-        return start_of_day(day, self._zone) <= at < start_of_next_day(day, self._zone)
 
 
 def sub_of(fact: Fact) -> str | None:

@@ -50,6 +50,8 @@ class Layout:
         """Slot to place in the file's row; a column the file may lack has none."""
         self.changes: dict[int, int] = {}
         """Slot of a column to the slot that says whether it has changed within its deal."""
+        self.befores: dict[int, int] = {}
+        """Slot of a column to the slot of what it held in the row before of its deal."""
         self.joined: dict[int, tuple[str, int]] = {}
         """Slot to lookup and place in its row."""
         self._mapping = mapping
@@ -81,9 +83,17 @@ class Layout:
             self._slots[key] = len(self.names) - 1
         return self._slots[key]
 
+    def has_flag(self, name: str) -> bool:
+        """Say whether somebody asked for this flag."""
+        return f"\0{name}" in self._slots
+
     def changed(self, name: str, path: Path) -> int:
         """Give the slot of whether a column has changed since the row before of its deal."""
         return self.changes.setdefault(self.slot(name, path), self.flag(f"changed {name}"))
+
+    def before(self, name: str, path: Path) -> int:
+        """Give the slot of what a column held in the row before of its deal."""
+        return self.befores.setdefault(self.slot(name, path), self.flag(f"before {name}"))
 
     @property
     def unused(self) -> list[str]:

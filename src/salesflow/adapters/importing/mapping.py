@@ -124,6 +124,13 @@ def _as_spec(said: object) -> object:
     return {"columns": said} if isinstance(said, list | tuple) else said
 
 
+def _all_listed(said: object) -> object:
+    return said if isinstance(said, list | tuple) else [said]
+
+
+Constants = Annotated[tuple[Constant, ...], BeforeValidator(_all_listed), Field(min_length=1)]
+"""One value, or several of which one is meant."""
+
 Columns = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 """One column, or several of which the first that is not empty counts."""
 
@@ -223,22 +230,53 @@ class Condition(Part):
     """The row is (or is not) the last of its deal in time."""
     changed: str | None = None
     """A column that holds something else than in the row before of its deal in time."""
+    was: Constants | None = None
+    """What the column held in the row before of its deal in time: this, or one of these."""
+    was_not: Constants | None = None
+    is_column: str | None = None
+    """Another column that holds the same."""
+    is_not_column: str | None = None
+    before: str | None = None
+    """Another column, of a later time."""
+    after: str | None = None
+    less_than: str | Decimal | None = None
+    """Another column, or a number, that is more."""
+    more_than: str | Decimal | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        tests = (self.is_, self.is_not, self.in_, self.not_in, self.matches, self.empty)
-        asked = any(test is not None for test in (*tests, self.filled))
+        asked = any(getattr(self, name) is not None for name in OF_A_COLUMN)
         others = (self.all, self.any, self.not_, self.first, self.last, self.changed)
         if asked and self.column is None:
             raise ValueError("name the `column` this is about")
         if self.column is not None and not asked:
             raise ValueError(
-                "say what the column must be: is, is_not, in, not_in, matches, empty or filled"
+                "say what the column must be: is, is_not, in, not_in, matches, empty, filled,"
+                " was, was_not, is_column, is_not_column, before, after, less_than or more_than"
             )
         if not asked and all(other is None for other in others):
             raise ValueError('says nothing; write e.g. { column = "status", is = "Won" }')
         return self
 
+
+OF_A_COLUMN = (
+    "is_",
+    "is_not",
+    "in_",
+    "not_in",
+    "matches",
+    "empty",
+    "filled",
+    "was",
+    "was_not",
+    "is_column",
+    "is_not_column",
+    "before",
+    "after",
+    "less_than",
+    "more_than",
+)
+"""What a condition may say of its column."""
 
 When = Annotated[Condition, BeforeValidator(_as_all)]
 """A condition, or several that must all hold."""
@@ -250,6 +288,10 @@ class At(Part):
     column: Columns | None = None
     template: str | None = None
     """Where day and time stand in columns of their own: "{date} {time}"."""
+    earlier: Columns | None = None
+    """The earliest of the times in these columns; empty ones do not count."""
+    later: Columns | None = None
+    """The latest of the times in these columns."""
     formats: tuple[TimeFormat, ...] = ()
     timezone: ZoneName | None = None
     days: bool = False
@@ -257,8 +299,9 @@ class At(Part):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.column is None) == (self.template is None):
-            raise ValueError("write either column or template")
+        origins = (self.column, self.template, self.earlier, self.later)
+        if sum(origin is not None for origin in origins) != 1:
+            raise ValueError("write exactly one of column, template, earlier and later")
         return self
 
     @property
@@ -266,7 +309,7 @@ class At(Part):
         """The columns it reads."""
         if self.template is not None:
             return tuple(name for name in BRACES.findall(self.template) if name)
-        return self.column or ()
+        return self.column or self.earlier or self.later or ()
 
 
 Time = Annotated[At, BeforeValidator(_as_column)]
@@ -283,6 +326,9 @@ class ValueSpec(Part):
     """A regular expression: its first group (or all of it) is taken out of the text."""
     value: Constant | None = None
     """A constant."""
+    running: bool | str | None = None
+    """The running number of the row among those its rule takes of the deal, in order of time:
+    `true`, or text in which `{}` stands for it, "Q{}"."""
     map: dict[str, Constant] | str | None = None
     unmapped: Literal["keep", "empty", "refuse"] = "keep"
     default: Constant | None = None
@@ -300,17 +346,33 @@ class ValueSpec(Part):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        origins = (self.column, self.columns, self.template, self.value)
+        origins = (self.column, self.columns, self.template, self.value, self.running)
         if sum(origin is not None for origin in origins) != 1:
-            raise ValueError("write exactly one of column, columns, template and value")
+            raise ValueError(
+                "write exactly one of column, columns, template, value and running"
+            )
+        if self.running is False or (isinstance(self.running, str) and not self._numbered):
+            raise ValueError('running is true, or a text with {} for the number: "Q{}"')
         return self
+
+    @property
+    def _numbered(self) -> bool:
+        return "{}" in str(self.running)
 
     @property
     def named(self) -> tuple[str, ...]:
         """The columns it reads."""
-        if self.template is not None:
-            return tuple(name for name in BRACES.findall(self.template) if name)
+        template = self.running if isinstance(self.running, str) else self.template
+        if template is not None:
+            return tuple(name for name in BRACES.findall(template) if name)
         return (self.column,) if self.column is not None else self.columns or ()
+
+
+class Order(Part):
+    """`order`: by which column rows of one deal and one time follow one another."""
+
+    column: Columns
+    descending: bool = False
 
 
 class FactRule(Part):
@@ -375,8 +437,18 @@ class Mapping(Part):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     empty: tuple[str, ...] = ()
     """Values that stand for nothing in any column, besides empty cells."""
+    order: Literal["oldest_first", "newest_first"] | Order | None = None
+    """How rows of one deal that share their time follow one another; left out, as in the file,
+    and from the bottom up (and listed) where the file plainly stands newest first."""
     opening: Literal["infer", "refuse"] = "infer"
     """What to do with a deal whose rows open it nowhere."""
+    closed_before_opened: Literal["open_earlier", "keep", "refuse"] = "open_earlier"
+    """A deal told closed before it was opened: opened at its closing and listed, or as it
+    stands, in which case the closing has no ground, or refused."""
+    twins: Literal["refuse", "keep"] = "refuse"
+    """A row without an id that tells the same, at the same time, as an earlier row."""
+    totals: Literal["refuse", "keep"] = "refuse"
+    """A row that looks like a line of totals: an id such as "Total", and no time."""
     file: FileFormat = FileFormat()
     times: Times = Times()
     numbers: Numbers = Numbers()

@@ -5,25 +5,27 @@ do not exist, columns the file lacks, constants that can never be right.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 from salesflow.adapters.importing.conditions import (
     FIRST,
     LAST,
     Test,
+    asks_order,
     compile_condition,
     first_filled,
 )
 from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.fields import FactBuilder, Getter
 from salesflow.adapters.importing.ids import object_id
-from salesflow.adapters.importing.layout import Cells
+from salesflow.adapters.importing.layout import Cells, Layout
 from salesflow.adapters.importing.mapping import (
     At,
-    Condition,
     CustomerRule,
     FactRule,
+    Order,
     ValueSpec,
 )
 from salesflow.adapters.importing.problems import (
@@ -70,14 +72,20 @@ SUB_FIELDS: Final = (
 """Fields that tell apart facts of one kind that happen to one deal at one time."""
 
 Text = Callable[[Cells], str]
+Rank = tuple[int, Decimal, str]
 
 
 class ReadAt:
     """Reads when a row's fact happened."""
 
     def __init__(self, at: At, context: Context, path: Path) -> None:
-        spec = ValueSpec(columns=at.column, template=at.template)
-        self._text = text_of(spec, context.layout, path)
+        self.names = at.named
+        self._picks = min if at.earlier else max
+        self._choices = (
+            [first_filled(context.layout.slots(name, path)) for name in at.named]
+            if at.earlier or at.later
+            else [text_of(ValueSpec(columns=at.column, template=at.template), context, path)]
+        )
         self._reader = context.times(at.formats, at.timezone, days=at.days)
         self._names = " or ".join(at.named)
 
@@ -85,21 +93,28 @@ class ReadAt:
         self, cells: Cells, notes: Notes, before: Instant | None = None
     ) -> ReadTime | None:
         """Give None for a row without a time; `before` is when the row above happened."""
-        text = self._text(cells)
-        if not text:
+        texts = [text for choice in self._choices if (text := choice(cells))]
+        if not texts:
             return None
         try:
-            found = self._reader.read(text)
+            found = [(self._reader.read(text), text) for text in texts]
         except RowProblem as problem:
             raise self.problem(problem.reason, cells) from problem
-        chosen = found.after(before)
+        at, text = (
+            found[0] if len(found) == 1 else self._picks(found, key=lambda one: one[0].instant)
+        )
+        chosen = at.after(before)
         if chosen.note is not None:
             notes.append(Adjustment(chosen.note, self._names, text))
         return chosen
 
     def problem(self, reason: str, cells: Cells) -> RowProblem:
         """Name the column of the time, and what the row says there."""
-        return RowProblem(reason, self._names, self._text(cells))
+        return RowProblem(reason, self._names, self.said(cells))
+
+    def said(self, cells: Cells) -> str:
+        """Give what the row says of the time."""
+        return " / ".join(text for choice in self._choices if (text := choice(cells)))
 
 
 class RulePlan(NamedTuple):
@@ -114,10 +129,15 @@ class RulePlan(NamedTuple):
     undated_import: bool
     key: Text | None
     actor: Text | None
+    actors: tuple[str, ...]
     extra: dict[str, object]
     sub: str | None
     ids: tuple[str, ...] | None
     """The columns of the history row's id."""
+    title: str
+    """How the report names the rule."""
+    running: int | None
+    """The slot of the row's number among those the rule takes of its deal, where asked for."""
 
 
 class CustomerPlan(NamedTuple):
@@ -141,9 +161,15 @@ class Plan:
     """Builds the opening of a deal whose rows open it nowhere."""
     order: ReadAt | None
     """Reads the time rows are ordered by, where rules ask for the first or last one."""
+    clock: ReadAt | None
+    """Reads the time of the rows of an event log, where the mapping names one for all."""
+    rank: Callable[[Cells], Rank] | None
+    """By what rows of one time are sorted, where the mapping names a column."""
     flags: dict[str, int]
     changes: dict[int, int]
     """Slot of a column to the slot of whether it has changed."""
+    befores: dict[int, int]
+    """Slot of a column to the slot of what it held in the row before."""
     object_slot: int
     labels: frozenset[str]
     ids: dict[tuple[str, ...], Text]
@@ -168,17 +194,17 @@ def compile_plan(context: Context) -> Plan:
     rules = tuple(_rule(context, i, object_slot) for i in range(len(mapping.facts)))
     _refuse_twins(rules)
     leave_out = tuple(
-        (compile_condition(rule.when, layout, ("leave_out", i, "when")), rule.because)
+        (compile_condition(rule.when, context, ("leave_out", i, "when")), rule.because)
         for i, rule in enumerate(mapping.leave_out)
     )
     flagged = any(
-        _asks_order(when)
+        asks_order(when)
         for when in [rule.when for rule in mapping.facts]
         + [out.when for out in mapping.leave_out]
     )
     if flagged and mapping.at is None:
         raise MappingError(
-            "first, last and changed need the mapping's at: the column rows are ordered by"
+            "first, last, changed and was need the mapping's at: the column rows are ordered by"
         )
     opening = FactBuilder(DealOpened, {}, context, ())
     _fill_opening(opening, context, object_slot)
@@ -190,8 +216,11 @@ def compile_plan(context: Context) -> Plan:
         customer=_customer(mapping.customer, context),
         opening=opening,
         order=ReadAt(mapping.at, context, ("at",)) if flagged and mapping.at else None,
+        clock=ReadAt(mapping.at, context, ("at",)) if mapping.at else None,
+        rank=_rank(mapping.order, layout) if isinstance(mapping.order, Order) else None,
         flags={name: layout.flag(name) for name in (FIRST, LAST)} if flagged else {},
         changes=layout.changes,
+        befores=layout.befores,
         object_slot=object_slot,
         labels=frozenset(rule.label for rule in rules),
         ids={rule.ids: rule.key for rule in rules if rule.ids and rule.key},
@@ -212,6 +241,8 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
     cls = offered.get(rule.kind)
     if cls is None:
         raise MappingError(allowed(rule.kind, offered, "fact"), (*path, "kind"))
+    running = f"running {number}"
+    context = replace(context, running=running)
     builder = FactBuilder(cls, rule.fields, context, (*path, "fields"))
     if cls is DealOpened:
         _fill_opening(builder, context, object_slot)
@@ -232,15 +263,33 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
         label=_label(rule, at, mapping.rows),
         cls=cls,
         builder=builder,
-        test=None if when is None else compile_condition(when, layout, (*path, "when")),
+        test=None if when is None else compile_condition(when, context, (*path, "when")),
         at=ReadAt(at, context, (*path, "at") if rule.at else ("at",)) if at else None,
         undated_import=rule.undated == "import",
         key=first_filled(layout.slots(key, key_path)) if key else None,
         actor=first_filled(layout.slots(actor, actor_path)) if actor else None,
+        actors=actor or (),
         extra={"inferred": rule.inferred} if rule.inferred else {},
         sub=sub_field(cls),
         ids=key,
+        title=f"{number + 1} {rule.name or rule.kind}",
+        running=layout.flag(running) if layout.has_flag(running) else None,
     )
+
+
+def _rank(order: Order, layout: Layout) -> Callable[[Cells], Rank]:
+    """Sort by a column: numbers as numbers, before any text; what is empty comes first."""
+    read = first_filled(layout.slots(order.column, ("order", "column")))
+
+    def rank(cells: Cells) -> Rank:
+        text = read(cells)
+        try:
+            number = Decimal(text)
+        except InvalidOperation:
+            return (2 if text else 0, Decimal(0), text)
+        return (1, number, "") if number.is_finite() else (2, Decimal(0), text)
+
+    return rank
 
 
 def _label(rule: FactRule, at: At | None, rows: str) -> str:
@@ -294,14 +343,6 @@ def _fill_opening(builder: FactBuilder, context: Context, object_slot: int) -> N
 
 def _always(value: object) -> Getter:
     return Getter(lambda _cells, _notes: value, True)
-
-
-def _asks_order(when: Condition | None) -> bool:
-    if when is None:
-        return False
-    inner = (*(when.all or ()), *(when.any or ()), *((when.not_,) if when.not_ else ()))
-    here = when.changed is not None or when.first is not None or when.last is not None
-    return here or any(_asks_order(each) for each in inner)
 
 
 def _refuse_twins(rules: Sequence[RulePlan]) -> None:

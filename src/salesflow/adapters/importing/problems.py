@@ -22,6 +22,7 @@ __all__ = [
     "RowProblem",
     "allowed",
     "in_words",
+    "row_problem",
 ]
 
 WORDS = {
@@ -42,6 +43,7 @@ WORDS = {
     "string_pattern_mismatch": "is not written as it has to be",
 }
 """What pydantic finds wrong, in the words of whoever keeps the table."""
+SAID_MAX = 200
 CURRENCY = "is no currency: three capital letters, such as EUR"
 
 Path = tuple[str | int, ...]
@@ -66,6 +68,15 @@ class Adjustment(NamedTuple):
     reason: str
     column: str | None
     value: str | None
+
+
+def row_problem(error: Exception, column: str | None = None) -> RowProblem:
+    """Say of whatever went wrong in the work of one row that this row cannot be taken."""
+    if isinstance(error, RowProblem):
+        return error
+    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    way_out = "mend the row, or leave it out with [[leave_out]]"
+    return RowProblem(f"cannot be taken ({said[:SAID_MAX]}); {way_out}", column)
 
 
 class MappingError(InputError):

@@ -14,13 +14,43 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from salesflow.adapters.importing.problems import Adjustment, RowProblem
-from salesflow.adapters.importing.report_words import ASK, MORE, OTHER_RULES, ZH
+from salesflow.adapters.importing.report_words import (
+    ASK,
+    ENTERS,
+    IDLE,
+    MORE,
+    NOT_TOLD,
+    OTHER_RULES,
+    ZH,
+)
 from salesflow.projections.questions import TableOfView
 
 __all__ = ["Change", "Finding", "ImportReport", "Inferred", "Irregular", "LeftOut", "Remark"]
 
 SHOWN_MAX = 20
 WIDTH_MAX = 200
+SUMMED = (
+    "rows_recorded",
+    "rows_known",
+    "rows_changed",
+    "rows_refused",
+    "rows_left_out",
+    "rows_tied",
+    "objects_new",
+    "objects_undated",
+    "customers_registered",
+    "facts_told",
+    "facts_recorded",
+    "facts_known",
+    "facts_changed",
+    "facts_no_more_told",
+    "facts_inferred",
+    "facts_retracted",
+    "facts_restored",
+    "facts_not_told",
+)
+LISTED = ("refused", "adjusted", "inferred", "changed", "irregular")
+COUNTED = ("other_rules", "not_told", "rules")
 
 
 class Entry(BaseModel):
@@ -139,11 +169,20 @@ class ImportReport(Entry):
     rows_left_out: int = 0
     rows_adjusted: int = 0
     """Rows among all these whose content was adjusted."""
+    rows_tied: int = 0
+    """Rows among all these that share their time with another row of their deal."""
+    rows_resumed: int = 0
+    """Rows that an import of the same file had taken before it was interrupted; what became of
+    them was kept, and they are counted where they belong, what was recorded as known."""
     blank_lines: int = 0
 
     objects: int = 0
     """Deals the rows tell of."""
     objects_new: int = 0
+    objects_undated: int = 0
+    """Deals among the new ones that are opened at the time of import, for want of any time."""
+    objects_not_told: int = 0
+    """Deals recorded of this source that a table of deals does not hold (any more)."""
     customers_registered: int = 0
     process_published: str | None = None
 
@@ -160,6 +199,8 @@ class ImportReport(Entry):
     """Facts recorded before and retracted now."""
     facts_restored: int = 0
     """Facts an earlier import retracted that stand again, since they are told again."""
+    facts_not_told: int = 0
+    """Facts recorded before of the deals of the file that it tells no more, see `not_told`."""
 
     refused: list[Remark] = []
     adjusted: list[Remark] = []
@@ -169,6 +210,13 @@ class ImportReport(Entry):
     """Facts that were recorded but have no ground, so that no figure counts them."""
     other_rules: dict[str, int] = {}
     """Facts recorded of these deals by rules the mapping does not have: how many of each."""
+    not_told: dict[str, int] = {}
+    """Facts recorded before, by rules the mapping has, that the file tells no more: how many of
+    each kind. They stand: an export may be a part, or the source has deleted them."""
+    rules: dict[str, int] = {}
+    """How many rows each rule of the mapping took."""
+    enters: dict[str, str] = {}
+    """Which stage each closing fact of the mapping makes a deal enter."""
     left_out: list[LeftOut] = []
     findings: list[Finding] = []
     unknown_columns: list[str] = []
@@ -194,6 +242,27 @@ class ImportReport(Entry):
         facts = self.facts_recorded + self.facts_known + self.facts_changed
         told = self.facts_told + self.facts_no_more_told
         return rows == self.rows_read and facts == told
+
+    def part(self) -> "ImportReport":
+        """Give an empty report of a part of the file; see `add`."""
+        return ImportReport(
+            import_id=self.import_id, source=self.source, file=self.file, mapping=self.mapping
+        )
+
+    def add(self, part: "ImportReport") -> None:
+        """Take in what became of a part of the file."""
+        for name in SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        for name in LISTED:
+            getattr(self, name).extend(getattr(part, name))
+        for name in COUNTED:
+            counts = getattr(self, name)
+            for key, count in getattr(part, name).items():
+                counts[key] = counts.get(key, 0) + count
+        for out in part.left_out:
+            self._leave_out(out)
+        self._adjusted |= {remark.line for remark in part.adjusted}
+        self.rows_adjusted = len(self._adjusted)
 
     def refuse(self, line: int, object: str | None, problem: RowProblem) -> None:
         """Enter a row that is refused."""
@@ -236,11 +305,15 @@ class ImportReport(Entry):
     def leave_out(self, line: int, because: str) -> None:
         """Enter a row the mapping leaves out."""
         self.rows_left_out += 1
+        self._leave_out(LeftOut(reason=because, rows=1, first_line=line))
+
+    def _leave_out(self, more: LeftOut) -> None:
         for entry in self.left_out:
-            if entry.reason == because:
-                entry.rows += 1
+            if entry.reason == more.reason:
+                entry.rows += more.rows
+                entry.first_line = min(entry.first_line, more.first_line)
                 return
-        self.left_out.append(LeftOut(reason=because, rows=1, first_line=line))
+        self.left_out.append(more)
 
     def write(self, path: str | Path) -> None:
         """Write the whole report as JSON."""
@@ -270,13 +343,18 @@ class ImportReport(Entry):
             ("Rows changed at source", self.rows_changed),
             ("Rows left out by the mapping", self.rows_left_out),
             ("Rows adjusted", self.rows_adjusted),
+            ("Rows that share their time with another", self.rows_tied),
+            ("Rows taken before the interruption", self.rows_resumed),
             ("Facts known before", self.facts_known),
             ("Facts changed at source", self.facts_changed),
             ("Facts retracted", self.facts_retracted),
             ("Facts restored", self.facts_restored),
+            ("Facts recorded before, told no more", self.facts_not_told),
             ("Facts inferred", self.facts_inferred),
             ("Deals", self.objects),
             ("Deals new", self.objects_new),
+            ("Deals opened now, for want of a date", self.objects_undated),
+            ("Deals recorded before, not in the file", self.objects_not_told),
             ("Customers registered", self.customers_registered),
         ]
         return always + [pair for pair in sometimes if pair[1]]
@@ -292,6 +370,15 @@ class ImportReport(Entry):
         if self.other_rules:
             rules = ", ".join(f"{rule} ({n:,})" for rule, n in self.other_rules.items())
             notes.append((OTHER_RULES, rules))
+        if self.not_told:
+            facts = ", ".join(f"{kind} ({n:,})" for kind, n in self.not_told.items())
+            notes.append((NOT_TOLD, facts))
+        idle = [rule for rule, rows in self.rules.items() if not rows]
+        if idle and self.rows_read:
+            notes.append((IDLE, ", ".join(idle)))
+        if self.enters and self.facts_recorded:
+            stages = ", ".join(f"{kind} → {stage}" for kind, stage in self.enters.items())
+            notes.append((ENTERS, stages))
         if not self.recorded:
             notes.append(("nothing was recorded", ""))
         return tuple(f"{words.get(label, label)} {text}".rstrip() for label, text in notes)

@@ -1,10 +1,13 @@
 """The words of the import report for people, in Chinese."""
 
-__all__ = ["ASK", "MORE", "OTHER_RULES", "ZH"]
+__all__ = ["ASK", "ENTERS", "IDLE", "MORE", "NOT_TOLD", "OTHER_RULES", "ZH"]
 
 MORE = "more reasons in the report file"
 ASK = "what is not recorded so is listed only; --apply-changes records it"
 OTHER_RULES = "recorded of these deals by rules the mapping lacks:"
+NOT_TOLD = "recorded before of these deals, told no more (deleted there, or not exported):"
+IDLE = "rules that took no row:"
+ENTERS = "stages that closing facts enter:"
 ZH = {
     "Import": "导入",
     "What": "项目",
@@ -17,13 +20,18 @@ ZH = {
     "Rows left out by the mapping": "映射排除的行",
     "Rows adjusted": "经调整的行",
     "Facts recorded": "新记录的事件",
+    "Rows that share their time with another": "与同一商机其他行时间相同的行",
+    "Rows taken before the interruption": "中断前已处理的行",
     "Facts known before": "已记录过的事件",
     "Facts changed at source": "来源已变更的事件",
     "Facts retracted": "已撤销的事件",
     "Facts restored": "已恢复的事件",
+    "Facts recorded before, told no more": "先前已记录、来源不再提及的事件",
     "Facts inferred": "推断的事件",
     "Deals": "商机数",
     "Deals new": "新商机",
+    "Deals opened now, for want of a date": "因无日期而以导入时间开立的商机",
+    "Deals recorded before, not in the file": "先前已记录、文件中没有的商机",
     "Customers registered": "新登记客户",
     "Refused": "被拒绝",
     "Adjusted": "经调整",
@@ -40,6 +48,9 @@ ZH = {
     "published process": "已发布销售流程",
     "columns the mapping leaves out:": "映射未用的列：",
     OTHER_RULES: "这些商机中由映射以外的规则记录的事件：",
+    NOT_TOLD: "这些商机先前已记录、文件不再提及的事件（来源已删除或未导出）：",
+    IDLE: "没有匹配任何行的规则：",
+    ENTERS: "结案事件进入的阶段：",
     "nothing was recorded": "未记录任何内容",
     MORE: "条原因见报告文件",
     ASK: "未记录的变更仅列出；用 --apply-changes 记录",

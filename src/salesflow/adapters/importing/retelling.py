@@ -16,9 +16,7 @@ from uuid import UUID
 from salesflow.adapters.importing.known import KeyParts, Known, key_parts, sub_of
 from salesflow.adapters.importing.plan import Plan
 from salesflow.adapters.importing.settling import GUESSED, NO_OPENING
-from salesflow.adapters.importing.told import DealTold, Told
-from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealWon
-from salesflow.domain.deal.stages import StageMoved
+from salesflow.adapters.importing.told import DealTold, Told, closes
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
 
@@ -48,11 +46,13 @@ class Retelling(NamedTuple):
     retold: list[Retold]
     other_rules: list[str]
     """Rules of facts recorded of the deal that this mapping does not have."""
+    not_told: list[str]
+    """Kinds of facts recorded of the deal that it tells no more, by rules it does have."""
 
 
 def retelling(deal: DealTold, customers: Sequence[Told], known: Known, plan: Plan) -> Retelling:
     """Sort the facts told of a deal into new, known and told differently."""
-    found = Retelling([], [], [], [])
+    found = Retelling([], [], [], [], [])
     for one in [*customers, *deal.facts]:
         _sort(one, known, found)
     _settle_guesses(found)
@@ -126,6 +126,8 @@ class _Rows:
             label = parts[event.event_id].label
             if label not in self._plan.labels:
                 self._found.other_rules.append(label)
+            elif not self._may_be_refused(parts[event.event_id]):
+                self._found.not_told.append(event.fact.kind)
         self._enter()
 
     def _parts(self, source_id: str, fact: Fact) -> KeyParts:
@@ -140,6 +142,14 @@ class _Rows:
             return tuple(line for line in lines if line not in deal.refused)
         whole = plan.context.mapping.rows == "deals" and not (deal.refused or deal.left_out)
         return tuple(deal.lines) if whole and parts.label in plan.labels else ()
+
+    def _may_be_refused(self, parts: KeyParts) -> bool:
+        """Say whether a row that says nothing this time may be the one that told a fact."""
+        deal, plan = self._deal, self._plan
+        if parts.by == "id":
+            columns = plan.ids_of.get(parts.label, plan.context.mapping.event_id)
+            return (columns or (), parts.row) in deal.ids
+        return bool(deal.refused)
 
     def _pair(self, events: Iterable[Event], lines: tuple[int, ...]) -> None:
         """Set what a row tells no more against what it tells newly."""
@@ -181,14 +191,8 @@ class _Rows:
         was, now = parts[event.event_id], self._parts(one.source_id, one.fact)
         if was.by == now.by == "id":
             return False
-        if self._ends(event.fact) and self._ends(one.fact):
+        version = self._plan.context.process.version
+        if closes(event.fact, version) and closes(one.fact, version):
             return True
         alike = event.fact.kind == one.fact.kind and sub_of(event.fact) == sub_of(one.fact)
         return alike and (was.by != now.by or was.label not in self._plan.labels)
-
-    def _ends(self, fact: Fact) -> bool:
-        """Say whether a fact closes its deal."""
-        if isinstance(fact, StageMoved):
-            category = self._plan.context.process.version.category(fact.target)
-            return category in {"won", "lost", "disqualified"}
-        return isinstance(fact, DealWon | DealLost | DealDisqualified)

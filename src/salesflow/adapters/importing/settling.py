@@ -10,16 +10,17 @@ from datetime import date
 
 from salesflow.adapters.importing.ids import fact_source_id
 from salesflow.adapters.importing.plan import OPENED, Plan
-from salesflow.adapters.importing.problems import RowProblem
+from salesflow.adapters.importing.problems import Adjustment, RowProblem
 from salesflow.adapters.importing.telling import NO_DATE
-from salesflow.adapters.importing.told import DealTold, Told, in_order
+from salesflow.adapters.importing.told import DealTold, Told, closes, in_order
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.history import standing
-from salesflow.domain.moments import Instant, start_of_day, start_of_next_day
+from salesflow.domain.moments import Instant, from_instant, start_of_day, start_of_next_day
 
 __all__ = ["GUESSED", "NO_OPENING", "settle"]
 
+OPENED_EARLIER = "the deal was closed before it was opened; opened at its closing"
 NO_OPENING_DATE = "no opening date in the row; opened with its first fact"
 NO_OPENING = "no row opens it; opened with its first fact"
 GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
@@ -31,6 +32,7 @@ def settle(deal: DealTold, plan: Plan, stored: Sequence[Event]) -> None:
     events = standing(stored)
     _after_timed(deal, plan, events)
     _date_openings(deal)
+    _open_before_closing(deal, plan, events)
     if deal.facts and not any(told.fact.opens for told in deal.facts):
         _open(deal, plan, events)
     deal.facts.sort(key=in_order)
@@ -40,11 +42,54 @@ def _open(deal: DealTold, plan: Plan, events: Sequence[Event]) -> None:
     """Open a deal that nothing opens, or opens too late an opening inferred before."""
     recorded = next((event for event in events if event.fact.opens), None)
     if recorded is None or _inferred_late(recorded, deal):
+        problem = RowProblem("its deal is opened nowhere")
         if plan.context.mapping.opening == "infer":
-            deal.facts.append(_inferred_opening(deal, plan))
-            return
+            try:
+                deal.facts.append(_inferred_opening(deal, plan))
+                return
+            except RowProblem as error:
+                columns = " or ".join(plan.context.mapping.object.named)
+                reason = f"no row opens the deal, and it cannot be named: {error.reason}"
+                problem = RowProblem(reason, columns, deal.object)
         for line in {told.line for told in deal.facts}:
-            deal.refuse(line, RowProblem("its deal is opened nowhere"))
+            deal.refuse(line, problem)
+
+
+def _open_before_closing(deal: DealTold, plan: Plan, events: Sequence[Event]) -> None:
+    """Open a deal that was closed before it was opened, written up late, at its closing."""
+    how = plan.context.mapping.closed_before_opened
+    opening = next((told for told in deal.facts if told.fact.opens and not told.undated), None)
+    if opening is None or opening.occurred is None or how == "keep":
+        return
+    version = plan.context.process.version
+    closed = [t for t in deal.facts if t.occurred is not None and closes(t.fact, version)]
+    first = min(closed, key=in_order, default=None)
+    at, precision, day = (
+        (first.occurred, first.precision, first.day) if first else (None, None, None)
+    )
+    for event in events:
+        if closes(event.fact, version) and (at is None or event.occurred < at):
+            at, precision, day = event.occurred, event.precision, None
+    if at is None or precision is None or at >= opening.occurred:
+        return
+    if how == "refuse":
+        line = first.line if first is not None else opening.line
+        deal.refuse(line, RowProblem("closes the deal before it was opened"))
+        return
+    deal.adjust(opening.line, _opened_earlier(opening, plan))
+    deal.facts = [
+        each._replace(occurred=at, precision=precision, day=day) if each is opening else each
+        for each in deal.facts
+    ]
+
+
+def _opened_earlier(opening: Told, plan: Plan) -> Adjustment:
+    rule = next(rule for rule in plan.rules if rule.cls is type(opening.fact))
+    columns = " or ".join(rule.at.names) if rule.at else None
+    at = from_instant(opening.occurred or 0)
+    zone = plan.context.day_zone
+    said = opening.day or (at.astimezone(zone) if zone else at)
+    return Adjustment(OPENED_EARLIER, columns, said.isoformat())
 
 
 def _inferred_late(opening: Event, deal: DealTold) -> bool:
@@ -56,7 +101,7 @@ def _inferred_late(opening: Event, deal: DealTold) -> bool:
 
 def _after_timed(deal: DealTold, plan: Plan, events: Sequence[Event]) -> None:
     """Put what is known by its day not before what is timed on that day; an opening stays."""
-    zone = plan.context.zone
+    zone = plan.context.day_zone
     days = {told.day for told in deal.facts if told.day is not None and not told.fact.opens}
     if not days or zone is None:
         return

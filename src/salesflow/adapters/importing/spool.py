@@ -41,6 +41,10 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    def __contains__(self, object: str) -> bool:
+        """Say whether the file tells of a deal."""
+        return object in self._numbers
+
     @property
     def objects(self) -> int:
         """How many deals there are."""

@@ -12,22 +12,25 @@ passes `timezone or mapping.timezone` when opening a new one; read tables, which
 themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.appending import SKEW
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.ids import new_id
-from salesflow.adapters.importing.batches import Batches
+from salesflow.adapters.importing.batches import Batches, Parts
 from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.ids import split_source_id
 from salesflow.adapters.importing.layout import Layout, RowCleaner
 from salesflow.adapters.importing.lookups import LookupTable
 from salesflow.adapters.importing.mapping import Mapping
 from salesflow.adapters.importing.mapping_file import MappingFile, read_mapping
 from salesflow.adapters.importing.numbers import NumberReader
-from salesflow.adapters.importing.plan import compile_plan
-from salesflow.adapters.importing.problems import MappingError, RowProblem
+from salesflow.adapters.importing.ordering import Direction
+from salesflow.adapters.importing.plan import Plan, compile_plan
+from salesflow.adapters.importing.problems import MappingError, RowProblem, row_problem
 from salesflow.adapters.importing.process import (
     declared_process,
     find_process,
@@ -38,11 +41,22 @@ from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
 from salesflow.adapters.processes import Beside, PublishedProcesses
 from salesflow.domain.moments import Instant, zone
+from salesflow.domain.processes import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 
 __all__ = ["Progress", "import_table"]
 
+OPENED_BY = (
+    "SELECT source_id FROM salesflow_events WHERE tenant = ? AND source = ?"
+    " AND topic >= 'deal.opened:' AND topic < 'deal.opened;'"
+)
+ENTERED: Final[dict[str, tuple[Category, ...]]] = {
+    "deal.won": ("after_sales", "won"),
+    "deal.lost": ("lost",),
+    "deal.disqualified": ("disqualified",),
+}
+"""Which stages closing facts enter, as `salesflow.domain.deal.ground` settles it."""
 Progress = Callable[[int, int], None]
 """Is told how many rows are done, of how many."""
 
@@ -101,7 +115,8 @@ class _Import:
         self._mapping = mapping
         self._log = log
         self._zone = _zone(mapping, timezone)
-        _refuse_other_zone(self._zone, log)
+        business = _business_zone(log)
+        _refuse_other_zone(self._zone, business)
         lookups = {
             name: LookupTable(name, spec, path.parent, mapping.maps)
             for name, spec in mapping.lookups.items()
@@ -118,9 +133,11 @@ class _Import:
             self._zone,
             NumberReader(numbers.decimal, numbers.thousands, numbers.strip),
             Beside({(version.key, version.version): version}, PublishedProcesses(log)),
+            business,
         )
         self._plan = compile_plan(context)
         self._cleaner = RowCleaner(layout, mapping, lookups, _checks(context))
+        self._direction = Direction()
         self._horizon: Instant = max(log.now(), log.head().recorded) + SKEW
         self._report = ImportReport(
             import_id=f"import:{new_id()}",
@@ -128,6 +145,8 @@ class _Import:
             file=str(path),
             mapping=origin.name,
             unknown_columns=layout.unused,
+            rules={rule.title: 0 for rule in self._plan.rules},
+            enters=_entered(self._plan),
         )
 
     def run(
@@ -139,21 +158,28 @@ class _Import:
         with Spool() as spool:
             self._read(spool)
             report.objects = spool.objects
+            parts = Parts()
             if strict or trial or self._zone is None:
                 tried = report.model_copy(deep=True)
                 told = progress if trial else None
-                self._batches(tried, apply_changes).run(spool, record=False, progress=told)
+                batches = self._batches(tried, apply_changes)
+                batches.run(spool, record=False, parts=parts, progress=told)
                 if trial or (strict and tried.problems):
                     tried.recorded = False
-                    return self._finished(tried)
+                    return self._finished(tried, spool)
             self._publish(report)
             batches = self._batches(report, apply_changes)
-            batches.run(spool, record=True, progress=progress)
-        return self._finished(report)
+            batches.run(spool, record=True, parts=parts, progress=progress)
+            return self._finished(report, spool)
 
     def _batches(self, report: ImportReport, apply_changes: bool) -> Batches:
         return Batches(
-            self._log, self._plan, report, horizon=self._horizon, apply_changes=apply_changes
+            self._log,
+            self._plan,
+            report,
+            horizon=self._horizon,
+            apply_changes=apply_changes,
+            newest_first=self._direction.newest_first,
         )
 
     def _read(self, spool: Spool) -> None:
@@ -169,13 +195,26 @@ class _Import:
                 if not object:
                     columns = " or ".join(self._mapping.object.named)
                     raise RowProblem("has no deal id", columns)
-            except RowProblem as problem:
-                self._refuse(row.line, problem)
+            except Exception as error:  # noqa: BLE001 - a row never ends an import
+                self._refuse(row.line, row_problem(error))
                 continue
+            self._look(object, cells)
             spool.add(object, row.line, cells)
             if adjustments:
                 report.adjust(row.line, object, adjustments)
         report.blank_lines = self._table.blank_lines
+
+    def _look(self, object: str, cells: Sequence[str]) -> None:
+        """See in which direction the rows of an event log stand, while that is not plain."""
+        clock = self._plan.clock
+        if clock is None or not self._direction.wants_more:
+            return
+        try:
+            at = clock(cells, [])
+        except (RowProblem, InputError):
+            return
+        if at is not None:
+            self._direction.see(object, at.instant)
 
     def _refuse(self, line: int, problem: RowProblem) -> None:
         self._report.refuse(line, None, problem)
@@ -187,7 +226,8 @@ class _Import:
         ):
             report.process_published = f"{process.version.key} v{process.version.version}"
 
-    def _finished(self, report: ImportReport) -> ImportReport:
+    def _finished(self, report: ImportReport, spool: Spool) -> ImportReport:
+        report.objects_not_told = self._not_told(spool)
         counted = sorted(self._cleaner.findings.items(), key=lambda item: item[1][1])
         report.findings = [
             Finding(column=c, finding=f, value=v, rows=rows, first_line=line)  # type: ignore[arg-type]
@@ -196,6 +236,16 @@ class _Import:
         for entries in (report.refused, report.adjusted, report.inferred, report.changed):
             entries.sort(key=lambda entry: entry.line)
         return report
+
+    def _not_told(self, spool: Spool) -> int:
+        """Count the deals recorded of this source that a table of deals does not hold."""
+        if self._mapping.rows != "deals":
+            return 0
+        recorded = self._log.database.rows(
+            OPENED_BY, (self._log.tenant, self._mapping.source), None
+        )
+        objects = {split_source_id(row[0])[0] for row in recorded if row[0]}
+        return sum(object not in spool for object in objects)
 
 
 def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
@@ -208,13 +258,14 @@ def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
     return zone(named) if named else None
 
 
-def _refuse_other_zone(zone: ZoneInfo | None, log: EventLog) -> None:
-    """Days mean the same everywhere in one database."""
+def _business_zone(log: EventLog) -> ZoneInfo | None:
     events = log.stream(SETTINGS_ID)
-    if zone is None or not events:
-        return
-    stands = Settings.replay(SETTINGS_ID, events).timezone
-    if stands.key != zone.key:
+    return Settings.replay(SETTINGS_ID, events).timezone if events else None
+
+
+def _refuse_other_zone(zone: ZoneInfo | None, stands: ZoneInfo | None) -> None:
+    """Days mean the same everywhere in one database."""
+    if zone is not None and stands is not None and stands.key != zone.key:
         raise InputError(
             f"this database keeps its days in {stands.key}, not {zone.key}; where the table's"
             f' times are in another zone, write timezone = "{stands.key}" at the top of the'
@@ -228,6 +279,17 @@ def _wanted(mapping: Mapping) -> list[str]:
     names = [*mapping.object.named, *mapping.columns]
     names += [name for when in whens for name in when.column or ()]
     return names + (list(mapping.at.named) if mapping.at else [])
+
+
+def _entered(plan: Plan) -> dict[str, str]:
+    """Say which stage each closing fact of the mapping makes a deal enter."""
+    version = plan.context.process.version
+    entered = {}
+    for kind, categories in ENTERED.items():
+        if any(rule.cls.kind == kind for rule in plan.rules):
+            stage = version.first_of(*categories)
+            entered[kind] = "(where it stood)" if stage is None else stage.key
+    return entered
 
 
 def _checks(context: Context) -> dict[str, Callable[[str], object]]:

@@ -3,47 +3,62 @@
 Only the rows are looked at here; `settling` then brings in what is recorded of the deal.
 """
 
+import re
 from collections.abc import Sequence
 from uuid import UUID
 
-from salesflow.adapters.importing.conditions import FIRST, LAST
+from pydantic import TypeAdapter, ValidationError
+
 from salesflow.adapters.importing.ids import fact_source_id, object_id
+from salesflow.adapters.importing.ordering import arranged, flag_rows, order_ties
 from salesflow.adapters.importing.plan import CustomerPlan, Plan, ReadAt, RulePlan
-from salesflow.adapters.importing.problems import RowProblem
+from salesflow.adapters.importing.problems import RowProblem, row_problem
 from salesflow.adapters.importing.spool import ObjectRows
-from salesflow.adapters.importing.times import ReadTime
-from salesflow.adapters.importing.told import DealTold, Keys, Told
+from salesflow.adapters.importing.times import MissingZoneError, ReadTime
+from salesflow.adapters.importing.told import DealTold, Keys, Told, Twins
 from salesflow.adapters.importing.values import Notes
 from salesflow.domain.deal.merging import twin_of
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.facts import Fact
 from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.values import Reference, reason_of
 
 __all__ = ["NO_DATE", "tell"]
 
 NO_DATE = "no date in the row; recorded at the time of import"
 ENVELOPE_LENGTH_MAX = 500
+ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
+TOTALS = re.compile(
+    r"[\W_]*(?:(?:grand|sub|report|overall)[\s-]*)?(?:totals?|sums?|summe|gesamt|gesamtsumme"
+    r"|zwischensumme|somme|suma|totale|totaal|total\s+g[eé]n[eé]ral|合计|总计|小计|总和|合計|總計"
+    r"|小計|итого|всего)(?:\s+(?:records?|rows?|deals?|count|amount|of\b.*))?"
+    r"[\W_]*(?:(?<=[:：=] )\d+|(?<=[:：=])\d+|\([^)]*\)[\W_]*)?",
+    re.IGNORECASE,
+)
+"""How a line of totals names itself in the column of the deal's id."""
 
 
-def tell(rows: ObjectRows, plan: Plan, horizon: Instant) -> DealTold:
-    """Say what the rows of a deal tell; nothing may have happened after `horizon`."""
+def tell(
+    rows: ObjectRows, plan: Plan, horizon: Instant, *, newest_first: bool | None = None
+) -> DealTold:
+    """Say what the rows of a deal tell; nothing may have happened after `horizon`.
+
+    `newest_first` says in which direction the file stands, where the rows of the deal do not.
+    """
     source = plan.context.mapping.source
     deal = DealTold(
         rows.object, object_id(source, rows.object), [line for line, _ in rows.rows]
     )
     for _, cells in rows.rows:
         cells[plan.object_slot] = rows.object
-    if plan.order is not None:
-        _flag(rows, plan)
+    taken = arranged(rows.rows, plan)
+    flag_rows(taken, plan, newest_first)
     teller = _Teller(deal, plan, horizon)
-    for line, cells in rows.rows:
+    for place, (line, cells) in enumerate(taken):
         for columns, id in plan.ids.items():
             deal.ids.setdefault((columns, id(cells)), []).append(line)
-        because = next((why for test, why in plan.leave_out if test(cells)), None)
-        if because is not None:
-            deal.left_out[line] = because
-        else:
-            teller.take(line, cells)
+        teller.take(place, line, cells)
+    order_ties(deal, plan, newest_first)
     return deal
 
 
@@ -55,24 +70,31 @@ class _Teller:
         self._plan = plan
         self._horizon = horizon
         self._keys = Keys(deal.object, repeated=plan.context.mapping.rows == "events")
+        self._twins = Twins() if plan.context.mapping.twins == "refuse" else None
 
-    def take(self, line: int, cells: Sequence[str]) -> None:
-        """Tell a row, or refuse it with all it tells."""
+    def take(self, place: int, line: int, cells: Sequence[str]) -> None:
+        """Tell a row, leave it out, or refuse it with all it tells."""
         self._keys.begin()
         notes: Notes = []
         try:
-            facts = self._facts(line, cells, notes)
+            because = next((why for test, why in self._plan.leave_out if test(cells)), None)
+            if because is not None:
+                self._deal.left_out[line] = because
+                return
+            facts = self._facts(place, line, cells, notes)
             customers = self._customers(line, cells, notes)
-        except RowProblem as problem:
+        except MissingZoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a row never ends an import; it is listed
             self._keys.undo()
-            self._deal.refuse(line, problem)
+            self._deal.refuse(line, row_problem(error))
             return
         self._deal.facts += facts
         self._deal.customers += customers
         if notes:
             self._deal.adjusted[line] = list(dict.fromkeys(notes))
 
-    def _facts(self, line: int, cells: Sequence[str], notes: Notes) -> list[Told]:
+    def _facts(self, place: int, line: int, cells: Sequence[str], notes: Notes) -> list[Told]:
         rules = self._plan.rules
         taken = [
             (number, rule)
@@ -81,14 +103,34 @@ class _Teller:
         ]
         if not taken:
             raise RowProblem("no rule of the mapping takes this row")
+        self._deal.rules.update(number for number, _ in taken)
         facts: list[Told] = []
+        bare = []
         for number, rule in taken:
             actor = rule.actor(cells) if rule.actor else ""
             told = self._fact(rule, cells, line, notes)._replace(
-                order=line * len(rules) + number, actor=_checked(actor, "an actor") or None
+                order=place * len(rules) + number, actor=_actor(actor, rule)
             )
+            if rule.key is None or not rule.key(cells):
+                bare.append((rule.label, told))
             facts += (told, *_other_half(told))
+        if self._twins is not None and len(bare) == len(taken):
+            self._twins.refuse(bare)
+        self._refuse_total(facts)
         return facts
+
+    def _refuse_total(self, facts: Sequence[Told]) -> None:
+        """Refuse what stands below a table and sums it up, and is no deal."""
+        mapping, object = self._plan.context.mapping, self._deal.object
+        if mapping.totals == "keep" or not TOTALS.fullmatch(object):
+            return
+        if all(told.occurred is None for told in facts):
+            column = " or ".join(mapping.object.named)
+            raise RowProblem(
+                'looks like a line of totals: it has no time; if it is a deal, totals = "keep"',
+                column,
+                object,
+            )
 
     def _fact(self, rule: RulePlan, cells: Sequence[str], line: int, notes: Notes) -> Told:
         above = self._deal.facts[-1].occurred if self._deal.facts else None
@@ -155,13 +197,26 @@ def _told(stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line
     )
 
 
-def _checked(text: str, what: str) -> str:
-    """Refuse what the log could not keep in an envelope."""
+def _actor(text: str, rule: RulePlan) -> str | None:
+    if not text:
+        return None
+    columns = " or ".join(rule.actors)
+    return _checked(text, "an actor", columns)
+
+
+def _checked(text: str, what: str, column: str | None = None) -> str:
+    """Refuse what the log could not keep in an envelope; give the text as it is kept."""
     if len(text) > ENVELOPE_LENGTH_MAX:
         raise RowProblem(
-            f"is too long for {what} ({ENVELOPE_LENGTH_MAX} characters)", None, text[:80]
+            f"is too long for {what} ({ENVELOPE_LENGTH_MAX} characters)", column, text[:80]
         )
-    return text
+    if text.isascii() and text.isprintable():
+        return text
+    try:
+        return ENVELOPE.validate_python(text)
+    except ValidationError as error:
+        reason = reason_of(error.errors(include_url=False)[0])
+        raise RowProblem(f"is no good as {what}: {reason}", column, text[:80]) from error
 
 
 def _other_half(told: Told) -> list[Told]:
@@ -173,26 +228,3 @@ def _other_half(told: Told) -> list[Told]:
     if other == told.stream_id:
         raise RowProblem("merges a deal with itself")
     return [told._replace(stream_id=other, fact=fact)]
-
-
-def _flag(rows: ObjectRows, plan: Plan) -> None:
-    """Mark the first and the last row in time, and where a column has changed."""
-    assert plan.order is not None
-    timed = []
-    for place, (line, cells) in enumerate(rows.rows):
-        try:
-            at = plan.order(cells, [])
-        except RowProblem:
-            continue
-        if at is not None:
-            timed.append((at.instant, line, place))
-    timed.sort()
-    if timed:
-        rows.rows[timed[0][2]][1][plan.flags[FIRST]] = "1"
-        rows.rows[timed[-1][2]][1][plan.flags[LAST]] = "1"
-    for slot, flag in plan.changes.items():
-        before = ""
-        for _, _, place in timed:
-            cells = rows.rows[place][1]
-            cells[flag] = "1" if cells[slot] != before else ""
-            before = cells[slot]

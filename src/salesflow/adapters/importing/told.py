@@ -9,10 +9,18 @@ from uuid import UUID
 
 from salesflow.adapters.importing.plan import OPENED, RulePlan
 from salesflow.adapters.importing.problems import Adjustment, RowProblem
+from salesflow.domain.deal.ground import outcome_of
+from salesflow.domain.deal.money import ForecastGiven
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.facts import Fact, Precision
 from salesflow.domain.moments import Instant
+from salesflow.domain.processes import ProcessVersion
 
-__all__ = ["DealTold", "Keys", "Told", "in_order"]
+__all__ = ["DealTold", "Keys", "Told", "Twins", "closes", "in_order"]
+
+RETURNING = (StageMoved, OwnerAssigned, ForecastGiven)
+"""Facts that say what is from now on, which may be what was before."""
 
 
 class Told(NamedTuple):
@@ -45,6 +53,10 @@ class DealTold:
     left_out: dict[int, str] = field(default_factory=dict)
     ids: dict[tuple[tuple[str, ...], str], list[int]] = field(default_factory=dict)
     """From the columns of a history row's id, and the id, to the lines that bear it."""
+    tied: set[int] = field(default_factory=set)
+    """Lines that tell of a time of which another line of the deal tells too."""
+    rules: Counter[int] = field(default_factory=Counter)
+    """How many rows each rule took."""
 
     def copy(self) -> "DealTold":
         """Give another to settle, so that this one can be settled anew."""
@@ -53,13 +65,25 @@ class DealTold:
             facts=list(self.facts),
             customers=list(self.customers),
             refused=dict(self.refused),
+            adjusted={line: list(notes) for line, notes in self.adjusted.items()},
         )
+
+    def adjust(self, line: int, adjustment: Adjustment) -> None:
+        """Say that something of a row was taken differently from how it stands."""
+        notes = self.adjusted.setdefault(line, [])
+        if adjustment not in notes:
+            notes.append(adjustment)
 
     def refuse(self, line: int, problem: RowProblem) -> None:
         """Refuse a row with all it tells."""
         self.refused.setdefault(line, problem)
         self.facts = [told for told in self.facts if told.line != line]
         self.customers = [told for told in self.customers if told.line != line]
+
+
+def closes(fact: Fact, version: ProcessVersion) -> bool:
+    """Say whether a fact closes its deal under this process."""
+    return outcome_of(fact, version) in {"won", "lost", "disqualified"}
 
 
 def in_order(told: Told) -> tuple[bool, Instant, bool, bool, int]:
@@ -126,3 +150,39 @@ class Keys:
     def _count(self, key: str) -> None:
         self._counts[key] += 1
         self._given.append(key)
+
+
+class Twins:
+    """Finds rows that tell the same of a deal, at the same time, and have no id of their own.
+
+    A join that fans out doubles rows; nothing in them says so. A stage, an owner and a
+    forecast may come back at one time (A, B, A): they are compared with what came just before.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[object, ...], list[Told]] = {}
+
+    def refuse(self, row: Sequence[tuple[str, Told]]) -> None:
+        """Take in what a row tells, by rule.
+
+        Raises:
+            RowProblem: when an earlier row has told all of it.
+        """
+        places = [(label, told.occurred, told.day) for label, told in row]
+        twins = [self._twin(place, told) for place, (_, told) in zip(places, row, strict=True)]
+        first = twins[0]
+        if first is not None and all(twin is not None for twin in twins):
+            raise RowProblem(
+                "tells the same, at the same time, as an earlier row, and has no id; if both"
+                ' happened, name event_id, or say twins = "keep"',
+                value=f"line {first.line}",
+            )
+        for place, (_, told) in zip(places, row, strict=True):
+            self._told.setdefault(place, []).append(told)
+
+    def _twin(self, place: tuple[object, ...], told: Told) -> Told | None:
+        before = self._told.get(place, [])
+        if isinstance(told.fact, RETURNING):
+            before = before[-1:]
+        same = (b for b in before if b.fact == told.fact and b.actor == told.actor)
+        return next(same, None)

@@ -54,7 +54,7 @@ def take(spec: ValueSpec, context: Context, path: Path) -> Taken:
         constant = spec.value
         return Taken(lambda _: constant, ())
     columns = spec.named
-    text = _extracted(spec, text_of(spec, context.layout, path))
+    text = _extracted(spec, text_of(spec, context, path))
     mend = _map(spec, context, path)
     default = spec.default
     unmapped = spec.unmapped
@@ -89,8 +89,11 @@ def _extracted(spec: ValueSpec, text: Callable[[Cells], str]) -> Callable[[Cells
     return read
 
 
-def text_of(spec: ValueSpec, layout: Layout, path: Path) -> Callable[[Cells], str]:
+def text_of(spec: ValueSpec, context: Context, path: Path) -> Callable[[Cells], str]:
     """Compile the text a value is read from: one column, the first filled one, a template."""
+    layout = context.layout
+    if spec.running is not None:
+        return _running(spec.running, context, (*path, "running"))
     if spec.template is not None:
         return _template(spec.template, layout, (*path, "template"))
     if spec.value is not None:
@@ -127,7 +130,17 @@ def _text(role: str, context: Context) -> Convert:
     return lambda text, _: text
 
 
-def _template(template: str, layout: Layout, path: Path) -> Callable[[Cells], str]:
+def _running(said: bool | str, context: Context, path: Path) -> Callable[[Cells], str]:
+    if not context.running:
+        raise MappingError("a running number is for the fields of [[facts]]", path)
+    layout = context.layout
+    number = layout.flag(context.running)
+    return _template(said if isinstance(said, str) else "{}", layout, path, number)
+
+
+def _template(
+    template: str, layout: Layout, path: Path, number: int | None = None
+) -> Callable[[Cells], str]:
     parts = BRACES.split(template)
     texts, names = parts[::2], parts[1::2]
     if not names:
@@ -136,7 +149,9 @@ def _template(template: str, layout: Layout, path: Path) -> Callable[[Cells], st
             ' the same is written { value = "…" }',
             path,
         )
-    slots = [layout.slot(name, path) for name in names]
+    slots = [
+        number if number is not None and not name else layout.slot(name, path) for name in names
+    ]
 
     def read(cells: Cells) -> str:
         values = [cells[slot] for slot in slots]
