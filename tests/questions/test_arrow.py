@@ -193,6 +193,7 @@ def test_a_table_carries_its_moment_population_and_formula_also_through_parquet(
         "position": "7",
         "revision": "1",
         "known_since": "2026-06-01T12:00:00+00:00",
+        "timezone": "UTC",
     }
 
 

@@ -13,7 +13,7 @@ Leaves out nothing but digits: a number has 26 of them before the point and 12 b
 holds every amount and every weighted amount; a ratio that never ends is rounded half even.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from importlib import import_module
@@ -31,7 +31,7 @@ from salesflow.projections.records import Role, bare, item_of, roles
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ANSWER", "arrow_tables"]
+__all__ = ["ANSWER", "arrow_cell", "arrow_table", "arrow_tables"]
 
 ANSWER = "answer"
 """The table of what a view holds beside its lists."""
@@ -48,20 +48,21 @@ def arrow_tables(
     Raises:
         SalesflowError: when pyarrow is not installed.
     """
-    arrow = _arrow()
     known = roles(type(view))
     lists = [name for name, role in known.items() if role is Role.LIST]
     rest = [name for name in known if name not in {*lists, *beside}]
     kinds = {name: bare(field.annotation) for name, field in type(view).model_fields.items()}
     found = {}
     if rest:
-        row = {name: _cell(getattr(view, name), kinds[name]) for name in rest}
-        fields = [arrow.field(name, _type(arrow, kinds[name])) for name in rest]
-        found[ANSWER] = _table(arrow, fields, [row], metadata)
+        row = {name: arrow_cell(getattr(view, name), kinds[name]) for name in rest}
+        found[ANSWER] = arrow_table({name: kinds[name] for name in rest}, [row], metadata)
     for name in lists:
-        rows = [_cell(row, None) for row in getattr(view, name) or ()]
-        fields = list(_type(arrow, item_of(kinds[name])))
-        found[name] = _table(arrow, fields, rows, metadata)
+        rows = [arrow_cell(row, None) for row in getattr(view, name) or ()]
+        item = item_of(kinds[name])
+        assert isinstance(item, type)
+        assert issubclass(item, BaseModel)
+        fields = {each: bare(field.annotation) for each, field in item.model_fields.items()}
+        found[name] = arrow_table(fields, rows, metadata)
     return found
 
 
@@ -74,10 +75,18 @@ def _arrow() -> ModuleType:
         ) from error
 
 
-def _table(
-    arrow: ModuleType, fields: "list[pa.Field]", rows: list[object], metadata: Mapping[str, str]
+def arrow_table(
+    columns: Mapping[str, object], rows: Sequence[object], metadata: Mapping[str, str]
 ) -> "pa.Table":
-    return arrow.Table.from_pylist(rows, schema=arrow.schema(fields, metadata=dict(metadata)))
+    """Make a table of columns by name and type, and of rows that are dicts of cells.
+
+    Raises:
+        SalesflowError: when pyarrow is not installed.
+    """
+    arrow = _arrow()
+    fields = [arrow.field(name, _type(arrow, kind)) for name, kind in columns.items()]
+    schema = arrow.schema(fields, metadata=dict(metadata))
+    return arrow.Table.from_pylist(rows, schema=schema)
 
 
 def _type(arrow: ModuleType, kind: object) -> "pa.DataType":
@@ -101,16 +110,16 @@ def _type(arrow: ModuleType, kind: object) -> "pa.DataType":
     return scalars.get(kind, arrow.string())
 
 
-def _cell(value: object, kind: object) -> object:
+def arrow_cell(value: object, kind: object) -> object:
     """Put a value into what Arrow takes for a field of this kind."""
     if value is None:
         return None
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        return {name: _cell(each, bare(fields[name].annotation)) for name, each in value}
+        return {name: arrow_cell(each, bare(fields[name].annotation)) for name, each in value}
     item = item_of(kind)
     if item is not None and isinstance(value, tuple):
-        return [_cell(each, item) for each in value]
+        return [arrow_cell(each, item) for each in value]
     if kind is Decimal and isinstance(value, Decimal | int):
         with localcontext(prec=DIGITS, rounding=ROUND_HALF_EVEN):
             return Decimal(value).quantize(SMALLEST)

@@ -10,7 +10,7 @@ from salesflow.projections.shown import TableOfView, columns_of
 
 __all__ = ["html_of"]
 
-CELL = "text-align:{align};vertical-align:top;white-space:{space}"
+CELL = "padding:.15em .6em;text-align:{align};vertical-align:top;white-space:{space}"
 FAINT = "opacity:.7;font-size:smaller;margin:.2em 0;max-width:60em"
 TITLE = "caption-side:top;text-align:left;font-weight:bold;padding:.4em 0"
 SENTENCE = 40

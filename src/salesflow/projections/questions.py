@@ -30,10 +30,12 @@ from salesflow.projections.parameters import described, field_docstrings, wrong_
 from salesflow.projections.plain import plain
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.tables import Cut, Processes
+from salesflow.projections.tidy import data_frames, tidy_tables
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import local_time, moment_line
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
 __all__ = ["ENVELOPE", "Question", "Reader", "TableOfView", "View"]
@@ -152,11 +154,13 @@ class View(Value):
             **{name: plain(value) for name, value in self},
         }
 
-    def to_arrow(self) -> "dict[str, pa.Table]":
-        """Give the answer as Arrow tables, one for each list of rows, by the list's name.
+    def to_arrow(self, *, tidy: bool = False) -> "dict[str, pa.Table]":
+        """Return the answer as Arrow tables, one for each list of rows, by the list's name.
 
-        What stands beside the lists is a table of one row, `answer`. The moment, population
-        and formula are in the metadata of each schema. See `salesflow.projections.arrow`.
+        What is beside the lists is a table of one row, `answer`. The moment, population and
+        formula are in the metadata of each schema. With `tidy` nothing is nested: amounts and
+        lists inside rows are tables of their own. See `salesflow.projections.arrow` and
+        `salesflow.projections.tidy`.
 
         Raises:
             SalesflowError: when pyarrow (the extra `analytics`) is not installed.
@@ -167,7 +171,18 @@ class View(Value):
         envelope = {**dict(self.moment), "known_since": self.known_since}
         envelope["timezone"] = self.timezone
         said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
-        return arrow_tables(self, beside=ENVELOPE, metadata=said)
+        return (tidy_tables if tidy else arrow_tables)(self, beside=ENVELOPE, metadata=said)
+
+    def to_pandas(self) -> "dict[str, pd.DataFrame]":
+        """Return the answer as tidy data frames for figures and plots, by the lists' names.
+
+        Amounts and shares are floats there, days are timestamps; what has to be exact is in
+        `to_arrow`.
+
+        Raises:
+            SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
+        """
+        return data_frames(self.to_arrow(tidy=True))
 
 
 class Question(Value, Generic[ViewT_co]):
