@@ -66,6 +66,7 @@ ERRORS = [
 ENGINE = {
     "accept_clock",
     "ask",
+    "backup",
     "catch_up",
     "close",
     "compare",

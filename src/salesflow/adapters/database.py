@@ -21,7 +21,13 @@ import sqlalchemy as sa
 
 from salesflow.adapters import schema
 from salesflow.adapters.appending import Append, Receipt
-from salesflow.adapters.database_url import SQLITE, parsed_url, refuse_absent_file, shown_url
+from salesflow.adapters.database_url import (
+    SQLITE,
+    hint_of_copy,
+    parsed_url,
+    refuse_absent_file,
+    shown_url,
+)
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
@@ -219,7 +225,9 @@ class Database:
             with self._connections.read() as connection:
                 ready = _is_ready(connection, self.shown, shared=shared)
             if not ready and not create:
-                raise NotFoundError(f"{self.shown} holds no log of salesflow")
+                raise NotFoundError(
+                    f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
+                )
             self._connections.prepare()
             if ready:
                 return

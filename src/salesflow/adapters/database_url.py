@@ -19,7 +19,15 @@ import sqlalchemy as sa
 
 from salesflow.errors import DatabaseError, InputError, NotFoundError
 
-__all__ = ["SQLITE", "parsed_url", "refuse_absent_file", "shown_url", "sqlite_path"]
+__all__ = [
+    "SQLITE",
+    "cut",
+    "hint_of_copy",
+    "parsed_url",
+    "refuse_absent_file",
+    "shown_url",
+    "sqlite_path",
+]
 
 IN_MEMORY: Final = ":memory:"
 SQLITE: Final = ("sqlite", "sqlite+pysqlite")
@@ -36,6 +44,9 @@ ASYNC: Final = {
 }
 EXAMPLES: Final = "write sqlite:///sales.db or postgresql+psycopg://user@host/name"
 SHOWN_MAX: Final = 200
+WAL_MARK: Final = b"\x02\x02"
+"""How the header of a SQLite file says that it has a write-ahead log."""
+
 PASSWORD: Final = re.compile(r"(//[^:/@]*):.*@")
 UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
 
@@ -100,6 +111,25 @@ def refuse_absent_file(url: sa.URL) -> None:
         raise NotFoundError("a database in memory is new and holds no log; name a file")
     if not Path(name).is_file():
         raise NotFoundError(f"there is no database {cut(name)}")
+
+
+def hint_of_copy(url: sa.URL) -> str:
+    """Say what may be missing where a SQLite file holds less than somebody expects.
+
+    A database in use whose newest commits lie in its write-ahead log still has the mark of
+    that, and may be empty otherwise.
+    """
+    if url.drivername not in SQLITE or url.database in (None, IN_MEMORY):
+        return ""
+    path = Path(url.database or "")
+    with path.open("rb") as file:
+        header = file.read(20)
+    if header and header[18:20] != WAL_MARK:
+        return ""
+    return (
+        f"; if it was copied from a database in use, {cut(path.name)}-wal was left behind, in"
+        " which the newest commits lie: copy with `salesflow backup`"
+    )
 
 
 def shown_url(url: sa.URL) -> str:

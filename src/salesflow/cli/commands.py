@@ -56,6 +56,7 @@ COMMANDS: Final = Group(
         ),
         "status": f"{HOME}keeping:status",
         "rebuild": f"{HOME}keeping:rebuild",
+        "backup": f"{HOME}keeping:backup",
         "project": f"{HOME}projecting:project",
         "sql": f"{HOME}sql:sql",
         "clock": Group("The clock behind the log.", {"accept": f"{HOME}keeping:accept"}),

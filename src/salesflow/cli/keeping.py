@@ -1,4 +1,4 @@
-"""`salesflow status`, `rebuild` and `clock`: how the log and its read tables stand."""
+"""`salesflow status`, `rebuild`, `backup` and `clock`: how the log and its tables stand."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # loaded when a database is opened
     from salesflow.adapters.eventlog import Head
     from salesflow.adapters.readtables import Standing
 
-__all__ = ["accept", "rebuild", "status"]
+__all__ = ["accept", "backup", "rebuild", "status"]
 
 
 @at_desk
@@ -102,6 +102,30 @@ def rebuild(
         desk.screen.json({"rebuilt": dict(rows)})
         shown = tuple((name, f"{count:,}") for name, count in rows.items())
         desk.screen.table(TableOfView("", ("Read table", "Rows"), shown))
+
+
+@at_desk
+def backup(
+    desk: Desk,
+    to: Annotated[str, typer.Argument(metavar="TO", help="A new file; none is overwritten.")],
+) -> None:
+    """Copy a SQLite database into a new file while others go on recording."""
+    with desk.open() as flow:
+        made = flow.backup(to)
+        recorded = from_instant(made.recorded)
+        desk.screen.json(
+            {
+                "file": str(made.file),
+                "bytes": made.bytes,
+                "position": made.position,
+                "recorded_at": recorded.isoformat(),
+            }
+        )
+        at = local_time(recorded, flow.settings().timezone)
+        desk.screen.line(
+            f"backed up to {made.file} ({size_of(made.bytes)}): the log of tenant"
+            f" {flow.log.tenant!r} up to position {made.position:,}, recorded at {at}"
+        )
 
 
 @at_desk

@@ -38,6 +38,7 @@ from salesflow.engine.following import CaughtUp, Follower
 from salesflow.engine.foreign import ForeignFact, record_foreign
 from salesflow.engine.founding import FOUNDING, founding
 from salesflow.engine.histories import interleaved
+from salesflow.engine.keeping import Kept
 from salesflow.engine.reacting import Reactor, Reactors
 from salesflow.engine.session import Processes, Said, Session
 from salesflow.errors import (
@@ -61,7 +62,7 @@ HASTY_ATTEMPTS = 3
 """Attempts after which the threads of this process that met others queue up for the rest."""
 
 
-class SalesFlow:
+class SalesFlow(Kept):
     """One tenant's log and everything that can be asked of it.
 
     `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
