@@ -19,8 +19,11 @@
         └── SchemaError         not ours, or made by a newer or older version
 
 Catch the class that names what you would do next; the message names the thing, what is, and
-what was asked.
+what was asked. It repeats at most 200 characters of any one text it was given, and is at most
+2,000 characters long, however large the input.
 """
+
+import re
 
 __all__ = [
     "AlreadyRecordedError",
@@ -43,8 +46,19 @@ __all__ = [
 ]
 
 
+REPEATED_MAX = 200
+MESSAGE_MAX = 2_000
+WORDS_MAX = 100_000
+ENDING_MAX = 500
+"""So much of the end of a message is kept: the way out mostly stands there."""
+LONG_WORD = re.compile(rf"(\S{{{REPEATED_MAX - 1}}})\S{{2,}}")
+
+
 class SalesflowError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package; its message is bounded."""
+
+    def __init__(self, message: str = "", *rest: object) -> None:
+        super().__init__(_bounded(message), *rest)
 
 
 class InputError(SalesflowError, ValueError):
@@ -113,3 +127,15 @@ class BusyError(DatabaseError):
 
 class SchemaError(DatabaseError):
     """The database is not a salesflow database of this schema version."""
+
+
+def _bounded(message: str) -> str:
+    """Cut what a message repeats of long input: long words first, then its middle."""
+    if len(message) <= REPEATED_MAX:
+        return message
+    if len(message) > WORDS_MAX:
+        message = f"{message[:WORDS_MAX]} … {message[-ENDING_MAX:]}"
+    message = LONG_WORD.sub(r"\1…", message)
+    if len(message) <= MESSAGE_MAX:
+        return message
+    return f"{message[: MESSAGE_MAX - ENDING_MAX - 3]} … {message[-ENDING_MAX:]}"

@@ -12,6 +12,7 @@ from salesflow.adapters.importing.times import (
     Ambiguous,
     MissingZoneError,
     Nonexistent,
+    Rules,
     TimeReader,
 )
 from salesflow.domain.moments import from_instant
@@ -31,8 +32,7 @@ def read(
     reader = TimeReader(
         formats or ("iso",),
         zone,
-        ambiguous=ambiguous,
-        nonexistent=nonexistent,
+        rules=Rules(ambiguous, nonexistent),
         days=days,
         day_zone=day_zone,
     )

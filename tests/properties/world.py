@@ -45,7 +45,7 @@ FIRST_REP = 200
 """What is told of a lower number is told of a deal or a customer, the rest of a rep."""
 OWNERS = ("ann", "bob", "cho")
 CURRENCIES = ("CNY", "USD", "EUR")
-AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "999999999999")
+AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "9223372036854.775807")
 
 
 def deal_id(number: int) -> UUID:

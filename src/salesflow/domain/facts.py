@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
 from salesflow.domain.values import SafeText, Value
+from salesflow.domain.wording import quoted
 from salesflow.errors import HistoryError
 
 __all__ = [
@@ -177,7 +178,9 @@ class FactCatalogue:
         kind, _, number = topic.partition(":")
         cls = self._kinds.get(kind)
         if cls is None:
-            raise ValueError(f"no fact of kind {kind!r} is known to this version of salesflow")
+            raise ValueError(
+                f"no fact of kind {quoted(kind)} is known to this version of salesflow"
+            )
         version = int(number)
         if version > cls.version:
             raise ValueError(f"stored by a newer salesflow; this one reads up to {cls.version}")

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator
 
 from salesflow.domain.values import Value
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
 
 __all__ = [
@@ -156,9 +157,9 @@ def zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name such as Asia/Shanghai."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InputError(
-            f"{name!r} is not a time zone; write one like Asia/Shanghai"
+            f"{quoted(name)} is not a time zone; write one like Asia/Shanghai"
         ) from error
 
 
@@ -171,7 +172,7 @@ def read_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"{text!r} is not a day; write one like 2026-03-31") from error
+        raise InputError(f"{quoted(text)} is not a day; write one like 2026-03-31") from error
 
 
 def _parsed(text: str) -> datetime | date:
@@ -179,7 +180,7 @@ def _parsed(text: str) -> datetime | date:
         return date.fromisoformat(text) if DAY_SAID(text) else datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
-            f"{text!r} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"
+            f"{quoted(text)} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"
         ) from error
 
 

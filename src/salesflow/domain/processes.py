@@ -25,6 +25,7 @@ from salesflow.domain.values import (
     TextMark,
     Value,
 )
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
@@ -84,7 +85,7 @@ def _known_criterion(criterion: str) -> str:
     if criterion in CRITERIA or criterion.removeprefix(TASK_COMPLETED) not in {criterion, ""}:
         return criterion
     raise ValueError(
-        f"{criterion!r} is not an exit criterion; there are {', '.join(CRITERIA)}"
+        f"{quoted(criterion)} is not an exit criterion; there are {', '.join(CRITERIA)}"
         f" and {TASK_COMPLETED}<task>"
     )
 
@@ -160,7 +161,9 @@ class ProcessVersion(Label):
             for criterion in stage.exit_criteria:
                 task = criterion.removeprefix(TASK_COMPLETED)
                 if task != criterion and task not in tasks:
-                    raise ValueError(f"{stage.key} asks for {task!r}, which is no task of it")
+                    raise ValueError(
+                        f"{stage.key} asks for {quoted(task)}, which is no task of it"
+                    )
         return self
 
     @cached_property
@@ -182,8 +185,8 @@ class ProcessVersion(Label):
         found = self.by_key.get(key)
         if found is None:
             raise InputError(
-                f"process {self.key!r} version {self.version} has no stage {key!r}; it has"
-                f" {', '.join(self.by_key)}"
+                f"process {self.key!r} version {self.version} has no stage"
+                f" {quoted(key)}; it has {', '.join(self.by_key)}"
             )
         return found
 

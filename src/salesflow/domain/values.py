@@ -24,9 +24,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, core_schema
 
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
 
 __all__ = [
+    "MOST",
     "Count",
     "Currency",
     "Exact",
@@ -43,7 +45,7 @@ __all__ = [
     "tidy",
 ]
 
-PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,20}$)[0-9]*\.?[0-9]*(?<=[0-9])")
+PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,21}$)[0-9]*\.?[0-9]*(?<=[0-9])")
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -185,9 +187,9 @@ class Exact:
         else:
             exact = self._plain(amount)
         if self.least is not None and exact < self.least:
-            raise ValueError(f"must be at least {self.least}")
+            raise ValueError(f"must be at least {self.least:,}")
         if self.most is not None and exact > self.most:
-            raise ValueError(f"must be at most {self.most}")
+            raise ValueError(f"must be at most {self.most:,}")
         return exact
 
     def _plain(self, amount: object) -> Decimal:
@@ -195,7 +197,7 @@ class Exact:
         if not isinstance(amount, str | Decimal | int) or isinstance(amount, bool):
             raise ValueError("write a Decimal or a string of digits, never a float")  # noqa: TRY004 - pydantic wants ValueError
         if isinstance(amount, str) and not PLAIN_DIGITS.fullmatch(amount):
-            raise ValueError("write the amount in plain digits, at most 18")
+            raise ValueError("write the amount in plain digits, at most 19")
         exact = Decimal(amount)
         if self._fits(str(exact)):
             return exact
@@ -206,6 +208,8 @@ class Exact:
             text = text.rstrip("0").rstrip(".") if "." in text else text
             if self._fits(text):
                 return Decimal(text)
+        if exact.is_finite() and self.most is not None and abs(exact) > self.most:
+            raise ValueError(f"must be at most {self.most:,}")
         raise ValueError(
             f"must be finite, of at most {self.whole} digits and {self.places} behind the point"
         )
@@ -216,8 +220,11 @@ class Exact:
         return re.compile(digits).fullmatch
 
 
-Number = Annotated[Decimal, Exact(whole=12, places=6)]
-"""An exact number: at most 12 digits before the point and 6 behind it."""
+MOST = Decimal(2**63 - 1).scaleb(-6)
+"""The greatest number that 64 bits hold in millionths: 9,223,372,036,854.775807."""
+
+Number = Annotated[Decimal, Exact(whole=13, places=6, least=-MOST, most=MOST)]
+"""An exact number: at most 6 digits behind the point, and in all what 64 bits hold."""
 
 Share = Annotated[Decimal, Exact(whole=1, places=6, least=Decimal(0), most=Decimal(1))]
 """A part of one (a probability, a credit split), exact: Decimal("0.25") is a quarter."""
@@ -230,12 +237,12 @@ def number(text: Decimal | str | int) -> Decimal:
         InputError: when it is none.
     """
     if isinstance(text, str) and not PLAIN_DIGITS.fullmatch(text):
-        raise InputError(f"{text!r} is not a number in plain digits, at most 18")
+        raise InputError(f"{quoted(text)} is not a number in plain digits, at most 19")
     return Decimal(text)
 
 
 class Money(Value):
-    """An exact amount in one currency; at most 18 digits, 6 of them behind the point.
+    """An exact amount in one currency; at most 19 digits, 6 of them behind the point.
 
     `Money("98000", "CNY")`. Adding or comparing unlike currencies is refused.
     """

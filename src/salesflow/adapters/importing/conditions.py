@@ -4,7 +4,6 @@ A test raises RowProblem where a column that is to be compared as a time or a nu
 something else.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -12,7 +11,9 @@ from typing import Final
 from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.layout import Cells, Layout
 from salesflow.adapters.importing.mapping import Condition, Constant
+from salesflow.adapters.importing.patterns import matcher
 from salesflow.adapters.importing.problems import MappingError, Path, RowProblem
+from salesflow.adapters.importing.rows import tidied
 
 __all__ = [
     "FIRST",
@@ -101,11 +102,11 @@ def _of_column(when: Condition, layout: Layout, path: Path) -> list[Test]:
         (when.not_in, False),
     ):
         if wanted is not None:
-            tests.append(_among(read, frozenset(form(as_text(v)) for v in wanted), form, holds))
+            among = frozenset(form(tidied(as_text(value))) for value in wanted)
+            tests.append(_among(read, among, form, holds))
     if when.matches is not None:
-        flags = re.IGNORECASE if when.ignore_case else 0
-        search = re.compile(when.matches, flags).search
-        tests.append(lambda cells: search(read(cells)) is not None)
+        found = matcher(when.matches, ignore_case=when.ignore_case)
+        tests.append(lambda cells: found(read(cells)))
     for asked, filled in ((when.empty, False), (when.filled, True)):
         if asked is not None:
             tests.append(_is_filled(read, asked is filled))

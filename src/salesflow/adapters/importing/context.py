@@ -8,7 +8,7 @@ from salesflow.adapters.importing.layout import Layout
 from salesflow.adapters.importing.mapping import Mapping as TableMapping
 from salesflow.adapters.importing.numbers import NumberReader
 from salesflow.adapters.importing.process import ProcessPlan
-from salesflow.adapters.importing.times import TimeReader
+from salesflow.adapters.importing.times import Rules, TimeReader
 from salesflow.domain.moments import zone
 from salesflow.domain.processes import ProcessVersion
 
@@ -47,8 +47,8 @@ class Context:
         return TimeReader(
             formats or said.formats,
             zone(local) if local else self.zone,
-            ambiguous=said.ambiguous,
-            nonexistent=said.nonexistent,
+            rules=Rules(said.ambiguous, said.nonexistent, said.disagreeing),
             days=days,
             day_zone=self.day_zone if local else self.zone,
+            cut_zone=zone(timezone) if timezone else self.day_zone,
         )

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from salesflow.adapters.importing.context import Context
+from salesflow.adapters.importing.currencies import contradiction
 from salesflow.adapters.importing.field_kinds import kind_of_field
 from salesflow.adapters.importing.layout import Cells
 from salesflow.adapters.importing.mapping import Constant, ValueSpec
@@ -49,6 +50,7 @@ NO_CURRENCY = (
     'is an amount without a currency; write currency = "EUR" at the top of the mapping, or'
     ' { column = "…", default = "EUR" } for the currency of this amount'
 )
+WHICH_CURRENCY = '; say it by row: currency = "column of the currency"'
 HIDDEN = frozenset({"inferred"})
 """Fields of every fact that are not said in `fields`."""
 
@@ -207,7 +209,9 @@ def _compile(
     if kind == "part":
         return _part(detail, raw, context, path)
     spec = value_spec(raw, path)
-    return _single(spec, converter(kind, role, spec, context, path), context, path)
+    signed = kind in {"number", "integer"}
+    convert = converter(kind, role, spec, context, path)
+    return _single(spec, convert, context, path, signed=signed)
 
 
 def value_spec(raw: object, path: Path) -> ValueSpec:
@@ -237,8 +241,10 @@ def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
         raise MappingError(reason_of(first), (*path, *first["loc"])) from error
 
 
-def _single(spec: ValueSpec, convert: Convert, context: Context, path: Path) -> Getter:
-    taken: Taken = take(spec, context, path)
+def _single(
+    spec: ValueSpec, convert: Convert, context: Context, path: Path, *, signed: bool = False
+) -> Getter:
+    taken: Taken = take(spec, context, path, signed=signed)
     text = text_of(spec, context, path)
     omit = spec.on_error == "omit"
 
@@ -270,7 +276,8 @@ def _money(raw: object, context: Context, path: Path) -> Getter:
             if key not in ("amount", "currency"):
                 raise MappingError(allowed(key, ["amount", "currency"], "key"), (*path, key))
     spec = value_spec(raw if said is None else said["amount"], path)
-    amount = _single(spec, converter("number", "", spec, context, path), context, path)
+    convert = converter("number", "", spec, context, path)
+    amount = _single(spec, convert, context, path, signed=True)
     currency_raw = spec.currency if said is None else said.get("currency")
     currency = _currency(currency_raw, context, path)
 
@@ -279,9 +286,13 @@ def _money(raw: object, context: Context, path: Path) -> Getter:
         if number is None:
             return None
         code = currency.read(cells, notes)
+        said = amount.text(cells) if amount.text else str(number)
         if code is None:
-            said = amount.text(cells) if amount.text else str(number)
             raise RowProblem(NO_CURRENCY, " or ".join(amount.columns) or None, said)
+        other = contradiction(said, str(code))
+        if other is not None:
+            reason = f"is written with {other}, and its currency is {code}{WHICH_CURRENCY}"
+            raise RowProblem(reason, " or ".join(amount.columns) or None, said)
         return {"amount": number, "currency": code}
 
     columns = amount.columns + currency.columns

@@ -7,12 +7,12 @@ off, what stands for nothing becomes empty, the rules of `[columns]` are checked
 of joined tables are filled in.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from salesflow.adapters.importing.lookups import LookupTable
 from salesflow.adapters.importing.mapping import ColumnRule, Mapping
+from salesflow.adapters.importing.patterns import matcher
 from salesflow.adapters.importing.problems import (
     Adjustment,
     MappingError,
@@ -20,7 +20,8 @@ from salesflow.adapters.importing.problems import (
     RowProblem,
     allowed,
 )
-from salesflow.adapters.importing.rows import Row
+from salesflow.adapters.importing.rows import Row, spaced, tidied
+from salesflow.domain.wording import shortened
 
 __all__ = ["Cells", "FindingCounts", "Layout", "RowCleaner"]
 
@@ -54,7 +55,8 @@ class Layout:
         """Slot of a column to the slot of what it held in the row before of its deal."""
         self.joined: dict[int, tuple[str, int]] = {}
         """Slot to lookup and place in its row."""
-        self._mapping = mapping
+        self.rules = {spaced(key): rule for key, rule in mapping.columns.items()}
+        """What columns must hold, by their names with single spaces."""
         self._lookups = lookups
         self._slots: dict[str, int] = {}
         twins = {name for name in header if name and self.header.count(name) > 1}
@@ -67,6 +69,9 @@ class Layout:
             MappingError: when there is no such column, or two of that name.
         """
         if name not in self._slots:
+            bare = spaced(name)
+            if bare != name:
+                return self._slots.setdefault(name, self.slot(bare, path))
             self._slots[name] = self._place(name, path)
         return self._slots[name]
 
@@ -113,7 +118,7 @@ class Layout:
         return slot
 
     def _place_elsewhere(self, name: str, slot: int, path: Path) -> None:
-        rule = self._mapping.columns.get(name)
+        rule = self.rules.get(name)
         if rule is not None and rule.optional:
             return
         lookup, _, column = name.partition(".")
@@ -121,8 +126,7 @@ class Layout:
         if table is None:
             raise MappingError(f"{allowed(name, self.header, 'column')}{_hint(name)}", path)
         if column not in table.header:
-            what = f"column of {table.path.name}"
-            raise MappingError(allowed(column, table.header, what), path)
+            raise MappingError(table.no_column(column), path)
         self.joined[slot] = (lookup, table.header.index(column))
 
 
@@ -149,7 +153,7 @@ class RowCleaner:
             n for n, spec in mapping.lookups.items() if spec.missing == "refuse"
         }
         self._columns = [
-            _Column.of(slot, place, layout.names[slot], mapping, checks)
+            _Column.of(slot, place, layout, mapping, checks)
             for slot, place in sorted(layout.own.items())
         ]
         self._joined = layout.joined
@@ -169,7 +173,7 @@ class RowCleaner:
             )
         fields = row.cells
         for column in self._columns:
-            text = fields[column.place].strip()
+            text = tidied(fields[column.place])
             if text in column.empties:
                 self._found(
                     column.name, "stands for empty" if text else "empty", text, row.line
@@ -213,7 +217,7 @@ class _Column(NamedTuple):
     empties: frozenset[str]
     rule: ColumnRule | None
     allowed: frozenset[str]
-    pattern: re.Pattern[str] | None
+    matches: Callable[[str], bool] | None
     check: Callable[[str], object] | None
 
     @classmethod
@@ -221,19 +225,21 @@ class _Column(NamedTuple):
         cls,
         slot: int,
         place: int,
-        name: str,
+        layout: Layout,
         mapping: Mapping,
         checks: dict[str, Callable[[str], object]],
     ) -> "_Column":
-        rule = mapping.columns.get(name)
+        name = layout.names[slot]
+        rule = layout.rules.get(name)
+        empties = (*mapping.empty, *(rule.empty if rule else ()))
         return cls(
             slot,
             place,
             name,
-            frozenset({"", *mapping.empty, *(rule.empty if rule else ())}),
+            frozenset({"", *map(tidied, empties)}),
             rule,
-            frozenset(rule.allowed) if rule else frozenset(),
-            re.compile(rule.matches) if rule and rule.matches else None,
+            frozenset(map(tidied, rule.allowed)) if rule else frozenset(),
+            matcher(rule.matches) if rule and rule.matches else None,
             checks.get(name),
         )
 
@@ -255,9 +261,9 @@ class _Column(NamedTuple):
                 raise RowProblem("is empty, and the mapping wants it filled")
             return
         if self.allowed and text not in self.allowed:
-            raise RowProblem(f"is not one of {', '.join(rule.allowed)}")
-        if self.pattern is not None and not self.pattern.search(text):
-            raise RowProblem(f"does not match {rule.matches}")
+            raise RowProblem(f"is not one of {shortened(', '.join(rule.allowed))}")
+        if self.matches is not None and not self.matches(text):
+            raise RowProblem(f"does not match {shortened(rule.matches or '')}")
         if self.check is not None:
             self.check(text)
 

@@ -6,6 +6,7 @@ nothing else is accepted. `mapping_file` reads one and explains what is wrong wi
 docs/import-a-table.md describes every key with an example.
 """
 
+import codecs
 import re
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from salesflow.adapters.importing.numbers import ALIKE, MINUS
+from salesflow.adapters.importing.patterns import refusal
 from salesflow.domain.moments import zone
+from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
 __all__ = [
@@ -44,6 +48,16 @@ __all__ = [
 
 BRACES = re.compile(r"\{([^{}]*)\}")
 
+NAMED_FORMATS = ("iso", "excel", "excel_1904", "epoch_s", "epoch_ms", "epoch_us")
+FORMAT_MAX = 200
+FILE_NAME_MAX = 1_000
+SCALE_MAX = 12
+SKIP_MAX = 100_000
+NO_TEXT = frozenset(
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"}
+)
+"""Encodings of Python in which nobody writes a table."""
+
 Constant = bool | int | Decimal | datetime | date | str
 """What TOML can write as one value."""
 
@@ -65,45 +79,91 @@ def _known_zone(name: str) -> str:
 def _known_encoding(name: str) -> str:
     try:
         "".encode(name)
-    except LookupError as error:
+        if codecs.lookup(name).name in NO_TEXT:
+            raise LookupError(name)
+    except (LookupError, ValueError) as error:
         raise ValueError(
-            f"{name!r} is not an encoding; write utf-8, utf-16, gb18030, cp1252 …"
+            f"{quoted(name)} is not an encoding; write utf-8, utf-16, gb18030, cp1252 …"
         ) from error
     return name
 
 
+def _known_mark(mark: str) -> str:
+    if mark in "\r\n\0\ufeff" or "\ud800" <= mark <= "\udfff":
+        raise ValueError(f"{mark!r} cannot stand between or around fields")
+    return mark
+
+
 def _known_format(pattern: str) -> str:
-    if pattern in {"iso", "epoch_s", "epoch_ms", "epoch_us"}:
+    if pattern in NAMED_FORMATS:
         return pattern
     if "%" not in pattern:
         raise ValueError(
-            f"{pattern!r} is no time format; write iso, epoch_s, epoch_ms, epoch_us or a"
+            f"{quoted(pattern)} is no time format; write {', '.join(NAMED_FORMATS)} or a"
             " pattern such as %m/%d/%Y %H:%M"
         )
     if "%Z" in pattern:
         raise ValueError("%Z is not read; write %z for an offset, or UTC as it stands")
+    if len(pattern) > FORMAT_MAX or "\0" in pattern:
+        raise ValueError(f"{quoted(pattern)} is no time format: it is too long or holds a NUL")
     sample = datetime(2001, 2, 3, 16, 5, 6)  # noqa: DTZ001 - only to try the pattern
     try:
         back = datetime.strptime(sample.strftime(pattern), pattern)  # noqa: DTZ007
-    except ValueError as error:
-        raise ValueError(f"{pattern!r} is no time format: {error}") from error
+    except (ValueError, re.error, IndexError) as error:
+        raise ValueError(f"{quoted(pattern)} is no time format: {error}") from error
     if back.date() != sample.date():
-        raise ValueError(f"{pattern!r} does not say the year, the month and the day")
+        raise ValueError(f"{quoted(pattern)} does not say the year, the month and the day")
     return pattern
 
 
 def _known_pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    return _refused(pattern, refusal(pattern))
+
+
+def _known_extract(pattern: str) -> str:
+    return _refused(pattern, refusal(pattern, extract=True))
+
+
+def _refused(pattern: str, because: str | None) -> str:
+    if because is not None:
+        raise ValueError(
+            f"{quoted(pattern)} is no regular expression that can be taken: it"
+            f" {shortened(because)}"
+            if because.startswith(("is ", "repeats", "holds"))
+            else f"{quoted(pattern)} is no regular expression: {shortened(because)}"
+        )
     return pattern
 
 
+def _known_stripping(sign: str) -> str:
+    if not sign or any(c.isdigit() or c in f"()+{MINUS}" for c in sign):
+        raise ValueError(
+            f"{quoted(sign)} cannot be stripped: digits, brackets, plus and minus belong to the"
+            ' number and are read by themselves; name the sign alone, as in strip = ["$"]'
+        )
+    return sign
+
+
+def _known_thousands(mark: object) -> object:
+    if not isinstance(mark, str):
+        return mark
+    return next((alike[0] for alike in ALIKE if mark and mark in alike), mark)
+
+
+def _known_scale(scale: Decimal) -> Decimal:
+    if not scale.is_finite() or not scale or abs(scale.adjusted()) > SCALE_MAX:
+        raise ValueError(f"write a number between 1e-{SCALE_MAX} and 1e{SCALE_MAX}, not zero")
+    return scale
+
+
+Mark = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_known_mark)]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 TimeFormat = Annotated[str, AfterValidator(_known_format)]
 Pattern = Annotated[str, AfterValidator(_known_pattern)]
+Extract = Annotated[str, AfterValidator(_known_extract)]
+Stripped = Annotated[str, AfterValidator(_known_stripping)]
+Scale = Annotated[Decimal, Field(allow_inf_nan=True), AfterValidator(_known_scale)]
 
 
 def _listed(said: object) -> object:
@@ -140,13 +200,19 @@ class FileFormat(Part):
 
     encoding: Encoding | None = None
     """Left out: UTF-8, or what the file's byte order mark says."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: Mark | None = None
     """Left out: the one of `,` `;` tab `|` under which the header holds the most columns."""
-    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
-    skip_lines: Annotated[int, Field(ge=0)] = 0
+    quote: Mark = '"'
+    skip_lines: Annotated[int, Field(ge=0, le=SKIP_MAX)] = 0
     """Lines above the header."""
     ragged: Literal["refuse", "pad"] = "refuse"
     """What to do with a row that has too few fields."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote cannot be the same character")
+        return self
 
 
 class Times(Part):
@@ -158,14 +224,19 @@ class Times(Part):
     ambiguous: Literal["earlier", "later", "order", "refuse"] = "earlier"
     """Which of two times a local time means that happened twice."""
     nonexistent: Literal["shift", "refuse"] = "shift"
+    disagreeing: Literal["refuse", "first"] = "refuse"
+    """What to do with a value that two of the formats read as two times."""
 
 
 class Numbers(Part):
     """`[numbers]`: how numbers are written in the table."""
 
     decimal: Literal[".", ","] = "."
-    thousands: Literal["", ",", ".", " ", "'"] = ""
-    strip: tuple[str, ...] = ()
+    thousands: Annotated[Literal["", ",", ".", " ", "'"], BeforeValidator(_known_thousands)] = (
+        ""
+    )
+    """A space stands for every space of Unicode, an apostrophe for every apostrophe."""
+    strip: tuple[Stripped, ...] = ()
     """What may stand around a number and is taken off: "$", "EUR", "%"."""
 
     @model_validator(mode="after")
@@ -195,8 +266,8 @@ class ColumnRule(Part):
 class Lookup(Part):
     """`[lookups.NAME]`: another table, joined by a column; its columns are `NAME.column`."""
 
-    file: str
-    """Beside the imported file, or a full path."""
+    file: Annotated[str, Field(min_length=1, max_length=FILE_NAME_MAX)]
+    """In the folder of the mapping or of the imported file, or in a folder below."""
     on: Columns
     """The column of the imported table that is looked up."""
     key: str | None = None
@@ -206,7 +277,7 @@ class Lookup(Part):
     ignore_case: bool = False
     missing: Literal["empty", "refuse"] = "empty"
     encoding: Encoding | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: Mark | None = None
 
 
 class Condition(Part):
@@ -322,7 +393,7 @@ class ValueSpec(Part):
     columns: tuple[str, ...] | None = None
     template: str | None = None
     """Text with columns in braces: "Loan for {purpose}"."""
-    extract: Pattern | None = None
+    extract: Extract | None = None
     """A regular expression: its first group (or all of it) is taken out of the text."""
     value: Constant | None = None
     """A constant."""
@@ -335,7 +406,7 @@ class ValueSpec(Part):
     """What to take where the columns are empty."""
     split: str | None = None
     """For fields that hold several values: what stands between them in the column."""
-    scale: Decimal | None = None
+    scale: Scale | None = None
     """A number is multiplied by this: "0.01" for percentages or cents."""
     formats: tuple[TimeFormat, ...] = ()
     timezone: ZoneName | None = None

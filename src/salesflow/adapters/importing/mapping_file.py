@@ -33,9 +33,13 @@ NAME = re.compile(r""""([^"]*)"|'([^']*)'|([\w-]+)""")
 class MappingFile:
     """A mapping with the name and the text it came from."""
 
-    def __init__(self, mapping: Mapping, name: str, text: str = "") -> None:
+    def __init__(
+        self, mapping: Mapping, name: str, text: str = "", folder: FilePath | None = None
+    ) -> None:
         self.mapping = mapping
         self.name = name
+        self.folder = folder
+        """Where it lies; None when it came from no file."""
         self._lines = _lines_of(text)
 
     @property
@@ -68,7 +72,7 @@ def read_mapping(path: str | FilePath) -> MappingFile:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file} is not TOML: {error}") from error
     try:
-        return MappingFile(mapping_of(raw), str(file), text)
+        return MappingFile(mapping_of(raw), str(file), text, file.parent)
     except MappingError as error:
         raise _explained(str(file), _lines_of(text), error) from error
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic_core import ErrorDetails
 
 from salesflow.domain.values import reason_of
+from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
 __all__ = [
@@ -44,6 +45,9 @@ WORDS = {
 }
 """What pydantic finds wrong, in the words of whoever keeps the table."""
 SAID_MAX = 200
+NAME_MAX = 100
+NAMES_MAX = 30
+CLOSE_MAX = 2_000
 CURRENCY = "is no currency: three capital letters, such as EUR"
 
 Path = tuple[str | int, ...]
@@ -59,7 +63,7 @@ class RowProblem(Exception):  # noqa: N818 - about data, and caught where rows a
         super().__init__(reason)
         self.reason = reason
         self.column = column
-        self.value = value
+        self.value = None if value is None else shortened(value)
 
 
 class Adjustment(NamedTuple):
@@ -89,10 +93,12 @@ class MappingError(InputError):
 
 def allowed(given: str, known: Iterable[str], what: str) -> str:
     """Say what there is instead of what was asked for, the likeliest first."""
-    names = list(known)
-    close = get_close_matches(given, names, n=1, cutoff=0.6)
+    names = [shortened(name, NAME_MAX) for name in known]
+    close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
     meant = f", did you mean {close[0]!r}?" if close else "."
-    return f"there is no {what} {given!r}{meant} There are: {', '.join(names)}"
+    more = f" … ({len(names):,} in all)" if len(names) > NAMES_MAX else ""
+    there = f"{', '.join(names[:NAMES_MAX])}{more}"
+    return f"there is no {what} {quoted(given)}{meant} There are: {there}"
 
 
 def in_words(error: ErrorDetails) -> str:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
 from salesflow.adapters.importing.problems import CURRENCY as NO_CURRENCY
-from salesflow.adapters.importing.rows import BadRow, Row, TableFile
+from salesflow.adapters.importing.rows import BadRow, Row, TableFile, tidied
 from salesflow.domain.moments import from_instant, read_day, start_of_day
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.values import number
@@ -178,7 +178,7 @@ def _lines(path: Path, today: date) -> Iterator[tuple[int, ToldRate | str]]:
 
 def _taken(row: Row, places: list[int], read: "partial[ToldRate]") -> ToldRate | str:
     try:
-        return read(*(row.cells[place].strip() for place in places))
+        return read(*(tidied(row.cells[place]) for place in places))
     except InputError as error:
         return str(error)
 

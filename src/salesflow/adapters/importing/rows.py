@@ -4,45 +4,36 @@ What is wrong with the file as a whole (not there, empty, binary, another encodi
 columns) is one `InputError` that says what to do. What is wrong with one row (too few or too
 many fields, a NUL, bytes of another encoding, a quote that is never closed, a huge field) is
 handed out as a `BadRow` in its place, and reading goes on. A row costs memory only while it
-is looked at.
+is looked at, and no row is looked at beyond a million characters.
 """
 
-import codecs
 import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from salesflow.adapters.importing.mapping import FileFormat
+from salesflow.adapters.importing.numbers import SPACES
+from salesflow.adapters.importing.text_files import ROW_MAX, Lines, TextFile, TooLongError
+from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
 if TYPE_CHECKING:
     import _csv
 
-__all__ = ["BadRow", "Row", "TableFile"]
+__all__ = ["BadRow", "Row", "TableFile", "spaced", "tidied"]
 
 DELIMITERS = ",;\t|"
-SAMPLE = 262_144
 ENCODING = "; see encoding in [file]"
-BAD_LINES_SHARE = 20
-"""From one line in so many on, a file is taken to be in another encoding."""
-BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-KINDS = (
-    (b"PK\x03\x04", "an Excel workbook or a zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"SQLite format 3", "a SQLite database"),
-    (b"PAR1", "a Parquet file"),
-    (b"<?xml", "an XML file"),
-    (b"<!DOCTYPE", "a web page"),
-    (b"<html", "a web page"),
+CELL_MAX: Final = 131_072
+COLUMNS_MAX: Final = 16_384
+NAME_MAX: Final = 1_000
+SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The first line by which Excel is told the delimiter."""
+INVISIBLE = "\ufeff\u200b\u2060"
+SPACE = str.maketrans(
+    dict.fromkeys(set(SPACES) - set(INVISIBLE), " ") | dict.fromkeys(INVISIBLE)
 )
 
 
@@ -61,6 +52,16 @@ class BadRow(NamedTuple):
     reason: str
 
 
+def tidied(text: str) -> str:
+    """Take off the spaces around a value; every space of Unicode in it becomes a plain one."""
+    return text.strip() if text.isascii() else text.translate(SPACE).strip()
+
+
+def spaced(name: str) -> str:
+    """Write the name of a column with single spaces, line breaks too."""
+    return " ".join(tidied(name).split())
+
+
 class TableFile:
     """One CSV file: its header, and its rows as often as one likes."""
 
@@ -71,35 +72,39 @@ class TableFile:
         self.form = form or FileFormat()
         self.blank_lines = 0
         """Lines without anything in them, counted by the last reading."""
-        sample = _sample(self.path)
-        self.encoding = self.form.encoding or _encoding(sample)
+        self._file = TextFile(path, self.form.encoding)
+        self.encoding = self._file.encoding
         self.delimiter = ","
-        self._check_text(sample)
+        self._above = self.form.skip_lines
         head = self._header_lines()
-        self.delimiter = self.form.delimiter or self._sniffed(head, wanted)
+        self._below = self._above + len(head)
+        self.delimiter = self.form.delimiter or self._told or self._sniffed(head, wanted)
+        self._spaced = False
         self.header = self._split(head)
 
     def rows(self) -> Iterator[Row | BadRow]:
         """Read the rows below the header."""
         self.blank_lines = 0
-        with self._open() as lines:
+        with self._file.open() as lines:
+            _skip(lines, self._below)
             yield from self._read(lines)
 
-    def _read(self, lines: IO[str]) -> Iterator[Row | BadRow]:
-        skipped = self.form.skip_lines
-        for _ in range(skipped):
-            lines.readline()
+    def _read(self, lines: Lines) -> Iterator[Row | BadRow]:
         reader = self._reader(lines)
-        next(reader)
         width = len(self.header)
         while True:
-            line = skipped + reader.line_num + 1
+            lines.begin()
+            line = lines.number + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield BadRow(line, _csv_reason(error, line, skipped + reader.line_num))
+                yield BadRow(line, _csv_reason(error, line, lines.number))
+                continue
+            except TooLongError:
+                reader = self._reader(lines)
+                yield BadRow(line, _too_long(line, lines.number))
                 continue
             if not cells:
                 self.blank_lines += 1
@@ -121,90 +126,99 @@ class TableFile:
             return BadRow(line, f"holds bytes that are not {self.encoding} text{ENCODING}")
         if not text.isprintable() and ("\0" in text or "\x1f" in text):
             return BadRow(line, "holds a NUL or another control character")
+        if len(text) > CELL_MAX and any(len(cell) > CELL_MAX for cell in cells):
+            return BadRow(line, f"holds a field of more than {CELL_MAX:,} characters")
         return Row(line, cells, padded)
 
-    def _open(self) -> IO[str]:
-        return self.path.open(encoding=self.encoding, errors="surrogateescape", newline="")
-
-    def _reader(self, lines: IO[str]) -> "_csv.Reader":
+    def _reader(self, lines: Iterable[str], *, strict: bool = True) -> "_csv.Reader":
         return csv.reader(
-            lines, delimiter=self.delimiter, quotechar=self.form.quote, strict=True
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.form.quote,
+            strict=strict,
+            skipinitialspace=self._spaced,
         )
 
     def _header_lines(self) -> list[str]:
         """Give the header's lines as text; more than one where a name holds a line break."""
-        with self._open() as lines:
-            for _ in range(self.form.skip_lines):
-                lines.readline()
-            found = []
-            for line in lines:
-                found.append(line)
-                if "".join(found).count(self.form.quote) % 2 == 0:
-                    break
+        found: list[str] = []
+        self._told: str | None = None
+        try:
+            with self._file.open() as lines:
+                _skip(lines, self._above)
+                for line in lines:
+                    separator = SEPARATOR.fullmatch(line) if lines.number == 1 else None
+                    if separator:
+                        self._told, self._above = separator[1], 1
+                        continue
+                    found.append(line)
+                    if "".join(found).count(self.form.quote) % 2 == 0:
+                        break
+        except TooLongError as error:
+            raise InputError(
+                f"the header of {self._file.shown} has more than {ROW_MAX:,} characters"
+            ) from error
         if not "".join(found).strip():
-            raise InputError(f"{self.path} is empty: there is no header line to read")
+            raise InputError(f"{self._file.shown} is empty: there is no header line to read")
         return found
 
     def _split(self, head: list[str]) -> list[str]:
+        """Give the names of the columns; spaces around them and their quotes do not count."""
         try:
-            names = next(csv.reader(head, delimiter=self.delimiter, quotechar=self.form.quote))
+            names = next(self._reader(head, strict=False))
+            if any(name.lstrip().startswith(self.form.quote) for name in names):
+                self._spaced = self.delimiter != " "
+                names = next(self._reader(head, strict=False))
         except csv.Error as error:
-            raise InputError(f"the header of {self.path} cannot be read: {error}") from error
-        return [name.strip().removeprefix("\ufeff") for name in names]
+            raise InputError(
+                f"the header of {self._file.shown} cannot be read: {error}; its delimiter is"
+                f" taken to be {self.delimiter!r}"
+            ) from error
+        if len(names) > COLUMNS_MAX:
+            raise InputError(
+                f"{self._file.shown} has {len(names):,} columns; at most"
+                f" {COLUMNS_MAX:,} are read"
+            )
+        long = next((name for name in names if len(name) > NAME_MAX), None)
+        if long is not None:
+            raise InputError(
+                f"{self._file.shown} has a column whose name is longer than {NAME_MAX:,}"
+                f" characters: {shortened(long)!r}"
+            )
+        if any("\ud800" <= c <= "\udfff" for name in names for c in name):
+            raise self._file.wrong_encoding(self._above + 1)
+        return [spaced(name) for name in names]
 
     def _sniffed(self, head: list[str], wanted: Sequence[str]) -> str:
         """Take the delimiter under which the header holds the most columns that are wanted."""
+        asked = {spaced(name) for name in wanted}
 
         def fit(delimiter: str) -> tuple[int, int]:
-            names = next(csv.reader(head, delimiter=delimiter, quotechar=self.form.quote))
-            stripped = {name.strip() for name in names}
-            return sum(name in stripped for name in wanted), len(names)
+            try:
+                names = next(csv.reader(head, delimiter=delimiter, quotechar=self.form.quote))
+            except csv.Error:
+                return (-1, 0)
+            return len(asked.intersection(map(spaced, names))), len(names)
 
         return max(DELIMITERS, key=fit)
 
-    def _check_text(self, sample: bytes) -> None:
+
+def _skip(lines: Lines, count: int) -> None:
+    """Pass over lines; a file may end before."""
+    for _ in range(count):
+        lines.begin()
         try:
-            decoder = codecs.getincrementaldecoder(self.encoding)("surrogateescape")
-            text = decoder.decode(sample, final=len(sample) < SAMPLE)
-        except (UnicodeError, ValueError) as error:
-            raise self._wrong_encoding(1) from error
-        if "\0" in text[:1024] or (text.count("\0") > len(text) // 100):
-            raise InputError(f"{self.path} is a binary file; export it as CSV text first")
-        lines = text.splitlines()
-        lines = lines if len(sample) < SAMPLE else lines[:-1]
-        bad = [
-            number
-            for number, line in enumerate(lines, 1)
-            if not line.isascii() and any("\ud800" <= c <= "\udfff" for c in line)
-        ]
-        if len(bad) * BAD_LINES_SHARE > len(lines) or bad[:1] == [1 + self.form.skip_lines]:
-            raise self._wrong_encoding(bad[0])
-
-    def _wrong_encoding(self, line: int) -> InputError:
-        return InputError(
-            f"{self.path} is not {self.encoding} text (line {line}); save it as UTF-8, or name"
-            ' its encoding in the mapping of a table: [file] encoding = "gb18030" (Chinese),'
-            ' "cp1252" (Western Excel) …'
-        )
+            next(lines)
+        except StopIteration:
+            return
+        except TooLongError:
+            continue
+    lines.begin()
 
 
-def _sample(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name the CSV file in it")
-    if not path.exists():
-        raise InputError(f"there is no file {path}")
-    with path.open("rb") as file:
-        sample = file.read(SAMPLE)
-    if not sample:
-        raise InputError(f"{path} is empty: there is no header line to read")
-    for start, what in KINDS:
-        if sample.startswith(start):
-            raise InputError(f"{path} is {what}, not a CSV file; export it as CSV first")
-    return sample
-
-
-def _encoding(sample: bytes) -> str:
-    return next((name for bom, name in BOMS if sample.startswith(bom)), "utf-8")
+def _too_long(first: int, last: int) -> str:
+    span = f" (lines {first} to {last})" if last > first else ""
+    return f"has more than {ROW_MAX:,} characters{span}, perhaps a quote never closed"
 
 
 def _csv_reason(error: csv.Error, first: int, last: int) -> str:

@@ -117,8 +117,9 @@ class _Import:
         self._zone = _zone(mapping, timezone)
         business = _business_zone(log)
         _refuse_other_zone(self._zone, business)
+        folders = [*([origin.folder] if origin.folder else []), path.parent]
         lookups = {
-            name: LookupTable(name, spec, path.parent, mapping.maps)
+            name: LookupTable(name, spec, folders, mapping.maps)
             for name, spec in mapping.lookups.items()
         }
         self._table = TableFile(path, mapping.file, _wanted(mapping))
@@ -294,7 +295,7 @@ def _entered(plan: Plan) -> dict[str, str]:
 
 def _checks(context: Context) -> dict[str, Callable[[str], object]]:
     checks: dict[str, Callable[[str], object]] = {}
-    for name, rule in context.mapping.columns.items():
+    for name, rule in context.layout.rules.items():
         match rule.type:
             case "number":
                 checks[name] = context.numbers.read

@@ -8,11 +8,17 @@ Sub-second digits are kept to the microsecond.
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import Final, Literal, NamedTuple
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.importing.day_numbers import (
+    UNITS,
+    WORKBOOKS,
+    likely_unit,
+    read_day_number,
+    read_epoch,
+)
 from salesflow.adapters.importing.problems import RowProblem
 from salesflow.domain.facts import Precision
 from salesflow.domain.moments import Instant, start_of_day, to_instant
@@ -24,12 +30,14 @@ __all__ = [
     "MissingZoneError",
     "Nonexistent",
     "ReadTime",
+    "Rules",
     "TimeReader",
 ]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNITS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+MIDNIGHT = time()
+TEXT_MAX = 200
+ONE_FORMAT = 'list one of the two, or say [times] disagreeing = "first"'
 ZONE_WORD = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 UTC_WORD = re.compile(r"(?<!%)(?:Z|UTC|GMT)$")
 SPACED_OFFSET = re.compile(r" (?=[+-]\d\d(?::?\d\d)?$)")
@@ -41,6 +49,7 @@ CLOCK_PARTS = re.compile(r"%[HIMSfpcXT]")
 
 Ambiguous = Literal["earlier", "later", "order", "refuse"]
 Nonexistent = Literal["shift", "refuse"]
+Disagreeing = Literal["refuse", "first"]
 Parser = Callable[[str], datetime | date]
 
 
@@ -66,6 +75,14 @@ class ReadTime(NamedTuple):
         return self._replace(instant=self.second, second=None, note=note)
 
 
+class Rules(NamedTuple):
+    """What to do with times that could be two, or that never were."""
+
+    ambiguous: Ambiguous = "earlier"
+    nonexistent: Nonexistent = "shift"
+    disagreeing: Disagreeing = "refuse"
+
+
 class TimeReader:
     """Reads the times of one column."""
 
@@ -74,17 +91,20 @@ class TimeReader:
         formats: Sequence[str],
         zone: ZoneInfo | None,
         *,
-        ambiguous: Ambiguous = "earlier",
-        nonexistent: Nonexistent = "shift",
+        rules: Rules | None = None,
         days: bool = False,
         day_zone: ZoneInfo | None = None,
+        cut_zone: ZoneInfo | None = None,
     ) -> None:
-        """`day_zone` is the zone of days, where it is another than that of times."""
+        """`zone` is that of times that name none, `day_zone` that of days.
+
+        `cut_zone` is where the day of an instant is taken; left out, that of days.
+        """
         self.formats = tuple(formats)
         self.zone = zone
         self.day_zone = day_zone or zone
-        self._ambiguous = ambiguous
-        self._nonexistent = nonexistent
+        self.cut_zone = cut_zone or self.day_zone
+        self._rules = rules or Rules()
         self._days = days
         self._parsers = [_parser(pattern) for pattern in formats]
 
@@ -95,40 +115,93 @@ class TimeReader:
             RowProblem: when it fits no format, lies before 1900 or is refused by the rules.
             MissingZoneError: when it needs a zone and none is known.
         """
-        found = self._parse(text)
         try:
+            found, disagreed = self._parse(text)
             if not isinstance(found, datetime):
-                return self._whole_day(found, text)
+                return self._whole_day(found, text, disagreed)
             if self._days:
-                return self._whole_day(found.date(), text)
+                day, note = self._cut(found, text)
+                return self._whole_day(day, text, disagreed or note)
             at, note, second = (found, None, None) if found.tzinfo else self._local(found, text)
             other = None if second is None else to_instant(second)
-            return ReadTime(to_instant(at), "microsecond", None, note or _too_fine(text), other)
+            note = disagreed or note or _too_fine(text)
+            return ReadTime(to_instant(at), "microsecond", None, note, other)
         except MissingZoneError:
             raise
         except (InputError, OverflowError) as error:
             raise RowProblem(OUT_OF_RANGE) from error
 
-    def day(self, text: str) -> date:
-        """Read a day; of a time, its day as written."""
-        found = self._parse(text)
-        return found.date() if isinstance(found, datetime) else found
+    def day(self, text: str) -> tuple[date, str | None]:
+        """Read a day; of a time, the day it was where days are cut, and a note."""
+        found, note = self._parse(text)
+        if not isinstance(found, datetime):
+            return found, note
+        try:
+            day, cut = self._cut(found, text)
+        except MissingZoneError:
+            raise
+        except (InputError, OverflowError) as error:
+            raise RowProblem(OUT_OF_RANGE) from error
+        return day, note or cut
 
     def aware(self, text: str) -> tuple[datetime, str | None]:
         """Read a time as an aware datetime, a day as its local midnight."""
         read = self.read(text)
         return EPOCH + timedelta(microseconds=read.instant), read.note
 
-    def _parse(self, text: str) -> datetime | date:
-        for parse in self._parsers:
+    def _parse(self, text: str) -> tuple[datetime | date, str | None]:
+        """Read it by the first format that fits; note, or refuse, what another reads in it."""
+        if len(text) > TEXT_MAX:
+            raise RowProblem("is too long for a time")
+        found: list[tuple[str, datetime | date]] = []
+        unlikely: RowProblem | None = None
+        for name, parse in zip(self.formats, self._parsers, strict=True):
             try:
-                return parse(text)
+                found.append((name, parse(text)))
+            except RowProblem as problem:
+                unlikely = unlikely or problem
             except (ValueError, OverflowError):
                 continue
-        raise RowProblem(f"is not a time written as {' or '.join(self.formats)}")
+        if not found:
+            raise unlikely or RowProblem(self._no_time(text))
+        first, taken = found[0]
+        other = next(((n, t) for n, t in found if t != taken), None)
+        if other is None:
+            return taken, None
+        two = f"{taken} by {first} and {other[1]} by {other[0]}"
+        if self._rules.disagreeing == "refuse":
+            raise RowProblem(f"can be read as {two}; {ONE_FORMAT}")
+        return taken, f"can be read as {two}; took the first"
 
-    def _whole_day(self, day: date, text: str) -> ReadTime:
-        return ReadTime(start_of_day(day, _named(self.day_zone, text)), "day", day)
+    def _no_time(self, text: str) -> str:
+        unit = likely_unit(text)
+        hint = f'; {unit[1]} when read as {unit[0]}: formats = ["{unit[0]}"]' if unit else ""
+        hint = hint.replace("read as excel", "read as a day number of Excel")
+        return f"is not a time written as {' or '.join(self.formats)}{hint}"
+
+    def _whole_day(self, day: date, text: str, note: str | None) -> ReadTime:
+        return ReadTime(start_of_day(day, _named(self.day_zone, text)), "day", day, note)
+
+    def _cut(self, at: datetime, text: str) -> tuple[date, str | None]:
+        """Give the day of a time: of an instant the day it was in the zone of days.
+
+        A time without an offset keeps its day, unless it is in another zone than days are; a
+        midnight without one stands for its day.
+        """
+        written = at.date()
+        if at.tzinfo is None:
+            if self.zone is None or self.zone == self.cut_zone or at.time() == MIDNIGHT:
+                return written, None
+            at = self._local(at, text)[0]
+        zone = _named(self.cut_zone, text)
+        to_instant(at)
+        day = at.astimezone(zone).date()
+        if day != written and at.time() == MIDNIGHT:
+            return day, (
+                f"is midnight of {written}, and {day} in {zone.key}; where it stands for a day,"
+                ' say timezone = "UTC" for this column'
+            )
+        return day, None
 
     def _local(
         self, naive: datetime, text: str
@@ -140,13 +213,13 @@ class TimeReader:
         if before == after or before is None or after is None:
             return first, None, None
         if before > after:
-            if self._ambiguous == "refuse":
+            if self._rules.ambiguous == "refuse":
                 raise RowProblem(TWICE)
-            if self._ambiguous == "later":
+            if self._rules.ambiguous == "later":
                 return second, f"{TWICE}; took the later", None
-            by_order = second if self._ambiguous == "order" else None
+            by_order = second if self._rules.ambiguous == "order" else None
             return first, f"{TWICE}; took the earlier", by_order
-        if self._nonexistent == "refuse":
+        if self._rules.nonexistent == "refuse":
             raise RowProblem("never was, clocks were put forward")
         return first, "never was, clocks were put forward; took as much later", None
 
@@ -164,8 +237,9 @@ def _parser(pattern: str) -> Parser:
     if pattern == "iso":
         return _iso
     if pattern in UNITS:
-        unit = UNITS[pattern]
-        return lambda text: _epoch(text, unit)
+        return lambda text: read_epoch(text, pattern)
+    if pattern in WORKBOOKS:
+        return lambda text: read_day_number(text, pattern)
     if UTC_WORD.search(pattern):
         return lambda text: datetime.strptime(text, pattern).replace(tzinfo=UTC)
     if CLOCK_PARTS.search(pattern):
@@ -181,12 +255,6 @@ def _iso(text: str) -> datetime | date:
     except ValueError:
         mended = SPACED_OFFSET.sub("", ZONE_WORD.sub("+00:00", text))
         return datetime.fromisoformat(mended)
-
-
-def _epoch(text: str, unit: int) -> datetime:
-    if not NUMBER.fullmatch(text):
-        raise ValueError(text)
-    return EPOCH + timedelta(microseconds=int(Decimal(text) * unit))
 
 
 def _too_fine(text: str) -> str | None:

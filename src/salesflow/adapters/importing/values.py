@@ -1,8 +1,7 @@
 """Takes a value out of a row and turns it into what a field holds."""
 
-import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Final, NamedTuple
 
 from salesflow.adapters.importing.conditions import as_text, first_filled
@@ -10,6 +9,8 @@ from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.ids import DEAL, object_id
 from salesflow.adapters.importing.layout import Cells, Layout
 from salesflow.adapters.importing.mapping import BRACES, Constant, ValueSpec
+from salesflow.adapters.importing.numbers import sign_outside
+from salesflow.adapters.importing.patterns import Extraction
 from salesflow.adapters.importing.problems import (
     Adjustment,
     MappingError,
@@ -17,6 +18,7 @@ from salesflow.adapters.importing.problems import (
     RowProblem,
     allowed,
 )
+from salesflow.adapters.importing.rows import tidied
 
 __all__ = [
     "ID_KINDS",
@@ -29,6 +31,9 @@ __all__ = [
     "take",
     "text_of",
 ]
+
+EXACT_DIGITS = 100
+SIGN_LOST = "is negative, and `extract` leaves its sign behind; extract the sign too"
 
 Notes = list[Adjustment]
 Convert = Callable[[str, Notes], object]
@@ -48,13 +53,16 @@ class Taken(NamedTuple):
     columns: tuple[str, ...]
 
 
-def take(spec: ValueSpec, context: Context, path: Path) -> Taken:
-    """Compile where a value comes from; its map and default are applied."""
+def take(spec: ValueSpec, context: Context, path: Path, *, signed: bool = False) -> Taken:
+    """Compile where a value comes from; its map and default are applied.
+
+    With `signed` it is a number, of which no minus may be left behind.
+    """
     if spec.value is not None:
         constant = spec.value
         return Taken(lambda _: constant, ())
     columns = spec.named
-    text = _extracted(spec, text_of(spec, context, path))
+    text = _extracted(spec, text_of(spec, context, path), signed=signed)
     mend = _map(spec, context, path)
     default = spec.default
     unmapped = spec.unmapped
@@ -75,16 +83,23 @@ def take(spec: ValueSpec, context: Context, path: Path) -> Taken:
     return Taken(read, columns)
 
 
-def _extracted(spec: ValueSpec, text: Callable[[Cells], str]) -> Callable[[Cells], str]:
+def _extracted(
+    spec: ValueSpec, text: Callable[[Cells], str], *, signed: bool
+) -> Callable[[Cells], str]:
     if spec.extract is None:
         return text
-    search = re.compile(spec.extract).search
+    pattern = Extraction(spec.extract)
 
     def read(cells: Cells) -> str:
-        found = search(text(cells))
+        whole = text(cells)
+        found = pattern.search(whole)
         if found is None:
             return ""
-        return (found[1] or "").strip() if found.re.groups else found[0].strip()
+        group = 1 if found.re.groups else 0
+        part = found[group] or ""
+        if signed and part and sign_outside(whole, *found.span(group)):
+            raise RowProblem(SIGN_LOST)
+        return part.strip()
 
     return read
 
@@ -169,11 +184,15 @@ def _map(spec: ValueSpec, context: Context, path: Path) -> Mapping[str, Constant
     if not isinstance(spec.map, str):
         if spec.map is None and spec.unmapped != "keep":
             raise MappingError("unmapped goes with a map", (*path, "unmapped"))
-        return spec.map
+        return spec.map and _tidied(spec.map)
     maps = context.mapping.maps
     if spec.map not in maps:
         raise MappingError(allowed(spec.map, maps, "map"), (*path, "map"))
-    return maps[spec.map]
+    return _tidied(maps[spec.map])
+
+
+def _tidied(known: Mapping[str, Constant]) -> dict[str, Constant]:
+    return {tidied(text): value for text, value in known.items()}
 
 
 def _number(context: Context, scale: Decimal | None, *, whole: bool) -> Convert:
@@ -182,7 +201,8 @@ def _number(context: Context, scale: Decimal | None, *, whole: bool) -> Convert:
     def number(text: str, _: Notes) -> object:
         found = reader.read(text)
         if scale is not None:
-            found = (found * scale).normalize() + 0
+            with localcontext(prec=EXACT_DIGITS):
+                found = (found * scale).normalize() + 0
         if not whole:
             return found
         if found != found.to_integral_value():
@@ -193,15 +213,14 @@ def _number(context: Context, scale: Decimal | None, *, whole: bool) -> Convert:
 
 
 def _time(kind: str, spec: ValueSpec, context: Context) -> Convert:
-    reader = context.times(spec.formats, spec.timezone)
-    if kind == "day":
-        return lambda text, _: reader.day(text)
+    reader = context.times(spec.formats, spec.timezone, days=kind == "day")
+    take = reader.day if kind == "day" else reader.aware
 
     def time(text: str, notes: Notes) -> object:
-        at, note = reader.aware(text)
+        found, note = take(text)
         if note is not None:
             notes.append(Adjustment(note, " or ".join(spec.named), text))
-        return at
+        return found
 
     return time
 

@@ -20,6 +20,7 @@ from salesflow.domain.deal.talks import TalkFact
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.processes import ProcessVersion
 from salesflow.domain.values import Money
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, StageError
 
 __all__ = ["Deal"]
@@ -67,7 +68,7 @@ class Deal(Merging):
             raise InputError("a deal needs a title")
         first = process.open_stages[0].key if stage is None else stage
         if process.stage(first).category != "open":
-            raise StageError(f"a deal is opened in an open stage; {first!r} is none")
+            raise StageError(f"a deal is opened in an open stage; {quoted(first)} is none")
         self = cls.new(id, World({(process.key, process.version): process}))
         self._record(
             DealOpened(

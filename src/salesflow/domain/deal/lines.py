@@ -6,13 +6,12 @@ from typing import Self
 
 from pydantic import model_validator
 
-from salesflow.domain.values import Money, Number, SafeText, Share, Value, tidy
+from salesflow.domain.values import MOST, Money, Number, SafeText, Share, Value, tidy
 from salesflow.errors import InputError
 
 __all__ = ["QuoteLine", "checked", "total_of"]
 
 MILLIONTH = Decimal("0.000001")
-LIMIT = Decimal(10) ** 12
 EXACT_DIGITS = 60
 NOTHING_OFF = Decimal(0)
 
@@ -32,7 +31,7 @@ class QuoteLine(Value):
     @model_validator(mode="after")
     def _check(self) -> Self:
         digits = self.quantity.adjusted() + self.unit_price.amount.adjusted() + 2
-        if digits > LIMIT.adjusted() and abs(self.amount) >= LIMIT:
+        if digits > MOST.adjusted() and abs(self.amount) > MOST:
             raise ValueError("a line cannot be worth that much")
         return self
 
@@ -53,7 +52,7 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     """Add lines up; None when there are none, currencies differ, or the sum has no room."""
     currencies = {line.unit_price.currency for line in lines}
     amount = sum([line.amount for line in lines], Decimal(0))
-    if len(currencies) != 1 or abs(amount) >= LIMIT:
+    if len(currencies) != 1 or abs(amount) > MOST:
         return None
     return Money(tidy(amount), currencies.pop())
 

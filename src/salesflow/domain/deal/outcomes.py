@@ -12,6 +12,7 @@ from salesflow.domain.deal.core import said
 from salesflow.domain.deal.stages import Check, Stages
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText
+from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
 __all__ = [
@@ -107,7 +108,7 @@ class Outcomes(Stages):
         reasons = [reason.key for reason in then.process_in_force.loss_reasons]
         if reasons and because not in reasons:
             raise RuleError(
-                f"{because!r} is not a loss reason of process {then.process!r} version"
+                f"{quoted(because)} is not a loss reason of process {then.process!r} version"
                 f" {then.process_version}; there are {', '.join(reasons)} (and a free note)"
             )
         fact = DealLost(because=because, competitor=competitor, note=note)
@@ -131,7 +132,7 @@ class Outcomes(Stages):
             raise DealClosedError(f"deal {self.id} is open; there is nothing to reopen")
         process = then.process_in_force
         if stage is not None and process.stage(stage).category != "open":
-            raise StageError(f"a deal is reopened in an open stage; {stage!r} is none")
+            raise StageError(f"a deal is reopened in an open stage; {quoted(stage)} is none")
         fact = DealReopened(stage=stage, because=said(because, "reopening"))
         self._record(fact, occurred_at)
 

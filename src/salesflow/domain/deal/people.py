@@ -16,6 +16,7 @@ from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.facts import Event, Fact, PlannedFact
 from salesflow.domain.moments import from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Share, number
+from salesflow.domain.wording import quoted
 from salesflow.errors import RuleError
 
 __all__ = [
@@ -165,7 +166,7 @@ class People(DealCore):
         """Hand the deal to a rep, perhaps from a later day."""
         starts = self._effective(effective_from)
         if self.at(self._when(occurred_at, starts)).owner == owner:
-            raise RuleError(f"deal {self.id} is owned by {owner!r} already")
+            raise RuleError(f"deal {self.id} is owned by {quoted(owner)} already")
         fact = OwnerAssigned(owner=owner, because=because, effective_from=starts)
         self._record(fact, occurred_at)
 
@@ -184,7 +185,9 @@ class People(DealCore):
         then = self.at(self._when(occurred_at, starts))
         share = number(credit)
         if then.owner == person:
-            raise RuleError(f"{person!r} owns deal {self.id} and is credited with the rest")
+            raise RuleError(
+                f"{quoted(person)} owns deal {self.id} and is credited with the rest"
+            )
         for state in [then, *self._as_planned(then, person)]:
             others = [c.credit for c in state.collaborators.values() if c.person != person]
             given = sum(others, share)
@@ -215,7 +218,7 @@ class People(DealCore):
         """Note that somebody no longer works on it."""
         starts = self._effective(effective_from)
         if person not in self.at(self._when(occurred_at, starts)).collaborators:
-            raise RuleError(f"{person!r} does not work on deal {self.id}")
+            raise RuleError(f"{quoted(person)} does not work on deal {self.id}")
         fact = CollaboratorLeft(person=person, because=because, effective_from=starts)
         self._record(fact, occurred_at)
 
@@ -254,7 +257,7 @@ class People(DealCore):
         """Ask for help; gives the key under which somebody answers."""
         taken = {e.fact.request for e in self._log if isinstance(e.fact, HelpRequested)}
         if request in taken:
-            raise RuleError(f"deal {self.id} has a request {request!r} already")
+            raise RuleError(f"deal {self.id} has a request {quoted(request)} already")
         key = request or self._fresh_key("H", taken)
         self._record(
             HelpRequested(
@@ -274,7 +277,7 @@ class People(DealCore):
     ) -> None:
         """Answer a call for help; others may add to it."""
         if request not in self.at(occurred_at).help_requests:
-            raise RuleError(f"nobody asked for {request!r} on deal {self.id}")
+            raise RuleError(f"nobody asked for {quoted(request)} on deal {self.id}")
         self._record(HelpGiven(request=request, answer=answer, by=by), occurred_at)
 
     def _as_planned(self, then: Self, person: str) -> Iterator[Self]:

@@ -16,6 +16,7 @@ from salesflow.domain.deal.lines import QuoteLine, checked, total_of
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant, Time, from_instant, start_of_next_day, to_instant
 from salesflow.domain.values import Money, Personal, Reference
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, QuoteError
 
 __all__ = [
@@ -186,7 +187,7 @@ class Quotes(DealCore):
         drafted = then._quotes.get(quote) if quote is not None else None
         if drafted is None:
             if lines is None:
-                raise QuoteError(f"deal {self.id} has no quote {quote!r}; name its lines")
+                raise QuoteError(f"deal {self.id} has no quote {quoted(quote)}; name its lines")
             key = self._number(quote)
         else:
             key = drafted.key
@@ -235,8 +236,8 @@ class Quotes(DealCore):
         standing = then.accepted_quote
         if standing is not None:
             raise QuoteError(
-                f"quote {standing.key!r} of deal {self.id} stands accepted; {quote!r} cannot"
-                " be accepted beside it"
+                f"quote {standing.key!r} of deal {self.id} stands accepted;"
+                f" {quoted(quote)} cannot be accepted beside it"
             )
         self._record(QuoteAccepted(quote=quote, note=note), occurred_at)
 
@@ -267,17 +268,17 @@ class Quotes(DealCore):
     ) -> None:
         found = self.quotes.get(quote)
         if found is None:
-            raise QuoteError(f"deal {self.id} has no quote {quote!r}; cannot {asked} it")
+            raise QuoteError(f"deal {self.id} has no quote {quoted(quote)}; cannot {asked} it")
         if found.state not in wanted:
             raise QuoteError(
-                f"quote {quote!r} of deal {self.id} is {found.state}; cannot {asked} it"
+                f"quote {quoted(quote)} of deal {self.id} is {found.state}; cannot {asked} it"
             )
 
     def _number(self, quote: str | None) -> str:
         kinds = get_args(QuoteFact)
         taken = {e.fact.quote for e in self._log if isinstance(e.fact, kinds)}
         if quote in taken:
-            raise QuoteError(f"deal {self.id} has a quote {quote!r} already")
+            raise QuoteError(f"deal {self.id} has a quote {quoted(quote)} already")
         return quote or self._fresh_key("Q", taken)
 
     def _expiry(self, valid_until: date | None, occurred_at: OccurredAt) -> datetime | None:

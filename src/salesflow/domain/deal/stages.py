@@ -20,6 +20,7 @@ from salesflow.domain.deal.talks import Talks
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.processes import TASK_COMPLETED, ProcessVersion, Stage
 from salesflow.domain.values import Money, Personal, Reference, SafeText, Value
+from salesflow.domain.wording import quoted
 from salesflow.errors import GateError, InputError, RuleError, StageError
 
 __all__ = [
@@ -152,7 +153,7 @@ class Stages(Talks, Quotes, Moneys, People):
         here, there = process.order(then.stage), process.order(stage)
         if there < here:
             raise StageError(
-                f"{stage!r} lies before {then.stage!r}; use return_to to go back there"
+                f"{quoted(stage)} lies before {then.stage!r}; use return_to to go back there"
             )
         passed = [
             s for s in process.stages[max(here, 0) : there] if s.category == target.category
@@ -173,7 +174,7 @@ class Stages(Talks, Quotes, Moneys, People):
         process, _ = then._way_to(stage, "return it")
         if process.order(stage) > process.order(then.stage) >= 0:
             raise StageError(
-                f"{stage!r} lies behind {then.stage!r}; use advance_to to go there"
+                f"{quoted(stage)} lies behind {then.stage!r}; use advance_to to go there"
             )
         if not process.returning_allowed:
             raise StageError(
@@ -206,8 +207,8 @@ class Stages(Talks, Quotes, Moneys, People):
             new = process.by_key.get(moves.get(stage, stage))
             if new is None or new.category != old.category(stage):
                 raise StageError(
-                    f"stage {stage!r} needs a stage of the same category in {process.key!r}"
-                    f" version {process.version}; name it in the mapping"
+                    f"stage {quoted(stage)} needs a stage of the same category in"
+                    f" {process.key!r} version {process.version}; name it in the mapping"
                 )
         self._record(
             DealMigrated(
@@ -228,15 +229,15 @@ class Stages(Talks, Quotes, Moneys, People):
         target = process.by_key.get(stage)
         if target is None:
             raise StageError(
-                f"process {process.key!r} version {process.version} has no stage {stage!r};"
-                f" it has {', '.join(process.by_key)}"
+                f"process {process.key!r} version {process.version} has no stage"
+                f" {quoted(stage)}; it has {', '.join(process.by_key)}"
             )
         if stage == self.stage:
-            raise StageError(f"deal {self.id} is in {stage!r} already")
+            raise StageError(f"deal {self.id} is in {quoted(stage)} already")
         wanted = "after_sales" if self.outcome == "won" else "open"
         if target.category != wanted:
             raise StageError(
-                f"deal {self.id} is {self.outcome}; {stage!r} is a stage of category"
+                f"deal {self.id} is {self.outcome}; {quoted(stage)} is a stage of category"
                 f" {target.category}"
             )
         return process, target

@@ -12,6 +12,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, told
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText, Value
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
@@ -269,7 +270,7 @@ class Talks(DealCore):
         tasks = [each.key for stage in process.stages for each in stage.tasks]
         if task not in tasks:
             raise RuleError(
-                f"process {process.key!r} version {process.version} has no task {task!r};"
+                f"process {process.key!r} version {process.version} has no task {quoted(task)};"
                 f" it has {', '.join(tasks) or 'none'}"
             )
         self._record(TaskCompleted(task=task, by=by, note=note), occurred_at)
@@ -285,7 +286,7 @@ class Talks(DealCore):
         """Note what they doubt; gives the key under which to resolve it."""
         taken = {e.fact.objection for e in self._log if isinstance(e.fact, ObjectionRaised)}
         if objection in taken:
-            raise RuleError(f"deal {self.id} has an objection {objection!r} already")
+            raise RuleError(f"deal {self.id} has an objection {quoted(objection)} already")
         key = objection or self._fresh_key("O", taken)
         self._record(
             ObjectionRaised(objection=key, doubt=told(doubt, "an objection"), topic=topic),
@@ -299,9 +300,11 @@ class Talks(DealCore):
         """Note how we answered their doubt."""
         found = self.at(occurred_at).objections.get(objection)
         if found is None:
-            raise RuleError(f"deal {self.id} has no objection {objection!r}")
+            raise RuleError(f"deal {self.id} has no objection {quoted(objection)}")
         if found.resolved:
-            raise RuleError(f"objection {objection!r} of deal {self.id} is resolved already")
+            raise RuleError(
+                f"objection {quoted(objection)} of deal {self.id} is resolved already"
+            )
         self._record(ObjectionResolved(objection=objection, answer=answer), occurred_at)
 
     def name_competitor(

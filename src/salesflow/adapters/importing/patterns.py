@@ -1,0 +1,147 @@
+"""Regular expressions of mappings, of which none can run away.
+
+Whether a cell matches is asked of a matcher that takes time in proportion to the text, whatever
+the pattern (the one of Rust, which pydantic brings). It knows neither look-around nor
+backreferences, and does not say which part of a text it found. For these there is Python's own
+matcher, which tries again and again: it is asked only of patterns without a repetition inside a
+repetition, and of texts so short that the tries are bounded.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import Final
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+from salesflow.adapters.importing.problems import RowProblem
+
+__all__ = ["Extraction", "matcher", "refusal"]
+
+PATTERN_MAX = 1_000
+TRIES_MAX: Final = 200_000_000
+TEXT_MAX: Final = 10_000
+PYTHON_ONLY = ("look-around", "backreferences", "unrecognized escape")
+MANY = re.compile(r"\*|\+|\{\d*,\d*\}")
+TIMES = re.compile(r"\{\d+\}")
+CHOICES_MAX = 20
+ITEM = re.compile(
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?<?[=!]|\(\?P?<\w+>|\(\?[a-zA-Z-]*:|\(\?[a-zA-Z-]+\)|\("
+    r"|\)|\*|\+|\?|\{\d*,\d*\}|\{\d+\}|\||.",
+    re.DOTALL,
+)
+
+
+def matcher(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
+    """Give a function that says whether a pattern is found in a text.
+
+    Raises:
+        ValueError: when it is no pattern, or one this matcher does not know.
+    """
+    form = f"(?i:{pattern})" if ignore_case else pattern
+    schema = core_schema.str_schema(pattern=form, regex_engine="rust-regex", strict=True)
+    try:
+        return SchemaValidator(schema).isinstance_python
+    except SchemaError as error:
+        reason = _in_words(str(error))
+        if not any(needed in reason for needed in PYTHON_ONLY):
+            raise ValueError(reason) from error
+        return _Bounded(pattern, re.IGNORECASE if ignore_case else 0).found
+
+
+def refusal(pattern: str, *, extract: bool = False) -> str | None:
+    """Say why a pattern cannot be taken; None when it can."""
+    if len(pattern) > PATTERN_MAX:
+        return f"is longer than {PATTERN_MAX:,} characters"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            re.compile(pattern)
+        matcher(pattern)
+        if extract:
+            _counted(pattern)
+    except (re.error, ValueError, RecursionError, OverflowError, Warning) as error:
+        return str(error)
+    return None
+
+
+class _Bounded:
+    """Python's own matcher, for patterns and texts whose tries are bounded."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._search = re.compile(pattern, flags).search
+        repetitions, choices = _counted(pattern)
+        tries = repetitions + (not pattern.startswith("^"))
+        most = TRIES_MAX / 2**choices
+        self._length_max = min(TEXT_MAX, int(most ** (1 / max(tries, 1))))
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Find the pattern in a text.
+
+        Raises:
+            RowProblem: when the text is too long for a pattern of so many repetitions.
+        """
+        if len(text) > self._length_max:
+            raise RowProblem(
+                f"is longer than the {self._length_max:,} characters in which its regular"
+                " expression is looked for"
+            )
+        return self._search(text)
+
+    def found(self, text: str) -> bool:
+        """Say whether the pattern is found in a text."""
+        return self.search(text) is not None
+
+
+class Extraction:
+    """A pattern by which a part is taken out of a text."""
+
+    def __init__(self, pattern: str) -> None:
+        self._found = matcher(pattern)
+        self._bounded = _Bounded(pattern)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Find the pattern in a text; what stands there is taken from the match.
+
+        Raises:
+            RowProblem: when the text is too long for a pattern of so many repetitions.
+        """
+        return self._bounded.search(text) if self._found(text) else None
+
+
+def _counted(pattern: str) -> tuple[int, int]:
+    """Count the repetitions and the choices of a pattern.
+
+    Raises:
+        ValueError: when one is repeated, or there are too many.
+    """
+    repetitions = choices = 0
+    varying: list[bool] = [False]
+    closed, before = False, ""
+    for found in ITEM.finditer(pattern):
+        item = found[0]
+        many = MANY.fullmatch(item) is not None
+        if (many or TIMES.fullmatch(item)) and closed:
+            raise ValueError("repeats what holds a repetition or a choice itself")
+        closed = False
+        if item == ")" and len(varying) > 1:
+            closed = varying.pop()
+            varying[-1] = varying[-1] or closed
+        elif item.startswith("(") and not item.endswith(")"):
+            varying.append(False)
+        elif many and not MANY.fullmatch(before):
+            repetitions += 1
+            varying[-1] = True
+        elif item == "|" or (item == "?" and not MANY.fullmatch(before)):
+            choices += 1
+            varying[-1] = True
+        before = item
+    if choices > CHOICES_MAX:
+        raise ValueError(f"holds more than {CHOICES_MAX} choices")
+    return repetitions, choices
+
+
+def _in_words(error: str) -> str:
+    """Take the last line of what the matcher says."""
+    said = error.strip().splitlines()[-1].strip()
+    return said.removeprefix("error: ").removeprefix("SchemaError: ")
