@@ -2,13 +2,14 @@
 
 `main` is the script's entry. Whatever goes wrong ends in one line on stderr and an exit code:
 2 for wrong use (an unknown option, a bad date, no such deal, no such database), 1 for what
-a rule, a busy database or a fold refuses, 130 after Ctrl-C. Nobody ever meets a traceback.
+a rule, a busy database or a fold refuses, 130 after Ctrl-C, 70 for a fault of this program
+(`SALESFLOW_TRACEBACK=1` shows where). Nobody else ever meets a traceback.
 """
 
-import io
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
 
@@ -16,23 +17,50 @@ __all__ = ["main"]
 
 WRONG_USE = 2
 REFUSED = 1
+FAULT = 70
 STOPPED = 130
+TRACEBACK_VARIABLE = "SALESFLOW_TRACEBACK"
+SHOWN_MAX = 200
+"""So much of what was typed or read is repeated."""
+LINE_MAX = 2_000
+TOO_LONG = re.compile(rf"\S{{{SHOWN_MAX + 1},}}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (the process's own by default) and give its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    try:
+        code = _main(arguments)
+    except KeyboardInterrupt:  # while everything is being loaded, or while it ends
+        code = _stopped()
+    if arguments is None:
+        from salesflow.cli.streams import stop_at_once
+
+        stop_at_once()
+    return code
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    from salesflow.cli.streams import end_quietly, prepare, replaced
+
+    prepare()
     try:
         code = _run(arguments)
         sys.stdout.flush()
+        _complain(replaced(), code)
     except BrokenPipeError:
         code = REFUSED
-        _close_quietly()
-    except KeyboardInterrupt:  # while everything is being loaded
-        code = _stopped()
+        end_quietly()
+    except OSError as error:  # of a file, or of the stream itself
+        code = _complain_of_system(error)
+        _flush_or(end_quietly)
     return code
+
+
+def _flush_or(otherwise: Callable[[], None]) -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        otherwise()
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -41,34 +69,77 @@ def _run(arguments: Sequence[str] | None) -> int:
 
     from salesflow.cli.app import app
 
-    command = get_command(app)
-    given = None if arguments is None else list(arguments)
     try:
-        code = command.main(given, prog_name="salesflow", standalone_mode=False)
+        given = _readable(sys.argv[1:] if arguments is None else arguments)
+        code = get_command(app).main(given, prog_name="salesflow", standalone_mode=False)
     except typer.TyperException as error:
         return _complain(error.format_message(), error.exit_code)
-    except SalesflowError as error:
-        misused = isinstance(error, InputError | NotFoundError | DatabaseError)
-        busy = isinstance(error, BusyError)
-        return _complain(str(error), WRONG_USE if misused and not busy else REFUSED)
-    except typer.Abort:
-        return _stopped()
+    except (typer.Abort, KeyboardInterrupt):
+        code = STOPPED
     except SystemExit as gone:  # how typer and rich tell of a broken pipe
         raise BrokenPipeError from gone
-    except BrokenPipeError:
+    except OSError:  # of the streams, or of files
         raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", WRONG_USE)
+    except Exception as error:  # noqa: BLE001 - the last one there is between it and a person
+        return _refused(error)
     if code == STOPPED:
         return _stopped()
     return code if isinstance(code, int) else 0
 
 
+def _refused(error: Exception) -> int:
+    if not isinstance(error, SalesflowError):
+        return _confess(error)
+    misused = isinstance(error, InputError | NotFoundError | DatabaseError)
+    busy = isinstance(error, BusyError)
+    return _complain(str(error), WRONG_USE if misused and not busy else REFUSED)
+
+
+def _readable(arguments: Sequence[str]) -> list[str]:
+    """Read arguments that came as bytes of another encoding than UTF-8 where that can be.
+
+    Raises:
+        InputError: for one that is not UTF-8, or holds a NUL.
+    """
+    read = []
+    for number, text in enumerate(arguments, 1):
+        try:
+            read.append(os.fsencode(text).decode())
+        except UnicodeError as error:
+            raise InputError(f"argument {number}, {_cut(text)}, is not UTF-8") from error
+        if "\0" in text:
+            raise InputError(f"argument {number}, {_cut(text)}, holds a NUL character")
+    return read
+
+
+def _confess(error: Exception) -> int:
+    """Say that this program is at fault, and how to see where."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        raise error
+    return _complain(
+        f"this is a fault of salesflow, please report it: {type(error).__name__}: {error}"
+        f" ({TRACEBACK_VARIABLE}=1 shows where)",
+        FAULT,
+    )
+
+
+def _complain_of_system(error: OSError) -> int:
+    where = f"{error.filename}: " if error.filename else ""
+    return _complain(f"{where}{error.strerror or error}", WRONG_USE)
+
+
 def _complain(message: str, code: int) -> int:
-    line = " ".join(message.replace("Value error, ", "").split())
+    """Say it in one line, if there is anything to say and anybody to hear it."""
+    from salesflow.projections.cleaning import one_line
+
+    line = one_line(message.replace("Value error, ", ""))
+    line = TOO_LONG.sub(lambda word: f"{word[0][:SHOWN_MAX]}…", line)[:LINE_MAX]
     if line:
-        sys.stderr.write(f"salesflow: {line}\n")
+        try:
+            sys.stderr.write(f"salesflow: {line}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return code
     return code
 
 
@@ -76,8 +147,5 @@ def _stopped() -> int:
     return _complain("stopped; what was recorded stays", STOPPED)
 
 
-def _close_quietly() -> None:
-    """Let the interpreter end without a word about a pipe that nobody reads any more."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")

@@ -7,6 +7,7 @@ stderr in any case.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,9 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from salesflow.cli.streams import in_utf8
 from salesflow.domain.moments import Moment
+from salesflow.projections.cleaning import harmless
 from salesflow.projections.laying import PIPE_WIDTH, laid_out
 from salesflow.projections.plain import Json
 from salesflow.projections.shown import TableOfView
@@ -37,6 +40,8 @@ if TYPE_CHECKING:  # loaded when there is something to report
 __all__ = ["Json", "Screen", "size_of"]
 
 KIB = 1024
+OBEYED = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal would obey; in JSON it only ever stands in a text, where it is escaped."""
 
 
 class Screen:
@@ -45,6 +50,7 @@ class Screen:
     def __init__(self, *, language: Language = "en", as_json: bool = False) -> None:
         self.language: Language = language
         self.as_json = as_json
+        self._escaped = as_json and in_utf8()
         self.console = _console(sys.stdout)
         self.errors = _console(sys.stderr)
 
@@ -64,11 +70,11 @@ class Screen:
 
     def line(self, text: str, style: str = "") -> None:
         """Print one line of plain text, never wrapped when piped, without markup."""
-        self.say(Text(text, style=style))
+        self.say(Text(harmless(text), style=style))
 
     def heading(self, text: str) -> None:
         """Print a heading."""
-        self.say("", Text(text, style="bold cyan"))
+        self.say("", Text(harmless(text), style="bold cyan"))
 
     def moment(self, moment: Moment, timezone: ZoneInfo) -> None:
         """Print where on both time axes an answer stands."""
@@ -83,12 +89,16 @@ class Screen:
     def json(self, value: object) -> None:
         """Print one JSON document when JSON was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+            self._write_json(value, indent=2)
 
     def json_line(self, value: object) -> None:
         """Print one of many JSON documents, on a line of its own, when JSON was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+            self._write_json(value)
+
+    def _write_json(self, value: object, indent: int | None = None) -> None:
+        written = json.dumps(value, ensure_ascii=self._escaped, indent=indent)
+        sys.stdout.write(OBEYED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", written) + "\n")
 
     def word(self, text: str) -> str:
         """Give a label in the language asked for."""

@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from pydantic import Field
 
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event
@@ -20,6 +19,7 @@ from salesflow.domain.history import believed
 from salesflow.domain.moments import Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.parameters import Limit
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.tables import AMOUNT_SCALE
@@ -100,7 +100,7 @@ class Deals(Question[DealsView]):
     """Only deals owned by this rep at the moment."""
     outcome: Literal["open", "won", "lost", "disqualified", "merged"] | None = None
     """Only deals that stand so at the moment."""
-    limit: Annotated[int, Field(gt=0)] = LISTED
+    limit: Limit = LISTED
     """How many to list at most. Default: 50."""
 
     def answer(self, reader: Reader, moment: Moment) -> DealsView:

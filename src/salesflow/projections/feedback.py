@@ -14,7 +14,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import Field
 
 from salesflow.domain.deal.service import FeedbackReceived, Scale
 from salesflow.domain.moments import Moment, Period, from_instant
@@ -27,6 +26,7 @@ from salesflow.projections.feedback_figures import (
     figures_text,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.parameters import Limit
 from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.records import Role
@@ -141,7 +141,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
     """Only deals that were owned by this rep at the time; all when left out."""
     survey: Reference | None = None
     """Only this survey; all, and feedback nobody asked for, when left out."""
-    limit: Annotated[int, Field(gt=0)] = LISTED
+    limit: Limit = LISTED
     """How many verbatims to list at most. Default: 20."""
 
     def answer(self, reader: Reader, moment: Moment) -> FeedbackView:

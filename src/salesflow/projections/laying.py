@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from salesflow.projections.cleaning import harmless
 from salesflow.projections.shown import Column, TableOfView, columns_of, is_number
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
@@ -39,7 +40,7 @@ def laid_out(
     table: TableOfView, word: Callable[[str], str], width: int
 ) -> Iterator[RenderableType]:
     """Lay a table out in a width: its title, then its rows."""
-    title = " ".join(filter(None, (word(table.title), table.about)))
+    title = harmless(" ".join(filter(None, (word(table.title), table.about))))
     if title:
         yield Text(title, style="bold")
     columns = columns_of(table, word)
@@ -68,7 +69,7 @@ def text_of(
         for part in laid_out(table, word, console.width):
             console.print(part)
         for note in table.notes:
-            console.print(Text(f"  {note}"))
+            console.print(Text(harmless(f"  {note}")))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 

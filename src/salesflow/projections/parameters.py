@@ -14,9 +14,9 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from textwrap import fill
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -25,6 +25,10 @@ from salesflow.domain.values import reason_of
 __all__ = ["described", "field_docstrings", "wrong_parameters"]
 
 SHOWN_MAX: Final = 60
+LISTED_MAX: Final = 1_000_000
+
+Limit = Annotated[int, Field(gt=0, le=LISTED_MAX)]
+"""How many rows to list at most."""
 LINE_WIDTH: Final = 88
 SAID: Final = {
     "literal_error": "{given} is not one of {expected}",

@@ -66,6 +66,8 @@ class PeriodQuestion(Question[ViewT]):
         if self.from_ is None and self.to is None:
             days = reader.calendar.span("quarter", self.day(reader))
             return span_of(days.first, days.last, reader)
+        if self.to == date.min:
+            raise InputError(f"a period up to {self.to} holds no day")
         first = self.from_
         if first is None:
             assert self.to is not None

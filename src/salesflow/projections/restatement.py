@@ -16,13 +16,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import Instant, Moment, When, from_instant, instant_of
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
+from salesflow.projections.parameters import Limit
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.stage_names import StageName, stage_name
@@ -132,7 +133,7 @@ class Restatement(Question[RestatementView]):
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals owned by this rep at the moment; all when left out."""
-    limit: Annotated[int, Field(gt=0)] = LISTED
+    limit: Limit = LISTED
     """How many events to list at most. Default: 50."""
 
     @field_validator("known_then")

@@ -12,11 +12,10 @@ lists of their own.
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import Field
 
 from salesflow.domain.moments import Moment, Period
 from salesflow.domain.values import Reference
@@ -31,6 +30,7 @@ from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast_figures import SlippageLine
 from salesflow.projections.kpi_figures import KpiLine
 from salesflow.projections.kpis import Kpis
+from salesflow.projections.parameters import Limit
 from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.retrospective_deals import (
@@ -183,7 +183,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
     """Only what belonged to the reps of this team (its key) when they were in it."""
     process: Reference | None = None
     """Only deals of this process (its key); all when left out."""
-    limit: Annotated[int, Field(gt=0)] = LISTED
+    limit: Limit = LISTED
     """How many slipped deals, stalled deals and words to list at most. Default: 20."""
 
     def answer(self, reader: Reader, moment: Moment) -> RetrospectiveView:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from salesflow.projections.cleaning import harmless
+
 __all__ = ["Column", "TableOfView", "columns_of", "is_number"]
 
 NUMBER = re.compile(
@@ -45,7 +47,7 @@ def columns_of(table: TableOfView, word: Callable[[str], str]) -> list[Column]:
     columns = []
     for number, name in enumerate(table.columns):
         said = word if name in table.words else str
-        cells = [_one_amount_a_line(said(row[number])) for row in table.rows]
+        cells = [_one_amount_a_line(harmless(said(row[number]))) for row in table.rows]
         columns.append(Column(word(name), cells))
     return columns
 

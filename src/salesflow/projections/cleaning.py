@@ -1,0 +1,33 @@
+"""What a text may not do to whoever reads it: move the cursor, change colours, turn direction.
+
+The log keeps every text as it came. Shown, what a terminal would obey and what would reorder
+other text is written out instead, so that it is seen.
+"""
+
+import re
+from typing import Final
+
+__all__ = ["harmless", "one_line"]
+
+OBEYED: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\ud800-\udfff]"
+)
+"""Controls of terminals, marks and overrides of direction, separators, lone surrogates."""
+
+
+def harmless(text: str) -> str:
+    """Write out what a terminal would obey; line breaks stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return OBEYED.sub(_written_out, text.replace("\t", " "))
+
+
+def one_line(text: str) -> str:
+    """Write a text on one line, whatever it holds."""
+    return harmless(" ".join(text.split()))
+
+
+def _written_out(sign: re.Match[str]) -> str:
+    code = ord(sign[0])
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
