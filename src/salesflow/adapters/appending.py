@@ -12,6 +12,7 @@ from time import time_ns
 from typing import NamedTuple
 from uuid import UUID
 
+from salesflow.adapters.logs import CLOCK
 from salesflow.domain.facts import Precision
 from salesflow.domain.moments import Instant, from_instant
 from salesflow.errors import (
@@ -39,6 +40,7 @@ __all__ = [
 
 Texts = Sequence[str | None]
 
+SECOND: Instant = 1_000_000
 SKEW: Instant = 5_000_000
 """How far the clocks of hosts may differ: five seconds."""
 
@@ -200,6 +202,7 @@ def host_clock() -> Instant:
 
 def clock_error(now: Instant, recorded: Instant) -> ClockError:
     """Say that the clock lags too far behind the log."""
+    CLOCK.warning("refused to record: the clock is %.1f s behind", (recorded - now) / SECOND)
     return ClockError(
         f"the clock says {from_instant(now).isoformat()}, the log was last written at"
         f" {from_instant(recorded).isoformat()}; set the clock right, or run:"

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.database_url import cut
+from salesflow.adapters.logs import BACKUP
 from salesflow.adapters.sqlite_database import translate_sqlite
 from salesflow.domain.moments import Instant
 from salesflow.errors import DatabaseError, InputError
@@ -70,7 +71,9 @@ def back_up(database: Database, tenant: str, to: str | os.PathLike[str]) -> Back
         for ending in ("", "-journal", "-wal", "-shm"):
             with suppress(OSError):
                 os.unlink(f"{part}{ending}")
-    return Backup(file, file.stat().st_size, position, recorded)
+    made = Backup(file, file.stat().st_size, position, recorded)
+    BACKUP.info("backed up to position %d, %d bytes", position, made.bytes)
+    return made
 
 
 def _new_file(to: str | os.PathLike[str]) -> Path:

@@ -17,6 +17,7 @@ from time import time
 import sqlalchemy as sa
 
 from salesflow.adapters.database import Database
+from salesflow.adapters.logs import REBUILD
 from salesflow.adapters.readtables import PROJECTIONS, standings_of, start_position
 from salesflow.errors import ProjectionError, SalesflowError
 from salesflow.projections.tables import ReadTable
@@ -69,6 +70,7 @@ class Beside:
             c = PROJECTIONS.c
             moved = sa.update(PROJECTIONS).where(c.tenant == tenant, c.name == name)
             connection.execute(moved.values(**after._asdict()))
+        REBUILD.info("read table %s took its new rows at position %d", name, after.position)
         return True
 
     def remove(self, table: ReadTable, beside: str) -> None:

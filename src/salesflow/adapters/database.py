@@ -28,6 +28,7 @@ from salesflow.adapters.database_url import (
     refuse_absent_file,
     shown_url,
 )
+from salesflow.adapters.logs import DATABASE
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
@@ -234,6 +235,7 @@ class Database:
             with self._connections.creating() as connection:
                 if not _is_ready(connection, self.shown, shared=shared):
                     _create(connection, self._connections.ddl)
+                    DATABASE.info("made the tables of a new log in %s", self.dialect)
 
 
 def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Appending]]:

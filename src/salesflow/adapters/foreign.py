@@ -15,6 +15,7 @@ from uuid import UUID
 
 from salesflow.adapters.appending import Draft
 from salesflow.adapters.ids import new_id
+from salesflow.adapters.logs import tell_retry
 from salesflow.domain.facts import Fact, Precision
 from salesflow.domain.moments import Instant
 from salesflow.errors import ConcurrentChangeError
@@ -73,9 +74,9 @@ def try_again(attempt: Callable[[], ResultT]) -> ResultT:
     Raises:
         ConcurrentChangeError: when all attempts met a change by somebody else.
     """
-    for _ in range(ATTEMPTS_MAX - 1):
+    for number in range(1, ATTEMPTS_MAX):
         try:
             return attempt()
         except ConcurrentChangeError:
-            continue
+            tell_retry(number, ATTEMPTS_MAX)
     return attempt()

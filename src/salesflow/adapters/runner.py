@@ -20,6 +20,7 @@ from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.folding import Folding
+from salesflow.adapters.logs import tell_catch_up, tell_rebuild
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.readtables import (
     PROJECTIONS,
@@ -171,7 +172,7 @@ class Runner:
             ProjectionError: when a fold failed; the others have been brought up all the same.
         """
         chosen = [self._projections[name] for name in (self._folds if names is None else names)]
-        with self._lock:
+        with tell_catch_up(self._position, len(chosen)), self._lock:
             failed = self._catch_up(chosen, progress)
         if failed is not None:
             raise failed
@@ -186,6 +187,11 @@ class Runner:
         Raises:
             ProjectionError: when a fold failed; its live table stands as it was.
         """
+        with tell_rebuild(names, self._position) as rows:
+            rows.update(self._rebuild(names, progress))
+        return rows
+
+    def _rebuild(self, names: Sequence[str], progress: Progress | None) -> dict[str, int]:
         tables = [self._folds[name].table for name in names]
         with self._lock:
             goal = self._log.head()
@@ -199,6 +205,9 @@ class Runner:
                     self._beside.remove(each.fold.table, each.name)
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
+
+    def _position(self) -> int:
+        return self._log.head().position
 
     def _begin_beside(self, fold: ReadFold) -> Projection:
         beside = self._beside.begin(fold.table)

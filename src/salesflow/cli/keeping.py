@@ -122,10 +122,8 @@ def backup(
             }
         )
         at = local_time(recorded, flow.settings().timezone)
-        desk.screen.line(
-            f"backed up to {made.file} ({size_of(made.bytes)}): the log of tenant"
-            f" {flow.log.tenant!r} up to position {made.position:,}, recorded at {at}"
-        )
+        desk.screen.line(f"backed up to {to} ({size_of(made.bytes)})")
+        desk.screen.line(f"up to position {made.position:,}, recorded at {at}")
 
 
 @at_desk

@@ -27,6 +27,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.logs import REACTOR
 from salesflow.adapters.reactor_positions import ReactorPositions
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.engine.following import look_until
@@ -221,6 +222,8 @@ def _call(action: Callable[[], object], reactor: Reactor, event: Event) -> None:
     try:
         action()
     except Exception as error:
+        kind = type(error).__name__
+        REACTOR.warning("%s stopped before position %d: %s", reactor.name, event.position, kind)
         raise ReactorError(
             f"reactor {reactor.name!r} stopped before position {event.position}"
             f" ({event.fact.kind} of {event.stream_id}): {error!r}; it stays there and is"

@@ -1,0 +1,74 @@
+"""What the package tells through `logging`, for those who operate it.
+
+Loggers are named `salesflow.` and what they tell of; `docs/operating.md` lists them with their
+messages, and a test compares. No message holds a text of a person or of a deal: positions,
+counts, seconds, names of tables, tenants and reactors, and kinds of errors alone. Without a
+handler of the host's nothing is printed.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Final
+
+__all__ = [
+    "BACKUP",
+    "CLOCK",
+    "DATABASE",
+    "REACTOR",
+    "REBUILD",
+    "SLOW_SECONDS",
+    "tell_catch_up",
+    "tell_rebuild",
+    "tell_retry",
+]
+
+logging.getLogger("salesflow").addHandler(logging.NullHandler())
+
+CATCH_UP: Final = logging.getLogger("salesflow.catch_up")
+REBUILD: Final = logging.getLogger("salesflow.rebuild")
+RETRY: Final = logging.getLogger("salesflow.retry")
+CLOCK: Final = logging.getLogger("salesflow.clock")
+DATABASE: Final = logging.getLogger("salesflow.database")
+BACKUP: Final = logging.getLogger("salesflow.backup")
+REACTOR: Final = logging.getLogger("salesflow.reactor")
+
+SLOW_SECONDS = 1.0
+"""A catch-up that takes longer than this is told of: somebody waited for it."""
+
+
+def tell_retry(attempt: int, most: int) -> None:
+    """Tell of an attempt to record that somebody else was faster than."""
+    RETRY.info("somebody else changed the same stream first; attempt %d of %d", attempt, most)
+
+
+@contextmanager
+def tell_catch_up(head: Callable[[], int], tables: int) -> Iterator[None]:
+    """Tell of a catch-up that was slow, when it has come to its end or failed."""
+    begun = monotonic()
+    try:
+        yield
+    finally:
+        seconds = monotonic() - begun
+        if seconds >= SLOW_SECONDS and CATCH_UP.isEnabledFor(logging.WARNING):
+            CATCH_UP.warning(
+                "catch-up of %d read tables to position %d took %.1f s", tables, head(), seconds
+            )
+
+
+@contextmanager
+def tell_rebuild(names: Sequence[str], head: Callable[[], int]) -> Iterator[dict[str, int]]:
+    """Tell when a rebuild begins and how it ends; rows by table are put into what is given."""
+    listed, begun = ", ".join(names), monotonic()
+    if REBUILD.isEnabledFor(logging.INFO):
+        REBUILD.info("rebuild of %s begins, %d events", listed, head())
+    rows: dict[str, int] = {}
+    try:
+        yield rows
+    except BaseException as error:
+        seconds, kind = monotonic() - begun, type(error).__name__
+        REBUILD.warning("rebuild of %s ended by %s after %.1f s", listed, kind, seconds)
+        raise
+    counted = ", ".join(f"{name} {count}" for name, count in rows.items())
+    REBUILD.info("rebuild done in %.1f s, rows: %s", monotonic() - begun, counted)
