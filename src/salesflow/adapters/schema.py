@@ -160,7 +160,7 @@ snapshots = sa.Table(
     _column("state", _Bytes),
     sqlite_strict=True,
 )
-"""Snapshots of aggregates of the `eventsourcing` library."""
+"""Snapshots of aggregates of the `eventsourcing` library, and how far imports have come."""
 
 _COLUMNS_OF_VIEW = """
     tenant, position, {stream_id} AS stream_id, version, {event_id} AS event_id,

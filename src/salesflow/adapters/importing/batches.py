@@ -22,12 +22,10 @@ from salesflow.adapters.importing.telling import tell
 from salesflow.adapters.importing.told import DealTold
 from salesflow.domain.moments import Instant
 
-__all__ = ["BATCH", "Batches", "Part", "Parts"]
+__all__ = ["Batches", "Part", "Parts", "bounds", "is_one_batch"]
 
 ROWS_MAX = 5_000
 OBJECTS_MAX = 1_000
-BATCH = (ROWS_MAX, OBJECTS_MAX)
-"""What bounds a batch; where a file is cut depends on it."""
 
 
 class Part(NamedTuple):
@@ -50,6 +48,9 @@ class Parts:
 
     def keep(self, number: int, part: Part) -> None:
         """Keep what became of a batch that is recorded."""
+
+    def done(self) -> None:
+        """Forget what was kept."""
 
 
 class Batches:
@@ -153,6 +154,16 @@ class Batches:
         if record:
             self._log.append_many(batch.appends)
         return batch
+
+
+def bounds() -> tuple[int, int]:
+    """Give what bounds a batch: how many rows, and of how many deals."""
+    return ROWS_MAX, OBJECTS_MAX
+
+
+def is_one_batch(spool: Spool) -> bool:
+    """Say whether a file is taken at one go."""
+    return spool.rows < ROWS_MAX and spool.objects < OBJECTS_MAX
 
 
 def _batches(objects: Iterator[ObjectRows]) -> Iterator[list[ObjectRows]]:

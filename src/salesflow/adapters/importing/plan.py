@@ -197,15 +197,7 @@ def compile_plan(context: Context) -> Plan:
         (compile_condition(rule.when, context, ("leave_out", i, "when")), rule.because)
         for i, rule in enumerate(mapping.leave_out)
     )
-    flagged = any(
-        asks_order(when)
-        for when in [rule.when for rule in mapping.facts]
-        + [out.when for out in mapping.leave_out]
-    )
-    if flagged and mapping.at is None:
-        raise MappingError(
-            "first, last, changed and was need the mapping's at: the column rows are ordered by"
-        )
+    flagged = _asks_order(context)
     opening = FactBuilder(DealOpened, {}, context, ())
     _fill_opening(opening, context, object_slot)
     return Plan(
@@ -228,6 +220,18 @@ def compile_plan(context: Context) -> Plan:
     )
 
 
+def _asks_order(context: Context) -> bool:
+    """Say whether a rule asks about the order of the rows of a deal."""
+    mapping = context.mapping
+    whens = [*(rule.when for rule in mapping.facts), *(out.when for out in mapping.leave_out)]
+    flagged = any(map(asks_order, whens))
+    if flagged and mapping.at is None:
+        raise MappingError(
+            "first, last, changed and was need the mapping's at: the column rows are ordered by"
+        )
+    return flagged
+
+
 def sub_field(cls: type[Fact]) -> str | None:
     """Name the field that tells apart facts of this kind at one time."""
     return next((name for name in SUB_FIELDS if name in cls.model_fields), None)
@@ -247,13 +251,7 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
     if cls is DealOpened:
         _fill_opening(builder, context, object_slot)
     builder.refuse_incomplete((*path, "fields") if rule.fields else path)
-    at = rule.at or mapping.at
-    if at is None and rule.undated != "import":
-        raise MappingError(
-            'say when it happened: at = "column of the time" here or at the top of the'
-            ' mapping, or undated = "import" to take the time of import',
-            path,
-        )
+    at = _time_of(rule, mapping.at, path)
     key = rule.key or mapping.event_id
     key_path = (*path, "key") if rule.key else ("event_id",)
     actor = rule.actor or mapping.actor
@@ -275,6 +273,17 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
         title=f"{number + 1} {rule.name or rule.kind}",
         running=layout.flag(running) if layout.has_flag(running) else None,
     )
+
+
+def _time_of(rule: FactRule, otherwise: At | None, path: Path) -> At | None:
+    at = rule.at or otherwise
+    if at is None and rule.undated != "import":
+        raise MappingError(
+            'say when it happened: at = "column of the time" here or at the top of the'
+            ' mapping, or undated = "import" to take the time of import',
+            path,
+        )
+    return at
 
 
 def _rank(order: Order, layout: Layout) -> Callable[[Cells], Rank]:

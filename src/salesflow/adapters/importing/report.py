@@ -9,11 +9,20 @@ whether the counts add up; `tables()` lays the report out for people.
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from salesflow.adapters.importing.problems import Adjustment, RowProblem
+from salesflow.adapters.importing.report_entries import (
+    Change,
+    Entry,
+    Finding,
+    Inferred,
+    Irregular,
+    LeftOut,
+    Remark,
+)
 from salesflow.adapters.importing.report_words import (
     ASK,
     ENTERS,
@@ -51,98 +60,6 @@ SUMMED = (
 )
 LISTED = ("refused", "adjusted", "inferred", "changed", "irregular")
 COUNTED = ("other_rules", "not_told", "rules")
-
-
-class Entry(BaseModel):
-    """A line of the report."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Remark(Entry):
-    """A row that was refused or adjusted: where, why, and the value it is about."""
-
-    file: str
-    line: int
-    reason: str
-    object: str | None = None
-    column: str | None = None
-    value: str | None = None
-
-
-class Inferred(Entry):
-    """A fact nobody told: deduced, and marked so in the log."""
-
-    file: str
-    line: int
-    object: str
-    kind: str
-    reason: str
-
-
-class Irregular(Entry):
-    """A fact that was recorded but has no ground, so that no figure counts it."""
-
-    file: str
-    line: int
-    object: str
-    kind: str
-    source_id: str
-    reason: str
-
-
-class Change(Entry):
-    """What the source tells otherwise than it was recorded.
-
-    `was` None: nothing stood there; `now` None: it is told no more. `was_kind` and
-    `was_source_id` are of the fact that was recorded, `kind` and `source_id` of what is told
-    now (or was, when nothing is). `again`: an import took this back, and it is told again.
-    """
-
-    file: str
-    line: int
-    object: str
-    kind: str
-    source_id: str
-    was_kind: str | None
-    was_source_id: str | None
-    was: str | None
-    now: str | None
-    again: bool
-    applied: bool
-
-    @property
-    def said(self) -> str:
-        """How it changed, in a few words."""
-        if self.now is None:
-            how = f"{self.kind}: told no more"
-        elif self.was is None:
-            how = f"{self.kind}: {'told again' if self.again else 'told by a changed row'}"
-        elif self.was_kind != self.kind:
-            how = f"{self.was_kind} became {self.kind}"
-        elif self.was_source_id != self.source_id:
-            how = f"{self.kind}: recorded under another key before"
-        else:
-            how = f"{self.kind}: told differently"
-        return f"{how}; recorded so" if self.applied else how
-
-
-class LeftOut(Entry):
-    """Rows the mapping leaves out on purpose, by its reason."""
-
-    reason: str
-    rows: int
-    first_line: int
-
-
-class Finding(Entry):
-    """What a column held that stands for nothing, or that a lookup file does not know."""
-
-    column: str
-    finding: Literal["empty", "stands for empty", "looks like empty", "not in lookup"]
-    value: str
-    rows: int
-    first_line: int
 
 
 class ImportReport(Entry):
@@ -202,24 +119,24 @@ class ImportReport(Entry):
     facts_not_told: int = 0
     """Facts recorded before of the deals of the file that it tells no more, see `not_told`."""
 
-    refused: list[Remark] = []
-    adjusted: list[Remark] = []
-    inferred: list[Inferred] = []
-    changed: list[Change] = []
-    irregular: list[Irregular] = []
+    refused: list[Remark] = Field(default_factory=list)
+    adjusted: list[Remark] = Field(default_factory=list)
+    inferred: list[Inferred] = Field(default_factory=list)
+    changed: list[Change] = Field(default_factory=list)
+    irregular: list[Irregular] = Field(default_factory=list)
     """Facts that were recorded but have no ground, so that no figure counts them."""
-    other_rules: dict[str, int] = {}
+    other_rules: dict[str, int] = Field(default_factory=dict)
     """Facts recorded of these deals by rules the mapping does not have: how many of each."""
-    not_told: dict[str, int] = {}
+    not_told: dict[str, int] = Field(default_factory=dict)
     """Facts recorded before, by rules the mapping has, that the file tells no more: how many of
     each kind. They stand: an export may be a part, or the source has deleted them."""
-    rules: dict[str, int] = {}
+    rules: dict[str, int] = Field(default_factory=dict)
     """How many rows each rule of the mapping took."""
-    enters: dict[str, str] = {}
+    enters: dict[str, str] = Field(default_factory=dict)
     """Which stage each closing fact of the mapping makes a deal enter."""
-    left_out: list[LeftOut] = []
-    findings: list[Finding] = []
-    unknown_columns: list[str] = []
+    left_out: list[LeftOut] = Field(default_factory=list)
+    findings: list[Finding] = Field(default_factory=list)
+    unknown_columns: list[str] = Field(default_factory=list)
     """Columns of the file the mapping says nothing about."""
 
     _adjusted: set[int] = PrivateAttr(default_factory=set)
@@ -313,7 +230,7 @@ class ImportReport(Entry):
                 entry.rows += more.rows
                 entry.first_line = min(entry.first_line, more.first_line)
                 return
-        self.left_out.append(more)
+        self.left_out.append(more.model_copy())
 
     def write(self, path: str | Path) -> None:
         """Write the whole report as JSON."""

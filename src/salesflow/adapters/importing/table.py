@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from salesflow.adapters.appending import SKEW
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.ids import new_id
-from salesflow.adapters.importing.batches import Batches, Parts
+from salesflow.adapters.importing.batches import Batches, Parts, is_one_batch
 from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.ids import split_source_id
 from salesflow.adapters.importing.layout import Layout, RowCleaner
@@ -37,6 +37,7 @@ from salesflow.adapters.importing.process import (
     publish_process,
 )
 from salesflow.adapters.importing.report import Finding, ImportReport
+from salesflow.adapters.importing.resuming import KeptParts, fingerprint
 from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
 from salesflow.adapters.processes import Beside, PublishedProcesses
@@ -115,18 +116,13 @@ class _Import:
         self._mapping = mapping
         self._log = log
         self._zone = _zone(mapping, timezone)
-        business = _business_zone(log)
-        _refuse_other_zone(self._zone, business)
-        folders = [*([origin.folder] if origin.folder else []), path.parent]
-        lookups = {
-            name: LookupTable(name, spec, folders, mapping.maps)
-            for name, spec in mapping.lookups.items()
-        }
+        business = _business_zone(log, self._zone)
+        lookups = _lookups(path, origin)
+        self._files = [path, *(lookup.path for lookup in lookups.values())]
         self._table = TableFile(path, mapping.file, _wanted(mapping))
         layout = Layout(self._table.header, mapping, lookups)
         process = find_process(declared_process(mapping.process), log)
-        numbers = mapping.numbers
-        version = process.version
+        version, numbers = process.version, mapping.numbers
         context = Context(
             mapping,
             layout,
@@ -146,7 +142,7 @@ class _Import:
             file=str(path),
             mapping=origin.name,
             unknown_columns=layout.unused,
-            rules={rule.title: 0 for rule in self._plan.rules},
+            rules=dict.fromkeys((rule.title for rule in self._plan.rules), 0),
             enters=_entered(self._plan),
         )
 
@@ -159,7 +155,7 @@ class _Import:
         with Spool() as spool:
             self._read(spool)
             report.objects = spool.objects
-            parts = Parts()
+            parts = self._parts(spool)
             if strict or trial or self._zone is None:
                 tried = report.model_copy(deep=True)
                 told = progress if trial else None
@@ -171,7 +167,22 @@ class _Import:
             self._publish(report)
             batches = self._batches(report, apply_changes)
             batches.run(spool, record=True, parts=parts, progress=progress)
+            parts.done()
             return self._finished(report, spool)
+
+    def _parts(self, spool: Spool) -> Parts:
+        """Go on where an interrupted import stopped, unless one batch is all there is."""
+        if is_one_batch(spool):
+            return Parts()
+        report = self._report
+        said = (
+            self._mapping.model_dump(),
+            self._zone and self._zone.key,
+            report.strict,
+            report.applied_changes,
+            self._plan.context.process.version,
+        )
+        return KeptParts(self._log, fingerprint(self._files, *said), report)
 
     def _batches(self, report: ImportReport, apply_changes: bool) -> Batches:
         return Batches(
@@ -249,6 +260,15 @@ class _Import:
         return sum(object not in spool for object in objects)
 
 
+def _lookups(path: Path, origin: MappingFile) -> dict[str, LookupTable]:
+    folders = [*([origin.folder] if origin.folder else []), path.parent]
+    mapping = origin.mapping
+    return {
+        name: LookupTable(name, spec, folders, mapping.maps)
+        for name, spec in mapping.lookups.items()
+    }
+
+
 def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
     if timezone and mapping.timezone and timezone != mapping.timezone:
         raise InputError(
@@ -259,19 +279,17 @@ def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
     return zone(named) if named else None
 
 
-def _business_zone(log: EventLog) -> ZoneInfo | None:
+def _business_zone(log: EventLog, zone: ZoneInfo | None) -> ZoneInfo | None:
+    """Give the zone of the database's days, which mean the same everywhere in it."""
     events = log.stream(SETTINGS_ID)
-    return Settings.replay(SETTINGS_ID, events).timezone if events else None
-
-
-def _refuse_other_zone(zone: ZoneInfo | None, stands: ZoneInfo | None) -> None:
-    """Days mean the same everywhere in one database."""
+    stands = Settings.replay(SETTINGS_ID, events).timezone if events else None
     if zone is not None and stands is not None and stands.key != zone.key:
         raise InputError(
             f"this database keeps its days in {stands.key}, not {zone.key}; where the table's"
             f' times are in another zone, write timezone = "{stands.key}" at the top of the'
             f' mapping and [times] timezone = "{zone.key}"'
         )
+    return stands
 
 
 def _wanted(mapping: Mapping) -> list[str]:

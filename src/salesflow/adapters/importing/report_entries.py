@@ -1,0 +1,107 @@
+"""The lines of an import report: what was refused, adjusted, inferred, changed, left out."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "Change",
+    "Entry",
+    "Finding",
+    "Inferred",
+    "Irregular",
+    "LeftOut",
+    "Remark",
+]
+
+
+class Entry(BaseModel):
+    """A line of the report."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Remark(Entry):
+    """A row that was refused or adjusted: where, why, and the value it is about."""
+
+    file: str
+    line: int
+    reason: str
+    object: str | None = None
+    column: str | None = None
+    value: str | None = None
+
+
+class Inferred(Entry):
+    """A fact nobody told: deduced, and marked so in the log."""
+
+    file: str
+    line: int
+    object: str
+    kind: str
+    reason: str
+
+
+class Irregular(Entry):
+    """A fact that was recorded but has no ground, so that no figure counts it."""
+
+    file: str
+    line: int
+    object: str
+    kind: str
+    source_id: str
+    reason: str
+
+
+class Change(Entry):
+    """What the source tells otherwise than it was recorded.
+
+    `was` None: nothing stood there; `now` None: it is told no more. `was_kind` and
+    `was_source_id` are of the fact that was recorded, `kind` and `source_id` of what is told
+    now (or was, when nothing is). `again`: an import took this back, and it is told again.
+    """
+
+    file: str
+    line: int
+    object: str
+    kind: str
+    source_id: str
+    was_kind: str | None
+    was_source_id: str | None
+    was: str | None
+    now: str | None
+    again: bool
+    applied: bool
+
+    @property
+    def said(self) -> str:
+        """How it changed, in a few words."""
+        if self.now is None:
+            how = f"{self.kind}: told no more"
+        elif self.was is None:
+            how = f"{self.kind}: {'told again' if self.again else 'told by a changed row'}"
+        elif self.was_kind != self.kind:
+            how = f"{self.was_kind} became {self.kind}"
+        elif self.was_source_id != self.source_id:
+            how = f"{self.kind}: recorded under another key before"
+        else:
+            how = f"{self.kind}: told differently"
+        return f"{how}; recorded so" if self.applied else how
+
+
+class LeftOut(Entry):
+    """Rows the mapping leaves out on purpose, by its reason."""
+
+    reason: str
+    rows: int
+    first_line: int
+
+
+class Finding(Entry):
+    """What a column held that stands for nothing, or that a lookup file does not know."""
+
+    column: str
+    finding: Literal["empty", "stands for empty", "looks like empty", "not in lookup"]
+    value: str
+    rows: int
+    first_line: int
