@@ -69,34 +69,44 @@ def host_connection(given: object, database: Database) -> sa.Connection:
 
 
 @contextmanager
-def host_savepoint(connection: sa.Connection) -> Iterator[None]:
+def host_savepoint(given: object, database: Database) -> Iterator[sa.Connection]:
     """Give a part of a host's transaction that can be undone by itself.
 
     On SQLite the whole file is locked for writing first: nobody else can be first then.
     """
-    raw: object = connection.connection.dbapi_connection
-    if isinstance(raw, sqlite3.Connection) and not raw.in_transaction:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    with connection.begin_nested():
-        yield
+    connection = host_connection(given, database)
+    _lock_sqlite(connection, database)
+    with (_orm_session(given) or connection).begin_nested():
+        yield connection
 
 
 @contextmanager
-def host_transaction(opener: object) -> Iterator[object]:
+def host_transaction(opener: object, database: Database) -> Iterator[tuple[Any, sa.Connection]]:
     """Begin a transaction of a host by its engine or sessionmaker; commit it at the end.
 
-    Gives the connection or the ORM session.
+    Gives the connection or ORM session, and the connection that is. On SQLite the file is
+    locked for writing first.
 
     Raises:
-        InputError: for what opens no transaction.
+        InputError: for what opens no transaction, or one that cannot be recorded in.
     """
     if isinstance(opener, sa.Engine):
-        with opener.begin() as connection:
-            yield connection
-        return
-    session = _new_session(opener)
-    with session, session.begin():
-        yield session
+        opened: Any = opener.connect()
+    else:
+        opened = _new_session(opener)
+    with opened, opened.begin():
+        connection = host_connection(opened, database)
+        _lock_sqlite(connection, database)
+        yield opened, connection
+
+
+def _lock_sqlite(connection: sa.Connection, database: Database) -> None:
+    raw: object = connection.connection.dbapi_connection
+    if isinstance(raw, sqlite3.Connection) and not raw.in_transaction:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except sa.exc.DBAPIError as error:
+            raise database.translated(error) from error
 
 
 def _connection_of(given: object) -> sa.Connection:

@@ -10,7 +10,7 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import Event as Flag
 from threading import Lock
@@ -40,10 +40,10 @@ from salesflow.engine.founding import FOUNDING, founding
 from salesflow.engine.histories import interleaved
 from salesflow.engine.keeping import Kept
 from salesflow.engine.reacting import Reactor, Reactors
+from salesflow.engine.running import Runs
 from salesflow.engine.session import Processes, Said, Session
 from salesflow.errors import (
     AlreadyRecordedError,
-    ConcurrentChangeError,
     DealClosedError,
     InputError,
     NotFoundError,
@@ -57,12 +57,9 @@ __all__ = ["SalesFlow"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
-ATTEMPTS_MAX = 100
-HASTY_ATTEMPTS = 3
-"""Attempts after which the threads of this process that met others queue up for the rest."""
 
 
-class SalesFlow(Kept):
+class SalesFlow(Runs, Kept):
     """One tenant's log and everything that can be asked of it.
 
     `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
@@ -136,42 +133,9 @@ class SalesFlow(Kept):
             ConcurrentChangeError: at the end, when somebody else changed a stream first.
         """
         said = Said(actor, command_id, correlation_id, causation_id)
-        session = self._session(said, connection=connection)
-        yield session
-        session.commit()
-
-    def run(
-        self,
-        function: Callable[[Session], object],
-        *,
-        actor: str | None = None,
-        command_id: str | None = None,
-        attempts: int = ATTEMPTS_MAX,
-    ) -> Receipt | None:
-        """Run a function in a session, again when somebody else was first, and once per id.
-
-        Called with a command id that was recorded before, it gives the first receipt without
-        running the function. None when the function recorded nothing.
-
-        Raises:
-            ConcurrentChangeError: when all attempts met a change by somebody else.
-        """
-        said = Said(actor, command_id)
-        for _ in range(min(attempts - 1, HASTY_ATTEMPTS)):
-            with suppress(ConcurrentChangeError):
-                return self._attempt(function, said)
-        for _ in range(attempts - 1 - HASTY_ATTEMPTS):
-            with suppress(ConcurrentChangeError), self._queue:
-                return self._attempt(function, said)
-        return self._attempt(function, said)
-
-    def _attempt(self, function: Callable[[Session], object], said: Said) -> Receipt | None:
-        try:
-            session = self._session(said)
-            function(session)
-            return session.commit()
-        except AlreadyRecordedError as known:
-            return _receipt(known)
+        inside = None if connection is None else host_connection(connection, self._database)
+        with self._working(said, inside) as session:
+            yield session
 
     def record(
         self, facts: Iterable[ForeignFact], *, correlation_id: str | None = None
@@ -334,10 +298,8 @@ class SalesFlow(Kept):
         return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 
     def _session(
-        self, said: Said, *, connection: Host | None = None, accept_clock: bool = False
+        self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
     ) -> Session:
-        if connection is not None:
-            connection = host_connection(connection, self._database)
         if said.command_id is not None:
             self._refuse_known(said.command_id, connection)
         processes = self._processes
@@ -392,9 +354,3 @@ class SalesFlow(Kept):
         receipt = self.log.receipt(command_id, connection)
         if receipt is not None:
             raise AlreadyRecordedError(f"command {command_id!r} was recorded before", receipt)
-
-
-def _receipt(known: AlreadyRecordedError) -> Receipt:
-    if not isinstance(known.receipt, Receipt):
-        raise known
-    return known.receipt

@@ -1,0 +1,155 @@
+"""Running a function until it is recorded: once per command id, again when others were first.
+
+Three shapes: in a transaction of the log's own; inside an open transaction of the host, each
+attempt in a savepoint of it (`connection=`); and in a transaction begun for each attempt on the
+host's engine (`engine=`), so that rows of the host are written anew with every attempt and
+recorded together with the facts.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock
+from typing import Any, overload
+
+from sqlalchemy import Connection
+
+from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.hosting import (
+    Host,
+    Opener,
+    host_savepoint,
+    host_transaction,
+)
+from salesflow.adapters.logs import tell_retry
+from salesflow.engine.session import Said, Session
+from salesflow.errors import AlreadyRecordedError, ConcurrentChangeError, InputError
+
+__all__ = ["Runs"]
+
+ATTEMPTS_MAX = 100
+HASTY_ATTEMPTS = 3
+"""Attempts after which the threads of this process that met others queue up for the rest."""
+
+
+class Runs:
+    """The part of the engine that opens sessions and runs functions in them."""
+
+    log: EventLog
+    _queue: Lock
+
+    @overload
+    def run(
+        self,
+        function: Callable[[Session], object],
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
+        attempts: int = ATTEMPTS_MAX,
+        connection: Host | None = None,
+    ) -> Receipt | None: ...
+
+    @overload
+    def run(
+        self,
+        function: Callable[[Session, Any], object],
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
+        attempts: int = ATTEMPTS_MAX,
+        engine: Opener,
+    ) -> Receipt | None: ...
+
+    def run(
+        self,
+        function: Callable[..., object],
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
+        attempts: int = ATTEMPTS_MAX,
+        connection: Host | None = None,
+        engine: Opener | None = None,
+    ) -> Receipt | None:
+        """Run a function in a session, again when somebody else was first, and once per id.
+
+        Called with a command id that was recorded before, it gives the first receipt without
+        running the function; so it does when that happens while the function runs and meets
+        what its twin has done. None when the function recorded nothing.
+
+        With `engine`, a SQLAlchemy engine or sessionmaker of yours, every attempt is one new
+        transaction of it, committed with the facts: the function is given the session and
+        that connection (or ORM session), and writes your rows through it. With `connection`,
+        an open one of yours, every attempt is a savepoint in its transaction, which you
+        commit; write the rows that belong to the facts inside the function.
+
+        Raises:
+            ConcurrentChangeError: when all attempts met a change by somebody else.
+            InputError: for a connection or engine that leads elsewhere or commits by itself.
+        """
+        if connection is not None and engine is not None:
+            raise InputError("pass connection= or engine=, not both: each names a transaction")
+        said = Said(actor, command_id)
+        for attempt in range(1, attempts):
+            patient = attempt > HASTY_ATTEMPTS and connection is None
+            try:
+                with self._queue if patient else nullcontext():
+                    return self._attempt(function, said, connection, engine)
+            except ConcurrentChangeError:
+                tell_retry(attempt, attempts)
+        return self._attempt(function, said, connection, engine)
+
+    def _attempt(
+        self,
+        function: Callable[..., object],
+        said: Said,
+        connection: Host | None,
+        engine: Opener | None,
+    ) -> Receipt | None:
+        try:
+            if engine is not None:
+                with (
+                    host_transaction(engine, self.log.database) as (opened, inside),
+                    self._working(said, inside) as session,
+                ):
+                    function(session, opened)
+            elif connection is not None:
+                with (
+                    host_savepoint(connection, self.log.database) as inside,
+                    self._working(said, inside) as session,
+                ):
+                    function(session)
+            else:
+                with self._working(said) as session:
+                    function(session)
+        except AlreadyRecordedError as known:
+            return _receipt(known)
+        except ConcurrentChangeError:
+            raise
+        except Exception:
+            # What it met may be the work of its twin, which was recorded in the meantime: a row
+            # that is there already, a deal that is won.
+            first = self._first(said)
+            if first is None:
+                raise
+            return first
+        return session.receipt
+
+    def _first(self, said: Said) -> Receipt | None:
+        return None if said.command_id is None else self.log.receipt(said.command_id)
+
+    @contextmanager
+    def _working(self, said: Said, connection: Connection | None = None) -> Iterator[Session]:
+        """Open a session, and append at its end what it recorded."""
+        session = self._session(said, connection=connection)
+        yield session
+        session.commit()
+
+    @abstractmethod
+    def _session(self, said: Said, *, connection: Connection | None = None) -> Session:
+        """Open a session that appends nothing by itself."""
+
+
+def _receipt(known: AlreadyRecordedError) -> Receipt:
+    if not isinstance(known.receipt, Receipt):
+        raise known
+    return known.receipt
