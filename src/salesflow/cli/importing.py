@@ -17,7 +17,12 @@ __all__ = ["Strict", "TimeZone", "table"]
 TableFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="A CSV file.", exists=True, dir_okay=False, show_default=False
+        metavar="FILE",
+        help="A CSV file; - is standard input.",
+        exists=True,
+        dir_okay=False,
+        allow_dash=True,
+        show_default=False,
     ),
 ]
 MappingFile = Annotated[

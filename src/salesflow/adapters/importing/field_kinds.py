@@ -7,10 +7,28 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from salesflow.domain.values import Money
+from salesflow.domain.values import Money, TextMark
 
-__all__ = ["kind_of_field"]
+__all__ = ["is_one_line", "kind_of_field", "whole_type"]
+
+
+def whole_type(field: FieldInfo) -> Any:  # noqa: ANN401 - a form of typing, not a class
+    """Give the type of a field with all that is said of it."""
+    whole: Any = field.annotation
+    for mark in field.metadata:
+        whole = Annotated[whole, mark]
+    return whole
+
+
+def is_one_line(annotation: object) -> bool:
+    """Say whether a text may have one line only."""
+    if get_origin(annotation) is Annotated:
+        inner, *marks = get_args(annotation)
+        said = [mark.personal for mark in marks if isinstance(mark, TextMark)]
+        return not said[0] if said else is_one_line(inner)
+    return any(is_one_line(inner) for inner in get_args(annotation))
 
 
 def kind_of_field(annotation: object) -> tuple[str, Any]:

@@ -8,7 +8,7 @@ parts are built up. So a mapping can yield every fact there is, and one added to
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from salesflow.adapters.importing.context import Context
 from salesflow.adapters.importing.currencies import contradiction
-from salesflow.adapters.importing.field_kinds import kind_of_field
+from salesflow.adapters.importing.field_kinds import is_one_line, kind_of_field, whole_type
 from salesflow.adapters.importing.layout import Cells
 from salesflow.adapters.importing.mapping import Constant, ValueSpec
 from salesflow.adapters.importing.problems import (
@@ -34,6 +34,7 @@ from salesflow.adapters.importing.values import (
     Notes,
     Taken,
     converter,
+    on_one_line,
     take,
     text_of,
 )
@@ -159,19 +160,15 @@ class FactBuilder:
                 raise RowProblem(reason, columns, said) from error
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
-        annotation = field.annotation
-        getter = _compile(annotation, raw, self._context, path, role_of(self.cls, name))
+        getter = _compile(whole_type(field), raw, self._context, path, role_of(self.cls, name))
         if getter.fixed:
             self._check_constant(field, getter, path)
         return getter
 
     def _check_constant(self, field: FieldInfo, getter: Getter, path: Path) -> None:
         value = getter.read((), [])
-        whole: Any = field.annotation
-        for mark in field.metadata:
-            whole = Annotated[whole, mark]
         try:
-            TypeAdapter(whole).validate_python(value)
+            TypeAdapter(whole_type(field)).validate_python(value)
         except ValidationError as error:
             said = in_words(error.errors(include_url=False)[0])
             raise MappingError(f"{value!r} is not possible here: {said}", path) from error
@@ -211,6 +208,8 @@ def _compile(
     spec = value_spec(raw, path)
     signed = kind in {"number", "integer"}
     convert = converter(kind, role, spec, context, path)
+    if kind == "text" and is_one_line(annotation):
+        convert = on_one_line(convert, " or ".join(spec.named))
     return _single(spec, convert, context, path, signed=signed)
 
 
@@ -221,7 +220,7 @@ def value_spec(raw: object, path: Path) -> ValueSpec:
     if isinstance(raw, list | tuple) and raw and all(isinstance(name, str) for name in raw):
         return ValueSpec(columns=tuple(raw))
     if isinstance(raw, Constant):
-        return ValueSpec(value=raw)
+        return _spec_of({"value": raw}, path)
     if not isinstance(raw, dict):
         raise MappingError(
             'write the name of a column, several names, or a table such as { value = "…" }',
@@ -324,7 +323,7 @@ def _part(cls: type[BaseModel], raw: object, context: Context, path: Path) -> Ge
     for name, said in raw.items():
         if name not in known:
             raise MappingError(allowed(name, known, f"field of {cls.__name__}"), (*path, name))
-        getters[name] = _compile(known[name].annotation, said, context, (*path, name), name)
+        getters[name] = _compile(whole_type(known[name]), said, context, (*path, name), name)
     missing = [n for n, field in known.items() if field.is_required() and n not in getters]
     if missing:
         raise MappingError(f"{cls.__name__} needs {' and '.join(missing)}", path)

@@ -19,10 +19,19 @@ from salesflow.adapters.importing.problems import MappingError, Path, allowed
 from salesflow.adapters.importing.process import SOURCE, declared_process
 from salesflow.domain.processes import ProcessVersion
 from salesflow.domain.values import reason_of
+from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
 __all__ = ["MappingFile", "read_mapping"]
 
+MAPPING_MAX = 1_000_000
+NESTING_MAX = 60
+DIGITS_MAX = 40
+PARTS_MAX = 100
+TOO_DEEP = f"is nested deeper than {NESTING_MAX} tables and lists"
+MANY_PARTS = re.compile(
+    rf"""(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)[ \t]*\.[ \t]*){{{PARTS_MAX - 1}}}"""
+)
 HEADER = re.compile(r"^\s*(\[\[?)([^\[\]]+|.*?)\]\]?\s*(?:#.*)?$")
 KEY = re.compile(
     r"""^\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*="""
@@ -59,22 +68,39 @@ def read_mapping(path: str | FilePath) -> MappingFile:
         InputError: when there is no such file, it is no TOML, or no mapping.
     """
     file = FilePath(path)
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"there is no mapping file {file}") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{file} is a folder, not a mapping file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text; a mapping is written in TOML") from error
+    text = _text_of(file)
+    if MANY_PARTS.search(text):
+        raise InputError(f"{file} holds a dotted key of {PARTS_MAX} parts or more")
     try:
         raw = tomllib.loads(text.replace("\r\n", "\n"), parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: {TOO_DEEP}") from error
+    except (ValueError, ArithmeticError) as error:
+        raise InputError(f"{file} is not TOML: {shortened(str(error))}") from error
     try:
         return MappingFile(mapping_of(raw), str(file), text, file.parent)
     except MappingError as error:
         raise _explained(str(file), _lines_of(text), error) from error
+
+
+def _text_of(file: FilePath) -> str:
+    """Read a mapping's text, and no more than a mapping can have."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAPPING_MAX + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no mapping file {file}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{file} is a folder, not a mapping file") from error
+    except (OSError, ValueError) as error:
+        because = getattr(error, "strerror", None) or error
+        raise InputError(f"{file} cannot be read: {because}") from error
+    if len(content) > MAPPING_MAX:
+        raise InputError(f"{file} is no mapping: it has more than {MAPPING_MAX:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 text; a mapping is written in TOML") from error
 
 
 def mapping_of(raw: Dictionary[str, Any]) -> Mapping:
@@ -83,6 +109,7 @@ def mapping_of(raw: Dictionary[str, Any]) -> Mapping:
     Raises:
         MappingError: for the first thing that is wrong.
     """
+    _refuse_unbounded(raw)
     try:
         mapping = Mapping.model_validate(raw)
     except ValidationError as error:
@@ -94,6 +121,24 @@ def mapping_of(raw: Dictionary[str, Any]) -> Mapping:
         model = ProcessVersion if "stages" in (process or {}) else NamedProcess
         raise _translated(error, process or {}, model, ("process",)) from error
     return mapping
+
+
+def _refuse_unbounded(raw: Dictionary[str, Any]) -> None:
+    """Refuse what is nested too deeply, and numbers nobody writes."""
+    waiting: list[tuple[Path, object]] = [((), raw)]
+    while waiting:
+        path, value = waiting.pop()
+        if len(path) > NESTING_MAX:
+            raise MappingError(TOO_DEEP, path[:1])
+        if isinstance(value, dict):
+            waiting += [((*path, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [((*path, i), inner) for i, inner in enumerate(value)]
+        elif isinstance(value, Decimal):
+            if not value.is_finite() or abs(value.adjusted()) > DIGITS_MAX:
+                raise MappingError("is no number that can be read in a table", path)
+        elif isinstance(value, int) and abs(value) >= 10**DIGITS_MAX:
+            raise MappingError("is no number that can be read in a table", path)
 
 
 def _translated(

@@ -32,6 +32,7 @@ from salesflow.adapters.importing.report_words import (
     OTHER_RULES,
     ZH,
 )
+from salesflow.domain.wording import shortened
 from salesflow.projections.questions import TableOfView
 
 __all__ = ["Change", "Finding", "ImportReport", "Inferred", "Irregular", "LeftOut", "Remark"]
@@ -206,7 +207,7 @@ class ImportReport(Entry):
                 reason=adjustment.reason,
                 object=object,
                 column=adjustment.column,
-                value=adjustment.value,
+                value=adjustment.value and shortened(adjustment.value),
             )
             for adjustment in adjustments
         ]

@@ -1,5 +1,6 @@
 """Takes a value out of a row and turns it into what a field holds."""
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, localcontext
 from typing import Final, NamedTuple
@@ -28,6 +29,7 @@ __all__ = [
     "Notes",
     "Taken",
     "converter",
+    "on_one_line",
     "take",
     "text_of",
 ]
@@ -38,6 +40,8 @@ SIGN_LOST = "is negative, and `extract` leaves its sign behind; extract the sign
 Notes = list[Adjustment]
 Convert = Callable[[str, Notes], object]
 
+BREAKS = re.compile(r"\s*[\n\r\t\v\f\x85\u2028\u2029]\s*")
+BROKEN = "holds line breaks or tabs; they were taken for spaces"
 YES = frozenset({"true", "yes", "y", "t", "1", "on", "是"})
 NO = frozenset({"false", "no", "n", "f", "0", "off", "否"})
 LOSS_REASON: Final = "loss_reason"
@@ -151,6 +155,20 @@ def _running(said: bool | str, context: Context, path: Path) -> Callable[[Cells]
     layout = context.layout
     number = layout.flag(context.running)
     return _template(said if isinstance(said, str) else "{}", layout, path, number)
+
+
+def on_one_line(convert: Convert, columns: str) -> Convert:
+    """Take line breaks and tabs in a text of one line for spaces, and say so."""
+
+    def read(text: str, notes: Notes) -> object:
+        if not text.isprintable():
+            flat = BREAKS.sub(" ", text)
+            if flat != text:
+                notes.append(Adjustment(BROKEN, columns or None, text))
+                return convert(flat, notes)
+        return convert(text, notes)
+
+    return read
 
 
 def _template(
