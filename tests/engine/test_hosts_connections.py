@@ -1,7 +1,9 @@
 """A host's connection is recorded on when it can be, and otherwise refused in a sentence."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -33,6 +35,12 @@ class OtherDriver(SQLiteDialect_pysqlite):
 
     driver = "other"
     supports_statement_cache = True
+
+
+class AsyncSession:
+    """What SQLAlchemy's session for asyncio looks like from outside; it needs a library."""
+
+    __module__ = "sqlalchemy.ext.asyncio.session"
 
 
 registry.register("sqlite.other", __name__, "OtherDriver")
@@ -260,6 +268,37 @@ def test_a_host_that_speaks_through_another_driver_is_told_which_to_take(
         engine = new_engine(flow.log.database.url.set(drivername="sqlite+other"))
         with engine.connect() as connection, pytest.raises(InputError, match=r"sqlite\+pysq"):
             flow.session(connection=connection).__enter__()
+
+
+def test_what_belongs_to_an_event_loop_is_refused_with_a_thread_as_the_way_out(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        engine = new_engine(sqlite_url)
+        with engine.connect() as connection, monkeypatch.context() as patch:
+            patch.setattr(engine.dialect, "is_async", True)  # as of aiosqlite
+            for given in (connection, AsyncSession(), AsyncSession):
+                with pytest.raises(InputError, match=r"async.*asyncio\.to_thread\(flow\.run"):
+                    flow.session(connection=given).__enter__()  # type: ignore[arg-type]
+            with pytest.raises(InputError, match=r"async.*asyncio\.to_thread\(flow\.run"):
+                flow.run(lambda s, rows: (s, rows), engine=AsyncSession())  # type: ignore[call-overload]
+
+
+def test_rows_and_facts_are_recorded_in_a_thread_of_an_event_loop(
+    flow: SalesFlow, host: sa.Engine
+) -> None:
+    async def serve() -> None:
+        takes = [asyncio.to_thread(flow.run, take, engine=host) for _ in range(3)]
+        await asyncio.gather(*takes)
+
+    numbers = count(1)
+
+    def take(s: Session, rows: sa.Connection) -> None:
+        deal = open_deal(s)
+        rows.execute(sa.insert(Order).values(number=next(numbers), deal=str(deal.id)))
+
+    asyncio.run(serve())
+    assert flow.log.head().position == 5
 
 
 def test_a_begin_of_ones_own_on_sqlite_is_a_transaction(sqlite_url: str) -> None:

@@ -39,6 +39,10 @@ __all__ = ["Host", "Opener", "host_connection", "host_savepoint", "host_transact
 NAMES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 OUTSIDE: Final = "give it one of sqlalchemy.create_engine(…) or an ORM Session"
+IN_A_THREAD: Final = (
+    "make a second engine with sqlalchemy.create_engine(…) and write rows and facts in a"
+    " thread: await asyncio.to_thread(flow.run, function, engine=engine)"
+)
 WHICH_LOG: Final = (
     "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, d.oid::int8,"
     f" to_regclass('{schema.events.name}')::oid::int8, current_database(), current_schema()"
@@ -146,6 +150,8 @@ def _new_session(opener: object) -> "orm.Session":
         if isinstance(factory, loaded.sessionmaker):
             session: orm.Session = factory()
             return session
+    if _is_async(opener):
+        raise InputError(f"{_named(opener)} is async and salesflow is not; {IN_A_THREAD}")
     raise InputError(
         "engine= takes an Engine or a sessionmaker, which begin a new transaction for every"
         f" attempt, not {_named(opener)}; a transaction that is open goes to connection="
@@ -162,11 +168,8 @@ def _said_of(given: object) -> str:
         )
     if isinstance(given, sa.Transaction):
         return f"{name} is no connection; pass the connection that it was begun on"
-    if type(given).__module__.startswith("sqlalchemy.ext.asyncio"):
-        return (
-            f"{name} is async and salesflow is not; inside"
-            f" `await {_lower(given)}.run_sync(function)` pass what the function is given"
-        )
+    if _is_async(given):
+        return f"{name} is async and salesflow is not; {IN_A_THREAD}"
     if type(given).__module__.startswith("sqlalchemy.orm") or isinstance(given, type):
         return f"{name} makes sessions; pass one of them, or flow.run(function, engine=…)"
     if hasattr(given, "cursor"):
@@ -183,8 +186,10 @@ def _named(given: object) -> str:
     return f"{module}{kind.__name__}"
 
 
-def _lower(given: object) -> str:
-    return "session" if "ession" in type(given).__name__ else "connection"
+def _is_async(given: object) -> bool:
+    """Say whether something is of SQLAlchemy's asyncio, which is not loaded for that."""
+    kind = given if isinstance(given, type) else type(given)
+    return kind.__module__.startswith("sqlalchemy.ext.asyncio")
 
 
 def _refuse_unusable(connection: sa.Connection, database: Database) -> None:
@@ -199,10 +204,8 @@ def _refuse_unusable(connection: sa.Connection, database: Database) -> None:
     driver = connection.dialect.driver
     if connection.dialect.is_async:
         raise InputError(
-            f"the connection belongs to an async engine ({ours}+{driver}) and salesflow is not"
-            " async; make a second engine with"
-            f" {ours}+{DRIVERS[ours]}:// and do both parts in a thread, as in"
-            " asyncio.to_thread(flow.run, function, engine=engine)"
+            f"the connection belongs to an async engine ({driver}) and salesflow is not async;"
+            f" {IN_A_THREAD}"
         )
     if driver != DRIVERS[ours]:
         raise InputError(
