@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from salesflow.adapters.importing.mapping import FileFormat
 from salesflow.adapters.importing.rows import BadRow, Row, TableFile
@@ -135,3 +136,98 @@ def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
         TableFile(tmp_path / "gone.csv")
     with pytest.raises(InputError, match="is a folder"):
         TableFile(tmp_path)
+
+
+@pytest.mark.parametrize("named", [None, "utf-8", "utf-8-sig", "UTF8"])
+def test_a_byte_order_mark_before_a_quoted_name_is_none_of_it(
+    tmp_path: Path, named: str | None
+) -> None:
+    table = opened(
+        tmp_path, b'\xef\xbb\xbf"id","name"\r\n"1","a"\r\n', FileFormat(encoding=named)
+    )
+    assert table.header == ["id", "name"]
+    assert list(table.rows()) == [Row(2, ["1", "a"])]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_wide_text_without_a_mark_is_recognised(tmp_path: Path, encoding: str) -> None:
+    content = 'id,"name"\n1,张伟\n2,王芳\n'.encode(encoding)
+    for named in (None, encoding):
+        table = opened(tmp_path, content, FileFormat(encoding=named))
+        assert table.header == ["id", "name"]
+        assert next(row for row in table.rows()) == Row(2, ["1", "张伟"])
+    marked = "\ufeff".encode(encoding) + content
+    assert opened(tmp_path, marked, FileFormat(encoding=encoding)).header == ["id", "name"]
+
+
+def test_wide_text_is_found_where_its_width_is_all_that_was_named(tmp_path: Path) -> None:
+    content = "id,name\n1,a\n".encode("utf-16-be")
+    assert opened(tmp_path, content, FileFormat(encoding="utf-16")).header == ["id", "name"]
+
+
+def test_a_mark_that_contradicts_the_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match="byte order mark of utf-8, and the mapping says cp1252"
+    ):
+        opened(tmp_path, "id,name\n".encode("utf-8-sig"), FileFormat(encoding="cp1252"))
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;", "\ufeffsep=;"])
+def test_a_separator_line_is_read_as_excel_reads_it(tmp_path: Path, line: str) -> None:
+    table = opened(tmp_path, f"{line}\r\nid;name\r\n1;a,b\r\n")
+    assert (table.delimiter, table.header) == (";", ["id", "name"])
+    assert list(table.rows()) == [Row(3, ["1", "a,b"])]
+
+
+def test_a_separator_line_that_is_skipped_is_skipped_once(tmp_path: Path) -> None:
+    table = opened(tmp_path, "sep=;\nid;name\n1;a\n", FileFormat(skip_lines=1))
+    assert list(table.rows()) == [Row(3, ["1", "a"])]
+
+
+def test_spaces_around_names_and_quotes_do_not_count(tmp_path: Path) -> None:
+    table = opened(tmp_path, '"id" ;name\n1;a\n')
+    assert (table.header, list(table.rows())) == (["id", "name"], [Row(2, ["1", "a"])])
+    table = opened(tmp_path, 'id, "full\u00a0  name"\n1, "a, b"\n')
+    assert (table.header, list(table.rows())) == (["id", "full name"], [Row(2, ["1", "a, b"])])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(tmp_path: Path, end: str) -> None:
+    table = opened(tmp_path, end.join(["id,name", "1,a", '2,"b"', ""]))
+    assert list(table.rows()) == [Row(2, ["1", "a"]), Row(3, ["2", "b"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\n <!DOCTYPE html><html>", "a web page"),
+        (b"\xef\xbb\xbf<TABLE><tr>", "a web page"),
+        (b'<?xml version="1.0"?>', "an XML file"),
+        (b'[{"id": 1}]', "a JSON file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
+        (b"BZh91AY", "a bzip2 archive"),
+        (b"Rar!\x1a", "a RAR archive"),
+    ],
+)
+def test_what_somebody_took_for_a_table_is_named(
+    tmp_path: Path, content: bytes, what: str
+) -> None:
+    with pytest.raises(InputError, match=f"is {what}, not a CSV file"):
+        opened(tmp_path, content)
+
+
+def test_a_file_that_may_not_be_read_is_one_clear_error(tmp_path: Path) -> None:
+    for name in ("x" * 5_000, "a\0b"):
+        with pytest.raises(InputError, match=r"cannot be read|no file") as caught:
+            TableFile(tmp_path / name)
+        assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r", "\0"])
+def test_a_line_end_cannot_stand_between_fields(mark: str) -> None:
+    with pytest.raises(ValidationError, match="cannot stand between"):
+        FileFormat(delimiter=mark)
+    with pytest.raises(ValidationError, match="cannot be the same"):
+        FileFormat(delimiter="'", quote="'")
+    with pytest.raises(ValidationError, match="is not an encoding"):
+        FileFormat(encoding="idna")

@@ -685,3 +685,52 @@ into = "into"
     ]
     assert desk.deal("1").merged_into == object_id("crm", "2")
     assert report.facts_recorded == 4
+
+
+def test_amounts_of_other_currencies_are_refused(desk: Desk) -> None:
+    extra = '[numbers]\nstrip = ["$", "€"]\n'
+    report = desk.bring(
+        opening('amount = "value"', extra),
+        "id,day,value\n1,2026-01-05,$5\n2,2026-01-05,€5\n3,2026-01-05,5\n",
+    )
+    assert [(r.line, r.value) for r in report.refused] == [(2, "$5")]
+    assert "is written with $, and its currency is EUR" in report.refused[0].reason
+    assert str(desk.deal("2").amount) == "5 EUR"
+
+
+def test_a_sign_is_not_left_behind_by_an_extract(desk: Desk) -> None:
+    amount = 'amount = { column = "value", extract = "[0-9]+" }'
+    report = desk.bring(
+        opening(amount),
+        "id,day,value\n1,2026-01-05,(5)\n2,2026-01-05,-5\n3,2026-01-05,about 5\n",
+    )
+    assert [r.line for r in report.refused] == [2, 3]
+    assert "extract the sign too" in report.refused[0].reason
+    assert str(desk.deal("3").amount) == "5 EUR"
+
+
+def test_an_amount_beyond_what_can_be_kept_is_refused_with_the_bound(desk: Desk) -> None:
+    report = desk.bring(
+        opening('amount = "value"').replace("EUR", "VND"),
+        "id,day,value\n1,2026-01-05,9223372036854.775807\n2,2026-01-05,9300000000000\n",
+    )
+    assert [r.line for r in report.refused] == [3]
+    assert "at most 9,223,372,036,854.775807" in report.refused[0].reason
+    assert str(desk.deal("1").amount) == "9,223,372,036,854.775807 VND"
+
+
+def test_a_title_of_several_lines_is_taken_as_one_and_reported(desk: Desk) -> None:
+    report = desk.bring(
+        opening('title = "name"'), 'id,day,name\n1,2026-01-05,"Big\r\n deal\tof\nMay"\n'
+    )
+    assert desk.deal("1").title == "Big deal of May"
+    assert "taken for spaces" in report.adjusted[0].reason
+
+
+def test_spaces_of_any_kind_make_no_other_value(desk: Desk) -> None:
+    report = desk.bring(
+        opening('title = "Deal name"'),
+        "\u00a0id\ufeff,day,Deal\u00a0 name\n\ufeff1\u00a0,2026-01-05,\u3000A\u00a0B\u200b\n",
+    )
+    assert report.rows_recorded == 1
+    assert desk.deal("1").title == "A B"

@@ -147,6 +147,124 @@ def test_a_time_without_a_zone_needs_one() -> None:
     assert read("2016-07-04 10:00Z", zone=None) == "2016-07-04T10:00:00+00:00"
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "instant"),
+    [
+        ("45383", "excel", "2024-03-31T22:00:00+00:00 (day)"),
+        ("45383.0", "excel", "2024-03-31T22:00:00+00:00 (day)"),
+        ("45383.75", "excel", "2024-04-01T16:00:00+00:00"),
+        ("45383,75", "excel", "2024-04-01T16:00:00+00:00"),
+        ("45383.7506944444", "excel", "2024-04-01T16:01:00+00:00"),
+        ("45383.9999999999", "excel", "2024-04-01T22:00:00+00:00"),
+        ("61", "excel", "1900-02-28T23:00:00+00:00 (day)"),
+        ("59", "excel", "1900-02-27T23:00:00+00:00 (day)"),
+        ("43921", "excel_1904", "2024-03-31T22:00:00+00:00 (day)"),
+        ("43921.5", "excel_1904", "2024-04-01T10:00:00+00:00"),
+        ("0", "excel_1904", "1903-12-31T23:00:00+00:00 (day)"),
+    ],
+)
+def test_a_day_number_of_a_spreadsheet_is_read(text: str, name: str, instant: str) -> None:
+    assert read(text, name) == instant
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "match"),
+    [
+        ("60", "excel", "29 February 1900 in Excel, a day that never was"),
+        ("0.5", "excel", "no day number"),
+        ("-1", "excel_1904", "no day number"),
+        ("1680311384", "excel", "as epoch_s it is 2023-04-01"),
+        ("2958466", "excel", "no day number"),
+        ("4.5383E+04", "excel", "not a time"),
+        ("1900-02-29", "iso", "not a time"),
+        ("29/02/1900", "%d/%m/%Y", "not a time"),
+    ],
+)
+def test_a_day_that_spreadsheets_do_not_have_is_refused(
+    text: str, name: str, match: str
+) -> None:
+    with pytest.raises(RowProblem, match=match):
+        read(text, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "match"),
+    [
+        ("45383", "iso", r"2024-04-01 when read as a day number of Excel: formats = \["),
+        ("1680311384", "iso", "2023-04-01 when read as epoch_s"),
+        ("1680311384000", "%d/%m/%Y", "2023-04-01 when read as epoch_ms"),
+        ("1680311384000000", "iso", "2023-04-01 when read as epoch_us"),
+        ("1680311384", "epoch_ms", "in 1970 when read as epoch_ms; as epoch_s it is 2023"),
+        (
+            "1680311384000",
+            "epoch_s",
+            "out of range when read as epoch_s; as epoch_ms it is 2023",
+        ),
+        ("1680311384000", "epoch_us", "in 1970 when read as epoch_us; as epoch_ms it is 2023"),
+        ("1680311384000000", "epoch_ms", "when read as epoch_ms; as epoch_us it is 2023"),
+        (
+            "45383",
+            "epoch_s",
+            "in 1970 when read as epoch_s; as a day number of Excel it is 2024",
+        ),
+    ],
+)
+def test_a_number_counted_in_another_unit_is_refused_and_the_unit_named(
+    text: str, name: str, match: str
+) -> None:
+    with pytest.raises(RowProblem, match=match):
+        read(text, name)
+
+
+@pytest.mark.parametrize("text", ["0", "86400", "-86400", "315532800"])
+def test_a_number_that_fits_no_other_unit_is_taken(text: str) -> None:
+    assert read(text, "epoch_s").startswith(("1970", "1969", "1980"))
+
+
+def test_a_value_that_two_formats_read_as_two_times_is_refused() -> None:
+    both = ("%d/%m/%Y", "%m/%d/%Y")
+    with pytest.raises(RowProblem, match="2025-01-12 by %d/%m/%Y and 2025-12-01 by %m/%d/%Y"):
+        read("12/01/2025", *both)
+    assert read("12/31/2025", *both).startswith("2025-12-30T23")
+    assert read("07/07/2025", *both).startswith("2025-07-06T22")
+    first = TimeReader(both, BERLIN, rules=Rules(disagreeing="first")).read("12/01/2025")
+    assert first.day == date(2025, 1, 12)
+    assert "took the first" in str(first.note)
+
+
+PHOENIX = ZoneInfo("America/Phoenix")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("2023-04-01T01:09:44Z", "iso"), ("1680311384000", "epoch_ms"), ("1680311384", "epoch_s")],
+)
+def test_the_day_of_an_instant_is_its_day_in_the_zone_of_days(text: str, name: str) -> None:
+    reader = TimeReader((name,), PHOENIX, days=True)
+    assert reader.day(text) == (date(2023, 3, 31), None)
+    assert reader.read(text).day == date(2023, 3, 31)
+    utc = TimeReader((name,), PHOENIX, cut_zone=ZoneInfo("UTC"))
+    assert utc.day(text)[0] == date(2023, 4, 1)
+
+
+def test_the_day_of_a_time_in_another_zone_is_its_day_in_the_zone_of_days() -> None:
+    reader = TimeReader(("iso",), ZoneInfo("UTC"), day_zone=PHOENIX)
+    assert reader.day("2023-04-01 01:09:44")[0] == date(2023, 3, 31)
+    assert reader.day("2023-04-01 00:00:00")[0] == date(2023, 4, 1)
+    assert TimeReader(("iso",), PHOENIX).day("2023-04-01 01:09:44")[0] == date(2023, 4, 1)
+
+
+def test_a_midnight_that_falls_on_the_day_before_is_reported() -> None:
+    day, note = TimeReader(("iso",), PHOENIX).day("2023-04-01T00:00:00Z")
+    assert day == date(2023, 3, 31)
+    assert 'say timezone = "UTC" for this column' in str(note)
+
+
+def test_the_day_of_an_instant_needs_a_zone() -> None:
+    with pytest.raises(MissingZoneError, match="--timezone"):
+        TimeReader(("iso",), None).day("2023-04-01T01:09:44Z")
+
+
 @settings(deadline=None)
 @given(st.datetimes(min_value=datetime(1901, 1, 1), max_value=datetime(2100, 1, 1)))  # noqa: DTZ001
 def test_every_time_written_with_its_offset_comes_back(local: datetime) -> None:
