@@ -1,9 +1,12 @@
-# Needs Python 3.11 or later, make and git; everything else comes into .venv from
-# requirements.txt. `make` alone lists what can be made.
+# Needs Python 3.11 or later, make and git; everything else comes into .venv: what the command
+# line needs from requirements.txt, what the tests need too from requirements-dev.txt. `make`
+# alone lists what can be made.
 
 VENV := .venv
 BIN := $(VENV)/bin
+LEAN := $(VENV)/.installed-lean
 STAMP := $(VENV)/.installed
+LOWEST := .venv-lowest
 DEMO := demo.db
 TIMES ?= 10
 ROWS ?= 10000000
@@ -12,21 +15,25 @@ EVENTS ?= 320000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install demo test lint torture bench clean
+.PHONY: help install demo test lint torture lowest bench clean
 
 help:  ## list what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
 install: $(STAMP)  ## make .venv with everything in it; at once when it is up to date
 
-$(STAMP): requirements.txt pyproject.toml
+$(LEAN): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install  ## simulate two and a half years of a sales team in demo.db and tell its story
+$(STAMP): $(LEAN) requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+demo: $(LEAN)  ## simulate two and a half years of a sales team in demo.db and tell its story
 	@rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
 	$(BIN)/salesflow demo --db sqlite:///$(DEMO)
 
@@ -42,6 +49,13 @@ test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage
 torture: install  ## the same properties and crashes, ten times as hard (TIMES=100: a hundred)
 	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet tests/properties tests/store
 
+lowest:  ## run the tests with the oldest versions that pyproject.toml allows
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --requirement requirements-lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(LOWEST)/bin/python -m pytest --quiet --numprocesses auto --dist worksteal \
+		--ignore tests/test_style.py --ignore tests/properties
+
 bench: install  ## measure recording, asking and rebuilding, also beside the library (EVENTS=10000000)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.against_library
@@ -49,6 +63,6 @@ bench: install  ## measure recording, asking and rebuilding, also beside the lib
 	$(BIN)/python -m benchmarks.rebuild --events $(EVENTS)
 
 clean:  ## remove what was made, the virtual environment too
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -90,6 +90,21 @@ from salesflow import SalesFlow
 with SalesFlow("sqlite://") as flow:
     print(len(flow.standings()) > 0)
 """
+WITHOUT_THE_COMMAND_LINE = """
+import sys
+sys.modules["typer"] = sys.modules["rich"] = None
+from salesflow import Funnel, SalesFlow, SalesflowError
+with SalesFlow("sqlite://") as flow:
+    view = flow.ask(Funnel())
+    print(view.open_deals, "<table>" in view._repr_html_())
+    try:
+        view.table()
+    except SalesflowError as error:
+        print(error)
+from salesflow.cli import main
+sys.stderr = sys.stdout
+print(main(["--version"]))
+"""
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(salesflow.__path__, "salesflow.")
@@ -141,6 +156,14 @@ def test_the_errors_alone_load_no_database() -> None:
 
 def test_sqlite_needs_no_driver_of_postgresql() -> None:
     assert printed_by(WITHOUT_POSTGRES) == "True"
+
+
+def test_an_embedding_needs_nothing_of_the_command_line() -> None:
+    asked, text, command, code = printed_by(WITHOUT_THE_COMMAND_LINE).splitlines()
+    assert asked == "0 True"
+    assert text.endswith("laid out by rich; run: pip install 'salesflow[cli]'")
+    assert "needs typer and rich; run: pip install 'salesflow[cli]'" in command
+    assert code == "2"
 
 
 def printed_by(program: str) -> str:

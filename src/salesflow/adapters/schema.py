@@ -79,7 +79,6 @@ head = sa.Table(
     _column("position", _Instant),
     _column("recorded", _Instant),
     _column("clock_accepted", _Small),
-    postgresql_with={"fillfactor": 10},
     info={"only": "postgresql"},
 )
 """One row per tenant: where the log stands. Whoever appends holds its lock until commit.
@@ -256,6 +255,7 @@ def _postgres_refuses(table: str) -> tuple[str, ...]:
 
 
 POSTGRES_DDL: tuple[str, ...] = (
+    "ALTER TABLE salesflow_head SET (fillfactor = 10)",
     """CREATE FUNCTION salesflow_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         RAISE EXCEPTION USING ERRCODE = 'restrict_violation', MESSAGE = 'salesflow: ' || TG_OP

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
 
@@ -29,6 +30,9 @@ TOO_LONG = re.compile(rf"\S{{{SHOWN_MAX + 1},}}")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (the process's own by default) and give its exit code."""
     try:
+        if any(_is_missing(name) for name in ("rich", "typer")):
+            needed = "the command line needs typer and rich; run: pip install 'salesflow[cli]'"
+            return _complain(needed, WRONG_USE)
         code = _main(arguments)
     except KeyboardInterrupt:  # while everything is being loaded, or while it ends
         code = _stopped()
@@ -37,6 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         stop_at_once()
     return code
+
+
+def _is_missing(package: str) -> bool:
+    try:
+        import_module(package)
+    except ImportError:
+        return True
+    return False
 
 
 def _main(arguments: Sequence[str] | None) -> int:

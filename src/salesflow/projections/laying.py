@@ -10,14 +10,20 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len, chop_cells
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from salesflow.errors import SalesflowError
 from salesflow.projections.cleaning import harmless
 from salesflow.projections.shown import Column, TableOfView, columns_of, is_number
+
+try:
+    from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len, chop_cells
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+except ImportError as error:
+    raise SalesflowError(
+        "tables as text are laid out by rich; run: pip install 'salesflow[cli]'"
+    ) from error
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 
