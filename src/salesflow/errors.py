@@ -16,14 +16,23 @@
     ├── ReactorError            a reactor failed; it stands at the position before
     └── DatabaseError           the database cannot be used
         ├── BusyError           another writer held the log for too long: try again
+        ├── OwnTransactionError your own open transaction stands in the way: end it first
+        ├── StaleTransactionError   your transaction is too old to record: begin it anew
+        ├── TimeLimitError      a time limit of the server ended it: raise that limit
+        ├── DisconnectedError   the server is gone or ended the connection: try again later
+        ├── ReplacedError       the file was removed or replaced while open: open it anew
+        ├── ForkedError         this process was forked while it was in use: open it anew
         └── SchemaError         not ours, or made by a newer or older version
 
 Catch the class that names what you would do next; the message names the thing, what is, and
 what was asked. It repeats at most 200 characters of any one text it was given, and is at most
-2,000 characters long, however large the input.
+2,000 characters long, however large the input. All errors can be pickled, so that they pass
+from one process to another.
 """
 
 import re
+from collections.abc import Callable
+from typing import Self
 
 __all__ = [
     "AlreadyRecordedError",
@@ -32,17 +41,23 @@ __all__ = [
     "ConcurrentChangeError",
     "DatabaseError",
     "DealClosedError",
+    "DisconnectedError",
+    "ForkedError",
     "GateError",
     "HistoryError",
     "InputError",
     "NotFoundError",
+    "OwnTransactionError",
     "ProjectionError",
     "QuoteError",
     "ReactorError",
+    "ReplacedError",
     "RuleError",
     "SalesflowError",
     "SchemaError",
     "StageError",
+    "StaleTransactionError",
+    "TimeLimitError",
 ]
 
 
@@ -59,6 +74,18 @@ class SalesflowError(Exception):
 
     def __init__(self, message: str = "", *rest: object) -> None:
         super().__init__(_bounded(message), *rest)
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., "SalesflowError"], tuple[object, ...], dict[str, object]]:
+        """Say how to make a copy elsewhere, whatever the constructor takes."""
+        return _copied, (type(self), *self.args), dict(self.__dict__)
+
+    @classmethod
+    def _with(cls, args: tuple[object, ...]) -> Self:
+        copy = cls.__new__(cls, *args)
+        copy.args = args
+        return copy
 
 
 class InputError(SalesflowError, ValueError):
@@ -125,6 +152,33 @@ class BusyError(DatabaseError):
     """Another writer held the log for longer than we wait."""
 
 
+class OwnTransactionError(DatabaseError):
+    """A transaction of the caller's own holds what is needed; waiting would never end."""
+
+
+class StaleTransactionError(DatabaseError):
+    """The caller's transaction has read what was changed since, so it can record nothing."""
+
+
+class TimeLimitError(DatabaseError):
+    """A time limit of the server or role (such as `statement_timeout`) ended the statement."""
+
+
+class DisconnectedError(DatabaseError):
+    """The server cannot be reached, or it ended the connection.
+
+    Whether an append that was under way has been recorded is not known; a command id tells.
+    """
+
+
+class ReplacedError(DatabaseError):
+    """The file of the database was removed or replaced while it was open."""
+
+
+class ForkedError(DatabaseError):
+    """This process was forked in the middle of a use of the database."""
+
+
 class SchemaError(DatabaseError):
     """The database is not a salesflow database of this schema version."""
 
@@ -139,3 +193,7 @@ def _bounded(message: str) -> str:
     if len(message) <= MESSAGE_MAX:
         return message
     return f"{message[: MESSAGE_MAX - ENDING_MAX - 3]} … {message[-ENDING_MAX:]}"
+
+
+def _copied(kind: type[SalesflowError], *args: object) -> SalesflowError:
+    return kind._with(args)  # noqa: SLF001 - of this module

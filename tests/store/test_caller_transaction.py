@@ -12,6 +12,7 @@ from salesflow.errors import (
     BusyError,
     ConcurrentChangeError,
     InputError,
+    StaleTransactionError,
 )
 from store.facts import NOTES, draft, drafts
 
@@ -157,7 +158,7 @@ def test_the_callers_own_lock_timeout_holds_again_after_an_append(
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "7s"
 
 
-def test_a_repeatable_read_that_lost_the_race_is_told_to_try_again(postgres_url: str) -> None:
+def test_a_repeatable_read_that_lost_the_race_is_told_to_begin_anew(postgres_url: str) -> None:
     callers = sa.create_engine(  # noqa: TID251
         postgres_url, poolclass=sa.NullPool, isolation_level="REPEATABLE READ"
     )
@@ -167,18 +168,18 @@ def test_a_repeatable_read_that_lost_the_race_is_told_to_try_again(postgres_url:
         with callers.begin() as connection:
             assert log.head(connection).position == 1
             log.append([draft()])
-            with pytest.raises(BusyError):
+            with pytest.raises(StaleTransactionError, match="begin it anew"):
                 log.append([draft()], connection=connection)
 
 
-def test_a_sqlite_reader_that_lost_the_race_is_told_to_try_again(sqlite_url: str) -> None:
+def test_a_sqlite_reader_that_lost_the_race_is_told_to_begin_anew(sqlite_url: str) -> None:
     with Database(sqlite_url) as database:
         log = EventLog(database, catalogue=NOTES)
         log.append([draft()])
         with database.read() as connection:
             assert log.head(connection).position == 1
             log.append([draft()])
-            with pytest.raises(BusyError):
+            with pytest.raises(StaleTransactionError, match="begin it anew"):
                 log.append([draft()], connection=connection)
 
 

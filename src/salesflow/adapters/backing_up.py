@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from salesflow.adapters.database import Database
 from salesflow.adapters.database_url import cut
 from salesflow.adapters.logs import BACKUP
-from salesflow.adapters.sqlite_database import translate_sqlite
+from salesflow.adapters.sqlite_errors import translate_sqlite
 from salesflow.domain.moments import Instant
 from salesflow.errors import DatabaseError, InputError
 

@@ -9,16 +9,28 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["collector_off"]
+__all__ = ["collector_back", "collector_off"]
+
+_OFF: list[bool] = []
+"""Holds something while the collector is off because of us."""
 
 
 @contextmanager
 def collector_off() -> Iterator[None]:
     """Hold the garbage collector of this process off until the end of the block."""
     was_on = gc.isenabled()
+    if was_on:
+        _OFF.append(True)
     gc.disable()
     try:
         yield
     finally:
         if was_on:
-            gc.enable()
+            collector_back()
+
+
+def collector_back() -> None:
+    """Let the collector work again if a block held it off, also one that was cut off."""
+    if _OFF:
+        gc.enable()
+        _OFF.clear()

@@ -13,8 +13,7 @@ a database that holds a log already is opened, and nothing is made.
 What it leaves out: events (see `eventlog`), and every table's meaning (see `schema`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
 
 import sqlalchemy as sa
@@ -28,6 +27,7 @@ from salesflow.adapters.database_url import (
     refuse_absent_file,
     shown_url,
 )
+from salesflow.adapters.holding import Block, Holds, Kind, Whole
 from salesflow.adapters.logs import DATABASE
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
@@ -39,7 +39,7 @@ from salesflow.errors import (
     SchemaError,
 )
 
-__all__ = ["Appending", "Connections", "Database"]
+__all__ = ["WAIT_SECONDS", "Appending", "Connections", "Database"]
 
 WAIT_SECONDS = 5.0
 
@@ -49,8 +49,12 @@ Row = tuple[Any, ...]
 class Appending(Protocol):
     """Writes appends of one tenant into one database."""
 
-    def write(self, appends: Sequence[Append]) -> list[Receipt]:
-        """Write all of them in one transaction of their own, or none."""
+    def write(self, appends: Sequence[Append], deadline: float) -> list[Receipt]:
+        """Write all of them in one transaction of their own, or none.
+
+        Raises:
+            BusyError: when other writers held the log until the deadline (monotonic seconds).
+        """
 
     def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
@@ -78,18 +82,19 @@ class Connections(Protocol):
     name: str
     engine: sa.Engine
     ddl: tuple[str, ...]
+    holds: Holds
 
     def prepare(self) -> None:
         """Set what the database itself remembers, once it is known to be ours."""
 
-    def read(self) -> AbstractContextManager[sa.Connection]:
-        """Give a connection in one consistent snapshot."""
+    def enter(self, block: Block) -> sa.Connection:
+        """Begin the transaction of a block: a snapshot, or one that writes."""
 
-    def begin(self) -> AbstractContextManager[sa.Connection]:
-        """Give a connection in a write transaction."""
+    def finish(self, block: Block) -> None:
+        """Commit it."""
 
-    def creating(self) -> AbstractContextManager[sa.Connection]:
-        """Give a write transaction that excludes other creators."""
+    def leave(self, block: Block) -> None:
+        """Undo what is not committed, and give everything back."""
 
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
@@ -150,24 +155,21 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self._connections.name
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self) -> Block:
         """Give a connection on which all selects see one and the same snapshot."""
-        with self._translating(), self._open().read() as connection:
-            yield connection
+        return self._block("read")
 
-    @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
+    def begin(self) -> Block:
         """Give a connection in a write transaction: committed at the end, or rolled back."""
-        with self._translating(), self._open().begin() as connection:
-            yield connection
-        self.announce()
+        return self._block("write", self.announce)
 
-    @contextmanager
-    def creating(self) -> Iterator[sa.Connection]:
+    def creating(self) -> Block:
         """Give a connection in a write transaction that keeps other creators out."""
-        with self._translating(), self._open().creating() as connection:
-            yield connection
+        return self._block("create")
+
+    def whole(self) -> Whole:
+        """Do something as a whole: what interrupts it leaves no transaction open."""
+        return Whole(self._connections.holds)
 
     def create_tables(self, metadata: sa.MetaData) -> None:
         """Create the tables that are missing; two processes may do so at once."""
@@ -204,6 +206,10 @@ class Database:
         self._closed = True
         self._connections.close()
 
+    def _block(self, kind: Kind, then: Callable[[], None] | None = None) -> Block:
+        connections = self._open()
+        return Block(connections, kind, connections.holds.blocks, then)
+
     def _open(self) -> Connections:
         if self._closed:
             raise DatabaseError(f"{self.shown} is closed")
@@ -214,28 +220,20 @@ class Database:
         """The URL for people: without a password."""
         return shown_url(self.url)
 
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
-            raise self._connections.translated(error) from error
-
     def _check(self, *, shared: bool, create: bool) -> None:
-        with self._translating():
-            with self._connections.read() as connection:
-                ready = _is_ready(connection, self.shown, shared=shared)
-            if not ready and not create:
-                raise NotFoundError(
-                    f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
-                )
-            self._connections.prepare()
-            if ready:
-                return
-            with self._connections.creating() as connection:
-                if not _is_ready(connection, self.shown, shared=shared):
-                    _create(connection, self._connections.ddl)
-                    DATABASE.info("made the tables of a new log in %s", self.dialect)
+        with self.read() as connection:
+            ready = _is_ready(connection, self.shown, shared=shared)
+        if not ready and not create:
+            raise NotFoundError(
+                f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
+            )
+        self._connections.prepare()
+        if ready:
+            return
+        with self.creating() as connection:
+            if not _is_ready(connection, self.shown, shared=shared):
+                _create(connection, self._connections.ddl)
+                DATABASE.info("made the tables of a new log in %s", self.dialect)
 
 
 def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Appending]]:

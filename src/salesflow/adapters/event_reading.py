@@ -40,6 +40,10 @@ SLICE = (
 SAMPLE = "SELECT stream_id FROM salesflow_events WHERE tenant = ? AND position IN (...)"
 PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
 FIND = f"{LOG} AND event_id = ?"
+EVENT_AT = (
+    "SELECT event_id, position, recorded FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id = ? AND version = ?"
+)
 FIRST = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = 1"
 HEAD = {
     "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
@@ -162,6 +166,12 @@ class EventReading:
         """Find one event by its id; reads the whole log, which has no index for it."""
         for event in self._events(self._rows(FIND, (self._id(event_id),), connection)):
             return event
+        return None
+
+    def event_at(self, stream_id: UUID, version: int) -> tuple[UUID, int, Instant] | None:
+        """Give id, position and time of one event of a stream; None when there is none."""
+        for row in self._rows(EVENT_AT, (self._id(stream_id), version), None):
+            return read_uuid(row[0]), int(row[1]), int(row[2])
         return None
 
     def receipt(

@@ -15,6 +15,8 @@ out: business rules (see the aggregates) and read tables (see `runner`).
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import islice
+from time import monotonic
 from typing import Final
 
 import sqlalchemy as sa
@@ -27,10 +29,12 @@ from salesflow.adapters.appending import (
     Rejected,
     checked,
     host_clock,
+    receipts_of,
     version_error,
 )
 from salesflow.adapters.database import Appending, Database
 from salesflow.adapters.event_reading import EventReading, Stored
+from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.group_commit import GroupCommit, Request
 from salesflow.adapters.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE
@@ -52,7 +56,7 @@ Appends = Sequence[Append]
 Receipts = list[Receipt]
 
 
-class EventLog(EventReading):
+class EventLog(EventReading, Forkable):
     """The log of one tenant in one database; safe to share between threads."""
 
     def __init__(
@@ -72,7 +76,14 @@ class EventLog(EventReading):
         self._appending: Appending = database.appending(tenant, instants)
         self.now: Final[Callable[[], Instant]] = instants or host_clock
         """The clock the log was given, or the host's; PostgreSQL's own may differ a little."""
-        self._group: GroupCommit[Appends, Receipts] = GroupCommit(self._commit)
+        self._group: GroupCommit[Appends, Receipts] = GroupCommit(
+            self._commit, database.wait_seconds
+        )
+        survive_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let nobody wait for a thread that lives in the parent alone."""
+        self._group.forget()
 
     def append(
         self,
@@ -115,40 +126,55 @@ class EventLog(EventReading):
         """Give every event after a position, and then those to come; see `Subscription`."""
         return Subscription(self.database, self.page, after)
 
-    def _commit(self, group: list[Request[Appends, Receipts]]) -> None:
+    def _commit(self, group: list[Request[Appends, Receipts]], deadline: float) -> None:
         """Settle a group in one transaction; when that fails, each in one of its own."""
-        if len(group) == 1 or any(r.asked[0].accept_clock for r in group):
+        if len(group) == 1 or any(r.tries > 1 or r.asked[0].accept_clock for r in group):
             return self._commit_alone(group)
         try:
-            receipts = self._write([a for request in group for a in request.asked])
+            receipts = self._write([a for request in group for a in request.asked], deadline)
         except BusyError as error:
             for request in group:
-                request.error = BusyError(str(error))
+                _settle_busy(request, error)
         except (Rejected, SalesflowError) as error:
             if type(error) is DatabaseError:
                 raise
             self._commit_alone(group)
         else:
-            start = 0
+            waiting = iter(receipts)
             for request in group:
-                end = start + len(request.asked)
-                request.answer = receipts[start:end]
-                start = end
+                request.answer = list(islice(waiting, len(request.asked)))
         return None
 
     def _commit_alone(self, group: list[Request[Appends, Receipts]]) -> None:
         for request in group:
+            request.tries += len(group) > 1  # together it may have been cut off
             try:
-                request.answer = self._write(request.asked)
+                request.answer = self._write(request.asked, request.deadline)
             except Rejected as refusal:
-                request.error = self._reason(request.asked, refusal, None)
-                request.error.__cause__ = refusal
+                if request.tries > 1:
+                    request.answer = self._recorded_before(request.asked)
+                if request.answer is None:
+                    request.error = self._reason(request.asked, refusal, None)
+                    request.error.__cause__ = refusal
+            except BusyError as error:
+                _settle_busy(request, error)
             except SalesflowError as error:
                 request.error = error
 
-    def _write(self, appends: Appends) -> Receipts:
-        receipts = self._appending.write(appends)
+    def _write(self, appends: Appends, deadline: float) -> Receipts:
+        receipts = self._appending.write(appends, deadline)
         self.database.announce()
+        return receipts
+
+    def _recorded_before(self, appends: Appends) -> Receipts | None:
+        """Find what an earlier try recorded that was cut off before it could say so."""
+        receipts = []
+        for append in appends:
+            first = append.drafts[0]
+            there = self.event_at(first.stream_id, first.version)
+            if there is None or there[0] != first.event_id:
+                return None
+            receipts += receipts_of([append], there[1] - 1, there[2])
         return receipts
 
     def _reason(
@@ -172,6 +198,14 @@ class EventLog(EventReading):
                     return version_error(draft.stream_id, draft.version, current)
                 stands[draft.stream_id] = draft.version
         return DatabaseError(f"the database refused the append: {refusal}")
+
+
+def _settle_busy(request: Request[Appends, Receipts], error: BusyError) -> None:
+    """Tell who has waited long enough; others of its group may try again."""
+    if monotonic() < request.deadline:
+        request.again = True
+    else:
+        request.error = type(error)(str(error))
 
 
 def _instants(clock: Callable[[], datetime] | None) -> Callable[[], Instant] | None:

@@ -1,18 +1,22 @@
 """Group commit: threads that append at the same time share one transaction.
 
-The first thread to come leads: it commits what waits, hands each follower its own result and
-then hands the lead to the first in the queue. While one group is being written to the disk,
-the next one gathers by itself, so more threads make larger groups and not longer queues.
+Whoever gets the lead commits its own request and those that wait, hands each its own result and
+wakes the first of those who came meanwhile. While one group is being written to the disk, the
+next one gathers by itself, so more threads make larger groups and not longer queues.
 
-The committing function gets a group of requests and must settle each of them (`answer` or
-`error`). What it raises itself reaches everybody it has not settled.
+The committing function gets a group of requests and the time by which it has to be written, and
+must settle each of them (`answer` or `error`), or say that it is to be tried `again`. Nobody
+depends on anybody: who waits looks now and then whether the lead is free, so a leader that an
+exception hit at any instant holds up nobody, and those who wait commit what it left behind.
 """
 
 from collections.abc import Callable
-from threading import Lock
+from contextlib import suppress
+from threading import Lock, RLock
+from time import monotonic
 from typing import Generic, TypeVar
 
-from salesflow.errors import DatabaseError
+from salesflow.errors import BusyError, DatabaseError
 
 __all__ = ["GroupCommit", "Request"]
 
@@ -20,90 +24,134 @@ AskedT = TypeVar("AskedT")
 AnswerT = TypeVar("AnswerT")
 
 GROUP_MAX = 128
+LOOK_SECONDS = 0.05
+"""How often who waits looks whether the lead was left behind."""
 
 
 class Request(Generic[AskedT, AnswerT]):
-    """What one thread wants committed, and what became of it."""
+    """What one thread wants committed, by when, and what became of it."""
 
-    __slots__ = ("answer", "asked", "error", "leads", "turn")
+    __slots__ = ("again", "answer", "asked", "deadline", "error", "tries", "turn")
 
-    def __init__(self, asked: AskedT) -> None:
+    def __init__(self, asked: AskedT, deadline: float) -> None:
         self.asked = asked
+        self.deadline = deadline
         self.answer: AnswerT | None = None
         self.error: BaseException | None = None
-        self.leads = False
+        self.again = False
+        """Whether nothing became of it, and it is to be tried once more."""
+        self.tries = 0
+        """How often it was given to be committed; an earlier time may have been cut off."""
         self.turn: Lock | None = None
-        """Held while a follower waits; released when it is settled or is to lead."""
+        """Held while its thread waits; released when it is settled or may lead."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what became of it."""
+        return self.answer is not None or self.error is not None
 
 
 class GroupCommit(Generic[AskedT, AnswerT]):
     """Gathers requests of many threads into groups, one group at a time."""
 
-    def __init__(self, commit: Callable[[list[Request[AskedT, AnswerT]]], None]) -> None:
+    def __init__(
+        self,
+        commit: Callable[[list[Request[AskedT, AnswerT]], float], None],
+        wait_seconds: float = 5.0,
+    ) -> None:
         self._commit = commit
-        self._mutex = Lock()
+        self._wait_seconds = wait_seconds
         self._queue: list[Request[AskedT, AnswerT]] = []
-        self._led = False
+        self._lead = RLock()  # which knows its owner, so that it can be released twice
 
     def submit(self, asked: AskedT) -> AnswerT:
-        """Commit a request, alone or with others; give its answer or raise its error."""
-        request: Request[AskedT, AnswerT] = Request(asked)
-        with self._mutex:
-            if self._led:
-                request.turn = Lock()
-                request.turn.acquire()
-                self._queue.append(request)
-            else:
-                self._led = request.leads = True
-        if request.turn is not None:
-            self._wait(request, request.turn)
-        if request.leads:
-            self._lead(request)
-        if request.error is not None:
-            raise request.error
-        if request.answer is None:
-            raise DatabaseError(
-                "the append was interrupted; whether it was recorded is unknown"
-            )
-        return request.answer
+        """Commit a request, alone or with others; give its answer or raise its error.
 
-    def _wait(self, request: Request[AskedT, AnswerT], turn: Lock) -> None:
+        Raises:
+            BusyError: when its turn did not come in time; then nothing is committed.
+        """
+        request: Request[AskedT, AnswerT] = Request(asked, monotonic() + self._wait_seconds)
         try:
-            turn.acquire()
-        except BaseException:
-            with self._mutex:
-                waits = request in self._queue
-                if waits:
-                    self._queue.remove(request)
-            if request.leads and not waits:
-                self._hand_over([])
-            raise
-
-    def _lead(self, request: Request[AskedT, AnswerT]) -> None:
-        with self._mutex:
-            group = [request, *self._queue[: GROUP_MAX - 1]]
-            del self._queue[: GROUP_MAX - 1]
-        try:
-            self._commit(group)
+            while not request.settled:
+                if not self._lead_with(request):
+                    self._wait(request)
         except BaseException as error:
-            for each in group[1:]:
-                if each.answer is None and each.error is None:
-                    each.error = DatabaseError(f"the group's append failed: {error!r}")
+            self._withdraw(request)
+            request.error = request.error or DatabaseError(f"it was withdrawn: {error!r}")
             raise
-        finally:
-            self._hand_over(group)
+        if request.answer is not None:
+            return request.answer
+        assert request.error is not None
+        raise request.error
 
-    def _hand_over(self, group: list[Request[AskedT, AnswerT]]) -> None:
-        with self._mutex:
-            next_one = self._queue.pop(0) if self._queue else None
-            self._led = next_one is not None
-            if next_one is not None:
-                next_one.leads = True
-        for each in [next_one, *group]:
-            if each is not None:
-                _wake(each)
+    def forget(self) -> None:
+        """Begin anew in a child process, where nobody waits."""
+        self._queue = []
+        self._lead = RLock()
+
+    def _lead_with(self, request: Request[AskedT, AnswerT]) -> bool:
+        """Commit this request and others, unless somebody leads; say whether it was done."""
+        lead = self._lead
+        try:
+            if not lead.acquire(blocking=False):
+                return False
+            if not request.settled:
+                self._commit_group(request)
+            lead.release()
+        except BaseException:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                lead.release()
+            self._wake_first()
+            raise
+        self._wake_first()
+        return True
+
+    def _commit_group(self, request: Request[AskedT, AnswerT]) -> None:
+        self._withdraw(request)
+        group = [request]
+        while self._queue and len(group) < GROUP_MAX:
+            with suppress(IndexError):
+                group.append(self._queue.pop(0))
+        for each in group:
+            each.tries, each.again = each.tries + 1, False
+        self._commit([*group], min([each.deadline for each in group]))
+        for each in group:
+            if not each.settled and not each.again:
+                each.error = DatabaseError("whether the append was recorded is unknown")
+        for each in group[1:]:
+            if not each.settled:
+                self._queue.append(each)
+            _wake(each)
+
+    def _wait(self, request: Request[AskedT, AnswerT]) -> None:
+        if request.turn is None:
+            request.turn = Lock()
+            request.turn.acquire()
+            self._queue.append(request)
+            return  # the lead may have become free before anybody saw this request
+        left = request.deadline - monotonic()
+        request.turn.acquire(timeout=min(left, LOOK_SECONDS) if left > 0 else LOOK_SECONDS)
+        if left <= 0 and not request.settled and self._withdraw(request):
+            raise BusyError(
+                "writers of this process waited for one another for longer than"
+                f" {self._wait_seconds} s, and this one's turn did not come; nothing of it is"
+                " recorded"
+            )
+
+    def _withdraw(self, request: Request[AskedT, AnswerT]) -> bool:
+        """Take a request out of the queue; False when it was not in it."""
+        try:
+            self._queue.remove(request)
+        except ValueError:
+            return False
+        return True
+
+    def _wake_first(self) -> None:
+        with suppress(IndexError):
+            _wake(self._queue[0])
 
 
 def _wake(request: Request[AskedT, AnswerT]) -> None:
-    if request.turn is not None and request.turn.locked():
-        request.turn.release()
+    if request.turn is not None:
+        with suppress(RuntimeError):  # it is awake already
+            request.turn.release()

@@ -26,6 +26,11 @@ class Idle(Generic[ItemT]):
         self._idle: list[ItemT] = []
         self._closed = False
 
+    def forget(self) -> list[ItemT]:
+        """Give up those that are idle without closing them."""
+        idle, self._idle = self._idle, []
+        return idle
+
     def take(self) -> ItemT:
         """Give one that is idle, or a new one; give it back or drop it."""
         try:

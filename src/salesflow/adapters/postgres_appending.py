@@ -9,13 +9,13 @@ row does not move, nothing is stored, and a second look says why.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from struct import Struct
+from time import monotonic
 from weakref import finalize
 
 import psycopg
 import sqlalchemy as sa
 
 from salesflow.adapters.appending import (
-    SKEW,
     Append,
     Columns,
     Receipt,
@@ -24,6 +24,8 @@ from salesflow.adapters.appending import (
     next_instant,
     receipts_of,
 )
+from salesflow.adapters.forking import Forkable, survive_forks
+from salesflow.adapters.lending import lend, lent_by
 from salesflow.adapters.postgres_arrays import (
     COPY_END,
     COPY_START,
@@ -36,14 +38,28 @@ from salesflow.adapters.postgres_arrays import (
     register,
 )
 from salesflow.adapters.postgres_database import (
-    CHANNEL,
     PostgresCursor,
     PostgresDatabase,
+    is_idle,
     postgres_connection,
     translate_postgres,
 )
+from salesflow.adapters.postgres_statements import (
+    APPEND,
+    APPEND_COMMANDS,
+    APPEND_ONE,
+    APPEND_ONE_COMMAND,
+    COPY,
+    LIMITS,
+    LOOK,
+    NEW_HEAD,
+    RESERVE,
+    RESERVE_COMMANDS,
+    SET_LIMIT,
+    SET_LIMITS,
+)
 from salesflow.domain.moments import Instant
-from salesflow.errors import BusyError, InputError
+from salesflow.errors import BusyError, InputError, OwnTransactionError
 
 __all__ = ["PostgresAppending"]
 
@@ -51,75 +67,31 @@ COPY_ABOVE = 100
 
 Parameters = dict[str, object]
 
-NOW = "coalesce(%(now)s::int8, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)"
 
-MOVE_HEAD = f"""
-    UPDATE salesflow_head SET
-        position = position + %(count)s::int8,
-        recorded = greatest({NOW}, recorded + 1) + %(appends)s::int8 - 1,
-        clock_accepted = CASE WHEN (%(accept)s OR clock_accepted = 1) AND {NOW} <= recorded
-            THEN 1 ELSE 0 END
-    WHERE tenant = %(tenant)s
-        AND (%(accept)s OR clock_accepted = 1 OR {NOW} >= recorded - {SKEW})
-        AND coalesce(%(latest)s::int8 <= greatest({NOW}, recorded + 1) + {SKEW}, true)
-    RETURNING position - %(count)s::int8 AS base,
-        recorded - %(appends)s::int8 + 1 AS first_recorded"""
+class Limit:
+    """How long a statement may take that waits for other writers, in milliseconds.
 
-INSERT_EVENTS = """
-    INSERT INTO salesflow_events
-    SELECT %(tenant)s, h.base + u.number, u.stream_id, u.version, u.event_id, u.topic,
-        u.payload, least(u.occurred, h.first_recorded + u.append),
-        h.first_recorded + u.append, u.precision, u.actor, u.command_id,
-        u.correlation_id, u.causation_id, u.source, u.source_id
-    FROM h, unnest(%(stream_id)s::uuid[], %(version)s::int4[], %(event_id)s::uuid[],
-        %(topic)s::text[], %(payload)s::bytea[], %(occurred)s::int8[], %(append)s::int4[],
-        %(precision)s::text[], %(actor)s::text[], %(command_id)s::text[],
-        %(correlation_id)s::text[], %(causation_id)s::text[], %(source)s::text[],
-        %(source_id)s::text[]) WITH ORDINALITY
-        AS u (stream_id, version, event_id, topic, payload, occurred, append, precision,
-        actor, command_id, correlation_id, causation_id, source, source_id, number)"""
+    The wait for a row is two waits, so that `lock_timeout` alone would let it take twice as
+    long. A shorter limit of the server or role stands, and is told apart from ours.
+    """
 
-INSERT_EVENT = """
-    INSERT INTO salesflow_events
-    SELECT %(tenant)s, h.base + 1, %(stream_id)s, %(version)s::int4, %(event_id)s,
-        %(topic)s::text, %(payload)s, least(%(occurred)s::int8, h.first_recorded),
-        h.first_recorded, %(precision)s::text, %(actor)s::text, %(command_id)s::text,
-        %(correlation_id)s::text, %(causation_id)s::text, %(source)s::text,
-        %(source_id)s::text
-    FROM h"""
+    def __init__(self, wanted: int, *, ours: bool) -> None:
+        self.wanted = wanted
+        self.theirs = 0
+        self.ours = ours
 
-INSERT_COMMAND = """
-    INSERT INTO salesflow_commands
-    SELECT %(tenant)s, %(command_id)s::text, h.base + 1, h.base + 1, h.first_recorded
-    FROM h"""
+    def set_beside(self, theirs: int) -> None:
+        """Note the limit of the server; 0 is none."""
+        self.theirs = theirs
+        self.ours = theirs == 0 or self.wanted < theirs
 
-INSERT_COMMANDS = """
-    INSERT INTO salesflow_commands
-    SELECT %(tenant)s, u.command_id, h.base + u.first, h.base + u.last,
-        h.first_recorded + u.append
-    FROM h, unnest(%(names)s::text[], %(firsts)s::int8[], %(lasts)s::int8[],
-        %(offsets)s::int4[]) AS u (command_id, first, last, append)"""
-
-ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM h"
-
-APPEND = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}"
-APPEND_COMMANDS = (
-    f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}), c AS ({INSERT_COMMANDS}) {ANSWER}"
-)
-APPEND_ONE = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}"
-APPEND_ONE_COMMAND = (
-    f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}), c AS ({INSERT_COMMAND}) {ANSWER}"
-)
-RESERVE = f"WITH h AS ({MOVE_HEAD}) {ANSWER}"
-RESERVE_COMMANDS = f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER}"
-COPY = "COPY salesflow_events FROM STDIN (FORMAT BINARY)"
-LOOK = f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
-NEW_HEAD = (
-    "INSERT INTO salesflow_head VALUES (%(tenant)s, 0, 0, 0) ON CONFLICT (tenant) DO NOTHING"
-)
+    @property
+    def milliseconds(self) -> int:
+        """The limit that holds."""
+        return self.wanted if self.ours else self.theirs
 
 
-class PostgresAppending:
+class PostgresAppending(Forkable):
     """Writes appends of one tenant into a PostgreSQL database."""
 
     def __init__(
@@ -129,15 +101,74 @@ class PostgresAppending:
         self._tenant = tenant
         self._clock = clock
         self._writer: PostgresCursor | None = None
+        self._limit = Limit(0, ours=True)
+        survive_forks(self)
 
-    def write(self, appends: Sequence[Append]) -> list[Receipt]:
-        """Write all of them in one transaction, or none."""
-        cursor = self._cursor()
-        with _refusing():
+    def after_fork_in_child(self) -> None:
+        """Leave the writer's connection to the parent."""
+        self._writer = None
+
+    def write(self, appends: Sequence[Append], deadline: float) -> list[Receipt]:
+        """Write all of them in one transaction by then, or none.
+
+        An exception at any instant leaves no transaction open: a connection that it caught in
+        the middle is closed, at once or when it is found.
+        """
+        self._refuse_own()
+        connection = None
+        try:
+            cursor = self._cursor()
+            connection = cursor.connection
+            wait = max(1, int((deadline - monotonic()) * 1000))
+            if self._database.options.pooled or not _is_small(appends):
+                receipts = self._write_in_steps(cursor, appends, wait)
+            else:
+                self._limit_to(cursor, wait)
+                with _refusing(self._limit):
+                    receipts = self._insert(cursor, appends)
+        except BaseException:
+            if connection is not None and not is_idle(connection):
+                connection.close()
+            raise
+        return receipts
+
+    def _write_in_steps(
+        self, cursor: PostgresCursor, appends: Sequence[Append], wait: int
+    ) -> list[Receipt]:
+        """Write in a transaction of several statements, whose first ones wait for others."""
+        limit = Limit(wait, ours=True)
+        with _refusing(limit), cursor.connection.transaction():
+            theirs = self._limit.theirs
+            if self._database.options.pooled:
+                ((theirs, _),) = cursor.execute(LIMITS).fetchall()
+            limit.set_beside(theirs)
+            cursor.execute(SET_LIMITS, [str(wait), str(limit.milliseconds), True])
             if _is_small(appends):
                 return self._insert(cursor, appends)
-            with cursor.connection.transaction():
-                return self._copy(cursor, appends)
+            return self._copy(cursor, appends, str(theirs))
+
+    def _limit_to(self, cursor: PostgresCursor, wait: int) -> None:
+        """Have the server end a statement of this connection that waits for longer."""
+        wanted = self._limit.wanted
+        if wanted and abs(wait - wanted) <= max(5, wanted // 20):
+            return
+        with _refusing(Limit(0, ours=False)):
+            self._limit.wanted = wait
+            self._limit.set_beside(self._limit.theirs)
+            cursor.execute(SET_LIMITS, [str(wait), str(self._limit.milliseconds), False])
+
+    def _refuse_own(self) -> None:
+        """Refuse to wait for a transaction of the caller's own, which would never end.
+
+        Raises:
+            OwnTransactionError: when one has appended to this log and is still open.
+        """
+        if lent_by(self, _is_in_transaction):
+            raise OwnTransactionError(
+                f"a transaction of your own has appended to log {self._tenant} and is still"
+                " open, so nothing can be appended beside it; end it first, or hand in its"
+                " connection (connection=)"
+            )
 
     def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
@@ -147,22 +178,27 @@ class PostgresAppending:
         if not connection.in_transaction():
             connection.begin()
         register(raw)
-        wait = f"{int(self._database.wait_seconds * 1000)}ms"
-        with _refusing():
+        wait = max(1, int(self._database.wait_seconds * 1000))
+        limit = Limit(wait, ours=True)
+        with _refusing(limit):
             # Also begins the transaction, without which psycopg's block would commit.
-            before = raw.execute("SELECT current_setting('lock_timeout')").fetchone()
+            ((theirs, locks),) = raw.execute(LIMITS).fetchall()
+            limit.set_beside(theirs)
             with raw.transaction():
-                raw.execute("SELECT set_config('lock_timeout', %s, true)", [wait])
+                raw.execute(SET_LIMITS, [str(wait), str(limit.milliseconds), True])
                 with raw.cursor(binary=True) as cursor:
-                    write = self._insert if _is_small([append]) else self._copy
-                    receipts = write(cursor, [append])
-                raw.execute("SELECT set_config('lock_timeout', %s, true)", before)
+                    if _is_small([append]):
+                        receipts = self._insert(cursor, [append])
+                    else:
+                        receipts = self._copy(cursor, [append], str(theirs))
+                raw.execute(SET_LIMITS, [str(locks), str(theirs), True])
+        lend(self, connection, 0)
         return receipts[0]
 
     def _cursor(self) -> PostgresCursor:
         """Give the writer's cursor; when the server went away meanwhile, a new one."""
         writer = self._writer
-        if writer is not None and not writer.connection.closed:
+        if writer is not None and is_idle(writer.connection):
             try:
                 for _ in range(2):  # the server's farewell, then the end of the line
                     writer.connection.pgconn.consume_input()
@@ -170,9 +206,14 @@ class PostgresAppending:
                 writer.connection.close()
             else:
                 return writer
+        if writer is not None:
+            writer.connection.close()
         connection = self._database.connect()
         finalize(self, connection.close)
         register(connection)
+        self._limit = Limit(0, ours=True)
+        if not self._database.options.pooled:
+            ((self._limit.theirs, _),) = connection.execute(LIMITS).fetchall()
         self._writer = connection.cursor(binary=True)
         return self._writer
 
@@ -188,10 +229,13 @@ class PostgresAppending:
         base, recorded = self._moved(cursor, statement, parameters, appends)
         return receipts_of(appends, base, recorded)
 
-    def _copy(self, cursor: PostgresCursor, appends: Sequence[Append]) -> list[Receipt]:
+    def _copy(
+        self, cursor: PostgresCursor, appends: Sequence[Append], limit: str
+    ) -> list[Receipt]:
         parameters = self._parameters(appends)
         statement = RESERVE_COMMANDS if _add_commands(parameters, appends) else RESERVE
         base, recorded = self._moved(cursor, statement, parameters, appends)
+        cursor.execute(SET_LIMIT, [limit])  # from here on it waits for nobody
         with cursor.copy(COPY) as copy:
             copy.write(COPY_START)
             copy.write(b"".join(_rows(appends, self._tenant, base, recorded)))
@@ -217,8 +261,9 @@ class PostgresAppending:
         appends: Sequence[Append],
     ) -> tuple[int, Instant]:
         """Run the statement; when the head did not move, say why or try again."""
+        prepare = self._database.options.prepare
         for _ in range(3):
-            row = cursor.execute(statement, parameters, prepare=True).fetchone()
+            row = cursor.execute(statement, parameters, prepare=prepare).fetchone()
             if row is not None:
                 return int(row[0]), int(row[1])
             self._look(cursor, parameters, appends)
@@ -324,11 +369,19 @@ def _rows(
             )
 
 
+def _is_in_transaction(connection: sa.Connection, _: int) -> bool:
+    return not is_idle(postgres_connection(connection.connection))
+
+
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _refusing(limit: Limit) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.UniqueViolation as error:
         raise Rejected(str(error)) from error
+    except psycopg.errors.QueryCanceled as error:
+        if not limit.ours:
+            raise translate_postgres(error) from error
+        raise BusyError(f"another writer held the log for too long: {error}") from error
     except psycopg.Error as error:
         raise translate_postgres(error) from error

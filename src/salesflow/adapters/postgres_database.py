@@ -5,26 +5,41 @@ every statement by itself, so that each costs one round trip. All of them give u
 a lock after the database's `wait_seconds`.
 """
 
+import os
 import selectors
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
+from threading import Event as Flag
 from typing import Any
 from weakref import WeakSet
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 
+from salesflow.adapters.forking import Forkable, survive_forks
+from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
+from salesflow.adapters.pool import ListPool, tell_pool
+from salesflow.adapters.postgres_options import options_of
 from salesflow.adapters.schema import POSTGRES_DDL
-from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError
+from salesflow.errors import (
+    BusyError,
+    DatabaseError,
+    DisconnectedError,
+    InputError,
+    SalesflowError,
+    StaleTransactionError,
+    TimeLimitError,
+)
 
 __all__ = [
     "CHANNEL",
     "PostgresConnection",
     "PostgresCursor",
     "PostgresDatabase",
+    "is_idle",
     "postgres_connection",
     "translate_postgres",
 ]
@@ -36,13 +51,27 @@ Row = tuple[Any, ...]
 CHANNEL = "salesflow_log"
 """Where appends are announced; the payload is the tenant."""
 
+ACTIVE = TransactionStatus.ACTIVE
+POLL_SECONDS = 0.2
+
 CREATING = 0x5A1E5F10
 """The advisory lock that keeps two processes from creating tables at the same time."""
 
-BUSY_STATES = frozenset({"55P03", "40001", "40P01", "57014"})
+SET_LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait, :local)")
+
+BUSY_STATES = frozenset({"55P03", "40P01"})
+STALE_STATE = "40001"
+CANCELLED = "57014"
+LIMIT_STATES = frozenset({"25P03", "25P04", "57P05"})
+"""The server ended a session or transaction that took or waited too long."""
+
+GONE_STATES = frozenset({"57P01", "57P02", "57P03"})
+"""The server is being stopped, or not yet ready."""
+
+GONE_CLASS = "08"
 
 
-class PostgresDatabase:
+class PostgresDatabase(Forkable):
     """The connections to one PostgreSQL database."""
 
     name = "postgresql"
@@ -50,43 +79,59 @@ class PostgresDatabase:
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
+        self.holds = Holds()
+        self.options = options_of(url)
+        self._url = self.options.url
         self.engine = sa.create_engine(
-            url, pool_size=8, max_overflow=32, pool_pre_ping=True, use_native_hstore=False
+            self._url,
+            poolclass=ListPool,
+            pool_pre_ping=True,
+            use_native_hstore=False,
+            connect_args={"prepare_threshold": self.options.prepare_threshold},
         )
+        tell_pool(self.engine, is_idle, wait_seconds)
         sa.event.listen(self.engine, "connect", self._configure)
-        self._url = url
         self._idle: Idle[PostgresCursor] = Idle(
             lambda: self.connect().cursor(binary=True), lambda cursor: cursor.connection.close()
         )
         self._own: WeakSet[PostgresConnection] = WeakSet()
         self._closed = False
+        survive_forks(self)
 
     def prepare(self) -> None:
         """Do nothing: a PostgreSQL database needs no setting of ours."""
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """Give a connection in one consistent snapshot."""
-        with self.engine.connect() as connection:
+    def enter(self, block: Block) -> sa.Connection:
+        """Begin a snapshot, or a transaction that writes."""
+        connection = block.connection = self.engine.connect()
+        if block.kind == "read":
             connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            with connection.begin() as transaction:
-                yield connection
-                transaction.rollback()
-
-    @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """Give a connection in a write transaction."""
-        with self.engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def creating(self) -> Iterator[sa.Connection]:
-        """Give a write transaction that excludes other creators."""
-        with self.engine.begin() as connection:
+        connection.begin()
+        if self.options.pooled and block.kind != "read":
+            connection.execute(SET_LOCK_TIMEOUT, {"wait": self._milliseconds(), "local": True})
+        if block.kind == "create":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATING)))
-            yield connection
+        return connection
+
+    def finish(self, block: Block) -> None:
+        """Commit what was written; a snapshot is let go."""
+        assert block.connection is not None
+        if block.kind == "read":
+            block.connection.rollback()
+        else:
+            block.connection.commit()
+
+    def leave(self, block: Block) -> None:
+        """Give the connection back; one that an exception caught in the middle is closed."""
+        connection = block.connection
+        if connection is not None and not connection.closed and not connection.invalidated:
+            raw: object = connection.connection.dbapi_connection
+            if isinstance(raw, psycopg.Connection) and raw.pgconn.transaction_status == ACTIVE:
+                block.cut_off = True
+                raw.close()
+        give_back(block)
 
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
@@ -109,7 +154,7 @@ class PostgresDatabase:
     def _select(self, query: bytes, parameters: Row) -> list[Row]:
         cursor = self._idle.take()
         try:
-            rows = cursor.execute(query, parameters, prepare=True).fetchall()
+            rows = cursor.execute(query, parameters, prepare=self.options.prepare).fetchall()
         except BaseException:
             self._idle.drop(cursor)
             raise
@@ -121,17 +166,17 @@ class PostgresDatabase:
         if self._closed:
             raise DatabaseError("the database is closed")
         args, options = self.engine.dialect.create_connect_args(self._url)
+        options["prepare_threshold"] = self.options.prepare_threshold
         try:
             connection = psycopg.connect(*args, autocommit=True, **options)
         except psycopg.Error as error:
             raise translate_postgres(error) from error
         self._configure(connection)
-        self._own.add(connection)
         return connection
 
-    def waiter(self) -> "PostgresWaiter":
+    def waiter(self) -> "PostgresWaiter | PollingWaiter":
         """Give what waits for commits of anybody."""
-        return PostgresWaiter(self)
+        return PollingWaiter() if self.options.pooled else PostgresWaiter(self)
 
     def announce(self) -> None:
         """Do nothing: the append itself notifies."""
@@ -150,11 +195,50 @@ class PostgresDatabase:
         for connection in list(self._own):
             connection.close()
 
+    def before_fork(self) -> None:
+        """Do nothing: what the parent holds stays as it is."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Leave all connections to the parent, without a word to the server."""
+        carried = list(self._own)
+        for connection in carried:
+            _cut_off(connection)
+        self._own = WeakSet()
+        self._idle.forget()
+        self.holds.blocks.clear()
+        self.engine.dispose(close=False)
+
     def _configure(self, connection: PostgresConnection, _record: object = None) -> None:
+        self._own.add(connection)
+        if self.options.pooled:
+            return  # what is set here would be met by somebody else
         autocommit, connection.autocommit = connection.autocommit, True
-        milliseconds = str(int(self.wait_seconds * 1000))
-        connection.execute("SELECT set_config('lock_timeout', %s, false)", [milliseconds])
+        connection.execute(
+            "SELECT set_config('lock_timeout', %s, false)", [self._milliseconds()]
+        )
         connection.autocommit = autocommit
+
+    def _milliseconds(self) -> str:
+        return str(max(1, int(self.wait_seconds * 1000)))
+
+
+def is_idle(connection: PostgresConnection) -> bool:
+    """Say whether a connection is open and outside of any transaction."""
+    return connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+def _cut_off(connection: PostgresConnection) -> None:
+    """Keep a child process from ever writing to a connection of its parent.
+
+    Its file descriptor leads nowhere from now on, so that closing it is heard by nobody.
+    """
+    with suppress(psycopg.Error, OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, connection.pgconn.socket)
+        os.close(nowhere)
 
 
 class PostgresWaiter:
@@ -209,6 +293,28 @@ class PostgresWaiter:
         self._selector = self._connection = None
 
 
+class PollingWaiter:
+    """Looks again and again, where a pool in between lets nobody listen."""
+
+    def __init__(self) -> None:
+        self._flag = Flag()
+
+    def listen(self) -> None:
+        """Forget that it was woken."""
+        self._flag.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Return when woken, or soon."""
+        self._flag.wait(min(seconds, POLL_SECONDS))
+
+    def wake(self) -> None:
+        """End a wait in another thread."""
+        self._flag.set()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
     """Give the driver's connection behind one of SQLAlchemy's."""
     raw: object = pooled.dbapi_connection
@@ -224,8 +330,32 @@ def _query(statement: str) -> bytes:
 
 def translate_postgres(error: psycopg.Error) -> SalesflowError:
     """Turn an error of the driver into one of ours."""
-    if error.sqlstate in BUSY_STATES:
+    state = error.sqlstate
+    if state in BUSY_STATES:
         return BusyError(f"another writer held the log for too long: {error}")
+    if state == STALE_STATE:
+        return StaleTransactionError(
+            f"the transaction has read what others have changed since; begin it anew: {error}"
+        )
+    if state == CANCELLED or state in LIMIT_STATES:
+        return TimeLimitError(
+            f"the server ended it by a limit of its own, not because of another writer: {error}"
+            " Raise that limit for this role (ALTER ROLE … SET statement_timeout = …), or ask"
+            " for less at once"
+        )
+    if _is_gone(error):
+        return DisconnectedError(f"PostgreSQL cannot be reached: {error}")
     if isinstance(error, psycopg.DataError):
         return InputError(f"PostgreSQL cannot store the value: {error}")
     return DatabaseError(f"PostgreSQL: {error}")
+
+
+def _is_gone(error: psycopg.Error) -> bool:
+    """Say whether the connection was lost, or none could be made since nobody answers."""
+    state = error.sqlstate
+    if state is not None:
+        return state in GONE_STATES or state.startswith(GONE_CLASS)
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    made = error.pgconn
+    return made is None or made.status == psycopg.pq.ConnStatus.BAD

@@ -20,6 +20,7 @@ from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.folding import Folding
+from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.logs import tell_catch_up, tell_rebuild
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.readtables import (
@@ -134,7 +135,7 @@ class Projection:
         return [event for event in events if type(event.fact) in wanted]
 
 
-class Runner:
+class Runner(Forkable):
     """Keeps the tables of a set of folds level with one log."""
 
     def __init__(
@@ -150,6 +151,11 @@ class Runner:
         }
         self._beside = Beside(log.database, log.tenant)
         self._prepare()
+        survive_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let nobody wait for a thread that lives in the parent alone."""
+        self._lock = threading.RLock()
 
     def standing(self, name: str) -> Standing:
         """Say where a projection stands."""
@@ -160,7 +166,8 @@ class Runner:
     ) -> dict[str, Standing]:
         """Say where projections stand (None: all), in the caller's snapshot when given one."""
         chosen = list(self._folds if names is None else names)
-        found = self._find(chosen, connection)
+        with self._database.whole():
+            found = self._find(chosen, connection)
         return {name: found.get(name, self._projections[name].begun) for name in chosen}
 
     def catch_up(
@@ -172,7 +179,8 @@ class Runner:
             ProjectionError: when a fold failed; the others have been brought up all the same.
         """
         chosen = [self._projections[name] for name in (self._folds if names is None else names)]
-        with tell_catch_up(self._position, len(chosen)), self._lock:
+        done = tell_catch_up(self._position, len(chosen))
+        with self._database.whole(), done, self._lock:
             failed = self._catch_up(chosen, progress)
         if failed is not None:
             raise failed
@@ -193,7 +201,7 @@ class Runner:
 
     def _rebuild(self, names: Sequence[str], progress: Progress | None) -> dict[str, int]:
         tables = [self._folds[name].table for name in names]
-        with self._lock:
+        with self._database.whole(), self._lock:
             goal = self._log.head()
             fresh: list[Projection] = []
             try:

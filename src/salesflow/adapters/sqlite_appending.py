@@ -6,6 +6,8 @@ passes while waiting. The last event says where the log stands.
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from time import monotonic
 
 import sqlalchemy as sa
 
@@ -19,11 +21,9 @@ from salesflow.adapters.appending import (
     next_instant,
     receipts_of,
 )
-from salesflow.adapters.sqlite_database import (
-    SqliteDatabase,
-    sqlite_connection,
-    translate_sqlite,
-)
+from salesflow.adapters.lending import lend
+from salesflow.adapters.sqlite_database import SqliteDatabase, sqlite_connection
+from salesflow.adapters.sqlite_errors import BUSY, stale_transaction, translate_sqlite
 from salesflow.domain.moments import Instant
 
 __all__ = ["SqliteAppending"]
@@ -36,6 +36,7 @@ ACCEPT = (
     "INSERT INTO salesflow_clock VALUES (?, ?)"
     " ON CONFLICT (tenant) DO UPDATE SET accepted = excluded.accepted"
 )
+AT_ONCE_SECONDS = 0.005
 COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?)"
 
 
@@ -49,11 +50,10 @@ class SqliteAppending:
         self._tenant = tenant
         self._clock = clock or host_clock
 
-    def write(self, appends: Sequence[Append]) -> list[Receipt]:
-        """Write all of them in one transaction, or none."""
+    def write(self, appends: Sequence[Append], deadline: float) -> list[Receipt]:
+        """Write all of them in one transaction by then, or none."""
         try:
-            with self._database.writing() as connection:
-                return self._insert(connection, appends)
+            return self._database.write(lambda writer: self._insert(writer, appends), deadline)
         except sqlite3.Error as error:
             raise _refusal(error) from error
 
@@ -63,17 +63,21 @@ class SqliteAppending:
         try:
             if not connection.in_transaction():
                 connection.begin()
-            if not raw.in_transaction:
+            lend(self._database, connection, raw.total_changes)
+            if raw.in_transaction:
+                _become_writer(raw)
+            else:
                 raw.execute("BEGIN IMMEDIATE")
             raw.execute("SAVEPOINT salesflow_append")
             try:
                 receipts = self._insert(raw, [append])
+                raw.execute("RELEASE salesflow_append")
             except BaseException:
                 if raw.in_transaction:
-                    raw.execute("ROLLBACK TO salesflow_append")
-                    raw.execute("RELEASE salesflow_append")
+                    with suppress(sqlite3.OperationalError):  # it is released already
+                        raw.execute("ROLLBACK TO salesflow_append")
+                        raw.execute("RELEASE salesflow_append")
                 raise
-            raw.execute("RELEASE salesflow_append")
         except sqlite3.Error as error:
             raise _refusal(error) from error
         return receipts[0]
@@ -149,6 +153,22 @@ def _given(
             given.append(texts)
             marks.append("?")
     return given, marks
+
+
+def _become_writer(connection: sqlite3.Connection) -> None:
+    """Take the write lock in a transaction that is under way, before anything is read.
+
+    SQLite waits for other writers unless the transaction has read, since it then never could
+    become a writer after them.
+    """
+    begun = monotonic()
+    try:
+        connection.execute("DELETE FROM salesflow_clock WHERE 0")
+    except sqlite3.OperationalError as error:
+        at_once = monotonic() - begun < AT_ONCE_SECONDS
+        if at_once and error.sqlite_errorcode & 0xFF == BUSY:
+            raise stale_transaction(error) from error
+        raise
 
 
 def _refusal(error: sqlite3.Error) -> Exception:

@@ -13,26 +13,39 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from errno import EROFS
 from pathlib import Path
 from threading import Event as Flag
-from threading import Lock
+from threading import RLock
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database_url import sqlite_path
+from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
+from salesflow.adapters.lending import lend, lent_by
+from salesflow.adapters.pool import ListPool, tell_pool
 from salesflow.adapters.schema import SQLITE_DDL
-from salesflow.errors import BusyError, DatabaseError, InputError, SalesflowError, SchemaError
+from salesflow.adapters.sqlite_errors import BUSY, WRITABLE, translate_sqlite
+from salesflow.adapters.sqlite_waiting import SqliteWaiter
+from salesflow.errors import (
+    BusyError,
+    DatabaseError,
+    InputError,
+    OwnTransactionError,
+    SalesflowError,
+    SchemaError,
+)
 
-__all__ = ["SqliteDatabase", "sqlite_connection", "translate_sqlite"]
+__all__ = ["SqliteDatabase", "sqlite_connection"]
 
 Row = tuple[Any, ...]
+DoneT = TypeVar("DoneT")
 
 PRAGMAS = (
     "synchronous=FULL",
@@ -50,16 +63,21 @@ it is kept short.
 
 PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 
-LOOK_SECONDS = 0.02
-"""How often a waiter looks whether another process has committed."""
 
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
-NOT_A_DATABASE = 26
-BUSY, LOCKED = 5, 6
-READONLY, CANNOT_OPEN = 8, 14
-WRITABLE = "the file and its folder must be writable, also for asking"
+SNAPSHOT = {"salesflow_begin": "BEGIN"}
 PAGE_SIZE_MIN = 512
 """No database of SQLite is smaller, but for one that is empty."""
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection of ours, which knows how long it waits for other writers."""
+
+    patience = 0
+    """Milliseconds."""
+
+    cursors: WeakSet[sqlite3.Cursor]
+    """Cursors of the transaction under way."""
 
 
 class SqliteDatabase:
@@ -72,17 +90,20 @@ class SqliteDatabase:
         self.wait_seconds = wait_seconds
         self._folder: str | None = None
         self.path = self._file(url)
-        self.lock = Lock()
-        self._writer: sqlite3.Connection | None = None
-        self._checkpointer: sqlite3.Connection | None = None
+        self.holds = Holds()
+        self.lock = RLock()  # which knows its owner, so that it can be released twice
+        self._writer: SqliteConnection | None = None
+        self._checkpointer: SqliteConnection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
         self._idle: Idle[sqlite3.Connection] = Idle(self.connect, sqlite3.Connection.close)
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
-            f"sqlite:///{self.path}", creator=self.connect, pool_size=8, max_overflow=32
+            f"sqlite:///{self.path}", creator=self.connect, poolclass=ListPool
         )
-        sa.event.listen(self.engine, "begin", _begin)
+        tell_pool(self.engine, lambda raw: not raw.in_transaction, wait_seconds)
+        sa.event.listen(self.engine, "begin", self._begin)
+        sa.event.listen(self.engine, "before_cursor_execute", _note_cursor)
 
     def prepare(self) -> None:
         """Turn the write-ahead log on, which the file then remembers."""
@@ -91,29 +112,44 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise translate_sqlite(error, self.path) from error
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """Give a connection in one consistent snapshot."""
-        with self.engine.connect() as connection, connection.begin() as transaction:
-            yield connection
-            transaction.rollback()
+    def enter(self, block: Block) -> sa.Connection:
+        """Begin a snapshot, or a transaction that holds the write lock of the file."""
+        deadline = monotonic() + self.wait_seconds
+        if block.kind != "read":
+            self.refuse_own()
+            block.locks = True
+            self._acquire(deadline)
+        connection = block.connection = self.engine.connect()
+        if block.kind == "read":
+            connection.execution_options(**SNAPSHOT).begin()
+            return connection
+        raw = sqlite_connection(connection.connection)
+        _wait_until(raw, deadline)
+        block.changes = raw.total_changes
+        connection.execution_options(**IMMEDIATE).begin()
+        return connection
 
-    @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """Give a connection that holds the write lock of the file."""
-        self._acquire()
-        try:
-            with self.engine.connect() as connection:
-                raw = sqlite_connection(connection.connection)
-                before = raw.total_changes
-                with connection.execution_options(**IMMEDIATE).begin():
-                    yield connection
-                changes = raw.total_changes - before
-            self.wrote(changes)
-        finally:
-            self.lock.release()
+    def finish(self, block: Block) -> None:
+        """Commit what was written; a snapshot is let go."""
+        connection = block.connection
+        assert connection is not None
+        if block.kind == "read":
+            connection.rollback()
+            return
+        raw = sqlite_connection(connection.connection)
+        connection.commit()
+        self.wrote(raw.total_changes - block.changes)
 
-    creating = begin
+    def leave(self, block: Block) -> None:
+        """Give the connection back, rolled back where it is not committed, and the lock."""
+        connection = block.connection
+        if connection is not None and not connection.closed:
+            _close_cursors(connection)
+        give_back(block)
+        if block.locks:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                self.lock.release()
+            block.locks = False
 
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
@@ -134,26 +170,43 @@ class SqliteDatabase:
             raise translate_sqlite(error, self.path) from error
         return rows
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the one connection that writes the log, in a transaction; commit at the end."""
-        self._acquire()
+    def write(self, work: Callable[[sqlite3.Connection], DoneT], deadline: float) -> DoneT:
+        """Do something in a transaction of the one connection that writes the log.
+
+        An exception at any instant leaves that connection outside of any transaction and the
+        lock free: all up to the release stands in the `try`, and undoing may be repeated.
+        """
+        self.refuse_own()
+        writer = None
         try:
+            self._acquire(deadline)
             writer = self._writer = self._writer or self.connect()
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            _wait_until(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield writer
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
+            done = work(writer)
+            writer.execute("COMMIT")
             self.wrote(writer.total_changes - before)
-        finally:
             self.lock.release()
+        except BaseException:
+            self._abandon(writer)
+            raise
+        return done
 
-    def waiter(self) -> "SqliteWaiter":
+    def _abandon(self, writer: sqlite3.Connection | None) -> None:
+        """Undo what was not finished: the transaction first, then the lock."""
+        try:
+            if writer is not None and writer.in_transaction:
+                writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._writer = None  # of no use any more; closed with its last reference
+        finally:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                self.lock.release()
+
+    def waiter(self) -> SqliteWaiter:
         """Give what waits for commits of this process and of others."""
         return SqliteWaiter(self)
 
@@ -169,7 +222,7 @@ class SqliteDatabase:
         if self._written >= CHECKPOINT_AFTER:
             self._checkpoint()
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self) -> SqliteConnection:
         """Open a connection with everything set that a connection forgets."""
         connection = sqlite3.connect(
             self.path,
@@ -177,7 +230,10 @@ class SqliteDatabase:
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
+            factory=SqliteConnection,
         )
+        connection.patience = int(self.wait_seconds * 1000)
+        connection.cursors = WeakSet()
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
@@ -204,10 +260,26 @@ class SqliteDatabase:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _acquire(self) -> None:
+    def refuse_own(self) -> None:
+        """Refuse to wait for a transaction of this very thread, which would never end.
+
+        Raises:
+            OwnTransactionError: when this thread is in a transaction that writes.
+        """
+        own = any(block.locks for block in self.holds.blocks)
+        if own or lent_by(self, _wrote):
+            raise OwnTransactionError(
+                f"a transaction of your own has written to {self.path} and is still open, so"
+                " nothing can be written beside it; end it first, or hand in its connection"
+                " (connection=)"
+            )
+        while self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
+            self.lock.release()  # left behind by what was interrupted twice
+
+    def _acquire(self, deadline: float) -> None:
         if self._closed:
             raise DatabaseError(f"{self.path} is closed")
-        if not self.lock.acquire(timeout=self.wait_seconds):
+        if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):
             raise BusyError(
                 f"another writer of this process held {self.path} for longer than"
                 f" {self.wait_seconds} s; inside a transaction of your own pass connection="
@@ -226,6 +298,14 @@ class SqliteDatabase:
             finally:
                 self._writer.execute("ROLLBACK")
 
+    def _begin(self, connection: sa.Connection) -> None:
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(str(options.get("salesflow_begin", "BEGIN")))
+        if "salesflow_begin" not in options:  # a transaction of whoever uses our engine
+            lend(
+                self, connection, sqlite_connection(connection.connection).total_changes, False
+            )
+
     def _file(self, url: sa.URL) -> str:
         path = sqlite_path(url)
         if path is None:
@@ -240,60 +320,6 @@ class SqliteDatabase:
             more = f"; {WRITABLE}" if locked else ""
             raise DatabaseError(f"{path} cannot be opened: {error.strerror}{more}") from error
         return str(path)
-
-
-class SqliteWaiter:
-    """Looks at the file's `data_version`, which every commit of another connection changes."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
-        self._flag = Flag()
-        self._connection: sqlite3.Connection | None = None
-        self._seen = 0
-
-    def listen(self) -> None:
-        """Note the version of the file before it is looked at."""
-        self._flag.clear()
-        if self._connection is None:
-            self._connection = self._database.connect()
-            self._database.waiting.add(self._flag)
-        self._seen = self._version(self._connection)
-
-    def wait(self, seconds: float) -> None:
-        """Return when the version changed, when woken, or when the time is up."""
-        deadline = monotonic() + seconds
-        while not self._flag.wait(LOOK_SECONDS) and monotonic() < deadline:
-            if self._connection is None or self._version(self._connection) != self._seen:
-                return
-
-    def wake(self) -> None:
-        """End a wait in another thread."""
-        self._flag.set()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._database.waiting.discard(self._flag)
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _version(self, connection: sqlite3.Connection) -> int:
-        try:
-            return int(connection.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.Error as error:
-            raise translate_sqlite(error) from error
-
-
-def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowError:
-    """Turn an error of the driver into one of ours."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (BUSY, LOCKED):
-        return BusyError(f"another process held the SQLite file for too long: {error}")
-    if code == NOT_A_DATABASE:
-        return SchemaError(f"{file} is not a SQLite database: {error}")
-    if code in (READONLY, CANNOT_OPEN):
-        return DatabaseError(f"{file}: {error}; {WRITABLE}")
-    return DatabaseError(f"SQLite: {error}")
 
 
 def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
@@ -312,9 +338,32 @@ def _refuse_scrap(path: Path) -> None:
             raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
 
 
-def _begin(connection: sa.Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(str(options.get("salesflow_begin", "BEGIN")))
+def _note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
+    if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
+        cursor.connection.cursors.add(cursor)
+
+
+def _close_cursors(connection: sa.Connection) -> None:
+    """Close what somebody stopped to read in the middle, which would keep its snapshot."""
+    raw: object = connection.connection.dbapi_connection
+    if isinstance(raw, SqliteConnection):
+        while raw.cursors:
+            raw.cursors.pop().close()
+
+
+def _wrote(connection: sa.Connection, changes: int) -> bool:
+    raw = sqlite_connection(connection.connection)
+    return raw.in_transaction and raw.total_changes > changes
+
+
+def _wait_until(connection: sqlite3.Connection, deadline: float) -> None:
+    """Let a connection wait for other writers no longer than to a point in time."""
+    if not isinstance(connection, SqliteConnection):
+        return
+    left = max(0, int((deadline - monotonic()) * 1000))
+    if abs(left - connection.patience) > max(5, connection.patience // 20):
+        connection.execute(f"PRAGMA busy_timeout = {left}")
+        connection.patience = left
 
 
 def _use_wal(path: str, wait_seconds: float) -> None:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import Event as Flag
-from threading import Lock
 from typing import Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.database import Database
+from salesflow.adapters.database import WAIT_SECONDS, Database
 from salesflow.adapters.eventlog import EventLog, Receipt
 from salesflow.adapters.hosting import Host, host_connection
 from salesflow.adapters.ids import new_id
@@ -42,6 +41,7 @@ from salesflow.engine.keeping import Kept
 from salesflow.engine.reacting import Reactor, Reactors
 from salesflow.engine.running import Runs
 from salesflow.engine.session import Processes, Said, Session
+from salesflow.engine.turns import Turns
 from salesflow.errors import (
     AlreadyRecordedError,
     DealClosedError,
@@ -68,7 +68,8 @@ class SalesFlow(Runs, Kept):
     simulations and tests. With `create=False` nothing is made: a database or tenant without a
     log is refused. With `shared=True` a new log may lie beside the tables of your own service.
     `folds` are read tables of your own, kept beside those of the package; `reactors` act on
-    the world when something is recorded, and are run by `flow.reactors`.
+    the world when something is recorded, and are run by `flow.reactors`. Who records waits
+    `wait_seconds` in all for others, of this process or not, and then is told BusyError.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword
@@ -83,12 +84,13 @@ class SalesFlow(Runs, Kept):
         shared: bool = False,
         folds: Sequence[ReadFold] = (),
         reactors: Sequence[Reactor] = (),
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._folds = with_folds(folds)
-        self._database = Database(url, create=create, shared=shared)
+        self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         self._event_ids = event_ids
         self._runner: Runner | None = None
-        self._queue = Lock()
+        self._turns = Turns(wait_seconds)
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
             self._cutter = Cutter(self.log, self.settings)
@@ -221,7 +223,7 @@ class SalesFlow(Runs, Kept):
         """
         if at is not None:
             as_of, known_at = at.as_of, at.known_at
-        with self._snapshot(question) as snapshot:
+        with self._database.whole(), self._snapshot(question) as snapshot:
             position = None if at is None else at.position
             return snapshot.answer(as_of, known_at, position=position)
 
@@ -240,7 +242,7 @@ class SalesFlow(Runs, Kept):
         known at the first moment: left out, what happened in between is compared, and not
         what was learned.
         """
-        with self._snapshot(question) as snapshot:
+        with self._database.whole(), self._snapshot(question) as snapshot:
             now = snapshot.answer(as_of, known_at)
             known = now.moment.known_at if to_known_at is None else to_known_at
             try:

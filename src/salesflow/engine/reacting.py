@@ -113,7 +113,8 @@ class Reactors:
         Raises:
             ReactorError: when one stopped at an event; the others have gone on all the same.
         """
-        tried = [self._try(reactor, Flag()) for reactor in self._reactors.values()]
+        with self._log.database.whole():
+            tried = [self._try(reactor, Flag()) for reactor in self._reactors.values()]
         for error in filter(None, tried):
             raise error
 
@@ -130,7 +131,8 @@ class Reactors:
         """
         stop = stop or Flag()
         look = partial(self._look, {}, stop)
-        look_until(stop, self._log.database, look, on_reacted)
+        with self._log.database.whole():
+            look_until(stop, self._log.database, look, on_reacted)
 
     def _look(self, failed: dict[str, Failure], stop: Flag) -> Reacted:
         """Let each go on that did not just fail, and say how all stand."""

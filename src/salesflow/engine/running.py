@@ -8,8 +8,7 @@ recorded together with the facts.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from threading import Lock
+from contextlib import contextmanager
 from typing import Any, overload
 
 from sqlalchemy import Connection
@@ -23,6 +22,7 @@ from salesflow.adapters.hosting import (
 )
 from salesflow.adapters.logs import tell_retry
 from salesflow.engine.session import Said, Session
+from salesflow.engine.turns import Turns
 from salesflow.errors import AlreadyRecordedError, ConcurrentChangeError, InputError
 
 __all__ = ["Runs"]
@@ -36,7 +36,7 @@ class Runs:
     """The part of the engine that opens sessions and runs functions in them."""
 
     log: EventLog
-    _queue: Lock
+    _turns: Turns
 
     @overload
     def run(
@@ -92,8 +92,11 @@ class Runs:
         for attempt in range(1, attempts):
             patient = attempt > HASTY_ATTEMPTS and connection is None
             try:
-                with self._queue if patient else nullcontext():
-                    return self._attempt(function, said, connection, engine)
+                if patient:
+                    return self._turns.take(
+                        lambda: self._attempt(function, said, connection, engine)
+                    )
+                return self._attempt(function, said, connection, engine)
             except ConcurrentChangeError:
                 tell_retry(attempt, attempts)
         return self._attempt(function, said, connection, engine)

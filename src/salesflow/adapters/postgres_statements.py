@@ -1,0 +1,102 @@
+"""The statements by which an append gets into PostgreSQL; see `postgres_appending`."""
+
+from salesflow.adapters.appending import SKEW
+from salesflow.adapters.postgres_database import CHANNEL
+
+__all__ = [
+    "ANSWER",
+    "APPEND",
+    "APPEND_COMMANDS",
+    "APPEND_ONE",
+    "APPEND_ONE_COMMAND",
+    "COPY",
+    "INSERT_COMMAND",
+    "INSERT_COMMANDS",
+    "INSERT_EVENT",
+    "INSERT_EVENTS",
+    "LIMITS",
+    "LOOK",
+    "MOVE_HEAD",
+    "NEW_HEAD",
+    "NOW",
+    "RESERVE",
+    "RESERVE_COMMANDS",
+    "SET_LIMIT",
+    "SET_LIMITS",
+]
+
+NOW = "coalesce(%(now)s::int8, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)"
+
+MOVE_HEAD = f"""
+    UPDATE salesflow_head SET
+        position = position + %(count)s::int8,
+        recorded = greatest({NOW}, recorded + 1) + %(appends)s::int8 - 1,
+        clock_accepted = CASE WHEN (%(accept)s OR clock_accepted = 1) AND {NOW} <= recorded
+            THEN 1 ELSE 0 END
+    WHERE tenant = %(tenant)s
+        AND (%(accept)s OR clock_accepted = 1 OR {NOW} >= recorded - {SKEW})
+        AND coalesce(%(latest)s::int8 <= greatest({NOW}, recorded + 1) + {SKEW}, true)
+    RETURNING position - %(count)s::int8 AS base,
+        recorded - %(appends)s::int8 + 1 AS first_recorded"""
+
+INSERT_EVENTS = """
+    INSERT INTO salesflow_events
+    SELECT %(tenant)s, h.base + u.number, u.stream_id, u.version, u.event_id, u.topic,
+        u.payload, least(u.occurred, h.first_recorded + u.append),
+        h.first_recorded + u.append, u.precision, u.actor, u.command_id,
+        u.correlation_id, u.causation_id, u.source, u.source_id
+    FROM h, unnest(%(stream_id)s::uuid[], %(version)s::int4[], %(event_id)s::uuid[],
+        %(topic)s::text[], %(payload)s::bytea[], %(occurred)s::int8[], %(append)s::int4[],
+        %(precision)s::text[], %(actor)s::text[], %(command_id)s::text[],
+        %(correlation_id)s::text[], %(causation_id)s::text[], %(source)s::text[],
+        %(source_id)s::text[]) WITH ORDINALITY
+        AS u (stream_id, version, event_id, topic, payload, occurred, append, precision,
+        actor, command_id, correlation_id, causation_id, source, source_id, number)"""
+
+INSERT_EVENT = """
+    INSERT INTO salesflow_events
+    SELECT %(tenant)s, h.base + 1, %(stream_id)s, %(version)s::int4, %(event_id)s,
+        %(topic)s::text, %(payload)s, least(%(occurred)s::int8, h.first_recorded),
+        h.first_recorded, %(precision)s::text, %(actor)s::text, %(command_id)s::text,
+        %(correlation_id)s::text, %(causation_id)s::text, %(source)s::text,
+        %(source_id)s::text
+    FROM h"""
+
+INSERT_COMMAND = """
+    INSERT INTO salesflow_commands
+    SELECT %(tenant)s, %(command_id)s::text, h.base + 1, h.base + 1, h.first_recorded
+    FROM h"""
+
+INSERT_COMMANDS = """
+    INSERT INTO salesflow_commands
+    SELECT %(tenant)s, u.command_id, h.base + u.first, h.base + u.last,
+        h.first_recorded + u.append
+    FROM h, unnest(%(names)s::text[], %(firsts)s::int8[], %(lasts)s::int8[],
+        %(offsets)s::int4[]) AS u (command_id, first, last, append)"""
+
+ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM h"
+
+APPEND = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}"
+APPEND_COMMANDS = (
+    f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}), c AS ({INSERT_COMMANDS}) {ANSWER}"
+)
+APPEND_ONE = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}"
+APPEND_ONE_COMMAND = (
+    f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}), c AS ({INSERT_COMMAND}) {ANSWER}"
+)
+RESERVE = f"WITH h AS ({MOVE_HEAD}) {ANSWER}"
+RESERVE_COMMANDS = f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER}"
+LIMITS = (
+    "SELECT (SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'),"
+    " (SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout')"
+)
+SET_LIMITS = (
+    "SELECT set_config('lock_timeout', %s, l), set_config('statement_timeout', %s, l)"
+    " FROM (SELECT %s::bool) AS v (l)"
+)
+SET_LIMIT = "SELECT set_config('statement_timeout', %s, true)"
+COPY = "COPY salesflow_events FROM STDIN (FORMAT BINARY)"
+LOOK = f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
+NEW_HEAD = (
+    "INSERT INTO salesflow_head VALUES (%(tenant)s, 0, 0, 0) ON CONFLICT (tenant) DO NOTHING"
+)

@@ -1,0 +1,82 @@
+"""Raises an exception at one instant inside the package: at its n-th line, or by a signal."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import salesflow
+
+__all__ = ["Interrupted", "interrupted_at", "interrupts_after", "lines_of"]
+
+PACKAGE = str(Path(salesflow.__file__).parent)
+
+
+class Interrupted(Exception):  # noqa: N818 - as a time limit's
+    """Raised where nobody expects anything."""
+
+
+class _Tracer:
+    """Counts the lines of the package's adapters and engine that run; raises at one of them."""
+
+    def __init__(self, at: int | None) -> None:
+        self.count = 0
+        self._at = at
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
+        name = frame.f_code.co_filename
+        if not name.startswith((f"{PACKAGE}/adapters", f"{PACKAGE}/engine")):
+            return None
+        if event in ("line", "call"):
+            self.count += 1
+            if self.count == self._at:
+                sys.settrace(None)
+                raise Interrupted(f"{name}:{frame.f_lineno}")
+        return self
+
+
+@contextmanager
+def _tracing(tracer: _Tracer) -> Iterator[None]:
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def lines_of(work: Callable[[], object]) -> int:
+    """Count the lines of the package that some work runs."""
+    tracer = _Tracer(None)
+    with _tracing(tracer):
+        work()
+    return tracer.count
+
+
+def interrupted_at(line: int, work: Callable[[], object]) -> Interrupted | None:
+    """Do some work and raise before its n-th line; give what was raised out of it."""
+    try:
+        with _tracing(_Tracer(line)):
+            work()
+    except Interrupted as error:
+        return error
+    return None
+
+
+@contextmanager
+def interrupts_after(seconds: float) -> Iterator[None]:
+    """Raise once, so many seconds from now, wherever the block then is."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,170 @@
+"""Whatever is raised at whatever instant, the engine goes on recording and asking.
+
+Ctrl-C, the time limit of a task queue and the signal handlers of a host raise where nobody
+expects it. Every error is kept here with its traceback, as a notebook does, so that nothing is
+mended by Python's letting go of it.
+"""
+
+import ctypes
+import random
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from threading import Thread
+from time import monotonic
+
+import pytest
+
+from properties.effort import TORTURE
+from salesflow import Customer, SalesFlow
+from salesflow.adapters import postgres_appending
+from salesflow.adapters.sqlite_database import SqliteDatabase
+from salesflow.errors import DatabaseError, SalesflowError
+from salesflow.projections.funnel import Funnel
+from store.interrupting import Interrupted, interrupted_at, interrupts_after, lines_of
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+INSTANTS = 24 * TORTURE
+SIGNALS = 30 if TORTURE == 1 else 300 * TORTURE
+WAIT_SECONDS = 0.5
+
+
+class Desk:
+    """An engine that is interrupted, and a neighbour who only records."""
+
+    def __init__(self, url: str) -> None:
+        self.flow = SalesFlow(url, wait_seconds=WAIT_SECONDS)
+        self.neighbour = SalesFlow(url, wait_seconds=WAIT_SECONDS)
+        self.acknowledged: list[object] = []
+        self.kept: list[BaseException] = []
+
+    def record(self) -> None:
+        receipt = self.flow.run(lambda s: s.add(Customer.register(name="A")))
+        assert receipt is not None
+        self.acknowledged += receipt.event_ids
+
+    def ask(self) -> None:
+        self.record()
+        self.flow.ask(Funnel())
+
+    def rebuild(self) -> None:
+        self.flow.rebuild("deal_state")
+
+    def goes_on(self) -> None:
+        """Record elsewhere, which a lock that was kept would hinder; record and ask here."""
+        self.neighbour.run(lambda s: s.add(Customer.register(name="B")))
+        self.record()
+        self.flow.ask(Funnel())
+
+    def recorded(self) -> list[object]:
+        return [event.event_id for event in self.flow.log.page(0, 1_000_000)]
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    desk = Desk(database_url)
+    yield desk
+    desk.neighbour.close()
+    desk.flow.close()
+
+
+def swept(desk: Desk, work: Callable[[], object], instants: int) -> None:
+    """Interrupt some work at so many instants, evenly spread over the lines that it runs."""
+    work()
+    lines = lines_of(work)
+    for number in range(instants):
+        raised = interrupted_at(1 + number * lines // instants + number % 7, work)
+        if raised is not None:
+            desk.kept.append(raised)
+        desk.goes_on()
+    assert len(desk.kept) > instants // 2
+
+
+@pytest.mark.parametrize("what", ["record", "ask", "rebuild"])
+def test_an_exception_at_any_line_leaves_an_engine_that_goes_on(desk: Desk, what: str) -> None:
+    swept(desk, getattr(desk, what), INSTANTS)
+    assert set(desk.acknowledged) <= set(desk.recorded())
+
+
+def test_a_time_limits_signal_at_any_instant_leaves_an_engine_that_goes_on(
+    desk: Desk,
+) -> None:
+    chance = random.Random(7)
+    desk.ask()
+    for _ in range(SIGNALS):
+        try:
+            with interrupts_after(chance.uniform(0.0005, 0.02)):
+                for _ in count():
+                    desk.ask()
+        except (Interrupted, DatabaseError) as error:
+            desk.kept.append(error)
+        desk.goes_on()
+    assert len(desk.kept) == SIGNALS
+    assert all(map(is_interruption, desk.kept))
+    recorded = desk.recorded()
+    assert set(desk.acknowledged) <= set(recorded)
+    assert len(set(recorded)) == len(recorded) == desk.flow.log.head().position
+
+
+def is_interruption(error: BaseException | None) -> bool:
+    """Say whether it is one, or what a driver made of one."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error is not None
+
+
+def test_threads_that_are_interrupted_hold_up_no_other_thread(desk: Desk) -> None:
+    kept = desk.kept
+
+    def work() -> None:
+        while len(kept) < SIGNALS:
+            with suppress(Interrupted):  # one may come while another is handled
+                try:
+                    while len(kept) < SIGNALS:
+                        desk.record()
+                except Interrupted as error:
+                    kept.append(error)
+
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    chance, give_up = random.Random(8), monotonic() + 60 * TORTURE
+    while len(kept) < SIGNALS and monotonic() < give_up:
+        hit = chance.choice(threads)
+        raise_in(hit)
+        hit.join(chance.uniform(0.001, 0.02))
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    desk.goes_on()
+    assert len(kept) >= SIGNALS
+    recorded = desk.recorded()
+    assert set(desk.acknowledged) <= set(recorded)
+    assert len(set(recorded)) == len(recorded) == desk.flow.log.head().position
+
+
+def raise_in(thread: Thread) -> None:
+    """Raise in another thread, wherever it is."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Interrupted)
+    )
+
+
+def test_an_engine_that_undoes_nothing_is_found_out(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteDatabase, "_abandon", lambda *_: None)
+    monkeypatch.setattr(postgres_appending, "is_idle", lambda connection: not connection.closed)
+    chance = random.Random(9)
+    with pytest.raises(SalesflowError):
+        for _ in range(40 * SIGNALS):
+            try:
+                with interrupts_after(chance.uniform(0.0005, 0.01)):
+                    for _ in count():
+                        desk.record()
+            except Interrupted as error:
+                desk.kept.append(error)
+            desk.goes_on()
