@@ -46,7 +46,8 @@ ApplyChanges = Annotated[
     typer.Option("--apply-changes", help="Retract what the source tells differently now."),
 ]
 Trial = Annotated[
-    bool, typer.Option("--trial", help="Read and check everything, and record nothing.")
+    bool,
+    typer.Option("--trial", "--dry-run", help="Read and check everything, and record nothing."),
 ]
 ReportFile = Annotated[
     Path | None, typer.Option(help="Write the whole report here as JSON.", dir_okay=False)

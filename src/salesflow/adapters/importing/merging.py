@@ -89,7 +89,8 @@ class Survivors:
         new = [told for deal in deals for told in deal.facts if known.find(told) is None]
         told = [TellsOf(one.stream_id, one.fact, one.occurred) for one in new]
         found = {(each.absorbed, each.into): each.because for each in self._found(told)}
-        names = {str(deal.stream_id): repr(deal.object) for deal in deals}
+        names = {str(id): repr(name) for deal in deals for id, name in deal.named.items()}
+        names |= {str(deal.stream_id): repr(deal.object) for deal in deals}
         for deal in deals if found else ():
             for one in list(deal.facts):
                 if not isinstance(one.fact, DealMerged):

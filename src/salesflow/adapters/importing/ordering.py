@@ -141,11 +141,11 @@ def _in_time(
 
 def order_ties(deal: DealTold, plan: Plan, newest_first: bool | None) -> None:
     """Count the rows that share their time, and turn them round in a file newest first."""
-    tied = _tied(deal.facts)
+    tied = _tied(deal.facts) if plan.context.mapping.rows == "events" else []
     if not tied:
         return
     deal.tied = {line for group in tied for line in group}
-    if plan.context.mapping.order is not None or plan.context.mapping.rows != "events":
+    if plan.context.mapping.order is not None:
         return
     times = {told.line: told.occurred for told in deal.facts if told.occurred is not None}
     own = Direction.of(times[line] for line in sorted(times)).newest_first

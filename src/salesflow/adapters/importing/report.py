@@ -35,7 +35,16 @@ from salesflow.adapters.importing.report_words import (
 from salesflow.domain.wording import shortened
 from salesflow.projections.questions import TableOfView
 
-__all__ = ["Change", "Finding", "ImportReport", "Inferred", "Irregular", "LeftOut", "Remark"]
+__all__ = [
+    "LISTED",
+    "Change",
+    "Finding",
+    "ImportReport",
+    "Inferred",
+    "Irregular",
+    "LeftOut",
+    "Remark",
+]
 
 SHOWN_MAX = 20
 WIDTH_MAX = 200
@@ -246,7 +255,7 @@ class ImportReport(Entry):
             tuple((words.get(label, label), f"{count:,}") for label, count in self._counts()),
             notes=self._notes(words),
         )
-        remarks = [group for group in self._groups() if group.rows]
+        remarks = [group for group in self._groups(words) if group.rows]
         return [counts, *(group.table(words) for group in remarks)]
 
     def _counts(self) -> list[tuple[str, int]]:
@@ -295,13 +304,15 @@ class ImportReport(Entry):
         if idle and self.rows_read:
             notes.append((IDLE, ", ".join(idle)))
         if self.enters and self.facts_recorded:
-            stages = ", ".join(f"{kind} → {stage}" for kind, stage in self.enters.items())
+            stages = ", ".join(
+                f"{kind} → {words.get(stage, stage)}" for kind, stage in self.enters.items()
+            )
             notes.append((ENTERS, stages))
         if not self.recorded:
             notes.append(("nothing was recorded", ""))
         return tuple(f"{words.get(label, label)} {text}".rstrip() for label, text in notes)
 
-    def _groups(self) -> list["_Group"]:
+    def _groups(self, words: dict[str, str]) -> list["_Group"]:
         return [
             _Group.of("Refused", map(_shown, self.refused)),
             _Group.of("Adjusted", map(_shown, self.adjusted)),
@@ -323,7 +334,9 @@ class ImportReport(Entry):
                 "Left out by the mapping",
                 [(out.reason, out.rows, out.first_line) for out in self.left_out],
             ),
-            _Group("Columns", [(_found(f), f.rows, f.first_line) for f in self.findings]),
+            _Group(
+                "Columns", [(_found(f, words), f.rows, f.first_line) for f in self.findings]
+            ),
         ]
 
 
@@ -366,9 +379,10 @@ def _short(text: str) -> str:
     return text if len(text) <= WIDTH_MAX else f"{text[: WIDTH_MAX - 1]}…"
 
 
-def _found(finding: Finding) -> str:
-    shown = f" {finding.value!r}" if finding.value else ""
-    return f"{finding.column}: {finding.finding}{shown}"
+def _found(finding: Finding, words: dict[str, str]) -> str:
+    value = finding.value
+    shown = f" {value if value.startswith('(') else repr(value)}" if value else ""
+    return f"{finding.column}: {words.get(finding.finding, finding.finding)}{shown}"
 
 
 def _shown(remark: Remark) -> tuple[str, int]:

@@ -1,5 +1,7 @@
 """The lines of an import report: what was refused, adjusted, inferred, changed, left out."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +14,11 @@ __all__ = [
     "Irregular",
     "LeftOut",
     "Remark",
+    "findings_of",
 ]
+
+VALUES_MAX = 20
+"""Values without a partner in a lookup are listed one by one while there are no more."""
 
 
 class Entry(BaseModel):
@@ -105,3 +111,31 @@ class Finding(Entry):
     value: str
     rows: int
     first_line: int
+
+
+def findings_of(counts: Mapping[tuple[str, str, str], Sequence[int]]) -> list[Finding]:
+    """List what columns held, in the order of the file; see `layout.FindingCounts`.
+
+    A join in which many rows have no partner is one line: it is meant so, or wrong as a whole.
+    """
+    alone: dict[str, list[Sequence[int]]] = defaultdict(list)
+    for (column, finding, _), counted in counts.items():
+        if finding == "not in lookup":
+            alone[column].append(counted)
+    found = [
+        Finding(column=column, finding=finding, value=value, rows=rows, first_line=line)  # type: ignore[arg-type]
+        for (column, finding, value), (rows, line) in counts.items()
+        if finding != "not in lookup" or len(alone[column]) <= VALUES_MAX
+    ]
+    found += [
+        Finding(
+            column=column,
+            finding="not in lookup",
+            value=f"({len(several):,} different values)",
+            rows=sum(rows for rows, _ in several),
+            first_line=min(line for _, line in several),
+        )
+        for column, several in alone.items()
+        if len(several) > VALUES_MAX
+    ]
+    return sorted(found, key=lambda each: each.first_line)

@@ -9,6 +9,7 @@ is looked at, and no row is looked at beyond a million characters.
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -54,7 +55,9 @@ class BadRow(NamedTuple):
 
 def tidied(text: str) -> str:
     """Take off the spaces around a value; every space of Unicode in it becomes a plain one."""
-    return text.strip() if text.isascii() else text.translate(SPACE).strip()
+    if text.isascii():
+        return text.strip()
+    return unicodedata.normalize("NFC", text.translate(SPACE)).strip()
 
 
 def spaced(name: str) -> str:

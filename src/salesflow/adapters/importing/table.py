@@ -36,7 +36,8 @@ from salesflow.adapters.importing.process import (
     find_process,
     publish_process,
 )
-from salesflow.adapters.importing.report import Finding, ImportReport
+from salesflow.adapters.importing.report import LISTED, ImportReport
+from salesflow.adapters.importing.report_entries import findings_of
 from salesflow.adapters.importing.resuming import KeptParts, fingerprint
 from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
@@ -240,13 +241,9 @@ class _Import:
 
     def _finished(self, report: ImportReport, spool: Spool) -> ImportReport:
         report.objects_not_told = self._not_told(spool)
-        counted = sorted(self._cleaner.findings.items(), key=lambda item: item[1][1])
-        report.findings = [
-            Finding(column=c, finding=f, value=v, rows=rows, first_line=line)  # type: ignore[arg-type]
-            for (c, f, v), (rows, line) in counted
-        ]
-        for entries in (report.refused, report.adjusted, report.inferred, report.changed):
-            entries.sort(key=lambda entry: entry.line)
+        report.findings = findings_of(self._cleaner.findings)
+        for name in LISTED:
+            getattr(report, name).sort(key=lambda entry: entry.line)
         return report
 
     def _not_told(self, spool: Spool) -> int:

@@ -27,6 +27,8 @@ __all__ = ["NO_DATE", "tell"]
 
 NO_DATE = "no date in the row; recorded at the time of import"
 ENVELOPE_LENGTH_MAX = 500
+PARTNERS = ("into", "absorbed", "out_of", "released")
+"""The fields of the facts of a merge that name the other deal."""
 ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
 TOTALS = re.compile(
     r"[\W_]*(?:(?:grand|sub|report|overall)[\s-]*)?(?:totals?|sums?|summe|gesamt|gesamtsumme"
@@ -70,7 +72,9 @@ class _Teller:
         self._plan = plan
         self._horizon = horizon
         self._keys = Keys(deal.object, repeated=plan.context.mapping.rows == "events")
-        self._twins = Twins() if plan.context.mapping.twins == "refuse" else None
+        mapping = plan.context.mapping
+        refused = mapping.twins == "refuse" and mapping.rows == "events"
+        self._twins = Twins() if refused else None
 
     def take(self, place: int, line: int, cells: Sequence[str]) -> None:
         """Tell a row, leave it out, or refuse it with all it tells."""
@@ -113,7 +117,10 @@ class _Teller:
             )
             if rule.key is None or not rule.key(cells):
                 bare.append((rule.label, told))
-            facts += (told, *_other_half(told))
+            halves = _other_half(told)
+            for half in halves:
+                self._deal.named[half.stream_id] = _other_named(rule, cells)
+            facts += (told, *halves)
         if self._twins is not None and len(bare) == len(taken):
             self._twins.refuse(bare)
         self._refuse_total(facts)
@@ -146,6 +153,8 @@ class _Teller:
         told_at = from_instant(at.instant).isoformat() if at else "undated"
         key = self._keys.of(rule, cells, told_at, fact, line)
         source_id = fact_source_id(self._deal.object, key)
+        columns = self._plan.context.mapping.object.named
+        source_id = _checked(source_id, "an id", " or ".join(columns))
         return _told(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[Told]:
@@ -159,7 +168,10 @@ class _Teller:
         at = self._time(plan.at, cells, notes)
         stream_id = object_id(self._plan.context.mapping.source, id, "customer")
         fact = plan.builder.build(cells, notes, {})
-        return _told(stream_id, fact_source_id(id, "customer"), fact, at, line)
+        said = self._plan.context.mapping.customer
+        names = " or ".join(said.id) if said else None
+        source_id = _checked(fact_source_id(id, "customer"), "an id", names)
+        return _told(stream_id, source_id, fact, at, line)
 
     def _refuse_unpublished(self, fact: Fact) -> None:
         if isinstance(fact, DealOpened | DealMigrated):
@@ -185,7 +197,7 @@ class _Teller:
 def _told(stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int) -> Told:
     return Told(
         stream_id,
-        _checked(source_id, "an id"),
+        source_id,
         fact,
         at.instant if at else None,
         at.precision if at else "microsecond",
@@ -217,6 +229,12 @@ def _checked(text: str, what: str, column: str | None = None) -> str:
     except ValidationError as error:
         reason = reason_of(error.errors(include_url=False)[0])
         raise RowProblem(f"is no good as {what}: {reason}", column, text[:80]) from error
+
+
+def _other_named(rule: RulePlan, cells: Sequence[str]) -> str:
+    """Give what the row calls the other deal of a merge."""
+    getters = (rule.builder.getters.get(name) for name in PARTNERS)
+    return next((g.text(cells) for g in getters if g is not None and g.text), "")
 
 
 def _other_half(told: Told) -> list[Told]:

@@ -55,6 +55,8 @@ class DealTold:
     """From the columns of a history row's id, and the id, to the lines that bear it."""
     tied: set[int] = field(default_factory=set)
     """Lines that tell of a time of which another line of the deal tells too."""
+    named: dict[UUID, str] = field(default_factory=dict)
+    """What its rows call the deals it was merged with."""
     rules: Counter[int] = field(default_factory=Counter)
     """How many rows each rule took."""
 
