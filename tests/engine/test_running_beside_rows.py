@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from salesflow import STANDARD, Deal, SalesFlow, Session
-from salesflow.errors import ConcurrentChangeError, InputError, RuleError
+from salesflow import STANDARD, Customer, Deal, ForeignFact, SalesFlow, Session, Team
+from salesflow.domain.deal.outcomes import DealLost
+from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
 
 class Base(orm.DeclarativeBase):
@@ -234,3 +235,45 @@ def test_what_opens_no_transaction_is_refused(flow: SalesFlow, host: sa.Engine) 
             flow.run(never, engine=connection)  # type: ignore[call-overload]
         with pytest.raises(InputError, match="not both"):
             flow.run(never, engine=host, connection=connection)  # type: ignore[call-overload]
+
+
+def test_a_receipt_names_what_it_is_about_the_first_time_and_every_other_time(
+    flow: SalesFlow,
+) -> None:
+    def take(s: Session) -> None:
+        customer = s.add(Customer.register(name="Acme"))
+        s.add(Deal.open(STANDARD, customer=customer, title="ERP", owner="u"))
+
+    first = flow.run(take, command_id="c-1")
+    again = flow.run(take, command_id="c-1")
+    assert first is not None
+    assert again is not None
+    assert first.ids_of(Customer) + first.ids_of(Deal) == first.stream_ids
+    for receipt in (first, again):
+        assert flow.get(Deal, receipt.id_of(Deal)).title == "ERP"
+        assert flow.get(Customer, receipt.id_of(Customer)).name == "Acme"
+        assert receipt.ids_of(Team) == ()
+        with pytest.raises(NotFoundError, match="nothing of a team"):
+            receipt.id_of(Team)
+
+
+def test_a_receipt_about_several_deals_says_so_also_when_one_was_only_corrected(
+    flow: SalesFlow,
+) -> None:
+    with flow.session() as s:
+        deals = [open_deal(s).id, open_deal(s).id]
+    event = flow.history(deals[1])[0].event_id
+
+    def change(s: Session) -> None:
+        call(s, deals[0])
+        s.retract(event, because="not ours")
+
+    for _ in range(2):
+        receipt = flow.run(change, command_id="c-1")
+        assert receipt is not None
+        assert receipt.ids_of(Deal) == tuple(deals)
+        with pytest.raises(InputError, match=r"2 things of kind deal.*ids_of\(Deal\)"):
+            receipt.id_of(Deal)
+    [told] = flow.record([ForeignFact(deals[0], DealLost(because="price"))])
+    with pytest.raises(InputError, match="says not what its streams are about"):
+        told.id_of(Deal)

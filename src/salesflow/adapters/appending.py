@@ -13,12 +13,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.logs import CLOCK
+from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.facts import Precision
 from salesflow.domain.moments import Instant, from_instant
 from salesflow.errors import (
     ClockError,
     ConcurrentChangeError,
     InputError,
+    NotFoundError,
     SalesflowError,
 )
 
@@ -78,6 +80,41 @@ class Receipt(NamedTuple):
     stream_ids: tuple[UUID, ...]
     """The streams in order of their first event, without repeats."""
     command_id: str | None
+    kinds: tuple[str, ...] = ()
+    """What each of the streams is about ("deal", "customer"), as sessions and `run` say."""
+
+    def id_of(self, kind: type[Aggregate]) -> UUID:
+        """Give the id of the one thing of a kind of which something was recorded.
+
+        The same for a command that was recorded before, so that a retry can be answered.
+
+        Raises:
+            NotFoundError: when it is about none of that kind.
+            InputError: when it is about several, or does not say about what.
+        """
+        ids = self.ids_of(kind)
+        if not ids:
+            raise NotFoundError(f"nothing of a {kind.noun} was recorded by this")
+        if len(ids) > 1:
+            raise InputError(
+                f"something of {len(ids)} things of kind {kind.noun} was recorded by this;"
+                f" ids_of({kind.__name__}) gives all"
+            )
+        return ids[0]
+
+    def ids_of(self, kind: type[Aggregate]) -> tuple[UUID, ...]:
+        """Give the ids of all things of a kind of which something was recorded, in order.
+
+        Raises:
+            InputError: for a receipt of `record`, whose ids the caller has given.
+        """
+        if len(self.kinds) != len(self.stream_ids):
+            raise InputError(
+                "this receipt says not what its streams are about; those of sessions and `run`"
+                " do"
+            )
+        pairs = zip(self.stream_ids, self.kinds, strict=True)
+        return tuple([id for id, noun in pairs if noun == kind.noun])
 
 
 class Head(NamedTuple):

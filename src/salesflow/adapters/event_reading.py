@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from salesflow.adapters.appending import Head, Receipt
 from salesflow.adapters.database import Database
 from salesflow.adapters.ids import read_uuid, stored_uuid, uuid_of_bytes
+from salesflow.domain.catalogue import noun_of
 from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError, InputError
@@ -54,7 +55,9 @@ COMMAND = (
     "SELECT first, last, recorded FROM salesflow_commands WHERE tenant = ? AND command_id = ?"
 )
 COMMAND_EVENTS = (
-    "SELECT event_id, stream_id FROM salesflow_events"
+    "SELECT event_id, stream_id, (SELECT topic FROM salesflow_events AS f WHERE"
+    " f.tenant = e.tenant AND f.stream_id = e.stream_id ORDER BY f.version LIMIT 1)"
+    " FROM salesflow_events AS e"
     " WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position"
 )
 VERSIONS = (
@@ -181,8 +184,9 @@ class EventReading:
         for first, last, recorded in self._rows(COMMAND, (command_id,), connection):
             rows = self._rows(COMMAND_EVENTS, (first, last), connection)
             events = tuple([read_uuid(row[0]) for row in rows])
-            streams = tuple(dict.fromkeys([read_uuid(row[1]) for row in rows]))
-            return Receipt(first, last, recorded, events, streams, command_id)
+            begun = {read_uuid(row[1]): row[2] for row in rows}
+            kinds = tuple([noun_of(topic) for topic in begun.values()])
+            return Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
         return None
 
     def versions(

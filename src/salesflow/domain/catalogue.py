@@ -13,7 +13,7 @@ from salesflow.domain.reps import Rep
 from salesflow.domain.settings import Settings
 from salesflow.domain.teams import Team
 
-__all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of"]
+__all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of", "noun_of"]
 
 AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
 
@@ -27,3 +27,11 @@ def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
     """Say what a stream is about, by the first of its facts that some aggregate records."""
     facts = [type(event.fact) for event in stream]
     return next(kind for fact in facts for kind in AGGREGATES if fact in kind.facts)
+
+
+def noun_of(topic: str) -> str:
+    """Say what a stream is about that begins with a fact stored so; "" when it is not ours."""
+    return _NOUNS.get(topic.partition(":")[0], "")
+
+
+_NOUNS: Final = {fact.kind: kind.noun for kind in AGGREGATES for fact in kind.facts}

@@ -171,12 +171,14 @@ class Session:
             self._refuse_retired()
         if recorded:
             with collector_off() if len(recorded) > MANY else nullcontext():
-                self.receipt = self._log.append(
+                receipt = self._log.append(
                     self._drafts(),
                     command_id=self._said.command_id,
                     connection=self._connection,
                     accept_clock=self._accept_clock,
                 )
+            nouns = tuple([self._aggregates[id].noun for id in receipt.stream_ids])
+            self.receipt = receipt._replace(kinds=nouns)
         return self.receipt
 
     def _name(self, aggregate: Aggregate) -> None:
