@@ -2,14 +2,18 @@
 
 import io
 import os
+import re
 import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from importing.desk import Desk
+from properties.effort import examples
 from salesflow.adapters.importing import read_mapping
 from salesflow.adapters.importing.mapping import FileFormat
 from salesflow.adapters.importing.patterns import Extraction, matcher, refusal
@@ -133,6 +137,11 @@ def test_what_is_looked_around_in_is_bounded() -> None:
     assert matcher("^W_(?!Call)")("W_Mail")
     assert not matcher("^W_(?!Call)")("W_Call")
     assert matcher("^ä", ignore_case=True)("Älter")
+    assert not matcher("a++a")("aaa")
+    assert matcher("[a[b]]")("[]")
+    assert matcher(r"\<5")("<5")
+    assert matcher("^a{,2}$")("aa")
+    assert matcher(r"(?a)^\d\Z")("5")
     assert "repeats" in str(refusal("^(?!(a+)+$)"))
     with pytest.raises(RowProblem, match="is longer than the"):
         matcher("(?=a)a*a*a*b")("a" * 10_000)
@@ -226,6 +235,12 @@ def test_the_name_of_a_joined_table_has_a_bound(desk: Desk) -> None:
         assert len(str(caught.value)) < 700
 
 
+def test_a_device_is_no_table() -> None:
+    for name in ("/dev/zero", "/dev/null"):
+        with pytest.raises(InputError, match="is a device, not a file"):
+            TableFile(name)
+
+
 def test_a_pipe_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = "id,name\n1,张伟\n".encode()
     pipe = tmp_path / "pipe"
@@ -241,3 +256,34 @@ def test_a_pipe_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(InputError, match="standard input is empty"):
         TableFile("-")
+
+
+def atoms() -> st.SearchStrategy[str]:
+    plain = st.sampled_from(["a", "b", "ab", ".", r"\d", "[ab]", "[^a]", r"\w", "x"])
+    return st.recursive(
+        plain,
+        lambda inner: st.one_of(
+            st.builds("({}|{})".format, inner, inner),
+            st.builds("(?:{}{})".format, inner, inner),
+            st.builds(
+                "({}){}".format, inner, st.sampled_from(["*", "+", "?", "{2}", "{1,2}", "*?"])
+            ),
+        ),
+        max_leaves=6,
+    )
+
+
+@examples(80)
+@given(
+    parts=st.lists(atoms(), min_size=1, max_size=3),
+    ends=st.sampled_from([("", ""), ("^", ""), ("", "$"), ("^", "$")]),
+    text=st.text(alphabet="abx1 ", max_size=8),
+)
+def test_a_pattern_is_found_where_python_finds_it(
+    parts: list[str], ends: tuple[str, str], text: str
+) -> None:
+    pattern = f"{ends[0]}{''.join(parts)}{ends[1]}"
+    assert matcher(pattern)(text) is (re.search(pattern, text) is not None)
+    if refusal(pattern, extract=True) is None:
+        found, wanted = Extraction(pattern).search(text), re.search(pattern, text)
+        assert (found and found.span()) == (wanted and wanted.span())

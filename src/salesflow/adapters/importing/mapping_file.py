@@ -28,9 +28,11 @@ MAPPING_MAX = 1_000_000
 NESTING_MAX = 60
 DIGITS_MAX = 40
 PARTS_MAX = 100
+LINE_MAX = 1_000
+"""In longer lines no key is looked for."""
 TOO_DEEP = f"is nested deeper than {NESTING_MAX} tables and lists"
 MANY_PARTS = re.compile(
-    rf"""(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)[ \t]*\.[ \t]*){{{PARTS_MAX - 1}}}"""
+    rf"""(?<![\w-])(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]++)[ \t]*+\.[ \t]*+){{{PARTS_MAX - 1}}}"""
 )
 HEADER = re.compile(r"^\s*(\[\[?)([^\[\]]+|.*?)\]\]?\s*(?:#.*)?$")
 KEY = re.compile(
@@ -230,6 +232,8 @@ def _lines_of(text: str) -> dict[Path, int]:
     counts: dict[Path, int] = {}
     here: Path = ()
     for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > LINE_MAX:
+            continue
         header = HEADER.match(line)
         if header and not KEY.match(line):
             here = _entered(_names(header[2]), counts, array=header[1] == "[[")

@@ -21,8 +21,11 @@ __all__ = ["Extraction", "matcher", "refusal"]
 PATTERN_MAX = 1_000
 TRIES_MAX: Final = 200_000_000
 TEXT_MAX: Final = 10_000
-PYTHON_ONLY = ("look-around", "backreferences", "unrecognized escape")
+TOO_LARGE = "size limit"
+ELSEWHERE = frozenset({r"\<", r"\>"})
+"""A plain character in Python, and the edge of a word for the other matcher."""
 MANY = re.compile(r"\*|\+|\{\d*,\d*\}")
+REPEATED = re.compile(r"\?|\*|\+|\{\d*,\d*\}|\{\d+\}")
 TIMES = re.compile(r"\{\d+\}")
 CHOICES_MAX = 20
 ITEM = re.compile(
@@ -38,15 +41,17 @@ def matcher(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]
     Raises:
         ValueError: when it is no pattern, or one this matcher does not know.
     """
+    flags = re.IGNORECASE if ignore_case else 0
+    if _means_something_else(pattern):
+        return _Bounded(pattern, flags).found
     form = f"(?i:{pattern})" if ignore_case else pattern
     schema = core_schema.str_schema(pattern=form, regex_engine="rust-regex", strict=True)
     try:
         return SchemaValidator(schema).isinstance_python
     except SchemaError as error:
-        reason = _in_words(str(error))
-        if not any(needed in reason for needed in PYTHON_ONLY):
-            raise ValueError(reason) from error
-        return _Bounded(pattern, re.IGNORECASE if ignore_case else 0).found
+        if TOO_LARGE in str(error):
+            raise ValueError("repeats too often") from error
+        return _Bounded(pattern, flags).found
 
 
 def refusal(pattern: str, *, extract: bool = False) -> str | None:
@@ -141,7 +146,14 @@ def _counted(pattern: str) -> tuple[int, int]:
     return repetitions, choices
 
 
-def _in_words(error: str) -> str:
-    """Take the last line of what the matcher says."""
-    said = error.strip().splitlines()[-1].strip()
-    return said.removeprefix("error: ").removeprefix("SchemaError: ")
+def _means_something_else(pattern: str) -> bool:
+    """Say whether both matchers know the pattern, and not as the same."""
+    before = ""
+    for found in ITEM.finditer(pattern):
+        item = found[0]
+        possessive = item == "+" and REPEATED.fullmatch(before)
+        nested = item.startswith("[") and "[" in re.sub(r"\\.", "", item[1:])
+        if possessive or nested or item in ELSEWHERE:
+            return True
+        before = item
+    return False

@@ -27,7 +27,7 @@ ROW_MAX: Final = 1_000_000
 """So many characters a row may have, over all its lines."""
 LINE_END_MAX: Final = 16_000_000
 """So far on the end of a line that is too long is looked for, to go on behind it."""
-COPY_MAX: Final = 4 << 30
+COPY_MAX: Final = 1 << 30
 BAD_LINES_SHARE = 20
 """From one line in so many on, a file is taken to be in another encoding."""
 BOMS: Final = (
@@ -93,6 +93,8 @@ class TextFile:
             mode = Path(path).stat().st_mode
             if stat.S_ISDIR(mode):
                 raise InputError(f"{self.shown} is a folder; name the CSV file in it")
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                raise InputError(f"{self.shown} is a device, not a file; - is standard input")
             if stat.S_ISREG(mode) and not str(path).startswith("/dev/"):
                 return Path(path)
             with Path(path).open("rb") as incoming:
