@@ -26,12 +26,24 @@ from weakref import WeakSet
 import sqlalchemy as sa
 
 from salesflow.adapters.database_url import sqlite_path
+from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
 from salesflow.adapters.lending import lend, lent_by
 from salesflow.adapters.pool import ListPool, tell_pool
 from salesflow.adapters.schema import SQLITE_DDL
-from salesflow.adapters.sqlite_errors import BUSY, WRITABLE, translate_sqlite
+from salesflow.adapters.sqlite_connections import (
+    FORK_SECONDS,
+    SqliteConnection,
+    close_cursors,
+    note_cursor,
+    open_among,
+    use_wal,
+    wait_for_others,
+    wait_until,
+)
+from salesflow.adapters.sqlite_errors import WRITABLE, translate_sqlite
+from salesflow.adapters.sqlite_file import SqliteFile
 from salesflow.adapters.sqlite_waiting import SqliteWaiter
 from salesflow.errors import (
     BusyError,
@@ -46,6 +58,7 @@ __all__ = ["SqliteDatabase", "sqlite_connection"]
 
 Row = tuple[Any, ...]
 DoneT = TypeVar("DoneT")
+_CARRIED: list[SqliteConnection] = []
 
 PRAGMAS = (
     "synchronous=FULL",
@@ -64,23 +77,14 @@ it is kept short.
 PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 
 
+LOOK_SECONDS = 0.001
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 SNAPSHOT = {"salesflow_begin": "BEGIN"}
 PAGE_SIZE_MIN = 512
 """No database of SQLite is smaller, but for one that is empty."""
 
 
-class SqliteConnection(sqlite3.Connection):
-    """A connection of ours, which knows how long it waits for other writers."""
-
-    patience = 0
-    """Milliseconds."""
-
-    cursors: WeakSet[sqlite3.Cursor]
-    """Cursors of the transaction under way."""
-
-
-class SqliteDatabase:
+class SqliteDatabase(Forkable):
     """The connections to one SQLite file."""
 
     name = "sqlite"
@@ -90,12 +94,16 @@ class SqliteDatabase:
         self.wait_seconds = wait_seconds
         self._folder: str | None = None
         self.path = self._file(url)
+        self.file = SqliteFile(self.path)
+        self._all: WeakSet[SqliteConnection] = WeakSet()
+        self._forking = False
         self.holds = Holds()
         self.lock = RLock()  # which knows its owner, so that it can be released twice
         self._writer: SqliteConnection | None = None
         self._checkpointer: SqliteConnection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
-        self._idle: Idle[sqlite3.Connection] = Idle(self.connect, sqlite3.Connection.close)
+        self.waiters: WeakSet[SqliteWaiter] = WeakSet()
+        self._idle: Idle[sqlite3.Connection] = Idle(self.connect, lambda idle: idle.close())
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
@@ -103,18 +111,60 @@ class SqliteDatabase:
         )
         tell_pool(self.engine, lambda raw: not raw.in_transaction, wait_seconds)
         sa.event.listen(self.engine, "begin", self._begin)
-        sa.event.listen(self.engine, "before_cursor_execute", _note_cursor)
+        sa.event.listen(self.engine, "before_cursor_execute", note_cursor)
+        survive_forks(self)
+
+    def before_fork(self) -> None:
+        """Close every connection; wait a moment for those that are in use."""
+        self._forking = True
+        self.lock.acquire(timeout=FORK_SECONDS)
+        for waiter in tuple(self.waiters):
+            waiter.pause()
+        own = sum(block.connection is not None for block in self.holds.blocks)
+        for _ in wait_for_others(FORK_SECONDS):
+            self._close_idle()
+            if len(open_among(self._all)) <= own:
+                break
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; connections are opened when they are needed."""
+        if not open_among(self._all):
+            self.file.forget_log()
+        self._forking = False
+        with suppress(RuntimeError):  # it was not got
+            self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew; or never, when a connection was in use."""
+        carried = open_among(self._all)
+        _CARRIED.extend(carried)  # never closed: that would undo the parent's locks
+        self.file.carry(bool(carried))
+        self._all, self.waiting, self.waiters = WeakSet(), WeakSet(), WeakSet()
+        self._writer = self._checkpointer = self._folder = None
+        self._forking, self.lock = False, RLock()
+        self.holds.blocks.clear()
+        self._idle.forget()
+        self.engine.dispose(close=False)
+
+    def _close_idle(self) -> None:
+        for connection in (self._checkpointer, self._writer):
+            if connection is not None:
+                connection.close()
+        self._writer = self._checkpointer = None
+        self._idle.clear()
+        self.engine.pool.dispose()
 
     def prepare(self) -> None:
         """Turn the write-ahead log on, which the file then remembers."""
         try:
-            _use_wal(self.path, self.wait_seconds)
+            use_wal(self.path, self.wait_seconds)
         except sqlite3.Error as error:
             raise translate_sqlite(error, self.path) from error
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
         deadline = monotonic() + self.wait_seconds
+        self.file.check()
         if block.kind != "read":
             self.refuse_own()
             block.locks = True
@@ -124,7 +174,7 @@ class SqliteDatabase:
             connection.execution_options(**SNAPSHOT).begin()
             return connection
         raw = sqlite_connection(connection.connection)
-        _wait_until(raw, deadline)
+        wait_until(raw, deadline)
         block.changes = raw.total_changes
         connection.execution_options(**IMMEDIATE).begin()
         return connection
@@ -142,9 +192,8 @@ class SqliteDatabase:
 
     def leave(self, block: Block) -> None:
         """Give the connection back, rolled back where it is not committed, and the lock."""
-        connection = block.connection
-        if connection is not None and not connection.closed:
-            _close_cursors(connection)
+        if block.connection is not None and not block.connection.closed:
+            close_cursors(block.connection)
         give_back(block)
         if block.locks:
             with suppress(RuntimeError):  # it was not got, or is released already
@@ -159,6 +208,7 @@ class SqliteDatabase:
             if connection is not None:
                 raw = sqlite_connection(connection.connection)
                 return raw.execute(statement, parameters).fetchall()
+            self.file.check()
             raw = self._idle.take()
             try:
                 rows = raw.execute(statement, parameters).fetchall()
@@ -183,11 +233,13 @@ class SqliteDatabase:
             writer = self._writer = self._writer or self.connect()
             if writer.in_transaction:
                 writer.execute("ROLLBACK")
-            _wait_until(writer, deadline)
+            wait_until(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
+            self.file.check_log()
             writer.execute("COMMIT")
+            self.file.check()
             self.wrote(writer.total_changes - before)
             self.lock.release()
         except BaseException:
@@ -224,6 +276,9 @@ class SqliteDatabase:
 
     def connect(self) -> SqliteConnection:
         """Open a connection with everything set that a connection forgets."""
+        while self._forking:
+            sleep(LOOK_SECONDS)
+        self.file.check()
         connection = sqlite3.connect(
             self.path,
             timeout=self.wait_seconds,
@@ -234,6 +289,7 @@ class SqliteDatabase:
         )
         connection.patience = int(self.wait_seconds * 1000)
         connection.cursors = WeakSet()
+        self._all.add(connection)
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
@@ -338,45 +394,6 @@ def _refuse_scrap(path: Path) -> None:
             raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
 
 
-def _note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
-    if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
-        cursor.connection.cursors.add(cursor)
-
-
-def _close_cursors(connection: sa.Connection) -> None:
-    """Close what somebody stopped to read in the middle, which would keep its snapshot."""
-    raw: object = connection.connection.dbapi_connection
-    if isinstance(raw, SqliteConnection):
-        while raw.cursors:
-            raw.cursors.pop().close()
-
-
 def _wrote(connection: sa.Connection, changes: int) -> bool:
     raw = sqlite_connection(connection.connection)
     return raw.in_transaction and raw.total_changes > changes
-
-
-def _wait_until(connection: sqlite3.Connection, deadline: float) -> None:
-    """Let a connection wait for other writers no longer than to a point in time."""
-    if not isinstance(connection, SqliteConnection):
-        return
-    left = max(0, int((deadline - monotonic()) * 1000))
-    if abs(left - connection.patience) > max(5, connection.patience // 20):
-        connection.execute(f"PRAGMA busy_timeout = {left}")
-        connection.patience = left
-
-
-def _use_wal(path: str, wait_seconds: float) -> None:
-    """Turn the write-ahead log on; a neighbour that opens at the same time is waited for."""
-    deadline = monotonic() + wait_seconds
-    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
-    try:
-        while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            try:
-                connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != BUSY or monotonic() > deadline:
-                    raise
-                sleep(0.005)
-    finally:
-        connection.close()

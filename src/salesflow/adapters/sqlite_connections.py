@@ -1,0 +1,103 @@
+"""Connections to SQLite: how long they wait, what they read, what a fork makes of them.
+
+No connection may be open while a process is forked.
+SQLite's locks belong to the process, and its bookkeeping of them is inherited: a child that
+opens a file which its parent held open at the fork believes to hold locks that it does not.
+Therefore whoever forks closes all idle connections first, waits a moment for those in use, and
+opens them again when they are needed. Where one stays in use the child refuses the file.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from time import monotonic, sleep
+from weakref import WeakSet
+
+import sqlalchemy as sa
+
+from salesflow.adapters.sqlite_errors import BUSY
+
+__all__ = [
+    "FORK_SECONDS",
+    "SqliteConnection",
+    "close_cursors",
+    "note_cursor",
+    "open_among",
+    "use_wal",
+    "wait_for_others",
+    "wait_until",
+]
+
+FORK_SECONDS = 1.0
+"""How long whoever forks waits for connections in use."""
+
+LOOK_SECONDS = 0.002
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection of ours, which knows how long it waits for other writers."""
+
+    patience = 0
+    """Milliseconds."""
+
+    is_open = True
+
+    cursors: WeakSet[sqlite3.Cursor]
+    """Cursors of the transaction under way."""
+
+    def close(self) -> None:
+        """Close it, and remember that."""
+        super().close()
+        self.is_open = False
+
+
+def open_among(connections: WeakSet[SqliteConnection]) -> list[SqliteConnection]:
+    """Give those that are open."""
+    return [each for each in connections if each.is_open]
+
+
+def wait_for_others(seconds: float) -> Iterator[None]:
+    """Look again and again until the time is up."""
+    deadline = monotonic() + seconds
+    while monotonic() < deadline:
+        yield
+        sleep(LOOK_SECONDS)
+
+
+def note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
+    """Remember a cursor of the transaction under way."""
+    if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
+        cursor.connection.cursors.add(cursor)
+
+
+def close_cursors(connection: sa.Connection) -> None:
+    """Close what somebody stopped to read in the middle, which would keep its snapshot."""
+    raw: object = connection.connection.dbapi_connection
+    if isinstance(raw, SqliteConnection):
+        while raw.cursors:
+            raw.cursors.pop().close()
+
+
+def wait_until(connection: sqlite3.Connection, deadline: float) -> None:
+    """Let a connection wait for other writers no longer than to a point in time."""
+    if not isinstance(connection, SqliteConnection):
+        return
+    left = max(0, int((deadline - monotonic()) * 1000))
+    if abs(left - connection.patience) > max(5, connection.patience // 20):
+        connection.execute(f"PRAGMA busy_timeout = {left}")
+        connection.patience = left
+
+
+def use_wal(path: str, wait_seconds: float) -> None:
+    """Turn the write-ahead log on; a neighbour that opens at the same time is waited for."""
+    deadline = monotonic() + wait_seconds
+    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+    try:
+        while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != BUSY or monotonic() > deadline:
+                    raise
+                sleep(0.005)
+    finally:
+        connection.close()

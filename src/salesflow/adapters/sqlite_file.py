@@ -1,0 +1,83 @@
+"""The file of a SQLite database, watched while it is open.
+
+A file that is removed or replaced goes on living for those who have it open, and what they
+write is gone when they close it. So the file's place on the disk is compared before an append
+is acknowledged and before anything is read; that of the write-ahead log before an append too,
+since a new connection without it would not see the newest commits.
+"""
+
+import os
+from typing import Final
+
+from salesflow.errors import ForkedError, ReplacedError
+
+__all__ = ["SqliteFile"]
+
+Place = tuple[int, int]
+
+_CARRIED: set[Place] = set()
+"""Files that this process has inherited in the middle of a use."""
+
+
+class SqliteFile:
+    """One file, and where it lay when it was opened."""
+
+    def __init__(self, path: str) -> None:
+        self.path: Final = path
+        self._wal_path: Final = f"{path}-wal"
+        self._place = _place_of(path)
+        self._wal: Place | None = None
+
+    def check(self) -> None:
+        """Make sure that the file is the one that was opened.
+
+        Raises:
+            ReplacedError: when it was removed, or another lies in its place.
+            ForkedError: when this process inherited it in the middle of a use.
+        """
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            raise self._replaced(f"{self.path} was removed or moved") from None
+        if (found.st_dev, found.st_ino) != self._place:
+            raise self._replaced(f"{self.path} was replaced by another file")
+        if _CARRIED and self._place in _CARRIED:
+            raise ForkedError(
+                f"{self.path} was in use when this process was forked, and SQLite cannot share"
+                " it with its parent; fork while nobody records or asks, or begin the process"
+                " anew (spawn)"
+            )
+
+    def check_log(self) -> None:
+        """Make sure of the same for its write-ahead log, once there is one."""
+        found = _place_of(self._wal_path)
+        if self._wal is None:
+            self._wal = found
+        elif found != self._wal:
+            raise self._replaced(
+                f"the write-ahead log {self._wal_path} was removed or replaced"
+            )
+
+    def forget_log(self) -> None:
+        """Expect another write-ahead log: every connection of this process is closed."""
+        self._wal = None
+
+    def carry(self, in_use: bool) -> None:
+        """Never open it in this process, when that inherited it in the middle of a use."""
+        self._wal = None
+        if in_use and self._place is not None:
+            _CARRIED.add(self._place)
+
+    def _replaced(self, what: str) -> ReplacedError:
+        return ReplacedError(
+            f"{what} while it was open; nothing more is recorded or answered here. Close this"
+            " SalesFlow, put the right file in its place, and open it anew"
+        )
+
+
+def _place_of(path: str) -> Place | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

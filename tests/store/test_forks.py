@@ -1,0 +1,154 @@
+"""An engine that is open when its process is forked serves both processes, or says why not."""
+
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from threading import Event as Flag
+from threading import Thread
+
+import pytest
+
+from salesflow import Customer, SalesFlow, Session
+from salesflow.adapters.sqlite_database import SqliteDatabase
+from salesflow.errors import ForkedError
+from salesflow.projections.funnel import Funnel
+
+CHILDREN = 3
+TIMES = 5
+LIMIT_SECONDS = 60
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process.*multi-threaded:DeprecationWarning"
+)
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do some work in a child; its exit code is 0 when it went well."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(LIMIT_SECONDS)
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - the child must never come back
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return pid
+
+
+def went_well(pid: int) -> bool:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def add(made: Customer, s: Session) -> None:
+    s.add(made)
+
+
+def record(flow: SalesFlow, who: str) -> None:
+    """Record and ask, and find what was acknowledged."""
+    for number in range(TIMES):
+        name = f"{who}-{number}"
+        made = Customer.register(name=name)
+        receipt = flow.run(partial(add, made), command_id=name)
+        assert receipt is not None
+        assert flow.get(Customer, receipt.stream_ids[0]).name == name
+        assert [e.event_id for e in flow.history(receipt.stream_ids[0])] == [*receipt.event_ids]
+        flow.ask(Funnel())
+    assert flow.run(lambda _: None, command_id=f"{who}-0") is not None
+
+
+def test_parent_and_children_go_on_with_what_the_parent_had_opened(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        record(flow, "before")
+        children = [forked(partial(record, flow, f"child-{k}")) for k in range(CHILDREN)]
+        record(flow, "parent")
+        assert [went_well(pid) for pid in children] == [True] * CHILDREN
+        record(flow, "after")
+        events = flow.log.page(0, 1_000)
+        assert [e.position for e in events] == [*range(1, len(events) + 1)]
+        names = {e.command_id for e in events}
+        assert {f"child-{k}-{n}" for k in range(CHILDREN) for n in range(TIMES)} <= names
+
+
+def test_threads_that_record_ask_and_follow_at_the_fork_hold_up_no_child(
+    database_url: str,
+) -> None:
+    with SalesFlow(database_url) as flow, ExitStack() as ended:
+        record(flow, "before")
+        stop = Flag()
+
+        def work() -> None:
+            while not stop.is_set():
+                flow.run(lambda s: s.add(Customer.register(name="A")))
+                flow.ask(Funnel())
+
+        threads = [Thread(target=work), Thread(target=work)]
+        threads.append(Thread(target=flow.follow, kwargs={"stop": stop}))
+        ended.callback(stop.set)
+        for thread in threads:
+            thread.start()
+        children = [forked(partial(record, flow, f"child-{k}")) for k in range(CHILDREN)]
+        assert [went_well(pid) for pid in children] == [True] * CHILDREN
+        stop.set()
+        for thread in threads:
+            thread.join(LIMIT_SECONDS)
+            assert not thread.is_alive()
+        record(flow, "after")
+
+
+def test_what_a_child_closes_stays_open_in_its_parent(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        record(flow, "before")
+        assert went_well(forked(flow.close))
+        record(flow, "parent")
+
+
+def test_a_child_of_a_parent_that_did_not_get_ready_is_found_out(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteDatabase, "before_fork", lambda _: None)
+    with SalesFlow(sqlite_url) as flow:
+        record(flow, "before")
+        assert not went_well(forked(lambda: record(flow, "child")))
+
+
+def test_a_child_forked_in_the_middle_of_a_snapshot_of_sqlite_refuses(sqlite_url: str) -> None:
+    def refuses() -> None:
+        for use in (lambda: record(flow, "child"), lambda: SalesFlow(sqlite_url)):
+            with pytest.raises(ForkedError, match="was in use when this process was forked"):
+                use()
+
+    with SalesFlow(sqlite_url) as flow:
+        record(flow, "before")
+        with flow.log.database.read() as connection:
+            position = flow.log.head(connection).position
+            assert went_well(forked(refuses))
+            assert flow.log.head(connection).position == position
+        record(flow, "parent")
+
+
+def test_what_a_child_recorded_survives_its_parents_end(sqlite_url: str) -> None:
+    """Whoever closes a file last removes its write-ahead log."""
+    ready, told = os.pipe(), os.pipe()
+    flow = SalesFlow(sqlite_url)
+    record(flow, "before")
+
+    def child() -> None:
+        record(flow, "early")
+        os.write(told[1], b"!")
+        os.read(ready[0], 1)
+        record(flow, "late")
+        flow.close()
+
+    pid = forked(child)
+    os.read(told[0], 1)
+    flow.close()
+    os.write(ready[1], b"!")
+    assert went_well(pid)
+    for end in (*ready, *told):
+        os.close(end)
+    with SalesFlow(sqlite_url) as again:
+        names = {event.command_id for event in again.log.page(0, 1_000)}
+        assert {"early-4", "late-4"} <= names
