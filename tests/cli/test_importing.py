@@ -38,10 +38,11 @@ def test_the_same_table_again_records_nothing(sheet: Path) -> None:
     assert again["facts_recorded"] == 0
 
 
+@pytest.mark.parametrize("flag", ["--trial", "--dry-run"])
 def test_a_trial_tells_what_an_import_would_and_makes_no_database(
-    sheet: Path, tmp_path: Path
+    sheet: Path, tmp_path: Path, flag: str
 ) -> None:
-    told = imported(sheet, "--trial", "--report", str(tmp_path / "trial.json"))
+    told = imported(sheet, flag, "--report", str(tmp_path / "trial.json"))
     assert told.code == 0
     assert "nothing was recorded" in told.out
     assert list(tmp_path.iterdir()) == [tmp_path / "trial.json"]

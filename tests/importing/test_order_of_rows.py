@@ -1,10 +1,17 @@
 """Which of the rows of one deal was first: in either direction of time, by a column, and what
 can be asked of the row before."""
 
+from itertools import combinations, count
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from importing.desk import EVENTS, WIDE, Desk
+from properties.effort import examples
+from salesflow.adapters.eventlog import EventLog
 from salesflow.domain.deal.quotes import QuoteIssued
+from salesflow.domain.history import order
 
 HEAD = "case,what,time,who,offer,id\n"
 TIE = "2026-01-01T10:00Z"
@@ -293,3 +300,59 @@ def test_an_opening_told_behind_a_closing_of_an_earlier_import_opens_it_there(
     desk.bring(EVENTS, log("1,lost,2026-01-03T10:00Z,,,"))
     report = desk.bring(EVENTS, log("1,opened,2026-01-05T10:00Z,,,"))
     assert (desk.deal("1", "log").outcome, report.irregular) == ("lost", [])
+
+
+HISTORY = st.lists(
+    st.tuples(
+        st.sampled_from("ab"), st.integers(0, 3), st.sampled_from(["analysis", "design"])
+    ),
+    min_size=1,
+    max_size=9,
+)
+TENANTS = count()
+
+
+def told_in_order(desk: Desk, mapping: str, rows: list[str]) -> list[list[object]]:
+    """Import rows into a log of their own; give what each deal was told, in order of effect."""
+    desk.log = EventLog(desk.log.database, tenant=f"t{next(TENANTS)}", clock=desk.clock)
+    desk.bring(mapping, log(*rows))
+    return [
+        [e.source_id for e in sorted(desk.events(name, "log"), key=order) if not e.fact.opens]
+        for name in "ab"
+    ]
+
+
+@given(history=HISTORY)
+@examples(30)
+def test_a_history_is_the_same_in_either_direction_of_its_file(
+    desk: Desk, history: list[tuple[str, int, str]]
+) -> None:
+    history.sort(key=lambda row: row[1])
+    rows = [
+        f"{name},to {stage},2026-01-0{day + 1}T10:00Z,,,{number}"
+        for number, (name, day, stage) in enumerate(history)
+    ]
+    expected = [
+        [
+            f"{name}#{number}/stage_moved"
+            for number, (whose, _, _) in enumerate(history)
+            if whose == name
+        ]
+        for name in "ab"
+    ]
+    mapping = 'event_id = "id"\n' + EVENTS
+    newest = 'order = "newest_first"\n' + mapping
+    column = 'order = { column = "id" }\n' + mapping
+    assert told_in_order(desk, mapping, rows) == expected
+    assert told_in_order(desk, newest, rows[::-1]) == expected
+    assert told_in_order(desk, column, sorted(rows, key=lambda row: row[-1] + row)) == expected
+    if any(a[0] == b[0] and a[1] < b[1] for a, b in combinations(history, 2)):
+        assert told_in_order(desk, mapping, rows[::-1]) == expected
+
+
+def test_a_file_taken_in_the_wrong_direction_would_be_noticed(desk: Desk) -> None:
+    """The control: the comparison above can fail."""
+    rows = [f"a,to {stage},{TIE},,,{stage}" for stage in ("analysis", "design")]
+    mapping = 'event_id = "id"\n' + EVENTS
+    wrong = 'order = "newest_first"\n' + mapping
+    assert told_in_order(desk, wrong, rows) != told_in_order(desk, mapping, rows)

@@ -70,7 +70,11 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
 
     read = read_mapping(mapping)
     if report is not None:
-        lookups = [file.parent / lookup.file for lookup in read.mapping.lookups.values()]
+        lookups = [
+            folder / lookup.file
+            for folder in (mapping.parent, file.parent)
+            for lookup in read.mapping.lookups.values()
+        ]
         _refuse_overwriting(report, [file, mapping, *lookups, *_database_files(desk)])
         _refuse_unwritable(report)
     opened = desk.rehearse if trial else desk.record

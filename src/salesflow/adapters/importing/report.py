@@ -30,6 +30,7 @@ from salesflow.adapters.importing.report_words import (
     MORE,
     NOT_TOLD,
     OTHER_RULES,
+    STAYS_OPEN,
     ZH,
 )
 from salesflow.domain.wording import shortened
@@ -144,6 +145,8 @@ class ImportReport(Entry):
     """How many rows each rule of the mapping took."""
     enters: dict[str, str] = Field(default_factory=dict)
     """Which stage each closing fact of the mapping makes a deal enter."""
+    stays_open: list[str] = Field(default_factory=list)
+    """After-sales stages that rows may move a deal to; one that is open stays open there."""
     left_out: list[LeftOut] = Field(default_factory=list)
     findings: list[Finding] = Field(default_factory=list)
     unknown_columns: list[str] = Field(default_factory=list)
@@ -288,29 +291,21 @@ class ImportReport(Entry):
 
     def _notes(self, words: dict[str, str]) -> tuple[str, ...]:
         wrote = self.facts_recorded or self.facts_retracted or self.facts_restored
-        notes = [("recorded as", self.import_id)] if self.recorded and wrote else []
-        if self.process_published:
-            notes.append(("published process", self.process_published))
-        if self.unknown_columns:
-            columns = ", ".join(self.unknown_columns)
-            notes.append(("columns the mapping leaves out:", columns))
-        if self.other_rules:
-            rules = ", ".join(f"{rule} ({n:,})" for rule, n in self.other_rules.items())
-            notes.append((OTHER_RULES, rules))
-        if self.not_told:
-            facts = ", ".join(f"{kind} ({n:,})" for kind, n in self.not_told.items())
-            notes.append((NOT_TOLD, facts))
-        idle = [rule for rule, rows in self.rules.items() if not rows]
-        if idle and self.rows_read:
-            notes.append((IDLE, ", ".join(idle)))
-        if self.enters and self.facts_recorded:
-            stages = ", ".join(
-                f"{kind} → {words.get(stage, stage)}" for kind, stage in self.enters.items()
-            )
-            notes.append((ENTERS, stages))
-        if not self.recorded:
-            notes.append(("nothing was recorded", ""))
-        return tuple(f"{words.get(label, label)} {text}".rstrip() for label, text in notes)
+        idle = [rule for rule, rows in self.rules.items() if not rows and self.rows_read]
+        entered = [f"{kind} → {words.get(to, to)}" for kind, to in self.enters.items()]
+        notes = [
+            ("recorded as", self.import_id if self.recorded and wrote else ""),
+            ("published process", self.process_published or ""),
+            ("columns the mapping leaves out:", ", ".join(self.unknown_columns)),
+            (OTHER_RULES, _counted(self.other_rules)),
+            (NOT_TOLD, _counted(self.not_told)),
+            (IDLE, ", ".join(idle)),
+            (ENTERS, ", ".join(entered) if self.facts_recorded else ""),
+            (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
+        ]
+        said = [f"{words.get(label, label)} {text}" for label, text in notes if text]
+        nothing = "nothing was recorded"
+        return (*said, *(() if self.recorded else (words.get(nothing, nothing),)))
 
     def _groups(self, words: dict[str, str]) -> list["_Group"]:
         return [
@@ -338,6 +333,10 @@ class ImportReport(Entry):
                 "Columns", [(_found(f, words), f.rows, f.first_line) for f in self.findings]
             ),
         ]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in counts.items())
 
 
 class _Group(NamedTuple):

@@ -1,13 +1,14 @@
 """The words of the import report for people, in Chinese."""
 
-__all__ = ["ASK", "ENTERS", "IDLE", "MORE", "NOT_TOLD", "OTHER_RULES", "ZH"]
+__all__ = ["ASK", "ENTERS", "IDLE", "MORE", "NOT_TOLD", "OTHER_RULES", "STAYS_OPEN", "ZH"]
 
 MORE = "more reasons in the report file"
 ASK = "what is not recorded so is listed only; --apply-changes records it"
 OTHER_RULES = "recorded of these deals by rules the mapping lacks:"
 NOT_TOLD = "recorded before of these deals, told no more (deleted there, or not exported):"
 IDLE = "rules that took no row:"
-ENTERS = "stages that closing facts enter:"
+ENTERS = "closing enters (of several, stage times count the one whose outcome stands):"
+STAYS_OPEN = "a deal that is open stays open when it is moved to:"
 ZH = {
     "Import": "导入",
     "What": "项目",
@@ -50,7 +51,8 @@ ZH = {
     OTHER_RULES: "这些商机中由映射以外的规则记录的事件：",
     NOT_TOLD: "这些商机先前已记录、文件不再提及的事件（来源已删除或未导出）：",
     IDLE: "没有匹配任何行的规则：",
-    ENTERS: "结案事件进入的阶段：",
+    ENTERS: "结案进入的阶段（多次结案时，阶段时长以现行结果的那次为准）：",
+    STAYS_OPEN: "未结案的商机移入以下阶段后仍未结案：",
     "(where it stood)": "（停留原处）",
     "empty": "为空",
     "stands for empty": "视为空",

@@ -42,6 +42,7 @@ from salesflow.adapters.importing.resuming import KeptParts, fingerprint
 from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
 from salesflow.adapters.processes import Beside, PublishedProcesses
+from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.moments import Instant, zone
 from salesflow.domain.processes import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -145,6 +146,7 @@ class _Import:
             unknown_columns=layout.unused,
             rules=dict.fromkeys((rule.title for rule in self._plan.rules), 0),
             enters=_entered(self._plan),
+            stays_open=_stays_open(self._plan),
         )
 
     def run(
@@ -306,6 +308,14 @@ def _entered(plan: Plan) -> dict[str, str]:
             stage = version.first_of(*categories)
             entered[kind] = "(where it stood)" if stage is None else stage.key
     return entered
+
+
+def _stays_open(plan: Plan) -> list[str]:
+    """Name the stages that close no deal, however late in the process they are."""
+    if all(rule.cls is not StageMoved for rule in plan.rules):
+        return []
+    stages = plan.context.process.version.stages
+    return [stage.key for stage in stages if stage.category == "after_sales"]
 
 
 def _checks(context: Context) -> dict[str, Callable[[str], object]]:
