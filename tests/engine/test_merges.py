@@ -56,10 +56,17 @@ def test_a_pair_is_retracted_only_when_both_deals_are_of_the_session(
     pair = two_deals(flow)
     halves = [flow.history(id)[-1].event_id for id in pair]
     with (
-        pytest.raises(RuleError, match="load both deals in one session") as caught,
+        pytest.raises(InputError, match="belongs to no open session"),
         flow.session() as s,
     ):
         elsewhere = flow.get(Deal, pair[1 - half])
+        s.get(Deal, pair[half]).retract_pair(halves[half], elsewhere, because="no")
+    with (
+        pytest.raises(RuleError, match="load both deals in one session") as caught,
+        flow.session() as other,
+        flow.session() as s,
+    ):
+        elsewhere = other.get(Deal, pair[1 - half])
         s.get(Deal, pair[half]).retract_pair(halves[half], elsewhere, because="no")
     assert all(str(event_id) in str(caught.value) for event_id in halves)
     assert stands_merged(flow, *pair)

@@ -15,7 +15,7 @@ from uuid import UUID
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.facts import Precision
-from salesflow.domain.moments import Instant, from_instant
+from salesflow.domain.moments import SKEW, Instant, from_instant, refuse_future
 from salesflow.errors import (
     ClockError,
     ConcurrentChangeError,
@@ -43,9 +43,6 @@ __all__ = [
 Texts = Sequence[str | None]
 
 SECOND: Instant = 1_000_000
-SKEW: Instant = 5_000_000
-"""How far the clocks of hosts may differ: five seconds."""
-
 TEXT_LENGTH_MAX = 500
 VERSION_MAX = 2**31 - 1
 INSTANT_MIN = -62_135_596_800_000_000
@@ -227,8 +224,8 @@ def next_instant(
         raise clock_error(now, recorded)
     following = max(now, recorded + 1)
     for append in appends:
-        if append.latest is not None and append.latest > following + SKEW:
-            raise future_error(append.latest, following)
+        if append.latest is not None:
+            refuse_future(append.latest, following)
     return following
 
 
@@ -244,14 +241,6 @@ def clock_error(now: Instant, recorded: Instant) -> ClockError:
         f"the clock says {from_instant(now).isoformat()}, the log was last written at"
         f" {from_instant(recorded).isoformat()}; set the clock right, or run:"
         ' salesflow clock accept --because "…"'
-    )
-
-
-def future_error(latest: Instant, recorded: Instant) -> InputError:
-    """Say that a draft is said to have happened in the future."""
-    return InputError(
-        f"{from_instant(latest).isoformat()} lies in the future:"
-        f" it is {from_instant(recorded).isoformat()}"
     )
 
 

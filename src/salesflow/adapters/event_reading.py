@@ -32,6 +32,15 @@ COLUMNS = (
 )
 LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
+LAST_RECORDED = {
+    "sqlite": "SELECT recorded FROM salesflow_events WHERE tenant = ?"
+    " ORDER BY position DESC LIMIT 1",
+    "postgresql": "SELECT recorded FROM salesflow_head WHERE tenant = ?",
+}
+STREAM_AND_HEAD = {
+    dialect: STREAM.replace(COLUMNS, f"{COLUMNS}, ({last})")
+    for dialect, last in LAST_RECORDED.items()
+}
 # The sign keeps SQLite from walking the log by position when it has no statistics.
 STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
 SLICE = (
@@ -96,11 +105,14 @@ class EventReading:
         self.database = database
         self.tenant = tenant
         self.catalogue = catalogue
+        self.seen: Instant = 0
+        """When the log was last written, as far as this one has noticed; see `head`."""
         self._sqlite = database.dialect == "sqlite"
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Say where the log stands; (0, 0) when nothing is recorded."""
         for row in self._rows(HEAD[self.database.dialect], (), connection):
+            self.seen = max(self.seen, row[1])
             return Head(*row)
         return Head(0, 0)
 
@@ -116,9 +128,23 @@ class EventReading:
         Raises:
             InputError: when the id is not a UUID.
         """
-        if not isinstance(stream_id, UUID):
-            raise InputError(f"{stream_id!r} is not an id; pass a UUID, as in UUID(text)")
-        return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
+        return self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+
+    def stream_and_head(
+        self, stream_id: UUID, *, connection: sa.Connection | None = None
+    ) -> tuple[list[Event], Instant]:
+        """Give the events of a stream, and in the same query when the log was last written.
+
+        For an unknown stream that is 0.
+
+        Raises:
+            InputError: when the id is not a UUID.
+        """
+        id, statement = self._stream_id(stream_id), STREAM_AND_HEAD[self.database.dialect]
+        rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
+        head = rows[0][-1] if rows else 0
+        self.seen = max(self.seen, head)
+        return self._events([row[:-1] for row in rows]), head
 
     def streams(
         self,
@@ -254,6 +280,11 @@ class EventReading:
             Stored._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
             for r in rows
         ]
+
+    def _stream_id(self, id: UUID) -> UUID | bytes:
+        if not isinstance(id, UUID):
+            raise InputError(f"{id!r} is not an id; pass a UUID, as in UUID(text)")
+        return self._id(id)
 
     def _id(self, id: UUID) -> UUID | bytes:
         return stored_uuid(id, self.database.dialect)

@@ -163,6 +163,7 @@ class EventLog(EventReading, Forkable):
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
         receipts = self._appending.write(appends, deadline)
+        self.seen = max(self.seen, receipts[-1].recorded)
         self.database.announce()
         return receipts
 

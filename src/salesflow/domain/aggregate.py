@@ -1,13 +1,15 @@
 """The base of all aggregates: a believed history, commands that check, `apply` that assigns.
 
 A command may be said to have happened in the past. It is then checked against the history
-believed up to that time (`self.at(occurred_at)`); what happened later is not checked again.
-Nothing here knows a database: the session hands in the events and collects what was recorded.
+believed up to that time (`self.at(occurred_at)`); what happened later is not checked again. A
+command without a time happens when its session is recorded, after everything that names one:
+as in the log, so here. Nothing here knows a database: the session hands in the events and
+collects what was recorded.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -15,21 +17,26 @@ from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import believed, order, refuse_retraction
 from salesflow.domain.moments import (
     FOREVER,
+    SKEW,
     Instant,
     end_of_day,
     from_instant,
+    refuse_future,
     start_of_day,
     to_instant,
 )
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World"]
+__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World", "is_untimed"]
 
 OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
 
 NO_EVENT = UUID(int=0)
 """The id of an event that is not appended yet."""
+
+UNTIMED: Final = 2 * FOREVER
+"""Positions of pending events without a time lie behind this: they happen last of all."""
 
 UNNAMED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
@@ -42,20 +49,28 @@ class World:
 
     `processes` are the published process versions by (key, version); `timezone` is the
     tenant's business time zone (or a callable that finds it when it is needed; None before a
-    session has said it); `now` is the session's clock.
+    session has said it); `now` is when the session began and `clock` says how late it is by
+    then (without one, times ahead of `now` are left for the log to judge).
     """
 
-    __slots__ = ("_timezone", "now", "processes")
+    __slots__ = ("_clock", "_timezone", "now", "processes")
 
     def __init__(
         self,
         processes: Mapping[tuple[str, int], Any] | None = None,
         timezone: ZoneInfo | Callable[[], ZoneInfo] | None = None,
         now: Instant = FOREVER,
+        clock: Callable[[], Instant] | None = None,
     ) -> None:
         self.processes = {} if processes is None else processes
         self.now = now
         self._timezone = timezone
+        self._clock = clock
+
+    @property
+    def latest(self) -> Instant:
+        """The latest time a command may name; later than everything where nobody knows it."""
+        return FOREVER if self._clock is None else max(self.now, self._clock())
 
     @property
     def knows_days(self) -> bool:
@@ -111,6 +126,8 @@ class Aggregate:
         self._id = id
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
+        self.is_recorded = False
+        """Whether what waited was appended, so that adding it again would be a second time."""
         self.id_given = True
         """False for a new aggregate whose caller named no id: its session gives it one."""
         self.pending: list[Recorded] = []
@@ -118,7 +135,8 @@ class Aggregate:
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
-        self._recording = True
+        self._closed: Literal["reading", "ended"] | None = None
+        """Why it takes no commands; None while it does."""
         self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
 
@@ -170,13 +188,23 @@ class Aggregate:
 
     @world.setter
     def world(self, world: World) -> None:
+        """Belong to a session, whose world it reads; days and times ahead are cut there.
+
+        Raises:
+            InputError: for a time that lies in the future, or before it was opened.
+        """
+        self._closed = None
         self._world = world
         self._cut_days()
-        timed = [r.occurred for r in self.pending if r.occurred is not None]
-        if self._horizon == FOREVER and len(timed) == len(self.pending):
-            self._horizon = max([world.now, *timed])
-        if self._settled:
-            self.settle()
+        self._cut_ahead()
+        if world.now < FOREVER:
+            self._horizon = max([world.now, *(r.occurred or 0 for r in self.pending)])
+        self._tell_pending()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the log has it, so that a session loads it and does not take it in."""
+        return bool(self.version) or self.is_recorded or self._closed == "reading"
 
     @classmethod
     def load(
@@ -230,23 +258,60 @@ class Aggregate:
     def at(self, occurred_at: OccurredAt) -> Self:
         """Give this aggregate as believed up to a time, for reading; itself when that is now.
 
+        What was recorded without a time happens later than every time that has passed.
+
         Raises:
             InputError: when that lies before it was opened.
         """
         if occurred_at is None or not self._history:
             return self
-        until = self._instant(occurred_at)[0]
-        self._refuse_before_opening(until)
-        stands = self._last_effect() <= min(until, self._horizon)
-        then = type(self)(self.id, self.world)
+        until, latest = self._instant(occurred_at)[0], self.world.latest
+        ahead = until > max(self._horizon, latest + SKEW if latest < FOREVER else 0)
+        if not ahead:
+            self._refuse_before_opening(until)
+        return self._until(until if ahead else min(until, latest), untimed=ahead)
+
+    def _until(self, until: Instant, *, untimed: bool) -> Self:
+        """Give it as believed up to an instant, with what happens last of all or without."""
+        log = self._log
+        if not untimed and any(is_untimed(event) for event in log[-len(self.pending) :]):
+            log = [e for e in log if not is_untimed(e) or isinstance(e.fact, FactRetracted)]
+        stands = log is self._log and self._last_effect() <= min(until, self._horizon)
+        then = type(self)(self._id, self.world)
         if stands:
             vars(then).update(vars(self))
-        then._recording = False
-        then._log = self._log
-        then._horizon = until
+        then._log, then._horizon, then._closed = log, until, "reading"
         if not stands:
-            then._history = self._history
+            then._history = self._history if log is self._log else believed(log)
         return then
+
+    def close(self) -> None:
+        """Take no more commands; for the session it belongs to, which ends."""
+        self._closed = "ended"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no commands: it is for reading, or its session has ended."""
+        return self._closed is not None
+
+    def refuse_closed(self) -> None:
+        """Insist that it takes commands.
+
+        Raises:
+            InputError: when it is for reading only: of an earlier time, from `flow.get`, or of
+                a session that has ended.
+        """
+        if self._closed == "reading":
+            raise InputError(
+                f"this is {self.noun} {self._id} as of {from_instant(self._horizon)}, for"
+                " reading; give the command on the one you loaded, with `occurred_at`"
+            )
+        if self._closed is not None:
+            raise InputError(
+                f"{self.noun} {self._id} belongs to no open session; what it recorded now would"
+                f" be lost: load it in a session, `s.get({type(self).__name__}, id)`, and give"
+                " the command on that"
+            )
 
     @classmethod
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
@@ -257,7 +322,7 @@ class Aggregate:
 
     def holds(self, event_id: UUID) -> bool:
         """Say whether an event of this id was loaded with this aggregate."""
-        return any(event.event_id == event_id for event in self._log)
+        return any(event.event_id == event_id for event in self._stored)
 
     def retract(self, event_id: UUID, *, because: str) -> None:
         """Say that an earlier fact of this stream (or a retraction) was wrong.
@@ -266,39 +331,46 @@ class Aggregate:
             NotFoundError: when this stream has no such event.
             RuleError: when the fact cannot be retracted by itself.
         """
-        refuse_retraction(event_id, self._log)
+        refuse_retraction(event_id, self._stored)
         self._record(FactRetracted(event_id=event_id, because=because), None)
+
+    @property
+    def _stored(self) -> list[Event]:
+        """The events it was loaded with; those it records get their ids when appended."""
+        return self._log[: len(self._log) - len(self.pending)]
 
     @property
     def history(self) -> tuple[Event, ...]:
         """The believed history, the opening first, then in order of effect."""
         return tuple(self._history)
 
+    def to_append(self) -> list[Recorded]:
+        """Give what was recorded in the order in which it is to stand in the log.
+
+        As it was said, but what happened close to now by its time, and what has none last:
+        the log may cut several times to that of recording, and then its order decides.
+        """
+        floor = self._world.now - 2 * SKEW
+        return sorted(
+            self.pending,
+            key=lambda told: FOREVER if told.occurred is None else max(told.occurred, floor),
+        )
+
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
-        if not self._recording:
-            raise InputError(
-                f"this is {self.noun} {self.id} as of {from_instant(self._horizon)}, for"
-                " reading; give the command on the one you loaded, with `occurred_at`"
-            )
+        self.refuse_closed()
         if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
             self.refuse_absence()
         occurred, precision, day = self._said(occurred_at)
         if occurred is not None:
             self._refuse_before_opening(occurred)
-            self._horizon = max(self._horizon, occurred)
-        self.pending.append(Recorded(fact, occurred, precision, day))
-        number = len(self.pending)
-        event = Event(
-            fact,
-            self._id,
-            self.version + number,
-            FOREVER + number,
-            self._horizon if occurred is None else occurred,
-            FOREVER,
-            NO_EVENT,
-            precision,
-        )
+        before, self._horizon = self._horizon, max(self._horizon, occurred or 0)
+        told = Recorded(fact, occurred, precision, day)
+        self.pending.append(told)
+        event = self._event_of(len(self.pending), told)
         self._log = [*self._log, event]
+        if before < self._horizon and self._history:
+            self._tell_pending()
+            return
         plain = not isinstance(fact, FactRetracted) and event.effect <= self._horizon
         last = self._history[-1] if self._history else None
         if plain and (order(event) > order(last) if last else len(self._log) == 1):
@@ -307,6 +379,27 @@ class Aggregate:
                 self._apply(event)
         else:
             self._believe()
+
+    def _event_of(self, number: int, told: Recorded) -> Event:
+        """Give the event that the n-th recorded fact is until it is appended."""
+        timed = told.occurred is not None
+        return Event(
+            told.fact,
+            self._id,
+            self.version + number,
+            (FOREVER if timed else UNTIMED) + number,
+            told.occurred if told.occurred is not None else self._horizon,
+            FOREVER,
+            NO_EVENT,
+            told.precision,
+        )
+
+    def _tell_pending(self) -> None:
+        """Tell anew when all that waits to be appended happened, and what follows from it."""
+        stored = self._stored
+        told = [self._event_of(number, each) for number, each in enumerate(self.pending, 1)]
+        self._log = [*stored, *told]
+        self._believe()
 
     def _last_effect(self) -> Instant:
         """Give the latest effect of the believed history, planned ones included."""
@@ -317,27 +410,45 @@ class Aggregate:
         if when is None:
             return None, MICROSECOND, None
         if isinstance(when, datetime) or self._world.knows_days:
-            return *self._instant(when), None
+            occurred, precision = self._instant(when)
+            return self._not_ahead(occurred), precision, None
         return None, "day", when
+
+    def _not_ahead(self, occurred: Instant) -> Instant:
+        """Cut what lies ahead by no more than clocks may differ; refuse what lies further."""
+        latest = self._world.latest
+        if occurred > latest:
+            refuse_future(occurred, latest)
+        return min(occurred, latest)
 
     def _cut_days(self) -> None:
         """Cut the days that were said before the business time zone was known."""
-        waiting = [number for number, told in enumerate(self.pending) if told.day is not None]
-        for number in waiting:
-            fact, _, _, day = self.pending[number]
-            assert day is not None
-            occurred, precision = self._instant(day)
-            self.pending[number] = Recorded(fact, occurred, precision)
-            log, at = list(self._log), number - len(self.pending)
-            log[at] = log[at]._replace(occurred=occurred)
-            self._log = log
-            self._believe()
+        for number, (fact, _, _, day) in enumerate(self.pending):
+            if day is not None and self._world.knows_days:
+                occurred, precision = self._instant(day)
+                if not fact.opens:
+                    self._refuse_before_opening(occurred)
+                self.pending[number] = Recorded(fact, occurred, precision)
+                self._tell_pending()
+
+    def _cut_ahead(self) -> None:
+        """Cut times ahead that were said before a session was known, and keep their order."""
+        latest = self._world.latest
+        if any(told.occurred is not None and told.occurred > latest for told in self.pending):
+            self.pending = [
+                told._replace(
+                    occurred=None if told.occurred is None else self._not_ahead(told.occurred)
+                )
+                for told in self.to_append()
+            ]
 
     def _refuse_before_opening(self, occurred: Instant) -> None:
-        if not self._history or occurred >= self._history[0].occurred:
+        opening = self._history[0] if self._history else None
+        if opening is None or not (is_untimed(opening) or occurred < opening.occurred):
             return
-        opened = self._history[0].occurred
-        when = "just now" if opened == FOREVER else f"at {from_instant(opened).isoformat()}"
+        opened = opening.occurred
+        untimed = is_untimed(opening)
+        when = "just now" if untimed else f"at {from_instant(opened).isoformat()}"
         raise InputError(
             f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it before,"
             f" at {from_instant(occurred).isoformat()}"
@@ -364,7 +475,11 @@ class Aggregate:
             return to_instant(when), MICROSECOND
         midnight = start_of_day(when, self.world.timezone)
         last = end_of_day(when, self.world.timezone)
-        timed = [e.occurred for e in self._history if midnight < e.occurred <= last]
+        timed = [
+            event.occurred
+            for event in self._history
+            if midnight < event.occurred <= last and not is_untimed(event)
+        ]
         return max([midnight, *timed]), "day"
 
     def _start(self) -> None:
@@ -374,3 +489,8 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
+
+
+def is_untimed(event: Event) -> bool:
+    """Say whether it waits to be appended and happens when it is, after all that has a time."""
+    return event.position > UNTIMED

@@ -23,6 +23,7 @@ __all__ = [
     "FOREVER",
     "MICROSECOND",
     "ONE_DAY",
+    "SKEW",
     "Instant",
     "Moment",
     "Period",
@@ -33,6 +34,7 @@ __all__ = [
     "instant_of",
     "microseconds_between",
     "read_day",
+    "refuse_future",
     "start_of_day",
     "start_of_next_day",
     "to_instant",
@@ -47,6 +49,9 @@ When = datetime | date | str
 
 FOREVER: Instant = 2**62
 """Later than everything: the end of a row that has not ended."""
+
+SKEW: Final[Instant] = 5_000_000
+"""How far the clocks of hosts may differ: five seconds."""
 
 DAY: Final = 86_400_000_000
 """Microseconds of a day of 24 hours."""
@@ -109,6 +114,19 @@ def to_instant(at: datetime) -> Instant:
 def from_instant(at: Instant) -> datetime:
     """Turn microseconds into an aware datetime in UTC."""
     return EPOCH + timedelta(microseconds=at)
+
+
+def refuse_future(occurred: Instant, now: Instant) -> None:
+    """Refuse what is said to have happened later than the clocks of hosts may differ.
+
+    Raises:
+        InputError: saying what time it is.
+    """
+    if occurred > now + SKEW:
+        raise InputError(
+            f"{from_instant(occurred).isoformat()} lies in the future:"
+            f" it is {from_instant(now).isoformat()}"
+        )
 
 
 def start_of_day(day: date, timezone: ZoneInfo) -> Instant:

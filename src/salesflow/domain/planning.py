@@ -5,8 +5,9 @@ hold on the day from which it takes effect, not against what holds when it is gi
 """
 
 from datetime import date, datetime
+from typing import Self
 
-from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.aggregate import Aggregate, OccurredAt, is_untimed
 from salesflow.domain.moments import (
     FOREVER,
     Instant,
@@ -24,7 +25,7 @@ class Planner(Aggregate):
 
     def _now(self) -> Instant | None:
         """Give the time it is believed at; None when nobody said (one not recorded yet)."""
-        now = min(self._horizon, self.world.now)
+        now = self.world.now if self._horizon == FOREVER else self._horizon
         return None if now == FOREVER else now
 
     def _effective(self, effective_from: datetime | date | None) -> Time | None:
@@ -33,17 +34,19 @@ class Planner(Aggregate):
             return effective_from
         return from_instant(start_of_day(effective_from, self.world.timezone))
 
-    def _when(self, occurred_at: OccurredAt, effective_from: datetime | None) -> OccurredAt:
-        """Give the time from which a planned fact holds, to check it against that belief."""
+    def _planned(self, occurred_at: OccurredAt, effective_from: datetime | None) -> Self:
+        """Give it as believed when a planned fact takes effect, to check the fact against."""
         if effective_from is None or not self._is_timed:
-            return occurred_at
+            return self.at(occurred_at)
+        starts, now = to_instant(effective_from), self._now()
         if occurred_at is None:
-            now = self._now()
-            return effective_from if now is None or to_instant(effective_from) > now else None
-        ahead = to_instant(effective_from) > self._instant(occurred_at)[0]
-        return effective_from if ahead else occurred_at
+            ahead = now is None or starts > now
+            return self._until(starts, untimed=True) if ahead else self
+        if starts <= self._instant(occurred_at)[0]:
+            return self.at(occurred_at)
+        return self._until(starts, untimed=now is not None and starts > now)
 
     @property
     def _is_timed(self) -> bool:
         """Whether it is known when it began; not for a new one without a time."""
-        return bool(self._history) and self._history[0].occurred != FOREVER
+        return bool(self._history) and not is_untimed(self._history[0])

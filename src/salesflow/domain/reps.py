@@ -194,7 +194,7 @@ class Rep(Planner):
         """Give the rep as believed when a command would hold."""
         if not self._history:
             self.refuse_absence()
-        return self.at(self._when(occurred_at, starts))
+        return self._planned(occurred_at, starts)
 
     def _refuse_outsider(self, asked: str) -> None:
         if self.team is None:

@@ -80,7 +80,7 @@ class Team(Planner):
     ) -> None:
         """Call the team otherwise, perhaps from a later day."""
         starts = self._effective(effective_from)
-        then = self.at(self._when(occurred_at, starts))
+        then = self._planned(occurred_at, starts)
         fact = TeamRenamed(name=TeamName(en=name_en, zh=name_zh), effective_from=starts)
         if (then.name_en, then.name_zh) == (fact.name.en, fact.name.zh):
             raise RuleError(f"team {then.key!r} is called {name_en} / {name_zh} already")

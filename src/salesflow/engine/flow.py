@@ -175,14 +175,13 @@ class SalesFlow(Runs, Kept):
         Raises:
             NotFoundError: when it is not believed to exist at that moment.
         """
-        stored = self.log.stream(id)
-        head = stored[-1].recorded if stored else 0
+        stored, head = self.log.stream_and_head(id)
         cut = self._cutter.cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
-        found = kind.replay(
-            id, events, world=self._world(cut.as_of, self._processes), as_of=cut.as_of
-        )
+        world = self._world(cut.as_of, self._processes, cut.known_at)
+        found = kind.replay(id, events, world=world, as_of=cut.as_of)
         found.settle()
+        found.close()
         return found
 
     def history(
@@ -309,7 +308,7 @@ class SalesFlow(Runs, Kept):
             processes = PublishedProcesses(self.log, connection)
         return Session(
             self.log,
-            self._world,
+            self._world_now,
             processes,
             said=said,
             connection=connection,
@@ -351,6 +350,11 @@ class SalesFlow(Runs, Kept):
     def _world(self, head: Instant, processes: Processes, known_at: Instant = FOREVER) -> World:
         now = max(self.log.now(), head)
         return World(processes, lambda: self.settings(known_at).timezone, now)
+
+    def _world_now(self, head: Instant, processes: Processes) -> World:
+        """Give what a session's aggregates read: all that is known, by a clock that goes on."""
+        now = max(self.log.now(), head, self.log.seen)
+        return World(processes, lambda: self.settings().timezone, now, self.log.now)
 
     def _refuse_known(self, command_id: str, connection: Connection | None) -> None:
         receipt = self.log.receipt(command_id, connection)

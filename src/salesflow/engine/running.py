@@ -144,8 +144,11 @@ class Runs:
     def _working(self, said: Said, connection: Connection | None = None) -> Iterator[Session]:
         """Open a session, and append at its end what it recorded."""
         session = self._session(said, connection=connection)
-        yield session
-        session.commit()
+        try:
+            yield session
+            session.commit()
+        finally:
+            session.end()
 
     @abstractmethod
     def _session(self, said: Said, *, connection: Connection | None = None) -> Session:

@@ -4,7 +4,7 @@ You meet it through `SalesFlow.session`. It hands out aggregates, remembers them
 ends without an error appends everything they recorded as one append of the log.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
@@ -78,6 +78,7 @@ class Session:
         self._event_ids = event_ids
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
+        self._ended = False
 
     def get(self, kind: type[AggregateT], id: UUID) -> AggregateT:
         """Load an aggregate as it is believed now.
@@ -85,10 +86,11 @@ class Session:
         Raises:
             NotFoundError: when none of that kind is believed to exist.
         """
+        self._refuse_ended()
         known = self._aggregates.get(id)
         if known is None:
-            events = self._stored(id)
-            world = self._world_of(events)
+            events, head = self._log.stream_and_head(id, connection=self._connection)
+            world = self._world(head, self._processes)
             fresh = kind.replay(id, events, world=world, as_of=world.now)
             self._aggregates[id] = fresh
             return fresh
@@ -101,9 +103,15 @@ class Session:
         """Take in a new aggregate and give it its id; under a command id derived from that.
 
         Raises:
-            InputError: when it is in the session already, or a deal under a process version
-                that is published as something else.
+            InputError: when it is in the session already, was loaded or recorded elsewhere, or
+                a deal under a process version that is published as something else.
         """
+        self._refuse_ended()
+        if aggregate.is_loaded:
+            raise InputError(
+                f"{aggregate.noun} {aggregate.id} is recorded already; load it with"
+                f" `s.get({type(aggregate).__name__}, id)` instead of adding it"
+            )
         if not aggregate.id_given:
             self._name(aggregate)
         self._added += 1
@@ -120,6 +128,7 @@ class Session:
             NotFoundError: when no such event has been recorded.
             RuleError: when the fact cannot be retracted by itself.
         """
+        self._refuse_ended()
         loaded = next((a for a in self._aggregates.values() if a.holds(event_id)), None)
         event = self._found(event_id, loaded)
         if other_deal(event.stream_id, event.fact, self._stored) is not None:
@@ -141,6 +150,7 @@ class Session:
             NotFoundError: when nothing has been recorded of that id.
             RuleError: when an opening still stands.
         """
+        self._refuse_ended()
         if not opening.opens:
             raise InputError(f"{opening.kind} opens nothing")
         held = self._held(id)
@@ -153,12 +163,33 @@ class Session:
         held._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
 
     def commit(self) -> Receipt | None:
-        """Append all that was recorded; None when there was nothing.
+        """Append all that was recorded and end; None when there was nothing.
 
         Raises:
             InputError: for a deal under a process version that was never published.
             RuleError: for half a merge, or a new deal under a retired process version.
         """
+        if self._ended:
+            return self.receipt
+        try:
+            return self._commit()
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End without recording anything more; what it handed out takes no more commands."""
+        self._ended = True
+        for each in self._aggregates.values():
+            each.close()
+
+    def _refuse_ended(self) -> None:
+        if self._ended:
+            raise InputError(
+                "this session has ended, what it recorded now would be lost; open another one,"
+                " with `flow.session()`"
+            )
+
+    def _commit(self) -> Receipt | None:
         recorded = [
             (each.id, told.fact) for each in self._aggregates.values() for told in each.pending
         ]
@@ -179,6 +210,8 @@ class Session:
                 )
             nouns = tuple([self._aggregates[id].noun for id in receipt.stream_ids])
             self.receipt = receipt._replace(kinds=nouns)
+            for each in self._aggregates.values() if self._connection is None else ():
+                each.is_recorded = True
         return self.receipt
 
     def _name(self, aggregate: Aggregate) -> None:
@@ -251,16 +284,13 @@ class Session:
         """Give what a stream is about, also where it is not believed to exist."""
         known = self._aggregates.get(id)
         if known is None:
-            events = self._stored(id)
+            events, head = self._log.stream_and_head(id, connection=self._connection)
             if not events:
                 raise NotFoundError(f"nothing has been recorded of {id}")
-            world = self._world_of(events)
+            world = self._world(head, self._processes)
             known = aggregate_of(events).load(id, events, world=world, as_of=world.now)
             self._aggregates[id] = known
         return known
-
-    def _world_of(self, events: Sequence[Event]) -> World:
-        return self._world(events[-1].recorded if events else 0, self._processes)
 
     def _drafts(self) -> list[Draft]:
         actor, _, correlation_id, causation_id = self._said
@@ -280,6 +310,6 @@ class Session:
             )
             for stream_id, each in self._aggregates.items()
             for version, (fact, occurred, precision, _) in enumerate(
-                each.pending, each.version + 1
+                each.to_append(), each.version + 1
             )
         ]

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
+from salesflow.domain.aggregate import is_untimed
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import FOREVER
 from salesflow.domain.planning import Planner
 from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
@@ -107,7 +107,8 @@ class DealCore(Planner):
         return f"{letter}{number}"
 
     def _time(self, event: Event) -> datetime | None:
-        return None if event.occurred == FOREVER else event.occurred_at
+        """Give when it happened; None for a new deal's fact without a time, until recorded."""
+        return None if is_untimed(event) and not self.version else event.occurred_at
 
 
 def positive(amount: Money) -> Money:

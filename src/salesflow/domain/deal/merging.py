@@ -101,6 +101,7 @@ class Merging(Outcomes, Service):
         if other.outcome in ("lost", "disqualified"):
             raise RuleError(f"deal {other.id} is {other.outcome}; nothing can go on in it")
         said(because, "a merge")
+        survivor.refuse_closed()
         self._record(DealMerged(into=survivor.id, because=because), occurred_at)
         survivor._record(DealAbsorbed(absorbed=self.id, because=because), occurred_at)
 
@@ -113,6 +114,7 @@ class Merging(Outcomes, Service):
         if then.merged_into != survivor.id:
             raise RuleError(f"deal {self.id} is not merged into {survivor.id}")
         said(because, "unmerging")
+        survivor.refuse_closed()
         self._record(DealUnmerged(out_of=survivor.id, because=because), occurred_at)
         survivor._record(DealReleased(released=self.id, because=because), occurred_at)
 
@@ -121,10 +123,11 @@ class Merging(Outcomes, Service):
 
         Both deals must be of the same session.
         """
-        here = next((event for event in self._log if event.event_id == event_id), None)
+        here = next((event for event in self._stored if event.event_id == event_id), None)
         if here is None:
             raise NotFoundError(f"deal {self.id} has no event {event_id} to retract")
-        logs = {self.id: self._log, other.id: other._log}
+        other.refuse_closed()
+        logs = {self.id: self._stored, other.id: other._stored}
         there = other_half(here, lambda id: logs.get(id, []))
         if there is None or there.stream_id != other.id:
             raise RuleError(

@@ -14,7 +14,6 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.facts import Event, Fact, PlannedFact
-from salesflow.domain.moments import from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Share, number
 from salesflow.domain.wording import quoted
 from salesflow.errors import RuleError
@@ -165,7 +164,7 @@ class People(DealCore):
     ) -> None:
         """Hand the deal to a rep, perhaps from a later day."""
         starts = self._effective(effective_from)
-        if self.at(self._when(occurred_at, starts)).owner == owner:
+        if self._planned(occurred_at, starts).owner == owner:
             raise RuleError(f"deal {self.id} is owned by {quoted(owner)} already")
         fact = OwnerAssigned(owner=owner, because=because, effective_from=starts)
         self._record(fact, occurred_at)
@@ -182,7 +181,7 @@ class People(DealCore):
     ) -> None:
         """Bring somebody in, with a share of the credit; again to change role or share."""
         starts = self._effective(effective_from)
-        then = self.at(self._when(occurred_at, starts))
+        then = self._planned(occurred_at, starts)
         share = number(credit)
         if then.owner == person:
             raise RuleError(
@@ -217,7 +216,7 @@ class People(DealCore):
     ) -> None:
         """Note that somebody no longer works on it."""
         starts = self._effective(effective_from)
-        if person not in self.at(self._when(occurred_at, starts)).collaborators:
+        if person not in self._planned(occurred_at, starts).collaborators:
             raise RuleError(f"{quoted(person)} does not work on deal {self.id}")
         fact = CollaboratorLeft(person=person, because=because, effective_from=starts)
         self._record(fact, occurred_at)
@@ -287,7 +286,7 @@ class People(DealCore):
             if event.effect > then._horizon and isinstance(event.fact, plans):
                 if getattr(event.fact, "person", None) == person:
                     return
-                yield self.at(from_instant(event.effect))
+                yield self._until(event.effect, untimed=True)
 
     def _start_people(self) -> None:
         self.owner = None
