@@ -26,6 +26,7 @@ MOVES = {
 }
 PLACE = ("process", "process_version", "stage", "outcome")
 FAR = "9999-12-31"
+EVER = 2**62
 
 Cell = dict[str, Any]
 Processes = dict[tuple[str, int], dict[str, Any]]
@@ -95,7 +96,7 @@ class Placing:
         self._asked = scope.get("by") == "team" or scope.get("team") is not None
         self._team_of = groups_of(events, "team", as_of, known_at)
         self._stays = {
-            rep: stays_of(events, rep, as_of, known_at)
+            rep: stays_of(events, rep, EVER, known_at)
             for rep in (reps_of(events) if self._asked else ())
         }
 

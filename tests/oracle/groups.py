@@ -27,7 +27,7 @@ def groups_of(events: list[Raw], by: str | None, as_of: int, known_at: int) -> O
         if by is None:
             return None
         if by == "team":
-            return _team(events, whose["rep"], whose["at"], as_of, known_at)
+            return _team(events, whose["rep"], whose["at"], known_at)
         name: str | None = whose[by]
         return survivors.get(name, name) if by == "customer" and name else name
 
@@ -39,11 +39,11 @@ def is_wanted(whose: Whose, only: Wanted) -> bool:
     return only["process"] in (None, whose["process"]) and only["owner"] in (None, whose["rep"])
 
 
-def _team(events: list[Raw], rep: str | None, at: int, as_of: int, known_at: int) -> str | None:
+def _team(events: list[Raw], rep: str | None, at: int, known_at: int) -> str | None:
     if rep is None:
         return None
     history = believed(of_stream(events, stream_of(rep)), known_at)
-    if not history or effect_of(history[0]) > as_of:
+    if not history:
         return None
     found = team_at(events, stream_of(rep), max(at, effect_of(history[0])), known_at)
     return None if found is None else found[1]

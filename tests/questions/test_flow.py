@@ -468,7 +468,12 @@ def test_before_a_rep_joined_their_first_team_stands_and_the_view_says_so() -> N
         assert "1 reps whose first team stands" in view.table()
         assert flow(sales, SECOND_QUARTER, by="team").before_joining == 0
         earlier = flow(sales, FIRST_QUARTER, as_of="2026-02-14", by="team")
-        assert by_team(earlier) == {None: {"opening": 0, "created": 100, "closing": 100}}
+        assert by_team(earlier) == by_team(view), "whatever the moment it is asked as of"
+        unknown = sales.flow.ask(
+            Flow.model_validate({**FIRST_QUARTER, "by": "team"}),
+            known_at="2026-02-14",
+        )
+        assert by_team(unknown) == {None: {"opening": 0, "created": 100, "closing": 100}}
 
 
 def test_a_scope_that_is_no_attribute_of_a_cell_is_refused() -> None:

@@ -34,7 +34,7 @@ from salesflow.projections.one_currency import MoneyQuestion, MoneyView, RateRul
 from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.tables import AMOUNT_SCALE
 from salesflow.projections.teams import Teams
-from salesflow.projections.words import Language, in_language
+from salesflow.projections.words import Language
 
 __all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView"]
 
@@ -66,8 +66,6 @@ class FunnelView(MoneyView):
     stages: tuple[FunnelStage, ...]
     closed: tuple[ClosedDeals, ...]
     open_deals: int
-    before_joining: int
-    """How often an owner's first team stands for a time before they joined it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the funnel out: a row per stage, then a row per outcome; group by group."""
@@ -91,18 +89,12 @@ class FunnelView(MoneyView):
         columns = (*first, "Stage", "Deals", "Amount", "Weighted", "Without amount")
         outcomes = (*first, "Outcome", "Deals", "Amount")
         return [
-            TableOfView("Funnel", columns, rows, notes=self._notes(language)),
+            TableOfView("Funnel", columns, rows),
             TableOfView("Closed", outcomes, closed, words=("Outcome",)),
         ]
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
         return () if self.by is None else (row.group or "–",)
-
-    def _notes(self, language: Language) -> tuple[str, ...]:
-        if not self.before_joining:
-            return ()
-        told = in_language("times a rep's first team stands for a time before it", language)
-        return (f"{self.before_joining:,} {told}",)
 
 
 class Funnel(MoneyQuestion[FunnelView]):
@@ -136,7 +128,7 @@ class Funnel(MoneyQuestion[FunnelView]):
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        groups, before_joining = self._groups(reader)
+        groups = self._groups(reader)
         converted = {
             group: [cell.into(exchange, reader.cut.as_of) for cell in groups[group]]
             for group in sorted(groups, key=group_order)
@@ -160,24 +152,22 @@ class Funnel(MoneyQuestion[FunnelView]):
                 for cell in cells
                 if cell.outcome == "open"
             ),
-            before_joining=before_joining,
             rates=exchange.used,
         )
 
-    def _groups(self, reader: Reader) -> tuple[Groups, int]:
-        """Read what stands, group by group, and how often a first team was taken."""
+    def _groups(self, reader: Reader) -> Groups:
+        """Read what stands, group by group."""
         groups: Groups = {} if self.by else {None: []}
         if columns := sorted({OF_DEALS[name] for name in OF_DEALS if self.asks_for(name)}):
-            deals = _Deals(self, columns, reader)
-            for group, cell in deals.all():
+            for group, cell in _Deals(self, columns, reader).all():
                 groups.setdefault(group, []).append(cell)
-            return groups, deals.before_joining
+            return groups
         (cells,) = booked(reader, [reader.cut.as_of], process=self.process)
         for cell in cells:
             if self.currency in (None, cell.currency):
                 group = None if self.by is None else getattr(cell, self.by)
                 groups.setdefault(group, []).append(cell)
-        return groups, 0
+        return groups
 
     def asks_for(self, name: str) -> bool:
         """Say whether deals of one such are asked for, or a funnel for each."""
@@ -202,11 +192,6 @@ class _Deals:
         self._reader = reader
         self._teams = Teams.read(reader) if "team" in wanted else Teams({})
         self._customers = Customers.read(reader) if "customer" in wanted else Customers({}, {})
-
-    @property
-    def before_joining(self) -> int:
-        """How often an owner's first team stood for a time before it."""
-        return self._teams.before_joining
 
     def all(self) -> Iterator[tuple[str | None, Stood]]:
         """Give the cells of the part asked for, each with its group."""
@@ -239,7 +224,7 @@ class _Deals:
         of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
         of |= {"owner": whose.owner, "channel": whose.lead_source}
         if asked.asks_for("team"):
-            of["team"] = self._teams.of(whose.owner, self._reader.cut.as_of)
+            of["team"] = self._teams.valid(whose.owner, self._reader.cut.as_of)
         if asked.asks_for("customer"):
             of["customer"] = None if customer is None else self._customers.survivor(customer)
         return of

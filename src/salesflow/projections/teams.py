@@ -1,7 +1,10 @@
 """In which team somebody was at an instant, for figures by team.
 
-Read once for a question: reps are few. Where an instant lies before a rep's first team (a rep
-registered years after the imported deals), the first one is used, and whoever asks is told.
+Read once for a question: reps are few. What happened counts for the team the rep was in then,
+as known at the question's `known_at` whatever its `as_of`, so that a finished period never
+changes; where that lies before a rep's first team (a rep registered years after the imported
+deals), the first one is used, and whoever asks is told. What stands at a moment counts for the
+team that is valid then, or for none.
 """
 
 from bisect import bisect_right
@@ -13,7 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.moments import Instant
+from salesflow.domain.moments import FOREVER, Instant
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.questions import Reader
 
@@ -48,8 +51,8 @@ class Teams:
 
     @classmethod
     def read(cls, reader: Reader, *, known_at: Instant | None = None) -> "Teams":
-        """Read them at the question's moment, perhaps as known before it."""
-        c, cut = MEMBERSHIP.c, reader.cut
+        """Read all that is known of them at the question's moment, or was before it."""
+        c, cut = MEMBERSHIP.c, reader.cut._replace(as_of=FOREVER)
         if known_at is not None:
             cut = cut._replace(known_at=known_at)
         shown: list[sa.ColumnElement[Any]] = [c.rep, c.valid_from, c.team, c.event_id]
@@ -61,12 +64,17 @@ class Teams:
         return cls(stays)
 
     def of(self, rep: str | None, at: Instant) -> str | None:
-        """Give the team a rep was in at an instant; None where nobody said so."""
+        """Give the team for what a rep did at an instant; None where nobody said so."""
         stay = self.stay(rep, at)
         if stay is None:
             return None
         self.before_joining += at < stay.start
         return stay.team
+
+    def valid(self, rep: str | None, at: Instant) -> str | None:
+        """Give the team that is valid at an instant, for what stands then; None before any."""
+        stay = self.stay(rep, at)
+        return None if stay is None or at < stay.start else stay.team
 
     def stay(self, rep: str | None, at: Instant) -> Stay | None:
         """Give where a rep was at an instant; the first one for any time before it."""

@@ -11,6 +11,7 @@ from oracle.deals import State, deal_at, deals_of, processes_of
 from oracle.funnels import funnel_at
 from oracle.groups import groups_of
 from oracle.sales import opening_of
+from oracle.teams import teams_at
 from properties.asked.case import (
     About,
     Case,
@@ -90,14 +91,15 @@ def wanted(raw: list[Raw], question: Funnel, as_of: int, known_at: int) -> dict[
 
 def _whose(raw: list[Raw], as_of: int, known_at: int) -> Callable[[State], dict[str, Any]]:
     """Give the function that says of which group of every kind a deal is at the moment."""
-    of = {by: groups_of(raw, by, as_of, known_at) for by in ("rep", "team", "customer")}
+    of = {by: groups_of(raw, by, as_of, known_at) for by in ("rep", "customer")}
+    teams = teams_at(raw, as_of, known_at)
 
     def whose(deal: State) -> dict[str, Any]:
         about = {"at": as_of, "rep": deal["owner"], "customer": deal["customer"]}
         return {
             "process": deal["process"],
             "owner": deal["owner"],
-            "team": of["team"](about),
+            "team": teams.get(deal["owner"] or ""),
             "customer": of["customer"](about),
             "channel": opening_of(raw, deal["stream"], known_at).get("lead_source"),
             "currency": None if deal["amount"] is None else deal["amount"][1],
