@@ -150,9 +150,10 @@ def closing_at(
     """Say how a deal began and how it stands ended at a moment; None where there is none.
 
     The attributes are those after the fact that brought the standing outcome about; `stage`
-    is the one before it.
+    is the one before it. A deal that is unmerged stands as closed by its own fact, or open.
     """
     found: dict[str, Any] | None = None
+    own: dict[str, Any] | None = None
     opened: tuple[Any, ...] | None = None
     before: State | None = None
     for event, state in replay(events, stream, known_at):
@@ -163,22 +164,27 @@ def closing_at(
             break
         when = (effect, event["precision"] == "day")
         opened = opened or (*when, state["process"], state["owner"], state["customer"])
+        is_open = state["outcome"] == "open" and state["standing"] != "merged"
+        reason = event["payload"] if event["kind"] in _REASONED else {}
+        ended = {
+            "opened": opened,
+            "outcome": state["standing"],
+            "closed": (None, None) if is_open else when,
+            "process": state["process"],
+            "process_version": state["process_version"],
+            "stage": (before or state)["stage"],
+            "owner": state["owner"],
+            "customer": state["customer"],
+            "amount": state["amount"],
+            "because": reason.get("because"),
+            "competitor": reason.get("competitor"),
+        }
+        if before is None or state["outcome"] != before["outcome"]:
+            own = ended | {"outcome": state["outcome"]}
+            if state["outcome"] == "open":
+                own["closed"] = (None, None)
         if before is None or state["standing"] != before["standing"]:
-            is_open = state["standing"] == "open"
-            reason = event["payload"] if event["kind"] in _REASONED else {}
-            found = {
-                "opened": opened,
-                "outcome": state["standing"],
-                "closed": (None, None) if is_open else when,
-                "process": state["process"],
-                "process_version": state["process_version"],
-                "stage": (before or state)["stage"],
-                "owner": state["owner"],
-                "customer": state["customer"],
-                "amount": state["amount"],
-                "because": reason.get("because"),
-                "competitor": reason.get("competitor"),
-            }
+            found = ended if state["standing"] == "merged" else own
         before = state
     return found
 

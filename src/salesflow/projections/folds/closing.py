@@ -2,9 +2,10 @@
 
 Answers "when was it opened, how and when did it close, whose was it then, and for how much?"
 for any moment; win rates, orders and cycle lengths count these rows. A deal counts once, with
-its last believed closing. Its attributes are those of that instant (of the opening while it
-is open), since a rate belongs to whoever had the deal when it closed. Leaves out what became
-of it afterwards: that is its standing.
+its last believed closing, which is its own won, lost or disqualified fact: a merge takes it out
+while it stands, and unmerging brings it back as it was closed before. Its attributes are those
+of that instant (of the opening while it is open), since a rate belongs to whoever had the deal
+when it closed. Leaves out what became of it afterwards: that is its standing.
 """
 
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ __all__ = ["CLOSING", "CLOSINGS"]
 
 CLOSING: Final = IntervalTable(
     "closing",
-    1,
+    2,
     attributes=(
         sa.Column("opened", Instants),
         sa.Column("opened_day_only", sa.SmallInteger),
@@ -62,40 +63,46 @@ of a loss or a disqualification."""
 class ClosingState:
     """One deal on its way through its outcomes."""
 
-    __slots__ = ("_opened", "_outcome", "_stage", "_standing")
+    __slots__ = ("_opened", "_outcome", "_own", "_own_outcome", "_stage", "_standing")
 
     def __init__(self, processes: Processes) -> None:
         self._standing = Standing(processes)
         self._opened: Row = ()
-        self._outcome = ""
+        self._outcome = self._own_outcome = ""
+        self._own: Row = ()
         self._stage = ""
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; only another outcome is another row."""
-        if not self._standing.take(event):
+        standing = self._standing
+        if not standing.take(event):
             return ()
         if not self._opened:
             self._opened = (*_when(event), *self._whose())
-            self._stage = self._standing.ground.stage
-        if self._standing.outcome == self._outcome:
-            self._stage = self._standing.ground.stage
+            self._stage = standing.ground.stage
+        if standing.ground.outcome != self._own_outcome:
+            self._own_outcome = standing.ground.outcome
+            self._own = self._row(event, self._own_outcome)
+        if standing.outcome == self._outcome:
+            self._stage = standing.ground.stage
             return ()
-        self._outcome = self._standing.outcome
-        row = self._row(event)
-        self._stage = self._standing.ground.stage
+        self._outcome = standing.outcome
+        merged = standing.ground.merged_into is not None
+        row = self._row(event, self._outcome) if merged else self._own
+        self._stage = standing.ground.stage
         return (((), row),)
 
     def _whose(self) -> Row:
         standing = self._standing
         return standing.ground.process_key, standing.owner, standing.customer_id
 
-    def _row(self, event: Event) -> Row:
+    def _row(self, event: Event, outcome: str) -> Row:
         standing = self._standing
         money = standing.worth.amount
-        closed = (None, None) if self._outcome == "open" else _when(event)
+        closed = (None, None) if outcome == "open" else _when(event)
         return (
             *self._opened,
-            self._outcome,
+            outcome,
             *closed,
             standing.ground.process_key,
             standing.ground.process_version,
