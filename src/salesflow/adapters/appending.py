@@ -7,6 +7,7 @@ behind the log. How the rows get into a database is said in `sqlite_appending` a
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import chain
 from time import time_ns
 from typing import NamedTuple
@@ -45,9 +46,9 @@ Texts = Sequence[str | None]
 SECOND: Instant = 1_000_000
 TEXT_LENGTH_MAX = 500
 VERSION_MAX = 2**31 - 1
-INSTANT_MIN = -62_135_596_800_000_000
-INSTANT_MAX = 253_402_300_799_999_999
-"""The years 1 and 9999: what a datetime can say."""
+INSTANT_MIN = -62_135_510_400_000_000
+INSTANT_MAX = 253_402_214_399_999_999
+"""From 0001-01-02 to 9999-12-30: what has a local time in every zone."""
 
 
 class Draft(NamedTuple):
@@ -112,6 +113,11 @@ class Receipt(NamedTuple):
             )
         pairs = zip(self.stream_ids, self.kinds, strict=True)
         return tuple([id for id, noun in pairs if noun == kind.noun])
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When all of it was recorded."""
+        return from_instant(self.recorded)
 
 
 class Head(NamedTuple):
@@ -258,7 +264,7 @@ def _check_numbers(
     if min(versions) < 0 or max(following.values()) > VERSION_MAX:
         raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
     if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
-        raise InputError("a time lies outside the years 1 to 9999")
+        raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")
 
 
 def _check_text(text: str) -> None:

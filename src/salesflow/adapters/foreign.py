@@ -10,15 +10,16 @@ records them.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar
+from datetime import datetime
+from typing import NamedTuple, Self, TypeVar
 from uuid import UUID
 
 from salesflow.adapters.appending import Draft
 from salesflow.adapters.ids import new_id
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.facts import Fact, Precision
-from salesflow.domain.moments import Instant
-from salesflow.errors import ConcurrentChangeError
+from salesflow.domain.moments import Instant, to_instant
+from salesflow.errors import ConcurrentChangeError, InputError
 
 __all__ = ["ForeignFact", "drafts_of", "try_again"]
 
@@ -26,13 +27,7 @@ ResultT = TypeVar("ResultT")
 ATTEMPTS_MAX = 10
 
 
-class ForeignFact(NamedTuple):
-    """A fact of an entity as another system tells it.
-
-    `occurred` is microseconds since 1970 UTC, or None for the time of recording. `source` and
-    `source_id` name the system and its id of the object and history row (or column).
-    """
-
+class _Told(NamedTuple):
     stream_id: UUID
     fact: Fact
     occurred: Instant | None = None
@@ -40,6 +35,43 @@ class ForeignFact(NamedTuple):
     source: str | None = None
     source_id: str | None = None
     actor: str | None = None
+
+
+class ForeignFact(_Told):
+    """A fact of an entity as another system tells it.
+
+    `occurred_at` is an aware datetime, or `occurred` microseconds since 1970 UTC; None of both
+    for the time of recording. `source` and `source_id` name the system and its id of the
+    object and history row (or column).
+
+    Raises:
+        InputError: for a time that is none, lies before 1900 or is given twice.
+    """
+
+    __slots__ = ()
+
+    def __new__(  # noqa: PLR0913 - what an envelope holds
+        cls,
+        stream_id: UUID,
+        fact: Fact,
+        occurred: Instant | datetime | None = None,
+        precision: Precision = "microsecond",
+        source: str | None = None,
+        source_id: str | None = None,
+        actor: str | None = None,
+        *,
+        occurred_at: datetime | None = None,
+    ) -> Self:
+        """Take in what is told, a time as one or as microseconds."""
+        if occurred_at is not None:
+            if occurred is not None:
+                raise InputError("name either `occurred_at` or `occurred`, not both")
+            occurred = occurred_at
+        if not (occurred is None or type(occurred) is int):
+            occurred = to_instant(occurred)  # type: ignore[arg-type]  # refuses what is none
+        return super().__new__(
+            cls, stream_id, fact, occurred, precision, source, source_id, actor
+        )
 
 
 def drafts_of(

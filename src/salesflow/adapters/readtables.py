@@ -6,6 +6,7 @@ update: of two processes that did the same work, one is told that the other was 
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.refolding import Address, Held, IntervalBatch
-from salesflow.domain.moments import FOREVER, Instant
+from salesflow.domain.moments import FOREVER, Instant, from_instant
 from salesflow.projections.tables import Cell, IntervalTable, LedgerTable
 
 __all__ = [
@@ -46,6 +47,11 @@ class Standing(NamedTuple):
     revision: int
     position: int
     recorded: Instant
+
+    @property
+    def recorded_at(self) -> datetime:
+        """The time of the last position folded."""
+        return from_instant(self.recorded)
 
 
 def standings_of(

@@ -239,8 +239,14 @@ SQLITE_DDL: tuple[str, ...] = (
 
 
 def postgres_time(column: str) -> str:
-    """Write an instant as a timestamp with time zone."""
-    return f"(timestamptz 'epoch' + {column} * interval '1 microsecond')"
+    """Write an instant as a timestamp with time zone.
+
+    The seconds apart, since an interval is multiplied as a float of 53 bits.
+    """
+    return (
+        f"(timestamptz 'epoch' + ({column} / 1000000) * interval '1 second'"
+        f" + ({column} % 1000000) * interval '1 microsecond')"
+    )
 
 
 def _postgres_refuses(table: str) -> tuple[str, ...]:

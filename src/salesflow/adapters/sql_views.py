@@ -34,11 +34,12 @@ from salesflow.projections.tables import Cut, IntervalTable, ReadTable
 
 __all__ = ["STANDING_VIEW", "VIEW_FORM", "refresh_views", "select_at", "view_name"]
 
-VIEW_FORM = 1
+VIEW_FORM = 2
 """Raise it whenever a view of the same revision would read differently."""
 
-END: Final = "9999-01-01 00:00:00.000000+00:00"
-"""How the end of what has not ended is shown: a time, so that it can be compared."""
+END: Final = "9999-12-31 00:00:00.000000+00:00"
+"""How the end of what has not ended is shown: a time, so that it can be compared; no moment
+lies so late."""
 
 STANDING_VIEW: Final = "salesflow_standing"
 INSTANTS: Final = {"valid_from", "valid_to", "known_from", "known_to", "occurred", "recorded"}

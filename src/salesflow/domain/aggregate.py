@@ -471,7 +471,7 @@ class Aggregate:
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
         """Cut a time; a bare day is its midnight, but not before what is timed on that day."""
-        if isinstance(when, datetime):
+        if isinstance(when, datetime) or not isinstance(when, date):
             return to_instant(when), MICROSECOND
         midnight = start_of_day(when, self.world.timezone)
         last = end_of_day(when, self.world.timezone)

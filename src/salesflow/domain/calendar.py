@@ -1,6 +1,6 @@
 """The fiscal calendar: how a tenant cuts its years into quarters and months.
 
-Either calendar months from any start month, or weeks: 4-4-5, 4-5-4 or 5-4-4 weeks to the
+Either calendar months from any day of any month, or weeks: 4-4-5, 4-5-4 or 5-4-4 weeks to the
 months of each quarter, where a year has 52 weeks and, every five or six years, a 53rd in its
 last month. Days in, days out; `moments` cuts days into instants.
 """
@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from salesflow.domain.values import Value
+from salesflow.errors import InputError
 
 __all__ = ["Days", "FiscalCalendar", "Pattern", "Span", "YearBegins"]
 
@@ -32,18 +33,23 @@ class Days(NamedTuple):
 class FiscalCalendar(Value):
     """How a year is cut: by months from `start_month`, or by weeks from an `anchor`.
 
+    Months may begin on another day than the first (`start_day`): a year from 6 April has the
+    months 6 April to 5 May, 6 May to 5 June and so on.
+
     The anchor is the first day of any one fiscal year of weeks. Every year begins on its
     weekday: the one nearest to the first of the month (as retailers and ISO 8601 count), or
     the last one on or before it. A fiscal year is named after the calendar year in which its
     last month begins.
 
     Raises:
-        InputError: when a pattern of weeks has no anchor (or one of months has), or the
-            anchor lies where no year can begin by its rule.
+        InputError: when a pattern of weeks has no anchor (or one of months has) or a
+            `start_day`, or the anchor lies where no year can begin by its rule.
     """
 
     start_month: Annotated[int, Field(ge=1, le=12)] = 1
     """The month a year of months begins with."""
+    start_day: Annotated[int, Field(ge=1, le=28)] = 1
+    """The day on which each of its months begins; every month has 28 days."""
     pattern: Pattern = "months"
     anchor: date | None = None
     year_begins: YearBegins = "nearest"
@@ -52,6 +58,8 @@ class FiscalCalendar(Value):
     def _check(self) -> Self:
         if (self.pattern == "months") != (self.anchor is None):
             raise ValueError("a pattern of weeks needs an anchor, one of months has none")
+        if self.pattern != "months" and self.start_day != 1:
+            raise ValueError("a year of weeks begins by its anchor and has no start_day")
         if self.anchor is not None and self._start_near(self._month_first) != self.anchor:
             raise ValueError(
                 f"no year begins on {self.anchor}: it must be the weekday {self.year_begins}"
@@ -60,9 +68,12 @@ class FiscalCalendar(Value):
         return self
 
     def span(self, kind: Span, day: date) -> Days:
-        """Give the fiscal month, quarter or year a day lies in."""
-        year = self._year_start(day)
-        starts = self._month_starts(year)
+        """Give the fiscal month, quarter or year a day lies in.
+
+        Raises:
+            InputError: where the calendar ends before its year does.
+        """
+        starts = self._starts(day)
         size = MONTHS_OF[kind]
         here = max(i for i in range(12) if starts[i] <= day) // size * size
         return Days(starts[here], starts[here + size] - DAY)
@@ -73,18 +84,29 @@ class FiscalCalendar(Value):
 
     def numbers(self, day: date) -> tuple[int, int, int]:
         """Give the number of the fiscal year, quarter and month a day lies in."""
-        starts = self._month_starts(self._year_start(day))
+        starts = self._starts(day)
         month = max(i for i in range(12) if starts[i] <= day) + 1
         return starts[11].year, (month + 2) // 3, month
 
+    def _starts(self, day: date) -> list[date]:
+        """Give the first days of the months of the year a day lies in, and of the next year."""
+        try:
+            return self._month_starts(self._year_start(day))
+        except (ValueError, OverflowError) as error:
+            raise InputError(
+                f"the fiscal year of {day} reaches beyond the calendar; name an earlier day"
+                if day.year > 1
+                else f"the fiscal year of {day} begins before the calendar; name a later day"
+            ) from error
+
     def _year_start(self, day: date) -> date:
-        starts = [self._start_in(day.year + offset) for offset in (-1, 0, 1)]
-        return max(start for start in starts if start <= day)
+        years = range(max(day.year - 1, date.min.year), min(day.year + 1, date.max.year) + 1)
+        return max(start for start in map(self._start_in, years) if start <= day)
 
     def _start_in(self, year: int) -> date:
         """Give the first day of the fiscal year that begins in a year, or near its edge."""
         if self.anchor is None:
-            return date(year, self.start_month, 1)
+            return date(year, self.start_month, self.start_day)
         return self._start_near(date(year, self._month_first.month, 1))
 
     @property
@@ -107,7 +129,7 @@ class FiscalCalendar(Value):
         """Give the first days of the twelve months of a fiscal year, and of the next year."""
         if self.anchor is None:
             months = [(year.year * 12 + year.month - 1 + i) for i in range(13)]
-            return [date(month // 12, month % 12 + 1, 1) for month in months]
+            return [date(month // 12, month % 12 + 1, self.start_day) for month in months]
         weeks = [int(w) for w in self.pattern.split("-")] * 4
         starts = [year]
         for count in weeks[:-1]:

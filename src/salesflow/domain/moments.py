@@ -61,6 +61,8 @@ MICROSECOND: Final = timedelta(microseconds=1)
 ONE_DAY: Final = timedelta(days=1)
 DAY_SAID = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+"""No time can be said from here on: it would have no local time in every zone."""
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -103,17 +105,32 @@ class Period(Value):
 
 
 def to_instant(at: datetime) -> Instant:
-    """Turn an aware datetime into microseconds; refuse naive ones and those before 1900."""
+    """Turn an aware datetime into microseconds since 1970 UTC.
+
+    Raises:
+        InputError: for no datetime, a naive one, or a time before 1900 or after 9999-12-30 UTC.
+    """
+    if not isinstance(at, datetime):
+        raise InputError(f"{quoted(at)} is no time; pass an aware datetime")
     if at.tzinfo is None:
         raise InputError(f"{at.isoformat()} has no time zone; pass an aware datetime")
     if at < EARLIEST:
         raise InputError(f"{at.isoformat()} lies before 1900")
+    if at >= LATEST:
+        raise InputError(f"{at.isoformat()} lies after 9999-12-30 UTC, the last time there is")
     return (at - EPOCH) // MICROSECOND
 
 
 def from_instant(at: Instant) -> datetime:
-    """Turn microseconds into an aware datetime in UTC."""
-    return EPOCH + timedelta(microseconds=at)
+    """Turn microseconds into an aware datetime in UTC.
+
+    Raises:
+        InputError: when it lies outside the years 1 to 9999.
+    """
+    try:
+        return EPOCH + timedelta(microseconds=at)
+    except OverflowError as error:
+        raise InputError(f"{at} microseconds from 1970 lie outside the calendar") from error
 
 
 def refuse_future(occurred: Instant, now: Instant) -> None:
@@ -130,7 +147,12 @@ def refuse_future(occurred: Instant, now: Instant) -> None:
 
 
 def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
-    """Give the first instant of a day in the business time zone."""
+    """Give the first instant of a day in the business time zone.
+
+    Raises:
+        InputError: for no day, or one before 1900 or after 9999-12-30.
+    """
+    _refuse_no_day(day)
     return to_instant(datetime.combine(day, time(), timezone))
 
 
@@ -140,6 +162,7 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     Raises:
         InputError: for 9999-12-31, after which no day is known.
     """
+    _refuse_no_day(day)
     if day == date.max:
         raise InputError(f"{day} is the last day there is; name one before it")
     return start_of_day(day + ONE_DAY, timezone)
@@ -156,6 +179,10 @@ def instant_of(when: When, timezone: ZoneInfo) -> Instant:
         when = _parsed(when)
     if isinstance(when, datetime):
         return to_instant(when)
+    if not isinstance(when, date):
+        raise InputError(
+            f"{quoted(when)} is no time; pass an aware datetime, a date, or either as text"
+        )
     return end_of_day(when, timezone)
 
 
@@ -175,10 +202,15 @@ def zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name such as Asia/Shanghai."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise InputError(
             f"{quoted(name)} is not a time zone; write one like Asia/Shanghai"
         ) from error
+
+
+def _refuse_no_day(day: object) -> None:
+    if not isinstance(day, date):
+        raise InputError(f"{quoted(day)} is no day; pass a date such as date(2026, 3, 31)")
 
 
 def read_day(text: str) -> date:

@@ -9,9 +9,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,7 @@ from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
 
 __all__ = [
+    "EXACT",
     "MOST",
     "Count",
     "Currency",
@@ -44,6 +45,9 @@ __all__ = [
     "reason_of",
     "tidy",
 ]
+
+EXACT: Final = Context(prec=60)
+"""Where sums are worked out, so that no digit is ever rounded away."""
 
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,21}$)[0-9]*\.?[0-9]*(?<=[0-9])")
 LINE_LENGTH_MAX = 500
@@ -85,7 +89,7 @@ class Value(BaseModel):
 def tidy(amount: Decimal) -> Decimal:
     """Give an amount without needless zeros: 12.5 for 12.500000, 100 for 100.000000."""
     whole = amount.to_integral_value()
-    return whole if whole == amount else amount.normalize()
+    return whole if whole == amount else amount.normalize(EXACT)
 
 
 def _wrong(error: ValidationError) -> str:

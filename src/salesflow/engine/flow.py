@@ -250,9 +250,13 @@ class SalesFlow(Runs, Kept):
                 raise type(error)(f"to compare with, as of {to_as_of}: {error}") from error
 
     def settings(self, known_at: Instant = FOREVER) -> Settings:
-        """Give the tenant's settings as known at an instant (the default ones before any)."""
-        events = [e for e in self.log.stream(SETTINGS_ID) if e.recorded <= known_at]
-        return Settings.load(SETTINGS_ID, events)
+        """Give the tenant's settings as known at an instant.
+
+        Of a time before the log began those it began with: its days are cut as they are today.
+        """
+        events = self.log.stream(SETTINGS_ID)
+        known = [event for event in events if event.recorded <= known_at]
+        return Settings.load(SETTINGS_ID, known or events[:1])
 
     # Keeping
 

@@ -7,16 +7,19 @@ adds up per currency, and `totals_text` writes what came of it.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, localcontext
+from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.values import Currency, Value, tidy
+from salesflow.domain.values import EXACT, Currency, Value, tidy
 from salesflow.projections.tables import AMOUNT_SCALE, Cell
 from salesflow.projections.writing import money_text
 
-__all__ = ["Total", "exact", "exact_sum", "totals", "totals_text"]
+__all__ = ["Total", "exact", "exact_sum", "totals", "totals_text", "unscaled"]
 
 EXACT_DIGITS = 60
+AMOUNT_PLACES: Final = 6
+"""A millionth is the smallest part of an amount."""
 
 
 class Total(Value):
@@ -41,8 +44,12 @@ def exact_sum(
 
 def exact(whole: int | None, millionths: int | None) -> Decimal:
     """Put an exact sum together; nothing where nothing was summed."""
-    scaled = (whole or 0) * AMOUNT_SCALE + (millionths or 0)
-    return Decimal(scaled) / AMOUNT_SCALE
+    return unscaled((whole or 0) * AMOUNT_SCALE + (millionths or 0))
+
+
+def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
+    """Give a whole number of millionths (or of smaller parts) in units, exactly."""
+    return Decimal(figure).scaleb(-places, EXACT)
 
 
 def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:

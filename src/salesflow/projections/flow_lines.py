@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from salesflow.domain.moments import Instant
+from salesflow.domain.values import EXACT
+from salesflow.projections.amounts import AMOUNT_PLACES, unscaled
 from salesflow.projections.balances import Cells, Sums
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.one_currency import Exchange
@@ -70,8 +72,8 @@ class Line(NamedTuple):
             occurred=at,
             version=place["process_version"],
             deals=sums.deals,
-            units=int(sums.amount * AMOUNT_SCALE),
-            likely=int(sums.weighted * AMOUNT_SCALE * AMOUNT_SCALE),
+            units=_scaled(sums.amount, AMOUNT_PLACES),
+            likely=_scaled(sums.weighted, 2 * AMOUNT_PLACES),
         )
 
     def into(self, exchange: Exchange, end: Instant) -> Self:
@@ -86,12 +88,12 @@ class Line(NamedTuple):
     @property
     def amount(self) -> Decimal:
         """The sum of the amounts."""
-        return Decimal(self.units) / AMOUNT_SCALE
+        return unscaled(self.units)
 
     @property
     def weighted(self) -> Decimal:
         """The sum of what is likely of them."""
-        return Decimal(self.likely) / AMOUNT_SCALE / AMOUNT_SCALE
+        return unscaled(self.likely, places=2 * AMOUNT_PLACES)
 
     @property
     def counts(self) -> bool:
@@ -194,3 +196,8 @@ def _taken(
                 left,
                 gone._replace(deals=-gone.deals, units=-gone.units, likely=-gone.likely),
             )
+
+
+def _scaled(figure: Decimal, places: int) -> int:
+    """Write an exact figure as a whole number of its smallest parts."""
+    return int(figure.scaleb(places, EXACT))
