@@ -18,7 +18,10 @@ from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.facts import Event
 from salesflow.domain.reps import Rep, rep_id
 from salesflow.errors import InputError
+from salesflow.projections.balances import Sums
 from salesflow.projections.flow import Flow, FlowAccount, FlowView
+from salesflow.projections.flow_lines import Line
+from salesflow.projections.folds.pipeline import PIPELINE
 
 FIRST_QUARTER = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 SECOND_QUARTER = {"from_": date(2026, 4, 1), "to": date(2026, 7, 1)}
@@ -479,3 +482,13 @@ def test_before_a_rep_joined_their_first_team_stands_and_the_view_says_so() -> N
 def test_a_scope_that_is_no_attribute_of_a_cell_is_refused() -> None:
     with pytest.raises(InputError, match="channel"):
         Flow(channel="web")  # type: ignore[call-arg]
+
+
+def test_an_opening_has_every_digit_that_stands_in_the_pipeline() -> None:
+    amount, weighted = (
+        Decimal("12000999999999999.987999"),
+        Decimal("12000987998999999.987999012001"),
+    )
+    cell = (None,) * len(PIPELINE.cells)
+    line = Line.opening(cell, Sums(12_001, amount, weighted), None, 0)
+    assert (line.amount, line.weighted) == (amount, weighted)

@@ -9,13 +9,14 @@ import pytest
 
 from given import cny, opened
 from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
-from salesflow import Money, Rep
+from salesflow import Deal, Money, Rep
 from salesflow.domain.calendar import FiscalCalendar
-from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
+from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealUnmerged, twin_of
 from salesflow.domain.deal.money import ContractAmended, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
 from salesflow.domain.deal.service import RepeatOrderPlaced
+from salesflow.domain.facts import Fact
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 from salesflow.projections.kpi_figures import KpiLine
@@ -220,3 +221,47 @@ def test_nothing_is_worth_nothing_and_rates_of_nothing_are_undefined() -> None:
 def test_a_wrong_group_is_refused_with_the_right_ones() -> None:
     with pytest.raises(InputError, match="'rep', 'team', 'customer', 'channel' or 'process'"):
         Kpis(by="region")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ended", [DealWon(), DealLost(because="price")])
+def test_an_unmerged_deal_counts_in_the_period_in_which_it_was_closed(ended: Fact) -> None:
+    def figures(sales: Shop) -> list[tuple[int, int, object]]:
+        lines = [
+            only(kpis(sales, period, as_of="2026-05-31", process="plain"))
+            for period in (FIRST, SECOND)
+        ]
+        return [(line.orders, line.lost, line.cycle) for line in lines]
+
+    with shop() as sales:
+        sales.turn("2026-04-01")
+        sales.tell(1, ("2026-01-01", opened(amount=cny("100"))), ("2026-01-11 12:00", ended))
+        sales.tell(
+            2, ("2026-01-01 12:00", opened()), ("2026-04-01 00:00", DealLost(because="x"))
+        )
+        never = figures(sales)
+        merged(sales, "2026-03-01 00:00", DealMerged(into=deal_id(2)))
+        away = figures(sales)
+        sales.turn("2026-05-02")
+        merged(sales, "2026-05-01 12:00", DealUnmerged(out_of=deal_id(2)))
+        assert figures(sales) == never != away
+        assert sales.flow.get(Deal, deal_id(1)).closed_at == datetime(
+            2026, 1, 11, 12, tzinfo=UTC
+        )
+
+
+def test_a_deal_reopened_while_it_was_merged_is_open_when_it_is_unmerged() -> None:
+    with shop() as sales:
+        sales.tell(1, ("2026-01-01", opened()), ("2026-01-11", DealWon()))
+        sales.tell(2, ("2026-01-01", opened()))
+        merged(sales, "2026-02-01", DealMerged(into=deal_id(2)))
+        sales.tell(1, ("2026-02-10", DealReopened()), ("2026-02-11", DealLost(because="x")))
+        merged(sales, "2026-03-01", DealUnmerged(out_of=deal_id(2)))
+        line = only(kpis(sales, FIRST))
+        assert (line.orders, line.lost) == (0, 1)
+
+
+def merged(sales: Shop, when: str, fact: DealMerged | DealUnmerged) -> None:
+    """Tell both halves of a merge of the first deal, or of its undoing."""
+    twin = twin_of(deal_id(1), fact)
+    assert twin is not None
+    sales.tell_all((1, when, fact), (2, when, twin[1]))

@@ -245,7 +245,7 @@ def postgres_time(column: str) -> str:
     """
     return (
         f"(timestamptz 'epoch' + ({column} / 1000000) * interval '1 second'"
-        f" + ({column} % 1000000) * interval '1 microsecond')"
+        f" + mod({column}, 1000000) * interval '1 microsecond')"
     )
 
 

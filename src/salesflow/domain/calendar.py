@@ -79,8 +79,15 @@ class FiscalCalendar(Value):
         return Days(starts[here], starts[here + size] - DAY)
 
     def before(self, kind: Span, day: date) -> Days:
-        """Give the span before the one a day lies in."""
-        return self.span(kind, self.span(kind, day).first - DAY)
+        """Give the span before the one a day lies in.
+
+        Raises:
+            InputError: where the calendar begins or ends with that one.
+        """
+        here = self.span(kind, day)
+        if here.first == date.min:
+            raise InputError(f"the calendar begins with {day}; there is nothing before it")
+        return self.span(kind, here.first - DAY)
 
     def numbers(self, day: date) -> tuple[int, int, int]:
         """Give the number of the fiscal year, quarter and month a day lies in."""

@@ -26,6 +26,7 @@ from salesflow.domain.moments import (
     to_instant,
 )
 from salesflow.domain.settings import Settings
+from salesflow.errors import InputError
 from salesflow.projections.known import refuse_unknown
 from salesflow.projections.questions import Question, View
 from salesflow.projections.tables import Cut, Processes
@@ -101,7 +102,13 @@ class Snapshot(Generic[ViewT]):
             self._connection, self._cutter.log, cut, settings, self._processes, self._rates
         )
         refuse_unknown(self._question, reader)
-        view = self._question.answer(reader, moment)
+        try:
+            view = self._question.answer(reader, moment)
+        except OverflowError as error:
+            raise InputError(
+                f"{self._question.name} reaches beyond the ends of the calendar or of 64 bits"
+                f" at that moment: {error}"
+            ) from error
         said: dict[str, object] = {"timezone": settings.timezone.key}
         if cut.known_at < self._begun:
             said["known_since"] = from_instant(self._begun)
