@@ -2,11 +2,14 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from given import event, read
+from salesflow import SalesFlow
 from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.moments import zone
 from salesflow.domain.rates import RATES_ID, Rate, RatesPublished, RateTable
 from salesflow.domain.settings import SETTINGS_ID, ClockAccepted, Settings, SettingsChanged
 from salesflow.errors import InputError, RuleError
@@ -139,3 +142,38 @@ def test_rates_that_lead_nowhere_are_refused() -> None:
     for wrong in ("-1", "0", "much"):
         with pytest.raises(InputError):
             rates.publish(day=day, base="EUR", rates={"CNY": wrong}, source="ECB")
+
+
+def test_a_zone_is_the_same_under_its_old_name(sqlite_url: str) -> None:
+    with SalesFlow(sqlite_url, timezone="Asia/Kolkata"):
+        pass
+    with SalesFlow(sqlite_url, timezone="Asia/Calcutta") as flow:
+        assert flow.settings().timezone.key == "Asia/Kolkata"
+    with pytest.raises(InputError, match="change the setting") as caught:
+        SalesFlow(sqlite_url, timezone="Asia/Kathmandu")
+    assert "s.get(Settings, SETTINGS_ID).change(timezone='Asia/Kathmandu')" in str(caught.value)
+    with SalesFlow(sqlite_url) as flow, flow.session() as s:
+        s.get(Settings, SETTINGS_ID).change(timezone="Asia/Kathmandu")
+    with SalesFlow(sqlite_url, timezone="Asia/Katmandu") as flow:
+        assert flow.settings().timezone.key == "Asia/Kathmandu"
+
+
+@pytest.mark.parametrize("name", ["Europe", "A" * 300, "", "\0", "../etc/passwd", 5, None])
+def test_what_is_no_zone_is_refused_in_one_sentence(name: Any) -> None:  # noqa: ANN401
+    with pytest.raises(InputError, match="is not a time zone") as caught:
+        zone(name)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_fiscal_year_may_begin_in_mid_month() -> None:
+    calendar = FiscalCalendar(start_month=4, start_day=6)
+    day = date(2026, 4, 5)
+    assert calendar.span("year", day) == (date(2025, 4, 6), day)
+    assert calendar.span("quarter", day) == (date(2026, 1, 6), day)
+    assert calendar.span("month", day) == (date(2026, 3, 6), day)
+    assert calendar.numbers(day) == (2026, 4, 12)
+    assert calendar.span("month", date(2026, 4, 6)) == (date(2026, 4, 6), date(2026, 5, 5))
+    with pytest.raises(InputError, match="start_day"):
+        FiscalCalendar(pattern="4-4-5", anchor=date(2024, 12, 30), start_day=6)
+    with pytest.raises(InputError, match="start_day"):
+        FiscalCalendar(start_day=29)

@@ -7,6 +7,7 @@ as in the log, so here. Nothing here knows a database: the session hands in the 
 collects what was recorded.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self
@@ -128,6 +129,8 @@ class Aggregate:
         """Version of the last stored event of the stream; 0 for a new one."""
         self.is_recorded = False
         """Whether what waited was appended, so that adding it again would be a second time."""
+        self.was_added = False
+        """Whether a session was asked to take it in."""
         self.id_given = True
         """False for a new aggregate whose caller named no id: its session gives it one."""
         self.pending: list[Recorded] = []
@@ -139,6 +142,18 @@ class Aggregate:
         """Why it takes no commands; None while it does."""
         self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
+
+    def __del__(self) -> None:
+        """Warn of what was recorded and never handed to anybody who could append it."""
+        told = self.__dict__
+        if told.get("pending") and not (self.version or self.was_added or self._closed):
+            warnings.warn(
+                f"a {self.noun} was made and was never added to a session: nothing of it is"
+                " recorded; add it with `session.add`",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
 
     if not TYPE_CHECKING:  # a type checker has to see which parts there are
 

@@ -9,6 +9,7 @@ the business time zone (the next local midnight less one microsecond).
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from importlib.resources import files
 from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -35,6 +36,7 @@ __all__ = [
     "microseconds_between",
     "read_day",
     "refuse_future",
+    "same_rules",
     "start_of_day",
     "start_of_next_day",
     "to_instant",
@@ -206,6 +208,19 @@ def zone(name: str) -> ZoneInfo:
         raise InputError(
             f"{quoted(name)} is not a time zone; write one like Asia/Shanghai"
         ) from error
+
+
+def same_rules(one: ZoneInfo, other: ZoneInfo) -> bool:
+    """Say whether two names are of one zone, as Asia/Calcutta and Asia/Kolkata are."""
+    return one.key == other.key or _rules(one.key) == _rules(other.key) is not None
+
+
+def _rules(key: str) -> bytes | None:
+    """Read the rules of a zone as the package `tzdata` has them; None where it has none."""
+    try:
+        return files("tzdata").joinpath("zoneinfo", *key.split("/")).read_bytes()
+    except OSError:
+        return None
 
 
 def _refuse_no_day(day: object) -> None:

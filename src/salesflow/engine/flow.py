@@ -30,7 +30,7 @@ from salesflow.adapters.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import FOREVER, Instant, Moment, When, zone
+from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.engine.asking import Cutter, Snapshot, snapshot_for
 from salesflow.engine.following import CaughtUp, Follower
@@ -345,10 +345,12 @@ class SalesFlow(Runs, Kept):
                 raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
             self.run(lambda s: founding(s, timezone or "UTC"), command_id=FOUNDING)
         stands = self.settings().timezone
-        if wanted is not None and wanted.key != stands.key:
+        if wanted is not None and not same_rules(wanted, stands):
             raise InputError(
                 f"this database keeps its books in {stands.key}, not {wanted.key}; leave"
-                " `timezone` out, or change the recorded settings"
+                " `timezone` out, or change the setting in a session:"
+                f" `s.get(Settings, SETTINGS_ID).change(timezone={wanted.key!r})`, both of them"
+                " from `salesflow.domain.settings`"
             )
 
     def _world(self, head: Instant, processes: Processes, known_at: Instant = FOREVER) -> World:

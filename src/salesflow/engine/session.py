@@ -106,6 +106,7 @@ class Session:
             InputError: when it is in the session already, was loaded or recorded elsewhere, or
                 a deal under a process version that is published as something else.
         """
+        aggregate.was_added = True
         self._refuse_ended()
         if aggregate.is_loaded:
             raise InputError(
