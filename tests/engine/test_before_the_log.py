@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from salesflow import STANDARD, Deal, SalesFlow
-from salesflow.domain.settings import SETTINGS_ID
+from salesflow.domain.moments import to_instant
+from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.projections.funnel import Funnel
 
 LONG_AGO = datetime(2017, 6, 30, 12, tzinfo=UTC)
@@ -17,3 +18,14 @@ def test_an_answer_of_before_the_log_began_says_when_it_began(flow: SalesFlow) -
     assert flow.ask(Funnel(), at=then.moment) == then
     now = flow.ask(Funnel(), as_of="2017-12-31")
     assert (now.open_deals, now.known_since) == (1, None)
+
+
+def test_a_day_before_the_log_began_is_a_day_of_the_business_time_zone(flow: SalesFlow) -> None:
+    with flow.session() as s:
+        s.get(Settings, SETTINGS_ID).change(timezone="America/New_York")
+    first_day_over = datetime(2017, 12, 31, 15, 59, 59, 999_999, tzinfo=UTC)
+    then = flow.ask(Funnel(), as_of="2017-12-31", known_at="2017-12-31")
+    assert then.moment.as_of == then.moment.known_at == first_day_over, "in Shanghai, as begun"
+    assert flow.settings(to_instant(first_day_over)).timezone.key == "Asia/Shanghai"
+    now = flow.ask(Funnel(), as_of="2017-12-31")
+    assert now.moment.as_of == datetime(2018, 1, 1, 4, 59, 59, 999_999, tzinfo=UTC)

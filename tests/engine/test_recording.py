@@ -1,9 +1,12 @@
 """What another system tells is recorded as it is, and means what it says."""
 
+import pickle
 from datetime import UTC, date, datetime
+from uuid import UUID
 
 import pytest
 
+from given import opened
 from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.facts import FactRetracted
@@ -44,3 +47,25 @@ def test_a_retraction_has_no_time_of_its_own(flow: SalesFlow) -> None:
     with pytest.raises(InputError, match="takes no time"):
         flow.record([ForeignFact(deal.id, wrong, to_instant(APRIL))])
     flow.record([ForeignFact(deal.id, wrong)])
+
+
+def test_a_receipt_and_a_standing_tell_their_time(flow: SalesFlow) -> None:
+    receipt = flow.run(lambda s: s.add(Deal.open(STANDARD, title="ERP", owner="ann")))
+    assert receipt is not None
+    assert to_instant(receipt.recorded_at) == receipt.recorded
+    flow.catch_up()
+    assert flow.standings()["deal_state"].recorded_at == receipt.recorded_at
+
+
+def test_a_foreign_fact_takes_its_time_as_one_or_as_microseconds() -> None:
+    at, opening = datetime(2026, 3, 1, 9, tzinfo=UTC), opened()
+    told = ForeignFact(UUID(int=1), opening, occurred_at=at)
+    assert told == ForeignFact(UUID(int=1), opening, at)
+    assert told == ForeignFact(UUID(int=1), opening, to_instant(at))
+    assert told._replace(actor="u").occurred == to_instant(at)
+    assert pickle.loads(pickle.dumps(told)) == told
+    for wrong in ("2026-03-01", 1.5, True, date(2026, 3, 1), at.replace(tzinfo=None)):
+        with pytest.raises(InputError, match="time"):
+            ForeignFact(UUID(int=1), opening, wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not both"):
+        ForeignFact(UUID(int=1), opening, 0, occurred_at=at)

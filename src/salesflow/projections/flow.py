@@ -167,7 +167,8 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     forecast_category: ForecastCategory | None = None
     """Only cells of this forecast category."""
     closes_from: date | None = None
-    """Only deals expected to close on this day or later."""
+    """Only deals expected to close on this day or later. A deal without a date is not, however
+    open the end: it comes in, as pulled_in, when it gets one."""
     closes_before: date | None = None
     """Only deals expected to close before this day."""
     as_known_then: bool = False

@@ -7,6 +7,9 @@ in order and says of each fact why it is groundless, or None; it also is the one
 settles stage, outcome, merging and process version, for the deal and for every fold.
 
 Gates, skipping and returning never make a fact groundless: rules change, history does not.
+Groundless is also a merge while merged. Entering a stage that means won, lost or disqualified
+*is* that outcome, so it has ground whenever the outcome has: also while merged, and after
+another outcome.
 """
 
 from collections.abc import Callable, Mapping
