@@ -21,7 +21,7 @@ from properties.effort import TALLY, examples
 from properties.playing import REFUSALS, Player
 from properties.reps import TEAMS, give_rep
 from properties.world import HOUR, OWNERS, deal_id, stream_id
-from salesflow.domain import aggregate
+from salesflow.domain import aggregate, pending
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.deal import Deal
 from salesflow.domain.moments import FOREVER, from_instant
@@ -261,7 +261,7 @@ def sessions_agree(url: str, history: list[tuple[int, list[Step]]]) -> None:
 
 def without_a_time_happens_when_the_session_began(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(aggregate, "is_untimed", lambda _: False)
-    patch.setattr(aggregate, "UNTIMED", FOREVER)
+    patch.setattr(pending, "UNTIMED", FOREVER)
     patch.setattr(Aggregate, "to_append", lambda self: self.pending)
 
 

@@ -8,11 +8,9 @@ collects what was recorded.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import believed, order, refuse_retraction
@@ -26,86 +24,25 @@ from salesflow.domain.moments import (
     start_of_day,
     to_instant,
 )
+from salesflow.domain.pending import (
+    NEVER_ADDED,
+    NO_EVENT,
+    Closed,
+    OccurredAt,
+    Recorded,
+    closed_error,
+    in_log_order,
+    is_untimed,
+)
+from salesflow.domain.world import World
 from salesflow.errors import InputError, NotFoundError
 
 __all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World", "is_untimed"]
-
-OccurredAt = datetime | date | None
-"""When it happened: an aware time, a day, or None for the time of recording."""
-
-NO_EVENT = UUID(int=0)
-"""The id of an event that is not appended yet."""
-
-UNTIMED: Final = 2 * FOREVER
-"""Positions of pending events without a time lie behind this: they happen last of all."""
 
 UNNAMED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
 
 MICROSECOND: Precision = "microsecond"
-
-
-class World:
-    """What an aggregate may read beside its own history, handed in by the session.
-
-    `processes` are the published process versions by (key, version); `timezone` is the
-    tenant's business time zone (or a callable that finds it when it is needed; None before a
-    session has said it); `now` is when the session began and `clock` says how late it is by
-    then (without one, times ahead of `now` are left for the log to judge).
-    """
-
-    __slots__ = ("_clock", "_timezone", "now", "processes")
-
-    def __init__(
-        self,
-        processes: Mapping[tuple[str, int], Any] | None = None,
-        timezone: ZoneInfo | Callable[[], ZoneInfo] | None = None,
-        now: Instant = FOREVER,
-        clock: Callable[[], Instant] | None = None,
-    ) -> None:
-        self.processes = {} if processes is None else processes
-        self.now = now
-        self._timezone = timezone
-        self._clock = clock
-
-    @property
-    def latest(self) -> Instant:
-        """The latest time a command may name; later than everything where nobody knows it."""
-        return FOREVER if self._clock is None else max(self.now, self._clock())
-
-    @property
-    def knows_days(self) -> bool:
-        """Whether the business time zone is known, in which days are cut."""
-        return self._timezone is not None
-
-    @property
-    def timezone(self) -> ZoneInfo:
-        """The business time zone.
-
-        Raises:
-            InputError: before a session has said it.
-        """
-        if self._timezone is None:
-            raise InputError(
-                "a day is cut in the business time zone, which the session knows: add it to"
-                " the session first, or name an aware time"
-            )
-        if not isinstance(self._timezone, ZoneInfo):
-            self._timezone = self._timezone()
-        return self._timezone
-
-
-class Recorded(NamedTuple):
-    """A fact recorded by a command, waiting for the session to append it.
-
-    `occurred` is None when the caller gave no time: then it is the time of recording. `day`
-    is a day that waits to be cut in the session's time zone.
-    """
-
-    fact: Fact
-    occurred: Instant | None
-    precision: Precision
-    day: date | None = None
 
 
 class Aggregate:
@@ -127,10 +64,8 @@ class Aggregate:
         self._id = id
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
-        self.is_recorded = False
-        """Whether what waited was appended, so that adding it again would be a second time."""
-        self.was_added = False
-        """Whether a session was asked to take it in."""
+        self.was_added = self.is_recorded = False
+        """Whether a session was asked to take it in, and whether it has appended it."""
         self.id_given = True
         """False for a new aggregate whose caller named no id: its session gives it one."""
         self.pending: list[Recorded] = []
@@ -138,22 +73,16 @@ class Aggregate:
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
-        self._closed: Literal["reading", "ended"] | None = None
+        self._closed: Closed | None = None
         """Why it takes no commands; None while it does."""
         self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
 
     def __del__(self) -> None:
         """Warn of what was recorded and never handed to anybody who could append it."""
-        told = self.__dict__
-        if told.get("pending") and not (self.version or self.was_added or self._closed):
-            warnings.warn(
-                f"a {self.noun} was made and was never added to a session: nothing of it is"
-                " recorded; add it with `session.add`",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
+        made = self.__dict__.get("pending") and not self.version
+        if made and not (self.was_added or self._closed):
+            warnings.warn(NEVER_ADDED.format(self.noun), ResourceWarning, stacklevel=2)
 
     if not TYPE_CHECKING:  # a type checker has to see which parts there are
 
@@ -263,11 +192,8 @@ class Aggregate:
             NotFoundError: when no opening of its kind is believed by now.
         """
         opening = self._history[0] if self._history else None
-        if (
-            opening is None
-            or opening.effect > self._horizon
-            or type(opening.fact) not in self._known
-        ):
+        there = opening is not None and opening.effect <= self._horizon
+        if opening is None or not there or type(opening.fact) not in self._known:
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
     def at(self, occurred_at: OccurredAt) -> Self:
@@ -304,29 +230,15 @@ class Aggregate:
         """Take no more commands; for the session it belongs to, which ends."""
         self._closed = "ended"
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether it takes no commands: it is for reading, or its session has ended."""
-        return self._closed is not None
-
     def refuse_closed(self) -> None:
         """Insist that it takes commands.
 
         Raises:
-            InputError: when it is for reading only: of an earlier time, from `flow.get`, or of
-                a session that has ended.
+            InputError: when it is of an earlier time, or of no session that is open.
         """
-        if self._closed == "reading":
-            raise InputError(
-                f"this is {self.noun} {self._id} as of {from_instant(self._horizon)}, for"
-                " reading; give the command on the one you loaded, with `occurred_at`"
-            )
         if self._closed is not None:
-            raise InputError(
-                f"{self.noun} {self._id} belongs to no open session; what it recorded now would"
-                f" be lost: load it in a session, `s.get({type(self).__name__}, id)`, and give"
-                " the command on that"
-            )
+            name = type(self).__name__
+            raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
 
     @classmethod
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
@@ -360,16 +272,8 @@ class Aggregate:
         return tuple(self._history)
 
     def to_append(self) -> list[Recorded]:
-        """Give what was recorded in the order in which it is to stand in the log.
-
-        As it was said, but what happened close to now by its time, and what has none last:
-        the log may cut several times to that of recording, and then its order decides.
-        """
-        floor = self._world.now - 2 * SKEW
-        return sorted(
-            self.pending,
-            key=lambda told: FOREVER if told.occurred is None else max(told.occurred, floor),
-        )
+        """Give what was recorded in the order in which it is to stand in the log."""
+        return in_log_order(self.pending, self._world.now)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         self.refuse_closed()
@@ -381,7 +285,7 @@ class Aggregate:
         before, self._horizon = self._horizon, max(self._horizon, occurred or 0)
         told = Recorded(fact, occurred, precision, day)
         self.pending.append(told)
-        event = self._event_of(len(self.pending), told)
+        event = told.event(self._id, self.version, len(self.pending), now=self._horizon)
         self._log = [*self._log, event]
         if before < self._horizon and self._history:
             self._tell_pending()
@@ -395,24 +299,13 @@ class Aggregate:
         else:
             self._believe()
 
-    def _event_of(self, number: int, told: Recorded) -> Event:
-        """Give the event that the n-th recorded fact is until it is appended."""
-        timed = told.occurred is not None
-        return Event(
-            told.fact,
-            self._id,
-            self.version + number,
-            (FOREVER if timed else UNTIMED) + number,
-            told.occurred if told.occurred is not None else self._horizon,
-            FOREVER,
-            NO_EVENT,
-            told.precision,
-        )
-
     def _tell_pending(self) -> None:
         """Tell anew when all that waits to be appended happened, and what follows from it."""
         stored = self._stored
-        told = [self._event_of(number, each) for number, each in enumerate(self.pending, 1)]
+        told = [
+            each.event(self._id, self.version, number, now=self._horizon)
+            for number, each in enumerate(self.pending, 1)
+        ]
         self._log = [*stored, *told]
         self._believe()
 
@@ -504,8 +397,3 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
-
-
-def is_untimed(event: Event) -> bool:
-    """Say whether it waits to be appended and happens when it is, after all that has a time."""
-    return event.position > UNTIMED

@@ -1,0 +1,101 @@
+"""What was recorded and waits to be appended: when it happens, and in which order it is told.
+
+A fact without a time happens when it is recorded, which is later than every time that is named
+before the commit. Until then it is told at the time up to which its aggregate is believed, and
+behind everything else of that time.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from salesflow.domain.facts import Event, Fact, Precision
+from salesflow.domain.moments import FOREVER, SKEW, Instant, from_instant
+from salesflow.errors import InputError
+
+__all__ = [
+    "NEVER_ADDED",
+    "NO_EVENT",
+    "Closed",
+    "OccurredAt",
+    "Recorded",
+    "closed_error",
+    "in_log_order",
+    "is_untimed",
+]
+
+OccurredAt = datetime | date | None
+"""When it happened: an aware time, a day, or None for the time of recording."""
+
+Closed = Literal["reading", "ended"]
+"""Why an aggregate takes no commands: it is one of another time, or of no open session."""
+
+NO_EVENT = UUID(int=0)
+"""The id of an event that is not appended yet."""
+
+NEVER_ADDED: Final = (
+    "a {} was made and was never added to a session: nothing of it is recorded; add it with"
+    " `session.add`"
+)
+UNTIMED: Final = 2 * FOREVER
+"""Positions of pending events without a time lie behind this: they happen last of all."""
+
+
+class Recorded(NamedTuple):
+    """A fact recorded by a command, waiting for the session to append it.
+
+    `occurred` is None when the caller gave no time: then it is the time of recording. `day`
+    is a day that waits to be cut in the session's time zone.
+    """
+
+    fact: Fact
+    occurred: Instant | None
+    precision: Precision
+    day: date | None = None
+
+    def event(self, stream_id: UUID, version: int, number: int, *, now: Instant) -> Event:
+        """Give the event it is until it is appended, the n-th after a version."""
+        timed = self.occurred is not None
+        return Event(
+            self.fact,
+            stream_id,
+            version + number,
+            (FOREVER if timed else UNTIMED) + number,
+            self.occurred if self.occurred is not None else now,
+            FOREVER,
+            NO_EVENT,
+            self.precision,
+        )
+
+
+def is_untimed(event: Event) -> bool:
+    """Say whether it waits to be appended and happens when it is, after all that has a time."""
+    return event.position > UNTIMED
+
+
+def in_log_order(pending: Iterable[Recorded], now: Instant) -> list[Recorded]:
+    """Put facts into the order in which they are to stand in the log.
+
+    As they were said, but what happened close to now by its time, and what has none last: the
+    log may cut several times to that of recording, and then its order decides.
+    """
+    floor = now - 2 * SKEW
+
+    def time(told: Recorded) -> Instant:
+        return FOREVER if told.occurred is None else max(told.occurred, floor)
+
+    return sorted(pending, key=time)
+
+
+def closed_error(noun: str, name: str, id: UUID, closed: Closed, as_of: Instant) -> InputError:
+    """Say why an aggregate takes no commands, and what does."""
+    if closed == "reading":
+        return InputError(
+            f"this is {noun} {id} as of {from_instant(as_of)}, for reading; give the"
+            " command on the one you loaded, with `occurred_at`"
+        )
+    return InputError(
+        f"{noun} {id} belongs to no open session; what it recorded now would be lost: load"
+        f" it in a session, `s.get({name}, id)`, and give the command on that"
+    )
