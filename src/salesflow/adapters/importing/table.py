@@ -138,16 +138,7 @@ class _Import:
         self._cleaner = RowCleaner(layout, mapping, lookups, _checks(context))
         self._direction = Direction()
         self._horizon: Instant = max(log.now(), log.head().recorded) + SKEW
-        self._report = ImportReport(
-            import_id=f"import:{new_id()}",
-            source=mapping.source,
-            file=str(path),
-            mapping=origin.name,
-            unknown_columns=layout.unused,
-            rules=dict.fromkeys((rule.title for rule in self._plan.rules), 0),
-            enters=_entered(self._plan),
-            stays_open=_stays_open(self._plan),
-        )
+        self._report = _empty_report(path, origin, layout, self._plan)
 
     def run(
         self, *, strict: bool, apply_changes: bool, trial: bool, progress: Progress | None
@@ -297,6 +288,20 @@ def _wanted(mapping: Mapping) -> list[str]:
     names = [*mapping.object.named, *mapping.columns]
     names += [name for when in whens for name in when.column or ()]
     return names + (list(mapping.at.named) if mapping.at else [])
+
+
+def _empty_report(path: Path, origin: MappingFile, layout: Layout, plan: Plan) -> ImportReport:
+    """Begin a report with all that is known before a row is read."""
+    return ImportReport(
+        import_id=f"import:{new_id()}",
+        source=origin.mapping.source,
+        file=str(path),
+        mapping=origin.name,
+        unknown_columns=layout.unused,
+        rules=dict.fromkeys((rule.title for rule in plan.rules), 0),
+        enters=_entered(plan),
+        stays_open=_stays_open(plan),
+    )
 
 
 def _entered(plan: Plan) -> dict[str, str]:
