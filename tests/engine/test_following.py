@@ -11,10 +11,12 @@ from threading import Event as Flag
 from threading import Thread
 from typing import IO
 
+import pytest
 import sqlalchemy as sa
 
+from databases import plain_connection
 from properties.people_fold import PEOPLE, TABLE
-from salesflow import STANDARD, Deal, Money, SalesFlow
+from salesflow import STANDARD, Deal, Money, Reactor, SalesFlow
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.processes import PublishedProcesses
@@ -240,3 +242,58 @@ def test_a_worker_waits_while_somebody_holds_the_database_and_goes_on_after(
             follows.follower.run(stop, tell)
         assert busy == [True, False]
         assert follows.runner.standing(TABLE.name).position == flow.log.head().position
+
+
+def test_a_worker_goes_on_after_the_server_has_cut_its_connections(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, told = Flag(), Queue[CaughtUp]()
+    with SalesFlow(postgres_url) as flow, SalesFlow(postgres_url) as other:
+        worker = Thread(target=flow.follow, kwargs={"stop": stop, "on_caught_up": told.put})
+        worker.start()
+        try:
+            told.get(timeout=WAIT_SECONDS)
+            for _ in range(3):
+                cut_connections(postgres_url)
+                opened(other)
+                head = other.log.head().position
+                while told.get(timeout=WAIT_SECONDS).head.position < head:
+                    pass
+        finally:
+            stop.set()
+            worker.join(WAIT_SECONDS)
+        assert not worker.is_alive()
+    lost = [r for r in caplog.records if "cannot be reached" in r.getMessage()]
+    assert {record.levelname for record in lost} == {"WARNING"}
+
+
+def test_a_reactor_goes_on_after_the_server_has_cut_its_connections(postgres_url: str) -> None:
+    stop, acted = Flag(), Queue[int]()
+    reactor = Reactor("mail", {OwnerAssigned}, act=lambda event: acted.put(event.position))
+    with (
+        SalesFlow(postgres_url, reactors=[reactor]) as flow,
+        SalesFlow(postgres_url) as other,
+    ):
+        worker = Thread(target=flow.reactors.follow, kwargs={"stop": stop})
+        worker.start()
+        try:
+            deal = opened(other)
+            for number in range(3):
+                cut_connections(postgres_url)
+                with other.session() as s:
+                    s.get(Deal, deal.id).assign_owner(f"rep-{number}")
+                head = other.log.head().position
+                while acted.get(timeout=WAIT_SECONDS) < head:
+                    pass
+        finally:
+            stop.set()
+            worker.join(WAIT_SECONDS)
+        assert not worker.is_alive()
+
+
+def cut_connections(url: str) -> None:
+    with plain_connection(url) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -20,6 +20,7 @@ __all__ = [
     "REBUILD",
     "SLOW_SECONDS",
     "tell_catch_up",
+    "tell_lost",
     "tell_rebuild",
     "tell_retry",
 ]
@@ -41,6 +42,13 @@ SLOW_SECONDS = 1.0
 def tell_retry(attempt: int, most: int) -> None:
     """Tell of an attempt to record that somebody else was faster than."""
     RETRY.info("somebody else changed the same stream first; attempt %d of %d", attempt, most)
+
+
+def tell_lost(kind: str, seconds: float) -> None:
+    """Tell of a worker that has lost the database and tries again after so long."""
+    DATABASE.warning(
+        "the database cannot be reached (%s); trying again in %.1f s", kind, seconds
+    )
 
 
 @contextmanager

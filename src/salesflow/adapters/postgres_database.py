@@ -254,8 +254,13 @@ class PostgresWaiter:
         """Begin to listen; from then on every commit is heard."""
         if self._connection is not None:
             return
-        self._connection = self._database.connect()
-        self._connection.execute(f"LISTEN {CHANNEL}")
+        connection = self._database.connect()
+        try:
+            connection.execute(f"LISTEN {CHANNEL}")
+        except psycopg.Error as error:
+            connection.close()
+            raise translate_postgres(error) from error
+        self._connection = connection
         self._ends = socket.socketpair()
         self._ends[1].setblocking(False)
         self._selector = selectors.DefaultSelector()
@@ -275,6 +280,8 @@ class PostgresWaiter:
                 pass
         except psycopg.Error as error:
             raise translate_postgres(error) from error
+        except OSError as error:
+            raise DisconnectedError(f"PostgreSQL cannot be reached: {error}") from error
 
     def wake(self) -> None:
         """End a wait in another thread."""

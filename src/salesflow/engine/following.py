@@ -15,14 +15,18 @@ from typing import NamedTuple, TypeVar
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.logs import tell_lost
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.subscription import POLL_SECONDS
-from salesflow.errors import BusyError, HistoryError, ProjectionError
+from salesflow.errors import BusyError, DisconnectedError, HistoryError, ProjectionError
 
 __all__ = ["CaughtUp", "Follower", "look_until"]
 
 FoundT = TypeVar("FoundT")
+
+PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.1, 10.0
+"""How long a worker waits before it tries again to reach the database: at first, at most."""
 
 
 class CaughtUp(NamedTuple):
@@ -99,17 +103,28 @@ def look_until(
     look: Callable[[], FoundT],
     tell: Callable[[FoundT], object],
 ) -> None:
-    """Look whenever something may be new, until stopped; tell what is not as it was told."""
+    """Look whenever something may be new, until stopped; tell what is not as it was told.
+
+    While the database cannot be reached it tries again, at first soon and then more rarely.
+    """
     told: FoundT | None = None
     waiter = database.waiter()
+    pause = PAUSE_SECONDS
     try:
         while not stop.is_set():
-            waiter.listen()
-            found = look()
-            if found != told:
-                tell(found)
-                told = found
-            if not stop.is_set():
-                waiter.wait(POLL_SECONDS)
+            try:
+                waiter.listen()
+                found = look()
+                if found != told:
+                    tell(found)
+                    told = found
+                pause = PAUSE_SECONDS
+                if not stop.is_set():
+                    waiter.wait(POLL_SECONDS)
+            except DisconnectedError as error:
+                waiter.close()
+                tell_lost(type(error.__cause__ or error).__name__, pause)
+                stop.wait(pause)
+                pause = min(2 * pause, PAUSE_SECONDS_MAX)
     finally:
         waiter.close()

@@ -1,0 +1,184 @@
+"""How long writers wait for one another, and who is named when waiting can have no end."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
+from time import monotonic
+
+import pytest
+import sqlalchemy as sa
+
+from databases import plain_connection
+from salesflow import Customer, SalesFlow
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog
+from salesflow.errors import (
+    BusyError,
+    OwnTransactionError,
+    StaleTransactionError,
+    TimeLimitError,
+)
+from salesflow.projections.funnel import Funnel
+from store.facts import NOTES, draft
+
+WAIT_SECONDS = 0.4
+LONG_WAIT_SECONDS = 60.0
+
+
+@pytest.fixture
+def host(database_url: str) -> Iterator[sa.Engine]:
+    """The engine of a host that knows nothing of ours."""
+    engine = sa.create_engine(database_url, poolclass=sa.NullPool)  # noqa: TID251
+    yield engine
+    engine.dispose()
+
+
+def record(flow: SalesFlow) -> None:
+    flow.run(lambda s: s.add(Customer.register(name="A")))
+
+
+def test_all_who_queue_behind_a_transaction_are_told_within_the_time_they_said(
+    database_url: str, host: sa.Engine
+) -> None:
+    """Each would wait for those before it, one after another, were every wait bounded alone."""
+    with (
+        Database(database_url, wait_seconds=WAIT_SECONDS) as one,
+        Database(database_url, wait_seconds=WAIT_SECONDS) as two,
+        Database(database_url) as holder,
+        host.connect() as connection,
+    ):
+        logs = [EventLog(each, catalogue=NOTES) for each in (one, two)]
+        logs[0].append([draft()])
+
+        def wait(number: int) -> float:
+            begun = monotonic()
+            with pytest.raises(BusyError):
+                logs[number % 2].append([draft()])
+            return monotonic() - begun
+
+        with connection.begin():
+            EventLog(holder, catalogue=NOTES).append([draft()], connection=connection)
+            with ThreadPoolExecutor(8) as pool:
+                waited = list(pool.map(wait, range(8)))
+        assert min(waited) > WAIT_SECONDS / 2
+        assert sum(waited) / len(waited) < 2 * WAIT_SECONDS  # 2.5 times, one after another
+        assert logs[0].append([draft()]).first == 3
+
+
+def test_how_long_an_engine_waits_is_said_when_it_is_opened(
+    database_url: str, host: sa.Engine
+) -> None:
+    with (
+        SalesFlow(database_url) as patient,
+        SalesFlow(database_url, wait_seconds=0.05) as impatient,
+        ThreadPoolExecutor(1) as pool,
+        host.connect() as connection,
+        connection.begin(),
+    ):
+        with patient.session(connection=connection) as s:
+            s.add(Customer.register(name="B"))
+        with pytest.raises(BusyError):
+            pool.submit(record, impatient).result(30)
+
+
+def test_ones_own_transaction_that_stands_in_the_way_is_named_at_once(
+    database_url: str, host: sa.Engine
+) -> None:
+    with SalesFlow(database_url, wait_seconds=LONG_WAIT_SECONDS) as flow:
+        for engine in (host, flow.log.database.engine):
+            record(flow)  # so that a question has something to catch up
+            with engine.connect() as connection, connection.begin():
+                with flow.session(connection=connection) as s:
+                    s.add(Customer.register(name="B"))
+                with pytest.raises(OwnTransactionError, match="of your own"):
+                    record(flow)
+                if flow.log.database.dialect == "sqlite":
+                    with pytest.raises(OwnTransactionError, match="of your own"):
+                        flow.ask(Funnel())
+                else:
+                    flow.ask(Funnel())
+            record(flow)
+            flow.ask(Funnel())
+
+
+def test_a_transaction_that_is_over_stands_in_nobodys_way(
+    database_url: str, host: sa.Engine
+) -> None:
+    with SalesFlow(database_url) as flow, host.connect() as connection:
+        with connection.begin(), flow.session(connection=connection) as s:
+            s.add(Customer.register(name="B"))
+        with connection.begin():
+            connection.execute(sa.text("SELECT count(*) FROM salesflow_events")).scalar()
+            record(flow)
+
+
+def test_another_threads_transaction_is_waited_for(database_url: str, host: sa.Engine) -> None:
+    with SalesFlow(database_url, wait_seconds=LONG_WAIT_SECONDS) as flow:
+        other = Thread(target=record, args=(flow,))
+        with host.connect() as connection, connection.begin():
+            with flow.session(connection=connection) as s:
+                s.add(Customer.register(name="B"))
+            other.start()
+            other.join(0.05)
+            assert other.is_alive()
+        other.join(LONG_WAIT_SECONDS)
+        assert not other.is_alive()
+
+
+def test_a_transaction_of_sqlite_that_has_read_is_told_at_once_to_begin_with_a_write(
+    sqlite_url: str,
+) -> None:
+    with SalesFlow(sqlite_url, wait_seconds=LONG_WAIT_SECONDS) as flow:
+        record(flow)
+        engine = flow.log.database.engine
+        with engine.connect() as connection, connection.begin():
+            connection.execute(sa.text("SELECT count(*) FROM salesflow_events")).scalar()
+            record(flow)
+            with (
+                pytest.raises(StaleTransactionError, match="begin it anew, with a write first"),
+                flow.session(connection=connection) as s,
+            ):
+                s.add(Customer.register(name="late"))
+        record(flow)
+
+
+def test_a_time_limit_of_the_role_is_no_other_writer(postgres_url: str) -> None:
+    with SalesFlow(postgres_url) as flow:
+        record(flow)
+    with plain_connection(postgres_url) as connection:
+        name = connection.execute("SELECT current_database()").fetchone()
+        assert name is not None
+        connection.execute(f"ALTER DATABASE {name[0]} SET statement_timeout = '40ms'")
+        with (
+            Database(postgres_url) as database,
+            database.read() as snapshot,
+            pytest.raises(TimeLimitError, match="statement_timeout"),
+        ):
+            database.rows("SELECT pg_sleep(5), ?", ("x",), snapshot)
+        connection.execute("BEGIN")
+        connection.execute("UPDATE salesflow_head SET position = position")
+        with SalesFlow(postgres_url) as flow, pytest.raises(TimeLimitError):
+            record(flow)
+        connection.execute("ROLLBACK")
+
+
+def test_a_session_that_the_server_ended_for_idling_is_told_as_that(postgres_url: str) -> None:
+    with Database(postgres_url) as database, plain_connection(postgres_url) as connection:
+        name = connection.execute("SELECT current_database()").fetchone()
+        assert name is not None
+        connection.execute(
+            f"ALTER DATABASE {name[0]} SET idle_in_transaction_session_timeout = '20ms'"
+        )
+        with (
+            Database(postgres_url) as limited,
+            pytest.raises(TimeLimitError, match="idle-in-transaction"),
+            limited.read() as snapshot,
+        ):
+            snapshot.execute(sa.text("SELECT 1"))
+            while connection.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction'"
+                " AND datname = current_database()"
+            ).fetchone():
+                pass
+            snapshot.execute(sa.text("SELECT 1"))
+        assert database.rows("SELECT 1, ?", ("x",)) == [(1, "x")]
