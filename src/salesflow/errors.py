@@ -121,11 +121,16 @@ class ConcurrentChangeError(SalesflowError):
 
 
 class AlreadyRecordedError(SalesflowError):
-    """The command id was recorded before; `receipt` tells what it recorded then."""
+    """The command id was recorded before; `receipt` tells what it recorded then.
 
-    def __init__(self, message: str, receipt: object) -> None:
+    `differs` is "actor" or "fingerprint" where it was somebody else's command or another
+    request's, and None where it is the same one again.
+    """
+
+    def __init__(self, message: str, receipt: object, differs: str | None = None) -> None:
         super().__init__(message)
         self.receipt = receipt
+        self.differs = differs
 
 
 class ClockError(SalesflowError):

@@ -99,7 +99,7 @@ def test_two_facts_never_share_a_kind() -> None:
     class Impostor(Fact):
         kind: ClassVar[str] = "deal.stage_moved"
 
-    with pytest.raises(ValueError, match="is the kind of StageMoved and Impostor"):
+    with pytest.raises(ValueError, match="is the kind of StageMoved and of Impostor"):
         FactCatalogue([StageMoved, Impostor])
     assert list(FactCatalogue([StageMoved, StageMoved])) == [StageMoved]
 

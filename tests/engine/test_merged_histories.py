@@ -8,7 +8,7 @@ import pytest
 
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.domain.facts import Event
-from salesflow.errors import NotFoundError
+from salesflow.errors import NotFoundError, RuleError
 
 Company = tuple[SalesFlow, dict[str, UUID]]
 STARTS = datetime(2026, 6, 1, tzinfo=UTC)
@@ -98,8 +98,18 @@ def test_a_merge_that_does_not_stand_counts_no_more(company: Company, how: str) 
 def test_a_merged_deal_whose_opening_was_wrong_is_left_out(company: Company) -> None:
     flow, deals = company
     with flow.session() as s:
+        s.retract(flow.history(deals["a"])[0].event_id, because="there was none")
+    merged = flow.history(deals["c"], merged=True)
+    assert {e.stream_id for e in merged} == {deals["b"], deals["c"]}
+
+
+def test_a_deal_that_others_are_merged_into_stays_opened(company: Company) -> None:
+    flow, deals = company
+    head = flow.log.head()
+    back = "no such deal; take that merge back first"
+    with pytest.raises(RuleError, match=back), flow.session() as s:
         s.retract(flow.history(deals["b"])[0].event_id, because="there was none")
-    assert {e.stream_id for e in flow.history(deals["c"], merged=True)} == {deals["c"]}
+    assert flow.log.head() == head
 
 
 def test_what_nothing_was_recorded_of_has_no_history(company: Company) -> None:

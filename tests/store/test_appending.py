@@ -41,6 +41,7 @@ def test_a_receipt_says_what_was_recorded(log: EventLog, clock: Clock) -> None:
         tuple(each.event_id for each in told),
         (deal, customer),
         "c-1",
+        False,
     )
     assert log.head() == (3, clock.instant)
 
@@ -291,7 +292,25 @@ def test_text_is_never_taken_for_sql(log: EventLog) -> None:
     assert log.receipt("%(tenant)s") is not None
 
 
-def test_an_empty_text_is_not_an_absent_one(log: EventLog) -> None:
-    log.append([draft(actor=""), draft(actor=None)])
-    log.append_many([[draft(actor="")]] * 1 + [[draft()] for _ in range(200)])
-    assert [event.actor for event in log.page(0, 3)] == ["", None, ""]
+@pytest.mark.parametrize(
+    "text", ["", " ", "\u200b\u3000", "a\tb", "\x1b[31m", "\u200ekim", "a\ufffe"]
+)
+def test_an_envelope_holds_no_text_that_cannot_be_shown(log: EventLog, text: str) -> None:
+    for name in ("actor", "correlation_id", "causation_id", "source", "source_id"):
+        with pytest.raises(InputError, match=name):
+            log.append([draft()._replace(**{name: text})])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="command_id"):
+        log.append([draft()], command_id=text)
+    assert log.head() == (0, 0)
+
+
+def test_texts_of_an_envelope_are_kept_in_one_way_of_writing(log: EventLog) -> None:
+    log.append([draft(actor="Jose\u0301", source="\u0958")], command_id="e\u0301")
+    [event] = log.page(0, 1)
+    assert (event.actor, event.source, event.command_id) == (
+        "Jos\u00e9",
+        "\u0915\u093c",
+        "\u00e9",
+    )
+    with pytest.raises(AlreadyRecordedError):
+        log.append([draft(actor="Jos\u00e9")], command_id="\u00e9")

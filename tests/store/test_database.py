@@ -22,10 +22,12 @@ import sys
 from uuid import uuid4
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog
+from salesflow.adapters.gate import OTHERS
 from salesflow.adapters.ids import new_id
 sys.stdin.read(1)
 with Database(sys.argv[1]) as database:
-    EventLog(database).append([Draft(uuid4(), 1, "a:1", b"{}", new_id(), None)])
+    log = EventLog(database, catalogue=OTHERS)
+    log.append([Draft(uuid4(), 1, "a:1", b"{}", new_id(), None)])
 """
 
 
@@ -147,14 +149,14 @@ def open_at_once(url: str) -> None:
 
 
 def test_a_database_of_a_newer_salesflow_is_refused(database_url: str) -> None:
-    set_version(database_url, 2)
-    with pytest.raises(SchemaError, match="schema version 2, newer than this salesflow"):
+    set_version(database_url, 3)
+    with pytest.raises(SchemaError, match="schema version 3, newer than this salesflow"):
         Database(database_url)
 
 
 def test_a_database_of_an_older_salesflow_is_refused(database_url: str) -> None:
-    set_version(database_url, 0)
-    with pytest.raises(SchemaError, match="schema version 0, older than this salesflow"):
+    set_version(database_url, 1)
+    with pytest.raises(SchemaError, match="schema version 1, older than this salesflow"):
         Database(database_url)
 
 

@@ -15,6 +15,7 @@ from eventsourcing.persistence import (
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.gate import OTHERS
 from salesflow.adapters.library_recorders import SalesflowProcessRecorder
 
 
@@ -107,7 +108,9 @@ def test_what_goes_wrong_in_our_store_reaches_the_library_as_its_own_errors(
         Database(sqlite_url) as holder,
         Database(sqlite_url, wait_seconds=0.01) as database,
     ):
-        recorder = SalesflowProcessRecorder(EventLog(database, tenant="DogSchool"))
+        recorder = SalesflowProcessRecorder(
+            EventLog(database, tenant="DogSchool", catalogue=OTHERS)
+        )
         event = StoredEvent(uuid4(), 1, "topic", b"state")
         with holder.begin(), pytest.raises(OperationalError, match=r"longer than|locked"):
             recorder.insert_events([event])

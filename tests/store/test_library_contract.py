@@ -9,6 +9,7 @@ from eventsourcing.utils import Environment, get_topic
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.gate import OTHERS
 from salesflow.adapters.library_recorders import (
     SalesflowAggregateRecorder,
     SalesflowApplicationRecorder,
@@ -44,7 +45,7 @@ class Opened(TestCase):
     def log(self) -> EventLog:
         database = Database(self.url)
         self.addCleanup(database.close)
-        return EventLog(database)
+        return EventLog(database, catalogue=OTHERS)
 
 
 class AggregateRecorders(Opened):

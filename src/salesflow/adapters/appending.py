@@ -1,22 +1,23 @@
 """What an append is made of, whatever the database: drafts in, a receipt out, rules between.
 
-The rules here hold on every database: text that no database may hold is refused, versions of
-a stream follow one another, `occurred` never lies after `recorded`, a clock may not lag
-behind the log. How the rows get into a database is said in `sqlite_appending` and
-`postgres_appending`.
+The rules here hold on every database: values of wrong types and texts that no envelope may
+hold are refused, versions of a stream follow one another, `occurred` never lies after
+`recorded`, a clock may not lag behind the log. What may be in an event at all is for the `gate`
+to say. How the rows get into a database is said in `sqlite_appending` and `postgres_appending`.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import chain
 from time import time_ns
-from typing import NamedTuple
+from typing import Final, NamedTuple, get_args
 from uuid import UUID
 
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.facts import Precision
+from salesflow.domain.facts import Precision, Written
 from salesflow.domain.moments import SKEW, Instant, from_instant, refuse_future
+from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import (
     ClockError,
     ConcurrentChangeError,
@@ -44,7 +45,22 @@ __all__ = [
 Texts = Sequence[str | None]
 
 SECOND: Instant = 1_000_000
-TEXT_LENGTH_MAX = 500
+NONE = type(None)
+KINDS: Final[dict[str, frozenset[type]]] = {
+    "stream_id": frozenset({UUID}),
+    "version": frozenset({int}),
+    "topic": frozenset({str}),
+    "payload": frozenset({bytes, Written}),
+    "event_id": frozenset({UUID}),
+    "occurred": frozenset({int, NONE}),
+    "precision": frozenset({str}),
+}
+"""What the first columns of a draft take."""
+
+ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
+"""Its other columns, which are texts."""
+
+PRECISIONS: Final = frozenset(get_args(Precision))
 VERSION_MAX = 2**31 - 1
 INSTANT_MIN = -62_135_510_400_000_000
 INSTANT_MAX = 253_402_214_399_999_999
@@ -80,6 +96,8 @@ class Receipt(NamedTuple):
     command_id: str | None
     kinds: tuple[str, ...] = ()
     """What each of the streams is about ("deal", "customer"), as sessions and `run` say."""
+    again: bool = False
+    """Whether this command was recorded before, and this is what it recorded then."""
 
     def id_of(self, kind: type[Aggregate]) -> UUID:
         """Give the id of the one thing of a kind of which something was recorded.
@@ -136,6 +154,8 @@ class Append(NamedTuple):
     latest: Instant | None
     """The latest `occurred` of its drafts; None when all happen when they are recorded."""
     accept_clock: bool
+    fingerprint: str | None = None
+    """Tells the request behind the command from another one; None when nobody said."""
 
 
 class Rejected(Exception):  # noqa: N818 - never leaves the adapters
@@ -143,17 +163,27 @@ class Rejected(Exception):  # noqa: N818 - never leaves the adapters
 
 
 def checked(
-    drafts: Sequence[Draft], command_id: str | None = None, *, accept_clock: bool = False
+    drafts: Sequence[Draft],
+    command_id: str | None = None,
+    *,
+    accept_clock: bool = False,
+    fingerprint: str | None = None,
 ) -> Append:
-    """Check what can be checked without a database.
+    """Check what can be checked without a database, and write texts as they are kept (NFC).
 
     Raises:
-        InputError: for no drafts, versions that do not follow one another, text with a NUL,
-            a lone surrogate or more than 500 characters, numbers out of range.
+        InputError: for no drafts, versions that do not follow one another, values of wrong
+            types, numbers out of range, and texts that no envelope may hold.
     """
     if not drafts:
         raise InputError("an append without events records nothing")
-    streams, versions, topics, _, _, occurred, _, *others = zip(*drafts, strict=True)
+    columns = list(zip(*drafts, strict=True))
+    for column, (what, kinds) in zip(columns, KINDS.items(), strict=False):
+        if not set(map(type, column)) <= kinds:
+            _refuse_types(column, what, kinds)
+    streams, versions, _, _, _, occurred, precisions, *others = columns
+    if not set(precisions) <= PRECISIONS:
+        raise InputError("a time is known to the 'microsecond' or to the 'day'")
     following: dict[UUID, int] = {}
     for stream_id, version in zip(streams, versions, strict=True):
         if following.setdefault(stream_id, version) != version:
@@ -163,11 +193,10 @@ def checked(
         following[stream_id] = version + 1
     times = [time for time in occurred if time is not None]
     _check_numbers(versions, following, times)
-    texts = set(topics).union([command_id], *others)
-    for text in texts:
-        if text is not None:
-            _check_text(text)
-    return Append(drafts, tuple(following), command_id, max(times, default=None), accept_clock)
+    drafts = _with_texts(drafts, others)
+    latest = max(times, default=None)
+    command_id = envelope_text(command_id, "command_id")
+    return Append(drafts, tuple(following), command_id, latest, accept_clock, fingerprint)
 
 
 class Columns(NamedTuple):
@@ -267,13 +296,32 @@ def _check_numbers(
         raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")
 
 
-def _check_text(text: str) -> None:
-    if "\0" in text or len(text) > TEXT_LENGTH_MAX:
-        raise InputError(
-            f"{text[:40]!r}… holds a NUL or more than {TEXT_LENGTH_MAX} characters"
-        )
-    if not text.isascii():
+def _refuse_types(column: Sequence[object], what: str, kinds: frozenset[type]) -> None:
+    """Refuse the first value of a type that a column does not take; UUIDs of a host may do."""
+    for value in column:
+        if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
+            names = " or ".join(sorted(kind.__name__ for kind in kinds if kind is not NONE))
+            raise InputError(f"{what} of an event is {shown(value)}; it takes {names}")
+
+
+def _with_texts(drafts: Sequence[Draft], columns: Sequence[Texts]) -> Sequence[Draft]:
+    """Check the texts of the envelopes; most drafts are given back as they are."""
+    kept = drafts
+    for what, column in zip(ENVELOPE, columns, strict=True):
         try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{text!r} is not valid Unicode: {error}") from error
+            given = set(column)
+        except TypeError:
+            given = set()
+            for value in column:
+                envelope_text(value, what)
+        changed = {
+            text: normal
+            for text in given
+            if text is not None and (normal := envelope_text(text, what)) != text
+        }
+        if changed:
+            kept = [
+                each._replace(**{what: changed.get(getattr(each, what), getattr(each, what))})
+                for each in kept
+            ]
+    return kept

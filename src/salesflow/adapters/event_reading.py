@@ -21,10 +21,13 @@ from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError, InputError
 
-__all__ = ["EventReading", "Stored"]
+__all__ = ["Command", "EventReading", "Stored"]
 
 CHUNK = 500
 """So many ids go into one query."""
+
+FIRST_VERSIONS = 20
+"""Among so many events of a stream is its opening, or a fact that tells what it is about."""
 
 COLUMNS = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
@@ -61,13 +64,18 @@ HEAD = {
     "postgresql": "SELECT position, recorded FROM salesflow_head WHERE tenant = ?",
 }
 COMMAND = (
-    "SELECT first, last, recorded FROM salesflow_commands WHERE tenant = ? AND command_id = ?"
+    "SELECT first, last, recorded, fingerprint FROM salesflow_commands"
+    " WHERE tenant = ? AND command_id = ?"
 )
 COMMAND_EVENTS = (
     "SELECT event_id, stream_id, (SELECT topic FROM salesflow_events AS f WHERE"
-    " f.tenant = e.tenant AND f.stream_id = e.stream_id ORDER BY f.version LIMIT 1)"
+    " f.tenant = e.tenant AND f.stream_id = e.stream_id ORDER BY f.version LIMIT 1), actor"
     " FROM salesflow_events AS e"
     " WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position"
+)
+TOPICS = (
+    "SELECT stream_id, topic FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) AND version <= ? ORDER BY stream_id, version"
 )
 VERSIONS = (
     "SELECT stream_id, max(version) FROM salesflow_events"
@@ -96,6 +104,14 @@ class Stored(NamedTuple):
     causation_id: str | None
     source: str | None
     source_id: str | None
+
+
+class Command(NamedTuple):
+    """What is known of a command: what it recorded, who gave it, which request it was."""
+
+    receipt: Receipt
+    actor: str | None
+    fingerprint: str | None
 
 
 class EventReading:
@@ -207,12 +223,22 @@ class EventReading:
         self, command_id: str, connection: sa.Connection | None = None
     ) -> Receipt | None:
         """Say what a command recorded; None when it never did."""
-        for first, last, recorded in self._rows(COMMAND, (command_id,), connection):
+        found = self.command(command_id, connection)
+        return None if found is None else found.receipt
+
+    def command(
+        self, command_id: str, connection: sa.Connection | None = None
+    ) -> Command | None:
+        """Say what a command recorded, by whom and of which request; None when it never did."""
+        for first, last, recorded, fingerprint in self._rows(
+            COMMAND, (command_id,), connection
+        ):
             rows = self._rows(COMMAND_EVENTS, (first, last), connection)
             events = tuple([read_uuid(row[0]) for row in rows])
             begun = {read_uuid(row[1]): row[2] for row in rows}
             kinds = tuple([noun_of(topic) for topic in begun.values()])
-            return Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
+            receipt = Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
+            return Command(receipt, rows[0][3] if rows else None, fingerprint)
         return None
 
     def versions(
@@ -224,6 +250,16 @@ class EventReading:
             for rows in self._chunks(VERSIONS, ids, (), connection)
             for stream_id, version in rows
         }
+
+    def topics(
+        self, ids: Iterable[UUID], connection: sa.Connection | None = None
+    ) -> dict[UUID, list[str]]:
+        """Give the topics of the first events of each of these streams, in their order."""
+        found: dict[UUID, list[str]] = {}
+        for rows in self._chunks(TOPICS, ids, (FIRST_VERSIONS,), connection):
+            for stream_id, topic in rows:
+                found.setdefault(read_uuid(stream_id), []).append(topic)
+        return found
 
     def _rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None

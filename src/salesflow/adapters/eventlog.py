@@ -13,11 +13,12 @@ out: business rules (see the aggregates) and read tables (see `runner`).
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from time import monotonic
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -35,11 +36,13 @@ from salesflow.adapters.appending import (
 from salesflow.adapters.database import Appending, Database
 from salesflow.adapters.event_reading import EventReading, Stored
 from salesflow.adapters.forking import Forkable, survive_forks
+from salesflow.adapters.gate import Gate
 from salesflow.adapters.group_commit import GroupCommit, Request
 from salesflow.adapters.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event, FactCatalogue
 from salesflow.domain.moments import Instant, to_instant
+from salesflow.domain.values import shown
 from salesflow.errors import (
     AlreadyRecordedError,
     BusyError,
@@ -73,6 +76,7 @@ class EventLog(EventReading, Forkable):
             )
         super().__init__(database, tenant, catalogue)
         instants = _instants(clock)
+        self._gate = Gate(self)
         self._appending: Appending = database.appending(tenant, instants)
         self.now: Final[Callable[[], Instant]] = instants or host_clock
         """The clock the log was given, or the host's; PostgreSQL's own may differ a little."""
@@ -90,24 +94,32 @@ class EventLog(EventReading, Forkable):
         drafts: Sequence[Draft],
         *,
         command_id: str | None = None,
+        fingerprint: str | None = None,
+        homes: Mapping[UUID, str] | None = None,
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
     ) -> Receipt:
         """Record events, all or none, at one instant.
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
-        until that commits, and other writers wait, so append last.
+        until that commits, and other writers wait, so append last. `homes` says what streams
+        that the caller has read are about; `fingerprint` tells the request behind the command
+        from another one.
 
         Raises:
             ConcurrentChangeError: somebody else appended to one of the streams first.
             AlreadyRecordedError: this command id was recorded before; holds its receipt.
             ClockError: the clock is more than five seconds behind the log.
-            InputError: a value that cannot be stored, or a fact from the future.
+            InputError: a value that cannot be stored or read back, or a fact from the future.
+            RuleError: a merge that cannot be; see `gate`.
             BusyError: another writer held the log for too long.
         """
-        append = checked(drafts, command_id, accept_clock=accept_clock)
+        append = checked(drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint)
+        self._gate.admit((append,), homes=homes, connection=connection)
         if connection is None:
-            return self._group.submit((append,))[0]
+            receipts = self._group.submit((append,))
+            self._gate.remember((append,))
+            return receipts[0]
         try:
             return self._appending.write_in(connection, append)
         except Rejected as refusal:
@@ -120,7 +132,48 @@ class EventLog(EventReading, Forkable):
         """
         if not appends:
             return []
-        return self._group.submit([checked(drafts) for drafts in appends])
+        admitted = [checked(drafts) for drafts in appends]
+        self._gate.admit(admitted)
+        receipts = self._group.submit(admitted)
+        self._gate.remember(admitted)
+        return receipts
+
+    def known_command(
+        self,
+        command_id: str | None,
+        *,
+        actor: str | None,
+        fingerprint: str | None,
+        connection: sa.Connection | None = None,
+    ) -> AlreadyRecordedError | None:
+        """Say that a command was recorded before, and whether by somebody or of something else.
+
+        None when it was not, or has no id.
+        """
+        if command_id is None:
+            return None
+        found = self.command(command_id, connection)
+        if found is None:
+            return None
+        receipt, before, print_before = found
+        positions = f"at positions {receipt.first} to {receipt.last}"
+        said = f"command {shown(command_id)} was recorded before, {positions}"
+        if before != actor:
+            return AlreadyRecordedError(
+                f"{said}, by {shown(before) if before else 'nobody named'} and not by"
+                f" {shown(actor) if actor else 'nobody named'}; give each request an id of"
+                " its own, such as one that begins with who sends it",
+                receipt,
+                "actor",
+            )
+        if fingerprint is not None and print_before not in (None, fingerprint):
+            return AlreadyRecordedError(
+                f"{said}, for another request: its fingerprint differs; give each request an"
+                " id of its own",
+                receipt,
+                "fingerprint",
+            )
+        return AlreadyRecordedError(said, receipt)
 
     def subscribe(self, after: int = 0) -> Subscription[Event]:
         """Give every event after a position, and then those to come; see `Subscription`."""
@@ -183,14 +236,14 @@ class EventLog(EventReading, Forkable):
     ) -> SalesflowError:
         """Find out why the database refused a row."""
         for append in appends:
-            if append.command_id is not None:
-                receipt = self.receipt(append.command_id, connection)
-                if receipt is not None:
-                    return AlreadyRecordedError(
-                        f"command {append.command_id!r} was recorded before, at positions"
-                        f" {receipt.first} to {receipt.last}",
-                        receipt,
-                    )
+            known = self.known_command(
+                append.command_id,
+                actor=append.drafts[0].actor,
+                fingerprint=append.fingerprint,
+                connection=connection,
+            )
+            if known is not None:
+                return known
         stands = self.versions([i for a in appends for i in a.stream_ids], connection)
         for append in appends:
             for draft in append.drafts:

@@ -17,7 +17,8 @@ from uuid import UUID
 from salesflow.adapters.appending import Draft
 from salesflow.adapters.ids import new_id
 from salesflow.adapters.logs import tell_retry
-from salesflow.domain.facts import Fact, Precision
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.facts import Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant, to_instant
 from salesflow.errors import ConcurrentChangeError, InputError
 
@@ -75,9 +76,17 @@ class ForeignFact(_Told):
 
 
 def drafts_of(
-    facts: Iterable[ForeignFact], versions: dict[UUID, int], correlation_id: str | None
+    facts: Iterable[ForeignFact],
+    versions: dict[UUID, int],
+    correlation_id: str | None,
+    catalogue: FactCatalogue = CATALOGUE,
 ) -> list[Draft]:
-    """Draft facts as the next of their streams, and count them in `versions`."""
+    """Draft facts as the next of their streams, and count them in `versions`.
+
+    Raises:
+        InputError: for a fact that is not of the catalogue, or could not be read back.
+    """
+    encode = catalogue.encode
     drafts: list[Draft] = []
     for stream_id, fact, occurred, precision, source, source_id, actor in facts:
         version = versions[stream_id] = versions.get(stream_id, 0) + 1
@@ -85,8 +94,7 @@ def drafts_of(
             Draft(
                 stream_id,
                 version,
-                fact.stored_as,
-                fact.to_json(),
+                *encode(fact),
                 new_id(),
                 occurred,
                 precision,

@@ -222,6 +222,7 @@ class PostgresAppending(Forkable):
         if parameters["count"] == 1:
             draft, command_id = appends[0].drafts[0], appends[0].command_id
             parameters.update(draft._asdict(), command_id=command_id)
+            parameters["fingerprint"] = appends[0].fingerprint
             statement = APPEND_ONE if command_id is None else APPEND_ONE_COMMAND
         else:
             parameters.update(_arrays(columns_of(appends)))
@@ -308,6 +309,7 @@ def _arrays(columns: Columns) -> Parameters:
 def _add_commands(parameters: Parameters, appends: Sequence[Append]) -> bool:
     """Add the arrays of command ids, when there are any."""
     names, firsts, lasts, offsets = [], [], [], []
+    prints: list[str | None] = []
     before = 0
     for offset, append in enumerate(appends):
         after = before + len(append.drafts)
@@ -316,6 +318,7 @@ def _add_commands(parameters: Parameters, appends: Sequence[Append]) -> bool:
             firsts.append(before + 1)
             lasts.append(after)
             offsets.append(offset)
+            prints.append(append.fingerprint)
         before = after
     if not names:
         return False
@@ -323,6 +326,7 @@ def _add_commands(parameters: Parameters, appends: Sequence[Append]) -> bool:
     parameters["firsts"] = Bigints.of(firsts)
     parameters["lasts"] = Bigints.of(lasts)
     parameters["offsets"] = Integers.of(offsets)
+    parameters["prints"] = Texts.of(prints)
     return True
 
 

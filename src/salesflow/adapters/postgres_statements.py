@@ -64,15 +64,17 @@ INSERT_EVENT = """
 
 INSERT_COMMAND = """
     INSERT INTO salesflow_commands
-    SELECT %(tenant)s, %(command_id)s::text, h.base + 1, h.base + 1, h.first_recorded
+    SELECT %(tenant)s, %(command_id)s::text, h.base + 1, h.base + 1, h.first_recorded,
+        %(fingerprint)s::text
     FROM h"""
 
 INSERT_COMMANDS = """
     INSERT INTO salesflow_commands
     SELECT %(tenant)s, u.command_id, h.base + u.first, h.base + u.last,
-        h.first_recorded + u.append
+        h.first_recorded + u.append, u.fingerprint
     FROM h, unnest(%(names)s::text[], %(firsts)s::int8[], %(lasts)s::int8[],
-        %(offsets)s::int4[]) AS u (command_id, first, last, append)"""
+        %(offsets)s::int4[], %(prints)s::text[])
+        AS u (command_id, first, last, append, fingerprint)"""
 
 ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM h"
 

@@ -24,6 +24,7 @@ from eventsourcing.utils import Environment, EnvType, resolve_topic
 
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.gate import OTHERS
 from salesflow.adapters.library_recorders import (
     SalesflowAggregateRecorder,
     SalesflowApplicationRecorder,
@@ -56,7 +57,7 @@ class SalesflowFactory(InfrastructureFactory[SalesflowTrackingRecorder]):
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.env.name).strip("-._")
         tenant = self.env.get(TENANT_VARIABLE) or name[:64] or "application"
         self.database = Database(url)
-        self.log = EventLog(self.database, tenant=tenant)
+        self.log = EventLog(self.database, tenant=tenant, catalogue=OTHERS)
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
         """Make what keeps snapshots, or another sequence named by its purpose."""

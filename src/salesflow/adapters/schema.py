@@ -132,10 +132,14 @@ commands = sa.Table(
     _column("first", _Instant),
     _column("last", _Instant),
     _column("recorded", _Instant),
+    _column("fingerprint", _Text, null=True),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""Which command recorded which positions; the ground of idempotence."""
+"""Which command recorded which positions; the ground of idempotence.
+
+`fingerprint` is the SHA-256 of the request, where the caller gave it to be told from others.
+"""
 
 tracking = sa.Table(
     "salesflow_tracking",

@@ -37,7 +37,7 @@ ACCEPT = (
     " ON CONFLICT (tenant) DO UPDATE SET accepted = excluded.accepted"
 )
 AT_ONCE_SECONDS = 0.005
-COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?)"
+COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?,?)"
 
 
 class SqliteAppending:
@@ -95,9 +95,9 @@ class SqliteAppending:
             connection.execute(ACCEPT, (tenant, still))
         self._add(connection, columns_of(appends), base, first)
         receipts = receipts_of(appends, base, first)
-        for receipt in receipts:
+        for append, receipt in zip(appends, receipts, strict=True):
             if receipt.command_id is not None:
-                command = (tenant, receipt.command_id, *receipt[:3])
+                command = (tenant, receipt.command_id, *receipt[:3], append.fingerprint)
                 connection.execute(COMMANDS, command)
         return receipts
 

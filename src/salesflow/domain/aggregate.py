@@ -251,6 +251,11 @@ class Aggregate:
         """Say whether an event of this id was loaded with this aggregate."""
         return any(event.event_id == event_id for event in self._stored)
 
+    @property
+    def begun_with(self) -> Fact | None:
+        """The first fact stored in its stream, believed or not; None for a new one."""
+        return self._log[0].fact if self.version else None
+
     def retract(self, event_id: UUID, *, because: str) -> None:
         """Say that an earlier fact of this stream (or a retraction) was wrong.
 

@@ -18,9 +18,10 @@ __all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of", "noun_of"]
 AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
 
 CATALOGUE: Final = FactCatalogue(
-    (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts))
+    (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),
+    homes={fact: aggregate.noun for aggregate in AGGREGATES for fact in aggregate.facts},
 )
-"""Every fact there is, by its stored kind and version."""
+"""Every fact of the package, by its stored kind and version."""
 
 
 def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:

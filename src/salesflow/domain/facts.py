@@ -7,6 +7,7 @@ A stored shape that has changed is upcast on the raw dict, next to the class.
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -15,9 +16,9 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
-from salesflow.domain.values import SafeText, Value
+from salesflow.domain.values import SafeText, Value, shown
 from salesflow.domain.wording import quoted
-from salesflow.errors import HistoryError
+from salesflow.errors import HistoryError, InputError
 
 __all__ = [
     "Event",
@@ -27,10 +28,13 @@ __all__ = [
     "PlannedFact",
     "Precision",
     "Upcast",
+    "Written",
 ]
 
 Precision = Literal["microsecond", "day"]
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+").fullmatch
+KIND_LENGTH_MAX = 100
 
 
 class Fact(Value):
@@ -132,22 +136,62 @@ class Event(NamedTuple):
         return self.occurred if fact.plain else fact.effect(self.occurred)
 
 
-class FactCatalogue:
-    """The closed list of fact classes by stored kind; nothing else is ever read back."""
+class Written(bytes):
+    """The bytes of a fact that are proven to be read back as that fact; see `encode`."""
 
-    def __init__(self, classes: Iterable[type[Fact]]) -> None:
+    __slots__ = ()
+
+
+class FactCatalogue:
+    """The closed list of fact classes by stored kind; nothing else is written or read back.
+
+    `homes` says of a class which kind of thing its stream is about ("deal"); a fact that is
+    not named there may stand in any stream. `own` are classes from outside the package.
+    """
+
+    def __init__(
+        self,
+        classes: Iterable[type[Fact]],
+        *,
+        homes: Mapping[type[Fact], str] | None = None,
+        own: Iterable[type[Fact]] = (),
+    ) -> None:
         self._current: dict[str, type[Fact]] = {}
         self._kinds: dict[str, type[Fact]] = {}
+        self._homes: dict[str, str] = {}
+        self._trusted = frozenset(classes := list(classes))
+        named = dict(homes or {})
         for cls in classes:
-            known = self._kinds.setdefault(cls.kind, cls)
-            if known is not cls:
-                raise ValueError(
-                    f"{cls.kind} is the kind of {known.__name__} and {cls.__name__}"
-                )
-            self._current[cls.stored_as] = cls
+            self._take(cls, named.get(cls))
+        for cls in own:
+            self._take(_checked_class(cls), cls.kind if cls.opens else None)
+        self._all_homes = named
 
     def __iter__(self) -> Iterator[type[Fact]]:
         return iter(self._kinds.values())
+
+    def with_own(self, own: Iterable[type[Fact]]) -> "FactCatalogue":
+        """Give a catalogue that knows classes from outside too; itself when there are none.
+
+        Raises:
+            InputError: for what is no class of facts, and for a kind that is taken.
+        """
+        more = list(dict.fromkeys(own))
+        if not more:
+            return self
+        return FactCatalogue(self._trusted, homes=self._all_homes, own=more)
+
+    def knows(self, topic: str) -> bool:
+        """Say whether facts of a kind and version can be read."""
+        if topic in self._current:
+            return True
+        kind, _, version = topic.partition(":")
+        cls = self._kinds.get(kind)
+        return cls is not None and version.isdecimal() and 1 <= int(version) <= cls.version
+
+    def home(self, topic: str) -> str | None:
+        """Say which kind of thing a stream with such a fact is about; None when any may."""
+        return self._homes.get(topic.partition(":")[0])
 
     def topics_besides(self, wanted: Collection[type[Fact]]) -> list[str]:
         """Name what is stored of all other facts than these, in every version known."""
@@ -157,6 +201,31 @@ class FactCatalogue:
             if cls not in wanted
             for version in range(1, cls.version + 1)
         ]
+
+    def encode(self, fact: Fact) -> tuple[str, Written]:
+        """Give what is stored of a fact, and prove that it can be read back.
+
+        A fact of the package was checked when it was made (`Value` lets none be made or copied
+        unchecked), and digits and ASCII come back as they were written. Only what could come
+        back otherwise is read at once: text in other letters, and facts of other people.
+
+        Raises:
+            InputError: for a class that was not handed in, and what reads back otherwise.
+        """
+        if not isinstance(fact, Fact):
+            raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
+        cls = type(fact)
+        topic = cls.stored_as
+        if self._current.get(topic) is not cls:
+            raise InputError(self._stranger(cls))
+        if cls in self._trusted:
+            payload = fact.to_json()
+            if payload.isascii():
+                return topic, Written(payload)
+        else:
+            payload = _to_json(fact)
+        self._prove(fact, topic, payload)
+        return topic, Written(payload)
 
     def decode(self, topic: str, payload: bytes, *, where: str) -> Fact:
         """Read a stored fact, upcasting an old shape.
@@ -174,12 +243,49 @@ class FactCatalogue:
         except (ValidationError, ValueError, KeyError) as error:
             raise HistoryError(f"{topic} at {where} cannot be read: {error}") from error
 
+    def _take(self, cls: type[Fact], home: str | None) -> None:
+        known = self._kinds.setdefault(cls.kind, cls)
+        if known is not cls:
+            raise InputError(
+                f"{cls.kind!r} is the kind of {known.__name__} and of {cls.__name__}; give"
+                " one of them another, such as one that begins with your own name"
+            )
+        self._current[cls.stored_as] = cls
+        if home is not None:
+            self._homes[cls.kind] = home
+
+    def _prove(self, fact: Fact, topic: str, payload: bytes) -> None:
+        try:
+            again = self.decode(topic, payload, where="once written")
+        except HistoryError as error:
+            raise InputError(f"{type(fact).__name__} would be lost: {error}") from error
+        if again != fact:
+            raise InputError(
+                f"{type(fact).__name__} would be read back as something else than it is; each"
+                " of its fields has to come back from JSON as it was"
+            )
+
+    def _stranger(self, cls: type[Fact]) -> str:
+        known = self._current.get(cls.stored_as)
+        if known is not None and known.__name__ != cls.__name__:
+            return (
+                f"{cls.__name__} would be stored as {cls.kind!r}, which is the kind of"
+                f" {known.__name__}; give it a kind of its own and hand it in:"
+                f" SalesFlow(url, facts=[{cls.__name__}])"
+            )
+        return (
+            f"no fact of kind {getattr(cls, 'kind', cls.__name__)!r} was handed in, so it"
+            f" could never be read back; open with SalesFlow(url, facts=[{cls.__name__}])"
+        )
+
     def _decode_old(self, topic: str, payload: bytes) -> Fact:
         kind, _, number = topic.partition(":")
         cls = self._kinds.get(kind)
         if cls is None:
             raise ValueError(
-                f"no fact of kind {quoted(kind)} is known to this version of salesflow"
+                f"no fact of kind {quoted(kind)} is known to this version of salesflow; if it is one"
+                " of your own, hand its class in: SalesFlow(url, facts=[…]), or the entry"
+                " point salesflow.facts"
             )
         version = int(number)
         if version > cls.version:
@@ -188,3 +294,27 @@ class FactCatalogue:
         for old in range(version, cls.version):
             data = cls.upcasts[old](data)
         return cls.model_validate_json(json.dumps(data))
+
+
+def _checked_class(cls: object) -> type[Fact]:
+    """Refuse what is no class of facts, or says too little of itself."""
+    if not (isinstance(cls, type) and issubclass(cls, Fact)):
+        raise InputError(f"facts: {shown(cls)} is no class of facts")
+    kind, version = getattr(cls, "kind", None), cls.version
+    if not isinstance(kind, str) or len(kind) > KIND_LENGTH_MAX or not KIND(kind):
+        raise InputError(
+            f"{cls.__name__}: give it a kind, such as kind = 'acme.demo_given' (small"
+            f" letters, digits and _, parted by dots), not {shown(kind)}"
+        )
+    if not isinstance(getattr(cls, "name_zh", None), str):
+        raise InputError(f"{cls.__name__}: give it a name in Chinese, name_zh = '…'")
+    if type(version) is not int or not 1 <= version < 2**31:
+        raise InputError(f"{cls.__name__}: its version counts from 1, not {shown(version)}")
+    return cls
+
+
+def _to_json(fact: Fact) -> bytes:
+    try:
+        return fact.to_json()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{type(fact).__name__} cannot be written: {error}") from error

@@ -62,6 +62,8 @@ class _Span(NamedTuple):
     into: UUID | None
 
 
+BACK: Final = "; take that merge back first"
+
 Fault = tuple[UUID, UUID, Instant]
 """Who is merged into whom, from when."""
 
@@ -79,6 +81,7 @@ def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[Impossibl
     touched = {each.stream_id for each in facts if type(each.fact) in MAY_MERGE}
     touched |= {other for stream_id in touched for other in graph.absorbed_by(stream_id)}
     before = graph.faults(touched)
+    stood = graph.merges(touched)
     merges = [each for each in facts if isinstance(each.fact, DealMerged | CustomerMerged)]
     for each in facts:
         if not isinstance(each.fact, DealMerged | CustomerMerged):
@@ -90,7 +93,12 @@ def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[Impossibl
         if new:
             graph.untell(each)
             found |= new
-    return [ImpossibleMerge(absorbed, into, why) for (absorbed, into, _), why in found.items()]
+    return [
+        ImpossibleMerge(
+            *merge[:2], f"{why}; take that merge back first" * (merge in stood) or why
+        )
+        for merge, why in found.items()
+    ]
 
 
 class _Graph:
@@ -132,6 +140,11 @@ class _Graph:
             and (id, span.into, span.start) not in besides
             and (why := self._fault(id, span.into, span.start)) is not None
         }
+
+    def merges(self, streams: Iterable[UUID]) -> set[Fault]:
+        """Give all merges of these that stand at some time."""
+        spans = ((id, span) for id in streams for span in self._merged(id))
+        return {(id, span.into, span.start) for id, span in spans if span.into is not None}
 
     def _fault(self, id: UUID, into: UUID, start: Instant) -> str | None:
         noun = _noun(self._opening(id))

@@ -17,6 +17,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
 from salesflow.domain.values import (
+    Key,
     Number,
     Personal,
     Reference,
@@ -44,6 +45,7 @@ __all__ = [
     "SalesProcess",
     "Stage",
     "StageKpi",
+    "VersionNumber",
     "process_id",
     "refuse_unlike",
 ]
@@ -94,10 +96,13 @@ Criterion = Annotated[Reference, AfterValidator(_known_criterion), TextMark(pers
 """What must be true to move a deal forward: a key of CRITERIA or `task_completed:<task>`."""
 
 
+VersionNumber = Annotated[int, Field(ge=1, lt=2**31)]
+
+
 class Label(Value):
     """A thing of a process by its key, with a name in English and in Chinese."""
 
-    key: Reference
+    key: Key
     name_en: SafeText
     name_zh: SafeText
 
@@ -109,7 +114,7 @@ class Label(Value):
 class StageKpi(Value):
     """A figure watched in a stage, and the target it should reach."""
 
-    metric: Reference
+    metric: Key
     target: Number | None = None
 
 
@@ -135,11 +140,11 @@ class ProcessVersion(Label):
             qualifying stage is not an open stage, or a criterion names an unknown task.
     """
 
-    version: Annotated[int, Field(ge=1, lt=2**31)] = 1
+    version: VersionNumber = 1
     stages: tuple[Stage, ...]
     loss_reasons: tuple[Label, ...] = ()
     """The closed list of reasons to lose a deal; any reason will do when it is empty."""
-    qualifying_stage: Reference | None = None
+    qualifying_stage: Key | None = None
     """From this stage on an open deal counts for sales velocity."""
     skipping_allowed: bool = True
     returning_allowed: bool = True
@@ -246,7 +251,7 @@ class ProcessRetired(Fact):
 
     kind: ClassVar[str] = "process.retired"
     name_zh: ClassVar[str] = "流程停用"
-    process_version: int
+    process_version: VersionNumber
     because: Personal | None = None
 
 

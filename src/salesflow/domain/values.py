@@ -9,9 +9,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Context, Decimal
 from functools import cached_property
 from typing import Annotated, Final, Self
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +35,7 @@ __all__ = [
     "Count",
     "Currency",
     "Exact",
+    "Key",
     "Money",
     "Number",
     "Personal",
@@ -41,8 +44,11 @@ __all__ = [
     "Share",
     "TextMark",
     "Value",
+    "envelope_text",
+    "is_blank",
     "number",
     "reason_of",
+    "shown",
     "tidy",
 ]
 
@@ -50,12 +56,25 @@ EXACT: Final = Context(prec=60)
 """Where sums are worked out, so that no digit is ever rounded away."""
 
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,21}$)[0-9]*\.?[0-9]*(?<=[0-9])")
+SHOWN_MAX = 150
+LENGTH_READ_MAX = 4
+"""Normalising shortens a text to a quarter at most, so longer ones need not be looked at."""
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
+KEY_LENGTH_MAX = 100
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 CONTROLS_AND_SURROGATES = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
-NOT_IN_A_LINE = re.compile(f"[{CONTROLS_AND_SURROGATES}{BIDI_CONTROLS}]").search
-NOT_IN_TEXT = re.compile(f"(?![\n\r\t])[{CONTROLS_AND_SURROGATES}{BIDI_CONTROLS}]").search
+NO_CHARACTERS = "\ufdd0-\ufdef" + "".join(
+    chr(plane << 16 | end) for plane in range(17) for end in (0xFFFE, 0xFFFF)
+)
+"""Code points that Unicode promises never to make characters of."""
+NEVER = f"{CONTROLS_AND_SURROGATES}{BIDI_CONTROLS}{NO_CHARACTERS}"
+NOT_IN_A_LINE = re.compile(f"[{NEVER}\u2028\u2029]").search
+NOT_IN_TEXT = re.compile(f"(?![\n\r\t])[{NEVER}]").search
+UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that show nothing, beside spaces and marks of format."""
+NOT_SEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
+LONG = 10**30
 
 
 class Value(BaseModel):
@@ -79,11 +98,33 @@ class Value(BaseModel):
     def model_copy(
         self, *, update: Mapping[str, object] | None = None, deep: bool = False
     ) -> Self:
-        """Copy it with other fields, without what was worked out from the old ones."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[name]
-        return copied
+        """Copy it with other fields, checked as when it is made.
+
+        What was worked out from the old ones is worked out anew.
+
+        Raises:
+            InputError: for a field that can never be right, or that it does not have.
+        """
+        copied = super().model_copy(deep=deep)
+        named = type(self).model_fields.keys()
+        fields = {name: value for name, value in vars(copied).items() if name in named}
+        return type(self)._checked(fields | dict(update or {}))
+
+    @classmethod
+    def model_construct(  # type: ignore[override]
+        cls, _fields_set: set[str] | None = None, **values: object
+    ) -> Self:
+        """Make it, checked: what nobody has checked could be written and never be read."""
+        del _fields_set
+        return cls._checked(values)
+
+    @classmethod
+    def _checked(cls, fields: dict[str, object]) -> Self:
+        try:
+            made: Self = cls.__pydantic_validator__.validate_python(fields)
+        except ValidationError as error:
+            raise InputError(f"{cls.__name__}: {_wrong(error)}") from error
+        return made
 
 
 def tidy(amount: Decimal) -> Decimal:
@@ -126,18 +167,71 @@ def _checked_text(text: str) -> str:
 def _checked_characters(
     text: str, length_max: int, not_allowed: Callable[[str], re.Match[str] | None]
 ) -> str:
+    if len(text) > LENGTH_READ_MAX * length_max:
+        raise ValueError(f"longer than {length_max} characters")
+    text = unicodedata.normalize("NFC", text)  # which may lengthen it, so it comes first
     if len(text) > length_max:
         raise ValueError(f"longer than {length_max} characters")
     found = not_allowed(text)
     if found is not None:
         raise ValueError(f"the character {found[0]!r} is not allowed in text")
-    return unicodedata.normalize("NFC", text)
+    return text
 
 
 def _checked_reference(text: str) -> str:
-    if not text or text.isspace():
+    checked = _checked_line(text)
+    if is_blank(checked):
         raise ValueError("must not be blank")
-    return _checked_line(text)
+    return checked
+
+
+def _checked_key(text: str) -> str:
+    checked = _checked_reference(text)
+    if len(checked) > KEY_LENGTH_MAX:
+        raise ValueError(f"longer than {KEY_LENGTH_MAX} characters")
+    return checked
+
+
+def is_blank(text: str) -> bool:
+    """Say whether a text shows nothing: empty, spaces, marks of format, fillers."""
+    return all(each in UNSEEN or unicodedata.category(each) in NOT_SEEN for each in text)
+
+
+def envelope_text(given: object, what: str) -> str | None:
+    """Give a text of an event's envelope as it is kept: by the rules of a `Reference`.
+
+    A UUID is taken for its text; None is none. `what` names it: "actor", "command_id" …
+
+    Raises:
+        InputError: when it is of another type, blank, too long, or holds what no text may.
+    """
+    if given is None:
+        return None
+    if isinstance(given, UUID):
+        return str(given)
+    if not isinstance(given, str):
+        raise InputError(f"{what} is {shown(given)}; pass a text or a UUID")
+    try:
+        return _checked_reference(str.__str__(given))
+    except ValueError as error:
+        raise InputError(f"{what} {shown(given)}: {error}") from error
+
+
+def shown(value: object) -> str:
+    """Show a value in a message, in at most 150 characters that no terminal acts on."""
+    if isinstance(value, str):
+        begun = value[:SHOWN_MAX]
+        return _cut(ascii(begun) if NOT_IN_A_LINE(begun) else repr(begun))
+    if isinstance(value, type):
+        return _cut(f"the class {value.__name__}")
+    plain = type(value) in (bool, float, Decimal, UUID, datetime, date, type(None))
+    if plain or (type(value) is int and abs(value) < LONG):
+        return _cut(f"{value!r}")
+    return _cut(f"a value of type {type(value).__name__}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
 
 
 SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False)]
@@ -145,6 +239,12 @@ SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False
 
 Reference = Annotated[str, AfterValidator(_checked_reference), TextMark(personal=False)]
 """An opaque id or key (a rep, a stage, a source's object): one line, never blank."""
+
+Key = Annotated[str, AfterValidator(_checked_key), TextMark(personal=False)]
+"""The key of a process, stage, reason or task: a `Reference` of at most 100 characters.
+
+Read tables are keyed by several of them at once, and a key of PostgreSQL holds 2,704 bytes.
+"""
 
 Personal = Annotated[str, AfterValidator(_checked_text), TextMark(personal=True)]
 """Text about a person, and all free text: at most 10,000 characters, lines allowed."""

@@ -43,7 +43,6 @@ from salesflow.engine.running import Runs
 from salesflow.engine.session import Processes, Said, Session
 from salesflow.engine.turns import Turns
 from salesflow.errors import (
-    AlreadyRecordedError,
     DealClosedError,
     InputError,
     NotFoundError,
@@ -118,23 +117,25 @@ class SalesFlow(Runs, Kept):
     def session(
         self,
         *,
-        actor: str | None = None,
-        command_id: str | None = None,
-        correlation_id: str | None = None,
-        causation_id: str | None = None,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        correlation_id: str | UUID | None = None,
+        causation_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
         connection: Host | None = None,
     ) -> Iterator[Session]:
         """Open a unit of work: what it records is appended at its end, all or nothing.
 
         With `connection`, a SQLAlchemy connection or ORM session of the caller, it reads and
         appends inside that one's transaction; the log stays locked for other writers until
-        the caller commits, so do that last.
+        the caller commits, so do that last. For `fingerprint` see `run`.
 
         Raises:
-            AlreadyRecordedError: at entry, when the command id was recorded before.
+            AlreadyRecordedError: at entry, when the command id was recorded before; its
+                `differs` says whether by another actor, or of another request.
             ConcurrentChangeError: at the end, when somebody else changed a stream first.
         """
-        said = Said(actor, command_id, correlation_id, causation_id)
+        said = Said.of(actor, command_id, correlation_id, causation_id, fingerprint=fingerprint)
         inside = None if connection is None else host_connection(connection, self._database)
         with self._working(said, inside) as session:
             yield session
@@ -154,7 +155,7 @@ class SalesFlow(Runs, Kept):
 
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
         """Go on recording although the clock is behind the log, and say so in the log."""
-        session = self._session(Said(actor), accept_clock=True)
+        session = self._session(Said.of(actor, None), accept_clock=True)
         session.get(Settings, SETTINGS_ID).accept_clock(because=because)
         receipt = session.commit()
         assert receipt is not None
@@ -305,8 +306,14 @@ class SalesFlow(Runs, Kept):
     def _session(
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
     ) -> Session:
-        if said.command_id is not None:
-            self._refuse_known(said.command_id, connection)
+        known = self.log.known_command(
+            said.command_id,
+            actor=said.actor,
+            fingerprint=said.fingerprint,
+            connection=connection,
+        )
+        if known is not None:
+            raise known
         processes = self._processes
         if connection is not None:  # what the caller may still roll back is not remembered
             processes = PublishedProcesses(self.log, connection)
@@ -361,8 +368,3 @@ class SalesFlow(Runs, Kept):
         """Give what a session's aggregates read: all that is known, by a clock that goes on."""
         now = max(self.log.now(), head, self.log.seen)
         return World(processes, lambda: self.settings().timezone, now, self.log.now)
-
-    def _refuse_known(self, command_id: str, connection: Connection | None) -> None:
-        receipt = self.log.receipt(command_id, connection)
-        if receipt is not None:
-            raise AlreadyRecordedError(f"command {command_id!r} was recorded before", receipt)

@@ -113,7 +113,9 @@ def _batches(appends: Iterable[Told]) -> Iterator[list[Told]]:
 def _append(log: EventLog, batch: Sequence[Told], correlation_id: str | None) -> list[Receipt]:
     """Append a batch, numbered after what stands now."""
     versions = log.versions({told.stream_id for append in batch for told in append})
-    return log.append_many([drafts_of(told, versions, correlation_id) for told in batch])
+    return log.append_many(
+        [drafts_of(told, versions, correlation_id, log.catalogue) for told in batch]
+    )
 
 
 def _time(told: ForeignFact) -> Instant:

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, overload
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -43,8 +44,9 @@ class Runs:
         self,
         function: Callable[[Session], object],
         *,
-        actor: str | None = None,
-        command_id: str | None = None,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
         attempts: int = ATTEMPTS_MAX,
         connection: Host | None = None,
     ) -> Receipt | None: ...
@@ -54,8 +56,9 @@ class Runs:
         self,
         function: Callable[[Session, Any], object],
         *,
-        actor: str | None = None,
-        command_id: str | None = None,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
         attempts: int = ATTEMPTS_MAX,
         engine: Opener,
     ) -> Receipt | None: ...
@@ -64,17 +67,20 @@ class Runs:
         self,
         function: Callable[..., object],
         *,
-        actor: str | None = None,
-        command_id: str | None = None,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
         attempts: int = ATTEMPTS_MAX,
         connection: Host | None = None,
         engine: Opener | None = None,
     ) -> Receipt | None:
         """Run a function in a session, again when somebody else was first, and once per id.
 
-        Called with a command id that was recorded before, it gives the first receipt without
-        running the function; so it does when that happens while the function runs and meets
-        what its twin has done. None when the function recorded nothing.
+        Called with a command id that was recorded before, it gives the first receipt, with
+        `receipt.again` true, without running the function; so it does when that happens while
+        the function runs and meets what its twin has done. None when the function recorded
+        nothing. `fingerprint` is the request itself (its body, say), kept as its SHA-256: with
+        it the same id with another request is an error and not the first one's receipt.
 
         With `engine`, a SQLAlchemy engine or sessionmaker of yours, every attempt is one new
         transaction of it, committed with the facts: the function is given the session and
@@ -83,12 +89,14 @@ class Runs:
         commit; write the rows that belong to the facts inside the function.
 
         Raises:
+            AlreadyRecordedError: when the command id was recorded before by another actor, or
+                for another request; its `differs` says which.
             ConcurrentChangeError: when all attempts met a change by somebody else.
             InputError: for a connection or engine that leads elsewhere or commits by itself.
         """
         if connection is not None and engine is not None:
             raise InputError("pass connection= or engine=, not both: each names a transaction")
-        said = Said(actor, command_id)
+        said = Said.of(actor, command_id, fingerprint=fingerprint)
         for attempt in range(1, attempts):
             patient = attempt > HASTY_ATTEMPTS and connection is None
             try:
@@ -138,7 +146,10 @@ class Runs:
         return session.receipt
 
     def _first(self, said: Said) -> Receipt | None:
-        return None if said.command_id is None else self.log.receipt(said.command_id)
+        known = self.log.known_command(
+            said.command_id, actor=said.actor, fingerprint=said.fingerprint
+        )
+        return None if known is None else _receipt(known)
 
     @contextmanager
     def _working(self, said: Said, connection: Connection | None = None) -> Iterator[Session]:
@@ -156,6 +167,6 @@ class Runs:
 
 
 def _receipt(known: AlreadyRecordedError) -> Receipt:
-    if not isinstance(known.receipt, Receipt):
+    if known.differs is not None or not isinstance(known.receipt, Receipt):
         raise known
-    return known.receipt
+    return known.receipt._replace(again=True)

@@ -6,6 +6,7 @@ ends without an error appends everything they recorded as one append of the log.
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from hashlib import sha256
 from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
@@ -27,6 +28,7 @@ from salesflow.domain.processes import (
     process_id,
     refuse_unlike,
 )
+from salesflow.domain.values import envelope_text, shown
 from salesflow.engine.checks import (
     PAIRED,
     UNDER_A_PROCESS,
@@ -51,6 +53,35 @@ class Said(NamedTuple):
     command_id: str | None = None
     correlation_id: str | None = None
     causation_id: str | None = None
+    fingerprint: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        actor: str | UUID | None,
+        command_id: str | UUID | None,
+        *others: str | UUID | None,
+        fingerprint: str | bytes | None = None,
+    ) -> "Said":
+        """Check what a caller said, and write it as it is kept.
+
+        Raises:
+            InputError: for what is blank, too long, of another type, or holds what no text may.
+        """
+        given = dict(zip(cls._fields, (actor, command_id, *others), strict=False))
+        texts = {name: envelope_text(value, name) for name, value in given.items()}
+        return cls(**texts, fingerprint=_digest(fingerprint))
+
+
+def _digest(request: str | bytes | None) -> str | None:
+    """Give what is kept of a request to know it again: its SHA-256."""
+    if request is None:
+        return None
+    if isinstance(request, str):
+        request = request.encode(errors="surrogatepass")
+    if not isinstance(request, bytes):
+        raise InputError(f"fingerprint is {shown(request)}; pass the request as str or bytes")
+    return sha256(request).hexdigest()
 
 
 class Session:
@@ -206,6 +237,8 @@ class Session:
                 receipt = self._log.append(
                     self._drafts(),
                     command_id=self._said.command_id,
+                    fingerprint=self._said.fingerprint,
+                    homes=self._homes(),
                     connection=self._connection,
                     accept_clock=self._accept_clock,
                 )
@@ -293,15 +326,22 @@ class Session:
             self._aggregates[id] = known
         return known
 
+    def _homes(self) -> dict[UUID, str]:
+        """Say what the streams it has read are about."""
+        home = self._log.catalogue.home
+        begun = ((id, each.begun_with) for id, each in self._aggregates.items())
+        homes = {id: home(fact.stored_as) for id, fact in begun if fact is not None}
+        return {id: home for id, home in homes.items() if home is not None}
+
     def _drafts(self) -> list[Draft]:
-        actor, _, correlation_id, causation_id = self._said
+        actor, _, correlation_id, causation_id, _ = self._said
         event_ids = self._event_ids
+        encode = self._log.catalogue.encode
         return [
             Draft(
                 stream_id,
                 version,
-                fact.stored_as,
-                fact.to_json(),
+                *encode(fact),
                 event_ids(),
                 occurred,
                 precision,

@@ -11,7 +11,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import said
 from salesflow.domain.deal.stages import Check, Stages
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.values import Money, Personal, Reference, SafeText
+from salesflow.domain.values import Key, Money, Personal, SafeText
 from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
@@ -61,7 +61,7 @@ class DealReopened(Fact):
 
     kind: ClassVar[str] = "deal.reopened"
     name_zh: ClassVar[str] = "重新激活"
-    stage: Reference | None = None
+    stage: Key | None = None
     because: Personal | None = None
 
 

@@ -18,8 +18,8 @@ from salesflow.domain.deal.people import People
 from salesflow.domain.deal.quotes import Quotes
 from salesflow.domain.deal.talks import Talks
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.processes import TASK_COMPLETED, ProcessVersion, Stage
-from salesflow.domain.values import Money, Personal, Reference, SafeText, Value
+from salesflow.domain.processes import TASK_COMPLETED, ProcessVersion, Stage, VersionNumber
+from salesflow.domain.values import Key, Money, Personal, Reference, SafeText, Value
 from salesflow.domain.wording import quoted
 from salesflow.errors import GateError, InputError, RuleError, StageError
 
@@ -43,9 +43,9 @@ class DealOpened(Fact):
     kind: ClassVar[str] = "deal.opened"
     name_zh: ClassVar[str] = "商机建立"
     opens: ClassVar[bool] = True
-    process: Reference
-    process_version: int
-    stage: Reference
+    process: Key
+    process_version: VersionNumber
+    stage: Key
     title: SafeText | None = None
     owner: Reference | None = None
     customer_id: UUID | None = None
@@ -72,7 +72,7 @@ class StageMoved(Fact):
 
     kind: ClassVar[str] = "deal.stage_moved"
     name_zh: ClassVar[str] = "阶段推进 / 阶段退回"
-    target: Reference
+    target: Key
     because: Personal | None = None
     checks: tuple[Check, ...] = ()
     """What was checked; empty for imports, where nothing was."""
@@ -81,8 +81,8 @@ class StageMoved(Fact):
 class StageMapping(Value):
     """Where a deal that stands in an old stage stands in the new process version."""
 
-    old: Reference
-    new: Reference
+    old: Key
+    new: Key
 
 
 class DealMigrated(Fact):
@@ -90,8 +90,8 @@ class DealMigrated(Fact):
 
     kind: ClassVar[str] = "deal.migrated"
     name_zh: ClassVar[str] = "流程版本迁移"
-    process: Reference
-    process_version: int
+    process: Key
+    process_version: VersionNumber
     mapping: tuple[StageMapping, ...] = ()
     because: Personal | None = None
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, told
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.values import Money, Personal, Reference, SafeText, Value
+from salesflow.domain.values import Key, Money, Personal, Reference, SafeText, Value
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
 
@@ -112,7 +112,7 @@ class TaskCompleted(Fact):
 
     kind: ClassVar[str] = "deal.task_completed"
     name_zh: ClassVar[str] = "阶段任务完成"
-    task: Reference
+    task: Key
     by: Reference | None = None
     note: Personal | None = None
 

@@ -1,0 +1,196 @@
+"""The gate before the log: every writer passes it, and what could harm later stays outside.
+
+Sessions, `SalesFlow.record`, imports, bulk appends and the recorders of the `eventsourcing`
+library all append through one `EventLog`, and each of its appends passes here first:
+
+* only kinds of the log's catalogue, in bytes that are proven to be read back;
+* envelopes whose texts can be shown and asked for (see `appending.checked`);
+* one kind of thing in a stream: no deal's fact in a customer's, no two openings of two kinds;
+* no merge into itself, in a circle, or into what does not exist.
+
+A refusal is an InputError or a RuleError, and nothing is stored. Whoever drafts a fact does so
+by the catalogue's `encode`, whose bytes need no second look. What it leaves out: rules of
+sales, which commands check, and halves of a merge, which are for whoever records both.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.appending import Append, Draft
+from salesflow.adapters.event_reading import EventReading
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.facts import Event, FactCatalogue, Written
+from salesflow.domain.impossible_merges import MAY_MERGE, TellsOf, impossible_merges
+from salesflow.domain.moments import FOREVER
+from salesflow.domain.values import shown
+from salesflow.errors import HistoryError, InputError, RuleError
+
+__all__ = ["OTHERS", "Gate"]
+
+OTHERS: Final = FactCatalogue([])
+"""For the log of an application that is not salesflow: its topics are its own, and unread."""
+
+STREAMS_MAX = 50_000
+"""So many streams are remembered by what they are about."""
+
+
+class Gate:
+    """Lets an append into one log, or says why not."""
+
+    def __init__(self, log: EventReading) -> None:
+        self._log = log
+        self._catalogue = log.catalogue
+        self._passed: set[str] = set()
+        """Topics that were let through before."""
+        self._homes: dict[UUID, str] = {}
+        """What streams are about, where that is committed and will never change."""
+
+    def admit(
+        self,
+        appends: Sequence[Append],
+        *,
+        homes: Mapping[UUID, str] | None = None,
+        connection: sa.Connection | None = None,
+    ) -> None:
+        """Let appends of one transaction pass; `homes` says what their streams are known to be.
+
+        Raises:
+            InputError: for a kind that is not in the catalogue, bytes that cannot be read
+                back, and a fact of one kind of thing in the stream of another.
+            RuleError: for a merge into itself, in a circle, or into what does not exist.
+        """
+        if self._catalogue is OTHERS:
+            self._refuse_ours(connection)
+            return
+        drafts = [draft for append in appends for draft in append.drafts]
+        topics = {draft.topic for draft in drafts}
+        for topic in topics - self._passed:
+            if not self._catalogue.knows(topic):
+                raise InputError(_unknown(topic))
+            self._passed.add(topic)
+        for draft in drafts:
+            if type(draft.payload) is not Written:
+                self._prove(draft)
+        self._refuse_mixed(drafts, homes or {}, connection)
+        if not topics.isdisjoint(_merging_topics()):
+            self._refuse_merges(drafts, connection)
+
+    def remember(self, appends: Iterable[Append]) -> None:
+        """Remember what new streams are about, once they are committed."""
+        if len(self._homes) > STREAMS_MAX:
+            self._homes.clear()
+        for append in appends:
+            for draft in append.drafts:
+                home = self._catalogue.home(draft.topic)
+                if home is not None:
+                    self._homes[draft.stream_id] = home
+
+    def _prove(self, draft: Draft) -> None:
+        where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
+        try:
+            self._catalogue.decode(draft.topic, draft.payload, where=where)
+        except HistoryError as error:
+            raise InputError(str(error)) from error
+
+    def _refuse_mixed(
+        self,
+        drafts: Sequence[Draft],
+        known: Mapping[UUID, str],
+        connection: sa.Connection | None,
+    ) -> None:
+        """Refuse a fact of one kind of thing in the stream of another."""
+        home_of, remembered = self._catalogue.home, self._homes
+        homes: dict[UUID, str] = {}
+        asked: dict[UUID, str] = {}
+        for stream_id, version, topic, *_ in drafts:
+            home = home_of(topic)
+            if home is None:
+                continue
+            here = homes.get(stream_id) or remembered.get(stream_id) or known.get(stream_id)
+            if here is None:
+                here = homes[stream_id] = home
+                if version > 1:
+                    asked[stream_id] = topic
+            if here != home:
+                raise InputError(_mixed(stream_id, here, topic, home))
+        for stream_id, here in self._stored(asked, connection):
+            if here != homes[stream_id]:
+                raise InputError(_mixed(stream_id, here, asked[stream_id], homes[stream_id]))
+
+    def _stored(
+        self, streams: Iterable[UUID], connection: sa.Connection | None
+    ) -> Iterator[tuple[UUID, str]]:
+        """Say what streams are about, by the first of their facts that tells."""
+        for stream_id, topics in self._log.topics(streams, connection).items():
+            told = (home for topic in topics if (home := self._catalogue.home(topic)))
+            home = next(told, None)
+            if home is not None:
+                if connection is None:
+                    self._homes[stream_id] = home
+                yield stream_id, home
+
+    def _refuse_merges(self, drafts: Sequence[Draft], connection: sa.Connection | None) -> None:
+        """Refuse a merge after which something would count nowhere."""
+        read = self._catalogue.decode
+        wanted = _merging_topics() | _opening_topics()
+        told = [
+            TellsOf(each.stream_id, read(each.topic, each.payload, where=""), each.occurred)
+            for each in drafts
+            if each.topic in wanted
+        ]
+        touched = {each.stream_id for each in drafts if each.topic in _merging_topics()}
+        streams = self._log.streams(touched, upto=FOREVER, connection=connection)
+        for new in touched - streams.keys():
+            streams[new] = []
+
+        def stored(id: UUID) -> Sequence[Event]:
+            if id not in streams:
+                streams[id] = self._log.stream(id, connection=connection)
+            return streams[id]
+
+        wrong = impossible_merges(told, stored)
+        if wrong:
+            raise RuleError("; ".join(each.because for each in wrong[:3]))
+
+    def _refuse_ours(self, connection: sa.Connection | None) -> None:
+        """Refuse to put another application's events behind those of salesflow."""
+        if self._passed:
+            return
+        first = self._log.stored_page(0, 1, connection)
+        if first and CATALOGUE.knows(first[0].topic):
+            raise InputError(
+                f"tenant {self._log.tenant!r} holds a log of salesflow; give the application"
+                " a tenant of its own"
+            )
+        if first:
+            self._passed.add(first[0].topic)
+
+
+def _unknown(topic: str) -> str:
+    kind, _, version = topic.partition(":")
+    return (
+        f"no fact of kind {shown(kind)} and version {shown(version)} is known here, so it could"
+        " never be read back; hand its class in: SalesFlow(url, facts=[…])"
+    )
+
+
+def _mixed(stream_id: UUID, here: str, topic: str, home: str) -> str:
+    kind = topic.partition(":")[0]
+    return (
+        f"{stream_id} is a {here}; {kind} is told of a {home}. A stream tells of one thing, so"
+        " give each an id of its own"
+    )
+
+
+@cache
+def _merging_topics() -> frozenset[str]:
+    return frozenset(each.stored_as for each in MAY_MERGE)
+
+
+@cache
+def _opening_topics() -> frozenset[str]:
+    return frozenset(each.stored_as for each in CATALOGUE if each.opens)
