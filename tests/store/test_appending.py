@@ -41,6 +41,7 @@ def test_a_receipt_says_what_was_recorded(log: EventLog, clock: Clock) -> None:
         tuple(each.event_id for each in told),
         (deal, customer),
         "c-1",
+        (),
         False,
     )
     assert log.head() == (3, clock.instant)

@@ -18,7 +18,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from salesflow.projections.homes import QUESTION_HOMES
+from salesflow.errors import InputError
+from salesflow.projections.homes import QUESTION_HOMES, question_homes
 
 __all__ = ["COMMANDS", "Group", "LazyGroup"]
 
@@ -32,6 +33,8 @@ class Group(NamedTuple):
     commands: "Mapping[str, str | Group]"
 
 
+ASK: Final = Group("Ask a question at any past moment.", QUESTION_HOMES)
+
 COMMANDS: Final = Group(
     "Record what happened, ask as of any moment: an event-sourced sales process engine.",
     {
@@ -44,7 +47,7 @@ COMMANDS: Final = Group(
                 "ecb": f"{HOME}rates:import_ecb",
             },
         ),
-        "ask": Group("Ask a question at any past moment.", QUESTION_HOMES),
+        "ask": ASK,
         "deal": Group(
             "Look at deals at any past moment.",
             {
@@ -86,7 +89,7 @@ class LazyGroup(TyperGroup):
         self.commands = {name: _Listed(name, home) for name, home in self._listed().items()}
 
     def _listed(self) -> "Mapping[str, str | Group]":
-        return self.group.commands
+        return question_homes() if self.group is ASK else self.group.commands
 
     def resolve_command(
         self,
@@ -116,23 +119,31 @@ class _Listed(TyperCommand):
 
 @cache
 def _help_of(home: str) -> str:
-    """Read the docstring of a function or class from its source, without loading it."""
+    """Read the docstring of a function or class from its source, without loading it.
+
+    Where an installed package hands in what is not written down there, its home is named.
+    """
     module, _, name = home.partition(":")
-    spec = find_spec(module)
-    assert spec is not None
-    assert spec.origin is not None
-    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            return cleandoc(ast.get_docstring(node) or "")
-    raise LookupError(home)
+    try:
+        spec = find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+        body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+                return cleandoc(ast.get_docstring(node) or "")
+    return f"Is handed in as {home}."
 
 
 def _loaded(name: str, home: str | Group) -> Any:  # noqa: ANN401 - a private class of Typer
     if isinstance(home, Group):
         return _group(name, home)
     module, _, attribute = home.partition(":")
-    found = getattr(import_module(module), attribute)
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{name}, which is {home}, cannot be loaded: {error}") from error
     if isinstance(found, type):
         from salesflow.cli.asking import command_of
 

@@ -1,7 +1,7 @@
 """The closed list of facts; a kind that is not here is never read back."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
@@ -24,10 +24,26 @@ CATALOGUE: Final = FactCatalogue(
 """Every fact of the package, by its stored kind and version."""
 
 
+class _Other(Aggregate):
+    """Something of which only facts of other people are told; see `aggregate_of`."""
+
+    noun: ClassVar[str] = "thing"
+
+    def _start(self) -> None:
+        """Begin with nothing: what its facts mean is not known here."""
+
+    def _apply(self, event: Event) -> None:
+        """Leave it to whoever knows."""
+
+
 def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
-    """Say what a stream is about, by the first of its facts that some aggregate records."""
+    """Say what a stream is about, by the first of its facts that some aggregate records.
+
+    A stream that only facts of other people tell of can be mended all the same.
+    """
     facts = [type(event.fact) for event in stream]
-    return next(kind for fact in facts for kind in AGGREGATES if fact in kind.facts)
+    ours = (kind for fact in facts for kind in AGGREGATES if fact in kind.facts)
+    return next(ours, None) or type("_Other", (_Other,), {"facts": tuple(dict.fromkeys(facts))})
 
 
 def noun_of(topic: str) -> str:

@@ -283,9 +283,9 @@ class FactCatalogue:
         cls = self._kinds.get(kind)
         if cls is None:
             raise ValueError(
-                f"no fact of kind {quoted(kind)} is known to this version of salesflow; if it is one"
-                " of your own, hand its class in: SalesFlow(url, facts=[…]), or the entry"
-                " point salesflow.facts"
+                f"no fact of kind {quoted(kind)} is known to this version of salesflow; if it"
+                " is one of your own, hand its class in: SalesFlow(url, facts=[…]), or the"
+                " entry point salesflow.facts"
             )
         version = int(number)
         if version > cls.version:

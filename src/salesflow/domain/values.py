@@ -35,6 +35,7 @@ __all__ = [
     "Count",
     "Currency",
     "Exact",
+    "Heard",
     "Key",
     "Money",
     "Number",
@@ -239,6 +240,9 @@ SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False
 
 Reference = Annotated[str, AfterValidator(_checked_reference), TextMark(personal=False)]
 """An opaque id or key (a rep, a stage, a source's object): one line, never blank."""
+
+Heard = Annotated[str, TextMark(personal=False)]
+"""A text as a log holds it, whoever put it there; escaped where it is shown."""
 
 Key = Annotated[str, AfterValidator(_checked_key), TextMark(personal=False)]
 """The key of a process, stage, reason or task: a `Reference` of at most 100 characters.

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.database import WAIT_SECONDS, Database
 from salesflow.adapters.eventlog import EventLog, Receipt
+from salesflow.adapters.handed_in import installed_facts, installed_folds
 from salesflow.adapters.hosting import Host, host_connection
 from salesflow.adapters.ids import new_id
 from salesflow.adapters.processes import PublishedProcesses
@@ -29,7 +30,7 @@ from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Event
+from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.engine.asking import Cutter, Snapshot, snapshot_for
@@ -51,6 +52,7 @@ from salesflow.projections.comparing import Comparison
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import with_folds
 from salesflow.projections.tables import ReadFold, ReadTable
+from salesflow.projections.words import name_facts
 
 __all__ = ["SalesFlow"]
 
@@ -66,8 +68,10 @@ class SalesFlow(Runs, Kept):
     was recorded. `clock` replaces the clock and `event_ids` what makes event ids, for
     simulations and tests. With `create=False` nothing is made: a database or tenant without a
     log is refused. With `shared=True` a new log may lie beside the tables of your own service.
-    `folds` are read tables of your own, kept beside those of the package; `reactors` act on
-    the world when something is recorded, and are run by `flow.reactors`. Who records waits
+    `facts` are classes of facts of your own, which are then recorded, read and shown as those
+    of the package are; `folds` are read tables of your own, kept beside those of the package.
+    What installed packages hand in by entry points is there too. `reactors` act on the world
+    when something is recorded, and are run by `flow.reactors`. Who records waits
     `wait_seconds` in all for others, of this process or not, and then is told BusyError.
     """
 
@@ -81,17 +85,20 @@ class SalesFlow(Runs, Kept):
         event_ids: Callable[[], UUID] = new_id,
         create: bool = True,
         shared: bool = False,
+        facts: Sequence[type[Fact]] = (),
         folds: Sequence[ReadFold] = (),
         reactors: Sequence[Reactor] = (),
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self._folds = with_folds(folds)
+        catalogue = CATALOGUE.with_own((*installed_facts(), *facts))
+        name_facts(catalogue)
+        self._folds = with_folds((*installed_folds(), *folds))
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         self._event_ids = event_ids
         self._runner: Runner | None = None
         self._turns = Turns(wait_seconds)
         try:
-            self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=CATALOGUE)
+            self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
             self._cutter = Cutter(self.log, self.settings)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)

@@ -63,7 +63,7 @@ class Runs:
         engine: Opener,
     ) -> Receipt | None: ...
 
-    def run(
+    def run(  # noqa: PLR0913 - all by keyword
         self,
         function: Callable[..., object],
         *,

@@ -17,7 +17,7 @@ from salesflow.domain.deal.ground import Ground
 from salesflow.domain.facts import Event, Precision
 from salesflow.domain.history import believed
 from salesflow.domain.moments import FOREVER, Moment, from_instant
-from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.domain.values import Currency, Heard, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.questions import Question, Reader, TableOfView, View
@@ -63,7 +63,7 @@ class TimelineFact(Value):
     recorded_at: datetime
     precision: Precision
     """`day` where no more than the day is known; `occurred_at` then is an instant of it."""
-    actor: Reference | None
+    actor: Heard | None
     irregular: SafeText | None
 
 

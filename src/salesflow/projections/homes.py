@@ -4,9 +4,12 @@ The command line makes a command of each. A question is imported when it is firs
 a list of their names costs nothing.
 """
 
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Final
 
-__all__ = ["QUESTION_HOMES"]
+__all__ = ["QUESTION_HOMES", "question_homes"]
 
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.funnel:Funnel",
@@ -25,3 +28,13 @@ QUESTION_HOMES: Final = {
     "win-loss": "salesflow.projections.win_loss:WinLoss",
 }
 """Module and class of each question, by its name in kebab case."""
+
+
+@cache
+def question_homes() -> Mapping[str, str]:
+    """Give these and what installed packages hand in by the entry point salesflow.questions.
+
+    A question of the package is never another one, whatever is installed.
+    """
+    installed = entry_points(group="salesflow.questions")
+    return {**{point.name: point.value for point in installed}, **QUESTION_HOMES}

@@ -20,7 +20,7 @@ from pydantic import field_validator
 
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import Instant, Moment, When, from_instant, instant_of
-from salesflow.domain.values import Reference, SafeText, Value
+from salesflow.domain.values import Heard, Reference, SafeText, Value
 from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
 from salesflow.projections.parameters import Limit
@@ -72,7 +72,7 @@ class RestatingEvent(Value):
     deal: UUID
     occurred_at: datetime
     recorded_at: datetime
-    actor: Reference | None
+    actor: Heard | None
     retracts: int | None
     """The position of what it takes back; None of what is no retraction."""
 

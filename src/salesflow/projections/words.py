@@ -5,6 +5,7 @@ nothing is ever blank. Facts bring their names along, and so do the stages of a 
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -14,7 +15,14 @@ from salesflow.projections.labels import LABELS_ZH
 if TYPE_CHECKING:  # a word of a table needs no fact
     from salesflow.domain.facts import Fact
 
-__all__ = ["Language", "fact_name", "in_language", "irregularity_name", "kind_name"]
+__all__ = [
+    "Language",
+    "fact_name",
+    "in_language",
+    "irregularity_name",
+    "kind_name",
+    "name_facts",
+]
 
 Language = Literal["en", "zh"]
 
@@ -240,6 +248,9 @@ IRREGULAR_ZH: Final[tuple[tuple[str, str], ...]] = (
 
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+OTHERS: "dict[str, type[Fact]]" = {}
+"""Classes of facts that were handed in, by their kind."""
+
 
 def in_language(text: str, language: Language) -> str:
     """Give a word in the wanted language; keys of several words are written with blanks."""
@@ -254,8 +265,14 @@ def fact_name(cls: "type[Fact]", language: Language = "en") -> str:
 
 def kind_name(kind: str, language: Language = "en") -> str:
     """Call a stored kind of facts by its name."""
-    cls = _classes().get(kind)
+    cls = _classes().get(kind) or OTHERS.get(kind)
     return kind if cls is None else fact_name(cls, language)
+
+
+def name_facts(classes: "Iterable[type[Fact]]") -> None:
+    """Call facts of other people by their names too, wherever their kind is said."""
+    for cls in classes:
+        OTHERS.setdefault(cls.kind, cls)
 
 
 def irregularity_name(reason: str, language: Language = "en") -> str:

@@ -113,7 +113,9 @@ class Deal(Merging):
         if kind in STANDING_FACTS:
             self._worth = self._worth.after(fact)
             self._stand()
-        _APPLY[kind](self, fact, event)
+        apply = _APPLY.get(kind)
+        if apply is not None:  # else it is of a subclass, which applies it
+            apply(self, fact, event)
         if ground.outcome != before:
             self._close(event)
 
