@@ -236,7 +236,8 @@ class EventReading:
             rows = self._rows(COMMAND_EVENTS, (first, last), connection)
             events = tuple([read_uuid(row[0]) for row in rows])
             begun = {read_uuid(row[1]): row[2] for row in rows}
-            kinds = tuple([noun_of(topic) for topic in begun.values()])
+            nouns = tuple([noun_of(topic) for topic in begun.values()])
+            kinds = nouns if any(nouns) else ()
             receipt = Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
             return Command(receipt, rows[0][3] if rows else None, fingerprint)
         return None
