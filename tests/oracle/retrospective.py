@@ -66,7 +66,7 @@ def retrospective_at(
     only: dict[str, str | None],
 ) -> dict[str, Any] | None:
     """Look back on a span and the one before; None where team or process is not known."""
-    if is_unknown(events, only, known_at):
+    if is_unknown(events, only, as_of, known_at):
         return None
     asked = Asked(events, as_of, known_at, only)
     lines = [_lines(asked, span) for span in periods]

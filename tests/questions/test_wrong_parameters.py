@@ -28,7 +28,7 @@ KNOWN = {
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
-    "team": "nobody is known to have been in a team 'nope'; teams: east",
+    "team": "nobody has been in a team 'nope' by then; teams: east",
 }
 """Named by keys that there are in the data: unknown ones are refused with those known."""
 Parameter = tuple[str, str]

@@ -2,8 +2,8 @@
 
 A misspelt key would give an empty answer, which looks like a true one. So it is refused, with
 those there are. Processes and stages are known once they are published, whatever the moment;
-a team once it is known that somebody was, is or will be in it. Leaves out what callers name by
-ids of their own, as reps, surveys and channels: of an unknown one there simply is nothing.
+a team once somebody has been in it by the moment. Leaves out what callers name by ids of their
+own, as reps, surveys and channels: of an unknown one there simply is nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from salesflow.domain.moments import FOREVER
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.questions import Question, Reader, View
@@ -81,10 +80,10 @@ def _refuse_unknown_team(team: str, reader: Reader) -> None:
     named: sa.Select[Any] = (
         sa.select(c.team)
         .distinct()
-        .where(MEMBERSHIP.valid_by(reader.cut._replace(as_of=FOREVER)), c.team.is_not(None))
+        .where(MEMBERSHIP.valid_by(reader.cut), c.team.is_not(None))
         .order_by(c.team)
     )
     known = [row.team for row in reader.rows(named)]
     if team not in known:
         there = ", ".join(known) or "none"
-        raise NotFoundError(f"nobody is known to have been in a team {team!r}; teams: {there}")
+        raise NotFoundError(f"nobody has been in a team {team!r} by then; teams: {there}")

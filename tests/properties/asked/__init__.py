@@ -21,7 +21,7 @@ def _case(name: str) -> Case:
     assert isinstance(found, Case)
 
     def wanted(events: list[Raw], question: Any, as_of: int, known_at: int) -> Any:  # noqa: ANN401
-        if is_unknown(events, dict(question), known_at):
+        if is_unknown(events, dict(question), as_of, known_at):
             return None
         return found.wanted(events, question, as_of, known_at)
 
