@@ -1,18 +1,24 @@
 """One bad cell refuses its row, and what a file leaves open is counted in the report."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from itertools import count
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from importing.desk import EVENTS, WIDE, Desk
 from properties.effort import examples
 from salesflow import SalesFlow
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters import schema
+from salesflow.adapters.eventlog import Draft, EventLog, Receipt
+from salesflow.adapters.ids import new_id, stored_uuid
 from salesflow.adapters.importing import import_table, object_id
 from salesflow.adapters.importing.report_words import ZH
 from salesflow.domain.deal import Deal
+from salesflow.errors import InputError
 
 HEAD = "case,what,time,who,offer,id\n"
 OPENED = "1,opened,2026-01-01T10:00Z,kim,,\n"
@@ -135,6 +141,58 @@ def test_every_count_and_note_has_a_chinese_name(desk: Desk) -> None:
     assert {label for label, _ in english.rows} <= set(ZH)
     assert not {label for label, _ in chinese.rows} & set(ZH)
     assert [note for note in chinese.notes if note.isascii()] == []
+
+
+class StrictLog(EventLog):
+    """A log that takes one offer no more, whatever the importer thinks of it."""
+
+    def append_many(self, appends: Sequence[Sequence[Draft]]) -> list[Receipt]:
+        if any(b"forbidden" in draft.payload for drafts in appends for draft in drafts):
+            raise InputError("a forbidden offer")
+        return super().append_many(appends)
+
+
+def test_a_deal_the_log_does_not_take_is_refused_and_the_others_are_recorded(
+    desk: Desk,
+) -> None:
+    rows = "".join(
+        f"{n},opened,2026-01-01T10:00Z,,,\n{n},offer,2026-01-02T10:00Z,,{offer},\n"
+        for n, offer in ((1, "A"), (2, "forbidden"), (3, "C"))
+    )
+    desk.log = StrictLog(desk.log.database, clock=desk.clock)
+    report = desk.bring(EVENTS, HEAD + rows)
+    assert [(r.line, r.object) for r in report.refused] == [(4, "2"), (5, "2")]
+    assert {r.reason for r in report.refused} == {
+        "the log does not take the deal: a forbidden offer"
+    }
+    assert (report.facts_recorded, desk.kinds("2", "log")) == (4, [])
+
+
+def test_a_deal_whose_history_cannot_be_read_is_refused_alone(desk: Desk) -> None:
+    desk.bring(EVENTS, HEAD + OPENED)
+    first = desk.events("1", "log")[0]
+    bad = Draft(first.stream_id, first.version + 1, "deal.gone:1", b"{}", new_id(), None)
+    with desk.log.database.begin() as connection:
+        connection.execute(
+            sa.insert(schema.events),
+            {
+                "tenant": desk.log.tenant,
+                "position": desk.log.head().position + 1,
+                "stream_id": stored_uuid(bad.stream_id, "sqlite"),
+                "version": bad.version,
+                "event_id": stored_uuid(bad.event_id, "sqlite"),
+                "topic": bad.topic,
+                "payload": bad.payload,
+                "occurred": first.occurred,
+                "recorded": desk.log.head().recorded + 1,
+                "precision": "microsecond",
+            },
+        )
+    desk.now += timedelta(hours=1)
+    report = desk.bring(EVENTS, HEAD + OPENED + OPENED.replace("1,", "2,", 1))
+    assert [(r.line, r.object) for r in report.refused] == [(2, "1")]
+    assert "deal.gone" in report.refused[0].reason
+    assert desk.kinds("2", "log") == ["opened"]
 
 
 CELLS = st.one_of(

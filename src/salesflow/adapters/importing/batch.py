@@ -9,6 +9,7 @@ from salesflow.adapters.eventlog import Draft, EventLog
 from salesflow.adapters.importing.known import Known
 from salesflow.adapters.importing.merging import Survivors
 from salesflow.adapters.importing.plan import Plan
+from salesflow.adapters.importing.problems import RowProblem
 from salesflow.adapters.importing.recording import Compared, Writer
 from salesflow.adapters.importing.regularity import groundless
 from salesflow.adapters.importing.report import ImportReport, Inferred, Irregular
@@ -71,6 +72,14 @@ class Batch:
                 drafts += compared.drafts
             if drafts:
                 self.appends.append(drafts)
+
+    def refuse(self, deals: Sequence[DealTold], problem: RowProblem) -> None:
+        """Refuse all rows of deals that the log does not take."""
+        for deal in deals:
+            for line in deal.lines:
+                if line not in deal.left_out:
+                    deal.refuse(line, problem)
+            self._results.append((deal, Compared([], [], [], [], [], [], [])))
 
     def counted(self) -> ImportReport:
         """Report what became of the batch."""

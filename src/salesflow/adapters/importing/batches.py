@@ -16,11 +16,14 @@ from salesflow.adapters.foreign import try_again
 from salesflow.adapters.importing.batch import Batch
 from salesflow.adapters.importing.merging import Survivors, components, merges
 from salesflow.adapters.importing.plan import Plan
+from salesflow.adapters.importing.problems import RowProblem
 from salesflow.adapters.importing.report import ImportReport
 from salesflow.adapters.importing.spool import ObjectRows, Spool
 from salesflow.adapters.importing.telling import tell
 from salesflow.adapters.importing.told import DealTold
 from salesflow.domain.moments import Instant
+from salesflow.domain.wording import shortened
+from salesflow.errors import HistoryError, InputError, RuleError
 
 __all__ = ["Batches", "Part", "Parts", "bounds", "is_one_batch"]
 
@@ -129,16 +132,43 @@ class Batches:
     def _take(
         self, deals: list[DealTold], waiting: tuple[str, ...] = (), *, record: bool
     ) -> Part:
-        taken = try_again(partial(self._through, [[deal] for deal in deals], record=record))
-        return Part(taken.counted(), frozenset(taken.customers), waiting)
+        report = self._report.part()
+        met: set[UUID] = set()
+        for taken in self._taken([[deal] for deal in deals], None, record=record):
+            report.add(taken.counted())
+            met |= taken.customers
+        return Part(report, frozenset(met), waiting)
 
     def _take_together(
         self, groups: list[list[DealTold]], survivors: Survivors, *, record: bool
     ) -> ImportReport:
+        report = self._report.part()
+        for taken in self._taken(groups, survivors, record=record):
+            report.add(taken.counted())
+        return report
+
+    def _taken(
+        self, groups: list[list[DealTold]], survivors: Survivors | None, *, record: bool
+    ) -> list[Batch]:
+        """Take deals through; where the log refuses some, refuse their rows, not the others."""
         through = partial(self._through, groups, record=record, survivors=survivors)
-        taken = try_again(through)
+        try:
+            taken = try_again(through)
+        except (InputError, RuleError, HistoryError) as error:
+            if len(groups) > 1:
+                middle = len(groups) // 2
+                return [
+                    *self._taken(groups[:middle], survivors, record=record),
+                    *self._taken(groups[middle:], survivors, record=record),
+                ]
+            taken = self._batch()
+            problem = RowProblem(f"the log does not take the deal: {shortened(str(error))}")
+            taken.refuse([deal.copy() for deal in groups[0]], problem)
         self._customers |= taken.customers
-        return taken.counted()
+        return [taken]
+
+    def _batch(self) -> Batch:
+        return Batch(self._log, self._plan, self._report, self._customers, self._apply)
 
     def _through(
         self,
@@ -148,7 +178,7 @@ class Batches:
         survivors: Survivors | None = None,
     ) -> Batch:
         """Compare deals with the log as it stands now, and append what is new."""
-        batch = Batch(self._log, self._plan, self._report, self._customers, self._apply)
+        batch = self._batch()
         copies = [[deal.copy() for deal in group] for group in groups]
         batch.compare(copies, survivors)
         if record:
