@@ -12,7 +12,14 @@ from sqlalchemy import orm
 
 from salesflow import STANDARD, Customer, Deal, ForeignFact, SalesFlow, Session, Team
 from salesflow.domain.deal.outcomes import DealLost
-from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
+from salesflow.errors import (
+    AlreadyRecordedError,
+    ConcurrentChangeError,
+    InputError,
+    NotFoundError,
+    RuleError,
+    StaleTransactionError,
+)
 
 
 class Base(orm.DeclarativeBase):
@@ -166,6 +173,30 @@ def test_a_retry_writes_the_rows_anew(postgres_url: str) -> None:
     host.dispose()
 
 
+def test_a_transaction_that_became_too_old_is_begun_anew(postgres_url: str) -> None:
+    host = sa.create_engine(postgres_url, isolation_level="REPEATABLE READ")  # noqa: TID251
+    Base.metadata.create_all(host)
+    with SalesFlow(postgres_url) as flow:
+        with flow.session() as s:
+            deal = open_deal(s).id
+        others = iter([True, True, False])
+
+        def take(number: str, s: Session, rows: sa.Connection) -> None:
+            write(number, rows, deal)
+            call(s, deal)
+            if next(others):
+                flow.run(lambda other: call(other, deal))
+
+        flow.run(partial(take, "A-1"), engine=host)
+        assert orders(host) == {"A-1": deal}
+        assert flow.get(Deal, deal).contact_count == 3
+        others = iter([True])
+        with host.connect() as rows, pytest.raises(StaleTransactionError):
+            flow.run(lambda s: take("A-2", s, rows), connection=rows)
+        assert orders(host) == {"A-1": deal}
+    host.dispose()
+
+
 @pytest.mark.parametrize("by_orm", [False, True])
 def test_inside_an_open_transaction_a_retry_undoes_only_what_the_function_did(
     postgres_url: str, by_orm: bool
@@ -201,6 +232,7 @@ def test_a_request_that_was_recorded_leaves_an_open_transaction_going(
         with host.begin() as connection:
             receipt = flow.run(open_deal, command_id="c-1", connection=connection)
             assert receipt is not None
+            assert flow.run(open_deal, command_id="c-1", connection=connection) == receipt
             write(number, connection, receipt.stream_ids[0])
     assert sorted(orders(host)) == ["A-1", "A-2"]
     assert flow.log.head().position == 3
@@ -255,6 +287,9 @@ def test_a_receipt_names_what_it_is_about_the_first_time_and_every_other_time(
         assert receipt.ids_of(Team) == ()
         with pytest.raises(NotFoundError, match="nothing of a team"):
             receipt.id_of(Team)
+    with pytest.raises(AlreadyRecordedError) as known, flow.session(command_id="c-1"):
+        raise AssertionError
+    assert known.value.receipt == again
 
 
 def test_a_receipt_about_several_deals_says_so_also_when_one_was_only_corrected(

@@ -24,7 +24,12 @@ from salesflow.adapters.hosting import (
 from salesflow.adapters.logs import tell_retry
 from salesflow.engine.session import Said, Session
 from salesflow.engine.turns import Turns
-from salesflow.errors import AlreadyRecordedError, ConcurrentChangeError, InputError
+from salesflow.errors import (
+    AlreadyRecordedError,
+    ConcurrentChangeError,
+    InputError,
+    StaleTransactionError,
+)
 
 __all__ = ["Runs"]
 
@@ -117,25 +122,15 @@ class Runs:
         engine: Opener | None,
     ) -> Receipt | None:
         try:
-            if engine is not None:
-                with (
-                    host_transaction(engine, self.log.database) as (opened, inside),
-                    self._working(said, inside) as session,
-                ):
-                    function(session, opened)
-            elif connection is not None:
-                with (
-                    host_savepoint(connection, self.log.database) as inside,
-                    self._working(said, inside) as session,
-                ):
-                    function(session)
-            else:
-                with self._working(said) as session:
-                    function(session)
+            return self._once(function, said, connection, engine)
         except AlreadyRecordedError as known:
             return _receipt(known)
         except ConcurrentChangeError:
             raise
+        except StaleTransactionError as error:
+            if engine is None:
+                raise  # only the host can begin its transaction anew
+            raise ConcurrentChangeError(str(error)) from error
         except Exception:
             # What it met may be the work of its twin, which was recorded in the meantime: a row
             # that is there already, a deal that is won.
@@ -143,6 +138,29 @@ class Runs:
             if first is None:
                 raise
             return first
+
+    def _once(
+        self,
+        function: Callable[..., object],
+        said: Said,
+        connection: Host | None,
+        engine: Opener | None,
+    ) -> Receipt | None:
+        if engine is not None:
+            with (
+                host_transaction(engine, self.log.database) as (opened, inside),
+                self._working(said, inside) as session,
+            ):
+                function(session, opened)
+        elif connection is not None:
+            with (
+                host_savepoint(connection, self.log.database) as inside,
+                self._working(said, inside) as session,
+            ):
+                function(session)
+        else:
+            with self._working(said) as session:
+                function(session)
         return session.receipt
 
     def _first(self, said: Said) -> Receipt | None:
