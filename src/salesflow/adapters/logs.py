@@ -16,6 +16,7 @@ __all__ = [
     "BACKUP",
     "CLOCK",
     "DATABASE",
+    "IMPORT",
     "REACTOR",
     "REBUILD",
     "SLOW_SECONDS",
@@ -33,6 +34,7 @@ RETRY: Final = logging.getLogger("salesflow.retry")
 CLOCK: Final = logging.getLogger("salesflow.clock")
 DATABASE: Final = logging.getLogger("salesflow.database")
 BACKUP: Final = logging.getLogger("salesflow.backup")
+IMPORT: Final = logging.getLogger("salesflow.import")
 REACTOR: Final = logging.getLogger("salesflow.reactor")
 
 SLOW_SECONDS = 1.0

@@ -14,7 +14,6 @@ mark was lost, because the import was killed between the two transactions, is co
 """
 
 import hashlib
-import logging
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.ids import stored_uuid
 from salesflow.adapters.importing.batches import Part, Parts, bounds
 from salesflow.adapters.importing.report import ImportReport
+from salesflow.adapters.logs import IMPORT
 from salesflow.errors import SalesflowError
 
 __all__ = ["KeptParts", "fingerprint"]
@@ -44,7 +44,6 @@ KEPT = (
     "SELECT topic, state FROM salesflow_snapshots"
     " WHERE tenant = ? AND purpose = ? AND stream_id = ? AND version = ?"
 )
-logger = logging.getLogger(__name__)
 
 
 class _Kept(BaseModel):
@@ -141,7 +140,8 @@ class KeptParts(Parts):
             try:
                 return import_id, _Kept.model_validate_json(zlib.decompress(state))
             except (zlib.error, ValidationError) as error:
-                logger.warning("what an interrupted import kept cannot be read: %s", error)
+                kind = type(error).__name__
+                IMPORT.warning("what an interrupted import kept cannot be read: %s", kind)
         return None
 
     def _write(self, rows: Mapping[int, _Kept], *, afresh: bool) -> None:
@@ -167,4 +167,5 @@ class KeptParts(Parts):
                 if values:
                     connection.execute(sa.insert(table), values)
         except (SalesflowError, sa.exc.SQLAlchemyError) as error:
-            logger.warning("an import that is interrupted now begins anew: %s", error)
+            kind = type(error).__name__
+            IMPORT.warning("an import that is interrupted now begins anew: %s", kind)
