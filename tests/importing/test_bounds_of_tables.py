@@ -160,8 +160,8 @@ def test_an_extract_takes_its_first_group_and_gives_up_on_long_texts() -> None:
     [
         ("x = " + "[" * 900 + "]" * 900, "nested deeper than 60"),
         ("a = " + "{ b = " * 100 + "1" + " }" * 100, "nested deeper than 60"),
-        (".".join(["a"] * 50_000) + " = 1", "dotted key of 100 parts or more"),
-        ("empty = [" + '"x",' * 1_000_000 + "]", "more than 1,000,000 bytes"),
+        (".".join(["a"] * 50_000) + " = 1", "dotted key of 30 parts or more"),
+        ("empty = [" + '"x",' * 1_000_000 + "]", "more than 256,000 bytes"),
         (f"a = {'9' * 5_000}", "is not TOML"),
         ("a = 1e99999999999999999999999", "is no"),
         ("currency = -inf", "is no number that can be read"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
+from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 
 if TYPE_CHECKING:  # loaded when something is imported
@@ -19,9 +20,7 @@ TableFile = Annotated[
     typer.Argument(
         metavar="FILE",
         help="A CSV file; - is standard input.",
-        exists=True,
         dir_okay=False,
-        allow_dash=True,
         show_default=False,
     ),
 ]
@@ -68,6 +67,8 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     """Import any CSV file as a mapping says; the same file again records nothing twice."""
     from salesflow.adapters.importing import import_table, read_mapping
 
+    if str(file) != "-" and not file.exists():
+        raise InputError(f"there is no file {shortened(str(file))}")
     read = read_mapping(mapping)
     if report is not None:
         lookups = [

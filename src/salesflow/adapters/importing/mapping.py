@@ -134,7 +134,7 @@ class ColumnRule(Part):
 class Lookup(Part):
     """`[lookups.NAME]`: another table, joined by a column; its columns are `NAME.column`."""
 
-    file: Annotated[str, Field(min_length=1, max_length=FILE_NAME_MAX)]
+    file: Annotated[str, Field(min_length=1, max_length=FILE_NAME_MAX, pattern=r"^[^\x00]+$")]
     """In the folder of the mapping or of the imported file, or in a folder below."""
     on: Columns
     """The column of the imported table that is looked up."""

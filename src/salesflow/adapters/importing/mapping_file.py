@@ -24,10 +24,10 @@ from salesflow.errors import InputError
 
 __all__ = ["MappingFile", "read_mapping"]
 
-MAPPING_MAX = 1_000_000
+MAPPING_MAX = 256_000
 NESTING_MAX = 60
 DIGITS_MAX = 40
-PARTS_MAX = 100
+PARTS_MAX = 30
 LINE_MAX = 1_000
 """In longer lines no key is looked for."""
 TOO_DEEP = f"is nested deeper than {NESTING_MAX} tables and lists"
@@ -98,7 +98,10 @@ def _text_of(file: FilePath) -> str:
         because = getattr(error, "strerror", None) or error
         raise InputError(f"{file} cannot be read: {because}") from error
     if len(content) > MAPPING_MAX:
-        raise InputError(f"{file} is no mapping: it has more than {MAPPING_MAX:,} bytes")
+        raise InputError(
+            f"{file} is no mapping: it has more than {MAPPING_MAX:,} bytes; long maps are"
+            " joined as tables, see [lookups]"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
