@@ -34,7 +34,7 @@ def test_a_receipt_says_what_was_recorded(log: EventLog, clock: Clock) -> None:
     deal, customer = uuid4(), uuid4()
     told = [draft(deal, 1), draft(customer, 1), draft(deal, 2)]
     receipt = log.append(told, command_id="c-1")
-    assert receipt[:6] == (
+    assert receipt == (
         1,
         3,
         clock.instant,
