@@ -68,6 +68,9 @@ LIMIT_STATES = frozenset({"25P03", "25P04", "57P05"})
 GONE_STATES = frozenset({"57P01", "57P02", "57P03"})
 """The server is being stopped, or not yet ready."""
 
+PREPARED_STATES = frozenset({"42P05", "26000"})
+"""A prepared statement is there that should not be, or the other way round."""
+
 GONE_CLASS = "08"
 
 
@@ -335,7 +338,7 @@ def _query(statement: str) -> bytes:
     return statement.replace("?", "%s").encode()
 
 
-def translate_postgres(error: psycopg.Error) -> SalesflowError:
+def translate_postgres(error: psycopg.Error) -> SalesflowError:  # noqa: PLR0911 - one kind each
     """Turn an error of the driver into one of ours."""
     state = error.sqlstate
     if state in BUSY_STATES:
@@ -352,6 +355,11 @@ def translate_postgres(error: psycopg.Error) -> SalesflowError:
         )
     if _is_gone(error):
         return DisconnectedError(f"PostgreSQL cannot be reached: {error}")
+    if state in PREPARED_STATES:
+        return DatabaseError(
+            "another session of the server answers than before, as behind a pool in transaction"
+            f" mode; add ?pgbouncer=true to the URL: {error}"
+        )
     if isinstance(error, psycopg.DataError):
         return InputError(f"PostgreSQL cannot store the value: {error}")
     return DatabaseError(f"PostgreSQL: {error}")

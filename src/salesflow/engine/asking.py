@@ -4,7 +4,7 @@ A question is asked in one snapshot of the read tables and the log, at one momen
 compare, at several; all answers of a snapshot stand at one and the same position of the log.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -25,13 +25,13 @@ from salesflow.domain.moments import (
     instant_of,
     to_instant,
 )
-from salesflow.domain.settings import Settings
+from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
 from salesflow.projections.known import refuse_unknown
 from salesflow.projections.questions import Question, View
 from salesflow.projections.tables import Cut, Processes
 
-__all__ = ["Cutter", "Snapshot", "snapshot_for"]
+__all__ = ["Cutter", "Snapshot", "settings_at", "snapshot_for"]
 
 ViewT = TypeVar("ViewT", bound=View)
 
@@ -39,9 +39,13 @@ ViewT = TypeVar("ViewT", bound=View)
 class Cutter:
     """Cuts what callers say of moments, days by the business time zone of the time."""
 
-    def __init__(self, log: EventLog, settings: Callable[[Instant], Settings]) -> None:
+    def __init__(self, log: EventLog, connection: Connection | None = None) -> None:
         self.log = log
-        self.settings = settings
+        self._connection = connection
+
+    def settings(self, known: Instant) -> Settings:
+        """Give the settings as known at an instant, in the snapshot when there is one."""
+        return settings_at(self.log, known, self._connection)
 
     def cut(self, as_of: When | None, known_at: When | None, head: Instant) -> Cut:
         """Cut a moment: now where nothing is said, knowing all up to the head."""
@@ -78,7 +82,7 @@ class Snapshot(Generic[ViewT]):
         stands: Sequence[Standing],
     ) -> None:
         self._question = question
-        self._cutter = cutter
+        self._cutter = Cutter(cutter.log, connection)
         self._processes = processes
         self._rates = rates
         self._connection = connection
@@ -132,3 +136,12 @@ def snapshot_for(
             head = log.head()
             stands = [Standing(1, head.position, head.recorded)]
         yield Snapshot(question, cutter, processes, rates, connection, stands)
+
+
+def settings_at(
+    log: EventLog, known_at: Instant, connection: Connection | None = None
+) -> Settings:
+    """Give a tenant's settings as known at an instant; see `SalesFlow.settings`."""
+    events = log.stream(SETTINGS_ID, connection=connection)
+    known = [event for event in events if event.recorded <= known_at]
+    return Settings.load(SETTINGS_ID, known or events[:1])

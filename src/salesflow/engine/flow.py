@@ -33,7 +33,7 @@ from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.engine.asking import Cutter, Snapshot, snapshot_for
+from salesflow.engine.asking import Cutter, Snapshot, settings_at, snapshot_for
 from salesflow.engine.following import CaughtUp, Follower
 from salesflow.engine.foreign import ForeignFact, record_foreign
 from salesflow.engine.founding import FOUNDING, founding
@@ -99,7 +99,7 @@ class SalesFlow(Runs, Kept):
         self._turns = Turns(wait_seconds)
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
-            self._cutter = Cutter(self.log, self.settings)
+            self._cutter = Cutter(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
@@ -262,9 +262,7 @@ class SalesFlow(Runs, Kept):
 
         Of a time before the log began those it began with: its days are cut as they are today.
         """
-        events = self.log.stream(SETTINGS_ID)
-        known = [event for event in events if event.recorded <= known_at]
-        return Settings.load(SETTINGS_ID, known or events[:1])
+        return settings_at(self.log, known_at)
 
     # Keeping
 
