@@ -94,3 +94,18 @@ def test_a_question_names_the_currency_and_the_rule_at_the_terminal(db: str) -> 
     chinese = ran(*asked, "--as-of", "2026-03-31", "--lang", "zh")
     assert "折算为 CNY" in chinese.out
     assert "no report currency is set" in ran("ask", "kpis", "--rates", "event", "--db", db).err
+
+
+def test_rates_told_in_both_directions_that_disagree_are_named(sheet: Path, file: Path) -> None:
+    file.write_text(
+        "day,base,currency,rate\n2026-03-02,EUR,USD,1.0845\n2026-03-02,USD,EUR,0.9221\n"
+        "2026-03-02,EUR,GBP,0.85\n2026-03-02,GBP,EUR,1.30\n",
+        encoding="utf-8",
+    )
+    said = "told in both directions and disagreeing, the first counts: EUR GBP 0.85"
+    into = ("--db", str(sheet))
+    for out in (ran("import", "rates", str(file), *into).out, ran("rates", "list", *into).out):
+        told = " ".join(out.split())
+        assert said in told
+        assert "GBP EUR 1.30" in told or "GBP EUR 1.3" in told
+        assert "EUR USD 1.0845 (" not in told, "its inverse is the other, as rounded"

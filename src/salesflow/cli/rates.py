@@ -14,12 +14,15 @@ from salesflow.domain.rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.values import number
 from salesflow.errors import InputError, NotFoundError, SalesflowError
 from salesflow.projections.shown import TableOfView
+from salesflow.projections.words import in_language
 
 if TYPE_CHECKING:  # loaded when a database is opened
     from salesflow.adapters.importing.rates import RateImport
     from salesflow.engine import SalesFlow, Session
 
 __all__ = ["import_ecb", "import_file", "list_rates", "publish"]
+
+DISAGREEING = "told in both directions and disagreeing, the first counts"
 
 RatesFile = Annotated[
     Path,
@@ -76,6 +79,8 @@ def import_file(
             file, flow.log, source=source or file.name, timezone=zone, strict=strict
         )
         _show(desk, done)
+        if done.rates_told:
+            _note_disagreeing(desk, flow)
         if done.lines_refused and not done.rates_told:
             raise SalesflowError(
                 f"every line of {file} was refused ({done.lines_refused:,}); no rate was"
@@ -130,20 +135,41 @@ def publish(
         assert receipt is not None
         desk.screen.json({"position": receipt.last})
         desk.screen.line(f"{desk.screen.word('recorded at position')} {receipt.last:,}")
+        _note_disagreeing(desk, flow)
 
 
 @at_desk
 def list_rates(desk: Desk, on: OnDay = None, known_at: KnownAt = None) -> None:
     """List the last rate of every currency on or before a day, as known at some time."""
     with desk.open() as flow:
-        found = _table(flow, known_at).quoted(date.max if on is None else read_day(on))
+        table, day = _table(flow, known_at), date.max if on is None else read_day(on)
+        found = table.quoted(day)
         desk.screen.json([_plain(each) for each in found])
         rows = tuple(
             (each.base, each.currency, f"{each.rate:f}", str(each.day), each.source or "–")
             for each in found
         )
         columns = ("Base", "Currency", "Rate", "Day", "Source")
-        desk.screen.table(TableOfView("Exchange rates", columns, rows))
+        notes = _disagreeing(desk, table, day)
+        desk.screen.table(TableOfView("Exchange rates", columns, rows, notes=notes))
+
+
+def _disagreeing(desk: Desk, table: RateTable, day: date) -> tuple[str, ...]:
+    """Say which rates were told in both directions and are not the inverse of one another."""
+    said = in_language(
+        "told in both directions and disagreeing, the first counts", desk.language
+    )
+    return tuple(
+        f"{said}: {one.base} {one.currency} {one.rate:f} ({one.source or '–'}), {other.base}"
+        f" {other.currency} {other.rate:f} ({other.source or '–'}), {one.day}"
+        for one, other in table.disagreeing(day)
+    )
+
+
+def _note_disagreeing(desk: Desk, flow: "SalesFlow") -> None:
+    """Say the same after rates were recorded."""
+    for note in _disagreeing(desk, _table(flow, None), date.max):
+        desk.screen.line(note)
 
 
 def _table(flow: "SalesFlow", known_at: str | None) -> RateTable:

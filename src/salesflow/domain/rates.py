@@ -135,6 +135,22 @@ class RateTable(Aggregate):
         last = (self._last(base, currency, day) for base, currency in sorted(self._days))
         return [each for each in last if each is not None]
 
+    def disagreeing(self, day: date) -> list[tuple[Quoted, Quoted]]:
+        """Give the last rates told in both directions that are not one rate, rounded.
+
+        Both of one day; a report takes the one whose base was published first.
+        """
+        last = {(each.base, each.currency): each for each in self.quoted(day)}
+        pairs = ((each, last.get((each.currency, each.base))) for each in last.values())
+        return [
+            (each, other)
+            for each, other in pairs
+            if other is not None
+            and other.day == each.day
+            and self._bases[each.base] <= self._bases[other.base]
+            and not _agree(each.rate, other.rate)
+        ]
+
     def _way(self, base: str, source: str, target: str, day: date) -> ExactRate | None:
         """Go from one currency to another by a base."""
         legs = [
@@ -177,3 +193,14 @@ class RateTable(Aggregate):
                 insort(self._days.setdefault(key[:2], []), fact.day)
             self._rates[key] = Quoted(*key, each.rate, fact.source)
             self._published[key] = here
+
+
+def _agree(one: Decimal, other: Decimal) -> bool:
+    """Say whether two rates are the inverse of one another, as far as they were rounded."""
+    off = abs(Fraction(one) * Fraction(other) - 1)
+    return off <= Fraction(one) * _last_place(other) + Fraction(other) * _last_place(one)
+
+
+def _last_place(rate: Decimal) -> Fraction:
+    exponent = rate.as_tuple().exponent
+    return Fraction(10) ** min(exponent if isinstance(exponent, int) else 0, 0)

@@ -33,6 +33,7 @@ ZH: Final[dict[str, str]] = {
     "open": "进行中",
     "times a rep's first team stands for a time before it": "次以首个团队代表加入之前",
     "reps whose first team stands for a time before it": "人以首个团队代表加入之前",
+    "told in both directions and disagreeing, the first counts": "双向报价不一致，以前者为准",
     "budget confirmed": "已确认购买能力",
     "collaborator joined": "有跨部门协作",
     "competitor named": "有竞争对手",
