@@ -21,8 +21,8 @@ __all__ = ["Direction", "arranged", "flag_rows", "order_ties"]
 
 Rows = list[tuple[int, list[str]]]
 TURNED = (
-    "shares its time with other rows of its deal in a file that stands newest first; taken from"
-    ' the bottom up (order = "newest_first" says so, "oldest_first" forbids it)'
+    "shares its time with others of its deal in a file that stands newest first; taken from the"
+    " bottom up (say it with order)"
 )
 SAMPLE = 5_000
 """So many rows of a file say in which direction it stands."""

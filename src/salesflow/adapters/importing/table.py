@@ -51,8 +51,9 @@ from salesflow.errors import InputError
 __all__ = ["Progress", "import_table"]
 
 OPENED_BY = (
-    "SELECT source_id FROM salesflow_events WHERE tenant = ? AND source = ?"
-    " AND topic >= 'deal.opened:' AND topic < 'deal.opened;'"
+    "SELECT position, source_id FROM salesflow_events WHERE tenant = ? AND position > ?"
+    " AND source = ? AND topic >= 'deal.opened:' AND topic < 'deal.opened;'"
+    " ORDER BY position LIMIT 10000"
 )
 ENTERED: Final[dict[str, tuple[Category, ...]]] = {
     "deal.won": ("after_sales", "won"),
@@ -243,11 +244,12 @@ class _Import:
         """Count the deals recorded of this source that a table of deals does not hold."""
         if self._mapping.rows != "deals":
             return 0
-        recorded = self._log.database.rows(
-            OPENED_BY, (self._log.tenant, self._mapping.source), None
-        )
-        objects = {split_source_id(row[0])[0] for row in recorded if row[0]}
-        return sum(object not in spool for object in objects)
+        log, after, missing = self._log, 0, set[int]()
+        while page := log.database.rows(OPENED_BY, (log.tenant, after, self._mapping.source)):
+            objects = (split_source_id(source_id)[0] for _, source_id in page if source_id)
+            missing.update(hash(object) for object in objects if object not in spool)
+            after = page[-1][0]
+        return len(missing)
 
 
 def _lookups(path: Path, origin: MappingFile) -> dict[str, LookupTable]:
