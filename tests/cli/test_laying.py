@@ -37,7 +37,7 @@ HISTORY = TableOfView(
     ),
 )  # fmt: skip
 KPIS = TableOfView(
-    "Kpis",
+    "KPIs",
     ("Figure", "Then", "Now", "Difference"),
     (
         ("Sales", "14,657,931.60 CNY", "14,769,927.60 CNY", "+111,996 CNY"),

@@ -46,6 +46,7 @@ STREAM_AND_HEAD = {
 }
 # The sign keeps SQLite from walking the log by position when it has no statistics.
 STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
+OF_KINDS = f"{LOG} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
 SLICE = (
     f"{LOG} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
     " ORDER BY stream_id, version"
@@ -172,6 +173,22 @@ class EventReading:
         """Give the events of many streams up to a position, in few queries."""
         found: dict[UUID, list[Event]] = {}
         for rows in self._chunks(STREAMS, ids, (upto,), connection):
+            for event in self._events(rows):
+                found.setdefault(event.stream_id, []).append(event)
+        return found
+
+    def facts_of(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        *,
+        connection: sa.Connection | None = None,
+    ) -> dict[UUID, list[Event]]:
+        """Give the events of many streams that hold some kinds of facts, in few queries."""
+        topics = [f"{cls.kind}:{n}" for cls in kinds for n in range(1, cls.version + 1)]
+        statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
+        found: dict[UUID, list[Event]] = {}
+        for rows in self._chunks(statement, ids, (*topics,), connection):
             for event in self._events(rows):
                 found.setdefault(event.stream_id, []).append(event)
         return found

@@ -8,7 +8,7 @@ other one, to show both answers and the difference.
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origin
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 
 from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk, moment_said
 from salesflow.cli.finding import find_deal
+from salesflow.cli.notes import notes_of
+from salesflow.cli.periods import PERIOD_OPTIONS, is_period, with_period
 from salesflow.errors import InputError
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.parameters import wrong_parameters
@@ -29,6 +31,14 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 __all__ = ["command_of", "show_comparison", "show_view"]
 
 QuestionClass = type[Question[View]]
+Brief = Annotated[
+    bool,
+    typer.Option(
+        "--brief",
+        help="Leave out what is counted and how; of a retrospective show what matters most.",
+        rich_help_panel="Common options",
+    ),
+]
 
 
 def command_of(question: QuestionClass) -> Callable[..., None]:
@@ -39,44 +49,57 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         as_of: str | None,
         known_at: str | None,
         compare_to: str | None,
+        brief: bool,
         **given: object,
     ) -> None:
         with desk.open() as flow:
+            if is_period(question.model_fields):
+                given = with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
             if compare_to is None:
-                show_view(desk, flow.ask(asked, as_of=as_of, known_at=known_at))
+                view = flow.ask(asked, as_of=as_of, known_at=known_at)
+                notes = notes_of(flow, asked, view, desk.language)
+                show_view(desk, view, brief=brief, notes=[*notes])
                 return
             then, known_then = moment_said(compare_to)
             comparison = flow.compare(
                 asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
             )
-            show_comparison(desk, comparison)
+            show_comparison(desk, comparison, brief=brief)
+            for note in notes_of(flow, asked, comparison.now, desk.language):
+                desk.screen.line(note, "yellow")
 
     parameters = [
         inspect.Parameter("desk", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Desk),
-        *(_parameter(name, field) for name, field in question.model_fields.items()),
+        *_parameters(question),
         _option("as_of", AsOf),
         _option("known_at", KnownAt),
         _option("compare_to", CompareTo),
+        _made("brief", Brief, default=False),
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__doc__ = question.summary
     return at_desk(command)
 
 
-def show_view(desk: Desk, view: View) -> None:
+def show_view(
+    desk: Desk, view: View, *, brief: bool = False, notes: Sequence[str] = ()
+) -> None:
     """Print a view: its tables, what it counts and how, and the moment it stands at."""
     screen = desk.screen
     if screen.as_json:
-        screen.json(view.to_dict())
+        screen.json({**view.to_dict(), **({"notes": [*notes]} if notes else {})})
         return
-    for table in view.tables(desk.language):
+    for table in view.named_tables(desk.language, brief=brief):
         screen.table(table)
-    _show_meaning(desk, view)
+    if not brief:
+        _show_meaning(desk, view)
+    for note in notes:
+        screen.line(note, "yellow")
     _show_moment(desk, view)
 
 
-def show_comparison(desk: Desk, comparison: Comparison[View]) -> None:
+def show_comparison(desk: Desk, comparison: Comparison[View], *, brief: bool = False) -> None:
     """Print two answers side by side: what each table held then, holds now, the difference."""
     screen = desk.screen
     if screen.as_json:
@@ -84,7 +107,8 @@ def show_comparison(desk: Desk, comparison: Comparison[View]) -> None:
         return
     for table in comparison.tables(desk.language):
         screen.table(table)
-    _show_meaning(desk, comparison.now)
+    if not brief:
+        _show_meaning(desk, comparison.now)
     _show_moment(desk, comparison.then, "Then")
     _show_moment(desk, comparison.now, "Now")
 
@@ -134,6 +158,15 @@ def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -
     if isinstance(value, list | tuple):
         return tuple(find_deal(flow, str(one)) for one in value)
     return find_deal(flow, str(value))
+
+
+def _parameters(question: QuestionClass) -> Iterator[inspect.Parameter]:
+    """Make the arguments and options of a question; a period is typed in a way of its own."""
+    periods = PERIOD_OPTIONS if is_period(question.model_fields) else {}
+    for name, field in question.model_fields.items():
+        if name not in periods:
+            yield _parameter(name, field)
+    yield from (_option(name, annotation) for name, annotation in periods.items())
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:

@@ -57,6 +57,7 @@ COMMANDS: Final = Group(
                 "replay": f"{HOME}deals:replay_deal",
             },
         ),
+        "log": f"{HOME}log:log",
         "status": f"{HOME}keeping:status",
         "rebuild": f"{HOME}keeping:rebuild",
         "backup": f"{HOME}keeping:backup",

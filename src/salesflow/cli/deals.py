@@ -1,5 +1,6 @@
 """`salesflow deal`: the list of deals; one as it stood, its history, its replay by steps."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from salesflow.cli.finding import find_deal
 from salesflow.cli.replaying import Step, lateness, replay
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event
+from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.history import standing
 from salesflow.domain.moments import Moment, from_instant, instant_of, to_instant
 from salesflow.errors import NotFoundError
@@ -44,8 +45,8 @@ Merged = Annotated[
     typer.Option("--merged", help="Also what happened to the deals that are merged into it."),
 ]
 ENVELOPE = (
-    "Position", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark", "Fact",
-    "What happened",
+    "Position", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark", "Event",
+    "Fact", "What happened",
 )  # fmt: skip
 """What a history shows; the longest part stands last, so that rows stay short in a pipe."""
 
@@ -88,7 +89,8 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged =
                 "position": head.position,
             }
         )
-        rows = [_history_row(desk, zone, event, marks) for event in events]
+        positions = {event.event_id: event.position for event in events}
+        rows = [_history_row(desk, zone, event, marks, positions) for event in events]
         desk.screen.table(_history_table(rows, id, merged=merged))
         upto = f"{desk.screen.word('position')} {head.position:,} · {zone.key}"
         desk.screen.line(upto, "green")
@@ -195,9 +197,15 @@ def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> Ta
     return TableOfView("History", columns, shown, about=str(id))
 
 
-def _history_row(desk: Desk, zone: ZoneInfo, event: Event, marks: Marks) -> tuple[str, ...]:
+def _history_row(
+    desk: Desk, zone: ZoneInfo, event: Event, marks: Marks, positions: Mapping[UUID, int]
+) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
     said = desk.screen.word(mark)
+    details = details_of(event.fact, desk.language, zone)
+    if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
+        retracted = positions[event.fact.event_id]
+        details = f"{desk.screen.word('retracts position')} {retracted:,} · {details}"
     return (
         f"{event.position:,}",
         short_id(event.stream_id),
@@ -207,8 +215,9 @@ def _history_row(desk: Desk, zone: ZoneInfo, event: Event, marks: Marks) -> tupl
         event.command_id or "",
         " ".join(text for text in (event.source, event.source_id) if text),
         f"{said}: {irregularity_name(why, desk.language)}" if why else said,
+        str(event.event_id),
         fact_name(type(event.fact), desk.language),
-        details_of(event.fact, desk.language, zone),
+        details,
     )
 
 

@@ -21,6 +21,7 @@ Span = Literal["month", "quarter", "year"]
 MONTHS_OF: Final = {"month": 1, "quarter": 3, "year": 12}
 WEEK = timedelta(weeks=1)
 DAY = timedelta(days=1)
+QUARTERS = 4
 
 
 class Days(NamedTuple):
@@ -88,6 +89,28 @@ class FiscalCalendar(Value):
         if here.first == date.min:
             raise InputError(f"the calendar begins with {day}; there is nothing before it")
         return self.span(kind, here.first - DAY)
+
+    def year(self, number: int) -> Days:
+        """Give the days of the fiscal year of a number.
+
+        Raises:
+            ValueError: when the calendar does not reach so far.
+        """
+        middles = (date(number, month, 15) for month in range(1, 13))
+        return next(self.span("year", day) for day in middles if self.numbers(day)[0] == number)
+
+    def quarter(self, year: int, number: int) -> Days:
+        """Give the days of a quarter, 1 to 4, of the fiscal year of a number.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        if not 1 <= number <= QUARTERS:
+            raise ValueError(f"there is no quarter {number}")
+        found = self.span("quarter", self.year(year).first)
+        for _ in range(number - 1):
+            found = self.span("quarter", found.last + DAY)
+        return found
 
     def numbers(self, day: date) -> tuple[int, int, int]:
         """Give the number of the fiscal year, quarter and month a day lies in."""

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.naming import names_in
 from salesflow.adapters.rates import PublishedRates
 from salesflow.adapters.reading import SnapshotReader
 from salesflow.adapters.readtables import Standing
@@ -116,6 +117,7 @@ class Snapshot(Generic[ViewT]):
         said: dict[str, object] = {"timezone": settings.timezone.key}
         if cut.known_at < self._begun:
             said["known_since"] = from_instant(self._begun)
+        said["names"] = names_in(view, self._cutter.log, self._connection, cut, self._processes)
         return view.model_copy(update=said)
 
 

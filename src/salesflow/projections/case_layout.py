@@ -55,7 +55,7 @@ class CaseLayout(NamedTuple):
             "Owner": deal.owner,
             "Credit": credited,
             "Customer": None if deal.customer_id is None else str(deal.customer_id),
-            "Lead source": deal.lead_source,
+            "Lead source": deal.lead_source and in_language(deal.lead_source, self.language),
             "Because": deal.because,
             "Lost to": deal.competitor,
         }

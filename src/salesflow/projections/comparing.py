@@ -23,6 +23,7 @@ from salesflow.projections.amounts import Total, totals_text
 from salesflow.projections.differences import FigureChange, RecordChange, compared
 from salesflow.projections.estimates import Estimate, estimate_text
 from salesflow.projections.html import html_of
+from salesflow.projections.names import with_names
 from salesflow.projections.questions import ENVELOPE, TableOfView, View
 from salesflow.projections.records import Role, roles
 from salesflow.projections.words import Language, in_language, kind_name
@@ -91,7 +92,10 @@ class Comparison(Value, Generic[ViewT]):
         if lines or not found:
             found = [t._replace(title="") if t.title == title else t for t in found]
             found.insert(0, TableOfView(title, SIDES, lines))
-        return [found[0]._replace(about=about), *found[1:]]
+        found = [found[0]._replace(about=about), *found[1:]]
+        for side in (self.now, self.then):
+            found = [with_names(table, side.names, language) for table in found]
+        return found
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
         """Return both answers side by side as text for a terminal; see `View.table`."""
@@ -285,7 +289,7 @@ def _words(name: str) -> str:
 def called(name: str) -> str:
     """Call a field for people: `deals_without_amount` is Deals without amount."""
     words = name.rstrip("_").replace("_", " ").capitalize()
-    return SCALES.sub(lambda scale: scale[0].upper(), words)
+    return SCALES.sub(lambda scale: scale[0].upper(), words).replace("Kpis", "KPIs")
 
 
 def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:

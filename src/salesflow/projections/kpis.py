@@ -109,7 +109,7 @@ class KpisView(MoneyView):
             told = in_language("times a rep's first team stands for a time before it", language)
             notes = (f"{self.before_joining:,} {told}",)
         return [
-            TableOfView("Kpis", (*first, *COLUMNS), rows, notes=notes),
+            TableOfView("KPIs", (*first, *COLUMNS), rows, notes=notes),
             TableOfView("Customers and pipeline", (*first, *CUSTOMER_COLUMNS), about),
         ]
 

@@ -168,7 +168,7 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Kind": "类别",
     "Known before": "此前已知",
     "Known": "所知",
-    "Kpis": "关键绩效指标",
+    "KPIs": "关键绩效指标",
     "Lag": "落后",
     "Last contact": "最近跟进",
     "Last recorded": "最近记录",

@@ -26,6 +26,7 @@ from salesflow.domain.values import SafeText, Value
 from salesflow.errors import InputError
 from salesflow.projections.arrow import arrow_tables
 from salesflow.projections.html import html_of
+from salesflow.projections.names import NO_NAMES, Names, told, with_names
 from salesflow.projections.parameters import described, field_docstrings, wrong_parameters
 from salesflow.projections.plain import plain
 from salesflow.projections.shown import TableOfView
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["ENVELOPE", "Question", "Reader", "TableOfView", "View"]
 
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
-ENVELOPE = frozenset({"moment", "known_since", "timezone"})
+ENVELOPE = frozenset({"moment", "known_since", "names", "timezone"})
 """What every view carries beside its answer."""
 
 
@@ -97,10 +98,23 @@ class View(Value):
     """When the log began, for an answer of a time before that: nothing was known then."""
     timezone: SafeText = "UTC"
     """The business time zone as known at the moment, in which the tables show times."""
+    names: Names = NO_NAMES
+    """What the deals, customers and reps in it are called, as known at the moment."""
 
     @abstractmethod
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out for people; the language is that of names, as of stages."""
+
+    def brief_tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay out what matters most of it; all of it unless the answer says otherwise."""
+        return self.tables(language)
+
+    def named_tables(
+        self, language: Language = "en", *, brief: bool = False
+    ) -> list[TableOfView]:
+        """Lay the answer out for people, with titles and names beside the ids."""
+        tables = self.brief_tables(language) if brief else self.tables(language)
+        return [with_names(table, self.names, language) for table in tables]
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Say what is counted (the population) and how (the formula)."""
@@ -116,7 +130,8 @@ class View(Value):
         """
         from salesflow.projections.laying import text_of  # rich is loaded where it is needed
 
-        tables = text_of(self.tables(language), partial(in_language, language=language), width)
+        word = partial(in_language, language=language)
+        tables = text_of(self.named_tables(language), word, width)
         return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
 
     def meaning_lines(self, language: Language = "en") -> list[str]:
@@ -139,7 +154,7 @@ class View(Value):
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the answer."""
         return html_of(
-            self.tables(),
+            self.named_tables(),
             partial(in_language, language="en"),
             [*self.meaning_lines(), *self.moment_lines()],
         )
@@ -151,7 +166,7 @@ class View(Value):
             "question": type(self).__name__.removesuffix("View"),
             "population": population,
             "formula": formula,
-            **{name: plain(value) for name, value in self},
+            **{name: told(plain(it), self.names) for name, it in self if name != "names"},
         }
 
     def to_arrow(self, *, tidy: bool = False) -> "dict[str, pa.Table]":

@@ -49,6 +49,7 @@ from salesflow.projections.retrospective_figures import (
 )
 from salesflow.projections.retrospective_forecast import ForecastJudged, judged_forecasts
 from salesflow.projections.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.retrospective_opening import Told, opening
 from salesflow.projections.retrospective_part import Part
 from salesflow.projections.retrospective_stages import (
     Bottleneck,
@@ -60,6 +61,7 @@ from salesflow.projections.teams import Teams
 from salesflow.projections.visits import Way, read_ways
 from salesflow.projections.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.words import Language
+from salesflow.projections.writing import days_text
 
 __all__ = ["Retrospective", "RetrospectiveView"]
 
@@ -145,6 +147,7 @@ class RetrospectiveView(View):
         """Lay the retrospective out; what there is nothing to say of is left out."""
         lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
         found = [
+            *self.brief_tables(language),
             lay.figures(self.figures, self.period, self.before, self._part()),
             lay.movements(self.movements),
             lay.stages(self.stages, self.bottleneck, self.bottleneck_before),
@@ -158,8 +161,23 @@ class RetrospectiveView(View):
             lay.detractors(self.detractors, self.detractors_total),
         ]
         if self.before_joining:
-            found[0] = found[0]._replace(notes=(lay.joined_later(),))
-        return [found[0], *(table for table in found[1:] if table.rows)]
+            found[1] = found[1]._replace(notes=(lay.joined_later(),))
+        return [table for table in found if table.rows]
+
+    def brief_tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay out the five lines that matter most."""
+        lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
+        told = Told(
+            figures=self.figures,
+            bottlenecks=(self.bottleneck, self.bottleneck_before),
+            slipped=self.slipped,
+            slipped_total=self.slipped_total,
+            stalled_total=self.stalled_total,
+            stalled_amounts=self.stalled_amounts,
+            losses=(self.losses, self.losses_before),
+        )
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        return [opening(told, lay, self.names)._replace(about=days)]
 
     def _part(self) -> str:
         return " · ".join(each for each in (self.owner, self.team, self.process) if each)

@@ -46,30 +46,31 @@ class RetrospectiveLayout:
 
     def __init__(self, timezone: ZoneInfo, language: Language) -> None:
         self._timezone = timezone
-        self._language: Language = language
+        self.language: Language = language
 
     def figures(
         self, moved: Iterable[FigureMoved], period: Period, before: Period, part: str
     ) -> TableOfView:
         """Lay out what moved."""
         rows = tuple(
-            (
-                self._figure(each),
-                *(self._number(n, each) for n in (each.value, each.value_before)),
-                self._signed(each.difference, each),
-            )
+            self.figure_row(each)
             for each in moved
             if each.unit != "money" or each.value or each.value_before
         )
         days = days_text(period, self._timezone)
         columns = ("Figure", "Period", "Before", "Difference")
-        beside = f"{self._word('Before')} {days_text(before, self._timezone)}"
+        beside = f"{self.word('Before')} {days_text(before, self._timezone)}"
         about = " · ".join(each for each in (part, days, beside) if each)
         return TableOfView("Retrospective", columns, rows, about=about)
 
+    def figure_row(self, each: FigureMoved) -> tuple[str, str, str, str]:
+        """Write one figure: what it is, its values now and before, the difference."""
+        now, before = (self._number(n, each) for n in (each.value, each.value_before))
+        return self._figure(each), now, before, self._signed(each.difference, each)
+
     def joined_later(self) -> str:
         """Say that a rep's first team stands for a time before it."""
-        return self._word("a rep's first team stands for a time before it")
+        return self.word("a rep's first team stands for a time before it")
 
     def movements(self, movements: Sequence[MovementBeside]) -> TableOfView:
         """Lay out the books of open deals, their currencies side by side."""
@@ -94,7 +95,7 @@ class RetrospectiveLayout:
         """Lay out the open stages, the bottleneck below them."""
         rows = tuple(
             (
-                self._stage(each),
+                self.stage(each),
                 f"{each.figures.deals:,}",
                 f"{each.figures.deals_over:,}",
                 number_text(each.figures.days_over),
@@ -112,8 +113,8 @@ class RetrospectiveLayout:
             "Median days", "Median days before", "Cohort resolved", "Resolved before",
         )  # fmt: skip
         notes = (
-            f"{self._word('Bottleneck')}: {self._narrow(now)}",
-            f"{self._word('Bottleneck before')}: {self._narrow(before)}",
+            f"{self.word('Bottleneck')}: {self._narrow(now)}",
+            f"{self.word('Bottleneck before')}: {self._narrow(before)}",
         )
         return TableOfView("Stages", columns, rows, notes=notes)
 
@@ -123,7 +124,7 @@ class RetrospectiveLayout:
         """Lay out what became of the deals that were expected, per period and currency."""
         rows = tuple(
             (
-                self._word(period),
+                self.word(period),
                 f"{line.expected:,}",
                 money_text(line.expected_amount, line.currency),
                 *(f"{count:,}" for count in (line.won, line.left_otherwise)),
@@ -146,7 +147,7 @@ class RetrospectiveLayout:
         rows = tuple(
             (
                 short_id(deal.deal),
-                self._stage(deal),
+                self.stage(deal),
                 deal.owner or UNKNOWN,
                 money_text(deal.amount, deal.currency),
                 str(deal.expected_close),
@@ -169,7 +170,7 @@ class RetrospectiveLayout:
         rows = tuple(
             (
                 short_id(deal.deal),
-                self._stage(deal),
+                self.stage(deal),
                 deal.owner or UNKNOWN,
                 money_text(deal.amount, deal.currency),
                 _day(deal.expected_close),
@@ -211,9 +212,9 @@ class RetrospectiveLayout:
         """Lay out what was forecast of the period beside what was sold in it."""
         rows = tuple(
             (
-                self._word(each.made),
+                self.word(each.made),
                 local_time(each.made_at, self._timezone, exact=False),
-                self._word(each.measure),
+                self.word(each.measure),
                 f"{each.deals:,}",
                 money_text(each.forecast, each.currency),
                 money_text(each.actual, each.currency),
@@ -252,7 +253,7 @@ class RetrospectiveLayout:
         """Lay out what was said by stage and by product."""
         rows = tuple(
             (
-                f"{self._word(each.kind.capitalize())}: {self._theme(each)}",
+                f"{self.word(each.kind.capitalize())}: {self._theme(each)}",
                 f"{each.figures.responses:,}",
                 f"{each.figures_before.responses:,}",
                 f"{each.figures.detractors:,}",
@@ -274,7 +275,7 @@ class RetrospectiveLayout:
         """Give the words of detractors, by stage."""
         rows = tuple(
             (
-                self._stage(each),
+                self.stage(each),
                 ", ".join(each.products) or UNKNOWN,
                 local_time(each.occurred_at, self._timezone, exact=False),
                 short_id(each.deal),
@@ -289,10 +290,10 @@ class RetrospectiveLayout:
         return TableOfView("Words of detractors", columns, rows, notes=listed)
 
     def _theme(self, each: Theme) -> str:
-        return (each.name_zh if self._language == "zh" else each.name_en) or UNKNOWN
+        return (each.name_zh if self.language == "zh" else each.name_en) or UNKNOWN
 
     def _figure(self, each: FigureMoved) -> str:
-        name = self._word(each.figure)
+        name = self.word(each.figure)
         label = name[0].upper() + name[1:]
         shown = each.unit != "money" and each.currency is not None
         return f"{label} {each.currency}" if shown else label
@@ -311,36 +312,38 @@ class RetrospectiveLayout:
 
     def _signed(self, difference: Decimal | None, each: FigureMoved) -> str:
         if each.unit == "share" and difference is not None:
-            return f"{difference * 100:+z.1f} {self._word('points')}"
+            return f"{difference * 100:+z.1f} {self.word('points')}"
         return _plus(difference, self._number(difference, each))
 
     def _points(self, each: ScoreMoved) -> str:
         if each.difference is None:
             return UNKNOWN
         if each.scale == "csat":
-            return f"{each.difference * 100:+z.1f} {self._word('points')}"
+            return f"{each.difference * 100:+z.1f} {self.word('points')}"
         return f"{each.difference:+z.1f}"
 
     def _narrow(self, found: Bottleneck | None) -> str:
         """Say which stage is the bottleneck, and what makes it one."""
         if found is None:
-            return self._word("none")
+            return self.word("none")
         figures = (
-            f"{number_text(found.days_over)} {self._word('days over')}",
-            f"{percent_text(found.days_over_share, places=0)} {self._word('of all')}",
-            f"{found.deals_over:,} {self._word('deals over')}",
-            f"{percent_text(found.conversion, places=0)} {self._word('went on')}",
+            f"{number_text(found.days_over)} {self.word('days over')}",
+            f"{percent_text(found.days_over_share, places=0)} {self.word('of all')}",
+            f"{found.deals_over:,} {self.word('deals over')}",
+            f"{percent_text(found.conversion, places=0)} {self.word('went on')}",
         )
-        return f"{self._stage(found)} · {' · '.join(figures)}"
+        return f"{self.stage(found)} · {' · '.join(figures)}"
 
-    def _stage(self, row: Staged) -> str:
-        return row.stage_zh if self._language == "zh" else row.stage_en
+    def stage(self, row: Staged) -> str:
+        """Name the stage of a row."""
+        return row.stage_zh if self.language == "zh" else row.stage_en
 
     def _listed(self, rows: Sequence[object], in_all: int) -> str:
-        return f"{self._word('listed')} {len(rows):,} · {self._word('in all')} {in_all:,}"
+        return f"{self.word('listed')} {len(rows):,} · {self.word('in all')} {in_all:,}"
 
-    def _word(self, text: str) -> str:
-        return in_language(text, self._language)
+    def word(self, text: str) -> str:
+        """Give a word of ours in the language of the layout."""
+        return in_language(text, self.language)
 
 
 def _counts(movement: MovementBeside) -> bool:

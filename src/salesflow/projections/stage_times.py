@@ -242,6 +242,8 @@ class _Layout(NamedTuple):
             f"{in_language('listed', self.language)} {len(rows):,}"
             f" · {in_language('in all', self.language)} {len(self.view.stalled):,}"
         )
+        if len(rows) < len(self.view.stalled):
+            listed += f" · {in_language('all of them with --json', self.language)}"
         columns = ("Deal", "Stage", "Owner", "Entered at", "Days", "Max days")
         return TableOfView("Stalled deals", columns, rows, notes=(listed,))
 

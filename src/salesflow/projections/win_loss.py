@@ -36,6 +36,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.names import Names
 from salesflow.projections.one_currency import (
     Exchange,
     MoneyQuestion,
@@ -145,7 +146,7 @@ class WinLossView(MoneyView):
         """Lay the answer out: drivers, then reasons, then competitors."""
         days = days_text(self.period, ZoneInfo(self.timezone))
         few = in_language("* fewer than ten deals with or without it", language)
-        drivers = tuple(_driver_row(driver, language) for driver in self.drivers)
+        drivers = tuple(_driver_row(driver, self.names, language) for driver in self.drivers)
         losses = tuple(_loss_row(loss) for loss in self.losses)
         lost_to = tuple(
             (o.competitor, f"{o.deals:,}", totals_text(o.amounts)) for o in self.lost_to
@@ -367,10 +368,11 @@ def _lost_to(lost: Iterable[ClosedGroup]) -> list[LostTo]:
     return sorted(found, key=lambda other: (-other.deals, other.competitor))
 
 
-def _driver_row(driver: Driver, language: Language) -> tuple[str, ...]:
+def _driver_row(driver: Driver, names: Names, language: Language) -> tuple[str, ...]:
     name = in_language(driver.factor.replace("_", " "), language)
+    detail = names.label(driver.detail, language)
     return (
-        (f"{name} {driver.detail}" if driver.detail else name) + (" *" if driver.few else ""),
+        (f"{name} {detail}" if detail else name) + (" *" if driver.few else ""),
         f"{driver.won_with + driver.lost_with:,}",
         percent_text(driver.win_rate_with),
         f"{driver.won_without + driver.lost_without:,}",

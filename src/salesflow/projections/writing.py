@@ -1,5 +1,6 @@
 """How amounts and times are written for people, in every table alike."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -9,8 +10,10 @@ from salesflow.domain.moments import Moment, Period, end_of_day, to_instant
 from salesflow.projections.words import Language, in_language
 
 __all__ = [
+    "ShortId",
     "amount_text",
     "days_text",
+    "distinct_ids",
     "local_time",
     "moment_line",
     "money_text",
@@ -55,9 +58,26 @@ def days_text(period: Period, timezone: ZoneInfo) -> str:
     return f"{first} … {after - timedelta(days=1)}"
 
 
-def short_id(id: UUID) -> str:
+class ShortId(str):
+    """The first digits of an id as they are shown, and the whole of it behind them."""
+
+    __slots__ = ("id",)
+    id: UUID
+
+
+def short_id(id: UUID) -> ShortId:
     """Write the first digits of an id, by which people find it."""
-    return str(id)[:ID_DIGITS]
+    shown = ShortId(str(id)[:ID_DIGITS])
+    shown.id = id
+    return shown
+
+
+def distinct_ids(ids: Collection[UUID]) -> dict[UUID, str]:
+    """Write as many digits of some ids as it takes to tell them apart, at least eight."""
+    digits = ID_DIGITS
+    while len({str(id)[:digits] for id in ids}) < len(set(ids)):
+        digits += 1
+    return {id: str(id)[:digits] for id in ids}
 
 
 def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:

@@ -71,7 +71,7 @@ class StageMoved(Fact):
     """
 
     kind: ClassVar[str] = "deal.stage_moved"
-    name_zh: ClassVar[str] = "阶段推进 / 阶段退回"
+    name_zh: ClassVar[str] = "阶段变动"
     target: Key
     because: Personal | None = None
     checks: tuple[Check, ...] = ()

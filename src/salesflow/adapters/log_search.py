@@ -1,0 +1,212 @@
+"""Facts across the whole log by their envelope: who, what kind, when on either axis, how late.
+
+For auditors and administrators: "what did this user record in March?", "what became known more
+than ten days late?", "what was retracted, and what did that retract?". The database selects;
+what is found is read page by page, so that a search of any length takes little memory. An event
+whose fact cannot be read is listed as such and stops nothing.
+
+    for entry in search(flow.log, LogSearch(actor="fin-01", kind="deal.won")):
+        ...
+
+Leaves out what facts say inside, which the questions and `salesflow deal history` show.
+"""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.event_reading import Stored
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.ids import read_uuid, stored_uuid
+from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.moments import Instant
+from salesflow.errors import HistoryError, InputError
+
+__all__ = ["Entry", "LogSearch", "last_happened", "search"]
+
+PAGE: Final = 500
+COLUMNS: Final = (
+    "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
+    " actor, command_id, correlation_id, causation_id, source, source_id"
+)
+FOUND: Final = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
+HAPPENED: Final = (
+    "SELECT occurred FROM salesflow_events WHERE tenant = ? AND recorded <= ?"
+    " AND topic >= 'deal.' AND topic < 'deal/'"
+)
+NEWEST: Final = " ORDER BY position DESC LIMIT 1"
+NAMED: Final = "SELECT event_id, position, topic FROM salesflow_events WHERE tenant = ?"
+
+
+class LogSearch(NamedTuple):
+    """What to look for; what is None is not asked for, all else must hold."""
+
+    actor: str | None = None
+    kind: str | None = None
+    """A kind as it is stored, `deal.won`, or all of a noun: `deal.*`."""
+    source: str | None = None
+    stream: UUID | None = None
+    occurred_from: Instant | None = None
+    occurred_to: Instant | None = None
+    """Both included; so are the recorded ones."""
+    recorded_from: Instant | None = None
+    recorded_to: Instant | None = None
+    late_by: int | None = None
+    """Only what was recorded more than so many microseconds after it happened."""
+    retractions: bool = False
+    """Only retractions."""
+    oldest_first: bool = False
+    limit: int | None = None
+    """How many at most; all when None."""
+
+
+class Entry(NamedTuple):
+    """A recorded event: its envelope, its fact where it can be read, what it retracts."""
+
+    stored: Stored
+    event: Event | None
+    """None where the fact cannot be read."""
+    problem: str
+    """Why it cannot be read; empty where it can."""
+    retracts: int | None = None
+    """The position of the event that a retraction names."""
+    retracts_kind: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the fact as it is stored."""
+        return self.stored.topic.partition(":")[0]
+
+    @property
+    def late_by(self) -> int:
+        """How many microseconds after it happened it was recorded."""
+        return self.stored.recorded - self.stored.occurred
+
+
+def search(log: EventLog, wanted: LogSearch) -> Iterator[Entry]:
+    """Find events, the newest first unless told otherwise, reading a page at a time.
+
+    Raises:
+        InputError: when there is no such kind of facts.
+    """
+    conditions, parameters = _conditions(log, wanted)
+    sign, order = (">", "") if wanted.oldest_first else ("<", " DESC")
+    after, left = None, wanted.limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        where = [*conditions, *([] if after is None else [f"position {sign} ?"])]
+        statement = "".join([FOUND, *(f" AND {each}" for each in where)])
+        given = (*parameters, *(() if after is None else (after,)), size)
+        rows = log.database.rows(
+            f"{statement} ORDER BY position{order} LIMIT ?", (log.tenant, *given)
+        )
+        page = [
+            Stored._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
+            for r in rows
+        ]
+        yield from _told(log, page)
+        if len(page) < size:
+            return
+        after, left = page[-1].position, None if left is None else left - size
+
+
+def last_happened(log: EventLog, since: Instant, known: Instant) -> Instant | None:
+    """Say when something last happened in a deal, if that was before an instant.
+
+    None where something happened since, or never did. Looks from the end of the log, so that
+    only where nothing is found all of it is read.
+    """
+    known_by = (log.tenant, known)
+    if log.database.rows(f"{HAPPENED} AND occurred >= ?{NEWEST}", (*known_by, since)):
+        return None
+    [[last]] = log.database.rows(
+        HAPPENED.replace("occurred FROM", "max(occurred) FROM"), known_by
+    )
+    return None if last is None else int(last)
+
+
+def _conditions(log: EventLog, wanted: LogSearch) -> tuple[list[str], list[Any]]:
+    found: dict[str, object] = {
+        "actor = ?": wanted.actor,
+        "source = ?": wanted.source,
+        "stream_id = ?": None if wanted.stream is None else _id(log, wanted.stream),
+        "occurred >= ?": wanted.occurred_from,
+        "occurred <= ?": wanted.occurred_to,
+        "recorded >= ?": wanted.recorded_from,
+        "recorded <= ?": wanted.recorded_to,
+        "recorded - occurred > ?": wanted.late_by,
+    }
+    asked = {text: value for text, value in found.items() if value is not None}
+    conditions, parameters = [*asked], [*asked.values()]
+    kinds = []
+    if wanted.kind is not None:
+        kinds.append(_topics(_classes(log, wanted.kind)))
+    if wanted.retractions:
+        kinds.append(_topics([FactRetracted]))
+    for topics in kinds:
+        conditions.append(f"topic IN ({','.join('?' * len(topics))})")
+        parameters += topics
+    return conditions, parameters
+
+
+def _classes(log: EventLog, kind: str) -> list[type[Fact]]:
+    """Give the classes of a kind, or of all kinds of a noun."""
+    noun = kind.removesuffix("*")
+    is_noun = noun != kind and noun.endswith(".")
+    found = [
+        cls
+        for cls in log.catalogue
+        if cls.kind == kind or (is_noun and cls.kind.startswith(noun))
+    ]
+    if not found:
+        near = get_close_matches(kind[:100], [cls.kind for cls in log.catalogue], n=3)
+        said = f"; did you mean {', '.join(near)}?" if near else "; write one like deal.won"
+        raise InputError(f"there is no kind of facts {kind[:100]!r}{said}")
+    return found
+
+
+def _topics(classes: Sequence[type[Fact]]) -> list[str]:
+    return [f"{cls.kind}:{n}" for cls in classes for n in range(1, cls.version + 1)]
+
+
+def _told(log: EventLog, page: Sequence[Stored]) -> Iterator[Entry]:
+    entries = [_entry(log, stored) for stored in page]
+    named = _retracted(log, entries)
+    for entry in entries:
+        fact = None if entry.event is None else entry.event.fact
+        if isinstance(fact, FactRetracted) and fact.event_id in named:
+            position, topic = named[fact.event_id]
+            kind = topic.partition(":")[0]
+            yield entry._replace(retracts=position, retracts_kind=kind)
+        else:
+            yield entry
+
+
+def _entry(log: EventLog, stored: Stored) -> Entry:
+    where = f"stream {stored.stream_id}, version {stored.version}, position {stored.position}"
+    try:
+        fact = log.catalogue.decode(stored.topic, stored.payload, where=where)
+    except HistoryError as error:
+        return Entry(stored, None, str(error))
+    return Entry(stored, Event(fact, *stored[2:]), "")
+
+
+def _retracted(log: EventLog, entries: Sequence[Entry]) -> dict[UUID, tuple[int, str]]:
+    """Find what the retractions of a page name, each in its own stream."""
+    found: dict[UUID, tuple[int, str]] = {}
+    facts = ((e.stored.stream_id, e.event.fact) for e in entries if e.event is not None)
+    named = {fact.event_id: stream for stream, fact in facts if isinstance(fact, FactRetracted)}
+    if not named:
+        return found
+    streams = [*dict.fromkeys(named.values())]
+    marks = ",".join("?" * len(streams)), ",".join("?" * len(named))
+    statement = f"{NAMED} AND stream_id IN ({marks[0]}) AND event_id IN ({marks[1]})"
+    ids = (*(_id(log, each) for each in streams), *(_id(log, each) for each in named))
+    for event_id, position, topic in log.database.rows(statement, (log.tenant, *ids)):
+        found[read_uuid(event_id)] = (position, topic)
+    return found
+
+
+def _id(log: EventLog, id: UUID) -> UUID | bytes:
+    return stored_uuid(id, log.database.dialect)

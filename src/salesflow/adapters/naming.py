@@ -1,0 +1,132 @@
+"""Reads what the deals, customers and reps of an answer are called, as known at its moment.
+
+In few statements however many there are: of a deal only its opening and whose it is are read.
+An event that cannot be read leaves its stream without a name, and stops no answer.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.eventlog import EventLog
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.deal.people import CustomerChanged
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.history import believed
+from salesflow.domain.processes import Label
+from salesflow.domain.reps import RepJoined, rep_id
+from salesflow.errors import HistoryError
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.names import (
+    NO_NAMES,
+    CustomerCalled,
+    DealCalled,
+    Labelled,
+    Names,
+    RepCalled,
+    ids_in,
+)
+from salesflow.projections.questions import View
+from salesflow.projections.tables import Cut, Processes
+
+__all__ = ["names_in"]
+
+FactT = TypeVar("FactT", bound=Fact)
+OF_DEALS: Final = (DealOpened, CustomerChanged, FactRetracted)
+OF_CUSTOMERS: Final = (CustomerRegistered, FactRetracted)
+OF_REPS: Final = (RepJoined, FactRetracted)
+
+
+def names_in(
+    view: View, log: EventLog, connection: sa.Connection, cut: Cut, processes: Processes
+) -> Names:
+    """Give the names of everything an answer names by id."""
+    ids = ids_in(view)
+    if not any(ids):
+        return NO_NAMES
+    reader = _Reader(log, connection, cut)
+    deals = [
+        DealCalled(deal=id, title=_title(events), customer_id=_customer(events, cut))
+        for id, events in reader.believed(ids.deals, OF_DEALS).items()
+    ]
+    customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
+    called = reader.believed(dict.fromkeys(customers), OF_CUSTOMERS)
+    reps = {rep_id(rep): rep for rep in ids.reps}
+    joined = reader.believed(reps, OF_REPS)
+    return Names(
+        deals=tuple(deals),
+        customers=tuple(
+            CustomerCalled(customer=id, name=fact.name)
+            for id, events in called.items()
+            if (fact := _last(events, CustomerRegistered)) is not None and fact.name
+        ),
+        reps=tuple(
+            RepCalled(rep=reps[id], name=name)
+            for id, events in joined.items()
+            if (name := _rep_name(events)) is not None
+        ),
+        labels=tuple(_labels(connection, cut, processes)) if ids.reasons else (),
+    )
+
+
+def _labels(connection: sa.Connection, cut: Cut, processes: Processes) -> Iterator[Labelled]:
+    """Give the stages and loss reasons of the processes under which deals have closed."""
+    c = CLOSING.table.c
+    used = sa.select(c.process, c.process_version).where(c.tenant == cut.tenant).distinct()
+    found: dict[str, Label] = {}
+    for key, number in sorted(map(tuple, connection.execute(used))):
+        version = processes.get((key, number))
+        for label in () if version is None else (*version.loss_reasons, *version.stages):
+            found.setdefault(label.key, label)
+    for label in found.values():
+        yield Labelled(key=label.key, name_en=label.name_en, name_zh=label.name_zh)
+
+
+class _Reader:
+    """Reads a few kinds of facts of many streams in a snapshot, at a moment."""
+
+    def __init__(self, log: EventLog, connection: sa.Connection, cut: Cut) -> None:
+        self._log = log
+        self._connection = connection
+        self._cut = cut
+
+    def believed(
+        self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
+    ) -> Mapping[UUID, list[Event]]:
+        """Give the believed facts of these kinds, by stream."""
+        try:
+            found = self._log.facts_of(ids, kinds, connection=self._connection)
+        except HistoryError:
+            return {}
+        known = (
+            (id, [event for event in events if event.recorded <= self._cut.known_at])
+            for id, events in found.items()
+        )
+        return {id: told for id, events in known if (told := believed(events))}
+
+
+def _title(events: Sequence[Event]) -> str | None:
+    opening = events[0].fact
+    return opening.title if isinstance(opening, DealOpened) else None
+
+
+def _customer(events: Sequence[Event], cut: Cut) -> UUID | None:
+    found = None
+    for event in events:
+        told = isinstance(event.fact, DealOpened | CustomerChanged)
+        if told and event.effect <= cut.as_of:
+            assert isinstance(event.fact, DealOpened | CustomerChanged)
+            found = event.fact.customer_id
+    return found
+
+
+def _rep_name(events: Sequence[Event]) -> str | None:
+    names = (event.fact.name for event in events if isinstance(event.fact, RepJoined))
+    return next((name for name in reversed([*names]) if name), None)
+
+
+def _last(events: Sequence[Event], kind: type[FactT]) -> FactT | None:
+    return next((e.fact for e in reversed(events) if isinstance(e.fact, kind)), None)

@@ -1,0 +1,233 @@
+"""`salesflow log`: facts across all streams, by who, what, when on either axis, and how late.
+
+The newest first. Every entry names its position and event id, and a retraction the position of
+what it retracts, so that the two can be matched. What is found is written as it is read: a list
+of any length takes little memory.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+
+from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.output import Json
+from salesflow.domain.moments import DAY, DAY_SAID, Period, instant_of, read_day, to_instant
+from salesflow.errors import InputError
+from salesflow.projections.shown import TableOfView
+from salesflow.projections.words import kind_name
+from salesflow.projections.writing import local_time, short_id
+
+if TYPE_CHECKING:  # loaded when a database is opened
+    from salesflow.adapters.log_search import Entry, LogSearch
+    from salesflow.engine import SalesFlow
+
+__all__ = ["log"]
+
+LISTED = 50
+A_TABLE = 500
+"""So many rows make a table; more are shown in further ones."""
+COLUMNS = (
+    "Position", "Recorded", "Occurred", "Late by", "Actor", "Stream", "Fact", "Event",
+    "What happened",
+)  # fmt: skip
+ALWAYS = frozenset({"Position", "Recorded", "Fact", "Event"})
+DAYS_MAX = 100_000
+
+
+def _when(flag: str, text: str) -> object:
+    return typer.Option(
+        flag, metavar="TIME", help=text, rich_help_panel="Time", show_default=False
+    )
+
+
+@at_desk
+def log(  # noqa: PLR0913 - what can be looked for, all by keyword
+    desk: Desk,
+    actor: Annotated[
+        str | None, typer.Option(help="Only what this user recorded.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Only this kind: deal.won, or deal.* for all of deals."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Only what was imported from this source.")
+    ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(metavar="DEAL", help="Only this deal, or the stream of this id."),
+    ] = None,
+    from_: Annotated[str | None, _when("--from", "What happened on this day or later.")] = None,
+    to: Annotated[str | None, _when("--to", "What happened by the end of this day.")] = None,
+    known_from: Annotated[
+        str | None, _when("--known-from", "What was recorded on this day or later.")
+    ] = None,
+    known_to: Annotated[
+        str | None, _when("--known-to", "What was recorded by the end of this day.")
+    ] = None,
+    late_by: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", help="Only what was recorded later by more than this."),
+    ] = None,
+    retractions: Annotated[
+        bool, typer.Option("--retractions", help="Only retractions, and what they retract.")
+    ] = False,
+    oldest: Annotated[
+        bool, typer.Option("--oldest", help="The oldest first; else the newest.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="How many to list at most. Default: 50.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="List all there are.")] = False,
+) -> None:
+    """List facts across all deals: who recorded what, when it happened, when it became known.
+
+    With --json every line is a document of its own.
+    """
+    from salesflow.adapters.log_search import LogSearch, search
+
+    if everything and limit is not None:
+        raise InputError("--all and --limit: say how many in one way only")
+    with desk.open() as flow:
+        zone = flow.settings().timezone
+        wanted = LogSearch(
+            actor=actor,
+            kind=kind,
+            source=source,
+            stream=None if stream is None else _stream(flow, stream),
+            occurred_from=_start(from_, zone),
+            occurred_to=None if to is None else instant_of(to, zone),
+            recorded_from=_start(known_from, zone),
+            recorded_to=None if known_to is None else instant_of(known_to, zone),
+            late_by=_microseconds(late_by),
+            retractions=retractions,
+            oldest_first=oldest,
+            limit=None if everything else limit or LISTED,
+        )
+        _show(desk, zone, flow, search(flow.log, wanted), wanted)
+
+
+def _show(
+    desk: Desk,
+    zone: ZoneInfo,
+    flow: "SalesFlow",
+    entries: "Iterator[Entry]",
+    wanted: "LogSearch",
+) -> None:
+    screen, count = desk.screen, 0
+    while page := list(islice(entries, A_TABLE)):
+        for entry in page:
+            screen.json_line(_as_json(entry))
+        title = "" if count else "Log"
+        rows = tuple(_row(desk, zone, entry) for entry in page)
+        count += len(page)
+        used = [n for n, name in enumerate(COLUMNS) if name in ALWAYS or _any(rows, n)]
+        shown = tuple(tuple(row[n] for n in used) for row in rows)
+        screen.table(TableOfView(title, tuple(COLUMNS[n] for n in used), shown))
+    word, head = screen.word, flow.log.head()
+    if not count:
+        screen.line(word("nothing was found"))
+    elif count == wanted.limit:
+        screen.line(f"  {word('listed')} {count:,} · {word('more with')} --limit, --all", "dim")
+    screen.line(f"{word('position')} {head.position:,} · {zone.key}", "green")
+
+
+def _any(rows: Iterable[tuple[str, ...]], number: int) -> bool:
+    return any(row[number] for row in rows)
+
+
+def _row(desk: Desk, zone: ZoneInfo, entry: "Entry") -> tuple[str, ...]:
+    from salesflow.domain.moments import from_instant
+
+    stored = entry.stored
+    at = from_instant(stored.occurred)
+    day_only = stored.precision == "day"
+    return (
+        f"{stored.position:,}",
+        local_time(from_instant(stored.recorded), zone, exact=False),
+        str(at.astimezone(zone).date()) if day_only else local_time(at, zone, exact=False),
+        _late(desk, entry),
+        stored.actor or "",
+        str(short_id(stored.stream_id)),
+        kind_name(entry.kind, desk.language),
+        str(stored.event_id),
+        _said(desk, zone, entry),
+    )
+
+
+def _late(desk: Desk, entry: "Entry") -> str:
+    days = entry.late_by // DAY
+    return f"{days:,} {desk.screen.word('d')}" if days else ""
+
+
+def _said(desk: Desk, zone: ZoneInfo, entry: "Entry") -> str:
+    from salesflow.cli.fact_words import details_of
+
+    if entry.event is None:
+        return f"{desk.screen.word('cannot be read')}: {entry.problem[:200]}"
+    said = details_of(entry.event.fact, desk.language, zone)
+    if entry.retracts is None:
+        return said
+    kind = kind_name(entry.retracts_kind or "", desk.language)
+    return f"{desk.screen.word('retracts position')} {entry.retracts:,} ({kind}) · {said}"
+
+
+def _as_json(entry: "Entry") -> dict[str, Json]:
+    from salesflow.domain.moments import from_instant
+    from salesflow.projections.plain import plain
+
+    stored, event = entry.stored, entry.event
+    fact = None if event is None else plain(event.fact.model_dump(exclude_none=True))
+    return {
+        "position": stored.position,
+        "event_id": str(stored.event_id),
+        "stream": str(stored.stream_id),
+        "version": stored.version,
+        "kind": entry.kind,
+        "fact": fact,
+        "occurred_at": plain(from_instant(stored.occurred)),
+        "recorded_at": plain(from_instant(stored.recorded)),
+        "precision": stored.precision,
+        "actor": stored.actor,
+        "command_id": stored.command_id,
+        "correlation_id": stored.correlation_id,
+        "causation_id": stored.causation_id,
+        "source": stored.source,
+        "source_id": stored.source_id,
+        "retracts_position": entry.retracts,
+        "retracts_kind": entry.retracts_kind,
+        "unreadable": entry.problem or None,
+    }
+
+
+def _stream(flow: "SalesFlow", text: str) -> UUID:
+    """Find a stream by its whole id, or a deal as people write it."""
+    from salesflow.cli.finding import find_deal
+
+    try:
+        return UUID(text)
+    except ValueError:
+        return find_deal(flow, text)
+
+
+def _start(text: str | None, zone: ZoneInfo) -> int | None:
+    """Cut where something begins: a bare day at its first instant."""
+    if text is None:
+        return None
+    if not DAY_SAID(text):
+        return instant_of(text, zone)
+    day: date = read_day(text)
+    return to_instant(Period.of_days(day, day, zone).start)
+
+
+def _microseconds(days: int | None) -> int | None:
+    if days is None:
+        return None
+    if not 0 <= days <= DAYS_MAX:
+        raise InputError(f"--late-by {str(days)[:20]}: write days, 0 to {DAYS_MAX:,}")
+    return days * DAY

@@ -1,0 +1,142 @@
+"""Periods as they are typed: a first and a last day, or a month, a quarter or a year by name.
+
+The last day belongs to the period. Quarters and years are the fiscal ones of the settings;
+months are those of the calendar.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from salesflow.domain.calendar import Days
+from salesflow.domain.moments import FOREVER, ONE_DAY, instant_of, read_day
+from salesflow.errors import InputError
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+__all__ = ["PERIOD_OPTIONS", "is_period", "with_period"]
+
+PANEL: Final = "Period"
+MONTHS: Final = 12
+PERIOD_OPTIONS: Final[dict[str, object]] = {
+    "from_": Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DAY",
+            help="The first day of the period. Default: of the fiscal quarter of the moment.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ],
+    "to": Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="DAY",
+            help="The last day of the period, which belongs to it."
+            " Default: of the fiscal quarter.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ],
+    "month": Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY-MM",
+            help="A month of the calendar, such as 2026-04.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ],
+    "quarter": Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY-QN",
+            help="A fiscal quarter by the settings, such as 2026-Q2.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ],
+    "year": Annotated[
+        str | None,
+        typer.Option(
+            metavar="YYYY",
+            help="A fiscal year by the settings, such as 2026.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ],
+}
+"""What a question over a period takes instead of its own fields, by name."""
+NAMED: Final = ("month", "quarter", "year")
+
+
+def is_period(fields: Mapping[str, object]) -> bool:
+    """Say whether a question is about a period."""
+    return {"from_", "to"} <= fields.keys()
+
+
+def with_period(
+    given: dict[str, Any], flow: "SalesFlow", known_at: str | None
+) -> dict[str, Any]:
+    """Turn the period that was typed into the days a question takes: `to` is the day after.
+
+    Raises:
+        InputError: when there is no such period, or it is said twice.
+    """
+    said = {name: given.pop(name) for name in (*PERIOD_OPTIONS,) if given.get(name) is not None}
+    if len(said) > 1 and said.keys() - {"from_", "to"}:
+        flags = ", ".join(f"--{name.rstrip('_')}" for name in said)
+        raise InputError(f"{flags}: say the period in one way only")
+    named = next((name for name in NAMED if name in said), None)
+    if named is not None:
+        days = _named(named, said[named], flow, known_at)
+        return {**given, "from_": days.first, "to": _after(days.last)}
+    first, last = (said.get(name) and read_day(said[name]) for name in ("from_", "to"))
+    if first is not None and last is not None and last < first:
+        raise InputError(f"--from {first} --to {last}: the last day lies before the first")
+    return {**given, "from_": first, "to": None if last is None else _after(last)}
+
+
+def _named(kind: str, text: str, flow: "SalesFlow", known_at: str | None) -> Days:
+    known = FOREVER
+    if known_at is not None:
+        known = instant_of(known_at, flow.settings().timezone)
+    calendar = flow.settings(known).fiscal_calendar
+    try:
+        if kind == "month":
+            return _month(text)
+        year, _, quarter = text.upper().partition("-Q")
+        if (kind == "quarter") != bool(quarter):
+            raise ValueError
+        if kind == "year":
+            return calendar.year(_number(year))
+        return calendar.quarter(_number(year), _number(quarter))
+    except (ValueError, OverflowError) as error:
+        example = {"month": "2026-04", "quarter": "2026-Q2", "year": "2026"}[kind]
+        raise InputError(
+            f"--{kind}: {text!r} is not a {kind}; write one like {example}"
+        ) from error
+
+
+def _month(text: str) -> Days:
+    year, _, month = text.partition("-")
+    first = date(_number(year), _number(month), 1)
+    at = first.year * MONTHS + first.month
+    return Days(first, date(at // MONTHS, at % MONTHS + 1, 1) - ONE_DAY)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError
+    return int(text)
+
+
+def _after(day: date) -> date:
+    if day == date.max:
+        raise InputError(f"{day} is the last day there is; name one before it")
+    return day + ONE_DAY

@@ -1,0 +1,241 @@
+"""What the deals, customers and reps in an answer are called, beside the ids it holds.
+
+An answer names things by ids; people know a deal by its title and its customer, a colleague by
+name. Names are read once for an answer, as known at its moment, and stand beside the ids in
+every table and in JSON. Names of people are personal and are part of no figure.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from salesflow.domain.values import Personal, Reference, SafeText, Value
+from salesflow.projections.shown import TableOfView
+from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import ShortId, distinct_ids
+
+__all__ = [
+    "NO_NAMES",
+    "CustomerCalled",
+    "DealCalled",
+    "Ids",
+    "Labelled",
+    "Names",
+    "RepCalled",
+    "ids_in",
+    "told",
+    "with_names",
+]
+
+DEAL: Final = "Deal"
+BECAUSE: Final = "Because"
+DEALS: Final = frozenset({"deal"})
+CUSTOMERS: Final = frozenset({"customer", "customer_id"})
+REPS: Final = frozenset({"actor", "group", "key", "owner", "person", "rep"})
+REASONS: Final = frozenset({"because", "detail"})
+"""What views call fields that hold an id of each kind; a group or key may be anything else."""
+NAMED: Final = REPS | CUSTOMERS | REASONS
+PLAIN: Final = frozenset({"Title", "Customer", "Text", "Stage"})
+"""Columns whose cells are no ids of reps."""
+ID_MIN: Final = 36
+
+
+class DealCalled(Value):
+    """What a deal is called, and whose it is."""
+
+    deal: UUID
+    title: SafeText | None
+    customer_id: UUID | None
+
+
+class CustomerCalled(Value):
+    """What a customer is called."""
+
+    customer: UUID
+    name: Personal
+
+
+class RepCalled(Value):
+    """What a rep is called."""
+
+    rep: Reference
+    name: Personal
+
+
+class Labelled(Value):
+    """What a stage or a reason of a process is called in both languages."""
+
+    key: Reference
+    name_en: SafeText
+    name_zh: SafeText
+
+
+class Names(Value):
+    """The names of what stands in one answer; what has none is left out."""
+
+    deals: tuple[DealCalled, ...] = ()
+    customers: tuple[CustomerCalled, ...] = ()
+    reps: tuple[RepCalled, ...] = ()
+    labels: tuple[Labelled, ...] = ()
+    """Of the stages and loss reasons of the processes it is about."""
+
+    def label(self, key: str, language: Language) -> str:
+        """Call a stage, a loss reason or a word of ours by its name; else as it is written."""
+        for label in self.labels:
+            if label.key == key:
+                return label.name_zh if language == "zh" else label.name_en
+        return in_language(key, language)
+
+
+NO_NAMES: Final = Names()
+
+
+class Ids(NamedTuple):
+    """The ids that stand in an answer, and the reasons of losses."""
+
+    deals: list[UUID]
+    customers: list[UUID]
+    reps: list[str]
+    reasons: list[str]
+
+
+def ids_in(view: BaseModel) -> Ids:
+    """Find the ids of deals, customers and perhaps reps in an answer, each once."""
+    found = Ids([], [], [], [])
+    for name, value in _leaves(view, ""):
+        if isinstance(value, UUID):
+            if name in DEALS:
+                found.deals.append(value)
+            elif name in CUSTOMERS:
+                found.customers.append(value)
+        elif name in REASONS:
+            found.reasons.append(value)
+        elif _is_id(value):
+            found.customers.append(UUID(value))
+        else:
+            found.reps.append(value)
+    return Ids(
+        [*dict.fromkeys(found.deals)],
+        [*dict.fromkeys(found.customers)],
+        [*dict.fromkeys(found.reps)],
+        [*dict.fromkeys(found.reasons)],
+    )
+
+
+def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, BaseModel):
+        for field, inside in value:
+            yield from _leaves(inside, field)
+    elif isinstance(value, tuple):
+        for inside in value:
+            yield from _leaves(inside, name)
+    elif isinstance(value, UUID) or (
+        isinstance(value, str) and (name in REPS | CUSTOMERS | REASONS)
+    ):
+        yield name, value
+
+
+def _is_id(text: object) -> bool:
+    if not isinstance(text, str) or len(text) != ID_MIN:
+        return False
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def with_names(table: TableOfView, names: Names, language: Language) -> TableOfView:
+    """Put titles and customers beside the deals of a table, and names beside its reps."""
+    called = _Called(names, language)
+    rows = [called.row(table.columns, row) for row in table.rows]
+    columns = [*table.columns]
+    if DEAL in columns:
+        at = columns.index(DEAL)
+        cells = (row[at] for row in rows)
+        deals = [cell.id for cell in cells if isinstance(cell, ShortId)]
+        shown = distinct_ids(deals)
+        if any(called.deal(id) for id in shown):
+            rows = [called.beside_deal(columns, row) for row in rows]
+            if "Title" in columns:
+                columns.insert(columns.index("Title") + 1, "Customer")
+            else:
+                columns[at + 1 : at + 1] = ["Title", "Customer"]
+        rows = [(*row[:at], _shown(row[at], shown), *row[at + 1 :]) for row in rows]
+    return table._replace(columns=tuple(columns), rows=tuple(rows))
+
+
+def _shown(cell: str, shown: Mapping[UUID, str]) -> str:
+    return shown[cell.id] if isinstance(cell, ShortId) else cell
+
+
+def told(value: Any, names: Names) -> Any:  # noqa: ANN401 - JSON of any shape
+    """Put names beside the ids in plain JSON values; no key that is there changes."""
+    return value if names == NO_NAMES else _Called(names).told(value)
+
+
+class _Called:
+    """The names of an answer, by what stands in its tables and in its JSON."""
+
+    def __init__(self, names: Names, language: Language = "en") -> None:
+        self._names, self._language = names, language
+        self._labelled = {label.key for label in names.labels}
+        self._deals = {each.deal: each for each in names.deals}
+        self._by_id = {str(each.deal): each for each in names.deals}
+        self._customers = {str(each.customer): each.name for each in names.customers}
+        self._reps = {each.rep: each.name for each in names.reps}
+
+    def deal(self, id: UUID) -> DealCalled | None:
+        return self._deals.get(id)
+
+    def row(self, columns: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(
+            self._cell(cell, column) for column, cell in zip(columns, row, strict=True)
+        )
+
+    def _cell(self, cell: str, column: str) -> str:
+        if column == BECAUSE or (column == "Value" and cell in self._labelled):
+            return self._names.label(cell, self._language)
+        if cell in self._customers:
+            return self._customers[cell]
+        known = cell in self._reps and column not in PLAIN
+        return f"{cell} {self._reps[cell]}" if known else cell
+
+    def beside_deal(self, columns: list[str], row: tuple[str, ...]) -> tuple[str, ...]:
+        cells, at = [*row], columns.index(DEAL)
+        cell = row[at]
+        deal = self.deal(cell.id) if isinstance(cell, ShortId) else None
+        customer = "–" if deal is None else self._customer(deal) or "–"
+        if "Title" in columns:
+            cells.insert(columns.index("Title") + 1, customer)
+        else:
+            title = "–" if deal is None else deal.title or "–"
+            cells[at + 1 : at + 1] = [title, customer]
+        return tuple(cells)
+
+    def _customer(self, deal: DealCalled) -> str | None:
+        return self._customers.get(str(deal.customer_id))
+
+    def told(self, value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+        if isinstance(value, list):
+            return [self.told(each) for each in value]
+        if not isinstance(value, Mapping):
+            return value
+        said = {key: self.told(each) for key, each in value.items()}
+        for key, each in value.items():
+            for name, text in self._names_of(key, each):
+                said.setdefault(name, text)
+        return said
+
+    def _names_of(self, key: str, value: object) -> Iterator[tuple[str, str | None]]:
+        if not isinstance(value, str):
+            return
+        deal = self._by_id.get(value) if key in DEALS else None
+        if deal is not None:
+            yield "title", deal.title
+            yield "customer_name", self._customer(deal)
+        elif key in REPS and value in self._reps:
+            yield f"{key}_name", self._reps[value]
+        elif key in REPS | CUSTOMERS and value in self._customers:
+            yield f"{key.removesuffix('_id')}_name", self._customers[value]

@@ -1,0 +1,151 @@
+"""Periods are typed as people say them, the last day included, and silence is explained."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from salesflow import SalesFlow
+from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.settings import SETTINGS_ID, Settings
+from simulated import ran
+
+DAY = timedelta(days=1)
+CALENDARS = (
+    FiscalCalendar(),
+    FiscalCalendar(start_month=4),
+    FiscalCalendar(start_month=2),
+    FiscalCalendar(pattern="4-4-5", anchor=date(2024, 2, 4)),
+    FiscalCalendar(pattern="5-4-4", anchor=date(2023, 10, 2)),
+)
+
+
+def asked(*options: str) -> tuple[str, str]:
+    """Give the first instant of the period asked about, and the first one after it."""
+    told = ran("ask", "kpis", "--json", "--as-of", "2026-03-31", *options)
+    assert told.code == 0, told.err
+    period = json.loads(told.out)["period"]
+    return period["start"], period["end"]
+
+
+@pytest.mark.usefixtures("db")
+def test_the_last_day_of_a_period_belongs_to_it() -> None:
+    quarter = ("2025-12-31T16:00:00+00:00", "2026-03-31T16:00:00+00:00")
+    assert asked("--from", "2026-01-01", "--to", "2026-03-31") == quarter
+    assert asked("--quarter", "2026-Q1") == quarter
+    assert asked("--quarter", "2026-q1") == quarter
+    assert asked("--from", "2026-03-05", "--to", "2026-03-05") == asked(
+        "--from", "2026-03-05T00:00".partition("T")[0], "--to", "2026-03-05"
+    )
+    assert "2026-01-01 … 2026-03-31" in ran("ask", "kpis", "--quarter", "2026-Q1").out
+
+
+@pytest.mark.usefixtures("db")
+def test_a_month_and_a_year_have_names() -> None:
+    assert asked("--month", "2026-02") == asked("--from", "2026-02-01", "--to", "2026-02-28")
+    assert asked("--year", "2025") == asked("--from", "2025-01-01", "--to", "2025-12-31")
+
+
+def test_quarters_and_years_are_those_of_the_fiscal_calendar(db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}", create=False) as flow, flow.session() as s:
+        s.get(Settings, SETTINGS_ID).change(fiscal_calendar=FiscalCalendar(start_month=4))
+    assert asked("--quarter", "2026-Q2") == asked("--from", "2025-07-01", "--to", "2025-09-30")
+    assert asked("--year", "2026") == asked("--from", "2025-04-01", "--to", "2026-03-31")
+    then = ("--known-at", "2026-03-20")
+    assert asked("--year", "2026", *then) == asked(
+        "--from", "2026-01-01", "--to", "2026-12-31", *then
+    ), "the calendar is the one known then"
+
+
+@pytest.mark.parametrize("calendar", CALENDARS, ids=str)
+def test_a_year_and_its_quarters_are_found_by_the_numbers_their_days_have(
+    calendar: FiscalCalendar,
+) -> None:
+    for number in range(2020, 2032):
+        year = calendar.year(number)
+        quarters = [calendar.quarter(number, each) for each in (1, 2, 3, 4)]
+        assert (quarters[0].first, quarters[3].last) == (year.first, year.last)
+        for each, days in enumerate(quarters, 1):
+            for day in (days.first, days.first + 40 * DAY, days.last):
+                assert calendar.numbers(day)[:2] == (number, each)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--quarter", "2026-Q5"), "is not a quarter; write one like 2026-Q2"),
+        (("--quarter", "2026"), "is not a quarter"),
+        (("--year", "2026-Q1"), "is not a year"),
+        (("--year", "99999"), "is not a year"),
+        (("--month", "2026-13"), "is not a month"),
+        (("--month", "9999-12"), "is not a month"),
+        (("--month", "２０２６-04"), "is not a month"),
+        (("--from", "2026-02-01", "--year", "2026"), "in one way only"),
+        (("--month", "2026-01", "--quarter", "2026-Q1"), "in one way only"),
+        (("--from", "2026-02-01", "--to", "2026-01-31"), "lies before the first"),
+        (("--to", "9999-12-31"), "the last day there is"),
+    ],
+)
+@pytest.mark.usefixtures("db")
+def test_what_is_no_period_is_refused(options: tuple[str, ...], said: str) -> None:
+    told = ran("ask", "kpis", *options)
+    assert told.code == 2
+    assert said in told.err
+
+
+@pytest.mark.usefixtures("db")
+def test_the_help_says_that_the_last_day_is_included_and_which_quarters_are_meant() -> None:
+    told = " ".join(ran("ask", "kpis", "--help").out.replace("│", " ").split())
+    assert "The last day of the period, which belongs to it" in told
+    assert "A fiscal quarter by the settings" in told
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "nothing has happened since 2026-03-07; ask --as-of 2026-03-07"),
+        ("zh", "2026-03-07 之后没有发生任何事；可用 --as-of 2026-03-07 查询"),
+    ],
+)
+@pytest.mark.usefixtures("db")
+def test_asked_about_a_time_after_the_last_event_the_answer_says_when_that_was(
+    language: str, said: str
+) -> None:
+    later = ("ask", "kpis", "--month", "2026-05", "--as-of", "2026-05-31")
+    assert said in ran(*later, "--lang", language).out
+    told = json.loads(ran(*later, "--json").out)
+    assert told["notes"] == ["nothing has happened since 2026-03-07; ask --as-of 2026-03-07"]
+    then = ran("ask", "kpis", "--month", "2026-03", "--as-of", "2026-05-31")
+    assert "nothing has happened" not in then.out
+
+
+@pytest.mark.usefixtures("db")
+def test_a_rep_who_never_owned_a_deal_is_named() -> None:
+    told = ran("ask", "kpis", "--owner", "nobody")
+    assert told.code == 0
+    assert "no deal was ever owned by 'nobody'" in told.out
+    assert "从未有商机归其负责" in ran("deal", "list", "--owner", "nobody", "--lang", "zh").out
+    assert "was ever owned" not in ran("ask", "kpis", "--owner", "ann").out
+
+
+@pytest.mark.usefixtures("db")
+def test_brief_leaves_out_what_is_counted_and_how() -> None:
+    for command in (("ask", "funnel"), ("ask", "kpis", "--compare-to", "2026-03-05")):
+        brief, full = ran(*command, "--brief").out, ran(*command).out
+        assert "Formula: " in full
+        assert "Population: " not in brief
+        assert "Formula: " not in brief
+        assert "position" in brief, "a figure is never shown without its moment"
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "What matters most"), ("zh", "要点")])
+@pytest.mark.usefixtures("db")
+def test_a_retrospective_opens_with_what_matters_most(language: str, title: str) -> None:
+    line = ("ask", "retrospective", "--quarter", "2026-Q1", "--lang", language)
+    brief, full = ran(*line, "--brief").out, ran(*line).out
+    assert full.startswith(title)
+    assert brief.startswith(title)
+    opening = brief.split("\n\n")[0:2]
+    assert full.startswith("\n\n".join(opening))
+    assert 1 <= len(opening[1].splitlines()) - 2 <= 5
+    assert len(brief.splitlines()) < 15
