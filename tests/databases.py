@@ -42,6 +42,10 @@ class Postgres:
         self._run(f"CREATE DATABASE {TEMPLATE}")
         Database(self.url(TEMPLATE)).close()
 
+    def client(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's own programs, such as `pg_dump`."""
+        pgexec(program, arguments, bin_path=self._server.bin_path)
+
     def crash(self) -> None:
         """Stop the server at once, as if its processes had been killed."""
         pgexec(

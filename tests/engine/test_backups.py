@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from databases import Postgres
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.cli import main
 from salesflow.errors import DatabaseError, InputError, NotFoundError
@@ -153,3 +154,23 @@ def test_the_command_line_backs_up_while_the_service_runs(
     assert main(command) == 2
     assert "is there already" in capsys.readouterr().err
     assert flow.log.head().position == 3
+
+
+def test_a_dump_of_postgresql_is_the_same_log_when_it_is_restored(
+    postgres: Postgres, postgres_url: str, tmp_path: Path
+) -> None:
+    dump, plain = tmp_path / "sales.dump", postgres_url.replace("+psycopg", "")
+    with SalesFlow(postgres_url) as flow, postgres.database(template="template0") as other:
+        open_a_deal(flow)
+        assert flow.ask(Funnel()).open_deals == 1
+        postgres.client("pg_dump", "--format=custom", f"--file={dump}", plain)
+        postgres.client("pg_restore", f"--dbname={other.replace('+psycopg', '')}", str(dump))
+        with SalesFlow(other, create=False) as restored:
+            assert restored.log.page(0, 10) == flow.log.page(0, 10)
+            open_a_deal(restored)
+            assert restored.ask(Funnel()).open_deals == 2
+            with (
+                pytest.raises(DatabaseError, match="stays as it is"),
+                restored.log.database.begin() as connection,
+            ):
+                connection.exec_driver_sql("DELETE FROM salesflow_events")
