@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import UUID, uuid4
 
+from salesflow.domain.door import guarded
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import believed, order, refuse_retraction
 from salesflow.domain.moments import (
@@ -34,6 +35,7 @@ from salesflow.domain.pending import (
     in_log_order,
     is_untimed,
 )
+from salesflow.domain.values import shown
 from salesflow.domain.world import World
 from salesflow.errors import InputError, NotFoundError
 
@@ -59,6 +61,7 @@ class Aggregate:
     def __init_subclass__(cls) -> None:
         """Remember which facts it applies; others in its stream are left alone."""
         cls._known = frozenset(cls.facts)
+        guarded(cls)
 
     def __init__(self, id: UUID, world: World | None = None) -> None:
         self._id = id
@@ -243,6 +246,8 @@ class Aggregate:
     @classmethod
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
+        if not (id is None or isinstance(id, UUID)):
+            raise InputError(f"{shown(id)} is not an id; pass a UUID")
         self = cls(id or UNNAMED, world)
         self.id_given = id is not None
         return self
@@ -322,6 +327,8 @@ class Aggregate:
         """Cut what a caller said; a day waits where the business time zone is not known."""
         if when is None:
             return None, MICROSECOND, None
+        if not isinstance(when, date):
+            raise InputError(f"{shown(when)} is no time; pass an aware datetime, or a date")
         if isinstance(when, datetime) or self._world.knows_days:
             occurred, precision = self._instant(when)
             return self._not_ahead(occurred), precision, None
@@ -402,3 +409,6 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
+
+
+guarded(Aggregate)

@@ -30,6 +30,7 @@ from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.door import guarded_host
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -60,6 +61,7 @@ AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
 
 
+@guarded_host
 class SalesFlow(Runs, Kept):
     """One tenant's log and everything that can be asked of it.
 

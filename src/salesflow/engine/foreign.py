@@ -16,6 +16,7 @@ from salesflow.domain.deal.merging import missing_half, other_deal
 from salesflow.domain.facts import FactRetracted
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.domain.processes import ProcessVersion
+from salesflow.domain.values import shown
 from salesflow.engine.checks import PAIRED, refuse_unpublished, refuse_wrong_retraction
 from salesflow.errors import InputError
 
@@ -55,6 +56,10 @@ def _appends(log: EventLog, facts: Iterable[ForeignFact]) -> list[Told]:
     by_entity: dict[UUID, list[ForeignFact]] = {}
     paired: list[ForeignFact] = []
     for told in facts:
+        if not isinstance(told, ForeignFact):
+            raise InputError(f"{shown(told)} is told; tell ForeignFact(id, fact)")
+        if not isinstance(told.stream_id, UUID):
+            raise InputError(f"{shown(told.stream_id)} is not an id; pass a UUID")
         by_entity.setdefault(told.stream_id, []).append(told)
         if type(told.fact) in PAIRED:
             paired.append(told)

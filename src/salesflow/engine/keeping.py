@@ -4,10 +4,12 @@ import os
 
 from salesflow.adapters.backing_up import Backup, back_up
 from salesflow.adapters.eventlog import EventLog
+from salesflow.domain.door import guarded_host
 
 __all__ = ["Backup", "Kept"]
 
 
+@guarded_host
 class Kept:
     """The part of the engine that backs its database up."""
 

@@ -22,6 +22,7 @@ from salesflow.adapters.hosting import (
     host_transaction,
 )
 from salesflow.adapters.logs import tell_retry
+from salesflow.domain.door import guarded_host
 from salesflow.engine.session import Said, Session
 from salesflow.engine.turns import Turns
 from salesflow.errors import (
@@ -38,6 +39,7 @@ HASTY_ATTEMPTS = 3
 """Attempts after which the threads of this process that met others queue up for the rest."""
 
 
+@guarded_host
 class Runs:
     """The part of the engine that opens sessions and runs functions in them."""
 

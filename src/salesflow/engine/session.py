@@ -20,6 +20,7 @@ from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
 from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.door import guarded_host
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import Instant
 from salesflow.domain.processes import (
@@ -84,6 +85,7 @@ def _digest(request: str | bytes | None) -> str | None:
     return sha256(request).hexdigest()
 
 
+@guarded_host
 class Session:
     """Aggregates loaded and added, and what they have recorded so far."""
 

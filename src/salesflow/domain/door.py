@@ -1,0 +1,169 @@
+"""The door of the package: what is given in a wrong type is an InputError that names it.
+
+Commands and methods say by their annotations what they take. They are not checked on the way
+in, which would cost every command; when one fails with an error of Python's own, its arguments
+are looked at, and the one of a wrong type is named. Where none is wrong the error stays what it
+was, since then the fault is not the caller's.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Collection, Iterable, Mapping
+from decimal import Decimal
+from functools import wraps
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
+
+from salesflow.domain.values import shown
+from salesflow.errors import InputError, SalesflowError
+
+__all__ = ["guarded", "guarded_host", "wrong_argument"]
+
+ClassT = TypeVar("ClassT", bound=type)
+
+RAW = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, OSError)
+"""What Python itself says of values it cannot work with."""
+
+OUT_OF_BOUNDS = (ArithmeticError, UnicodeError, ValueError)
+"""What it says of values of the right type that are too large, or no number, or no text."""
+
+TAKEN_FOR: dict[object, tuple[type, ...]] = {Decimal: (Decimal, int, str), float: (float, int)}
+"""What is read as a type beside its own instances."""
+
+
+def guarded(cls: ClassT) -> ClassT:
+    """Let the public methods of a class name an argument of a wrong type, or out of bounds."""
+    return _guard(cls, alone=True)
+
+
+def guarded_host(cls: ClassT) -> ClassT:
+    """Do the same for a class that calls functions of the host, whose errors stay their own."""
+    return _guard(cls, alone=False)
+
+
+def wrong_argument(
+    function: Callable[..., object], args: Iterable[object], named: Mapping[str, object]
+) -> str | None:
+    """Say which argument of a call is of a wrong type; None when all may be right."""
+    signature = inspect.signature(function)
+    try:
+        given = signature.bind(*args, **named).arguments
+    except TypeError:
+        return None
+    for name, value in given.items():
+        parameter = signature.parameters[name]
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        annotation = parameter.annotation
+        if annotation is Self:
+            owner = next(iter(given.values()))
+            annotation = owner if isinstance(owner, type) else type(owner)
+        if annotation is not parameter.empty and not _fits(value, annotation):
+            hint = ""
+            if isinstance(value, type) and _fits_instance(value, annotation):
+                hint = f"; write {value.__name__}()"
+            return f"{name} is {shown(value)}, not {_said(annotation)}{hint}"
+    return None
+
+
+def _guard(cls: ClassT, *, alone: bool) -> ClassT:
+    for name, member in list(vars(cls).items()):
+        if name.startswith("_") and (alone or name != "__init__"):
+            continue
+        called = f"{cls.__name__}.{name}".removesuffix(".__init__")
+        if isinstance(member, types.FunctionType):
+            setattr(cls, name, _guarded(member, called, alone=alone))
+        elif isinstance(member, classmethod):
+            inner = _guarded(member.__func__, called, alone=alone)
+            setattr(cls, name, classmethod(inner))
+    return cls
+
+
+def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Callable[..., Any]:
+    @wraps(function)
+    def door(*args: object, **named: object) -> object:
+        try:
+            return function(*args, **named)
+        except SalesflowError:
+            raise
+        except RAW as error:
+            wrong = wrong_argument(function, args, named)
+            if wrong is not None:
+                raise InputError(f"{called}: {wrong}") from error
+            if alone and isinstance(error, OUT_OF_BOUNDS):
+                told = isinstance(error, ValueError)
+                said = shown(str(error))[1:-1] if told else "a number that is out of bounds"
+                raise InputError(f"{called}: {said}") from error
+            raise
+
+    return door
+
+
+def _fits(value: object, annotation: object) -> bool:
+    """Say whether a value may be what an annotation says; true where that is not known."""
+    annotation = _plain(annotation)
+    origin, within = get_origin(annotation), get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return value is None
+    if isinstance(annotation, TypeVar):
+        return annotation.__bound__ is None or _fits(value, annotation.__bound__)
+    if origin is Annotated:
+        return _fits(value, within[0])
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, each) for each in within)
+    if origin is Literal:
+        return value in within if isinstance(value, str | int) else False
+    if origin is type:
+        bound = within[0].__bound__ if isinstance(within[0], TypeVar) else within[0]
+        return isinstance(value, type) and (
+            not isinstance(bound, type) or issubclass(value, bound)
+        )
+    if isinstance(origin, type):
+        return _fits_generic(value, origin, within)
+    if not isinstance(annotation, type) or annotation is object:
+        return True
+    return isinstance(value, TAKEN_FOR.get(annotation, annotation))
+
+
+def _fits_generic(value: object, origin: type, within: tuple[object, ...]) -> bool:
+    if not issubclass(origin, Iterable):
+        return isinstance(value, origin)
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+        return False
+    if issubclass(origin, Mapping):
+        return isinstance(value, Mapping)
+    return not isinstance(value, Collection) or all(_fits(each, within[0]) for each in value)
+
+
+def _fits_instance(cls: type, annotation: object) -> bool:
+    """Say whether an instance of a class would have fitted."""
+    annotation = _plain(annotation)
+    wanted = [get_origin(annotation) or annotation, *get_args(annotation)]
+    return any(isinstance(each, type) and issubclass(cls, each) for each in wanted)
+
+
+def _plain(annotation: object) -> object:
+    """Give a generic model of pydantic without its parameters."""
+    generic = getattr(annotation, "__pydantic_generic_metadata__", {})
+    return generic.get("origin") or annotation
+
+
+def _said(annotation: object) -> str:
+    annotation = _plain(annotation)
+    if annotation is None or annotation is type(None):
+        return "None"
+    origin, within = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _said(within[0])
+    if origin in (Union, types.UnionType):
+        return " or ".join(_said(each) for each in within)
+    if origin is Literal:
+        return " or ".join(map(repr, within))
+    if isinstance(annotation, TypeVar):
+        return _said(annotation.__bound__) if annotation.__bound__ else annotation.__name__
+    if isinstance(origin, type) and issubclass(origin, Iterable) and within:
+        return f"{origin.__name__} of {_said(within[0])}"
+    if origin is type:
+        return f"a class of {_said(within[0])}"
+    if origin is not None:
+        return _said(origin)
+    return getattr(annotation, "__name__", str(annotation))

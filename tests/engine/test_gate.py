@@ -1,0 +1,172 @@
+"""What passes the gate before the log, and how a command id is told apart from another's."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from given import opened
+from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
+from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.facts import Fact
+from salesflow.domain.processes import Label
+from salesflow.errors import AlreadyRecordedError, InputError, RuleError
+from salesflow.projections.deal_timeline import DealTimeline
+from salesflow.projections.funnel import Funnel
+
+GROWS = "\u0958" * 251
+"""251 characters that are 502 when they are written in the one way texts are kept."""
+
+
+def deal_of(flow: SalesFlow, title: str = "ERP") -> UUID:
+    with flow.session() as s:
+        deal = Deal.open(STANDARD, title=title, owner="ann", amount=Money("100", "CNY"))
+        return s.add(deal).id
+
+
+def wins(deal: UUID) -> Callable[[Session], object]:
+    return lambda s: s.get(Deal, deal).win()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda deal: deal.name_competitor(GROWS),
+        lambda deal: deal.assign_owner(GROWS),
+        lambda deal: deal.log_contact(channel="call", direction="out", summary=GROWS * 20),
+    ],
+    ids=["a name", "an owner", "a summary"],
+)
+def test_a_text_that_is_too_long_once_normalised_is_refused(
+    flow: SalesFlow, command: Callable[[Deal], object]
+) -> None:
+    deal = deal_of(flow)
+    head = flow.log.head()
+    with pytest.raises(InputError, match="longer than"):
+        flow.run(lambda s: command(s.get(Deal, deal)))
+    assert flow.log.head() == head
+    assert flow.ask(Funnel()).open_deals == 1
+
+
+def test_a_text_is_kept_normalised_up_to_its_full_length(flow: SalesFlow) -> None:
+    deal = deal_of(flow, "\u0958" * 250)
+    assert flow.get(Deal, deal).title == "\u0915\u093c" * 250
+
+
+def test_an_actor_may_be_a_uuid_and_is_kept_as_text(flow: SalesFlow) -> None:
+    deal, user, request = deal_of(flow), uuid4(), uuid4()
+    receipt = flow.run(wins(deal), actor=user, command_id=request)
+    assert receipt is not None
+    assert receipt.command_id == str(request)
+    assert flow.history(deal)[-1].actor == str(user)
+    assert flow.ask(DealTimeline(deal=deal)).facts[-1].actor == str(user)
+
+
+@pytest.mark.parametrize("name", ["actor", "command_id", "correlation_id", "causation_id"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\x1b[31m", "\u200ekim", "\0", "\ud800", "x" * 501, 5]
+)
+def test_a_session_takes_no_envelope_that_cannot_be_shown(
+    flow: SalesFlow, name: str, text: object
+) -> None:
+    given: dict[str, Any] = {name: text}
+    with pytest.raises(InputError, match=name), flow.session(**given):
+        raise AssertionError("it was opened")
+
+
+def test_a_command_sent_again_is_answered_and_says_that_it_was_known(flow: SalesFlow) -> None:
+    deal = deal_of(flow)
+    first = flow.run(wins(deal), actor="ann", command_id="r-1", fingerprint=b'{"win": 1}')
+    again = flow.run(wins(deal), actor="ann", command_id="r-1", fingerprint=b'{"win": 1}')
+    unsaid = flow.run(wins(deal), actor="ann", command_id="r-1")
+    assert first is not None
+    assert not first.again
+    assert again == unsaid == first._replace(again=True, kinds=again.kinds if again else ())
+
+
+def test_a_command_id_of_somebody_else_is_not_answered(flow: SalesFlow) -> None:
+    deal = deal_of(flow)
+    flow.run(wins(deal), actor="ann", command_id="r-1")
+    for actor in ("bob", None):
+        with pytest.raises(AlreadyRecordedError, match="by 'ann' and not by") as caught:
+            flow.run(wins(deal), actor=actor, command_id="r-1")
+        assert caught.value.differs == "actor"
+    with pytest.raises(AlreadyRecordedError), flow.session(actor="bob", command_id="r-1"):
+        raise AssertionError("it was opened")
+
+
+def test_a_command_id_of_another_request_is_not_answered(flow: SalesFlow) -> None:
+    deal = deal_of(flow)
+    flow.run(wins(deal), command_id="r-1", fingerprint="win")
+    with pytest.raises(AlreadyRecordedError, match="its fingerprint differs") as caught:
+        flow.run(wins(deal), command_id="r-1", fingerprint="lose")
+    assert caught.value.differs == "fingerprint"
+    with flow.session(command_id="r-2", fingerprint="x") as s:
+        s.get(Deal, deal).reopen(because="typo")
+    with pytest.raises(AlreadyRecordedError), flow.session(command_id="r-2", fingerprint="y"):
+        raise AssertionError("it was opened")
+
+
+def test_a_stream_tells_of_one_kind_of_thing(flow: SalesFlow) -> None:
+    deal, fresh = deal_of(flow), uuid4()
+    with flow.session() as s:
+        acme = s.add(Customer.register(name="Acme")).id
+    head = flow.log.head()
+    told: list[list[tuple[UUID, Fact]]] = [
+        [(acme, DealWon())],
+        [(deal, CustomerRegistered(name="Acme"))],
+        [(fresh, CustomerRegistered(name="Acme")), (fresh, opened(STANDARD))],
+        [(fresh, DealWon()), (fresh, CustomerRegistered(name="Acme"))],
+    ]
+    for facts in told:
+        with pytest.raises(InputError, match="A stream tells of one thing"):
+            flow.record([ForeignFact(id, fact) for id, fact in facts])
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    again = pytest.raises(InputError, match=f"{acme} is a customer")
+    with SalesFlow(url) as other, again:
+        other.record([ForeignFact(acme, DealWon())])
+    assert flow.log.head() == head
+
+
+def test_a_merge_that_leads_nowhere_is_not_recorded(flow: SalesFlow) -> None:
+    one, other, nobody = deal_of(flow), deal_of(flow), uuid4()
+    head = flow.log.head()
+
+    def pair(deal: UUID, into: UUID) -> list[ForeignFact]:
+        halves: list[tuple[UUID, Fact]] = [
+            (deal, DealMerged(into=into)),
+            (into, DealAbsorbed(absorbed=deal)),
+        ]
+        return [ForeignFact(id, fact) for id, fact in halves]
+
+    for told in (pair(one, one), pair(one, nobody), [*pair(one, other), *pair(other, one)]):
+        with pytest.raises(RuleError, match="cannot be merged into"):
+            flow.record(told)
+    assert flow.log.head() == head
+    flow.record(pair(one, other))
+    with pytest.raises(RuleError, match="that is a circle"):
+        flow.record(pair(other, one))
+    assert flow.ask(Funnel()).open_deals == 1
+
+
+@pytest.mark.parametrize("key", ["键" * 101, "\u0958" * 51])
+def test_a_key_has_at_most_a_hundred_characters(key: str) -> None:
+    Label(key="键" * 100, name_en="", name_zh="")
+    StageMoved(target="x" * 100)
+    with pytest.raises(InputError, match="longer than 100 characters"):
+        Label(key=key, name_en="", name_zh="")
+    with pytest.raises(InputError, match="longer than 100 characters"):
+        StageMoved(target=key)
+
+
+def test_a_value_is_never_made_or_copied_unchecked() -> None:
+    with pytest.raises(InputError, match="amount"):
+        Money.model_construct(amount="x", currency="CNY")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="currency"):
+        Money("1", "CNY").model_copy(update={"currency": "yuan"})
+    with pytest.raises(InputError, match="must not be blank"):
+        StageMoved.model_construct(target="")
