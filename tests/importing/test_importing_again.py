@@ -1,5 +1,6 @@
 """The same file again, a file that changed, an import that was killed, two at once."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_a_trial_says_what_would_be_recorded(desk: Desk) -> None:
 
 def test_progress_is_told_in_rows(desk: Desk) -> None:
     told: list[tuple[int, int]] = []
-    many = "".join(f"{n},u,1,Open,2026-01-05,\n" for n in range(2_500))
+    many = "".join(f"{n},u,1,Open,2026-01-05,\n" for n in range(1_100))
     desk.bring(WIDE, HEAD + many, progress=lambda done, goal: told.append((done, goal)))
     assert told == [(1000, 2500), (2000, 2500), (2500, 2500)]
 
@@ -279,3 +280,29 @@ def told(log: EventLog) -> list[tuple[object, ...]]:
         for e in standing(all_events(log))
         if not isinstance(e.fact, FactRetracted)
     )
+
+
+def test_a_table_that_comes_through_a_pipe_is_imported_in_batches(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = desk.file("mapping.toml", PIPED)
+    rows = "".join(f"{n},2026-01-05\n" for n in range(1_100))
+    for recorded in (1_100, 0):
+        monkeypatch.setattr(
+            "sys.stdin", io.TextIOWrapper(io.BytesIO(f"id,day\n{rows}".encode()))
+        )
+        report = import_table("-", mapping, log=desk.log)
+        assert report.check()
+        assert report.facts_recorded == recorded
+
+
+PIPED = """
+source = "crm"
+rows = "deals"
+object = "id"
+timezone = "UTC"
+
+[[facts]]
+kind = "deal.opened"
+at = "day"
+"""

@@ -76,6 +76,8 @@ class TableFile:
         self.blank_lines = 0
         """Lines without anything in them, counted by the last reading."""
         self._file = TextFile(path, self.form.encoding)
+        self.at_rest = self._file.at_rest
+        """What is read: the file, or the copy of what came through a pipe."""
         self.encoding = self._file.encoding
         self.delimiter = ","
         self._above = self.form.skip_lines

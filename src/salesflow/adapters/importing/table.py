@@ -121,8 +121,8 @@ class _Import:
         self._zone = _zone(mapping, timezone)
         business = _business_zone(log, self._zone)
         lookups = _lookups(path, origin)
-        self._files = [path, *(lookup.path for lookup in lookups.values())]
         self._table = TableFile(path, mapping.file, _wanted(mapping))
+        self._files = [self._table.at_rest, *(lookup.path for lookup in lookups.values())]
         layout = Layout(self._table.header, mapping, lookups)
         process = find_process(declared_process(mapping.process), log)
         version, numbers = process.version, mapping.numbers

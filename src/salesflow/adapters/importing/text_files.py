@@ -75,17 +75,17 @@ class TextFile:
     def __init__(self, path: str | Path, encoding: str | None) -> None:
         """`encoding` is the one somebody named."""
         self.shown = "standard input" if str(path) == "-" else shortened(str(path))
-        self._path = self._at_rest(path)
+        self.at_rest = self._still(path)
         sample = self._sample()
         self.encoding = self._encoding(sample, encoding)
         self._check(sample)
 
     def open(self) -> "Lines":
         """Open it at its beginning, behind a byte order mark."""
-        file = self._path.open(encoding=self.encoding, errors="surrogateescape", newline="")
+        file = self.at_rest.open(encoding=self.encoding, errors="surrogateescape", newline="")
         return Lines(file, self.shown, self.encoding)
 
-    def _at_rest(self, path: str | Path) -> Path:
+    def _still(self, path: str | Path) -> Path:
         """Give a file that can be read twice: itself, or a copy of what comes in."""
         try:
             if str(path) == "-":
@@ -120,7 +120,7 @@ class TextFile:
 
     def _sample(self) -> bytes:
         try:
-            with self._path.open("rb") as file:
+            with self.at_rest.open("rb") as file:
                 sample = file.read(SAMPLE)
         except OSError as error:
             raise self._unreadable(error) from error
