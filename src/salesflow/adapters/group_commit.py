@@ -107,7 +107,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         return True
 
     def _commit_group(self, request: Request[AskedT, AnswerT]) -> None:
-        self._withdraw(request)
+        if request.turn is not None:  # it may stand in the queue
+            self._withdraw(request)
         group = [request]
         while self._queue and len(group) < GROUP_MAX:
             with suppress(IndexError):
@@ -147,8 +148,9 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         return True
 
     def _wake_first(self) -> None:
-        with suppress(IndexError):
-            _wake(self._queue[0])
+        if self._queue:
+            with suppress(IndexError):
+                _wake(self._queue[0])
 
 
 def _wake(request: Request[AskedT, AnswerT]) -> None:
