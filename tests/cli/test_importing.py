@@ -131,6 +131,21 @@ def test_a_report_never_overwrites_what_it_is_made_of(
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_report_never_overwrites_a_lookup_beside_the_mapping(folder: Path) -> None:
+    maps = folder / "maps"
+    maps.mkdir()
+    for name in ("deals.toml", "customers.csv"):
+        (folder / name).rename(maps / name)
+    lookup = maps / "customers.csv"
+    before = lookup.read_bytes()
+    given = ("--mapping", str(maps / "deals.toml"), "--report", str(lookup))
+    told = ran(
+        "import", "table", str(folder / "deals.csv"), *given, "--db", str(folder / "s.db")
+    )
+    assert (told.code, "would overwrite" in told.err) == (2, True)
+    assert lookup.read_bytes() == before
+
+
 def test_a_report_never_overwrites_a_database_that_was_there(folder: Path) -> None:
     imported_in(folder)
     told = imported_in(folder, "--report", str(folder / "sheet.db"))
