@@ -169,7 +169,7 @@ def test_every_package_the_package_asks_for_is_imported() -> None:
         for name, _ in asked_for("project")
         if not re.search(rf"\b{named.get(name, name)}\b", code)
     }
-    assert unused == {"tzdata", "plotly"}  # data of zoneinfo; what docs/notebooks.md draws with
+    assert unused == {"plotly"}  # what docs/notebooks.md draws with
 
 
 def requirements(which: str = "") -> list[str]:

@@ -3,8 +3,7 @@
 A command may be said to have happened in the past. It is then checked against the history
 believed up to that time (`self.at(occurred_at)`); what happened later is not checked again. A
 command without a time happens when its session is recorded, after everything that names one:
-as in the log, so here. Nothing here knows a database: the session hands in the events and
-collects what was recorded.
+as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
 import warnings
@@ -311,12 +310,11 @@ class Aggregate:
 
     def _tell_pending(self) -> None:
         """Tell anew when all that waits to be appended happened, and what follows from it."""
-        stored = self._stored
         told = [
             each.event(self._id, self.version, number, now=self._horizon)
             for number, each in enumerate(self.pending, 1)
         ]
-        self._log = [*stored, *told]
+        self._log = [*self._stored, *told]
         self._believe()
 
     def _last_effect(self) -> Instant:
@@ -355,10 +353,9 @@ class Aggregate:
         """Cut times ahead that were said before a session was known, and keep their order."""
         latest = self._world.latest
         if any(told.occurred is not None and told.occurred > latest for told in self.pending):
+            cut = self._not_ahead
             self.pending = [
-                told._replace(
-                    occurred=None if told.occurred is None else self._not_ahead(told.occurred)
-                )
+                told._replace(occurred=told.occurred and cut(told.occurred))
                 for told in self.to_append()
             ]
 
@@ -366,9 +363,8 @@ class Aggregate:
         opening = self._history[0] if self._history else None
         if opening is None or not (is_untimed(opening) or occurred < opening.occurred):
             return
-        opened = opening.occurred
         untimed = is_untimed(opening)
-        when = "just now" if untimed else f"at {from_instant(opened).isoformat()}"
+        when = "just now" if untimed else f"at {opening.occurred_at.isoformat()}"
         raise InputError(
             f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it before,"
             f" at {from_instant(occurred).isoformat()}"
