@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from salesflow.errors import SalesflowError
+from salesflow.projections.amounts import unscaled
 from salesflow.projections.estimates import (
     Estimate,
     Share,
@@ -133,3 +134,8 @@ def test_an_estimate_is_written_with_its_interval() -> None:
     assert estimate_text(share(56, 70), percent=True) == "80 % (69 … 88)"
     assert estimate_text(mean({4: 1}), places=1) == "4.0"
     assert estimate_text(None) == "–"
+
+
+def test_a_sum_in_units_has_no_empty_places() -> None:
+    sums = {0: "0", 5_000_000: "5", -5_500_000: "-5.5", 10**20 + 1: "100000000000000.000001"}
+    assert {figure: str(unscaled(figure)) for figure in sums} == sums

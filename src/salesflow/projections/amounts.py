@@ -48,8 +48,8 @@ def exact(whole: int | None, millionths: int | None) -> Decimal:
 
 
 def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
-    """Give a whole number of millionths (or of smaller parts) in units, exactly."""
-    return Decimal(figure).scaleb(-places, EXACT)
+    """Return a number of millionths (or of smaller parts) in units, without empty places."""
+    return EXACT.divide(Decimal(figure), Decimal(10) ** places)
 
 
 def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
