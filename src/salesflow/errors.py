@@ -22,6 +22,7 @@
         ├── DisconnectedError   the server is gone or ended the connection: try again later
         ├── ReplacedError       the file was removed or replaced while open: open it anew
         ├── ForkedError         this process was forked while it was in use: open it anew
+        ├── UnwritableError     nothing can be written: make room, or open it to be written
         └── SchemaError         not ours, or made by a newer or older version
 
 Catch the class that names what you would do next; the message names the thing, what is, and
@@ -58,6 +59,7 @@ __all__ = [
     "StageError",
     "StaleTransactionError",
     "TimeLimitError",
+    "UnwritableError",
 ]
 
 
@@ -182,6 +184,10 @@ class ReplacedError(DatabaseError):
 
 class ForkedError(DatabaseError):
     """This process was forked in the middle of a use of the database."""
+
+
+class UnwritableError(DatabaseError):
+    """Nothing can be written: the disk is full, or the database is only to be read."""
 
 
 class SchemaError(DatabaseError):

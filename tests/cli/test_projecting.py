@@ -135,6 +135,7 @@ def test_a_worker_tells_json_line_by_line(db: str, capsys: pytest.CaptureFixture
         "tables": {"deal_state": 9},
         "failed": {},
         "busy": True,
+        "left_out": [],
     }
     assert second["position"] == 10
 

@@ -71,7 +71,8 @@ def test_an_old_shape_is_lifted_step_by_step_to_todays() -> None:
         ("deal.won", {}, "invalid literal"),
         ("deal.won:1", {"mood": "good"}, "Extra inputs"),
         ("deal.stage_moved:1", {}, "Field required"),
-        ("deal.won:1", {"amount": {"amount": 5.5, "currency": "CNY"}}, "never a float"),
+        ("deal.won:1", {"amount": {"amount": 5.5, "currency": "CNY"}}, "never a number"),
+        ("deal.won:1", {"amount": {"amount": 5, "currency": "CNY"}}, "never a number"),
         ("deal.won:1", [], "object"),
     ],
 )
@@ -88,6 +89,44 @@ def test_bytes_that_are_no_json_are_refused() -> None:
             CATALOGUE.decode("deal.won:1", payload, where="here")
         with pytest.raises(HistoryError):
             TESTS.decode("test.call_noted:1", payload, where="here")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"because":"a","because":"b"}',
+        b'{"because" : "a", "because" :"b"}',
+        b'{"because":"a","becaus\\u0065":"b"}',
+        b'{"because":"a",\n"because"\n:"b"}',
+        b'{"amount":{"amount":"5","amount":"6","currency":"CNY"}}',
+        b'{"amount":{"amount":"5","currency":"CNY"},"amount":{"amount":"5","currency":"CNY"}}',
+    ],
+)
+def test_a_field_that_is_stored_twice_is_refused(payload: bytes) -> None:
+    with pytest.raises(HistoryError, match="is given twice"):
+        CATALOGUE.decode("deal.won:1", payload, where="here")
+
+
+@pytest.mark.parametrize("text", ['says "a": b', 'a" : b', "ends with \\", "{}", '\\": "'])
+def test_a_text_that_looks_like_fields_is_read_as_it_is(text: str) -> None:
+    fact = StageMoved(target="negotiation", because=text)
+    assert CATALOGUE.decode(fact.stored_as, fact.to_json(), where="here") == fact
+
+
+@pytest.mark.parametrize("topic", ["deal.opened:0", "test.call_noted:1", "deal.won:1"])
+def test_nesting_without_end_is_refused_like_anything_else(topic: str) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    for payload in (deep, b'{"text":' + deep + b"}"):
+        with pytest.raises(HistoryError, match=f"{topic} at here cannot be read"):
+            (TESTS if "test" in topic else CATALOGUE).decode(topic, payload, where="here")
+
+
+def test_what_is_said_of_a_fact_that_cannot_be_read_is_short() -> None:
+    wrong = {f"field_{n}" * 40: "x" * 1_000 for n in range(1_000)}
+    for topic in ("deal.won:1", "deal." + "x" * 10_000 + ":1"):
+        with pytest.raises(HistoryError) as refused:
+            CATALOGUE.decode(topic, json.dumps(wrong).encode(), where="here")
+        assert len(str(refused.value)) < 1_000
 
 
 def test_an_old_shape_without_what_its_upcast_needs_is_refused() -> None:

@@ -190,7 +190,7 @@ def test_a_rebuild_whose_table_was_removed_does_not_say_it_went_well(flow: Sales
             beside = PROJECTIONS.c.name.contains("__", autoescape=True)
             connection.execute(sa.delete(PROJECTIONS).where(beside))
 
-    with pytest.raises(ProjectionError, match=r"removed it; salesflow_pipeline_1 stands"):
+    with pytest.raises(ProjectionError, match=r"removed it; salesflow_pipeline_2 stands"):
         flow.rebuild("pipeline", progress=remove)
     assert rows(flow, PIPELINE.name) == before
     assert not tables_beside(flow)

@@ -20,7 +20,16 @@ from properties.raw_log import raw_log, rows_of
 from salesflow.adapters.balancing import Balancer
 from salesflow.engine import SalesFlow
 from salesflow.projections import balances as balances_module
-from salesflow.projections.balances import BIN, DAYS, OFFSET, SPAN, Sums, balances
+from salesflow.projections.balances import (
+    BIN,
+    BINNED,
+    CARRIED,
+    DAYS,
+    OFFSET,
+    SPAN,
+    Sums,
+    balances,
+)
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.tables import Cut
 
@@ -32,7 +41,7 @@ seeds = st.integers(0, 10_000)
 def test_balances_are_the_sums_of_the_movements(database_url: str) -> None:
     levels: set[int] = set()
     balances_agree(database_url, levels)
-    every = {BIN, DAYS, SPAN, OFFSET}
+    every = {BIN, DAYS, SPAN, OFFSET, BINNED, CARRIED}
     assert levels == every, "of the other kinds of rows this property says nothing"
 
 

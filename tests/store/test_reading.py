@@ -10,7 +10,8 @@ import pytest
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog
 from salesflow.adapters.ids import new_id, uuid_of_bytes
-from salesflow.domain.facts import FactCatalogue
+from salesflow.domain.facts import FactCatalogue, UnreadableFact
+from salesflow.domain.history import refuse_unreadable
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts
 
@@ -85,14 +86,14 @@ def test_an_event_that_cannot_be_read_is_named_by_stream_version_and_position(
     deal = uuid4()
     log.append([draft(), draft(deal, 4)._replace(topic=topic, payload=payload)])
     where = f"stream {deal}, version 4, position 2"
-    for read in (
-        lambda: log.stream(deal),
-        lambda: log.page(0, 9),
-        lambda: log.streams([deal], upto=9),
-    ):
+    for found in (log.stream(deal), log.page(1, 9), log.streams([deal], upto=9)[deal]):
+        [event] = found
+        assert isinstance(event.fact, UnreadableFact)
+        assert event.fact.stored == topic
         with pytest.raises(HistoryError) as refused:
-            read()
+            refuse_unreadable(found)
         assert where in str(refused.value)
+        assert str(event.event_id) in str(refused.value)
         assert why in str(refused.value)
     assert log.stored_page(1, 1)[0].payload == payload
 

@@ -15,6 +15,8 @@ from salesflow.domain.moments import MICROSECOND, Instant
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.projections.balances import (
     BIN,
+    BINNED,
+    CARRIED,
     DAYS,
     OFFSET,
     SPAN,
@@ -60,7 +62,7 @@ class Balancer:
         After so many bins there may be more to do, and True is given. The table must hold
         every movement recorded up to its last one.
         """
-        binned, offset = self._last(connection, BIN), None
+        binned, offset = self._last(connection, BINNED), None
         for _ in range(BINS_AT_ONCE):
             end = self._end_of_bin(connection, binned)
             if end is None:
@@ -99,10 +101,16 @@ class Balancer:
         if found is not None:
             return found
         offset = _utc_offset(self._log)
-        said = {each.name: "" if isinstance(each.type, sa.String) else 0 for each in c}
-        said |= {"tenant": self._tenant, "level": OFFSET, "upto": offset}
-        connection.execute(sa.insert(self._balance).values(**said))
+        self._note(connection, OFFSET, offset)
         return offset
+
+    def _note(self, connection: sa.Connection, level: int, upto: Instant) -> None:
+        """Write a row that says how far something goes, and holds no figures."""
+        said = {
+            each.name: "" if isinstance(each.type, sa.String) else 0 for each in self._balance.c
+        }
+        said |= {"tenant": self._tenant, "level": level, "upto": upto}
+        connection.execute(sa.insert(self._balance).values(**said))
 
     def _bin(
         self, connection: sa.Connection, binned: Instant, end: Instant, offset: Instant
@@ -110,11 +118,12 @@ class Balancer:
         c = self._table.c
         new = (c.tenant == self._tenant, c.recorded > binned, c.recorded <= end)
         self._add(connection, BIN, end, legs_by_day(self._ledger, self._table, offset, *new))
+        self._note(connection, BINNED, end)
 
     def _carry(self, connection: sa.Connection, end: Instant) -> None:
         """Carry everything forward to a bin's end, when there is as much to carry as before."""
         c = self._balance.c
-        carried = self._last(connection, DAYS)
+        carried = self._last(connection, CARRIED)
         bins = (*self._rows(BIN), c.upto > carried)
         days = (*self._rows(DAYS), c.upto == carried)
         if self._count(connection, bins) < max(CARRY_ROWS, self._count(connection, days)):
@@ -122,9 +131,10 @@ class Balancer:
         shown = [c.day, *(c[name] for name in (*self._ledger.cells, *FIGURES))]
         every = [sa.select(*shown).where(*bins), sa.select(*shown).where(*days)]
         self._add(connection, DAYS, end, every)
-        self._add(connection, SPAN, end, [self._spans(end)])
+        self._add(connection, SPAN, end, [self.spans(end)])
+        self._note(connection, CARRIED, end)
 
-    def _spans(self, end: Instant) -> sa.Select[Any]:
+    def spans(self, end: Instant) -> sa.Select[Any]:
         """Sum up what stood at the beginning of each span that something moved before."""
         c = self._balance.c
         start = ((c.day // SPAN_DAYS + 1) * SPAN_DAYS).label("start")

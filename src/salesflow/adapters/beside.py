@@ -16,7 +16,8 @@ from time import time
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.leaving_out import forget_left_out, rename_left_out
 from salesflow.adapters.logs import REBUILD
 from salesflow.adapters.readtables import PROJECTIONS, standings_of, start_position
 from salesflow.errors import ProjectionError, SalesflowError
@@ -31,9 +32,10 @@ STALE_SECONDS = 86_400
 class Beside:
     """What lies beside the live tables of one tenant."""
 
-    def __init__(self, database: Database, tenant: str) -> None:
-        self._database = database
-        self._tenant = tenant
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._database = log.database
+        self._tenant = log.tenant
 
     def begin(self, table: ReadTable) -> str:
         """Begin an empty table beside a live one, and give its name."""
@@ -48,7 +50,8 @@ class Beside:
     def swap(self, table: ReadTable, beside: str) -> bool:
         """Put the new rows in the place of the old; False when the old have gone further.
 
-        A table never goes back. What lies beside afterwards is of no use any more.
+        A table never goes back, but to a log that has gone back itself. What lies beside
+        afterwards is of no use any more.
 
         Raises:
             ProjectionError: when the table beside is gone, since this took longer than a day.
@@ -65,8 +68,11 @@ class Beside:
                     " stands as it was. Rebuild it again"
                 )
             if before is not None and after.position < before.position:
-                return False
+                there = self._log.recorded_at(before.position, connection)
+                if there == before.recorded:
+                    return False
             self._replace(connection, table, beside)
+            rename_left_out(connection, tenant, beside, name)
             c = PROJECTIONS.c
             moved = sa.update(PROJECTIONS).where(c.tenant == tenant, c.name == name)
             connection.execute(moved.values(**after._asdict()))
@@ -125,6 +131,7 @@ class Beside:
         connection.execute(
             sa.delete(PROJECTIONS).where(c.tenant == self._tenant, c.name == beside)
         )
+        forget_left_out(connection, beside)
         table.shape_all(beside).drop_all(connection)
 
 

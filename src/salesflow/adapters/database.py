@@ -107,6 +107,9 @@ class Connections(Protocol):
     def announce(self) -> None:
         """Wake who waits in this process."""
 
+    def refuse_change(self) -> None:
+        """Refuse what was read while somebody changed what cannot be read safely then."""
+
     def translated(self, error: Exception) -> SalesflowError:
         """Turn a driver's error into one of ours."""
 
@@ -157,7 +160,7 @@ class Database:
 
     def read(self) -> Block:
         """Give a connection on which all selects see one and the same snapshot."""
-        return self._block("read")
+        return self._block("read", self._connections.refuse_change)
 
     def begin(self) -> Block:
         """Give a connection in a write transaction: committed at the end, or rolled back."""

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from salesflow.adapters.appending import Head, Receipt
 from salesflow.adapters.database import Database
+from salesflow.adapters.gaps import refuse_version_gap
 from salesflow.adapters.ids import read_uuid, stored_uuid, uuid_of_bytes
 from salesflow.domain.catalogue import noun_of
-from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision
+from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision, UnreadableFact
 from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError, InputError
 
@@ -28,6 +29,8 @@ CHUNK = 500
 
 FIRST_VERSIONS = 20
 """Among so many events of a stream is its opening, or a fact that tells what it is about."""
+STORED_LENGTH_MAX = 100
+"""So much of what an unreadable event was stored as is repeated."""
 
 COLUMNS = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
@@ -58,6 +61,7 @@ EVENT_AT = (
     "SELECT event_id, position, recorded FROM salesflow_events"
     " WHERE tenant = ? AND stream_id = ? AND version = ?"
 )
+RECORDED = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = ?"
 FIRST = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = 1"
 HEAD = {
     "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
@@ -133,6 +137,12 @@ class EventReading:
             return Head(*row)
         return Head(0, 0)
 
+    def recorded_at(
+        self, position: int, connection: sa.Connection | None = None
+    ) -> Instant | None:
+        """Say when the event at a position was recorded; None when there is none."""
+        return next((at for (at,) in self._rows(RECORDED, (position,), connection)), None)
+
     def begun(self, connection: sa.Connection | None = None) -> Instant:
         """Say when the first event was recorded; 0 when there is none."""
         return next((recorded for (recorded,) in self._rows(FIRST, (), connection)), 0)
@@ -142,10 +152,16 @@ class EventReading:
     ) -> list[Event]:
         """Give all events of a stream in order of version; none of an unknown stream.
 
+        A fact that cannot be read is given as an `UnreadableFact`, here and below.
+
         Raises:
             InputError: when the id is not a UUID.
+            HistoryError: when its versions have a gap.
         """
-        return self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+        events = self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+        if events and events[-1].version - events[0].version + 1 != len(events):
+            refuse_version_gap(stream_id, events)
+        return events
 
     def stream_and_head(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
@@ -162,6 +178,12 @@ class EventReading:
         head = rows[0][-1] if rows else 0
         self.seen = max(self.seen, head)
         return self._events([row[:-1] for row in rows]), head
+
+    def stream_as_it_is(
+        self, stream_id: UUID, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Give the same as `stream`, whatever versions are missing."""
+        return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
 
     def streams(
         self,
@@ -194,22 +216,32 @@ class EventReading:
         return found
 
     def slice(
-        self, first: UUID, last: UUID, *, upto: int, without: Sequence[str]
+        self,
+        first: UUID,
+        last: UUID,
+        *,
+        upto: int,
+        without: Sequence[str],
+        connection: sa.Connection | None = None,
     ) -> list[Event]:
         """Give the events of streams whose ids lie in a range, up to a position.
 
         In order of stream and version; those of the topics named are left out.
         """
         statement, topics = self._listing(SLICE, without)
-        rows = self._rows(statement, (self._id(first), self._id(last), upto, *topics), None)
+        rows = self._rows(
+            statement, (self._id(first), self._id(last), upto, *topics), connection
+        )
         return self._events(rows)
 
-    def streams_at(self, positions: Iterable[int]) -> list[UUID]:
+    def streams_at(
+        self, positions: Iterable[int], connection: sa.Connection | None = None
+    ) -> list[UUID]:
         """Give the streams of the events at some positions, in no order."""
         found = []
         waiting = iter(positions)
         while chunk := list(islice(waiting, CHUNK)):
-            found += self._rows(*self._listing(SAMPLE, chunk), None)
+            found += self._rows(*self._listing(SAMPLE, chunk), connection)
         return [read_uuid(stream_id) for (stream_id,) in found]
 
     def page(
@@ -324,10 +356,15 @@ class EventReading:
         try:
             return [decode(row[0], row[1], where="") for row in rows]
         except HistoryError:
-            for row in rows:
-                where = f"stream {read_uuid(row[2])}, version {row[3]}, position {row[4]}"
-                decode(row[0], row[1], where=where)
-            raise
+            return [self._fact(row) for row in rows]
+
+    def _fact(self, row: Row) -> Fact:
+        """Read one fact, or say in its place why it cannot be read."""
+        try:
+            return self.catalogue.decode(row[0], row[1], where="")
+        except HistoryError as error:
+            reason = str(error).partition(" cannot be read: ")[2]
+            return UnreadableFact(stored=row[0][:STORED_LENGTH_MAX], reason=reason)
 
     def _stored(self, rows: Iterable[Row]) -> list[Stored]:
         return [

@@ -40,13 +40,15 @@ from salesflow.adapters.gate import Gate
 from salesflow.adapters.group_commit import GroupCommit, Request
 from salesflow.adapters.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Event, FactCatalogue
+from salesflow.domain.facts import Event, FactCatalogue, UnreadableFact
+from salesflow.domain.history import said_of_unreadable, unreadable
 from salesflow.domain.moments import Instant, to_instant
 from salesflow.domain.values import shown
 from salesflow.errors import (
     AlreadyRecordedError,
     BusyError,
     DatabaseError,
+    HistoryError,
     InputError,
     SalesflowError,
 )
@@ -177,7 +179,22 @@ class EventLog(EventReading, Forkable):
 
     def subscribe(self, after: int = 0) -> Subscription[Event]:
         """Give every event after a position, and then those to come; see `Subscription`."""
-        return Subscription(self.database, self.page, after)
+        return Subscription(self.database, self._readable, after)
+
+    def _readable(self, after: int, limit: int) -> list[Event]:
+        """Give a page up to what cannot be read; from there on raise what is wrong.
+
+        What was retracted since is given as it is: whoever reads on is told of that too.
+        """
+        events = self.page(after, limit)
+        for number, event in enumerate(events):
+            if isinstance(event.fact, UnreadableFact):
+                wrong = unreadable(self.stream(event.stream_id))
+                if wrong is not None and wrong.position <= event.position:
+                    if not number:
+                        raise HistoryError(said_of_unreadable(wrong))
+                    return events[:number]
+        return events
 
     def _commit(self, group: list[Request[Appends, Receipts]], deadline: float) -> None:
         """Settle a group in one transaction; when that fails, each in one of its own."""

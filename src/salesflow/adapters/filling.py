@@ -18,11 +18,15 @@ from threading import Lock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.folding import Folding
+from salesflow.adapters.leaving_out import note_left_out
 from salesflow.adapters.readtables import TableWriter
-from salesflow.domain.facts import Event
+from salesflow.adapters.refolding import LeftOutChange
+from salesflow.domain.facts import Event, Fact
 from salesflow.errors import BusyError
 from salesflow.projections.tables import Cell, Processes, ReadFold
 
@@ -39,7 +43,15 @@ WAITS_MAX = 12
 
 LAST_ID = 2**128 - 1
 
-Written = Sequence[tuple[TableWriter, Sequence[tuple[Cell, ...]]]]
+
+class Written(NamedTuple):
+    """What one table gets of a slice, and what of it is left out."""
+
+    name: str
+    writer: TableWriter
+    rows: Sequence[tuple[Cell, ...]]
+    left_out: Sequence[LeftOutChange]
+
 
 _stream_of = attrgetter("stream_id")
 _recorded_of = attrgetter("recorded")
@@ -62,10 +74,19 @@ class Tables:
         self._upto = upto
         self._stream: Sequence[Event] = ()
         self._foldings = [
-            Folding(fold, processes, self._at_hand, (name, log.tenant, log.database.dialect))
+            Folding(
+                fold,
+                processes,
+                self._at_hand,
+                (name, log.tenant, log.database.dialect),
+                log.catalogue,
+            )
             for name, fold in folds.items()
         ]
-        wanted = frozenset().union(*(each.wanted for each in self._foldings))
+        self._names = list(folds)
+        wanted: frozenset[type[Fact]] = frozenset()
+        for each in self._foldings:
+            wanted |= each.wanted
         self._without = log.catalogue.topics_besides(wanted)
 
     def fill(self, slice: Slice) -> None:
@@ -77,24 +98,27 @@ class Tables:
         with collector_off():
             events = self._log.slice(*slice, upto=self._upto, without=self._without)
             streams = [list(stream) for _, stream in groupby(events, key=_stream_of)]
-            written = [(each.writer, self._rows(each, streams)) for each in self._foldings]
+            written = [
+                Written(name, each.writer, self._rows(each, streams), each.take_left_out())
+                for name, each in zip(self._names, self._foldings, strict=True)
+            ]
             for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
                 with suppress(BusyError):
                     return self._write(written)
             return self._write(written)
 
-    def _write(self, written: Written) -> None:
+    def _write(self, written: Sequence[Written]) -> None:
         with self._log.database.begin() as connection:
-            for writer, rows in written:
+            for name, writer, rows, left_out in written:
                 writer.add(connection, rows)
+                note_left_out(connection, self._log.tenant, name, left_out)
 
     def _rows(
         self, folding: Folding, streams: Iterable[Sequence[Event]]
     ) -> list[tuple[Cell, ...]]:
         batch: Any = folding.new_batch()
-        wanted = folding.wanted
         for stream in streams:
-            self._stream = [event for event in stream if type(event.fact) in wanted]
+            self._stream = folding.relevant(stream)
             for _, append in groupby(self._stream, key=_recorded_of):
                 events = list(append)
                 folding.absorb(stream[0].stream_id, events, batch)
@@ -126,10 +150,10 @@ class Slices:
                 self.done += 1
 
 
-def slices_of(log: EventLog, upto: int) -> list[Slice]:
+def slices_of(log: EventLog, upto: int, connection: sa.Connection | None = None) -> list[Slice]:
     """Cut the ids of all streams into slices of about the same number of events."""
     step = max(1, SLICE_EVENTS // SAMPLES)
-    found = sorted(log.streams_at(range(step, upto + 1, step)))
+    found = sorted(log.streams_at(range(step, upto + 1, step), connection))
     firsts = [UUID(int=0), *dict.fromkeys(found[SAMPLES::SAMPLES])]
     lasts = [UUID(int=first.int - 1) for first in firsts[1:]]
     return [Slice(*ends) for ends in zip(firsts, [*lasts, UUID(int=LAST_ID)], strict=True)]

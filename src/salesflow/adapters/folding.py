@@ -5,13 +5,26 @@ from typing import Any, Final
 from uuid import UUID
 
 from salesflow.adapters.posting import LedgerAbsorber
+from salesflow.adapters.processes import UNDER_A_PROCESS, grounded
 from salesflow.adapters.readtables import IntervalWriter, LedgerWriter
-from salesflow.adapters.refolding import Absorber, IntervalAbsorber, IntervalBatch
-from salesflow.domain.facts import Event, FactRetracted
+from salesflow.adapters.refolding import (
+    Absorber,
+    IntervalAbsorber,
+    IntervalBatch,
+    LeftOutChange,
+)
+from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
 from salesflow.errors import ProjectionError
 from salesflow.projections.tables import Ledger, Processes, ReadFold
 
 __all__ = ["Folding"]
+
+
+NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
+"""What every fold has to know of, whatever it listens to."""
+
+LOOKED_AT: Final = UNDER_A_PROCESS | {UnreadableFact}
+"""What may be of no use although it stands in the log."""
 
 
 class Folding:
@@ -23,10 +36,14 @@ class Folding:
         processes: Processes,
         stream: Callable[[UUID], Sequence[Event]],
         table: tuple[str, str, str],
+        catalogue: FactCatalogue,
     ) -> None:
         """Begin with nothing; the table is named with its tenant and its database's dialect."""
         self.fold: Final = fold
-        self.wanted: Final = fold.facts | {FactRetracted}
+        self._processes = processes
+        self.wanted: Final[frozenset[type[Fact]]] = fold.facts | NEVER_LEFT_OUT
+        self._besides = frozenset(catalogue.topics_besides(self.wanted))
+        """What is stored of facts it does not listen to, readable or not."""
         self.absorber: Absorber[Any, Any]
         self.writer: IntervalWriter | LedgerWriter
         self.new_batch: Callable[[], Any]
@@ -36,6 +53,23 @@ class Folding:
         else:
             self.absorber = IntervalAbsorber(fold, processes, stream)
             self.writer, self.new_batch = IntervalWriter(fold.table, *table), IntervalBatch
+
+    def take_left_out(self) -> list[LeftOutChange]:
+        """Give what changed with facts that cannot be read, and forget it."""
+        found, self.absorber.left_out = self.absorber.left_out, []
+        return found
+
+    def relevant(self, events: Sequence[Event]) -> list[Event]:
+        """Keep the events that the fold has to know of."""
+        wanted = self.wanted
+        found = [event for event in events if type(event.fact) in wanted]
+        if any(type(event.fact) in LOOKED_AT for event in found):
+            found = grounded(found, self._processes)
+            return [event for event in found if not self._is_besides(event.fact)]
+        return found
+
+    def _is_besides(self, fact: Fact) -> bool:
+        return isinstance(fact, UnreadableFact) and fact.stored in self._besides
 
     def absorb(self, entity: UUID, append: Sequence[Event], batch: object) -> None:
         """Take what one append says of one entity.

@@ -7,10 +7,12 @@ handler of the host's nothing is printed.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Final
+
+from salesflow.projections.cautions import LeftOut
 
 __all__ = [
     "BACKUP",
@@ -21,6 +23,7 @@ __all__ = [
     "REBUILD",
     "SLOW_SECONDS",
     "tell_catch_up",
+    "tell_left_out",
     "tell_lost",
     "tell_rebuild",
     "tell_retry",
@@ -35,6 +38,7 @@ CLOCK: Final = logging.getLogger("salesflow.clock")
 DATABASE: Final = logging.getLogger("salesflow.database")
 BACKUP: Final = logging.getLogger("salesflow.backup")
 IMPORT: Final = logging.getLogger("salesflow.import")
+LEFT_OUT: Final = logging.getLogger("salesflow.left_out")
 REACTOR: Final = logging.getLogger("salesflow.reactor")
 
 SLOW_SECONDS = 1.0
@@ -51,6 +55,18 @@ def tell_lost(kind: str, seconds: float) -> None:
     DATABASE.warning(
         "the database cannot be reached (%s); trying again in %.1f s", kind, seconds
     )
+
+
+def tell_left_out(streams: Iterable[LeftOut]) -> None:
+    """Tell of streams that read tables leave out, since an event of theirs cannot be read."""
+    for each in streams:
+        LEFT_OUT.warning(
+            "stream %s is left out from version %d, position %d on: %s there cannot be read",
+            each.stream_id,
+            each.version,
+            each.position,
+            each.stored,
+        )
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from salesflow.errors import (
     SalesflowError,
     StaleTransactionError,
     TimeLimitError,
+    UnwritableError,
 )
 
 __all__ = [
@@ -61,6 +62,9 @@ SET_LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait, :local)")
 
 BUSY_STATES = frozenset({"55P03", "40P01"})
 STALE_STATE = "40001"
+UNWRITABLE_STATES = frozenset({"25006", "42501", "53100"})
+"""A transaction that only reads, a role that may not, a full disk."""
+
 CANCELLED = "57014"
 LIMIT_STATES = frozenset({"25P03", "25P04", "57P05"})
 """The server ended a session or transaction that took or waited too long."""
@@ -111,6 +115,8 @@ class PostgresDatabase(Forkable):
             connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+        else:  # whether it may write is for the role or the database to say, not for a reset
+            postgres_connection(connection.connection).read_only = None
         connection.begin()
         if self.options.pooled and block.kind != "read":
             connection.execute(SET_LOCK_TIMEOUT, {"wait": self._milliseconds(), "local": True})
@@ -183,6 +189,9 @@ class PostgresDatabase(Forkable):
 
     def announce(self) -> None:
         """Do nothing: the append itself notifies."""
+
+    def refuse_change(self) -> None:
+        """Do nothing: a snapshot of PostgreSQL does not change."""
 
     def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
@@ -362,7 +371,8 @@ def translate_postgres(error: psycopg.Error) -> SalesflowError:  # noqa: PLR0911
         )
     if isinstance(error, psycopg.DataError):
         return InputError(f"PostgreSQL cannot store the value: {error}")
-    return DatabaseError(f"PostgreSQL: {error}")
+    kind = UnwritableError if state in UNWRITABLE_STATES else DatabaseError
+    return kind(f"PostgreSQL: {error}")
 
 
 def _is_gone(error: psycopg.Error) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.refolding import Absorber, Order
+from salesflow.adapters.refolding import ENTITY_WEIGHT, Absorber, Order
 from salesflow.domain.facts import Event
-from salesflow.domain.history import believed, order
+from salesflow.domain.history import believed, order, unreadable
 from salesflow.domain.moments import Instant
 from salesflow.projections.tables import FoldState, Ledger, Processes, Row
 
@@ -46,6 +46,12 @@ class Account:
     state: FoldState[Row]
     last: Order | None
     movements: frozenset[Movement]
+    stopped: Event | None
+    weight: int = 0
+
+    def weigh(self) -> int:
+        """Say about how much memory it takes."""
+        return ENTITY_WEIGHT
 
 
 LedgerBatch = list[Posting]
@@ -69,22 +75,20 @@ class LedgerAbsorber(Absorber[Account, LedgerBatch]):
             for each in _posted(belief.state, event):
                 batch.append(Posting(entity, now, 1, each))
 
-    def _refold(self, entity: UUID, now: Instant, batch: LedgerBatch) -> None:
-        events = self._stream(entity)
-        before = self._believe([e for e in events if e.recorded < now]).movements
-        belief = self._believe([e for e in events if e.recorded <= now])
-        after = belief.movements
+    def _write(
+        self, entity: UUID, old: Account, new: Account, now: Instant, batch: LedgerBatch
+    ) -> None:
+        before, after = old.movements, new.movements
         batch += [Posting(entity, now, -1, each) for each in sorted(before - after, key=_name)]
         batch += [Posting(entity, now, 1, each) for each in sorted(after - before, key=_name)]
-        belief.movements = frozenset()
-        self._keep(entity, belief)
+        new.movements = frozenset()
 
     def _believe(self, events: Sequence[Event]) -> Account:
         state = self._fold.start(self._processes)
         history = believed(events)
         movements = [each for event in history for each in _posted(state, event)]
         last = max(map(order, history), default=None)
-        return Account(state, last, frozenset(movements))
+        return Account(state, last, frozenset(movements), unreadable(events))
 
 
 def _posted(state: FoldState[Row], event: Event) -> list[Movement]:

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.ids import read_uuid
 from salesflow.adapters.schema import events
+from salesflow.domain.deal.stages import DealMigrated, DealOpened
+from salesflow.domain.facts import Event, Fact, UnreadableFact
 from salesflow.domain.moments import FOREVER
 from salesflow.domain.processes import (
     ProcessPublished,
@@ -22,9 +24,33 @@ from salesflow.domain.processes import (
     refuse_unlike,
 )
 
-__all__ = ["Beside", "PublishedProcesses", "published_keys"]
+__all__ = ["UNDER_A_PROCESS", "Beside", "PublishedProcesses", "grounded", "published_keys"]
 
 Key = tuple[str, int]
+NAME_SHOWN = 100
+UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigrated})
+"""Facts that put a deal under a process version."""
+
+
+def grounded(events: list[Event], processes: Mapping[Key, ProcessVersion]) -> list[Event]:
+    """Take a deal under a version that nobody published for one that cannot be read.
+
+    The gate lets none through; it takes a change of what was stored to make one.
+    """
+    if not any(type(event.fact) in UNDER_A_PROCESS for event in events):
+        return events
+    return [_grounded(event, processes) for event in events]
+
+
+def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
+    fact = event.fact
+    if not isinstance(fact, DealOpened | DealMigrated):
+        return event
+    process, version = fact.process, fact.process_version
+    if (process, version) in processes:
+        return event
+    reason = f"process {process[:NAME_SHOWN]!r} version {version} was never published"
+    return event._replace(fact=UnreadableFact(stored=fact.stored_as, reason=reason))
 
 
 class PublishedProcesses(Mapping[Key, ProcessVersion]):

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
 from salesflow.domain.facts import Event
+from salesflow.domain.history import refuse_unreadable
 from salesflow.domain.moments import Instant
 from salesflow.domain.rates import RATES_ID, RateTable
 
@@ -30,9 +31,14 @@ class PublishedRates:
         """By how many events of the stream were known."""
 
     def known(self, known_at: Instant, connection: sa.Connection) -> RateTable:
-        """Give the rates known at an instant, to be read only."""
+        """Give the rates known at an instant, to be read only.
+
+        Raises:
+            HistoryError: when some cannot be read.
+        """
         events = self._stored(connection)
         known = [event for event in events if event.recorded <= known_at]
+        refuse_unreadable(known)
         table = self._tables.get(len(known))
         if table is None:
             table = RateTable.load(RATES_ID, known)

@@ -12,9 +12,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.processes import published_keys
+from salesflow.adapters.processes import grounded, published_keys
 from salesflow.adapters.rates import PublishedRates
 from salesflow.domain.facts import Event
+from salesflow.domain.history import refuse_unreadable
 from salesflow.domain.moments import FOREVER
 from salesflow.domain.rates import RateTable
 from salesflow.domain.settings import Settings
@@ -49,14 +50,20 @@ class SnapshotReader:
         return self._connection.execute(select).all()
 
     def events(self, stream_id: UUID) -> list[Event]:
-        """Give a stream's events known by the moment, in the order of the log."""
-        events = self._log.stream(stream_id, connection=self._connection)
+        """Give a stream's events known by the moment, in the order of the log.
+
+        Raises:
+            HistoryError: when one cannot be read, and was not retracted by then.
+        """
+        stored = self._log.stream(stream_id, connection=self._connection)
+        events = grounded(stored, self.processes)
+        refuse_unreadable(events, self.cut.known_at)
         return self._known(events)
 
     def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
         """Give the same of many streams in few queries; those without events are left out."""
         found = self._log.streams(ids, upto=FOREVER, connection=self._connection)
-        known = {id: self._known(events) for id, events in found.items()}
+        known = {id: self._known(grounded(e, self.processes)) for id, e in found.items()}
         return {id: events for id, events in known.items() if events}
 
     def published(self) -> list[str]:

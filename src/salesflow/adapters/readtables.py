@@ -5,9 +5,10 @@ and position are written in one transaction, and the position is moved by one co
 update: of two processes that did the same work, one is told that the other was first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from salesflow.domain.moments import FOREVER, Instant, from_instant
 from salesflow.projections.tables import Cell, IntervalTable, LedgerTable
 
 __all__ = [
+    "POSITIONS",
     "PROJECTIONS",
     "IntervalWriter",
     "LedgerWriter",
@@ -29,10 +31,11 @@ __all__ = [
     "start_position",
 ]
 
-_METADATA = sa.MetaData()
+POSITIONS = sa.MetaData()
+"""How the read tables stand, and what they leave out."""
 PROJECTIONS = sa.Table(
     "salesflow_projections",
-    _METADATA,
+    POSITIONS,
     sa.Column("tenant", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(100), primary_key=True),
     sa.Column("revision", sa.Integer, nullable=False),
@@ -95,6 +98,18 @@ def move_position(
     return moved.rowcount == 1
 
 
+@contextmanager
+def _cursor(connection: sa.Connection) -> Iterator[DBAPICursor]:
+    """Give the driver's own cursor; what goes wrong is told as SQLAlchemy tells it."""
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise sa.exc.DBAPIError("rows of a read table", None, error) from error
+    finally:
+        cursor.close()
+
+
 class TableWriter:
     """Writes rows of one table through the driver's own cursor."""
 
@@ -115,6 +130,8 @@ class TableWriter:
         ]
         """Which attributes are ids that this database keeps otherwise."""
         self._mark = "%s" if self._postgres else "?"
+        self.columns: Final = list(columns)
+        """The columns of a row, in the order in which it is written."""
         listed = ", ".join(columns)
         marks = ", ".join([self._mark] * len(columns))
         self._insert = f"INSERT INTO {name} ({listed}) VALUES ({marks})"
@@ -128,11 +145,8 @@ class TableWriter:
 
     def add(self, connection: sa.Connection, rows: Sequence[tuple[Cell, ...]]) -> None:
         """Write rows that are final."""
-        cursor = connection.connection.cursor()
-        try:
+        with _cursor(connection) as cursor:
             self._add(cursor, rows)
-        finally:
-            cursor.close()
 
     def _add(self, cursor: DBAPICursor, rows: Sequence[tuple[Cell, ...]]) -> None:
         if not rows:
@@ -199,13 +213,10 @@ class IntervalWriter(TableWriter):
 
     def write(self, connection: sa.Connection, batch: IntervalBatch) -> None:
         """Write a batch: what ended first, then what is new."""
-        cursor = connection.connection.cursor()
-        try:
+        with _cursor(connection) as cursor:
             self._many(cursor, self._collapse, self._changes(batch.collapsed))
             self._many(cursor, self._close, self._changes(batch.closed))
             self._add(cursor, self.rows(batch))
-        finally:
-            cursor.close()
 
     def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
         tenant, uuid = self._tenant, self._uuid

@@ -6,6 +6,9 @@ the entity's state. A late or retracting append folds the entity's history twice
 before and after it, and writes the difference. Either way the rows are the same, which the
 properties test against a rebuild. Movements of ledgers are posted in `posting`.
 
+From a fact on that cannot be read an entity says nothing (see `history.standing`): its rows
+stand as they were, `left_out` says so, and only a retraction is looked at.
+
 It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
 within one batch, so that only final rows are written.
 """
@@ -14,11 +17,11 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.history import believed, order
+from salesflow.domain.facts import Event, FactRetracted, UnreadableFact
+from salesflow.domain.history import believed, order, unreadable
 from salesflow.domain.moments import FOREVER, Instant
 from salesflow.projections.tables import (
     Cell,
@@ -29,15 +32,30 @@ from salesflow.projections.tables import (
     Processes,
 )
 
-__all__ = ["Absorber", "Address", "Held", "IntervalAbsorber", "IntervalBatch", "Order"]
+__all__ = [
+    "ENTITY_WEIGHT",
+    "Absorber",
+    "Address",
+    "Held",
+    "IntervalAbsorber",
+    "IntervalBatch",
+    "LeftOutChange",
+    "Order",
+]
 
-LIVE_ENTITIES_MAX = 50_000
+HELD_MAX = 28_000
+"""How much one fold holds of entities at most, about 350 bytes each; see `Believed.weight`."""
+
+ENTITY_WEIGHT = 4
+"""What an entity weighs without its open rows."""
+
 Attributes = tuple[Cell, ...]
 Held = list[Any]
 """A row in the making: known_from, valid_to, collapsed, attributes."""
 Address = tuple[UUID, Key, Instant]
 """Among the rows believed now, entity, key and `valid_from` tell one from another."""
 Order = tuple[Instant, Instant, int]
+OUT_OF_ORDER = (FactRetracted, UnreadableFact)
 
 
 class Believed(Protocol):
@@ -45,6 +63,21 @@ class Believed(Protocol):
 
     last: Order | None
     """Where its last fact stands; None while no opening is believed."""
+    stopped: Event | None
+    """The fact that cannot be read from which on nothing counts; None mostly."""
+    weight: int
+    """What it weighed when it was weighed last: 0 before that."""
+
+    def weigh(self) -> int:
+        """Say about how much memory it takes, an open row taking 1."""
+
+
+class LeftOutChange(NamedTuple):
+    """With an append, an entity is left out from another event on, or none any more."""
+
+    before: Event | None
+    after: Event | None
+    recorded: Instant
 
 
 BeliefT = TypeVar("BeliefT", bound=Believed)
@@ -55,16 +88,23 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
     """Turns the appends of one fold's entities into row changes."""
 
     def __init__(self, stream: Callable[[UUID], Sequence[Event]]) -> None:
+        self.left_out: list[LeftOutChange] = []
+        """What changed with the facts of a batch that cannot be read."""
         self._stream = stream
         self._live: OrderedDict[UUID, BeliefT] = OrderedDict()
+        self._held = 0
 
     def forget(self) -> None:
         """Drop what is held of entities, after a batch that was not written."""
         self._live.clear()
+        self._held = 0
 
-    def knows(self, entity: UUID) -> bool:
-        """Say whether the entity's state is at hand."""
-        return entity in self._live
+    def touch(self, entity: UUID) -> bool:
+        """Say whether the entity's state is at hand; it is let go of after others then."""
+        known = entity in self._live
+        if known:
+            self._live.move_to_end(entity)
+        return known
 
     def absorb(self, entity: UUID, append: Sequence[Event], batch: BatchT) -> None:
         """Take what one append says of one entity (in the order of the log)."""
@@ -74,9 +114,13 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
             belief = self._recall(entity, append[0])
         else:
             self._live.move_to_end(entity)
-        if self._in_order(belief, append):
+        if belief.stopped is not None:
+            if any(isinstance(event.fact, FactRetracted) for event in append):
+                self._refold(entity, now, batch)
+        elif self._in_order(belief, append):
             self._extend(entity, belief, append, batch)
             belief.last = order(append[-1])
+            self._weigh(belief)
         else:
             self._refold(entity, now, batch)
 
@@ -90,9 +134,20 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         return belief
 
     def _keep(self, entity: UUID, belief: BeliefT) -> None:
+        before = self._live.get(entity)
+        if before is not None:
+            self._held -= before.weight
         self._live[entity] = belief
-        if len(self._live) > LIVE_ENTITIES_MAX:
-            self._live.popitem(last=False)
+        self._weigh(belief)
+
+    def _weigh(self, belief: BeliefT) -> None:
+        """Let go of entities that nothing has happened to for long, when too much is held."""
+        weight = belief.weigh()
+        self._held += weight - belief.weight
+        belief.weight = weight
+        while self._held > HELD_MAX:
+            _, longest = self._live.popitem(last=False)
+            self._held -= longest.weight
 
     @staticmethod
     def _in_order(belief: Believed, append: Sequence[Event]) -> bool:
@@ -103,7 +158,7 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
             last = (append[0].occurred, append[0].occurred, -1)
         for event in append:
             here = order(event)
-            if here <= last or isinstance(event.fact, FactRetracted):
+            if here <= last or isinstance(event.fact, OUT_OF_ORDER):
                 return False
             last = here
         return True
@@ -114,9 +169,21 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
     ) -> None:
         """Go on from a belief with an append that is in order."""
 
-    @abstractmethod
     def _refold(self, entity: UUID, now: Instant, batch: BatchT) -> None:
         """Fold the entity as believed before an append and after it; write the difference."""
+        events = self._stream(entity)
+        before = self._believe([e for e in events if e.recorded < now])
+        after = self._believe([e for e in events if e.recorded <= now])
+        if before.stopped != after.stopped:
+            self.left_out.append(LeftOutChange(before.stopped, after.stopped, now))
+        self._write(entity, before, after, now, batch)
+        self._keep(entity, after)
+
+    @abstractmethod
+    def _write(
+        self, entity: UUID, before: BeliefT, after: BeliefT, now: Instant, batch: BatchT
+    ) -> None:
+        """Write the difference between two beliefs of an entity."""
 
     @abstractmethod
     def _believe(self, events: Sequence[Event]) -> BeliefT:
@@ -131,6 +198,12 @@ class Belief:
     last: Order | None
     rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
     open: dict[Key, tuple[Instant, Attributes]]
+    stopped: Event | None
+    weight: int = 0
+
+    def weigh(self) -> int:
+        """Say about how much memory it takes."""
+        return ENTITY_WEIGHT + len(self.open)
 
 
 class IntervalBatch:
@@ -211,11 +284,10 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
                     batch.open((entity, key, at), FOREVER, attributes, now)
                     standing[key] = (at, attributes)
 
-    def _refold(self, entity: UUID, now: Instant, batch: IntervalBatch) -> None:
-        events = self._stream(entity)
-        before = self._believe([e for e in events if e.recorded < now]).rows
-        belief = self._believe([e for e in events if e.recorded <= now])
-        after = belief.rows
+    def _write(
+        self, entity: UUID, old: Belief, new: Belief, now: Instant, batch: IntervalBatch
+    ) -> None:
+        before, after = old.rows, new.rows
         for (key, valid_from), (valid_to, attributes) in before.items():
             here = (entity, key, valid_from)
             then = after.get((key, valid_from))
@@ -230,8 +302,7 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
         for (key, valid_from), (valid_to, attributes) in after.items():
             if (key, valid_from) not in before:
                 batch.open((entity, key, valid_from), valid_to, attributes, now)
-        belief.rows = {}
-        self._keep(entity, belief)
+        new.rows = {}
 
     def _believe(self, events: Sequence[Event]) -> Belief:
         state = self._fold.start(self._processes)
@@ -254,4 +325,4 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
         for key, (valid_from, attributes) in standing.items():
             rows[key, valid_from] = (FOREVER, attributes)
         last = max(map(order, history), default=None)
-        return Belief(state, last, rows, standing)
+        return Belief(state, last, rows, standing, unreadable(events))

@@ -2,137 +2,40 @@
 
 A batch is a page of the log cut at an append's edge; its rows and the new position are
 written in one transaction. A fold that fails stops its own projection at the event's
-position and keeps its last good rows; the others go on. A rebuild fills a table beside the
-live one, by the same code, and swaps them at the end.
+position and keeps its last good rows; the others go on. A fact that cannot be read stops its
+own stream alone, which is noted (`leaving_out`). A rebuild fills a table beside the live one,
+by the same code, and swaps them at the end; it takes no part in what the live ones do.
+
+A table that does not agree with the log is named, with the way out, and not gone on with: one
+that stands beyond the head, or at an event that is another one now. A missing one is made anew.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 import sqlalchemy as sa
 
-from salesflow.adapters.balancing import balancer_of
 from salesflow.adapters.beside import Beside
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
-from salesflow.adapters.folding import Folding
 from salesflow.adapters.forking import Forkable, survive_forks
+from salesflow.adapters.gaps import head_borne_out, refuse_gaps
+from salesflow.adapters.leaving_out import left_out_at
 from salesflow.adapters.logs import tell_catch_up, tell_rebuild
-from salesflow.adapters.posting import LedgerBatch
-from salesflow.adapters.readtables import (
-    PROJECTIONS,
-    Standing,
-    move_position,
-    standings_of,
-    start_position,
-)
+from salesflow.adapters.mending import Mending
+from salesflow.adapters.projecting import Page, Projection, page_after
+from salesflow.adapters.readtables import Standing, move_position, standings_of
 from salesflow.adapters.rebuilding import fill
-from salesflow.adapters.refolding import IntervalBatch
-from salesflow.adapters.sql_views import refresh_views
-from salesflow.domain.facts import Event
-from salesflow.errors import ProjectionError
+from salesflow.errors import HistoryError, ProjectionError, UnwritableError
+from salesflow.projections.cautions import LeftOut
 from salesflow.projections.tables import Processes, ReadFold, ReadTable
 
 __all__ = ["Progress", "Runner"]
 
-PAGE_EVENTS = 10_000
-
 Progress = Callable[[int, int], None]
 """Called with the position reached and the position aimed at."""
-
-
-class Page(NamedTuple):
-    """Whole appends from the log, and where the log stands behind them."""
-
-    events: list[Event]
-    position: int
-    recorded: int
-
-
-class Projection:
-    """One fold, its table of that name, and the entities it has at hand."""
-
-    def __init__(self, fold: ReadFold, log: EventLog, processes: Processes, name: str) -> None:
-        self.fold = fold
-        self.name = name
-        self.begun = Standing(fold.table.revision, 0, 0)
-        self._log = log
-        self._streams: dict[UUID, list[Event]] = {}
-        self._upto = 0
-        told = (name, log.tenant, log.database.dialect)
-        self._folding = Folding(fold, processes, self._stream, told)
-        self.writer = self._folding.writer
-        self._balancer = balancer_of(fold.table, name, log)
-        self.position: int | None = None
-        """The position up to which the absorber has followed; None when it holds nothing."""
-
-    def absorb(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
-        """Fold the page after a position into row changes.
-
-        What is held of entities is good only where the rows stand as it left them; when
-        somebody else has moved them, it is dropped and recalled from the log.
-        """
-        if self.position != after:
-            self._folding.absorber.forget()
-        self.position = None
-        self._streams.clear()  # of a page that failed: more may have been recorded since
-        batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
-        self._upto = page.position
-        wanted = self._relevant(page.events)
-        self._recall_together(wanted)
-        for _, append in groupby(wanted, key=lambda event: event.recorded):
-            by_entity: dict[UUID, list[Event]] = {}
-            for event in append:
-                by_entity.setdefault(event.stream_id, []).append(event)
-            for entity, events in by_entity.items():
-                self._folding.absorb(entity, events, batch)
-        self._streams.clear()
-        return batch
-
-    def settle(self, connection: sa.Connection, events: int) -> None:
-        """Keep balances level with what was written for so many events.
-
-        The table must hold everything there is up to its last row.
-        """
-        if self._balancer is not None:
-            self._balancer.folded(connection, events)
-
-    def settle_all(self, database: Database) -> None:
-        """Keep balances level with a table just filled, in transactions that are short."""
-        while self._balancer is not None:
-            with database.begin() as connection:
-                if not self._balancer.keep(connection):
-                    return
-
-    def _recall_together(self, events: Sequence[Event]) -> None:
-        """Fetch in few queries the streams of all entities that are not at hand."""
-        first: dict[UUID, Event] = {}
-        for event in events:
-            first.setdefault(event.stream_id, event)
-        cold = [
-            entity
-            for entity, event in first.items()
-            if event.version > 1 and not self._folding.absorber.knows(entity)
-        ]
-        if cold:
-            self._streams = {
-                entity: self._relevant(stream)
-                for entity, stream in self._log.streams(cold, upto=self._upto).items()
-            }
-
-    def _stream(self, entity: UUID) -> Sequence[Event]:
-        if entity not in self._streams:
-            found = self._log.streams([entity], upto=self._upto)
-            self._streams[entity] = self._relevant(found.get(entity, []))
-        return self._streams[entity]
-
-    def _relevant(self, events: list[Event]) -> list[Event]:
-        wanted = self._folding.wanted
-        return [event for event in events if type(event.fact) in wanted]
 
 
 class Runner(Forkable):
@@ -149,8 +52,11 @@ class Runner(Forkable):
         self._projections = {
             name: Projection(fold, log, processes, name) for name, fold in folds.items()
         }
-        self._beside = Beside(log.database, log.tenant)
-        self._prepare()
+        self._beside = Beside(log)
+        self._mending = Mending(log, folds)
+        self._absent: UnwritableError | None = None
+        """Why tables could not be made that are missing."""
+        self._mend()
         survive_forks(self)
 
     def after_fork_in_child(self) -> None:
@@ -176,11 +82,16 @@ class Runner(Forkable):
         """Bring the projections named (None: all of them) to where the log's head is now.
 
         Raises:
-            ProjectionError: when a fold failed; the others have been brought up all the same.
+            ProjectionError: when a fold failed, or a table does not agree with the log; the
+                others have been brought up all the same.
+            HistoryError: when the log does not agree with itself.
+            UnwritableError: when there is something to write, and nothing can be written.
         """
         chosen = [self._projections[name] for name in (self._folds if names is None else names)]
         done = tell_catch_up(self._position, len(chosen))
         with self._database.whole(), done, self._lock:
+            self._mend()
+            self.refuse_absence([each.name for each in chosen])
             failed = self._catch_up(chosen, progress)
         if failed is not None:
             raise failed
@@ -194,6 +105,7 @@ class Runner(Forkable):
 
         Raises:
             ProjectionError: when a fold failed; its live table stands as it was.
+            HistoryError: when the log does not agree with itself; all stands as it was.
         """
         with tell_rebuild(names, self._position) as rows:
             rows.update(self._rebuild(names, progress))
@@ -202,15 +114,20 @@ class Runner(Forkable):
     def _rebuild(self, names: Sequence[str], progress: Progress | None) -> dict[str, int]:
         tables = [self._folds[name].table for name in names]
         with self._database.whole(), self._lock:
-            goal = self._log.head()
-            fresh: list[Projection] = []
-            try:
-                fresh.extend(self._begin_beside(self._folds[name]) for name in names)
-                self._fill(fresh, goal, progress)
-                self._swap(fresh, progress)
-            finally:
-                for each in fresh:
-                    self._beside.remove(each.fold.table, each.name)
+            self._mend()
+        goal = head_borne_out(self._log)
+        refuse_gaps(self._log, goal.position)
+        fresh: list[Projection] = []
+        try:
+            fresh.extend(self._begin_beside(self._folds[name]) for name in names)
+            self._fill(fresh, goal, progress)
+            self._swap(fresh, progress)
+        finally:
+            for each in fresh:
+                self._beside.remove(each.fold.table, each.name)
+        with self._lock:  # what is held of entities was believed of the rows before
+            for name in names:
+                self._projections[name].position = None
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
 
@@ -247,22 +164,47 @@ class Runner(Forkable):
         mine = sa.select(sa.func.count()).where(table.c.tenant == self._log.tenant)
         return connection.execute(mine).scalar_one()
 
-    def _prepare(self) -> None:
-        """Make the tables and positions that are missing; another process may do so too.
-
-        Where nothing is missing nothing is locked, so that a question never waits for writers.
-        """
-        with self._database.read() as connection:
-            made = sa.inspect(connection).has_table(PROJECTIONS.name)
-        if not made:
-            self._database.create_tables(PROJECTIONS.metadata)
+    def disagreements(self) -> list[str]:
+        """Say how read tables do not agree with the log, and the log with its head."""
         found = self._find(self._folds)
-        for name, fold in self._folds.items():
-            if name not in found:
-                self._database.create_tables(fold.table.shape_all(name))
-                with self._database.begin() as connection:
-                    start_position(connection, self._log.tenant, name, fold.table.revision)
-        refresh_views(self._database, [fold.table for fold in self._folds.values()])
+        try:
+            head = head_borne_out(self._log)
+        except HistoryError as error:
+            return [str(error)]
+        stands = ((self._projections[name], stand) for name, stand in found.items())
+        told = (self._disagreement(each, stand, head) for each, stand in stands)
+        return [str(error) for error in told if error is not None]
+
+    def refuse_absence(self, names: Iterable[str]) -> None:
+        """Refuse to go on without read tables that are missing and cannot be made.
+
+        Raises:
+            UnwritableError: naming the first of them.
+        """
+        if self._absent is None:
+            return
+        found = self._find(names) if self._mending.has_positions() else {}
+        absent = next((name for name in names if name not in found), None)
+        if absent is not None:
+            label = self._folds[absent].table.label
+            raise UnwritableError(
+                f"read table {label} is missing and cannot be made: {self._absent}"
+            ) from self._absent
+
+    def left_out(self, names: Iterable[str] | None = None) -> tuple[LeftOut, ...]:
+        """Say which streams projections (None: all) leave out now."""
+        return left_out_at(self._log, list(self._folds if names is None else names))
+
+    def _mend(self) -> None:
+        """Make what is missing; where nothing can be written, say so to who asks for it."""
+        try:
+            for name in self._mending.mend():
+                self._projections[name].position = None
+                self._projections[name].settle_all(self._database)
+        except UnwritableError as error:
+            self._absent = error
+        else:
+            self._absent = None
 
     def _find(
         self, names: Iterable[str], connection: sa.Connection | None = None
@@ -276,14 +218,53 @@ class Runner(Forkable):
         self, projections: Sequence[Projection], progress: Progress | None
     ) -> ProjectionError | None:
         """Bring projections to the head, those that stand alike page by page together."""
-        goal = self._log.head().position
         failed: ProjectionError | None = None
-        found = self._find(each.name for each in projections)
-        stands = {each: found.get(each.name, each.begun) for each in projections}
-        while behind := [stand.position for stand in stands.values() if stand.position < goal]:
+        found = self._find(each.name for each in projections)  # before the head, which grows
+        stands: dict[Projection, Standing] = {}
+        goal = head_borne_out(self._log)
+        for each in projections:
+            stands[each] = found.get(each.name) or self._never_begun(each)
+            wrong = self._disagreement(each, stands[each], goal)
+            if wrong is not None:
+                failed = failed or wrong
+                del stands[each]
+        return self._go_on(stands, goal.position, progress) or failed
+
+    def _never_begun(self, projection: Projection) -> Standing:
+        """Begin a projection of which nobody knows any more where it stands."""
+        self._mending.restart()
+        self._mend()
+        projection.position = None
+        self.refuse_absence([projection.name])
+        return projection.begun
+
+    def _disagreement(
+        self, projection: Projection, stand: Standing, head: Head
+    ) -> ProjectionError | None:
+        """Say how a table does not agree with the log; None when it does."""
+        label = projection.fold.table.label
+        if stand.position > head.position:
+            wrong = f"beyond the head of the log at {head.position:,}"
+        elif stand.position and self._log.recorded_at(stand.position) != stand.recorded:
+            wrong = "where the log has another event now"
+        else:
+            return None
+        return ProjectionError(
+            f"read table {label} stands at position {stand.position:,}, {wrong}: events were"
+            " removed from the log, or the log was put back without its read tables. See what"
+            f" `salesflow check` says of the log, then run `salesflow rebuild {label}`"
+        )
+
+    def _go_on(
+        self, stands: dict[Projection, Standing], goal: int, progress: Progress | None
+    ) -> ProjectionError | None:
+        """Bring projections to a goal, those that stand alike page by page together."""
+        failed: ProjectionError | None = None
+        while behind := [stand for stand in stands.values() if stand.position < goal]:
+            least = min(behind, key=lambda stand: stand.position)
             with collector_off():
-                page = self._page(min(behind))
-                for each in [e for e in stands if stands[e].position == min(behind)]:
+                page = page_after(self._log, least)
+                for each in [e for e in stands if stands[e].position == least.position]:
                     try:
                         stands[each] = self._batch(each, stands[each], page)
                     except ProjectionError as error:
@@ -301,23 +282,8 @@ class Runner(Forkable):
             tenant = self._log.tenant
             moved = move_position(connection, tenant, projection.name, standing, after)
             if moved:
-                projection.writer.write(connection, batch)
-                projection.settle(connection, len(page.events))
+                projection.write(connection, batch, len(page.events))
         if moved:
             projection.position = after.position
             return after
         return self._find([projection.name]).get(projection.name, after)
-
-    def _page(self, after: int) -> Page:
-        """Read a page that ends with a whole append."""
-        limit = PAGE_EVENTS
-        while True:
-            events = self._log.page(after, limit)
-            if len(events) == limit:
-                cut = events[-1].recorded
-                whole = [event for event in events if event.recorded != cut]
-                if not whole:
-                    limit *= 4
-                    continue
-                events = whole
-            return Page(events, events[-1].position, events[-1].recorded)

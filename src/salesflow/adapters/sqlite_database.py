@@ -32,6 +32,7 @@ from salesflow.adapters.idle import Idle
 from salesflow.adapters.lending import lend, lent_by
 from salesflow.adapters.pool import ListPool, tell_pool
 from salesflow.adapters.schema import SQLITE_DDL
+from salesflow.adapters.sqlite_archive import Archive, archive_of
 from salesflow.adapters.sqlite_connections import (
     FORK_SECONDS,
     SqliteConnection,
@@ -93,6 +94,8 @@ class SqliteDatabase(Forkable):
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
         self._folder: str | None = None
+        self._archive: Archive | None = None
+        """How the file is read where it cannot be written."""
         self.path = self._file(url)
         self.file = SqliteFile(self.path)
         self._all: WeakSet[SqliteConnection] = WeakSet()
@@ -156,6 +159,8 @@ class SqliteDatabase(Forkable):
 
     def prepare(self) -> None:
         """Turn the write-ahead log on, which the file then remembers."""
+        if self._archive is not None:
+            return
         try:
             use_wal(self.path, self.wait_seconds)
         except sqlite3.Error as error:
@@ -279,8 +284,10 @@ class SqliteDatabase(Forkable):
         while self._forking:
             sleep(LOOK_SECONDS)
         self.file.check()
+        archive = self._archive
         connection = sqlite3.connect(
-            self.path,
+            self.path if archive is None else archive.uri(),
+            uri=archive is not None,
             timeout=self.wait_seconds,
             isolation_level=None,
             check_same_thread=False,
@@ -297,6 +304,17 @@ class SqliteDatabase(Forkable):
             connection.close()
             raise
         return connection
+
+    def refuse_change(self) -> None:
+        """Refuse what was read of a file that only this process takes for unchanging.
+
+        Raises:
+            BusyError: when somebody changed it meanwhile.
+        """
+        if self._archive is not None and self._archive.has_changed():
+            self.engine.dispose()
+            self._idle.clear()
+            self._archive.refuse_change()
 
     def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
@@ -335,6 +353,8 @@ class SqliteDatabase(Forkable):
     def _acquire(self, deadline: float) -> None:
         if self._closed:
             raise DatabaseError(f"{self.path} is closed")
+        if self._archive is not None:
+            self._archive.refuse_writing()
         if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):
             raise BusyError(
                 f"another writer of this process held {self.path} for longer than"
@@ -370,7 +390,9 @@ class SqliteDatabase(Forkable):
         else:
             _refuse_scrap(path)
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._archive = archive_of(path) if path.exists() else None
+            if self._archive is None:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             locked = isinstance(error, PermissionError) or error.errno == EROFS
             more = f"; {WRITABLE}" if locked else ""

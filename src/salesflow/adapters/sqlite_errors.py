@@ -8,6 +8,7 @@ from salesflow.errors import (
     SalesflowError,
     SchemaError,
     StaleTransactionError,
+    UnwritableError,
 )
 
 __all__ = ["BUSY", "WRITABLE", "stale_transaction", "translate_sqlite"]
@@ -15,6 +16,9 @@ __all__ = ["BUSY", "WRITABLE", "stale_transaction", "translate_sqlite"]
 NOT_A_DATABASE = 26
 BUSY, LOCKED, BUSY_SNAPSHOT = 5, 6, 517
 READONLY, CANNOT_OPEN = 8, 14
+FULL, IO_ERROR = 13, 10
+WRITES = frozenset(IO_ERROR | number << 8 for number in (3, 4, 5, 6, 19, 20))
+"""What goes wrong in writing: write, sync, truncate, the index of the write-ahead log."""
 WRITABLE = "the file and its folder must be writable, also for asking"
 
 
@@ -29,7 +33,9 @@ def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowE
     if code == NOT_A_DATABASE:
         return SchemaError(f"{file} is not a SQLite database: {error}")
     if code in (READONLY, CANNOT_OPEN):
-        return DatabaseError(f"{file}: {error}; {WRITABLE}")
+        return UnwritableError(f"{file}: {error}; {WRITABLE}")
+    if code == FULL or whole in WRITES:
+        return UnwritableError(f"{file} cannot be written: {error}; make room on its disk")
     return DatabaseError(f"SQLite: {error}")
 
 

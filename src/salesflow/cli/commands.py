@@ -59,9 +59,11 @@ COMMANDS: Final = Group(
         ),
         "log": f"{HOME}log:log",
         "status": f"{HOME}keeping:status",
+        "check": f"{HOME}checking:check",
         "rebuild": f"{HOME}keeping:rebuild",
         "backup": f"{HOME}keeping:backup",
         "project": f"{HOME}projecting:project",
+        "retract": f"{HOME}retracting:retract",
         "sql": f"{HOME}sql:sql",
         "clock": Group("The clock behind the log.", {"accept": f"{HOME}keeping:accept"}),
         "process": Group(

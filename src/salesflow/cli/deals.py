@@ -16,7 +16,7 @@ from salesflow.cli.replaying import Step, lateness, replay
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.history import standing
+from salesflow.domain.history import retracted, unreadable
 from salesflow.domain.moments import Moment, from_instant, instant_of, to_instant
 from salesflow.errors import NotFoundError
 from salesflow.projections.plain import plain
@@ -172,10 +172,16 @@ def customer_of(flow: "SalesFlow") -> Named:
 
 
 def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:
-    """Say of each event that does not count why: retracted, or without ground."""
-    stands = {event.event_id for event in standing(events)}
-    marks = {e.event_id: ("retracted", "") for e in events if e.event_id not in stands}
+    """Say of each event that does not count why: retracted, unread, or without ground."""
+    out = retracted(events)
+    marks = dict.fromkeys(out, ("retracted", ""))
     for id in {event.stream_id for event in events}:
+        stream = [event for event in events if event.stream_id == id]
+        wrong = unreadable(stream)
+        if wrong is not None:
+            after = (e.event_id for e in stream if e.version >= wrong.version)
+            marks |= dict.fromkeys({*after} - out, ("left out", ""))
+            continue
         try:
             deal = flow.get(Deal, id, known_at=known_at)
         except NotFoundError:

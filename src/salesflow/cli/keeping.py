@@ -7,6 +7,7 @@ import typer
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json, size_of
 from salesflow.domain.moments import from_instant
+from salesflow.projections.plain import plain
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.writing import local_time
 
@@ -25,7 +26,10 @@ def status(desk: Desk) -> None:
     with desk.open() as flow:
         head, counted, settings = flow.log.head(), census(flow.log), flow.settings()
         stands, zone = flow.standings(), settings.timezone
-        reactors = flow.reactors.positions()
+        reactors, wrong = flow.reactors.positions(), flow.disagreements()
+        if counted.events != head.position:
+            wrong.insert(0, _miscounted(counted.events, head))
+        left_out = flow.left_out()
         recorded = from_instant(head.recorded)
         desk.screen.json(
             {
@@ -37,6 +41,8 @@ def status(desk: Desk) -> None:
                 **counted._asdict(),
                 "tables": [_standing(*named, head) for named in stands.items()],
                 "reactors": reactors,
+                "left_out": [plain(each) for each in left_out],
+                "problems": list(wrong),
             }
         )
         rows = (
@@ -54,6 +60,19 @@ def status(desk: Desk) -> None:
         desk.screen.table(_standings(stands, head))
         if reactors:
             desk.screen.table(_reactors(reactors, head))
+        for each in left_out:
+            desk.screen.line(each.said(desk.language), "yellow")
+        for said in wrong:
+            desk.screen.line(said, "red")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _miscounted(events: int, head: "Head") -> str:
+    return (
+        f"the log holds {events:,} events, its head stands at {head.position:,}: events were"
+        " removed; `salesflow check` names them"
+    )
 
 
 def _standing(name: str, stand: "Standing", head: "Head") -> Json:

@@ -18,11 +18,13 @@ from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json
 from salesflow.domain.moments import from_instant
 from salesflow.errors import BusyError, HistoryError, ProjectionError
+from salesflow.projections.plain import plain
 from salesflow.projections.writing import local_time
 
 if TYPE_CHECKING:  # loaded when a database is opened
     from salesflow.engine import SalesFlow
     from salesflow.engine.following import CaughtUp
+    from salesflow.projections.cautions import LeftOut
 
 __all__ = ["Teller", "project"]
 
@@ -41,9 +43,11 @@ def project(
         from salesflow.engine.following import CaughtUp
 
         with desk.open() as flow:
-            _catch_up(desk, flow, Flag())
-            found = CaughtUp(flow.log.head(), flow.standings(), {})
+            left_out = _catch_up(desk, flow, Flag())
+            found = CaughtUp(flow.log.head(), flow.standings(), {}, left_out=left_out)
             desk.screen.json(_as_json(found))
+            for each in left_out:
+                desk.screen.line(each.said(desk.language), "yellow")
             desk.screen.line(_as_line(desk, flow, found))
         return
     with _stopping() as stop, desk.open() as flow:
@@ -52,7 +56,7 @@ def project(
         flow.follow(stop=stop, on_caught_up=Teller(desk, flow).tell)
 
 
-def _catch_up(desk: Desk, flow: "SalesFlow", stop: Flag) -> None:
+def _catch_up(desk: Desk, flow: "SalesFlow", stop: Flag) -> "tuple[LeftOut, ...]":
     with desk.screen.progress(desk.screen.word("Read tables")) as report:
 
         def heed(done: int, goal: int) -> None:
@@ -60,7 +64,7 @@ def _catch_up(desk: Desk, flow: "SalesFlow", stop: Flag) -> None:
             if stop.is_set():
                 raise KeyboardInterrupt
 
-        flow.catch_up(progress=heed)
+        return flow.catch_up(progress=heed)
 
 
 @contextmanager
@@ -89,6 +93,7 @@ class Teller:
         self._desk = desk
         self._flow = flow
         self._failed: dict[str, str] = {}
+        self._left_out: tuple[LeftOut, ...] = ()
 
     def tell(self, found: "CaughtUp") -> None:
         """Tell how they stand now; why a fold failed only once."""
@@ -98,6 +103,10 @@ class Teller:
             if self._failed.get(table) != said:
                 screen.line(f"{table} {screen.word('stopped')}: {said}", "red")
         self._failed = found.failed
+        for each in found.left_out:
+            if each not in self._left_out:
+                screen.line(each.said(self._desk.language), "yellow")
+        self._left_out = found.left_out
         if found.busy:
             screen.line(screen.word("the database is busy, trying again"), "yellow")
         else:
@@ -112,6 +121,7 @@ def _as_json(found: "CaughtUp") -> dict[str, Json]:
         "tables": {name: stand.position for name, stand in found.standings.items()},
         "failed": dict(found.failed),
         "busy": found.busy,
+        "left_out": [plain(each) for each in found.left_out],
     }
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from salesflow.domain.door import guarded
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
-from salesflow.domain.history import believed, order, refuse_retraction
+from salesflow.domain.history import believed, order, refuse_retraction, refuse_unreadable
 from salesflow.domain.moments import (
     FOREVER,
     SKEW,
@@ -188,11 +188,13 @@ class Aggregate:
         return self
 
     def refuse_absence(self) -> None:
-        """Insist that it is believed to exist.
+        """Insist that it is believed to exist, and that all of it can be read.
 
         Raises:
             NotFoundError: when no opening of its kind is believed by now.
+            HistoryError: when a part of its history cannot be read, and was not retracted.
         """
+        refuse_unreadable(self._log)
         opening = self._history[0] if self._history else None
         there = opening is not None and opening.effect <= self._horizon
         if opening is None or not there or type(opening.fact) not in self._known:

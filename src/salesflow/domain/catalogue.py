@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event, FactCatalogue, FactRetracted
+from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
 from salesflow.domain.processes import SalesProcess
 from salesflow.domain.rates import RateTable
 from salesflow.domain.reps import Rep
@@ -41,9 +41,11 @@ def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
 
     A stream that only facts of other people tell of can be mended all the same.
     """
-    facts = [type(event.fact) for event in stream]
+    facts = [_class_of(event.fact) for event in stream]
     ours = (kind for fact in facts for kind in AGGREGATES if fact in kind.facts)
-    return next(ours, None) or type("_Other", (_Other,), {"facts": tuple(dict.fromkeys(facts))})
+    return next(ours, None) or type(
+        "_Other", (_Other,), {"facts": (*filter(None, dict.fromkeys(facts)),)}
+    )
 
 
 def noun_of(topic: str) -> str:
@@ -52,3 +54,7 @@ def noun_of(topic: str) -> str:
 
 
 _NOUNS: Final = {fact.kind: kind.noun for kind in AGGREGATES for fact in kind.facts}
+
+
+def _class_of(fact: Fact) -> type[Fact] | None:
+    return CATALOGUE.class_of(fact.stored) if isinstance(fact, UnreadableFact) else type(fact)

@@ -13,9 +13,14 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
+from salesflow.domain.stored_json import (
+    LENGTH_SHOWN,
+    UNREADABLE,
+    once_each,
+    refuse_repeats,
+    why,
+)
 from salesflow.domain.values import SafeText, Value, shown
 from salesflow.domain.wording import quoted
 from salesflow.errors import HistoryError, InputError
@@ -27,6 +32,7 @@ __all__ = [
     "FactRetracted",
     "PlannedFact",
     "Precision",
+    "UnreadableFact",
     "Upcast",
     "Written",
 ]
@@ -99,6 +105,20 @@ class FactRetracted(Fact):
     plain: ClassVar[bool] = False
     event_id: UUID
     because: SafeText
+
+
+class UnreadableFact(Fact):
+    """Stands where a stored fact cannot be read; never recorded itself.
+
+    From it on its stream says nothing (see `history.standing`), until it is retracted by its
+    id or can be read. `stored` is the kind and version it was stored as.
+    """
+
+    kind: ClassVar[str] = "fact.unreadable"
+    name_zh: ClassVar[str] = "无法读取的事实"
+    plain: ClassVar[bool] = False
+    stored: str
+    reason: str
 
 
 class Event(NamedTuple):
@@ -231,17 +251,23 @@ class FactCatalogue:
         """Read a stored fact, upcasting an old shape.
 
         Raises:
-            HistoryError: for an unknown kind, a newer version, an unknown field or a wrong
-                type; the message says `where`.
+            HistoryError: for an unknown kind, a newer version, an unknown field, a field given
+                twice or a wrong type; the message says `where`.
         """
         cls = self._current.get(topic)
         try:
-            if cls is not None:
-                fact: Fact = cls.__pydantic_validator__.validate_json(payload)
-                return fact
-            return self._decode_old(topic, payload)
-        except (ValidationError, ValueError, KeyError) as error:
-            raise HistoryError(f"{topic} at {where} cannot be read: {error}") from error
+            if cls is None:
+                return self._decode_old(topic, payload)
+            fact: Fact = cls.__pydantic_validator__.validate_json(payload)
+            refuse_repeats(payload, fact)
+        except UNREADABLE as error:
+            said = f"{topic[:LENGTH_SHOWN]} at {where} cannot be read: {why(error)}"
+            raise HistoryError(said) from error
+        return fact
+
+    def class_of(self, topic: str) -> type[Fact] | None:
+        """Give the class that a fact stored under a kind and version belongs to, if any."""
+        return self._kinds.get(topic.partition(":")[0])
 
     def _take(self, cls: type[Fact], home: str | None) -> None:
         known = self._kinds.setdefault(cls.kind, cls)
@@ -290,7 +316,7 @@ class FactCatalogue:
         version = int(number)
         if version > cls.version:
             raise ValueError(f"stored by a newer salesflow; this one reads up to {cls.version}")
-        data = json.loads(payload)
+        data = json.loads(payload, object_pairs_hook=once_each)
         for old in range(version, cls.version):
             data = cls.upcasts[old](data)
         return cls.model_validate_json(json.dumps(data))

@@ -7,27 +7,80 @@ cannot disagree about it.
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from salesflow.domain.facts import Event, FactRetracted
+from salesflow.domain.facts import Event, FactRetracted, UnreadableFact
 from salesflow.domain.moments import FOREVER, Instant
-from salesflow.errors import NotFoundError, RuleError
+from salesflow.errors import HistoryError, NotFoundError, RuleError
 
-__all__ = ["believed", "order", "refuse_retraction", "standing"]
+__all__ = [
+    "believed",
+    "order",
+    "refuse_retraction",
+    "refuse_unreadable",
+    "retracted",
+    "said_of_unreadable",
+    "standing",
+    "unreadable",
+]
 
 
 def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
     """Keep the facts known by then that no standing retraction names; in log order.
 
     A retraction may itself be retracted; it names an earlier event, so reading them from the
-    last to the first settles each before it is asked about.
+    last to the first settles each before it is asked about. From a standing fact on that
+    cannot be read, nothing is kept: what follows would be believed on wrong grounds.
     """
     known = [event for event in events if event.recorded <= known_at]
-    if not any(isinstance(event.fact, FactRetracted) for event in known):
+    if not any(isinstance(event.fact, FactRetracted | UnreadableFact) for event in known):
         return known
-    out = set()
+    out = retracted(known)
+    kept = [event for event in known if event.event_id not in out]
+    for number, event in enumerate(kept):
+        if isinstance(event.fact, UnreadableFact):
+            return kept[:number]
+    return kept
+
+
+def unreadable(events: Iterable[Event], known_at: Instant = FOREVER) -> Event | None:
+    """Give the first event that cannot be read and was not retracted by then; None mostly."""
+    events = list(events)
+    wrong = [event for event in events if isinstance(event.fact, UnreadableFact)]
+    if not wrong:
+        return None
+    out = retracted([event for event in events if event.recorded <= known_at])
+    stands = (e for e in wrong if e.recorded <= known_at and e.event_id not in out)
+    return next(stands, None)
+
+
+def refuse_unreadable(events: Iterable[Event], known_at: Instant = FOREVER) -> None:
+    """Refuse a history of which a part cannot be read.
+
+    Raises:
+        HistoryError: with stream, version, position and id of the event, and the way out.
+    """
+    wrong = unreadable(events, known_at)
+    if wrong is not None:
+        raise HistoryError(said_of_unreadable(wrong))
+
+
+def said_of_unreadable(event: Event) -> str:
+    """Say which event cannot be read, why, and the way out."""
+    assert isinstance(event.fact, UnreadableFact)
+    return (
+        f"{event.fact.stored} at stream {event.stream_id}, version {event.version}, position"
+        f" {event.position} cannot be read: {event.fact.reason}. From there on this stream"
+        f" counts for nothing, until that event is retracted (id {event.event_id}) or can be"
+        " read"
+    )
+
+
+def retracted(known: Iterable[Event]) -> set[UUID]:
+    """Give the ids of the events that a standing retraction among these takes back."""
+    out: set[UUID] = set()
     for event in sorted(known, key=lambda event: -event.position):
         if isinstance(event.fact, FactRetracted) and event.event_id not in out:
             out.add(event.fact.event_id)
-    return [event for event in known if event.event_id not in out]
+    return out
 
 
 def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:

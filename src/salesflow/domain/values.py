@@ -279,7 +279,11 @@ class Exact:
         """Give pydantic one function to call, and plain digits to write."""
         del source, handler
         written = core_schema.plain_serializer_function_ser_schema(str, when_used="json")
-        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
+        return core_schema.json_or_python_schema(
+            core_schema.no_info_plain_validator_function(self.read_json),
+            core_schema.no_info_plain_validator_function(self.read),
+            serialization=written,
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
@@ -287,6 +291,12 @@ class Exact:
         """Describe it as what is written: a string of digits."""
         del schema, handler
         return {"type": "string", "format": "decimal"}
+
+    def read_json(self, amount: object) -> Decimal:
+        """Read it from JSON, where a number of any kind may have passed through a float."""
+        if type(amount) is not str:
+            raise ValueError("in JSON it is a string of digits, never a number")
+        return self.read(amount)
 
     def read(self, amount: object) -> Decimal:
         """Give the number, or say why it is none that can be kept."""

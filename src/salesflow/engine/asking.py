@@ -11,12 +11,14 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.leaving_out import left_out_at
 from salesflow.adapters.naming import names_in
 from salesflow.adapters.rates import PublishedRates
 from salesflow.adapters.reading import SnapshotReader
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Runner
+from salesflow.domain.history import refuse_unreadable
 from salesflow.domain.moments import (
     FOREVER,
     Instant,
@@ -27,7 +29,8 @@ from salesflow.domain.moments import (
     to_instant,
 )
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.errors import InputError
+from salesflow.errors import InputError, UnwritableError
+from salesflow.projections.cautions import Behind, one_line
 from salesflow.projections.known import refuse_unknown
 from salesflow.projections.questions import Question, View
 from salesflow.projections.tables import Cut, Processes
@@ -90,6 +93,13 @@ class Snapshot(Generic[ViewT]):
         self._stand = min(stands, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in stands)
         self._begun = cutter.log.begun(connection)
+        self._behind: Behind | None = None
+
+    def say_behind(self, head: Head, error: UnwritableError) -> None:
+        """Let answers say what they do not know, since nothing could be written."""
+        events = head.position - self._stand.position
+        if events:
+            self._behind = Behind(events=events, because=one_line(error))
 
     def answer(
         self, as_of: When | None, known_at: When | None, *, position: int | None = None
@@ -115,6 +125,12 @@ class Snapshot(Generic[ViewT]):
                 f" at that moment: {error}"
             ) from error
         said: dict[str, object] = {"timezone": settings.timezone.key}
+        folds, log = self._question.folds, self._cutter.log
+        left_out = left_out_at(log, folds, cut.known_at, self._connection)
+        if left_out:
+            said["left_out"] = left_out
+        if self._behind is not None:
+            said["behind"] = self._behind
         if cut.known_at < self._begun:
             said["known_since"] = from_instant(self._begun)
         said["names"] = names_in(view, self._cutter.log, self._connection, cut, self._processes)
@@ -130,20 +146,33 @@ def snapshot_for(
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
     """Catch up what a question reads, and open a snapshot to ask it in."""
-    runner.catch_up(question.folds)
+    unwritable: UnwritableError | None = None
+    try:
+        runner.catch_up(question.folds)
+    except UnwritableError as error:
+        runner.refuse_absence(question.folds)
+        unwritable = error
     log = cutter.log
     with log.database.read() as connection:
         stands = list(runner.standings(question.folds, connection).values())
+        head = log.head(connection)
         if not stands:
-            head = log.head()
             stands = [Standing(1, head.position, head.recorded)]
-        yield Snapshot(question, cutter, processes, rates, connection, stands)
+        snapshot = Snapshot(question, cutter, processes, rates, connection, stands)
+        if unwritable is not None:
+            snapshot.say_behind(head, unwritable)
+        yield snapshot
 
 
 def settings_at(
     log: EventLog, known_at: Instant, connection: Connection | None = None
 ) -> Settings:
-    """Give a tenant's settings as known at an instant; see `SalesFlow.settings`."""
+    """Give a tenant's settings as known at an instant; see `SalesFlow.settings`.
+
+    Raises:
+        HistoryError: when a part of them cannot be read.
+    """
     events = log.stream(SETTINGS_ID, connection=connection)
     known = [event for event in events if event.recorded <= known_at]
+    refuse_unreadable(known)
     return Settings.load(SETTINGS_ID, known or events[:1])

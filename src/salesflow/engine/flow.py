@@ -23,7 +23,7 @@ from salesflow.adapters.eventlog import EventLog, Receipt
 from salesflow.adapters.handed_in import installed_facts, installed_folds
 from salesflow.adapters.hosting import Host, host_connection
 from salesflow.adapters.ids import new_id
-from salesflow.adapters.processes import PublishedProcesses
+from salesflow.adapters.processes import PublishedProcesses, grounded
 from salesflow.adapters.rates import PublishedRates
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
@@ -49,6 +49,7 @@ from salesflow.errors import (
     InputError,
     NotFoundError,
 )
+from salesflow.projections.cautions import LeftOut
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import with_folds
@@ -186,6 +187,7 @@ class SalesFlow(Runs, Kept):
             NotFoundError: when it is not believed to exist at that moment.
         """
         stored, head = self.log.stream_and_head(id)
+        stored = grounded(stored, self._processes)
         cut = self._cutter.cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
         world = self._world(cut.as_of, self._processes, cut.known_at)
@@ -263,14 +265,23 @@ class SalesFlow(Runs, Kept):
         """Give the tenant's settings as known at an instant.
 
         Of a time before the log began those it began with: its days are cut as they are today.
+
+        Raises:
+            HistoryError: when a part of them cannot be read.
         """
         return settings_at(self.log, known_at)
 
     # Keeping
 
-    def catch_up(self, *, progress: Progress | None = None) -> None:
-        """Bring all read tables to the head of the log."""
-        self._tables().catch_up(progress=progress)
+    def catch_up(self, *, progress: Progress | None = None) -> tuple[LeftOut, ...]:
+        """Bring all read tables to the head of the log; give the streams that are left out.
+
+        Those are streams with an event that cannot be read; from it on they count for nothing,
+        until it is retracted.
+        """
+        tables = self._tables()
+        tables.catch_up(progress=progress)
+        return self.left_out()
 
     def follow(
         self,
@@ -293,6 +304,7 @@ class SalesFlow(Runs, Kept):
         """
         labels = {self._table(name).name: name for name in names or self._folds}
         rows = self._tables().rebuild(list(labels), progress=progress)
+        self.left_out()
         return {labels[name]: count for name, count in rows.items()}
 
     def sql(self, name: str, *, as_of: When | None = None, known_at: When | None = None) -> str:
@@ -358,8 +370,10 @@ class SalesFlow(Runs, Kept):
             if not create:
                 raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
             self.run(lambda s: founding(s, timezone or "UTC"), command_id=FOUNDING)
+        if wanted is None:
+            return
         stands = self.settings().timezone
-        if wanted is not None and not same_rules(wanted, stands):
+        if not same_rules(wanted, stands):
             raise InputError(
                 f"this database keeps its books in {stands.key}, not {wanted.key}; leave"
                 " `timezone` out, or change the setting in a session:"

@@ -19,7 +19,14 @@ from salesflow.adapters.logs import tell_lost
 from salesflow.adapters.readtables import Standing
 from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.subscription import POLL_SECONDS
-from salesflow.errors import BusyError, DisconnectedError, HistoryError, ProjectionError
+from salesflow.errors import (
+    BusyError,
+    DisconnectedError,
+    HistoryError,
+    ProjectionError,
+    UnwritableError,
+)
+from salesflow.projections.cautions import LeftOut
 
 __all__ = ["CaughtUp", "Follower", "look_until"]
 
@@ -39,6 +46,8 @@ class CaughtUp(NamedTuple):
     """Tables that stand still since their fold failed, and what it said, by label."""
     busy: bool = False
     """Whether somebody else held the database for too long; it is tried again."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Streams that tables leave out, since an event of theirs cannot be read."""
 
 
 class _Stopped(Exception):  # noqa: N818 - nothing is wrong
@@ -52,7 +61,7 @@ class Follower:
         self._log = log
         self._runner = runner
         self._labels = labels
-        self._stuck: dict[str, tuple[int, str]] = {}
+        self._stuck: dict[str, tuple[Standing, str]] = {}
         """Where a table stood when its fold failed, and what it said, by the table's name."""
 
     def run(self, stop: Flag, tell: Callable[[CaughtUp], object]) -> None:
@@ -65,15 +74,21 @@ class Follower:
             if stop.is_set():
                 raise _Stopped
 
-        busy = False
+        busy, unwritable = False, ""
         try:
             self._catch_up(heed)
         except BusyError:
             busy = True
+        except UnwritableError as error:
+            unwritable = str(error)
         found = self._runner.standings(self._labels)
         stands = {label: found[name] for name, label in self._labels.items()}
         failed = {self._labels[name]: said for name, (_, said) in self._stuck.items()}
-        return CaughtUp(self._log.head(), stands, failed, busy)
+        head = self._log.head()
+        if unwritable:
+            behind = [label for label, at in stands.items() if at.position < head.position]
+            failed |= dict.fromkeys(behind, unwritable)
+        return CaughtUp(head, stands, failed, busy, self._runner.left_out())
 
     def _catch_up(self, progress: Progress) -> None:
         """Bring up all tables together; where one fails, each by itself."""
@@ -88,11 +103,11 @@ class Follower:
         try:
             self._runner.catch_up([name], progress=progress)
         except (ProjectionError, HistoryError) as error:
-            self._stuck[name] = self._runner.standing(name).position, str(error)
+            self._stuck[name] = self._runner.standing(name), str(error)
 
     def _is_stuck(self, name: str) -> bool:
         """Say whether a table still stands where its fold failed."""
-        if name in self._stuck and self._runner.standing(name).position != self._stuck[name][0]:
+        if name in self._stuck and self._runner.standing(name) != self._stuck[name][0]:
             del self._stuck[name]
         return name in self._stuck
 

@@ -1,19 +1,29 @@
 """What keeps a database safe, as the engine offers it."""
 
 import os
+from collections.abc import Mapping
 
 from salesflow.adapters.backing_up import Backup, back_up
+from salesflow.adapters.checking import Check
 from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.logs import tell_left_out
+from salesflow.adapters.processes import PublishedProcesses
+from salesflow.adapters.runner import Progress, Runner
 from salesflow.domain.door import guarded_host
+from salesflow.projections.cautions import LeftOut
+from salesflow.projections.problems import Checked
+from salesflow.projections.tables import ReadFold
 
 __all__ = ["Backup", "Kept"]
 
 
 @guarded_host
 class Kept:
-    """The part of the engine that backs its database up."""
+    """The part of the engine that backs its database up, and looks whether all is well."""
 
     log: EventLog
+    _folds: Mapping[str, ReadFold]
+    _processes: PublishedProcesses
 
     def backup(self, to: str | os.PathLike[str]) -> Backup:
         """Copy the whole SQLite database into a new file while others go on recording.
@@ -28,3 +38,27 @@ class Kept:
             DatabaseError: when the disk is full, or the database is damaged.
         """
         return back_up(self.log.database, self.log.tenant, to)
+
+    def disagreements(self) -> list[str]:
+        """Say where read tables stand that do not agree with the log; mostly nothing.
+
+        It is what can be told at once; `check` looks at everything.
+        """
+        return self._tables().disagreements()
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Give the streams that read tables leave out, from which event on, and why."""
+        found = self._tables().left_out()
+        tell_left_out(found)
+        return found
+
+    def check(self, *, all: bool = False, progress: Progress | None = None) -> Checked:
+        """Look whether log and read tables agree with themselves and one another.
+
+        The log is looked at whole. Read tables are compared with a fresh fold of a sample of
+        streams, with `all` of every one. Nothing is changed, so it needs no right to write.
+        """
+        return Check(self.log, self._folds, self._processes, whole=all).run(progress)
+
+    def _tables(self) -> Runner:
+        raise NotImplementedError

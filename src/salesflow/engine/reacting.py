@@ -29,7 +29,8 @@ from sqlalchemy import Connection
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.logs import REACTOR
 from salesflow.adapters.reactor_positions import ReactorPositions
-from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
+from salesflow.domain.history import said_of_unreadable, unreadable
 from salesflow.engine.following import look_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
@@ -186,10 +187,25 @@ class Reactors:
     def _concerns(self, reactor: Reactor, event: Event) -> bool:
         """Say whether a reactor listens to a fact, or to the one that is taken back by it."""
         fact = event.fact
+        if isinstance(fact, UnreadableFact):
+            return self._may_concern(reactor, event, fact)
         while isinstance(fact, FactRetracted) and FactRetracted not in reactor.facts:
             named, stream = fact.event_id, self._log.stream(event.stream_id)
             fact = next(each.fact for each in stream if each.event_id == named)
         return type(fact) in reactor.facts
+
+    def _may_concern(self, reactor: Reactor, event: Event, fact: UnreadableFact) -> bool:
+        """Stop a reactor that may listen to what cannot be read, until it is retracted.
+
+        Raises:
+            HistoryError: with stream, version and position.
+        """
+        known = self._log.catalogue.class_of(fact.stored)
+        if known is None or known in reactor.facts:
+            wrong = unreadable(self._log.stream(event.stream_id))
+            if wrong is not None and wrong.position <= event.position:
+                raise HistoryError(said_of_unreadable(wrong))
+        return False
 
     def _deliver(self, reactor: Reactor, stands: int, event: Event) -> bool:
         """Give one event to a reactor; False when another worker was first."""

@@ -15,13 +15,14 @@ from sqlalchemy import Connection
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_id
-from salesflow.adapters.processes import Beside, PublishedProcesses
+from salesflow.adapters.processes import Beside, PublishedProcesses, grounded
 from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.door import guarded_host
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.history import refuse_unreadable
 from salesflow.domain.moments import Instant
 from salesflow.domain.processes import (
     ProcessVersion,
@@ -183,11 +184,13 @@ class Session:
             InputError: when the fact opens nothing, or another kind of thing.
             NotFoundError: when nothing has been recorded of that id.
             RuleError: when an opening still stands.
+            HistoryError: when a part of the stream cannot be read, and is not retracted.
         """
         self._refuse_ended()
         if not opening.opens:
             raise InputError(f"{opening.kind} opens nothing")
         held = self._held(id)
+        refuse_unreadable(held._log)  # noqa: SLF001 - with what it recorded
         if type(opening) not in held.facts:
             raise InputError(f"{opening.kind} cannot open {id}, which is a {held.noun}")
         if held.history:
@@ -274,7 +277,8 @@ class Session:
         return published if all(key in published for key in own) else Beside(own, published)
 
     def _stored(self, id: UUID) -> list[Event]:
-        return self._log.stream(id, connection=self._connection)
+        stored = self._log.stream(id, connection=self._connection)
+        return grounded(stored, self._processes)
 
     def _found(self, event_id: UUID, loaded: Aggregate | None) -> Event:
         if loaded is not None:

@@ -5,7 +5,8 @@ The sum of all legs in a cell, of movements that happened by `as_of` and were re
 table beside the ledger holds what they come to:
 
 * a *bin* holds the legs recorded after the bin before it and up to `upto`, net by day, as
-  days are in the business time zone in winter when the first bin is made;
+  days are in the business time zone in winter when the first bin is made; a row of its own
+  marks each, since movements within one cell (another owner) net to nothing;
 * every so often all bins are carried forward: *days* hold all legs recorded up to `upto`, net
   by day of occurrence, and *spans* what stands at the beginning of every 32 days.
 
@@ -30,7 +31,10 @@ from salesflow.projections.tables import AMOUNT_SCALE, FIGURES, Cut, LedgerTable
 
 __all__ = [
     "BIN",
+    "BINNED",
+    "CARRIED",
     "DAYS",
+    "OFFSET",
     "SPAN",
     "SPAN_DAYS",
     "Sums",
@@ -39,8 +43,9 @@ __all__ = [
     "legs_by_day",
 ]
 
-BIN, DAYS, SPAN, OFFSET = 0, 1, 2, 3
-"""The kinds of rows."""
+BIN, DAYS, SPAN, OFFSET, BINNED, CARRIED = range(6)
+"""The kinds of rows. A bin, and all days carried forward, may net to nothing and leave no row:
+BINNED and CARRIED say that they were made, up to which append."""
 SPAN_DAYS: Final = 32
 FIRST_DAY: Final = 40_000
 """Days are counted from so many before 1970, so that none is negative."""
@@ -233,7 +238,7 @@ def _marks(rows: Rows, table: sa.Table, cut: Cut) -> Marks:
         return sa.select(sa.func.max(c.upto)).where(*whole).scalar_subquery()
 
     offset = sa.select(c.upto).where(c.tenant == cut.tenant, c.level == OFFSET)
-    found = rows(sa.select(last(DAYS), last(BIN), offset.scalar_subquery()))[0]
+    found = rows(sa.select(last(CARRIED), last(BINNED), offset.scalar_subquery()))[0]
     nothing = (-FIRST_DAY * DAY, -FIRST_DAY * DAY, 0)
     return Marks(*(n if upto is None else upto for upto, n in zip(found, nothing, strict=True)))
 

@@ -260,7 +260,7 @@ def similar_deals(reader: Reader, this: ClosedDeal, at_most: int) -> tuple[Simil
 
 
 def _title(history: Sequence[Event]) -> str:
-    opened = history[0].fact
+    opened = history[0].fact if history else None  # its opening cannot be read any more
     return (opened.title or "") if isinstance(opened, DealOpened) else ""
 
 

@@ -211,7 +211,7 @@ def read_words(reader: Reader, rows: Sequence[sa.Row[Any]]) -> list[Verbatim]:
         for event in events
         if isinstance(event.fact, FeedbackReceived)
     }
-    return [_verbatim(row, said[row.position] or "", reader) for row in rows]
+    return [_verbatim(row, said.get(row.position) or "", reader) for row in rows]
 
 
 def feedback_groups(

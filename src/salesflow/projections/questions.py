@@ -25,6 +25,7 @@ from salesflow.domain.rates import RateTable
 from salesflow.domain.values import SafeText, Value
 from salesflow.errors import InputError
 from salesflow.projections.arrow import arrow_tables
+from salesflow.projections.cautions import Behind, LeftOut
 from salesflow.projections.html import html_of
 from salesflow.projections.names import NO_NAMES, Names, told, with_names
 from salesflow.projections.parameters import described, field_docstrings, wrong_parameters
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["ENVELOPE", "Question", "Reader", "TableOfView", "View"]
 
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
-ENVELOPE = frozenset({"moment", "known_since", "names", "timezone"})
+ENVELOPE = frozenset({"moment", "known_since", "names", "timezone", "left_out", "behind"})
 """What every view carries beside its answer."""
 
 
@@ -100,6 +101,22 @@ class View(Value):
     """The business time zone as known at the moment, in which the tables show times."""
     names: Names = NO_NAMES
     """What the deals, customers and reps in it are called, as known at the moment."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Streams that count for nothing from an event on, which cannot be read."""
+    behind: Behind | None = None
+    """What the answer does not know yet, where nothing could be written. It says when it was
+    asked for, not what it is: asked for again at its moment, the answer is equal."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare two answers, whenever they were asked for."""
+        if not isinstance(other, View) or self.behind is other.behind is None:
+            return super().__eq__(other)
+        here, there = (each.model_copy(update={"behind": None}) for each in (self, other))
+        return super(View, here).__eq__(there)
+
+    def __hash__(self) -> int:
+        """Hash what is compared."""
+        return hash((type(self), self.moment))
 
     @abstractmethod
     def tables(self, language: Language = "en") -> list[TableOfView]:
@@ -145,7 +162,9 @@ class View(Value):
 
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where on both time axes the answer stands, and what follows from that."""
-        zone, lines = ZoneInfo(self.timezone), []
+        zone, lines = ZoneInfo(self.timezone), [each.said(language) for each in self.left_out]
+        if self.behind is not None:
+            lines.append(self.behind.said(language))
         if self.known_since is not None:
             told = in_language("nothing was known yet, the log begins at", language)
             lines.append(f"{told} {local_time(self.known_since, zone, exact=False)}")
@@ -185,6 +204,8 @@ class View(Value):
         said |= {"population": population, "formula": formula}
         envelope = {**dict(self.moment), "known_since": self.known_since}
         envelope["timezone"] = self.timezone
+        envelope["left_out"] = self.left_out or None
+        envelope["behind"] = self.behind
         said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
         return (tidy_tables if tidy else arrow_tables)(self, beside=ENVELOPE, metadata=said)
 

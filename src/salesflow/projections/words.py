@@ -225,6 +225,7 @@ ZH: Final[dict[str, str]] = {
     "recorded at": "记录于",
     "retired": "已停用",
     "retracted": "已撤销",
+    "left out": "未计入",
     "revisions": "次修改",
     "start": "期初",
     "stopped": "已停止",

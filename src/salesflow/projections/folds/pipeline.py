@@ -72,7 +72,7 @@ LEG: Final[tuple[sa.Column[Cell], ...]] = (
 
 PIPELINE: Final = LedgerTable(
     "pipeline",
-    1,
+    2,
     attributes=(
         sa.Column("kind", sa.String(20)),
         *(sa.Column(f"left_{column.name}", column.type) for column in LEG),

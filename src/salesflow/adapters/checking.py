@@ -1,0 +1,206 @@
+"""Checks a log and its read tables, and names what does not agree; changes nothing.
+
+Everything is read in one snapshot, page by page and slice by slice, so that millions of events
+are checked in the memory of a few thousand, while others go on recording. The log is looked at
+whole: positions, times, versions, commands, and whether each fact can be read. Of the read
+tables a sample of streams is folded afresh and compared row by row, or all of them.
+
+It says what is wrong by mistake or by hand; whoever owns the database can change the log and
+its tables so that they agree, which only a proof would show.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.adapters.checking_balances import balances_that_differ
+from salesflow.adapters.checking_tables import TablesCheck
+from salesflow.adapters.event_reading import Row
+from salesflow.adapters.eventlog import EventLog, Head
+from salesflow.adapters.ids import read_uuid
+from salesflow.adapters.readtables import PROJECTIONS, Standing, standings_of
+from salesflow.domain.facts import Event, UnreadableFact
+from salesflow.domain.history import unreadable
+from salesflow.projections.cautions import one_line
+from salesflow.projections.problems import Checked, Problem, ProblemKind
+from salesflow.projections.tables import LedgerTable, Processes, ReadFold
+
+__all__ = ["Check", "Progress"]
+
+Progress = Callable[[int, int], None]
+PAGE_EVENTS = 5_000
+NAMED_MAX = 20
+"""So many problems of a kind and subject are named; more are counted."""
+
+STREAMS = (
+    "SELECT stream_id, count(*), min(version), max(version) FROM salesflow_events"
+    " WHERE tenant = ? GROUP BY stream_id"
+    " HAVING count(*) <> max(version) - min(version) + 1 OR min(version) > 1"
+)
+ORDER = (
+    "SELECT a.stream_id, b.version FROM salesflow_events AS a JOIN salesflow_events AS b"
+    " ON b.tenant = a.tenant AND b.stream_id = a.stream_id AND b.version = a.version + 1"
+    " WHERE a.tenant = ? AND b.position <= a.position"
+)
+COMMANDS = (
+    "SELECT c.command_id FROM salesflow_commands AS c WHERE c.tenant = ?"
+    " AND (SELECT count(*) FROM salesflow_events AS e WHERE e.tenant = c.tenant"
+    " AND e.position BETWEEN c.first AND c.last AND e.command_id = c.command_id"
+    " AND e.recorded = c.recorded) <> c.last - c.first + 1"
+)
+OF_NO_COMMAND = (
+    "SELECT e.position FROM salesflow_events AS e WHERE e.tenant = ?"
+    " AND e.command_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM salesflow_commands AS c"
+    " WHERE c.tenant = e.tenant AND c.command_id = e.command_id"
+    " AND e.position BETWEEN c.first AND c.last) ORDER BY e.position"
+)
+COUNT_STREAMS = "SELECT count(DISTINCT stream_id) FROM salesflow_events WHERE tenant = ?"
+
+
+class Findings:
+    """Problems as they are found: the first of each kind are named, the others counted."""
+
+    def __init__(self) -> None:
+        self.named: list[Problem] = []
+        self.more = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, kind: ProblemKind, subject: str, where: object) -> None:
+        """Take in one more."""
+        self._counts[kind, subject] += 1
+        if self._counts[kind, subject] > NAMED_MAX:
+            self.more += 1
+        else:
+            said = one_line(where)
+            self.named.append(Problem(kind=kind, subject=subject, where=said))
+
+
+class Check:
+    """One check of a tenant's log and of the read tables of some folds, by their labels."""
+
+    def __init__(
+        self, log: EventLog, folds: Mapping[str, ReadFold], processes: Processes, *, whole: bool
+    ) -> None:
+        self._log: Final = log
+        self._folds: Final = folds
+        self._processes: Final = processes
+        self._whole: Final = whole
+        self._found: Final = Findings()
+
+    def run(self, progress: Progress | None = None) -> Checked:
+        """Look at everything there is to look at, in one snapshot."""
+        log = self._log
+        with log.database.read() as connection:
+            head = log.head(connection)
+
+            def report(done: int) -> None:
+                if progress is not None:
+                    progress(done, 2 * head.position)
+
+            self._check_events(connection, head, report)
+            self._check_streams(connection)
+            stands = self._standings(connection, head)
+            tables = TablesCheck(log, self._folds, stands, self._processes, connection)
+            compared = tables.compare(
+                self._found.add,
+                whole=self._whole,
+                report=lambda done: report(head.position + done),
+            )
+            bins = sum(
+                balances_that_differ(
+                    log, fold.table, connection, self._found.add, whole=self._whole
+                )
+                for label, fold in self._folds.items()
+                if label in stands and isinstance(fold.table, LedgerTable) and fold.table.cells
+            )
+            [(streams,)] = self._rows(COUNT_STREAMS, connection)
+        return Checked(
+            position=head.position,
+            streams=streams,
+            streams_compared=compared,
+            bins_compared=bins,
+            problems=tuple(self._found.named),
+            more=self._found.more,
+        )
+
+    def _check_events(
+        self, connection: sa.Connection, head: Head, report: Callable[[int], None]
+    ) -> None:
+        """Walk through the log: no gap, times that grow, facts that can be read."""
+        stands = Head(0, 0)
+        while page := self._log.page(stands.position, PAGE_EVENTS, connection):
+            for event in page:
+                self._check_event(event, stands, connection)
+                stands = Head(event.position, event.recorded)
+            report(stands.position)
+        if stands != head:
+            where = f"it stands at position {head.position:,}, the last event at"
+            self._add("head", f"{where} {stands.position:,}")
+
+    def _check_event(self, event: Event, before: Head, connection: sa.Connection) -> None:
+        if event.position != before.position + 1:
+            first, last = before.position + 1, event.position - 1
+            self._add("gap", f"{first:,}" if first == last else f"{first:,} to {last:,}")
+        if event.recorded < before.recorded:
+            self._add("time", f"position {event.position:,} was recorded before the one before")
+        if event.occurred > event.recorded:
+            self._add("time", f"position {event.position:,} happened after it was recorded")
+        if isinstance(event.fact, UnreadableFact):
+            stream = self._log.stream_as_it_is(event.stream_id, connection)
+            until = [each for each in stream if each.version <= event.version]
+            wrong = unreadable(stream)
+            if wrong is not None and wrong.version <= event.version and until:
+                self._add(
+                    "unreadable",
+                    f"{event.fact.stored} at stream {event.stream_id}, version {event.version},"
+                    f" position {event.position:,} (event {event.event_id}):"
+                    f" {event.fact.reason}",
+                )
+
+    def _check_streams(self, connection: sa.Connection) -> None:
+        """Compare versions, positions and commands with one another."""
+        for stream_id, count, least, most in self._rows(STREAMS, connection):
+            where = f"stream {read_uuid(stream_id)}: {count:,} events, versions {least:,} to"
+            self._add("version", f"{where} {most:,}")
+        for stream_id, version in self._rows(ORDER, connection):
+            where = f"stream {read_uuid(stream_id)}: version {version:,} stands before"
+            self._add("version", f"{where} {version - 1:,}")
+        for (command_id,) in self._rows(COMMANDS, connection):
+            self._add("command", f"command {command_id}")
+        for (position,) in self._rows(OF_NO_COMMAND, connection):
+            self._add("command", f"position {position:,}")
+
+    def _standings(self, connection: sa.Connection, head: Head) -> dict[str, Standing]:
+        """Say where tables stand that agree with the log; name the others."""
+        there = set(sa.inspect(connection).get_table_names())
+        if PROJECTIONS.name not in there:
+            return {}
+        names = {fold.table.name: label for label, fold in self._folds.items()}
+        found = standings_of(connection, self._log.tenant, names)
+        stands: dict[str, Standing] = {}
+        for name, label in names.items():
+            stand = found.get(name)
+            parts = set(self._folds[label].table.shape_all(name).tables)
+            if stand is None or (not stand.position and name not in there):
+                continue  # never begun
+            if not parts <= there:
+                self._found.add("missing", label, ", ".join(sorted(parts - there)))
+            elif stand.position > head.position:
+                where = f"it stands at {stand.position:,}, the log at {head.position:,}"
+                self._found.add("beyond", label, where)
+            elif stand.position and stand.recorded != self._log.recorded_at(
+                stand.position, connection
+            ):
+                where = f"at position {stand.position:,} the log has another event now"
+                self._found.add("beyond", label, where)
+            else:
+                stands[label] = stand
+        return stands
+
+    def _add(self, kind: ProblemKind, where: str) -> None:
+        self._found.add(kind, "log", where)
+
+    def _rows(self, statement: str, connection: sa.Connection) -> Sequence[Row]:
+        return self._log.database.rows(statement, (self._log.tenant,), connection)

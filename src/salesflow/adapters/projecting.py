@@ -1,0 +1,202 @@
+"""One fold on its way along the log: pages of whole appends absorbed into its table.
+
+A page is cut at an append's edge. What is held of entities between two pages is good only where
+the rows stand as it left them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.balancing import balancer_of
+from salesflow.adapters.database import Database
+from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.folding import Folding
+from salesflow.adapters.gaps import BACKUP, gap_said
+from salesflow.adapters.leaving_out import note_left_out
+from salesflow.adapters.posting import LedgerBatch
+from salesflow.adapters.readtables import Standing
+from salesflow.adapters.refolding import IntervalBatch
+from salesflow.domain.facts import Event
+from salesflow.errors import HistoryError
+from salesflow.projections.tables import Processes, ReadFold
+
+__all__ = ["Page", "Projection", "page_after"]
+
+PAGE_EVENTS = 10_000
+
+
+STREAM_EVENTS_MAX = 20_000
+"""So many events of streams are held at once, or those of one stream."""
+
+
+class Streams:
+    """Streams of entities that are not at hand, read once for all folds of a page."""
+
+    def __init__(self, log: EventLog, upto: int) -> None:
+        self._log = log
+        self._upto = upto
+        self._found: dict[UUID, list[Event]] = {}
+        self._events = 0
+
+    def fetch(self, ids: Iterable[UUID]) -> None:
+        """Read streams in few queries, and let go of others when there are many."""
+        wanted = [id for id in ids if id not in self._found]
+        if wanted:
+            if self._events > STREAM_EVENTS_MAX:
+                self._found, self._events = {}, 0
+            found = self._log.streams(wanted, upto=self._upto)
+            self._found |= found
+            self._events += sum(map(len, found.values()))
+
+    def of(self, id: UUID) -> list[Event]:
+        """Give the events of a stream up to the end of the page."""
+        if id not in self._found:
+            self.fetch([id])
+        return self._found.get(id, [])
+
+
+class Page(NamedTuple):
+    """Whole appends from the log, and where the log stands behind them."""
+
+    events: list[Event]
+    position: int
+    recorded: int
+    streams: Streams
+
+
+class Projection:
+    """One fold, its table of that name, and the entities it has at hand."""
+
+    def __init__(self, fold: ReadFold, log: EventLog, processes: Processes, name: str) -> None:
+        self.fold = fold
+        self.name = name
+        self.begun = Standing(fold.table.revision, 0, 0)
+        self._log = log
+        self._streams: Streams | None = None
+        told = (name, log.tenant, log.database.dialect)
+        self._folding = Folding(fold, processes, self._stream, told, log.catalogue)
+        self.writer = self._folding.writer
+        self._balancer = balancer_of(fold.table, name, log)
+        self.position: int | None = None
+        """The position up to which the absorber has followed; None when it holds nothing."""
+
+    def absorb(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
+        """Fold the page after a position into row changes.
+
+        What is held of entities is good only where the rows stand as it left them; when
+        somebody else has moved them, it is dropped and recalled from the log.
+        """
+        if self.position != after:
+            self._folding.absorber.forget()
+        self.position = None
+        self._streams = page.streams
+        self._folding.take_left_out()
+        batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
+        for part in self._parts(self._folding.relevant(page.events)):
+            for _, append in groupby(part, key=lambda event: event.recorded):
+                by_entity: dict[UUID, list[Event]] = {}
+                for event in append:
+                    by_entity.setdefault(event.stream_id, []).append(event)
+                for entity, events in by_entity.items():
+                    self._folding.absorb(entity, events, batch)
+        self._streams = None
+        return batch
+
+    def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as absorb gave it
+        """Write what so many events came to, and what of them is left out."""
+        self.writer.write(connection, batch)
+        note_left_out(connection, self._log.tenant, self.name, self._folding.take_left_out())
+        self._settle(connection, events)
+
+    def _settle(self, connection: sa.Connection, events: int) -> None:
+        """Keep balances level with what was written for so many events.
+
+        The table must hold everything there is up to its last row.
+        """
+        if self._balancer is not None:
+            self._balancer.folded(connection, events)
+
+    def settle_all(self, database: Database) -> None:
+        """Keep balances level with a table just filled, in transactions that are short."""
+        while self._balancer is not None:
+            with database.begin() as connection:
+                if not self._balancer.keep(connection):
+                    return
+
+    def _parts(self, events: list[Event]) -> Iterator[list[Event]]:
+        """Cut a page so that the streams of all entities of a part that are not at hand fit.
+
+        They are fetched together, in few queries, just before the part is given. Nearly
+        always that is the whole page.
+        """
+        absorber, begun, cold, length = self._folding.absorber, 0, list[UUID](), 0
+        seen: set[UUID] = set()
+        for number, event in enumerate(events):
+            entity = event.stream_id
+            if entity in seen:
+                continue
+            seen.add(entity)
+            if absorber.touch(entity) or event.version == 1:
+                continue
+            if length > STREAM_EVENTS_MAX and events[number - 1].recorded != event.recorded:
+                self._fetch(cold)
+                yield events[begun:number]
+                begun, cold, length, seen = number, [], 0, {entity}
+            cold.append(entity)
+            length += event.version
+        self._fetch(cold)
+        yield events[begun:]
+
+    def _fetch(self, cold: Iterable[UUID]) -> None:
+        assert self._streams is not None
+        self._streams.fetch(cold)
+
+    def _stream(self, entity: UUID) -> Sequence[Event]:
+        assert self._streams is not None
+        return self._folding.relevant(self._streams.of(entity))
+
+
+def page_after(log: EventLog, after: Standing) -> Page:
+    """Read a page that ends with a whole append.
+
+    Raises:
+        HistoryError: when positions are missing, or times do not grow.
+    """
+    limit = PAGE_EVENTS
+    while True:
+        events = log.page(after.position, limit)
+        _refuse_disorder(after, events)
+        if len(events) == limit:
+            cut = events[-1].recorded
+            whole = [event for event in events if event.recorded != cut]
+            if not whole:
+                limit *= 4
+                continue
+            events = whole
+        last = events[-1]
+        return Page(events, last.position, last.recorded, Streams(log, last.position))
+
+
+def _refuse_disorder(after: Standing, events: Sequence[Event]) -> None:
+    if not events:
+        raise HistoryError(gap_said(after.position + 1, after.position + 1))
+    if events[-1].position != after.position + len(events):
+        first, found = next(
+            (n, event.position)
+            for n, event in enumerate(events, after.position + 1)
+            if event.position != n
+        )
+        raise HistoryError(gap_said(first, found - 1))
+    pairs = pairwise(events)
+    wrong = next((event for before, event in pairs if event.recorded < before.recorded), None)
+    if events[0].recorded <= after.recorded:
+        wrong = events[0]
+    if wrong is not None:
+        raise HistoryError(
+            f"the event at position {wrong.position:,} was recorded before the one before it:"
+            f" times in the log were changed. {BACKUP}"
+        )

@@ -1,0 +1,125 @@
+"""A SQLite file that can only be read: an archived copy, a read-only medium, another user's.
+
+Such a file is asked as it is; nothing is made beside it. Where the write-ahead log of its
+writers lies beside it, it is read with them (`mode=ro`). Where there is none and none can be
+made, SQLite reads a file alone only when told that it does not change (`immutable=1`). That is
+said only of a file without a write-ahead log in a folder that this process cannot write, and
+looked after: whatever is read while somebody does change the file is refused.
+"""
+
+import os
+import sqlite3
+from errno import EACCES, EPERM, EROFS
+from pathlib import Path
+from urllib.parse import quote
+
+from salesflow.errors import BusyError, DatabaseError, UnwritableError
+
+__all__ = ["Archive", "archive_of"]
+
+LOG, INDEX = "-wal", "-shm"
+LOCKED = (EACCES, EPERM, EROFS)
+Seen = tuple[int, int, int, int]
+
+
+class Archive:
+    """How a file is opened that this process can only read."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self._path = path
+        self._why = why
+        self._immutable = False
+        self._seen: Seen | None = None
+
+    def uri(self) -> str:
+        """Give the URI that reads the file as it is now.
+
+        Raises:
+            DatabaseError: when its write-ahead log cannot be read where it lies.
+        """
+        plain = f"file:{quote(self._path)}?mode=ro"
+        if _can_be_read(plain):
+            self._immutable, self._seen = False, None
+            return plain
+        if _size(self._path + LOG):
+            raise DatabaseError(
+                f"{self._path} cannot be read where it lies: {self._path}{LOG} holds what was"
+                " not copied back yet. Copy both files into a folder that can be written"
+            )
+        self._immutable, self._seen = True, _seen(self._path)
+        return f"{plain}&immutable=1"
+
+    def refuse_writing(self) -> None:
+        """Say why nothing can be written.
+
+        Raises:
+            UnwritableError: always.
+        """
+        raise UnwritableError(
+            f"{self._path} can only be read ({self._why}); to record, the file and its folder"
+            " must be writable"
+        )
+
+    def has_changed(self) -> bool:
+        """Say whether somebody changed a file that was read as one that does not change."""
+        return self._immutable and _seen(self._path) != self._seen
+
+    def refuse_change(self) -> None:
+        """Refuse what was read while somebody changed the file.
+
+        Raises:
+            BusyError: then; ask again.
+        """
+        if self.has_changed():
+            raise BusyError(f"somebody changed {self._path} while it was read; ask again")
+
+
+def archive_of(path: Path) -> Archive | None:
+    """Say how to read a file that cannot be written; None where it can be, or cannot be read.
+
+    Raises:
+        OSError: when it can be neither written nor read.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        if error.errno not in LOCKED:
+            return None
+        os.close(os.open(path, os.O_RDONLY))
+        return Archive(str(path), error.strerror or "it is locked")
+    if _is_writable(path.parent) or _are_there(path):
+        return None
+    return Archive(str(path), "its folder cannot be written")
+
+
+def _are_there(path: Path) -> bool:
+    """Say whether what writers need lies beside a file already, and can be written."""
+    return all(_is_writable(f"{path}{ending}") for ending in (LOG, INDEX))
+
+
+def _is_writable(path: str | Path) -> bool:
+    ours = os.access in os.supports_effective_ids
+    return os.access(path, os.W_OK, effective_ids=ours)
+
+
+def _can_be_read(uri: str) -> bool:
+    connection = sqlite3.connect(uri, uri=True)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _seen(path: str) -> Seen:
+    stat = os.stat(path)
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, _size(path + LOG)

@@ -1,0 +1,84 @@
+"""What stored JSON may not be, and what is said of it: short, and never what was in it."""
+
+import json
+from functools import cache
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from salesflow.domain.values import reason_of
+
+__all__ = ["LENGTH_SHOWN", "UNREADABLE", "once_each", "refuse_repeats", "why"]
+
+LENGTH_SHOWN: Final = 200
+COMPLAINTS_MAX: Final = 3
+NOT_WRITTEN_BY_US: Final = (b'" ', b"\n", b"\t", b"\r")
+"""Bytes that are in no fact as we write it, unless within a text that quotes something."""
+
+UNREADABLE: Final = (
+    *(ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RecursionError),
+)
+"""What reading a stored fact may raise, its upcasts included."""
+
+
+def refuse_repeats(payload: bytes, read: BaseModel) -> None:
+    """Refuse bytes that name a field twice: more names are in them than fields were read.
+
+    Nearly all facts are told from their bytes alone, many times faster than by reading them.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    if payload.count(b'":') != _names(read) or any(odd in payload for odd in NOT_WRITTEN_BY_US):
+        json.loads(payload, object_pairs_hook=once_each)
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a dict of what JSON names, each name once.
+
+    Raises:
+        ValueError: naming the one given twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice[:LENGTH_SHOWN]!r} is given twice")
+    return found
+
+
+def why(error: Exception) -> str:
+    """Say what was wrong with a stored fact, briefly."""
+    if not isinstance(error, ValidationError):
+        said = str(error) if isinstance(error, ValueError) else repr(error)
+        return said[:LENGTH_SHOWN]
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [
+        f"{'.'.join(map(str, each['loc'])) or 'value'}: {reason_of(each)}"[:LENGTH_SHOWN]
+        for each in found[:COMPLAINTS_MAX]
+    ]
+    more = len(found) - len(told)
+    return "; ".join(told) + (f" and {more} more" if more else "")
+
+
+def _names(value: object) -> int:
+    """Count the names of fields in what a value was read from."""
+    if isinstance(value, BaseModel):
+        own, values = len(value.__pydantic_fields_set__), value.__dict__
+        return own + sum(_names(values[name]) for name in _nested(type(value)))
+    if isinstance(value, tuple):
+        return sum(map(_names, value))
+    return 0
+
+
+@cache
+def _nested(cls: type[BaseModel]) -> tuple[str, ...]:
+    """Name the fields that hold values with fields of their own."""
+    return tuple(n for n, f in cls.model_fields.items() if _holds_fields(f.annotation))
+
+
+def _holds_fields(annotation: object) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return True
+    return any(map(_holds_fields, get_args(annotation)))

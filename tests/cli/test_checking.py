@@ -1,0 +1,52 @@
+"""`salesflow check`: what is wrong is listed, and the exit code says so."""
+
+import json
+
+from databases import tamper
+from salesflow import Customer, Deal, SalesFlow
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from simulated import ran
+
+
+def test_the_command_lists_what_is_wrong_and_ends_with_one(db: str) -> None:
+    whole = ran("check", "--db", db)
+    assert (whole.code, whole.err) == (0, "")
+    assert "nothing is wrong" in whole.out
+    assert "未发现问题" in ran("check", "--all", "--lang", "zh", "--db", db).out
+    with SalesFlow(f"sqlite:///{db}") as flow:
+        flow.catch_up()
+    tamper(f"sqlite:///{db}", f"UPDATE {DEAL_STATE.name} SET amount = 1")
+    wrong = ran("check", "--db", db)
+    assert wrong.code == 1
+    assert "deal_state: rows of a read table are not what the log says" in wrong.out
+    told = ran("check", "--all", "--json", "--db", db)
+    assert told.code == 1
+    found = json.loads(told.out)
+    assert {problem["kind"] for problem in found["problems"]} == {"rows"}
+    assert "读表的行与日志不符" in ran("check", "--lang", "zh", "--db", db).out
+
+
+def test_the_command_line_tells_of_it_and_takes_it_back(db: str) -> None:
+    url = f"sqlite:///{db}"
+    with SalesFlow(url) as flow:
+        deal = next(e.stream_id for e in flow.log.page(0, 99) if e.fact.kind == "deal.opened")
+        flow.run(lambda s: s.get(Deal, deal).log_contact(channel="call", direction="in"))
+        wrong = flow.history(deal)[-1]
+        where = f"position = {wrong.position}"
+        tamper(url, f"UPDATE salesflow_events SET payload = x'7b' WHERE {where}")
+        flow.run(lambda s: s.add(Customer.register(name="Acme")))
+    said = f"stream {deal} is left out from version {wrong.version}, position"
+    for command in (("project",), ("ask", "kpis"), ("status",)):
+        assert said in ran(*command, "--db", db).out, command
+    assert f"位置 {wrong.position}" in ran("project", "--lang", "zh", "--db", db).out
+    history = ran("deal", "history", str(deal), "--db", db).out
+    assert "left out" in history
+    assert "deal.contact_logged:1" in history
+    checked = ran("check", "--db", db)
+    assert checked.code == 1
+    assert str(wrong.event_id) in checked.out
+    assert "no event id" in ran("retract", "7", "--because", "x", "--db", db).err
+    told = ran("retract", str(wrong.event_id), "--because", "broken", "--db", db)
+    assert told.code == 0
+    assert ran("check", "--db", db).code == 0
+    assert said not in ran("ask", "kpis", "--db", db).out

@@ -1,0 +1,280 @@
+"""A check of log and read tables: it finds what was changed by hand, and nothing else."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from databases import reading_only
+from databases import tamper as tamper_with
+from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow
+from salesflow.adapters import balancing, checking, checking_tables, filling
+from salesflow.domain.deal.money import ForecastGiven
+from salesflow.domain.facts import Event
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.problems import Checked
+
+DEALS = 6
+HOUR = 3_600_000_000
+Statements = list[str]
+
+
+def live(flow: SalesFlow) -> None:
+    for number in range(DEALS):
+        with flow.session(command_id=f"open-{number}") as s:
+            s.add(Customer.register(name=f"Acme {number}"))
+            opened = Deal.open(STANDARD, title="ERP", owner="ann", amount=Money(7, "EUR"))
+            deal = s.add(opened).id
+        called(flow, deal)
+        amounts = [ForecastGiven(amount=Money(number + each, "EUR")) for each in range(3)]
+        at = flow.history(deal)[0].occurred
+        flow.record([ForeignFact(deal, fact, at + n) for n, fact in enumerate(amounts)])
+        won_for_nine(flow, deal)
+        if number % 2:
+            won = flow.history(deal)[-1].event_id
+            with flow.session() as s:
+                s.retract(won, because="mistyped")
+        flow.catch_up()
+
+
+def called(flow: SalesFlow, deal: UUID) -> None:
+    flow.run(lambda s: s.get(Deal, deal).log_contact(channel="call", direction="in"))
+
+
+def won_for_nine(flow: SalesFlow, deal: UUID) -> None:
+    flow.run(lambda s: s.get(Deal, deal).win(amount=Money(9, "EUR")))
+
+
+def tamper(flow: SalesFlow, *statements: str) -> None:
+    tamper_with(flow.log.database.url.render_as_string(hide_password=False), *statements)
+
+
+def bytes_of(flow: SalesFlow, text: str) -> str:
+    content = text.encode().hex()
+    if flow.log.database.dialect == "sqlite":
+        return f"x'{content}'"
+    return f"decode('{content}', 'hex')"
+
+
+def event(flow: SalesFlow, kind: str) -> Event:
+    """Give the last event of a kind."""
+    return next(e for e in reversed(flow.log.page(0, 1_000)) if e.fact.kind == kind)
+
+
+def changes_a_payload(flow: SalesFlow) -> None:
+    text = '{"amount":{"amount":"999200","currency":"EUR"}}'
+    where = f"position = {event(flow, 'deal.forecast_given').position}"
+    tamper(flow, f"UPDATE salesflow_events SET payload = {bytes_of(flow, text)} WHERE {where}")
+
+
+def spoils_a_payload(flow: SalesFlow) -> None:
+    where = f"position = {event(flow, 'deal.forecast_given').position}"
+    tamper(flow, f"UPDATE salesflow_events SET payload = {bytes_of(flow, '{')} WHERE {where}")
+
+
+def deletes_the_last_event(flow: SalesFlow) -> None:
+    tamper(flow, f"DELETE FROM salesflow_events WHERE position = {flow.log.head().position}")
+
+
+def deletes_an_event_in_the_middle(flow: SalesFlow) -> None:
+    tamper(flow, "DELETE FROM salesflow_events WHERE position = 7")
+
+
+def swaps_two_times(flow: SalesFlow) -> None:
+    first, second = flow.log.page(9, 1)[0], flow.log.page(12, 1)[0]
+    assert first.recorded < second.recorded
+    tamper(
+        flow,
+        f"UPDATE salesflow_events SET recorded = {second.recorded} WHERE position = 10",
+        f"UPDATE salesflow_events SET recorded = {first.recorded} WHERE position = 13",
+    )
+
+
+def leaves_a_gap_in_versions(flow: SalesFlow) -> None:
+    where = f"position = {event(flow, 'deal.won').position}"
+    tamper(flow, f"UPDATE salesflow_events SET version = version + 5 WHERE {where}")
+
+
+def swaps_two_versions(flow: SalesFlow) -> None:
+    won = event(flow, "deal.won")
+    before = flow.history(won.stream_id)[won.version - 2]
+    moved = "UPDATE salesflow_events SET version = {} WHERE position = {}"
+    tamper(
+        flow,
+        moved.format(1_000, won.position),
+        moved.format(won.version, before.position),
+        moved.format(won.version - 1, won.position),
+    )
+
+
+def changes_an_actor_of_a_command(flow: SalesFlow) -> None:
+    tamper(flow, "UPDATE salesflow_commands SET last = last + 1 WHERE command_id = 'open-3'")
+
+
+def forgets_a_command(flow: SalesFlow) -> None:
+    tamper(flow, "DELETE FROM salesflow_commands WHERE command_id = 'open-3'")
+
+
+def changes_an_amount_of_a_read_table(flow: SalesFlow) -> None:
+    tamper(flow, f"UPDATE {DEAL_STATE.name} SET amount = amount + 1 WHERE outcome = 'won'")
+
+
+def changes_an_amount_of_a_ledger(flow: SalesFlow) -> None:
+    tamper(flow, f"UPDATE {PIPELINE.name} SET entered_amount = 1 WHERE kind = 'created'")
+
+
+def removes_a_row(flow: SalesFlow) -> None:
+    tamper(flow, f"DELETE FROM {DEAL_STATE.name} WHERE outcome = 'won'")
+
+
+def changes_a_bin(flow: SalesFlow) -> None:
+    tamper(flow, f"UPDATE {PIPELINE.name}_balance SET amount = amount + 1 WHERE level = 0")
+
+
+def changes_what_was_carried(flow: SalesFlow) -> None:
+    tamper(flow, f"UPDATE {PIPELINE.name}_balance SET deals = deals + 1 WHERE level = 1")
+
+
+def changes_a_span(flow: SalesFlow) -> None:
+    tamper(flow, f"UPDATE {PIPELINE.name}_balance SET deals = deals + 1 WHERE level = 2")
+
+
+def drops_a_read_table(flow: SalesFlow) -> None:
+    cascade = "" if flow.log.database.dialect == "sqlite" else " CASCADE"
+    tamper(flow, f"DROP TABLE {DEAL_STATE.name}{cascade}")
+
+
+TAMPERED: dict[Callable[[SalesFlow], None], set[str]] = {
+    changes_a_payload: {"rows"},
+    spoils_a_payload: {"unreadable", "left_out"},
+    deletes_an_event_in_the_middle: {"gap", "version"},
+    swaps_two_times: {"time"},
+    leaves_a_gap_in_versions: {"version"},
+    swaps_two_versions: {"version"},
+    changes_an_actor_of_a_command: {"command"},
+    forgets_a_command: {"command"},
+    changes_an_amount_of_a_read_table: {"rows"},
+    changes_an_amount_of_a_ledger: {"rows", "balance"},
+    removes_a_row: {"rows"},
+    changes_a_bin: {"balance"},
+    changes_what_was_carried: {"balance"},
+    changes_a_span: {"balance"},
+    drops_a_read_table: {"missing"},
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_whatever_was_changed_by_hand_is_found(
+    sqlite_url: str, how: Callable[[SalesFlow], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small(sqlite_url, monkeypatch) as flow:
+        how(flow)
+        assert TAMPERED[how] <= kinds(flow.check())
+
+
+def test_all_of_it_is_found_on_postgresql_too(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small(postgres_url, monkeypatch) as flow:
+        for how in (changes_a_bin, changes_an_amount_of_a_ledger, forgets_a_command):
+            how(flow)
+            assert TAMPERED[how] <= kinds(flow.check())
+        for how in (leaves_a_gap_in_versions, spoils_a_payload, swaps_two_times):
+            how(flow)
+            assert TAMPERED[how] <= kinds(flow.check())
+        deletes_the_last_event(flow)
+        assert "head" in kinds(flow.check())
+
+
+def small(url: str, patch: pytest.MonkeyPatch) -> SalesFlow:
+    patch.setattr(balancing, "BIN_MOVEMENTS", 4)
+    patch.setattr(balancing, "CARRY_ROWS", 6)
+    patch.setattr(balancing, "EVERY", 0)
+    patch.setattr(filling, "SLICE_EVENTS", 8)
+    patch.setattr(checking_tables, "SAMPLE_SLICES", 100)
+    flow = SalesFlow(url)
+    live(flow)
+    return flow
+
+
+def kinds(found: Checked) -> set[str]:
+    assert not found.whole
+    for problem in found.problems:
+        assert problem.where in problem.said()
+        assert problem.where in problem.said("zh")
+    return {problem.kind for problem in found.problems}
+
+
+def test_nothing_is_wrong_with_a_log_and_tables_as_they_were_written(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small(database_url, monkeypatch) as flow:
+        told: list[tuple[int, int]] = []
+        found = flow.check()
+        for whole in (False, True):
+            found = flow.check(all=whole, progress=lambda *at: told.append(at))
+            assert (found.problems, found.more, found.whole) == ((), 0, True)
+            assert found.position == flow.log.head().position
+            assert (found.streams, found.streams_compared) == (2 * DEALS + 2, 2 * DEALS)
+            assert found.bins_compared > 3
+        assert max(told) == (2 * found.position,) * 2
+        flow.rebuild()
+        assert flow.check(all=True).whole
+
+
+def test_a_log_of_which_nothing_was_asked_yet_is_whole(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        assert flow.check().whole
+        flow.catch_up()
+        assert flow.check().whole
+
+
+def test_a_sample_says_how_many_streams_it_compared(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small(sqlite_url, monkeypatch) as flow:
+        monkeypatch.setattr(checking_tables, "SAMPLE_SLICES", 1)
+        assert 0 < flow.check().streams_compared < flow.check(all=True).streams_compared
+
+
+def test_many_problems_of_a_kind_are_counted_and_some_are_named(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small(sqlite_url, monkeypatch) as flow:
+        monkeypatch.setattr(checking, "NAMED_MAX", 2)
+        changes_an_amount_of_a_ledger(flow)
+        found = flow.check()
+        named = [problem for problem in found.problems if problem.kind == "rows"]
+        assert len(named) == 2
+        assert found.more > 0
+
+
+def test_a_table_behind_the_log_is_compared_where_it_stands(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small(sqlite_url, monkeypatch) as flow:
+        deal = event(flow, "deal.won").stream_id
+        flow.run(lambda s: s.get(Deal, deal).log_contact(channel="call", direction="in"))
+        assert flow.check(all=True).whole
+
+
+def test_a_check_changes_nothing_and_needs_no_right_to_write(postgres_url: str) -> None:
+    with SalesFlow(postgres_url) as flow:
+        with flow.session() as s:
+            s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+        flow.catch_up()
+    with SalesFlow(reading_only(postgres_url)) as reading:
+        assert reading.check(all=True).whole
+
+
+def test_an_event_that_was_retracted_need_not_be_readable(sqlite_url: str) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        live(flow)
+        spoils_a_payload(flow)
+        flow.rebuild()
+        assert kinds(flow.check()) == {"unreadable"}
+        with flow.session() as s:
+            s.retract(event(flow, "fact.unreadable").event_id, because="spoiled")
+        flow.catch_up()
+        assert flow.check(all=True).whole

@@ -1,0 +1,313 @@
+"""Read tables that do not agree with the log, or are not there: named, and made again."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Queue
+from threading import Event as Flag
+from threading import Thread
+from uuid import UUID, uuid4
+
+import pytest
+
+from databases import plain_connection, tamper
+from properties.raw_log import rows_of
+from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
+from salesflow.adapters import balancing, projecting, refolding
+from salesflow.adapters.balancing import Balancer
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.engine.following import CaughtUp
+from salesflow.errors import HistoryError, ProjectionError
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.funnel import Funnel
+from salesflow.projections.registry import FOLDS
+from simulated import ran
+
+WAIT_SECONDS = 60
+DEALS = 3
+
+
+@pytest.fixture
+def flow(database_url: str) -> Iterator[SalesFlow]:
+    """Three open deals, in tables that stand at the head."""
+    with SalesFlow(database_url) as flow:
+        for _ in range(DEALS):
+            opened(flow)
+        flow.catch_up()
+        yield flow
+
+
+def opened(flow: SalesFlow) -> UUID:
+    with flow.session() as s:
+        deal = Deal.open(STANDARD, title="ERP", owner="ann", amount=Money("7", "EUR"))
+        return s.add(deal).id
+
+
+def url_of(flow: SalesFlow) -> str:
+    return flow.log.database.url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def tampering(flow: SalesFlow) -> Iterator[list[str]]:
+    """Collect statements, and do them with no trigger in the way."""
+    statements: list[str] = []
+    yield statements
+    tamper(url_of(flow), *statements)
+
+
+def remove_tail(flow: SalesFlow) -> None:
+    """Take the last event away, as an administrator does to undo it."""
+    head = flow.log.head().position
+    with tampering(flow) as statements:
+        statements.append(f"DELETE FROM salesflow_events WHERE position = {head}")
+        if flow.log.database.dialect == "postgresql":
+            statements.append(
+                "UPDATE salesflow_head SET position = e.position, recorded = e.recorded FROM"
+                " (SELECT position, recorded FROM salesflow_events ORDER BY position DESC"
+                " LIMIT 1) AS e"
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        (DEAL_STATE.name, "ask"),
+        (PIPELINE.name, "catch_up"),
+        (f"{PIPELINE.name}_balance", "ask"),
+        (DEAL_STATE.name, "rebuild"),
+    ],
+)
+def test_a_table_that_is_missing_is_made_again(flow: SalesFlow, name: str, how: str) -> None:
+    before = flow.ask(Funnel())
+    tables = [DEAL_STATE.name, PIPELINE.name]
+    kept = [sorted(map(repr, rows_of(flow, each))) for each in tables]
+    with tampering(flow) as statements:
+        cascade = "" if flow.log.database.dialect == "sqlite" else " CASCADE"
+        statements.append(f"DROP TABLE {name}{cascade}")
+    if how == "ask":
+        flow.ask(Funnel())
+    elif how == "catch_up":
+        flow.catch_up()
+    else:
+        flow.rebuild()
+    assert flow.ask(Funnel()).stages == before.stages
+    flow.catch_up()
+    assert [sorted(map(repr, rows_of(flow, each))) for each in tables] == kept
+    with SalesFlow(url_of(flow)) as other:
+        assert other.ask(Funnel()).open_deals == DEALS
+
+
+def test_a_view_and_an_index_that_are_missing_are_made_again(flow: SalesFlow) -> None:
+    shown = "SELECT count(*) FROM salesflow_deal_state"
+    with plain_connection(url_of(flow)) as connection:
+        index = f"{PIPELINE.name}_recorded"
+        connection.execute("DROP VIEW salesflow_deal_state")
+        connection.execute(f"DROP INDEX {index}")
+        flow.ask(Funnel())
+        assert connection.execute(shown).fetchall() == [(DEALS,)]
+        connection.execute(f"DROP INDEX {index}")  # which fails where there is none
+
+
+def test_a_position_that_nobody_knows_any_more_is_begun_anew(flow: SalesFlow) -> None:
+    before = flow.ask(Funnel())
+    with tampering(flow) as statements:
+        statements.append("DELETE FROM salesflow_projections")
+    assert flow.ask(Funnel()).stages == before.stages
+
+
+@pytest.mark.parametrize("further", [0, 1, 3])
+def test_a_table_beyond_the_head_is_named_by_every_command_and_a_rebuild_heals_it(
+    flow: SalesFlow, further: int
+) -> None:
+    remove_tail(flow)
+    for _ in range(further):  # the position freed is taken by another event
+        opened(flow)
+    said = r"read table \w+ stands at position 5, .* `salesflow rebuild \w+`"
+    with pytest.raises(ProjectionError, match=said):
+        flow.ask(Funnel())
+    with pytest.raises(ProjectionError, match=said):
+        flow.catch_up()
+    told = followed(flow)
+    assert {"deal_state", "pipeline"} <= told.failed.keys()
+    flow.rebuild()
+    assert flow.ask(Funnel()).open_deals == DEALS - 1 + further
+    assert followed(flow).failed == {}
+
+
+def followed(flow: SalesFlow) -> CaughtUp:
+    """Give what a follower tells first."""
+    stop, told = Flag(), Queue[CaughtUp]()
+
+    def tell(found: CaughtUp) -> None:
+        told.put(found)
+        stop.set()
+
+    flow.follow(stop=stop, on_caught_up=tell)
+    return told.get(timeout=WAIT_SECONDS)
+
+
+def test_a_rebuild_of_a_log_that_goes_back_ends(flow: SalesFlow) -> None:
+    remove_tail(flow)
+    assert flow.rebuild("deal_state") == {"deal_state": DEALS - 1}
+
+
+def test_a_position_missing_in_the_middle_is_named(flow: SalesFlow) -> None:
+    with tampering(flow) as statements:
+        statements.append("DELETE FROM salesflow_events WHERE position = 4")
+    said = r"position 4 is missing from the log.*`salesflow check`"
+    with pytest.raises(HistoryError, match=said):
+        flow.rebuild()
+    with tampering(flow) as statements:
+        statements.append(f"DROP TABLE {DEAL_STATE.name} {cascade(flow)}")
+    for read in (lambda: flow.ask(Funnel()), flow.catch_up, flow.rebuild):
+        with pytest.raises(HistoryError, match=said):
+            read()
+    assert "position 4 is missing" in followed(flow).failed["deal_state"]
+
+
+def cascade(flow: SalesFlow) -> str:
+    return "" if flow.log.database.dialect == "sqlite" else "CASCADE"
+
+
+def test_a_head_without_its_event_is_named(postgres_url: str) -> None:
+    with SalesFlow(postgres_url) as flow:
+        opened(flow)
+        flow.catch_up()
+        with tampering(flow) as statements:
+            statements.append("DELETE FROM salesflow_events WHERE position = 3")
+        for read in (lambda: flow.ask(Funnel()), flow.catch_up, flow.rebuild):
+            with pytest.raises(HistoryError, match="stands at position 3, where there is no"):
+                read()
+
+
+def test_times_that_do_not_grow_are_named(flow: SalesFlow) -> None:
+    with tampering(flow) as statements:
+        statements.append(
+            "UPDATE salesflow_events SET recorded = recorded + 10000000000000"
+            " WHERE position = 3"
+        )
+        statements.append(f"DROP TABLE {DEAL_STATE.name} {cascade(flow)}")
+    with pytest.raises(HistoryError, match="position 4 was recorded before the one before it"):
+        flow.ask(Funnel())
+
+
+def test_versions_with_a_gap_are_named_by_who_reads_the_stream(flow: SalesFlow) -> None:
+    deal = opened(flow)
+    for _ in range(2):
+        flow.run(lambda s: s.get(Deal, deal).log_contact(channel="call", direction="in"))
+    head = flow.log.head().position
+    with tampering(flow) as statements:
+        statements.append(f"UPDATE salesflow_events SET version = 9 WHERE position = {head}")
+    with pytest.raises(HistoryError, match=rf"stream {deal} has no version 3 after position"):
+        flow.get(Deal, deal)
+
+
+def test_a_rebuild_does_not_make_questions_of_the_same_engine_wait(flow: SalesFlow) -> None:
+    """Ask in the middle of a rebuild, and go on with it only when the answer is there."""
+    begun, answered = Flag(), Flag()
+    asked: list[int] = []
+
+    def halt(_done: int, _goal: int) -> None:
+        begun.set()
+        assert answered.wait(WAIT_SECONDS), "the question waits for the rebuild"
+
+    worker = Thread(target=lambda: flow.rebuild(progress=halt))
+    worker.start()
+    assert begun.wait(WAIT_SECONDS)
+    opened(flow)
+    asked.append(flow.ask(Funnel()).open_deals)
+    answered.set()
+    worker.join(WAIT_SECONDS)
+    assert not worker.is_alive()
+    assert asked == [DEALS + 1] == [flow.ask(Funnel()).open_deals]
+
+
+class Count:
+    """Counts how often bins are begun, and how many movements a balance is summed from."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.bins = 0
+        right = Balancer._bin
+
+        def bin_(*given: object) -> None:
+            self.bins += 1
+            right(*given)  # type: ignore[arg-type]
+
+        patch.setattr(Balancer, "_bin", bin_)
+
+
+def test_bins_in_which_nothing_changed_its_cell_are_made_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Owners change a hundred bins long: nobody sums up the same movements twice."""
+    monkeypatch.setattr(balancing, "BIN_MOVEMENTS", 4)
+    monkeypatch.setattr(balancing, "EVERY", 0)
+    count = Count(monkeypatch)
+    with SalesFlow(database_url) as flow:
+        deal, start = uuid4(), 1_735_689_600_000_000
+        told = DealOpened(process=STANDARD.key, process_version=1, stage="negotiation")
+        flow.record([ForeignFact(deal, told, start)])
+        for number in range(1, 101):
+            owners = [OwnerAssigned(owner=f"rep-{each}") for each in range(4)]
+            times = enumerate(owners, start + number * 10)
+            flow.record([ForeignFact(deal, owner, at) for at, owner in times])
+        flow.catch_up()
+        whole = 401 // 4
+        assert flow.rebuild("pipeline") == {"pipeline": 401}
+        assert whole <= count.bins <= 2 * whole + 4
+        flow.record([ForeignFact(deal, OwnerAssigned(owner="zoe"), start + 9_999)])
+        before = count.bins
+        assert flow.ask(Funnel()).open_deals == 1
+        assert count.bins - before <= 1
+
+
+def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hold two deals at most, and streams of three events: the rows are those of a rebuild."""
+    most = 2 * refolding.ENTITY_WEIGHT + 2
+    monkeypatch.setattr(refolding, "HELD_MAX", most)
+    monkeypatch.setattr(projecting, "STREAM_EVENTS_MAX", 3)
+    monkeypatch.setattr(projecting, "PAGE_EVENTS", 17)
+    with SalesFlow(sqlite_url) as flow:
+        deals = [opened(flow) for _ in range(6)]
+        start = flow.history(deals[0])[0].occurred
+        for number in range(4):
+            for deal in deals:
+                owner = OwnerAssigned(owner=f"rep-{number}")
+                late = max(flow.history(deal)[0].occurred, start) + 10 - number
+                flow.record([ForeignFact(deal, owner, late)])
+            wrong = flow.history(deals[number])[-1].event_id
+            with flow.session() as s:
+                s.retract(wrong, because="mistyped")
+        flow.catch_up()
+        names = [fold.table.name for fold in FOLDS.values()]
+        kept = [sorted(map(repr, rows_of(flow, name))) for name in names]
+        for projection in flow._tables()._projections.values():
+            absorber = projection._folding.absorber
+            weighed = [belief.weigh() for belief in absorber._live.values()]
+            assert absorber._held == sum(weighed) <= most
+        flow.rebuild()
+        assert [sorted(map(repr, rows_of(flow, name))) for name in names] == kept
+        assert len(kept[0]) > len(deals)
+
+
+def test_status_names_what_does_not_agree(sqlite_url: str) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        opened(flow)
+        flow.catch_up()
+        remove_tail(flow)
+        told = ran("status", "--db", sqlite_url)
+        assert told.code == 1
+        assert "read table deal_state stands at position 3, beyond the head" in told.out
+        assert json.loads(ran("status", "--json", "--db", sqlite_url).out)["problems"]
+        flow.rebuild()
+        assert ran("status", "--db", sqlite_url).code == 0
+        opened(flow)
+        opened(flow)
+    tamper(sqlite_url, "DELETE FROM salesflow_events WHERE position = 3")
+    told = ran("status", "--db", sqlite_url)
+    assert told.code == 1
+    assert "the log holds 3 events, its head stands at 4" in told.out

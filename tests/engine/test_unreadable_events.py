@@ -1,0 +1,271 @@
+"""Events that cannot be read: they stop their own stream, say so, and can be retracted."""
+
+from collections.abc import Iterator
+from queue import Queue
+from threading import Event as Flag
+from uuid import UUID
+
+import pytest
+
+from databases import plain_connection
+from properties.raw_log import rows_of
+from salesflow import STANDARD, Customer, Deal, Money, Reactor, SalesFlow
+from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.facts import Event, FactRetracted, UnreadableFact
+from salesflow.domain.settings import SETTINGS_ID
+from salesflow.engine.following import CaughtUp
+from salesflow.errors import HistoryError, InputError
+from salesflow.projections.deal_timeline import DealTimeline
+from salesflow.projections.deals import Deals
+from salesflow.projections.funnel import Funnel
+from salesflow.projections.registry import FOLDS
+from salesflow.projections.stage_times import StageTimes
+
+WAIT_SECONDS = 60
+
+
+@pytest.fixture
+def flow(database_url: str) -> Iterator[SalesFlow]:
+    with SalesFlow(database_url) as flow:
+        yield flow
+
+
+def opened(flow: SalesFlow, amount: int = 7) -> UUID:
+    with flow.session() as s:
+        deal = Deal.open(STANDARD, title="ERP", owner="ann", amount=Money(amount, "EUR"))
+        return s.add(deal).id
+
+
+def lost(flow: SalesFlow, deal: UUID) -> Event:
+    flow.run(lambda s: s.get(Deal, deal).lose(because="price"))
+    return flow.history(deal)[-1]
+
+
+def spoil(flow: SalesFlow, event: Event, payload: bytes = b'{"mood":"bad"}') -> None:
+    """Change the bytes of a stored event, as a failing disk or a clumsy hand does."""
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    with plain_connection(url) as connection:
+        if url.startswith("sqlite"):
+            connection.execute("DROP TRIGGER IF EXISTS salesflow_events_update")
+        else:
+            connection.execute("ALTER TABLE salesflow_events DISABLE TRIGGER USER")
+        written = f"decode('{payload.hex()}', 'hex')"
+        if url.startswith("sqlite"):
+            written = f"x'{payload.hex()}'"
+        where = f"WHERE position = {event.position}"
+        connection.execute(f"UPDATE salesflow_events SET payload = {written} {where}")
+
+
+def every_row(flow: SalesFlow) -> dict[str, list[str]]:
+    """Read every row of every read table, and what they leave out."""
+    names = [*(fold.table.name for fold in FOLDS.values()), "salesflow_left_out"]
+    return {name: sorted(map(repr, rows_of(flow, name))) for name in names}
+
+
+def test_an_event_that_cannot_be_read_stops_its_own_stream_alone(flow: SalesFlow) -> None:
+    spoiled, sound = opened(flow), opened(flow, 5)
+    wrong = lost(flow, spoiled)
+    spoil(flow, wrong)
+    lost(flow, sound)
+    flow.run(lambda s: s.add(Customer.register(name="Acme")))
+    view = flow.ask(Funnel())
+    assert view.open_deals == 1, "it stands as it was before that event"
+    [left_out] = view.left_out
+    assert (left_out.stream_id, left_out.version) == (spoiled, 2)
+    assert (left_out.position, left_out.event_id) == (wrong.position, wrong.event_id)
+    assert left_out.stored == "deal.lost:1"
+    for text in (view.table(), view.table("zh"), str(view.to_dict())):
+        assert str(spoiled) in text
+        assert f"{wrong.position}" in text
+        assert str(wrong.event_id) in text
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b"[" * 5_000, b'{"because":1}'])
+def test_whatever_bytes_there_are_the_same_holds(sqlite_url: str, payload: bytes) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        wrong = lost(flow, opened(flow))
+        spoil(flow, wrong, payload)
+        opened(flow)
+        assert flow.ask(Funnel()).open_deals == 2
+        assert [each.position for each in flow.catch_up()] == [wrong.position]
+
+
+def test_catch_up_rebuild_and_follow_say_what_they_leave_out(
+    flow: SalesFlow, caplog: pytest.LogCaptureFixture
+) -> None:
+    deal = opened(flow)
+    wrong = lost(flow, deal)
+    spoil(flow, wrong)
+    said = f"stream {deal} is left out from version 2, position {wrong.position} on"
+    assert said in flow.catch_up()[0].said()
+    caplog.clear()
+    flow.rebuild()
+    assert said in caplog.text
+    stop, told = Flag(), Queue[CaughtUp]()
+
+    def tell(found: CaughtUp) -> None:
+        told.put(found)
+        stop.set()
+
+    flow.follow(stop=stop, on_caught_up=tell)
+    found = told.get(timeout=WAIT_SECONDS)
+    assert said in found.left_out[0].said()
+    assert found.failed == {}
+    assert {s.position for s in found.standings.values()} == {found.head.position}
+
+
+def test_the_stream_itself_is_refused_with_place_and_way_out(flow: SalesFlow) -> None:
+    deal = opened(flow)
+    before = flow.log.head()
+    wrong = lost(flow, deal)
+    spoil(flow, wrong)
+    place = f"stream {deal}, version 2, position {wrong.position}"
+    said = rf"deal.lost:1 at {place} .*{wrong.event_id}"
+    with pytest.raises(HistoryError, match=said):
+        flow.get(Deal, deal)
+    with pytest.raises(HistoryError, match=said), flow.session() as s:
+        s.get(Deal, deal)
+    with pytest.raises(HistoryError, match=said):
+        flow.ask(DealTimeline(deal=deal))
+    assert isinstance(flow.history(deal)[-1].fact, UnreadableFact)
+    moment = flow.ask(Funnel()).moment.model_copy(
+        update={"known_at": flow.history(deal)[0].recorded_at, "position": before.position}
+    )
+    assert flow.get(Deal, deal, known_at=moment.known_at).outcome == "open"
+    assert flow.ask(Funnel(), at=moment).left_out == ()
+
+
+def test_it_is_retracted_by_its_id_and_its_stream_goes_on(flow: SalesFlow) -> None:
+    deal = opened(flow)
+    wrong = lost(flow, deal)
+    spoil(flow, wrong)
+    before = flow.ask(Funnel())
+    with flow.session(actor="kim") as s:
+        s.retract(wrong.event_id, because="its bytes are broken")
+        s.get(Deal, deal).lose(because="no_budget")
+    assert flow.get(Deal, deal).lost_because == "no_budget"
+    after = flow.ask(Funnel())
+    assert (after.open_deals, after.left_out) == (0, ())
+    assert flow.ask(Funnel(), at=before.moment) == before
+    flow.catch_up()
+    kept = every_row(flow)
+    flow.rebuild()
+    assert every_row(flow) == kept
+    retraction = next(e for e in flow.history(deal) if isinstance(e.fact, FactRetracted))
+    with flow.session() as s:
+        s.retract(retraction.event_id, because="it counts after all")
+    assert [each.position for each in flow.ask(Funnel()).left_out] == [wrong.position]
+    flow.catch_up()
+    kept = every_row(flow)
+    flow.rebuild()
+    assert every_row(flow) == kept
+
+
+def test_an_opening_that_cannot_be_read_is_retracted_and_recorded_anew(
+    flow: SalesFlow,
+) -> None:
+    deal, other = opened(flow), opened(flow)
+    [opening] = flow.history(deal)
+    spoil(flow, opening)
+    assert flow.ask(Deals()).left_out[0].stream_id == deal
+    assert [each.deal for each in flow.ask(Deals()).deals] == [other]
+    with pytest.raises(HistoryError), flow.session() as s:
+        s.reopen_history(deal, flow.history(other)[0].fact)
+    with flow.session() as s:
+        s.retract(opening.event_id, because="its bytes are broken")
+        s.reopen_history(deal, flow.history(other)[0].fact, occurred_at=opening.occurred_at)
+    assert flow.ask(Funnel()).open_deals == 2
+    assert flow.get(Deal, deal).title == "ERP"
+
+
+def test_settings_that_cannot_be_read_are_retracted_too(flow: SalesFlow) -> None:
+    [settings] = flow.history(SETTINGS_ID)
+    spoil(flow, settings)
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    with SalesFlow(url) as again:
+        with pytest.raises(HistoryError, match="position 1 cannot be read"):
+            again.ask(Funnel())
+        with again.session() as s:
+            s.retract(settings.event_id, because="its bytes are broken")
+        assert again.ask(Funnel()).open_deals == 0
+
+
+def test_an_event_that_is_none_is_not_retracted(flow: SalesFlow) -> None:
+    with pytest.raises((InputError, LookupError)), flow.session() as s:
+        s.retract(UUID(int=7), because="x")
+
+
+def test_rows_after_an_event_spoiled_later_are_those_of_a_rebuild_in_the_end(
+    flow: SalesFlow,
+) -> None:
+    """What was folded stands until a rebuild; then it is left out, and said to be."""
+    deal = opened(flow)
+    wrong = lost(flow, deal)
+    assert flow.ask(Funnel()).open_deals == 0
+    spoil(flow, wrong)
+    flow.rebuild()
+    view = flow.ask(Funnel())
+    assert (view.open_deals, len(view.left_out)) == (1, 1)
+
+
+def test_a_reactor_stops_at_what_it_listens_to_and_no_other(flow: SalesFlow) -> None:
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    heard: list[str] = []
+    deal = opened(flow)
+    wrong = lost(flow, deal)
+    spoil(flow, wrong)
+    other = opened(flow)
+    reactors = [
+        Reactor("losses", {DealLost}, act=lambda e: heard.append(e.fact.kind), after=0),
+        Reactor("new", {type(flow.history(other)[0].fact)}, act=repr, after=0),
+    ]
+    with SalesFlow(url, reactors=reactors) as acting:
+        with pytest.raises(HistoryError, match=f"position {wrong.position} cannot be read"):
+            acting.reactors.catch_up()
+        head = flow.log.head().position
+        assert acting.reactors.positions()["new"] == head
+        with flow.session() as s:
+            s.retract(wrong.event_id, because="its bytes are broken")
+        lost(flow, other)
+        acting.reactors.catch_up()
+    assert heard == ["deal.lost"]
+
+
+def test_what_no_question_reads_is_left_out_of_none(flow: SalesFlow) -> None:
+    opened(flow)
+    with flow.session() as s:
+        acme = s.add(Customer.register(name="Acme")).id
+    spoil(flow, flow.history(acme)[0])
+    assert flow.ask(StageTimes()).left_out == ()
+    assert [each.stream_id for each in flow.catch_up()] == [acme]
+
+
+def test_a_hundred_streams_left_out_are_counted_and_twenty_named(sqlite_url: str) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        for _ in range(30):
+            spoil(flow, lost(flow, opened(flow)))
+        view = flow.ask(Funnel())
+        assert view.open_deals == 30
+        assert (len(view.left_out), view.left_out[-1].more) == (20, 10)
+        assert "10 streams more are left out" in view.table()
+
+
+def test_a_deal_under_a_version_nobody_published_is_left_out_like_one_that_cannot_be_read(
+    flow: SalesFlow,
+) -> None:
+    deal, other = opened(flow), opened(flow)
+    [opening] = flow.history(deal)
+    text = opening.fact.to_json().replace(b'"standard"', b'"standavd"')
+    spoil(flow, opening, text)
+    view = flow.ask(Funnel())
+    assert view.open_deals == 1
+    assert "process 'standavd' version 1 was never published" in view.table()
+    with pytest.raises(HistoryError, match="process 'standavd' version 1 was never published"):
+        flow.get(Deal, deal)
+    flow.rebuild()
+    assert flow.ask(Funnel(), at=view.moment) == view
+    with flow.session() as s:
+        s.retract(opening.event_id, because="its bytes are broken")
+    after = flow.ask(Funnel())
+    assert (after.open_deals, after.left_out) == (1, ())
+    assert flow.get(Deal, other).title == "ERP"
