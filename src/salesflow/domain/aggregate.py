@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import UUID, uuid4
 
-from salesflow.domain.door import guarded
+from salesflow.domain.door import guarded, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import believed, order, refuse_retraction, refuse_unreadable
 from salesflow.domain.moments import (
@@ -34,7 +34,6 @@ from salesflow.domain.pending import (
     in_log_order,
     is_untimed,
 )
-from salesflow.domain.values import shown
 from salesflow.domain.world import World
 from salesflow.errors import InputError, NotFoundError
 
@@ -46,6 +45,7 @@ UNNAMED = UUID(int=0)
 MICROSECOND: Precision = "microsecond"
 
 
+@guarded
 class Aggregate:
     """A thing with a stream of its own and the rules that guard it.
 
@@ -188,11 +188,9 @@ class Aggregate:
         return self
 
     def refuse_absence(self) -> None:
-        """Insist that it is believed to exist, and that all of it can be read.
+        """Raise NotFoundError when no opening of its kind is believed by now.
 
-        Raises:
-            NotFoundError: when no opening of its kind is believed by now.
-            HistoryError: when a part of its history cannot be read, and was not retracted.
+        HistoryError when a part of its history cannot be read, and was not retracted.
         """
         refuse_unreadable(self._log)
         opening = self._history[0] if self._history else None
@@ -247,8 +245,7 @@ class Aggregate:
     @classmethod
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
-        if not (id is None or isinstance(id, UUID)):
-            raise InputError(f"{shown(id)} is not an id; pass a UUID")
+        refuse_no_id(id)
         self = cls(id or UNNAMED, world)
         self.id_given = id is not None
         return self
@@ -257,17 +254,10 @@ class Aggregate:
         """Say whether an event of this id was loaded with this aggregate."""
         return any(event.event_id == event_id for event in self._stored)
 
-    @property
-    def begun_with(self) -> Fact | None:
-        """The first fact stored in its stream, believed or not; None for a new one."""
-        return self._log[0].fact if self.version else None
-
     def retract(self, event_id: UUID, *, because: str) -> None:
         """Say that an earlier fact of this stream (or a retraction) was wrong.
 
-        Raises:
-            NotFoundError: when this stream has no such event.
-            RuleError: when the fact cannot be retracted by itself.
+        Raises NotFoundError and RuleError as `refuse_retraction` does.
         """
         refuse_retraction(event_id, self._stored)
         self._record(FactRetracted(event_id=event_id, because=because), None)
@@ -327,8 +317,7 @@ class Aggregate:
         """Cut what a caller said; a day waits where the business time zone is not known."""
         if when is None:
             return None, MICROSECOND, None
-        if not isinstance(when, date):
-            raise InputError(f"{shown(when)} is no time; pass an aware datetime, or a date")
+        refuse_no_time(when)
         if isinstance(when, datetime) or self._world.knows_days:
             occurred, precision = self._instant(when)
             return self._not_ahead(occurred), precision, None
@@ -407,6 +396,3 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
-
-
-guarded(Aggregate)

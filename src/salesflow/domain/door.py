@@ -9,14 +9,16 @@ was, since then the fault is not the caller's.
 import inspect
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from functools import wraps
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
+from uuid import UUID
 
 from salesflow.domain.values import shown
 from salesflow.errors import InputError, SalesflowError
 
-__all__ = ["guarded", "guarded_host", "wrong_argument"]
+__all__ = ["guarded", "guarded_host", "refuse_no_id", "refuse_no_time", "wrong_argument"]
 
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -38,6 +40,26 @@ def guarded(cls: ClassT) -> ClassT:
 def guarded_host(cls: ClassT) -> ClassT:
     """Do the same for a class that calls functions of the host, whose errors stay their own."""
     return _guard(cls, alone=False)
+
+
+def refuse_no_id(id: object) -> None:
+    """Refuse what is given for the id of something new and is none; None says that it has none.
+
+    Raises:
+        InputError: saying what it is.
+    """
+    if not (id is None or isinstance(id, UUID)):
+        raise InputError(f"{shown(id)} is not an id; pass a UUID")
+
+
+def refuse_no_time(when: object) -> None:
+    """Refuse what is neither a datetime nor a date.
+
+    Raises:
+        InputError: saying what it is.
+    """
+    if not isinstance(when, date):
+        raise InputError(f"{shown(when)} is no time; pass an aware datetime, or a date")
 
 
 def wrong_argument(

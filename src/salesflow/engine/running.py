@@ -83,23 +83,18 @@ class Runs:
     ) -> Receipt | None:
         """Run a function in a session, again when somebody else was first, and once per id.
 
-        Called with a command id that was recorded before, it gives the first receipt, with
-        `receipt.again` true, without running the function; so it does when that happens while
-        the function runs and meets what its twin has done. None when the function recorded
-        nothing. `fingerprint` is the request itself (its body, say), kept as its SHA-256: with
-        it the same id with another request is an error and not the first one's receipt.
+        Called with a command id that was recorded before, it gives the first receipt (`again`
+        true) without running the function; so it does when that meets what its twin has done
+        meanwhile; None when nothing was recorded. `fingerprint` tells requests of one id apart.
 
-        With `engine`, a SQLAlchemy engine or sessionmaker of yours, every attempt is one new
-        transaction of it, committed with the facts: the function is given the session and
-        that connection (or ORM session), and writes your rows through it. With `connection`,
-        an open one of yours, every attempt is a savepoint in its transaction, which you
-        commit; write the rows that belong to the facts inside the function.
+        With `engine`, a SQLAlchemy engine or sessionmaker of yours, every attempt is a new
+        transaction of it, committed with the facts; the function is given session and
+        connection (or ORM session). With `connection`, every attempt is a savepoint of yours.
 
         Raises:
-            AlreadyRecordedError: when the command id was recorded before by another actor, or
-                for another request; its `differs` says which.
-            ConcurrentChangeError: when all attempts met a change by somebody else.
-            InputError: for a connection or engine that leads elsewhere or commits by itself.
+            AlreadyRecordedError: the command was another actor's or request's; see `differs`.
+            ConcurrentChangeError: all attempts met a change by somebody else.
+            InputError: a connection or engine leads elsewhere or commits by itself.
         """
         if connection is not None and engine is not None:
             raise InputError("pass connection= or engine=, not both: each names a transaction")

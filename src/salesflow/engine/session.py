@@ -335,8 +335,8 @@ class Session:
     def _homes(self) -> dict[UUID, str]:
         """Say what the streams it has read are about."""
         home = self._log.catalogue.home
-        begun = ((id, each.begun_with) for id, each in self._aggregates.items())
-        homes = {id: home(fact.stored_as) for id, fact in begun if fact is not None}
+        read = ((id, each) for id, each in self._aggregates.items() if each.version)
+        homes = {id: home(each._log[0].fact.stored_as) for id, each in read}  # noqa: SLF001
         return {id: home for id, home in homes.items() if home is not None}
 
     def _drafts(self) -> list[Draft]:
