@@ -9,13 +9,18 @@ looked after: whatever is read while somebody does change the file is refused.
 
 import os
 import sqlite3
+from contextlib import suppress
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 from urllib.parse import quote
 
-from salesflow.errors import BusyError, DatabaseError, UnwritableError
+from salesflow.adapters.sqlite_errors import WRITABLE
+from salesflow.errors import BusyError, DatabaseError, SchemaError, UnwritableError
 
-__all__ = ["Archive", "archive_of"]
+__all__ = ["Archive", "archive_of", "open_file"]
+
+PAGE_SIZE_MIN = 512
+"""No database of SQLite is smaller, but for one that is empty."""
 
 LOG, INDEX = "-wal", "-shm"
 LOCKED = (EACCES, EPERM, EROFS)
@@ -72,6 +77,29 @@ class Archive:
         """
         if self.has_changed():
             raise BusyError(f"somebody changed {self._path} while it was read; ask again")
+
+
+def open_file(path: Path) -> Archive | None:
+    """Make sure of a file that can be written, making one, or say how it is read.
+
+    Raises:
+        DatabaseError: when it can be neither written nor read.
+        SchemaError: when it is too small for a database, which SQLite might take for an empty
+            one.
+    """
+    with suppress(OSError, ValueError):  # said below
+        size = path.stat().st_size
+        if path.is_file() and 0 < size < PAGE_SIZE_MIN:
+            raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
+    try:
+        archive = archive_of(path) if path.exists() else None
+        if archive is None:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        locked = isinstance(error, PermissionError) or error.errno == EROFS
+        more = f"; {WRITABLE}" if locked else ""
+        raise DatabaseError(f"{path} cannot be opened: {error.strerror}{more}") from error
+    return archive
 
 
 def archive_of(path: Path) -> Archive | None:

@@ -9,13 +9,11 @@ holds the write lock, so nobody can start the log anew meanwhile.
 `synchronous=FULL`: what was acknowledged is on the disk.
 """
 
-import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EROFS
 from pathlib import Path
 from threading import Event as Flag
 from threading import RLock
@@ -32,7 +30,7 @@ from salesflow.adapters.idle import Idle
 from salesflow.adapters.lending import lend, lent_by
 from salesflow.adapters.pool import ListPool, tell_pool
 from salesflow.adapters.schema import SQLITE_DDL
-from salesflow.adapters.sqlite_archive import Archive, archive_of
+from salesflow.adapters.sqlite_archive import Archive, open_file
 from salesflow.adapters.sqlite_connections import (
     FORK_SECONDS,
     SqliteConnection,
@@ -43,7 +41,7 @@ from salesflow.adapters.sqlite_connections import (
     wait_for_others,
     wait_until,
 )
-from salesflow.adapters.sqlite_errors import WRITABLE, translate_sqlite
+from salesflow.adapters.sqlite_errors import translate_sqlite
 from salesflow.adapters.sqlite_file import SqliteFile
 from salesflow.adapters.sqlite_waiting import SqliteWaiter
 from salesflow.errors import (
@@ -52,7 +50,6 @@ from salesflow.errors import (
     InputError,
     OwnTransactionError,
     SalesflowError,
-    SchemaError,
 )
 
 __all__ = ["SqliteDatabase", "sqlite_connection"]
@@ -81,8 +78,6 @@ PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 LOOK_SECONDS = 0.001
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 SNAPSHOT = {"salesflow_begin": "BEGIN"}
-PAGE_SIZE_MIN = 512
-"""No database of SQLite is smaller, but for one that is empty."""
 
 
 class SqliteDatabase(Forkable):
@@ -387,16 +382,7 @@ class SqliteDatabase(Forkable):
         if path is None:
             self._folder = tempfile.mkdtemp(prefix="salesflow-")
             path = Path(self._folder) / "memory.db"
-        else:
-            _refuse_scrap(path)
-        try:
-            self._archive = archive_of(path) if path.exists() else None
-            if self._archive is None:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            locked = isinstance(error, PermissionError) or error.errno == EROFS
-            more = f"; {WRITABLE}" if locked else ""
-            raise DatabaseError(f"{path} cannot be opened: {error.strerror}{more}") from error
+        self._archive = open_file(path)
         return str(path)
 
 
@@ -406,14 +392,6 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
-
-
-def _refuse_scrap(path: Path) -> None:
-    """Refuse a file too small for a database, which SQLite might take for an empty one."""
-    with suppress(OSError, ValueError):  # said by whoever opens it
-        size = path.stat().st_size
-        if path.is_file() and 0 < size < PAGE_SIZE_MIN:
-            raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
 
 
 def _wrote(connection: sa.Connection, changes: int) -> bool:
