@@ -73,8 +73,9 @@ def close_cursors(connection: sa.Connection) -> None:
     """Close what somebody stopped to read in the middle, which would keep its snapshot."""
     raw: object = connection.connection.dbapi_connection
     if isinstance(raw, SqliteConnection):
-        while raw.cursors:
-            raw.cursors.pop().close()
+        for cursor in tuple(raw.cursors):
+            cursor.close()
+        raw.cursors = WeakSet()
 
 
 def wait_until(connection: sqlite3.Connection, deadline: float) -> None:
