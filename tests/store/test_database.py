@@ -331,3 +331,18 @@ def drop_connections(url: str) -> None:
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def test_a_second_opening_in_a_process_drops_no_lock_of_the_first(sqlite_url: str) -> None:
+    path = sqlite_path(sqlite_url)
+    visit = (
+        f"import sqlite3; file = sqlite3.connect({str(path)!r});"
+        " file.execute('SELECT count(*) FROM salesflow_events').fetchall(); file.close()"
+    )
+    with Database(sqlite_url) as first:
+        EventLog(first, catalogue=NOTES).append([draft()])
+        Database(sqlite_url).close()
+        with Popen([sys.executable, "-c", visit]) as visitor:
+            assert visitor.wait() == 0
+        there = Path(f"{path}-wal").exists()
+    assert there, "another process took itself for the last one and removed the log beside it"

@@ -12,6 +12,8 @@ part of it would be left out of account, and the message says what to write inst
 
 import os
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -44,8 +46,6 @@ ASYNC: Final = {
 }
 EXAMPLES: Final = "write sqlite:///sales.db or postgresql+psycopg://user@host/name"
 SHOWN_MAX: Final = 200
-WAL_MARK: Final = b"\x02\x02"
-"""How the header of a SQLite file says that it has a write-ahead log."""
 
 PASSWORD: Final = re.compile(r"(//[^:/@]*):.*@")
 UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
@@ -122,14 +122,21 @@ def hint_of_copy(url: sa.URL) -> str:
     if url.drivername not in SQLITE or url.database in (None, IN_MEMORY):
         return ""
     path = Path(url.database or "")
-    with path.open("rb") as file:
-        header = file.read(20)
-    if header and header[18:20] != WAL_MARK:
+    if path.stat().st_size and not _has_a_log(path):
         return ""
     return (
         f"; if it was copied from a database in use, {cut(path.name)}-wal was left behind, in"
         " which the newest commits lie: copy with `salesflow backup`"
     )
+
+
+def _has_a_log(path: Path) -> bool:
+    """Whether a SQLite file was last written with a write-ahead log.
+
+    Asked of SQLite: whoever reads the file past it drops the locks this process holds on it.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+        return [*file.execute("PRAGMA journal_mode")] == [("wal",)]
 
 
 def shown_url(url: sa.URL) -> str:

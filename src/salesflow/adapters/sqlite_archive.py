@@ -10,7 +10,7 @@ looked after: whatever is read while somebody does change the file is refused.
 import os
 import sqlite3
 from contextlib import suppress
-from errno import EACCES, EPERM, EROFS
+from errno import EACCES, EROFS
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,7 +23,6 @@ PAGE_SIZE_MIN = 512
 """No database of SQLite is smaller, but for one that is empty."""
 
 LOG, INDEX = "-wal", "-shm"
-LOCKED = (EACCES, EPERM, EROFS)
 Seen = tuple[int, int, int, int]
 
 
@@ -92,9 +91,9 @@ def open_file(path: Path) -> Archive | None:
         if path.is_file() and 0 < size < PAGE_SIZE_MIN:
             raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
     try:
-        archive = archive_of(path) if path.exists() else None
-        if archive is None:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        archive = archive_of(path)
+        with suppress(FileExistsError):  # one that is there is not opened; see archive_of
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         locked = isinstance(error, PermissionError) or error.errno == EROFS
         more = f"; {WRITABLE}" if locked else ""
@@ -103,18 +102,21 @@ def open_file(path: Path) -> Archive | None:
 
 
 def archive_of(path: Path) -> Archive | None:
-    """Say how to read a file that cannot be written; None where it can be, or cannot be read.
+    """Say how to read a file that cannot be written; None where it can be, or is no file.
+
+    The file itself is not opened: to close it would drop the locks that this process holds on
+    it by another connection.
 
     Raises:
-        OSError: when it can be neither written nor read.
+        PermissionError: when it can be neither written nor read.
     """
-    try:
-        os.close(os.open(path, os.O_RDWR))
-    except OSError as error:
-        if error.errno not in LOCKED:
-            return None
-        os.close(os.open(path, os.O_RDONLY))
-        return Archive(str(path), error.strerror or "it is locked")
+    if not path.is_file():
+        return None
+    if not _is_writable(path):
+        if not _is_allowed(path, os.R_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES), str(path))
+        medium = os.statvfs(path).f_flag & os.ST_RDONLY
+        return Archive(str(path), os.strerror(EROFS if medium else EACCES))
     if _is_writable(path.parent) or _are_there(path):
         return None
     return Archive(str(path), "its folder cannot be written")
@@ -126,8 +128,11 @@ def _are_there(path: Path) -> bool:
 
 
 def _is_writable(path: str | Path) -> bool:
-    ours = os.access in os.supports_effective_ids
-    return os.access(path, os.W_OK, effective_ids=ours)
+    return _is_allowed(path, os.W_OK)
+
+
+def _is_allowed(path: str | Path, what: int) -> bool:
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _can_be_read(uri: str) -> bool:
