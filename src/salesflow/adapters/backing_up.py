@@ -18,10 +18,10 @@ from secrets import token_hex
 from typing import Final, NamedTuple
 
 from salesflow.adapters.database import Database
-from salesflow.adapters.database_url import cut
 from salesflow.adapters.logs import BACKUP
 from salesflow.adapters.sqlite_errors import translate_sqlite
 from salesflow.domain.moments import Instant
+from salesflow.domain.wording import shortened
 from salesflow.errors import DatabaseError, InputError
 
 __all__ = ["Backup", "back_up"]
@@ -66,7 +66,7 @@ def back_up(database: Database, tenant: str, to: str | os.PathLike[str]) -> Back
     except sqlite3.Error as error:
         raise translate_sqlite(error, str(file)) from error
     except OSError as error:
-        raise InputError(f"{cut(file)} cannot be written: {error.strerror}") from error
+        raise InputError(f"{shortened(file)} cannot be written: {error.strerror}") from error
     finally:
         for ending in ("", "-journal", "-wal", "-shm"):
             with suppress(OSError):
@@ -84,15 +84,16 @@ def _new_file(to: str | os.PathLike[str]) -> Path:
             raise ValueError("it holds a NUL")
         exists, is_folder, has_home = os.path.lexists(file), file.is_dir(), file.parent.is_dir()
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{cut(repr(to))} cannot name a file: {error}") from error
+        raise InputError(f"{shortened(repr(to))} cannot name a file: {error}") from error
     if is_folder:
-        raise InputError(f"{cut(file)} is a folder; name a new file in it")
+        raise InputError(f"{shortened(file)} is a folder; name a new file in it")
     if exists:
         raise InputError(
-            f"{cut(file)} is there already, and no backup overwrites anything; name a new file"
+            f"{shortened(file)} is there already, and no backup overwrites anything;"
+            " name a new file"
         )
     if not has_home:
-        raise InputError(f"there is no folder {cut(file.parent)} for the backup")
+        raise InputError(f"there is no folder {shortened(file.parent)} for the backup")
     return file
 
 

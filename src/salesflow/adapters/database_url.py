@@ -19,11 +19,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from salesflow.domain.wording import shortened
 from salesflow.errors import DatabaseError, InputError, NotFoundError
 
 __all__ = [
     "SQLITE",
-    "cut",
     "hint_of_copy",
     "parsed_url",
     "refuse_absent_file",
@@ -45,7 +45,6 @@ ASYNC: Final = {
     "postgresql+psycopg_async": POSTGRESQL,
 }
 EXAMPLES: Final = "write sqlite:///sales.db or postgresql+psycopg://user@host/name"
-SHOWN_MAX: Final = 200
 
 PASSWORD: Final = re.compile(r"(//[^:/@]*):.*@")
 UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
@@ -87,13 +86,16 @@ def sqlite_path(url: sa.URL) -> Path | None:
     try:
         is_folder, has_home = path.is_dir(), path.parent.is_dir()
     except OSError as error:
-        raise DatabaseError(f"{cut(path)} cannot be opened: {error.strerror}") from error
+        raise DatabaseError(f"{shortened(path)} cannot be opened: {error.strerror}") from error
     if is_folder or name.endswith(os.sep):
-        raise DatabaseError(f"{cut(path)} cannot be opened: it is a folder; name a file in it")
+        raise DatabaseError(
+            f"{shortened(path)} cannot be opened: it is a folder; name a file in it"
+        )
     if not has_home:
         home = "; ~ is not expanded, write the folder out" if name.startswith("~") else ""
         raise DatabaseError(
-            f"{cut(path)} cannot be opened: there is no folder {cut(path.parent)}{home}"
+            f"{shortened(path)} cannot be opened: there is no folder"
+            f" {shortened(path.parent)}{home}"
         )
     return path
 
@@ -110,7 +112,7 @@ def refuse_absent_file(url: sa.URL) -> None:
     if name == IN_MEMORY:
         raise NotFoundError("a database in memory is new and holds no log; name a file")
     if not Path(name).is_file():
-        raise NotFoundError(f"there is no database {cut(name)}")
+        raise NotFoundError(f"there is no database {shortened(name)}")
 
 
 def hint_of_copy(url: sa.URL) -> str:
@@ -125,8 +127,8 @@ def hint_of_copy(url: sa.URL) -> str:
     if path.stat().st_size and not _has_a_log(path):
         return ""
     return (
-        f"; if it was copied from a database in use, {cut(path.name)}-wal was left behind, in"
-        " which the newest commits lie: copy with `salesflow backup`"
+        f"; if it was copied from a database in use, {shortened(path.name)}-wal was left"
+        " behind, in which the newest commits lie: copy with `salesflow backup`"
     )
 
 
@@ -142,14 +144,8 @@ def _has_a_log(path: Path) -> bool:
 def shown_url(url: sa.URL) -> str:
     """Write a URL for people: without the password, a file's name as it is."""
     if url.drivername in SQLITE:
-        return cut(f"sqlite:///{url.database or IN_MEMORY}")
-    return cut(url.render_as_string(hide_password=True))
-
-
-def cut(shown: object) -> str:
-    """Shorten what somebody has written to what a message may repeat."""
-    text = str(shown)
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
+        return shortened(f"sqlite:///{url.database or IN_MEMORY}")
+    return shortened(url.render_as_string(hide_password=True))
 
 
 def _read(url: str) -> sa.URL:
@@ -170,10 +166,10 @@ def _meant(url: str) -> str:
     if not url:
         return EXAMPLES
     if not colon:
-        return f"for a file of that name write sqlite:///{cut(url)}"
+        return f"for a file of that name write sqlite:///{shortened(url)}"
     if scheme.lower() in (*SQLITE, "file"):
         slash = "/" if rest.startswith("/") else ""
-        return f"write sqlite:///{slash}{cut(rest.strip('/'))}"
+        return f"write sqlite:///{slash}{shortened(rest.strip('/'))}"
     if "://" in rest or scheme.lower().startswith("postgres"):
         return "write postgresql+psycopg://user@host:5432/name, the port in digits"
     return EXAMPLES
@@ -189,7 +185,7 @@ def _other_driver(url: sa.URL) -> str:
     lower = ALIASES.get(name.lower(), name.lower())
     if lower in (*SQLITE, POSTGRESQL):
         return f"{name} is not a kind of database; write {lower}:// in small letters"
-    return f"{cut(name)} is not supported; use sqlite:///… or postgresql+psycopg://…"
+    return f"{shortened(name)} is not supported; use sqlite:///… or postgresql+psycopg://…"
 
 
 def _refuse_lost_parts(url: sa.URL, *, options: bool) -> None:
@@ -200,18 +196,18 @@ def _refuse_lost_parts(url: sa.URL, *, options: bool) -> None:
         file = "/".join(part for part in (host, name) if part) or "sales.db"
         raise InputError(
             f"{shown} names a host, and SQLite has none; write three slashes,"
-            f" sqlite:///{cut(file)}, or four for a whole path, sqlite:////{cut(file)}"
+            f" sqlite:///{shortened(file)}, or four for a whole path, sqlite:////{shortened(file)}"
         )
     if name is not None and name.startswith("file:"):
         raise InputError(
-            f"{cut(name)} is a file: URI; write sqlite:///path/to/sales.db, or sqlite:// for"
-            " a passing database in memory"
+            f"{shortened(name)} is a file: URI; write sqlite:///path/to/sales.db, or"
+            " sqlite:// for a passing database in memory"
         )
     if options:
         raise InputError(
             f"a SQLite URL takes no options, and {_shown(url.render_as_string())} has some"
-            f" behind its question mark; write sqlite:///{cut(name or 'sales.db')}, and %3F"
-            " for a question mark in the name of a file"
+            f" behind its question mark; write sqlite:///{shortened(name or 'sales.db')}, and"
+            " %3F for a question mark in the name of a file"
         )
     if name == "":
         raise InputError(
@@ -220,16 +216,16 @@ def _refuse_lost_parts(url: sa.URL, *, options: bool) -> None:
         )
     if name is not None and UNFIT.search(name):
         raise InputError(
-            f"{cut(name)!r} cannot name a file: it begins or ends with white space, or holds a"
-            " character that no name should have"
+            f"{shortened(name)!r} cannot name a file: it begins or ends with white space, or"
+            " holds a character that no name should have"
         )
 
 
 def _not_text(url: object) -> str:
     if isinstance(url, os.PathLike):
-        return f"a path is not a database URL; write sqlite:///{cut(os.fspath(url))}"
+        return f"a path is not a database URL; write sqlite:///{shortened(os.fspath(url))}"
     return f"a database URL is text, not {type(url).__name__}; {EXAMPLES}"
 
 
 def _shown(url: str) -> str:
-    return cut(PASSWORD.sub(r"\1:***@", url))
+    return shortened(PASSWORD.sub(r"\1:***@", url))

@@ -19,7 +19,6 @@ __all__ = ["Options", "options_of"]
 POOLED = "pgbouncer"
 THRESHOLD = "prepare_threshold"
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
-OF_THE_DIALECT = frozenset({"host", "port", "application_name"})
 
 
 class Options(NamedTuple):

@@ -191,9 +191,9 @@ class Runner(Forkable):
                 f"read table {label} is missing and cannot be made: {self._absent}"
             ) from self._absent
 
-    def left_out(self, names: Iterable[str] | None = None) -> tuple[LeftOut, ...]:
-        """Say which streams projections (None: all) leave out now."""
-        return left_out_at(self._log, list(self._folds if names is None else names))
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Say which streams projections leave out now."""
+        return left_out_at(self._log, list(self._folds))
 
     def _mend(self) -> None:
         """Make what is missing; where nothing can be written, say so to who asks for it."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from salesflow.domain.wording import quoted
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
 
 __all__ = ["main"]
@@ -118,9 +119,9 @@ def _readable(arguments: Sequence[str]) -> list[str]:
         try:
             read.append(os.fsencode(text).decode())
         except UnicodeError as error:
-            raise InputError(f"argument {number}, {_cut(text)}, is not UTF-8") from error
+            raise InputError(f"argument {number}, {quoted(text)}, is not UTF-8") from error
         if "\0" in text:
-            raise InputError(f"argument {number}, {_cut(text)}, holds a NUL character")
+            raise InputError(f"argument {number}, {quoted(text)}, holds a NUL character")
     return read
 
 
@@ -157,7 +158,3 @@ def _complain(message: str, code: int) -> int:
 
 def _stopped() -> int:
     return _complain("stopped; what was recorded stays", STOPPED)
-
-
-def _cut(text: str) -> str:
-    return repr(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")

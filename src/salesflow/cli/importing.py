@@ -68,15 +68,14 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     from salesflow.adapters.importing import import_table, read_mapping
 
     if str(file) != "-" and not file.exists():
-        raise InputError(f"there is no file {shortened(str(file))}")
+        raise InputError(f"there is no file {shortened(file)}")
     read = read_mapping(mapping)
     if report is not None:
-        lookups = [
-            folder / lookup.file
-            for folder in (mapping.parent, file.parent)
-            for lookup in read.mapping.lookups.values()
+        lookups = [each.file for each in read.mapping.lookups.values()]
+        sources = [
+            folder / each for folder in (mapping.parent, file.parent) for each in lookups
         ]
-        _refuse_overwriting(report, [file, mapping, *lookups, *_database_files(desk)])
+        _refuse_overwriting(report, [file, mapping, *sources, *_database_files(desk)])
         _refuse_unwritable(report)
     opened = desk.rehearse if trial else desk.record
     with opened(timezone or read.mapping.timezone) as flow:

@@ -12,8 +12,10 @@ from salesflow.projections.shown import TableOfView
 from salesflow.projections.writing import local_time
 
 if TYPE_CHECKING:  # loaded when a database is opened
+    from salesflow.adapters.census import Census
     from salesflow.adapters.eventlog import Head
     from salesflow.adapters.readtables import Standing
+    from salesflow.domain.settings import Settings
 
 __all__ = ["accept", "backup", "rebuild", "status"]
 
@@ -25,45 +27,33 @@ def status(desk: Desk) -> None:
 
     with desk.open() as flow:
         head, counted, settings = flow.log.head(), census(flow.log), flow.settings()
-        stands, zone = flow.standings(), settings.timezone
-        reactors, wrong = flow.reactors.positions(), flow.disagreements()
-        if counted.events != head.position:
-            wrong.insert(0, _miscounted(counted.events, head))
-        left_out = flow.left_out()
-        recorded = from_instant(head.recorded)
-        desk.screen.json(
-            {
-                "tenant": flow.log.tenant,
-                "timezone": zone.key,
-                "report_currency": settings.report_currency,
-                "position": head.position,
-                "recorded_at": recorded.isoformat(),
-                **counted._asdict(),
-                "tables": [_standing(*named, head) for named in stands.items()],
-                "reactors": reactors,
-                "left_out": [plain(each) for each in left_out],
-                "problems": list(wrong),
-            }
-        )
-        rows = (
-            ("Tenant", flow.log.tenant),
-            ("Time zone", zone.key),
-            ("Report currency", settings.report_currency or "–"),
-            ("Head", f"{head.position:,}"),
-            ("Last recorded", local_time(recorded, zone)),
-            ("Events", f"{counted.events:,}"),
-            ("Streams", f"{counted.streams:,}"),
-            ("Size", size_of(counted.database_bytes)),
-        )
-        columns = ("Attribute", "Value")
-        desk.screen.table(TableOfView("Log", columns, rows, words=("Attribute",)))
-        desk.screen.table(_standings(stands, head))
-        if reactors:
-            desk.screen.table(_reactors(reactors, head))
-        for each in left_out:
-            desk.screen.line(each.said(desk.language), "yellow")
-        for said in wrong:
-            desk.screen.line(said, "red")
+        stands, reactors = flow.standings(), flow.reactors.positions()
+        wrong, left_out = flow.disagreements(), flow.left_out()
+    if counted.events != head.position:
+        wrong.insert(0, _miscounted(counted.events, head))
+    recorded, zone = from_instant(head.recorded), settings.timezone
+    desk.screen.json(
+        {
+            "tenant": flow.log.tenant,
+            "timezone": zone.key,
+            "report_currency": settings.report_currency,
+            "position": head.position,
+            "recorded_at": recorded.isoformat(),
+            **counted._asdict(),
+            "tables": [_standing(*named, head) for named in stands.items()],
+            "reactors": reactors,
+            "left_out": [plain(each) for each in left_out],
+            "problems": list(wrong),
+        }
+    )
+    desk.screen.table(_log(flow.log.tenant, head, settings, counted))
+    desk.screen.table(_standings(stands, head))
+    if reactors:
+        desk.screen.table(_reactors(reactors, head))
+    for each in left_out:
+        desk.screen.line(each.said(desk.language), "yellow")
+    for said in wrong:
+        desk.screen.line(said, "red")
     if wrong:
         raise typer.Exit(1)
 
@@ -73,6 +63,20 @@ def _miscounted(events: int, head: "Head") -> str:
         f"the log holds {events:,} events, its head stands at {head.position:,}: events were"
         " removed; `salesflow check` names them"
     )
+
+
+def _log(tenant: str, head: "Head", settings: "Settings", counted: "Census") -> TableOfView:
+    rows = (
+        ("Tenant", tenant),
+        ("Time zone", settings.timezone.key),
+        ("Report currency", settings.report_currency or "–"),
+        ("Head", f"{head.position:,}"),
+        ("Last recorded", local_time(from_instant(head.recorded), settings.timezone)),
+        ("Events", f"{counted.events:,}"),
+        ("Streams", f"{counted.streams:,}"),
+        ("Size", size_of(counted.database_bytes)),
+    )
+    return TableOfView("Log", ("Attribute", "Value"), rows, words=("Attribute",))
 
 
 def _standing(name: str, stand: "Standing", head: "Head") -> Json:

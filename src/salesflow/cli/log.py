@@ -17,6 +17,7 @@ import typer
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json
 from salesflow.domain.moments import DAY, DAY_SAID, Period, instant_of, read_day, to_instant
+from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import kind_name
@@ -45,45 +46,55 @@ def _when(flag: str, text: str) -> object:
     )
 
 
+Actor = Annotated[
+    str | None, typer.Option(help="Only what this user recorded.", show_default=False)
+]
+Kind = Annotated[
+    str | None, typer.Option(help="Only this kind: deal.won, or deal.* for all of deals.")
+]
+Source = Annotated[str | None, typer.Option(help="Only what was imported from this source.")]
+Stream = Annotated[
+    str | None,
+    typer.Option(metavar="DEAL", help="Only this deal, or the stream of this id."),
+]
+From = Annotated[str | None, _when("--from", "What happened on this day or later.")]
+To = Annotated[str | None, _when("--to", "What happened by the end of this day.")]
+KnownFrom = Annotated[
+    str | None, _when("--known-from", "What was recorded on this day or later.")
+]
+KnownTo = Annotated[
+    str | None, _when("--known-to", "What was recorded by the end of this day.")
+]
+LateBy = Annotated[
+    int | None,
+    typer.Option(metavar="DAYS", help="Only what was recorded later by more than this."),
+]
+Retractions = Annotated[
+    bool, typer.Option("--retractions", help="Only retractions, and what they retract.")
+]
+Oldest = Annotated[bool, typer.Option("--oldest", help="The oldest first; else the newest.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="How many to list at most. Default: 50.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="List all there are.")]
+
+
 @at_desk
 def log(  # noqa: PLR0913 - what can be looked for, all by keyword
     desk: Desk,
-    actor: Annotated[
-        str | None, typer.Option(help="Only what this user recorded.", show_default=False)
-    ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="Only this kind: deal.won, or deal.* for all of deals."),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Only what was imported from this source.")
-    ] = None,
-    stream: Annotated[
-        str | None,
-        typer.Option(metavar="DEAL", help="Only this deal, or the stream of this id."),
-    ] = None,
-    from_: Annotated[str | None, _when("--from", "What happened on this day or later.")] = None,
-    to: Annotated[str | None, _when("--to", "What happened by the end of this day.")] = None,
-    known_from: Annotated[
-        str | None, _when("--known-from", "What was recorded on this day or later.")
-    ] = None,
-    known_to: Annotated[
-        str | None, _when("--known-to", "What was recorded by the end of this day.")
-    ] = None,
-    late_by: Annotated[
-        int | None,
-        typer.Option(metavar="DAYS", help="Only what was recorded later by more than this."),
-    ] = None,
-    retractions: Annotated[
-        bool, typer.Option("--retractions", help="Only retractions, and what they retract.")
-    ] = False,
-    oldest: Annotated[
-        bool, typer.Option("--oldest", help="The oldest first; else the newest.")
-    ] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="How many to list at most. Default: 50.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="List all there are.")] = False,
+    actor: Actor = None,
+    kind: Kind = None,
+    source: Source = None,
+    stream: Stream = None,
+    from_: From = None,
+    to: To = None,
+    known_from: KnownFrom = None,
+    known_to: KnownTo = None,
+    late_by: LateBy = None,
+    retractions: Retractions = False,
+    oldest: Oldest = False,
+    limit: Limit = None,
+    everything: Everything = False,
 ) -> None:
     """List facts across all deals: who recorded what, when it happened, when it became known.
 
@@ -91,8 +102,7 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
     """
     from salesflow.adapters.log_search import LogSearch, search
 
-    if everything and limit is not None:
-        raise InputError("--all and --limit: say how many in one way only")
+    most = _most(limit, everything=everything)
     with desk.open() as flow:
         zone = flow.settings().timezone
         wanted = LogSearch(
@@ -107,9 +117,17 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
             late_by=_microseconds(late_by),
             retractions=retractions,
             oldest_first=oldest,
-            limit=None if everything else limit or LISTED,
+            limit=most,
         )
         _show(desk, zone, flow, search(flow.log, wanted), wanted)
+
+
+def _most(limit: int | None, *, everything: bool) -> int | None:
+    if not everything:
+        return limit or LISTED
+    if limit is not None:
+        raise InputError("--all and --limit: say how many in one way only")
+    return None
 
 
 def _show(
@@ -169,7 +187,7 @@ def _said(desk: Desk, zone: ZoneInfo, entry: "Entry") -> str:
     from salesflow.cli.fact_words import details_of
 
     if entry.event is None:
-        return f"{desk.screen.word('cannot be read')}: {entry.problem[:200]}"
+        return f"{desk.screen.word('cannot be read')}: {shortened(entry.problem)}"
     said = details_of(entry.event.fact, desk.language, zone)
     if entry.retracts is None:
         return said

@@ -22,8 +22,6 @@ if TYPE_CHECKING:  # loaded when a database is opened
 
 __all__ = ["import_ecb", "import_file", "list_rates", "publish"]
 
-DISAGREEING = "told in both directions and disagreeing, the first counts"
-
 RatesFile = Annotated[
     Path,
     typer.Argument(

@@ -15,14 +15,13 @@ from uuid import UUID
 
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
 from salesflow.domain.stored_json import (
-    LENGTH_SHOWN,
     UNREADABLE,
     once_each,
     refuse_repeats,
     why,
 )
 from salesflow.domain.values import SafeText, Value, shown
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import HistoryError, InputError
 
 __all__ = [
@@ -261,7 +260,7 @@ class FactCatalogue:
             fact: Fact = cls.__pydantic_validator__.validate_json(payload)
             refuse_repeats(payload, fact)
         except UNREADABLE as error:
-            said = f"{topic[:LENGTH_SHOWN]} at {where} cannot be read: {why(error)}"
+            said = f"{shortened(topic)} at {where} cannot be read: {why(error)}"
             raise HistoryError(said) from error
         return fact
 

@@ -62,8 +62,6 @@ class _Span(NamedTuple):
     into: UUID | None
 
 
-BACK: Final = "; take that merge back first"
-
 Fault = tuple[UUID, UUID, Instant]
 """Who is merged into whom, from when."""
 

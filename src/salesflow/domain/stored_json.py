@@ -7,10 +7,10 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.values import reason_of
+from salesflow.domain.wording import quoted, shortened
 
-__all__ = ["LENGTH_SHOWN", "UNREADABLE", "once_each", "refuse_repeats", "why"]
+__all__ = ["UNREADABLE", "once_each", "refuse_repeats", "why"]
 
-LENGTH_SHOWN: Final = 200
 COMPLAINTS_MAX: Final = 3
 NOT_WRITTEN_BY_US: Final = (b'" ', b"\n", b"\t", b"\r")
 """Bytes that are in no fact as we write it, unless within a text that quotes something."""
@@ -44,7 +44,7 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:LENGTH_SHOWN]!r} is given twice")
+        raise ValueError(f"{quoted(twice)} is given twice")
     return found
 
 
@@ -52,10 +52,10 @@ def why(error: Exception) -> str:
     """Say what was wrong with a stored fact, briefly."""
     if not isinstance(error, ValidationError):
         said = str(error) if isinstance(error, ValueError) else repr(error)
-        return said[:LENGTH_SHOWN]
+        return shortened(said)
     found = error.errors(include_url=False, include_context=False, include_input=False)
     told = [
-        f"{'.'.join(map(str, each['loc'])) or 'value'}: {reason_of(each)}"[:LENGTH_SHOWN]
+        shortened(f"{'.'.join(map(str, each['loc'])) or 'value'}: {reason_of(each)}")
         for each in found[:COMPLAINTS_MAX]
     ]
     more = len(found) - len(told)

@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, core_schema
 
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
 __all__ = [
@@ -222,17 +222,13 @@ def shown(value: object) -> str:
     """Show a value in a message, in at most 150 characters that no terminal acts on."""
     if isinstance(value, str):
         begun = value[:SHOWN_MAX]
-        return _cut(ascii(begun) if NOT_IN_A_LINE(begun) else repr(begun))
+        return shortened(ascii(begun) if NOT_IN_A_LINE(begun) else repr(begun), SHOWN_MAX)
     if isinstance(value, type):
-        return _cut(f"the class {value.__name__}")
+        return shortened(f"the class {value.__name__}", SHOWN_MAX)
     plain = type(value) in (bool, float, Decimal, UUID, datetime, date, type(None))
     if plain or (type(value) is int and abs(value) < LONG):
-        return _cut(f"{value!r}")
-    return _cut(f"a value of type {type(value).__name__}")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 1]}…"
+        return shortened(f"{value!r}", SHOWN_MAX)
+    return shortened(f"a value of type {type(value).__name__}", SHOWN_MAX)
 
 
 SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False)]

@@ -1,12 +1,13 @@
 """How messages repeat what was given: at most 200 characters of it."""
 
-__all__ = ["REPEATED_MAX", "quoted", "shortened"]
+from salesflow.errors import REPEATED_MAX
 
-REPEATED_MAX = 200
+__all__ = ["quoted", "shortened"]
 
 
-def shortened(text: str, most: int = REPEATED_MAX) -> str:
-    """Give the beginning of a text that is too long to be repeated."""
+def shortened(given: object, most: int = REPEATED_MAX) -> str:
+    """Give what was given as text, and only its beginning where it is too long to repeat."""
+    text = str(given)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -217,9 +217,5 @@ class _Layout(NamedTuple):
         return f"{row.process}: {name}" if several else name
 
 
-def _shared(counts: Counter[str], kind: str) -> str:
-    return percent_text(Decimal(counts[kind]) / counts.total(), places=0)
-
-
 def _percent(estimate: Estimate | None) -> str:
     return estimate_text(estimate, percent=True)

@@ -162,7 +162,7 @@ class Batches:
                     *self._taken(groups[middle:], survivors, record=record),
                 ]
             taken = self._batch()
-            problem = RowProblem(f"the log does not take the deal: {shortened(str(error))}")
+            problem = RowProblem(f"the log does not take the deal: {shortened(error)}")
             taken.refuse([deal.copy() for deal in groups[0]], problem)
         self._customers |= taken.customers
         return [taken]

@@ -78,7 +78,7 @@ def read_mapping(path: str | FilePath) -> MappingFile:
     except RecursionError as error:
         raise InputError(f"{file}: {TOO_DEEP}") from error
     except (ValueError, ArithmeticError) as error:
-        raise InputError(f"{file} is not TOML: {shortened(str(error))}") from error
+        raise InputError(f"{file} is not TOML: {shortened(error)}") from error
     try:
         return MappingFile(mapping_of(raw), str(file), text, file.parent)
     except MappingError as error:

@@ -74,13 +74,13 @@ class Adjustment(NamedTuple):
     value: str | None
 
 
-def row_problem(error: Exception, column: str | None = None) -> RowProblem:
+def row_problem(error: Exception) -> RowProblem:
     """Say of whatever went wrong in the work of one row that this row cannot be taken."""
     if isinstance(error, RowProblem):
         return error
     said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
     way_out = "mend the row, or leave it out with [[leave_out]]"
-    return RowProblem(f"cannot be taken ({said[:SAID_MAX]}); {way_out}", column)
+    return RowProblem(f"cannot be taken ({said[:SAID_MAX]}); {way_out}")
 
 
 class MappingError(InputError):

@@ -74,7 +74,7 @@ class TextFile:
 
     def __init__(self, path: str | Path, encoding: str | None) -> None:
         """`encoding` is the one somebody named."""
-        self.shown = "standard input" if str(path) == "-" else shortened(str(path))
+        self.shown = "standard input" if str(path) == "-" else shortened(path)
         self.at_rest = self._still(path)
         sample = self._sample()
         self.encoding = self._encoding(sample, encoding)
