@@ -23,7 +23,7 @@ from salesflow.adapters.ids import read_uuid
 from salesflow.adapters.readtables import PROJECTIONS, Standing, standings_of
 from salesflow.domain.facts import Event, UnreadableFact
 from salesflow.domain.history import unreadable
-from salesflow.projections.cautions import one_line
+from salesflow.projections.cautions import in_brief
 from salesflow.projections.problems import Checked, Problem, ProblemKind
 from salesflow.projections.tables import LedgerTable, Processes, ReadFold
 
@@ -73,7 +73,7 @@ class Findings:
         if self._counts[kind, subject] > NAMED_MAX:
             self.more += 1
         else:
-            said = one_line(where)
+            said = in_brief(where)
             self.named.append(Problem(kind=kind, subject=subject, where=said))
 
 

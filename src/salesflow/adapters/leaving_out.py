@@ -18,7 +18,7 @@ from salesflow.adapters.readtables import POSITIONS
 from salesflow.adapters.refolding import LeftOutChange
 from salesflow.domain.facts import UnreadableFact
 from salesflow.domain.moments import FOREVER, Instant
-from salesflow.projections.cautions import LeftOut, one_line
+from salesflow.projections.cautions import LeftOut, in_brief
 
 __all__ = [
     "LEFT_OUT",
@@ -123,8 +123,8 @@ def _left_out(row: Sequence[Any]) -> LeftOut:
         position=position,
         version=version,
         event_id=_uuid(event_id),
-        stored=one_line(stored),
-        reason=one_line(reason),
+        stored=in_brief(stored),
+        reason=in_brief(reason),
     )
 
 

@@ -32,6 +32,7 @@ from salesflow.errors import InputError
 __all__ = [
     "EXACT",
     "MOST",
+    "NO_CHARACTERS",
     "Count",
     "Currency",
     "Exact",

@@ -30,7 +30,7 @@ from salesflow.domain.moments import (
 )
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError, UnwritableError
-from salesflow.projections.cautions import Behind, one_line
+from salesflow.projections.cautions import Behind, in_brief
 from salesflow.projections.known import refuse_unknown
 from salesflow.projections.questions import Question, View
 from salesflow.projections.tables import Cut, Processes
@@ -99,7 +99,7 @@ class Snapshot(Generic[ViewT]):
         """Let answers say what they do not know, since nothing could be written."""
         events = head.position - self._stand.position
         if events:
-            self._behind = Behind(events=events, because=one_line(error))
+            self._behind = Behind(events=events, because=in_brief(error))
 
     def answer(
         self, as_of: When | None, known_at: When | None, *, position: int | None = None

@@ -3,20 +3,22 @@
 Figures that are not whole say so wherever they are shown; nothing is left out in silence.
 """
 
+from unicodedata import normalize
 from uuid import UUID
 
 from salesflow.domain.values import SafeText, Value
+from salesflow.domain.wording import shortened
+from salesflow.projections.cleaning import one_line
 from salesflow.projections.words import Language
 
-__all__ = ["Behind", "LeftOut", "one_line"]
+__all__ = ["Behind", "LeftOut", "in_brief"]
 
 SHOWN_MAX = 400
 
 
-def one_line(text: object) -> str:
-    """Write any text as one line of characters that can be shown, cut where it is long."""
-    line = " ".join(str(text).split())[:SHOWN_MAX]
-    return line if line.isprintable() else ascii(line)[1:-1]
+def in_brief(text: object) -> str:
+    """Write any text as a `SafeText`: on one line, harmless, cut where it is long."""
+    return shortened(one_line(normalize("NFC", str(text))), SHOWN_MAX)
 
 
 class LeftOut(Value):

@@ -7,13 +7,15 @@ other text is written out instead, so that it is seen.
 import re
 from typing import Final
 
+from salesflow.domain.values import NO_CHARACTERS
+
 __all__ = ["harmless", "one_line"]
 
 OBEYED: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-    r"\ud800-\udfff]"
+    rf"\ud800-\udfff{NO_CHARACTERS}]"
 )
-"""Controls of terminals, marks and overrides of direction, separators, lone surrogates."""
+"""Controls of terminals, marks and overrides of direction, separators, what is no character."""
 
 
 def harmless(text: str) -> str:
