@@ -33,7 +33,7 @@ def test_money_adds_up_within_one_currency() -> None:
 
 @pytest.mark.parametrize(
     "amount",
-    ["1e3", "NaN", "Infinity", "ten", "1" * 30, "0.0000001", "1234567890123", "", "1_0"],
+    ["1e3", "NaN", "Infinity", "ten", "1" * 30, "0.0000001", "12345678901234", "", "1_0"],
 )
 def test_money_that_is_no_plain_amount_is_refused(amount: str) -> None:
     with pytest.raises(InputError, match="amount"):
