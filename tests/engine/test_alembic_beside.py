@@ -1,6 +1,5 @@
 """A service's migrations leave the log alone, whatever Alembic finds beside its models."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from databases import Postgres
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.embedding import include_name, include_object
 from salesflow.errors import SchemaError
@@ -66,17 +64,6 @@ class Service:
 
     def upgrade(self) -> None:
         command.upgrade(self.config, "head")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'service.db'}"
-        return
-    postgres: Postgres = request.getfixturevalue("postgres")
-    with postgres.database(template="template1") as fresh:
-        yield fresh
 
 
 def open_a_deal(flow: SalesFlow) -> None:

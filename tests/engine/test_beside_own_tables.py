@@ -1,13 +1,11 @@
 """The log may lie beside a service's own tables, and share the fate of its rows."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
-from databases import Postgres
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.errors import NotFoundError, SchemaError
 from salesflow.projections.funnel import Funnel
@@ -23,17 +21,6 @@ ORDERS = sa.Table(
 
 class LaterError(Exception):
     """Something of the service's own that goes wrong after all was written."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database with tables of a service, and none of ours."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'service.db'}"
-        return
-    postgres: Postgres = request.getfixturevalue("postgres")
-    with postgres.database(template="template1") as fresh:
-        yield fresh
 
 
 @pytest.fixture

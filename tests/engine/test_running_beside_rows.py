@@ -149,27 +149,34 @@ def test_a_command_whose_twin_was_first_gets_the_receipt_of_the_twin(flow: Sales
         flow.run(lambda s: lose(s, twin=True), command_id="c-2")
 
 
+class Outrun:
+    """A host's order for a deal that somebody else calls about meanwhile, so many times."""
+
+    def __init__(self, flow: SalesFlow, times: int) -> None:
+        self.flow, self.times = flow, times
+        with flow.session() as s:
+            self.deal = open_deal(s).id
+
+    def take(self, number: str, s: Session, rows: object) -> None:
+        write(number, rows, self.deal)
+        call(s, self.deal)
+        if self.times:
+            self.times -= 1
+            self.flow.run(lambda other: call(other, self.deal))
+
+
 def test_a_retry_writes_the_rows_anew(postgres_url: str) -> None:
     host = sa.create_engine(postgres_url)  # noqa: TID251
     Base.metadata.create_all(host)
     with SalesFlow(postgres_url) as flow:
-        with flow.session() as s:
-            deal = open_deal(s).id
-        others = iter([True, True, False])
-
-        def take(number: str, s: Session, rows: sa.Connection) -> None:
-            write(number, rows, deal)
-            call(s, deal)
-            if next(others):
-                flow.run(lambda other: call(other, deal))
-
-        flow.run(partial(take, "A-1"), engine=host)
-        assert orders(host) == {"A-1": deal}
-        assert flow.get(Deal, deal).contact_count == 3
-        others = iter([True])
+        order = Outrun(flow, times=2)
+        flow.run(partial(order.take, "A-1"), engine=host)
+        assert orders(host) == {"A-1": order.deal}
+        assert flow.get(Deal, order.deal).contact_count == 3
+        order.times = 1
         with pytest.raises(ConcurrentChangeError):
-            flow.run(partial(take, "A-2"), engine=host, attempts=1)
-        assert orders(host) == {"A-1": deal}
+            flow.run(partial(order.take, "A-2"), engine=host, attempts=1)
+        assert orders(host) == {"A-1": order.deal}
     host.dispose()
 
 
@@ -177,23 +184,14 @@ def test_a_transaction_that_became_too_old_is_begun_anew(postgres_url: str) -> N
     host = sa.create_engine(postgres_url, isolation_level="REPEATABLE READ")  # noqa: TID251
     Base.metadata.create_all(host)
     with SalesFlow(postgres_url) as flow:
-        with flow.session() as s:
-            deal = open_deal(s).id
-        others = iter([True, True, False])
-
-        def take(number: str, s: Session, rows: sa.Connection) -> None:
-            write(number, rows, deal)
-            call(s, deal)
-            if next(others):
-                flow.run(lambda other: call(other, deal))
-
-        flow.run(partial(take, "A-1"), engine=host)
-        assert orders(host) == {"A-1": deal}
-        assert flow.get(Deal, deal).contact_count == 3
-        others = iter([True])
+        order = Outrun(flow, times=2)
+        flow.run(partial(order.take, "A-1"), engine=host)
+        assert orders(host) == {"A-1": order.deal}
+        assert flow.get(Deal, order.deal).contact_count == 3
+        order.times = 1
         with host.connect() as rows, pytest.raises(StaleTransactionError):
-            flow.run(lambda s: take("A-2", s, rows), connection=rows)
-        assert orders(host) == {"A-1": deal}
+            flow.run(lambda s: order.take("A-2", s, rows), connection=rows)
+        assert orders(host) == {"A-1": order.deal}
     host.dispose()
 
 
@@ -204,24 +202,19 @@ def test_inside_an_open_transaction_a_retry_undoes_only_what_the_function_did(
     host = sa.create_engine(postgres_url)  # noqa: TID251
     Base.metadata.create_all(host)
     with SalesFlow(postgres_url) as flow:
-        with flow.session() as s:
-            deal = open_deal(s).id
-        others = iter([True, True, False])
+        order = Outrun(flow, times=2)
         opened: Any = orm.Session(host) if by_orm else host.connect()
         with opened, opened.begin():
-            write("before", opened, deal)
+            write("before", opened, order.deal)
 
             def take(s: Session) -> None:
-                write("A-1", opened, deal)
-                call(s, deal)
-                if next(others):
-                    flow.run(lambda other: call(other, deal))
+                order.take("A-1", s, opened)
 
             assert flow.run(take, connection=opened) is not None
-            write("after", opened, deal)
+            write("after", opened, order.deal)
             assert orders(host) == {}
         assert set(orders(host)) == {"before", "A-1", "after"}
-        assert flow.get(Deal, deal).contact_count == 3
+        assert flow.get(Deal, order.deal).contact_count == 3
     host.dispose()
 
 

@@ -95,6 +95,13 @@ when = { column = "what", is = "lost" }
 """
 """An event per row: case, what, time, who, offer, id."""
 
+EVENTS_HEAD = "case,what,time,who,offer,id\n"
+
+
+def log(*lines: str) -> str:
+    """An event log: a row per event, as `EVENTS` reads it."""
+    return EVENTS_HEAD + "".join(f"{line}\n" for line in lines)
+
 
 class Desk:
     """Where tables are imported."""
@@ -155,3 +162,11 @@ class Desk:
     def deal(self, object: str, source: str = "crm") -> Deal:
         world = World(PublishedProcesses(self.log))
         return Deal.replay(object_id(source, object), self.events(object, source), world=world)
+
+
+def moves(desk: Desk, object: str = "1") -> list[str]:
+    """What an event log told of a deal: stages entered, and kinds of other facts."""
+    return [
+        getattr(event.fact, "target", event.fact.kind.removeprefix("deal."))
+        for event in desk.events(object, "log")
+    ]

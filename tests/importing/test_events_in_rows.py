@@ -1,21 +1,8 @@
 """Event logs: their order, days among times, openings that are missing, DST changes."""
 
-from importing.desk import EVENTS, WIDE, Desk
+from importing.desk import EVENTS, WIDE, Desk, log, moves
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Fact
-
-HEAD = "case,what,time,who,offer,id\n"
-
-
-def log(*lines: str) -> str:
-    return HEAD + "".join(f"{line}\n" for line in lines)
-
-
-def moves(desk: Desk, object: str = "1") -> list[str]:
-    return [
-        getattr(event.fact, "target", event.fact.kind.removeprefix("deal."))
-        for event in desk.events(object, "log")
-    ]
 
 
 def opening(desk: Desk, object: str = "1") -> DealOpened:

@@ -7,25 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importing.desk import EVENTS, WIDE, Desk
+from importing.desk import EVENTS, EVENTS_HEAD, WIDE, Desk, log, moves
 from properties.effort import examples
 from salesflow.adapters.eventlog import EventLog
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.history import order
 
-HEAD = "case,what,time,who,offer,id\n"
 TIE = "2026-01-01T10:00Z"
-
-
-def log(*lines: str) -> str:
-    return HEAD + "".join(f"{line}\n" for line in lines)
-
-
-def moves(desk: Desk, object: str = "1") -> list[str]:
-    return [
-        getattr(event.fact, "target", event.fact.kind.removeprefix("deal."))
-        for event in desk.events(object, "log")
-    ]
 
 
 NEWEST = log(
@@ -221,7 +209,7 @@ def test_an_offer_without_a_number_takes_a_running_one_in_order_of_time(desk: De
     table = log("1,offer,2026-01-03T10:00Z,,,", "1,offer,2026-01-02T10:00Z,,,")
     opened = "1,opened,2026-01-01T10:00Z,,,\n"
     desk.bring(mapping, table + opened)
-    report = desk.bring(mapping, HEAD + later + table.removeprefix(HEAD) + opened)
+    report = desk.bring(mapping, EVENTS_HEAD + later + table.removeprefix(EVENTS_HEAD) + opened)
     assert (report.facts_recorded, report.facts_known, report.changed) == (1, 3, [])
     quotes = [e for e in desk.events("1", "log") if isinstance(e.fact, QuoteIssued)]
     assert [e.fact.quote for e in sorted(quotes, key=lambda e: e.occurred)] == [  # type: ignore[attr-defined]

@@ -21,55 +21,33 @@ __all__ = ["PERIOD_OPTIONS", "is_period", "with_period"]
 
 PANEL: Final = "Period"
 MONTHS: Final = 12
-PERIOD_OPTIONS: Final[dict[str, object]] = {
-    "from_": Annotated[
+
+
+def _option(flag: str, metavar: str, text: str) -> object:
+    return Annotated[
         str | None,
         typer.Option(
-            "--from",
-            metavar="DAY",
-            help="The first day of the period. Default: of the fiscal quarter of the moment.",
-            rich_help_panel=PANEL,
-            show_default=False,
+            flag, metavar=metavar, help=text, rich_help_panel=PANEL, show_default=False
         ),
-    ],
-    "to": Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="DAY",
-            help="The last day of the period, which belongs to it."
-            " Default: of the fiscal quarter.",
-            rich_help_panel=PANEL,
-            show_default=False,
-        ),
-    ],
-    "month": Annotated[
-        str | None,
-        typer.Option(
-            metavar="YYYY-MM",
-            help="A month of the calendar, such as 2026-04.",
-            rich_help_panel=PANEL,
-            show_default=False,
-        ),
-    ],
-    "quarter": Annotated[
-        str | None,
-        typer.Option(
-            metavar="YYYY-QN",
-            help="A fiscal quarter by the settings, such as 2026-Q2.",
-            rich_help_panel=PANEL,
-            show_default=False,
-        ),
-    ],
-    "year": Annotated[
-        str | None,
-        typer.Option(
-            metavar="YYYY",
-            help="A fiscal year by the settings, such as 2026.",
-            rich_help_panel=PANEL,
-            show_default=False,
-        ),
-    ],
+    ]
+
+
+PERIOD_OPTIONS: Final = {
+    "from_": _option(
+        "--from",
+        "DAY",
+        "The first day of the period. Default: of the fiscal quarter of the moment.",
+    ),
+    "to": _option(
+        "--to",
+        "DAY",
+        "The last day of the period, which belongs to it. Default: of the fiscal quarter.",
+    ),
+    "month": _option("--month", "YYYY-MM", "A month of the calendar, such as 2026-04."),
+    "quarter": _option(
+        "--quarter", "YYYY-QN", "A fiscal quarter by the settings, such as 2026-Q2."
+    ),
+    "year": _option("--year", "YYYY", "A fiscal year by the settings, such as 2026."),
 }
 """What a question over a period takes instead of its own fields, by name."""
 NAMED: Final = ("month", "quarter", "year")

@@ -44,7 +44,6 @@ WORDS = {
     "string_pattern_mismatch": "is not written as it has to be",
 }
 """What pydantic finds wrong, in the words of whoever keeps the table."""
-SAID_MAX = 200
 NAME_MAX = 100
 NAMES_MAX = 30
 CLOSE_MAX = 2_000
@@ -80,7 +79,7 @@ def row_problem(error: Exception) -> RowProblem:
         return error
     said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
     way_out = "mend the row, or leave it out with [[leave_out]]"
-    return RowProblem(f"cannot be taken ({said[:SAID_MAX]}); {way_out}")
+    return RowProblem(f"cannot be taken ({shortened(said)}); {way_out}")
 
 
 class MappingError(InputError):

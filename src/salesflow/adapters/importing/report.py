@@ -48,7 +48,6 @@ __all__ = [
 ]
 
 SHOWN_MAX = 20
-WIDTH_MAX = 200
 SUMMED = (
     "rows_recorded",
     "rows_known",
@@ -368,14 +367,11 @@ class _Group(NamedTuple):
         return TableOfView(
             words.get(self.title, self.title),
             tuple(words.get(column, column) for column in columns),
-            tuple((_short(r), f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]),
+            tuple(
+                (shortened(r), f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]
+            ),
             notes=(*(words.get(note, note) for note in self.notes), *more),
         )
-
-
-def _short(text: str) -> str:
-    """Cut what would fill a screen; the report as JSON holds the whole."""
-    return text if len(text) <= WIDTH_MAX else f"{text[: WIDTH_MAX - 1]}…"
 
 
 def _found(finding: Finding, words: dict[str, str]) -> str:
