@@ -112,7 +112,7 @@ def test_a_database_with_facts_of_ones_own_opened_without_them_says_what_to_hand
     deal = deal_of(flow)
     flow.record([ForeignFact(deal, DemoGiven(product="MES"))])
     with SalesFlow(database_url) as poorer, pytest.raises(HistoryError) as caught:
-        poorer.history(deal)
+        poorer.get(Deal, deal)
     assert "acme.demo_given" in str(caught.value)
     assert "SalesFlow(url, facts=[…])" in str(caught.value)
 

@@ -15,6 +15,7 @@ from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
 from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.facts import Fact
 from salesflow.domain.moments import to_instant
+from salesflow.errors import RuleError
 from salesflow.projections.kpi_figures import KpiLine
 from salesflow.projections.kpis import Kpis
 
@@ -146,7 +147,8 @@ def test_customers_merged_are_one_customer_with_one_first_deal() -> None:
 
 def test_a_merge_is_known_from_when_it_was_recorded() -> None:
     with shop() as books:
-        register(books, BOLT, ("2026-01-02 09:00", since()))
+        for customer in (ACME, BOLT):
+            register(books, customer, ("2026-01-02 09:00", since()))
         sell(books, 1, ACME, "2026-02-10 09:00")
         sell(books, 2, BOLT, "2026-03-05 09:00")
         then = books.flow.ask(Kpis()).moment
@@ -171,18 +173,17 @@ def test_a_chain_of_merges_ends_at_one_customer_and_takes_the_oldest_day_along()
         assert by_group(books, by="customer") == {str(ACME): 0}
 
 
-def test_customers_merged_in_a_circle_are_one_under_the_lowest_id() -> None:
+def test_customers_are_never_merged_in_a_circle() -> None:
     with shop() as books:
-        for customer, into in ((ACME, BOLT), (BOLT, CAMPO), (CAMPO, BOLT)):
-            register(
-                books,
-                customer,
-                ("2026-01-02 09:00", since()),
-                ("2026-01-03 09:00", CustomerMerged(into=into)),
-            )
+        for customer in (ACME, BOLT, CAMPO):
+            register(books, customer, ("2026-01-02 09:00", since()))
+        for customer, into in ((ACME, BOLT), (BOLT, CAMPO)):
+            register(books, customer, ("2026-01-03 09:00", CustomerMerged(into=into)))
+        with pytest.raises(RuleError, match="cannot be merged into"):
+            register(books, CAMPO, ("2026-01-03 09:00", CustomerMerged(into=BOLT)))
         for deal, customer in ((1, ACME), (2, BOLT), (3, CAMPO)):
             sell(books, deal, customer, f"2026-02-0{deal} 09:00")
-        assert by_group(books, by="customer") == {str(BOLT): 1}
+        assert by_group(books, by="customer") == {str(CAMPO): 1}
 
 
 def test_a_new_customer_is_that_of_whoever_won_the_first_deal() -> None:

@@ -409,5 +409,5 @@ def test_the_answer_is_laid_out_in_both_languages() -> None:
         "What its time went to",
     ]
     assert view.tables("zh")[1].rows[0][1] == "潜在客户识别"
-    assert set(view.to_arrow()) == {"answer", "stages", "stalled", "leaving", "ending", "deals"}
+    assert set(view.to_arrow()) == {"stages", "stalled", "leaving", "ending", "deals"}
     assert view.to_dict()["stages"][0]["visits"] == 1

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid4
 
-from salesflow.adapters.eventlog import Draft
+from salesflow.adapters.eventlog import Draft, EventLog
+from salesflow.adapters.gate import OTHERS
 from salesflow.adapters.ids import new_id
 from salesflow.domain.facts import Fact, FactCatalogue
 from salesflow.domain.moments import Instant
 
-__all__ = ["NOTES", "Clock", "Noted", "draft", "drafts", "instant"]
+__all__ = ["NOTES", "Clock", "Noted", "draft", "drafts", "instant", "planted"]
 
 
 class Noted(Fact):
@@ -61,3 +62,8 @@ def draft(
 def drafts(count: int, stream_id: UUID | None = None, first: int = 1) -> list[Draft]:
     stream_id = stream_id or uuid4()
     return [draft(stream_id, first + number, str(number)) for number in range(count)]
+
+
+def planted(log: EventLog, event: Draft) -> None:
+    """Put an event into the log past the gate, as another program or a fault might have."""
+    EventLog(log.database, tenant=log.tenant, catalogue=OTHERS).append([event])

@@ -42,7 +42,7 @@ REPLACEMENTS = [
     f"INSERT INTO salesflow_events {EVENT.format(position=5, version=4)}",
     f"REPLACE INTO salesflow_events {EVENT.format(position=9, version=1)}",
     f"INSERT OR IGNORE INTO salesflow_events {EVENT.format(position=1, version=9)}",
-    "INSERT OR REPLACE INTO salesflow_commands VALUES ('main', 'c-1', 1, 1, 1)",
+    "INSERT OR REPLACE INTO salesflow_commands VALUES ('main', 'c-1', 1, 1, 1, NULL)",
 ]
 
 

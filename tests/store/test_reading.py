@@ -13,7 +13,7 @@ from salesflow.adapters.ids import new_id, uuid_of_bytes
 from salesflow.domain.facts import FactCatalogue, UnreadableFact
 from salesflow.domain.history import refuse_unreadable
 from salesflow.errors import HistoryError
-from store.facts import NOTES, Clock, Noted, draft, drafts
+from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 
 
 @pytest.fixture
@@ -84,7 +84,8 @@ def test_an_event_that_cannot_be_read_is_named_by_stream_version_and_position(
     log: EventLog, topic: str, payload: bytes, why: str
 ) -> None:
     deal = uuid4()
-    log.append([draft(), draft(deal, 4)._replace(topic=topic, payload=payload)])
+    log.append([draft()])
+    planted(log, draft(deal, 4)._replace(topic=topic, payload=payload))
     where = f"stream {deal}, version 4, position 2"
     for found in (log.stream(deal), log.page(1, 9), log.streams([deal], upto=9)[deal]):
         [event] = found
@@ -135,7 +136,7 @@ def test_people_can_read_the_log_with_any_sql_tool(database: Database, log: Even
 def test_bytes_that_are_no_text_do_not_spoil_the_view(
     database: Database, log: EventLog
 ) -> None:
-    log.append([draft()._replace(payload=b"\xff\xfe")])
+    planted(log, draft()._replace(payload=b"\xff\xfe"))
     with database.read() as connection:
         shown = connection.exec_driver_sql("SELECT payload FROM salesflow_event_view").all()
     assert len(shown) == 1

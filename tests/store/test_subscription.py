@@ -12,7 +12,7 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Subscription
 from salesflow.domain.facts import Event
 from salesflow.errors import DatabaseError, HistoryError
-from store.facts import NOTES, draft, drafts
+from store.facts import NOTES, draft, drafts, planted
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_an_event_that_cannot_be_read_reaches_the_reader(log: EventLog) -> None:
     follower = Follower(log.subscribe())
     log.append([draft()])
     assert follower.next() == 1
-    log.append([draft(uuid4())._replace(topic="test.unheard_of:1")])
+    planted(log, draft(uuid4())._replace(topic="test.unheard_of:1"))
     error = follower.next()
     assert isinstance(error, HistoryError)
     assert "position 2" in str(error)

@@ -49,7 +49,7 @@ def arrow_tables(
         SalesflowError: when pyarrow is not installed.
     """
     known = roles(type(view))
-    lists = [name for name, role in known.items() if role is Role.LIST]
+    lists = [n for n, role in known.items() if role is Role.LIST and n not in beside]
     rest = [name for name in known if name not in {*lists, *beside}]
     kinds = {name: bare(field.annotation) for name, field in type(view).model_fields.items()}
     found = {}
