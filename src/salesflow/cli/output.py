@@ -7,7 +7,6 @@ stderr in any case.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from rich.text import Text
 
 from salesflow.cli.streams import in_utf8
 from salesflow.domain.moments import Moment
-from salesflow.projections.cleaning import harmless
+from salesflow.projections.cleaning import harmless, harmless_json
 from salesflow.projections.laying import PIPE_WIDTH, laid_out
 from salesflow.projections.plain import Json
 from salesflow.projections.shown import TableOfView
@@ -40,8 +39,6 @@ if TYPE_CHECKING:  # loaded when there is something to report
 __all__ = ["Json", "Screen", "size_of"]
 
 KIB = 1024
-OBEYED = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal would obey; in JSON it only ever stands in a text, where it is escaped."""
 
 
 class Screen:
@@ -98,7 +95,7 @@ class Screen:
 
     def _write_json(self, value: object, indent: int | None = None) -> None:
         written = json.dumps(value, ensure_ascii=self._escaped, indent=indent)
-        sys.stdout.write(OBEYED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", written) + "\n")
+        sys.stdout.write(harmless_json(written) + "\n")
 
     def word(self, text: str) -> str:
         """Give a label in the language asked for."""
