@@ -27,7 +27,7 @@ from salesflow.adapters.database_url import (
     refuse_absent_file,
     shown_url,
 )
-from salesflow.adapters.holding import Block, Holds, Kind, Whole
+from salesflow.adapters.holding import Block, Holds, Kind, Owner, Whole
 from salesflow.adapters.logs import DATABASE
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
@@ -76,7 +76,7 @@ class Waiter(Protocol):
         """Stop listening."""
 
 
-class Connections(Protocol):
+class Connections(Owner, Protocol):
     """What differs between SQLite and PostgreSQL when a database is opened and used."""
 
     name: str
@@ -86,15 +86,6 @@ class Connections(Protocol):
 
     def prepare(self) -> None:
         """Set what the database itself remembers, once it is known to be ours."""
-
-    def enter(self, block: Block) -> sa.Connection:
-        """Begin the transaction of a block: a snapshot, or one that writes."""
-
-    def finish(self, block: Block) -> None:
-        """Commit it."""
-
-    def leave(self, block: Block) -> None:
-        """Undo what is not committed, and give everything back."""
 
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
@@ -109,9 +100,6 @@ class Connections(Protocol):
 
     def refuse_change(self) -> None:
         """Refuse what was read while somebody changed what cannot be read safely then."""
-
-    def translated(self, error: Exception) -> SalesflowError:
-        """Turn a driver's error into one of ours."""
 
     def close(self) -> None:
         """Close every connection."""

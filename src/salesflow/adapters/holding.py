@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from salesflow.adapters.collector import collector_back
 from salesflow.errors import SalesflowError
 
-__all__ = ["Block", "Holds", "Kind", "Whole", "give_back"]
+__all__ = ["Block", "Holds", "Kind", "Owner", "Whole", "give_back"]
 
 Kind = Literal["read", "write", "create"]
 
