@@ -8,6 +8,7 @@ import pytest
 
 from salesflow import SalesFlow
 from salesflow.cli import main
+from salesflow.cli.desk import Desk
 from salesflow.errors import BusyError, RuleError
 from simulated import demo, ran
 
@@ -166,3 +167,9 @@ def test_a_stop_in_the_middle_is_told_in_one_line(
     monkeypatch.setattr(SalesFlow, "standings", stop)
     assert main(["status", "--db", db]) == 130
     assert capsys.readouterr().err == "salesflow: stopped; what was recorded stays\n"
+
+
+def test_no_part_of_a_password_is_ever_shown() -> None:
+    url = "postgresql+psycopg://sales:s3c@r3t@db.example.com/sales"
+    desk = Desk(db=url, tenant="main", language="en", as_json=False)
+    assert desk.shown_url == "postgresql+psycopg://sales:***@db.example.com/sales"

@@ -29,6 +29,7 @@ __all__ = [
     "refuse_absent_file",
     "shown_url",
     "sqlite_path",
+    "without_password",
 ]
 
 IN_MEMORY: Final = ":memory:"
@@ -141,6 +142,11 @@ def _has_a_log(path: Path) -> bool:
         return [*file.execute("PRAGMA journal_mode")] == [("wal",)]
 
 
+def without_password(url: str) -> str:
+    """Write a URL, or what somebody took for one, without what may be its password."""
+    return PASSWORD.sub(r"\1:***@", url)
+
+
 def shown_url(url: sa.URL) -> str:
     """Write a URL for people: without the password, a file's name as it is."""
     if url.drivername in SQLITE:
@@ -228,4 +234,4 @@ def _not_text(url: object) -> str:
 
 
 def _shown(url: str) -> str:
-    return shortened(PASSWORD.sub(r"\1:***@", url))
+    return shortened(without_password(url))

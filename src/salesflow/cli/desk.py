@@ -39,7 +39,6 @@ DATABASE_DEFAULT = "sqlite:///salesflow.db"
 SQLITE = "sqlite:///"
 PASSING = ("sqlite://", SQLITE, f"{SQLITE}:memory:")
 SCHEME = re.compile(r"(sqlite|postgres|postgresql|file)(\+\w+)?:", re.IGNORECASE)
-PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 DatabaseOption = Annotated[
     str | None,
@@ -134,7 +133,9 @@ class Desk:
     @property
     def shown_url(self) -> str:
         """The database's URL without a password."""
-        return PASSWORD.sub(r"\1:***@", self.url)
+        from salesflow.adapters.database_url import without_password
+
+        return without_password(self.url)
 
     @contextmanager
     def open(self) -> "Iterator[SalesFlow]":
