@@ -36,6 +36,7 @@ COLUMNS = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
     " actor, command_id, correlation_id, causation_id, source, source_id"
 )
+WIDTH = COLUMNS.count(",") + 1
 LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
 LAST_RECORDED = {
@@ -177,7 +178,7 @@ class EventReading:
         rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
         head = rows[0][-1] if rows else 0
         self.seen = max(self.seen, head)
-        return self._events([row[:-1] for row in rows]), head
+        return self._events(rows), head
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None
@@ -337,16 +338,18 @@ class EventReading:
         return there, (list(listed),)
 
     def _events(self, rows: list[Row]) -> list[Event]:
+        """Build events of rows; what stands behind their columns is left alone."""
         facts = self._facts(rows)
         if not self._sqlite:
             return [
-                _new(Event, (fact, *row[2:])) for fact, row in zip(facts, rows, strict=True)
+                _new(Event, (fact, *row[2:WIDTH]))
+                for fact, row in zip(facts, rows, strict=True)
             ]
         streams = {id: uuid_of_bytes(id) for id in {row[2] for row in rows}}
         return [
             _new(
                 Event,
-                (fact, streams[row[2]], *row[3:7], uuid_of_bytes(row[7]), *row[8:]),
+                (fact, streams[row[2]], *row[3:7], uuid_of_bytes(row[7]), *row[8:WIDTH]),
             )
             for fact, row in zip(facts, rows, strict=True)
         ]

@@ -15,6 +15,7 @@ sales, which commands check, and halves of a merge, which are for whoever record
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
@@ -66,15 +67,14 @@ class Gate:
         if self._catalogue is OTHERS:
             self._refuse_ours(connection)
             return
-        drafts = [draft for append in appends for draft in append.drafts]
+        drafts = list(chain.from_iterable([append.drafts for append in appends]))
         topics = {draft.topic for draft in drafts}
         for topic in topics - self._passed:
             if not self._catalogue.knows(topic):
                 raise InputError(_unknown(topic))
             self._passed.add(topic)
-        for draft in drafts:
-            if type(draft.payload) is not Written:
-                self._prove(draft)
+        for draft in [draft for draft in drafts if type(draft.payload) is not Written]:
+            self._prove(draft)
         self._refuse_mixed(drafts, homes or {}, connection)
         if not topics.isdisjoint(_merging_topics()):
             self._refuse_merges(drafts, connection)
@@ -83,11 +83,11 @@ class Gate:
         """Remember what new streams are about, once they are committed."""
         if len(self._homes) > STREAMS_MAX:
             self._homes.clear()
+        home_of = self._catalogue.home
         for append in appends:
-            for draft in append.drafts:
-                home = self._catalogue.home(draft.topic)
-                if home is not None:
-                    self._homes[draft.stream_id] = home
+            for stream_id, version, topic, *_ in append.drafts:
+                if version == 1 and (home := home_of(topic)) is not None:
+                    self._homes[stream_id] = home
 
     def _prove(self, draft: Draft) -> None:
         where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
@@ -103,23 +103,36 @@ class Gate:
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
-        home_of, remembered = self._catalogue.home, self._homes
-        homes: dict[UUID, str] = {}
-        asked: dict[UUID, str] = {}
-        for stream_id, version, topic, *_ in drafts:
-            home = home_of(topic)
-            if home is None:
-                continue
-            here = homes.get(stream_id) or remembered.get(stream_id) or known.get(stream_id)
+        remembered = self._homes
+        asked: dict[UUID, tuple[str, str]] = {}
+        for stream_id, (draft, home) in self._told(drafts).items():
+            here = remembered.get(stream_id) or (known.get(stream_id) if known else None)
             if here is None:
-                here = homes[stream_id] = home
-                if version > 1:
-                    asked[stream_id] = topic
+                if draft.version > 1:
+                    asked[stream_id] = draft.topic, home
+            elif here != home:
+                raise InputError(_mixed(stream_id, here, draft.topic, home))
+        for stream_id, here in self._stored(asked, connection):
+            topic, home = asked[stream_id]
             if here != home:
                 raise InputError(_mixed(stream_id, here, topic, home))
-        for stream_id, here in self._stored(asked, connection):
-            if here != homes[stream_id]:
-                raise InputError(_mixed(stream_id, here, asked[stream_id], homes[stream_id]))
+
+    def _told(self, drafts: Sequence[Draft]) -> dict[UUID, tuple[Draft, str]]:
+        """Give of each stream the first draft that tells what it is about, and that."""
+        home_of = self._catalogue.home
+        told: dict[UUID, tuple[Draft, str]] = {}
+        before: UUID | None = None
+        same: str | None = None
+        for draft in drafts:
+            if draft.stream_id is before and draft.topic == same:
+                continue
+            before, same = draft.stream_id, draft.topic
+            home = home_of(same)
+            if home is not None:
+                _, here = told.setdefault(before, (draft, home))
+                if here != home:
+                    raise InputError(_mixed(before, here, same, home))
+        return told
 
     def _stored(
         self, streams: Iterable[UUID], connection: sa.Connection | None

@@ -15,6 +15,7 @@ __all__ = ["new_id", "read_uuid", "stored_uuid", "uuid_of_bytes"]
 _random = Random(os.urandom(32))
 _set = object.__setattr__
 _new = object.__new__
+_number = int.from_bytes
 _UNKNOWN = SafeUUID.unknown
 
 
@@ -42,7 +43,10 @@ def read_uuid(stored: UUID | bytes) -> UUID:
 
 def uuid_of_bytes(data: bytes) -> UUID:
     """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
-    return uuid_of_int(int.from_bytes(data, "big"))
+    made = _new(UUID)
+    _set(made, "int", _number(data, "big"))
+    _set(made, "is_safe", _UNKNOWN)
+    return made
 
 
 def uuid_of_int(number: int) -> UUID:

@@ -37,9 +37,10 @@ def grounded(events: list[Event], processes: Mapping[Key, ProcessVersion]) -> li
 
     The gate lets none through; it takes a change of what was stored to make one.
     """
-    if not any(type(event.fact) in UNDER_A_PROCESS for event in events):
-        return events
-    return [_grounded(event, processes) for event in events]
+    for event in events:
+        if type(event.fact) in UNDER_A_PROCESS and _grounded(event, processes) is not event:
+            return [_grounded(event, processes) for event in events]
+    return events
 
 
 def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:

@@ -57,6 +57,13 @@ class Aggregate:
     facts: ClassVar[tuple[type[Fact], ...]] = ()
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
 
+    was_added = is_recorded = False
+    """Whether a session was asked to take it in, and whether it has appended it."""
+    id_given = True
+    """False for a new aggregate whose caller named no id: its session gives it one."""
+    _closed: Closed | None = None
+    """Why it takes no commands; None while it does."""
+
     def __init_subclass__(cls) -> None:
         """Remember which facts it applies; others in its stream are left alone."""
         cls._known = frozenset(cls.facts)
@@ -66,24 +73,19 @@ class Aggregate:
         self._id = id
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
-        self.was_added = self.is_recorded = False
-        """Whether a session was asked to take it in, and whether it has appended it."""
-        self.id_given = True
-        """False for a new aggregate whose caller named no id: its session gives it one."""
         self.pending: list[Recorded] = []
         self._world = world or World()
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
-        self._closed: Closed | None = None
-        """Why it takes no commands; None while it does."""
         self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
 
     def __del__(self) -> None:
         """Warn of what was recorded and never handed to anybody who could append it."""
-        made = self.__dict__.get("pending") and not self.version
-        if made and not (self.was_added or self._closed):
+        if self.was_added or self._closed:
+            return
+        if self.__dict__.get("pending") and not self.version:
             warnings.warn(NEVER_ADDED.format(self.noun), ResourceWarning, stacklevel=2)
 
     if not TYPE_CHECKING:  # a type checker has to see which parts there are
@@ -124,8 +126,7 @@ class Aggregate:
                 " the session before you name it elsewhere"
             )
         self._id = id
-        self._log = [event._replace(stream_id=id) for event in self._log]
-        self._believe()
+        self._tell_pending()
 
     @property
     def world(self) -> World:
@@ -342,8 +343,8 @@ class Aggregate:
 
     def _cut_ahead(self) -> None:
         """Cut times ahead that were said before a session was known, and keep their order."""
-        latest = self._world.latest
-        if any(told.occurred is not None and told.occurred > latest for told in self.pending):
+        times = [told.occurred for told in self.pending if told.occurred is not None]
+        if times and max(times) > self._world.latest:
             cut = self._not_ahead
             self.pending = [
                 told._replace(occurred=told.occurred and cut(told.occurred))

@@ -92,12 +92,19 @@ def _guard(cls: ClassT, *, alone: bool) -> ClassT:
         if name.startswith("_") and (alone or name != "__init__"):
             continue
         called = f"{cls.__name__}.{name}".removesuffix(".__init__")
-        if isinstance(member, types.FunctionType):
+        if isinstance(member, types.FunctionType) and _takes_something(member):
             setattr(cls, name, _guarded(member, called, alone=alone))
         elif isinstance(member, classmethod):
             inner = _guarded(member.__func__, called, alone=alone)
             setattr(cls, name, classmethod(inner))
     return cls
+
+
+def _takes_something(method: types.FunctionType) -> bool:
+    """Say whether a method takes more than its object; else there is nothing to be wrong."""
+    code = method.__code__
+    variadic = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    return bool(variadic) or code.co_argcount + code.co_kwonlyargcount > 1
 
 
 def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Callable[..., Any]:

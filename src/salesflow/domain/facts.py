@@ -210,7 +210,8 @@ class FactCatalogue:
 
     def home(self, topic: str) -> str | None:
         """Say which kind of thing a stream with such a fact is about; None when any may."""
-        return self._homes.get(topic.partition(":")[0])
+        home = self._homes.get(topic)
+        return self._homes.get(topic.partition(":")[0]) if home is None else home
 
     def topics_besides(self, wanted: Collection[type[Fact]]) -> list[str]:
         """Name what is stored of all other facts than these, in every version known."""
@@ -231,18 +232,18 @@ class FactCatalogue:
         Raises:
             InputError: for a class that was not handed in, and what reads back otherwise.
         """
-        if not isinstance(fact, Fact):
-            raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
         cls = type(fact)
-        topic = cls.stored_as
-        if self._current.get(topic) is not cls:
-            raise InputError(self._stranger(cls))
         if cls in self._trusted:
             payload = fact.to_json()
             if payload.isascii():
-                return topic, Written(payload)
+                return cls.stored_as, Written(payload)
+        elif not isinstance(fact, Fact):
+            raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
+        elif self._current.get(cls.stored_as) is not cls:
+            raise InputError(self._stranger(cls))
         else:
             payload = _to_json(fact)
+        topic = cls.stored_as
         self._prove(fact, topic, payload)
         return topic, Written(payload)
 
@@ -277,7 +278,7 @@ class FactCatalogue:
             )
         self._current[cls.stored_as] = cls
         if home is not None:
-            self._homes[cls.kind] = home
+            self._homes[cls.kind] = self._homes[cls.stored_as] = home
 
     def _prove(self, fact: Fact, topic: str, payload: bytes) -> None:
         try:

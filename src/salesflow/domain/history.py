@@ -31,7 +31,7 @@ def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
     cannot be read, nothing is kept: what follows would be believed on wrong grounds.
     """
     known = [event for event in events if event.recorded <= known_at]
-    if not any(isinstance(event.fact, FactRetracted | UnreadableFact) for event in known):
+    if False not in [event.fact.plain for event in known]:
         return known
     out = retracted(known)
     kept = [event for event in known if event.event_id not in out]
@@ -44,6 +44,8 @@ def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
 def unreadable(events: Iterable[Event], known_at: Instant = FOREVER) -> Event | None:
     """Give the first event that cannot be read and was not retracted by then; None mostly."""
     events = list(events)
+    if False not in [event.fact.plain for event in events]:
+        return None
     wrong = [event for event in events if isinstance(event.fact, UnreadableFact)]
     if not wrong:
         return None

@@ -5,7 +5,6 @@ before the commit. Until then it is told at the time up to which its aggregate i
 behind everything else of that time.
 """
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
@@ -74,12 +73,14 @@ def is_untimed(event: Event) -> bool:
     return event.position > UNTIMED
 
 
-def in_log_order(pending: Iterable[Recorded], now: Instant) -> list[Recorded]:
+def in_log_order(pending: list[Recorded], now: Instant) -> list[Recorded]:
     """Put facts into the order in which they are to stand in the log.
 
     As they were said, but what happened close to now by its time, and what has none last: the
     log may cut several times to that of recording, and then its order decides.
     """
+    if len(pending) == 1 or all(told.occurred is None for told in pending):
+        return pending
     floor = now - 2 * SKEW
 
     def time(told: Recorded) -> Instant:

@@ -181,6 +181,13 @@ def _checked_characters(
 
 
 def _checked_reference(text: str) -> str:
+    if (
+        text[:1] > " "
+        and len(text) <= LINE_LENGTH_MAX
+        and text.isascii()
+        and text.isprintable()
+    ):
+        return text  # nearly all
     checked = _checked_line(text)
     if is_blank(checked):
         raise ValueError("must not be blank")
@@ -196,6 +203,8 @@ def _checked_key(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Say whether a text shows nothing: empty, spaces, marks of format, fillers."""
+    if "!" <= text[:1] <= "~":
+        return False
     return all(each in UNSEEN or unicodedata.category(each) in NOT_SEEN for each in text)
 
 

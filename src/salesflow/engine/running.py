@@ -156,8 +156,12 @@ class Runs:
             ):
                 function(session)
         else:
-            with self._working(said) as session:
+            session = self._session(said)
+            try:
                 function(session)
+                session.commit()
+            finally:
+                session.end()
         return session.receipt
 
     def _first(self, said: Said) -> Receipt | None:

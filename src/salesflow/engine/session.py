@@ -70,9 +70,12 @@ class Said(NamedTuple):
         Raises:
             InputError: for what is blank, too long, of another type, or holds what no text may.
         """
-        given = dict(zip(cls._fields, (actor, command_id, *others), strict=False))
-        texts = {name: envelope_text(value, name) for name, value in given.items()}
-        return cls(**texts, fingerprint=_digest(fingerprint))
+        given = (actor, command_id, *others, *[None] * (2 - len(others)))
+        texts = [
+            None if value is None else envelope_text(value, name)
+            for name, value in zip(cls._fields, given, strict=False)
+        ]
+        return cls._make([*texts, _digest(fingerprint)])
 
 
 def _digest(request: str | bytes | None) -> str | None:
@@ -247,8 +250,7 @@ class Session:
                     connection=self._connection,
                     accept_clock=self._accept_clock,
                 )
-            nouns = tuple([self._aggregates[id].noun for id in receipt.stream_ids])
-            self.receipt = receipt._replace(kinds=nouns)
+            self.receipt = receipt._replace(kinds=self._nouns(receipt.stream_ids))
             for each in self._aggregates.values() if self._connection is None else ():
                 each.is_recorded = True
         return self.receipt
@@ -338,6 +340,13 @@ class Session:
         read = ((id, each) for id, each in self._aggregates.items() if each.version)
         homes = {id: home(each._log[0].fact.stored_as) for id, each in read}  # noqa: SLF001
         return {id: home for id, home in homes.items() if home is not None}
+
+    def _nouns(self, ids: tuple[UUID, ...]) -> tuple[str, ...]:
+        """Say of streams what they are about, as receipts do."""
+        nouns = {each.noun for each in self._aggregates.values()}
+        if len(nouns) == 1:
+            return (nouns.pop(),) * len(ids)
+        return tuple([self._aggregates[id].noun for id in ids])
 
     def _drafts(self) -> list[Draft]:
         actor, _, correlation_id, causation_id, _ = self._said
