@@ -1,7 +1,8 @@
 """What can be told of a customer, and asked of one, by a word and a number.
 
 Customers are told of among deals (`histories.py`, `playing.py`), under numbers of their own.
-Some are merged into themselves, in a circle, or into somebody nobody registered.
+Some are told to be merged into themselves, in a circle, or into somebody nobody registered:
+where a log is kept those are refused.
 """
 
 from datetime import date

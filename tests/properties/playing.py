@@ -18,6 +18,7 @@ from properties.customers import CUSTOMER_ORDERS, CUSTOMER_WORDS, give_customer
 from properties.effort import TALLY
 from properties.facts import THEMES, fact_about
 from properties.histories import WHENS, Told, When, happened, told
+from properties.merges import Telling, possible
 from properties.reps import REP_ORDERS, REP_WORDS, TEAMS, give_rep
 from properties.world import (
     CRM,
@@ -334,9 +335,9 @@ class Player:
         """Make the fact that is told."""
         return fact_about(one.deal, one.what, one.n, ahead)
 
-    def _facts(self, told: Sequence[Told]) -> list[tuple[UUID, Fact, int | None]]:
+    def _facts(self, told: Sequence[Told]) -> list[Telling]:
         """Make foreign facts; a retraction names an event that is stored already."""
-        found: list[tuple[UUID, Fact, int | None]] = []
+        found: list[Telling] = []
         now = instant(self.clock.now)
         for one in told:
             stream = self.stream(one.deal)
@@ -344,23 +345,20 @@ class Player:
                 stored = self._stored(one.deal)
                 if stored:
                     target = stored[-1 - one.n % len(stored)].event_id
-                    found.append(
-                        (stream, FactRetracted(event_id=target, because="wrong"), None)
-                    )
+                    wrong = FactRetracted(event_id=target, because="wrong")
+                    found.append(Telling(stream, wrong, None))
                 continue
             occurred = self._happened(one, now)
             base = now if occurred is None else occurred
             ahead = None if one.ahead is None else at(base + DELTAS[one.ahead])
-            found.append((stream, self.fact(one, ahead), occurred))
+            fact = possible(
+                self.flow, Telling(stream, self.fact(one, ahead), occurred), one.n, found
+            )
+            found += [fact] if fact else []
         return found
 
     def _record(self, told: Sequence[Told]) -> None:
-        self.flow.record(
-            [
-                ForeignFact(stream, fact, occurred)
-                for stream, fact, occurred in self._facts(told)
-            ]
-        )
+        self.flow.record([ForeignFact(*each) for each in self._facts(told)])
 
     def _append(self, told: Sequence[Told]) -> None:
         facts = self._facts(told)

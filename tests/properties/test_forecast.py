@@ -20,6 +20,7 @@ from oracle.beliefs import Raw
 from properties.asked.forecast import ASKED, CASE
 from properties.effort import TALLY, examples
 from properties.facts import fact_of
+from properties.merges import Telling, possible
 from properties.moments import knowledge
 from properties.playing import Player
 from properties.raw_log import raw_log
@@ -30,6 +31,8 @@ from salesflow.adapters.ids import new_id
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.impossible_merges import MAY_MERGE
+from salesflow.errors import RuleError
 from salesflow.projections import forecast, forecast_figures
 from salesflow.projections.forecast import Forecast, ForecastView
 from salesflow.projections.forecast_reading import FateRow, OpenRow
@@ -138,25 +141,36 @@ def tell(player: Player, history: list[Said]) -> None:
         player.clock.now = at(begin + (said.day + said.late) * DAY + 1)
         stored = player.flow.log.stream(deal_id(said.deal))
         if said.what != "retract":
-            append(player, said, fact(said), begin + said.day * DAY)
+            happened = begin + said.day * DAY
+            append(player, Telling(deal_id(said.deal), fact(said), happened), said.n)
         elif stored:
             wrong = stored[-1 - said.n % len(stored)].event_id
-            append(player, said, FactRetracted(event_id=wrong, because="wrong"), None)
+            taken_back = FactRetracted(event_id=wrong, because="wrong")
+            append(player, Telling(deal_id(said.deal), taken_back, None), said.n)
 
 
-def append(player: Player, said: Said, told: Fact, occurred: int | None) -> None:
-    """Append a fact whatever the rules say of it, as another system would have."""
-    stream = deal_id(said.deal)
-    version = dict(player.flow.log.versions([stream])).get(stream, 0) + 1
+def append(player: Player, told: Telling, n: int) -> None:
+    """Append a fact whatever the rules of sales say of it, as another system would have.
+
+    What the gate refuses, a merge that cannot be, is not told.
+    """
+    log, telling = player.flow.log, possible(player.flow, told, n)
+    if telling is None:
+        return
+    stream, fact, occurred = telling
     draft = Draft(
         stream_id=stream,
-        version=version,
-        topic=told.stored_as,
-        payload=told.to_json(),
+        version=dict(log.versions([stream])).get(stream, 0) + 1,
+        topic=fact.stored_as,
+        payload=fact.to_json(),
         event_id=new_id(),
         occurred=occurred,
     )
-    player.flow.log.append([draft])
+    try:
+        log.append([draft])
+    except RuleError:
+        assert type(fact) in MAY_MERGE, fact
+        TALLY["merges refused"] += 1
 
 
 def check(player: Player, asked: list[Asked], seen: Counter[str]) -> None:

@@ -19,16 +19,15 @@ from hypothesis import strategies as st
 from properties.asked.retrospective import CASE
 from properties.effort import TALLY, examples
 from properties.facts import fact_of
+from properties.merges import Telling
 from properties.moments import knowledge
 from properties.playing import Player
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.reps import rep_fact
-from properties.test_forecast import Said
+from properties.test_forecast import Said, append
 from properties.test_forecast import fact as forecast_fact
 from properties.world import HOUR, OWNERS, START, at, deal_id, instant
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_id
 from salesflow.domain.facts import Fact, FactRetracted
 from salesflow.domain.reps import rep_id
 from salesflow.errors import NotFoundError
@@ -135,24 +134,12 @@ def tell(player: Player, history: list[Said]) -> None:
         player.clock.now = at(begin + (said.day + said.late) * DAY + 1)
         stored = player.flow.log.stream(stream_of(said))
         if said.what != "retract":
-            append(player, said, fact(said), begin + said.day * DAY)
+            happened = begin + said.day * DAY
+            append(player, Telling(stream_of(said), fact(said), happened), said.n)
         elif stored:
             wrong = stored[-1 - said.n % len(stored)].event_id
-            append(player, said, FactRetracted(event_id=wrong, because="wrong"), None)
-
-
-def append(player: Player, said: Said, told: Fact, occurred: int | None) -> None:
-    """Append a fact as another system would have."""
-    stream = stream_of(said)
-    draft = Draft(
-        stream_id=stream,
-        version=dict(player.flow.log.versions([stream])).get(stream, 0) + 1,
-        topic=told.stored_as,
-        payload=told.to_json(),
-        event_id=new_id(),
-        occurred=occurred,
-    )
-    player.flow.log.append([draft])
+            taken_back = FactRetracted(event_id=wrong, because="wrong")
+            append(player, Telling(stream_of(said), taken_back, None), said.n)
 
 
 def check(player: Player, asked: list[Asked], seen: Counter[str]) -> None:

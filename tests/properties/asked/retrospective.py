@@ -74,7 +74,7 @@ def said(view: RetrospectiveView) -> dict[str, Any]:
             {
                 (stage.process, stage.stage): _stage(getattr(stage, side))
                 for stage in view.stages
-                if getattr(stage, side).deals
+                if _passed(getattr(stage, side))
             }
             for side in ("figures", "figures_before")
         ],
@@ -135,6 +135,11 @@ def _books(view: RetrospectiveView, side: str) -> dict[Any, Any]:
         if any(sums):
             books.setdefault(each.currency, {})[each.movement] = sums
     return books
+
+
+def _passed(figures: StageFigures) -> bool:
+    """Say whether a deal was there in the period, or left at its first instant."""
+    return figures.deals > 0 or figures.days_median is not None
 
 
 def _stage(figures: StageFigures) -> dict[str, Any]:
