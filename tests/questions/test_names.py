@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow
+from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow, SalesProcess
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.processes import Label
+from salesflow.domain.processes import Label, ProcessVersion
+from salesflow.domain.reps import rep_id
 from salesflow.projections.case_study import CaseStudy
 from salesflow.projections.deals import Deals
 from salesflow.projections.kpis import Kpis
@@ -132,3 +133,84 @@ def test_an_event_that_cannot_be_read_takes_names_away_and_no_answer(tmp_path: P
         view = flow.ask(Deals())
         assert view.names.reps == ()
         assert len(view.names.deals) == 2
+
+
+def publish_other(flow: SalesFlow) -> ProcessVersion:
+    """Publish a process that calls the key "price", and its stages, by names of its own."""
+    reasons = tuple(
+        each.model_copy(update={"name_en": "Price of parts", "name_zh": "配件价格"})
+        for each in STANDARD.loss_reasons
+        if each.key == "price"
+    )
+    stages = tuple(
+        each.model_copy(update={"name_en": f"Parts: {each.name_en}"})
+        for each in STANDARD.stages
+    )
+    told = {"key": "aftermarket", "loss_reasons": reasons, "stages": stages}
+    with flow.session() as s:
+        return s.add(SalesProcess.publish(STANDARD.model_copy(update=told))).latest
+
+
+def lose(flow: SalesFlow, process: ProcessVersion) -> Deal:
+    with flow.session() as s:
+        deal = s.add(Deal.open(process, title="Parts", owner="r-1", amount=Money("7", "EUR")))
+        deal.lose(because="price")
+    return deal
+
+
+def reasons_of(flow: SalesFlow, question: WinLoss | Retrospective) -> list[str]:
+    tables = flow.ask(question).named_tables()
+    return [row[0] for row in table(tables, "Reasons of losses").rows]
+
+
+def test_an_answer_of_before_is_equal_after_another_process_is_published_and_used(
+    flow: SalesFlow,
+) -> None:
+    with flow:
+        _, lost = sell(flow)
+        questions = (WinLoss(), Retrospective(), CaseStudy(deal=lost.id))
+        before = [flow.ask(question) for question in questions]
+        other = publish_other(flow)
+        lose(flow, other)
+        assert [
+            flow.ask(q, at=v.moment) for q, v in zip(questions, before, strict=True)
+        ] == before
+        assert flow.ask(questions[0]) != before[0], "the control: now it is another answer"
+
+
+def test_a_reason_is_called_as_the_processes_of_the_deals_in_the_answer_call_it(
+    flow: SalesFlow,
+) -> None:
+    with flow:
+        _, lost = sell(flow)
+        parts = lose(flow, publish_other(flow))
+        ours = reason("price").name_en
+        for question in (WinLoss, Retrospective):
+            assert reasons_of(flow, question(process="standard")) == [ours]
+            assert reasons_of(flow, question(process="aftermarket")) == ["Price of parts"]
+            assert reasons_of(flow, question()) == [f"Price of parts / {ours}"]
+        for deal, name in ((lost, ours), (parts, "Price of parts")):
+            study = flow.ask(CaseStudy(deal=deal.id)).named_tables()[0]
+            assert ("Because", name) in study.rows
+
+
+def test_a_customer_and_a_rep_renamed_later_are_called_as_before_at_the_moment_before(
+    flow: SalesFlow,
+) -> None:
+    with flow:
+        one, _ = sell(flow)
+        before = flow.ask(Deals())
+        assert one.customer_id is not None
+        for cls, id in ((Customer, one.customer_id), (Rep, rep_id("r-1"))):
+            with flow.session() as s:
+                opening = s.get(cls, id).history[0]
+                s.retract(opening.event_id, because="renamed")
+                told = opening.fact.model_copy(update={"name": "New name"})
+                s.reopen_history(id, told, occurred_at=opening.occurred_at)
+        now = flow.ask(Deals()).names
+        assert {each.name for each in now.reps} == {"New name"}
+        assert {each.name for each in now.customers} == {"New name", "Beta"}
+        again = flow.ask(Deals(), at=before.moment)
+        assert again == before
+        assert {each.name for each in again.names.customers} == {"Acme", "Beta"}
+        assert {each.name for each in again.names.reps} == {"Ann Lee"}

@@ -4,7 +4,7 @@ In few statements however many there are: of a deal only its opening and whose i
 An event that cannot be read leaves its stream without a name, and stops no answer.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -16,21 +16,18 @@ from salesflow.domain.deal.people import CustomerChanged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import believed
-from salesflow.domain.processes import Label
 from salesflow.domain.reps import RepJoined, rep_id
 from salesflow.errors import HistoryError
-from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.names import (
     NO_NAMES,
     CustomerCalled,
     DealCalled,
-    Labelled,
     Names,
     RepCalled,
     ids_in,
 )
 from salesflow.projections.questions import View
-from salesflow.projections.tables import Cut, Processes
+from salesflow.projections.tables import Cut
 
 __all__ = ["names_in"]
 
@@ -40,10 +37,8 @@ OF_CUSTOMERS: Final = (CustomerRegistered, FactRetracted)
 OF_REPS: Final = (RepJoined, FactRetracted)
 
 
-def names_in(
-    view: View, log: EventLog, connection: sa.Connection, cut: Cut, processes: Processes
-) -> Names:
-    """Give the names of everything an answer names by id."""
+def names_in(view: View, log: EventLog, connection: sa.Connection, cut: Cut) -> Names:
+    """Give the names of everything an answer names by id, beside those its question gave."""
     ids = ids_in(view)
     if not any(ids):
         return NO_NAMES
@@ -68,21 +63,8 @@ def names_in(
             for id, events in joined.items()
             if (name := _rep_name(events)) is not None
         ),
-        labels=tuple(_labels(connection, cut, processes)) if ids.reasons else (),
+        labels=view.names.labels,
     )
-
-
-def _labels(connection: sa.Connection, cut: Cut, processes: Processes) -> Iterator[Labelled]:
-    """Give the stages and loss reasons of the processes under which deals have closed."""
-    c = CLOSING.table.c
-    used = sa.select(c.process, c.process_version).where(c.tenant == cut.tenant).distinct()
-    found: dict[str, Label] = {}
-    for key, number in sorted(map(tuple, connection.execute(used))):
-        version = processes.get((key, number))
-        for label in () if version is None else (*version.loss_reasons, *version.stages):
-            found.setdefault(label.key, label)
-    for label in found.values():
-        yield Labelled(key=label.key, name_en=label.name_en, name_zh=label.name_zh)
 
 
 class _Reader:

@@ -133,7 +133,7 @@ class Snapshot(Generic[ViewT]):
             said["behind"] = self._behind
         if cut.known_at < self._begun:
             said["known_since"] = from_instant(self._begun)
-        said["names"] = names_in(view, self._cutter.log, self._connection, cut, self._processes)
+        said["names"] = names_in(view, self._cutter.log, self._connection, cut)
         return view.model_copy(update=said)
 
 

@@ -72,6 +72,7 @@ class ClosedDeal(NamedTuple):
     closed: Instant
     closed_day_only: int
     process: str
+    process_version: int
     owner: str | None
     customer_id: UUID | None
     lead_source: str | None

@@ -65,6 +65,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.projections.reason_names import Meant, named
 from salesflow.projections.visits import StepClock, read_ways
 from salesflow.projections.words import Language
 
@@ -159,6 +160,9 @@ class CaseStudy(Question[CaseStudyView]):
         return CaseStudyView(
             moment=moment,
             timezone=zone.key,
+            names=named(
+                [Meant(this.process, this.process_version, this.because)], reader.processes
+            ),
             summary=_summary(this, here.title, zone),
             credits=tuple(credit_shares(closing)),
             chapters=tuple(

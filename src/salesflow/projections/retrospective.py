@@ -33,6 +33,7 @@ from salesflow.projections.kpis import Kpis
 from salesflow.projections.parameters import Limit
 from salesflow.projections.periods import PeriodQuestion, Span
 from salesflow.projections.questions import Reader, TableOfView, View
+from salesflow.projections.reason_names import Meant, named
 from salesflow.projections.retrospective_deals import (
     DealSlipped,
     DealStalled,
@@ -219,6 +220,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             self._deals(ways, span, part, reader),
             self._said((span, before), part, reader),
         )
+        lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
         return RetrospectiveView(
             moment=moment,
             period=span.period(),
@@ -228,8 +230,9 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             process=self.process,
             slippage=tuple(slippage_of(span, part, reader)),
             slippage_before=tuple(slippage_of(before, part, reader)),
-            losses=_losses(span, part, reader),
-            losses_before=_losses(before, part, reader),
+            losses=lost.reasons(),
+            losses_before=lost_before.reasons(),
+            names=named(lost.meant() | lost_before.meant(), reader.processes),
             forecasts=tuple(judged_forecasts(span, part, reader)),
             before_joining=part.before_joining,
             **{name: it for found in parts for name, it in found.items()},
@@ -300,21 +303,32 @@ def _stages(
     }
 
 
-def _losses(span: Span, part: Part, reader: Reader) -> tuple[LossReason, ...]:
-    """Give the reasons of what was lost in a period, the dearest first."""
-    c = CLOSING.c
-    shown: list[sa.ColumnElement[Any]] = [
-        *(c.owner, c.process, c.closed),
-        *(c.because, c.competitor, c.currency, c.amount),
-    ]
-    select = sa.select(*shown).where(
-        CLOSING.seen(reader.cut),
-        *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
-    )
-    return tuple(
-        loss_reasons(
-            ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
-            for row in reader.rows(select)
-            if part.has(row.owner, row.process, row.closed)
+class _Losses:
+    """What was lost in a period, by reason, and what its processes call the reasons."""
+
+    def __init__(self, span: Span, part: Part, reader: Reader) -> None:
+        c = CLOSING.c
+        shown: list[sa.ColumnElement[Any]] = [
+            *(c.owner, c.process, c.process_version, c.closed),
+            *(c.because, c.competitor, c.currency, c.amount),
+        ]
+        select = sa.select(*shown).where(
+            CLOSING.seen(reader.cut),
+            *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
         )
-    )
+        self._rows = [
+            row for row in reader.rows(select) if part.has(row.owner, row.process, row.closed)
+        ]
+
+    def reasons(self) -> tuple[LossReason, ...]:
+        """Give the reasons, the dearest first."""
+        return tuple(
+            loss_reasons(
+                ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
+                for row in self._rows
+            )
+        )
+
+    def meant(self) -> set[Meant]:
+        """Give each reason with the process versions it was given under."""
+        return {Meant(row.process, row.process_version, row.because) for row in self._rows}
