@@ -1,20 +1,23 @@
 """What passes the gate before the log, and how a command id is told apart from another's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Barrier, Event, Thread
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import Connection
 
 from given import opened
 from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
-from salesflow.domain.customer import CustomerRegistered
+from salesflow.adapters.appending import Append, Look, Receipt
+from salesflow.domain.customer import CustomerMerged, CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.facts import Fact
 from salesflow.domain.processes import Label
-from salesflow.errors import AlreadyRecordedError, InputError, RuleError
+from salesflow.errors import AlreadyRecordedError, InputError, RuleError, StaleTransactionError
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.funnel import Funnel
 
@@ -170,3 +173,103 @@ def test_a_value_is_never_made_or_copied_unchecked() -> None:
         Money("1", "CNY").model_copy(update={"currency": "yuan"})
     with pytest.raises(InputError, match="must not be blank"):
         StageMoved.model_construct(target="")
+
+
+def merge(flow: SalesFlow, into: tuple[UUID, UUID]) -> None:
+    absorbed, survivor = into
+    halves: list[tuple[UUID, Fact]] = [
+        (absorbed, DealMerged(into=survivor)),
+        (survivor, DealAbsorbed(absorbed=absorbed)),
+    ]
+    flow.record([ForeignFact(*half) for half in halves])
+
+
+def before_writing(flow: SalesFlow, then: Callable[[], object]) -> None:
+    """Do something between the gate and the database."""
+    write = flow.log._appending.write
+
+    def later(appends: Sequence[Append], deadline: float, look: Look = None) -> list[Receipt]:
+        then()
+        return write(appends, deadline, look)
+
+    flow.log._appending.write = later  # type: ignore[method-assign]
+
+
+def at_the_gate_together(flows: list[SalesFlow]) -> None:
+    """Let each of them append once only when all of them have passed the gate."""
+    passed = Barrier(len(flows))
+    for flow in flows:
+        before_writing(flow, lambda: passed.wait(60))
+
+
+def test_two_merges_told_at_once_close_no_circle(database_url: str) -> None:
+    refused: list[RuleError] = []
+
+    def try_it(flow: SalesFlow, pair: tuple[UUID, UUID]) -> None:
+        try:
+            merge(flow, pair)
+        except RuleError as error:
+            refused.append(error)
+
+    with SalesFlow(database_url) as one, SalesFlow(database_url) as two:
+        a, b, c, d = (deal_of(one, title) for title in "ABCD")
+        merge(one, (a, b))
+        merge(one, (c, d))
+        head = one.log.head().position
+        pairs = ((b, c), (d, a))
+        at_the_gate_together([one, two])
+        told = [
+            Thread(target=try_it, args=each) for each in zip((one, two), pairs, strict=True)
+        ]
+        for thread in told:
+            thread.start()
+        for thread in told:
+            thread.join()
+        assert len(refused) == 1
+        assert "circle" in str(refused[0])
+        assert one.log.head().position == head + 2, "nothing of the other one is stored"
+        assert one.ask(Funnel()).open_deals == 1
+
+
+def test_a_merge_that_has_waited_for_a_transaction_of_a_host_closes_no_circle(
+    database_url: str,
+) -> None:
+    def other() -> None:
+        try:
+            two.record([ForeignFact(y, CustomerMerged(into=x))])
+        except RuleError as error:
+            refused.append(str(error))
+
+    with SalesFlow(database_url) as one, SalesFlow(database_url) as two:
+        with one.session() as s:
+            x, y = (s.add(Customer.register(name=name)).id for name in "XY")
+        waiting, refused = Event(), list[str]()
+        before_writing(two, waiting.set)
+        thread = Thread(target=other)
+        with one.log.database.engine.begin() as connection:
+            with one.session(connection=connection) as s:
+                s.get(Customer, x).merge_into(s.get(Customer, y), because="same")
+            thread.start()
+            assert waiting.wait(60)
+        thread.join()
+        assert len(refused) == 1
+        assert "circle" in refused[0]
+
+
+def test_a_host_that_has_waited_for_the_lock_closes_no_circle_either(database_url: str) -> None:
+    with SalesFlow(database_url) as one, SalesFlow(database_url) as two:
+        with one.session() as s:
+            x, y = (s.add(Customer.register(name=name)).id for name in "XY")
+        write = one.log._appending.write_in
+
+        def later(connection: Connection, append: Append, look: Look = None) -> Receipt:
+            two.record([ForeignFact(y, CustomerMerged(into=x))])
+            return write(connection, append, look)
+
+        one.log._appending.write_in = later  # type: ignore[method-assign]
+        with one.log.database.engine.connect() as connection:
+            session = one.session(connection=connection)
+            stale = StaleTransactionError if one.log.database.dialect == "sqlite" else RuleError
+            with pytest.raises(stale, match=r"circle|has read"), session as s:
+                s.get(Customer, x).merge_into(s.get(Customer, y), because="same")
+        assert one.log.head().position == two.history(y)[-1].position

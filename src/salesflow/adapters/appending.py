@@ -6,7 +6,7 @@ hold are refused, versions of a stream follow one another, `occurred` never lies
 to say. How the rows get into a database is said in `sqlite_appending` and `postgres_appending`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
 from time import time_ns
@@ -32,6 +32,7 @@ __all__ = [
     "Columns",
     "Draft",
     "Head",
+    "Look",
     "Receipt",
     "Rejected",
     "checked",
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 Texts = Sequence[str | None]
+Look = Callable[[], None] | None
+"""What looks at an append again once nobody else can append; None where nothing has to."""
 
 SECOND: Instant = 1_000_000
 NONE = type(None)
@@ -156,6 +159,8 @@ class Append(NamedTuple):
     accept_clock: bool
     fingerprint: str | None = None
     """Tells the request behind the command from another one; None when nobody said."""
+    merges: bool = False
+    """Whether a merge may stand after it, for which it is looked at again; see `gate`."""
 
 
 class Rejected(Exception):  # noqa: N818 - never leaves the adapters

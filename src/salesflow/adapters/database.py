@@ -19,7 +19,7 @@ from typing import Any, Protocol, Self
 import sqlalchemy as sa
 
 from salesflow.adapters import schema
-from salesflow.adapters.appending import Append, Receipt
+from salesflow.adapters.appending import Append, Look, Receipt
 from salesflow.adapters.database_url import (
     SQLITE,
     hint_of_copy,
@@ -49,14 +49,18 @@ Row = tuple[Any, ...]
 class Appending(Protocol):
     """Writes appends of one tenant into one database."""
 
-    def write(self, appends: Sequence[Append], deadline: float) -> list[Receipt]:
+    def write(
+        self, appends: Sequence[Append], deadline: float, look: Look = None
+    ) -> list[Receipt]:
         """Write all of them in one transaction of their own, or none.
+
+        `look` is called once nobody else can append; what it raises refuses them all.
 
         Raises:
             BusyError: when other writers held the log until the deadline (monotonic seconds).
         """
 
-    def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
+    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
 
 

@@ -117,13 +117,14 @@ class EventLog(EventReading, Forkable):
             BusyError: another writer held the log for too long.
         """
         append = checked(drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint)
-        self._gate.admit((append,), homes=homes, connection=connection)
+        (append,) = self._gate.admit((append,), homes=homes, connection=connection)
         if connection is None:
             receipts = self._group.submit((append,))
             self._gate.remember((append,))
             return receipts[0]
+        look = self._gate.look_again((append,), connection)
         try:
-            return self._appending.write_in(connection, append)
+            return self._appending.write_in(connection, append, look)
         except Rejected as refusal:
             raise self._reason((append,), refusal, connection) from refusal
 
@@ -134,8 +135,7 @@ class EventLog(EventReading, Forkable):
         """
         if not appends:
             return []
-        admitted = [checked(drafts) for drafts in appends]
-        self._gate.admit(admitted)
+        admitted = self._gate.admit([checked(drafts) for drafts in appends])
         receipts = self._group.submit(admitted)
         self._gate.remember(admitted)
         return receipts
@@ -232,7 +232,8 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        receipts = self._appending.write(appends, deadline)
+        look = self._gate.look_again(appends)
+        receipts = self._appending.write(appends, deadline, look)
         self.seen = max(self.seen, receipts[-1].recorded)
         self.database.announce()
         return receipts

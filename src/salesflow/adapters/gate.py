@@ -6,15 +6,16 @@ library all append through one `EventLog`, and each of its appends passes here f
 * only kinds of the log's catalogue, in bytes that are proven to be read back;
 * envelopes whose texts can be shown and asked for (see `appending.checked`);
 * one kind of thing in a stream: no deal's fact in a customer's, no two openings of two kinds;
-* no merge into itself, in a circle, or into what does not exist.
+* no merge into itself, in a circle, or into what does not exist. This is looked at again once
+  nobody else can append any more, since two merges that are told at once may close a circle.
 
 A refusal is an InputError or a RuleError, and nothing is stored. Whoever drafts a fact does so
 by the catalogue's `encode`, whose bytes need no second look. What it leaves out: rules of
 sales, which commands check, and halves of a merge, which are for whoever records both.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from itertools import chain
 from typing import Final
 from uuid import UUID
@@ -56,8 +57,10 @@ class Gate:
         *,
         homes: Mapping[UUID, str] | None = None,
         connection: sa.Connection | None = None,
-    ) -> None:
+    ) -> Sequence[Append]:
         """Let appends of one transaction pass; `homes` says what their streams are known to be.
+
+        They are given back, marked where they have to be looked at again; see `look_again`.
 
         Raises:
             InputError: for a kind that is not in the catalogue, bytes that cannot be read
@@ -66,7 +69,7 @@ class Gate:
         """
         if self._catalogue is OTHERS:
             self._refuse_ours(connection)
-            return
+            return appends
         drafts = list(chain.from_iterable([append.drafts for append in appends]))
         topics = {draft.topic for draft in drafts}
         for topic in topics - self._passed:
@@ -76,8 +79,20 @@ class Gate:
         for draft in [draft for draft in drafts if type(draft.payload) is not Written]:
             self._prove(draft)
         self._refuse_mixed(drafts, homes or {}, connection)
-        if not topics.isdisjoint(_merging_topics()):
-            self._refuse_merges(drafts, connection)
+        if topics.isdisjoint(_merging_topics()):
+            return appends
+        self._refuse_merges(drafts, connection)
+        return [append._replace(merges=True) for append in appends]
+
+    def look_again(
+        self, appends: Iterable[Append], connection: sa.Connection | None = None
+    ) -> Callable[[], None] | None:
+        """Give what refuses merges by what stands once nobody else can append.
+
+        None where there is none. Without a connection it reads what is committed.
+        """
+        drafts = [draft for append in appends if append.merges for draft in append.drafts]
+        return partial(self._refuse_merges, drafts, connection) if drafts else None
 
     def remember(self, appends: Iterable[Append]) -> None:
         """Remember what new streams are about, once they are committed."""

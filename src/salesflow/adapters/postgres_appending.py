@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from salesflow.adapters.appending import (
     Append,
     Columns,
+    Look,
     Receipt,
     Rejected,
     columns_of,
@@ -51,6 +52,7 @@ from salesflow.adapters.postgres_statements import (
     APPEND_ONE_COMMAND,
     COPY,
     LIMITS,
+    LOCK_HEAD,
     LOOK,
     NEW_HEAD,
     RESERVE,
@@ -108,7 +110,9 @@ class PostgresAppending(Forkable):
         """Leave the writer's connection to the parent."""
         self._writer = None
 
-    def write(self, appends: Sequence[Append], deadline: float) -> list[Receipt]:
+    def write(
+        self, appends: Sequence[Append], deadline: float, look: Look = None
+    ) -> list[Receipt]:
         """Write all of them in one transaction by then, or none.
 
         An exception at any instant leaves no transaction open: a connection that it caught in
@@ -120,8 +124,8 @@ class PostgresAppending(Forkable):
             cursor = self._cursor()
             connection = cursor.connection
             wait = max(1, int((deadline - monotonic()) * 1000))
-            if self._database.options.pooled or not _is_small(appends):
-                receipts = self._write_in_steps(cursor, appends, wait)
+            if self._database.options.pooled or look is not None or not _is_small(appends):
+                receipts = self._write_in_steps(cursor, appends, wait, look)
             else:
                 self._limit_to(cursor, wait)
                 with _refusing(self._limit):
@@ -133,7 +137,7 @@ class PostgresAppending(Forkable):
         return receipts
 
     def _write_in_steps(
-        self, cursor: PostgresCursor, appends: Sequence[Append], wait: int
+        self, cursor: PostgresCursor, appends: Sequence[Append], wait: int, look: Look
     ) -> list[Receipt]:
         """Write in a transaction of several statements, whose first ones wait for others."""
         limit = Limit(wait, ours=True)
@@ -143,9 +147,17 @@ class PostgresAppending(Forkable):
                 ((theirs, _),) = cursor.execute(LIMITS).fetchall()
             limit.set_beside(theirs)
             cursor.execute(SET_LIMITS, [str(wait), str(limit.milliseconds), True])
+            self._look_again(cursor, look)
             if _is_small(appends):
                 return self._insert(cursor, appends)
             return self._copy(cursor, appends, str(theirs))
+
+    def _look_again(self, cursor: PostgresCursor, look: Look) -> None:
+        """Take the lock that orders all appends, and look at what stands then."""
+        if look is not None:
+            cursor.execute(NEW_HEAD, {"tenant": self._tenant})
+            cursor.execute(LOCK_HEAD, {"tenant": self._tenant})
+            look()
 
     def _limit_to(self, cursor: PostgresCursor, wait: int) -> None:
         """Have the server end a statement of this connection that waits for longer."""
@@ -170,7 +182,7 @@ class PostgresAppending(Forkable):
                 " connection (connection=)"
             )
 
-    def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
+    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
         raw = postgres_connection(connection.connection)
         if raw.autocommit:
@@ -187,6 +199,7 @@ class PostgresAppending(Forkable):
             with raw.transaction():
                 raw.execute(SET_LIMITS, [str(wait), str(limit.milliseconds), True])
                 with raw.cursor(binary=True) as cursor:
+                    self._look_again(cursor, look)
                     if _is_small([append]):
                         receipts = self._insert(cursor, [append])
                     else:

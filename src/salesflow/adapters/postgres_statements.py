@@ -15,6 +15,7 @@ __all__ = [
     "INSERT_EVENT",
     "INSERT_EVENTS",
     "LIMITS",
+    "LOCK_HEAD",
     "LOOK",
     "MOVE_HEAD",
     "NEW_HEAD",
@@ -99,6 +100,7 @@ SET_LIMITS = (
 SET_LIMIT = "SELECT set_config('statement_timeout', %s, true)"
 COPY = "COPY salesflow_events FROM STDIN (FORMAT BINARY)"
 LOOK = f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
+LOCK_HEAD = "SELECT 1 FROM salesflow_head WHERE tenant = %(tenant)s FOR UPDATE"
 NEW_HEAD = (
     "INSERT INTO salesflow_head VALUES (%(tenant)s, 0, 0, 0) ON CONFLICT (tenant) DO NOTHING"
 )

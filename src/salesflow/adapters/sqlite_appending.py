@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from salesflow.adapters.appending import (
     Append,
     Columns,
+    Look,
     Receipt,
     Rejected,
     columns_of,
@@ -50,14 +51,22 @@ class SqliteAppending:
         self._tenant = tenant
         self._clock = clock or host_clock
 
-    def write(self, appends: Sequence[Append], deadline: float) -> list[Receipt]:
+    def write(
+        self, appends: Sequence[Append], deadline: float, look: Look = None
+    ) -> list[Receipt]:
         """Write all of them in one transaction by then, or none."""
+
+        def work(writer: sqlite3.Connection) -> list[Receipt]:
+            if look is not None:
+                look()
+            return self._insert(writer, appends)
+
         try:
-            return self._database.write(lambda writer: self._insert(writer, appends), deadline)
+            return self._database.write(work, deadline)
         except sqlite3.Error as error:
             raise _refusal(error) from error
 
-    def write_in(self, connection: sa.Connection, append: Append) -> Receipt:
+    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
         raw = sqlite_connection(connection.connection)
         try:
@@ -68,6 +77,8 @@ class SqliteAppending:
                 _become_writer(raw)
             else:
                 raw.execute("BEGIN IMMEDIATE")
+            if look is not None:
+                look()
             raw.execute("SAVEPOINT salesflow_append")
             try:
                 receipts = self._insert(raw, [append])
