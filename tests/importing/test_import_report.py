@@ -1,10 +1,13 @@
 """The report: every row and every fact is accounted for, for people and for machines."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 from importing.desk import WIDE, Desk
 from salesflow.adapters.importing import ImportReport
+from salesflow.adapters.importing.problems import Adjustment, RowProblem
+from salesflow.adapters.importing.report_bounds import LISTED_MAX, REASONS_MAX
 
 HEAD = "id,rep,amount,status,created,closed\n"
 TABLE = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n2,u2,x,Open,2026-01-05,\n3,u3,,Open,,\n\n4\n"
@@ -81,3 +84,67 @@ def test_the_correlation_id_is_shown_once_and_only_when_something_was_recorded(
     first, again = desk.bring(WIDE, TABLE), desk.bring(WIDE, TABLE)
     assert f"recorded as {first.import_id}" in first.tables()[0].notes
     assert again.tables()[0].notes == ("rules that took no row: 3 deal.lost",)
+
+
+def empty_report(desk: Desk) -> ImportReport:
+    report = desk.bring(WIDE, HEAD)
+    assert report.rows_read == 0
+    return report
+
+
+def bad_rows(count: int) -> str:
+    """A table none of whose rows can be read, or has a date."""
+    return HEAD + "".join(f"{n},u,1,Open,soon,\n" if n % 2 else f"{n}\n" for n in range(count))
+
+
+def test_many_refused_rows_are_all_counted_and_the_first_listed(
+    desk: Desk, tmp_path: Path
+) -> None:
+    report = desk.bring(WIDE, bad_rows(6_000))
+    assert (report.rows_refused, len(report.refused)) == (6_000, LISTED_MAX)
+    assert sum(each.count for each in report.unlisted) == 1_000
+    counts, refused = report.tables()[:2]
+    assert counts.notes[0].endswith("as there are so many: refused (1,000)")
+    assert [row[1:] for row in refused.rows] == [("3,000", "2"), ("3,000", "3")]
+    assert any("被拒绝 (1,000)" in note for note in report.tables("zh")[0].notes)
+    report.write(tmp_path / "report.json")
+    content = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert ImportReport.model_validate_json(content).unlisted == report.unlisted
+
+
+def test_refused_rows_behind_the_first_cost_no_memory(desk: Desk) -> None:
+    report = empty_report(desk)
+
+    def take(lines: range) -> int:
+        for line in lines:
+            report.refuse(line, None, RowProblem("cannot be read", "created", f"no {line}"))
+            report.adjust(line, "1", [Adjustment("is taken as empty", "rep", f"no {line}")])
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        few = take(range(LISTED_MAX))
+        many = take(range(LISTED_MAX, 2 * LISTED_MAX))
+    finally:
+        tracemalloc.stop()
+    assert 100 * LISTED_MAX < few <= many < 1.05 * few
+    assert report.rows_refused == report.rows_adjusted == 2 * LISTED_MAX
+
+
+def test_reasons_without_an_end_are_counted_together(desk: Desk) -> None:
+    report = empty_report(desk)
+    for line in range(LISTED_MAX + REASONS_MAX + 7):
+        report.refuse(line, None, RowProblem(f"reason {line}"))
+    report.finish()
+    assert len(report.unlisted) == REASONS_MAX + 1
+    assert (report.unlisted[0].reason, report.unlisted[0].count) == ("other reasons", 7)
+
+
+def test_changes_behind_those_listed_are_problems_too(desk: Desk) -> None:
+    desk.bring(WIDE, HEAD + "1,u,1,Open,2026-01-05,\n")
+    report = desk.bring(WIDE, HEAD + "1,u,1,Open,2026-01-06,\n", trial=True)
+    (change,) = report.changed
+    for _ in range(LISTED_MAX):
+        report.change(change)
+    assert (report.problems, len(report.changed)) == (LISTED_MAX + 1, LISTED_MAX)
+    assert report.facts_changed == report.facts_changed_only_listed == LISTED_MAX + 1

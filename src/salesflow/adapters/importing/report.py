@@ -2,18 +2,19 @@
 
 Every row read is counted once (`rows_*` add up to `rows_read`), every fact the file tells is
 counted once (`facts_*` add up to `facts_told`). What was refused, adjusted, inferred, changed
-at the source or left out by the mapping is listed with file, line and reason. `check()` says
-whether the counts add up; `tables()` lays the report out for people.
+at the source or left out by the mapping is listed with file, line and reason; behind the first
+`LISTED_MAX` of a list it is counted by reason (`unlisted`). `check()` says whether the counts
+add up; `tables()` lays the report out for people.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import get_args
 
 from pydantic import Field, PrivateAttr
 
 from salesflow.adapters.importing.problems import Adjustment, RowProblem
+from salesflow.adapters.importing.report_bounds import LISTED_MAX, Lines, Rest
 from salesflow.adapters.importing.report_entries import (
     Change,
     Entry,
@@ -21,13 +22,16 @@ from salesflow.adapters.importing.report_entries import (
     Inferred,
     Irregular,
     LeftOut,
+    ListName,
     Remark,
+    Unlisted,
 )
+from salesflow.adapters.importing.report_groups import Counted, Group, found, said
 from salesflow.adapters.importing.report_words import (
     ASK,
+    CUT,
     ENTERS,
     IDLE,
-    MORE,
     NOT_TOLD,
     OTHER_RULES,
     STAYS_OPEN,
@@ -45,9 +49,9 @@ __all__ = [
     "Irregular",
     "LeftOut",
     "Remark",
+    "Unlisted",
 ]
 
-SHOWN_MAX = 20
 SUMMED = (
     "rows_recorded",
     "rows_known",
@@ -62,13 +66,14 @@ SUMMED = (
     "facts_recorded",
     "facts_known",
     "facts_changed",
+    "facts_changed_only_listed",
     "facts_no_more_told",
     "facts_inferred",
     "facts_retracted",
     "facts_restored",
     "facts_not_told",
 )
-LISTED = ("refused", "adjusted", "inferred", "changed", "irregular")
+LISTED: tuple[ListName, ...] = get_args(ListName)
 COUNTED = ("other_rules", "not_told", "rules")
 
 
@@ -118,6 +123,8 @@ class ImportReport(Entry):
     facts_known: int = 0
     facts_changed: int = 0
     """Facts told differently from what was recorded, or told no more; see `changed`."""
+    facts_changed_only_listed: int = 0
+    """Facts among those changed that stand as they were; `apply_changes` records them."""
     facts_no_more_told: int = 0
     """Facts among those changed that the file tells no more."""
     facts_inferred: int = 0
@@ -135,6 +142,8 @@ class ImportReport(Entry):
     changed: list[Change] = Field(default_factory=list)
     irregular: list[Irregular] = Field(default_factory=list)
     """Facts that were recorded but have no ground, so that no figure counts them."""
+    unlisted: list[Unlisted] = Field(default_factory=list)
+    """What the lists above are too long for, by reason."""
     other_rules: dict[str, int] = Field(default_factory=dict)
     """Facts recorded of these deals by rules the mapping does not have: how many of each."""
     not_told: dict[str, int] = Field(default_factory=dict)
@@ -151,13 +160,14 @@ class ImportReport(Entry):
     unknown_columns: list[str] = Field(default_factory=list)
     """Columns of the file the mapping says nothing about."""
 
-    _adjusted: set[int] = PrivateAttr(default_factory=set)
+    _adjusted: Lines = PrivateAttr(default_factory=Lines)
+    _rest: Rest = PrivateAttr(default_factory=Rest)
+    _is_part: bool = PrivateAttr(default=False)
 
     @property
     def problems(self) -> int:
         """How many things a strict import refuses the file for."""
-        open_changes = sum(not change.applied for change in self.changed)
-        return self.rows_refused + self.rows_adjusted + open_changes
+        return self.rows_refused + self.rows_adjusted + self.facts_changed_only_listed
 
     def check(self) -> bool:
         """Say whether every row and every fact is accounted for exactly once."""
@@ -173,45 +183,67 @@ class ImportReport(Entry):
         return rows == self.rows_read and facts == told
 
     def part(self) -> "ImportReport":
-        """Give an empty report of a part of the file; see `add`."""
-        return ImportReport(
+        """Give an empty report of a part of the file, which lists everything; see `add`."""
+        part = ImportReport(
             import_id=self.import_id, source=self.source, file=self.file, mapping=self.mapping
         )
+        part._is_part = True
+        return part
 
     def add(self, part: "ImportReport") -> None:
         """Take in what became of a part of the file."""
         for name in SUMMED:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         for name in LISTED:
-            getattr(self, name).extend(getattr(part, name))
+            self._enter(name, getattr(part, name))
         for name in COUNTED:
             counts = getattr(self, name)
             for key, count in getattr(part, name).items():
                 counts[key] = counts.get(key, 0) + count
         for out in part.left_out:
             self._leave_out(out)
-        self._adjusted |= {remark.line for remark in part.adjusted}
-        self.rows_adjusted = len(self._adjusted)
+        self._adjust(remark.line for remark in part.adjusted)
+
+    def finish(self) -> None:
+        """Put the lists in the order of the file, and count what they do not hold."""
+        for name in LISTED:
+            getattr(self, name).sort(key=lambda entry: entry.line)
+        self.unlisted = sorted(self._rest.all(), key=lambda each: (each.list, -each.count))
+        self._rest, self._adjusted = Rest(), Lines()
+
+    def _enter(
+        self, name: ListName, entries: Sequence[Remark | Inferred | Irregular | Change]
+    ) -> None:
+        """List entries while there is room, and count the others by reason."""
+        listed = getattr(self, name)
+        room = len(entries) if self._is_part else max(LISTED_MAX - len(listed), 0)
+        listed.extend(entries[:room])
+        for each in entries[room:]:
+            self._rest.count(
+                Unlisted(list=name, reason=said(each), count=1, first_line=each.line)
+            )
+
+    def _adjust(self, lines: Iterable[int]) -> None:
+        self._adjusted.add(lines)
+        self.rows_adjusted = self._adjusted.count
 
     def refuse(self, line: int, object: str | None, problem: RowProblem) -> None:
         """Enter a row that is refused."""
         self.rows_refused += 1
-        self.refused.append(
-            Remark(
-                file=self.file,
-                line=line,
-                reason=problem.reason,
-                object=object,
-                column=problem.column,
-                value=problem.value,
-            )
+        remark = Remark(
+            file=self.file,
+            line=line,
+            reason=problem.reason,
+            object=object,
+            column=problem.column,
+            value=problem.value,
         )
+        self._enter("refused", [remark])
 
     def adjust(self, line: int, object: str, adjustments: Iterable[Adjustment]) -> None:
         """Enter what was adjusted in a row."""
-        self._adjusted.add(line)
-        self.rows_adjusted = len(self._adjusted)
-        self.adjusted += [
+        self._adjust([line])
+        remarks = [
             Remark(
                 file=self.file,
                 line=line,
@@ -222,6 +254,7 @@ class ImportReport(Entry):
             )
             for adjustment in adjustments
         ]
+        self._enter("adjusted", remarks)
 
     def change(self, change: Change) -> None:
         """Enter a fact that is told otherwise than it was recorded."""
@@ -229,7 +262,8 @@ class ImportReport(Entry):
         self.facts_changed += 1
         self.facts_told += told
         self.facts_no_more_told += not told
-        self.changed.append(change.model_copy(update={"file": self.file}))
+        self.facts_changed_only_listed += not change.applied
+        self._enter("changed", [change.model_copy(update={"file": self.file})])
 
     def leave_out(self, line: int, because: str) -> None:
         """Enter a row the mapping leaves out."""
@@ -298,6 +332,7 @@ class ImportReport(Entry):
             ("columns the mapping leaves out:", ", ".join(self.unknown_columns)),
             (OTHER_RULES, _counted(self.other_rules)),
             (NOT_TOLD, _counted(self.not_told)),
+            (CUT, ", ".join(self._cut(words))),
             (IDLE, ", ".join(idle)),
             (ENTERS, ", ".join(entered) if self.facts_recorded else ""),
             (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
@@ -306,82 +341,34 @@ class ImportReport(Entry):
         nothing = "nothing was recorded"
         return (*said, *(() if self.recorded else (words.get(nothing, nothing),)))
 
-    def _groups(self, words: dict[str, str]) -> list["_Group"]:
+    def _cut(self, words: dict[str, str]) -> Iterator[str]:
+        for name in LISTED:
+            count = sum(each.count for each in self.unlisted if each.list == name)
+            if count:
+                yield f"{words.get(name, name)} ({count:,})"
+
+    def _groups(self, words: dict[str, str]) -> list[Group]:
+        ask = (ASK,) if self.facts_changed_only_listed else ()
+        left_out = [(out.reason, out.rows, out.first_line) for out in self.left_out]
+        columns = [(found(f, words), f.rows, f.first_line) for f in self.findings]
         return [
-            _Group.of("Refused", map(_shown, self.refused)),
-            _Group.of("Adjusted", map(_shown, self.adjusted)),
-            _Group.of(
-                "Inferred", ((f"{i.kind}: {i.reason}", i.line) for i in self.inferred), "Facts"
-            ),
-            _Group.of(
-                "Recorded, but irregular",
-                ((f"{i.kind}: {i.reason}", i.line) for i in self.irregular),
-                "Facts",
-            ),
-            _Group.of(
-                "Changed at source",
-                ((c.said, c.line) for c in self.changed),
-                "Facts",
-                (ASK,) if any(not change.applied for change in self.changed) else (),
-            ),
-            _Group(
-                "Left out by the mapping",
-                [(out.reason, out.rows, out.first_line) for out in self.left_out],
-            ),
-            _Group(
-                "Columns", [(_found(f, words), f.rows, f.first_line) for f in self.findings]
-            ),
+            Group.of("Refused", self._all("refused")),
+            Group.of("Adjusted", self._all("adjusted")),
+            Group.of("Inferred", self._all("inferred"), "Facts"),
+            Group.of("Recorded, but irregular", self._all("irregular"), "Facts"),
+            Group.of("Changed at source", self._all("changed"), "Facts", ask),
+            Group("Left out by the mapping", left_out),
+            Group("Columns", columns),
         ]
+
+    def _all(self, name: str) -> Iterator[Counted]:
+        """Give what a list holds and what it has no room for."""
+        for entry in getattr(self, name):
+            yield said(entry), 1, entry.line
+        for rest in self.unlisted:
+            if rest.list == name:
+                yield rest.reason, rest.count, rest.first_line
 
 
 def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} ({count:,})" for name, count in counts.items())
-
-
-class _Group(NamedTuple):
-    title: str
-    rows: list[tuple[str, int, int]]
-    counted: str = "Rows"
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        title: str,
-        entries: Iterable[tuple[str, int]],
-        what: str = "Rows",
-        notes: tuple[str, ...] = (),
-    ) -> "_Group":
-        counts: Counter[str] = Counter()
-        first: dict[str, int] = {}
-        for reason, line in entries:
-            counts[reason] += 1
-            first.setdefault(reason, line)
-        rows = [(r, count, first[r]) for r, count in counts.most_common()]
-        return cls(title, rows, what, notes)
-
-    def table(self, words: dict[str, str]) -> TableOfView:
-        columns = ("Reason", self.counted, "First line")
-        hidden = len(self.rows) - SHOWN_MAX
-        more = (f"{hidden:,} {words.get(MORE, MORE)}",) if hidden > 0 else ()
-        return TableOfView(
-            words.get(self.title, self.title),
-            tuple(words.get(column, column) for column in columns),
-            tuple(
-                (shortened(r), f"{n:,}", f"{line:,}") for r, n, line in self.rows[:SHOWN_MAX]
-            ),
-            notes=(*(words.get(note, note) for note in self.notes), *more),
-        )
-
-
-def _found(finding: Finding, words: dict[str, str]) -> str:
-    value = finding.value
-    shown = f" {value if value.startswith('(') else repr(value)}" if value else ""
-    return f"{finding.column}: {words.get(finding.finding, finding.finding)}{shown}"
-
-
-def _shown(remark: Remark) -> tuple[str, int]:
-    return (
-        f"{remark.column}: {remark.reason}" if remark.column else remark.reason,
-        remark.line,
-    )

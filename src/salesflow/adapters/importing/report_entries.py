@@ -13,10 +13,14 @@ __all__ = [
     "Inferred",
     "Irregular",
     "LeftOut",
+    "ListName",
     "Remark",
+    "Unlisted",
     "findings_of",
 ]
 
+ListName = Literal["refused", "adjusted", "inferred", "changed", "irregular"]
+"""The lists of a report that grow with the file."""
 VALUES_MAX = 20
 """Values without a partner in a lookup are listed one by one while there are no more."""
 
@@ -93,6 +97,15 @@ class Change(Entry):
         else:
             how = f"{self.kind}: told differently"
         return f"{how}; recorded so" if self.applied else how
+
+
+class Unlisted(Entry):
+    """Entries that a list is too long for: how many of one reason."""
+
+    list: ListName
+    reason: str
+    count: int
+    first_line: int
 
 
 class LeftOut(Entry):

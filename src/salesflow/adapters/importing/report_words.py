@@ -1,11 +1,24 @@
 """The words of the import report for people, in Chinese."""
 
-__all__ = ["ASK", "ENTERS", "IDLE", "MORE", "NOT_TOLD", "OTHER_RULES", "STAYS_OPEN", "ZH"]
+__all__ = [
+    "ASK",
+    "CUT",
+    "ENTERS",
+    "IDLE",
+    "MORE",
+    "NOT_TOLD",
+    "OTHER_REASONS",
+    "OTHER_RULES",
+    "STAYS_OPEN",
+    "ZH",
+]
 
 MORE = "more reasons in the report file"
 ASK = "what is not recorded so is listed only; --apply-changes records it"
 OTHER_RULES = "recorded of these deals by rules the mapping lacks:"
 NOT_TOLD = "recorded before of these deals, told no more (deleted there, or not exported):"
+CUT = "counted by reason and not listed one by one, as there are so many:"
+OTHER_REASONS = "other reasons"
 IDLE = "rules that took no row:"
 ENTERS = "closing enters (of several, stage times count the one whose outcome stands):"
 STAYS_OPEN = "a deal that is open stays open when it is moved to:"
@@ -50,6 +63,13 @@ ZH = {
     "columns the mapping leaves out:": "映射未用的列：",
     OTHER_RULES: "这些商机中由映射以外的规则记录的事件：",
     NOT_TOLD: "这些商机先前已记录、文件不再提及的事件（来源已删除或未导出）：",
+    CUT: "因数量过多，仅按原因计数、不再逐条列出：",
+    OTHER_REASONS: "其他原因",
+    "refused": "被拒绝",
+    "adjusted": "经调整",
+    "inferred": "推断",
+    "changed": "来源已变更",
+    "irregular": "不合常规",
     IDLE: "没有匹配任何行的规则：",
     ENTERS: "结案进入的阶段（多次结案时，阶段时长以现行结果的那次为准）：",
     STAYS_OPEN: "未结案的商机移入以下阶段后仍未结案：",

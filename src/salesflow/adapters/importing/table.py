@@ -36,7 +36,7 @@ from salesflow.adapters.importing.process import (
     find_process,
     publish_process,
 )
-from salesflow.adapters.importing.report import LISTED, ImportReport
+from salesflow.adapters.importing.report import ImportReport
 from salesflow.adapters.importing.report_entries import findings_of
 from salesflow.adapters.importing.resuming import KeptParts, fingerprint
 from salesflow.adapters.importing.rows import BadRow, TableFile
@@ -236,8 +236,7 @@ class _Import:
     def _finished(self, report: ImportReport, spool: Spool) -> ImportReport:
         report.objects_not_told = self._not_told(spool)
         report.findings = findings_of(self._cleaner.findings)
-        for name in LISTED:
-            getattr(report, name).sort(key=lambda entry: entry.line)
+        report.finish()
         return report
 
     def _not_told(self, spool: Spool) -> int:
