@@ -46,7 +46,12 @@ def test_the_command_line_tells_of_it_and_takes_it_back(db: str) -> None:
     assert checked.code == 1
     assert str(wrong.event_id) in checked.out
     assert "no event id" in ran("retract", "7", "--because", "x", "--db", db).err
+    blank = ran("retract", str(wrong.event_id), "--because", " ", "--db", db)
+    assert (blank.code, "needs a reason" in blank.err) == (2, True)
     told = ran("retract", str(wrong.event_id), "--because", "broken", "--db", db)
     assert told.code == 0
+    again = ran("retract", str(wrong.event_id), "--because", "broken", "--db", db)
+    assert again.code != 0
+    assert "retract that retraction" in again.err
     assert ran("check", "--db", db).code == 0
     assert said not in ran("ask", "kpis", "--db", db).out

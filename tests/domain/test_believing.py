@@ -32,7 +32,7 @@ from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.history import believed, standing
 from salesflow.domain.moments import to_instant
-from salesflow.errors import DealClosedError, InputError, NotFoundError, StageError
+from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError, StageError
 
 CALL = ContactLogged(channel="call", direction="out")
 
@@ -163,6 +163,40 @@ def test_a_retraction_of_a_retraction_brings_the_fact_back() -> None:
         then=[FactRetracted(event_id=event(3), because="right after all")],
     )
     assert deal.outcome == "won"
+
+
+@pytest.mark.parametrize("because", ["", " \t "])
+def test_a_retraction_says_why(because: str) -> None:
+    refuses(
+        given=[opened(), DealWon()],
+        when=lambda deal: deal.retract(event(2), because=because),
+        error=InputError,
+        match="a retraction needs a reason",
+    )
+
+
+def test_what_is_retracted_already_is_not_retracted_again() -> None:
+    given = [opened(), DealWon(), FactRetracted(event_id=event(2), because="mistyped")]
+    way_out = rf"already.*position 3 \(mistyped\).*retract that retraction: {event(3)}"
+    refuses(
+        given=given,
+        when=lambda deal: deal.retract(event(2), because="again"),
+        error=RuleError,
+        match=way_out,
+    )
+    back = [*given, FactRetracted(event_id=event(3), because="right after all")]
+    decides(
+        given=back,
+        when=lambda deal: deal.retract(event(2), because="wrong after all"),
+        then=[FactRetracted(event_id=event(2), because="wrong after all")],
+    )
+
+
+def test_one_session_retracts_an_event_once() -> None:
+    deal = deal_of(opened(), DealWon())
+    deal.retract(event(2), because="mistyped")
+    with pytest.raises(RuleError, match="in this session already"):
+        deal.retract(event(2), because="mistyped")
 
 
 def test_a_fact_is_out_while_one_standing_retraction_names_it() -> None:

@@ -13,7 +13,13 @@ from uuid import UUID, uuid4
 
 from salesflow.domain.door import guarded, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
-from salesflow.domain.history import believed, order, refuse_retraction, refuse_unreadable
+from salesflow.domain.history import (
+    believed,
+    order,
+    refuse_repeated,
+    refuse_retraction,
+    refuse_unreadable,
+)
 from salesflow.domain.moments import (
     FOREVER,
     SKEW,
@@ -34,8 +40,9 @@ from salesflow.domain.pending import (
     in_log_order,
     is_untimed,
 )
+from salesflow.domain.wording import said
 from salesflow.domain.world import World
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World", "is_untimed"]
 
@@ -258,9 +265,17 @@ class Aggregate:
     def retract(self, event_id: UUID, *, because: str) -> None:
         """Say that an earlier fact of this stream (or a retraction) was wrong.
 
-        Raises NotFoundError and RuleError as `refuse_retraction` does.
+        Raises:
+            InputError: when the reason is blank.
+            NotFoundError: when the stream has no such event.
+            RuleError: when it is retracted already, or cannot be retracted by itself.
         """
+        said(because, "a retraction")
         refuse_retraction(event_id, self._stored)
+        refuse_repeated(event_id, self._stored)
+        taken_back = (t.fact for t in self.pending if isinstance(t.fact, FactRetracted))
+        if any(fact.event_id == event_id for fact in taken_back):
+            raise RuleError(f"event {event_id} is retracted in this session already")
         self._record(FactRetracted(event_id=event_id, because=because), None)
 
     @property

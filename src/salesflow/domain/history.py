@@ -9,11 +9,13 @@ from uuid import UUID
 
 from salesflow.domain.facts import Event, FactRetracted, UnreadableFact
 from salesflow.domain.moments import FOREVER, Instant
+from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, NotFoundError, RuleError
 
 __all__ = [
     "believed",
     "order",
+    "refuse_repeated",
     "refuse_retraction",
     "refuse_unreadable",
     "retracted",
@@ -121,6 +123,29 @@ def _believed(events: list[Event]) -> list[Event]:
 def order(event: Event) -> tuple[Instant, Instant, int]:
     """Sort by effect, then occurrence, then position."""
     return (event.effect, event.occurred, event.position)
+
+
+def refuse_repeated(event_id: UUID, stream: Iterable[Event]) -> None:
+    """Refuse to retract what a standing retraction takes back already.
+
+    Raises:
+        RuleError: naming that retraction, and the way out.
+    """
+    known = list(stream)
+    out = retracted(known)
+    if event_id not in out:
+        return
+    for event in reversed(known):
+        fact = event.fact
+        if event.event_id in out or not isinstance(fact, FactRetracted):
+            continue
+        if fact.event_id == event_id:
+            by = f" by {event.actor}" if event.actor else ""
+            raise RuleError(
+                f"event {event_id} is retracted already{by}, at position {event.position:,}"
+                f" ({shortened(fact.because)}); if it was right after all, retract that"
+                f" retraction: {event.event_id}"
+            )
 
 
 def refuse_retraction(event_id: UUID, stream: Sequence[Event]) -> None:

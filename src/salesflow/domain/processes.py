@@ -26,7 +26,7 @@ from salesflow.domain.values import (
     TextMark,
     Value,
 )
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import quoted, said
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
@@ -299,6 +299,7 @@ class SalesProcess(Aggregate):
             raise RuleError(f"version {version} of {self.latest.key!r} was never published")
         if version in then.retired:
             raise RuleError(f"version {version} of {self.latest.key!r} is retired already")
+        said(because, "taking a version out of use")
         self._record(ProcessRetired(process_version=version, because=because), occurred_at)
 
     def refuse_retired(self, version: int, occurred: Instant | None) -> None:

@@ -1,8 +1,8 @@
-"""How messages repeat what was given: at most 200 characters of it."""
+"""How messages repeat what was given: at most 200 characters of it; and what needs words."""
 
-from salesflow.errors import REPEATED_MAX
+from salesflow.errors import REPEATED_MAX, InputError
 
-__all__ = ["quoted", "shortened"]
+__all__ = ["quoted", "said", "shortened"]
 
 
 def shortened(given: object, most: int = REPEATED_MAX) -> str:
@@ -14,3 +14,14 @@ def shortened(given: object, most: int = REPEATED_MAX) -> str:
 def quoted(given: object) -> str:
     """Quote what was given."""
     return repr(shortened(given)) if isinstance(given, str) else shortened(repr(given))
+
+
+def said(because: str, what: str) -> str:
+    """Insist on a reason.
+
+    Raises:
+        InputError: when it is blank.
+    """
+    if not str(because).strip():
+        raise InputError(f"{what} needs a reason; say why")
+    return because

@@ -13,6 +13,7 @@ from salesflow.domain.facts import Event
 from salesflow.domain.planning import Planner
 from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
+from salesflow.domain.wording import said
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
 __all__ = ["DealCore", "positive", "said", "told"]
@@ -120,17 +121,6 @@ def positive(amount: Money) -> Money:
     if amount.amount <= 0:
         raise InputError(f"{amount} is not more than nothing")
     return amount
-
-
-def said(because: str, what: str) -> str:
-    """Insist on a reason.
-
-    Raises:
-        InputError: when it is blank.
-    """
-    if not because.strip():
-        raise InputError(f"{what} needs a reason")
-    return because
 
 
 def told(text: str, what: str) -> str:

@@ -15,6 +15,7 @@ from salesflow.domain.deal.core import said
 from salesflow.domain.deal.outcomes import Outcomes
 from salesflow.domain.deal.service import Service
 from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.history import refuse_repeated
 from salesflow.domain.values import Personal
 from salesflow.errors import NotFoundError, RuleError
 
@@ -133,6 +134,8 @@ class Merging(Outcomes, Service):
             raise RuleError(
                 f"event {event_id} of deal {self.id} has no other half on deal {other.id}"
             )
+        said(because, "a retraction")
+        refuse_repeated(event_id, self._stored)
         for deal, event in ((self, here), (other, there)):
             retraction = FactRetracted(event_id=event.event_id, because=because)
             deal._record(retraction, None)
