@@ -159,10 +159,7 @@ class EventReading:
             InputError: when the id is not a UUID.
             HistoryError: when its versions have a gap.
         """
-        events = self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
-        if events and events[-1].version - events[0].version + 1 != len(events):
-            refuse_version_gap(stream_id, events)
-        return events
+        return self._whole(self._rows(STREAM, (self._stream_id(stream_id),), connection))
 
     def stream_and_head(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
@@ -173,12 +170,20 @@ class EventReading:
 
         Raises:
             InputError: when the id is not a UUID.
+            HistoryError: when its versions have a gap.
         """
         id, statement = self._stream_id(stream_id), STREAM_AND_HEAD[self.database.dialect]
         rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
         head = rows[0][-1] if rows else 0
         self.seen = max(self.seen, head)
-        return self._events(rows), head
+        return self._whole(rows), head
+
+    def _whole(self, rows: list[Row]) -> list[Event]:
+        """Give the events of one stream, none of which is missing."""
+        events = self._events(rows)
+        if events and events[-1].version - events[0].version + 1 != len(events):
+            refuse_version_gap(events[0].stream_id, events)
+        return events
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None
