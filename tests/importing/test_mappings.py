@@ -269,3 +269,10 @@ def test_one_database_has_one_zone_for_its_days(desk: Desk) -> None:
 def test_a_zone_said_twice_must_be_the_same(desk: Desk) -> None:
     with pytest.raises(InputError, match="Europe/Berlin, not Asia/Shanghai"):
         desk.bring(WIDE, TABLE, timezone="Asia/Shanghai")
+
+
+@pytest.mark.parametrize("other", ["Asia/Calcutta", "Asia/Kolkata"])
+def test_a_zone_of_two_names_is_one_zone(desk: Desk, other: str) -> None:
+    keep_days_in(desk, "Asia/Kolkata")
+    report = desk.bring(WIDE.replace("Europe/Berlin", other), TABLE, timezone="Asia/Calcutta")
+    assert report.facts_recorded == 2

@@ -43,7 +43,7 @@ from salesflow.adapters.importing.rows import BadRow, TableFile
 from salesflow.adapters.importing.spool import Spool
 from salesflow.adapters.processes import Beside, PublishedProcesses
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.moments import Instant, zone
+from salesflow.domain.moments import Instant, same_rules, zone
 from salesflow.domain.processes import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
@@ -261,12 +261,12 @@ def _lookups(path: Path, origin: MappingFile) -> dict[str, LookupTable]:
 
 
 def _zone(mapping: Mapping, timezone: str | None) -> ZoneInfo | None:
-    if timezone and mapping.timezone and timezone != mapping.timezone:
+    named = timezone or mapping.timezone
+    if timezone and mapping.timezone and not same_rules(zone(timezone), zone(mapping.timezone)):
         raise InputError(
             f"the mapping keeps its days in {mapping.timezone}, not {timezone}; leave one of"
             " the two out"
         )
-    named = timezone or mapping.timezone
     return zone(named) if named else None
 
 
@@ -274,7 +274,7 @@ def _business_zone(log: EventLog, zone: ZoneInfo | None) -> ZoneInfo | None:
     """Give the zone of the database's days, which mean the same everywhere in it."""
     events = log.stream(SETTINGS_ID)
     stands = Settings.replay(SETTINGS_ID, events).timezone if events else None
-    if zone is not None and stands is not None and stands.key != zone.key:
+    if zone is not None and stands is not None and not same_rules(stands, zone):
         raise InputError(
             f"this database keeps its days in {stands.key}, not {zone.key}; where the table's"
             f' times are in another zone, write timezone = "{stands.key}" at the top of the'
