@@ -1,8 +1,10 @@
 """An import that was interrupted goes on where it stopped, and records everything once."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -14,8 +16,15 @@ from properties.effort import examples
 from salesflow.adapters import schema
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.importing import ImportReport, batches, import_table, object_id
+from salesflow.adapters.importing import (
+    ImportReport,
+    batches,
+    import_table,
+    object_id,
+    resuming,
+)
 from salesflow.adapters.importing.resuming import KeptParts
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.facts import FactRetracted
 
 HEAD = "case,what,time,who,offer,id\n"
@@ -237,3 +246,31 @@ def test_however_often_it_was_interrupted_log_and_report_are_those_of_one_import
         assert report.refused == whole.refused
         assert same(report, whole) or any(after for _, after in stops)
     assert facts(desk) == expected
+
+
+def test_what_was_refused_for_the_future_is_taken_when_it_has_come(desk: Desk) -> None:
+    text = TABLE.replace("1,offer,2026-01-02", "1,offer,2026-06-02", 1)
+    interrupt(desk, text, 3, after=True)
+    desk.now += timedelta(days=3)
+    report = desk.bring(MAPPING, text)
+    assert not [r for r in report.refused if "future" in r.reason]
+    assert report.rows_resumed == 6, "the batch that had no such row"
+
+
+def test_what_the_log_did_not_take_is_told_anew(desk: Desk) -> None:
+    other = CustomerRegistered(name="Acme")
+    stream, id, topic = object_id("log", "1"), uuid4(), "customer.registered:1"
+    desk.log.append([Draft(stream, 1, topic, other.to_json(), id, None)])
+    interrupt(desk, TABLE, 5, after=True)
+    report = desk.bring(MAPPING, TABLE)
+    assert "the log does not take" in str(report.refused)
+    assert report.rows_resumed == 6, "the batch that had no such deal"
+
+
+def test_another_version_of_salesflow_begins_at_the_first_row(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(desk, TABLE, 3, after=True)
+    monkeypatch.setattr(resuming, "version_of", "0.0 of {}".format)
+    report = desk.bring(MAPPING, TABLE)
+    assert (report.rows_resumed, report.facts_known + report.facts_recorded) == (0, 17)

@@ -162,7 +162,8 @@ class Batches:
                     *self._taken(groups[middle:], survivors, record=record),
                 ]
             taken = self._batch()
-            problem = RowProblem(f"the log does not take the deal: {shortened(error)}")
+            said = f"the log does not take the deal: {shortened(error)}"
+            problem = RowProblem(said, for_now=True)
             taken.refuse([deal.copy() for deal in groups[0]], problem)
         self._customers |= taken.customers
         return [taken]

@@ -108,9 +108,9 @@ class ReadAt:
             notes.append(Adjustment(chosen.note, self._names, text))
         return chosen
 
-    def problem(self, reason: str, cells: Cells) -> RowProblem:
+    def problem(self, reason: str, cells: Cells, *, for_now: bool = False) -> RowProblem:
         """Name the column of the time, and what the row says there."""
-        return RowProblem(reason, self._names, self.said(cells))
+        return RowProblem(reason, self._names, self.said(cells), for_now=for_now)
 
     def said(self, cells: Cells) -> str:
         """Give what the row says of the time."""

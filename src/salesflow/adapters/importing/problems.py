@@ -57,9 +57,16 @@ class RowProblem(Exception):  # noqa: N818 - about data, and caught where rows a
     """A row cannot be taken: why, and the column and value it is about."""
 
     def __init__(
-        self, reason: str, column: str | None = None, value: str | None = None
+        self,
+        reason: str,
+        column: str | None = None,
+        value: str | None = None,
+        *,
+        for_now: bool = False,
     ) -> None:
+        """Say so; `for_now` when another day or another log may take the same row."""
         super().__init__(reason)
+        self.for_now = for_now
         self.reason = reason
         self.column = column
         self.value = None if value is None else shortened(value)

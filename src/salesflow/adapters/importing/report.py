@@ -163,6 +163,12 @@ class ImportReport(Entry):
     _adjusted: Lines = PrivateAttr(default_factory=Lines)
     _rest: Rest = PrivateAttr(default_factory=Rest)
     _is_part: bool = PrivateAttr(default=False)
+    _for_now: bool = PrivateAttr(default=False)
+
+    @property
+    def for_now(self) -> bool:
+        """Whether a row is refused that another day, or another log, may take."""
+        return self._for_now
 
     @property
     def problems(self) -> int:
@@ -202,6 +208,7 @@ class ImportReport(Entry):
                 counts[key] = counts.get(key, 0) + count
         for out in part.left_out:
             self._leave_out(out)
+        self._for_now = self._for_now or part.for_now
         self._adjust(remark.line for remark in part.adjusted)
 
     def finish(self) -> None:
@@ -229,6 +236,7 @@ class ImportReport(Entry):
 
     def refuse(self, line: int, object: str | None, problem: RowProblem) -> None:
         """Enter a row that is refused."""
+        self._for_now = self._for_now or problem.for_now
         self.rows_refused += 1
         remark = Remark(
             file=self.file,

@@ -7,7 +7,8 @@ are not told and compared anew: what became of them stands in the report, and wh
 of them counts as known.
 
 Nothing here decides what is recorded twice or not; comparing does, and does so wherever a
-batch is not known to be the same as it was: another file, lookup or mapping, another zone or
+batch is not known to be the same as it was: one of which rows were refused that the clock or
+the log may take by now, another file, lookup or mapping, another zone or
 version of salesflow, another tenant, a log that does not hold what was kept (restored from a
 backup), or one into which somebody else imported from the same source meanwhile. A batch whose
 mark was lost, because the import was killed between the two transactions, is compared.
@@ -16,6 +17,7 @@ mark was lost, because the import was killed between the two transactions, is co
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version as version_of
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -58,7 +60,8 @@ class _Kept(BaseModel):
 
 def fingerprint(files: Iterable[Path], *said: object) -> str:
     """Give what is the same only where files and all that was said are the same."""
-    digest = hashlib.sha256(repr((FORMAT, bounds(), *said)).encode("utf-8", "surrogateescape"))
+    same = (version_of("salesflow"), FORMAT, bounds(), *said)
+    digest = hashlib.sha256(repr(same).encode("utf-8", "surrogateescape"))
     for path in files:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -96,7 +99,12 @@ class KeptParts(Parts):
         return Part(report, frozenset(kept.customers), tuple(kept.waiting))
 
     def keep(self, number: int, part: Part) -> None:
-        """Keep what became of a batch; an import goes on also where that cannot be."""
+        """Keep what became of a batch; an import goes on also where that cannot be.
+
+        One of which another day may make something else is not kept.
+        """
+        if part.report.for_now:
+            return
         head = self._log.head()
         kept = _Kept(
             position=head.position,

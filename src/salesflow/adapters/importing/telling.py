@@ -190,7 +190,7 @@ class _Teller:
     ) -> ReadTime | None:
         at = read(cells, notes, above) if read else None
         if read is not None and at is not None and at.instant > self._horizon:
-            raise read.problem("lies in the future", cells)
+            raise read.problem("lies in the future", cells, for_now=True)
         return at
 
 
