@@ -278,7 +278,8 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
     if version < schema.SCHEMA_VERSION:
         raise SchemaError(
             f"{where} has schema version {version}, older than this salesflow"
-            f" ({schema.SCHEMA_VERSION}) can read; open it with the one that made it"
+            f" ({schema.SCHEMA_VERSION}) can read; no release wrote it and there is no upgrade,"
+            " so make it anew from its source"
         )
     return True
 
