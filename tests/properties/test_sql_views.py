@@ -20,7 +20,7 @@ from salesflow.projections.columns import Instants, Millionths, Shares
 from salesflow.projections.registry import FOLDS
 from salesflow.projections.tables import Cell, Cut, IntervalTable, LedgerTable, ReadTable
 
-END = datetime(9999, 1, 1, tzinfo=UTC)
+END = datetime(9999, 12, 31, tzinfo=UTC)
 Seen = list[tuple[tuple[str, str], ...]]
 
 

@@ -22,7 +22,8 @@ from properties.people_fold import PEOPLE, TABLE, people
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters import filling, runner
+from salesflow.adapters import filling, projecting
+from salesflow.adapters.processes import PublishedProcesses
 from salesflow.adapters.runner import Runner
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -66,7 +67,7 @@ def test_rows_do_not_depend_on_the_size_of_a_batch(
         player.flow.catch_up()
         in_one = content(player.flow)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(runner, "PAGE_EVENTS", size)
+            patched.setattr(projecting, "PAGE_EVENTS", size)
             assert rebuilt(player.flow) == in_one, shown(raw_log(player.flow))
 
 
@@ -92,7 +93,7 @@ def test_two_processes_that_catch_up_at_once_fill_the_table_once(
     with Player(database_url) as player, player.beside() as one, player.beside() as other:
         player.play_all(history)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(runner, "PAGE_EVENTS", 2)
+            patched.setattr(projecting, "PAGE_EVENTS", 2)
             together(one.catch_up, other.catch_up)
         found = content(player.flow)
         assert {s.position for s in one.standings().values()} == {
@@ -199,8 +200,9 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
     database_url: str, history: list[Act], size: int
 ) -> None:
     with Player(database_url) as player, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runner, "PAGE_EVENTS", size)
-        keeper = Runner(player.flow.log, {TABLE.name: PEOPLE}, {})
+        patched.setattr(projecting, "PAGE_EVENTS", size)
+        log = player.flow.log
+        keeper = Runner(log, {TABLE.name: PEOPLE}, PublishedProcesses(log))
         for act in history:
             player.play(act)
             if act.gap % 2:
