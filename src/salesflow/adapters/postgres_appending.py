@@ -45,6 +45,7 @@ from salesflow.adapters.postgres_database import (
     postgres_connection,
     translate_postgres,
 )
+from salesflow.adapters.postgres_limit import Limit
 from salesflow.adapters.postgres_statements import (
     APPEND,
     APPEND_COMMANDS,
@@ -68,29 +69,6 @@ __all__ = ["PostgresAppending"]
 COPY_ABOVE = 100
 
 Parameters = dict[str, object]
-
-
-class Limit:
-    """How long a statement may take that waits for other writers, in milliseconds.
-
-    The wait for a row is two waits, so that `lock_timeout` alone would let it take twice as
-    long. A shorter limit of the server or role stands, and is told apart from ours.
-    """
-
-    def __init__(self, wanted: int, *, ours: bool) -> None:
-        self.wanted = wanted
-        self.theirs = 0
-        self.ours = ours
-
-    def set_beside(self, theirs: int) -> None:
-        """Note the limit of the server; 0 is none."""
-        self.theirs = theirs
-        self.ours = theirs == 0 or self.wanted < theirs
-
-    @property
-    def milliseconds(self) -> int:
-        """The limit that holds."""
-        return self.wanted if self.ours else self.theirs
 
 
 class PostgresAppending(Forkable):
@@ -155,8 +133,8 @@ class PostgresAppending(Forkable):
     def _look_again(self, cursor: PostgresCursor, look: Look) -> None:
         """Take the lock that orders all appends, and look at what stands then."""
         if look is not None:
-            cursor.execute(NEW_HEAD, {"tenant": self._tenant})
-            cursor.execute(LOCK_HEAD, {"tenant": self._tenant})
+            for statement in (NEW_HEAD, LOCK_HEAD):
+                cursor.execute(statement, {"tenant": self._tenant})
             look()
 
     def _limit_to(self, cursor: PostgresCursor, wait: int) -> None:
@@ -286,9 +264,8 @@ class PostgresAppending(Forkable):
     def _look(
         self, cursor: PostgresCursor, parameters: Parameters, appends: Sequence[Append]
     ) -> None:
-        row = cursor.execute(
-            LOOK, {"tenant": parameters["tenant"], "now": parameters["now"]}
-        ).fetchone()
+        asked = {"tenant": parameters["tenant"], "now": parameters["now"]}
+        row = cursor.execute(LOOK, asked).fetchone()
         if row is None:
             cursor.execute(NEW_HEAD, {"tenant": self._tenant})
             return

@@ -7,14 +7,19 @@ answer disagree about a key, both of their names stand beside it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
 
 from salesflow.domain.processes import Label
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.names import Labelled, Names
+from salesflow.projections.questions import Reader
 from salesflow.projections.tables import Processes
 
-__all__ = ["Meant", "named"]
+__all__ = ["Meant", "named", "names_of", "of_one_deal"]
 
 BOTH = " / "
 
@@ -51,6 +56,26 @@ def named(meant: Iterable[Meant], processes: Processes) -> Names:
                 )
             )
     return Names(labels=tuple(labels))
+
+
+def names_of(reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]) -> Names:
+    """Name the reasons and the stages of closed deals, as their processes call them."""
+    c, f = CLOSING.c, FACTOR.c
+    under: list[sa.ColumnElement[Any]] = [c.process, c.process_version]
+    reasons = sa.select(*under, c.because).where(*wanted, c.outcome == "lost")
+    details = (
+        sa.select(*under, f.detail)
+        .join_from(CLOSING.table, FACTOR.table, of_one_deal())
+        .where(FACTOR.seen(reader.cut), *wanted)
+    )
+    rows = [row for each in (reasons, details) for row in reader.rows(each.distinct())]
+    return named(map(Meant._make, rows), reader.processes)
+
+
+def of_one_deal() -> sa.ColumnElement[bool]:
+    """Join the closing of a deal and what happened on its way."""
+    c, f = CLOSING.c, FACTOR.c
+    return sa.and_(f.tenant == c.tenant, f.entity_id == c.entity_id)
 
 
 def _label(key: str, process: str, versions: set[int], processes: Processes) -> Label | None:

@@ -45,7 +45,7 @@ from salesflow.projections.one_currency import (
 )
 from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Reader, TableOfView
-from salesflow.projections.reason_names import Meant, named
+from salesflow.projections.reason_names import names_of, of_one_deal
 from salesflow.projections.records import Role
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text, percent_text
@@ -227,21 +227,8 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             similar=alike,
             similar_won=share(sum(each.outcome == "won" for each in alike), len(alike)),
             rates=exchange.used,
-            names=self._named(reader, wanted),
+            names=names_of(reader, wanted),
         )
-
-    def _named(self, reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]) -> Names:
-        """Name the reasons and the stages, as the processes of the deals call them."""
-        c, f = CLOSING.c, FACTOR.c
-        under: list[Column] = [c.process, c.process_version]
-        reasons = sa.select(*under, c.because).where(*wanted, c.outcome == "lost")
-        details = (
-            sa.select(*under, f.detail)
-            .join_from(CLOSING.table, FACTOR.table, _of_one_deal())
-            .where(FACTOR.seen(reader.cut), *wanted)
-        )
-        rows = [row for each in (reasons, details) for row in reader.rows(each.distinct())]
-        return named(map(Meant._make, rows), reader.processes)
 
     def _closed(
         self,
@@ -283,7 +270,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         shown: list[Column] = [f.factor, f.detail, c.outcome]
         select = (
             sa.select(*shown, sa.func.count().label("deals"))
-            .join_from(CLOSING.table, FACTOR.table, _of_one_deal())
+            .join_from(CLOSING.table, FACTOR.table, of_one_deal())
             .where(FACTOR.seen(reader.cut), *wanted)
             .group_by(f.factor, f.detail, c.outcome)
         )
@@ -291,11 +278,6 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         for row in reader.rows(select):
             found[row.factor, row.detail][row.outcome] = row.deals
         return found
-
-
-def _of_one_deal() -> sa.ColumnElement[bool]:
-    c, f = CLOSING.c, FACTOR.c
-    return sa.and_(f.tenant == c.tenant, f.entity_id == c.entity_id)
 
 
 class ClosedGroup(NamedTuple):
