@@ -16,7 +16,7 @@ from salesflow.projections.registry import FOLDS, QUESTIONS
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "salesflow"
 MODULES = sorted(SOURCE.rglob("*.py"))
-MODULE_LINES_MAX = 400
+MODULE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 40
 MATCH_LINES_MAX = 60
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("date", "today"), ("time", "time")}
@@ -85,7 +85,7 @@ def lines_with(pattern: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=named)
-def test_a_module_fits_four_hundred_lines(module: Path) -> None:
+def test_a_module_fits_six_hundred_lines(module: Path) -> None:
     lines = module.read_text(encoding="utf-8").count("\n")
     assert lines <= MODULE_LINES_MAX
 
