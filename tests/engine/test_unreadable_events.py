@@ -3,25 +3,37 @@
 from collections.abc import Iterator
 from queue import Queue
 from threading import Event as Flag
+from typing import ClassVar
 from uuid import UUID
 
 import pytest
 
-from databases import plain_connection
+from databases import plain_connection, tamper
 from properties.raw_log import rows_of
-from salesflow import STANDARD, Customer, Deal, Money, Reactor, SalesFlow
+from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, Reactor, SalesFlow
+from salesflow.adapters.projecting import OvertakenError, page_after
 from salesflow.domain.deal.outcomes import DealLost
-from salesflow.domain.facts import Event, FactRetracted, UnreadableFact
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.settings import SETTINGS_ID
 from salesflow.engine.following import CaughtUp
-from salesflow.errors import HistoryError, InputError
+from salesflow.errors import HistoryError, InputError, ProjectionError
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.registry import FOLDS
 from salesflow.projections.stage_times import StageTimes
 
 WAIT_SECONDS = 60
+
+
+class DemoShown(Fact):
+    """A fact of another package, which one program knows and another does not."""
+
+    kind: ClassVar[str] = "acme.demo_shown"
+    name_zh: ClassVar[str] = "演示"
+    product: str
 
 
 @pytest.fixture
@@ -269,3 +281,131 @@ def test_a_deal_under_a_version_nobody_published_is_left_out_like_one_that_canno
     after = flow.ask(Funnel())
     assert (after.open_deals, after.left_out) == (1, ())
     assert flow.get(Deal, other).title == "ERP"
+
+
+def url_of(flow: SalesFlow) -> str:
+    return flow.log.database.url.render_as_string(hide_password=False)
+
+
+def assigned(flow: SalesFlow, deal: UUID, owner: str) -> Event:
+    flow.run(lambda s: s.get(Deal, deal).assign_owner(owner))
+    return flow.history(deal)[-1]
+
+
+def owners(flow: SalesFlow) -> list[tuple[str | None, str]]:
+    return [(each.owner, each.outcome) for each in flow.ask(Deals()).deals]
+
+
+def refuse_other_than_rebuilt(flow: SalesFlow) -> None:
+    """Compare all rows with those of a rebuild by the same program."""
+    flow.catch_up()
+    kept = every_row(flow)
+    assert flow.check(all=True).problems == () or flow.left_out()
+    flow.rebuild()
+    assert every_row(flow) == kept
+
+
+def test_what_happens_behind_an_event_damaged_after_it_was_folded_is_left_out_and_said(
+    flow: SalesFlow,
+) -> None:
+    deal = opened(flow)
+    wrong = assigned(flow, deal, "bob")
+    assert owners(flow) == [("bob", "open")]
+    spoil(flow, wrong)
+    with SalesFlow(url_of(flow)) as other:
+        other.record([ForeignFact(deal, DealLost(because="price"))])
+        view = other.ask(Deals())
+        assert [(each.owner, each.outcome) for each in view.deals] == [("ann", "open")]
+        assert [each.position for each in view.left_out] == [wrong.position]
+        assert [each.position for each in flow.catch_up()] == [wrong.position]
+        refuse_other_than_rebuilt(other)
+
+
+@pytest.mark.parametrize("poor_first", [False, True])
+def test_programs_that_know_unlike_kinds_lose_nothing_and_count_nothing_twice(
+    database_url: str, *, poor_first: bool
+) -> None:
+    """Let both answer in turn, each time something more has happened to the deal."""
+    with SalesFlow(database_url, facts=[DemoShown]) as rich, SalesFlow(database_url) as poor:
+        deal = opened(rich)
+        poor.ask(Funnel())  # which holds the deal from now on
+        rich.record([ForeignFact(deal, DemoShown(product="ERP"))])
+        said = rich.history(deal)[-1].position
+        (poor if poor_first else rich).catch_up()
+        for owner in ("bob", "cid"):
+            assigned(rich, deal, owner)
+            assert [each.position for each in poor.ask(Deals()).left_out] == [said]
+            assert owners(poor) == [("ann", "open")]
+            assert [each.position for each in poor.catch_up()] == [said]
+            assert owners(rich) == [(owner, "open")]
+            assert rich.catch_up() == ()
+        lost(rich, deal)
+        assert (rich.ask(Funnel()).open_deals, rich.ask(Deals()).left_out) == (0, ())
+        assert owners(rich) == [("cid", "lost")]
+        refuse_other_than_rebuilt(rich)
+        lost(poor, opened(poor))
+        assigned(rich, opened(rich), "bob")
+        refuse_other_than_rebuilt(rich)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_event_damaged_after_it_was_folded_is_retracted_from_all_figures(
+    flow: SalesFlow, number: int
+) -> None:
+    deal = opened(flow)
+    assigned(flow, deal, "bob")
+    flow.catch_up()
+    wrong = flow.history(deal)[number]
+    spoil(flow, wrong)
+    with SalesFlow(url_of(flow)) as other:
+        with other.session() as s:
+            s.retract(wrong.event_id, because="its bytes are broken")
+        view = other.ask(Deals())
+        assert [each.owner for each in view.deals] == ["ann"] * number
+        assert (other.ask(Funnel()).open_deals, view.left_out) == (number, ())
+        refuse_other_than_rebuilt(other)
+
+
+def test_streams_left_out_are_told_though_the_table_that_says_so_was_dropped(
+    flow: SalesFlow,
+) -> None:
+    deal = opened(flow)
+    wrong = lost(flow, deal)
+    spoil(flow, wrong)
+    before = flow.ask(Funnel())
+    tamper(url_of(flow), "DROP TABLE salesflow_left_out")
+    after = flow.ask(Funnel())
+    assert (after.stages, after.left_out) == (before.stages, before.left_out)
+    assert [each.position for each in after.left_out] == [wrong.position]
+    refuse_other_than_rebuilt(flow)
+
+
+def test_a_row_that_is_to_be_ended_and_is_not_there_is_named(flow: SalesFlow) -> None:
+    deal = opened(flow)
+    flow.catch_up()
+    tamper(url_of(flow), f"DELETE FROM {DEAL_STATE.name}")
+    assigned(flow, deal, "bob")
+    said = "read table deal_state lacks 1 rows .* `salesflow rebuild deal_state`"
+    with pytest.raises(ProjectionError, match=said):
+        flow.ask(Deals())
+    flow.rebuild("deal_state")
+    assert owners(flow) == [("bob", "open")]
+
+
+def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
+    database_url: str,
+) -> None:
+    """Fold a page, let the other program begin the stream anew, then write."""
+    with SalesFlow(database_url, facts=[DemoShown]) as rich, SalesFlow(database_url) as poor:
+        deal = opened(rich)
+        rich.record([ForeignFact(deal, DemoShown(product="ERP"))])
+        poor.catch_up()
+        rows = poor._tables()._projections[DEAL_STATE.name]
+        standing = poor._tables().standing(DEAL_STATE.name)
+        rich.record([ForeignFact(deal, OwnerAssigned(owner="bob"))])
+        batch = rows.absorb(page_after(poor.log, standing), standing.position)
+        assert rows.unlike == []
+        assert rich.ask(Deals()).left_out == ()
+        with pytest.raises(OvertakenError), poor.log.database.begin() as connection:
+            rows.write(connection, batch, 1)
+        assert owners(rich) == [("bob", "open")]

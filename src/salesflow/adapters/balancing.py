@@ -1,7 +1,8 @@
 """Keeps the balances of a ledger: bins of new movements, carried forward every so often.
 
 Everything is summed by the database. What a bin or a carry holds never changes afterwards,
-since movements are only ever added; so a balance of any past moment stays what it was.
+since movements are only ever added; so a balance of any past moment stays what it was. Where
+the rows of a stream are begun anew (`refilling`), so are the balances.
 """
 
 from collections.abc import Sequence
@@ -55,6 +56,12 @@ class Balancer:
         if self._unseen > EVERY:
             self._unseen = 0
             self.keep(connection)
+
+    def begin_anew(self, connection: sa.Connection) -> None:
+        """Drop all balances, since movements of the past have changed; `keep` makes them."""
+        c = self._balance.c
+        connection.execute(sa.delete(self._balance).where(c.tenant == self._tenant))
+        self._unseen = EVERY
 
     def keep(self, connection: sa.Connection) -> bool:
         """Put all movements into bins but the last few, and carry bins forward.

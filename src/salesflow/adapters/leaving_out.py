@@ -5,6 +5,9 @@ From such a fact on, its stream counts for nothing, and its rows stand as they w
 one row here says of every read table which stream it leaves out, from which event on, and from
 when to when that was believed on the known axis. It is written with the rows of the table, and
 a rebuild writes it anew.
+
+So it also says how far the rows of a stream go: whoever reads that stream otherwise, because
+an event was damaged or mended or its kind is known to one program alone, begins its rows anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,8 +26,10 @@ from salesflow.projections.cautions import LeftOut, in_brief
 __all__ = [
     "LEFT_OUT",
     "forget_left_out",
+    "forget_streams",
     "left_out_at",
     "note_left_out",
+    "open_notes",
     "rename_left_out",
 ]
 
@@ -50,6 +55,11 @@ FIND = (
     "SELECT DISTINCT position, stream_id, version, event_id, stored, reason"
     f" FROM {LEFT_OUT.name} WHERE tenant = ? AND name IN ({{names}})"
     " AND known_from <= ? AND known_to > ? ORDER BY position"
+)
+
+OPEN = (
+    f"SELECT name, stream_id, position FROM {LEFT_OUT.name}"
+    f" WHERE tenant = ? AND name IN ({{names}}) AND known_to = {FOREVER}"
 )
 
 
@@ -99,6 +109,27 @@ def left_out_at(
     if len(rows) > NAMED_MAX:
         found[-1] = found[-1].model_copy(update={"more": len(rows) - NAMED_MAX})
     return tuple(found)
+
+
+def open_notes(
+    log: EventLog, names: Sequence[str], connection: sa.Connection
+) -> dict[str, dict[UUID, int]]:
+    """Give from which position on streams are left out now, by table; mostly nothing."""
+    select = OPEN.format(names=", ".join("?" * len(names)))
+    found: dict[str, dict[UUID, int]] = {name: {} for name in names}
+    if names:
+        for name, stream, at in log.database.rows(select, (log.tenant, *names), connection):
+            found[name][_uuid(stream)] = at
+    return found
+
+
+def forget_streams(
+    connection: sa.Connection, tenant: str, name: str, streams: Sequence[UUID]
+) -> None:
+    """Drop what was noted of some streams of a table, whose rows are begun anew."""
+    c = LEFT_OUT.c
+    mine = (c.tenant == tenant, c.name == name, c.stream_id.in_(streams))
+    connection.execute(sa.delete(LEFT_OUT).where(*mine))
 
 
 def rename_left_out(connection: sa.Connection, tenant: str, beside: str, name: str) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "REACTOR",
     "REBUILD",
     "SLOW_SECONDS",
+    "tell_begun_anew",
     "tell_catch_up",
     "tell_left_out",
     "tell_lost",
@@ -67,6 +68,13 @@ def tell_left_out(streams: Iterable[LeftOut]) -> None:
             each.position,
             each.stored,
         )
+
+
+def tell_begun_anew(table: str, streams: int) -> None:
+    """Tell of streams that were read otherwise when their rows were written."""
+    REBUILD.warning(
+        "read table %s begins %d streams anew: they are read otherwise now", table, streams
+    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.leaving_out import forget_left_out
+from salesflow.adapters.leaving_out import LEFT_OUT, forget_left_out
 from salesflow.adapters.readtables import (
     POSITIONS,
     PROJECTIONS,
@@ -120,8 +120,11 @@ class Mending:
     def _make(self) -> list[str]:
         tenant = self._log.tenant
         with self._database.creating() as connection:
-            POSITIONS.create_all(connection)
             there = self._there(connection)
+            forgotten = PROJECTIONS.name in there.tables and LEFT_OUT.name not in there.tables
+            if forgotten:  # nobody knows what they leave out, of any tenant and program
+                connection.execute(sa.delete(PROJECTIONS))
+            POSITIONS.create_all(connection)
             lacking = self._lacking(there)
             for name in lacking:
                 self._make_one(connection, name, there)
@@ -130,7 +133,7 @@ class Mending:
                 if name not in begun:
                     self._empty(connection, name)
                     start_position(connection, tenant, name, table.revision)
-        return lacking
+        return list(self._tables) if forgotten else lacking
 
     def _make_one(self, connection: sa.Connection, name: str, there: Objects) -> None:
         """Make a read table, or what is missing beside it; without its rows all begins anew."""

@@ -16,15 +16,16 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.folding import Folding
 from salesflow.adapters.gaps import BACKUP, gap_said
-from salesflow.adapters.leaving_out import note_left_out
+from salesflow.adapters.leaving_out import note_left_out, open_notes
 from salesflow.adapters.posting import LedgerBatch
-from salesflow.adapters.readtables import Standing
+from salesflow.adapters.readtables import Standing, move_position
+from salesflow.adapters.refilling import Refilling
 from salesflow.adapters.refolding import IntervalBatch
 from salesflow.domain.facts import Event
-from salesflow.errors import HistoryError
+from salesflow.errors import HistoryError, ProjectionError
 from salesflow.projections.tables import Processes, ReadFold
 
-__all__ = ["Page", "Projection", "page_after"]
+__all__ = ["OvertakenError", "Page", "Projection", "page_after"]
 
 PAGE_EVENTS = 10_000
 
@@ -59,6 +60,10 @@ class Streams:
         return self._found.get(id, [])
 
 
+class OvertakenError(Exception):
+    """Somebody else has begun rows of this table anew, or moved its position."""
+
+
 class Page(NamedTuple):
     """Whole appends from the log, and where the log stands behind them."""
 
@@ -81,8 +86,18 @@ class Projection:
         self._folding = Folding(fold, processes, self._stream, told, log.catalogue)
         self.writer = self._folding.writer
         self._balancer = balancer_of(fold.table, name, log)
+        self._refilling = Refilling(fold, processes, told, log)
+        self._notes: dict[UUID, int] = {}
+        """From which position on the rows leave streams out, as the database said last."""
+        self._looked_at: set[tuple[UUID, int]] = set()
+        """Which of these were found to be as they are read here."""
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
+
+    def take_notes(self, notes: dict[UUID, int]) -> None:
+        """Hear which streams the rows leave out; what is held is of no use under others."""
+        if notes != self._notes:
+            self._notes, self.position = notes, None
 
     def absorb(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
         """Fold the page after a position into row changes.
@@ -92,6 +107,7 @@ class Projection:
         """
         if self.position != after:
             self._folding.absorber.forget()
+            self._folding.absorber.noted = dict(self._notes)
         self.position = None
         self._streams = page.streams
         self._folding.take_left_out()
@@ -107,10 +123,87 @@ class Projection:
         return batch
 
     def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as absorb gave it
-        """Write what so many events came to, and what of them is left out."""
-        self.writer.write(connection, batch)
+        """Write what so many events came to, and what of them is left out.
+
+        The position has been moved, so that nobody else changes these rows meanwhile.
+
+        Raises:
+            OvertakenError: when somebody else has begun streams anew since the notes were
+                taken.
+            ProjectionError: when rows are not there that were to be ended.
+        """
+        self._refuse_other_notes(connection)
+        missing = self.writer.write(connection, batch)
+        if missing:
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"read table {label} lacks {missing:,} rows that were to be ended: its rows"
+                f" were changed, and do not agree with the log. Run `salesflow rebuild {label}`"
+            )
         note_left_out(connection, self._log.tenant, self.name, self._folding.take_left_out())
         self._settle(connection, events)
+
+    def written(self, position: int) -> None:
+        """Hear that a batch was written up to a position."""
+        self.position, self._notes = position, dict(self._folding.absorber.noted)
+
+    def _refuse_other_notes(self, connection: sa.Connection) -> None:
+        if open_notes(self._log, [self.name], connection)[self.name] != self._notes:
+            raise OvertakenError(self.name)
+
+    @property
+    def unlike(self) -> list[UUID]:
+        """The streams of the batch absorbed last whose rows are not what is read of them."""
+        return list(self._folding.absorber.unlike)
+
+    def readable_again(self, upto: int) -> list[UUID]:
+        """Find streams that the rows leave out, and that are read otherwise here."""
+        new = [each for each in self._notes.items() if each not in self._looked_at]
+        if not new:
+            return []
+        found = self._refilling.stops([stream for stream, _ in new], upto)
+        wrong = [each for each in new if found.get(each[0]) != each[1]]
+        self._looked_at.update(each for each in new if each not in wrong)
+        return [stream for stream, _ in wrong]
+
+    def begin_anew(self, streams: Sequence[UUID], standing: Standing) -> None:
+        """Put what is read of streams up to where the table stands in the place of their rows.
+
+        Raises:
+            OvertakenError: when somebody else was first.
+            ProjectionError: when the fold failed.
+        """
+        self.position = None
+        for some in self._refilling.chunks(streams):
+            fresh = self._refilling.fold(some, standing.position)
+            with self._log.database.begin() as connection:
+                here = (self._log.tenant, self.name, standing, standing)
+                if not move_position(connection, *here):
+                    raise OvertakenError(self.name)
+                self._refuse_other_notes(connection)
+                self._refilling.write(connection, some, fresh)
+                if self._balancer is not None:
+                    self._balancer.begin_anew(connection)
+                    self._balancer.keep(connection)
+                notes = open_notes(self._log, [self.name], connection)[self.name]
+            self._notes = notes
+
+    def refuse_unlike(self) -> None:
+        """Refuse to go on over rows that are not what is read of their streams.
+
+        Raises:
+            ProjectionError: naming the first stream, its event, and the way out.
+        """
+        for stream, stopped in self._folding.absorber.unlike.items():
+            label = self.fold.table.label
+            said = "can be read now"
+            if stopped is not None:
+                at = f"version {stopped.version}, position {stopped.position}"
+                said = f"cannot be read from {at} on"
+            raise ProjectionError(
+                f"read table {label} was filled when stream {stream} was read otherwise: it"
+                f" {said}. Run `salesflow rebuild {label}`"
+            )
 
     def _settle(self, connection: sa.Connection, events: int) -> None:
         """Keep balances level with what was written for so many events.

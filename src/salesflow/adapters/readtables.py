@@ -139,9 +139,12 @@ class TableWriter:
 
     def _many(
         self, cursor: DBAPICursor, statement: str, rows: Sequence[tuple[Cell, ...]]
-    ) -> None:
-        if rows:
-            cursor.executemany(statement, rows)
+    ) -> int:
+        """Change rows, and say how many of them were not there."""
+        if not rows:
+            return 0
+        cursor.executemany(statement, rows)
+        return len(rows) - cursor.rowcount
 
     def add(self, connection: sa.Connection, rows: Sequence[tuple[Cell, ...]]) -> None:
         """Write rows that are final."""
@@ -180,9 +183,10 @@ class LedgerWriter(TableWriter):
         columns = [column.name for column in shape.table.columns]
         super().__init__(columns, shape.attributes, name, tenant, dialect)
 
-    def write(self, connection: sa.Connection, batch: LedgerBatch) -> None:
-        """Write a batch of movements."""
+    def write(self, connection: sa.Connection, batch: LedgerBatch) -> int:
+        """Write a batch of movements; no row has to be there, so none is missing."""
         self.add(connection, self.rows(batch))
+        return 0
 
     def rows(self, batch: LedgerBatch) -> list[tuple[Cell, ...]]:
         """Give the rows of a batch."""
@@ -211,12 +215,16 @@ class IntervalWriter(TableWriter):
         self._collapse = f"UPDATE {name} SET valid_to = {mark}, collapsed = 1 WHERE {here}"
         self._close = f"UPDATE {name} SET known_to = {mark} WHERE {here}"
 
-    def write(self, connection: sa.Connection, batch: IntervalBatch) -> None:
-        """Write a batch: what ended first, then what is new."""
+    def write(self, connection: sa.Connection, batch: IntervalBatch) -> int:
+        """Write a batch: what ended first, then what is new.
+
+        Gives how many rows were to be ended and are not there.
+        """
         with _cursor(connection) as cursor:
-            self._many(cursor, self._collapse, self._changes(batch.collapsed))
-            self._many(cursor, self._close, self._changes(batch.closed))
+            missing = self._many(cursor, self._collapse, self._changes(batch.collapsed))
+            missing += self._many(cursor, self._close, self._changes(batch.closed))
             self._add(cursor, self.rows(batch))
+        return missing
 
     def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
         tenant, uuid = self._tenant, self._uuid

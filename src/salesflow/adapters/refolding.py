@@ -7,7 +7,8 @@ before and after it, and writes the difference. Either way the rows are the same
 properties test against a rebuild. Movements of ledgers are posted in `posting`.
 
 From a fact on that cannot be read an entity says nothing (see `history.standing`): its rows
-stand as they were, `left_out` says so, and only a retraction is looked at.
+stand as they were, `left_out` says so, and only a retraction is looked at. Rows written by
+who could read more or less are no ground to go on from; such entities are `unlike`.
 
 It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
 within one batch, so that only final rows are written.
@@ -90,6 +91,11 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
     def __init__(self, stream: Callable[[UUID], Sequence[Event]]) -> None:
         self.left_out: list[LeftOutChange] = []
         """What changed with the facts of a batch that cannot be read."""
+        self.noted: dict[UUID, int] = {}
+        """From which position on entities are left out of the rows as they stand."""
+        self.unlike: dict[UUID, Event | None] = {}
+        """Entities whose rows are left out from elsewhere on than what can be read of them
+        now, and the event that stops them now."""
         self._stream = stream
         self._live: OrderedDict[UUID, BeliefT] = OrderedDict()
         self._held = 0
@@ -98,6 +104,7 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         """Drop what is held of entities, after a batch that was not written."""
         self._live.clear()
         self._held = 0
+        self.noted, self.unlike = {}, {}
 
     def touch(self, entity: UUID) -> bool:
         """Say whether the entity's state is at hand; it is let go of after others then."""
@@ -130,8 +137,15 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         if first.version > 1:
             earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
         belief = self._believe(earlier)
+        self._compare(entity, belief)
         self._keep(entity, belief)
         return belief
+
+    def _compare(self, entity: UUID, belief: BeliefT) -> None:
+        """Note an entity whose rows are not those of the belief found of it."""
+        stopped = None if belief.stopped is None else belief.stopped.position
+        if stopped != self.noted.get(entity):
+            self.unlike[entity] = belief.stopped
 
     def _keep(self, entity: UUID, belief: BeliefT) -> None:
         before = self._live.get(entity)
@@ -173,9 +187,13 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         """Fold the entity as believed before an append and after it; write the difference."""
         events = self._stream(entity)
         before = self._believe([e for e in events if e.recorded < now])
+        self._compare(entity, before)
         after = self._believe([e for e in events if e.recorded <= now])
         if before.stopped != after.stopped:
             self.left_out.append(LeftOutChange(before.stopped, after.stopped, now))
+            self.noted.pop(entity, None)
+            if after.stopped is not None:
+                self.noted[entity] = after.stopped.position
         self._write(entity, before, after, now, batch)
         self._keep(entity, after)
 

@@ -3,7 +3,8 @@
 A batch is a page of the log cut at an append's edge; its rows and the new position are
 written in one transaction. A fold that fails stops its own projection at the event's
 position and keeps its last good rows; the others go on. A fact that cannot be read stops its
-own stream alone, which is noted (`leaving_out`). A rebuild fills a table beside the live one,
+own stream alone, which is noted (`leaving_out`); where it could be read before, or can be read
+now, the rows of that stream are begun anew. A rebuild fills a table beside the live one,
 by the same code, and swaps them at the end; it takes no part in what the live ones do.
 
 A table that does not agree with the log is named, with the way out, and not gone on with: one
@@ -22,10 +23,10 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.gaps import head_borne_out, refuse_gaps
-from salesflow.adapters.leaving_out import left_out_at
+from salesflow.adapters.leaving_out import left_out_at, open_notes
 from salesflow.adapters.logs import tell_catch_up, tell_rebuild
 from salesflow.adapters.mending import Mending
-from salesflow.adapters.projecting import Page, Projection, page_after
+from salesflow.adapters.projecting import OvertakenError, Page, Projection, page_after
 from salesflow.adapters.readtables import Standing, move_position, standings_of
 from salesflow.adapters.rebuilding import fill
 from salesflow.errors import HistoryError, ProjectionError, UnwritableError
@@ -219,7 +220,7 @@ class Runner(Forkable):
     ) -> ProjectionError | None:
         """Bring projections to the head, those that stand alike page by page together."""
         failed: ProjectionError | None = None
-        found = self._find(each.name for each in projections)  # before the head, which grows
+        found = self._stand(projections)  # before the head, which grows
         stands: dict[Projection, Standing] = {}
         goal = head_borne_out(self._log)
         for each in projections:
@@ -228,7 +229,33 @@ class Runner(Forkable):
             if wrong is not None:
                 failed = failed or wrong
                 del stands[each]
+        failed = self._read_again(stands) or failed
         return self._go_on(stands, goal.position, progress) or failed
+
+    def _stand(self, projections: Sequence[Projection]) -> dict[str, Standing]:
+        """Read where projections stand, and tell them what their rows leave out."""
+        names = [each.name for each in projections]
+        with self._database.read() as snapshot:
+            notes = open_notes(self._log, names, snapshot)
+            found = self._find(names, snapshot)
+        for each in projections:
+            each.take_notes(notes[each.name])
+        return found
+
+    def _read_again(self, stands: dict[Projection, Standing]) -> ProjectionError | None:
+        """Begin streams anew that were left out and can be read now."""
+        failed: ProjectionError | None = None
+        for each, stand in list(stands.items()):
+            try:
+                found = each.readable_again(stand.position)
+                if found:
+                    each.begin_anew(found, stand)
+            except OvertakenError:
+                stands[each] = self._stand([each]).get(each.name, stand)
+            except ProjectionError as error:
+                failed = failed or error
+                del stands[each]
+        return failed
 
     def _never_begun(self, projection: Projection) -> Standing:
         """Begin a projection of which nobody knows any more where it stands."""
@@ -277,13 +304,25 @@ class Runner(Forkable):
 
     def _batch(self, projection: Projection, standing: Standing, page: Page) -> Standing:
         after = Standing(standing.revision, page.position, page.recorded)
-        batch: Any = projection.absorb(page, standing.position)
-        with self._database.begin() as connection:
-            tenant = self._log.tenant
-            moved = move_position(connection, tenant, projection.name, standing, after)
-            if moved:
-                projection.write(connection, batch, len(page.events))
+        try:
+            batch: Any = self._absorb(projection, standing, page)
+            with self._database.begin() as connection:
+                tenant = self._log.tenant
+                moved = move_position(connection, tenant, projection.name, standing, after)
+                if moved:
+                    projection.write(connection, batch, len(page.events))
+        except OvertakenError:
+            moved = False
         if moved:
-            projection.position = after.position
+            projection.written(after.position)
             return after
-        return self._find([projection.name]).get(projection.name, after)
+        return self._stand([projection]).get(projection.name, after)
+
+    def _absorb(self, projection: Projection, standing: Standing, page: Page) -> object:
+        """Fold a page; streams whose rows are not what is read of them are begun anew first."""
+        batch = projection.absorb(page, standing.position)
+        if projection.unlike:
+            projection.begin_anew(projection.unlike, standing)
+            batch = projection.absorb(page, standing.position)
+            projection.refuse_unlike()
+        return batch
