@@ -19,6 +19,7 @@ from salesflow.adapters.importing.telling import NO_DATE
 from salesflow.adapters.importing.told import DealTold, Told
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.facts import Event
+from salesflow.domain.history import refuse_unreadable
 
 __all__ = ["Batch"]
 
@@ -53,6 +54,8 @@ class Batch:
         source = self._plan.context.mapping.source
         deals = list(chain.from_iterable(groups))
         streams = self._log.streams(_streams(deals), upto=self._log.head().position)
+        for events in streams.values():  # what cannot be read cannot be compared
+            refuse_unreadable(events)
         self._streams = streams
         known = Known(source, streams, self._plan.context.day_zone)
         for deal in deals:
