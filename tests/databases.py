@@ -114,13 +114,21 @@ def reading_only(url: str) -> str:
 
 def tamper(url: str, *statements: str) -> None:
     """Do what somebody does who owns the database: statements, with no trigger in the way."""
+    triggers: list[tuple[str, str, str]] = []
     with plain_connection(url) as connection:
         if isinstance(connection, sqlite3.Connection):
-            named = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-            for (name,) in connection.execute(named).fetchall():
+            named = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+            triggers = connection.execute(named).fetchall()
+            for name, _, _ in triggers:
                 connection.execute(f"DROP TRIGGER {name}")
         else:
             for table in ("events", "head", "commands"):
                 connection.execute(f"ALTER TABLE salesflow_{table} DISABLE TRIGGER USER")
         for statement in statements:
             connection.execute(statement)
+        if isinstance(connection, sqlite3.Connection):
+            tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            there = {name for (name,) in connection.execute(tables)}
+            for _, table, text in triggers:
+                if table in there:
+                    connection.execute(text)

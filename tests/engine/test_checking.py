@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from databases import reading_only
+from databases import plain_connection, reading_only
 from databases import tamper as tamper_with
 from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow
 from salesflow.adapters import balancing, checking, checking_tables, filling
@@ -278,3 +278,23 @@ def test_an_event_that_was_retracted_need_not_be_readable(sqlite_url: str) -> No
             s.retract(event(flow, "fact.unreadable").event_id, because="spoiled")
         flow.catch_up()
         assert flow.check(all=True).whole
+
+
+def test_a_missing_trigger_or_view_is_named(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        assert flow.check().whole
+        here = flow.log.database.dialect
+        trigger, table = {
+            "sqlite": ("salesflow_events_update", ""),
+            "postgresql": ("salesflow_events_rows", " ON salesflow_events"),
+        }[here]
+        with plain_connection(database_url) as connection:
+            connection.execute(f"DROP TRIGGER {trigger}{table}")
+            connection.execute("DROP VIEW salesflow_event_view")
+        found = flow.check()
+        assert [(each.kind, each.where) for each in found.problems] == [
+            ("schema", f"trigger {trigger}"),
+            ("schema", "view salesflow_event_view"),
+        ]
+        assert "from a backup" in found.problems[0].said()
+        assert "从备份恢复" in found.problems[0].said("zh")

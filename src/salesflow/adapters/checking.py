@@ -16,6 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from salesflow.adapters.checking_balances import balances_that_differ
+from salesflow.adapters.checking_schema import missing_parts
 from salesflow.adapters.checking_tables import TablesCheck
 from salesflow.adapters.event_reading import Row
 from salesflow.adapters.eventlog import EventLog, Head
@@ -99,6 +100,8 @@ class Check:
                 if progress is not None:
                     progress(done, 2 * head.position)
 
+            for part in missing_parts(connection):
+                self._found.add("schema", "schema", part)
             self._check_events(connection, head, report)
             self._check_streams(connection)
             stands = self._standings(connection, head)

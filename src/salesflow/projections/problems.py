@@ -11,6 +11,7 @@ from salesflow.projections.words import Language
 __all__ = ["Checked", "Problem", "ProblemKind"]
 
 ProblemKind = Literal[
+    "schema",
     "head",
     "gap",
     "time",
@@ -26,6 +27,11 @@ ProblemKind = Literal[
 ]
 
 SAID: Final[dict[ProblemKind, tuple[str, str]]] = {
+    "schema": (
+        "parts of the schema are missing that keep the log append-only or show it; put the"
+        " database back from a backup, or make them anew as a new database has them",
+        "数据库结构中保护日志只增不改或展示日志的部分缺失；请从备份恢复，或按新数据库补建",
+    ),
     "head": ("the head of the log does not agree with its events", "日志头与事件不一致"),
     "gap": ("positions are missing from the log", "日志缺少位置"),
     "time": ("times of recording do not grow", "记录时间没有递增"),
