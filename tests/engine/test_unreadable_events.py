@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from databases import plain_connection, tamper
+from databases import tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, Reactor, SalesFlow
 from salesflow.adapters.projecting import OvertakenError, page_after
@@ -56,16 +56,10 @@ def lost(flow: SalesFlow, deal: UUID) -> Event:
 def spoil(flow: SalesFlow, event: Event, payload: bytes = b'{"mood":"bad"}') -> None:
     """Change the bytes of a stored event, as a failing disk or a clumsy hand does."""
     url = flow.log.database.url.render_as_string(hide_password=False)
-    with plain_connection(url) as connection:
-        if url.startswith("sqlite"):
-            connection.execute("DROP TRIGGER IF EXISTS salesflow_events_update")
-        else:
-            connection.execute("ALTER TABLE salesflow_events DISABLE TRIGGER USER")
-        written = f"decode('{payload.hex()}', 'hex')"
-        if url.startswith("sqlite"):
-            written = f"x'{payload.hex()}'"
-        where = f"WHERE position = {event.position}"
-        connection.execute(f"UPDATE salesflow_events SET payload = {written} {where}")
+    sqlite = url.startswith("sqlite")
+    written = f"x'{payload.hex()}'" if sqlite else f"decode('{payload.hex()}', 'hex')"
+    where = f"WHERE position = {event.position}"
+    tamper(url, f"UPDATE salesflow_events SET payload = {written} {where}")
 
 
 def every_row(flow: SalesFlow) -> dict[str, list[str]]:
