@@ -274,11 +274,9 @@ class EventReading:
             return read_uuid(row[0]), int(row[1]), int(row[2])
         return None
 
-    def receipt(
-        self, command_id: str, connection: sa.Connection | None = None
-    ) -> Receipt | None:
+    def receipt(self, command_id: str) -> Receipt | None:
         """Say what a command recorded; None when it never did."""
-        found = self.command(command_id, connection)
+        found = self.command(command_id)
         return None if found is None else found.receipt
 
     def command(

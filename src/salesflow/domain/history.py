@@ -43,9 +43,8 @@ def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
     return kept
 
 
-def unreadable(events: Iterable[Event], known_at: Instant = FOREVER) -> Event | None:
+def unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> Event | None:
     """Give the first event that cannot be read and was not retracted by then; None mostly."""
-    events = list(events)
     if False not in [event.fact.plain for event in events]:
         return None
     wrong = [event for event in events if isinstance(event.fact, UnreadableFact)]
@@ -56,7 +55,7 @@ def unreadable(events: Iterable[Event], known_at: Instant = FOREVER) -> Event | 
     return next(stands, None)
 
 
-def refuse_unreadable(events: Iterable[Event], known_at: Instant = FOREVER) -> None:
+def refuse_unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> None:
     """Refuse a history of which a part cannot be read.
 
     Raises:
