@@ -55,7 +55,7 @@ class Mending:
     def __init__(self, log: EventLog, folds: Mapping[str, ReadFold]) -> None:
         self._log = log
         self._database = log.database
-        self._shapes = {name: fold.table.shape_all(name) for name, fold in folds.items()}
+        self._shapes = {name: fold.table.parts for name, fold in folds.items()}
         self._tables: dict[str, ReadTable] = {name: fold.table for name, fold in folds.items()}
         self._views = {view_name(table) for table in self._tables.values()} | {STANDING_VIEW}
         self._version: object = None
@@ -131,7 +131,8 @@ class Mending:
             begun = standings_of(connection, tenant, self._tables)
             for name, table in self._tables.items():
                 if name not in begun:
-                    self._empty(connection, name)
+                    if name in there.tables:  # else it was made just now
+                        self._empty(connection, name)
                     start_position(connection, tenant, name, table.revision)
         return list(self._tables) if forgotten else lacking
 
@@ -140,12 +141,13 @@ class Mending:
         shape = self._shapes[name]
         if name not in there.tables:
             shape.drop_all(connection)
-            forget_left_out(connection, name)
-            from_the_start = {"position": 0, "recorded": 0}
-            c = PROJECTIONS.c
-            connection.execute(
-                sa.update(PROJECTIONS).where(c.name == name).values(**from_the_start)
-            )
+            if PROJECTIONS.name in there.tables:
+                forget_left_out(connection, name)
+                from_the_start = {"position": 0, "recorded": 0}
+                c = PROJECTIONS.c
+                connection.execute(
+                    sa.update(PROJECTIONS).where(c.name == name).values(**from_the_start)
+                )
         for table in shape.sorted_tables:
             if table.name in there.tables and name in there.tables:
                 if there.indexed.get(table.name, 0) < len(table.indexes):

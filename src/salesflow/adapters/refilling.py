@@ -44,7 +44,7 @@ class Refilling:
         """Begin with nothing; the table is named with its tenant and its database's dialect."""
         self._log: Final = log
         self._name: Final = told[0]
-        self._table: Final = fold.table.shaped(told[0], sa.MetaData())
+        self._table: Final = fold.table.named(told[0])
         self._stream: Sequence[Event] = ()
         self._folding: Final = Folding(
             fold, processes, lambda _: self._stream, told, log.catalogue

@@ -135,6 +135,15 @@ class ReadTable(ABC):
         self.shaped(name, metadata)
         return metadata
 
+    @cached_property
+    def parts(self) -> sa.MetaData:
+        """Describe the live table, and whatever is kept beside it."""
+        return self.shape_all(self.name)
+
+    def named(self, name: str) -> sa.Table:
+        """Give the live table, or one of this shape under another name."""
+        return self.table if name == self.name else self.shaped(name, sa.MetaData())
+
     @property
     def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
         """The columns, for selects."""
