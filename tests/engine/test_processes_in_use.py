@@ -1,5 +1,6 @@
 """A deal names a process version that was published before it, and is not out of use."""
 
+import sqlite3
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -79,6 +80,35 @@ def test_a_process_published_in_the_callers_transaction_counts_there(flow: Sales
             deal = s.add(Deal.open(PLAIN, title="ERP", owner="ann"))
         connection.execute(sa.text("SELECT 1"))
     assert flow.get(Deal, deal.id).process_in_force == PLAIN
+
+
+def test_a_process_that_the_caller_rolled_back_does_not_count(flow: SalesFlow) -> None:
+    with flow.log.database.engine.connect() as connection:
+        with flow.session(connection=connection) as s:
+            s.add(SalesProcess.publish(PLAIN))
+        with flow.session(connection=connection) as s:
+            s.add(Deal.open(PLAIN, title="ERP", owner="ann"))
+        connection.rollback()
+        with (
+            pytest.raises(InputError, match="'plain' version 1 has not been published"),
+            flow.session(connection=connection) as s,
+        ):
+            s.add(Deal.open(PLAIN, title="ERP", owner="ann"))
+
+
+def test_a_process_is_read_once_for_all_transactions_of_callers(sqlite_url: str) -> None:
+    process, said = process_id("standard"), list[str]()
+    with SalesFlow(sqlite_url) as flow:
+        deal = new_deal(flow)
+    with SalesFlow(sqlite_url) as flow, flow.log.database.engine.connect() as connection:
+        raw: object = connection.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.set_trace_callback(said.append)
+        for _ in range(2):
+            with flow.session(connection=connection) as s:
+                s.get(Deal, deal).log_contact(channel="call", direction="out")
+    read = [each for each in said if each.startswith("SELECT topic")]
+    assert [id for id in (deal, process) for each in read if id.hex in each] == [deal, deal]
 
 
 def test_an_import_names_published_processes_in_the_order_of_the_log(flow: SalesFlow) -> None:

@@ -9,7 +9,7 @@ in somebody else's log without a word.
 A database is known by what it is and not by its URL: a SQLite file by its place on the disk, a
 PostgreSQL log by the server's start, the database and the table that the name of the log finds
 there, whatever search path is set. That is asked each time, since a host may set the path
-anew for each transaction.
+anew for each transaction; where a connection to SQLite leads is asked once.
 """
 
 import os
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import sqlalchemy as sa
 
@@ -48,6 +48,7 @@ WHICH_LOG: Final = (
     f" to_regclass('{schema.events.name}')::oid::int8, current_database(), current_schema()"
     " FROM pg_database AS d WHERE d.datname = current_database()"
 )
+LEADS_TO: Final = "salesflow leads to"
 COMMITS_BY_ITSELF: Final = (
     "the connection commits by itself (AUTOCOMMIT), so that rows and facts would not share a"
     " transaction; pass one with another isolation level, in a transaction"
@@ -220,6 +221,8 @@ def _check_sqlite(connection: sa.Connection, database: Database) -> None:
     alone = raw.isolation_level is None or getattr(raw, "autocommit", None) is True
     if alone and not raw.in_transaction:
         raise InputError(COMMITS_BY_ITSELF)
+    if connection.info.get(LEADS_TO) == ref(database):
+        return
     file = next((row[2] for row in raw.execute("PRAGMA database_list") if row[1] == "main"), "")
     ours = str(database.engine.url.database)
     try:
@@ -232,6 +235,7 @@ def _check_sqlite(connection: sa.Connection, database: Database) -> None:
             f" {ours}; pass a connection to the same file (the engine"
             " flow.log.database.engine leads there)"
         )
+    connection.info[LEADS_TO] = ref(database)
 
 
 def _check_postgres(connection: sa.Connection, database: Database) -> None:

@@ -6,6 +6,7 @@ retired is looked up anew, by the length of the stream alone while nothing was a
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ __all__ = ["UNDER_A_PROCESS", "Beside", "PublishedProcesses", "grounded", "publi
 
 Key = tuple[str, int]
 NAME_SHOWN = 100
+NOTHING: Final[Mapping[Key, ProcessVersion]] = MappingProxyType({})
 UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigrated})
 """Facts that put a deal under a process version."""
 
@@ -57,18 +59,27 @@ def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
 class PublishedProcesses(Mapping[Key, ProcessVersion]):
     """Finds process versions in the log and remembers them.
 
-    With a `connection` it sees what the caller's own transaction sees, and lasts as long.
+    With a `connection` it sees what the caller's own transaction sees, and lasts as long;
+    `committed` are those of the log by themselves, where nearly all are found.
     """
 
-    def __init__(self, log: EventLog, connection: sa.Connection | None = None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        connection: sa.Connection | None = None,
+        committed: Mapping[Key, ProcessVersion] = NOTHING,
+    ) -> None:
         self._log: Final = log
         self._connection: Final = connection
+        self._committed: Final = committed
         self._seen: dict[Key, ProcessVersion] = {}
         self._recorded: dict[str, SalesProcess] = {}
         self._like: dict[Key, ProcessVersion] = {}
 
     def __getitem__(self, key: Key) -> ProcessVersion:
         found = self._seen.get(key)
+        if found is None:
+            found = self._committed.get(key)
         if found is None:
             self._read(key[0])
             found = self._seen[key]

@@ -335,7 +335,7 @@ class SalesFlow(Runs, Kept):
             raise known
         processes = self._processes
         if connection is not None:  # what the caller may still roll back is not remembered
-            processes = PublishedProcesses(self.log, connection)
+            processes = PublishedProcesses(self.log, connection, self._processes)
         return Session(
             self.log,
             self._world_now,
