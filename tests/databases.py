@@ -25,6 +25,7 @@ with warnings.catch_warnings():
 
 __all__ = ["Postgres", "plain_connection", "postgres_server", "reading_only", "tamper"]
 
+Plain = sqlite3.Connection | psycopg.Connection
 TEMPLATE = "salesflow_template"
 
 
@@ -114,21 +115,36 @@ def reading_only(url: str) -> str:
 
 def tamper(url: str, *statements: str) -> None:
     """Do what somebody does who owns the database: statements, with no trigger in the way."""
-    triggers: list[tuple[str, str, str]] = []
     with plain_connection(url) as connection:
-        if isinstance(connection, sqlite3.Connection):
-            named = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
-            triggers = connection.execute(named).fetchall()
-            for name, _, _ in triggers:
-                connection.execute(f"DROP TRIGGER {name}")
-        else:
-            for table in ("events", "head", "commands"):
-                connection.execute(f"ALTER TABLE salesflow_{table} DISABLE TRIGGER USER")
-        for statement in statements:
-            connection.execute(statement)
-        if isinstance(connection, sqlite3.Connection):
-            tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
-            there = {name for (name,) in connection.execute(tables)}
-            for _, table, text in triggers:
-                if table in there:
-                    connection.execute(text)
+        on = _sqlite_triggers if isinstance(connection, sqlite3.Connection) else _triggers
+        with on(connection):
+            for statement in statements:
+                connection.execute(statement)
+
+
+@contextmanager
+def _sqlite_triggers(connection: Plain) -> Iterator[None]:
+    """Take the triggers away, and give those back whose tables are still there."""
+    named = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+    triggers = connection.execute(named).fetchall()
+    for name, _, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    yield
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    there = {name for (name,) in tables}
+    for _, table, text in triggers:
+        if table in there:
+            connection.execute(text)
+
+
+@contextmanager
+def _triggers(connection: Plain) -> Iterator[None]:
+    """Switch the triggers off, and those on again whose tables are still there."""
+    for table in ("events", "head", "commands"):
+        connection.execute(f"ALTER TABLE salesflow_{table} DISABLE TRIGGER USER")
+    yield
+    for table in ("events", "commands"):
+        for each in ("rows", "whole"):
+            on = f"ENABLE ALWAYS TRIGGER salesflow_{table}_{each}"
+            connection.execute(f"ALTER TABLE IF EXISTS salesflow_{table} {on}")
+    connection.execute("ALTER TABLE IF EXISTS salesflow_head ENABLE TRIGGER USER")

@@ -49,6 +49,7 @@ ERRORS = [
     "BusyError",
     "ClockError",
     "ConcurrentChangeError",
+    "DamagedError",
     "DatabaseError",
     "DealClosedError",
     "DisconnectedError",

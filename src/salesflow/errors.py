@@ -21,6 +21,7 @@
         ├── TimeLimitError      a time limit of the server ended it: raise that limit
         ├── DisconnectedError   the server is gone or ended the connection: try again later
         ├── ReplacedError       the file was removed or replaced while open: open it anew
+        ├── DamagedError        the database has lost parts: put it back from a backup
         ├── ForkedError         this process was forked while it was in use: open it anew
         ├── UnwritableError     nothing can be written: make room, or open it to be written
         └── SchemaError         not ours, or made by a newer or older version
@@ -40,6 +41,7 @@ __all__ = [
     "BusyError",
     "ClockError",
     "ConcurrentChangeError",
+    "DamagedError",
     "DatabaseError",
     "DealClosedError",
     "DisconnectedError",
@@ -180,6 +182,10 @@ class DisconnectedError(DatabaseError):
 
 class ReplacedError(DatabaseError):
     """The file of the database was removed or replaced while it was open."""
+
+
+class DamagedError(DatabaseError):
+    """Parts of the database are missing or cannot be read: put it back from a backup."""
 
 
 class ForkedError(DatabaseError):

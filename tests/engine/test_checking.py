@@ -1,18 +1,24 @@
 """A check of log and read tables: it finds what was changed by hand, and nothing else."""
 
+import re
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from databases import plain_connection, reading_only
 from databases import tamper as tamper_with
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow
+from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
 from salesflow.adapters import balancing, checking, checking_tables, filling
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.facts import Event
+from salesflow.errors import DamagedError, SchemaError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.funnel import Funnel
 from salesflow.projections.problems import Checked
 
 DEALS = 6
@@ -278,6 +284,147 @@ def test_an_event_that_was_retracted_need_not_be_readable(sqlite_url: str) -> No
             s.retract(event(flow, "fact.unreadable").event_id, because="spoiled")
         flow.catch_up()
         assert flow.check(all=True).whole
+
+
+def test_a_trigger_that_is_switched_off_or_replaced_is_named(database_url: str) -> None:
+    change, named = {
+        "sqlite": (
+            (
+                "DROP TRIGGER salesflow_events_update",
+                "CREATE TRIGGER salesflow_events_update BEFORE UPDATE ON salesflow_events"
+                " BEGIN SELECT 1; END",
+            ),
+            ["trigger salesflow_events_update is another one"],
+        ),
+        "postgresql": (
+            (
+                "ALTER TABLE salesflow_events DISABLE TRIGGER salesflow_events_rows",
+                "ALTER TABLE salesflow_commands ENABLE TRIGGER salesflow_commands_rows",
+                "ALTER TABLE salesflow_head ENABLE REPLICA TRIGGER salesflow_head_update",
+                "CREATE OR REPLACE FUNCTION salesflow_forward() RETURNS trigger"
+                " LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+            ),
+            [
+                "function salesflow_forward is another one",
+                "trigger salesflow_events_rows is disabled",
+                "trigger salesflow_commands_rows does not fire in every session"
+                " (ENABLE ALWAYS)",
+                "trigger salesflow_head_update is disabled",
+            ],
+        ),
+    }[database_url.partition("+")[0].partition(":")[0]]
+    with SalesFlow(database_url) as flow:
+        with plain_connection(database_url) as connection:
+            for statement in change:
+                connection.execute(statement)
+        found = flow.check()
+        assert [each.where for each in found.problems] == named
+        assert {each.kind for each in found.problems} == {"schema"}
+
+
+STORE = ["salesflow_commands", "salesflow_events", "salesflow_head", "salesflow_schema"]
+
+
+@pytest.mark.parametrize("table", STORE)
+def test_a_table_of_the_store_that_was_dropped_is_named_by_whatever_meets_it(
+    database_url: str, table: str
+) -> None:
+    here = database_url[: database_url.index(":")].partition("+")[0]
+    if (table, here) == ("salesflow_head", "sqlite"):
+        table = "salesflow_clock"  # which is the table behind that view
+    with SalesFlow(database_url) as flow:
+        flow.ask(Funnel())
+        cascade = "" if here == "sqlite" else " CASCADE"
+        tamper(flow, f"DROP TABLE {table}{cascade}")
+        found = flow.check().problems
+        assert (found[0].kind, found[0].where) == ("schema", f"table {table}")
+        assert "from a backup" in found[0].said()
+        uses: list[Callable[[], object]] = [
+            lambda: flow.ask(Funnel()),
+            flow.catch_up,
+            flow.rebuild,
+            lambda: flow.run(lambda s: s.add(Customer.register(name="A")), command_id="b"),
+            lambda: SalesFlow(database_url),
+        ]
+        met = [error for use in uses if (error := refusal(use)) is not None]
+        assert len(met) >= {"salesflow_schema": 4}.get(table, 5)
+        for error in met:
+            assert re.search(f"{table}.*dropped.*back from a backup", str(error))
+
+
+def refusal(use: Callable[[], object]) -> str | None:
+    """Say how it was refused; None where it was not, as it needs no such table."""
+    try:
+        use()
+    except (DamagedError, SchemaError) as error:
+        return str(error)
+    return None
+
+
+def test_where_the_read_tables_stand_is_found_out_again(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        live(flow)
+        funnel = flow.ask(Funnel())
+        cascade = "" if flow.log.database.dialect == "sqlite" else " CASCADE"
+        tamper(flow, f"DROP TABLE salesflow_projections{cascade}")
+        assert flow.ask(Funnel(), at=funnel.moment) == funnel
+        assert flow.check(all=True).whole
+
+
+def test_a_column_that_was_dropped_is_named(postgres_url: str) -> None:
+    with SalesFlow(postgres_url) as flow:
+        tamper(flow, "ALTER TABLE salesflow_commands DROP COLUMN fingerprint")
+        found = flow.check().problems
+        assert [each.where for each in found] == ["column salesflow_commands.fingerprint"]
+        with pytest.raises(DamagedError, match=r"dropped or changed.*fingerprint.*backup"):
+            flow.run(lambda s: s.add(Customer.register(name="A")), command_id="b")
+
+
+def merge(absorbed: UUID, into: UUID, s: Session) -> None:
+    s.get(Deal, absorbed).merge_into(s.get(Deal, into), because="the same")
+
+
+def test_a_merge_stored_in_a_circle_is_named(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        deals = []
+        for _ in range(3):
+            with flow.session() as s:
+                opened = Deal.open(STANDARD, title="ERP", owner="ann", amount=Money(7, "EUR"))
+                deals.append(s.add(opened).id)
+        for absorbed, into in pairwise(deals):
+            flow.run(partial(merge, absorbed, into))
+        assert flow.check().whole
+        merged = event(flow, "deal.merged")
+        text = merged.fact.model_dump_json().replace(str(deals[2]), str(deals[0]))
+        where = f"position = {merged.position}"
+        tamper(
+            flow, f"UPDATE salesflow_events SET payload = {bytes_of(flow, text)} WHERE {where}"
+        )
+        found = [each for each in flow.check().problems if each.kind == "merge"]
+        assert len(found) == 2
+        assert f"deal {deals[0]} cannot be merged into" in found[0].where
+        assert "that is a circle" in found[0].where
+        assert "撤销" in found[0].said("zh")
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        live(flow)
+    with plain_connection(f"sqlite:///{path}") as connection:
+        [(page,)] = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'salesflow_deal_state_1'"
+        )
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        found = flow.check().problems
+        assert {each.kind for each in found} == {"damaged"}
+        assert "put it back from a backup" in found[0].said()
+        assert "从备份恢复" in found[0].said("zh")
+        with pytest.raises(DamagedError, match=r"is damaged.*put the database back"):
+            flow.rebuild("pipeline", "deal_state")
 
 
 def test_a_missing_trigger_or_view_is_named(database_url: str) -> None:

@@ -17,12 +17,13 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final, NamedTuple
 
+from salesflow.adapters.damage import damaged
 from salesflow.adapters.database import Database
 from salesflow.adapters.logs import BACKUP
-from salesflow.adapters.sqlite_errors import translate_sqlite
+from salesflow.adapters.sqlite_errors import is_of_writing, translate_sqlite
 from salesflow.domain.moments import Instant
 from salesflow.domain.wording import shortened
-from salesflow.errors import DatabaseError, InputError
+from salesflow.errors import InputError
 
 __all__ = ["Backup", "back_up"]
 
@@ -50,7 +51,8 @@ def back_up(database: Database, tenant: str, to: str | os.PathLike[str]) -> Back
 
     Raises:
         InputError: on PostgreSQL, when the file exists already, or cannot be made.
-        DatabaseError: when it cannot be read or written, a full disk for instance.
+        UnwritableError: when it cannot be written, on a full disk for instance.
+        DamagedError: when the database is damaged.
     """
     if database.dialect != "sqlite":
         raise InputError(
@@ -64,7 +66,8 @@ def back_up(database: Database, tenant: str, to: str | os.PathLike[str]) -> Back
         position, recorded = _copy(str(database.engine.url.database), part, tenant)
         _name(part, file)
     except sqlite3.Error as error:
-        raise translate_sqlite(error, str(file)) from error
+        of = str(file) if is_of_writing(error) else str(database.engine.url.database)
+        raise translate_sqlite(error, of) from error
     except OSError as error:
         raise InputError(f"{shortened(file)} cannot be written: {error.strerror}") from error
     finally:
@@ -106,7 +109,7 @@ def _copy(source: str, part: Path, tenant: str) -> tuple[int, Instant]:
         copy.execute("PRAGMA journal_mode=DELETE").fetchone()
         [found] = copy.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise DatabaseError(f"{source} is damaged, its copy was not kept: {found}")
+            raise damaged(source, f"its copy was not kept: {' '.join(str(found).split())}")
         position, recorded = copy.execute(HEAD, (tenant,)).fetchone() or (0, 0)
     finally:
         copy.close()

@@ -16,8 +16,10 @@ from typing import Final
 import sqlalchemy as sa
 
 from salesflow.adapters.checking_balances import balances_that_differ
-from salesflow.adapters.checking_schema import missing_parts
+from salesflow.adapters.checking_merges import MergesCheck
+from salesflow.adapters.checking_schema import damaged_pages, wrong_parts
 from salesflow.adapters.checking_tables import TablesCheck
+from salesflow.adapters.damage import missing_tables
 from salesflow.adapters.event_reading import Row
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.ids import read_uuid
@@ -94,14 +96,19 @@ class Check:
         """Look at everything there is to look at, in one snapshot."""
         log = self._log
         with log.database.read() as connection:
+            damaged = damaged_pages(connection)
+            for said in damaged:
+                self._found.add("damaged", "file", said)
+            for part in wrong_parts(connection):
+                self._found.add("schema", "schema", part)
+            if damaged or missing_tables(connection):
+                return self._checked(0, 0)
             head = log.head(connection)
 
             def report(done: int) -> None:
                 if progress is not None:
                     progress(done, 2 * head.position)
 
-            for part in missing_parts(connection):
-                self._found.add("schema", "schema", part)
             self._check_events(connection, head, report)
             self._check_streams(connection)
             stands = self._standings(connection, head)
@@ -119,8 +126,13 @@ class Check:
                 if label in stands and isinstance(fold.table, LedgerTable) and fold.table.cells
             )
             [(streams,)] = self._rows(COUNT_STREAMS, connection)
+        return self._checked(head.position, streams, compared, bins)
+
+    def _checked(
+        self, position: int, streams: int, compared: int = 0, bins: int = 0
+    ) -> Checked:
         return Checked(
-            position=head.position,
+            position=position,
             streams=streams,
             streams_compared=compared,
             bins_compared=bins,
@@ -132,12 +144,15 @@ class Check:
         self, connection: sa.Connection, head: Head, report: Callable[[int], None]
     ) -> None:
         """Walk through the log: no gap, times that grow, facts that can be read."""
-        stands = Head(0, 0)
+        stands, merges = Head(0, 0), MergesCheck(self._log, connection)
         while page := self._log.page(stands.position, PAGE_EVENTS, connection):
             for event in page:
                 self._check_event(event, stands, connection)
+                merges.take(event)
                 stands = Head(event.position, event.recorded)
             report(stands.position)
+        for said in merges.impossible():
+            self._add("merge", said)
         if stands != head:
             where = f"it stands at position {head.position:,}, the last event at"
             self._add("head", f"{where} {stands.position:,}")

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters import schema
 from salesflow.adapters.appending import Append, Look, Receipt
+from salesflow.adapters.damage import refuse_missing_tables
 from salesflow.adapters.database_url import (
     SQLITE,
     hint_of_copy,
@@ -281,6 +282,7 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
             f" ({schema.SCHEMA_VERSION}) can read; no release wrote it and there is no upgrade,"
             " so make it anew from its source"
         )
+    refuse_missing_tables(connection, where)
     return True
 
 

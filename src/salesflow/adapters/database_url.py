@@ -19,6 +19,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from salesflow.adapters.damage import WAY_OUT
 from salesflow.domain.wording import shortened
 from salesflow.errors import DatabaseError, InputError, NotFoundError
 
@@ -120,12 +121,14 @@ def hint_of_copy(url: sa.URL) -> str:
     """Say what may be missing where a SQLite file holds less than somebody expects.
 
     A database in use whose newest commits lie in its write-ahead log still has the mark of
-    that, and may be empty otherwise.
+    that, and may hold nothing otherwise.
     """
     if url.drivername not in SQLITE or url.database in (None, IN_MEMORY):
         return ""
     path = Path(url.database or "")
-    if path.stat().st_size and not _has_a_log(path):
+    if not path.stat().st_size:
+        return f"; the file is empty, and if a log was in it {WAY_OUT}"
+    if not _has_a_log(path):
         return ""
     return (
         f"; if it was copied from a database in use, {shortened(path.name)}-wal was left"

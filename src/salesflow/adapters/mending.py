@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from salesflow.adapters.damage import lacking, tables_of_store
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.leaving_out import LEFT_OUT, forget_left_out
 from salesflow.adapters.readtables import (
@@ -68,18 +69,22 @@ class Mending:
 
         Raises:
             UnwritableError: when something is missing and nothing can be written.
+            DamagedError: when a table of the store itself is missing.
         """
         version = self._schema_version()
         if self._begun and version is not None and version == self._version:
             return []
         there = self._there(None)
-        lacking = self._lacking(there)
-        if lacking or not POSITIONS.tables.keys() <= there.tables or not self._all_begun():
-            lacking = self._make()
-        if not self._begun or not self._views <= there.views or lacking:
+        lost = sorted(tables_of_store(self._database.dialect) - there.tables)
+        if lost:
+            raise lacking(self._database.shown, lost)
+        absent = self._lacking(there)
+        if absent or not POSITIONS.tables.keys() <= there.tables or not self._all_begun():
+            absent = self._make()
+        if not self._begun or not self._views <= there.views or absent:
             refresh_views(self._database, self._tables.values())
         self._begun, self._version = True, self._schema_version()
-        return lacking
+        return absent
 
     def has_positions(self) -> bool:
         """Say whether it can be read where tables stand."""

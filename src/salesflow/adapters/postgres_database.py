@@ -18,6 +18,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
+from salesflow.adapters.damage import altered, damaged
 from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
@@ -76,6 +77,8 @@ PREPARED_STATES = frozenset({"42P05", "26000"})
 """A prepared statement is there that should not be, or the other way round."""
 
 GONE_CLASS = "08"
+WRONG_CLASS, DAMAGED_CLASS = "42", "XX"
+"""A table or column that is not as it was made; a file of the server that cannot be read."""
 
 
 class PostgresDatabase(Forkable):
@@ -347,7 +350,7 @@ def _query(statement: str) -> bytes:
     return statement.replace("?", "%s").encode()
 
 
-def translate_postgres(error: psycopg.Error) -> SalesflowError:  # noqa: PLR0911 - one kind each
+def translate_postgres(error: psycopg.Error) -> SalesflowError:
     """Turn an error of the driver into one of ours."""
     state = error.sqlstate
     if state in BUSY_STATES:
@@ -369,10 +372,20 @@ def translate_postgres(error: psycopg.Error) -> SalesflowError:  # noqa: PLR0911
             "another session of the server answers than before, as behind a pool in transaction"
             f" mode; add ?pgbouncer=true to the URL: {error}"
         )
+    return _other(error, state or "")
+
+
+def _other(error: psycopg.Error, state: str) -> SalesflowError:
+    said = error.diag.message_primary or str(error)
+    if state in UNWRITABLE_STATES:
+        return UnwritableError(f"PostgreSQL: {error}")
+    if state.startswith(WRONG_CLASS):
+        return altered("the PostgreSQL database", said, str(error))
+    if state.startswith(DAMAGED_CLASS):
+        return damaged("the PostgreSQL database", said)
     if isinstance(error, psycopg.DataError):
         return InputError(f"PostgreSQL cannot store the value: {error}")
-    kind = UnwritableError if state in UNWRITABLE_STATES else DatabaseError
-    return kind(f"PostgreSQL: {error}")
+    return DatabaseError(f"PostgreSQL: {error}")
 
 
 def _is_gone(error: psycopg.Error) -> bool:

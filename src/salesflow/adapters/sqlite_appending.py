@@ -64,7 +64,7 @@ class SqliteAppending:
         try:
             return self._database.write(work, deadline)
         except sqlite3.Error as error:
-            raise _refusal(error) from error
+            raise self._refusal(error) from error
 
     def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
@@ -90,8 +90,13 @@ class SqliteAppending:
                         raw.execute("RELEASE salesflow_append")
                 raise
         except sqlite3.Error as error:
-            raise _refusal(error) from error
+            raise self._refusal(error) from error
         return receipts[0]
+
+    def _refusal(self, error: sqlite3.Error) -> Exception:
+        if isinstance(error, sqlite3.IntegrityError):
+            return Rejected(str(error))
+        return translate_sqlite(error, self._database.path)
 
     def _insert(
         self, connection: sqlite3.Connection, appends: Sequence[Append]
@@ -180,9 +185,3 @@ def _become_writer(connection: sqlite3.Connection) -> None:
         if at_once and error.sqlite_errorcode & 0xFF == BUSY:
             raise stale_transaction(error) from error
         raise
-
-
-def _refusal(error: sqlite3.Error) -> Exception:
-    if isinstance(error, sqlite3.IntegrityError):
-        return Rejected(str(error))
-    return translate_sqlite(error)

@@ -12,10 +12,18 @@ import sqlite3
 from contextlib import suppress
 from errno import EACCES, EROFS
 from pathlib import Path
+from struct import Struct
 from urllib.parse import quote
 
+from salesflow.adapters.damage import WAY_OUT
 from salesflow.adapters.sqlite_errors import WRITABLE
-from salesflow.errors import BusyError, DatabaseError, SchemaError, UnwritableError
+from salesflow.errors import (
+    BusyError,
+    DamagedError,
+    DatabaseError,
+    SchemaError,
+    UnwritableError,
+)
 
 __all__ = ["Archive", "archive_of", "open_file"]
 
@@ -23,6 +31,12 @@ PAGE_SIZE_MIN = 512
 """No database of SQLite is smaller, but for one that is empty."""
 
 LOG, INDEX = "-wal", "-shm"
+INDEX_SIZE = 100
+COUNT = Struct("=I")
+"""A number in the index of a write-ahead log: at 16 how many pages the log holds, at 96 how
+many of them were copied back (https://sqlite.org/walformat.html); byte 12 says whether it is
+in use.
+"""
 Seen = tuple[int, int, int, int]
 
 
@@ -85,11 +99,17 @@ def open_file(path: Path) -> Archive | None:
         DatabaseError: when it can be neither written nor read.
         SchemaError: when it is too small for a database, which SQLite might take for an empty
             one.
+        DamagedError: when its write-ahead log is gone, or it is empty and that is not.
     """
     with suppress(OSError, ValueError):  # said below
         size = path.stat().st_size
-        if path.is_file() and 0 < size < PAGE_SIZE_MIN:
-            raise SchemaError(f"{path} is not a SQLite database: it holds {size} bytes")
+        if path.is_file():
+            if 0 < size < PAGE_SIZE_MIN:
+                raise SchemaError(
+                    f"{path} is not a SQLite database: it holds {size} bytes. Name another"
+                    f" one, or {WAY_OUT}"
+                )
+            _refuse_parted(path, size)
     try:
         archive = archive_of(path)
         with suppress(FileExistsError):  # one that is there is not opened; see archive_of
@@ -99,6 +119,33 @@ def open_file(path: Path) -> Archive | None:
         more = f"; {WRITABLE}" if locked else ""
         raise DatabaseError(f"{path} cannot be opened: {error.strerror}{more}") from error
     return archive
+
+
+def _refuse_parted(path: Path, size: int) -> None:
+    """Refuse a file without the log that belongs to it, of which SQLite says nothing.
+
+    The index beside it outlives a crash, and tells how much of the log was copied back. Whoever
+    opens it here drops no lock that matters: without the log nobody can use the file as it is.
+    """
+    if not size and _size(f"{path}{LOG}"):
+        raise DamagedError(
+            f"{path} is empty, and {path.name}{LOG} beside it holds commits: the file was cut"
+            f" off, and to open it would throw these away. Copy both somewhere else; {WAY_OUT}"
+        )
+    if not _size(f"{path}{INDEX}") or os.path.exists(f"{path}{LOG}"):
+        return
+    with open(f"{path}{INDEX}", "rb") as index:
+        begins = index.read(INDEX_SIZE)
+    if len(begins) < INDEX_SIZE or not begins[12]:
+        return
+    (written,), (copied,) = COUNT.unpack_from(begins, 16), COUNT.unpack_from(begins, 96)
+    if written > copied:
+        raise DamagedError(
+            f"{path.name}{LOG} is missing beside {path}, and {path.name}{INDEX} says that it"
+            " held commits that were not copied back: put it back where it lay, or put the"
+            " database back from a backup. If both are lost and you accept that the newest"
+            f" commits are gone, take {path.name}{INDEX} away"
+        )
 
 
 def archive_of(path: Path) -> Archive | None:

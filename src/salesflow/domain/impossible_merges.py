@@ -27,7 +27,7 @@ from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import believed
 from salesflow.domain.moments import FOREVER, Instant
 
-__all__ = ["MAY_MERGE", "ImpossibleMerge", "TellsOf", "impossible_merges"]
+__all__ = ["MAY_MERGE", "ImpossibleMerge", "TellsOf", "impossible_merges", "standing_faults"]
 
 Stored = Callable[[UUID], Sequence[Event]]
 """Gives the events of a stream."""
@@ -97,6 +97,11 @@ def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[Impossibl
         )
         for merge, why in found.items()
     ]
+
+
+def standing_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
+    """Say of the merges of these which stand and cannot be, and why."""
+    return list(_Graph(stored).faults(streams).values())
 
 
 class _Graph:

@@ -11,7 +11,9 @@ from salesflow.projections.words import Language
 __all__ = ["Checked", "Problem", "ProblemKind"]
 
 ProblemKind = Literal[
+    "damaged",
     "schema",
+    "merge",
     "head",
     "gap",
     "time",
@@ -27,10 +29,20 @@ ProblemKind = Literal[
 ]
 
 SAID: Final[dict[ProblemKind, tuple[str, str]]] = {
+    "damaged": (
+        "the file is damaged; put it back from a backup",
+        "数据库文件已损坏；请从备份恢复",
+    ),
     "schema": (
-        "parts of the schema are missing that keep the log append-only or show it; put the"
-        " database back from a backup, or make them anew as a new database has them",
-        "数据库结构中保护日志只增不改或展示日志的部分缺失；请从备份恢复，或按新数据库补建",
+        "a part of the schema that holds the log, keeps it append-only or shows it is missing,"
+        " disabled or changed; put the database back from a backup, or make that part as a new"
+        " database has it",
+        "数据库结构中存储日志、保护日志只增不改或展示日志的部分缺失、被停用或被改动；"
+        "请从备份恢复，或按新数据库补齐",
+    ),
+    "merge": (
+        "a merge cannot be, so that what was merged counts nowhere; retract it",
+        "合并不成立，被合并者不计入任何数字；请撤销该合并",
     ),
     "head": ("the head of the log does not agree with its events", "日志头与事件不一致"),
     "gap": ("positions are missing from the log", "日志缺少位置"),
