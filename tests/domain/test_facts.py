@@ -69,11 +69,11 @@ def test_an_old_shape_is_lifted_step_by_step_to_todays() -> None:
         ("deal.won:0", {}, "0"),
         ("deal.won:x", {}, "invalid literal"),
         ("deal.won", {}, "invalid literal"),
-        ("deal.won:1", {"mood": "good"}, "Extra inputs"),
-        ("deal.stage_moved:1", {}, "Field required"),
+        ("deal.won:1", {"mood": "good"}, "there is no such field"),
+        ("deal.stage_moved:1", {}, "target: is missing"),
         ("deal.won:1", {"amount": {"amount": 5.5, "currency": "CNY"}}, "never a number"),
         ("deal.won:1", {"amount": {"amount": 5, "currency": "CNY"}}, "never a number"),
-        ("deal.won:1", [], "object"),
+        ("deal.won:1", [], "value: must be a DealWon"),
     ],
 )
 def test_what_is_not_a_known_fact_is_refused_with_its_place(

@@ -66,7 +66,7 @@ TEA = Label(key="tea", name_en="Have tea", name_zh="喝茶")
             {"stages": (stage(exit_criteria=("task_completed:tea",)),)},
             "a asks for 'tea', which is no task of it",
         ),
-        ({"version": 0}, "version: Input should be greater than or equal to 1"),
+        ({"version": 0}, "version: must be at least 1"),
     ],
 )
 def test_a_process_that_makes_no_sense_cannot_be_written(

@@ -106,7 +106,7 @@ def test_an_error_names_the_field_but_never_repeats_what_was_in_it() -> None:
 
 
 def test_unknown_fields_are_refused_and_facts_never_change() -> None:
-    with pytest.raises(InputError, match="mood: Extra inputs"):
+    with pytest.raises(InputError, match="mood: there is no such field"):
         ContactLogged(mood="good")  # type: ignore[call-arg]
     fact = ContactLogged(channel="call")
     with pytest.raises(ValueError, match="frozen"):

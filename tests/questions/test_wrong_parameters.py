@@ -6,7 +6,7 @@ kind fails here until somebody decided what is wrong with it.
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
@@ -188,3 +188,16 @@ def test_a_team_is_known_from_the_first_day_of_its_first_rep(sales: Shop) -> Non
         sales.flow.ask(question)
         with pytest.raises(NotFoundError, match="teams: none"):
             sales.flow.ask(question, as_of="2026-05-31")
+
+
+DAYS = [(name, each) for name, each in parameters() if date in kinds(name, each)]
+
+
+@pytest.mark.parametrize("given", [0, 86_400, "1", datetime(2026, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize(("name", "parameter"), DAYS)
+def test_neither_a_number_nor_a_time_is_a_day(name: str, parameter: str, given: object) -> None:
+    if str in kinds(name, parameter) and isinstance(given, datetime):
+        QUESTIONS[name](**{parameter: given})  # a time is asked for there
+        return
+    with pytest.raises(InputError, match=r"is not a day; write one like|is not? (a )?time"):
+        QUESTIONS[name](**{parameter: given})

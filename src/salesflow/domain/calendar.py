@@ -8,8 +8,9 @@ last month. Days in, days out; `moments` cuts days into instants.
 from datetime import date, timedelta
 from typing import Annotated, Final, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
+from salesflow.domain.given import Day
 from salesflow.domain.values import Value
 from salesflow.errors import InputError
 
@@ -47,12 +48,12 @@ class FiscalCalendar(Value):
             `start_day`, or the anchor lies where no year can begin by its rule.
     """
 
-    start_month: Annotated[int, Field(ge=1, le=12)] = 1
+    start_month: Annotated[int, Strict(), Field(ge=1, le=12)] = 1
     """The month a year of months begins with."""
-    start_day: Annotated[int, Field(ge=1, le=28)] = 1
+    start_day: Annotated[int, Strict(), Field(ge=1, le=28)] = 1
     """The day on which each of its months begins; every month has 28 days."""
     pattern: Pattern = "months"
-    anchor: date | None = None
+    anchor: Day | None = None
     year_begins: YearBegins = "nearest"
 
     @model_validator(mode="after")

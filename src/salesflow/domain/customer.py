@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Day, Flag, Name, Reason, SafeReason
 from salesflow.domain.values import Personal, SafeText
 from salesflow.domain.wording import said
 from salesflow.errors import InputError, NotFoundError, RuleError
@@ -39,9 +40,9 @@ class CustomerRegistered(Fact):
     kind: ClassVar[str] = "customer.registered"
     name_zh: ClassVar[str] = "客户建档"
     opens: ClassVar[bool] = True
-    name: Personal | None = None
-    natural_person: bool = False
-    customer_since: date | None = None
+    name: Name | None = None
+    natural_person: Flag = False
+    customer_since: Day | None = None
     segment: SafeText | None = None
     region: SafeText | None = None
 
@@ -51,7 +52,7 @@ class CustomerQualified(Fact):
 
     kind: ClassVar[str] = "customer.qualified"
     name_zh: ClassVar[str] = "意向客户"
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class CustomerMarkedLoyal(Fact):
@@ -59,7 +60,7 @@ class CustomerMarkedLoyal(Fact):
 
     kind: ClassVar[str] = "customer.marked_loyal"
     name_zh: ClassVar[str] = "忠诚客户"
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class ContactPersonAdded(Fact):
@@ -68,7 +69,7 @@ class ContactPersonAdded(Fact):
     kind: ClassVar[str] = "customer.contact_person_added"
     name_zh: ClassVar[str] = "新增联系人"
     person_id: UUID
-    name: Personal | None = None
+    name: Name | None = None
     position: Personal | None = None
     email: Personal | None = None
     phone: Personal | None = None
@@ -80,7 +81,7 @@ class ContactPersonUpdated(Fact):
     kind: ClassVar[str] = "customer.contact_person_updated"
     name_zh: ClassVar[str] = "更新联系人"
     person_id: UUID
-    name: Personal | None = None
+    name: Name | None = None
     position: Personal | None = None
     email: Personal | None = None
     phone: Personal | None = None
@@ -92,7 +93,7 @@ class CustomerMerged(Fact):
     kind: ClassVar[str] = "customer.merged"
     name_zh: ClassVar[str] = "客户合并"
     into: UUID
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class CustomerUnmerged(Fact):
@@ -100,7 +101,7 @@ class CustomerUnmerged(Fact):
 
     kind: ClassVar[str] = "customer.unmerged"
     name_zh: ClassVar[str] = "取消客户合并"
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class PersonErased(Fact):
@@ -109,7 +110,7 @@ class PersonErased(Fact):
     kind: ClassVar[str] = "customer.person_erased"
     name_zh: ClassVar[str] = "个人信息删除"
     person_id: UUID
-    because: SafeText | None = None
+    because: SafeReason | None = None
 
 
 CustomerFact = (

@@ -8,19 +8,37 @@ was, since then the fault is not the caller's.
 
 import inspect
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import wraps
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
+from salesflow.domain.complaints import MONEY
 from salesflow.domain.values import shown
 from salesflow.errors import InputError, SalesflowError
 
-__all__ = ["guarded", "guarded_host", "refuse_no_id", "refuse_no_time", "wrong_argument"]
+__all__ = [
+    "called",
+    "guarded",
+    "guarded_host",
+    "refuse_no_id",
+    "refuse_no_time",
+    "refuse_uncallable",
+    "wrong_argument",
+]
 
 ClassT = TypeVar("ClassT", bound=type)
+ReturnT = TypeVar("ReturnT")
+
+ACTS = "and acts before it returns; pass a plain function (def)"
+PROMISING = (
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+)
+"""Functions that do nothing when called, unless somebody goes on with what they give."""
 
 RAW = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, OSError)
 """What Python itself says of values it cannot work with."""
@@ -62,6 +80,49 @@ def refuse_no_time(when: object) -> None:
         raise InputError(f"{shown(when)} is no time; pass an aware datetime, or a date")
 
 
+def refuse_uncallable(function: object, what: str, *given: str) -> None:
+    """Refuse what cannot be called with what will be given, or would only promise to act.
+
+    Raises:
+        InputError: saying what is given to it.
+    """
+    said = f"{what} is called with {' and '.join(given) or 'nothing'}"
+    if not callable(function):
+        raise InputError(f"{said}; pass a function, not {shown(function)}")
+    if any(kind(function) for kind in PROMISING):
+        raise InputError(f"{said} {ACTS}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # some that are built in do not say what they take
+    try:
+        signature.bind(*given)
+    except TypeError as error:
+        name = shown(getattr(function, "__name__", "it"))[1:-1]
+        raise InputError(f"{said}; {name}{signature} does not take that") from error
+
+
+def called(function: Callable[..., ReturnT], what: str, given: Mapping[str, object]) -> ReturnT:
+    """Call a function of the host with what is given, by position; its errors stay its own.
+
+    Raises:
+        InputError: when it does not take that, or would only promise to act.
+    """
+    try:
+        returned = function(*given.values())
+    except TypeError as error:
+        trace = error.__traceback__
+        if trace is not None and trace.tb_next is None:  # it was not even entered
+            refuse_uncallable(function, what, *given)
+        raise
+    if isinstance(returned, types.CoroutineType):
+        returned.close()
+        raise InputError(f"{what} is called with {' and '.join(given)} {ACTS}")
+    if isinstance(returned, types.GeneratorType | types.AsyncGeneratorType):
+        refuse_uncallable(function, what, *given)
+    return returned
+
+
 def wrong_argument(
     function: Callable[..., object], args: Iterable[object], named: Mapping[str, object]
 ) -> str | None:
@@ -80,10 +141,8 @@ def wrong_argument(
             owner = next(iter(given.values()))
             annotation = owner if isinstance(owner, type) else type(owner)
         if annotation is not parameter.empty and not _fits(value, annotation):
-            hint = ""
-            if isinstance(value, type) and _fits_instance(value, annotation):
-                hint = f"; write {value.__name__}()"
-            return f"{name} is {shown(value)}, not {_said(annotation)}{hint}"
+            way_out = _way_out(value, annotation)
+            return f"{name} is {shown(value)}, not {_said(annotation)}{way_out}"
     return None
 
 
@@ -117,14 +176,22 @@ def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Calla
         except RAW as error:
             wrong = wrong_argument(function, args, named)
             if wrong is not None:
-                raise InputError(f"{called}: {wrong}") from error
+                raise InputError(f"{_named(called, args)}: {wrong}") from error
             if alone and isinstance(error, OUT_OF_BOUNDS):
                 told = isinstance(error, ValueError)
                 said = shown(str(error))[1:-1] if told else "a number that is out of bounds"
-                raise InputError(f"{called}: {said}") from error
+                raise InputError(f"{_named(called, args)}: {said}") from error
             raise
 
     return door
+
+
+def _named(called: str, args: Sequence[object]) -> str:
+    """Call a method as its caller does: after the class of its object."""
+    owner = args[0] if args else None
+    cls = owner if isinstance(owner, type) else type(owner)
+    _, dot, method = called.partition(".")
+    return f"{cls.__name__}.{method}" if dot else called
 
 
 def _fits(value: object, annotation: object) -> bool:
@@ -161,6 +228,13 @@ def _fits_generic(value: object, origin: type, within: tuple[object, ...]) -> bo
     if issubclass(origin, Mapping):
         return isinstance(value, Mapping)
     return not isinstance(value, Collection) or all(_fits(each, within[0]) for each in value)
+
+
+def _way_out(value: object, annotation: object) -> str:
+    """Say how to write what is wanted, where that is not plain."""
+    if isinstance(value, type) and _fits_instance(value, annotation):
+        return f"; write {value.__name__}()"
+    return f"; write {MONEY}" if "Money" in _said(annotation).split() else ""
 
 
 def _fits_instance(cls: type, annotation: object) -> bool:

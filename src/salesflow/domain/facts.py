@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
+from salesflow.domain.given import SafeReason
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
 from salesflow.domain.stored_json import (
     UNREADABLE,
@@ -103,7 +104,7 @@ class FactRetracted(Fact):
     name_zh: ClassVar[str] = "更正 / 撤销"
     plain: ClassVar[bool] = False
     event_id: UUID
-    because: SafeText
+    because: SafeReason
 
 
 class UnreadableFact(Fact):

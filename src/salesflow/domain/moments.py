@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
 
+from salesflow.domain.given import GivenTime
 from salesflow.domain.values import Value
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
@@ -72,7 +73,7 @@ def _in_utc(at: datetime) -> datetime:
     return at.astimezone(UTC)
 
 
-Time = Annotated[datetime, AfterValidator(_in_utc)]
+Time = Annotated[GivenTime, AfterValidator(_in_utc)]
 """A time inside a fact: aware when given, stored in UTC."""
 
 

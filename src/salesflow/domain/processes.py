@@ -11,15 +11,15 @@ from functools import cached_property, lru_cache
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Flag, Reason
 from salesflow.domain.moments import Instant
 from salesflow.domain.values import (
     Key,
     Number,
-    Personal,
     Reference,
     SafeText,
     Share,
@@ -96,7 +96,7 @@ Criterion = Annotated[Reference, AfterValidator(_known_criterion), TextMark(pers
 """What must be true to move a deal forward: a key of CRITERIA or `task_completed:<task>`."""
 
 
-VersionNumber = Annotated[int, Field(ge=1, lt=2**31)]
+VersionNumber = Annotated[int, Strict(), Field(ge=1, lt=2**31)]
 
 
 class Label(Value):
@@ -128,7 +128,7 @@ class Stage(Label):
     exit_criteria: tuple[Criterion, ...] = ()
     tasks: tuple[Label, ...] = ()
     kpis: tuple[StageKpi, ...] = ()
-    max_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    max_days: Annotated[int, Strict(), Field(ge=1, le=36_500)] | None = None
     """A deal that stands here for longer is stalled."""
 
 
@@ -146,8 +146,8 @@ class ProcessVersion(Label):
     """The closed list of reasons to lose a deal; any reason will do when it is empty."""
     qualifying_stage: Key | None = None
     """From this stage on an open deal counts for sales velocity."""
-    skipping_allowed: bool = True
-    returning_allowed: bool = True
+    skipping_allowed: Flag = True
+    returning_allowed: Flag = True
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -252,7 +252,7 @@ class ProcessRetired(Fact):
     kind: ClassVar[str] = "process.retired"
     name_zh: ClassVar[str] = "流程停用"
     process_version: VersionNumber
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 ProcessFact = ProcessPublished | ProcessRetired

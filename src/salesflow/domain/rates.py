@@ -20,6 +20,7 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, World
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Day
 from salesflow.domain.history import order
 from salesflow.domain.moments import Instant
 from salesflow.domain.values import Currency, Exact, SafeText, Value, number
@@ -47,7 +48,7 @@ class RatesPublished(Fact):
     kind: ClassVar[str] = "rates.published"
     name_zh: ClassVar[str] = "汇率发布"
     opens: ClassVar[bool] = True
-    day: date
+    day: Day
     base: Currency
     rates: tuple[Rate, ...]
     source: SafeText | None = None

@@ -14,9 +14,10 @@ from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.facts import Event, Fact, PlannedFact
+from salesflow.domain.given import Name, Reason
 from salesflow.domain.planning import Planner
 from salesflow.domain.teams import Team
-from salesflow.domain.values import Personal, Reference
+from salesflow.domain.values import Reference, trimmed
 from salesflow.errors import InputError, RuleError
 
 __all__ = ["Membership", "Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "rep_id"]
@@ -33,7 +34,7 @@ class RepJoined(PlannedFact):
     opens: ClassVar[bool] = True
     rep: Reference
     team: Reference
-    name: Personal | None = None
+    name: Name | None = None
 
 
 class RepMoved(PlannedFact):
@@ -42,7 +43,7 @@ class RepMoved(PlannedFact):
     kind: ClassVar[str] = "rep.moved"
     name_zh: ClassVar[str] = "调换团队"
     team: Reference
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class RepLeft(PlannedFact):
@@ -50,7 +51,7 @@ class RepLeft(PlannedFact):
 
     kind: ClassVar[str] = "rep.left"
     name_zh: ClassVar[str] = "离开团队"
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 RepFact = RepJoined | RepMoved | RepLeft
@@ -224,7 +225,7 @@ class Rep(Planner):
 @lru_cache(maxsize=4096)
 def rep_id(reference: str) -> UUID:
     """Give the stream id of a rep; the same reference is the same rep everywhere."""
-    return uuid5(REPS, unicodedata.normalize("NFC", reference))
+    return uuid5(REPS, trimmed(unicodedata.normalize("NFC", reference)))
 
 
 def _key(team: Team | str) -> str:

@@ -9,13 +9,14 @@ from typing import Annotated, ClassVar, Final, Self, assert_never, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Reason
 from salesflow.domain.moments import zone
-from salesflow.domain.values import Currency, Personal, Reference
+from salesflow.domain.values import Currency, Reference
 from salesflow.errors import InputError
 
 __all__ = [
@@ -32,7 +33,7 @@ SETTINGS_ID: Final = UUID("5e771465-0000-5000-8000-000000000001")
 
 MONDAY_TO_FRIDAY: Final = (1, 2, 3, 4, 5)
 
-WorkingDays = tuple[Annotated[int, Field(ge=1, le=7)], ...]
+WorkingDays = tuple[Annotated[int, Strict(), Field(ge=1, le=7)], ...]
 """ISO weekdays: 1 is Monday, 7 is Sunday."""
 
 
@@ -56,7 +57,7 @@ class ClockAccepted(Fact):
 
     kind: ClassVar[str] = "settings.clock_accepted"
     name_zh: ClassVar[str] = "时钟确认"
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 SettingsFact = SettingsChanged | ClockAccepted

@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from salesflow.domain.values import reason_of
+from salesflow.domain.complaints import reason_of
 from salesflow.domain.wording import quoted, shortened
 
 __all__ = ["UNREADABLE", "once_each", "refuse_repeats", "why"]
@@ -56,7 +56,7 @@ def why(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         said = str(error) if isinstance(error, ValueError) else repr(error)
         return shortened(said)
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     told = [
         shortened(f"{'.'.join(map(str, each['loc'])) or 'value'}: {reason_of(each)}")
         for each in found[:COMPLAINTS_MAX]

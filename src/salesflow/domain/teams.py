@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.facts import Event, Fact, PlannedFact
 from salesflow.domain.planning import Planner
-from salesflow.domain.values import Reference, Value
+from salesflow.domain.values import Reference, Value, trimmed
 from salesflow.errors import RuleError
 
 __all__ = ["Team", "TeamFact", "TeamFormed", "TeamName", "TeamRenamed", "team_id"]
@@ -112,4 +112,4 @@ class Team(Planner):
 @lru_cache(maxsize=1024)
 def team_id(key: str) -> UUID:
     """Give the stream id of a team; the same key is the same team everywhere."""
-    return uuid5(TEAMS, unicodedata.normalize("NFC", key))
+    return uuid5(TEAMS, trimmed(unicodedata.normalize("NFC", key)))

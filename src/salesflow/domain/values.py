@@ -22,10 +22,12 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    Strict,
     ValidationError,
 )
-from pydantic_core import ErrorDetails, core_schema
+from pydantic_core import core_schema
 
+from salesflow.domain.complaints import reason_of
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
@@ -49,9 +51,9 @@ __all__ = [
     "envelope_text",
     "is_blank",
     "number",
-    "reason_of",
     "shown",
     "tidy",
+    "trimmed",
 ]
 
 EXACT: Final = Context(prec=60)
@@ -138,13 +140,8 @@ def tidy(amount: Decimal) -> Decimal:
 def _wrong(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, e['loc'])) or 'value'}: {reason_of(e)}"
-        for e in error.errors(include_url=False, include_context=False, include_input=False)
+        for e in error.errors(include_url=False)
     )
-
-
-def reason_of(error: ErrorDetails) -> str:
-    """Say what pydantic found wrong, without the words it puts before ours."""
-    return error["msg"].removeprefix("Value error, ")
 
 
 @dataclass(frozen=True)
@@ -183,15 +180,26 @@ def _checked_characters(
 def _checked_reference(text: str) -> str:
     if (
         text[:1] > " "
+        and text[-1] != " "
         and len(text) <= LINE_LENGTH_MAX
         and text.isascii()
         and text.isprintable()
     ):
         return text  # nearly all
-    checked = _checked_line(text)
-    if is_blank(checked):
+    checked = trimmed(_checked_line(text))
+    if not checked:
         raise ValueError("must not be blank")
     return checked
+
+
+def trimmed(text: str) -> str:
+    """Give an id or key without what shows nothing at its ends."""
+    first, end = 0, len(text)
+    while first < end and is_blank(text[first]):
+        first += 1
+    while first < end and is_blank(text[end - 1]):
+        end -= 1
+    return text[first:end]
 
 
 def _checked_key(text: str) -> str:
@@ -241,28 +249,30 @@ def shown(value: object) -> str:
     return shortened(f"a value of type {type(value).__name__}", SHOWN_MAX)
 
 
-SafeText = Annotated[str, AfterValidator(_checked_line), TextMark(personal=False)]
+SafeText = Annotated[str, Strict(), AfterValidator(_checked_line), TextMark(personal=False)]
 """One line of text that is not about a person: at most 500 characters, no controls, NFC."""
 
-Reference = Annotated[str, AfterValidator(_checked_reference), TextMark(personal=False)]
+Reference = Annotated[
+    str, Strict(), AfterValidator(_checked_reference), TextMark(personal=False)
+]
 """An opaque id or key (a rep, a stage, a source's object): one line, never blank."""
 
-Heard = Annotated[str, TextMark(personal=False)]
+Heard = Annotated[str, Strict(), TextMark(personal=False)]
 """A text as a log holds it, whoever put it there; escaped where it is shown."""
 
-Key = Annotated[str, AfterValidator(_checked_key), TextMark(personal=False)]
+Key = Annotated[str, Strict(), AfterValidator(_checked_key), TextMark(personal=False)]
 """The key of a process, stage, reason or task: a `Reference` of at most 100 characters.
 
 Read tables are keyed by several of them at once, and a key of PostgreSQL holds 2,704 bytes.
 """
 
-Personal = Annotated[str, AfterValidator(_checked_text), TextMark(personal=True)]
+Personal = Annotated[str, Strict(), AfterValidator(_checked_text), TextMark(personal=True)]
 """Text about a person, and all free text: at most 10,000 characters, lines allowed."""
 
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
+Currency = Annotated[str, Strict(), Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
 """An ISO 4217 code such as CNY."""
 
-Count = Annotated[int, Field(ge=0, lt=2**53)]
+Count = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
 """A whole number of things."""
 
 

@@ -30,7 +30,7 @@ from salesflow.adapters.runner import Progress, Runner
 from salesflow.adapters.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate, World
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.door import guarded_host
+from salesflow.domain.door import guarded_host, refuse_uncallable
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -93,6 +93,9 @@ class SalesFlow(Runs, Kept):
         reactors: Sequence[Reactor] = (),
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
+        if clock is not None:
+            refuse_uncallable(clock, "clock")
+        refuse_uncallable(event_ids, "event_ids")
         catalogue = CATALOGUE.with_own((*installed_facts(), *facts))
         name_facts(catalogue)
         self._folds = with_folds((*installed_folds(), *folds))
@@ -293,6 +296,7 @@ class SalesFlow(Runs, Kept):
 
         `on_caught_up` is called when a table has moved or its fold has failed.
         """
+        refuse_uncallable(on_caught_up, "on_caught_up", "how the read tables stand")
         labels = {fold.table.name: label for label, fold in self._folds.items()}
         Follower(self.log, self._tables(), labels).run(stop or Flag(), on_caught_up)
 

@@ -16,6 +16,7 @@ are one transaction.
 Leaves out time in the world: what happened long ago is given when it is recorded.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,8 +30,10 @@ from sqlalchemy import Connection
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.logs import REACTOR
 from salesflow.adapters.reactor_positions import ReactorPositions
+from salesflow.domain.door import refuse_uncallable
 from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.history import said_of_unreadable, unreadable
+from salesflow.domain.values import is_blank, shown
 from salesflow.engine.following import look_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
@@ -62,10 +65,40 @@ class Reactor:
 
     def __post_init__(self) -> None:
         """Refuse what could never react."""
-        if not 0 < len(self.name) <= NAME_LENGTH_MAX:
+        name: object = self.name
+        if not isinstance(name, str) or is_blank(name) or len(name) > NAME_LENGTH_MAX:
             raise InputError(f"a reactor needs a name of 1 to {NAME_LENGTH_MAX} characters")
         if (self.act is None) == (self.write is None):
-            raise InputError(f"reactor {self.name!r} needs either `act` or `write`")
+            raise InputError(f"reactor {name!r} needs either `act` or `write`")
+        if self.act is not None:
+            refuse_uncallable(self.act, f"`act` of reactor {name!r}", "an event")
+        if self.write is not None:
+            what = f"`write` of reactor {name!r}"
+            refuse_uncallable(self.write, what, "an event", "a connection")
+        self._refuse_wrong_numbers()
+        facts: object = self.facts
+        if not isinstance(facts, Collection) or not all(map(_is_fact, facts)):
+            raise InputError(
+                f"reactor {name!r} reacts to {shown(facts)}; name classes of facts,"
+                " as in [DealWon]"
+            )
+
+    def _refuse_wrong_numbers(self) -> None:
+        after, lease = self.after, self.lease_seconds
+        if after is not None and (type(after) is not int or after < 0):
+            raise InputError(
+                f"reactor {self.name!r} begins after position {shown(after)}; write a whole"
+                " number, 0 or more"
+            )
+        if not (type(lease) in (int, float) and 0 <= lease < math.inf):
+            raise InputError(
+                f"reactor {self.name!r} has a lease of {shown(lease)} seconds; write a number,"
+                " 0 or more"
+            )
+
+
+def _is_fact(cls: object) -> bool:
+    return isinstance(cls, type) and issubclass(cls, Fact)
 
 
 class Reacted(NamedTuple):
@@ -130,6 +163,7 @@ class Reactors:
         Any number of workers may do so at once. A reactor that failed is tried again a little
         later. `on_reacted` is called when one has moved on or has failed.
         """
+        refuse_uncallable(on_reacted, "on_reacted", "how the reactors stand")
         stop = stop or Flag()
         look = partial(self._look, {}, stop)
         with self._log.database.whole():

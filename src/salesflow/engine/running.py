@@ -22,7 +22,8 @@ from salesflow.adapters.hosting import (
     host_transaction,
 )
 from salesflow.adapters.logs import tell_retry
-from salesflow.domain.door import guarded_host
+from salesflow.domain.door import called, guarded_host
+from salesflow.domain.values import shown
 from salesflow.engine.session import Said, Session
 from salesflow.engine.turns import Turns
 from salesflow.errors import (
@@ -35,6 +36,7 @@ from salesflow.errors import (
 __all__ = ["Runs"]
 
 ATTEMPTS_MAX = 100
+FUNCTION = "the function that is run"
 HASTY_ATTEMPTS = 3
 """Attempts after which the threads of this process that met others queue up for the rest."""
 
@@ -83,9 +85,9 @@ class Runs:
     ) -> Receipt | None:
         """Run a function in a session, again when somebody else was first, and once per id.
 
-        Called with a command id that was recorded before, it gives the first receipt (`again`
-        true) without running the function; so it does when that meets what its twin has done
-        meanwhile; None when nothing was recorded. `fingerprint` tells requests of one id apart.
+        Called with a command id recorded before, it gives the first receipt (`again` true)
+        without running the function, also when that meets what its twin has done meanwhile;
+        None when nothing was recorded. `fingerprint` tells requests of one id apart.
 
         With `engine`, a SQLAlchemy engine or sessionmaker of yours, every attempt is a new
         transaction of it, committed with the facts; the function is given session and
@@ -96,8 +98,7 @@ class Runs:
             ConcurrentChangeError: all attempts met a change by somebody else.
             InputError: a connection or engine leads elsewhere or commits by itself.
         """
-        if connection is not None and engine is not None:
-            raise InputError("pass connection= or engine=, not both: each names a transaction")
+        _refuse_unclear(attempts, connection, engine)
         said = Said.of(actor, command_id, fingerprint=fingerprint)
         for attempt in range(1, attempts):
             patient = attempt > HASTY_ATTEMPTS and connection is None
@@ -148,17 +149,17 @@ class Runs:
                 host_transaction(engine, self.log.database) as (opened, inside),
                 self._working(said, inside) as session,
             ):
-                function(session, opened)
+                called(function, FUNCTION, {"a session": session, "a connection": opened})
         elif connection is not None:
             with (
                 host_savepoint(connection, self.log.database) as inside,
                 self._working(said, inside) as session,
             ):
-                function(session)
+                called(function, FUNCTION, {"a session": session})
         else:
             session = self._session(said)
             try:
-                function(session)
+                called(function, FUNCTION, {"a session": session})
                 session.commit()
             finally:
                 session.end()
@@ -189,3 +190,10 @@ def _receipt(known: AlreadyRecordedError) -> Receipt:
     if known.differs is not None or not isinstance(known.receipt, Receipt):
         raise known
     return known.receipt._replace(again=True)
+
+
+def _refuse_unclear(attempts: object, connection: Host | None, engine: Opener | None) -> None:
+    if type(attempts) is not int or attempts < 1:
+        raise InputError(f"attempts is {shown(attempts)}; write a whole number, 1 or more")
+    if connection is not None and engine is not None:
+        raise InputError("pass connection= or engine=, not both: each names a transaction")

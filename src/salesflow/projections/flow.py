@@ -11,7 +11,6 @@ team. Leaves out how long deals stood anywhere (stage times) and which share wen
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 from uuid import UUID
@@ -19,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from salesflow.domain.given import Day
 from salesflow.domain.moments import Instant, Moment, Period
 from salesflow.domain.processes import ForecastCategory
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
@@ -166,10 +166,10 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """Only cells in this currency."""
     forecast_category: ForecastCategory | None = None
     """Only cells of this forecast category."""
-    closes_from: date | None = None
+    closes_from: Day | None = None
     """Only deals expected to close on this day or later. A deal without a date is not, however
     open the end: it comes in, as pulled_in, when it gets one."""
-    closes_before: date | None = None
+    closes_before: Day | None = None
     """Only deals expected to close before this day."""
     as_known_then: bool = False
     """Take the opening as it was known at the opening itself; what is new since is restated."""

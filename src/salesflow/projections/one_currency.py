@@ -23,6 +23,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
+from salesflow.domain.given import Day
 from salesflow.domain.moments import Instant, from_instant
 from salesflow.domain.rates import ExactRate, RateTable
 from salesflow.domain.values import Currency, SafeText, Value
@@ -243,7 +244,7 @@ class MoneyQuestion(Question[ViewT]):
     rates: RateRule | None = None
     """Of which day the rate is: event (of each booking or closing), closing (of the deal),
     period_end (or the moment, whichever comes first), fixed."""
-    rates_on: date | None = None
+    rates_on: Day | None = None
     """The day whose rates the rule fixed takes."""
 
     def exchange(self, reader: Reader) -> Exchange:

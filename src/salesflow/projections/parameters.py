@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from salesflow.domain.values import reason_of
+from salesflow.domain.complaints import reason_of
 
 __all__ = ["described", "field_docstrings", "wrong_parameters"]
 
@@ -101,4 +101,5 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
     for kind, said in SAID.items():
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
-    return f"{reason_of(error)}, not {shown}"
+    said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
+    return f"{said}, not {shown}"

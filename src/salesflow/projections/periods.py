@@ -9,6 +9,7 @@ any other period as many days before. What a period holds ends with the moment.
 from datetime import date
 from typing import Final, NamedTuple, TypeVar
 
+from salesflow.domain.given import Day
 from salesflow.domain.moments import ONE_DAY, Instant, Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.projections.questions import Question, Reader, View
@@ -52,9 +53,9 @@ class Span(NamedTuple):
 class PeriodQuestion(Question[ViewT]):
     """The base of questions over a period."""
 
-    from_: date | None = None
+    from_: Day | None = None
     """The first day of the period. Default: of the fiscal quarter of the moment."""
-    to: date | None = None
+    to: Day | None = None
     """The first day after the period. Default: the day after the fiscal quarter ends."""
 
     def span(self, reader: Reader) -> Span:

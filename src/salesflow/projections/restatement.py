@@ -136,7 +136,7 @@ class Restatement(Question[RestatementView]):
     limit: Limit = LISTED
     """How many events to list at most. Default: 50."""
 
-    @field_validator("known_then")
+    @field_validator("known_then", mode="before")
     @classmethod
     def _is_a_time(cls, when: When | None) -> When | None:
         if when is not None:

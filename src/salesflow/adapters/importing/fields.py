@@ -38,10 +38,10 @@ from salesflow.adapters.importing.values import (
     take,
     text_of,
 )
+from salesflow.domain.complaints import reason_of
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import expiry_of
 from salesflow.domain.facts import Fact
-from salesflow.domain.values import reason_of
 from salesflow.errors import InputError
 
 __all__ = ["FactBuilder", "Getter", "fields_of", "role_of"]

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from salesflow.adapters.importing.mapping import Mapping, NamedProcess
 from salesflow.adapters.importing.problems import MappingError, Path, allowed
 from salesflow.adapters.importing.process import SOURCE, declared_process
+from salesflow.domain.complaints import reason_of
 from salesflow.domain.processes import ProcessVersion
-from salesflow.domain.values import reason_of
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pydantic_core import ErrorDetails
 
-from salesflow.domain.values import reason_of
+from salesflow.domain.complaints import reason_of
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 

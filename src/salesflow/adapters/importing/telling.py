@@ -17,11 +17,12 @@ from salesflow.adapters.importing.spool import ObjectRows
 from salesflow.adapters.importing.times import MissingZoneError, ReadTime
 from salesflow.adapters.importing.told import DealTold, Keys, Told, Twins
 from salesflow.adapters.importing.values import Notes
+from salesflow.domain.complaints import reason_of
 from salesflow.domain.deal.merging import twin_of
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.facts import Fact
 from salesflow.domain.moments import Instant, from_instant
-from salesflow.domain.values import Reference, reason_of
+from salesflow.domain.values import Reference
 
 __all__ = ["NO_DATE", "tell"]
 

@@ -15,8 +15,8 @@ from salesflow.domain.deal.core import said
 from salesflow.domain.deal.outcomes import Outcomes
 from salesflow.domain.deal.service import Service
 from salesflow.domain.facts import Event, Fact, FactRetracted
+from salesflow.domain.given import Reason
 from salesflow.domain.history import refuse_repeated
-from salesflow.domain.values import Personal
 from salesflow.errors import NotFoundError, RuleError
 
 __all__ = [
@@ -49,7 +49,7 @@ class DealMerged(Fact):
     name_zh: ClassVar[str] = "合并"
     stands_because: ClassVar[str | None] = PAIRED
     into: UUID
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class DealAbsorbed(Fact):
@@ -59,7 +59,7 @@ class DealAbsorbed(Fact):
     name_zh: ClassVar[str] = "被合并方并入"
     stands_because: ClassVar[str | None] = PAIRED
     absorbed: UUID
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class DealUnmerged(Fact):
@@ -69,7 +69,7 @@ class DealUnmerged(Fact):
     name_zh: ClassVar[str] = "取消合并"
     stands_because: ClassVar[str | None] = PAIRED
     out_of: UUID
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class DealReleased(Fact):
@@ -79,7 +79,7 @@ class DealReleased(Fact):
     name_zh: ClassVar[str] = "解除并入"
     stands_because: ClassVar[str | None] = PAIRED
     released: UUID
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 MergingFact = DealMerged | DealAbsorbed | DealUnmerged | DealReleased

@@ -13,6 +13,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, positive, said, told
 from salesflow.domain.deal.lines import QuoteLine, checked
 from salesflow.domain.facts import Event, Fact, PlannedFact
+from salesflow.domain.given import Day, Reason
 from salesflow.domain.processes import ForecastCategory
 from salesflow.domain.values import Count, Money, Personal, Reference, Share, number
 from salesflow.errors import InputError
@@ -42,12 +43,12 @@ class ForecastGiven(Fact):
     kind: ClassVar[str] = "deal.forecast_given"
     name_zh: ClassVar[str] = "预计金额 / 预计成交日期"
     amount: Money | None = None
-    expected_close: date | None = None
+    expected_close: Day | None = None
     category: ForecastCategory | None = None
     probability: Share | None = None
     cleared: tuple[ForecastPart, ...] = ()
     """What is not known any more, or goes by the stage again."""
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class LineItemsAgreed(Fact):
@@ -75,7 +76,7 @@ class ContractAmended(PlannedFact):
     name_zh: ClassVar[str] = "合同变更"
     amount: Money | None = None
     contract: Reference | None = None
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class InvoiceIssued(Fact):
@@ -85,7 +86,7 @@ class InvoiceIssued(Fact):
     name_zh: ClassVar[str] = "开票"
     invoice: Reference | None = None
     amount: Money
-    due: date | None = None
+    due: Day | None = None
 
 
 class PaymentReceived(Fact):
@@ -104,7 +105,7 @@ class RefundGiven(Fact):
     name_zh: ClassVar[str] = "退款"
     amount: Money
     invoice: Reference | None = None
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 MoneyFact = (

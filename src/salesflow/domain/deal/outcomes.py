@@ -11,7 +11,8 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import said
 from salesflow.domain.deal.stages import Check, Stages
 from salesflow.domain.facts import Event, Fact
-from salesflow.domain.values import Key, Money, Personal, SafeText
+from salesflow.domain.given import Reason, SafeName, SafeReason
+from salesflow.domain.values import Key, Money, Personal
 from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
@@ -32,7 +33,7 @@ class DealWon(Fact):
     name_zh: ClassVar[str] = "赢单"
     amount: Money | None = None
     """What was signed; None where it is what the deal was worth anyway."""
-    because: Personal | None = None
+    because: Reason | None = None
     checks: tuple[Check, ...] = ()
 
 
@@ -41,9 +42,9 @@ class DealLost(Fact):
 
     kind: ClassVar[str] = "deal.lost"
     name_zh: ClassVar[str] = "输单"
-    because: SafeText | None = None
+    because: SafeReason | None = None
     """The reason, from the process version's closed list where it has one."""
-    competitor: SafeText | None = None
+    competitor: SafeName | None = None
     note: Personal | None = None
 
 
@@ -52,7 +53,7 @@ class DealDisqualified(Fact):
 
     kind: ClassVar[str] = "deal.disqualified"
     name_zh: ClassVar[str] = "无效"
-    because: SafeText | None = None
+    because: SafeReason | None = None
     note: Personal | None = None
 
 
@@ -62,7 +63,7 @@ class DealReopened(Fact):
     kind: ClassVar[str] = "deal.reopened"
     name_zh: ClassVar[str] = "重新激活"
     stage: Key | None = None
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 OutcomeFact = DealWon | DealLost | DealDisqualified | DealReopened

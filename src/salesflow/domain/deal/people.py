@@ -14,6 +14,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.facts import Event, Fact, PlannedFact
+from salesflow.domain.given import Reason
 from salesflow.domain.values import Personal, Reference, SafeText, Share, number
 from salesflow.domain.wording import quoted
 from salesflow.errors import RuleError
@@ -42,7 +43,7 @@ class OwnerAssigned(PlannedFact):
     kind: ClassVar[str] = "deal.owner_assigned"
     name_zh: ClassVar[str] = "分配销售人员"
     owner: Reference
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class CollaboratorJoined(PlannedFact):
@@ -63,7 +64,7 @@ class CollaboratorLeft(PlannedFact):
     kind: ClassVar[str] = "deal.collaborator_left"
     name_zh: ClassVar[str] = "退出协作"
     person: Reference
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class CustomerChanged(Fact):
@@ -72,7 +73,7 @@ class CustomerChanged(Fact):
     kind: ClassVar[str] = "deal.customer_changed"
     name_zh: ClassVar[str] = "更换客户"
     customer_id: UUID | None = None
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class MessagePosted(Fact):

@@ -14,6 +14,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, said
 from salesflow.domain.deal.lines import QuoteLine, checked, total_of
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Day, Reason
 from salesflow.domain.moments import Instant, Time, from_instant, start_of_next_day, to_instant
 from salesflow.domain.values import Money, Personal, Reference
 from salesflow.domain.wording import quoted
@@ -62,7 +63,7 @@ class QuoteIssued(Fact):
     quote: Reference
     lines: tuple[QuoteLine, ...] = ()
     total: Money | None = None
-    valid_until: date | None = None
+    valid_until: Day | None = None
     expires_at: Time | None = None
     """The first instant at which it no longer holds: the midnight that ends `valid_until` in
     the business time zone, settled when it was issued."""
@@ -76,9 +77,9 @@ class QuoteRevised(Fact):
     quote: Reference
     lines: tuple[QuoteLine, ...] = ()
     total: Money | None = None
-    valid_until: date | None = None
+    valid_until: Day | None = None
     expires_at: Time | None = None
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class QuoteAccepted(Fact):
@@ -96,7 +97,7 @@ class QuoteRejected(Fact):
     kind: ClassVar[str] = "deal.quote_rejected"
     name_zh: ClassVar[str] = "报价拒绝"
     quote: Reference
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class QuoteWithdrawn(Fact):
@@ -105,7 +106,7 @@ class QuoteWithdrawn(Fact):
     kind: ClassVar[str] = "deal.quote_withdrawn"
     name_zh: ClassVar[str] = "报价撤回"
     quote: Reference
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class QuoteExpired(Fact):

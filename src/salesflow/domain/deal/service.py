@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, positive, told
@@ -72,7 +72,7 @@ class FeedbackReceived(Fact):
     name_zh: ClassVar[str] = "客户反馈"
     survey: Reference | None = None
     scale: Scale | None = None
-    score: Annotated[int, Field(ge=0, le=10)] | None = None
+    score: Annotated[int, Strict(), Field(ge=0, le=10)] | None = None
     text: Personal | None = None
     person_id: UUID | None = None
 

@@ -7,7 +7,6 @@ whether that was forward, follows from the facts around it.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import ClassVar, Literal, assert_never
 from uuid import UUID
 
@@ -18,8 +17,9 @@ from salesflow.domain.deal.people import People
 from salesflow.domain.deal.quotes import Quotes
 from salesflow.domain.deal.talks import Talks
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Day, Reason, SafeName
 from salesflow.domain.processes import TASK_COMPLETED, ProcessVersion, Stage, VersionNumber
-from salesflow.domain.values import Key, Money, Personal, Reference, SafeText, Value
+from salesflow.domain.values import Key, Money, Reference, SafeText, Value
 from salesflow.domain.wording import quoted
 from salesflow.errors import GateError, InputError, RuleError, StageError
 
@@ -46,11 +46,11 @@ class DealOpened(Fact):
     process: Key
     process_version: VersionNumber
     stage: Key
-    title: SafeText | None = None
+    title: SafeName | None = None
     owner: Reference | None = None
     customer_id: UUID | None = None
     amount: Money | None = None
-    expected_close: date | None = None
+    expected_close: Day | None = None
     lead_source: SafeText | None = None
 
 
@@ -60,7 +60,7 @@ class Check(Value):
     criterion: Reference
     result: CheckResult
     by: Reference | None = None
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 class StageMoved(Fact):
@@ -73,7 +73,7 @@ class StageMoved(Fact):
     kind: ClassVar[str] = "deal.stage_moved"
     name_zh: ClassVar[str] = "阶段变动"
     target: Key
-    because: Personal | None = None
+    because: Reason | None = None
     checks: tuple[Check, ...] = ()
     """What was checked; empty for imports, where nothing was."""
 
@@ -93,7 +93,7 @@ class DealMigrated(Fact):
     process: Key
     process_version: VersionNumber
     mapping: tuple[StageMapping, ...] = ()
-    because: Personal | None = None
+    because: Reason | None = None
 
 
 StageFact = DealOpened | StageMoved | DealMigrated

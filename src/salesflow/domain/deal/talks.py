@@ -11,6 +11,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, told
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.given import Day, Flag, Name, SafeName
 from salesflow.domain.values import Key, Money, Personal, Reference, SafeText, Value
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
@@ -69,7 +70,7 @@ class NeedIdentified(Fact):
     kind: ClassVar[str] = "deal.need_identified"
     name_zh: ClassVar[str] = "需求 / 痛点"
     need: Personal | None = None
-    pain_point: bool = False
+    pain_point: Flag = False
 
 
 class BudgetConfirmed(Fact):
@@ -85,7 +86,7 @@ class DecisionMaker(Value):
     """Somebody who has a say in the purchase, and in which role."""
 
     person_id: UUID | None = None
-    name: Personal | None = None
+    name: Name | None = None
     role: SafeText | None = None
 
 
@@ -96,7 +97,7 @@ class DecisionProcessMapped(Fact):
     name_zh: ClassVar[str] = "购买决策过程"
     people: tuple[DecisionMaker, ...] = ()
     how: Personal | None = None
-    decision_expected: date | None = None
+    decision_expected: Day | None = None
 
 
 class SolutionProposed(Fact):
@@ -141,7 +142,7 @@ class CompetitorNamed(Fact):
 
     kind: ClassVar[str] = "deal.competitor_named"
     name_zh: ClassVar[str] = "竞争对手"
-    competitor: SafeText
+    competitor: SafeName
     note: Personal | None = None
 
 

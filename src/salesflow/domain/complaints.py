@@ -1,0 +1,58 @@
+"""What is said of a field that can never be right: what it must be, and what it is not.
+
+Never what was in it, which may be about a person.
+"""
+
+from typing import Final
+
+from pydantic_core import ErrorDetails
+
+__all__ = ["DAY", "MONEY", "TIME", "reason_of"]
+
+MONEY: Final = 'Money("98000", "CNY")'
+DAY: Final = "must be a date, or its text such as 2026-03-31"
+TIME: Final = "must be an aware datetime, or its text such as 2026-03-31T09:00:00Z"
+SAID: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field",
+    "string_type": "must be a text",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "int_": "must be a whole number",
+    "bool_": "must be true or false",
+    "date_": DAY,
+    "datetime_": TIME,
+    "uuid_": "must be a UUID",
+    "literal_error": "must be one of {expected}",
+    "tuple_type": "must be a tuple or a list",
+    "model_type": "must be a {class_name}",
+    "model_attributes_type": "must be a {class_name}",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+}
+"""What to say, by how pydantic names it; its own words where nothing fits."""
+OF_A_TYPE: Final = ("_type", "_parsing", "_inexact", "_from_float", "_object_invalid")
+CURRENCY: Final = "^[A-Z]{3}$"
+
+
+def reason_of(error: ErrorDetails) -> str:
+    """Say what is wrong with a field, as a sentence that goes on from its name."""
+    kind, named = error["type"], error.get("ctx", {})
+    if named.get("class_name") == "Money":
+        return f"must be a Money, such as {MONEY}{_not_this(error)}"
+    if named.get("pattern") == CURRENCY:
+        return "must be three capital letters, such as CNY"
+    said = SAID.get(kind) or SAID.get(f"{kind.partition('_')[0]}_")
+    if said is None or ("{" in said and not named):
+        return error["msg"].removeprefix("Value error, ")
+    said = said.format_map(named)
+    return said + _not_this(error) if kind.endswith(OF_A_TYPE) else said
+
+
+def _not_this(error: ErrorDetails) -> str:
+    """Name the type of what was given instead, where that is known."""
+    given = error.get("input", "")
+    if isinstance(given, str):
+        return ""
+    return ", not None" if given is None else f", not of type {type(given).__name__}"
