@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from databases import plain_connection
 from salesflow import STANDARD, Customer, Deal, ForeignFact, SalesFlow, Session, Team
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.errors import (
@@ -193,6 +194,51 @@ def test_a_transaction_that_became_too_old_is_begun_anew(postgres_url: str) -> N
             flow.run(lambda s: order.take("A-2", s, rows), connection=rows)
         assert orders(host) == {"A-1": order.deal}
     host.dispose()
+
+
+@pytest.mark.parametrize("when", ["in the function", "at the commit"])
+def test_a_transaction_that_could_not_be_serialized_is_begun_anew(
+    postgres_url: str, when: str
+) -> None:
+    strict = sa.create_engine(postgres_url, isolation_level="SERIALIZABLE")  # noqa: TID251
+    Base.metadata.create_all(strict)
+    tries: list[str] = []
+
+    def other_takes_one() -> None:
+        """Count the orders and add one, as the function does."""
+        with plain_connection(postgres_url) as connection:
+            connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+            connection.execute("SELECT count(*) FROM orders").fetchall()
+            connection.execute(f"INSERT INTO orders VALUES ('B', '{uuid4()}')")
+            connection.execute("COMMIT")
+
+    def take(s: Session, rows: sa.Connection) -> None:
+        count = rows.execute(sa.select(sa.func.count()).select_from(ORDERS)).scalar_one()
+        tries.append(f"{count} orders")
+        if when == "in the function" and len(tries) == 1:
+            other_takes_one()
+        write("A", rows, open_deal(s).id)
+
+    def before_commit(_: object) -> None:
+        if when == "at the commit" and len(tries) == 1 and tries[0] == "0 orders":
+            tries[0] = "none yet"
+            other_takes_one()
+
+    with SalesFlow(postgres_url) as flow:
+        head = flow.log.head().position
+        sa.event.listen(strict, "commit", before_commit)
+        receipt = flow.run(take, command_id="take", engine=strict)
+        assert receipt is not None
+        assert tries[1:] == ["1 orders"]
+        assert orders(strict).keys() == {"A", "B"}
+        assert flow.log.head().position == head + 1
+        tries.clear()
+        with strict.begin() as rows:
+            rows.execute(ORDERS.delete())
+        with pytest.raises(ConcurrentChangeError, match="others changed what it had read"):
+            flow.run(take, engine=strict, attempts=1)
+        assert orders(strict).keys() == {"B"}
+    strict.dispose()
 
 
 @pytest.mark.parametrize("by_orm", [False, True])

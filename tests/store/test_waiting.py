@@ -101,6 +101,63 @@ def test_ones_own_transaction_that_stands_in_the_way_is_named_at_once(
             flow.ask(Funnel())
 
 
+def test_a_question_waits_for_all_who_hold_a_read_table_no_longer_than_it_said(
+    postgres_url: str,
+) -> None:
+    """A row is waited for twice: for whoever queued before, and for who holds it then."""
+    wait = 2.0
+    take = "BEGIN; UPDATE salesflow_projections SET revision = revision"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND datname = current_database() AND query LIKE '%salesflow_projections%'"
+        " AND clock_timestamp() - query_start > interval '{} s'"
+    )
+
+    def until(seen: str) -> None:
+        with plain_connection(postgres_url) as watch:
+            while watch.execute(seen).fetchall() == [(0,)]:
+                pass
+
+    with (
+        SalesFlow(postgres_url) as flow,
+        SalesFlow(postgres_url, wait_seconds=wait) as impatient,
+        plain_connection(postgres_url) as first,
+        plain_connection(postgres_url) as second,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        flow.ask(Funnel())
+        record(flow)
+        first.execute(take)
+        queued = pool.submit(second.execute, take)
+        until(waiting.format(0))
+        begun = monotonic()
+        asked = pool.submit(impatient.ask, Funnel())
+        until(f"{waiting.format(wait * 3 / 4)} AND query LIKE '%statement_timeout%'")
+        first.execute("COMMIT")
+        queued.result(30)
+        with pytest.raises(BusyError, match="held rows of read tables for too long"):
+            asked.result(30)
+        assert monotonic() - begun < 1.5 * wait
+        second.execute("COMMIT")
+        impatient.ask(Funnel())
+
+
+def test_a_limit_of_the_server_that_is_shorter_stands(postgres_url: str) -> None:
+    with SalesFlow(postgres_url) as flow:
+        flow.ask(Funnel())
+        record(flow)
+    limited = f"{postgres_url}&options=-c%20statement_timeout%3D100"
+    with (
+        SalesFlow(limited, wait_seconds=LONG_WAIT_SECONDS) as flow,
+        plain_connection(postgres_url) as holder,
+    ):
+        holder.execute("BEGIN; UPDATE salesflow_projections SET revision = revision")
+        with pytest.raises(TimeLimitError, match="limit of its own"):
+            flow.ask(Funnel())
+        holder.execute("COMMIT")
+        flow.ask(Funnel())
+
+
 def test_a_transaction_that_is_over_stands_in_nobodys_way(
     database_url: str, host: sa.Engine
 ) -> None:

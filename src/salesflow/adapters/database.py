@@ -30,6 +30,7 @@ from salesflow.adapters.database_url import (
 )
 from salesflow.adapters.holding import Block, Holds, Kind, Owner, Whole
 from salesflow.adapters.logs import DATABASE
+from salesflow.adapters.patience import Patience
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
@@ -97,6 +98,15 @@ class Connections(Owner, Protocol):
     ) -> list[Row]:
         """Run one select through the driver."""
 
+    def change(
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience,
+    ) -> int:
+        """Change rows that others may hold, and give how many there were."""
+
     def waiter(self) -> Waiter:
         """Give what waits for commits."""
 
@@ -155,9 +165,11 @@ class Database:
         """Give a connection on which all selects see one and the same snapshot."""
         return self._block("read", self._connections.refuse_change)
 
-    def begin(self) -> Block:
+    def begin(self, patience: Patience | None = None) -> Block:
         """Give a connection in a write transaction: committed at the end, or rolled back."""
-        return self._block("write", self.announce)
+        block = self._block("write", self.announce)
+        block.patience = patience
+        return block
 
     def creating(self) -> Block:
         """Give a connection in a write transaction that keeps other creators out."""
@@ -180,6 +192,22 @@ class Database:
     ) -> list[Row]:
         """Run one select straight through the driver, its parameters marked `?`."""
         return self._connections.rows(statement, parameters, connection)
+
+    def change(
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience | None = None,
+    ) -> int:
+        """Change rows that others may hold, their parameters marked `?`; give how many.
+
+        Raises:
+            BusyError: when others were waited for longer than the patience, or as long as
+                writers wait.
+        """
+        patience = patience or Patience(self.wait_seconds)
+        return self._connections.change(statement, parameters, connection, patience)
 
     def appending(self, tenant: str, clock: Callable[[], Instant] | None) -> Appending:
         """Give what writes appends of a tenant; see `EventLog`."""

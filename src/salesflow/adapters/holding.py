@@ -17,6 +17,7 @@ from typing import Literal, Protocol, Self
 import sqlalchemy as sa
 
 from salesflow.adapters.collector import collector_back
+from salesflow.adapters.patience import Patience
 from salesflow.errors import SalesflowError
 
 __all__ = ["Block", "Holds", "Kind", "Owner", "Whole", "give_back"]
@@ -54,6 +55,8 @@ class Block(AbstractContextManager[sa.Connection]):
         self.connection: sa.Connection | None = None
         self.locks = False
         """Whether it holds the lock of writers, or is about to."""
+        self.patience: Patience | None = None
+        """How long it waits for others; None for as long as writers do."""
         self.changes = 0
         self.cut_off = False
         """Whether its connection was found in the middle of a statement."""

@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 else:  # the ORM is loaded by hosts that use it, and not by us
     Host = Opener = object
 
-__all__ = ["Host", "Opener", "host_connection", "host_savepoint", "host_transaction"]
+__all__ = [
+    "Host",
+    "Opener",
+    "host_connection",
+    "host_savepoint",
+    "host_transaction",
+    "lost_race",
+]
 
 NAMES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 DRIVERS: Final = {"sqlite": "pysqlite", "postgresql": "psycopg"}
@@ -49,6 +56,7 @@ WHICH_LOG: Final = (
     " FROM pg_database AS d WHERE d.datname = current_database()"
 )
 LEADS_TO: Final = "salesflow leads to"
+LOST_RACES: Final = frozenset({"40001", "40P01"})
 COMMITS_BY_ITSELF: Final = (
     "the connection commits by itself (AUTOCOMMIT), so that rows and facts would not share a"
     " transaction; pass one with another isolation level, in a transaction"
@@ -103,6 +111,21 @@ def host_transaction(opener: object, database: Database) -> Iterator[tuple[Any, 
         connection = host_connection(opened, database)
         _lock_sqlite(connection, database)
         yield opened, connection
+
+
+def lost_race(error: BaseException) -> bool:
+    """Say whether a transaction of a host failed only since others were at it, too.
+
+    PostgreSQL says so of one that could not be serialized, also at its commit, and of one that
+    waited for another in a circle; to begin anew is the way out of both.
+    """
+    met: BaseException | None = error
+    while met is not None:
+        driver = met.orig if isinstance(met, sa.exc.DBAPIError) else met
+        if getattr(driver, "sqlstate", None) in LOST_RACES:
+            return True
+        met = met.__cause__
+    return False
 
 
 def _lock_sqlite(connection: sa.Connection, database: Database) -> None:

@@ -22,6 +22,7 @@ from salesflow.adapters.damage import altered, damaged
 from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
+from salesflow.adapters.patience import Patience
 from salesflow.adapters.pool import ListPool, tell_pool
 from salesflow.adapters.postgres_options import options_of
 from salesflow.adapters.schema import POSTGRES_DDL
@@ -60,6 +61,14 @@ CREATING = 0x5A1E5F10
 """The advisory lock that keeps two processes from creating tables at the same time."""
 
 SET_LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait, :local)")
+
+LIMIT = (
+    b"SELECT set_config('statement_timeout',"
+    b" (CASE WHEN t > 0 AND t < v.ours THEN t ELSE v.ours END)::text, true) FROM (SELECT"
+    b" (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::int8, %d)"
+    b" AS v (t, ours)"
+)
+NO_LIMIT = b"SET LOCAL statement_timeout TO DEFAULT"
 
 BUSY_STATES = frozenset({"55P03", "40P01"})
 STALE_STATE = "40001"
@@ -160,6 +169,31 @@ class PostgresDatabase(Forkable):
             except psycopg.OperationalError:
                 self._idle.clear()  # the server may have been restarted: once more, afresh
                 return self._select(query, parameters)
+        except psycopg.Error as error:
+            raise translate_postgres(error) from error
+
+    def change(
+        self, statement: str, parameters: Row, connection: sa.Connection, patience: Patience
+    ) -> int:
+        """Change rows that others may hold, in one round trip.
+
+        A row is waited for twice (for whoever waits before, and for whoever holds it), so that
+        a limit of the whole statement is set, which a shorter one of the server replaces.
+
+        Raises:
+            BusyError: when the patience is at its end.
+        """
+        raw = postgres_connection(connection.connection)
+        query = b"; ".join((LIMIT % patience.milliseconds, _query(statement), NO_LIMIT))
+        try:
+            with patience.waiting(), psycopg.ClientCursor(raw) as cursor:
+                cursor.execute(query, parameters)
+                cursor.nextset()
+                return cursor.rowcount
+        except psycopg.errors.QueryCanceled as error:
+            if patience.left:
+                raise translate_postgres(error) from error
+            raise BusyError(f"others held rows of read tables for too long: {error}") from error
         except psycopg.Error as error:
             raise translate_postgres(error) from error
 

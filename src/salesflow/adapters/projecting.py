@@ -17,6 +17,7 @@ from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.folding import Folding
 from salesflow.adapters.gaps import BACKUP, gap_said
 from salesflow.adapters.leaving_out import note_left_out, open_notes
+from salesflow.adapters.patience import Patience
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.readtables import Standing, move_position
 from salesflow.adapters.refilling import Refilling
@@ -143,6 +144,17 @@ class Projection:
         note_left_out(connection, self._log.tenant, self.name, self._folding.take_left_out())
         self._settle(connection, events)
 
+    def move(
+        self,
+        before: Standing,
+        after: Standing,
+        connection: sa.Connection,
+        patience: Patience | None = None,
+    ) -> bool:
+        """Move the position on; False when somebody else moved it first."""
+        place = self._log.tenant, self.name
+        return move_position(self._log.database, place, before, after, connection, patience)
+
     def written(self, position: int) -> None:
         """Hear that a batch was written up to a position."""
         self.position, self._notes = position, dict(self._folding.absorber.noted)
@@ -166,7 +178,9 @@ class Projection:
         self._looked_at.update(each for each in new if each not in wrong)
         return [stream for stream, _ in wrong]
 
-    def begin_anew(self, streams: Sequence[UUID], standing: Standing) -> None:
+    def begin_anew(
+        self, streams: Sequence[UUID], standing: Standing, patience: Patience
+    ) -> None:
         """Put what is read of streams up to where the table stands in the place of their rows.
 
         Raises:
@@ -176,9 +190,8 @@ class Projection:
         self.position = None
         for some in self._refilling.chunks(streams):
             fresh = self._refilling.fold(some, standing.position)
-            with self._log.database.begin() as connection:
-                here = (self._log.tenant, self.name, standing, standing)
-                if not move_position(connection, *here):
+            with self._log.database.begin(patience) as connection:
+                if not self.move(standing, standing, connection, patience):
                     raise OvertakenError(self.name)
                 self._refuse_other_notes(connection)
                 self._refilling.write(connection, some, fresh)

@@ -14,6 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from salesflow.adapters.database import Database
+from salesflow.adapters.patience import Patience
 from salesflow.adapters.posting import LedgerBatch
 from salesflow.adapters.refolding import Address, Held, IntervalBatch
 from salesflow.domain.moments import FOREVER, Instant, from_instant
@@ -41,6 +43,12 @@ PROJECTIONS = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("position", sa.BigInteger, nullable=False),
     sa.Column("recorded", sa.BigInteger, nullable=False),
+)
+
+
+MOVE: Final = (
+    f"UPDATE {PROJECTIONS.name} SET revision = ?, position = ?, recorded = ?"
+    " WHERE tenant = ? AND name = ? AND revision = ? AND position = ?"
 )
 
 
@@ -85,17 +93,20 @@ def start_position(connection: sa.Connection, tenant: str, name: str, revision: 
 
 
 def move_position(
-    connection: sa.Connection, tenant: str, name: str, before: Standing, after: Standing
+    database: Database,
+    place: tuple[str, str],
+    before: Standing,
+    after: Standing,
+    connection: sa.Connection,
+    patience: Patience | None = None,
 ) -> bool:
-    """Move a projection on; False when somebody else moved it first."""
-    c = PROJECTIONS.c
-    moved = connection.execute(
-        sa.update(PROJECTIONS)
-        .where(c.tenant == tenant, c.name == name)
-        .where(c.revision == before.revision, c.position == before.position)
-        .values(**after._asdict())
-    )
-    return moved.rowcount == 1
+    """Move a projection, by tenant and name, on; False when somebody else moved it first.
+
+    Raises:
+        BusyError: when somebody else held it for longer than the patience.
+    """
+    given = (*after, *place, *before[:2])
+    return database.change(MOVE, given, connection, patience) == 1
 
 
 @contextmanager

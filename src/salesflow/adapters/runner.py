@@ -26,8 +26,9 @@ from salesflow.adapters.gaps import head_borne_out, refuse_gaps
 from salesflow.adapters.leaving_out import left_out_at, open_notes
 from salesflow.adapters.logs import tell_catch_up, tell_rebuild
 from salesflow.adapters.mending import Mending
+from salesflow.adapters.patience import Patience
 from salesflow.adapters.projecting import OvertakenError, Page, Projection, page_after
-from salesflow.adapters.readtables import Standing, move_position, standings_of
+from salesflow.adapters.readtables import Standing, standings_of
 from salesflow.adapters.rebuilding import fill
 from salesflow.errors import HistoryError, ProjectionError, UnwritableError
 from salesflow.projections.cautions import LeftOut
@@ -87,6 +88,7 @@ class Runner(Forkable):
                 others have been brought up all the same.
             HistoryError: when the log does not agree with itself.
             UnwritableError: when there is something to write, and nothing can be written.
+            BusyError: when others were waited for longer than `wait_seconds` in all.
         """
         chosen = [self._projections[name] for name in (self._folds if names is None else names)]
         done = tell_catch_up(self._position, len(chosen))
@@ -148,7 +150,7 @@ class Runner(Forkable):
         for each in fresh:
             after = each.begun._replace(position=goal.position, recorded=goal.recorded)
             with self._database.begin() as connection:
-                move_position(connection, self._log.tenant, each.name, each.begun, after)
+                each.move(each.begun, after, connection)
             each.settle_all(self._database)
 
     def _swap(self, fresh: Sequence[Projection], progress: Progress | None) -> None:
@@ -229,8 +231,9 @@ class Runner(Forkable):
             if wrong is not None:
                 failed = failed or wrong
                 del stands[each]
-        failed = self._read_again(stands) or failed
-        return self._go_on(stands, goal.position, progress) or failed
+        patience = Patience(self._database.wait_seconds)
+        failed = self._read_again(stands, patience) or failed
+        return self._go_on(stands, goal.position, patience, progress) or failed
 
     def _stand(self, projections: Sequence[Projection]) -> dict[str, Standing]:
         """Read where projections stand, and tell them what their rows leave out."""
@@ -242,14 +245,16 @@ class Runner(Forkable):
             each.take_notes(notes[each.name])
         return found
 
-    def _read_again(self, stands: dict[Projection, Standing]) -> ProjectionError | None:
+    def _read_again(
+        self, stands: dict[Projection, Standing], patience: Patience
+    ) -> ProjectionError | None:
         """Begin streams anew that were left out and can be read now."""
         failed: ProjectionError | None = None
         for each, stand in list(stands.items()):
             try:
                 found = each.readable_again(stand.position)
                 if found:
-                    each.begin_anew(found, stand)
+                    each.begin_anew(found, stand, patience)
             except OvertakenError:
                 stands[each] = self._stand([each]).get(each.name, stand)
             except ProjectionError as error:
@@ -283,7 +288,11 @@ class Runner(Forkable):
         )
 
     def _go_on(
-        self, stands: dict[Projection, Standing], goal: int, progress: Progress | None
+        self,
+        stands: dict[Projection, Standing],
+        goal: int,
+        patience: Patience,
+        progress: Progress | None,
     ) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
         failed: ProjectionError | None = None
@@ -293,7 +302,7 @@ class Runner(Forkable):
                 page = page_after(self._log, least)
                 for each in [e for e in stands if stands[e].position == least.position]:
                     try:
-                        stands[each] = self._batch(each, stands[each], page)
+                        stands[each] = self._batch(each, stands[each], page, patience)
                     except ProjectionError as error:
                         failed = failed or error
                         del stands[each]
@@ -302,13 +311,14 @@ class Runner(Forkable):
                 progress(reached, max(goal, reached))
         return failed
 
-    def _batch(self, projection: Projection, standing: Standing, page: Page) -> Standing:
+    def _batch(
+        self, projection: Projection, standing: Standing, page: Page, patience: Patience
+    ) -> Standing:
         after = Standing(standing.revision, page.position, page.recorded)
         try:
-            batch: Any = self._absorb(projection, standing, page)
-            with self._database.begin() as connection:
-                tenant = self._log.tenant
-                moved = move_position(connection, tenant, projection.name, standing, after)
+            batch: Any = self._absorb(projection, standing, page, patience)
+            with self._database.begin(patience) as connection:
+                moved = projection.move(standing, after, connection, patience)
                 if moved:
                     projection.write(connection, batch, len(page.events))
         except OvertakenError:
@@ -318,11 +328,13 @@ class Runner(Forkable):
             return after
         return self._stand([projection]).get(projection.name, after)
 
-    def _absorb(self, projection: Projection, standing: Standing, page: Page) -> object:
+    def _absorb(
+        self, projection: Projection, standing: Standing, page: Page, patience: Patience
+    ) -> object:
         """Fold a page; streams whose rows are not what is read of them are begun anew first."""
         batch = projection.absorb(page, standing.position)
         if projection.unlike:
-            projection.begin_anew(projection.unlike, standing)
+            projection.begin_anew(projection.unlike, standing, patience)
             batch = projection.absorb(page, standing.position)
             projection.refuse_unlike()
         return batch

@@ -28,6 +28,7 @@ from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
 from salesflow.adapters.lending import lend, lent_by
+from salesflow.adapters.patience import Patience
 from salesflow.adapters.pool import ListPool, tell_pool
 from salesflow.adapters.schema import SQLITE_DDL
 from salesflow.adapters.sqlite_archive import Archive, open_file
@@ -163,20 +164,22 @@ class SqliteDatabase(Forkable):
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
-        deadline = monotonic() + self.wait_seconds
         self.file.check()
-        if block.kind != "read":
-            self.refuse_own()
-            block.locks = True
-            self._acquire(deadline)
-        connection = block.connection = self.engine.connect()
         if block.kind == "read":
+            connection = block.connection = self.engine.connect()
             connection.execution_options(**SNAPSHOT).begin()
             return connection
-        raw = sqlite_connection(connection.connection)
-        wait_until(raw, deadline)
-        block.changes = raw.total_changes
-        connection.execution_options(**IMMEDIATE).begin()
+        self.refuse_own()
+        patience = block.patience or Patience(self.wait_seconds)
+        deadline = monotonic() + patience.left
+        with patience.waiting():
+            block.locks = True
+            self._acquire(deadline)
+            connection = block.connection = self.engine.connect()
+            raw = sqlite_connection(connection.connection)
+            wait_until(raw, deadline)
+            block.changes = raw.total_changes
+            connection.execution_options(**IMMEDIATE).begin()
         return connection
 
     def finish(self, block: Block) -> None:
@@ -219,6 +222,16 @@ class SqliteDatabase(Forkable):
         except sqlite3.Error as error:
             raise translate_sqlite(error, self.path) from error
         return rows
+
+    def change(
+        self, statement: str, parameters: Row, connection: sa.Connection, _: Patience
+    ) -> int:
+        """Change rows; nobody else can hold any while this transaction writes."""
+        raw = sqlite_connection(connection.connection)
+        try:
+            return raw.execute(statement, parameters).rowcount
+        except sqlite3.Error as error:
+            raise translate_sqlite(error, self.path) from error
 
     def write(self, work: Callable[[sqlite3.Connection], DoneT], deadline: float) -> DoneT:
         """Do something in a transaction of the one connection that writes the log.

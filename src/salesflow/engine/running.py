@@ -20,6 +20,7 @@ from salesflow.adapters.hosting import (
     Opener,
     host_savepoint,
     host_transaction,
+    lost_race,
 )
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.door import called, guarded_host
@@ -125,17 +126,18 @@ class Runs:
             return _receipt(known)
         except ConcurrentChangeError:
             raise
-        except StaleTransactionError as error:
-            if engine is None:
-                raise  # only the host can begin its transaction anew
-            raise ConcurrentChangeError(str(error)) from error
-        except Exception:
+        except Exception as error:
             # What it met may be the work of its twin, which was recorded in the meantime: a row
             # that is there already, a deal that is won.
             first = self._first(said)
-            if first is None:
-                raise
-            return first
+            if first is not None:
+                return first
+            if engine is not None and _began_too_early(error):
+                raise ConcurrentChangeError(
+                    "the transaction of this attempt was undone, since others changed what it"
+                    f" had read: {getattr(error, 'orig', None) or error}"
+                ) from error
+            raise  # only the host can begin its own transaction anew
 
     def _once(
         self,
@@ -184,6 +186,11 @@ class Runs:
     @abstractmethod
     def _session(self, said: Said, *, connection: Connection | None = None) -> Session:
         """Open a session that appends nothing by itself."""
+
+
+def _began_too_early(error: Exception) -> bool:
+    """Say whether the same may go well in a transaction that begins now."""
+    return isinstance(error, StaleTransactionError) or lost_race(error)
 
 
 def _receipt(known: AlreadyRecordedError) -> Receipt:
