@@ -11,6 +11,7 @@ import socket
 from contextlib import suppress
 from functools import cache
 from threading import Event as Flag
+from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
@@ -184,14 +185,15 @@ class PostgresDatabase(Forkable):
             BusyError: when the patience is at its end.
         """
         raw = postgres_connection(connection.connection)
-        query = b"; ".join((LIMIT % patience.milliseconds, _query(statement), NO_LIMIT))
+        limit, begun = patience.milliseconds, monotonic()
+        query = b"; ".join((LIMIT % limit, _query(statement), NO_LIMIT))
         try:
             with patience.waiting(), psycopg.ClientCursor(raw) as cursor:
                 cursor.execute(query, parameters)
                 cursor.nextset()
                 return cursor.rowcount
         except psycopg.errors.QueryCanceled as error:
-            if patience.left:
+            if (monotonic() - begun) * 1000 < limit:
                 raise translate_postgres(error) from error
             raise BusyError(f"others held rows of read tables for too long: {error}") from error
         except psycopg.Error as error:
