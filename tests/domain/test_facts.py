@@ -98,6 +98,8 @@ def test_bytes_that_are_no_json_are_refused() -> None:
         b'{"because" : "a", "because" :"b"}',
         b'{"because":"a","becaus\\u0065":"b"}',
         b'{"because":"a",\n"because"\n:"b"}',
+        b'{"because":"at 10:30","because":"b"}',
+        b'{"because":"\\"a\\": b","because":"c"}',
         b'{"amount":{"amount":"5","amount":"6","currency":"CNY"}}',
         b'{"amount":{"amount":"5","currency":"CNY"},"amount":{"amount":"5","currency":"CNY"}}',
     ],
@@ -107,10 +109,22 @@ def test_a_field_that_is_stored_twice_is_refused(payload: bytes) -> None:
         CATALOGUE.decode("deal.won:1", payload, where="here")
 
 
-@pytest.mark.parametrize("text", ['says "a": b', 'a" : b', "ends with \\", "{}", '\\": "'])
+@pytest.mark.parametrize(
+    "text", ['says "a": b', 'a" : b', "at 10:30", "ends with \\", "{}", '\\": "']
+)
 def test_a_text_that_looks_like_fields_is_read_as_it_is(text: str) -> None:
     fact = StageMoved(target="negotiation", because=text)
     assert CATALOGUE.decode(fact.stored_as, fact.to_json(), where="here") == fact
+
+
+@pytest.mark.parametrize("text", ["\u0958", "e\u0301 über", "x\u200eé"])
+def test_text_that_would_be_read_as_another_is_not_written(text: str) -> None:
+    fact = StageMoved(target="negotiation", because="价格 — 第二期: café")
+    topic, payload = CATALOGUE.encode(fact)
+    assert CATALOGUE.decode(topic, payload, where="here") == fact
+    vars(fact)["because"] = text  # past every check
+    with pytest.raises(InputError, match=r"would be (lost|read back as something else)"):
+        CATALOGUE.encode(fact)
 
 
 @pytest.mark.parametrize("topic", ["deal.opened:0", "test.call_noted:1", "deal.won:1"])

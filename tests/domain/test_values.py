@@ -1,5 +1,6 @@
 """Money, text, shares, instants: exact, marked, and refused when they can never be right."""
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ from salesflow.domain.moments import (
     to_instant,
     zone,
 )
-from salesflow.domain.values import Money, number
+from salesflow.domain.values import NOT_IN_A_LINE, NOT_IN_TEXT, Money, number
 from salesflow.errors import InputError
 
 
@@ -86,6 +87,13 @@ def test_a_text_is_one_normal_form_without_hidden_characters() -> None:
     assert ContactLogged(summary="first\nsecond\tline").summary == "first\nsecond\tline"
     with pytest.raises(InputError, match="is not allowed in text"):
         ContactLogged(summary="a\u2066b")
+
+
+def test_what_is_printable_may_stand_in_every_text() -> None:
+    printable = "".join(filter(str.isprintable, map(chr, range(sys.maxunicode + 1))))
+    assert len(printable) > 100_000
+    assert NOT_IN_A_LINE(printable) is None
+    assert NOT_IN_TEXT(printable) is None
 
 
 def test_a_text_has_an_end() -> None:

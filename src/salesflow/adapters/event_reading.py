@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from salesflow.adapters.appending import Head, Receipt
 from salesflow.adapters.database import Database
 from salesflow.adapters.gaps import refuse_version_gap
-from salesflow.adapters.ids import read_uuid, stored_uuid, uuid_of_bytes
+from salesflow.adapters.ids import read_uuid, uuid_of_bytes
 from salesflow.domain.catalogue import noun_of
 from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision, UnreadableFact
 from salesflow.domain.moments import Instant
+from salesflow.domain.stored_json import UNREADABLE
 from salesflow.errors import HistoryError, InputError
 
 __all__ = ["Command", "EventReading", "Stored"]
@@ -36,7 +37,6 @@ COLUMNS = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
     " actor, command_id, correlation_id, causation_id, source, source_id"
 )
-WIDTH = COLUMNS.count(",") + 1
 LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
 LAST_RECORDED = {
@@ -176,7 +176,7 @@ class EventReading:
         rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
         head = rows[0][-1] if rows else 0
         self.seen = max(self.seen, head)
-        return self._whole(rows), head
+        return self._whole([row[:-1] for row in rows]), head
 
     def _whole(self, rows: list[Row]) -> list[Event]:
         """Give the events of one stream, none of which is missing."""
@@ -341,27 +341,32 @@ class EventReading:
         return there, (list(listed),)
 
     def _events(self, rows: list[Row]) -> list[Event]:
-        """Build events of rows; what stands behind their columns is left alone."""
+        """Build events of rows, each column by its name where ids have to be read."""
         facts = self._facts(rows)
         if not self._sqlite:
             return [
-                _new(Event, (fact, *row[2:WIDTH]))
-                for fact, row in zip(facts, rows, strict=True)
+                _new(Event, (fact, *row[2:])) for fact, row in zip(facts, rows, strict=True)
             ]
         streams = {id: uuid_of_bytes(id) for id in {row[2] for row in rows}}
+        # fmt: off
         return [
-            _new(
-                Event,
-                (fact, streams[row[2]], *row[3:7], uuid_of_bytes(row[7]), *row[8:WIDTH]),
-            )
-            for fact, row in zip(facts, rows, strict=True)
+            _new(Event, (
+                fact, streams[stream], version, position, occurred, recorded,
+                uuid_of_bytes(event), precision, actor, command, correlation, causation,
+                source, source_id,
+            ))
+            for fact, (
+                _, _, stream, version, position, occurred, recorded, event, precision, actor,
+                command, correlation, causation, source, source_id,
+            ) in zip(facts, rows, strict=True)
         ]
+        # fmt: on
 
     def _facts(self, rows: list[Row]) -> list[Fact]:
-        decode = self.catalogue.decode
+        read = self.catalogue.read
         try:
-            return [decode(row[0], row[1], where="") for row in rows]
-        except HistoryError:
+            return [read(row[0], row[1]) for row in rows]
+        except UNREADABLE:
             return [self._fact(row) for row in rows]
 
     def _fact(self, row: Row) -> Fact:
@@ -378,10 +383,11 @@ class EventReading:
             for r in rows
         ]
 
-    def _stream_id(self, id: UUID) -> UUID | bytes:
+    def _stream_id(self, id: UUID) -> UUID | bytearray:
         if not isinstance(id, UUID):
             raise InputError(f"{id!r} is not an id; pass a UUID, as in UUID(text)")
         return self._id(id)
 
-    def _id(self, id: UUID) -> UUID | bytes:
-        return stored_uuid(id, self.database.dialect)
+    def _id(self, id: UUID) -> UUID | bytearray:
+        """Give an id as the driver takes it, which has no need to look for adapters of it."""
+        return bytearray(id.int.to_bytes(16)) if self._sqlite else id

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal, NamedTuple
+from unicodedata import is_normalized
 from uuid import UUID
 
 from salesflow.domain.given import SafeReason
@@ -227,8 +228,9 @@ class FactCatalogue:
         """Give what is stored of a fact, and prove that it can be read back.
 
         A fact of the package was checked when it was made (`Value` lets none be made or copied
-        unchecked), and digits and ASCII come back as they were written. Only what could come
-        back otherwise is read at once: text in other letters, and facts of other people.
+        unchecked), and digits and ASCII come back as they were written; so does text in other
+        letters that is printable and in normal form, which is what reading makes of it. Only
+        what could come back otherwise is read at once: all else, and facts of other people.
 
         Raises:
             InputError: for a class that was not handed in, and what reads back otherwise.
@@ -236,7 +238,7 @@ class FactCatalogue:
         cls = type(fact)
         if cls in self._trusted:
             payload = fact.to_json()
-            if payload.isascii():
+            if payload.isascii() or _is_settled(payload):
                 return cls.stored_as, Written(payload)
         elif not isinstance(fact, Fact):
             raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
@@ -255,15 +257,24 @@ class FactCatalogue:
             HistoryError: for an unknown kind, a newer version, an unknown field, a field given
                 twice or a wrong type; the message says `where`.
         """
-        cls = self._current.get(topic)
         try:
-            if cls is None:
-                return self._decode_old(topic, payload)
-            fact: Fact = cls.__pydantic_validator__.validate_json(payload)
-            refuse_repeats(payload, fact)
+            return self.read(topic, payload)
         except UNREADABLE as error:
             said = f"{shortened(topic)} at {where} cannot be read: {why(error)}"
             raise HistoryError(said) from error
+
+    def read(self, topic: str, payload: bytes) -> Fact:
+        """Read a stored fact as `decode` does; what is wrong is raised as it comes.
+
+        Raises:
+            Exception: one of `UNREADABLE`.
+        """
+        cls = self._current.get(topic)
+        if cls is None:
+            return self._read_old(topic, payload)
+        fact: Fact = cls.__pydantic_validator__.validate_json(payload)
+        if payload.count(b":") != len(fact.__pydantic_fields_set__):
+            refuse_repeats(payload, fact)
         return fact
 
     def class_of(self, topic: str) -> type[Fact] | None:
@@ -305,7 +316,7 @@ class FactCatalogue:
             f" could never be read back; open with SalesFlow(url, facts=[{cls.__name__}])"
         )
 
-    def _decode_old(self, topic: str, payload: bytes) -> Fact:
+    def _read_old(self, topic: str, payload: bytes) -> Fact:
         kind, _, number = topic.partition(":")
         cls = self._kinds.get(kind)
         if cls is None:
@@ -338,6 +349,12 @@ def _checked_class(cls: object) -> type[Fact]:
     if type(version) is not int or not 1 <= version < 2**31:
         raise InputError(f"{cls.__name__}: its version counts from 1, not {shown(version)}")
     return cls
+
+
+def _is_settled(payload: bytes) -> bool:
+    """Say whether reading changes no text in these bytes: parts of a normal form are such."""
+    text = payload.decode()
+    return text.isprintable() and is_normalized("NFC", text)
 
 
 def _to_json(fact: Fact) -> bytes:

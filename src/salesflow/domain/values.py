@@ -171,7 +171,7 @@ def _checked_characters(
     text = unicodedata.normalize("NFC", text)  # which may lengthen it, so it comes first
     if len(text) > length_max:
         raise ValueError(f"longer than {length_max} characters")
-    found = not_allowed(text)
+    found = None if text.isprintable() else not_allowed(text)
     if found is not None:
         raise ValueError(f"the character {found[0]!r} is not allowed in text")
     return text
@@ -211,7 +211,8 @@ def _checked_key(text: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Say whether a text shows nothing: empty, spaces, marks of format, fillers."""
-    if "!" <= text[:1] <= "~":
+    first = text[:1]
+    if "!" <= first <= "~" or (first.isalnum() and first not in UNSEEN):
         return False
     return all(each in UNSEEN or unicodedata.category(each) in NOT_SEEN for each in text)
 
