@@ -91,8 +91,11 @@ class Gate:
 
         None where there is none. Without a connection it reads what is committed.
         """
-        drafts = [draft for append in appends if append.merges for draft in append.drafts]
-        return partial(self._refuse_merges, drafts, connection) if drafts else None
+        told = [append for append in appends if append.merges]
+        if not told:
+            return None
+        drafts = [draft for append in told for draft in append.drafts]
+        return partial(self._refuse_merges, drafts, connection)
 
     def remember(self, appends: Iterable[Append]) -> None:
         """Remember what new streams are about, once they are committed."""
@@ -100,9 +103,9 @@ class Gate:
             self._homes.clear()
         home_of = self._catalogue.home
         for append in appends:
-            for stream_id, version, topic, *_ in append.drafts:
-                if version == 1 and (home := home_of(topic)) is not None:
-                    self._homes[stream_id] = home
+            for draft in append.drafts:
+                if draft.version == 1 and (home := home_of(draft.topic)) is not None:
+                    self._homes[draft.stream_id] = home
 
     def _prove(self, draft: Draft) -> None:
         where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
@@ -127,7 +130,7 @@ class Gate:
                     asked[stream_id] = draft.topic, home
             elif here != home:
                 raise InputError(_mixed(stream_id, here, draft.topic, home))
-        for stream_id, here in self._stored(asked, connection):
+        for stream_id, here in self._stored(asked, connection) if asked else ():
             topic, home = asked[stream_id]
             if here != home:
                 raise InputError(_mixed(stream_id, here, topic, home))

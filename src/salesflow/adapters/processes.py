@@ -91,17 +91,20 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
     def __len__(self) -> int:
         return len(self._seen)
 
-    def refuse_other(self, version: ProcessVersion) -> None:
-        """Refuse a version that is published as something else; one not published may be.
+    def has(self, version: ProcessVersion) -> bool:
+        """Say whether a version is published, in just these stages and rules.
 
         Raises:
-            InputError: when its stages or rules differ from those published.
+            InputError: when it is published as something else.
         """
         key = (version.key, version.version)
-        if self._like.get(key) is version or key not in self:
-            return
+        if self._like.get(key) is version:
+            return True
+        if key not in self:
+            return False
         refuse_unlike(version, self[key])
         self._like[key] = version
+        return True
 
     def recorded(self, key: str) -> SalesProcess | None:
         """Give a process as it is recorded now, for reading; None when it never was."""

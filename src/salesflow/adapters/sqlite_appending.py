@@ -138,11 +138,11 @@ def _given(
     recorded = [first + number for number in columns.numbers]
     given: list[Sequence[object]] = [
         range(base + 1, base + count + 1),
-        [id.bytes for id in columns.stream_ids],
+        _blobs([id.int.to_bytes(16) for id in columns.stream_ids]),
         columns.versions,
-        [id.bytes for id in columns.event_ids],
+        _blobs([id.int.to_bytes(16) for id in columns.event_ids]),
         columns.topics,
-        columns.payloads,
+        _blobs(columns.payloads),
         [
             then if said is None or said > then else said
             for said, then in zip(columns.occurred, recorded, strict=True)
@@ -169,6 +169,11 @@ def _given(
             given.append(texts)
             marks.append("?")
     return given, marks
+
+
+def _blobs(column: Sequence[bytes]) -> list[bytearray]:
+    """Give bytes as the driver binds them at once; `bytes` it looks up among its adapters."""
+    return [*map(bytearray, column)]
 
 
 def _become_writer(connection: sqlite3.Connection) -> None:

@@ -113,27 +113,14 @@ class Aggregate:
     def id(self) -> UUID:
         """Which one it is: the id of its stream; a random one when asked before a session."""
         if self._id is UNNAMED:
-            self.take_id(uuid4())
+            self._id = uuid4()
+            self._tell_pending()
         return self._id
 
     @property
     def is_named(self) -> bool:
         """Whether it has an id already; a new one gets it from the session it is added to."""
         return self._id is not UNNAMED
-
-    def take_id(self, id: UUID) -> None:
-        """Be known by this id from now on; for sessions, and for aggregates without one.
-
-        Raises:
-            InputError: when it has an id, which somebody may have been told.
-        """
-        if self.is_named:
-            raise InputError(
-                f"under a command id the id of a new {self.noun} derives from that; add it to"
-                " the session before you name it elsewhere"
-            )
-        self._id = id
-        self._tell_pending()
 
     @property
     def world(self) -> World:
@@ -147,12 +134,26 @@ class Aggregate:
         Raises:
             InputError: for a time that lies in the future, or before it was opened.
         """
+        self.belong(world)
+
+    def belong(self, world: World, id: UUID | None = None) -> None:
+        """Belong to a session: read its world, and be known by the id that it may give.
+
+        Raises:
+            InputError: for a time that lies in the future, or before it was opened; and for
+                an id when it has one, which somebody may have been told.
+        """
+        if id is not None:
+            self._refuse_named()
+            self._id = id
         self._closed = None
         self._world = world
         self._cut_days()
-        self._cut_ahead()
+        times = [told.occurred for told in self.pending if told.occurred is not None]
+        if times and max(times) > world.latest:
+            times = self._cut_ahead()
         if world.now < FOREVER:
-            self._horizon = max([world.now, *(r.occurred or 0 for r in self.pending)])
+            self._horizon = max(world.now, *times) if times else world.now
         self._tell_pending()
 
     @property
@@ -200,7 +201,8 @@ class Aggregate:
 
         HistoryError when a part of its history cannot be read, and was not retracted.
         """
-        refuse_unreadable(self._log)
+        if len(self._history) < len(self._log):  # else all of it could be read
+            refuse_unreadable(self._log)
         opening = self._history[0] if self._history else None
         there = opening is not None and opening.effect <= self._horizon
         if opening is None or not there or type(opening.fact) not in self._known:
@@ -346,6 +348,13 @@ class Aggregate:
             refuse_future(occurred, latest)
         return min(occurred, latest)
 
+    def _refuse_named(self) -> None:
+        if self.is_named:
+            raise InputError(
+                f"under a command id the id of a new {self.noun} derives from that; add it to"
+                " the session before you name it elsewhere"
+            )
+
     def _cut_days(self) -> None:
         """Cut the days that were said before the business time zone was known."""
         for number, (fact, _, _, day) in enumerate(self.pending):
@@ -356,15 +365,14 @@ class Aggregate:
                 self.pending[number] = Recorded(fact, occurred, precision)
                 self._tell_pending()
 
-    def _cut_ahead(self) -> None:
+    def _cut_ahead(self) -> list[Instant]:
         """Cut times ahead that were said before a session was known, and keep their order."""
-        times = [told.occurred for told in self.pending if told.occurred is not None]
-        if times and max(times) > self._world.latest:
-            cut = self._not_ahead
-            self.pending = [
-                told._replace(occurred=told.occurred and cut(told.occurred))
-                for told in self.to_append()
-            ]
+        cut = self._not_ahead
+        self.pending = [
+            told._replace(occurred=told.occurred and cut(told.occurred))
+            for told in self.to_append()
+        ]
+        return [told.occurred for told in self.pending if told.occurred is not None]
 
     def _refuse_before_opening(self, occurred: Instant) -> None:
         opening = self._history[0] if self._history else None
@@ -387,9 +395,12 @@ class Aggregate:
         """Compute the state now, from the believed history up to the time it is believed at."""
         self._settled = True
         self._start()
-        horizon, known, apply = self._horizon, self._known, self._apply
-        for event in self._history:
-            if event.effect <= horizon and type(event.fact) in known:
+        events, horizon = self._history, self._horizon
+        if events and self._last_effect() > horizon:
+            events = [event for event in events if event.effect <= horizon]
+        known, apply = self._known, self._apply
+        for event in events:
+            if type(event.fact) in known:
                 apply(event)
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:

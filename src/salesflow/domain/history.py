@@ -93,7 +93,9 @@ def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
     believed and the list is empty. Facts that happened before the opening stay in the list
     (behind it, in order); whether they have ground is for the domain to say.
     """
-    known = [event for event in events if event.recorded <= known_at]
+    known = [*events]
+    if known_at < FOREVER:
+        known = [event for event in known if event.recorded <= known_at]
     return known if _as_lived(known) else _believed(known)
 
 

@@ -37,8 +37,13 @@ NEVER_ADDED: Final = (
     "a {} was made and was never added to a session: nothing of it is recorded; add it with"
     " `session.add`"
 )
+NOT_KNOWN: Final = (None,) * 6
+"""The rest of an envelope, until it is appended."""
+
 UNTIMED: Final = 2 * FOREVER
 """Positions of pending events without a time lie behind this: they happen last of all."""
+
+_new = tuple.__new__
 
 
 class Recorded(NamedTuple):
@@ -55,17 +60,10 @@ class Recorded(NamedTuple):
 
     def event(self, stream_id: UUID, version: int, number: int, *, now: Instant) -> Event:
         """Give the event it is until it is appended, the n-th after a version."""
-        timed = self.occurred is not None
-        return Event(
-            self.fact,
-            stream_id,
-            version + number,
-            (FOREVER if timed else UNTIMED) + number,
-            self.occurred if self.occurred is not None else now,
-            FOREVER,
-            NO_EVENT,
-            self.precision,
-        )
+        fact, occurred, precision, _ = self
+        last, when = (UNTIMED, now) if occurred is None else (FOREVER, occurred)
+        told = (fact, stream_id, version + number, last + number, when)
+        return _new(Event, (*told, FOREVER, NO_EVENT, precision, *NOT_KNOWN))
 
 
 def is_untimed(event: Event) -> bool:

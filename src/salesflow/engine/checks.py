@@ -40,7 +40,7 @@ def refuse_unpublished(
     """
     known: set[tuple[str, int]] = set()
     for fact in facts:
-        if isinstance(fact, ProcessPublished):
+        if type(fact) is ProcessPublished:
             key = (fact.process.key, fact.process.version)
             if key in known or published(key):
                 raise InputError(
@@ -48,7 +48,7 @@ def refuse_unpublished(
                     " version never changes, publish a new one"
                 )
             known.add(key)
-        elif isinstance(fact, DealOpened | DealMigrated):
+        elif type(fact) is DealOpened or type(fact) is DealMigrated:
             key = (fact.process, fact.process_version)
             if key not in known and not published(key):
                 raise InputError(

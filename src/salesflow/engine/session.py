@@ -47,6 +47,8 @@ MANY = 100
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
+_new = tuple.__new__
+
 
 class Said(NamedTuple):
     """Who records, under which command, and what it belongs to or follows from."""
@@ -150,13 +152,13 @@ class Session:
                 f"{aggregate.noun} {aggregate.id} is recorded already; load it with"
                 f" `s.get({type(aggregate).__name__}, id)` instead of adding it"
             )
-        if not aggregate.id_given:
-            self._name(aggregate)
+        named = None if aggregate.id_given else self._name(aggregate)
         self._added += 1
-        if aggregate.id in self._aggregates:
-            raise InputError(f"{aggregate.noun} {aggregate.id} is in this session already")
-        aggregate.world = self._world(0, self._known_to(aggregate))
-        self._aggregates[aggregate.id] = aggregate
+        id = named or aggregate.id
+        if id in self._aggregates:
+            raise InputError(f"{aggregate.noun} {id} is in this session already")
+        aggregate.belong(self._world(0, self._known_to(aggregate)), named)
+        self._aggregates[id] = aggregate
         return aggregate
 
     def retract(self, event_id: UUID, *, because: str) -> None:
@@ -218,9 +220,10 @@ class Session:
 
     def end(self) -> None:
         """End without recording anything more; what it handed out takes no more commands."""
-        self._ended = True
-        for each in self._aggregates.values():
-            each.close()
+        if not self._ended:
+            for each in self._aggregates.values():
+                each.close()
+            self._ended = True
 
     def _refuse_ended(self) -> None:
         if self._ended:
@@ -231,8 +234,10 @@ class Session:
 
     def _commit(self) -> Receipt | None:
         recorded = [
-            (each.id, told.fact) for each in self._aggregates.values() for told in each.pending
+            (id, told.fact) for id, each in self._aggregates.items() for told in each.pending
         ]
+        if not recorded:
+            return None
         kinds = {type(fact) for _, fact in recorded}
         if not PAIRED.isdisjoint(kinds):
             refuse_half_merges(recorded, self._stored)
@@ -240,28 +245,29 @@ class Session:
             refuse_unpublished([fact for _, fact in recorded], self._is_published)
         if DealOpened in kinds:
             self._refuse_retired()
-        if recorded:
-            with collector_off() if len(recorded) > MANY else nullcontext():
-                receipt = self._log.append(
-                    self._drafts(),
-                    command_id=self._said.command_id,
-                    fingerprint=self._said.fingerprint,
-                    homes=self._homes(),
-                    connection=self._connection,
-                    accept_clock=self._accept_clock,
-                )
-            self.receipt = receipt._replace(kinds=self._nouns(receipt.stream_ids))
-            for each in self._aggregates.values() if self._connection is None else ():
-                each.is_recorded = True
+        with collector_off() if len(recorded) > MANY else nullcontext():
+            receipt = self._log.append(
+                self._drafts(),
+                command_id=self._said.command_id,
+                fingerprint=self._said.fingerprint,
+                homes=self._homes(),
+                connection=self._connection,
+                accept_clock=self._accept_clock,
+            )
+        self.receipt = receipt._replace(kinds=self._nouns(receipt.stream_ids))
+        for each in self._aggregates.values() if self._connection is None else ():
+            each.is_recorded = True
         return self.receipt
 
-    def _name(self, aggregate: Aggregate) -> None:
-        """Give a new aggregate its id: one that sorts by time, unless a command says which."""
+    def _name(self, aggregate: Aggregate) -> UUID | None:
+        """Find an id for a new aggregate: one that sorts by time, unless a command says which.
+
+        None for one that has an id by now, and may keep it.
+        """
         if self._said.command_id is not None:
             name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
-            aggregate.take_id(uuid5(COMMANDS, name))
-        elif not aggregate.is_named:
-            aggregate.take_id(new_id())
+            return uuid5(COMMANDS, name)
+        return None if aggregate.is_named else new_id()
 
     def _known_to(self, aggregate: Aggregate) -> Processes:
         """Give the process versions a new aggregate sees: those published, before its own.
@@ -269,14 +275,13 @@ class Session:
         Raises:
             InputError: when one of its own is published as something else.
         """
-        own = aggregate.world.processes
-        published = self._processes
+        own, published, known = aggregate.world.processes, self._processes, True
         for version in own.values():
             here = self._aggregates.get(process_id(version.key))
             if isinstance(here, SalesProcess):
                 refuse_unlike(version, here.versions.get(version.version))
-            published.refuse_other(version)
-        return published if all(key in published for key in own) else Beside(own, published)
+            known = published.has(version) and known
+        return published if known else Beside(own, published)
 
     def _stored(self, id: UUID) -> list[Event]:
         stored = self._log.stream(id, connection=self._connection)
@@ -350,21 +355,11 @@ class Session:
 
     def _drafts(self) -> list[Draft]:
         actor, _, correlation_id, causation_id, _ = self._said
-        event_ids = self._event_ids
-        encode = self._log.catalogue.encode
+        said = (actor, correlation_id, causation_id, None, None)
+        event_ids, encode = self._event_ids, self._log.catalogue.encode
         return [
-            Draft(
-                stream_id,
-                version,
-                *encode(fact),
-                event_ids(),
-                occurred,
-                precision,
-                actor,
-                correlation_id,
-                causation_id,
-            )
-            for stream_id, each in self._aggregates.items()
+            _new(Draft, (id, version, *encode(fact), event_ids(), occurred, precision, *said))
+            for id, each in self._aggregates.items()
             for version, (fact, occurred, precision, _) in enumerate(
                 each.to_append(), each.version + 1
             )
