@@ -18,7 +18,7 @@ from salesflow.adapters.balancing import Balancer
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.engine.following import CaughtUp
-from salesflow.errors import HistoryError, ProjectionError
+from salesflow.errors import HistoryError, ProjectionError, ReplacedError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.funnel import Funnel
@@ -119,21 +119,44 @@ def test_a_position_that_nobody_knows_any_more_is_begun_anew(flow: SalesFlow) ->
 
 @pytest.mark.parametrize("further", [0, 1, 3])
 def test_a_table_beyond_the_head_is_named_by_every_command_and_a_rebuild_heals_it(
-    flow: SalesFlow, further: int
+    flow: SalesFlow, database_url: str, further: int
 ) -> None:
     remove_tail(flow)
-    for _ in range(further):  # the position freed is taken by another event
-        opened(flow)
     said = r"read table \w+ stands at position 5, .* `salesflow rebuild \w+`"
-    with pytest.raises(ProjectionError, match=said):
+    with SalesFlow(database_url) as anew:
+        for _ in range(further):  # the position freed is taken by another event
+            opened(anew)
+        with pytest.raises(ProjectionError, match=said):
+            anew.ask(Funnel())
+        with pytest.raises(ProjectionError, match=said):
+            anew.catch_up()
+        told = followed(anew)
+        assert {"deal_state", "pipeline"} <= told.failed.keys()
+        anew.rebuild()
+        assert anew.ask(Funnel()).open_deals == DEALS - 1 + further
+        assert followed(anew).failed == {}
+
+
+def test_a_log_that_goes_back_while_it_is_open_is_named_by_every_command(
+    sqlite_url: str,
+) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        opened(flow)
         flow.ask(Funnel())
-    with pytest.raises(ProjectionError, match=said):
-        flow.catch_up()
-    told = followed(flow)
-    assert {"deal_state", "pipeline"} <= told.failed.keys()
-    flow.rebuild()
-    assert flow.ask(Funnel()).open_deals == DEALS - 1 + further
-    assert followed(flow).failed == {}
+        remove_tail(flow)
+        before = flow.log.page(0, 10)
+        for use in (
+            lambda: opened(flow),
+            lambda: flow.ask(Funnel()),
+            flow.catch_up,
+            flow.rebuild,
+            lambda: opened(flow),
+        ):
+            with pytest.raises(
+                ReplacedError, match=r"stood at position 3, and stands at 2 now"
+            ):
+                use()
+        assert flow.log.page(0, 10) == before
 
 
 def followed(flow: SalesFlow) -> CaughtUp:
@@ -148,9 +171,10 @@ def followed(flow: SalesFlow) -> CaughtUp:
     return told.get(timeout=WAIT_SECONDS)
 
 
-def test_a_rebuild_of_a_log_that_goes_back_ends(flow: SalesFlow) -> None:
+def test_a_rebuild_of_a_log_that_goes_back_ends(flow: SalesFlow, database_url: str) -> None:
     remove_tail(flow)
-    assert flow.rebuild("deal_state") == {"deal_state": DEALS - 1}
+    with SalesFlow(database_url) as anew:
+        assert anew.rebuild("deal_state") == {"deal_state": DEALS - 1}
 
 
 def test_a_position_missing_in_the_middle_is_named(flow: SalesFlow) -> None:
@@ -303,6 +327,7 @@ def test_status_names_what_does_not_agree(sqlite_url: str) -> None:
         assert told.code == 1
         assert "read table deal_state stands at position 3, beyond the head" in told.out
         assert json.loads(ran("status", "--json", "--db", sqlite_url).out)["problems"]
+    with SalesFlow(sqlite_url) as flow:
         flow.rebuild()
         assert ran("status", "--db", sqlite_url).code == 0
         opened(flow)

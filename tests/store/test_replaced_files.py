@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,3 +92,156 @@ def test_an_engine_opened_anew_goes_on_with_the_file_that_is_there(tmp_path: Pat
     with SalesFlow(f"sqlite:///{path}") as again:
         assert again.log.head().position == head - 1
         record(again)
+
+
+def newer(flow: SalesFlow, path: Path) -> Path:
+    """Back it up, and record more."""
+    kept = path.with_name("kept.db")
+    flow.backup(kept)
+    record(flow)
+    return kept
+
+
+def copied_over(flow: SalesFlow, path: Path) -> None:
+    shutil.copyfile(newer(flow, path), path)
+
+
+def copied_over_with_its_times(flow: SalesFlow, path: Path) -> None:
+    kept = newer(flow, path)
+    before = path.stat()
+    shutil.copyfile(kept, path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def copied_over_after_a_checkpoint(flow: SalesFlow, path: Path) -> None:
+    kept = newer(flow, path)
+    checkpoint(path)
+    flow.ask(Funnel())
+    shutil.copyfile(kept, path)
+
+
+def an_older_copy_of_a_closed_file(flow: SalesFlow, path: Path) -> None:
+    checkpoint(path)
+    kept = path.with_name("kept.db")
+    shutil.copyfile(path, kept)
+    record(flow)
+    checkpoint(path)
+    flow.ask(Funnel())
+    shutil.copyfile(kept, path)
+
+
+def written_over_by_another_log(_flow: SalesFlow, path: Path) -> None:
+    other = path.with_name("other.db")
+    with SalesFlow(f"sqlite:///{other}") as another:
+        for _ in range(9):
+            record(another)
+    shutil.copyfile(other, path)
+
+
+def written_over_by_another_program(_flow: SalesFlow, path: Path) -> None:
+    checkpoint(path)
+    record(_flow)
+    other = path.with_name("other.db")
+    with sqlite3.connect(other) as bookmarks:
+        bookmarks.execute("CREATE TABLE bookmarks (url TEXT)")
+    bookmarks.close()
+    shutil.copyfile(other, path)
+
+
+def written_over_by_a_letter(_flow: SalesFlow, path: Path) -> None:
+    path.write_text("Dear customer, " * 1_000)
+
+
+def restored_by_its_own_tools(flow: SalesFlow, path: Path) -> None:
+    kept = newer(flow, path)
+    source, target = sqlite3.connect(kept), sqlite3.connect(path)
+    source.backup(target)
+    source.close()
+    target.close()
+
+
+def cut_off(_flow: SalesFlow, path: Path) -> None:
+    checkpoint(path)
+    record(_flow)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def emptied(_flow: SalesFlow, path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def checkpoint(path: Path) -> None:
+    """Copy the write-ahead log back, as another program does that has the file open."""
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    other.close()
+
+
+OVERWRITTEN: list[Callable[[SalesFlow, Path], None]] = [
+    copied_over,
+    copied_over_with_its_times,
+    copied_over_after_a_checkpoint,
+    an_older_copy_of_a_closed_file,
+    written_over_by_another_log,
+    written_over_by_another_program,
+    written_over_by_a_letter,
+    restored_by_its_own_tools,
+    cut_off,
+    emptied,
+]
+
+
+@pytest.mark.parametrize("harm", OVERWRITTEN)
+def test_nothing_is_acknowledged_or_answered_once_the_file_was_written_over(
+    tmp_path: Path, harm: Callable[[SalesFlow, Path], None]
+) -> None:
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        record(flow)
+        flow.ask(Funnel())
+        harm(flow, path)
+        uses: list[Callable[[], object]] = [
+            lambda: flow.ask(Funnel()),
+            lambda: record(flow),
+            flow.catch_up,
+        ]
+        for use in uses:
+            with pytest.raises(ReplacedError, match=r"while it was open.*open it anew"):
+                use()
+
+
+def test_a_checkpoint_of_whomever_is_no_writing_over(tmp_path: Path) -> None:
+    path = tmp_path / "sales.db"
+    url = f"sqlite:///{path}"
+    with SalesFlow(url) as flow, SalesFlow(url) as other, SalesFlow(url, tenant="b") as third:
+        for _ in range(3):
+            for each in (flow, other, third):
+                record(each)
+                each.ask(Funnel())
+                checkpoint(path)
+        path.chmod(0o640)
+        path.touch()
+        for each in (flow, other, third):
+            record(each)
+            assert each.check().whole
+        other.backup(tmp_path / "kept.db")
+        for _ in range(250):
+            record(other)
+        record(flow)
+        assert flow.log.head() == other.log.head()
+
+
+def test_a_backup_that_was_put_back_is_a_database_like_any_other(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{name}.db" for name in "abc")
+    with SalesFlow(f"sqlite:///{first}") as flow:
+        record(flow)
+        flow.backup(second)
+    for _ in range(2):
+        with SalesFlow(f"sqlite:///{second}") as flow:
+            record(flow)
+            checkpoint(second)
+            record(flow)
+            assert flow.check().whole
+            third.unlink(missing_ok=True)
+            flow.backup(third)
+        shutil.move(third, second)

@@ -23,6 +23,7 @@ from salesflow.errors import (
     ConcurrentChangeError,
     InputError,
     NotFoundError,
+    ReplacedError,
     SalesflowError,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "next_instant",
     "receipts_of",
     "version_error",
+    "went_back",
 ]
 
 Texts = Sequence[str | None]
@@ -275,6 +277,16 @@ def clock_error(now: Instant, recorded: Instant) -> ClockError:
         f"the clock says {from_instant(now).isoformat()}, the log was last written at"
         f" {from_instant(recorded).isoformat()}; set the clock right, or run:"
         ' salesflow clock accept --because "…"'
+    )
+
+
+def went_back(where: str, tenant: str, stood: int, stands: int) -> ReplacedError:
+    """Say that the log does not reach as far as it did."""
+    return ReplacedError(
+        f"the log of tenant {tenant} stood at position {stood:,}, and stands at {stands:,} now:"
+        " while it was open events were removed from the log, or an older copy was put in the"
+        f" place of {where}. Close this SalesFlow, see that the right database is there, and"
+        " open it anew"
     )
 
 

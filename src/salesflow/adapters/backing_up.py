@@ -14,12 +14,13 @@ import sqlite3
 from contextlib import suppress
 from errno import ENOTSUP, EPERM
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from typing import Final, NamedTuple
 
 from salesflow.adapters.damage import damaged
 from salesflow.adapters.database import Database
 from salesflow.adapters.logs import BACKUP
+from salesflow.adapters.sqlite_content import STAMP
 from salesflow.adapters.sqlite_errors import is_of_writing, translate_sqlite
 from salesflow.domain.moments import Instant
 from salesflow.domain.wording import shortened
@@ -110,6 +111,11 @@ def _copy(source: str, part: Path, tenant: str) -> tuple[int, Instant]:
         [found] = copy.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise damaged(source, f"its copy was not kept: {' '.join(str(found).split())}")
+        copy.execute("DELETE FROM salesflow_snapshots WHERE tenant = ? AND purpose = ?", STAMP)
+        copy.execute(
+            "INSERT INTO salesflow_snapshots VALUES (?, ?, ?, 0, '', x'')",
+            (*STAMP, token_bytes(16)),
+        )
         position, recorded = copy.execute(HEAD, (tenant,)).fetchone() or (0, 0)
     finally:
         copy.close()

@@ -51,6 +51,9 @@ Row = tuple[Any, ...]
 class Appending(Protocol):
     """Writes appends of one tenant into one database."""
 
+    least: int
+    """The position that the log is known to have reached."""
+
     def write(
         self, appends: Sequence[Append], deadline: float, look: Look = None
     ) -> list[Receipt]:
@@ -92,6 +95,9 @@ class Connections(Owner, Protocol):
 
     def prepare(self) -> None:
         """Set what the database itself remembers, once it is known to be ours."""
+
+    def watch(self) -> None:
+        """Look from now on whether somebody else changes what is not theirs."""
 
     def rows(
         self, statement: str, parameters: Row, connection: sa.Connection | None
@@ -252,8 +258,11 @@ class Database:
                 f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
             )
         self._connections.prepare()
-        if ready:
-            return
+        if not ready:
+            self._make(shared=shared)
+        self._connections.watch()
+
+    def _make(self, *, shared: bool) -> None:
         with self.creating() as connection:
             if not _is_ready(connection, self.shown, shared=shared):
                 _create(connection, self._connections.ddl)

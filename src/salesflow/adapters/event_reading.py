@@ -13,7 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.appending import Head, Receipt
+from salesflow.adapters.appending import Head, Receipt, went_back
 from salesflow.adapters.database import Database
 from salesflow.adapters.gaps import refuse_version_gap
 from salesflow.adapters.ids import read_uuid, uuid_of_bytes
@@ -129,14 +129,33 @@ class EventReading:
         self.catalogue = catalogue
         self.seen: Instant = 0
         """When the log was last written, as far as this one has noticed; see `head`."""
+        self._committed = Head(0, 0)
+        """Where the log stood when it was last looked at outside of any transaction."""
         self._sqlite = database.dialect == "sqlite"
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Say where the log stands; (0, 0) when nothing is recorded."""
-        for row in self._rows(HEAD[self.database.dialect], (), connection):
-            self.seen = max(self.seen, row[1])
-            return Head(*row)
-        return Head(0, 0)
+        before = self._committed if connection is None else Head(0, 0)
+        rows = self._rows(HEAD[self.database.dialect], (), connection)
+        found = Head(*rows[0]) if rows else Head(0, 0)
+        self.seen = max(self.seen, found.recorded)
+        if connection is None:
+            self._went_on(found, before)
+        return found
+
+    def _went_on(self, found: Head, before: Head) -> None:
+        """Note where the log stands, and see that it has gone on from where it stood before.
+
+        `before` was known before it was looked at. On PostgreSQL a server that has taken the
+        place of another one may have lost the last commits, and goes on.
+
+        Raises:
+            ReplacedError: when it stands before that; another database is read now.
+        """
+        if self._sqlite and found.position < before.position:
+            raise went_back(self.database.shown, self.tenant, before.position, found.position)
+        if found.position > self._committed.position:
+            self._committed = found
 
     def recorded_at(
         self, position: int, connection: sa.Connection | None = None

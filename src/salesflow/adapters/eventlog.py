@@ -233,7 +233,10 @@ class EventLog(EventReading, Forkable):
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
         look = self._gate.look_again(appends)
+        self._appending.least = self._committed.position
         receipts = self._appending.write(appends, deadline, look)
+        last = receipts[-1]
+        self._went_on(Head(last.last, last.recorded), Head(0, 0))
         self.seen = max(self.seen, receipts[-1].recorded)
         self.database.announce()
         return receipts

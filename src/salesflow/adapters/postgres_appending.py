@@ -77,6 +77,7 @@ class PostgresAppending(Forkable):
     def __init__(
         self, database: PostgresDatabase, tenant: str, clock: Callable[[], Instant] | None
     ) -> None:
+        self.least = 0
         self._database = database
         self._tenant = tenant
         self._clock = clock

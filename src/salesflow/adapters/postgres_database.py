@@ -121,6 +121,9 @@ class PostgresDatabase(Forkable):
     def prepare(self) -> None:
         """Do nothing: a PostgreSQL database needs no setting of ours."""
 
+    def watch(self) -> None:
+        """Do nothing: the server's files are its own."""
+
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that writes."""
         connection = block.connection = self.engine.connect()

@@ -21,6 +21,7 @@ from salesflow.adapters.appending import (
     host_clock,
     next_instant,
     receipts_of,
+    went_back,
 )
 from salesflow.adapters.lending import lend
 from salesflow.adapters.sqlite_database import SqliteDatabase, sqlite_connection
@@ -47,6 +48,8 @@ class SqliteAppending:
     def __init__(
         self, database: SqliteDatabase, tenant: str, clock: Callable[[], Instant] | None
     ) -> None:
+        self.least = 0
+        """The position that the log is known to have reached; it never stands before that."""
         self._database = database
         self._tenant = tenant
         self._clock = clock or host_clock
@@ -59,7 +62,7 @@ class SqliteAppending:
         def work(writer: sqlite3.Connection) -> list[Receipt]:
             if look is not None:
                 look()
-            return self._insert(writer, appends)
+            return self._insert(writer, appends, self.least)
 
         try:
             return self._database.write(work, deadline)
@@ -99,11 +102,13 @@ class SqliteAppending:
         return translate_sqlite(error, self._database.path)
 
     def _insert(
-        self, connection: sqlite3.Connection, appends: Sequence[Append]
+        self, connection: sqlite3.Connection, appends: Sequence[Append], least: int = 0
     ) -> list[Receipt]:
         tenant = self._tenant
         head = connection.execute(HEAD, (tenant,)).fetchone()
         base, recorded, accepted = head or (0, 0, 0)
+        if base < least:
+            raise went_back(self._database.path, tenant, least, base)
         now = self._clock()
         first = next_instant(appends, now, recorded, accepted=bool(accepted))
         still = int(now <= recorded and bool(accepted or appends[0].accept_clock))

@@ -42,6 +42,7 @@ from salesflow.adapters.sqlite_connections import (
     wait_for_others,
     wait_until,
 )
+from salesflow.adapters.sqlite_content import FileContent
 from salesflow.adapters.sqlite_errors import translate_sqlite
 from salesflow.adapters.sqlite_file import SqliteFile
 from salesflow.adapters.sqlite_waiting import SqliteWaiter
@@ -161,6 +162,22 @@ class SqliteDatabase(Forkable):
             use_wal(self.path, self.wait_seconds)
         except sqlite3.Error as error:
             raise translate_sqlite(error, self.path) from error
+
+    def watch(self) -> None:
+        """Look from now on whether somebody writes over the file."""
+        if self._archive is None and self._folder is None:
+            self.file.watch(FileContent(self.path, self._open_alone, self._ask))
+
+    def _open_alone(self, uri: str) -> sqlite3.Connection:
+        """Open the file without its write-ahead log; nothing of it is locked."""
+        while self._forking:
+            sleep(LOOK_SECONDS)
+        connection = sqlite3.connect(uri, uri=True, factory=SqliteConnection)
+        self._all.add(connection)
+        return connection
+
+    def _ask(self, statement: str, parameters: Row) -> list[Row]:
+        return self.rows(statement, parameters, None)
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
@@ -376,9 +393,13 @@ class SqliteDatabase(Forkable):
         with suppress(sqlite3.Error):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
+                self.file.check()
+                self.file.changing = True
                 self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 self._written = 0
+                self.file.note_change()
             finally:
+                self.file.changing = False
                 self._writer.execute("ROLLBACK")
 
     def _begin(self, connection: sa.Connection) -> None:

@@ -3,12 +3,15 @@
 A file that is removed or replaced goes on living for those who have it open, and what they
 write is gone when they close it. So the file's place on the disk is compared before an append
 is acknowledged and before anything is read; that of the write-ahead log before an append too,
-since a new connection without it would not see the newest commits.
+since a new connection without it would not see the newest commits. The same look at the file
+says when it was last changed; what changed it then is found out by `sqlite_content`.
 """
 
 import os
+from contextlib import suppress
 from typing import Final
 
+from salesflow.adapters.sqlite_content import FileContent
 from salesflow.errors import ForkedError, ReplacedError
 
 __all__ = ["SqliteFile"]
@@ -27,6 +30,25 @@ class SqliteFile:
         self._wal_path: Final = f"{path}-wal"
         self._place = _place_of(path)
         self._wal: Place | None = None
+        self._content: FileContent | None = None
+        self._changed = 0
+        """When the file was last changed, as far as that was looked into."""
+
+        self.changing = False
+        """Whether this process copies the write-ahead log back just now."""
+
+    def watch(self, content: FileContent) -> None:
+        """Look from now on whether the file is written over."""
+        self._content = content
+        self.note_change()
+
+    def note_change(self) -> None:
+        """Remember what the file holds, which this process has just seen to."""
+        if self._content is not None:
+            with suppress(OSError):  # said by the next check
+                found = os.stat(self.path)
+                self._changed = found.st_ctime_ns
+                self._content.note(found.st_size)
 
     def check(self) -> None:
         """Make sure that the file is the one that was opened.
@@ -41,11 +63,30 @@ class SqliteFile:
             raise self._replaced(f"{self.path} was removed or moved") from None
         if (found.st_dev, found.st_ino) != self._place:
             raise self._replaced(f"{self.path} was replaced by another file")
+        if found.st_ctime_ns != self._changed and self._content and not self.changing:
+            self._look(found.st_ctime_ns)
         if _CARRIED and self._place in _CARRIED:
             raise ForkedError(
                 f"{self.path} was in use when this process was forked, and SQLite cannot share"
                 " it with its parent; fork while nobody records or asks, or begin the process"
                 " anew (spawn)"
+            )
+
+    def _look(self, changed: int) -> None:
+        """Find out what has changed the file: a checkpoint, or somebody who wrote over it."""
+        assert self._content is not None
+        before, self._changed = self._changed, changed
+        fault = "it is not known"
+        try:
+            fault = self._content.fault()
+        finally:
+            if fault:
+                self._changed = before
+        if fault:
+            raise self._replaced(
+                f"{self.path} was written over ({fault})",
+                f" Close every program that has it open, take {self.path} and the -wal and -shm"
+                " beside it away, put the right file in its place, and open it anew",
             )
 
     def check_log(self) -> None:
@@ -68,10 +109,14 @@ class SqliteFile:
         if in_use and self._place is not None:
             _CARRIED.add(self._place)
 
-    def _replaced(self, what: str) -> ReplacedError:
+    def _replaced(
+        self,
+        what: str,
+        way_out: str = " Close this SalesFlow, put the right file in its place, and open it"
+        " anew",
+    ) -> ReplacedError:
         return ReplacedError(
-            f"{what} while it was open; nothing more is recorded or answered here. Close this"
-            " SalesFlow, put the right file in its place, and open it anew"
+            f"{what} while it was open; nothing more is recorded or answered here.{way_out}"
         )
 
 
