@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.errors import ConcurrentChangeError, DatabaseError, InputError
@@ -45,6 +46,19 @@ def test_a_command_that_always_meets_others_ends_in_an_error(flow: SalesFlow) ->
         with pytest.raises(ConcurrentChangeError, match="since it was loaded"):
             flow.run(late, attempts=attempts)
         assert len(tried) == attempts
+
+
+def test_what_few_events_come_to_is_written_for_all_tables_at_once(flow: SalesFlow) -> None:
+    commits = list[sa.Connection]()
+    sa.event.listen(flow.log.database.engine, "commit", commits.append)
+    for opened in (1, 2):
+        flow.run(lambda s: s.add(Deal.open(STANDARD, title="ERP", owner="ann")))
+        flow.catch_up()
+        if opened == 1:  # the tables were made and begun with it
+            commits.clear()
+    head = flow.log.head().position
+    assert {stand.position for stand in flow.standings().values()} == {head}
+    assert len(commits) == 1
 
 
 def test_what_is_closed_records_and_reads_nothing(database_url: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 from databases import tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, Reactor, SalesFlow
-from salesflow.adapters.projecting import OvertakenError, page_after
+from salesflow.adapters.patience import Patience
+from salesflow.adapters.projecting import OvertakenError, hold, page_after
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
@@ -397,9 +398,10 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
         rows = poor._tables()._projections[DEAL_STATE.name]
         standing = poor._tables().standing(DEAL_STATE.name)
         rich.record([ForeignFact(deal, OwnerAssigned(owner="bob"))])
-        batch = rows.absorb(page_after(poor.log, standing), standing.position)
+        rows.absorb(page_after(poor.log, standing), standing.position)
         assert rows.unlike == []
         assert rich.ask(Deals()).left_out == ()
+        now = poor._tables().standing(DEAL_STATE.name)
         with pytest.raises(OvertakenError), poor.log.database.begin() as connection:
-            rows.write(connection, batch, 1)
+            hold(connection, poor.log, {rows: now}, now, Patience(1))
         assert owners(rich) == [("bob", "open")]

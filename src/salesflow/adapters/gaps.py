@@ -8,7 +8,6 @@ from uuid import UUID
 from salesflow.adapters.appending import Head
 from salesflow.adapters.database import Database
 from salesflow.domain.facts import Event
-from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError
 
 __all__ = ["BACKUP", "gap_said", "head_borne_out", "refuse_gaps", "refuse_version_gap"]
@@ -18,6 +17,11 @@ PAGE = 10_000
 
 BACKUP: Final = "`salesflow check` names all that is wrong; put the log back from a backup"
 COUNT = "SELECT count(*) FROM salesflow_events WHERE tenant = ? AND position <= ?"
+BORNE_OUT = (
+    "SELECT position, recorded, (SELECT recorded FROM salesflow_events AS e"
+    " WHERE e.tenant = h.tenant AND e.position = h.position)"
+    " FROM salesflow_head AS h WHERE tenant = ?"
+)
 POSITIONS_AFTER = (
     "SELECT position FROM salesflow_events WHERE tenant = ? AND position > ?"
     " ORDER BY position LIMIT ?"
@@ -33,18 +37,21 @@ class Log(Protocol):
     def head(self) -> Head:
         """Say where the log stands."""
 
-    def recorded_at(self, position: int) -> Instant | None:
-        """Say when the event at a position was recorded; None when there is none."""
-
 
 def head_borne_out(log: Log) -> Head:
-    """Say where a log stands, where an event bears that out.
+    """Say where a log stands, where an event bears that out: on SQLite the last one says it.
 
     Raises:
         HistoryError: when there is no such event.
     """
-    head = log.head()
-    if head.position and log.recorded_at(head.position) != head.recorded:
+    if log.database.dialect == "sqlite":
+        return log.head()
+    found = log.database.rows(BORNE_OUT, (log.tenant,))
+    if not found:
+        return Head(0, 0)
+    *stands, recorded = found[0]
+    head = Head(*stands)
+    if head.position and recorded != head.recorded:
         raise HistoryError(
             f"the head of the log says that it stands at position {head.position:,}, where"
             f" there is no such event: events were removed from the log. {BACKUP}"

@@ -17,7 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.readtables import POSITIONS
+from salesflow.adapters.readtables import POSITIONS, PROJECTIONS, Standing
 from salesflow.adapters.refolding import LeftOutChange
 from salesflow.domain.facts import UnreadableFact
 from salesflow.domain.moments import FOREVER, Instant
@@ -31,6 +31,7 @@ __all__ = [
     "note_left_out",
     "open_notes",
     "rename_left_out",
+    "stands_and_notes",
 ]
 
 NAMED_MAX = 20
@@ -60,6 +61,13 @@ FIND = (
 OPEN = (
     f"SELECT name, stream_id, position FROM {LEFT_OUT.name}"
     f" WHERE tenant = ? AND name IN ({{names}}) AND known_to = {FOREVER}"
+)
+
+STAND = (
+    "SELECT name, revision, position, recorded, NULL"
+    f" FROM {PROJECTIONS.name} WHERE tenant = ? AND name IN ({{names}})"
+    " UNION ALL SELECT name, NULL, position, NULL, stream_id"
+    f" FROM {LEFT_OUT.name} WHERE tenant = ? AND name IN ({{names}}) AND known_to = {FOREVER}"
 )
 
 
@@ -121,6 +129,23 @@ def open_notes(
         for name, stream, at in log.database.rows(select, (log.tenant, *names), connection):
             found[name][_uuid(stream)] = at
     return found
+
+
+def stands_and_notes(
+    log: EventLog, names: Sequence[str]
+) -> tuple[dict[str, Standing], dict[str, dict[UUID, int]]]:
+    """Give where tables stand, and what they leave out there, in one select."""
+    stands: dict[str, Standing] = {}
+    notes: dict[str, dict[UUID, int]] = {name: {} for name in names}
+    if names:
+        select = STAND.format(names=", ".join("?" * len(names)))
+        said = (log.tenant, *names) * 2
+        for name, revision, position, recorded, stream in log.database.rows(select, said):
+            if stream is None:
+                stands[name] = Standing(revision, position, recorded)
+            else:
+                notes[name][_uuid(stream)] = position
+    return stands, notes
 
 
 def forget_streams(

@@ -56,7 +56,8 @@ class Mending:
     def __init__(self, log: EventLog, folds: Mapping[str, ReadFold]) -> None:
         self._log = log
         self._database = log.database
-        self._shapes = {name: fold.table.parts for name, fold in folds.items()}
+        self._shapes = {name: folds[name].table.parts for name in sorted(folds)}
+        """In the order in which everybody locks positions."""
         self._tables: dict[str, ReadTable] = {name: fold.table for name, fold in folds.items()}
         self._views = {view_name(table) for table in self._tables.values()} | {STANDING_VIEW}
         self._version: object = None

@@ -4,7 +4,7 @@ A page is cut at an append's edge. What is held of entities between two pages is
 the rows stand as it left them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,14 +19,14 @@ from salesflow.adapters.gaps import BACKUP, gap_said
 from salesflow.adapters.leaving_out import note_left_out, open_notes
 from salesflow.adapters.patience import Patience
 from salesflow.adapters.posting import LedgerBatch
-from salesflow.adapters.readtables import Standing, move_position
+from salesflow.adapters.readtables import Standing, move_positions
 from salesflow.adapters.refilling import Refilling
 from salesflow.adapters.refolding import IntervalBatch
 from salesflow.domain.facts import Event
 from salesflow.errors import HistoryError, ProjectionError
 from salesflow.projections.tables import Processes, ReadFold
 
-__all__ = ["OvertakenError", "Page", "Projection", "page_after"]
+__all__ = ["OvertakenError", "Page", "Projection", "hold", "page_after"]
 
 PAGE_EVENTS = 10_000
 
@@ -62,7 +62,7 @@ class Streams:
 
 
 class OvertakenError(Exception):
-    """Somebody else has begun rows of this table anew, or moved its position."""
+    """Somebody else has begun rows of a table anew, or moved its position."""
 
 
 class Page(NamedTuple):
@@ -126,14 +126,11 @@ class Projection:
     def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as absorb gave it
         """Write what so many events came to, and what of them is left out.
 
-        The position has been moved, so that nobody else changes these rows meanwhile.
+        The position has been moved (`hold`), so that nobody else changes these rows meanwhile.
 
         Raises:
-            OvertakenError: when somebody else has begun streams anew since the notes were
-                taken.
             ProjectionError: when rows are not there that were to be ended.
         """
-        self._refuse_other_notes(connection)
         missing = self.writer.write(connection, batch)
         if missing:
             label = self.fold.table.label
@@ -144,24 +141,13 @@ class Projection:
         note_left_out(connection, self._log.tenant, self.name, self._folding.take_left_out())
         self._settle(connection, events)
 
-    def move(
-        self,
-        before: Standing,
-        after: Standing,
-        connection: sa.Connection,
-        patience: Patience | None = None,
-    ) -> bool:
-        """Move the position on; False when somebody else moved it first."""
-        place = self._log.tenant, self.name
-        return move_position(self._log.database, place, before, after, connection, patience)
-
     def written(self, position: int) -> None:
         """Hear that a batch was written up to a position."""
         self.position, self._notes = position, dict(self._folding.absorber.noted)
 
-    def _refuse_other_notes(self, connection: sa.Connection) -> None:
-        if open_notes(self._log, [self.name], connection)[self.name] != self._notes:
-            raise OvertakenError(self.name)
+    def leaves_out(self, notes: dict[UUID, int]) -> bool:
+        """Say whether these are the streams left out by the rows that it goes on from."""
+        return notes == self._notes
 
     @property
     def unlike(self) -> list[UUID]:
@@ -191,9 +177,7 @@ class Projection:
         for some in self._refilling.chunks(streams):
             fresh = self._refilling.fold(some, standing.position)
             with self._log.database.begin(patience) as connection:
-                if not self.move(standing, standing, connection, patience):
-                    raise OvertakenError(self.name)
-                self._refuse_other_notes(connection)
+                hold(connection, self._log, {self: standing}, standing, patience)
                 self._refilling.write(connection, some, fresh)
                 if self._balancer is not None:
                     self._balancer.begin_anew(connection)
@@ -264,6 +248,28 @@ class Projection:
     def _stream(self, entity: UUID) -> Sequence[Event]:
         assert self._streams is not None
         return self._folding.relevant(self._streams.of(entity))
+
+
+def hold(
+    connection: sa.Connection,
+    log: EventLog,
+    stands: Mapping[Projection, Standing],
+    after: Standing,
+    patience: Patience,
+) -> None:
+    """Move projections that stand alike on, and keep everybody else from their rows.
+
+    Raises:
+        OvertakenError: when somebody else was first, or has begun streams anew since the notes
+            were taken.
+        BusyError: when somebody else held one for longer than the patience.
+    """
+    before = {each.name: standing for each, standing in stands.items()}
+    if not move_positions(log.database, log.tenant, before, after, connection, patience):
+        raise OvertakenError
+    notes = open_notes(log, list(before), connection)
+    if not all(each.leaves_out(notes[each.name]) for each in stands):
+        raise OvertakenError
 
 
 def page_after(log: EventLog, after: Standing) -> Page:

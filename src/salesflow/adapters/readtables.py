@@ -5,7 +5,7 @@ and position are written in one transaction, and the position is moved by one co
 update: of two processes that did the same work, one is told that the other was first.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -28,7 +28,7 @@ __all__ = [
     "LedgerWriter",
     "Standing",
     "TableWriter",
-    "move_position",
+    "move_positions",
     "standings_of",
     "start_position",
 ]
@@ -47,8 +47,9 @@ PROJECTIONS = sa.Table(
 
 
 MOVE: Final = (
-    f"UPDATE {PROJECTIONS.name} SET revision = ?, position = ?, recorded = ?"
-    " WHERE tenant = ? AND name = ? AND revision = ? AND position = ?"
+    f"UPDATE {PROJECTIONS.name} SET position = ?, recorded = ?"
+    f" WHERE tenant = ? AND position = ? AND name IN (SELECT name FROM {PROJECTIONS.name}"
+    " WHERE tenant = ? AND position = ? AND ({alike}) ORDER BY name{lock})"
 )
 
 
@@ -92,21 +93,33 @@ def start_position(connection: sa.Connection, tenant: str, name: str, revision: 
     )
 
 
-def move_position(
+def move_positions(
     database: Database,
-    place: tuple[str, str],
-    before: Standing,
+    tenant: str,
+    before: Mapping[str, Standing],
     after: Standing,
     connection: sa.Connection,
     patience: Patience | None = None,
 ) -> bool:
-    """Move a projection, by tenant and name, on; False when somebody else moved it first.
+    """Move projections that stand alike on, by name; False when somebody else was first.
+
+    Then nothing is to be written. All are locked in the order of their names, so that nobody
+    waits in a circle.
 
     Raises:
-        BusyError: when somebody else held it for longer than the patience.
+        BusyError: when somebody else held one for longer than the patience.
     """
-    given = (*after, *place, *before[:2])
-    return database.change(MOVE, given, connection, patience) == 1
+    [position] = {standing.position for standing in before.values()}
+    alike = " OR ".join(["(name = ? AND revision = ?)"] * len(before))
+    lock = "" if database.dialect == "sqlite" else " FOR UPDATE"
+    given = [part for name, standing in before.items() for part in (name, standing.revision)]
+    moved = database.change(
+        MOVE.format(alike=alike, lock=lock),
+        (*after[1:], *(tenant, position) * 2, *given),
+        connection,
+        patience,
+    )
+    return moved == len(before)
 
 
 @contextmanager

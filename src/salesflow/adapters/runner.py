@@ -1,10 +1,11 @@
 """The projection runner: keeps every fold's table level with the log, exactly once.
 
 A batch is a page of the log cut at an append's edge; its rows and the new position are
-written in one transaction. A fold that fails stops its own projection at the event's
-position and keeps its last good rows; the others go on. A fact that cannot be read stops its
-own stream alone, which is noted (`leaving_out`); where it could be read before, or can be read
-now, the rows of that stream are begun anew. A rebuild fills a table beside the live one,
+written in one transaction, and those of a short page for all folds together. A fold that
+fails stops its own projection at the event's position and keeps its last good rows; the
+others go on. A fact that cannot be read stops its own stream alone, which is noted
+(`leaving_out`); where it could be read before, or can be read now, the rows of that stream
+are begun anew. A rebuild fills a table beside the live one,
 by the same code, and swaps them at the end; it takes no part in what the live ones do.
 
 A table that does not agree with the log is named, with the way out, and not gone on with: one
@@ -13,7 +14,6 @@ that stands beyond the head, or at an event that is another one now. A missing o
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,13 +23,14 @@ from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.gaps import head_borne_out, refuse_gaps
-from salesflow.adapters.leaving_out import left_out_at, open_notes
+from salesflow.adapters.leaving_out import left_out_at, stands_and_notes
 from salesflow.adapters.logs import tell_catch_up, tell_rebuild
 from salesflow.adapters.mending import Mending
 from salesflow.adapters.patience import Patience
-from salesflow.adapters.projecting import OvertakenError, Page, Projection, page_after
-from salesflow.adapters.readtables import Standing, standings_of
+from salesflow.adapters.projecting import OvertakenError, Page, Projection, hold, page_after
+from salesflow.adapters.readtables import Standing, move_positions, standings_of
 from salesflow.adapters.rebuilding import fill
+from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError, ProjectionError, UnwritableError
 from salesflow.projections.cautions import LeftOut
 from salesflow.projections.tables import Processes, ReadFold, ReadTable
@@ -38,6 +39,25 @@ __all__ = ["Progress", "Runner"]
 
 Progress = Callable[[int, int], None]
 """Called with the position reached and the position aimed at."""
+
+
+TOGETHER_MAX = 500
+"""Of so many events what they come to is written for all folds in one transaction."""
+
+
+class Times:
+    """When the events were recorded at which projections stand, each looked up once."""
+
+    def __init__(self, log: EventLog, head: Head) -> None:
+        self.head = head
+        self._log = log
+        self._found: dict[int, Instant | None] = {head.position: head.recorded}
+
+    def of(self, position: int) -> Instant | None:
+        """Give when the event at a position was recorded; None when there is none."""
+        if position not in self._found:
+            self._found[position] = self._log.recorded_at(position)
+        return self._found[position]
 
 
 class Runner(Forkable):
@@ -150,7 +170,8 @@ class Runner(Forkable):
         for each in fresh:
             after = each.begun._replace(position=goal.position, recorded=goal.recorded)
             with self._database.begin() as connection:
-                each.move(each.begun, after, connection)
+                here = (self._database, self._log.tenant)
+                move_positions(*here, {each.name: each.begun}, after, connection)
             each.settle_all(self._database)
 
     def _swap(self, fresh: Sequence[Projection], progress: Progress | None) -> None:
@@ -175,7 +196,8 @@ class Runner(Forkable):
         except HistoryError as error:
             return [str(error)]
         stands = ((self._projections[name], stand) for name, stand in found.items())
-        told = (self._disagreement(each, stand, head) for each, stand in stands)
+        times = Times(self._log, head)
+        told = (self._disagreement(each, stand, times) for each, stand in stands)
         return [str(error) for error in told if error is not None]
 
     def refuse_absence(self, names: Iterable[str]) -> None:
@@ -225,9 +247,10 @@ class Runner(Forkable):
         found = self._stand(projections)  # before the head, which grows
         stands: dict[Projection, Standing] = {}
         goal = head_borne_out(self._log)
+        times = Times(self._log, goal)
         for each in projections:
             stands[each] = found.get(each.name) or self._never_begun(each)
-            wrong = self._disagreement(each, stands[each], goal)
+            wrong = self._disagreement(each, stands[each], times)
             if wrong is not None:
                 failed = failed or wrong
                 del stands[each]
@@ -237,10 +260,7 @@ class Runner(Forkable):
 
     def _stand(self, projections: Sequence[Projection]) -> dict[str, Standing]:
         """Read where projections stand, and tell them what their rows leave out."""
-        names = [each.name for each in projections]
-        with self._database.read() as snapshot:
-            notes = open_notes(self._log, names, snapshot)
-            found = self._find(names, snapshot)
+        found, notes = stands_and_notes(self._log, [each.name for each in projections])
         for each in projections:
             each.take_notes(notes[each.name])
         return found
@@ -271,13 +291,13 @@ class Runner(Forkable):
         return projection.begun
 
     def _disagreement(
-        self, projection: Projection, stand: Standing, head: Head
+        self, projection: Projection, stand: Standing, times: "Times"
     ) -> ProjectionError | None:
         """Say how a table does not agree with the log; None when it does."""
         label = projection.fold.table.label
-        if stand.position > head.position:
-            wrong = f"beyond the head of the log at {head.position:,}"
-        elif stand.position and self._log.recorded_at(stand.position) != stand.recorded:
+        if stand.position > times.head.position:
+            wrong = f"beyond the head of the log at {times.head.position:,}"
+        elif stand.position and times.of(stand.position) != stand.recorded:
             wrong = "where the log has another event now"
         else:
             return None
@@ -300,33 +320,68 @@ class Runner(Forkable):
             least = min(behind, key=lambda stand: stand.position)
             with collector_off():
                 page = page_after(self._log, least)
-                for each in [e for e in stands if stands[e].position == least.position]:
-                    try:
-                        stands[each] = self._batch(each, stands[each], page, patience)
-                    except ProjectionError as error:
-                        failed = failed or error
-                        del stands[each]
+                alike = [e for e in stands if stands[e].position == least.position]
+                wrong = self._go_past(page, alike, stands, patience)
+            failed = failed or wrong
             if progress is not None and stands:
                 reached = min(stand.position for stand in stands.values())
                 progress(reached, max(goal, reached))
         return failed
 
+    def _go_past(
+        self,
+        page: Page,
+        alike: Sequence[Projection],
+        stands: dict[Projection, Standing],
+        patience: Patience,
+    ) -> ProjectionError | None:
+        """Bring those that stand before a page past it, in one transaction when it is short."""
+        if len(alike) == 1 or len(page.events) <= TOGETHER_MAX:
+            try:
+                self._batch(page, alike, stands, patience)
+            except OvertakenError:
+                found = self._stand(alike)
+                for each in alike:
+                    after = Standing(stands[each].revision, page.position, page.recorded)
+                    stands[each] = found.get(each.name, after)
+                return None
+            except ProjectionError as error:
+                if len(alike) == 1:
+                    del stands[alike[0]]
+                    return error
+            else:
+                return None
+        failed: ProjectionError | None = None
+        for each in alike:
+            wrong = self._go_past(page, [each], stands, patience)
+            failed = failed or wrong
+        return failed
+
     def _batch(
-        self, projection: Projection, standing: Standing, page: Page, patience: Patience
-    ) -> Standing:
-        after = Standing(standing.revision, page.position, page.recorded)
-        try:
-            batch: Any = self._absorb(projection, standing, page, patience)
-            with self._database.begin(patience) as connection:
-                moved = projection.move(standing, after, connection, patience)
-                if moved:
-                    projection.write(connection, batch, len(page.events))
-        except OvertakenError:
-            moved = False
-        if moved:
-            projection.written(after.position)
-            return after
-        return self._stand([projection]).get(projection.name, after)
+        self,
+        page: Page,
+        projections: Sequence[Projection],
+        stands: dict[Projection, Standing],
+        patience: Patience,
+    ) -> None:
+        """Bring projections past a page in one transaction; all, or none.
+
+        Raises:
+            OvertakenError: when somebody else was first.
+            ProjectionError: when a fold failed.
+        """
+        batches = {
+            each: self._absorb(each, stands[each], page, patience) for each in projections
+        }
+        with self._database.begin(patience) as connection:
+            before = {each: stands[each] for each in projections}
+            after = Standing(0, page.position, page.recorded)
+            hold(connection, self._log, before, after, patience)
+            for each, batch in batches.items():
+                each.write(connection, batch, len(page.events))
+        for each in projections:
+            each.written(page.position)
+            stands[each] = after._replace(revision=stands[each].revision)
 
     def _absorb(
         self, projection: Projection, standing: Standing, page: Page, patience: Patience
