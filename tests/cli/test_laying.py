@@ -8,6 +8,7 @@ from rich.console import Console
 
 from salesflow.projections.laying import laid_out
 from salesflow.projections.questions import TableOfView
+from salesflow.projections.shown import told_once
 
 FUNNEL = TableOfView(
     "Funnel",
@@ -41,8 +42,8 @@ KPIS = TableOfView(
     ("Figure", "Then", "Now", "Difference"),
     (
         ("Sales", "14,657,931.60 CNY", "14,769,927.60 CNY", "+111,996 CNY"),
-        ("Win rate of all deals that were created in the period", "39 % (31 … 48)",
-         "40 % (32 … 49)", "+0.47 points"),
+        ("Win rate of all deals that were created in the period", "39% (31 … 48)",
+         "40% (32 … 49)", "+0.47 points"),
     ),
 )  # fmt: skip
 AMOUNT = re.compile(r"[\d,.]*\d [A-Z]{3}\b")
@@ -101,3 +102,47 @@ def test_rows_that_would_be_long_and_thin_stand_one_below_the_other() -> None:
 def test_a_column_with_most_to_say_gets_most_of_the_room() -> None:
     [line] = [line for line in shown(HISTORY, 120) if "57" in line and "east-01" in line]
     assert "2024-01-02 15:24:58" not in line, "the times have given way to the text"
+
+
+SALES = TableOfView(
+    "Sales",
+    ("Period", "Sales", "Orders", "Win rate", "Contacts", "Disqualified", "Reopened", "Moved"),
+    (
+        ("2026-04-01 … 2026-06-30", "21,748,225.40 CNY + 70 EUR", "72", "41% (33 … 49)", "3",
+         "1", "0", "2"),
+        ("2026-01-01 … 2026-03-31", "10,995,360.70 CNY", "70", "<1% (0 … 2)", "12", "2", "3",
+         "14"),
+    ),
+)  # fmt: skip
+
+
+def test_a_few_rows_that_are_too_wide_stand_side_by_side_with_a_figure_a_line() -> None:
+    lines = shown(SALES, 67)
+    at = lines.index(next(line for line in lines if "21,748,225.40 CNY" in line))
+    assert lines[at].split() == ["Sales", "21,748,225.40", "CNY", "10,995,360.70", "CNY"]
+    assert lines[at + 1].split() == ["70", "EUR"]
+    assert lines[at + 2].split() == ["Orders", "72", "70"]
+    assert " ".join(lines[at + 3].split()) == "Win rate 41% (33 … 49) <1% (0 … 2)"
+
+
+def test_rows_of_figures_alone_stand_side_by_side_without_a_header() -> None:
+    table = SALES._replace(columns=SALES.columns[1:], rows=tuple(r[1:] for r in SALES.rows))
+    lines = shown(table, 60)
+    assert not any("─" in line for line in lines)
+    assert any(line.split() == ["Orders", "72", "70"] for line in lines)
+
+
+def test_a_span_of_days_is_broken_behind_its_dots_alone() -> None:
+    rows = tuple(("2026-04-01 … 2026-06-30", f"deal {n}", "text " * 9) for n in range(9))
+    lines = shown(TableOfView("Deals", ("Period", "Deal", "Text"), rows), 50)
+    assert not any(line.strip() in ("…", "… 2026-06-30") for line in lines)
+
+
+def test_a_table_without_rows_says_so() -> None:
+    assert shown(SALES._replace(rows=()), 80)[:2] == ["Sales", "  none"]
+
+
+def test_what_is_the_same_in_all_rows_is_told_once_in_the_title() -> None:
+    told = told_once(SALES._replace(rows=SALES.rows[:1]), "Period")
+    assert (told.about, told.columns) == ("2026-04-01 … 2026-06-30", SALES.columns[1:])
+    assert told_once(SALES, "Period") == SALES

@@ -131,7 +131,7 @@ def test_without_scipy_only_the_interval_of_a_mean_is_refused(
 
 
 def test_an_estimate_is_written_with_its_interval() -> None:
-    assert estimate_text(share(56, 70), percent=True) == "80 % (69 … 88)"
+    assert estimate_text(share(56, 70), percent=True) == "80% (69 … 88)"
     assert estimate_text(mean({4: 1}), places=1) == "4.0"
     assert estimate_text(None) == "–"
 

@@ -370,7 +370,7 @@ def test_the_tables_show_figures_with_their_intervals_in_both_languages() -> Non
     figures, words = view.tables()
     row = dict(zip(figures.columns, figures.rows[2], strict=True))
     assert row["Owner"] == "ann"
-    assert (row["CSAT top box"], row["CSAT mean"]) == ("60 % (23 … 88)", "3.40 (1.52 … 5.28)")
+    assert (row["CSAT top box"], row["CSAT mean"]) == ("60% (23 … 88)", "3.40 (1.52 … 5.28)")
     assert (row["NPS"], row["Response rate"]) == ("–", "–")
     assert words.rows[0][2:] == ("a", "ann", "CSAT", "1", "ok")
     assert view.tables("zh")[1].notes == ("列出 5 · 共 5",)

@@ -265,3 +265,18 @@ def merged(sales: Shop, when: str, fact: DealMerged | DealUnmerged) -> None:
     twin = twin_of(deal_id(1), fact)
     assert twin is not None
     sales.tell_all((1, when, fact), (2, when, twin[1]))
+
+
+def test_a_period_stands_beside_the_one_before_it_and_groups_in_tables_of_their_own() -> None:
+    with shop() as books:
+        books.tell(1, ("2026-04-01", opened(amount=cny("100"))), ("2026-04-20", DealWon()))
+        alone = books.flow.ask(Kpis(), as_of="2026-06-30")
+        by_rep = books.flow.ask(Kpis(by="rep"), as_of="2026-06-30")
+    [table] = alone.tables()
+    assert table.columns == ("Figure", "2026-04-01 … 2026-06-30", "2026-01-01 … 2026-03-31")
+    assert ("Sales", "100 CNY", "–") in table.rows
+    assert ("Win rate by value", "100% CNY", "–") in table.rows
+    told = [(table.title, table.about) for table in by_rep.tables()]
+    assert told[0] == ("Sales and pipeline", "2026-04-01 … 2026-06-30")
+    assert all(table.columns[0] == "Rep" for table in by_rep.tables())
+    assert all(len(table.columns) <= 8 for table in by_rep.tables())

@@ -411,7 +411,7 @@ def test_a_team_or_a_process_that_nobody_knows_is_refused_naming_those_there_are
             ask(sales, FIRST_QUARTER, "2026-02-28", team="west")
         with pytest.raises(NotFoundError, match=r"no process 'nonsense'; there are imported"):
             ask(sales, FIRST_QUARTER, process="nonsense")
-        with pytest.raises(InputError, match="greater than 0"):
+        with pytest.raises(InputError, match="must be more than 0, not 0"):
             Retrospective(limit=0)
 
 

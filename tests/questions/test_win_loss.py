@@ -186,7 +186,7 @@ def test_the_closed_deals_most_like_an_open_one_stand_beside_with_how_many_were_
         assert (view.won, view.lost) == (2, 0), "only the drivers are of the period"
         nearest = win_loss(sales, deal=deal_id(1), similar=1)
         assert [s.deal for s in nearest.similar] == [deal_id(2)]
-        assert "Won of similar deals: 67 % (21 … 94)" in view.table()
+        assert "Won of similar deals: 67% (21 … 94)" in view.table()
         assert "相似商机赢单占比" in view.table("zh")
 
 

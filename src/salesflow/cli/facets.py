@@ -12,6 +12,7 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.processes import Label, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.projections.words import Language, in_language
+from salesflow.projections.writing import given_percent
 
 __all__ = ["Named", "facets_of"]
 
@@ -56,7 +57,7 @@ class _Facets:
             "Merged into": _text(deal.merged_into),
             "Absorbed": ", ".join(sorted(map(str, deal.absorbed))),
             "Amount": money_text(deal.amount),
-            "Probability": f"{deal.probability:.0%}" if known else "",
+            "Probability": given_percent(deal.probability) if known else "",
             "Forecast category": word(deal.forecast_category) if known else "",
             "Expected close": _text(deal.expected_close),
             "Lead source": (deal.lead_source or "").replace("_", " "),
@@ -69,10 +70,13 @@ class _Facets:
             inside = ", ".join(text for text in more if text)
             return f"{person} ({inside})" if inside else person
 
+        def credit(share: Decimal) -> str:
+            return given_percent(share) if share else ""
+
         return {
             "Owner": deal.owner or "",
             "Collaborators": "; ".join(
-                shown(c.person, c.department, c.role, f"{c.credit:.0%}" if c.credit else None)
+                shown(c.person, c.department, c.role, credit(c.credit))
                 for c in deal.collaborators.values()
             ),
             "Messages": _count(deal.messages),

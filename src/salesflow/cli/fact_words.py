@@ -16,7 +16,7 @@ from salesflow.domain.facts import Fact
 from salesflow.domain.processes import CRITERIA
 from salesflow.domain.values import Money, Value
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text, local_time
+from salesflow.projections.writing import amount_text, given_percent, local_time
 
 __all__ = ["details_of", "money_text"]
 
@@ -109,7 +109,7 @@ def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
 
 
 def _line(line: QuoteLine, language: Language) -> str:
-    less = f" -{line.discount:.0%}" if line.discount else ""
+    less = f" -{given_percent(line.discount)}" if line.discount else ""
     at = in_language("at", language)
     return f"{line.quantity:,} x {line.product} {at} {money_text(line.unit_price)}{less}"
 

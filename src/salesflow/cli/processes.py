@@ -14,7 +14,7 @@ from salesflow.domain.processes import (
 from salesflow.errors import NotFoundError
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language
-from salesflow.projections.writing import local_time
+from salesflow.projections.writing import given_percent, local_time
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
@@ -105,7 +105,7 @@ def _stages(process: ProcessVersion, language: Language) -> TableOfView:
             stage.name_en,
             stage.name_zh,
             stage.category,
-            f"{stage.probability:.0%}",
+            given_percent(stage.probability),
             stage.forecast_category,
             "\n".join(process.criterion_name(c, language) for c in stage.exit_criteria),
             "\n".join(task.name(language) for task in stage.tasks),

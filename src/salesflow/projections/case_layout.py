@@ -23,6 +23,7 @@ from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
 from salesflow.projections.writing import (
     amount_text,
+    given_percent,
     local_time,
     number_text,
     percent_text,
@@ -43,7 +44,7 @@ class CaseLayout(NamedTuple):
 
     def summary(self, deal: CaseSummary, credits: Iterable[CreditShare]) -> TableOfView:
         """Lay out what the deal was when it closed."""
-        credited = " · ".join(f"{each.person} {percent_text(each.credit)}" for each in credits)
+        credited = " · ".join(f"{each.person} {given_percent(each.credit)}" for each in credits)
         said = {
             "Title": deal.title,
             "Process": deal.process,
@@ -134,7 +135,7 @@ class CaseLayout(NamedTuple):
                 each.state,
                 self._time(each.issued_at),
                 amount_text(each.total, each.currency),
-                percent_text(each.discount),
+                given_percent(each.discount),
                 f"{each.revisions:,}",
             )
             for each in made
@@ -173,7 +174,7 @@ class CaseLayout(NamedTuple):
     def collaborators(self, members: Iterable[TeamMember]) -> TableOfView:
         """Lay out who worked on it."""
         rows = tuple(
-            (each.person, each.department or "–", each.role or "–", percent_text(each.credit))
+            (each.person, each.department or "–", each.role or "–", given_percent(each.credit))
             for each in members
         )
         return TableOfView("Collaborators", ("Person", "Department", "Role", "Credit"), rows)
@@ -254,7 +255,7 @@ class CaseLayout(NamedTuple):
         if point.figure is None:
             return "–"
         if point.unit == "part":
-            return f"{point.figure:+.1%}"
+            return f"{point.figure:+z.0%}"
         places = 1 if point.unit == "days" else 0
         return f"{point.figure:,.{places}f} {self._word(point.unit)}"
 
@@ -268,7 +269,7 @@ class CaseLayout(NamedTuple):
 def _number(figure: str, number: Decimal | None) -> str:
     if number is None:
         return "–"
-    return f"{number:.1%}" if figure in SHARES else f"{number:,.1f}"
+    return percent_text(number) if figure in SHARES else f"{number:,.1f}"
 
 
 def _or_dash(number: int | None) -> str:

@@ -11,7 +11,7 @@ StageTimes.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -51,7 +51,7 @@ class ConversionView(View):
         "cohort, to date = moved on ÷ entered; resolved = moved on ÷ (moved on + left"
         " otherwise); moved on = later entered any later stage or won, by the moment; period ="
         " entries to later stages ÷ entries, may exceed 1; reached = entered or passed;"
-        " transitions = exits by target ÷ exits; amounts as at the event; intervals of 95 %"
+        " transitions = exits by target ÷ exits; amounts as at the event; intervals of 95%"
     )
     population_zh: ClassVar[str] = (
         "期间内进入某阶段的商机（同期群）、期间内的进入与离开、期间内新建的商机（到达）；"
@@ -62,7 +62,7 @@ class ConversionView(View):
         "已推进 = 此后到该时刻进入过任何更后的阶段或赢单；"
         "期间转化率 = 进入后续阶段次数 ÷ 进入次数，"
         "可大于 1；到达 = 进入过或越过；转移 = 各去向的离开次数 ÷ 离开总次数；"
-        "金额以事件发生时为准；区间为 95 %"
+        "金额以事件发生时为准；区间为 95%"
     )
     period: Period
     before: Period
@@ -142,7 +142,7 @@ class _Layout(NamedTuple):
                 _percent(now.to_date),
                 _percent(now.resolved),
                 _percent(before.to_date),
-                "–" if now.in_period is None else f"{now.in_period:.2f}",
+                percent_text(now.in_period),
             )
             for now, before in zip(self.view.stages, self.view.stages_before, strict=True)
         )
@@ -157,14 +157,14 @@ class _Layout(NamedTuple):
         rows = tuple(
             (
                 self._stage(stage),
-                amount_text(value.entered, value.currency),
-                amount_text(value.moved_on, value.currency),
-                percent_text(value.to_date, places=0),
-                percent_text(value.resolved, places=0),
-                "–" if value.in_period is None else f"{value.in_period:.2f}",
+                " + ".join(amount_text(each.entered, each.currency) for each in stage.values),
+                " + ".join(amount_text(each.moved_on, each.currency) for each in stage.values),
+                _shares((each.to_date, each.currency) for each in stage.values),
+                _shares((each.resolved, each.currency) for each in stage.values),
+                _shares((each.in_period, each.currency) for each in stage.values),
             )
             for stage in self.view.stages
-            for value in stage.values
+            if stage.values
         )
         columns = (
             "Stage", "Entered", "Moved on", "Cohort to date", "Cohort resolved",
@@ -201,10 +201,7 @@ class _Layout(NamedTuple):
             (
                 stage,
                 f"{counts.total():,}",
-                *(
-                    percent_text(Decimal(counts[kind]) / counts.total(), places=0)
-                    for kind in KINDS
-                ),
+                *(percent_text(Decimal(counts[kind]) / counts.total()) for kind in KINDS),
             )
             for stage, counts in exits.values()
         )
@@ -219,3 +216,9 @@ class _Layout(NamedTuple):
 
 def _percent(estimate: Estimate | None) -> str:
     return estimate_text(estimate, percent=True)
+
+
+def _shares(found: Iterable[tuple[Decimal | None, str]]) -> str:
+    """Write a share of each currency; where it is undefined, nothing."""
+    told = (f"{percent_text(share)} {its}" for share, its in found if share is not None)
+    return " + ".join(told) or "–"

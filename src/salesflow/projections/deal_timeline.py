@@ -24,7 +24,7 @@ from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.tables import AMOUNT_SCALE, Processes
 from salesflow.projections.words import Language, in_language, irregularity_name, kind_name
-from salesflow.projections.writing import amount_text, local_time
+from salesflow.projections.writing import amount_text, given_percent, local_time
 
 __all__ = ["DealTimeline", "DealTimelineView", "Span", "TimelineFact", "timeline_facts"]
 
@@ -107,7 +107,7 @@ class DealTimelineView(View):
             span.owner or "–",
             amount_text(span.amount, span.currency),
             span.expected_close or "–",
-            f"{span.probability:.0%}",
+            given_percent(span.probability),
         )
 
     def _fact(self, fact: TimelineFact, language: Language) -> tuple[str, ...]:

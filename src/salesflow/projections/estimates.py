@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
+from salesflow.projections.writing import percent_text
 
 __all__ = [
     "Estimate",
@@ -40,7 +41,7 @@ PLACES: Final = 9
 
 
 class Interval(Value):
-    """Where the figure of the whole lies with 95 % confidence."""
+    """Where the figure of the whole lies with 95% confidence."""
 
     low: Decimal
     high: Decimal
@@ -163,15 +164,16 @@ def decimal_of(exact: Fraction) -> Decimal:
 
 
 def estimate_text(estimate: Estimate | None, *, percent: bool = False, places: int = 0) -> str:
-    """Write a figure and its interval for people: "72 % (61 to 81)"."""
+    """Write a figure and its interval for people: "72% (61 … 81)"."""
     if estimate is None:
         return "–"
     scale = HUNDRED if percent else 1
-    text = f"{estimate.value * scale:.{places}f}" + (" %" if percent else "")
+    plain = f"{estimate.value * scale:z.{places}f}"
+    text = percent_text(estimate.value) if percent else plain
     if estimate.interval is None:
         return text
     low, high = estimate.interval.low * scale, estimate.interval.high * scale
-    return f"{text} ({low:.{places}f} … {high:.{places}f})"
+    return f"{text} ({low:z.{places}f} … {high:z.{places}f})"
 
 
 def _wilson(part: int, whole: int) -> tuple[float, float]:

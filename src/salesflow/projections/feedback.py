@@ -32,7 +32,7 @@ from salesflow.projections.questions import Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.stage_names import stage_name
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import days_text, local_time, short_id
+from salesflow.projections.writing import days_text, local_day, short_id
 
 __all__ = [
     "Feedback",
@@ -87,7 +87,7 @@ class FeedbackView(View):
     formula: ClassVar[str] = (
         "NPS = (share of 9-10 less share of 0-6 of 0-10 scores) x 100; CSAT top box = share of"
         " 4-5 of 1-5 scores; CES = mean of 1-7 scores; response rate = surveys answered / sent,"
-        " an answer settles the last unanswered survey of its name; in brackets 95 % intervals:"
+        " an answer settles the last unanswered survey of its name; in brackets 95% intervals:"
         " shares Wilson, means Student's t, NPS normal with variance (p + d - (p - d)^2) / n"
     )
     population_zh: ClassVar[str] = (
@@ -277,7 +277,7 @@ def _name(group: FeedbackGroup, language: Language) -> str:
 
 def _words(verbatim: Verbatim, zone: ZoneInfo, language: Language) -> tuple[str, ...]:
     return (
-        local_time(verbatim.occurred_at, zone, exact=False),
+        local_day(verbatim.occurred_at, zone),
         short_id(verbatim.deal),
         verbatim.stage_zh if language == "zh" else verbatim.stage_en,
         verbatim.owner or "–",

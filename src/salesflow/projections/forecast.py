@@ -60,6 +60,7 @@ from salesflow.projections.forecast_reading import (
 from salesflow.projections.one_currency import Exchange, MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.periods import PeriodQuestion, Span, span_of
 from salesflow.projections.questions import Reader, TableOfView
+from salesflow.projections.shown import told_once
 from salesflow.projections.tables import Cut
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import days_text, money_text, percent_text
@@ -178,8 +179,8 @@ class ForecastView(MoneyView):
                 f"{line.overdue:,}",
                 f"{line.pending:,}",
                 money_text(line.slipped_amount, line.currency),
-                percent_text(line.slippage, places=0),
-                percent_text(line.slippage_by_value, places=0),
+                percent_text(line.slippage),
+                percent_text(line.slippage_by_value),
             )
             for line in self.slippage
         )
@@ -224,9 +225,9 @@ class ForecastView(MoneyView):
         columns = (
             "Period", "Made at", "Known", "Actual", "Weighted", "Commit", "Best case",
         )  # fmt: skip
-        return TableOfView(
-            "Accuracy of past forecasts", (*self._first(), *columns), tuple(rows)
-        )
+        title = "Accuracy of past forecasts"
+        told = TableOfView(title, (*self._first(), *columns), tuple(rows))
+        return told_once(told, "Period")
 
     def _first(self) -> tuple[str, ...]:
         return () if self.by is None else (self.by.capitalize(),)
@@ -354,5 +355,7 @@ def _times(coverage: Decimal | None) -> str:
 
 
 def _judged(forecast: Decimal, accuracy: Decimal | None) -> str:
-    """Write a forecast and how right it was: "1,200 (80 %)"."""
-    return f"{round(forecast, 2):,f} ({percent_text(accuracy, places=0)})"
+    """Write a forecast and how right it was: "1,200 (80%)"."""
+    rounded = round(forecast, 2)
+    digits = ",.0f" if rounded == rounded.to_integral_value() else ",.2f"
+    return f"{rounded:{digits}} ({percent_text(accuracy)})"

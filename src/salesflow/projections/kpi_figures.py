@@ -8,13 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.values import Currency, SafeText, Value
-from salesflow.projections.amounts import Total, totals, totals_text
-from salesflow.projections.estimates import Estimate, Share, estimate_text, ratio, share
+from salesflow.projections.amounts import Total, totals
+from salesflow.projections.estimates import Estimate, Share, ratio, share
 from salesflow.projections.kpi_contacts import (
     Contact,
     FollowUps,
@@ -31,28 +31,14 @@ from salesflow.projections.periods import Span
 from salesflow.projections.records import Role
 from salesflow.projections.stage_time_figures import Spread, spread
 from salesflow.projections.tables import AMOUNT_SCALE
-from salesflow.projections.writing import number_text, percent_text
 
 __all__ = [
-    "COLUMNS",
-    "CUSTOMER_COLUMNS",
     "KpiLine",
     "Rows",
     "Standing",
     "ValueRate",
-    "customers_text",
-    "figures_text",
     "kpi_lines",
 ]
-
-COLUMNS: Final = (
-    "Sales", "Orders", "Created", "Won", "Lost", "Win rate", "Win rate by value",
-    "Of created", "Cycle days median", "Cycle days p90",
-)  # fmt: skip
-CUSTOMER_COLUMNS: Final = (
-    "New customers", "Repeat purchase rate", "Contacts", "Contacts per deal",
-    "First response days", "CSAT top box", "Qualified deals", "Velocity per day",
-)  # fmt: skip
 
 
 class ValueRate(Value):
@@ -224,36 +210,3 @@ def _by_value(won: Sequence[Closed], lost: Sequence[Closed]) -> Iterator[ValueRa
         rate = ratio(gained, gained + missed)
         if rate is not None:
             yield ValueRate(currency=currency, rate=rate)
-
-
-def figures_text(line: KpiLine) -> tuple[str, ...]:
-    """Write the figures for people, in the order of `COLUMNS`."""
-    created = line.win_rate_of_created
-    return (
-        totals_text(line.sales),
-        f"{line.orders:,}",
-        f"{line.created:,}",
-        f"{line.won:,}",
-        f"{line.lost:,}",
-        estimate_text(line.win_rate, percent=True),
-        " + ".join(f"{each.rate:.1%} {each.currency}" for each in line.win_rate_by_value)
-        or "–",
-        percent_text(created),
-        number_text(line.cycle.days_median),
-        number_text(line.cycle.days_p90),
-    )
-
-
-def customers_text(line: KpiLine) -> tuple[str, ...]:
-    """Write the figures about customers for people, in the order of `CUSTOMER_COLUMNS`."""
-    again, each = line.repeat_rate, line.follow_ups.per_deal
-    return (
-        f"{line.new_customers:,}",
-        "–" if again is None else f"{again:.1%}",
-        f"{line.follow_ups.contacts:,}",
-        number_text(each),
-        number_text(line.first_response.days_median),
-        estimate_text(line.csat, percent=True),
-        f"{line.velocity.open_deals:,}",
-        totals_text(line.velocity.per_day),
-    )

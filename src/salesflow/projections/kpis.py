@@ -26,16 +26,13 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.kpi_contacts import read_contacts, read_responses, read_scores
 from salesflow.projections.kpi_figures import (
-    COLUMNS,
-    CUSTOMER_COLUMNS,
     KpiLine,
     Rows,
     Standing,
-    customers_text,
-    figures_text,
     kpi_lines,
 )
 from salesflow.projections.kpi_groups import By, Grouping
+from salesflow.projections.kpi_layout import kpi_tables
 from salesflow.projections.kpi_orders import Orders
 from salesflow.projections.kpi_rows import in_one_currency, read_booked, read_closed
 from salesflow.projections.kpi_velocity import velocities
@@ -64,7 +61,7 @@ class KpisView(MoneyView):
     )
     formula: ClassVar[str] = (
         "sales = sum of bookings x share, per currency; orders = deals standing won + repeat"
-        " orders; win rate = won / (won + lost), by count with its 95 % Wilson interval and by"
+        " orders; win rate = won / (won + lost), by count with its 95% Wilson interval and by"
         " value; of created = standing won / created; cycle = closed - opened of won deals;"
         " new customers = whose first deal standing won falls in the period, no customer since"
         " a day before it; repeat purchase rate = customers with 2 orders or more / with 1 or"
@@ -99,23 +96,12 @@ class KpisView(MoneyView):
     """How often a rep's first team stands for a time before they joined it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
-        """Lay the figures out: a row per span and group, then those of the period before."""
-        first = ("Period", *(() if self.by is None else (self.by.capitalize(),)))
-        lines = (*self.lines, *self.lines_before)
-        rows = tuple((*self._named(line), *figures_text(line)) for line in lines)
-        about = tuple((*self._named(line), *customers_text(line)) for line in lines)
-        notes: tuple[str, ...] = ()
+        """Lay the figures out, those of the period before beside or below them."""
+        tables = kpi_tables(self.lines, self.lines_before, self.by)
         if self.before_joining:
             told = in_language("times a rep's first team stands for a time before it", language)
-            notes = (f"{self.before_joining:,} {told}",)
-        return [
-            TableOfView("KPIs", (*first, *COLUMNS), rows, notes=notes),
-            TableOfView("Customers and pipeline", (*first, *CUSTOMER_COLUMNS), about),
-        ]
-
-    def _named(self, line: KpiLine) -> tuple[str, ...]:
-        group = () if self.by is None else (line.group or "–",)
-        return (f"{line.first} … {line.last}", *group)
+            tables[0] = tables[0]._replace(notes=(f"{self.before_joining:,} {told}",))
+        return tables
 
 
 class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):

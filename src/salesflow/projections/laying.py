@@ -2,8 +2,9 @@
 
 Where there is room every column is as wide as it likes. Where there is not, texts wrap; an
 amount, an interval, a date or a word is never split. Where even that is too wide, the spaces
-between columns shrink. At last, or where it takes fewer lines, a row is written with its
-columns one below the other. Nothing is ever cut off.
+between columns shrink. At last, or where it takes fewer lines, rows and columns change places,
+and where there are too many rows for that, each is written with its columns one below the
+other. Nothing is ever cut off.
 """
 
 import re
@@ -32,11 +33,17 @@ PIPE_WIDTH = 10_000
 
 FIGURES = re.compile(r"[\s\d,.·–]*")
 """Figures side by side, such as a count and a sum."""
-QUANTITY = re.compile(r"[-+]?[\d,.]*\d (?:[A-Z]{3}|[dh%])(?![A-Za-z])\S*", re.ASCII)
+QUANTITY = re.compile(
+    r"[-+<>]?[\d,.]*\d(?: [A-Z]{3}| [dh]|%(?: [A-Z]{3})?)(?![A-Za-z])\S*", re.ASCII
+)
 INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
-UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}|\S+", re.ASCII)
+SPAN = re.compile(r"\d{4}-\d\d-\d\d …", re.ASCII)
+"""The first day of a span, which is broken behind the dots."""
+UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}|{SPAN.pattern}|\S+", re.ASCII)
 WORD_MAX = 16
-"""A longer word may be split: an id, a path, a sentence in Chinese; an amount may not."""
+"""A longer word may be split: an id, a path; an amount may not."""
+CHINESE_MAX = 10
+"""The same of what is written without spaces between words."""
 WIDE, NARROW = 3, 1
 """Spaces between columns."""
 EDGES = 2
@@ -49,16 +56,23 @@ def laid_out(
     title = harmless(" ".join(filter(None, (word(table.title), table.about))))
     if title:
         yield Text(title, style="bold")
+    if not table.rows:
+        yield Text(f"  {word('none')}\n")
+        return
     columns = columns_of(table, word)
     for gap in (WIDE, NARROW):
-        room = width - gap * (len(columns) - 1) - (EDGES if gap == WIDE else 0)
+        room = _room(columns, gap, width)
         widths = _widths(columns, room)
         if sum(widths) <= room and _is_short(columns, widths, width):
             yield _side_by_side(columns, widths, gap)
             break
     else:
-        gap = NARROW
-        yield _one_below_the_other(columns, width)
+        turned = _turned(columns)
+        gap = WIDE if _has_room(turned, WIDE, width) else NARROW
+        if _has_room(turned, gap, width):
+            yield _side_by_side(turned, [*map(_width_liked, turned)], gap)
+        else:
+            yield _one_below_the_other(columns, width)
     if gap == NARROW:
         yield ""
 
@@ -92,6 +106,26 @@ def _widths(columns: Sequence[Column], room: int) -> list[int]:
     return widths
 
 
+def _room(columns: Sequence[Column], gap: int, width: int) -> int:
+    return width - gap * (len(columns) - 1) - (EDGES if gap == WIDE else 0)
+
+
+def _has_room(columns: Sequence[Column], gap: int, width: int) -> bool:
+    """Say whether every column can be as wide as it likes."""
+    return sum(map(_width_liked, columns)) <= _room(columns, gap, width)
+
+
+def _turned(columns: Sequence[Column]) -> list[Column]:
+    """Make a column of each row: the figures of a few periods or currencies side by side."""
+    first, *rest = columns
+    headed = not first.is_numeric
+    told = [each for each in (rest if headed else columns) if any(map(str.strip, each.cells))]
+    names = Column(first.name if headed else "", [each.name for each in told])
+    heads = first.cells if headed else [""] * len(first.cells)
+    rows = zip(*(each.cells for each in told), strict=True)
+    return [names, *(Column(h, [*row]) for h, row in zip(heads, rows, strict=True))]
+
+
 def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> bool:
     """Say whether rows side by side take no more lines than one below the other."""
     room = _room_beside_names(columns, width)
@@ -114,6 +148,7 @@ def _side_by_side(columns: Sequence[Column], widths: Sequence[int], gap: int) ->
     shown = Table(
         box=SIMPLE_HEAD,
         header_style="bold cyan",
+        show_header=any(column.name for column in columns),
         pad_edge=False,
         show_edge=gap == WIDE,
         padding=(0, (gap - 1) // 2),
@@ -181,5 +216,8 @@ def _width_min(cell: str) -> int:
 
 
 def _word_width_min(word: str) -> int:
-    whole = QUANTITY.fullmatch(word) or INTERVAL.fullmatch(word)
-    return cell_len(word) if whole else min(cell_len(word), WORD_MAX)
+    whole = any(kind.fullmatch(word) for kind in (QUANTITY, INTERVAL, SPAN))
+    if whole:
+        return cell_len(word)
+    most = WORD_MAX if cell_len(word) == len(word) else CHINESE_MAX
+    return min(cell_len(word), most)

@@ -152,7 +152,7 @@ class RetrospectiveView(View):
             lay.figures(self.figures, self.period, self.before, self._part()),
             lay.movements(self.movements),
             lay.stages(self.stages, self.bottleneck, self.bottleneck_before),
-            lay.slippage(self.slippage, self.slippage_before),
+            *lay.slippage(self.slippage, self.slippage_before),
             lay.slipped(self.slipped, self.slipped_total),
             lay.stalled(self.stalled, self.stalled_total, self.stalled_amounts),
             lay.losses(self.losses, self.losses_before),

@@ -27,6 +27,7 @@ from salesflow.projections.win_loss import LossReason
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import (
     days_text,
+    local_day,
     local_time,
     money_text,
     number_text,
@@ -120,27 +121,29 @@ class RetrospectiveLayout:
 
     def slippage(
         self, now: Sequence[SlippageLine], before: Sequence[SlippageLine]
-    ) -> TableOfView:
+    ) -> list[TableOfView]:
         """Lay out what became of the deals that were expected, per period and currency."""
+        tables = (self._slippage("Slippage", now), self._slippage("Slippage before", before))
+        return [table for table in tables if table.rows]
+
+    def _slippage(self, title: str, lines: Sequence[SlippageLine]) -> TableOfView:
         rows = tuple(
             (
-                self.word(period),
                 f"{line.expected:,}",
                 money_text(line.expected_amount, line.currency),
                 *(f"{count:,}" for count in (line.won, line.left_otherwise)),
                 *(f"{count:,}" for count in (line.moved, line.overdue, line.pending)),
                 money_text(line.slipped_amount, line.currency),
-                percent_text(line.slippage, places=0),
-                percent_text(line.slippage_by_value, places=0),
+                percent_text(line.slippage),
+                percent_text(line.slippage_by_value),
             )
-            for period, lines in (("Period", now), ("Before", before))
             for line in lines
         )
         columns = (
-            "Period", "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue",
+            "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue",
             "Pending", "Amount slipped", "Slippage", "Slippage by value",
         )  # fmt: skip
-        return TableOfView("Slippage", columns, rows)
+        return TableOfView(title, columns, rows)
 
     def slipped(self, deals: Sequence[DealSlipped], in_all: int) -> TableOfView:
         """Name the deals that slipped."""
@@ -174,7 +177,7 @@ class RetrospectiveLayout:
                 deal.owner or UNKNOWN,
                 money_text(deal.amount, deal.currency),
                 _day(deal.expected_close),
-                local_time(deal.entered_at, self._timezone, exact=False),
+                local_day(deal.entered_at, self._timezone),
                 number_text(deal.days),
                 f"{deal.days_max:,}",
             )
@@ -199,7 +202,7 @@ class RetrospectiveLayout:
                 row += [
                     "0" if reason is None else f"{reason.deals:,}",
                     money_text(Decimal(0) if reason is None else reason.amount, key[0]),
-                    percent_text(None if reason is None else reason.share, places=0),
+                    percent_text(None if reason is None else reason.share),
                 ]
             rows.append(tuple(row))
         columns = (
@@ -219,7 +222,7 @@ class RetrospectiveLayout:
                 money_text(each.forecast, each.currency),
                 money_text(each.actual, each.currency),
                 _plus(each.difference, money_text(each.difference, each.currency)),
-                percent_text(each.accuracy, places=0),
+                percent_text(each.accuracy),
             )
             for each in judged
         )
@@ -277,7 +280,7 @@ class RetrospectiveLayout:
             (
                 self.stage(each),
                 ", ".join(each.products) or UNKNOWN,
-                local_time(each.occurred_at, self._timezone, exact=False),
+                local_day(each.occurred_at, self._timezone),
                 short_id(each.deal),
                 each.owner or UNKNOWN,
                 UNKNOWN if each.score is None else f"{each.score:,}",
@@ -328,9 +331,9 @@ class RetrospectiveLayout:
             return self.word("none")
         figures = (
             f"{number_text(found.days_over)} {self.word('days over')}",
-            f"{percent_text(found.days_over_share, places=0)} {self.word('of all')}",
+            f"{percent_text(found.days_over_share)} {self.word('of all')}",
             f"{found.deals_over:,} {self.word('deals over')}",
-            f"{percent_text(found.conversion, places=0)} {self.word('went on')}",
+            f"{percent_text(found.conversion)} {self.word('went on')}",
         )
         return f"{self.stage(found)} · {' · '.join(figures)}"
 

@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 from salesflow.projections.cleaning import harmless
 
-__all__ = ["Column", "TableOfView", "columns_of", "is_number"]
+__all__ = ["Column", "TableOfView", "columns_of", "is_number", "told_once"]
 
 NUMBER = re.compile(
-    r"[-+–]?\s?(\d[\d,]*(\.\d+)?)?\s?(%|[A-Z]{3}|d|h|s|days?|KiB|MiB|GiB|B)?", re.ASCII
+    r"[-+–<>]?\s?(\d[\d,]*(\.\d+)?)?\s?"
+    r"(%( [A-Z]{3})?|[A-Z]{3}|[dhsx]|days?|KiB|MiB|GiB|B|points|个百分点)?",
+    re.ASCII,
 )
-AMOUNTS = re.compile(r"-?[\d,]+(\.\d+)? [A-Z]{3}( \+ -?[\d,]+(\.\d+)? [A-Z]{3})+", re.ASCII)
+INTERVAL = re.compile(r" \(-?[\d.,]+ … -?[\d.,]+\)$", re.ASCII)
+AMOUNT = r"[-<>]?[\d,]+(\.\d+)?%? [A-Z]{3}"
+AMOUNTS = re.compile(rf"{AMOUNT}( \+ {AMOUNT})+", re.ASCII)
 
 
 class TableOfView(NamedTuple):
@@ -38,8 +42,21 @@ class Column(NamedTuple):
 
     @property
     def is_numeric(self) -> bool:
-        """Whether all its cells are numbers, amounts or shares."""
-        return any(self.cells) and all(map(is_number, self.cells))
+        """Whether all its cells are numbers, amounts or shares, with an interval or without."""
+        return any(self.cells) and all(is_number(INTERVAL.sub("", it)) for it in self.cells)
+
+
+def told_once(table: TableOfView, column: str) -> TableOfView:
+    """Put what is the same in all rows into the title, and leave its column out."""
+    at = table.columns.index(column)
+    said = {row[at] for row in table.rows}
+    if len(said) != 1:
+        return table
+    return table._replace(
+        about=" · ".join(filter(None, (table.about, *said))),
+        columns=(*table.columns[:at], *table.columns[at + 1 :]),
+        rows=tuple((*row[:at], *row[at + 1 :]) for row in table.rows),
+    )
 
 
 def columns_of(table: TableOfView, word: Callable[[str], str]) -> list[Column]:

@@ -50,7 +50,13 @@ from salesflow.projections.visits import (
     stages_of,
 )
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import local_time, number_text, percent_text, short_id
+from salesflow.projections.writing import (
+    local_day,
+    local_time,
+    number_text,
+    percent_text,
+    short_id,
+)
 
 __all__ = ["StageTimes", "StageTimesView"]
 
@@ -232,7 +238,7 @@ class _Layout(NamedTuple):
                 short_id(s.deal),
                 self._stage(s.process, s.stage),
                 s.owner or "–",
-                local_time(s.entered_at, zone, exact=False),
+                local_day(s.entered_at, zone),
                 number_text(s.days),
                 str(s.days_max),
             )

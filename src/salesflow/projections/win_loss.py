@@ -79,7 +79,7 @@ class Driver(Value):
     win_rate_with: Decimal | None
     win_rate_without: Decimal | None
     difference: Estimate | None
-    """The first less the second, with its 95 % Newcombe interval; None where one is of none."""
+    """The first less the second, with its 95% Newcombe interval; None where one is of none."""
     few: bool
     """Whether it rests on fewer than ten deals with or without it."""
 
@@ -114,11 +114,11 @@ class WinLossView(MoneyView):
     )
     formula: ClassVar[str] = (
         "win rate = won / (won + lost), of deals with a factor and of those without; difference"
-        " = the first - the second with its 95 % Newcombe interval, no claim of cause; share ="
+        " = the first - the second with its 95% Newcombe interval, no claim of cause; share ="
         " lost amount of a reason / all lost amount, per currency; likeness = stages both"
         " passed / stages either passed + 1 each for an amount within a factor of two in one"
         " currency, the same lead source, the same customer segment; won of similar deals with"
-        " its 95 % Wilson interval"
+        " its 95% Wilson interval"
     )
     population_zh: ClassVar[str] = (
         "当前所信结束时间落在期间内、处于赢单或输单的商机；负责人与流程取结束时的值；"

@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.moments import Moment, Period, end_of_day, to_instant
+from salesflow.domain.values import tidy
 from salesflow.projections.words import Language, in_language
 
 __all__ = [
@@ -14,15 +15,20 @@ __all__ = [
     "amount_text",
     "days_text",
     "distinct_ids",
+    "given_percent",
+    "local_day",
     "local_time",
     "moment_line",
     "money_text",
     "number_text",
     "percent_text",
     "short_id",
+    "span_text",
 ]
 
 ID_DIGITS = 8
+SMALLEST_SHOWN = Decimal("0.005")
+"""Half a per cent: less would be written as nothing."""
 
 
 def amount_text(amount: Decimal | None, currency: str | None) -> str:
@@ -47,15 +53,39 @@ def number_text(number: Decimal | None) -> str:
     return "–" if number is None else f"{number:z,.1f}"
 
 
-def percent_text(share: Decimal | None, *, places: int = 1) -> str:
-    """Write a share as a percentage; a dash where it is undefined."""
-    return "–" if share is None else f"{share:z.{places}%}"
+def percent_text(share: Decimal | None) -> str:
+    """Write a share that was worked out, in whole per cent; a dash where it is undefined.
+
+    What is little is not written as nothing, nor what is nearly all as all: <1%, >99%.
+    """
+    if share is None:
+        return "–"
+    if 0 < share < SMALLEST_SHOWN:
+        return "<1%"
+    if 1 - SMALLEST_SHOWN < share < 1:
+        return ">99%"
+    return f"{share:z.0%}"
+
+
+def given_percent(share: Decimal | None) -> str:
+    """Write a share that somebody gave (a discount, a probability) with all its digits."""
+    return "–" if share is None else f"{tidy(share * 100):f}%"
 
 
 def days_text(period: Period, timezone: ZoneInfo) -> str:
     """Write the days of a period, the first and the last."""
     first, after = (at.astimezone(timezone).date() for at in (period.start, period.end))
     return f"{first} … {after - timedelta(days=1)}"
+
+
+def span_text(first: date, last: date) -> str:
+    """Write a span of days: a month as 2026-04, a year as 2026, others by both their ends."""
+    if first.day == 1 and (last + timedelta(days=1)).day == 1:
+        if (first.year, first.month) == (last.year, last.month):
+            return f"{first:%Y-%m}"
+        if first.year == last.year and (first.month, last.month) == (1, 12):
+            return f"{first:%Y}"
+    return f"{first} … {last}"
 
 
 class ShortId(str):
@@ -90,6 +120,11 @@ def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
         local = local.replace(tzinfo=None)
     finer = exact and local.microsecond
     return local.isoformat(sep=" ", timespec="microseconds" if finer else "seconds")
+
+
+def local_day(at: datetime, timezone: ZoneInfo) -> str:
+    """Write the day of a time in the business time zone, where the hour tells nothing more."""
+    return str(at.astimezone(timezone).date())
 
 
 def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
