@@ -8,7 +8,7 @@ to say. How the rows get into a database is said in `sqlite_appending` and `post
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, repeat
 from time import time_ns
 from typing import Final, NamedTuple, get_args
 from uuid import UUID
@@ -36,6 +36,7 @@ __all__ = [
     "Look",
     "Receipt",
     "Rejected",
+    "all_drafts",
     "checked",
     "columns_of",
     "host_clock",
@@ -45,7 +46,7 @@ __all__ = [
     "went_back",
 ]
 
-Texts = Sequence[str | None]
+Texts = tuple[str | None, ...]
 Look = Callable[[], None] | None
 """What looks at an append again once nobody else can append; None where nothing has to."""
 
@@ -62,6 +63,7 @@ KINDS: Final[dict[str, frozenset[type]]] = {
 }
 """What the first columns of a draft take."""
 
+NO_TEXTS: Final = frozenset({NONE})
 ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
 """Its other columns, which are texts."""
 
@@ -184,18 +186,19 @@ def checked(
     """
     if not drafts:
         raise InputError("an append without events records nothing")
-    columns = list(zip(*drafts, strict=True))
-    for column, (what, kinds) in zip(columns, KINDS.items(), strict=False):
-        if not kinds.issuperset(map(type, column)):
-            _refuse_types(column, what, kinds)
+    columns = [*zip(*drafts, strict=True)]
+    types = map(map, repeat(type), columns)
+    if not all(map(frozenset.issuperset, KINDS.values(), types)):
+        _refuse_types(columns)
     streams, versions, _, _, _, occurred, precisions, *others = columns
-    if not set(precisions) <= PRECISIONS:
+    if not PRECISIONS.issuperset(precisions):
         raise InputError("a time is known to the 'microsecond' or to the 'day'")
     following = _following(streams, versions)
     times = [time for time in occurred if time is not None]
     _check_numbers(versions, following, times)
-    drafts = _with_texts(drafts, others)
-    latest = max(times, default=None)
+    if not all(map(NO_TEXTS.issuperset, map(map, repeat(type), others))):
+        drafts = _with_texts(drafts, others)
+    latest = max(times) if times else None
     command_id = envelope_text(command_id, "command_id")
     return Append(drafts, tuple(following), command_id, latest, accept_clock, fingerprint)
 
@@ -222,7 +225,7 @@ class Columns(NamedTuple):
 
 def columns_of(appends: Sequence[Append]) -> Columns:
     """Turn drafts into columns, which databases take faster than rows."""
-    drafts = list(chain.from_iterable([append.drafts for append in appends]))
+    drafts = all_drafts(appends)
     columns = zip(*drafts, strict=True)
     if len(appends) == 1:
         names: Texts = (appends[0].command_id,) * len(drafts)
@@ -232,7 +235,14 @@ def columns_of(appends: Sequence[Append]) -> Columns:
     for number, append in enumerate(appends):
         commands += [append.command_id] * len(append.drafts)
         numbers += [number] * len(append.drafts)
-    return Columns._make((*columns, commands, numbers))
+    return Columns._make((*columns, tuple(commands), numbers))
+
+
+def all_drafts(appends: Sequence[Append]) -> Sequence[Draft]:
+    """Give all that the appends of one transaction record, in order."""
+    if len(appends) == 1:
+        return appends[0].drafts
+    return list(chain.from_iterable([append.drafts for append in appends]))
 
 
 def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list[Receipt]:
@@ -324,20 +334,20 @@ def _check_numbers(
         raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")
 
 
-def _refuse_types(column: Sequence[object], what: str, kinds: frozenset[type]) -> None:
+def _refuse_types(columns: Sequence[Sequence[object]]) -> None:
     """Refuse the first value of a type that a column does not take; UUIDs of a host may do."""
-    for value in column:
-        if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
-            names = " or ".join(sorted(kind.__name__ for kind in kinds if kind is not NONE))
-            raise InputError(f"{what} of an event is {shown(value)}; it takes {names}")
+    for column, (what, kinds) in zip(columns, KINDS.items(), strict=False):
+        for value in column:
+            if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
+                names = sorted(kind.__name__ for kind in kinds if kind is not NONE)
+                took = " or ".join(names)
+                raise InputError(f"{what} of an event is {shown(value)}; it takes {took}")
 
 
 def _with_texts(drafts: Sequence[Draft], columns: Sequence[Texts]) -> Sequence[Draft]:
     """Check the texts of the envelopes; most drafts are given back as they are."""
     kept = drafts
     for what, column in zip(ENVELOPE, columns, strict=True):
-        if column.count(None) == len(column):
-            continue
         try:
             given = set(column)
         except TypeError:

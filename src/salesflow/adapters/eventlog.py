@@ -13,7 +13,7 @@ out: business rules (see the aggregates) and read tables (see `runner`).
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from time import monotonic
@@ -97,15 +97,15 @@ class EventLog(EventReading, Forkable):
         *,
         command_id: str | None = None,
         fingerprint: str | None = None,
-        homes: Mapping[UUID, str] | None = None,
+        home_of: Callable[[UUID], str | None] = lambda _: None,
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
     ) -> Receipt:
         """Record events, all or none, at one instant.
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
-        until that commits, and other writers wait, so append last. `homes` says what streams
-        that the caller has read are about; `fingerprint` tells the request behind the command
+        until that commits, and other writers wait, so append last. `home_of` says what a stream
+        that the caller has read is about; `fingerprint` tells the request behind the command
         from another one.
 
         Raises:
@@ -117,7 +117,7 @@ class EventLog(EventReading, Forkable):
             BusyError: another writer held the log for too long.
         """
         append = checked(drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint)
-        (append,) = self._gate.admit((append,), homes=homes, connection=connection)
+        (append,) = self._gate.admit((append,), home_of=home_of, connection=connection)
         if connection is None:
             receipts = self._group.submit((append,))
             self._gate.remember((append,))

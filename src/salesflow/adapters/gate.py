@@ -14,15 +14,14 @@ by the catalogue's `encode`, whose bytes need no second look. What it leaves out
 sales, which commands check, and halves of a merge, which are for whoever records both.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from itertools import chain
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.appending import Append, Draft
+from salesflow.adapters.appending import Append, Draft, all_drafts
 from salesflow.adapters.event_reading import EventReading
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event, FactCatalogue, Written
@@ -55,10 +54,10 @@ class Gate:
         self,
         appends: Sequence[Append],
         *,
-        homes: Mapping[UUID, str] | None = None,
+        home_of: Callable[[UUID], str | None] = lambda _: None,
         connection: sa.Connection | None = None,
     ) -> Sequence[Append]:
-        """Let appends of one transaction pass; `homes` says what their streams are known to be.
+        """Let appends of one transaction pass; `home_of` says what a stream is known to be.
 
         They are given back, marked where they have to be looked at again; see `look_again`.
 
@@ -70,15 +69,14 @@ class Gate:
         if self._catalogue is OTHERS:
             self._refuse_ours(connection)
             return appends
-        drafts = list(chain.from_iterable([append.drafts for append in appends]))
+        drafts = all_drafts(appends)
         topics = {draft.topic for draft in drafts}
-        for topic in topics - self._passed:
-            if not self._catalogue.knows(topic):
-                raise InputError(_unknown(topic))
-            self._passed.add(topic)
-        for draft in [draft for draft in drafts if type(draft.payload) is not Written]:
-            self._prove(draft)
-        self._refuse_mixed(drafts, homes or {}, connection)
+        if not topics <= self._passed:
+            self._refuse_unknown(topics)
+        for draft in drafts:
+            if type(draft.payload) is not Written:
+                self._prove(draft)
+        self._refuse_mixed(drafts, home_of, connection)
         if topics.isdisjoint(_merging_topics()):
             return appends
         self._refuse_merges(drafts, connection)
@@ -103,9 +101,16 @@ class Gate:
             self._homes.clear()
         home_of = self._catalogue.home
         for append in appends:
-            for draft in append.drafts:
-                if draft.version == 1 and (home := home_of(draft.topic)) is not None:
+            for draft in [draft for draft in append.drafts if draft.version == 1]:
+                home = home_of(draft.topic)
+                if home is not None:
                     self._homes[draft.stream_id] = home
+
+    def _refuse_unknown(self, topics: Collection[str]) -> None:
+        for topic in topics:
+            if not self._catalogue.knows(topic):
+                raise InputError(_unknown(topic))
+        self._passed.update(topics)
 
     def _prove(self, draft: Draft) -> None:
         where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
@@ -117,40 +122,39 @@ class Gate:
     def _refuse_mixed(
         self,
         drafts: Sequence[Draft],
-        known: Mapping[UUID, str],
+        home_of: Callable[[UUID], str | None],
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
-        remembered = self._homes
+        told: dict[UUID, str] = {}
         asked: dict[UUID, tuple[str, str]] = {}
-        for stream_id, (draft, home) in self._told(drafts).items():
-            here = remembered.get(stream_id) or (known.get(stream_id) if known else None)
-            if here is None:
-                if draft.version > 1:
-                    asked[stream_id] = draft.topic, home
-            elif here != home:
-                raise InputError(_mixed(stream_id, here, draft.topic, home))
-        for stream_id, here in self._stored(asked, connection) if asked else ():
-            topic, home = asked[stream_id]
-            if here != home:
-                raise InputError(_mixed(stream_id, here, topic, home))
-
-    def _told(self, drafts: Sequence[Draft]) -> dict[UUID, tuple[Draft, str]]:
-        """Give of each stream the first draft that tells what it is about, and that."""
-        home_of = self._catalogue.home
-        told: dict[UUID, tuple[Draft, str]] = {}
         before: UUID | None = None
         same: str | None = None
         for draft in drafts:
             if draft.stream_id is before and draft.topic == same:
                 continue
             before, same = draft.stream_id, draft.topic
-            home = home_of(same)
-            if home is not None:
-                _, here = told.setdefault(before, (draft, home))
-                if here != home:
-                    raise InputError(_mixed(before, here, same, home))
-        return told
+            home = self._catalogue.home(same)
+            if home is None:
+                continue
+            here = self._homes.get(before) or told.get(before) or home_of(before)
+            if here is None:
+                told[before] = home
+                if draft.version > 1:
+                    asked[before] = same, home
+            elif here != home:
+                raise InputError(_mixed(before, here, same, home))
+        if asked:
+            self._refuse_other(asked, connection)
+
+    def _refuse_other(
+        self, asked: Mapping[UUID, tuple[str, str]], connection: sa.Connection | None
+    ) -> None:
+        """Refuse what is told of streams that are about something else, as the log says."""
+        for stream_id, here in self._stored(asked, connection):
+            topic, home = asked[stream_id]
+            if here != home:
+                raise InputError(_mixed(stream_id, here, topic, home))
 
     def _stored(
         self, streams: Iterable[UUID], connection: sa.Connection | None

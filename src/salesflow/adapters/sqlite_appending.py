@@ -7,6 +7,8 @@ passes while waiting. The last event says where the log stands.
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from itertools import compress, repeat
 from time import monotonic
 
 import sqlalchemy as sa
@@ -126,54 +128,51 @@ class SqliteAppending:
         self, connection: sqlite3.Connection, columns: Columns, base: int, first: Instant
     ) -> None:
         """Insert the rows; what is the same in all of them stands in the statement."""
-        given, marks = _given(columns, base, first)
-        statement = f"INSERT INTO salesflow_events VALUES ('{self._tenant}',{','.join(marks)})"
-        rows = zip(*given, strict=True)
-        if len(columns.versions) == 1:
+        count = len(columns.versions)
+        days = columns.precisions.count("day") > 0
+        texts = (
+            *(columns.actors, columns.command_ids, columns.correlation_ids),
+            *(columns.causation_ids, columns.sources, columns.source_ids),
+        )
+        there = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
+        statement = _statement(self._tenant, days, *there)
+        rows = zip(*_given(columns, base, first, days), *compress(texts, there), strict=True)
+        if count == 1:
             connection.execute(statement, next(rows))
         else:
             connection.executemany(statement, rows)
 
 
+@lru_cache(maxsize=1024)
+def _statement(tenant: str, days: bool, *there: bool) -> str:
+    """Write the statement for rows of which some texts are there and the others are NULL."""
+    marks = ["?"] * 8 + ["?" if days else "'microsecond'"]
+    marks += ["?" if each else "NULL" for each in there]
+    return f"INSERT INTO salesflow_events VALUES ('{tenant}',{','.join(marks)})"
+
+
 def _given(
-    columns: Columns, base: int, first: Instant
-) -> tuple[list[Sequence[object]], list[str]]:
-    """Give the columns that differ from row to row, and a mark for every column there is."""
-    count = len(columns.versions)
+    columns: Columns, base: int, first: Instant, days: bool
+) -> tuple[Sequence[object], ...]:
+    """Give the columns that differ from row to row, before the texts of the envelope."""
     recorded = [first + number for number in columns.numbers]
-    given: list[Sequence[object]] = [
-        range(base + 1, base + count + 1),
+    occurred = columns.occurred
+    if occurred.count(None) < len(occurred):
+        said = zip(occurred, recorded, strict=True)
+        happened = [now if then is None or then > now else then for then, now in said]
+    else:
+        happened = recorded
+    given = (
+        range(base + 1, base + len(recorded) + 1),
         _blobs([id.int.to_bytes(16) for id in columns.stream_ids]),
         columns.versions,
         _blobs([id.int.to_bytes(16) for id in columns.event_ids]),
         columns.topics,
         _blobs(columns.payloads),
-        [
-            then if said is None or said > then else said
-            for said, then in zip(columns.occurred, recorded, strict=True)
-        ],
+        happened,
         recorded,
-    ]
-    marks = ["?"] * len(given)
-    if columns.precisions.count("day"):
-        given.append(columns.precisions)
-        marks.append("?")
-    else:
-        marks.append("'microsecond'")
-    for texts in (
-        columns.actors,
-        columns.command_ids,
-        columns.correlation_ids,
-        columns.causation_ids,
-        columns.sources,
-        columns.source_ids,
-    ):
-        if texts.count(None) == count:
-            marks.append("NULL")
-        else:
-            given.append(texts)
-            marks.append("?")
-    return given, marks
+    )
+    return (*given, columns.precisions) if days else given
 
 
 def _blobs(column: Sequence[bytes]) -> list[bytearray]:

@@ -82,10 +82,10 @@ def wait_until(connection: sqlite3.Connection, deadline: float) -> None:
     """Let a connection wait for other writers no longer than to a point in time."""
     if not isinstance(connection, SqliteConnection):
         return
-    left = max(0, int((deadline - monotonic()) * 1000))
-    if abs(left - connection.patience) > max(5, connection.patience // 20):
-        connection.execute(f"PRAGMA busy_timeout = {left}")
-        connection.patience = left
+    left, patience = (deadline - monotonic()) * 1000, connection.patience
+    if not patience * 0.95 - 5 <= left <= patience * 1.05 + 5:
+        connection.patience = max(0, int(left))
+        connection.execute(f"PRAGMA busy_timeout = {connection.patience}")
 
 
 def use_wal(path: str, wait_seconds: float) -> None:

@@ -365,7 +365,8 @@ class SqliteDatabase(Forkable):
         Raises:
             OwnTransactionError: when this thread is in a transaction that writes.
         """
-        if any(block.locks for block in self.holds.blocks) or lent_by(self, _wrote):
+        own = self.holds.blocks
+        if (own and any(block.locks for block in own)) or lent_by(self, _wrote):
             raise OwnTransactionError(
                 f"a transaction of your own has written to {self.path} and is still open, so"
                 " nothing can be written beside it; end it first, or hand in its connection"

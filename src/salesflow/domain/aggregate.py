@@ -15,7 +15,7 @@ from salesflow.domain.door import guarded, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
     believed,
-    order,
+    follows,
     refuse_repeated,
     refuse_retraction,
     refuse_unreadable,
@@ -171,6 +171,10 @@ class Aggregate:
         as_of: Instant = FOREVER,
     ) -> Self:
         """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
+        return cls._load(id, events, world, as_of)
+
+    @classmethod
+    def _load(cls, id: UUID, events: list[Event], world: World | None, as_of: Instant) -> Self:
         self = cls(id, world)
         self.version = events[-1].version if events else 0
         self._log = events
@@ -192,7 +196,7 @@ class Aggregate:
         Raises:
             NotFoundError: when no opening is believed, or it happened after `as_of`.
         """
-        self = cls.load(id, events, world=world, as_of=as_of)
+        self = cls._load(id, events, world, as_of)
         self.refuse_absence()
         return self
 
@@ -295,23 +299,29 @@ class Aggregate:
         return in_log_order(self.pending, self._world.now)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
-        self.refuse_closed()
+        if self._closed is not None:
+            self.refuse_closed()
         if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
             self.refuse_absence()
-        occurred, precision, day = self._said(occurred_at)
-        if occurred is not None:
-            self._refuse_before_opening(occurred)
-        before, self._horizon = self._horizon, max(self._horizon, occurred or 0)
-        told = Recorded(fact, occurred, precision, day)
+        before = self._horizon
+        if occurred_at is None:
+            told = Recorded(fact, None, MICROSECOND)
+        else:
+            told = Recorded(fact, *self._said(occurred_at))
+            if told.occurred is not None:
+                self._refuse_before_opening(told.occurred)
+                self._horizon = max(before, told.occurred)
         self.pending.append(told)
         event = told.event(self._id, self.version, len(self.pending), now=self._horizon)
         self._log = [*self._log, event]
         if before < self._horizon and self._history:
             self._tell_pending()
             return
-        plain = not isinstance(fact, FactRetracted) and event.effect <= self._horizon
         last = self._history[-1] if self._history else None
-        if plain and (order(event) > order(last) if last else len(self._log) == 1):
+        holds = fact.plain or (
+            not isinstance(fact, FactRetracted) and event.effect <= self._horizon
+        )
+        if holds and (follows(event, last) if last else len(self._log) == 1):
             self._history = [*self._history, event]
             if self._settled:
                 self._apply(event)
@@ -331,10 +341,8 @@ class Aggregate:
         """Give the latest effect of the believed history, planned ones included."""
         return max(self._history[0].effect, self._history[-1].effect)
 
-    def _said(self, when: OccurredAt) -> tuple[Instant | None, Precision, date | None]:
+    def _said(self, when: datetime | date) -> tuple[Instant | None, Precision, date | None]:
         """Cut what a caller said; a day waits where the business time zone is not known."""
-        if when is None:
-            return None, MICROSECOND, None
         refuse_no_time(when)
         if isinstance(when, datetime) or self._world.knows_days:
             occurred, precision = self._instant(when)

@@ -14,6 +14,7 @@ from salesflow.errors import HistoryError, NotFoundError, RuleError
 
 __all__ = [
     "believed",
+    "follows",
     "order",
     "refuse_repeated",
     "refuse_retraction",
@@ -119,6 +120,13 @@ def _believed(events: list[Event]) -> list[Event]:
     opening = min(openings, key=lambda event: event.position)
     rest = sorted((event for event in facts if event is not opening), key=order)
     return [opening, *rest]
+
+
+def follows(event: Event, last: Event) -> bool:
+    """Say whether an event comes behind what was the last of a history."""
+    if event.fact.plain and last.fact.plain and event.occurred > last.occurred:
+        return True
+    return order(event) > order(last)
 
 
 def order(event: Event) -> tuple[Instant, Instant, int]:

@@ -72,9 +72,10 @@ def _names(value: BaseModel) -> int:
     names = len(value.__pydantic_fields_set__)
     for name in _nested(type(value)):
         held = value.__dict__[name]
-        for each in held if type(held) is tuple else (held,):
-            if isinstance(each, BaseModel):
-                names += _names(each)
+        if type(held) is tuple:
+            names += sum([_names(each) for each in held if isinstance(each, BaseModel)])
+        elif isinstance(held, BaseModel):
+            names += _names(held)
     return names
 
 

@@ -72,12 +72,18 @@ class Said(NamedTuple):
         Raises:
             InputError: for what is blank, too long, of another type, or holds what no text may.
         """
+        if actor is None and command_id is None and not others and fingerprint is None:
+            return NOBODY
         given = (actor, command_id, *others, *[None] * (2 - len(others)))
         texts = [
             None if value is None else envelope_text(value, name)
             for name, value in zip(cls._fields, given, strict=False)
         ]
         return cls._make([*texts, _digest(fingerprint)])
+
+
+NOBODY = Said()
+"""Nobody named records, under no command."""
 
 
 def _digest(request: str | bytes | None) -> str | None:
@@ -250,7 +256,7 @@ class Session:
                 self._drafts(),
                 command_id=self._said.command_id,
                 fingerprint=self._said.fingerprint,
-                homes=self._homes(),
+                home_of=self._home_of,
                 connection=self._connection,
                 accept_clock=self._accept_clock,
             )
@@ -339,12 +345,12 @@ class Session:
             self._aggregates[id] = known
         return known
 
-    def _homes(self) -> dict[UUID, str]:
-        """Say what the streams it has read are about."""
-        home = self._log.catalogue.home
-        read = ((id, each) for id, each in self._aggregates.items() if each.version)
-        homes = {id: home(each._log[0].fact.stored_as) for id, each in read}  # noqa: SLF001
-        return {id: home for id, home in homes.items() if home is not None}
+    def _home_of(self, id: UUID) -> str | None:
+        """Say what a stream is about, where it has been read; None where that tells nothing."""
+        each = self._aggregates[id]
+        if not each.version:
+            return None
+        return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
 
     def _nouns(self, ids: tuple[UUID, ...]) -> tuple[str, ...]:
         """Say of streams what they are about, as receipts do."""
