@@ -18,6 +18,7 @@ from salesflow.errors import (
     StaleTransactionError,
     TimeLimitError,
 )
+from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.funnel import Funnel
 from store.facts import NOTES, draft
 
@@ -106,7 +107,9 @@ def test_a_question_waits_for_all_who_hold_a_read_table_no_longer_than_it_said(
 ) -> None:
     """A row is waited for twice: for whoever queued before, and for who holds it then."""
     wait = 2.0
-    take = "BEGIN; UPDATE salesflow_projections SET revision = revision"
+    take = (
+        f"BEGIN; SELECT 1 FROM salesflow_projections WHERE name = '{PIPELINE.name}' FOR UPDATE"
+    )
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         " AND datname = current_database() AND query LIKE '%salesflow_projections%'"

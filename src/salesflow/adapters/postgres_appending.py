@@ -52,13 +52,13 @@ from salesflow.adapters.postgres_statements import (
     APPEND_ONE,
     APPEND_ONE_COMMAND,
     COPY,
+    LIMIT_TO,
     LIMITS,
     LOCK_HEAD,
     LOOK,
     NEW_HEAD,
     RESERVE,
     RESERVE_COMMANDS,
-    SET_LIMIT,
     SET_LIMITS,
 )
 from salesflow.domain.moments import Instant
@@ -119,17 +119,17 @@ class PostgresAppending(Forkable):
         self, cursor: PostgresCursor, appends: Sequence[Append], wait: int, look: Look
     ) -> list[Receipt]:
         """Write in a transaction of several statements, whose first ones wait for others."""
-        limit = Limit(wait, ours=True)
+        limit, pooled = Limit(wait, ours=True), self._database.options.pooled
+        if not pooled:
+            self._limit_to(cursor, wait)
+            limit = self._limit
         with _refusing(limit), cursor.connection.transaction():
-            theirs = self._limit.theirs
-            if self._database.options.pooled:
-                ((theirs, _),) = cursor.execute(LIMITS).fetchall()
-            limit.set_beside(theirs)
-            cursor.execute(SET_LIMITS, [str(wait), str(limit.milliseconds), True])
+            if pooled:
+                _limit_transaction(cursor, limit)
             self._look_again(cursor, look)
             if _is_small(appends):
                 return self._insert(cursor, appends)
-            return self._copy(cursor, appends, str(theirs))
+            return self._copy(cursor, appends, limit)
 
     def _look_again(self, cursor: PostgresCursor, look: Look) -> None:
         """Take the lock that orders all appends, and look at what stands then."""
@@ -172,18 +172,16 @@ class PostgresAppending(Forkable):
         wait = max(1, int(self._database.wait_seconds * 1000))
         limit = Limit(wait, ours=True)
         with _refusing(limit):
-            # Also begins the transaction, without which psycopg's block would commit.
-            ((theirs, locks),) = raw.execute(LIMITS).fetchall()
-            limit.set_beside(theirs)
-            with raw.transaction():
-                raw.execute(SET_LIMITS, [str(wait), str(limit.milliseconds), True])
-                with raw.cursor(binary=True) as cursor:
-                    self._look_again(cursor, look)
-                    if _is_small([append]):
-                        receipts = self._insert(cursor, [append])
-                    else:
-                        receipts = self._copy(cursor, [append], str(theirs))
-                raw.execute(SET_LIMITS, [str(locks), str(theirs), True])
+            if is_idle(raw):  # begin, or psycopg's block would commit
+                raw.execute("SELECT 1")
+            with raw.transaction(), raw.cursor(binary=True) as cursor:
+                locks = _limit_transaction(cursor, limit)
+                self._look_again(cursor, look)
+                if _is_small([append]):
+                    receipts = self._insert(cursor, [append])
+                else:
+                    receipts = self._copy(cursor, [append], limit)
+                raw.execute(SET_LIMITS, [str(locks), str(limit.theirs), True])
         lend(self, connection, 0)
         return receipts[0]
 
@@ -223,12 +221,12 @@ class PostgresAppending(Forkable):
         return receipts_of(appends, base, recorded)
 
     def _copy(
-        self, cursor: PostgresCursor, appends: Sequence[Append], limit: str
+        self, cursor: PostgresCursor, appends: Sequence[Append], limit: Limit
     ) -> list[Receipt]:
         parameters = self._parameters(appends)
+        parameters["limit"] = str(limit.theirs)
         statement = RESERVE_COMMANDS if _add_commands(parameters, appends) else RESERVE
         base, recorded = self._moved(cursor, statement, parameters, appends)
-        cursor.execute(SET_LIMIT, [limit])  # from here on it waits for nobody
         with cursor.copy(COPY) as copy:
             copy.write(COPY_START)
             copy.write(b"".join(_rows(appends, self._tenant, base, recorded)))
@@ -272,6 +270,13 @@ class PostgresAppending(Forkable):
             return
         recorded, accepted, now = row
         next_instant(appends, now, recorded, accepted=bool(accepted))
+
+
+def _limit_transaction(cursor: PostgresCursor, limit: Limit) -> int:
+    """Limit how long a transaction waits for others; give how long it waited for locks."""
+    ((theirs, locks, *_),) = cursor.execute(LIMIT_TO, [limit.wanted]).fetchall()
+    limit.set_beside(theirs)
+    return int(locks)
 
 
 def _is_small(appends: Sequence[Append]) -> bool:

@@ -5,6 +5,7 @@ from salesflow.adapters.postgres_database import CHANNEL
 
 __all__ = [
     "ANSWER",
+    "ANSWER_AND_FREE",
     "APPEND",
     "APPEND_COMMANDS",
     "APPEND_ONE",
@@ -15,6 +16,7 @@ __all__ = [
     "INSERT_EVENT",
     "INSERT_EVENTS",
     "LIMITS",
+    "LIMIT_TO",
     "LOCK_HEAD",
     "LOOK",
     "MOVE_HEAD",
@@ -22,7 +24,6 @@ __all__ = [
     "NOW",
     "RESERVE",
     "RESERVE_COMMANDS",
-    "SET_LIMIT",
     "SET_LIMITS",
 ]
 
@@ -78,6 +79,11 @@ INSERT_COMMANDS = """
         AS u (command_id, first, last, append, fingerprint)"""
 
 ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM h"
+ANSWER_AND_FREE = (
+    f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s),"
+    " set_config('statement_timeout', %(limit)s::text, true) FROM h"
+)
+"""From there on the transaction waits for nobody, and is held to the server's limit alone."""
 
 APPEND = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}"
 APPEND_COMMANDS = (
@@ -87,17 +93,26 @@ APPEND_ONE = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}"
 APPEND_ONE_COMMAND = (
     f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}), c AS ({INSERT_COMMAND}) {ANSWER}"
 )
-RESERVE = f"WITH h AS ({MOVE_HEAD}) {ANSWER}"
-RESERVE_COMMANDS = f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER}"
-LIMITS = (
-    "SELECT (SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'),"
-    " (SELECT setting::int FROM pg_settings WHERE name = 'lock_timeout')"
-)
+RESERVE = f"WITH h AS ({MOVE_HEAD}) {ANSWER_AND_FREE}"
+RESERVE_COMMANDS = f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER_AND_FREE}"
+
+
+def _milliseconds(setting: str) -> str:
+    return f"(extract(epoch FROM current_setting('{setting}')::interval) * 1000)::int8"
+
+
+LIMITS = f"SELECT {_milliseconds('statement_timeout')}, {_milliseconds('lock_timeout')}"
 SET_LIMITS = (
     "SELECT set_config('lock_timeout', %s, l), set_config('statement_timeout', %s, l)"
     " FROM (SELECT %s::bool) AS v (l)"
 )
-SET_LIMIT = "SELECT set_config('statement_timeout', %s, true)"
+LIMIT_TO = (
+    f"WITH v (theirs, locks) AS MATERIALIZED ({LIMITS}) SELECT theirs, locks,"
+    " set_config('lock_timeout', o::text, true), set_config('statement_timeout',"
+    " (CASE WHEN theirs > 0 AND theirs <= o THEN theirs ELSE o END)::text, true)"
+    " FROM v, (SELECT %s::int8) AS w (o)"
+)
+"""Sets the limits of this transaction, unless shorter ones stand, and gives those before."""
 COPY = "COPY salesflow_events FROM STDIN (FORMAT BINARY)"
 LOOK = f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
 LOCK_HEAD = "SELECT 1 FROM salesflow_head WHERE tenant = %(tenant)s FOR UPDATE"
