@@ -19,6 +19,9 @@ from salesflow.projections.funnel import Funnel
 CHILDREN = 3
 TIMES = 5
 LIMIT_SECONDS = 60
+REFUSED = 7
+"""The exit code of a child that refuses a file that was in use."""
+
 pytestmark = pytest.mark.filterwarnings(
     "ignore:This process.*multi-threaded:DeprecationWarning"
 )
@@ -89,12 +92,51 @@ def test_threads_that_record_ask_and_follow_at_the_fork_hold_up_no_child(
         ended.callback(stop.set)
         for thread in threads:
             thread.start()
-        children = [forked(partial(record, flow, f"child-{k}")) for k in range(CHILDREN)]
-        assert [went_well(pid) for pid in children] == [True] * CHILDREN
+        children = [forked(partial(record_or_refuse, flow, f"child-{k}")) for k in range(3)]
+        ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
         stop.set()
         for thread in threads:
             thread.join(LIMIT_SECONDS)
             assert not thread.is_alive()
+        record(flow, "after")
+        if flow.log.database.dialect == "postgresql":
+            assert ends == [0] * 3
+        commands = {event.command_id for event in flow.log.page(0, 100_000)}
+        for k, end in enumerate(ends):
+            recorded = commands & {f"child-{k}-{n}" for n in range(TIMES)}
+            assert (end, len(recorded)) in ((0, TIMES), (REFUSED, 0))
+
+
+def record_or_refuse(flow: SalesFlow, who: str) -> None:
+    """Record everything, or nothing since the file was in use all the time the fork waited."""
+    try:
+        record(flow, who)
+    except ForkedError as error:
+        os._exit(REFUSED if "was in use when this process was forked" in str(error) else 1)
+
+
+def test_what_holds_a_connection_at_the_fork_may_open_another_one_to_end_soon(
+    sqlite_url: str,
+) -> None:
+    """Else it would wait for the fork, and the fork for it."""
+    begun, forking = Flag(), Flag()
+    os.register_at_fork(before=forking.set)  # the last one registered is the first one called
+
+    def work() -> None:
+        with flow.log.database.read() as connection:
+            position = flow.log.head(connection).position
+            begun.set()
+            forking.wait(LIMIT_SECONDS)
+            for _ in range(100):
+                assert flow.log.head().position == position
+
+    with SalesFlow(sqlite_url) as flow:
+        record(flow, "before")
+        thread = Thread(target=work)
+        thread.start()
+        assert begun.wait(LIMIT_SECONDS)
+        assert went_well(forked(partial(record, flow, "child")))
+        thread.join(LIMIT_SECONDS)
         record(flow, "after")
 
 

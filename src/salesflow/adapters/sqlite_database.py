@@ -12,8 +12,8 @@ holds the write lock, so nobody can start the log anew meanwhile.
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event as Flag
 from threading import RLock
@@ -97,6 +97,8 @@ class SqliteDatabase(Forkable):
         self.file = SqliteFile(self.path)
         self._all: WeakSet[SqliteConnection] = WeakSet()
         self._forking = False
+        self._opening: set[object] = set()
+        """Who opens a connection just now, which is not among all of them yet."""
         self.holds = Holds()
         self.lock = RLock()  # which knows its owner, so that it can be released twice
         self._writer: SqliteConnection | None = None
@@ -123,7 +125,7 @@ class SqliteDatabase(Forkable):
         own = sum(block.connection is not None for block in self.holds.blocks)
         for _ in wait_for_others(FORK_SECONDS):
             self._close_idle()
-            if len(open_among(self._all)) <= own:
+            if len(open_among(self._all)) <= own and not self._opening:
                 break
 
     def after_fork_in_parent(self) -> None:
@@ -138,7 +140,8 @@ class SqliteDatabase(Forkable):
         """Begin anew; or never, when a connection was in use."""
         carried = open_among(self._all)
         _CARRIED.extend(carried)  # never closed: that would undo the parent's locks
-        self.file.carry(bool(carried))
+        self.file.carry(bool(carried or self._opening))
+        self._opening = set()
         self._all, self.waiting, self.waiters = WeakSet(), WeakSet(), WeakSet()
         self._writer = self._checkpointer = self._folder = None
         self._forking, self.lock = False, RLock()
@@ -170,11 +173,32 @@ class SqliteDatabase(Forkable):
 
     def _open_alone(self, uri: str) -> sqlite3.Connection:
         """Open the file without its write-ahead log; nothing of it is locked."""
-        while self._forking:
-            sleep(LOOK_SECONDS)
-        connection = sqlite3.connect(uri, uri=True, factory=SqliteConnection)
-        self._all.add(connection)
+        with self._open_at_no_fork():
+            connection = sqlite3.connect(uri, uri=True, factory=SqliteConnection)
+            self._all.add(connection)
         return connection
+
+    @contextmanager
+    def _open_at_no_fork(self) -> Iterator[None]:
+        """Open a connection while nobody gets ready to fork.
+
+        Who holds a connection or the lock already is in the middle of something that the fork
+        waits for, and goes on.
+        """
+        me = object()
+        try:
+            while True:
+                self._opening.add(me)
+                if not self._forking or self.holds.blocks or self._owns_lock():
+                    break
+                self._opening.discard(me)
+                sleep(LOOK_SECONDS)
+            yield
+        finally:
+            self._opening.discard(me)
+
+    def _owns_lock(self) -> bool:
+        return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _ask(self, statement: str, parameters: Row) -> list[Row]:
         return self.rows(statement, parameters, None)
@@ -306,22 +330,21 @@ class SqliteDatabase(Forkable):
 
     def connect(self) -> SqliteConnection:
         """Open a connection with everything set that a connection forgets."""
-        while self._forking:
-            sleep(LOOK_SECONDS)
         self.file.check()
         archive = self._archive
-        connection = sqlite3.connect(
-            self.path if archive is None else archive.uri(),
-            uri=archive is not None,
-            timeout=self.wait_seconds,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=256,
-            factory=SqliteConnection,
-        )
+        with self._open_at_no_fork():
+            connection = sqlite3.connect(
+                self.path if archive is None else archive.uri(),
+                uri=archive is not None,
+                timeout=self.wait_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+                factory=SqliteConnection,
+            )
+            self._all.add(connection)
         connection.patience = int(self.wait_seconds * 1000)
         connection.cursors = WeakSet()
-        self._all.add(connection)
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
@@ -372,7 +395,7 @@ class SqliteDatabase(Forkable):
                 " nothing can be written beside it; end it first, or hand in its connection"
                 " (connection=)"
             )
-        while self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
+        while self._owns_lock():
             self.lock.release()  # left behind by what was interrupted twice
 
     def _acquire(self, deadline: float) -> None:
