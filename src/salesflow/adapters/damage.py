@@ -22,6 +22,7 @@ __all__ = [
     "missing_tables",
     "refuse_missing_tables",
     "tables_of_store",
+    "tables_there",
 ]
 
 WAY_OUT: Final = (
@@ -42,21 +43,28 @@ def tables_of_store(dialect: str) -> frozenset[str]:
     return frozenset(t.name for t in made if t.info.get("only", dialect) == dialect)
 
 
+def tables_there(connection: sa.Connection) -> set[str]:
+    """Name the tables of a database that may be ours.
+
+    SQLAlchemy's inspector would keep what it compiles for every engine that ever was.
+    """
+    return {*connection.scalars(sa.text(THERE[connection.dialect.name]))}
+
+
 def missing_tables(connection: sa.Connection) -> list[str]:
     """Name the tables of the store that a database of ours has lost."""
-    here = connection.dialect.name
-    return sorted(tables_of_store(here) - {*connection.scalars(sa.text(THERE[here]))})
+    return sorted(tables_of_store(connection.dialect.name) - tables_there(connection))
 
 
-def refuse_missing_tables(connection: sa.Connection, where: str) -> None:
+def refuse_missing_tables(dialect: str, there: set[str], where: str) -> None:
     """Refuse a database of ours that has lost a table of the store.
 
     Raises:
         DamagedError: then.
     """
-    missing = missing_tables(connection)
+    missing = tables_of_store(dialect) - there
     if missing:
-        raise lacking(where, missing)
+        raise lacking(where, sorted(missing))
 
 
 def lacking(where: str, names: Iterable[str]) -> DamagedError:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters import schema
 from salesflow.adapters.appending import Append, Look, Receipt
-from salesflow.adapters.damage import refuse_missing_tables
+from salesflow.adapters.damage import refuse_missing_tables, tables_there
 from salesflow.adapters.database_url import (
     SQLITE,
     hint_of_copy,
@@ -285,8 +285,9 @@ def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Ap
 
 def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
     """Say whether the tables are there; refuse a database that is not ours to use."""
-    inspector = sa.inspect(connection)
-    if not inspector.has_table(schema.schema_row.name):
+    there = tables_there(connection)
+    if schema.schema_row.name not in there:
+        inspector = sa.inspect(connection)
         others = sorted({*inspector.get_table_names(), *inspector.get_view_names()})
         left = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
         if left:
@@ -319,7 +320,7 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
             f" ({schema.SCHEMA_VERSION}) can read; no release wrote it and there is no upgrade,"
             " so make it anew from its source"
         )
-    refuse_missing_tables(connection, where)
+    refuse_missing_tables(connection.dialect.name, there, where)
     return True
 
 
