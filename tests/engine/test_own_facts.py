@@ -1,5 +1,6 @@
 """A fact of another package is taken when it is handed in, and then is like any other."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from databases import plain_connection
 from salesflow import STANDARD, Deal, ForeignFact, SalesFlow
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import DealOpened
@@ -181,11 +183,14 @@ def test_nothing_handed_in_leaves_the_catalogue_what_it_is() -> None:
 
 ACME = '''
 from typing import ClassVar
+import sqlalchemy as sa
+from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Fact
 from salesflow.domain.moments import Moment
 from salesflow.domain.values import Reference
 from salesflow.projections.questions import Question, Reader, View
 from salesflow.projections.shown import TableOfView
+from salesflow.projections.tables import Fold, IntervalTable
 
 
 class DemoGiven(Fact):
@@ -197,6 +202,29 @@ class DemoGiven(Fact):
 
 
 FACTS = [DemoGiven]
+
+DEMO = IntervalTable(
+    "acme_demo",
+    1,
+    keys=(sa.Column("product", sa.String(500)),),
+    attributes=(sa.Column("times", sa.Integer),),
+)
+
+
+class Shown:
+    """Counts how often a product was shown."""
+
+    def __init__(self, processes):
+        self.times = {}
+
+    def apply(self, event):
+        if isinstance(event.fact, DemoGiven):
+            product = event.fact.product
+            self.times[product] = self.times.get(product, 0) + 1
+            yield (product,), (self.times[product],)
+
+
+DEMOS = Fold(DEMO, {DealOpened, DemoGiven}, Shown)
 
 
 class DemosView(View):
@@ -221,6 +249,8 @@ class Demos(Question[DemosView]):
 '''
 POINTS = """[salesflow.facts]
 demos = acme:FACTS
+[salesflow.folds]
+demos = acme:DEMOS
 [salesflow.questions]
 acme-demos = acme:Demos
 gone = acme:Nothing
@@ -263,6 +293,17 @@ def test_what_an_installed_package_hands_in_is_known_to_the_command_line(
     assert "Demo given" in told.stdout, told.stderr
     asked = run("ask", "acme-demos", "--db", sqlite_url)
     assert (asked.returncode, "7" in asked.stdout) == (0, True), asked.stderr
+    rebuilt = run("rebuild", "acme_demo", "--db", sqlite_url, "--json")
+    assert json.loads(rebuilt.stdout)["rebuilt"] == {"acme_demo": 1}, rebuilt.stderr
+    view = "SELECT product, times FROM salesflow_acme_demo WHERE valid_to LIKE '9999%'"
+    with plain_connection(sqlite_url) as connection:
+        assert connection.execute(view).fetchall() == [("MES", 1)]
+    stands = json.loads(run("status", "--db", sqlite_url, "--json").stdout)["tables"]
+    assert {"table": "acme_demo", "revision": 1, "position": 4, "lag": 0} in stands
+    with SalesFlow(sqlite_url) as without:  # which knows neither the fact nor the fold
+        assert "acme_demo" not in without.standings()
+        assert without.check().whole is False
+    assert run("check", "--all", "--db", sqlite_url).returncode == 0
     listed = run("ask", "--help")
     assert "How many demos were given?" in listed.stdout
     gone = run("ask", "gone", "--db", sqlite_url)
