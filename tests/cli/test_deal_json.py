@@ -11,6 +11,7 @@ import pytest
 from salesflow import Deal, Money, SalesFlow
 from salesflow.cli.deal_json import standing_json
 from salesflow.cli.facets import facets_of
+from salesflow.cli.naming import Called
 from salesflow.projections.deals import Deals, DealStanding
 from simulated import demo, ran
 
@@ -32,10 +33,11 @@ def key_of(label: str, deal: DealStanding) -> str:
 
 def test_json_says_of_a_deal_whatever_is_shown_of_it() -> None:
     with SalesFlow(demo().url, create=False) as flow:
+        called = Called(flow)
         for each in flow.ask(Deals(limit=300), as_of="2025-12-31").deals:
             deal = flow.get(Deal, each.deal, as_of="2025-12-31")
-            said = standing_json(deal, lambda _: "Acme")
-            labels = facets_of(deal, lambda _: "Acme")
+            said = standing_json(deal, called)
+            labels = facets_of(deal, called)
             assert [label for label in labels if not said[key_of(label, each)]] == []
 
 

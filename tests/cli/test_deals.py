@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from salesflow import Deal, Money, SalesFlow
+from salesflow import STANDARD, Deal, Money, Rep, SalesFlow
 from simulated import demo, ran
 
 ERP = "e4900000-0000-4000-8000-000000000001"
@@ -190,3 +190,20 @@ def test_a_planned_change_shows_when_it_takes_effect() -> None:
         planned = next(e for e in flow.log.page(0, 1_000_000) if e.effect > e.occurred)
     told = ran("deal", "history", str(planned.stream_id), "--db", url)
     assert "takes effect 20" in told.out
+
+
+def test_reps_stand_by_name_beside_their_ids_in_all_that_is_told_of_a_deal() -> None:
+    with SalesFlow(os.environ["SALESFLOW_DB"]) as flow, flow.session(actor="zoe") as s:
+        s.add(Rep.join("zoe", team="north", name="Zoe Zhang"))
+        deal = s.add(Deal.open(STANDARD, title="ERP", owner="zoe", lead_source="trade_fair"))
+    with SalesFlow(os.environ["SALESFLOW_DB"]) as flow, flow.session(actor="zoe") as s:
+        s.get(Deal, deal.id).request_help("Which price?", by="zoe")
+    for command in ("show", "history", "replay"):
+        assert "zoe Zoe Zhang" in ran("deal", command, str(deal.id)).out
+    shown = json.loads(ran("deal", "show", str(deal.id), "--json").out)
+    assert (shown["owner"], shown["owner_name"]) == ("zoe", "Zoe Zhang")
+    told = json.loads(ran("deal", "history", str(deal.id), "--json").out)
+    assert {each["actor_name"] for each in told["events"]} == {"Zoe Zhang"}
+    chinese = ran("deal", "show", str(deal.id), "--lang", "zh").out
+    assert "标准销售流程 v1" in chinese
+    assert "Standard sales process v1" in ran("deal", "show", str(deal.id)).out

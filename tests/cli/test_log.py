@@ -143,3 +143,39 @@ def test_an_event_that_cannot_be_read_is_listed_and_stops_nothing(db: str) -> No
     assert [each["fact"] for each in found] == [None, None]
     assert all(each["unreadable"] for each in found)
     assert "cannot be read" in ran("log", "--kind", "deal.won").out
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_list_on_a_screen_breaks_no_id_and_tells_a_fact_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", ran("log", "--kind", "process.published").out)
+    [published] = listed("--kind", "process.published")
+    assert (str(published["event_id"]) in shown) == (width == 200)
+    assert str(published["event_id"])[:10] not in shown or width == 200
+    assert " · 6" in " ".join(shown.split())
+    assert len(shown.splitlines()) < 12
+
+
+def test_a_line_says_of_a_long_fact_that_there_is_more(db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}") as flow, flow.session(actor="bob") as s:
+        customer = s.add(Customer.register(name="A" * 300))
+        customer.qualify(because="b" * 9_000)
+    for line in ran("log", "--actor", "bob").out.splitlines():
+        assert len(line) < 300
+    assert "AAAA…" in ran("log", "--actor", "bob").out
+
+
+def test_an_event_is_retracted_by_its_position(db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}") as flow, flow.session() as s:
+        s.add(Customer.register(name="Acme")).qualify(because="asked for it")
+    [judged] = listed("--kind", "customer.qualified", "--limit", "1")
+    told = ran("retract", f"{judged['position']:,}", "--because", "mistyped", "--json")
+    assert json.loads(told.out)["retracted"] == judged["event_id"]
+    missing = ran("retract", "9,999,999", "--because", "x")
+    assert (missing.code, "no event at position 9,999,999" in missing.err) == (2, True)
+    assert "neither a position nor the id" in ran("retract", "-", "--because", "x").err

@@ -8,15 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from given import cny, opened, refuses
+from given import cny, deal_of, decides, line, opened, refuses
 from salesflow import STANDARD, Deal, Money, Rep
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Fact
 from salesflow.domain.reps import RepJoined, RepLeft, RepMoved, rep_id
-from salesflow.errors import InputError
+from salesflow.errors import InputError, RuleError
 
 PYDANTICS = re.compile(
     r"Input should|valid (dictionary|string|date)|Field required|Extra inputs"
@@ -128,3 +128,32 @@ def test_what_was_in_a_field_is_never_repeated() -> None:
         DealWon(amount={"secret": "4711"})  # type: ignore[arg-type]
     assert "4711" not in str(found.value)
     assert DealWon(amount=cny("5")).amount == Money(5, "CNY")
+
+
+def test_a_command_compares_ids_as_they_are_recorded() -> None:
+    refuses(
+        given=[opened(owner="ann")],
+        when=lambda deal: deal.assign_owner(" ann"),
+        error=RuleError,
+        match="is owned by ' ann' already",
+    )
+    refuses(
+        given=[opened(owner="ann")],
+        when=lambda deal: deal.add_collaborator("ann "),
+        error=RuleError,
+        match="owns deal",
+    )
+    decides(
+        given=[opened(owner="ann"), CollaboratorJoined(person="bob")],
+        when=lambda deal: deal.remove_collaborator(" bob"),
+        then=[CollaboratorLeft(person="bob")],
+    )
+
+
+def test_the_key_a_command_gives_is_the_one_it_recorded() -> None:
+    deal = deal_of(opened())
+    lines = [line()]
+    assert deal.draft_quote(lines, quote=" Q7 ") == "Q7"
+    assert deal.issue_quote("Q7") == "Q7"
+    assert deal.raise_objection("too dear", objection="O9 ") == "O9"
+    assert deal.request_help("who knows?", by="ann", request=" H5") == "H5"

@@ -23,7 +23,7 @@ from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.moments import Instant
 from salesflow.errors import HistoryError, InputError
 
-__all__ = ["Entry", "LogSearch", "last_happened", "search"]
+__all__ = ["Entry", "LogSearch", "event_at", "last_happened", "search"]
 
 PAGE: Final = 500
 COLUMNS: Final = (
@@ -36,6 +36,7 @@ HAPPENED: Final = (
     " AND topic >= 'deal.' AND topic < 'deal/'"
 )
 NEWEST: Final = " ORDER BY position DESC LIMIT 1"
+AT: Final = "SELECT event_id FROM salesflow_events WHERE tenant = ? AND position = ?"
 NAMED: Final = "SELECT event_id, position, topic FROM salesflow_events WHERE tenant = ?"
 
 
@@ -109,6 +110,12 @@ def search(log: EventLog, wanted: LogSearch) -> Iterator[Entry]:
         if len(page) < size:
             return
         after, left = page[-1].position, None if left is None else left - size
+
+
+def event_at(log: EventLog, position: int) -> UUID | None:
+    """Give the id of the event at a position, be it readable or not; None without one."""
+    rows = log.database.rows(AT, (log.tenant, position))
+    return read_uuid(rows[0][0]) if rows else None
 
 
 def last_happened(log: EventLog, since: Instant, known: Instant) -> Instant | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from salesflow.cli.facets import Named
+from salesflow.cli.naming import Called
 from salesflow.cli.replaying import Step
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event
@@ -21,11 +21,11 @@ __all__ = ["event_json", "standing_json", "steps_json"]
 QUOTE = ("state", "total", "valid_until", "expires_at", "revisions", "lines")
 
 
-def standing_json(deal: Deal, customer: Named) -> dict[str, Json]:
+def standing_json(deal: Deal, called: Called) -> dict[str, Json]:
     """Say how a deal stands."""
     standing: dict[str, Any] = {
-        **_stands(deal, customer),
-        **_people(deal),
+        **_stands(deal, called),
+        **_people(deal, called),
         **_talks(deal),
         **_offers(deal),
         **_after(deal),
@@ -34,7 +34,7 @@ def standing_json(deal: Deal, customer: Named) -> dict[str, Json]:
     return {name: plain(value) for name, value in standing.items()}
 
 
-def event_json(event: Event, mark: str, why: str) -> Json:
+def event_json(event: Event, called: Called, mark: str, why: str) -> Json:
     """Say an event with its envelope, and whether it counts."""
     return {
         "position": event.position,
@@ -44,6 +44,7 @@ def event_json(event: Event, mark: str, why: str) -> Json:
         "effective_from": plain(from_instant(event.effect)),
         "precision": event.precision,
         "actor": event.actor,
+        "actor_name": called.rep_name(event.actor),
         "command_id": event.command_id,
         "correlation_id": event.correlation_id,
         "causation_id": event.causation_id,
@@ -54,12 +55,12 @@ def event_json(event: Event, mark: str, why: str) -> Json:
     }
 
 
-def steps_json(steps: Iterable[Step], customer: Named) -> list[Json]:
+def steps_json(steps: Iterable[Step], called: Called) -> list[Json]:
     """Say each step of a replay, and what it changed in how the deal stands."""
     told: list[Json] = []
     before: dict[str, Json] = {}
     for step in steps:
-        after = standing_json(step.deal, customer)
+        after = standing_json(step.deal, called)
         told.append(
             {
                 "step": step.number,
@@ -87,12 +88,12 @@ def _said(event: Event) -> dict[str, Json]:
     }
 
 
-def _stands(deal: Deal, customer: Named) -> dict[str, Any]:
+def _stands(deal: Deal, called: Called) -> dict[str, Any]:
     return {
         "id": deal.id,
         "title": deal.title,
         "customer": deal.customer_id,
-        "customer_name": customer(deal) or None,
+        "customer_name": called.customer(deal) or None,
         "process": deal.process,
         "process_version": deal.process_version,
         "stage": deal.stage,
@@ -113,9 +114,10 @@ def _stands(deal: Deal, customer: Named) -> dict[str, Any]:
     }
 
 
-def _people(deal: Deal) -> dict[str, Any]:
+def _people(deal: Deal, called: Called) -> dict[str, Any]:
     return {
         "owner": deal.owner,
+        "owner_name": called.rep_name(deal.owner),
         "collaborators": [*deal.collaborators.values()],
         "credits": deal.credits,
         "messages": len(deal.messages),

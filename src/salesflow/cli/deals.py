@@ -9,11 +9,11 @@ import typer
 
 from salesflow.cli.deal_json import event_json, standing_json, steps_json
 from salesflow.cli.desk import AsOf, Desk, KnownAt, at_desk
-from salesflow.cli.facets import Named, facets_of
+from salesflow.cli.facets import facets_of
 from salesflow.cli.fact_words import details_of
 from salesflow.cli.finding import find_deal
+from salesflow.cli.naming import Called
 from salesflow.cli.replaying import Step, lateness, replay
-from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.history import retracted, unreadable
@@ -27,7 +27,7 @@ from salesflow.projections.writing import local_time, short_id
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
-__all__ = ["customer_of", "history", "replay_deal", "replay_table", "show"]
+__all__ = ["history", "replay_deal", "replay_table", "show"]
 
 Marks = dict[UUID, tuple[str, str]]
 """Of events that do not count: `retracted` or `irregular`, and why."""
@@ -56,7 +56,8 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
     """Show how a deal stood: stage, outcome, amount, quotes, people, money."""
     with desk.open() as flow:
         found = flow.get(Deal, find_deal(flow, deal), as_of=as_of, known_at=known_at)
-        facets = facets_of(found, customer_of(flow), desk.language)
+        called = Called(flow)
+        facets = facets_of(found, called, desk.language)
         moment = _moment_of(flow, found, as_of, known_at)
         zone = flow.settings().timezone
         rows = [(desk.screen.word("Id"), str(found.id)), *facets.items()]
@@ -65,7 +66,7 @@ def show(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt = None)
                 rows.append((desk.screen.word(label), local_time(at, zone)))
         if found.irregular:
             rows.append((desk.screen.word("Irregular"), f"{len(found.irregular):,}"))
-        standing = standing_json(found, customer_of(flow))
+        standing = standing_json(found, called)
         desk.screen.json({**standing, "moment": plain(moment)})
         columns = ("Attribute", "Value")
         desk.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
@@ -78,19 +79,20 @@ def history(desk: Desk, deal: DealId, known_at: KnownAt = None, merged: Merged =
     with desk.open() as flow:
         id = find_deal(flow, deal)
         events = flow.history(id, known_at=known_at, merged=merged)
-        marks = _marks(flow, known_at, events)
+        marks, called = _marks(flow, known_at, events), Called(flow)
         zone, head = flow.settings().timezone, flow.log.head()
         desk.screen.json(
             {
                 "deal": str(id),
                 "events": [
-                    event_json(event, *marks.get(event.event_id, ("", ""))) for event in events
+                    event_json(event, called, *marks.get(event.event_id, ("", "")))
+                    for event in events
                 ],
                 "position": head.position,
             }
         )
         positions = {event.event_id: event.position for event in events}
-        rows = [_history_row(desk, zone, event, marks, positions) for event in events]
+        rows = [_history_row(desk, zone, event, called, marks, positions) for event in events]
         desk.screen.table(_history_table(rows, id, merged=merged))
         upto = f"{desk.screen.word('position')} {head.position:,} · {zone.key}"
         desk.screen.line(upto, "green")
@@ -102,12 +104,12 @@ def replay_deal(desk: Desk, deal: DealId, as_of: AsOf = None, known_at: KnownAt 
     with desk.open() as flow:
         found = flow.get(Deal, find_deal(flow, deal), as_of=as_of, known_at=known_at)
         moment = _moment_of(flow, found, as_of, known_at)
-        customer = customer_of(flow)
-        steps = replay(found, customer, desk.language, to_instant(moment.as_of))
+        called = Called(flow)
+        steps = replay(found, called, desk.language, to_instant(moment.as_of))
         desk.screen.json(
             {
                 "deal": str(found.id),
-                "steps": steps_json(steps, customer),
+                "steps": steps_json(steps, called),
                 "moment": plain(moment),
             }
         )
@@ -153,24 +155,6 @@ def _moment_of(
     )
 
 
-def customer_of(flow: "SalesFlow") -> Named:
-    """Give what names a deal's customer, each looked up once."""
-    names: dict[UUID, str] = {}
-
-    def named(deal: Deal) -> str:
-        id = deal.customer_id
-        if id is None:
-            return ""
-        if id not in names:
-            try:
-                names[id] = flow.get(Customer, id).name or str(id)
-            except NotFoundError:
-                names[id] = str(id)
-        return names[id]
-
-    return named
-
-
 def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:
     """Say of each event that does not count why: retracted, unread, or without ground."""
     out = retracted(events)
@@ -204,11 +188,16 @@ def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> Ta
 
 
 def _history_row(
-    desk: Desk, zone: ZoneInfo, event: Event, marks: Marks, positions: Mapping[UUID, int]
+    desk: Desk,
+    zone: ZoneInfo,
+    event: Event,
+    called: Called,
+    marks: Marks,
+    positions: Mapping[UUID, int],
 ) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
     said = desk.screen.word(mark)
-    details = details_of(event.fact, desk.language, zone)
+    details = details_of(event.fact, desk.language, zone, called.rep)
     if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
         retracted = positions[event.fact.event_id]
         details = f"{desk.screen.word('retracts position')} {retracted:,} · {details}"
@@ -217,7 +206,7 @@ def _history_row(
         short_id(event.stream_id),
         _occurred(event, zone, desk.language),
         local_time(event.recorded_at, zone),
-        event.actor or "",
+        called.rep(event.actor),
         event.command_id or "",
         " ".join(text for text in (event.source, event.source_id) if text),
         f"{said}: {irregularity_name(why, desk.language)}" if why else said,

@@ -4,27 +4,25 @@ One list serves both `deal show`, which prints it, and `deal replay`, which tell
 fact changed in it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 
 from salesflow.cli.fact_words import money_text
+from salesflow.cli.naming import Called
 from salesflow.domain.deal import Deal
 from salesflow.domain.processes import Label, ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import given_percent
 
-__all__ = ["Named", "facets_of"]
-
-Named = Callable[[Deal], str]
-"""Names a deal's customer."""
+__all__ = ["facets_of"]
 
 
-def facets_of(deal: Deal, customer: Named, language: Language = "en") -> dict[str, str]:
+def facets_of(deal: Deal, called: Called, language: Language = "en") -> dict[str, str]:
     """Give what is known of a deal, label by label; what is not known is left out."""
-    facets = _Facets(deal, language)
+    facets = _Facets(deal, called, language)
     found = {
-        **facets.standing(customer(deal)),
+        **facets.standing(),
         **facets.people(),
         **facets.talks(),
         **facets.offers(),
@@ -36,19 +34,20 @@ def facets_of(deal: Deal, customer: Named, language: Language = "en") -> dict[st
 class _Facets:
     """One deal in the words of one language."""
 
-    def __init__(self, deal: Deal, language: Language) -> None:
+    def __init__(self, deal: Deal, called: Called, language: Language) -> None:
         process = deal.world.processes.get((deal.process, deal.process_version))
         self._deal = deal
+        self._called = called
         self._language: Language = language
         self._process = process if isinstance(process, ProcessVersion) else None
 
-    def standing(self, customer: str) -> dict[str, str]:
+    def standing(self) -> dict[str, str]:
         deal, word = self._deal, self._word
         known = self._process is not None
         outcome = "merged" if deal.merged_into is not None else deal.outcome
         return {
             "Title": deal.title,
-            "Customer": customer,
+            "Customer": self._called.customer(deal),
             "Process": f"{self._named_process()} v{deal.process_version}",
             "Stage": self._stage(),
             "Outcome": word(outcome),
@@ -60,11 +59,11 @@ class _Facets:
             "Probability": given_percent(deal.probability) if known else "",
             "Forecast category": word(deal.forecast_category) if known else "",
             "Expected close": _text(deal.expected_close),
-            "Lead source": (deal.lead_source or "").replace("_", " "),
+            "Lead source": word(deal.lead_source or ""),
         }
 
     def people(self) -> dict[str, str]:
-        deal, word = self._deal, self._word
+        deal, word, rep = self._deal, self._word, self._called.rep
 
         def shown(person: str, *more: str | None) -> str:
             inside = ", ".join(text for text in more if text)
@@ -74,9 +73,9 @@ class _Facets:
             return given_percent(share) if share else ""
 
         return {
-            "Owner": deal.owner or "",
+            "Owner": rep(deal.owner),
             "Collaborators": "; ".join(
-                shown(c.person, c.department, c.role, credit(c.credit))
+                shown(rep(c.person), c.department, c.role, credit(c.credit))
                 for c in deal.collaborators.values()
             ),
             "Messages": _count(deal.messages),
@@ -153,8 +152,9 @@ class _Facets:
         return in_language(text.replace("_", " "), self._language)
 
     def _named_process(self) -> str:
-        zh = self._language == "zh" and self._process is not None
-        return self._process.name_zh if zh and self._process else self._deal.process
+        if self._process is None:
+            return self._deal.process
+        return self._process.name_zh if self._language == "zh" else self._process.name_en
 
     def _stage(self) -> str:
         """Name the stage: in both languages for readers of English, who meet both."""

@@ -4,6 +4,7 @@ Details are the fact's own fields in plain text: amounts with separators, times 
 time zone, lists joined, what is empty left out.
 """
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -13,12 +14,13 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.deal.quotes import QuoteLine
 from salesflow.domain.deal.stages import Check
 from salesflow.domain.facts import Fact
-from salesflow.domain.processes import CRITERIA
+from salesflow.domain.processes import CRITERIA, ProcessPublished
 from salesflow.domain.values import Money, Value
+from salesflow.domain.wording import shortened
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, given_percent, local_time
 
-__all__ = ["details_of", "money_text"]
+__all__ = ["briefly", "details_of", "money_text"]
 
 FIELDS_ZH: Final = {
     "budget": "预算",
@@ -34,19 +36,38 @@ SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction",
 """Fields of few values, which have names in both languages."""
 NAMES_FIELDS: Final = "cleared"
 """A field that names other fields."""
+REPS: Final = frozenset({"by", "overridden_by", "owner", "person", "rep"})
+"""Fields that name a rep by id."""
 TELLS_EVENTS_APART: Final = "event_id"
 """An id that begins with its time: only the whole of it says which event is meant."""
 DIGITS_SHOWN: Final = 8
+FIELD_MAX: Final = 60
+LINE_MAX: Final = 160
+"""Characters of a field, and of a fact, where a line tells it."""
 
 
-def details_of(fact: Fact, language: Language, zone: ZoneInfo) -> str:
-    """Say what a fact says, field by field."""
-    said = (
-        (_label(name, language), _said(name, getattr(fact, name), language, zone))
-        for name in type(fact).model_fields
-        if getattr(fact, name) != type(fact).model_fields[name].default
-    )
-    return " · ".join(f"{name} {text}" for name, text in said if text)
+def details_of(
+    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str] = str
+) -> str:
+    """Say what a fact says, field by field; `rep` puts names beside the ids of reps."""
+    return " · ".join(f"{name} {text}" for name, text in _fields(fact, language, zone, rep))
+
+
+def briefly(fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]) -> str:
+    """Say what a fact says in a line: the beginning of each field, and that there is more."""
+    if isinstance(fact, ProcessPublished):
+        version, stages = fact.process, len(fact.process.stages)
+        name = version.name_zh if language == "zh" else version.name_en
+        return f"{name} v{version.version} · {stages} {in_language('stages', language)}"
+    said, left = [], LINE_MAX
+    for name, text in _fields(fact, language, zone, rep):
+        part = f"{name} {shortened(text, FIELD_MAX)}"
+        if len(part) > left:
+            said.append("…")
+            break
+        said.append(part)
+        left -= len(part)
+    return " · ".join(said).replace("\n", " ")
 
 
 def money_text(money: Money | None) -> str:
@@ -56,6 +77,16 @@ def money_text(money: Money | None) -> str:
     return amount_text(money.amount, money.currency)
 
 
+def _fields(
+    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    """Give the label and the text of each field that says something."""
+    for name, field in type(fact).model_fields.items():
+        value = getattr(fact, name)
+        if value != field.default and (text := _said(name, value, language, zone, rep)):
+            yield _label(name, language), text
+
+
 def _label(field: str, language: Language) -> str:
     plain = field.replace("_", " ")
     if language == "en":
@@ -63,11 +94,15 @@ def _label(field: str, language: Language) -> str:
     return FIELDS_ZH.get(field) or in_language(plain.capitalize(), language)
 
 
-def _said(field: str, value: object, language: Language, zone: ZoneInfo) -> str:
+def _said(
+    field: str, value: object, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+) -> str:
     if field in SAID_IN_WORDS:
         parts = value if isinstance(value, tuple) else (value,)
         named = _label if field == NAMES_FIELDS else in_language
         return ", ".join(named(str(part), language) for part in parts)
+    if field in REPS and isinstance(value, str):
+        return rep(value)
     if field == TELLS_EVENTS_APART:
         return str(value)
     return _plain(value, language, zone)

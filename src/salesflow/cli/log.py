@@ -1,8 +1,10 @@
 """`salesflow log`: facts across all streams, by who, what, when on either axis, and how late.
 
-The newest first. Every entry names its position and event id, and a retraction the position of
-what it retracts, so that the two can be matched. What is found is written as it is read: a list
-of any length takes little memory.
+The newest first. Every entry names its position, by which `salesflow retract` takes it, and a
+retraction the position of what it retracts, so that the two can be matched; ids of events stand
+beside where there is room for them. A fact is told in a line; `--json` and `salesflow deal
+history` tell all of it. What is found is written as it is read: a list of any length takes
+little memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,6 +27,7 @@ from salesflow.projections.writing import local_time, short_id
 
 if TYPE_CHECKING:  # loaded when a database is opened
     from salesflow.adapters.log_search import Entry, LogSearch
+    from salesflow.cli.naming import Called
     from salesflow.engine import SalesFlow
 
 __all__ = ["log"]
@@ -36,6 +39,8 @@ COLUMNS = (
     "Position", "Recorded", "Occurred", "Late by", "Actor", "Stream", "Fact", "Event",
     "What happened",
 )  # fmt: skip
+ROOM_FOR_IDS = 160
+"""Columns of a terminal from which the ids of events are shown beside their positions."""
 ALWAYS = frozenset({"Position", "Recorded", "Fact", "Event"})
 DAYS_MAX = 100_000
 
@@ -137,14 +142,21 @@ def _show(
     entries: "Iterator[Entry]",
     wanted: "LogSearch",
 ) -> None:
-    screen, count = desk.screen, 0
+    from salesflow.cli.naming import Called
+
+    screen, count, called = desk.screen, 0, Called(flow)
+    hidden = "Event" if screen.width < ROOM_FOR_IDS else ""
     while page := list(islice(entries, A_TABLE)):
         for entry in page:
             screen.json_line(_as_json(entry))
         title = "" if count else "Log"
-        rows = tuple(_row(desk, zone, entry) for entry in page)
+        rows = tuple(_row(desk, zone, entry, called) for entry in page)
         count += len(page)
-        used = [n for n, name in enumerate(COLUMNS) if name in ALWAYS or _any(rows, n)]
+        used = [
+            n
+            for n, name in enumerate(COLUMNS)
+            if name != hidden and (name in ALWAYS or _any(rows, n))
+        ]
         shown = tuple(tuple(row[n] for n in used) for row in rows)
         screen.table(TableOfView(title, tuple(COLUMNS[n] for n in used), shown))
     word, head = screen.word, flow.log.head()
@@ -159,7 +171,7 @@ def _any(rows: Iterable[tuple[str, ...]], number: int) -> bool:
     return any(row[number] for row in rows)
 
 
-def _row(desk: Desk, zone: ZoneInfo, entry: "Entry") -> tuple[str, ...]:
+def _row(desk: Desk, zone: ZoneInfo, entry: "Entry", called: "Called") -> tuple[str, ...]:
     from salesflow.domain.moments import from_instant
 
     stored = entry.stored
@@ -170,11 +182,11 @@ def _row(desk: Desk, zone: ZoneInfo, entry: "Entry") -> tuple[str, ...]:
         local_time(from_instant(stored.recorded), zone, exact=False),
         str(at.astimezone(zone).date()) if day_only else local_time(at, zone, exact=False),
         _late(desk, entry),
-        stored.actor or "",
+        called.rep(stored.actor),
         str(short_id(stored.stream_id)),
         kind_name(entry.kind, desk.language),
         str(stored.event_id),
-        _said(desk, zone, entry),
+        _said(desk, zone, entry, called),
     )
 
 
@@ -183,12 +195,12 @@ def _late(desk: Desk, entry: "Entry") -> str:
     return f"{days:,} {desk.screen.word('d')}" if days else ""
 
 
-def _said(desk: Desk, zone: ZoneInfo, entry: "Entry") -> str:
-    from salesflow.cli.fact_words import details_of
+def _said(desk: Desk, zone: ZoneInfo, entry: "Entry", called: "Called") -> str:
+    from salesflow.cli.fact_words import briefly
 
     if entry.event is None:
         return f"{desk.screen.word('cannot be read')}: {shortened(entry.problem)}"
-    said = details_of(entry.event.fact, desk.language, zone)
+    said = briefly(entry.event.fact, desk.language, zone, called.rep)
     if entry.retracts is None:
         return said
     kind = kind_name(entry.retracts_kind or "", desk.language)

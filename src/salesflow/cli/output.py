@@ -51,6 +51,11 @@ class Screen:
         self.console = _console(sys.stdout)
         self.errors = _console(sys.stderr)
 
+    @property
+    def width(self) -> int:
+        """How many columns there are; very many where it is no terminal."""
+        return self.console.width
+
     def say(self, *parts: RenderableType) -> None:
         """Print for people; silent when JSON was asked for."""
         if self.as_json:

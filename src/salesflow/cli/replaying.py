@@ -6,7 +6,8 @@ A fact that later knowledge left without ground changes nothing and says why.
 from datetime import timedelta
 from typing import NamedTuple
 
-from salesflow.cli.facets import Named, facets_of
+from salesflow.cli.facets import facets_of
+from salesflow.cli.naming import Called
 from salesflow.domain.aggregate import World
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event
@@ -42,14 +43,14 @@ class Step(NamedTuple):
     groundless: str | None
 
 
-def replay(deal: Deal, customer: Named, language: Language, as_of: Instant) -> list[Step]:
+def replay(deal: Deal, called: Called, language: Language, as_of: Instant) -> list[Step]:
     """Go through a deal's believed history up to an instant."""
     steps: list[Step] = []
     before: dict[str, str] = {}
     happened = [event for event in deal.history if event.effect <= as_of]
     for number, event in enumerate(happened, 1):
         then = Deal.replay(deal.id, happened[:number], world=_world_at(deal, event))
-        after = facets_of(then, customer, language)
+        after = facets_of(then, called, language)
         groundless = next((why for odd, why in then.irregular if odd is event), None)
         steps.append(Step(number, event, then, _changes(before, after), groundless))
         before = after

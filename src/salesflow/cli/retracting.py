@@ -1,35 +1,59 @@
-"""`salesflow retract`: takes an event back by its id, also one that cannot be read."""
+"""`salesflow retract`: takes an event back, also one that cannot be read."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
-from salesflow.errors import InputError
+from salesflow.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
 
 __all__ = ["retract"]
+
+DIGITS_MAX = 18
 
 
 @at_desk
 def retract(
     desk: Desk,
-    event: Annotated[str, typer.Argument(help="The whole id of the event.")],
+    event: Annotated[
+        str,
+        typer.Argument(help="Its position in the log, or its whole id."),
+    ],
     because: Annotated[str, typer.Option("--because", help="Why it was wrong.")],
     actor: Annotated[str | None, typer.Option("--actor", help="Who says so.")] = None,
 ) -> None:
     """Take an event back that was wrong, or that cannot be read; it stays in the log."""
-    try:
-        id = UUID(event)
-    except ValueError as error:
-        raise InputError(
-            f"{event[:100]!r} is no event id; `salesflow deal history` and `salesflow check`"
-            " show them whole"
-        ) from error
     with desk.open() as flow:
+        id = _found(flow, event)
         with flow.session(actor=actor) as s:
             s.retract(id, because=because)
         assert s.receipt is not None
         desk.screen.json({"retracted": str(id), "position": s.receipt.last})
         word = desk.screen.word
         desk.screen.line(f"{word('retracted')} {id} · {word('position')} {s.receipt.last:,}")
+
+
+def _found(flow: "SalesFlow", text: str) -> UUID:
+    """Find an event by its position, as tables write it, or by its whole id."""
+    from salesflow.adapters.log_search import event_at
+
+    digits = text.replace(",", "")
+    if len(digits) <= DIGITS_MAX and digits.isascii() and digits.isdecimal():
+        id = event_at(flow.log, int(digits))
+        if id is None:
+            raise NotFoundError(
+                f"there is no event at position {int(digits):,}; the log ends at"
+                f" {flow.log.head().position:,}"
+            )
+        return id
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text[:100]!r} is neither a position nor the id of an event; `salesflow log` and"
+            " `salesflow deal history` show both"
+        ) from error

@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from salesflow.adapters.census import census
 from salesflow.cli.asking import show_view
-from salesflow.cli.deals import customer_of, replay_table
+from salesflow.cli.deals import replay_table
 from salesflow.cli.desk import Desk
 from salesflow.cli.fact_words import details_of, money_text
+from salesflow.cli.naming import Called
 from salesflow.cli.output import Json
 from salesflow.cli.replaying import replay
 from salesflow.cli.simulation.agenda import END, ZONE
@@ -113,7 +114,7 @@ class Story:
         """Replay a won deal of middling length, one that was negotiated."""
         self._heading(4, "One deal, replayed step by step")
         deal = self._deal_worth_replaying()
-        steps = replay(deal, customer_of(self.flow), self.desk.language, to_instant(END))
+        steps = replay(deal, Called(self.flow), self.desk.language, to_instant(END))
         self._data["replayed"] = {
             "deal": str(deal.id),
             "title": deal.title,

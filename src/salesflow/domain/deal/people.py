@@ -15,7 +15,7 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCore, said, told
 from salesflow.domain.facts import Event, Fact, PlannedFact
 from salesflow.domain.given import Reason
-from salesflow.domain.values import Personal, Reference, SafeText, Share, number
+from salesflow.domain.values import Personal, Reference, SafeText, Share, number, trimmed
 from salesflow.domain.wording import quoted
 from salesflow.errors import RuleError
 
@@ -165,9 +165,9 @@ class People(DealCore):
     ) -> None:
         """Hand the deal to a rep, perhaps from a later day."""
         starts = self._effective(effective_from)
-        if self._planned(occurred_at, starts).owner == owner:
-            raise RuleError(f"deal {self.id} is owned by {quoted(owner)} already")
         fact = OwnerAssigned(owner=owner, because=because, effective_from=starts)
+        if self._planned(occurred_at, starts).owner == fact.owner:
+            raise RuleError(f"deal {self.id} is owned by {quoted(owner)} already")
         self._record(fact, occurred_at)
 
     def add_collaborator(
@@ -183,7 +183,7 @@ class People(DealCore):
         """Bring somebody in, with a share of the credit; again to change role or share."""
         starts = self._effective(effective_from)
         then = self._planned(occurred_at, starts)
-        share = number(credit)
+        person, share = trimmed(person), number(credit)
         if then.owner == person:
             raise RuleError(
                 f"{quoted(person)} owns deal {self.id} and is credited with the rest"
@@ -217,6 +217,7 @@ class People(DealCore):
     ) -> None:
         """Note that somebody no longer works on it."""
         starts = self._effective(effective_from)
+        person = trimmed(person)
         if person not in self._planned(occurred_at, starts).collaborators:
             raise RuleError(f"{quoted(person)} does not work on deal {self.id}")
         fact = CollaboratorLeft(person=person, because=because, effective_from=starts)
@@ -258,7 +259,7 @@ class People(DealCore):
         taken = {e.fact.request for e in self._log if isinstance(e.fact, HelpRequested)}
         if request in taken:
             raise RuleError(f"deal {self.id} has a request {quoted(request)} already")
-        key = request or self._fresh_key("H", taken)
+        key = self._fresh_key("H", taken) if request is None else trimmed(request)
         self._record(
             HelpRequested(
                 request=key, question=told(question, "a question"), by=by, department=department

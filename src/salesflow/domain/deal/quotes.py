@@ -16,7 +16,7 @@ from salesflow.domain.deal.lines import QuoteLine, checked, total_of
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.given import Day, Reason
 from salesflow.domain.moments import Instant, Time, from_instant, start_of_next_day, to_instant
-from salesflow.domain.values import Money, Personal, Reference
+from salesflow.domain.values import Money, Personal, Reference, trimmed
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, QuoteError
 
@@ -280,7 +280,7 @@ class Quotes(DealCore):
         taken = {e.fact.quote for e in self._log if isinstance(e.fact, kinds)}
         if quote in taken:
             raise QuoteError(f"deal {self.id} has a quote {quoted(quote)} already")
-        return quote or self._fresh_key("Q", taken)
+        return self._fresh_key("Q", taken) if quote is None else trimmed(quote)
 
     def _expiry(self, valid_until: date | None, occurred_at: OccurredAt) -> datetime | None:
         if valid_until is None:

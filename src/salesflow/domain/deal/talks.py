@@ -12,7 +12,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCore, told
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.given import Day, Flag, Name, SafeName
-from salesflow.domain.values import Key, Money, Personal, Reference, SafeText, Value
+from salesflow.domain.values import Key, Money, Personal, Reference, SafeText, Value, trimmed
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
 
@@ -288,7 +288,7 @@ class Talks(DealCore):
         taken = {e.fact.objection for e in self._log if isinstance(e.fact, ObjectionRaised)}
         if objection in taken:
             raise RuleError(f"deal {self.id} has an objection {quoted(objection)} already")
-        key = objection or self._fresh_key("O", taken)
+        key = self._fresh_key("O", taken) if objection is None else trimmed(objection)
         self._record(
             ObjectionRaised(objection=key, doubt=told(doubt, "an objection"), topic=topic),
             occurred_at,
