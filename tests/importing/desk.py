@@ -12,6 +12,7 @@ from salesflow.adapters.processes import PublishedProcesses
 from salesflow.domain.aggregate import World
 from salesflow.domain.deal import Deal
 from salesflow.domain.facts import Event, FactRetracted
+from salesflow.domain.history import standing
 
 __all__ = ["EVENTS", "TODAY", "WIDE", "Desk"]
 
@@ -150,6 +151,14 @@ class Desk:
     def kinds(self, object: str, source: str = "crm") -> list[str]:
         """Say what is recorded of a deal, in the order of the log."""
         return [event.fact.kind.removeprefix("deal.") for event in self.events(object, source)]
+
+    def standing_kinds(self, object: str = "1", source: str = "crm") -> list[str]:
+        """Say the same of what stands, without what was retracted and its retractions."""
+        return [
+            event.fact.kind.removeprefix("deal.")
+            for event in standing(self.events(object, source))
+            if not isinstance(event.fact, FactRetracted)
+        ]
 
     def times(self, object: str, source: str = "crm") -> list[str]:
         """Say when each fact of a deal happened, with a mark on days."""

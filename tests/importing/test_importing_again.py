@@ -29,15 +29,6 @@ def all_events(log: EventLog) -> list[Event]:
     return log.page(0, 100_000)
 
 
-def standing_kinds(desk: Desk, object: str) -> list[str]:
-    events = standing(desk.events(object))
-    return sorted(
-        event.fact.kind.removeprefix("deal.")
-        for event in events
-        if not isinstance(event.fact, FactRetracted)
-    )
-
-
 def test_the_same_file_again_records_nothing(either_desk: Desk) -> None:
     desk = either_desk
     first = desk.bring(WIDE, WON)
@@ -84,7 +75,7 @@ def test_a_change_is_applied_by_retracting_and_recording_anew(either_desk: Desk)
     assert (report.facts_changed, report.facts_retracted) == (2, 2)
     assert [change.applied for change in report.changed] == [True, True]
     assert str(desk.deal("1").amount) == "12 EUR"
-    assert standing_kinds(desk, "1") == ["opened", "won"]
+    assert sorted(desk.standing_kinds("1")) == ["opened", "won"]
     assert desk.bring(WIDE, changed, apply_changes=True).facts_known == 2
     desk.bring(WIDE, WON, apply_changes=True)
     assert str(desk.deal("1").amount) == "10 EUR"
@@ -130,7 +121,7 @@ def test_what_somebody_retracted_is_not_recorded_again(desk: Desk) -> None:
         ]
     )
     assert desk.bring(WIDE, WON).facts_known == 2
-    assert standing_kinds(desk, "1") == ["opened"]
+    assert sorted(desk.standing_kinds("1")) == ["opened"]
 
 
 def test_a_strict_import_refuses_the_whole_file_for_one_bad_row(either_desk: Desk) -> None:

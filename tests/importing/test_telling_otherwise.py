@@ -6,7 +6,6 @@ from importing.desk import EVENTS, WIDE, Desk
 from salesflow.adapters.eventlog import Draft
 from salesflow.adapters.importing import object_id
 from salesflow.domain.facts import FactRetracted
-from salesflow.domain.history import standing
 
 HEAD = "id,rep,amount,status,created,closed\n"
 WON = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n"
@@ -22,15 +21,6 @@ HISTORY = (
 )
 DISQUALIFIED = 'kind = "deal.disqualified"\nwhen = { column = "what", is = "lost" }'
 MENDED = ('kind = "deal.lost"\nwhen = { column = "what", is = "lost" }', DISQUALIFIED)
-
-
-def standing_kinds(desk: Desk, object: str = "1", source: str = "crm") -> list[str]:
-    events = standing(desk.events(object, source))
-    return [
-        event.fact.kind.removeprefix("deal.")
-        for event in events
-        if not isinstance(event.fact, FactRetracted)
-    ]
 
 
 def retract(desk: Desk, place: int) -> None:
@@ -53,7 +43,7 @@ def test_what_an_import_took_back_stands_again_when_it_is_told_again(
     desk = either_desk
     for _ in range(2):
         desk.bring(WIDE, WON, apply_changes=True)
-        assert (desk.deal("1").outcome, standing_kinds(desk)) == ("won", ["opened", "won"])
+        assert (desk.deal("1").outcome, desk.standing_kinds()) == ("won", ["opened", "won"])
         desk.bring(WIDE, between, apply_changes=True)
         assert desk.deal("1").outcome == ("lost" if between == LOST else "open")
     report = desk.bring(WIDE, WON, apply_changes=True)
@@ -86,7 +76,7 @@ def test_what_people_retracted_stays_retracted_though_an_import_did_so_too(desk:
     retract(desk, 1)
     for table in (OPEN, WON):
         assert desk.bring(WIDE, table, apply_changes=True).changed == []
-    assert standing_kinds(desk) == ["opened"]
+    assert desk.standing_kinds() == ["opened"]
 
 
 def test_an_import_does_not_undo_a_retraction_that_people_made_after_its_own(
@@ -96,7 +86,7 @@ def test_an_import_does_not_undo_a_retraction_that_people_made_after_its_own(
     desk.bring(WIDE, OPEN, apply_changes=True)
     retract(desk, 1)
     assert desk.bring(WIDE, WON, apply_changes=True).facts_restored == 0
-    assert standing_kinds(desk) == ["opened"]
+    assert desk.standing_kinds() == ["opened"]
 
 
 def test_a_row_that_tells_another_fact_instead_is_taken_whole_or_not_at_all(
@@ -107,9 +97,9 @@ def test_a_row_that_tells_another_fact_instead_is_taken_whole_or_not_at_all(
     assert [(c.was_kind, c.kind, c.line) for c in report.changed] == [
         ("deal.won", "deal.lost", 2)
     ]
-    assert standing_kinds(desk) == ["opened", "won"]
+    assert desk.standing_kinds() == ["opened", "won"]
     desk.bring(WIDE, LOST, apply_changes=True)
-    assert standing_kinds(desk) == ["opened", "lost"]
+    assert desk.standing_kinds() == ["opened", "lost"]
 
 
 def test_a_fact_that_a_row_tells_no_more_is_counted_with_its_line(desk: Desk) -> None:
@@ -130,7 +120,7 @@ def test_an_event_that_changed_its_activity_is_listed_and_taken_when_asked(desk:
     ]
     assert (report.rows_changed, desk.deal("1", "log").outcome) == (1, "lost")
     desk.bring(WITH_IDS, won, apply_changes=True)
-    assert standing_kinds(desk, source="log") == ["opened", "quote_issued", "won"]
+    assert desk.standing_kinds(source="log") == ["opened", "quote_issued", "won"]
 
 
 def test_an_event_that_is_left_out_now_is_told_no_more(desk: Desk) -> None:
@@ -162,7 +152,7 @@ def test_a_mended_mapping_changes_no_figure_until_it_is_asked_to(
     ]
     assert (report.facts_recorded, desk.deal("1", "log").outcome) == (0, "lost")
     desk.bring(mended, HISTORY, apply_changes=True)
-    assert standing_kinds(desk, source="log") == ["opened", "quote_issued", "disqualified"]
+    assert desk.standing_kinds(source="log") == ["opened", "quote_issued", "disqualified"]
     assert desk.bring(mended, HISTORY).facts_known == 3
 
 
@@ -171,7 +161,7 @@ def test_a_mended_mapping_of_a_table_of_deals_does_likewise(desk: Desk) -> None:
     mended = WIDE.replace('kind = "deal.lost"', 'kind = "deal.disqualified"')
     assert desk.bring(mended, LOST).facts_recorded == 0
     desk.bring(mended, LOST, apply_changes=True)
-    assert standing_kinds(desk) == ["opened", "disqualified"]
+    assert desk.standing_kinds() == ["opened", "disqualified"]
 
 
 @pytest.mark.parametrize(("before", "after"), [(EVENTS, WITH_IDS), (WITH_IDS, EVENTS)])
@@ -182,7 +172,7 @@ def test_ids_that_come_or_go_double_nothing(desk: Desk, before: str, after: str)
     words = {row[0] for table in report.tables() for row in table.rows}
     assert "deal.lost: recorded under another key before" in words
     desk.bring(after, HISTORY, apply_changes=True)
-    assert standing_kinds(desk, source="log") == ["opened", "quote_issued", "lost"]
+    assert desk.standing_kinds(source="log") == ["opened", "quote_issued", "lost"]
     assert desk.bring(after, HISTORY).facts_known == 3
 
 

@@ -20,7 +20,7 @@ from salesflow.adapters.logs import tell_retry
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Fact, FactCatalogue, Precision
 from salesflow.domain.moments import Instant, to_instant
-from salesflow.errors import ConcurrentChangeError, InputError
+from salesflow.errors import ConcurrentChangeError
 
 __all__ = ["ForeignFact", "drafts_of", "try_again"]
 
@@ -41,12 +41,12 @@ class _Told(NamedTuple):
 class ForeignFact(_Told):
     """A fact of an entity as another system tells it.
 
-    `occurred_at` is an aware datetime, or `occurred` microseconds since 1970 UTC; None of both
-    for the time of recording. `source` and `source_id` name the system and its id of the
-    object and history row (or column).
+    `occurred_at` is an aware datetime or microseconds since 1970 UTC, which is what `occurred`
+    then gives; None for the time of recording. `source` and `source_id` name the system and
+    its id of the object and history row (or column).
 
     Raises:
-        InputError: for a time that is none, lies before 1900 or is given twice.
+        InputError: for a time that is none, or lies before 1900.
     """
 
     __slots__ = ()
@@ -55,23 +55,17 @@ class ForeignFact(_Told):
         cls,
         stream_id: UUID,
         fact: Fact,
-        occurred: Instant | datetime | None = None,
+        occurred_at: datetime | Instant | None = None,
         precision: Precision = "microsecond",
         source: str | None = None,
         source_id: str | None = None,
         actor: str | None = None,
-        *,
-        occurred_at: datetime | None = None,
     ) -> Self:
         """Take in what is told, a time as one or as microseconds."""
-        if occurred_at is not None:
-            if occurred is not None:
-                raise InputError("name either `occurred_at` or `occurred`, not both")
-            occurred = occurred_at
-        if not (occurred is None or type(occurred) is int):
-            occurred = to_instant(occurred)  # type: ignore[arg-type]  # refuses what is none
+        if not (occurred_at is None or type(occurred_at) is int):
+            occurred_at = to_instant(occurred_at)  # type: ignore[arg-type]  # refuses what is none
         return super().__new__(
-            cls, stream_id, fact, occurred, precision, source, source_id, actor
+            cls, stream_id, fact, occurred_at, precision, source, source_id, actor
         )
 
 

@@ -25,7 +25,7 @@ from salesflow.domain.deal.merging import (
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import believed
-from salesflow.domain.moments import FOREVER, Instant
+from salesflow.domain.moments import FOREVER, Instant, when_told
 
 __all__ = ["MAY_MERGE", "ImpossibleMerge", "TellsOf", "impossible_merges", "standing_faults"]
 
@@ -85,7 +85,7 @@ def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[Impossibl
         if not isinstance(each.fact, DealMerged | CustomerMerged):
             graph.tell(each)
     found = graph.faults(touched, besides=before)
-    for each in sorted(merges, key=_time):
+    for each in sorted(merges, key=when_told):
         graph.tell(each)
         new = graph.faults({each.stream_id}, besides=before | found)
         if new:
@@ -117,7 +117,7 @@ class _Graph:
         """Believe a fact as the last of its stream."""
         self._number += 1
         last, no_event = FOREVER + self._number, UUID(int=self._number)
-        event = Event(told.fact, told.stream_id, last, last, _time(told), FOREVER, no_event)
+        event = Event(told.fact, told.stream_id, last, last, when_told(told), FOREVER, no_event)
         self._of(told.stream_id).append(event)
         self._spans.pop(told.stream_id, None)
 
@@ -242,7 +242,3 @@ def _noun(opening: Event | None) -> str:
     if opening is None or isinstance(opening.fact, DealOpened):
         return "deal"
     return "customer" if isinstance(opening.fact, CustomerRegistered) else opening.fact.kind
-
-
-def _time(told: TellsOf) -> Instant:
-    return FOREVER if told.occurred is None else told.occurred

@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Protocol, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator
@@ -41,6 +41,7 @@ __all__ = [
     "start_of_day",
     "start_of_next_day",
     "to_instant",
+    "when_told",
     "zone",
 ]
 
@@ -49,6 +50,15 @@ Instant = int
 
 When = datetime | date | str
 """What callers may say for a time: an aware datetime, a date, or either in ISO 8601."""
+
+
+class Told(Protocol):
+    """A fact about to be recorded; None stands for the time of recording."""
+
+    @property
+    def occurred(self) -> Instant | None:
+        """When it happened, where somebody said so."""
+
 
 FOREVER: Instant = 2**62
 """Later than everything: the end of a row that has not ended."""
@@ -169,6 +179,11 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     if day == date.max:
         raise InputError(f"{day} is the last day there is; name one before it")
     return start_of_day(day + ONE_DAY, timezone)
+
+
+def when_told(told: Told) -> Instant:
+    """Give when a fact that is not recorded yet happened; without a time, last of all."""
+    return FOREVER if told.occurred is None else told.occurred
 
 
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:

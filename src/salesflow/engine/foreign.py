@@ -14,7 +14,7 @@ from salesflow.adapters.eventlog import EventLog, Receipt
 from salesflow.adapters.foreign import ForeignFact, drafts_of, try_again
 from salesflow.domain.deal.merging import missing_half, other_deal
 from salesflow.domain.facts import FactRetracted
-from salesflow.domain.moments import FOREVER, Instant
+from salesflow.domain.moments import when_told
 from salesflow.domain.processes import ProcessVersion
 from salesflow.domain.values import shown
 from salesflow.engine.checks import PAIRED, refuse_unpublished, refuse_wrong_retraction
@@ -72,7 +72,7 @@ def _appends(log: EventLog, facts: Iterable[ForeignFact]) -> list[Told]:
             together.update(dict.fromkeys(theirs, ours))
     groups = {id(group): group for group in together.values()}
     return [
-        [told for entity in group for told in sorted(by_entity[entity], key=_time)]
+        [told for entity in group for told in sorted(by_entity[entity], key=when_told)]
         for group in groups.values()
     ]
 
@@ -93,7 +93,7 @@ def _check(
                 if told.occurred is not None:
                     raise InputError(
                         "a retraction takes no time, it holds from when it is recorded on:"
-                        f" leave `occurred` out for the one of {told.fact.event_id}"
+                        f" leave `occurred_at` out for the one of {told.fact.event_id}"
                     )
                 stream = log.stream(told.stream_id)
                 refuse_wrong_retraction(told.fact, told.stream_id, stream)
@@ -121,7 +121,3 @@ def _append(log: EventLog, batch: Sequence[Told], correlation_id: str | None) ->
     return log.append_many(
         [drafts_of(told, versions, correlation_id, log.catalogue) for told in batch]
     )
-
-
-def _time(told: ForeignFact) -> Instant:
-    return FOREVER if told.occurred is None else told.occurred

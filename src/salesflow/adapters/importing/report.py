@@ -21,9 +21,9 @@ from salesflow.adapters.importing.report_entries import (
     Finding,
     Inferred,
     Irregular,
-    LeftOut,
     ListName,
     Remark,
+    RowsLeftOut,
     Unlisted,
 )
 from salesflow.adapters.importing.report_groups import Counted, Group, found, said
@@ -47,8 +47,8 @@ __all__ = [
     "ImportReport",
     "Inferred",
     "Irregular",
-    "LeftOut",
     "Remark",
+    "RowsLeftOut",
     "Unlisted",
 ]
 
@@ -155,7 +155,7 @@ class ImportReport(Entry):
     """Which stage each closing fact of the mapping makes a deal enter."""
     stays_open: list[str] = Field(default_factory=list)
     """After-sales stages that rows may move a deal to; one that is open stays open there."""
-    left_out: list[LeftOut] = Field(default_factory=list)
+    left_out: list[RowsLeftOut] = Field(default_factory=list)
     findings: list[Finding] = Field(default_factory=list)
     unknown_columns: list[str] = Field(default_factory=list)
     """Columns of the file the mapping says nothing about."""
@@ -276,9 +276,9 @@ class ImportReport(Entry):
     def leave_out(self, line: int, because: str) -> None:
         """Enter a row the mapping leaves out."""
         self.rows_left_out += 1
-        self._leave_out(LeftOut(reason=because, rows=1, first_line=line))
+        self._leave_out(RowsLeftOut(reason=because, rows=1, first_line=line))
 
-    def _leave_out(self, more: LeftOut) -> None:
+    def _leave_out(self, more: RowsLeftOut) -> None:
         for entry in self.left_out:
             if entry.reason == more.reason:
                 entry.rows += more.rows

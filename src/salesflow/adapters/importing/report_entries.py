@@ -12,9 +12,9 @@ __all__ = [
     "Finding",
     "Inferred",
     "Irregular",
-    "LeftOut",
     "ListName",
     "Remark",
+    "RowsLeftOut",
     "Unlisted",
     "findings_of",
 ]
@@ -108,7 +108,7 @@ class Unlisted(Entry):
     first_line: int
 
 
-class LeftOut(Entry):
+class RowsLeftOut(Entry):
     """Rows the mapping leaves out on purpose, by its reason."""
 
     reason: str
