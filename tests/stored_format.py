@@ -1,7 +1,7 @@
 """What is written down of every fact: its stored format, and what an import can tell of it.
 
 `domain/stored_format.json` has one example of every kind and version there ever was, in the
-very bytes the log holds; docs/import-a-table.md has a table of today's facts. After adding a
+very bytes the log holds; docs/import-reference.md has a table of today's facts. After adding a
 fact, or raising a version, write both anew and look at the difference:
 
     python tests/stored_format.py
@@ -31,7 +31,7 @@ __all__ = ["HOW", "example_of", "stored", "table_shown", "topics"]
 
 HOW = "run `python tests/stored_format.py` and look at the difference"
 FILE = Path(__file__).parent / "domain" / "stored_format.json"
-DOCUMENT = Path(__file__).parents[1] / "docs" / "import-a-table.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "import-reference.md"
 TABLE = re.compile(r"(?<=<!-- facts: made by python tests/stored_format.py -->\n)\|[^<]*")
 
 EXAMPLES: dict[object, object] = {

@@ -1,4 +1,4 @@
-"""docs/import-a-table.md names every key and every fact, and its examples are as shown."""
+"""The documents on imports name every key and every fact, and examples are as shown."""
 
 import tomllib
 from pathlib import Path
@@ -16,8 +16,8 @@ from salesflow.domain.processes import ProcessVersion, Stage
 from stored_format import HOW, table_shown
 
 ROOT = Path(__file__).parent.parent.parent
-DOCUMENT = ROOT / "docs" / "import-a-table.md"
-TEXT = DOCUMENT.read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("import-a-table", "import-reference")]
+TEXT = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 EXAMPLES = ROOT / "examples"
 PARTS: tuple[type[BaseModel], ...] = (
     mapping.Mapping,
@@ -41,7 +41,8 @@ PARTS: tuple[type[BaseModel], ...] = (
 
 
 def toml_blocks() -> list[str]:
-    return [block.text for block in blocks(DOCUMENT) if block.language == "toml"]
+    shown = [block for document in DOCUMENTS for block in blocks(document)]
+    return [block.text for block in shown if block.language == "toml"]
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)
@@ -57,7 +58,11 @@ def test_the_table_of_facts_is_made_from_the_facts() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["deals.csv", "customers.csv", "deals.toml", "history.csv", "history.toml"]
+    "name",
+    [
+        *("first.csv", "first.toml", "deals.csv", "customers.csv", "deals.toml"),
+        *("history.csv", "history.toml"),
+    ],
 )
 def test_an_example_is_shown_as_it_is(name: str) -> None:
     content = (EXAMPLES / "tables" / name).read_text(encoding="utf-8")
@@ -84,6 +89,16 @@ def test_every_piece_of_a_mapping_that_is_shown_can_be_written() -> None:
 )
 def test_every_example_is_a_mapping(path: Path) -> None:
     assert read_mapping(path).mapping.source
+
+
+def test_the_first_table_comes_out_without_a_remark(desk: Desk) -> None:
+    folder = EXAMPLES / "tables"
+    report = import_table(folder / "first.csv", folder / "first.toml", log=desk.log)
+    assert (report.rows_read, report.rows_recorded, report.facts_recorded) == (3, 3, 7)
+    remarks = [report.refused, report.adjusted, report.inferred, report.unknown_columns]
+    assert remarks == [[], [], [], []]
+    outcomes = [desk.deal(id).outcome for id in ("1001", "1002", "1003")]
+    assert outcomes == ["won", "lost", "open"]
 
 
 def test_the_table_of_deals_comes_out_as_described(desk: Desk) -> None:

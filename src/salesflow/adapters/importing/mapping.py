@@ -3,7 +3,7 @@
 A mapping names the source, the column of the deal's id, the time column, and rules: "when
 these columns say so, this fact happened". Everything a person may write is a field here, and
 nothing else is accepted. `mapping_file` reads one and explains what is wrong with it;
-docs/import-a-table.md describes every key with an example.
+docs/import-reference.md describes every key with an example.
 """
 
 from typing import Annotated, Any, Literal, Self

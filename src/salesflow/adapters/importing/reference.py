@@ -1,6 +1,6 @@
 """The facts a mapping can yield, as a table for people: made from the facts themselves.
 
-docs/import-a-table.md holds this table; a test compares the two. Print it with
+docs/import-reference.md holds this table; a test compares the two. Print it with
 
     python -m salesflow.adapters.importing.reference
 """
