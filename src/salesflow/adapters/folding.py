@@ -1,11 +1,12 @@
 """A fold on its way into a table: what absorbs facts, what writes rows, and how it fails."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
 from salesflow.adapters.posting import LedgerAbsorber
-from salesflow.adapters.processes import UNDER_A_PROCESS, grounded
+from salesflow.adapters.processes import grounded
 from salesflow.adapters.readtables import IntervalWriter, LedgerWriter
 from salesflow.adapters.refolding import (
     Absorber,
@@ -23,9 +24,6 @@ __all__ = ["Folding"]
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
-LOOKED_AT: Final = UNDER_A_PROCESS | {UnreadableFact}
-"""What may be of no use although it stands in the log."""
-
 
 class Folding:
     """One fold, what is held of its entities, and the table its rows go to."""
@@ -42,8 +40,7 @@ class Folding:
         self.fold: Final = fold
         self._processes = processes
         self.wanted: Final[frozenset[type[Fact]]] = fold.facts | NEVER_LEFT_OUT
-        self._besides = frozenset(catalogue.topics_besides(self.wanted))
-        """What is stored of facts it does not listen to, readable or not."""
+        self._catalogue = catalogue
         self.absorber: Absorber[Any, Any]
         self.writer: IntervalWriter | LedgerWriter
         self.new_batch: Callable[[], Any]
@@ -54,6 +51,11 @@ class Folding:
             self.absorber = IntervalAbsorber(fold, processes, stream)
             self.writer, self.new_batch = IntervalWriter(fold.table, *table), IntervalBatch
 
+    @cached_property
+    def _besides(self) -> frozenset[str]:
+        """What is stored of facts it does not listen to, readable or not."""
+        return frozenset(self._catalogue.topics_besides(self.wanted))
+
     def take_left_out(self) -> list[LeftOutChange]:
         """Give what changed with facts that cannot be read, and forget it."""
         found, self.absorber.left_out = self.absorber.left_out, []
@@ -63,8 +65,8 @@ class Folding:
         """Keep the events that the fold has to know of."""
         wanted = self.wanted
         found = [event for event in events if type(event.fact) in wanted]
-        if any(type(event.fact) in LOOKED_AT for event in found):
-            found = grounded(found, self._processes)
+        found = grounded(found, self._processes)
+        if UnreadableFact in {type(event.fact) for event in found}:
             return [event for event in found if not self._is_besides(event.fact)]
         return found
 

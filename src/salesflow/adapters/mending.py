@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.damage import lacking, tables_of_store
 from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.leaving_out import LEFT_OUT, forget_left_out
+from salesflow.adapters.leaving_out import LEFT_OUT, forget_left_out, stands_and_notes
 from salesflow.adapters.readtables import (
     POSITIONS,
     PROJECTIONS,
@@ -118,10 +118,8 @@ class Mending:
     def _all_begun(self) -> bool:
         if self._begun:
             return True
-        with self._database.read() as connection:
-            return len(standings_of(connection, self._log.tenant, self._tables)) == len(
-                self._tables
-            )
+        stands, _ = stands_and_notes(self._log, list(self._tables))
+        return len(stands) == len(self._tables)
 
     def _make(self) -> list[str]:
         tenant = self._log.tenant

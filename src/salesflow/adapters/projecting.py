@@ -5,6 +5,7 @@ the rows stand as it left them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -87,13 +88,18 @@ class Projection:
         self._folding = Folding(fold, processes, self._stream, told, log.catalogue)
         self.writer = self._folding.writer
         self._balancer = balancer_of(fold.table, name, log)
-        self._refilling = Refilling(fold, processes, told, log)
+        self._begin_refilling = partial(Refilling, fold, processes, told, log)
         self._notes: dict[UUID, int] = {}
         """From which position on the rows leave streams out, as the database said last."""
         self._looked_at: set[tuple[UUID, int]] = set()
         """Which of these were found to be as they are read here."""
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
+
+    @cached_property
+    def _refilling(self) -> Refilling:
+        """What begins streams anew, which hardly ever happens."""
+        return self._begin_refilling()
 
     def take_notes(self, notes: dict[UUID, int]) -> None:
         """Hear which streams the rows leave out; what is held is of no use under others."""
