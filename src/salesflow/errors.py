@@ -121,7 +121,7 @@ class NotFoundError(SalesflowError, LookupError):
 
 
 class ConcurrentChangeError(SalesflowError):
-    """Somebody else appended to the same stream first; load again and decide anew."""
+    """Somebody else appended to the same stream first, or a plan took effect; decide anew."""
 
 
 class AlreadyRecordedError(SalesflowError):

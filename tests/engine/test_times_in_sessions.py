@@ -10,7 +10,7 @@ import pytest
 
 from given import opened
 from properties.playing import Clock
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow
+from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
 from salesflow.domain.aggregate import NO_EVENT, Aggregate
 from salesflow.domain.deal import QuoteLine
 from salesflow.domain.deal.quotes import QuoteIssued
@@ -19,7 +19,13 @@ from salesflow.domain.moments import from_instant, to_instant
 from salesflow.domain.reps import Rep, rep_id
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.teams import Team
-from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError
+from salesflow.errors import (
+    ConcurrentChangeError,
+    DealClosedError,
+    InputError,
+    NotFoundError,
+    RuleError,
+)
 from salesflow.projections.deals import Deals
 from salesflow.projections.kpis import Kpis
 
@@ -217,6 +223,43 @@ def test_a_plan_that_came_into_force_while_the_session_was_open_counts_for_what_
         deal.log_contact(channel="call", direction="out", occurred_at=clock.now)
         assert deal.owner == "bob"
     assert flow.get(Deal, id).owner == "bob"
+
+
+def test_a_command_whose_deal_a_plan_changed_before_the_commit_is_decided_anew(
+    flow: SalesFlow, clock: Clock
+) -> None:
+    id = a_deal(flow)
+    with flow.session() as s:
+        s.get(Deal, id).assign_owner("bob", effective_from=clock.now + timedelta(seconds=1))
+    with flow.session() as s:  # what it does not change it may read
+        s.get(Deal, id)
+        clock.turn(2_000_000)
+        s.add(Customer.register(name="Acme"))
+    with flow.session() as s:
+        s.get(Deal, id).assign_owner("cho", effective_from=clock.now + timedelta(seconds=1))
+    head = flow.log.head()
+    with (
+        pytest.raises(ConcurrentChangeError, match=r"deal.owner_assigned was planned.*again"),
+        flow.session() as s,
+    ):
+        deal = s.get(Deal, id)
+        deal.log_contact(channel="call", direction="out")
+        clock.turn(2_000_000)
+        assert deal.owner == "bob"
+    assert flow.log.head() == head
+    seen = []
+
+    def call(s: Session) -> None:
+        deal = s.get(Deal, id)
+        deal.log_contact(channel="call", direction="out")
+        seen.append(deal.owner)
+        clock.turn(2_000_000)
+
+    with flow.session() as s:
+        s.get(Deal, id).assign_owner("dan", effective_from=clock.now + timedelta(seconds=1))
+    flow.run(call)
+    assert seen == ["cho", "dan"]
+    assert flow.log.head().position == head.position + 2
 
 
 def test_a_day_before_a_deal_that_was_opened_just_now_is_refused(flow: SalesFlow) -> None:

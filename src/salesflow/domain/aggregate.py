@@ -294,6 +294,19 @@ class Aggregate:
         """The believed history, the opening first, then in order of effect."""
         return tuple(self._history)
 
+    def plan_in_force(self) -> Event | None:
+        """Give a plan that has taken effect since it was looked at; None nearly always.
+
+        What was recorded meanwhile was checked against what held before.
+        """
+        history, horizon = self._history, self._horizon
+        if not (self.pending and history) or self._last_effect() <= horizon:
+            return None
+        latest = self._world.latest
+        if latest == FOREVER:
+            return None
+        return next((event for event in history if horizon < event.effect <= latest), None)
+
     def to_append(self) -> list[Recorded]:
         """Give what was recorded in the order in which it is to stand in the log."""
         return in_log_order(self.pending, self._world.now)

@@ -23,7 +23,7 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.door import guarded_host
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.history import refuse_unreadable
-from salesflow.domain.moments import Instant
+from salesflow.domain.moments import Instant, from_instant
 from salesflow.domain.processes import (
     ProcessVersion,
     SalesProcess,
@@ -36,7 +36,7 @@ from salesflow.engine.checks import (
     UNDER_A_PROCESS,
     refuse_unpublished,
 )
-from salesflow.errors import InputError, NotFoundError, RuleError
+from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
 __all__ = ["Said", "Session"]
 
@@ -216,6 +216,8 @@ class Session:
         Raises:
             InputError: for a deal under a process version that was never published.
             RuleError: for half a merge, or a new deal under a retired process version.
+            ConcurrentChangeError: when somebody else changed a stream first, or a plan took
+                effect meanwhile.
         """
         if self._ended:
             return self.receipt
@@ -251,6 +253,7 @@ class Session:
             refuse_unpublished([fact for _, fact in recorded], self._is_published)
         if DealOpened in kinds:
             self._refuse_retired()
+        self._refuse_overtaken()
         with collector_off() if len(recorded) > MANY else nullcontext():
             receipt = self._log.append(
                 self._drafts(),
@@ -324,6 +327,17 @@ class Session:
                 for fact, occurred in opened:
                     if fact.process == key:
                         process.refuse_retired(fact.process_version, occurred)
+
+    def _refuse_overtaken(self) -> None:
+        """Refuse commands on what a plan has changed since they were given."""
+        for each in self._aggregates.values():
+            plan = each.plan_in_force()
+            if plan is not None:
+                raise ConcurrentChangeError(
+                    f"{each.noun} {each.id}: {plan.fact.kind} was planned and took effect at"
+                    f" {from_instant(plan.effect).isoformat()}, while this session was open;"
+                    " load it again and decide anew"
+                )
 
     def _process(self, key: str) -> SalesProcess:
         known = self._aggregates.get(process_id(key))
