@@ -103,7 +103,7 @@ def test_a_list_in_chinese_names_facts_and_columns_in_chinese() -> None:
         (("--from", "soon"), "is not a"),
         (("--all", "--limit", "3"), "in one way only"),
         (("--stream", "zzz"), "is not a deal"),
-        (("--limit", "0"), "greater than or equal to 1"),
+        (("--limit", "0"), "must be at least 1"),
     ],
 )
 @pytest.mark.usefixtures("db")

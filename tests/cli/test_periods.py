@@ -83,7 +83,7 @@ def test_a_year_and_its_quarters_are_found_by_the_numbers_their_days_have(
         (("--from", "2026-02-01", "--year", "2026"), "in one way only"),
         (("--month", "2026-01", "--quarter", "2026-Q1"), "in one way only"),
         (("--from", "2026-02-01", "--to", "2026-01-31"), "lies before the first"),
-        (("--to", "9999-12-31"), "the last day there is"),
+        (("--from", "2026-01-01", "--to", "9999-12-31"), "the last day there is"),
     ],
 )
 @pytest.mark.usefixtures("db")

@@ -1,5 +1,6 @@
 """A refused import leaves no file of its own behind, and takes none away of anybody else."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,11 +29,14 @@ at = "Opened"
 title = "Title"
 """
 GOOD = "No,Title,Opened\n1,One,2026-01-05\n"
+RATES = "day,base,currency,rate\n2026-01-05,EUR,CNY,7.8\n"
 REFUSED = {
     "every row is refused": (("table", "none.csv", "--mapping", "deals.toml"), 1),
     "a column is missing": (("table", "short.csv", "--mapping", "deals.toml"), 2),
     "strict": (("table", "half.csv", "--mapping", "deals.toml", "--strict"), 2),
     "rates with another header": (("rates", "good.csv"), 2),
+    "every rate is refused": (("rates", "none-rates.csv"), 1),
+    "strict rates": (("rates", "half-rates.csv", "--strict"), 2),
 }
 ENDINGS = ("", "-wal", "-shm")
 
@@ -45,6 +49,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "good.csv": GOOD,
         "none.csv": GOOD.replace("2026-01-05", "soon"),
         "half.csv": GOOD + "2,Two,soon\n",
+        "rates.csv": RATES,
+        "none-rates.csv": RATES.replace("7.8", "-"),
+        "half-rates.csv": RATES + "2026-01-06,EUR,CNY,-\n",
         "short.csv": GOOD.replace("Opened", "Begun"),
     }.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -83,6 +90,7 @@ def test_a_refused_import_of_another_tenant_leaves_the_log_of_the_first(
         host.execute("INSERT INTO orders VALUES (17)")
     what, code = REFUSED[case]
     assert imported(what, "--tenant", "south") == code
+    assert ran("status", "--db", "crm.db", "--tenant", "south").code == 2, "nothing is left"
     with SalesFlow("sqlite:///crm.db", create=False) as flow:
         kinds = [event.fact.kind for event in flow.log.page(0, 100)]
     assert "deal.opened" in kinds
@@ -178,3 +186,32 @@ def test_a_file_too_small_for_a_database_is_refused_and_left_as_it_is(
     assert imported(("table", "good.csv", "--mapping", "deals.toml")) == 2
     assert ran("status", "--db", "crm.db").code == 2
     assert (folder / "crm.db").read_bytes() == b"\n" * size
+
+
+@pytest.mark.parametrize("case", ["every row is refused", "strict"])
+def test_a_refused_import_from_standard_input_leaves_nothing_of_its_tenant(
+    case: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert imported(("table", "good.csv", "--mapping", "deals.toml")) == 0
+    what, code = REFUSED[case]
+    for table, expected in ((folder / what[1], code), (folder / "good.csv", 0)):
+        with table.open(encoding="utf-8") as given:
+            monkeypatch.setattr("sys.stdin", given)
+            assert imported(("table", "-", *what[2:]), "--tenant", "south") == expected
+        told = ran("status", "--db", "crm.db", "--tenant", "south").code
+        assert told == (2 if expected else 0)
+
+
+def test_rates_can_be_tried_without_recording_them(folder: Path) -> None:
+    told = ran("import", "rates", "rates.csv", "--db", "crm.db", "--dry-run", "--json")
+    assert told.code == 0
+    shown = json.loads(told.out)
+    assert (shown["trial"], shown["rates_recorded"]) == (True, 1)
+    assert left(folder) == []
+    assert imported(("rates", "rates.csv")) == 0
+    with SalesFlow("sqlite:///crm.db", create=False) as flow:
+        head = flow.log.head()
+    again = ran("import", "rates", "half-rates.csv", "--db", "crm.db", "--trial")
+    assert "a trial: nothing was recorded" in again.out
+    with SalesFlow("sqlite:///crm.db", create=False) as flow:
+        assert flow.log.head() == head

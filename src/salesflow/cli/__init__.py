@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 from salesflow.domain.wording import quoted
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
@@ -86,7 +87,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         given = _readable(sys.argv[1:] if arguments is None else arguments)
         code = get_command(app).main(given, prog_name="salesflow", standalone_mode=False)
     except typer.TyperException as error:
-        return _complain(error.format_message(), error.exit_code)
+        return _complain(_misuse(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         code = STOPPED
     except SystemExit as gone:  # how typer and rich tell of a broken pipe
@@ -98,6 +99,19 @@ def _run(arguments: Sequence[str] | None) -> int:
     if code == STOPPED:
         return _stopped()
     return code if isinstance(code, int) else 0
+
+
+def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
+    """Say what is wrong with an option, in the words of questions."""
+    from pydantic import ValidationError
+
+    from salesflow.projections.parameters import wrong_value
+
+    said: str = error.format_message()
+    wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)
+    if not isinstance(wrong, ValidationError) or not flags:
+        return said
+    return f"{flags[-1]}: {wrong_value(wrong)}"
 
 
 def _refused(error: Exception) -> int:

@@ -197,6 +197,19 @@ class Desk:
             with self._flow("sqlite://", timezone=timezone) as flow:
                 yield flow
 
+    def founds_beside(self) -> bool:
+        """Say whether recording would found a log in a database that is there already.
+
+        What founds a log can never be taken away again; so what may be refused is tried first.
+        """
+        from salesflow.adapters.database_url import SQLITE, parsed_url, sqlite_path
+
+        if self.holds_a_log():
+            return False
+        url = parsed_url(self.url)
+        path = sqlite_path(url) if url.drivername in SQLITE else None
+        return path is None or path.exists()
+
     def holds_a_log(self) -> bool:
         """Say whether something was recorded of this tenant before; make nothing."""
         try:

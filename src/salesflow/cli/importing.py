@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.trying import readable_again
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 
 if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importing import ImportReport
+    from salesflow.engine import SalesFlow
 
-__all__ = ["Strict", "TimeZone", "table"]
+__all__ = ["Strict", "TimeZone", "Trial", "table"]
 
 TableFile = Annotated[
     Path,
@@ -72,28 +74,35 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     read = read_mapping(mapping)
     if report is not None:
         lookups = [each.file for each in read.mapping.lookups.values()]
-        sources = [
-            folder / each for folder in (mapping.parent, file.parent) for each in lookups
-        ]
+        folders = (mapping.parent, file.parent)
+        sources = [folder / each for folder in folders for each in lookups]
         _refuse_overwriting(report, [file, mapping, *sources, *_database_files(desk)])
         _refuse_unwritable(report)
-    opened = desk.rehearse if trial else desk.record
-    with opened(timezone or read.mapping.timezone) as flow:
-        with desk.screen.progress(file.name) as progress:
-            done = import_table(
-                file,
-                read,
-                log=flow.log,
-                strict=strict,
-                apply_changes=apply_changes,
-                trial=trial,
-                timezone=timezone,
-                progress=progress,
+    zone = timezone or read.mapping.timezone
+
+    def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
+        how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
+        with desk.screen.progress(file.name) as told:
+            return import_table(
+                file, read, log=flow.log, timezone=timezone, progress=told, **how
             )
-        _show(desk, done)
-        if report is not None:
-            _write(done, report)
-        _refuse_fruitless(done, file, report)
+
+    with readable_again(file, needed=not trial and desk.founds_beside()) as begin_anew:
+        if begin_anew is not None:
+            with desk.rehearse(zone) as flow:
+                tried = imported(flow, trial=True)
+            if _is_fruitless(tried):
+                _tell(desk, tried, file, report)
+            begin_anew()
+        with (desk.rehearse if trial else desk.record)(zone) as flow:
+            _tell(desk, imported(flow, trial=trial), file, report)
+
+
+def _tell(desk: Desk, done: "ImportReport", file: Path, report: Path | None) -> None:
+    _show(desk, done)
+    if report is not None:
+        _write(done, report)
+    _refuse_fruitless(done, file, report)
 
 
 def _show(desk: Desk, report: "ImportReport") -> None:
@@ -112,6 +121,12 @@ def _write(done: "ImportReport", report: Path) -> None:
         raise InputError(f"{report} cannot be written: {error.strerror}; {recorded}") from error
 
 
+def _is_fruitless(done: "ImportReport") -> bool:
+    """Say whether nothing of the file could be taken, or nothing may be as it is strict."""
+    refused = done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read
+    return bool(refused or (done.strict and done.problems))
+
+
 def _refuse_fruitless(done: "ImportReport", file: Path, report: Path | None) -> None:
     """End with another exit code than 0 when nothing of the file could be taken."""
     where = "listed above" if report is None else f"listed above and in {report}"
@@ -119,7 +134,7 @@ def _refuse_fruitless(done: "ImportReport", file: Path, report: Path | None) -> 
         raise InputError(
             f"--strict: {done.problems:,} problems in {file}, {where}; nothing was recorded"
         )
-    if done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read:
+    if _is_fruitless(done):
         raise SalesflowError(
             f"every row of {file} was refused ({done.rows_refused:,}), {where}; no deal"
             " was recorded"

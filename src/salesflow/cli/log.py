@@ -10,7 +10,7 @@ little memory.
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ import typer
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json
 from salesflow.domain.moments import DAY, DAY_SAID, Period, instant_of, read_day, to_instant
+from salesflow.domain.values import envelope_text
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 from salesflow.projections.shown import TableOfView
@@ -110,15 +111,15 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
     most = _most(limit, everything=everything)
     with desk.open() as flow:
         zone = flow.settings().timezone
+        happened = _span(zone, ("--from", from_), ("--to", to))
+        known = _span(zone, ("--known-from", known_from), ("--known-to", known_to))
         wanted = LogSearch(
-            actor=actor,
+            actor=envelope_text(actor, "--actor"),
             kind=kind,
-            source=source,
+            source=envelope_text(source, "--source"),
             stream=None if stream is None else _stream(flow, stream),
-            occurred_from=_start(from_, zone),
-            occurred_to=None if to is None else instant_of(to, zone),
-            recorded_from=_start(known_from, zone),
-            recorded_to=None if known_to is None else instant_of(known_to, zone),
+            **_named("occurred", happened),
+            **_named("recorded", known),
             late_by=_microseconds(late_by),
             retractions=retractions,
             oldest_first=oldest,
@@ -243,6 +244,27 @@ def _stream(flow: "SalesFlow", text: str) -> UUID:
         return UUID(text)
     except ValueError:
         return find_deal(flow, text)
+
+
+def _span(
+    zone: ZoneInfo, first: tuple[str, str | None], last: tuple[str, str | None]
+) -> tuple[int | None, int | None]:
+    """Cut a span from what two options say.
+
+    Raises:
+        InputError: when it ends before it begins, so that nothing could lie in it.
+    """
+    start = _start(first[1], zone)
+    end = None if last[1] is None else instant_of(last[1], zone)
+    if start is not None and end is not None and end < start:
+        raise InputError(
+            f"{first[0]} {first[1]} {last[0]} {last[1]}: the end lies before the beginning"
+        )
+    return start, end
+
+
+def _named(axis: str, span: tuple[int | None, int | None]) -> dict[str, Any]:
+    return dict(zip((f"{axis}_from", f"{axis}_to"), span, strict=True))
 
 
 def _start(text: str | None, zone: ZoneInfo) -> int | None:

@@ -4,6 +4,7 @@ The last day belongs to the period. Quarters and years are the fiscal ones of th
 months are those of the calendar.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -50,6 +51,8 @@ PERIOD_OPTIONS: Final = {
     "year": _option("--year", "YYYY", "A fiscal year by the settings, such as 2026."),
 }
 """What a question over a period takes instead of its own fields, by name."""
+FOUR_DIGITS = re.compile(r"(19|[2-9][0-9])[0-9]{2}(?![0-9])").match
+"""What a year begins with."""
 NAMED: Final = ("month", "quarter", "year")
 
 
@@ -77,6 +80,11 @@ def with_period(
     first, last = (said.get(name) and read_day(said[name]) for name in ("from_", "to"))
     if first is not None and last is not None and last < first:
         raise InputError(f"--from {first} --to {last}: the last day lies before the first")
+    if first is None and last is not None:
+        raise InputError(
+            f"--to {last}: name the first day too, with --from, or a whole period with --month,"
+            " --quarter or --year"
+        )
     return {**given, "from_": first, "to": None if last is None else _after(last)}
 
 
@@ -86,6 +94,8 @@ def _named(kind: str, text: str, flow: "SalesFlow", known_at: str | None) -> Day
         known = instant_of(known_at, flow.settings().timezone)
     calendar = flow.settings(known).fiscal_calendar
     try:
+        if not FOUR_DIGITS(text):
+            raise ValueError
         if kind == "month":
             return _month(text)
         year, _, quarter = text.upper().partition("-Q")

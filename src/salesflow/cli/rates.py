@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.desk import Desk, KnownAt, at_desk
-from salesflow.cli.importing import Strict, TimeZone
+from salesflow.cli.importing import Strict, TimeZone, Trial
 from salesflow.domain.moments import read_day
 from salesflow.domain.rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.values import number
@@ -67,23 +67,40 @@ def import_file(
     source: Source = None,
     timezone: TimeZone = None,
     strict: Strict = False,
+    trial: Trial = False,
 ) -> None:
     """Import exchange rates from a CSV file; the same file again records nothing twice."""
     from salesflow.adapters.importing.rates import import_rates
 
-    with desk.record(timezone) as flow:
-        zone = flow.settings().timezone
-        done = import_rates(
-            file, flow.log, source=source or file.name, timezone=zone, strict=strict
+    def imported(flow: "SalesFlow", *, trial: bool) -> "RateImport":
+        zone, named = flow.settings().timezone, source or file.name
+        return import_rates(
+            file, flow.log, source=named, timezone=zone, strict=strict, trial=trial
         )
-        _show(desk, done)
-        if done.rates_told:
+
+    if not trial and desk.founds_beside():
+        with desk.rehearse(timezone) as flow:
+            tried = imported(flow, trial=True)
+        if _is_fruitless(tried):
+            _tell(desk, tried, file)
+    opened = desk.rehearse if trial else desk.record
+    with opened(timezone) as flow:
+        done = imported(flow, trial=trial)
+        _tell(desk, done, file)
+        if done.rates_told and not trial:
             _note_disagreeing(desk, flow)
-        if done.lines_refused and not done.rates_told:
-            raise SalesflowError(
-                f"every line of {file} was refused ({done.lines_refused:,}); no rate was"
-                " recorded"
-            )
+
+
+def _is_fruitless(done: "RateImport") -> bool:
+    return bool(done.lines_refused and not done.rates_told)
+
+
+def _tell(desk: Desk, done: "RateImport", file: Path) -> None:
+    _show(desk, done)
+    if _is_fruitless(done):
+        raise SalesflowError(
+            f"every line of {file} was refused ({done.lines_refused:,}); no rate was recorded"
+        )
 
 
 @at_desk
@@ -204,6 +221,8 @@ def _show(desk: Desk, done: "RateImport") -> None:
     }
     columns, rows = ("Attribute", "Value"), tuple(counts.items())
     screen.table(TableOfView("Exchange rates", columns, rows, words=("Attribute",)))
+    if done.trial:
+        screen.line(f"  {screen.word('a trial: nothing was recorded')}", "yellow")
     if done.refused:
         refused = tuple((f"{each.line:,}", each.reason) for each in done.refused)
         screen.table(TableOfView("Lines refused", ("Line", "Because"), refused))

@@ -26,10 +26,10 @@ SAID: Final = {
     "tuple_type": "must be a tuple or a list",
     "model_type": "must be a {class_name}",
     "model_attributes_type": "must be a {class_name}",
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be more than {gt}",
-    "less_than_equal": "must be at most {le}",
-    "less_than": "must be less than {lt}",
+    "greater_than_equal": "must be at least {ge:,}",
+    "greater_than": "must be more than {gt:,}",
+    "less_than_equal": "must be at most {le:,}",
+    "less_than": "must be less than {lt:,}",
 }
 """What to say, by how pydantic names it; its own words where nothing fits."""
 OF_A_TYPE: Final = ("_type", "_parsing", "_inexact", "_from_float", "_object_invalid")

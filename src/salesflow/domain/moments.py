@@ -166,6 +166,8 @@ def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
         InputError: for no day, or one before 1900 or after 9999-12-30.
     """
     _refuse_no_day(day)
+    if day.year < EARLIEST.year:
+        raise InputError(f"{day} lies before 1900; name a day from 1900-01-02 on")
     return to_instant(datetime.combine(day, time(), timezone))
 
 
@@ -194,7 +196,12 @@ def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
 def instant_of(when: When, timezone: ZoneInfo) -> Instant:
     """Cut what a caller said into an instant; a bare date means the end of that day."""
     if isinstance(when, str):
-        when = _parsed(when)
+        said, when = when, _parsed(when)
+        if isinstance(when, datetime) and when.tzinfo is None:
+            raise InputError(
+                f"{quoted(said)} has no time zone; write one behind it, such as"
+                f" {when.isoformat()}+08:00, or Z for UTC"
+            )
     if isinstance(when, datetime):
         return to_instant(when)
     if not isinstance(when, date):

@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 
 from salesflow.domain.complaints import reason_of
 
-__all__ = ["described", "field_docstrings", "wrong_parameters"]
+__all__ = ["described", "field_docstrings", "wrong_parameters", "wrong_value"]
 
 SHOWN_MAX: Final = 60
 LISTED_MAX: Final = 1_000_000
@@ -92,6 +92,14 @@ def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mappi
         name = str(each["loc"][0]) if each["loc"] else "the question"
         found.setdefault(name, _wrong(each, parameters))
     return found
+
+
+def wrong_value(error: ValidationError) -> str:
+    """Say what is wrong with a single value that was typed."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error":  # which says what was given itself
+        return reason_of(first)
+    return _wrong(first, ())
 
 
 def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:

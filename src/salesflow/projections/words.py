@@ -212,6 +212,7 @@ ZH: Final[dict[str, str]] = {
     "cannot be read": "无法读取",
     "more with": "更多请用",
     "nothing was found": "没有找到",
+    "a trial: nothing was recorded": "试运行：未记录任何内容",
     "all of them with --json": "全部请用 --json",
     "no deal was ever owned by": "从未有商机归其负责：",
     "retracts position": "撤销位置",

@@ -61,6 +61,8 @@ class RateImport(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     source: str
+    trial: bool = False
+    """Whether nothing was recorded, and what is counted would have been."""
     rates_told: int
     rates_recorded: int
     days_recorded: int
@@ -78,15 +80,46 @@ class Recorded(NamedTuple):
 
 
 def import_rates(
-    path: Path, log: EventLog, *, source: str, timezone: ZoneInfo, strict: bool = False
+    path: Path,
+    log: EventLog,
+    *,
+    source: str,
+    timezone: ZoneInfo,
+    strict: bool = False,
+    trial: bool = False,
 ) -> RateImport:
-    """Record the rates of a CSV file.
+    """Record the rates of a CSV file; in a trial say what would become of them.
 
     Raises:
         InputError: when it cannot be read or lacks a column; with `strict` when any line is
             refused.
     """
     today = from_instant(log.now()).astimezone(timezone).date()
+    told, refused, lines = _read(path, today)
+    if strict and refused:
+        first = refused[0]
+        raise InputError(
+            f"{path}, line {first.line}: {first.reason}; {len(refused):,} of {lines:,} lines"
+            " cannot be taken, nothing was recorded"
+        )
+    rates = [rate for rate, _ in told.values()]
+    recorded = record_rates(rates, log, source=source, timezone=timezone, trial=trial)
+    return RateImport(
+        source=source,
+        trial=trial,
+        rates_told=len(rates),
+        rates_recorded=recorded.rates,
+        days_recorded=recorded.days,
+        rates_known=len(rates) - recorded.rates,
+        lines_refused=len(refused),
+        refused=tuple(refused[:REFUSED_MAX]),
+    )
+
+
+def _read(
+    path: Path, today: date
+) -> tuple[dict[Key, tuple[ToldRate, int]], list[RefusedLine], int]:
+    """Give the rates of a file with their lines, the lines that are refused, and how many."""
     told: dict[Key, tuple[ToldRate, int]] = {}
     refused: list[RefusedLine] = []
     lines = 0
@@ -98,27 +131,16 @@ def import_rates(
                 each = f"line {number} tells another rate of that day"
         if isinstance(each, str):
             refused.append(RefusedLine(line=line, reason=each))
-    if strict and refused:
-        first = refused[0]
-        raise InputError(
-            f"{path}, line {first.line}: {first.reason}; {len(refused):,} of {lines:,} lines"
-            " cannot be taken, nothing was recorded"
-        )
-    rates = [rate for rate, _ in told.values()]
-    recorded = record_rates(rates, log, source=source, timezone=timezone)
-    return RateImport(
-        source=source,
-        rates_told=len(rates),
-        rates_recorded=recorded.rates,
-        days_recorded=recorded.days,
-        rates_known=len(rates) - recorded.rates,
-        lines_refused=len(refused),
-        refused=tuple(refused[:REFUSED_MAX]),
-    )
+    return told, refused, lines
 
 
 def record_rates(
-    told: Iterable[ToldRate], log: EventLog, *, source: str, timezone: ZoneInfo
+    told: Iterable[ToldRate],
+    log: EventLog,
+    *,
+    source: str,
+    timezone: ZoneInfo,
+    trial: bool = False,
 ) -> Recorded:
     """Record what this source tells for the first time or otherwise, in one append.
 
@@ -135,7 +157,7 @@ def record_rates(
                 known |= {(day, base, r.currency): r.rate for r in event.fact.rates}
         new = [rate for rate in rates if known.get(rate[:3]) != rate.rate]
         facts = list(_facts(new, source, timezone))
-        if facts:
+        if facts and not trial:
             log.append(drafts_of(facts, {RATES_ID: len(stream)}, None))
         return Recorded(len(new), len({rate.day for rate in new}))
 
