@@ -22,7 +22,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.funnel import Funnel
 
 
-@examples(30)
+@examples(15)
 @given(history=acts(2, least=8), moments=picks(least=5, most=15))
 def test_a_deal_at_any_moment_is_what_a_naive_replay_of_the_log_says(
     database_url: str, history: list[Act], moments: list[Pick]

@@ -46,7 +46,7 @@ def test_balances_are_the_sums_of_the_movements(database_url: str) -> None:
 
 
 def balances_agree(url: str, levels: set[int]) -> None:
-    @examples(40, shrink=False)
+    @examples(15, shrink=False)
     @given(history=acts(3, least=12), every=st.integers(1, 4), seed=seeds)
     def agree(history: list[Act], every: int, seed: int) -> None:
         with Player(url) as player:

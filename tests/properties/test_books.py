@@ -52,7 +52,7 @@ def test_the_movements_that_stand_at_any_moment_are_those_of_a_naive_replay(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @examples(100)
+    @examples(40)
     @given(history=acts(3, least=12, most=24, themes=THEMES))
     def books(history: list[Act]) -> None:
         with Player(database_url) as player:

@@ -144,7 +144,7 @@ def foreign(said: Said, start: int) -> ForeignFact:
     return ForeignFact(deal_id(said.deal), fact, day + said.n % 24 * HOUR)
 
 
-@examples(30)
+@examples(15)
 @given(history=lived(), days=st.lists(st.integers(0, LASTS + 20), min_size=2, max_size=2))
 def test_a_case_is_told_as_a_naive_replay_tells_it(
     sqlite_url: str, history: Lived, days: list[int]

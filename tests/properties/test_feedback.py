@@ -44,7 +44,7 @@ def much_said() -> st.SearchStrategy[list[Append]]:
     return st.tuples(opened, more).map(lambda parts: [parts[0], *parts[1]])
 
 
-@examples(600)
+@examples(200)
 @given(history=much_said())
 def test_what_was_asked_and_said_is_kept_as_a_naive_replay_tells_it(
     history: list[Append],

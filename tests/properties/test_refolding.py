@@ -141,7 +141,7 @@ def check(history: list[Append]) -> None:
                 assert found == wanted, (as_of, known_at, shown(raw))
 
 
-@examples(250)
+@examples(100)
 @given(histories())
 def test_the_rows_seen_at_any_moment_are_what_a_naive_replay_says(
     history: list[Append],
@@ -149,7 +149,7 @@ def test_the_rows_seen_at_any_moment_are_what_a_naive_replay_says(
     check(history)
 
 
-@examples(250)
+@examples(100)
 @given(histories(), st.integers(1, 5), st.booleans())
 def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
     history: list[Append], size: int, cold: bool
@@ -188,7 +188,7 @@ def check_states(history: list[Append]) -> None:
             assert found == wanted, (as_of, known_at, shown(raw))
 
 
-@examples(150)
+@examples(60)
 @given(appends(1))
 def test_the_state_of_a_deal_at_any_moment_is_what_a_naive_replay_says(
     history: list[Append],

@@ -59,14 +59,14 @@ def compare(book: Book, raw: list[Raw], stream: UUID) -> None:
             assert found == wanted, (as_of, known_at, shown(raw))
 
 
-@examples(300)
+@examples(120)
 @given(appends(1))
 def test_a_deal_at_any_moment_is_what_a_naive_replay_makes_of_it(history: list[Append]) -> None:
     book = booked(history)
     compare(book, [raw_of(event) for event in book.events], deal_id(0))
 
 
-@examples(60)
+@examples(30)
 @given(appends(3))
 def test_a_deal_is_told_by_its_own_facts_alone(history: list[Append]) -> None:
     book = booked(history)

@@ -45,7 +45,7 @@ def rebuilt(flow: SalesFlow) -> Content:
     return content(flow)
 
 
-@examples(20)
+@examples(12)
 @given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
     database_url: str, history: list[Act], every: int
@@ -194,7 +194,7 @@ def together(*work: Callable[[], object]) -> None:
             done.result()
 
 
-@examples(15)
+@examples(10)
 @given(history=acts(2, least=8), size=st.sampled_from((1, 2, 4, 100)))
 def test_a_table_with_keys_holds_what_a_naive_replay_says(
     database_url: str, history: list[Act], size: int
@@ -224,7 +224,7 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
         assert Counter(map(frozen, again)) == Counter(map(frozen, rows)), shown(raw)
 
 
-@examples(20)
+@examples(12)
 @given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_the_table_of_deal_states_holds_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int

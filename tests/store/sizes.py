@@ -12,8 +12,8 @@ TAIL_EVENTS = 50_000 * TIMES
 CONTROL_EVENTS = 3_000
 """Events of a control, which fails on purpose."""
 
-SQLITE_KILLS = 200 * TIMES
+SQLITE_KILLS = 80 * TIMES
 """Writer processes killed in mid-append."""
 
-POSTGRES_CRASHES = 40 * TIMES
+POSTGRES_CRASHES = 16 * TIMES
 """Servers stopped at once, or backends killed, under four writers."""
