@@ -2,7 +2,8 @@
 
 import json
 from functools import cache
-from typing import Any, Final, get_args
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -69,10 +70,14 @@ def why(error: Exception) -> str:
 
 def _names(value: BaseModel) -> int:
     """Count the names of fields in what a value was read from."""
-    names = len(value.__pydantic_fields_set__)
-    for name in _nested(type(value)):
-        held = value.__dict__[name]
-        if type(held) is tuple:
+    names, fields = len(value.__pydantic_fields_set__), value.__dict__
+    for name, always in _nested(type(value)):
+        held = fields[name]
+        if held is None:
+            continue
+        if always:
+            names += always
+        elif type(held) is tuple:
             names += sum([_names(each) for each in held if isinstance(each, BaseModel)])
         elif isinstance(held, BaseModel):
             names += _names(held)
@@ -80,9 +85,25 @@ def _names(value: BaseModel) -> int:
 
 
 @cache
-def _nested(cls: type[BaseModel]) -> tuple[str, ...]:
-    """Name the fields that hold values with fields of their own."""
-    return tuple(n for n, f in cls.model_fields.items() if _holds_fields(f.annotation))
+def _nested(cls: type[BaseModel]) -> tuple[tuple[str, int], ...]:
+    """Name the fields that hold values with fields of their own, and always how many.
+
+    0 where that differs from value to value.
+    """
+    fields = cls.model_fields.items()
+    return tuple((n, _always(f.annotation)) for n, f in fields if _holds_fields(f.annotation))
+
+
+def _always(annotation: object) -> int:
+    """Say how many fields every value of a type names, None aside; 0 where it depends."""
+    one_of = get_origin(annotation) in (Union, UnionType)
+    kinds = {*(get_args(annotation) if one_of else (annotation,))} - {type(None)}
+    cls = kinds.pop()
+    if kinds or not (isinstance(cls, type) and issubclass(cls, BaseModel)):
+        return 0
+    fields = cls.model_fields.values()
+    flat = all(f.is_required() and not _holds_fields(f.annotation) for f in fields)
+    return len(fields) if flat else 0
 
 
 def _holds_fields(annotation: object) -> bool:
