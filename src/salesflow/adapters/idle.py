@@ -6,6 +6,7 @@ append, both atomic in Python. Connections in it must be outside any transaction
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from salesflow.errors import DatabaseError
@@ -31,8 +32,15 @@ class Idle(Generic[ItemT]):
         idle, self._idle = self._idle, []
         return idle
 
-    def take(self) -> ItemT:
-        """Give one that is idle, or a new one; give it back or drop it."""
+    def take(self, wanted: ItemT | None = None) -> ItemT:
+        """Give the one wanted if it is idle, else another, or a new one.
+
+        Give it back or drop it.
+        """
+        if wanted is not None:
+            with suppress(ValueError):  # somebody else has it
+                self._idle.remove(wanted)
+                return wanted
         try:
             return self._idle.pop()
         except IndexError:

@@ -101,7 +101,8 @@ class SqliteDatabase(Forkable):
         """Who opens a connection just now, which is not among all of them yet."""
         self.holds = Holds()
         self.lock = RLock()  # which knows its owner, so that it can be released twice
-        self._writer: SqliteConnection | None = None
+        self._writer: sqlite3.Connection | None = None
+        """Which connection wrote last; idle, or used by somebody who reads."""
         self._checkpointer: SqliteConnection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
         self.waiters: WeakSet[SqliteWaiter] = WeakSet()
@@ -150,12 +151,17 @@ class SqliteDatabase(Forkable):
         self.engine.dispose(close=False)
 
     def _close_idle(self) -> None:
-        for connection in (self._checkpointer, self._writer):
-            if connection is not None:
-                connection.close()
-        self._writer = self._checkpointer = None
+        self._close_writers()
         self._idle.clear()
         self.engine.pool.dispose()
+
+    def _close_writers(self) -> None:
+        """Close what copies the log back, and a writer that was left behind."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        if self._writer is not None and _is_writing(self._writer):
+            self._writer.close()
+        self._writer = self._checkpointer = None
 
     def prepare(self) -> None:
         """Turn the write-ahead log on, which the file then remembers."""
@@ -232,7 +238,7 @@ class SqliteDatabase(Forkable):
             return
         raw = sqlite_connection(connection.connection)
         connection.commit()
-        self.wrote(raw.total_changes - block.changes)
+        self.wrote(raw, raw.total_changes - block.changes)
 
     def leave(self, block: Block) -> None:
         """Give the connection back, rolled back where it is not committed, and the lock."""
@@ -275,18 +281,17 @@ class SqliteDatabase(Forkable):
             raise translate_sqlite(error, self.path) from error
 
     def write(self, work: Callable[[sqlite3.Connection], DoneT], deadline: float) -> DoneT:
-        """Do something in a transaction of the one connection that writes the log.
+        """Do something in a transaction of the connection that wrote last, if it is idle.
 
-        An exception at any instant leaves that connection outside of any transaction and the
-        lock free: all up to the release stands in the `try`, and undoing may be repeated.
+        Its cache holds what was written, so who reads takes it too. An exception at any instant
+        leaves it outside of any transaction and the lock free: all up to the release stands in
+        the `try`, undoing may be repeated, and what is not given back is closed unused.
         """
         self.refuse_own()
         writer = None
         try:
             self._acquire(deadline)
-            writer = self._writer = self._writer or self.connect()
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
+            writer = self._writer = self._take_writer()
             wait_until(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
@@ -294,18 +299,30 @@ class SqliteDatabase(Forkable):
             self.file.check_log()
             writer.execute("COMMIT")
             self.file.check()
-            self.wrote(writer.total_changes - before)
+            self.wrote(writer, writer.total_changes - before)
+            wait_until(writer, monotonic() + self.wait_seconds)
             self.lock.release()
         except BaseException:
             self._abandon(writer)
             raise
+        self._idle.give_back(writer)
         return done
+
+    def _take_writer(self) -> sqlite3.Connection:
+        """Take the connection that wrote last; it is not idle while somebody reads by it."""
+        last = self._writer
+        if last is None or not _is_writing(last):
+            return self._idle.take(last)
+        last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
+        return last
 
     def _abandon(self, writer: sqlite3.Connection | None) -> None:
         """Undo what was not finished: the transaction first, then the lock."""
         try:
-            if writer is not None and writer.in_transaction:
-                writer.execute("ROLLBACK")
+            if writer is not None:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                self._idle.give_back(writer)
         except sqlite3.Error:
             self._writer = None  # of no use any more; closed with its last reference
         finally:
@@ -322,11 +339,11 @@ class SqliteDatabase(Forkable):
             for flag in tuple(self.waiting):
                 flag.set()
 
-    def wrote(self, changes: int) -> None:
+    def wrote(self, by: sqlite3.Connection, changes: int) -> None:
         """Count what was written and copy the write-ahead log back when it is long."""
         self._written += PAGES_A_COMMIT + changes // ROWS_A_PAGE
         if self._written >= CHECKPOINT_AFTER:
-            self._checkpoint()
+            self._checkpoint(by)
 
     def connect(self) -> SqliteConnection:
         """Open a connection with everything set that a connection forgets."""
@@ -375,10 +392,7 @@ class SqliteDatabase(Forkable):
         self._closed = True
         self.engine.dispose()
         self._idle.close()
-        for connection in (self._checkpointer, self._writer):
-            if connection is not None:
-                connection.close()
-        self._writer = self._checkpointer = None
+        self._close_writers()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -409,13 +423,12 @@ class SqliteDatabase(Forkable):
                 f" {self.wait_seconds} s; inside a transaction of your own pass connection="
             )
 
-    def _checkpoint(self) -> None:
-        self._writer = self._writer or self.connect()
+    def _checkpoint(self, holder: sqlite3.Connection) -> None:
         self._checkpointer = self._checkpointer or self.connect()
         # What fails here (another process writes just now, the disk is full) must not look as
         # if the commit before it had failed; the next commit tries again.
         with suppress(sqlite3.Error):
-            self._writer.execute("BEGIN IMMEDIATE")
+            holder.execute("BEGIN IMMEDIATE")
             try:
                 self.file.check()
                 self.file.changing = True
@@ -424,7 +437,7 @@ class SqliteDatabase(Forkable):
                 self.file.note_change()
             finally:
                 self.file.changing = False
-                self._writer.execute("ROLLBACK")
+                holder.execute("ROLLBACK")
 
     def _begin(self, connection: sa.Connection) -> None:
         options = connection.get_execution_options()
@@ -449,6 +462,13 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
+
+
+def _is_writing(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.in_transaction
+    except sqlite3.ProgrammingError:  # it is closed
+        return False
 
 
 def _wrote(connection: sa.Connection, changes: int) -> bool:
