@@ -196,7 +196,7 @@ def checked(
     following = _following(streams, versions)
     times = [time for time in occurred if time is not None]
     _check_numbers(versions, following, times)
-    if not all(map(NO_TEXTS.issuperset, map(map, repeat(type), others))):
+    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
         drafts = _with_texts(drafts, others)
     latest = max(times) if times else None
     command_id = envelope_text(command_id, "command_id")
