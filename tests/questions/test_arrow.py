@@ -127,6 +127,7 @@ def test_types_come_from_the_fields() -> None:
     assert types == {
         "first": pa.date32(),
         "rep": pa.string(),
+        "rep_name": pa.string(),
         "name": pa.string(),
         "won": pa.int64(),
         "share": NUMBER,
@@ -144,6 +145,7 @@ def test_a_row_comes_out_as_it_went_in() -> None:
     assert row == {
         "first": date(2026, 3, 1),
         "rep": str(ERP),
+        "rep_name": None,
         "name": None,
         "won": 3,
         "share": Decimal("0.25"),
@@ -239,4 +241,4 @@ def test_a_field_about_a_person_or_a_key_is_text() -> None:
         rows: tuple[Row, ...]
 
     view = RowsView(moment=MOMENT, months=(), rows=(Row(owner="ann"),))
-    assert view.to_arrow()["rows"].to_pylist() == [{"owner": "ann"}]
+    assert view.to_arrow()["rows"].to_pylist() == [{"owner": "ann", "owner_name": None}]

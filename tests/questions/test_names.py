@@ -214,3 +214,21 @@ def test_a_customer_and_a_rep_renamed_later_are_called_as_before_at_the_moment_b
         assert again == before
         assert {each.name for each in again.names.customers} == {"Acme", "Beta"}
         assert {each.name for each in again.names.reps} == {"Ann Lee"}
+
+
+@pytest.mark.parametrize("tidy", [True, False])
+def test_titles_customers_and_reps_stand_by_name_in_arrow_tables(
+    flow: SalesFlow, tidy: bool
+) -> None:
+    with flow:
+        sell(flow)
+        rows = flow.ask(Deals()).to_arrow(tidy=tidy)["deals"]
+        kpis = flow.ask(Kpis(by="customer")).to_arrow(tidy=tidy)["lines"]
+        nothing = flow.ask(Deals(owner="nobody")).to_arrow(tidy=tidy)["deals"]
+    told = {(row["title"], row["customer_name"]) for row in rows.to_pylist()}
+    assert told == {("ERP", "Acme"), ("MES", "Beta")}
+    assert {row["owner_name"] for row in rows.to_pylist()} - {None}
+    at = rows.column_names.index("owner")
+    assert rows.column_names[at + 1] == "owner_name"
+    assert {"Acme", "Beta"} & {*kpis.column("group_name").to_pylist()}
+    assert nothing.schema == rows.schema.with_metadata(nothing.schema.metadata)

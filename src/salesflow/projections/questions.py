@@ -27,6 +27,7 @@ from salesflow.errors import InputError
 from salesflow.projections.arrow import arrow_tables
 from salesflow.projections.cautions import Behind, LeftOut
 from salesflow.projections.html import html_of
+from salesflow.projections.named_columns import with_name_columns
 from salesflow.projections.names import NO_NAMES, Names, told, with_names
 from salesflow.projections.parameters import described, field_docstrings, wrong_parameters
 from salesflow.projections.plain import plain
@@ -193,8 +194,8 @@ class View(Value):
 
         What is beside the lists is a table of one row, `answer`. The moment, population and
         formula are in the metadata of each schema. With `tidy` nothing is nested: amounts and
-        lists inside rows are tables of their own. See `salesflow.projections.arrow` and
-        `salesflow.projections.tidy`.
+        lists inside rows are tables of their own. Titles and names stand beside ids. See
+        `salesflow.projections.arrow` and `salesflow.projections.tidy`.
 
         Raises:
             SalesflowError: when pyarrow (the extra `analytics`) is not installed.
@@ -207,7 +208,8 @@ class View(Value):
         envelope["left_out"] = self.left_out or None
         envelope["behind"] = self.behind
         said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
-        return (tidy_tables if tidy else arrow_tables)(self, beside=ENVELOPE, metadata=said)
+        tables = (tidy_tables if tidy else arrow_tables)(self, beside=ENVELOPE, metadata=said)
+        return with_name_columns(tables, self.names)
 
     def to_pandas(self) -> "dict[str, pd.DataFrame]":
         """Return the answer as tidy data frames for figures and plots, by the lists' names.
