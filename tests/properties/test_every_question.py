@@ -19,7 +19,7 @@ from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.projections.questions import Question, View
 
 
-@examples(40)
+@examples(25)
 @given(
     history=acts(3, least=8, customers=2, reps=2),
     moments=picks(least=3, most=3),

@@ -32,7 +32,7 @@ from salesflow.projections.questions import ENVELOPE, Question, View
 from salesflow.projections.records import Role, bare, item_of, roles
 
 
-@examples(12, shrink=False)
+@examples(6, shrink=False)
 @given(
     history=acts(3, least=8, customers=2),
     moments=st.tuples(picks(least=2, most=2), picks(least=2, most=2)),
