@@ -215,3 +215,10 @@ def test_rates_can_be_tried_without_recording_them(folder: Path) -> None:
     assert "a trial: nothing was recorded" in again.out
     with SalesFlow("sqlite:///crm.db", create=False) as flow:
         assert flow.log.head() == head
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_refused_row_says_why_in_the_language_asked_for() -> None:
+    what = ("import", "table", "half.csv", "--mapping", "deals.toml", "--db", "crm.db")
+    assert "Opened: is not a time written as" in ran(*what, "--trial").out
+    assert "Opened：不是按 " in ran(*what, "--trial", "--lang", "zh").out

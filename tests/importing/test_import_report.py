@@ -4,10 +4,13 @@ import json
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
 from importing.desk import WIDE, Desk
 from salesflow.adapters.importing import ImportReport
 from salesflow.adapters.importing.problems import Adjustment, RowProblem
 from salesflow.adapters.importing.report_bounds import LISTED_MAX, REASONS_MAX
+from salesflow.adapters.importing.report_reasons import reason_in_chinese
 
 HEAD = "id,rep,amount,status,created,closed\n"
 TABLE = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n2,u2,x,Open,2026-01-05,\n3,u3,,Open,,\n\n4\n"
@@ -148,3 +151,19 @@ def test_changes_behind_those_listed_are_problems_too(desk: Desk) -> None:
         report.change(change)
     assert (report.problems, len(report.changed)) == (LISTED_MAX + 1, LISTED_MAX)
     assert report.facts_changed == report.facts_changed_only_listed == LISTED_MAX + 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("Amount: is not a number; see [numbers] for commas", "Amount：不是数字；逗号"),
+        ("Opened: can be read as %d.%m.%y or %m.%d.%y; took the first", "；取前者"),
+        ("deal.won: amount: is less than 5; left out", "deal.won：amount：小于 5；已略去"),
+        ("deal.won: won while already lost", "deal.won：商机输单时再次赢单"),
+        ("Stage: is not one of a, b", "Stage：不在可选值之内：a, b"),
+        ("Currency: is no currency: three capital letters, such as EUR", "Currency：不是币种"),
+        ("what nobody has a word for", "what nobody has a word for"),
+    ],
+)
+def test_a_reason_is_told_in_chinese_behind_its_column(reason: str, told: str) -> None:
+    assert told in reason_in_chinese(reason)

@@ -10,6 +10,7 @@ from salesflow.adapters.importing.report_entries import (
     Irregular,
     Remark,
 )
+from salesflow.adapters.importing.report_reasons import reason_in_chinese
 from salesflow.adapters.importing.report_words import MORE
 from salesflow.domain.wording import shortened
 from salesflow.projections.questions import TableOfView
@@ -54,11 +55,16 @@ class Group(NamedTuple):
             words.get(self.title, self.title),
             tuple(words.get(column, column) for column in columns),
             tuple(
-                (shortened(words.get(r, r)), f"{n:,}", f"{line:,}")
+                (shortened(_reason(r, words)), f"{n:,}", f"{line:,}")
                 for r, n, line in self.rows[:SHOWN_MAX]
             ),
             notes=(*(words.get(note, note) for note in self.notes), *more),
         )
+
+
+def _reason(reason: str, words: dict[str, str]) -> str:
+    """Say a reason in the language of the words."""
+    return words[reason] if reason in words else reason_in_chinese(reason) if words else reason
 
 
 def said(entry: Remark | Inferred | Irregular | Change) -> str:

@@ -1,0 +1,83 @@
+"""Why rows were refused or adjusted, in Chinese; as it stands where there is no word for it."""
+
+import re
+from typing import Final
+
+from salesflow.projections.words import in_language, irregularity_name
+
+__all__ = ["reason_in_chinese"]
+
+WHOLE: Final[tuple[tuple[str, str], ...]] = (
+    (r"is empty, and the (?:fact|mapping) (?:needs it|wants it filled)", "为空，而该项必填"),
+    (r"is missing", "缺失"),
+    (r"has no deal id", "没有商机编号"),
+    (r"is not a number; see \[numbers\].*", "不是数字；逗号、空格与正负号的写法见 [numbers]"),
+    (r"is not a number.*", "不是数字"),
+    (r"is not a whole number", "不是整数"),
+    (r"is not yes or no", "不是“是”或“否”"),
+    (r"is not one of (.+)", "不在可选值之内：{0}"),
+    (r"is no currency: .+", "不是币种：应为三个大写字母，如 EUR"),
+    (r"must be three capital letters, such as CNY", "应为三个大写字母，如 CNY"),
+    (r"is not more than (.+)", "应大于 {0}"),
+    (r"is less than (.+)", "小于 {0}"),
+    (r"is not less than (.+)", "应小于 {0}"),
+    (r"is more than (.+)", "大于 {0}"),
+    (r"must be at least (.+)", "至少应为 {0}"),
+    (r"must be at most (.+)", "至多应为 {0}"),
+    (r"must not be blank.*", "不能为空白"),
+    (r"longer than (.+) characters", "超过 {0} 个字符"),
+    (r"the character (.+) is not allowed in text", "文本中不允许出现字符 {0}"),
+    (r"has more than one sign \((.+)\)", "有多个正负号（{0}）"),
+    (r"lies before 1900 or out of range", "早于 1900 年或超出范围"),
+    (r"lies in the future.*", "在未来"),
+    (r"is not a time written as ([^;]+).*", "不是按 {0} 写的时间"),
+    (
+        r"tells the same, at the same time, as an earlier row.*",
+        "与前面一行时间、内容均相同，且无编号",
+    ),
+    (r"is too long for a time", "作为时间过长"),
+    (r"is too long for (.+)", "作为编号过长：{0}"),
+    (r"can be read as (.+); took the first", "可读作 {0}；取前者"),
+    (r"can be read as (.+?); .+", "可读作 {0}；请指定一种格式"),
+    (
+        r"happened twice, .+; took the later",
+        "因时钟拨慢出现两次；取后者",
+    ),
+    (
+        r"happened twice, .+; took the earlier",
+        "因时钟拨慢出现两次；取前者",
+    ),
+    (r"never was, clocks were put forward; .+", "因时钟拨快并不存在；顺延同样时长"),
+    (r"never was, clocks were put forward", "因时钟拨快并不存在"),
+    (
+        r"is 29 February 1900 in Excel, .+",
+        "是 Excel 中的 1900-02-29，并无此日",
+    ),
+    (r"is not in the map of this field", "不在该字段的对照中"),
+    (r"is not in (.+)", "不在 {0} 中"),
+    (r"does not match (.+)", "不符合 {0}"),
+    (r"no rule of the mapping takes this row", "映射中没有规则处理该行"),
+    (r"merges a deal with itself", "把商机与其自身合并"),
+    (r"its deal is opened nowhere", "其商机从未开立"),
+    (r"closes the deal before it was opened", "在开立之前结束商机"),
+    (r"had too few fields; the rest counts as empty", "字段过少；其余视为空"),
+    (r"process (.+) version (.+) is not published", "销售流程 {0} 第 {1} 版尚未发布"),
+)
+ENDS: Final = {"; left out": "；已略去", "; taken as empty": "；视为空"}
+"""What was done with it, behind the reason."""
+
+
+def reason_in_chinese(reason: str) -> str:
+    """Put a reason into Chinese; the column or kind of facts before it stays as it is."""
+    for end, told in ENDS.items():
+        if reason.endswith(end):
+            return reason_in_chinese(reason.removesuffix(end)) + told
+    for pattern, text in WHOLE:
+        found = re.fullmatch(pattern, reason)
+        if found is not None:
+            return text.format(*found.groups())
+    head, colon, tail = reason.partition(": ")
+    if colon:
+        return f"{head}：{reason_in_chinese(tail)}"
+    odd = irregularity_name(reason, "zh")
+    return in_language(reason, "zh") if odd == reason else odd
