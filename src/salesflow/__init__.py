@@ -13,6 +13,9 @@ can be asked. Errors are in `salesflow.errors`, the facts in `salesflow.domain`.
 imported when it is first used, so that whoever wants the errors alone does not load a database.
 """
 
+import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -108,13 +111,34 @@ _HOMES = {
     "WinLoss": "projections.win_loss",
 }
 
+
+@contextmanager
+def _true_dates() -> Iterator[None]:
+    """Load modules with the types of dates that Python has, also where a test has frozen time.
+
+    A library that freezes time puts types of its own in their place, of which no model can be
+    made; it also asks modules for all their names, and so loads ours at just that moment.
+    """
+    found = {name: getattr(datetime, name) for name in ("datetime", "date")}
+    vars(datetime).update({name: _true(cls) for name, cls in found.items()})
+    try:
+        yield
+    finally:
+        vars(datetime).update(found)
+
+
+def _true(cls: type) -> type:
+    return next(each for each in cls.__mro__ if each.__module__ == "datetime")
+
+
 if not TYPE_CHECKING:  # so that a type checker still refuses a name that is not there
 
     def __getattr__(name: str) -> object:
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{home}"), name)
+        with _true_dates():
+            return getattr(import_module(f"{__name__}.{home}"), name)
 
     def __dir__() -> list[str]:
         return __all__

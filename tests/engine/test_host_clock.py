@@ -1,5 +1,7 @@
 """Without a clock of its own the engine goes by the host's, turned here from outside."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -47,3 +49,20 @@ def test_a_host_whose_clock_was_put_back_cannot_record_until_somebody_accepts_it
         accepted = flow.accept_clock(because="the host had been an hour ahead")
         deal = open_deal(flow)
         assert flow.history(deal.id)[0].recorded == accepted.recorded + 1
+
+
+FROZEN_AT_ONCE = """
+import salesflow
+from freezegun import freeze_time
+with freeze_time("2026-06-01 12:00"):
+    with salesflow.SalesFlow("sqlite://") as flow:
+        deal = salesflow.Deal.open(salesflow.STANDARD, title="ERP", owner="ann")
+        flow.run(lambda s: s.add(deal))
+        print(flow.ask(salesflow.Funnel()).moment.as_of)
+"""
+
+
+def test_names_may_be_loaded_while_the_time_is_frozen() -> None:
+    command = [sys.executable, "-c", FROZEN_AT_ONCE]
+    told = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert told.stdout.startswith("2026-06-01 12:00:00"), told.stderr
