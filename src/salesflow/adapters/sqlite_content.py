@@ -17,6 +17,7 @@ that differs in read tables alone (`salesflow check` compares these).
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from time import sleep
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -63,12 +64,14 @@ class FileContent:
         path: str,
         connect: Callable[[str], sqlite3.Connection],
         rows: Callable[[str, tuple[object, ...]], list[tuple[int]]],
+        alone: Callable[[], AbstractContextManager[bool]],
     ) -> None:
-        """Take what opens the file by a URI, and what asks the database that is open."""
+        """Take what opens the file by a URI, asks the open database, and keeps writers out."""
         self._path: Final = path
         self._uri: Final = f"file:{quote(path)}?mode=ro&immutable=1"
         self._connect: Final = connect
         self._rows: Final = rows
+        self._alone: Final = alone
         self._noted = Content()
         self._size = 0
 
@@ -85,6 +88,13 @@ class FileContent:
 
         While somebody goes on changing it nothing can be said of it.
         """
+        why = self._looked()
+        if not why:
+            return ""
+        with self._alone() as is_alone:  # nobody of ours is copying a log back
+            return self._looked() if is_alone else ""
+
+    def _looked(self) -> str:
         begun, why = os.stat(self._path), ""
         for _ in range(LOOKS):
             why = self._fault(begun.st_size)

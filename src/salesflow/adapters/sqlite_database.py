@@ -175,7 +175,7 @@ class SqliteDatabase(Forkable):
     def watch(self) -> None:
         """Look from now on whether somebody writes over the file."""
         if self._archive is None and self._folder is None:
-            self.file.watch(FileContent(self.path, self._open_alone, self._ask))
+            self.file.watch(FileContent(self.path, self._open_alone, self._ask, self._alone))
 
     def _open_alone(self, uri: str) -> sqlite3.Connection:
         """Open the file without its write-ahead log; nothing of it is locked."""
@@ -208,6 +208,24 @@ class SqliteDatabase(Forkable):
 
     def _ask(self, statement: str, parameters: Row) -> list[Row]:
         return self.rows(statement, parameters, None)
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Keep other writers out, and with them checkpoints; say whether that could be."""
+        raw, is_alone = self._idle.take(), False
+        try:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                is_alone = True
+            except sqlite3.OperationalError:
+                pass  # somebody is at it, perhaps this thread
+            except sqlite3.Error:
+                is_alone = True  # nobody can be at what cannot be read
+            yield is_alone
+        finally:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            self._idle.give_back(raw)
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
@@ -428,9 +446,9 @@ class SqliteDatabase(Forkable):
         # What fails here (another process writes just now, the disk is full) must not look as
         # if the commit before it had failed; the next commit tries again.
         with suppress(sqlite3.Error):
+            self.file.check()
             holder.execute("BEGIN IMMEDIATE")
             try:
-                self.file.check()
                 self.file.changing = True
                 self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 self._written = 0
