@@ -42,7 +42,8 @@ def _found(flow: "SalesFlow", text: str) -> UUID:
     from salesflow.adapters.log_search import event_at
 
     digits = text.replace(",", "")
-    if len(digits) <= DIGITS_MAX and digits.isascii() and digits.isdecimal():
+    plain = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
+    if plain and len(digits) <= DIGITS_MAX:  # an id may begin with digits alone, mostly a 0
         id = event_at(flow.log, int(digits))
         if id is None:
             raise NotFoundError(
