@@ -23,9 +23,12 @@ from salesflow.errors import DatabaseError, SalesflowError
 from salesflow.projections.funnel import Funnel
 from store.interrupting import Interrupted, interrupted_at, interrupts_after, lines_of
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
+    pytest.mark.no_cover,  # an exception while coverage notes a line would keep its lock
+]
 
 INSTANTS = 24 * TORTURE
 SIGNALS = 30 if TORTURE == 1 else 300 * TORTURE
