@@ -20,6 +20,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(shared.close)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let a process of xdist note lines once, and none in tests that are marked `no_cover`.
+
+    Before it knows that it is one of several pytest-cov begins to measure as if it were alone,
+    and goes on beside what it begins then, whatever that leaves out.
+    """
+    measured = session.config.pluginmanager.getplugin("_cov")
+    if hasattr(session.config, "workerinput") and getattr(measured, "cov_controller", None):
+        measured.cov_controller.pause()
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One PostgreSQL server for the whole session."""
