@@ -128,6 +128,50 @@ def test_a_rep_who_never_owned_a_deal_is_named() -> None:
     assert "was ever owned" not in ran("ask", "kpis", "--owner", "ann").out
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("funnel --channel nowhere", "no deal ever came from channel 'nowhere'"),
+        ("funnel --currency XAU", "no deal was ever in currency 'XAU'"),
+        (
+            "funnel --customer 00000000-0000-0000-0000-00000000000a",
+            "there was never a customer '00000000-0000-0000-0000-00000000000a'",
+        ),
+        ("flow --currency XAU", "no deal was ever in currency 'XAU'"),
+        ("feedback --survey none", "there was never a survey 'none'"),
+    ],
+)
+@pytest.mark.usefixtures("db")
+def test_what_a_question_is_narrowed_to_and_was_never_met_is_named(
+    asked: str, said: str
+) -> None:
+    told = ran("ask", *asked.split())
+    assert told.code == 0
+    assert said in told.out
+    in_chinese = ran("ask", *asked.split(), "--lang", "zh").out
+    assert said not in in_chinese
+    assert "从未" in in_chinese
+
+
+@pytest.mark.usefixtures("db")
+def test_what_was_met_is_not_named() -> None:
+    for asked in (["funnel", "--currency", "CNY"], ["funnel"], ["flow", "--owner", "ann"]):
+        assert "ever" not in ran("ask", *asked, "--brief").out
+
+
+@pytest.mark.usefixtures("db")
+def test_amounts_without_a_rate_are_named_however_short_the_answer_is() -> None:
+    asked = ("ask", "funnel", "--report-currency", "XAU")
+    said = "amounts left out without a rate: "
+    for how in ((), ("--brief",)):
+        assert ran(*asked, *how).out.count(said) == 1
+        assert "因无汇率未计入的金额数：" in ran(*asked, *how, "--lang", "zh").out
+        beside = ran(*asked, *how, "--compare-to", "2026-03-05").out
+        assert f"Then: {said}" in beside
+        assert f"Now: {said}" in beside
+    assert said not in ran("ask", "funnel").out
+
+
 @pytest.mark.usefixtures("db")
 def test_brief_leaves_out_what_is_counted_and_how() -> None:
     for command in (("ask", "funnel"), ("ask", "kpis", "--compare-to", "2026-03-05")):

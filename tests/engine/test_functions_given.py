@@ -77,8 +77,9 @@ def test_there_is_at_least_one_attempt(flow: SalesFlow, attempts: object) -> Non
         ({"facts": ["deal.won"]}, r"as in \[DealWon\]"),
         ({"after": -1}, "begins after position -1; write a whole number"),
         ({"after": "x"}, "begins after position 'x'; write a whole number"),
-        ({"lease_seconds": -1}, "lease of -1 seconds; write a number, 0 or more"),
-        ({"lease_seconds": float("nan")}, "lease of nan seconds; write a number, 0 or more"),
+        ({"lease_seconds": -1}, "lease of -1 seconds; write a number, 0 to 31,622,400"),
+        ({"lease_seconds": float("nan")}, "lease of nan seconds; write a number, 0 to"),
+        ({"lease_seconds": 1e300}, "lease of 1e\\+300 seconds; write a number, 0 to"),
     ],
 )
 def test_a_reactor_that_could_never_react_is_refused(

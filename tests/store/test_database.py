@@ -349,3 +349,16 @@ def test_a_second_opening_in_a_process_drops_no_lock_of_the_first(sqlite_url: st
             assert visitor.wait() == 0
         there = Path(f"{path}-wal").exists()
     assert there, "another process took itself for the last one and removed the log beside it"
+
+
+@pytest.mark.parametrize(
+    "seconds", [-1, float("nan"), float("inf"), float("-inf"), 1e300, 10**30, 86_401]
+)
+def test_nobody_waits_for_others_without_an_end_or_for_less_than_nothing(
+    seconds: float, database_url: str
+) -> None:
+    with pytest.raises(InputError, match=r"wait_seconds is .*; write a number of seconds"):
+        Database(database_url, wait_seconds=seconds)
+    for good in (0, 86_400):
+        with Database(database_url, wait_seconds=good) as database, database.begin():
+            pass

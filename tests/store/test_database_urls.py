@@ -117,6 +117,8 @@ def test_a_passing_database_leaves_nothing_and_holds_no_log_yet(
         ("~/sales.db", "~ is not expanded"),
         ("folder", "it is a folder; name a file in it"),
         ("none/", "it is a folder"),
+        ("pipe", "it is a pipe or a device; name a file"),
+        ("/dev/null", "it is a pipe or a device"),
         ("x" * 5000, "File name too long"),
         ("x/" * 5000 + "x", "File name too long"),
     ],
@@ -125,6 +127,7 @@ def test_where_no_file_can_be_made_the_reason_is_named(
     name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatabaseError, match=said) as refusal:
         Database(f"sqlite:///{name}")

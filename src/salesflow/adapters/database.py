@@ -14,7 +14,7 @@ What it leaves out: events (see `eventlog`), and every table's meaning (see `sch
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import sqlalchemy as sa
 
@@ -34,8 +34,10 @@ from salesflow.adapters.patience import Patience
 from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.domain.moments import Instant
+from salesflow.domain.values import shown
 from salesflow.errors import (
     DatabaseError,
+    InputError,
     NotFoundError,
     SalesflowError,
     SchemaError,
@@ -44,6 +46,7 @@ from salesflow.errors import (
 __all__ = ["WAIT_SECONDS", "Appending", "Connections", "Database"]
 
 WAIT_SECONDS = 5.0
+WAIT_SECONDS_MAX: Final = 86_400
 
 Row = tuple[Any, ...]
 
@@ -138,6 +141,7 @@ class Database:
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.url = parsed_url(url)
+        _refuse_endless_waiting(wait_seconds)
         if not create:
             refuse_absent_file(self.url)
         self.wait_seconds = wait_seconds
@@ -322,6 +326,14 @@ def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
         )
     refuse_missing_tables(connection.dialect.name, there, where)
     return True
+
+
+def _refuse_endless_waiting(seconds: object) -> None:
+    if isinstance(seconds, int | float) and not 0 <= seconds <= WAIT_SECONDS_MAX:
+        raise InputError(
+            f"wait_seconds is {shown(seconds)}; write a number of seconds, 0 to"
+            f" {WAIT_SECONDS_MAX:,}"
+        )
 
 
 def _some(names: list[str]) -> str:

@@ -79,7 +79,7 @@ def sqlite_path(url: sa.URL) -> Path | None:
 
     Raises:
         InputError: when no file can have that name.
-        DatabaseError: when the folder is missing, or a folder has that name.
+        DatabaseError: when the folder is missing, or what has that name is no file.
     """
     name = url.database or IN_MEMORY
     if name == IN_MEMORY:
@@ -87,11 +87,16 @@ def sqlite_path(url: sa.URL) -> Path | None:
     path = Path(name).absolute()
     try:
         is_folder, has_home = path.is_dir(), path.parent.is_dir()
+        is_odd = path.exists() and not (is_folder or path.is_file())
     except OSError as error:
         raise DatabaseError(f"{shortened(path)} cannot be opened: {error.strerror}") from error
     if is_folder or name.endswith(os.sep):
         raise DatabaseError(
             f"{shortened(path)} cannot be opened: it is a folder; name a file in it"
+        )
+    if is_odd:
+        raise DatabaseError(
+            f"{shortened(path)} cannot be opened: it is a pipe or a device; name a file"
         )
     if not has_home:
         home = "; ~ is not expanded, write the folder out" if name.startswith("~") else ""

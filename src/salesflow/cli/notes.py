@@ -1,8 +1,8 @@
 """What an answer cannot say of itself: that nothing happened lately, that a rep is unknown.
 
 An answer of zeros looks like a true one. Whoever asks about a time after the last event, or of
-a rep by whom no deal was ever owned, is told so in a line of its own, as known at the answer's
-moment.
+a rep by whom no deal was ever owned, of a channel, a currency, a customer or a survey that was
+never met, is told so in a line of its own, as known at the answer's moment.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,16 @@ def notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Say what a reader of the answer should know besides."""
-    owner = getattr(asked, "owner", None)
-    if isinstance(owner, str) and not _is_met(flow, owner, view):
-        yield f"{in_language('no deal was ever owned by', language)} {owner!r}"
+    from salesflow.projections.met import MET
+
+    for name, met in MET.items():
+        value = getattr(asked, name, None)
+        if value is None or flow.ask(met(value=str(value)), at=view.moment).met:
+            continue
+        yield f"{in_language(met.unmet, language)} {str(value)!r}"
     period = getattr(view, "period", None)
     if isinstance(period, Period):
         yield from _silence(flow, period, view, language)
-
-
-def _is_met(flow: "SalesFlow", owner: str, view: View) -> bool:
-    from salesflow.projections.owners import OwnerMet
-
-    return flow.ask(OwnerMet(owner=owner), at=view.moment).met
 
 
 def _silence(

@@ -16,13 +16,12 @@ are one transaction.
 Leaves out time in the world: what happened long ago is given when it is recorded.
 """
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event as Flag
 from time import monotonic
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -43,6 +42,8 @@ PAGE_EVENTS = 500
 RETRY_SECONDS = 5.0
 NAME_LENGTH_MAX = 100
 LEASE_SECONDS = 60.0
+LEASE_SECONDS_MAX: Final = 31_622_400
+"""A year."""
 SECOND = 1_000_000
 
 
@@ -90,10 +91,10 @@ class Reactor:
                 f"reactor {self.name!r} begins after position {shown(after)}; write a whole"
                 " number, 0 or more"
             )
-        if not (type(lease) in (int, float) and 0 <= lease < math.inf):
+        if not (type(lease) in (int, float) and 0 <= lease <= LEASE_SECONDS_MAX):
             raise InputError(
                 f"reactor {self.name!r} has a lease of {shown(lease)} seconds; write a number,"
-                " 0 or more"
+                f" 0 to {LEASE_SECONDS_MAX:,}"
             )
 
 

@@ -32,7 +32,7 @@ from salesflow.projections.amounts import exact
 from salesflow.projections.questions import Question, Reader, View
 from salesflow.projections.records import Role
 from salesflow.projections.tables import AMOUNT_SCALE
-from salesflow.projections.words import Language
+from salesflow.projections.words import Language, in_language
 
 __all__ = [
     "Exchange",
@@ -88,18 +88,21 @@ class RatesUsed(Value):
         rule = RULES[language][self.rule].format(day=self.rates_on)
         days = f"{self.oldest} … {self.newest}" if self.oldest != self.newest else self.oldest
         sources = ", ".join(self.sources)
-        left_out = ", ".join(f"{w.amounts:,} {w.currency}" for w in self.without_rate)
         if language == "zh":
             parts = [f"；折算为 {self.report_currency}，按{rule}或之前最近公布的汇率"]
             parts += [f"（{days}）"] if days else []
             parts += [f"，来源 {sources}"] if sources else []
-            parts += [f"；因无汇率未计入的金额数：{left_out}"] if left_out else []
         else:
             parts = [f"; in {self.report_currency} at the last rate on or before {rule}"]
             parts += [f" (rates of {days})"] if days else []
             parts += [f", source {sources}"] if sources else []
-            parts += [f"; amounts left out without a rate: {left_out}"] if left_out else []
         return "".join(parts)
+
+    def left_out_said(self, language: Language) -> list[str]:
+        """Say in a line how many amounts are missing in the sums; in none where none is."""
+        left_out = ", ".join(f"{w.amounts:,} {w.currency}" for w in self.without_rate)
+        told = in_language("amounts left out without a rate:", language)
+        return [f"{told} {left_out}"] if left_out else []
 
 
 class MoneyView(View):
@@ -112,6 +115,11 @@ class MoneyView(View):
         """Say what is counted and how; in one currency also by which rule and rates."""
         population, formula = super().meaning(language)
         return population, formula + ("" if self.rates is None else self.rates.said(language))
+
+    def moment_lines(self, language: Language = "en") -> list[str]:
+        """Return where the answer stands, and in front of it which amounts it leaves out."""
+        left_out = [] if self.rates is None else self.rates.left_out_said(language)
+        return [*left_out, *super().moment_lines(language)]
 
 
 class Into(NamedTuple):
