@@ -2,14 +2,17 @@
 
 import os
 import signal
+import sqlite3
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from threading import Event as Flag
 from threading import Thread
+from time import monotonic
 
 import pytest
+import sqlalchemy as sa
 
 from salesflow import Customer, SalesFlow, Session
 from salesflow.adapters.sqlite_database import SqliteDatabase
@@ -195,3 +198,28 @@ def test_what_a_child_recorded_survives_its_parents_end(sqlite_url: str) -> None
     with SalesFlow(sqlite_url) as again:
         names = {event.command_id for event in again.log.page(0, 1_000)}
         assert {"early-4", "late-4"} <= names
+
+
+def test_who_writes_at_the_fork_goes_on_in_the_parent(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("salesflow.adapters.sqlite_database.FORK_SECONDS", 0.05)
+    writing, go_on = Flag(), Flag()
+    told: list[object] = []
+
+    def late(writer: sqlite3.Connection) -> None:
+        writer.execute("CREATE TABLE notes (said)")
+        writing.set()
+        go_on.wait(LIMIT_SECONDS)
+        told.extend(writer.execute("INSERT INTO notes VALUES ('a') RETURNING said"))
+
+    database = SqliteDatabase(sa.make_url(sqlite_url), 5.0)
+    thread = Thread(target=database.write, args=(late, monotonic() + LIMIT_SECONDS))
+    thread.start()
+    assert writing.wait(LIMIT_SECONDS)
+    child = forked(lambda: None)
+    go_on.set()
+    thread.join()
+    assert went_well(child)
+    assert database.rows("SELECT said FROM notes", (), None) == told == [("a",)]
+    database.close()

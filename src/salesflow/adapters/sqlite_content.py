@@ -6,9 +6,9 @@ a mixture, and the next checkpoint writes its pages into the new file. SQLite no
 
 Otherwise the file is changed by checkpoints alone, of this process or of another. So only when
 the time of its last change is another one is it read by itself. After a checkpoint it holds
-all that it held before, and nothing that the log does not hold. A file that cannot be read by
-itself tells nothing, unless it became shorter: a checkpoint that was cut off by a crash leaves
-one too, which the log heals.
+all that it held before, and nothing that the log does not hold. While one is under way, or
+where one was cut off (by a crash, a full disk), some of its pages are old and others new, which
+the log heals: then only what no checkpoint ever makes of a file tells that it was written over.
 
 What it leaves out: a copy that is equal to what the file held, which changes nothing, and one
 that differs in read tables alone (`salesflow check` compares these).
@@ -17,18 +17,32 @@ that differs in read tables alone (`salesflow check` compares these).
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from struct import Struct
 from time import sleep
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from salesflow.adapters.sqlite_errors import NOT_A_DATABASE, WRONG_STATEMENT
 
-__all__ = ["STAMP", "FileContent"]
+__all__ = ["STAMP", "FileContent", "is_half_copied"]
 
 TENANTS_MAX: Final = 20
 LOOKS, LOOK_SECONDS = 3, 0.05
 """So often it is looked at: a checkpoint of another process may be writing just now."""
+
+COPYING: Final = Struct("=I28xI")
+COPYING_AT: Final = 96
+"""Where the index of a write-ahead log says how many of its pages were copied back, and how
+many were to be, which is noted before the first is written
+(https://sqlite.org/walformat.html).
+"""
+
+EMPTY, NO_DATABASE, BACKUP = "it is empty now", "it is no database now", "it is a backup now"
+CERTAIN: Final = frozenset({EMPTY, NO_DATABASE, BACKUP})
+"""What no checkpoint ever makes of a file."""
+
+_INDEXES: Final[dict[tuple[int, int], int]] = {}
+"""Indexes that were looked into. Never closed, which would undo SQLite's locks on them."""
 
 Place = tuple[str, int, int]
 """A tenant, and position and time of an event."""
@@ -64,14 +78,12 @@ class FileContent:
         path: str,
         connect: Callable[[str], sqlite3.Connection],
         rows: Callable[[str, tuple[object, ...]], list[tuple[int]]],
-        alone: Callable[[], AbstractContextManager[bool]],
     ) -> None:
-        """Take what opens the file by a URI, asks the open database, and keeps writers out."""
+        """Take what opens the file by a URI, and what asks the open database."""
         self._path: Final = path
         self._uri: Final = f"file:{quote(path)}?mode=ro&immutable=1"
         self._connect: Final = connect
         self._rows: Final = rows
-        self._alone: Final = alone
         self._noted = Content()
         self._size = 0
 
@@ -83,16 +95,19 @@ class FileContent:
         except sqlite3.Error:  # it tells nothing by itself
             self._noted = Content()
 
-    def fault(self) -> str:
+    def fault(self) -> str | None:
         """Say why what it holds now is not of this database; "" where it is, or may be.
 
-        While somebody goes on changing it nothing can be said of it.
+        None where that cannot be said before the next checkpoint: see `is_half_copied`.
         """
         why = self._looked()
-        if not why:
-            return ""
-        with self._alone() as is_alone:  # nobody of ours is copying a log back
-            return self._looked() if is_alone else ""
+        if why and why not in CERTAIN and self.is_half_copied():
+            return None
+        return why
+
+    def is_half_copied(self) -> bool:
+        """Say whether some of its pages may be old and others new."""
+        return is_half_copied(self._path)
 
     def _looked(self) -> str:
         begun, why = os.stat(self._path), ""
@@ -108,24 +123,26 @@ class FileContent:
 
     def _fault(self, size: int) -> str:
         if not size:
-            return "it is empty now"
+            return EMPTY
         try:
             return self._compare(self._read())
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == NOT_A_DATABASE:
-                return "it is no database now"
+                return NO_DATABASE
             if code == WRONG_STATEMENT and self._noted.heads:
                 return "it holds no log of salesflow now"
             return "it was cut off" if size < self._size else ""
 
     def _compare(self, found: Content) -> str:
         """Compare what it holds with what it held, and with the log."""
+        if found.stamp not in (None, self._noted.stamp):
+            return BACKUP
         lost = self._lost()
         if lost is not None:
             return f"it holds the log of tenant {lost[0]} no longer up to position {lost[1]:,}"
         if found.stamp != self._noted.stamp:
-            return "it is a backup now"
+            return "it is no longer the backup that it was"
         if any(self._rows(EVENT, place[:2]) != [place[2:]] for place in found.heads):
             return "it holds another log now"
         self._noted = found
@@ -151,3 +168,22 @@ class FileContent:
         finally:
             file.close()
         return None
+
+
+def is_half_copied(path: str) -> bool:
+    """Say whether a checkpoint of a database is under way, or was cut off."""
+    index = f"{path}-shm"
+    try:
+        found = os.stat(index)
+        place = found.st_dev, found.st_ino
+        if place not in _INDEXES:
+            _INDEXES.setdefault(place, os.open(index, os.O_RDONLY))
+        begins = os.pread(_INDEXES[place], COPYING.size, COPYING_AT)
+    except FileNotFoundError:
+        return False  # nobody has it open
+    except OSError:
+        return True  # nobody can say
+    if len(begins) < COPYING.size:
+        return False
+    copied, wanted = COPYING.unpack(begins)
+    return bool(copied < wanted)

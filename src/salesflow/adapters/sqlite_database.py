@@ -42,7 +42,7 @@ from salesflow.adapters.sqlite_connections import (
     wait_for_others,
     wait_until,
 )
-from salesflow.adapters.sqlite_content import FileContent
+from salesflow.adapters.sqlite_content import FileContent, is_half_copied
 from salesflow.adapters.sqlite_errors import translate_sqlite
 from salesflow.adapters.sqlite_file import SqliteFile
 from salesflow.adapters.sqlite_waiting import SqliteWaiter
@@ -75,7 +75,8 @@ it is kept short.
 """
 
 PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
-
+FINISH_SECONDS = 1.0
+"""So long whoever opens a file waits for others to finish a checkpoint that was cut off."""
 
 LOOK_SECONDS = 0.001
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
@@ -159,8 +160,10 @@ class SqliteDatabase(Forkable):
         """Close what copies the log back, and a writer that was left behind."""
         if self._checkpointer is not None:
             self._checkpointer.close()
-        if self._writer is not None and _is_writing(self._writer):
-            self._writer.close()
+        left = self._writer
+        if left is not None and _is_writing(left) and self.lock.acquire(blocking=False):
+            left.close()  # nobody is writing by it
+            self.lock.release()
         self._writer = self._checkpointer = None
 
     def prepare(self) -> None:
@@ -174,8 +177,17 @@ class SqliteDatabase(Forkable):
 
     def watch(self) -> None:
         """Look from now on whether somebody writes over the file."""
-        if self._archive is None and self._folder is None:
-            self.file.watch(FileContent(self.path, self._open_alone, self._ask, self._alone))
+        if self._archive is not None or self._folder is not None:
+            return
+        if is_half_copied(self.path):
+            self._finish_copying()
+        self.file.watch(FileContent(self.path, self._open_alone, self._ask))
+
+    def _finish_copying(self) -> None:
+        """Finish a checkpoint that was cut off, so that the file tells something by itself."""
+        self._written = CHECKPOINT_AFTER
+        with suppress(sqlite3.Error, SalesflowError):  # somebody else is at it
+            self.write(lambda _: None, monotonic() + FINISH_SECONDS)
 
     def _open_alone(self, uri: str) -> sqlite3.Connection:
         """Open the file without its write-ahead log; nothing of it is locked."""
@@ -208,24 +220,6 @@ class SqliteDatabase(Forkable):
 
     def _ask(self, statement: str, parameters: Row) -> list[Row]:
         return self.rows(statement, parameters, None)
-
-    @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Keep other writers out, and with them checkpoints; say whether that could be."""
-        raw, is_alone = self._idle.take(), False
-        try:
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-                is_alone = True
-            except sqlite3.OperationalError:
-                pass  # somebody is at it, perhaps this thread
-            except sqlite3.Error:
-                is_alone = True  # nobody can be at what cannot be read
-            yield is_alone
-        finally:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-            self._idle.give_back(raw)
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""

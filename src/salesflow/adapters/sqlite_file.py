@@ -9,6 +9,7 @@ says when it was last changed; what changed it then is found out by `sqlite_cont
 
 import os
 from contextlib import suppress
+from threading import RLock, get_ident
 from typing import Final
 
 from salesflow.adapters.sqlite_content import FileContent
@@ -34,6 +35,10 @@ class SqliteFile:
         self._changed = 0
         """When the file was last changed, as far as that was looked into."""
 
+        self._unsure = False
+        """Whether it has to be looked at again after the next checkpoint."""
+        self._looking, self._looker = RLock(), 0
+        """Who looks into it; all others wait for what is found."""
         self.changing = False
         """Whether this process copies the write-ahead log back just now."""
 
@@ -47,7 +52,7 @@ class SqliteFile:
         if self._content is not None:
             with suppress(OSError):  # said by the next check
                 found = os.stat(self.path)
-                self._changed = found.st_ctime_ns
+                self._changed, self._unsure = found.st_ctime_ns, False
                 self._content.note(found.st_size)
 
     def check(self) -> None:
@@ -63,7 +68,7 @@ class SqliteFile:
             raise self._replaced(f"{self.path} was removed or moved") from None
         if (found.st_dev, found.st_ino) != self._place:
             raise self._replaced(f"{self.path} was replaced by another file")
-        if found.st_ctime_ns != self._changed and self._content and not self.changing:
+        if found.st_ctime_ns != self._changed or self._unsure:
             self._look(found.st_ctime_ns)
         if _CARRIED and self._place in _CARRIED:
             raise ForkedError(
@@ -74,14 +79,19 @@ class SqliteFile:
 
     def _look(self, changed: int) -> None:
         """Find out what has changed the file: a checkpoint, or somebody who wrote over it."""
-        assert self._content is not None
-        before, self._changed = self._changed, changed
-        fault = "it is not known"
-        try:
-            fault = self._content.fault()
-        finally:
-            if fault:
-                self._changed = before
+        content = self._content
+        if content is None or self.changing or self._looker == get_ident():
+            return
+        with self._looking:
+            if changed == self._changed and (not self._unsure or content.is_half_copied()):
+                return  # somebody else has looked, or nothing can be said yet
+            self._looker = get_ident()
+            try:
+                fault = content.fault()
+            finally:
+                self._looker = 0
+            if not fault:
+                self._changed, self._unsure = changed, fault is None
         if fault:
             raise self._replaced(
                 f"{self.path} was written over ({fault})",
@@ -106,6 +116,7 @@ class SqliteFile:
     def carry(self, in_use: bool) -> None:
         """Never open it in this process, when that inherited it in the middle of a use."""
         self._wal = None
+        self._looking, self._looker = RLock(), 0
         if in_use and self._place is not None:
             _CARRIED.add(self._place)
 
