@@ -120,11 +120,12 @@ def _true_dates() -> Iterator[None]:
     made; it also asks modules for all their names, and so loads ours at just that moment.
     """
     found = {name: getattr(datetime, name) for name in ("datetime", "date")}
-    vars(datetime).update({name: _true(cls) for name, cls in found.items()})
+    frozen = {name: cls for name, cls in found.items() if _true(cls) is not cls}
+    vars(datetime).update({name: _true(cls) for name, cls in frozen.items()})
     try:
         yield
     finally:
-        vars(datetime).update(found)
+        vars(datetime).update(frozen)
 
 
 def _true(cls: type) -> type:

@@ -2,16 +2,17 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from freezegun import freeze_time
 
 from salesflow import STANDARD, Deal, SalesFlow
-from salesflow.errors import ClockError
+from salesflow.errors import ClockError, InputError
 from salesflow.projections.funnel import Funnel
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+AUTUMN = date(2026, 9, 1)
 
 
 def open_deal(flow: SalesFlow) -> Deal:
@@ -49,6 +50,15 @@ def test_a_host_whose_clock_was_put_back_cannot_record_until_somebody_accepts_it
         accepted = flow.accept_clock(because="the host had been an hour ahead")
         deal = open_deal(flow)
         assert flow.history(deal.id)[0].recorded == accepted.recorded + 1
+
+
+def test_a_day_from_before_time_was_frozen_is_a_day() -> None:
+    with freeze_time(NOON):
+        for day in (AUTUMN, date(2026, 9, 1)):
+            deal = Deal.open(STANDARD, title="ERP", owner="ann", expected_close=day)
+            assert deal.expected_close == AUTUMN
+        with pytest.raises(InputError, match="must be a date"):
+            Deal.open(STANDARD, title="ERP", owner="ann", expected_close=NOON)
 
 
 FROZEN_AT_ONCE = """

@@ -38,7 +38,8 @@ class Given:
 
 
 def _day(given: object) -> object:
-    if type(given) is date or (isinstance(given, str) and WRITTEN(given)):
+    is_day = isinstance(given, date) and not isinstance(given, datetime)
+    if is_day or (isinstance(given, str) and WRITTEN(given)):
         return given
     raise PydanticCustomError("date_type", DAY)
 
