@@ -47,6 +47,9 @@ def test_the_command_line_tells_of_it_and_takes_it_back(db: str) -> None:
     assert str(wrong.event_id) in checked.out
     part = ran("retract", "01922212", "--because", "x", "--db", db)
     assert (part.code, "neither a position nor the id of an event" in part.err) == (2, True)
+    for listed in ("1,2", "12,13", "1,2,3", "0,001", "1,0000", "+1", "-1"):
+        refused = ran("retract", "--because=x", f"--db={db}", "--", listed)
+        assert (refused.code, "neither a position nor" in refused.err) == (2, True), listed
     blank = ran("retract", str(wrong.event_id), "--because", " ", "--db", db)
     assert (blank.code, "needs a reason" in blank.err) == (2, True)
     told = ran("retract", str(wrong.event_id), "--because", "broken", "--db", db)

@@ -1,5 +1,6 @@
 """`salesflow retract`: takes an event back, also one that cannot be read."""
 
+import re
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 __all__ = ["retract"]
 
 DIGITS_MAX = 18
+POSITION = re.compile(r"[1-9][0-9]*|[1-9][0-9]{0,2}(,[0-9]{3})+").fullmatch
+"""A position as people and tables write it; an id may begin with digits alone, mostly a 0."""
 
 
 @at_desk
@@ -42,8 +45,7 @@ def _found(flow: "SalesFlow", text: str) -> UUID:
     from salesflow.adapters.log_search import event_at
 
     digits = text.replace(",", "")
-    plain = digits.isascii() and digits.isdecimal() and not digits.startswith("0")
-    if plain and len(digits) <= DIGITS_MAX:  # an id may begin with digits alone, mostly a 0
+    if POSITION(text) and len(digits) <= DIGITS_MAX:
         id = event_at(flow.log, int(digits))
         if id is None:
             raise NotFoundError(
