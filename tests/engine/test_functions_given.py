@@ -103,3 +103,13 @@ def test_whoever_is_told_how_things_stand_takes_that(flow: SalesFlow) -> None:
 def test_a_clock_takes_nothing(sqlite_url: str, what: str) -> None:
     with pytest.raises(InputError, match=f"{what} is called with nothing; .* does not take"):
         SalesFlow(sqlite_url, **{what: lambda more: more})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("names", [["booking"], [], [None]], ids=str)
+def test_a_list_where_names_follow_one_another_is_refused(names: list[str]) -> None:
+    with SalesFlow("sqlite://") as flow:
+        with pytest.raises(InputError, match=r"rebuild: names is a value of type .*, not str"):
+            flow.rebuild(names)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=r"rebuild: names is a value of type .*, not str"):
+            flow.rebuild("booking", names)  # type: ignore[arg-type]
+        assert flow.rebuild("booking") == {"booking": 0}

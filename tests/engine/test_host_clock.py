@@ -76,3 +76,30 @@ def test_names_may_be_loaded_while_the_time_is_frozen() -> None:
     command = [sys.executable, "-c", FROZEN_AT_ONCE]
     told = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert told.stdout.startswith("2026-06-01 12:00:00"), told.stderr
+
+
+DRAWN_WHILE_FROZEN = """
+import sys
+import salesflow
+from freezegun import freeze_time
+if "before" in sys.argv:
+    import pandas
+with freeze_time("2026-06-01 12:00"):
+    with salesflow.SalesFlow("sqlite://") as flow:
+        view = flow.ask(salesflow.Funnel())
+        try:
+            print(list(view.to_pandas()), list(view.to_arrow()))
+        except salesflow.SalesflowError as refusal:
+            print(refusal)
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "said"), [("late", "`import pandas` before"), ("before", "['")]
+)
+def test_a_data_frame_asked_for_while_the_time_is_frozen_ends_no_process(
+    when: str, said: str
+) -> None:
+    command = [sys.executable, "-c", DRAWN_WHILE_FROZEN, when]
+    told = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert said in told.stdout, told.stderr

@@ -134,15 +134,17 @@ def wrong_argument(
         return None
     for name, value in given.items():
         parameter = signature.parameters[name]
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.kind is parameter.VAR_KEYWORD:
             continue
         annotation = parameter.annotation
         if annotation is Self:
             owner = next(iter(given.values()))
             annotation = owner if isinstance(owner, type) else type(owner)
-        if annotation is not parameter.empty and not _fits(value, annotation):
-            way_out = _way_out(value, annotation)
-            return f"{name} is {shown(value)}, not {_said(annotation)}{way_out}"
+        values = value if parameter.kind is parameter.VAR_POSITIONAL else (value,)
+        for each in values if annotation is not parameter.empty else ():
+            if not _fits(each, annotation):
+                way_out = _way_out(each, annotation)
+                return f"{name} is {shown(each)}, not {_said(annotation)}{way_out}"
     return None
 
 

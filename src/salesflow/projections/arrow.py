@@ -13,10 +13,12 @@ Leaves out nothing but digits: a number has 26 of them before the point and 12 b
 holds every amount and every weighted amount; a ratio that never ends is rounded half even.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from importlib import import_module
+from importlib.util import find_spec
 from json import dumps
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -46,7 +48,7 @@ def arrow_tables(
     """Give a table for each list of a view, and one for the rest but what stands `beside`.
 
     Raises:
-        SalesflowError: when pyarrow is not installed.
+        SalesflowError: when pyarrow is not installed, or freezegun keeps pandas from loading.
     """
     known = roles(type(view))
     lists = [n for n, role in known.items() if role is Role.LIST and n not in beside]
@@ -67,6 +69,7 @@ def arrow_tables(
 
 
 def _arrow() -> ModuleType:
+    _refuse_a_crash()
     try:
         return import_module("pyarrow")
     except ImportError as error:
@@ -75,13 +78,27 @@ def _arrow() -> ModuleType:
         ) from error
 
 
+def _refuse_a_crash() -> None:
+    """Refuse to let pyarrow load pandas while freezegun has put its own classes in place.
+
+    pandas is compiled against the true `datetime` and ends the whole process then.
+    """
+    if sys.modules["datetime"].datetime.__module__ == "datetime" or "pandas" in sys.modules:
+        return
+    if find_spec("pandas") is not None:
+        raise SalesflowError(
+            "pandas cannot be loaded while freezegun freezes the time, it would end this"
+            " process; write `import pandas` before the time is frozen"
+        )
+
+
 def arrow_table(
     columns: Mapping[str, object], rows: Sequence[object], metadata: Mapping[str, str]
 ) -> "pa.Table":
     """Make a table of columns by name and type, and of rows that are dicts of cells.
 
     Raises:
-        SalesflowError: when pyarrow is not installed.
+        SalesflowError: when pyarrow is not installed, or freezegun keeps pandas from loading.
     """
     arrow = _arrow()
     fields = [arrow.field(name, _type(arrow, kind)) for name, kind in columns.items()]
