@@ -1,11 +1,13 @@
 """A refused import leaves no file of its own behind, and takes none away of anybody else."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from shutil import copyfile
+from threading import Thread
 
 import pytest
 
@@ -222,3 +224,22 @@ def test_a_refused_row_says_why_in_the_language_asked_for() -> None:
     what = ("import", "table", "half.csv", "--mapping", "deals.toml", "--db", "crm.db")
     assert "Opened: is not a time written as" in ran(*what, "--trial").out
     assert "Opened：不是按 " in ran(*what, "--trial", "--lang", "zh").out
+
+
+@pytest.mark.parametrize(
+    "command", [("table", "pipe", "--mapping", "deals.toml"), ("rates", "pipe")]
+)
+def test_a_pipe_is_imported_for_a_new_tenant_of_a_database_that_is_there(
+    folder: Path, command: tuple[str, ...]
+) -> None:
+    SalesFlow(f"sqlite:///{folder}/sales.db").close()
+    os.mkfifo(folder / "pipe")
+    text = RATES if command[0] == "rates" else GOOD
+    writer = Thread(target=(folder / "pipe").write_text, args=(text,))
+    writer.start()
+    told = ran("import", *command, "--db", f"sqlite:///{folder}/sales.db", "--tenant", "new")
+    writer.join()
+    assert (told.code, told.err) == (0, "")
+    with SalesFlow(f"sqlite:///{folder}/sales.db", tenant="new") as flow:
+        kinds = {event.fact.kind for event in flow.log.page(0, 99)}
+    assert kinds & {"deal.opened", "rates.published"}

@@ -78,7 +78,7 @@ def import_file(
             file, flow.log, source=named, timezone=zone, strict=strict, trial=trial
         )
 
-    if not trial and desk.founds_beside():
+    if not trial and not file.is_fifo() and desk.founds_beside():  # a pipe is read once
         with desk.rehearse(timezone) as flow:
             tried = imported(flow, trial=True)
         if _is_fruitless(tried):

@@ -1,7 +1,8 @@
 """What may be refused is tried first, where something would stay behind of it.
 
 What founds a log can never be taken away again. A new file is (see `Desk.record`); a new tenant
-of a database that is there already is not, so an import into one is rehearsed in memory before.
+of a database that is there already is not, so an import into one is rehearsed in memory before;
+not where it comes from a pipe with a name, which can be read only once.
 """
 
 import shutil
@@ -23,7 +24,7 @@ def readable_again(file: Path, *, needed: bool) -> Iterator[Callable[[], object]
 
     What is given begins it anew; None where that is not needed.
     """
-    if not needed:
+    if not needed or file.is_fifo():
         yield None
         return
     if str(file) != STANDARD_INPUT:
