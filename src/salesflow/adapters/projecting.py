@@ -24,6 +24,7 @@ from salesflow.adapters.readtables import Standing, move_positions
 from salesflow.adapters.refilling import Refilling
 from salesflow.adapters.refolding import IntervalBatch
 from salesflow.domain.facts import Event
+from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, ProjectionError
 from salesflow.projections.tables import Processes, ReadFold
 
@@ -135,9 +136,20 @@ class Projection:
         The position has been moved (`hold`), so that nobody else changes these rows meanwhile.
 
         Raises:
-            ProjectionError: when rows are not there that were to be ended.
+            ProjectionError: when rows are not there that were to be ended, or the table cannot
+                hold what its fold gives.
         """
-        missing = self.writer.write(connection, batch)
+        try:
+            missing = self.writer.write(connection, batch)
+        except (sa.exc.DBAPIError, OverflowError) as error:
+            wrong = _wrong_cell(error, connection)
+            if wrong is None:
+                raise
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand"
+                f" as they were. Mend the fold, then run `salesflow rebuild {label}`"
+            ) from error
         if missing:
             label = self.fold.table.label
             raise ProjectionError(
@@ -254,6 +266,16 @@ class Projection:
     def _stream(self, entity: UUID) -> Sequence[Event]:
         assert self._streams is not None
         return self._folding.relevant(self._streams.of(entity))
+
+
+def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
+    """Say what is wrong with a cell that no row can hold; None when it is something else."""
+    told: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    driver = connection.dialect.loaded_dbapi
+    wrong = isinstance(told, (OverflowError, driver.IntegrityError, driver.DataError))
+    if isinstance(told, driver.ProgrammingError):  # of a type that it does not take
+        wrong = wrong or "Error binding" in str(told) or getattr(told, "sqlstate", "") is None
+    return shortened(str(told).partition("\n")[0]) if wrong else None
 
 
 def hold(

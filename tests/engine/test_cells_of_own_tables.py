@@ -1,0 +1,52 @@
+"""A table of somebody's own whose fold gives what no row can hold stops alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from salesflow import STANDARD, Customer, Deal, SalesFlow
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.facts import Event
+from salesflow.errors import ProjectionError
+from salesflow.projections.tables import Change, Fold, IntervalTable
+
+LABEL = "wrong_cells_of_this_test"
+
+
+class Giving:
+    """Gives one cell for every deal opened."""
+
+    def __init__(self, cell: Any) -> None:  # noqa: ANN401 - what no type checker lets pass
+        self.cell = cell
+
+    def apply(self, event: Event) -> Iterator[Change]:
+        if isinstance(event.fact, DealOpened):
+            yield (), (self.cell,)
+
+
+def giving(cell: object) -> Fold:
+    column: sa.Column[Any] = sa.Column("amount", sa.BigInteger)
+    table = IntervalTable(LABEL, 1, attributes=(column,))
+    return Fold(table, frozenset({DealOpened}), lambda _: Giving(cell))
+
+
+@pytest.mark.parametrize("cell", [[1], object(), 2**70], ids=["list", "object", "too big"])
+def test_a_cell_that_no_row_can_hold_stops_its_own_table_alone(
+    database_url: str, cell: object
+) -> None:
+    with SalesFlow(database_url, folds=[giving(cell)]) as flow:
+        flow.run(lambda s: s.add(Customer.register(name="Acme")))
+        flow.catch_up()
+        before = flow.log.head().position
+        flow.run(lambda s: s.add(Deal.open(STANDARD, title="ERP", owner="ann")))
+        for _ in range(2):
+            with pytest.raises(ProjectionError, match=f"{LABEL} cannot hold"):
+                flow.catch_up()
+            stands = {label: each.position for label, each in flow.standings().items()}
+            assert stands.pop(LABEL) == before
+            assert set(stands.values()) == {flow.log.head().position}
+    with SalesFlow(database_url, folds=[giving(7)]) as mended:
+        mended.catch_up()
+        assert mended.standings()[LABEL].position == mended.log.head().position
