@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.domain.moments import to_instant
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.errors import InputError
 from salesflow.projections.funnel import Funnel
 
 LONG_AGO = datetime(2017, 6, 30, 12, tzinfo=UTC)
@@ -29,3 +32,24 @@ def test_a_day_before_the_log_began_is_a_day_of_the_business_time_zone(flow: Sal
     assert flow.settings(to_instant(first_day_over)).timezone.key == "Asia/Shanghai"
     now = flow.ask(Funnel(), as_of="2017-12-31")
     assert now.moment.as_of == datetime(2018, 1, 1, 4, 59, 59, 999_999, tzinfo=UTC)
+
+
+def test_a_moment_beyond_the_end_of_the_log_has_no_answer(
+    flow: SalesFlow, sqlite_url: str
+) -> None:
+    flow.run(lambda s: s.add(Deal.open(STANDARD, title="ERP", owner="ann")))
+    later = flow.ask(Funnel()).moment
+    with SalesFlow(sqlite_url, tenant="older") as older:
+        with pytest.raises(InputError, match="position 3, and this log ends at 2: it"):
+            older.ask(Funnel(), at=later)
+        older.run(lambda s: s.add(Deal.open(STANDARD, title="ERP", owner="ann")))
+        moment = older.ask(Funnel()).moment
+        older.run(lambda s: s.add(Deal.open(STANDARD, title="MES", owner="ann")))
+        assert older.ask(Funnel(), at=moment).open_deals == 1
+
+
+@pytest.mark.parametrize("axis", ["as_of", "known_at"])
+def test_a_whole_moment_beside_another_one_is_refused(flow: SalesFlow, axis: str) -> None:
+    moment = flow.ask(Funnel()).moment
+    with pytest.raises(InputError, match="at= names a whole moment; leave as_of and known_at"):
+        flow.ask(Funnel(), at=moment, **{axis: "2026-01-01"})

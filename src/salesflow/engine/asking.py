@@ -101,10 +101,20 @@ class Snapshot(Generic[ViewT]):
         if events:
             self._behind = Behind(events=events, because=in_brief(error))
 
+    def _refuse_beyond(self, position: int | None) -> None:
+        ends_at = self._stand.position
+        if position is not None and position > ends_at and self._behind is None:
+            raise InputError(
+                f"the moment stands at position {position:,}, and this log ends at {ends_at:,}:"
+                " it is of another log, or this one was put back from an older backup; name"
+                " as_of and known_at instead"
+            )
+
     def answer(
         self, as_of: When | None, known_at: When | None, *, position: int | None = None
     ) -> ViewT:
         """Answer the question at a moment; a position is given where it was answered before."""
+        self._refuse_beyond(position)
         cut = self._cutter.cut(as_of, known_at, self._stand.recorded)
         moment = Moment(
             as_of=from_instant(cut.as_of),

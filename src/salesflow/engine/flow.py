@@ -234,8 +234,13 @@ class SalesFlow(Runs, Kept):
 
         `as_of` (what had happened) defaults to now, `known_at` (what was known) to the head
         of the log. A bare date means the end of that day in the business time zone.
+
+        Raises:
+            InputError: when `at` is given beside another moment, or is beyond this log's end.
         """
         if at is not None:
+            if as_of is not None or known_at is not None:
+                raise InputError("at= names a whole moment; leave as_of and known_at out")
             as_of, known_at = at.as_of, at.known_at
         with self._database.whole(), self._snapshot(question) as snapshot:
             position = None if at is None else at.position
