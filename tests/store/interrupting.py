@@ -67,16 +67,21 @@ def interrupted_at(line: int, work: Callable[[], object]) -> Interrupted | None:
 
 
 @contextmanager
-def interrupts_after(seconds: float) -> Iterator[None]:
-    """Raise once, so many seconds from now, wherever the block then is."""
+def interrupts_after(seconds: float) -> Iterator[list[int]]:
+    """Raise once, so many seconds from now, wherever the block then is; tell when that was.
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
+    What is raised within a destructor goes no further, so a block must not wait for it alone.
+    """
+    fired: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        fired.append(number)
         raise Interrupted
 
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        yield fired
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
