@@ -42,7 +42,7 @@ CERTAIN: Final = frozenset({EMPTY, NO_DATABASE, BACKUP})
 """What no checkpoint ever makes of a file."""
 
 _INDEXES: Final[dict[tuple[int, int], int]] = {}
-"""Indexes that were looked into. Never closed, which would undo SQLite's locks on them."""
+"""Indexes that were looked into; closing one undoes SQLite's locks, so it must be gone."""
 
 Place = tuple[str, int, int]
 """A tenant, and position and time of an event."""
@@ -172,13 +172,8 @@ class FileContent:
 
 def is_half_copied(path: str) -> bool:
     """Say whether a checkpoint of a database is under way, or was cut off."""
-    index = f"{path}-shm"
     try:
-        found = os.stat(index)
-        place = found.st_dev, found.st_ino
-        if place not in _INDEXES:
-            _INDEXES.setdefault(place, os.open(index, os.O_RDONLY))
-        begins = os.pread(_INDEXES[place], COPYING.size, COPYING_AT)
+        begins = os.pread(_open_index(f"{path}-shm"), COPYING.size, COPYING_AT)
     except FileNotFoundError:
         return False  # nobody has it open
     except OSError:
@@ -187,3 +182,15 @@ def is_half_copied(path: str) -> bool:
         return False
     copied, wanted = COPYING.unpack(begins)
     return bool(copied < wanted)
+
+
+def _open_index(index: str) -> int:
+    """Give the descriptor of an index, and let go of indexes that nobody has any more."""
+    found = os.stat(index)
+    place = found.st_dev, found.st_ino
+    if place not in _INDEXES:
+        for there, descriptor in list(_INDEXES.items()):
+            if not os.fstat(descriptor).st_nlink and _INDEXES.pop(there, None) is not None:
+                os.close(descriptor)
+        _INDEXES.setdefault(place, os.open(index, os.O_RDONLY))
+    return _INDEXES[place]
