@@ -42,6 +42,13 @@ def made_anew(path: Path) -> None:
     path.touch()
 
 
+def refused(*uses: Callable[[], object]) -> None:
+    """See that each of these is refused, with the way out."""
+    for use in uses:
+        with pytest.raises(ReplacedError, match=r"while it was open.*open it anew"):
+            use()
+
+
 HARMS = [removed, moved_away, replaced_by_a_copy, replaced_by_another, made_anew]
 
 
@@ -55,17 +62,14 @@ def test_nothing_is_acknowledged_or_answered_once_the_file_is_another(
         deal = flow.log.page(0, 10)[-1].stream_id
         flow.ask(Funnel())
         harm(path)
-        uses: list[Callable[[], object]] = [
+        refused(
             lambda: record(flow),
             lambda: flow.ask(Funnel()),
             lambda: flow.get(Customer, deal),
             lambda: flow.history(deal),
             flow.catch_up,
             flow.rebuild,
-        ]
-        for use in uses:
-            with pytest.raises(ReplacedError, match=r"while it was open.*open it anew"):
-                use()
+        )
 
 
 def test_an_append_without_its_write_ahead_log_is_not_acknowledged(tmp_path: Path) -> None:
@@ -200,14 +204,7 @@ def test_nothing_is_acknowledged_or_answered_once_the_file_was_written_over(
         record(flow)
         flow.ask(Funnel())
         harm(flow, path)
-        uses: list[Callable[[], object]] = [
-            lambda: flow.ask(Funnel()),
-            lambda: record(flow),
-            flow.catch_up,
-        ]
-        for use in uses:
-            with pytest.raises(ReplacedError, match=r"while it was open.*open it anew"):
-                use()
+        refused(lambda: flow.ask(Funnel()), lambda: record(flow), flow.catch_up)
 
 
 def test_a_checkpoint_of_whomever_is_no_writing_over(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ class EventLog(EventReading, Forkable):
         receipts = self._appending.write(appends, deadline, look)
         last = receipts[-1]
         self._went_on(Head(last.last, last.recorded), Head(0, 0))
-        self.seen = max(self.seen, receipts[-1].recorded)
+        self.seen = max(self.seen, last.recorded)
         self.database.announce()
         return receipts
 

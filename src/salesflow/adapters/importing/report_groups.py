@@ -64,7 +64,9 @@ class Group(NamedTuple):
 
 def _reason(reason: str, words: dict[str, str]) -> str:
     """Say a reason in the language of the words."""
-    return words[reason] if reason in words else reason_in_chinese(reason) if words else reason
+    if not words:
+        return reason
+    return words.get(reason) or reason_in_chinese(reason)
 
 
 def said(entry: Remark | Inferred | Irregular | Change) -> str:
