@@ -70,7 +70,8 @@ def interrupted_at(line: int, work: Callable[[], object]) -> Interrupted | None:
 def interrupts_after(seconds: float) -> Iterator[list[int]]:
     """Raise once, so many seconds from now, wherever the block then is; tell when that was.
 
-    What is raised within a destructor goes no further, so a block must not wait for it alone.
+    What is raised within a destructor, or where the garbage collector calls back, goes no
+    further, so a block must not wait for it alone.
     """
     fired: list[int] = []
 

@@ -96,7 +96,7 @@ def test_a_time_limits_signal_at_any_instant_leaves_an_engine_that_goes_on(
 ) -> None:
     chance = random.Random(7)
     desk.ask()
-    for _ in range(SIGNALS):
+    for _ in range(4 * SIGNALS):  # one within a destructor goes no further
         try:
             with interrupts_after(chance.uniform(0.0005, 0.02)) as fired:
                 while not fired:
@@ -104,7 +104,9 @@ def test_a_time_limits_signal_at_any_instant_leaves_an_engine_that_goes_on(
         except (Interrupted, DatabaseError) as error:
             desk.kept.append(error)
         desk.goes_on()
-    assert len(desk.kept) > SIGNALS * 9 // 10
+        if len(desk.kept) == SIGNALS:
+            break
+    assert len(desk.kept) == SIGNALS
     assert all(map(is_interruption, desk.kept))
     recorded = desk.recorded()
     assert set(desk.acknowledged) <= set(recorded)
