@@ -80,8 +80,8 @@ def test_half_a_moment_is_refused_with_a_whole_one_as_example(said: str) -> None
     told = ran("ask", "funnel", "--compare-to", said)
     assert told.code == 2
     assert told.err == (
-        f"salesflow: {said!r} is not a moment to compare with; write 2026-03-31, or"
-        " 2026-03-31@2026-03-31 for what was known on that day\n"
+        f"salesflow: --compare-to: {said!r} is not a moment to compare with; write 2026-03-31,"
+        " or 2026-03-31@2026-03-31 for what was known on that day\n"
     )
 
 

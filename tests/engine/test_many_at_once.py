@@ -1,6 +1,9 @@
 """Many at once: everybody gets through, and what is closed stays closed."""
 
+import pickle
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy, deepcopy
 from threading import Barrier
 
 import pytest
@@ -66,6 +69,24 @@ def test_what_is_closed_records_and_reads_nothing(database_url: str) -> None:
     flow.close()
     with pytest.raises(DatabaseError, match="closed"), flow.session() as s:
         s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+    with pytest.raises(DatabaseError, match="closed"):
+        flow.run(lambda _: None)
+    with pytest.raises(DatabaseError, match="closed"), flow.session():
+        pass
+
+
+@pytest.mark.parametrize("carry", [pickle.dumps, copy, deepcopy])
+def test_what_belongs_to_an_engine_is_not_carried_elsewhere(
+    flow: SalesFlow, carry: Callable[[object], object]
+) -> None:
+    with flow.session() as s:
+        deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+        with pytest.raises(InputError, match="a session cannot be pickled or copied"):
+            carry(s)
+        with pytest.raises(InputError, match="pass its id on"):
+            carry(deal)
+    with pytest.raises(InputError, match="open one there by its URL"):
+        carry(flow)
 
 
 def test_an_id_that_is_none_is_refused_in_words(flow: SalesFlow) -> None:

@@ -103,6 +103,31 @@ def test_data_frames_hold_floats_and_timestamps_that_can_be_plotted(flow: SalesF
     assert frames["ends"]["open_deals"].sum() == 2
 
 
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_the_answers_of_a_comparison_stand_below_each_other(
+    question: type[Question[View]], flow: SalesFlow
+) -> None:
+    needed = [name for name, field in question.model_fields.items() if field.is_required()]
+    asked = question.model_validate(dict.fromkeys(needed, ERP))
+    comparison = flow.compare(asked, to_as_of=date(2026, 6, 1))
+    for tidy in (False, True):
+        both, then, now = (
+            each.to_arrow(tidy=tidy) for each in (comparison, comparison.then, comparison.now)
+        )
+        assert both.keys() == then.keys() == now.keys()
+        for name, table in both.items():
+            sides = table.column("moment").to_pylist()
+            assert sides == ["then"] * then[name].num_rows + ["now"] * now[name].num_rows
+            rows = table.drop_columns(["moment"]).to_pylist()
+            assert rows == then[name].to_pylist() + now[name].to_pylist()
+
+
+def test_a_comparison_is_plotted_from_data_frames(flow: SalesFlow) -> None:
+    comparison = flow.compare(Funnel(), to_as_of=date(2026, 6, 1))
+    stages = comparison.to_pandas()["stages"]
+    assert stages.groupby("moment")["deals"].sum().to_dict() == {"then": 2, "now": 2}
+
+
 def test_without_pandas_it_is_said_what_to_install(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

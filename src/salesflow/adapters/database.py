@@ -244,9 +244,17 @@ class Database:
         connections = self._open()
         return Block(connections, kind, connections.holds.blocks, then)
 
-    def _open(self) -> Connections:
+    def refuse_closed(self) -> None:
+        """Insist that it is open.
+
+        Raises:
+            DatabaseError: when it is closed.
+        """
         if self._closed:
             raise DatabaseError(f"{self.shown} is closed")
+
+    def _open(self) -> Connections:
+        self.refuse_closed()
         return self._connections
 
     @property

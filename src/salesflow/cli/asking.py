@@ -16,10 +16,11 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk, moment_said
+from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk
 from salesflow.cli.finding import find_deal
 from salesflow.cli.notes import notes_of
 from salesflow.cli.periods import PERIOD_OPTIONS, is_period, with_period
+from salesflow.cli.times import moment_said
 from salesflow.errors import InputError
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.parameters import wrong_parameters

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.output import Screen
+from salesflow.cli.times import time_of, two_times
 from salesflow.domain.moments import zone
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.words import Language
@@ -31,7 +32,6 @@ __all__ = [
     "Desk",
     "KnownAt",
     "at_desk",
-    "moment_said",
 ]
 
 DATABASE_VARIABLE = "SALESFLOW_DB"
@@ -72,6 +72,7 @@ AsOf = Annotated[
         " 2026-03-31T17:00:00+08:00. Default: now.",
         rich_help_panel="Moment",
         show_default=False,
+        callback=time_of("--as-of"),
     ),
 ]
 KnownAt = Annotated[
@@ -82,6 +83,7 @@ KnownAt = Annotated[
         help="What had been recorded by then. Default: all that is recorded.",
         rich_help_panel="Moment",
         show_default=False,
+        callback=time_of("--known-at"),
     ),
 ]
 CompareTo = Annotated[
@@ -93,6 +95,7 @@ CompareTo = Annotated[
         " as it was known on that day. Known by default: what is known at the first moment.",
         rich_help_panel="Moment",
         show_default=False,
+        callback=two_times("--compare-to"),
     ),
 ]
 
@@ -224,21 +227,6 @@ class Desk:
         from salesflow.engine import SalesFlow
 
         return SalesFlow(url or self.url, tenant=self.tenant, timezone=timezone, create=create)
-
-
-def moment_said(text: str) -> tuple[str, str | None]:
-    """Read AS_OF[@KNOWN_AT], as `--compare-to` takes it.
-
-    Raises:
-        InputError: when a side of it is empty.
-    """
-    as_of, at, known_at = text.partition("@")
-    if not as_of.strip() or (at and not known_at.strip()) or "@" in known_at:
-        raise InputError(
-            f"{text!r} is not a moment to compare with; write 2026-03-31, or"
-            " 2026-03-31@2026-03-31 for what was known on that day"
-        )
-    return as_of, known_at or None
 
 
 def at_desk(function: Callable[..., None]) -> Callable[..., None]:

@@ -18,6 +18,7 @@ import typer
 
 from salesflow.cli.desk import Desk, at_desk
 from salesflow.cli.output import Json
+from salesflow.cli.times import time_of
 from salesflow.domain.moments import DAY, DAY_SAID, Period, instant_of, read_day, to_instant
 from salesflow.domain.values import envelope_text
 from salesflow.domain.wording import shortened
@@ -48,7 +49,12 @@ DAYS_MAX = 100_000
 
 def _when(flag: str, text: str) -> object:
     return typer.Option(
-        flag, metavar="TIME", help=text, rich_help_panel="Time", show_default=False
+        flag,
+        metavar="TIME",
+        help=text,
+        rich_help_panel="Time",
+        show_default=False,
+        callback=time_of(flag),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from salesflow.cli.times import day_of
 from salesflow.domain.calendar import Days
 from salesflow.domain.moments import FOREVER, ONE_DAY, instant_of, read_day
 from salesflow.errors import InputError
@@ -28,7 +29,12 @@ def _option(flag: str, metavar: str, text: str) -> object:
     return Annotated[
         str | None,
         typer.Option(
-            flag, metavar=metavar, help=text, rich_help_panel=PANEL, show_default=False
+            flag,
+            metavar=metavar,
+            help=text,
+            rich_help_panel=PANEL,
+            show_default=False,
+            callback=day_of(flag) if metavar == "DAY" else None,
         ),
     ]
 

@@ -9,6 +9,7 @@ import typer
 
 from salesflow.cli.desk import Desk, KnownAt, at_desk
 from salesflow.cli.importing import Strict, TimeZone, Trial
+from salesflow.cli.times import day_of
 from salesflow.domain.moments import read_day
 from salesflow.domain.rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.values import number
@@ -36,14 +37,26 @@ Source = Annotated[
     str | None, typer.Option(help="Who published them. Default: the name of the file.")
 ]
 Since = Annotated[
-    str, typer.Option(metavar="DAY", help="The first day to import.", show_default=False)
+    str,
+    typer.Option(
+        metavar="DAY",
+        help="The first day to import.",
+        show_default=False,
+        callback=day_of("--since"),
+    ),
 ]
 Currencies = Annotated[
     list[str] | None,
     typer.Option("--currency", help="Only this one; may be given again. Default: all."),
 ]
 Day = Annotated[
-    str, typer.Option(metavar="DAY", help="The day the rates are of.", show_default=False)
+    str,
+    typer.Option(
+        metavar="DAY",
+        help="The day the rates are of.",
+        show_default=False,
+        callback=day_of("--day"),
+    ),
 ]
 Base = Annotated[
     str, typer.Option(help="One unit of it is worth the rates given.", show_default=False)
@@ -56,7 +69,11 @@ PublishedBy = Annotated[str, typer.Option(help="Who published them.", show_defau
 Actor = Annotated[str | None, typer.Option("--actor", help="Who records them.")]
 OnDay = Annotated[
     str | None,
-    typer.Option(metavar="DAY", help="Last rates on or before this day. Default: the newest."),
+    typer.Option(
+        metavar="DAY",
+        help="Last rates on or before this day. Default: the newest.",
+        callback=day_of("--on"),
+    ),
 ]
 
 

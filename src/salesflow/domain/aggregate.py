@@ -8,9 +8,10 @@ as in the log, so here. Nothing here knows a database; the session appends what 
 
 import warnings
 from datetime import date, datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
+from salesflow.domain.assigned import Seen, State
 from salesflow.domain.door import guarded, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
@@ -51,6 +52,11 @@ UNNAMED = UUID(int=0)
 
 MICROSECOND: Precision = "microsecond"
 
+UNSETTLED = State(
+    ("_id", "_world", "_log", "_history", "_horizon", "_settled", "_closed", "_seen")
+)
+"""What an aggregate has before its state is computed."""
+
 
 @guarded
 class Aggregate:
@@ -63,6 +69,10 @@ class Aggregate:
     noun: ClassVar[str]
     facts: ClassVar[tuple[type[Fact], ...]] = ()
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
+    _state: ClassVar[State] = State()
+    """What its state is made of, as far as one has been seen."""
+    _seen: tuple[State, Seen]
+    """What the state held when this last assigned it."""
 
     was_added = is_recorded = False
     """Whether a session was asked to take it in, and whether it has appended it."""
@@ -73,7 +83,7 @@ class Aggregate:
 
     def __init_subclass__(cls) -> None:
         """Remember which facts it applies; others in its stream are left alone."""
-        cls._known = frozenset(cls.facts)
+        cls._known, cls._state = frozenset(cls.facts), State()
         guarded(cls)
 
     def __init__(self, id: UUID, world: World | None = None) -> None:
@@ -94,6 +104,16 @@ class Aggregate:
             return
         if self.__dict__.get("pending") and not self.version:
             warnings.warn(NEVER_ADDED.format(self.noun), ResourceWarning, stacklevel=2)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied: a copy would record what is recorded already.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"a {self.noun} cannot be pickled or copied; pass its id on, and load it by that"
+        )
 
     if not TYPE_CHECKING:  # a type checker has to see which parts there are
 
@@ -256,6 +276,31 @@ class Aggregate:
             name = type(self).__name__
             raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
 
+    def refuse_assigned(self) -> None:
+        """Insist that nobody assigned what only commands change; for the end of a session.
+
+        What is changed within a value, such as a list, is not noticed.
+
+        Raises:
+            InputError: naming what was assigned or deleted.
+        """
+        self._refuse_changed()
+        state = self._seen[0] if self._settled else UNSETTLED
+        self._refuse_assignment(state.stranger(vars(self)))
+
+    def _refuse_changed(self) -> None:
+        if self._settled:
+            state, seen = self._seen
+            self._refuse_assignment(state.changed(seen, vars(self)))
+
+    def _refuse_assignment(self, name: str | None) -> None:
+        if name is not None:
+            kind = type(self).__name__
+            raise InputError(
+                f"{kind}.{name} was assigned, of which nothing would be recorded; begin anew,"
+                f" and give one of the commands that `help({kind})` lists"
+            )
+
     @classmethod
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
@@ -316,6 +361,7 @@ class Aggregate:
             self.refuse_closed()
         if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
             self.refuse_absence()
+        self._refuse_changed()
         before = self._horizon
         if occurred_at is None:
             told = Recorded(fact, None, MICROSECOND)
@@ -338,6 +384,7 @@ class Aggregate:
             self._history = [*self._history, event]
             if self._settled:
                 self._apply(event)
+                self._see()
         else:
             self._believe()
 
@@ -414,6 +461,10 @@ class Aggregate:
 
     def settle(self) -> None:
         """Compute the state now, from the believed history up to the time it is believed at."""
+        if self._settled:
+            self._refuse_changed()
+        else:
+            self._refuse_assignment(UNSETTLED.stranger(vars(self)))
         self._settled = True
         self._start()
         events, horizon = self._history, self._horizon
@@ -423,6 +474,14 @@ class Aggregate:
         for event in events:
             if type(event.fact) in known:
                 apply(event)
+        self._see()
+
+    def _see(self) -> None:
+        """Remember what the state holds, to know what others assign."""
+        held, state = vars(self), self._state
+        if len(held) not in state.sizes:
+            state = type(self)._state = state.grown(held)
+        self._seen = state, state.read(held)
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
         """Cut a time; a bare day is its midnight, but not before what is timed on that day."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import Event as Flag
-from typing import Self, TypeVar
+from typing import NoReturn, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -119,6 +119,14 @@ class SalesFlow(Runs, Kept):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied, as for another process.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("an engine cannot be pickled or copied; open one there by its URL")
 
     def close(self) -> None:
         """Give back all connections."""
@@ -334,6 +342,7 @@ class SalesFlow(Runs, Kept):
     def _session(
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
     ) -> Session:
+        self._database.refuse_closed()
         known = self.log.known_command(
             said.command_id,
             actor=said.actor,

@@ -7,7 +7,7 @@ ends without an error appends everything they recorded as one append of the log.
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from hashlib import sha256
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
@@ -124,6 +124,14 @@ class Session:
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
         self._ended = False
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied, as for another process.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("a session cannot be pickled or copied; open another one there")
 
     def get(self, kind: type[AggregateT], id: UUID) -> AggregateT:
         """Load an aggregate as it is believed now.
@@ -244,6 +252,8 @@ class Session:
         recorded = [
             (id, told.fact) for id, each in self._aggregates.items() for told in each.pending
         ]
+        for each in self._aggregates.values():
+            each.refuse_assigned()
         if not recorded:
             return None
         kinds = {type(fact) for _, fact in recorded}

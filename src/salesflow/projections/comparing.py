@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -26,8 +26,13 @@ from salesflow.projections.html import html_of
 from salesflow.projections.names import with_names
 from salesflow.projections.questions import ENVELOPE, TableOfView, View
 from salesflow.projections.records import Role, roles
+from salesflow.projections.tidy import data_frames, stacked
 from salesflow.projections.words import Language, in_language, kind_name
 from salesflow.projections.writing import amount_text, local_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 __all__ = ["Comparison", "called"]
 
@@ -68,6 +73,25 @@ class Comparison(Value, Generic[ViewT]):
             "now": self.now.to_dict(),
             "difference": self.difference.differences(),
         }
+
+    def to_arrow(self, *, tidy: bool = False) -> "dict[str, pa.Table]":
+        """Return both answers as Arrow tables; the column `moment` says `then` or `now`.
+
+        See `View.to_arrow`; each schema's metadata are those of the first of both.
+
+        Raises:
+            SalesflowError: when pyarrow (the extra `analytics`) is not installed.
+        """
+        sides = {"then": self.then.to_arrow(tidy=tidy), "now": self.now.to_arrow(tidy=tidy)}
+        return stacked(sides, "moment")
+
+    def to_pandas(self) -> "dict[str, pd.DataFrame]":
+        """Return both answers as tidy data frames; the column `moment` says `then` or `now`.
+
+        Raises:
+            SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
+        """
+        return data_frames(self.to_arrow(tidy=True))
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay both answers out for people, then beside now: a table of figures, one per list.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["data_frames", "tidy_tables"]
+__all__ = ["data_frames", "stacked", "tidy_tables"]
 
 AMOUNTS = "amounts"
 CURRENCY = "currency"
@@ -103,6 +103,20 @@ def data_frames(tables: "Mapping[str, pa.Table]") -> "dict[str, pd.DataFrame]":
         raise SalesflowError("data frames need pandas; run: pip install 'salesflow[notebook]'")
     floats = {name: _with_floats(table) for name, table in tables.items()}
     return {name: table.to_pandas(date_as_object=False) for name, table in floats.items()}
+
+
+def stacked(
+    tables: "Mapping[str, Mapping[str, pa.Table]]", column: str
+) -> "dict[str, pa.Table]":
+    """Return the tables of several answers below each other, by a column that names each."""
+    arrow, found = import_module("pyarrow"), {}
+    for name in dict.fromkeys(name for answer in tables.values() for name in answer):
+        parts = []
+        for label, answer in tables.items():
+            labels = arrow.array([label] * answer[name].num_rows, arrow.string())
+            parts.append(answer[name].add_column(0, column, labels))
+        found[name] = arrow.concat_tables(parts, promote_options="permissive")
+    return found
 
 
 def _with_floats(table: "pa.Table") -> "pa.Table":

@@ -1,0 +1,66 @@
+"""Finding what a caller assigned to an aggregate, which nothing would ever record.
+
+A check on every assignment would slow down replaying. So what an aggregate's state holds is
+read each time the aggregate has assigned it, and again before it does so anew and before its
+session commits.
+"""
+
+from collections.abc import Collection, Mapping
+from operator import itemgetter
+from typing import Final
+
+__all__ = ["Seen", "State"]
+
+OWN: Final = frozenset({"id_given", "is_recorded", "pending", "version", "was_added"})
+"""Public attributes of an aggregate that are not of its state."""
+Seen = tuple[object, ...]
+UNSET: Final = object()
+
+
+class State:
+    """What the state of a kind of aggregate is made of."""
+
+    def __init__(self, attributes: Collection[str] = ()) -> None:
+        self.names = (
+            *sorted(name for name in attributes if name[0] != "_" and name not in OWN),
+        )
+        self.attributes = OWN | {*attributes}
+        """All that an aggregate of this kind may have, private ones too."""
+        self.sizes: set[int] = set()
+        """How many attributes there have been at once, all of them known here."""
+        names = (
+            self.names * 2 if len(self.names) == 1 else self.names
+        )  # it gives a tuple of two
+        self._all_at_once = itemgetter(*names) if names else _nothing
+
+    def read(self, attributes: Mapping[str, object]) -> Seen:
+        """Give the values of all that the state is made of."""
+        try:
+            found: Seen = self._all_at_once(attributes)
+        except KeyError:  # nothing was believed of it yet that sets it
+            return (*(attributes.get(name, UNSET) for name in self.names),)
+        return found
+
+    def grown(self, attributes: Mapping[str, object]) -> "State":
+        """Give the state with what is there beside it, as an aggregate assigned it."""
+        there = attributes.keys()
+        grown = self if there <= self.attributes else State(self.attributes | there)
+        grown.sizes.add(len(attributes))
+        return grown
+
+    def changed(self, seen: Seen, attributes: Mapping[str, object]) -> str | None:
+        """Name what holds another value than was seen; None when nothing does."""
+        now = self.read(attributes)
+        if now == seen:
+            return None
+        one_by_one = zip(self.names, now, seen, strict=False)
+        return next(name for name, value, before in one_by_one if value != before)
+
+    def stranger(self, attributes: Mapping[str, object]) -> str | None:
+        """Name a public attribute that is none of the state; None when there is none."""
+        found = attributes.keys() - self.attributes
+        return min((name for name in found if name[0] != "_"), default=None) if found else None
+
+
+def _nothing(_: object) -> Seen:
+    return ()
