@@ -382,9 +382,8 @@ class EventReading:
         # fmt: on
 
     def _facts(self, rows: list[Row]) -> list[Fact]:
-        read = self.catalogue.read
         try:
-            return [read(row[0], row[1]) for row in rows]
+            return self.catalogue.read_all(rows)
         except UNREADABLE:
             return [self._fact(row) for row in rows]
 

@@ -97,7 +97,7 @@ class EventLog(EventReading, Forkable):
         *,
         command_id: str | None = None,
         fingerprint: str | None = None,
-        home_of: Callable[[UUID], str | None] = lambda _: None,
+        home_of: Callable[[UUID], str | None] | None = None,
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
     ) -> Receipt:
@@ -120,7 +120,8 @@ class EventLog(EventReading, Forkable):
         (append,) = self._gate.admit((append,), home_of=home_of, connection=connection)
         if connection is None:
             receipts = self._group.submit((append,))
-            self._gate.remember((append,))
+            if home_of is None:  # else the next writer reads the streams too
+                self._gate.remember((append,))
             return receipts[0]
         look = self._gate.look_again((append,), connection)
         try:

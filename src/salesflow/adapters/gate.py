@@ -47,14 +47,14 @@ class Gate:
         self._catalogue = log.catalogue
         self._passed: set[str] = set()
         """Topics that were let through before."""
-        self._homes: dict[UUID, str] = {}
+        self._homes: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
     def admit(
         self,
         appends: Sequence[Append],
         *,
-        home_of: Callable[[UUID], str | None] = lambda _: None,
+        home_of: Callable[[UUID], str | None] | None = None,
         connection: sa.Connection | None = None,
     ) -> Sequence[Append]:
         """Let appends of one transaction pass; `home_of` says what a stream is known to be.
@@ -104,7 +104,7 @@ class Gate:
             for draft in [draft for draft in append.drafts if draft.version == 1]:
                 home = home_of(draft.topic)
                 if home is not None:
-                    self._homes[draft.stream_id] = home
+                    self._homes[draft.stream_id.int] = home
 
     def _refuse_unknown(self, topics: Collection[str]) -> None:
         for topic in topics:
@@ -122,28 +122,25 @@ class Gate:
     def _refuse_mixed(
         self,
         drafts: Sequence[Draft],
-        home_of: Callable[[UUID], str | None],
+        home_of: Callable[[UUID], str | None] | None,
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
-        told: dict[UUID, str] = {}
+        told: dict[int, str] = {}
         asked: dict[UUID, tuple[str, str]] = {}
-        before: UUID | None = None
-        same: str | None = None
-        for draft in drafts:
-            if draft.stream_id is before and draft.topic == same:
-                continue
-            before, same = draft.stream_id, draft.topic
-            home = self._catalogue.home(same)
+        for stream_id, topic, new in _firsts(drafts):
+            home = self._catalogue.home(topic)
             if home is None:
                 continue
-            here = self._homes.get(before) or told.get(before) or home_of(before)
+            here = told.get(stream_id.int)
+            if here is None and not new:
+                here = self._homes.get(stream_id.int) or (home_of and home_of(stream_id))
             if here is None:
-                told[before] = home
-                if draft.version > 1:
-                    asked[before] = same, home
+                told[stream_id.int] = home
+                if not new:
+                    asked[stream_id] = topic, home
             elif here != home:
-                raise InputError(_mixed(before, here, same, home))
+                raise InputError(_mixed(stream_id, here, topic, home))
         if asked:
             self._refuse_other(asked, connection)
 
@@ -165,7 +162,7 @@ class Gate:
             home = next(told, None)
             if home is not None:
                 if connection is None:
-                    self._homes[stream_id] = home
+                    self._homes[stream_id.int] = home
                 yield stream_id, home
 
     def _refuse_merges(self, drafts: Sequence[Draft], connection: sa.Connection | None) -> None:
@@ -203,6 +200,18 @@ class Gate:
             )
         if first:
             self._passed.add(first[0].topic)
+
+
+def _firsts(drafts: Iterable[Draft]) -> Iterator[tuple[UUID, str, bool]]:
+    """Give stream and topic of each draft that is not as the one before it.
+
+    And whether its stream begins with it.
+    """
+    stream_id, topic = None, ""
+    for draft in drafts:
+        if draft.stream_id is not stream_id or draft.topic != topic:
+            stream_id, version, topic, *_ = draft
+            yield stream_id, topic, version <= 1
 
 
 def _unknown(topic: str) -> str:

@@ -10,6 +10,7 @@ says when it was last changed; what changed it then is found out by `sqlite_cont
 import os
 from contextlib import suppress
 from threading import RLock, get_ident
+from time import time_ns
 from typing import Final
 
 from salesflow.adapters.sqlite_content import FileContent
@@ -18,6 +19,8 @@ from salesflow.errors import ForkedError, ReplacedError
 __all__ = ["SqliteFile"]
 
 Place = tuple[int, int]
+TICK: Final = 20_000_000
+"""Nanoseconds within which two changes of a folder may be noted as of the same time."""
 
 _CARRIED: set[Place] = set()
 """Files that this process has inherited in the middle of a use."""
@@ -31,6 +34,9 @@ class SqliteFile:
         self._wal_path: Final = f"{path}-wal"
         self._place = _place_of(path)
         self._wal: Place | None = None
+        self._folder: Final = os.path.dirname(path) or os.curdir
+        self._folder_seen: tuple[int, int] | None = None
+        """The folder and the time of its last change, when all lay in it as it should."""
         self._content: FileContent | None = None
         self._changed = 0
         """When the file was last changed, as far as that was looked into."""
@@ -99,8 +105,18 @@ class SqliteFile:
                 " beside it away, put the right file in its place, and open it anew",
             )
 
-    def check_log(self) -> None:
-        """Make sure of the same for its write-ahead log, once there is one."""
+    def check_appended(self) -> None:
+        """Make sure of the same for it and its write-ahead log, once something is committed.
+
+        As long as nothing is made, moved or removed in their folder they are where they were.
+        To look at the log itself each time would slow its writing down: on Linux 6.13 and later
+        a write notes its time exactly, and has more to write, when somebody has asked for that
+        of the last.
+        """
+        self.check()
+        folder = _state_of(self._folder)
+        if folder is not None and folder == self._folder_seen:
+            return
         found = _place_of(self._wal_path)
         if self._wal is None:
             self._wal = found
@@ -108,14 +124,16 @@ class SqliteFile:
             raise self._replaced(
                 f"the write-ahead log {self._wal_path} was removed or replaced"
             )
+        settled = folder is not None and folder[1] < time_ns() - TICK
+        self._folder_seen = folder if settled and found is not None else None
 
     def forget_log(self) -> None:
         """Expect another write-ahead log: every connection of this process is closed."""
-        self._wal = None
+        self._wal = self._folder_seen = None
 
     def carry(self, in_use: bool) -> None:
         """Never open it in this process, when that inherited it in the middle of a use."""
-        self._wal = None
+        self.forget_log()
         self._looking, self._looker = RLock(), 0
         if in_use and self._place is not None:
             _CARRIED.add(self._place)
@@ -129,6 +147,14 @@ class SqliteFile:
         return ReplacedError(
             f"{what} while it was open; nothing more is recorded or answered here.{way_out}"
         )
+
+
+def _state_of(folder: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _place_of(path: str) -> Place | None:

@@ -284,9 +284,12 @@ class Aggregate:
         Raises:
             InputError: naming what was assigned or deleted.
         """
-        self._refuse_changed()
-        state = self._seen[0] if self._settled else UNSETTLED
-        self._refuse_assignment(state.stranger(vars(self)))
+        held, state = vars(self), UNSETTLED
+        if self._settled:
+            self._refuse_changed()
+            state = self._seen[0]
+        if not held.keys() <= state.attributes:
+            self._refuse_assignment(state.stranger(held))
 
     def _refuse_changed(self) -> None:
         if self._settled:
@@ -345,7 +348,9 @@ class Aggregate:
         What was recorded meanwhile was checked against what held before.
         """
         history, horizon = self._history, self._horizon
-        if not (self.pending and history) or self._last_effect() <= horizon:
+        if not (self.pending and history):
+            return None
+        if history[-1].effect <= horizon and history[0].effect <= horizon:
             return None
         latest = self._world.latest
         if latest == FOREVER:
@@ -354,7 +359,8 @@ class Aggregate:
 
     def to_append(self) -> list[Recorded]:
         """Give what was recorded in the order in which it is to stand in the log."""
-        return in_log_order(self.pending, self._world.now)
+        pending = self.pending
+        return pending if len(pending) == 1 else in_log_order(pending, self._world.now)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         if self._closed is not None:

@@ -77,7 +77,7 @@ def in_log_order(pending: list[Recorded], now: Instant) -> list[Recorded]:
     As they were said, but what happened close to now by its time, and what has none last: the
     log may cut several times to that of recording, and then its order decides.
     """
-    if len(pending) == 1 or all(told.occurred is None for told in pending):
+    if all(told.occurred is None for told in pending):
         return pending
     floor = now - 2 * SKEW
 

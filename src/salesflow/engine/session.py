@@ -263,7 +263,7 @@ class Session:
             refuse_unpublished([fact for _, fact in recorded], self._is_published)
         if DealOpened in kinds:
             self._refuse_retired()
-        self._refuse_overtaken()
+        self._refuse_overtaken(planned=not all(kind.plain for kind in kinds))
         with collector_off() if len(recorded) > MANY else nullcontext():
             receipt = self._log.append(
                 self._drafts(),
@@ -338,10 +338,13 @@ class Session:
                     if fact.process == key:
                         process.refuse_retired(fact.process_version, occurred)
 
-    def _refuse_overtaken(self) -> None:
-        """Refuse commands on what a plan has changed since they were given."""
+    def _refuse_overtaken(self, *, planned: bool) -> None:
+        """Refuse commands on what a plan has changed since they were given.
+
+        What is new holds only what was recorded here, so mostly nothing that was planned.
+        """
         for each in self._aggregates.values():
-            plan = each.plan_in_force()
+            plan = each.plan_in_force() if each.version or planned else None
             if plan is not None:
                 raise ConcurrentChangeError(
                     f"{each.noun} {each.id}: {plan.fact.kind} was planned and took effect at"
