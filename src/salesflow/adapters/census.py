@@ -30,7 +30,7 @@ class Census(NamedTuple):
 def census(log: EventLog) -> Census:
     """Count a tenant's events and streams, and weigh the database."""
     mine = events.c.tenant == log.tenant
-    with log.database.read() as connection:
+    with log.database.whole(), log.database.read() as connection:
         counted = sa.select(sa.func.count(), sa.func.count(events.c.stream_id.distinct()))
         count, streams = connection.execute(counted.where(mine)).one()
         if log.database.dialect == "sqlite":
@@ -59,6 +59,6 @@ def beginning_with(
         .order_by(c.stream_id)
         .limit(limit)
     )
-    with log.database.read() as connection:
+    with log.database.whole(), log.database.read() as connection:
         found = connection.scalars(select).all()
     return [read_uuid(id) for id in found]

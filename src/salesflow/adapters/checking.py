@@ -95,7 +95,7 @@ class Check:
     def run(self, progress: Progress | None = None) -> Checked:
         """Look at everything there is to look at, in one snapshot."""
         log = self._log
-        with log.database.read() as connection:
+        with log.database.whole(), log.database.read() as connection:
             damaged = damaged_pages(connection)
             for said in damaged:
                 self._found.add("damaged", "file", said)

@@ -17,6 +17,7 @@ from salesflow.adapters.appending import Head, Receipt, went_back
 from salesflow.adapters.database import Database
 from salesflow.adapters.gaps import refuse_version_gap
 from salesflow.adapters.ids import read_uuid, uuid_of_bytes
+from salesflow.adapters.recent import RecentStreams
 from salesflow.domain.catalogue import noun_of
 from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision, UnreadableFact
 from salesflow.domain.moments import Instant
@@ -132,6 +133,7 @@ class EventReading:
         self._committed = Head(0, 0)
         """Where the log stood when it was last looked at outside of any transaction."""
         self._sqlite = database.dialect == "sqlite"
+        self._recent = RecentStreams()
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Say where the log stands; (0, 0) when nothing is recorded."""
@@ -178,7 +180,9 @@ class EventReading:
             InputError: when the id is not a UUID.
             HistoryError: when its versions have a gap.
         """
-        return self._whole(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+        return _whole(
+            self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+        )
 
     def stream_and_head(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
@@ -195,14 +199,8 @@ class EventReading:
         rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
         head = rows[0][-1] if rows else 0
         self.seen = max(self.seen, head)
-        return self._whole([row[:-1] for row in rows]), head
-
-    def _whole(self, rows: list[Row]) -> list[Event]:
-        """Give the events of one stream, none of which is missing."""
-        events = self._events(rows)
-        if events and events[-1].version - events[0].version + 1 != len(events):
-            refuse_version_gap(events[0].stream_id, events)
-        return events
+        stream = [row[:-1] for row in rows]
+        return _whole(self._recent.events(stream_id, stream, self._events)), head
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None
@@ -409,3 +407,10 @@ class EventReading:
     def _id(self, id: UUID) -> UUID | bytearray:
         """Give an id as the driver takes it, which has no need to look for adapters of it."""
         return bytearray(id.int.to_bytes(16)) if self._sqlite else id
+
+
+def _whole(events: list[Event]) -> list[Event]:
+    """Give the events of one stream, none of which is missing."""
+    if events and events[-1].version - events[0].version + 1 != len(events):
+        refuse_version_gap(events[0].stream_id, events)
+    return events

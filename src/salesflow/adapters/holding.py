@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from traceback import walk_tb
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -103,6 +104,8 @@ class Block(AbstractContextManager[sa.Connection]):
             if self.cut_off:
                 _raise_cause(error, self._handled)
             raise self._owner.translated(error) from error
+        if isinstance(error, AssertionError) and error.__context__ and _is_sqlalchemys(error):
+            raise error.__context__  # what cut off the end of a transaction
         if isinstance(error, sa.exc.StatementError) and error.orig is not None:
             raise error.orig from error  # somebody's own, raised while SQLAlchemy worked
 
@@ -142,6 +145,12 @@ def _raise_cause(error: BaseException, handled: BaseException | None) -> None:
             if not module.startswith(("psycopg", "sqlite3", "salesflow")):
                 raise cause
         cause = cause.__context__
+
+
+def _is_sqlalchemys(error: BaseException) -> bool:
+    """Say whether it was raised by a line of SQLAlchemy."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("sqlalchemy")
 
 
 def give_back(block: Block) -> None:

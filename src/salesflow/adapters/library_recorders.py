@@ -103,7 +103,11 @@ class SalesflowAggregateRecorder(_Recorder, AggregateRecorder):
             for event in stored_events
         ]
         if rows:
-            with _library_errors(), self.log.database.begin() as connection:
+            with (
+                _library_errors(),
+                self.log.database.whole(),
+                self.log.database.begin() as connection,
+            ):
                 try:
                     connection.execute(sa.text(INSERT_SNAPSHOT), rows)
                 except sa.exc.IntegrityError as error:
@@ -232,7 +236,11 @@ class SalesflowTrackingRecorder(_Recorder, TrackingRecorder):
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Move a position on; it never moves back."""
-        with _library_errors(), self.log.database.begin() as connection:
+        with (
+            _library_errors(),
+            self.log.database.whole(),
+            self.log.database.begin() as connection,
+        ):
             self._insert_tracking(connection, tracking)
 
     def max_tracking_id(self, application_name: str) -> int | None:
@@ -269,7 +277,11 @@ class SalesflowProcessRecorder(
         tracking = kwargs.get("tracking")
         if not isinstance(tracking, Tracking):
             return super().insert_events(stored_events)
-        with _library_errors(), self.log.database.begin() as connection:
+        with (
+            _library_errors(),
+            self.log.database.whole(),
+            self.log.database.begin() as connection,
+        ):
             self._insert_tracking(connection, tracking)
             if not stored_events:
                 return []

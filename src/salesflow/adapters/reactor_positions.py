@@ -37,13 +37,13 @@ class ReactorPositions:
 
     def begin(self, starts: Mapping[str, int]) -> None:
         """Note reactors that never stood anywhere; those that did stay where they are."""
-        with self._database.read() as connection:
+        with self._database.whole(), self._database.read() as connection:
             made = sa.inspect(connection).has_table(REACTORS.name)
             if made and starts.keys() <= self._all(connection).keys():
                 return
         if not made:
             self._database.create_tables(_METADATA)
-        with self._database.begin() as connection:
+        with self._database.whole(), self._database.begin() as connection:
             for name, position in starts.items():
                 connection.execute(
                     sa.text(
@@ -55,7 +55,7 @@ class ReactorPositions:
 
     def all(self) -> dict[str, int]:
         """Say where every reactor that was ever registered stands."""
-        with self._database.read() as connection:
+        with self._database.whole(), self._database.read() as connection:
             if not sa.inspect(connection).has_table(REACTORS.name):
                 return {}
             return self._all(connection)
@@ -63,7 +63,7 @@ class ReactorPositions:
     def claim(self, name: str, position: int, holder: str, until: Instant) -> bool:
         """Take the right to act on what comes after a position; False when it is not free."""
         free = sa.or_(C.holder.is_(None), C.held_until <= self._log.now())
-        with self._database.begin() as connection:
+        with self._database.whole(), self._database.begin() as connection:
             return self._moved(
                 connection,
                 sa.and_(self._at(name, position), free),
@@ -73,7 +73,7 @@ class ReactorPositions:
     def settle(self, name: str, position: int, holder: str, after: int) -> bool:
         """Move on and give the right back; False when it was lost meanwhile."""
         mine = sa.and_(self._at(name, position), C.holder == holder)
-        with self._database.begin() as connection:
+        with self._database.whole(), self._database.begin() as connection:
             return self._moved(connection, mine, {"position": after, **NOBODY})
 
     def move(self, connection: sa.Connection, name: str, position: int, after: int) -> bool:

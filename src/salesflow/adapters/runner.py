@@ -130,7 +130,7 @@ class Runner(Forkable):
             ProjectionError: when a fold failed; its live table stands as it was.
             HistoryError: when the log does not agree with itself; all stands as it was.
         """
-        with tell_rebuild(names, self._position) as rows:
+        with self._database.whole(), tell_rebuild(names, self._position) as rows:
             rows.update(self._rebuild(names, progress))
         return rows
 
@@ -142,9 +142,10 @@ class Runner(Forkable):
         refuse_gaps(self._log, goal.position)
         fresh: list[Projection] = []
         try:
-            fresh.extend(self._begin_beside(self._folds[name]) for name in names)
-            self._fill(fresh, goal, progress)
-            self._swap(fresh, progress)
+            with self._database.whole():
+                fresh.extend(self._begin_beside(self._folds[name]) for name in names)
+                self._fill(fresh, goal, progress)
+                self._swap(fresh, progress)
         finally:
             for each in fresh:
                 self._beside.remove(each.fold.table, each.name)

@@ -65,12 +65,12 @@ def refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
     _refuse_taken(tables)
     wanted = {view_name(each): Mark(each.revision, VIEW_FORM) for each in tables}
     wanted[STANDING_VIEW] = Mark(1, VIEW_FORM)
-    with database.read() as connection:
+    with database.whole(), database.read() as connection:
         missing = _outdated(connection, wanted)
     if not missing:
         return
     selects = {view_name(each): each for each in tables}
-    with database.creating() as connection:
+    with database.whole(), database.creating() as connection:
         for name in _outdated(connection, wanted):  # another process may have been here
             shape = selects.get(name)
             select = _standing() if shape is None else _select(connection.dialect, shape)

@@ -170,7 +170,7 @@ class KeptParts(Parts):
             for number, kept in rows.items()
         ]
         try:
-            with log.database.begin() as connection:
+            with log.database.whole(), log.database.begin() as connection:
                 connection.execute(sa.delete(table).where(gone))
                 if values:
                     connection.execute(sa.insert(table), values)
