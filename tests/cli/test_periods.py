@@ -78,7 +78,7 @@ def test_a_year_and_its_quarters_are_found_by_the_numbers_their_days_have(
         (("--year", "2026-Q1"), "is not a year"),
         (("--year", "99999"), "is not a year"),
         (("--month", "2026-13"), "is not a month"),
-        (("--month", "9999-12"), "is not a month"),
+        (("--month", "9999-12"), "the calendar ends within it"),
         (("--month", "２０２６-04"), "is not a month"),
         (("--from", "2026-02-01", "--year", "2026"), "in one way only"),
         (("--month", "2026-01", "--quarter", "2026-Q1"), "in one way only"),

@@ -6,11 +6,14 @@ import pytest
 
 from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow, SalesProcess
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.processes import Label, ProcessVersion
+from salesflow.domain.processes import Label, ProcessVersion, process_id
 from salesflow.domain.reps import rep_id
 from salesflow.projections.case_study import CaseStudy
 from salesflow.projections.deals import Deals
+from salesflow.projections.funnel import Funnel
+from salesflow.projections.funnel_trend import FunnelTrend
 from salesflow.projections.kpis import Kpis
+from salesflow.projections.questions import Question, View
 from salesflow.projections.retrospective import Retrospective
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.win_loss import WinLoss
@@ -232,3 +235,51 @@ def test_titles_customers_and_reps_stand_by_name_in_arrow_tables(
     assert rows.column_names[at + 1] == "owner_name"
     assert {"Acme", "Beta"} & {*kpis.column("group_name").to_pylist()}
     assert nothing.schema == rows.schema.with_metadata(nothing.schema.metadata)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_process_is_called_by_its_name_in_the_language_asked_for(
+    flow: SalesFlow, language: Language
+) -> None:
+    other = ProcessVersion(
+        key="small", name_en="Small sales", name_zh="小单", stages=STANDARD.stages
+    )
+    name = "Small sales" if language == "en" else "小单"
+    standard = STANDARD.name(language)
+    with flow:
+        sell(flow)
+        with flow.session() as s:
+            s.add(SalesProcess.publish(other))
+            deal = s.add(Deal.open(other, title="CRM", owner="r-1", amount=Money("1", "EUR")))
+        flow.run(lambda s: s.get(Deal, deal.id).win())
+
+        def rows(question: Question[View], title: str) -> list[tuple[str, ...]]:
+            view = flow.ask(question)
+            return list(table(view.named_tables(language), title).rows)
+
+        by_process = rows(Kpis(by="process"), "Sales and pipeline")
+        assert {row[0] for row in by_process} == {name, standard}
+        stages = rows(Funnel(), "Funnel")
+        assert {row[0].partition(": ")[0] for row in stages} == {name, standard}
+        assert rows(CaseStudy(deal=deal.id), "Case study")[1][1] == name
+        trend = flow.ask(FunnelTrend()).named_tables(language)
+        assert {each.about for each in trend if each.title == "Open deals by stage"} == {
+            standard,
+            name,
+        }
+        said = flow.ask(Kpis(by="process")).to_dict()
+        assert {row.get("group_en") for row in said["lines"]} == {
+            "Small sales",
+            STANDARD.name_en,
+        }
+
+
+def test_a_process_is_called_as_it_was_at_the_moment(flow: SalesFlow) -> None:
+    with flow:
+        sell(flow)
+        before = flow.ask(Funnel(by="process"))
+        renamed = STANDARD.model_copy(update={"version": 2, "name_en": "Renamed"})
+        flow.run(lambda s: s.get(SalesProcess, process_id("standard")).publish_version(renamed))
+        assert flow.ask(Funnel(by="process"), at=before.moment) == before
+        [label] = flow.ask(Funnel(by="process")).names.processes
+        assert label.name_en == "Renamed"

@@ -4,7 +4,7 @@ In few statements however many there are: of a deal only its opening and whose i
 An event that cannot be read leaves its stream without a name, and stops no answer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -16,12 +16,14 @@ from salesflow.domain.deal.people import CustomerChanged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.facts import Event, Fact, FactRetracted
 from salesflow.domain.history import believed
+from salesflow.domain.processes import ProcessPublished, process_id
 from salesflow.domain.reps import RepJoined, rep_id
 from salesflow.errors import HistoryError
 from salesflow.projections.names import (
     NO_NAMES,
     CustomerCalled,
     DealCalled,
+    Labelled,
     Names,
     RepCalled,
     ids_in,
@@ -35,6 +37,7 @@ FactT = TypeVar("FactT", bound=Fact)
 OF_DEALS: Final = (DealOpened, CustomerChanged, FactRetracted)
 OF_CUSTOMERS: Final = (CustomerRegistered, FactRetracted)
 OF_REPS: Final = (RepJoined, FactRetracted)
+OF_PROCESSES: Final = (ProcessPublished,)
 
 
 def names_in(view: View, log: EventLog, connection: sa.Connection, cut: Cut) -> Names:
@@ -64,6 +67,7 @@ def names_in(view: View, log: EventLog, connection: sa.Connection, cut: Cut) -> 
             if (name := _rep_name(events)) is not None
         ),
         labels=view.names.labels,
+        processes=tuple(_process_labels(reader, ids.processes)),
     )
 
 
@@ -88,6 +92,16 @@ class _Reader:
             for id, events in found.items()
         )
         return {id: told for id, events in known if (told := believed(events))}
+
+
+def _process_labels(reader: "_Reader", keys: Iterable[str]) -> Iterator[Labelled]:
+    """Give what processes are called, by the newest of the versions known."""
+    streams = {process_id(key): key for key in keys}
+    for id, events in reader.believed(streams, OF_PROCESSES).items():
+        facts = [event.fact for event in events]
+        versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
+        newest = max(versions, key=lambda version: version.version)
+        yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
 
 
 def _title(events: Sequence[Event]) -> str | None:

@@ -111,6 +111,9 @@ def _named(kind: str, text: str, flow: "SalesFlow", known_at: str | None) -> Day
             return calendar.year(_number(year))
         return calendar.quarter(_number(year), _number(quarter))
     except (ValueError, OverflowError) as error:
+        if FOUR_DIGITS(text) and text.startswith(str(date.max.year)):
+            last = f"the calendar ends within it, on {date.max}; name one before it"
+            raise InputError(f"--{kind} {text}: {last}") from error
         example = {"month": "2026-04", "quarter": "2026-Q2", "year": "2026"}[kind]
         raise InputError(
             f"--{kind}: {text!r} is not a {kind}; write one like {example}"

@@ -128,7 +128,7 @@ def to_instant(at: datetime) -> Instant:
     if at.tzinfo is None:
         raise InputError(f"{at.isoformat()} has no time zone; pass an aware datetime")
     if at < EARLIEST:
-        raise InputError(f"{at.isoformat()} lies before 1900")
+        raise InputError(f"{at.isoformat()} lies before 1900 UTC, the first time there is")
     if at >= LATEST:
         raise InputError(f"{at.isoformat()} lies after 9999-12-30 UTC, the last time there is")
     return (at - EPOCH) // MICROSECOND

@@ -37,6 +37,11 @@ REPS: Final = frozenset({"actor", "group", "key", "owner", "person", "rep"})
 REASONS: Final = frozenset({"because", "detail"})
 """What views call fields that hold an id of each kind; a group or key may be anything else."""
 NAMED: Final = REPS | CUSTOMERS | REASONS
+PROCESS: Final = "process"
+GROUPS: Final = frozenset({"group", "key"})
+"""What they call a field that holds the key of a process, or of whatever is asked by."""
+STAGES: Final = frozenset({"Stage", "From", "To"})
+"""Columns in which a stage may stand behind the process it is of."""
 PLAIN: Final = frozenset({"Title", "Customer", "Text", "Stage"})
 """Columns whose cells are no ids of reps."""
 ID_MIN: Final = 36
@@ -80,6 +85,8 @@ class Names(Value):
     reps: tuple[RepCalled, ...] = ()
     labels: tuple[Labelled, ...] = ()
     """Of the stages and loss reasons of the processes it is about."""
+    processes: tuple[Labelled, ...] = ()
+    """What the processes in it are called, by their newest version."""
 
     def label(self, key: str, language: Language) -> str:
         """Call a stage, a loss reason or a word of ours by its name; else as it is written."""
@@ -93,19 +100,23 @@ NO_NAMES: Final = Names()
 
 
 class Ids(NamedTuple):
-    """The ids that stand in an answer, and the reasons of losses."""
+    """The ids that stand in an answer, the reasons of losses, and the keys of processes."""
 
     deals: list[UUID]
     customers: list[UUID]
     reps: list[str]
     reasons: list[str]
+    processes: list[str]
 
 
 def ids_in(view: BaseModel) -> Ids:
     """Find the ids of deals, customers and perhaps reps in an answer, each once."""
-    found = Ids([], [], [], [])
+    found = Ids([], [], [], [], [])
+    by_process = getattr(view, "by", None) == PROCESS
     for name, value in _leaves(view, ""):
-        if isinstance(value, UUID):
+        if name == PROCESS or (by_process and name in GROUPS):
+            found.processes.append(str(value))
+        elif isinstance(value, UUID):
             if name in DEALS:
                 found.deals.append(value)
             elif name in CUSTOMERS:
@@ -121,6 +132,7 @@ def ids_in(view: BaseModel) -> Ids:
         [*dict.fromkeys(found.customers)],
         [*dict.fromkeys(found.reps)],
         [*dict.fromkeys(found.reasons)],
+        [*dict.fromkeys(found.processes)],
     )
 
 
@@ -132,7 +144,7 @@ def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
         for inside in value:
             yield from _leaves(inside, name)
     elif isinstance(value, UUID) or (
-        isinstance(value, str) and (name in REPS | CUSTOMERS | REASONS)
+        isinstance(value, str) and (name == PROCESS or name in NAMED)
     ):
         yield name, value
 
@@ -147,9 +159,13 @@ def _is_id(text: object) -> bool:
 
 
 def with_names(table: TableOfView, names: Names, language: Language) -> TableOfView:
-    """Put titles and customers beside the deals of a table, and names beside its reps."""
+    """Put titles and customers beside the deals of a table, and names beside its reps.
+
+    Processes are called by their names, in front of a stage and as what a table is about too.
+    """
     called = _Called(names, language)
     rows = [called.row(table.columns, row) for row in table.rows]
+    table = table._replace(about=called.process(table.about))
     columns = [*table.columns]
     if DEAL in columns:
         at = columns.index(DEAL)
@@ -185,16 +201,31 @@ class _Called:
         self._by_id = {str(each.deal): each for each in names.deals}
         self._customers = {str(each.customer): each.name for each in names.customers}
         self._reps = {each.rep: each.name for each in names.reps}
+        self._processes = {each.key: each for each in names.processes}
+
+    def process(self, key: str) -> str:
+        """Call a process by its name; what is none as it is written."""
+        label = self._processes.get(key)
+        if label is None:
+            return key
+        return label.name_zh if self._language == "zh" else label.name_en
 
     def deal(self, id: UUID) -> DealCalled | None:
         return self._deals.get(id)
 
     def row(self, columns: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(
-            self._cell(cell, column) for column, cell in zip(columns, row, strict=True)
-        )
+        first = in_language("Process", self._language)
+        named = [
+            "Process" if column == "Value" and row[0] == first else column for column in columns
+        ]
+        return tuple(self._cell(cell, column) for column, cell in zip(named, row, strict=True))
 
     def _cell(self, cell: str, column: str) -> str:
+        key, colon, rest = cell.partition(": ")
+        if column == "Process":
+            return self.process(cell)
+        if colon and column in STAGES and key in self._processes:
+            return f"{self.process(key)}: {rest}"
         if column == BECAUSE or (column == "Value" and cell in self._labelled):
             return self._names.label(cell, self._language)
         if cell in self._customers:
@@ -237,5 +268,9 @@ class _Called:
             yield "customer_name", self._customer(deal)
         elif key in REPS and value in self._reps:
             yield f"{key}_name", self._reps[value]
+        elif value in self._processes and (key == PROCESS or key in GROUPS):
+            label = self._processes[value]
+            yield f"{key}_en", label.name_en
+            yield f"{key}_zh", label.name_zh
         elif key in REPS | CUSTOMERS and value in self._customers:
             yield f"{key.removesuffix('_id')}_name", self._customers[value]
