@@ -159,8 +159,9 @@ def test_a_helper_that_dies_fails_the_rebuild_and_leaves_nothing_behind(
 
 def test_what_a_helper_says_is_wrong_is_raised_here(flow: SalesFlow) -> None:
     slices, task = Slices(slices_of(flow.log, 1)), rebuilding.task(flow.log, FOLDS, 1)
+    nowhere = {"drivername": "sqlite", "database": "/nowhere/sales.db"}
     with (
-        helping(1, {**task, "url": "sqlite:////nowhere/sales.db"}, slices) as helpers,
+        helping(1, {**task, "url": nowhere}, slices) as helpers,
         pytest.raises(NotFoundError, match=r"there is no database /nowhere/sales\.db"),
     ):
         helpers.wait(lambda: None)

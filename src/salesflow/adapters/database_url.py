@@ -16,6 +16,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 
@@ -49,6 +50,8 @@ ASYNC: Final = {
 EXAMPLES: Final = "write sqlite:///sales.db or postgresql+psycopg://user@host/name"
 
 PASSWORD: Final = re.compile(r"(//[^:/@]*):.*@")
+DECODES: Final = sa.make_url("sqlite:///%25").database == "%"
+"""Whether this SQLAlchemy reads a percent sign in the name of a database: from 2.1 on."""
 UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
 
 
@@ -169,7 +172,10 @@ def _read(url: str) -> sa.URL:
             f" holds a character that no URL has; {EXAMPLES}"
         )
     try:
-        return sa.make_url(url)
+        read = sa.make_url(url)
+        return (
+            read if DECODES or not read.database else read.set(database=unquote(read.database))
+        )
     except (sa.exc.ArgumentError, ValueError) as error:
         raise InputError(f"{_shown(url)!r} is not a database URL; {_meant(url)}") from error
 

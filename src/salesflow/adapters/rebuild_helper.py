@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from salesflow.adapters.database import Database
 from salesflow.adapters.eventlog import EventLog
 from salesflow.adapters.filling import Slice, Tables
@@ -29,9 +31,8 @@ def main(asked: TextIO, answers: TextIO) -> None:
     if task is None:
         return
     try:
-        with Database(
-            task["url"], shared=True, create=False, wait_seconds=WAIT_SECONDS
-        ) as database:
+        url = sa.URL.create(**task["url"])
+        with Database(url, shared=True, create=False, wait_seconds=WAIT_SECONDS) as database:
             tables = _tables(task, EventLog(database, tenant=task["tenant"]))
             for line in asked:
                 tables.fill(Slice(*map(UUID, json.loads(line))))

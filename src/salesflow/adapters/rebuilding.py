@@ -56,8 +56,9 @@ def fill(
 
 def task(log: EventLog, folds: Mapping[str, ReadFold], goal: int) -> dict[str, object]:
     """Say what a helper has to know."""
+    url = log.database.engine.url
     return {
-        "url": log.database.engine.url.render_as_string(hide_password=False),
+        "url": {**url._asdict(), "query": dict(url.query)},
         "tenant": log.tenant,
         "tables": {name: fold.table.label for name, fold in folds.items()},
         "upto": goal,

@@ -111,7 +111,9 @@ class SqliteDatabase(Forkable):
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
-            f"sqlite:///{self.path}", creator=self.connect, poolclass=ListPool
+            sa.URL.create("sqlite", database=self.path),
+            creator=self.connect,
+            poolclass=ListPool,
         )
         tell_pool(self.engine, lambda raw: not raw.in_transaction, wait_seconds)
         sa.event.listen(self.engine, "begin", self._begin)
