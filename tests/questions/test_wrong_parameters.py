@@ -127,6 +127,15 @@ def test_a_value_of_another_kind_is_refused_in_a_sentence(name: str, parameter: 
     assert said in refused(name, **{parameter: (wrong,) if several else wrong})
 
 
+@pytest.mark.parametrize(
+    ("name", "parameter"), [each for each in parameters() if int in kinds(*each)]
+)
+def test_true_is_no_number(name: str, parameter: str) -> None:
+    several = any(get_origin(each) is tuple for each in kinds(name, parameter))
+    said = refused(name, **{parameter: (True,) if several else True})
+    assert "True is not a whole number" in said
+
+
 @pytest.mark.parametrize(("name", "parameter"), TEXTS)
 def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
     name: str, parameter: str

@@ -140,7 +140,7 @@ class CaseStudy(Question[CaseStudyView]):
     folds: ClassVar[tuple[str, ...]] = (CLOSING.name, CUSTOMER.name, STAGE_VISIT.name)
     deal: UUID
     """The deal's id."""
-    similar: Annotated[int, Field(ge=0, le=SIMILAR_MAX)] = SIMILAR
+    similar: Annotated[int, Field(ge=0, le=SIMILAR_MAX, strict=True)] = SIMILAR
     """How many similar deals to name at most. Default: 5."""
 
     def answer(self, reader: Reader, moment: Moment) -> CaseStudyView:

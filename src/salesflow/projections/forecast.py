@@ -253,9 +253,9 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals of this rep, and sales credited to them; all when left out."""
-    periods: Annotated[int, Field(ge=0, le=PERIODS_MOST)] = 1
+    periods: Annotated[int, Field(ge=0, le=PERIODS_MOST, strict=True)] = 1
     """How many earlier periods to judge the forecasts of. Default: 1."""
-    trailing_days: Annotated[int, Field(gt=0, le=DAYS_MOST)] = TRAILING_DAYS
+    trailing_days: Annotated[int, Field(gt=0, le=DAYS_MOST, strict=True)] = TRAILING_DAYS
     """The win rate behind the required coverage is that of so many last days. Default: 90."""
     as_known_then: bool = False
     """Take the start of the period, for slippage, as it was known at the start itself."""

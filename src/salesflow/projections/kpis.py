@@ -126,7 +126,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
     """Only deals of this process (its key) at the time; all when left out."""
     owner: Reference | None = None
     """Only deals owned by this rep, and sales credited to them; all when left out."""
-    velocity_days: Annotated[int, Field(ge=1, le=DAYS_MAX)] = 90
+    velocity_days: Annotated[int, Field(ge=1, le=DAYS_MAX, strict=True)] = 90
     """Velocity is judged by the deals that closed in so many days."""
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:

@@ -18,16 +18,16 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from salesflow.domain.complaints import reason_of
 
-__all__ = ["described", "field_docstrings", "wrong_parameters", "wrong_value"]
+__all__ = ["described", "field_docstrings", "refuse_flag", "wrong_parameters", "wrong_value"]
 
 SHOWN_MAX: Final = 60
 LISTED_MAX: Final = 1_000_000
 
-Limit = Annotated[int, Field(gt=0, le=LISTED_MAX)]
+Limit = Annotated[int, Field(gt=0, le=LISTED_MAX, strict=True)]
 """How many rows to list at most."""
 LINE_WIDTH: Final = 88
 SAID: Final = {
@@ -41,6 +41,13 @@ SAID: Final = {
     "bool_": "{given} is neither true nor false",
 }
 """What to say of a mistake, by how pydantic names it; its own words where nothing fits."""
+
+
+def refuse_flag(value: object) -> object:
+    """Refuse True and False where a whole number belongs; a number written as text is read."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "not a whole number")
+    return value
 
 
 def field_docstrings(cls: type) -> Mapping[str, str]:

@@ -17,13 +17,14 @@ from typing import Annotated, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from salesflow.domain.moments import Moment
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.parameters import refuse_flag
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.stage_time_figures import (
     DealTime,
@@ -60,7 +61,7 @@ from salesflow.projections.writing import (
 
 __all__ = ["StageTimes", "StageTimesView"]
 
-Days = Annotated[int, Field(gt=0, le=36_500)]
+Days = Annotated[int, BeforeValidator(refuse_flag), Field(gt=0, le=36_500)]
 DAYS = (30, 60, 90)
 LISTED = 50
 

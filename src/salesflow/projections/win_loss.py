@@ -195,7 +195,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
     """Only deals that closed under this rep; all when left out."""
     deal: UUID | None = None
     """Show the closed deals most like this one, open or closed, beside."""
-    similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX)] = FEW
+    similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX, strict=True)] = FEW
     """How many similar deals to name at most. Default: 10."""
 
     def answer(self, reader: Reader, moment: Moment) -> WinLossView:
