@@ -161,6 +161,16 @@ def test_changes_behind_those_listed_are_problems_too(desk: Desk) -> None:
         ("deal.won: amount: is less than 5; left out", "deal.won：amount：小于 5；已略去"),
         ("deal.won: won while already lost", "deal.won：商机输单时再次赢单"),
         ("Stage: is not one of a, b", "Stage：不在可选值之内：a, b"),
+        ("has 3 fields where the header has 4", "有 3 个字段，而表头有 4 个"),
+        ("deal 17 cannot be merged into itself", "deal 17 不能并入自身"),
+        (
+            "deal 1 cannot be merged into 2: there is no such deal; the merge was left out",
+            "略去合并",
+        ),
+        (
+            "Due: is midnight of 2026-01-01, and 2025-12-31 in UTC; where it stands",
+            "Due：是 2026-01-01",
+        ),
         ("Currency: is no currency: three capital letters, such as EUR", "Currency：不是币种"),
         ("what nobody has a word for", "what nobody has a word for"),
     ],

@@ -4,6 +4,7 @@ adds up or in one typed error, and what it recorded can be read.
 A hundred files in a common run, twenty thousand under torture.
 """
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from importing.mutating import RATES, bases, mutated_mapping, mutated_table
 from properties.effort import TALLY, TORTURE
 from salesflow.adapters.importing import ImportReport, import_table
 from salesflow.adapters.importing.rates import import_rates
+from salesflow.adapters.importing.report_reasons import reason_in_chinese
 from salesflow.adapters.schema import events
 from salesflow.engine import SalesFlow
 from salesflow.errors import SalesflowError
@@ -31,6 +33,8 @@ ZONE = "Europe/Vienna"
 SECONDS_MAX = 120
 MESSAGE_MAX = 3_000
 CUSTOMERS = "Name;Line;Country\nHofer GmbH;Machinery;Austria\nLindt & Co;Food;Switzerland\n"
+
+CHINESE = re.compile("[\u4e00-\u9fff]").search
 
 Import = Callable[[Path, Path, SalesFlow], ImportReport]
 
@@ -97,6 +101,9 @@ class Trials:
         TALLY["facts of mutated files"] += report.facts_recorded
         if not report.check():
             self.faults.append(f"{number}: the report does not add up: {report}"[:500])
+        for each in (*report.refused, *report.adjusted):
+            if not CHINESE(reason_in_chinese(each.reason)):
+                self.faults.append(f"{number}: no Chinese for: {each.reason}"[:300])
 
     def _file(self, name: str, content: bytes) -> Path:
         path = self._folder / name

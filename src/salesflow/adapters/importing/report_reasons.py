@@ -40,6 +40,11 @@ WHOLE: Final[tuple[tuple[str, str], ...]] = (
     (r"can be read as (.+); took the first", "可读作 {0}；取前者"),
     (r"can be read as (.+?); .+", "可读作 {0}；请指定一种格式"),
     (
+        r"happened twice, .+; took the later, in the order of the rows",
+        "因时钟拨慢出现两次；按行的顺序取后者",
+    ),
+    (r"opens a quote that is never closed; .+", "引号未闭合；其后的文件都被当作该字段"),
+    (
         r"happened twice, .+; took the later",
         "因时钟拨慢出现两次；取后者",
     ),
@@ -61,9 +66,73 @@ WHOLE: Final[tuple[tuple[str, str], ...]] = (
     (r"its deal is opened nowhere", "其商机从未开立"),
     (r"closes the deal before it was opened", "在开立之前结束商机"),
     (r"had too few fields; the rest counts as empty", "字段过少；其余视为空"),
+    (r"has (.+) fields where the header has (.+)", "有 {0} 个字段，而表头有 {1} 个"),
+    (
+        r"holds bytes that are not (.+) text; .+",
+        "含有非 {0} 文本的字节；见 [file] 中的 encoding",
+    ),
+    (r"holds a NUL or another control character", "含有 NUL 或其他控制字符"),
+    (r"holds a field of more than (.+) characters", "有超过 {0} 个字符的字段"),
+    (r"lies (.+) when read as (.+?); .+", "按 {1} 读为 {0}；单位应不同，请写明 formats"),
+    (r"is no day number of a spreadsheet.*", "不是电子表格的日期序号"),
+    (
+        r"is an amount without a currency; .+",
+        "金额没有币种；请在映射顶部写 currency，或写金额的币种列",
+    ),
+    (
+        r"is written with (.+), and its currency is ([^;]+).*",
+        "写的是 {0}，而其币种为 {1}；请逐行给出币种",
+    ),
+    (
+        r"is longer than the (.+) characters in which its regular expression is looked for",
+        "超过 {0} 个字符，正则表达式不在更长的文本中查找",
+    ),
+    (r"cannot be taken \((.+)\); .+", "无法处理（{0}）；请更正该行，或用 [[leave_out]] 略去"),
+    (
+        r"looks like a line of totals: it has no time; .+",
+        "像是合计行：没有时间；若确是商机，请写 totals = “keep”",
+    ),
+    (r"is no good as (.+?): (.+)", "不能作为 {0}：{1}"),
+    (r"has no time, so (.+) cannot be put in order", "没有时间，{0} 无法排序"),
+    (r"(.+) cannot be merged into itself", "{0} 不能并入自身"),
+    (r"(.+) cannot be merged into (.+): there is no such .+", "{0} 不能并入 {1}：并不存在"),
+    (
+        r"(.+) cannot be merged into ([^,]+), which was begun only later.*",
+        "{0} 不能并入之后才建立的 {1}",
+    ),
+    (r"(.+) cannot be merged into (.+)", "{0} 不能并入 {1}"),
+    (r"opens the deal as an earlier row", "与前面一行重复开立该商机"),
+    (r"is the same event as an earlier row", "与前面一行是同一事件"),
+    (r"tells the same of the deal as an earlier row", "与前面一行关于该商机的内容相同"),
+    (r"two rules tell (.+) of this row; .+", "两条规则对该行给出 {0}；请给其中一条另取名称"),
+    (r"is no (.+?); there are (.+)", "不是 {0}；可用的有 {1}"),
+    (
+        r"shares its time with others of its deal in a file that stands newest first; .+",
+        "与同一商机的其他行时间相同，文件按新到旧排列；自下而上处理（可用 order 指定）",
+    ),
+    (
+        r"no row opens the deal, and it cannot be named: (.+)",
+        "没有行开立该商机，也无法命名：{0}",
+    ),
+    (r"is midnight of (.+), and (.+) in ([^;]+).*", "是 {0} 零点，在 {2} 为 {1}"),
+    (r"(.+) names no time zone; .+", "{0} 没有时区；请用 --timezone 或映射给出"),
+    (r"digits finer than a microsecond were cut off", "已截去比微秒更细的位数"),
+    (
+        r"is negative, and `extract` leaves its sign behind; .+",
+        "为负数，而 extract 未取符号；请一并取出符号",
+    ),
+    (
+        r"holds line breaks or tabs; they were taken for spaces",
+        "含有换行或制表符；已作空格处理",
+    ),
+    (r"must be (.+)", "应为 {0}"),
     (r"process (.+) version (.+) is not published", "销售流程 {0} 第 {1} 版尚未发布"),
 )
-ENDS: Final = {"; left out": "；已略去", "; taken as empty": "；视为空"}
+ENDS: Final = {
+    "; left out": "；已略去",
+    "; taken as empty": "；视为空",
+    "; the merge was left out": "；已略去合并",
+}
 """What was done with it, behind the reason."""
 
 
