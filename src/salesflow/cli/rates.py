@@ -23,6 +23,11 @@ if TYPE_CHECKING:  # loaded when a database is opened
 
 __all__ = ["import_ecb", "import_file", "list_rates", "publish"]
 
+
+def _day(flag: str, text: str) -> object:
+    return typer.Option(metavar="DAY", help=text, show_default=False, callback=day_of(flag))
+
+
 RatesFile = Annotated[
     Path,
     typer.Argument(
@@ -36,28 +41,12 @@ RatesFile = Annotated[
 Source = Annotated[
     str | None, typer.Option(help="Who published them. Default: the name of the file.")
 ]
-Since = Annotated[
-    str,
-    typer.Option(
-        metavar="DAY",
-        help="The first day to import.",
-        show_default=False,
-        callback=day_of("--since"),
-    ),
-]
+Since = Annotated[str, _day("--since", "The first day to import.")]
 Currencies = Annotated[
     list[str] | None,
     typer.Option("--currency", help="Only this one; may be given again. Default: all."),
 ]
-Day = Annotated[
-    str,
-    typer.Option(
-        metavar="DAY",
-        help="The day the rates are of.",
-        show_default=False,
-        callback=day_of("--day"),
-    ),
-]
+Day = Annotated[str, _day("--day", "The day the rates are of.")]
 Base = Annotated[
     str, typer.Option(help="One unit of it is worth the rates given.", show_default=False)
 ]
@@ -68,12 +57,7 @@ Given = Annotated[
 PublishedBy = Annotated[str, typer.Option(help="Who published them.", show_default=False)]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who records them.")]
 OnDay = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DAY",
-        help="Last rates on or before this day. Default: the newest.",
-        callback=day_of("--on"),
-    ),
+    str | None, _day("--on", "Last rates on or before this day. Default: the newest.")
 ]
 
 
