@@ -82,6 +82,8 @@ def test_what_a_transaction_of_ones_own_took_back_is_not_remembered(database_url
 
 def test_what_is_handed_out_changes_nothing_that_is_kept(flow: SalesFlow) -> None:
     id = opened(flow)
+    call(flow, id)
+    call(flow, id)
     for _ in range(2):
         flow.log.stream_and_head(id)[0].clear()
     again, anew = read(flow, id)

@@ -17,8 +17,8 @@ Row = tuple[Any, ...]
 
 EVENTS_MAX = 20_000
 """So many events are kept, of all streams together."""
-STREAM_MAX = 1_000
-"""A stream of more events is not kept."""
+STREAM_MIN, STREAM_MAX = 3, 1_000
+"""A stream of fewer events is read as fast as it is found; one of more is not kept."""
 
 
 class Read(NamedTuple):
@@ -39,6 +39,8 @@ class RecentStreams:
         self, stream_id: UUID, rows: list[Row], read: Callable[[list[Row]], list[Event]]
     ) -> list[Event]:
         """Give the events of a stream's rows; `read` makes them of those that are new."""
+        if len(rows) < STREAM_MIN:
+            return read(rows)
         before = self._streams.get(stream_id.int)
         if before is None:
             events = read(rows)

@@ -292,12 +292,12 @@ class FactCatalogue:
         Raises:
             Exception: one of `UNREADABLE`.
         """
-        known = self._alike
-        facts = [known.get(row[0], NONE_ALIKE).get(row[1]) for row in rows]
-        return [
-            self._read_new(row[0], row[1]) if fact is None else fact
-            for row, fact in zip(rows, facts, strict=True)
-        ]
+        known, facts = self._alike, []
+        for row in rows:
+            topic, payload = row[0], row[1]
+            fact = known.get(topic, NONE_ALIKE).get(payload)
+            facts.append(self._read_new(topic, payload) if fact is None else fact)
+        return facts
 
     def _read_new(self, topic: str, payload: bytes) -> Fact:
         fact = self.read(topic, payload)
