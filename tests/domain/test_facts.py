@@ -249,3 +249,24 @@ def test_openings_are_marked() -> None:
 def test_a_fact_may_say_how_an_importer_deduced_it() -> None:
     fact = CustomerRegistered(name="Acme", inferred="the file names it on a deal only")
     assert CATALOGUE.decode("customer.registered:1", fact.to_json(), where="here") == fact
+
+
+def test_a_fact_of_other_people_stands_for_no_other_one() -> None:
+    class Tagged(Fact):
+        kind: ClassVar[str] = "acme.tagged"
+        name_zh: ClassVar[str] = "标签"
+        tags: list[str]
+
+    catalogue = CATALOGUE.with_own([Tagged])
+    rows = [("acme.tagged:1", b'{"tags":["a"]}')]
+    (first,) = catalogue.read_all(rows)
+    assert isinstance(first, Tagged)
+    first.tags.append("b")
+    assert catalogue.read_all(rows) == [Tagged(tags=["a"])]
+
+
+def test_facts_told_alike_are_read_once_and_differ_by_kind() -> None:
+    rows = [("deal.won:1", b"{}"), ("deal.won:1", b"{}"), ("customer.unmerged:1", b"{}")]
+    one, same, other = CATALOGUE.read_all(rows)
+    assert one is same
+    assert type(other) is not type(one)

@@ -80,6 +80,17 @@ def test_what_is_assigned_between_commands_is_not_lost_in_them(flow: SalesFlow) 
     assert flow.log.head() == head
 
 
+def test_an_attribute_of_no_meaning_is_refused_also_before_a_command(flow: SalesFlow) -> None:
+    find = loaded(flow, "a deal")
+    with pytest.raises(InputError, match=r"Deal\.foo was assigned"), flow.session() as s:
+        deal = find(s)
+        assert isinstance(deal, Deal)
+        deal.settle()
+        deal.foo = "zoe"  # type: ignore[attr-defined]
+        with pytest.raises(InputError, match=r"Deal\.foo was assigned"):
+            deal.win()
+
+
 def test_what_is_assigned_before_a_thing_is_added_is_not_lost_in_that(flow: SalesFlow) -> None:
     deal = Deal.open(STANDARD, title="ERP", owner="ann")
     assert deal.owner == "ann"

@@ -58,5 +58,6 @@ class RecentStreams:
             return
         if self._count > EVENTS_MAX:
             self._streams, self._count = {}, 0
+        before = self._streams.get(stream_id.int)
+        self._count += len(read.rows) - (len(before.rows) if before else 0)
         self._streams[stream_id.int] = read
-        self._count += len(read.rows)

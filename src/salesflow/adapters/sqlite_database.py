@@ -310,7 +310,9 @@ class SqliteDatabase(Forkable):
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
+            self.file.check_log()
             writer.execute("COMMIT")
+            self.file.check()
             self.wrote(writer, writer.total_changes - before)
             wait_until(writer, monotonic() + self.wait_seconds)
             self.lock.release()
@@ -318,7 +320,6 @@ class SqliteDatabase(Forkable):
             self._abandon(writer)
             raise
         self._idle.give_back(writer)
-        self.file.check_appended()  # while others write already
         return done
 
     def _take_writer(self) -> sqlite3.Connection:
@@ -356,7 +357,6 @@ class SqliteDatabase(Forkable):
         """Count what was written and copy the write-ahead log back when it is long."""
         self._written += PAGES_A_COMMIT + changes // ROWS_A_PAGE
         if self._written >= CHECKPOINT_AFTER:
-            self.file.check()  # nothing is copied into a file that somebody wrote over
             self._checkpoint(by)
 
     def connect(self) -> SqliteConnection:

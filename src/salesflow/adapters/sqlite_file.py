@@ -105,15 +105,13 @@ class SqliteFile:
                 " beside it away, put the right file in its place, and open it anew",
             )
 
-    def check_appended(self) -> None:
-        """Make sure of the same for it and its write-ahead log, once something is committed.
+    def check_log(self) -> None:
+        """Make sure of the same for its write-ahead log, before something is committed.
 
-        As long as nothing is made, moved or removed in their folder they are where they were.
-        To look at the log itself each time would slow its writing down: on Linux 6.13 and later
-        a write notes its time exactly, and has more to write, when somebody has asked for that
-        of the last.
+        As long as nothing is made, moved or removed in its folder it is where it was. To look
+        at itself each time would slow its writing down: on Linux 6.13 and later a write notes
+        its time exactly, and has more to write, when somebody has asked for that of the last.
         """
-        self.check()
         folder = _state_of(self._folder)
         if folder is not None and folder == self._folder_seen:
             return
@@ -124,8 +122,8 @@ class SqliteFile:
             raise self._replaced(
                 f"the write-ahead log {self._wal_path} was removed or replaced"
             )
-        settled = folder is not None and folder[1] < time_ns() - TICK
-        self._folder_seen = folder if settled and found is not None else None
+        settled = folder is not None and found is not None and folder[1] < time_ns() - TICK
+        self._folder_seen = folder if settled else None
 
     def forget_log(self) -> None:
         """Expect another write-ahead log: every connection of this process is closed."""

@@ -293,8 +293,11 @@ class Aggregate:
 
     def _refuse_changed(self) -> None:
         if self._settled:
-            state, seen = self._seen
-            self._refuse_assignment(state.changed(seen, vars(self)))
+            (state, seen), held = self._seen, vars(self)
+            name = state.changed(seen, held)
+            if name is None and len(held) not in state.sizes:
+                name = state.stranger(held)
+            self._refuse_assignment(name)
 
     def _refuse_assignment(self, name: str | None) -> None:
         if name is not None:

@@ -54,7 +54,8 @@ class State:
         if now == seen:
             return None
         one_by_one = zip(self.names, now, seen, strict=False)
-        return next(name for name, value, before in one_by_one if value != before)
+        differ = (n for n, it, was in one_by_one if it is not was and it != was)
+        return next(differ, None)
 
     def stranger(self, attributes: Mapping[str, object]) -> str | None:
         """Name a public attribute that is none of the state; None when there is none."""

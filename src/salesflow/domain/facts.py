@@ -301,7 +301,7 @@ class FactCatalogue:
 
     def _read_new(self, topic: str, payload: bytes) -> Fact:
         fact = self.read(topic, payload)
-        if len(payload) <= ALIKE_LENGTH_MAX:
+        if len(payload) <= ALIKE_LENGTH_MAX and type(fact) in self._trusted:
             alike = self._alike.setdefault(topic, {})
             if len(alike) >= ALIKE_MAX:
                 alike.clear()
