@@ -36,7 +36,7 @@ class SqliteFile:
         self._wal: Place | None = None
         self._folder: Final = os.path.dirname(path) or os.curdir
         self._folder_seen: tuple[int, int] | None = None
-        """The folder and the time of its last change, when all lay in it as it should."""
+        """The folder and the time of its last change, when the log was last seen in it."""
         self._content: FileContent | None = None
         self._changed = 0
         """When the file was last changed, as far as that was looked into."""

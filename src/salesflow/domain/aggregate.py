@@ -284,12 +284,9 @@ class Aggregate:
         Raises:
             InputError: naming what was assigned or deleted.
         """
-        held, state = vars(self), UNSETTLED
-        if self._settled:
-            self._refuse_changed()
-            state = self._seen[0]
-        if not held.keys() <= state.attributes:
-            self._refuse_assignment(state.stranger(held))
+        self._refuse_changed()
+        state = self._seen[0] if self._settled else UNSETTLED
+        self._refuse_assignment(state.stranger(vars(self)))
 
     def _refuse_changed(self) -> None:
         if self._settled:
@@ -470,10 +467,7 @@ class Aggregate:
 
     def settle(self) -> None:
         """Compute the state now, from the believed history up to the time it is believed at."""
-        if self._settled:
-            self._refuse_changed()
-        else:
-            self._refuse_assignment(UNSETTLED.stranger(vars(self)))
+        self.refuse_assigned()
         self._settled = True
         self._start()
         events, horizon = self._history, self._horizon

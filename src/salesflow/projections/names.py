@@ -70,11 +70,15 @@ class RepCalled(Value):
 
 
 class Labelled(Value):
-    """What a stage or a reason of a process is called in both languages."""
+    """What a process, a stage or a reason of one is called in both languages."""
 
     key: Reference
     name_en: SafeText
     name_zh: SafeText
+
+    def name(self, language: Language) -> str:
+        """Give its name in a language."""
+        return self.name_zh if language == "zh" else self.name_en
 
 
 class Names(Value):
@@ -92,7 +96,7 @@ class Names(Value):
         """Call a stage, a loss reason or a word of ours by its name; else as it is written."""
         for label in self.labels:
             if label.key == key:
-                return label.name_zh if language == "zh" else label.name_en
+                return label.name(language)
         return in_language(key, language)
 
 
@@ -206,9 +210,7 @@ class _Called:
     def process(self, key: str) -> str:
         """Call a process by its name; what is none as it is written."""
         label = self._processes.get(key)
-        if label is None:
-            return key
-        return label.name_zh if self._language == "zh" else label.name_en
+        return key if label is None else label.name(self._language)
 
     def deal(self, id: UUID) -> DealCalled | None:
         return self._deals.get(id)
