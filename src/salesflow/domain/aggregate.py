@@ -71,7 +71,7 @@ class Aggregate:
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
     _state: ClassVar[State] = State()
     """What its state is made of, as far as one has been seen."""
-    _seen: tuple[State, Seen]
+    _seen: tuple[State, Seen] = UNSETTLED, ()
     """What the state held when this last assigned it."""
 
     was_added = is_recorded = False
@@ -284,19 +284,8 @@ class Aggregate:
         Raises:
             InputError: naming what was assigned or deleted.
         """
-        self._refuse_changed()
-        state = self._seen[0] if self._settled else UNSETTLED
-        self._refuse_assignment(state.stranger(vars(self)))
-
-    def _refuse_changed(self) -> None:
-        if self._settled:
-            (state, seen), held = self._seen, vars(self)
-            name = state.changed(seen, held)
-            if name is None and len(held) not in state.sizes:
-                name = state.stranger(held)
-            self._refuse_assignment(name)
-
-    def _refuse_assignment(self, name: str | None) -> None:
+        state, seen = self._seen
+        name = state.changed(seen, vars(self))
         if name is not None:
             kind = type(self).__name__
             raise InputError(
@@ -367,7 +356,7 @@ class Aggregate:
             self.refuse_closed()
         if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
             self.refuse_absence()
-        self._refuse_changed()
+        self.refuse_assigned()
         before = self._horizon
         if occurred_at is None:
             told = Recorded(fact, None, MICROSECOND)
@@ -482,7 +471,7 @@ class Aggregate:
     def _see(self) -> None:
         """Remember what the state holds, to know what others assign."""
         held, state = vars(self), self._state
-        if len(held) not in state.sizes:
+        if not held.keys() <= state.attributes:
             state = type(self)._state = state.grown(held)
         self._seen = state, state.read(held)
 

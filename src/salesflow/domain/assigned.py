@@ -26,8 +26,6 @@ class State:
         )
         self.attributes = OWN | {*attributes}
         """All that an aggregate of this kind may have, private ones too."""
-        self.sizes: set[int] = set()
-        """How many attributes there have been at once, all of them known here."""
         names = (
             self.names * 2 if len(self.names) == 1 else self.names
         )  # it gives a tuple of two
@@ -43,24 +41,17 @@ class State:
 
     def grown(self, attributes: Mapping[str, object]) -> "State":
         """Give the state with what is there beside it, as an aggregate assigned it."""
-        there = attributes.keys()
-        grown = self if there <= self.attributes else State(self.attributes | there)
-        grown.sizes.add(len(attributes))
-        return grown
+        return State(self.attributes | attributes.keys())
 
     def changed(self, seen: Seen, attributes: Mapping[str, object]) -> str | None:
-        """Name what holds another value than was seen; None when nothing does."""
+        """Name what holds another value than was seen, or is no part of it; None otherwise."""
         now = self.read(attributes)
-        if now == seen:
+        if now == seen and attributes.keys() <= self.attributes:
             return None
         one_by_one = zip(self.names, now, seen, strict=False)
-        differ = (n for n, it, was in one_by_one if it is not was and it != was)
-        return next(differ, None)
-
-    def stranger(self, attributes: Mapping[str, object]) -> str | None:
-        """Name a public attribute that is none of the state; None when there is none."""
-        found = attributes.keys() - self.attributes
-        return min((name for name in found if name[0] != "_"), default=None) if found else None
+        differ = [n for n, it, was in one_by_one if it is not was and it != was]
+        others = attributes.keys() - self.attributes
+        return min([*differ, *[name for name in others if name[0] != "_"]], default=None)
 
 
 def _nothing(_: object) -> Seen:
