@@ -8,7 +8,7 @@ to say. How the rows get into a database is said in `sqlite_appending` and `post
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from time import time_ns
 from typing import Final, NamedTuple, get_args
 from uuid import UUID
@@ -63,7 +63,9 @@ KINDS: Final[dict[str, frozenset[type]]] = {
 }
 """What the first columns of a draft take."""
 
-NO_TEXTS: Final = frozenset({NONE})
+WITHOUT_TEXTS: Final = (*KINDS.values(), *repeat(frozenset({NONE}), 5))
+USUAL: Final = frozenset(product(*WITHOUT_TEXTS))
+"""The types of a draft whose envelope has no texts."""
 ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
 """Its other columns, which are texts."""
 
@@ -186,17 +188,21 @@ def checked(
     """
     if not drafts:
         raise InputError("an append without events records nothing")
-    columns = [*zip(*drafts, strict=True)]
-    types = map(map, repeat(type), columns)
-    if not all(map(frozenset.issuperset, KINDS.values(), types)):
+    streams, versions, _, _, _, occurred, precisions, *others = columns = [
+        *zip(*drafts, strict=True)
+    ]
+    if len(drafts) == 1:
+        usual = tuple(map(type, drafts[0])) in USUAL
+    else:
+        usual = all(map(frozenset.issuperset, WITHOUT_TEXTS, map(map, repeat(type), columns)))
+    if not usual:
         _refuse_types(columns)
-    streams, versions, _, _, _, occurred, precisions, *others = columns
     if not PRECISIONS.issuperset(precisions):
         raise InputError("a time is known to the 'microsecond' or to the 'day'")
     following = _following(streams, versions)
     times = [time for time in occurred if time is not None]
     _check_numbers(versions, following, times)
-    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
+    if not usual:
         drafts = _with_texts(drafts, others)
     latest = max(times) if times else None
     command_id = envelope_text(command_id, "command_id")

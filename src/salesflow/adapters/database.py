@@ -103,9 +103,16 @@ class Connections(Owner, Protocol):
         """Look from now on whether somebody else changes what is not theirs."""
 
     def rows(
-        self, statement: str, parameters: Row, connection: sa.Connection | None
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection | None,
+        look: bool = True,
     ) -> list[Row]:
-        """Run one select through the driver."""
+        """Run one select through the driver; `look` whether it is still the same database."""
+
+    def refuse_replaced(self) -> None:
+        """Insist that the database is the one that was opened."""
 
     def change(
         self,
@@ -199,9 +206,22 @@ class Database:
         statement: str,
         parameters: Row,
         connection: sa.Connection | None = None,
+        look: bool = True,
     ) -> list[Row]:
-        """Run one select straight through the driver, its parameters marked `?`."""
-        return self._connections.rows(statement, parameters, connection)
+        """Run one select straight through the driver, its parameters marked `?`.
+
+        Who appends afterwards, or calls `refuse_replaced`, may leave out to `look` whether the
+        database is still the one that was opened.
+        """
+        return self._connections.rows(statement, parameters, connection, look)
+
+    def refuse_replaced(self) -> None:
+        """Insist that the database is the one that was opened.
+
+        Raises:
+            ReplacedError: when its file was removed, or another lies in its place.
+        """
+        self._connections.refuse_replaced()
 
     def change(
         self,

@@ -8,6 +8,7 @@ envelopes only (proofs, exports, the `eventsourcing` library). Every read takes 
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from salesflow.adapters.appending import Head, Receipt, went_back
 from salesflow.adapters.database import Database
 from salesflow.adapters.gaps import refuse_version_gap
 from salesflow.adapters.ids import read_uuid, uuid_of_bytes
-from salesflow.adapters.recent import RecentStreams
+from salesflow.adapters.recent import STREAM_MIN, RecentStreams
 from salesflow.domain.catalogue import CATALOGUE, noun_of
 from salesflow.domain.facts import Event, Fact, FactCatalogue, Precision, UnreadableFact
 from salesflow.domain.moments import Instant
@@ -29,6 +30,7 @@ __all__ = ["Command", "EventReading", "Stored"]
 CHUNK = 500
 """So many ids go into one query."""
 
+TELLS_PLAINLY = attrgetter("fact.plain")
 FIRST_VERSIONS = 20
 """Among so many events of a stream is its opening, or a fact that tells what it is about."""
 STORED_LENGTH_MAX = 100
@@ -199,10 +201,35 @@ class EventReading:
         rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
         head = rows[0][-1] if rows else 0
         self.seen = max(self.seen, head)
-        stream = [row[:-1] for row in rows]
-        if self.catalogue is not CATALOGUE:  # values of facts of other people may change
-            return _whole(self._events(stream)), head
-        return _whole(self._recent.events(stream_id, stream, self._events)), head
+        return self._stream(stream_id, [row[:-1] for row in rows]), head
+
+    def stream_for_commands(
+        self, stream_id: UUID, *, connection: sa.Connection | None = None
+    ) -> tuple[list[Event], Instant]:
+        """Give the events of a stream, and when the log was last written if that matters to it.
+
+        It does where something is planned or taken back, which may hold by then. Else, and for
+        an unknown stream, it is when the stream was last written. Whether the database is still
+        the one that was opened is left to the append, or to `Database.refuse_replaced`.
+
+        Raises:
+            InputError: when the id is not a UUID.
+            HistoryError: when its versions have a gap.
+        """
+        given = (self.tenant, self._stream_id(stream_id))
+        rows = self.database.rows(STREAM, given, connection, look=False)
+        if not rows:
+            self.database.refuse_replaced()
+            return [], 0
+        events = self._stream(stream_id, rows)
+        if all(map(TELLS_PLAINLY, events)):
+            return events, events[-1].recorded
+        return events, self.head(connection).recorded
+
+    def _stream(self, stream_id: UUID, rows: list[Row]) -> list[Event]:
+        if len(rows) < STREAM_MIN or self.catalogue is not CATALOGUE:
+            return _whole(self._events(rows))  # values of facts of other people may change
+        return _whole(self._recent.events(stream_id, rows, self._events))
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None

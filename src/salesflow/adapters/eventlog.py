@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -57,6 +58,7 @@ __all__ = ["Draft", "EventLog", "Head", "Receipt", "Stored", "Subscription"]
 
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+MERGES = attrgetter("merges")
 Appends = Sequence[Append]
 Receipts = list[Receipt]
 
@@ -233,12 +235,14 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        look = self._gate.look_again(appends)
+        look = self._gate.look_again(appends) if any(map(MERGES, appends)) else None
         self._appending.least = self._committed.position
         receipts = self._appending.write(appends, deadline, look)
         last = receipts[-1]
-        self._went_on(Head(last.last, last.recorded), Head(0, 0))
-        self.seen = max(self.seen, last.recorded)
+        if last.last > self._committed.position:
+            self._committed = Head(last.last, last.recorded)
+        if last.recorded > self.seen:
+            self.seen = last.recorded
         self.database.announce()
         return receipts
 

@@ -45,8 +45,8 @@ class Gate:
     def __init__(self, log: EventReading) -> None:
         self._log = log
         self._catalogue = log.catalogue
-        self._passed: set[str] = set()
-        """Topics that were let through before."""
+        self._passed: dict[str, str | None] = {}
+        """Topics that were let through before, and what they tell of; None for anything."""
         self._homes: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
@@ -71,7 +71,7 @@ class Gate:
             return appends
         drafts = all_drafts(appends)
         topics = {draft.topic for draft in drafts}
-        if not topics <= self._passed:
+        if not topics <= self._passed.keys():
             self._refuse_unknown(topics)
         for draft in drafts:
             if type(draft.payload) is not Written:
@@ -110,7 +110,7 @@ class Gate:
         for topic in topics:
             if not self._catalogue.knows(topic):
                 raise InputError(_unknown(topic))
-        self._passed.update(topics)
+        self._passed.update({topic: self._catalogue.home(topic) for topic in topics})
 
     def _prove(self, draft: Draft) -> None:
         where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
@@ -129,7 +129,7 @@ class Gate:
         told: dict[int, str] = {}
         asked: dict[UUID, tuple[str, str]] = {}
         for stream_id, topic, new in _firsts(drafts):
-            home = self._catalogue.home(topic)
+            home = self._passed[topic]
             if home is None:
                 continue
             here = told.get(stream_id.int)
@@ -199,7 +199,7 @@ class Gate:
                 " a tenant of its own"
             )
         if first:
-            self._passed.add(first[0].topic)
+            self._passed[first[0].topic] = None
 
 
 def _firsts(drafts: Iterable[Draft]) -> Iterator[tuple[UUID, str, bool]]:

@@ -71,11 +71,21 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             BusyError: when its turn did not come in time; then nothing is committed.
         """
         request: Request[AskedT, AnswerT] = Request(asked, monotonic() + self._wait_seconds)
+        lead = self._lead
         try:
-            while not request.settled:
-                if not self._lead_with(request):
+            while request.answer is None and request.error is None:
+                if lead.acquire(blocking=False):
+                    group = [] if request.settled else self._commit_group(request)
+                    lead.release()
+                    self._wake_first()  # whose group has gathered meanwhile
+                    for each in group:
+                        _wake(each)
+                else:
                     self._wait(request)
         except BaseException as error:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                lead.release()
+            self._wake_first()
             self._withdraw(request)
             request.error = request.error or DatabaseError(f"it was withdrawn: {error!r}")
             raise
@@ -89,40 +99,28 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         self._queue = []
         self._lead = RLock()
 
-    def _lead_with(self, request: Request[AskedT, AnswerT]) -> bool:
-        """Commit this request and others, unless somebody leads; say whether it was done."""
-        lead = self._lead
-        try:
-            if not lead.acquire(blocking=False):
-                return False
-            if not request.settled:
-                self._commit_group(request)
-            lead.release()
-        except BaseException:
-            with suppress(RuntimeError):  # it was not got, or is released already
-                lead.release()
-            self._wake_first()
-            raise
-        self._wake_first()
-        return True
-
-    def _commit_group(self, request: Request[AskedT, AnswerT]) -> None:
+    def _commit_group(
+        self, request: Request[AskedT, AnswerT]
+    ) -> list[Request[AskedT, AnswerT]]:
+        """Commit a request and those that wait; give all of them."""
         if request.turn is not None:  # it may stand in the queue
             self._withdraw(request)
-        group = [request]
+        group, deadline = [request], request.deadline
         while self._queue and len(group) < GROUP_MAX:
             with suppress(IndexError):
                 group.append(self._queue.pop(0))
         for each in group:
             each.tries, each.again = each.tries + 1, False
-        self._commit([*group], min([each.deadline for each in group]))
+            if each.deadline < deadline:
+                deadline = each.deadline
+        self._commit([*group], deadline)
         for each in group:
-            if not each.settled and not each.again:
+            unsettled = each.answer is None and each.error is None
+            if unsettled and not each.again:
                 each.error = DatabaseError("whether the append was recorded is unknown")
-        for each in group[1:]:
-            if not each.settled:
+            elif unsettled and each is not request:
                 self._queue.append(each)
-            _wake(each)
+        return group
 
     def _wait(self, request: Request[AskedT, AnswerT]) -> None:
         if request.turn is None:

@@ -6,7 +6,6 @@ append, both atomic in Python. Connections in it must be outside any transaction
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from salesflow.errors import DatabaseError
@@ -37,10 +36,12 @@ class Idle(Generic[ItemT]):
 
         Give it back or drop it.
         """
-        if wanted is not None:
-            with suppress(ValueError):  # somebody else has it
+        try:
+            if wanted is not None:
                 self._idle.remove(wanted)
                 return wanted
+        except ValueError:  # somebody else has it
+            return self.take()
         try:
             return self._idle.pop()
         except IndexError:

@@ -158,8 +158,15 @@ class PostgresDatabase(Forkable):
                 raw.close()
         give_back(block)
 
+    def refuse_replaced(self) -> None:
+        """Do nothing: no other database takes the place of one behind open connections."""
+
     def rows(
-        self, statement: str, parameters: Row, connection: sa.Connection | None
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection | None,
+        look: bool = True,  # noqa: ARG002 - there is nothing to look at
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
         query = _query(statement)

@@ -11,14 +11,14 @@ from uuid import UUID
 
 from salesflow.domain.facts import Event
 
-__all__ = ["RecentStreams"]
+__all__ = ["STREAM_MIN", "RecentStreams"]
 
 Row = tuple[Any, ...]
 
 EVENTS_MAX = 20_000
 """So many events are kept, of all streams together."""
 STREAM_MIN, STREAM_MAX = 3, 1_000
-"""A stream of fewer events is read as fast as it is found; one of more is not kept."""
+"""A stream of fewer events is read as fast as it is looked up here; one of more is not kept."""
 
 
 class Read(NamedTuple):
@@ -39,8 +39,6 @@ class RecentStreams:
         self, stream_id: UUID, rows: list[Row], read: Callable[[list[Row]], list[Event]]
     ) -> list[Event]:
         """Give the events of a stream's rows; `read` makes them of those that are new."""
-        if len(rows) < STREAM_MIN:
-            return read(rows)
         before = self._streams.get(stream_id.int)
         if before is None:
             events = read(rows)

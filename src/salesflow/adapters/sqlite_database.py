@@ -91,6 +91,8 @@ class SqliteDatabase(Forkable):
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
+        self._patience = int(wait_seconds * 1000)
+        """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
         self._folder: str | None = None
         self._archive: Archive | None = None
         """How the file is read where it cannot be written."""
@@ -102,12 +104,12 @@ class SqliteDatabase(Forkable):
         """Who opens a connection just now, which is not among all of them yet."""
         self.holds = Holds()
         self.lock = RLock()  # which knows its owner, so that it can be released twice
-        self._writer: sqlite3.Connection | None = None
+        self._writer: SqliteConnection | None = None
         """Which connection wrote last; idle, or used by somebody who reads."""
         self._checkpointer: SqliteConnection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
         self.waiters: WeakSet[SqliteWaiter] = WeakSet()
-        self._idle: Idle[sqlite3.Connection] = Idle(self.connect, lambda idle: idle.close())
+        self._idle: Idle[SqliteConnection] = Idle(self.connect, lambda idle: idle.close())
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
@@ -264,15 +266,24 @@ class SqliteDatabase(Forkable):
                 self.lock.release()
             block.locks = False
 
+    def refuse_replaced(self) -> None:
+        """Insist that the file is the one that was opened."""
+        self.file.check()
+
     def rows(
-        self, statement: str, parameters: Row, connection: sa.Connection | None
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection | None,
+        look: bool = True,
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
         try:
             if connection is not None:
                 raw = sqlite_connection(connection.connection)
                 return raw.execute(statement, parameters).fetchall()
-            self.file.check()
+            if look:
+                self.file.check()
             raw = self._idle.take()
             try:
                 rows = raw.execute(statement, parameters).fetchall()
@@ -281,6 +292,8 @@ class SqliteDatabase(Forkable):
                 raise
             self._idle.give_back(raw)
         except sqlite3.Error as error:
+            if connection is None and not look:
+                self.file.check()
             raise translate_sqlite(error, self.path) from error
         return rows
 
@@ -311,10 +324,13 @@ class SqliteDatabase(Forkable):
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
             self.file.check_log()
+            if self._written >= self.file.full_at:
+                self.file.make_room()
             writer.execute("COMMIT")
             self.file.check()
             self.wrote(writer, writer.total_changes - before)
-            wait_until(writer, monotonic() + self.wait_seconds)
+            if writer.patience < self._patience:
+                wait_until(writer, monotonic() + self.wait_seconds)
             self.lock.release()
         except BaseException:
             self._abandon(writer)
@@ -322,7 +338,7 @@ class SqliteDatabase(Forkable):
         self._idle.give_back(writer)
         return done
 
-    def _take_writer(self) -> sqlite3.Connection:
+    def _take_writer(self) -> SqliteConnection:
         """Take the connection that wrote last; it is not idle while somebody reads by it."""
         last = self._writer
         if last is None or not _is_writing(last):
@@ -330,7 +346,7 @@ class SqliteDatabase(Forkable):
         last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
         return last
 
-    def _abandon(self, writer: sqlite3.Connection | None) -> None:
+    def _abandon(self, writer: SqliteConnection | None) -> None:
         """Undo what was not finished: the transaction first, then the lock."""
         try:
             if writer is not None:
@@ -374,7 +390,7 @@ class SqliteDatabase(Forkable):
                 factory=SqliteConnection,
             )
             self._all.add(connection)
-        connection.patience = int(self.wait_seconds * 1000)
+        connection.patience = self._patience
         connection.cursors = WeakSet()
         try:
             for pragma in PRAGMAS:
@@ -423,7 +439,7 @@ class SqliteDatabase(Forkable):
                 " nothing can be written beside it; end it first, or hand in its connection"
                 " (connection=)"
             )
-        while self._owns_lock():
+        while self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             self.lock.release()  # left behind by what was interrupted twice
 
     def _acquire(self, deadline: float) -> None:

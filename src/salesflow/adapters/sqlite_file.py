@@ -8,6 +8,7 @@ says when it was last changed; what changed it then is found out by `sqlite_cont
 """
 
 import os
+import sys
 from contextlib import suppress
 from threading import RLock, get_ident
 from time import time_ns
@@ -21,6 +22,13 @@ __all__ = ["SqliteFile"]
 Place = tuple[int, int]
 TICK: Final = 20_000_000
 """Nanoseconds within which two changes of a folder may be noted as of the same time."""
+
+FRAME: Final = 4_096 + 24
+"""Bytes of a page in the write-ahead log."""
+ROOM: Final = {8: 40, 32: 136, 128: 640}
+"""From so many pages written on the write-ahead log has room for so many."""
+NEVER: Final = sys.maxsize
+O_BINARY: Final = getattr(os, "O_BINARY", 0)
 
 _CARRIED: set[Place] = set()
 """Files that this process has inherited in the middle of a use."""
@@ -37,6 +45,8 @@ class SqliteFile:
         self._folder: Final = os.path.dirname(path) or os.curdir
         self._folder_seen: tuple[int, int] | None = None
         """The folder and the time of its last change, when the log was last seen in it."""
+        self.full_at = min(ROOM)
+        """How many pages are written until the write-ahead log is given more room."""
         self._content: FileContent | None = None
         self._changed = 0
         """When the file was last changed, as far as that was looked into."""
@@ -125,9 +135,28 @@ class SqliteFile:
         settled = folder is not None and found is not None and folder[1] < time_ns() - TICK
         self._folder_seen = folder if settled else None
 
+    def make_room(self) -> None:
+        """Give the write-ahead log room for several times what was written so far.
+
+        A commit that makes a file longer takes twice as long as one that writes into it. SQLite
+        reads no further than the last frame that is whole, so zeros behind it tell nothing.
+        Whoever calls this holds the write lock: nobody else adds to the log meanwhile.
+        """
+        size = FRAME * ROOM[self.full_at]
+        self.full_at = min((each for each in ROOM if each > self.full_at), default=NEVER)
+        with suppress(OSError):  # it goes on growing by itself
+            log = os.open(self._wal_path, os.O_WRONLY | O_BINARY)
+            try:
+                there = os.lseek(log, 0, os.SEEK_END)
+                if there < size:
+                    os.write(log, bytes(size - there))
+            finally:
+                os.close(log)
+
     def forget_log(self) -> None:
         """Expect another write-ahead log: every connection of this process is closed."""
         self._wal = self._folder_seen = None
+        self.full_at = min(ROOM)
 
     def carry(self, in_use: bool) -> None:
         """Never open it in this process, when that inherited it in the middle of a use."""

@@ -262,9 +262,10 @@ class Aggregate:
             then._history = self._history if log is self._log else believed(log)
         return then
 
-    def close(self) -> None:
+    def close(self, recorded: bool = False) -> None:
         """Take no more commands; for the session it belongs to, which ends."""
         self._closed = "ended"
+        self.is_recorded = self.is_recorded or recorded
 
     def refuse_closed(self) -> None:
         """Insist that it takes commands.
@@ -339,7 +340,11 @@ class Aggregate:
         history, horizon = self._history, self._horizon
         if not (self.pending and history):
             return None
-        if history[-1].effect <= horizon and history[0].effect <= horizon:
+        first, last = history[0], history[-1]
+        plain = first.fact.plain and last.fact.plain
+        if plain and first.occurred <= horizon and last.occurred <= horizon:
+            return None
+        if last.effect <= horizon and first.effect <= horizon:
             return None
         latest = self._world.latest
         if latest == FOREVER:
@@ -356,7 +361,8 @@ class Aggregate:
             self.refuse_closed()
         if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
             self.refuse_absence()
-        self.refuse_assigned()
+        if self._settled:
+            self.refuse_assigned()
         before = self._horizon
         if occurred_at is None:
             told = Recorded(fact, None, MICROSECOND)

@@ -45,7 +45,7 @@ class State:
 
     def changed(self, seen: Seen, attributes: Mapping[str, object]) -> str | None:
         """Name what holds another value than was seen, or is no part of it; None otherwise."""
-        now = self.read(attributes)
+        now = self.read(attributes) if seen else ()
         if now == seen and attributes.keys() <= self.attributes:
             return None
         one_by_one = zip(self.names, now, seen, strict=False)

@@ -115,6 +115,8 @@ def called(function: Callable[..., ReturnT], what: str, given: Mapping[str, obje
         if trace is not None and trace.tb_next is None:  # it was not even entered
             refuse_uncallable(function, what, *given)
         raise
+    if returned is None:
+        return returned
     if isinstance(returned, types.CoroutineType):
         returned.close()
         raise InputError(f"{what} is called with {' and '.join(given)} {ACTS}")

@@ -296,17 +296,18 @@ class FactCatalogue:
         for row in rows:
             topic, payload = row[0], row[1]
             fact = known.get(topic, NONE_ALIKE).get(payload)
-            facts.append(self._read_new(topic, payload) if fact is None else fact)
+            if fact is None:
+                fact = self.read(topic, payload)
+                if len(payload) <= ALIKE_LENGTH_MAX and type(fact) in self._trusted:
+                    self._keep(topic, payload, fact)
+            facts.append(fact)
         return facts
 
-    def _read_new(self, topic: str, payload: bytes) -> Fact:
-        fact = self.read(topic, payload)
-        if len(payload) <= ALIKE_LENGTH_MAX and type(fact) in self._trusted:
-            alike = self._alike.setdefault(topic, {})
-            if len(alike) >= ALIKE_MAX:
-                alike.clear()
-            alike[payload] = fact
-        return fact
+    def _keep(self, topic: str, payload: bytes, fact: Fact) -> None:
+        alike = self._alike.setdefault(topic, {})
+        if len(alike) >= ALIKE_MAX:
+            alike.clear()
+        alike[payload] = fact
 
     def class_of(self, topic: str) -> type[Fact] | None:
         """Give the class that a fact stored under a kind and version belongs to, if any."""

@@ -7,6 +7,7 @@ ends without an error appends everything they recorded as one append of the log.
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from hashlib import sha256
+from operator import attrgetter
 from typing import NamedTuple, NoReturn, TypeVar
 from uuid import UUID, uuid5
 
@@ -44,6 +45,9 @@ AggregateT = TypeVar("AggregateT", bound=Aggregate)
 Processes = Mapping[tuple[str, int], ProcessVersion]
 MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
+
+AS_IT_IS = nullcontext()
+PLAIN = attrgetter("plain")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
@@ -142,7 +146,7 @@ class Session:
         self._refuse_ended()
         known = self._aggregates.get(id)
         if known is None:
-            events, head = self._log.stream_and_head(id, connection=self._connection)
+            events, head = self._log.stream_for_commands(id, connection=self._connection)
             world = self._world(head, self._processes)
             fresh = kind.replay(id, events, world=world, as_of=world.now)
             self._aggregates[id] = fresh
@@ -237,9 +241,10 @@ class Session:
     def end(self) -> None:
         """End without recording anything more; what it handed out takes no more commands."""
         if not self._ended:
-            for each in self._aggregates.values():
-                each.close()
             self._ended = True
+            recorded = self.receipt is not None and self._connection is None
+            for each in self._aggregates.values():
+                each.close(recorded)
 
     def _refuse_ended(self) -> None:
         if self._ended:
@@ -249,12 +254,15 @@ class Session:
             )
 
     def _commit(self) -> Receipt | None:
-        recorded = [
-            (id, told.fact) for id, each in self._aggregates.items() for told in each.pending
-        ]
-        for each in self._aggregates.values():
+        recorded, nouns = [], []
+        for id, each in self._aggregates.items():
             each.refuse_assigned()
+            if each.pending:
+                nouns.append(each.noun)
+                recorded += [(id, told.fact) for told in each.pending]
         if not recorded:
+            if self._connection is None:
+                self._log.database.refuse_replaced()
             return None
         kinds = {type(fact) for _, fact in recorded}
         if not PAIRED.isdisjoint(kinds):
@@ -263,8 +271,8 @@ class Session:
             refuse_unpublished([fact for _, fact in recorded], self._is_published)
         if DealOpened in kinds:
             self._refuse_retired()
-        self._refuse_overtaken(planned=not all(kind.plain for kind in kinds))
-        with collector_off() if len(recorded) > MANY else nullcontext():
+        self._refuse_overtaken(planned=not all(map(PLAIN, kinds)))
+        with collector_off() if len(recorded) > MANY else AS_IT_IS:
             receipt = self._log.append(
                 self._drafts(),
                 command_id=self._said.command_id,
@@ -273,9 +281,7 @@ class Session:
                 connection=self._connection,
                 accept_clock=self._accept_clock,
             )
-        self.receipt = receipt._replace(kinds=self._nouns(receipt.stream_ids))
-        for each in self._aggregates.values() if self._connection is None else ():
-            each.is_recorded = True
+        self.receipt = _new(Receipt, (*receipt[:6], tuple(nouns), False))
         return self.receipt
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
@@ -364,7 +370,7 @@ class Session:
         """Give what a stream is about, also where it is not believed to exist."""
         known = self._aggregates.get(id)
         if known is None:
-            events, head = self._log.stream_and_head(id, connection=self._connection)
+            events, head = self._log.stream_for_commands(id, connection=self._connection)
             if not events:
                 raise NotFoundError(f"nothing has been recorded of {id}")
             world = self._world(head, self._processes)
@@ -378,13 +384,6 @@ class Session:
         if not each.version:
             return None
         return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
-
-    def _nouns(self, ids: tuple[UUID, ...]) -> tuple[str, ...]:
-        """Say of streams what they are about, as receipts do."""
-        nouns = {each.noun for each in self._aggregates.values()}
-        if len(nouns) == 1:
-            return (nouns.pop(),) * len(ids)
-        return tuple([self._aggregates[id].noun for id in ids])
 
     def _drafts(self) -> list[Draft]:
         actor, _, correlation_id, causation_id, _ = self._said
