@@ -159,12 +159,14 @@ class Append(NamedTuple):
 
     drafts: Sequence[Draft]
     stream_ids: tuple[UUID, ...]
-    command_id: str | None
     latest: Instant | None
     """The latest `occurred` of its drafts; None when all happen when they are recorded."""
+    command_id: str | None
     accept_clock: bool
     fingerprint: str | None = None
     """Tells the request behind the command from another one; None when nobody said."""
+    kinds: tuple[str, ...] = ()
+    """What each of the streams is about, for its receipt."""
     merges: bool = False
     """Whether a merge may stand after it, for which it is looked at again; see `gate`."""
 
@@ -179,6 +181,7 @@ def checked(
     *,
     accept_clock: bool = False,
     fingerprint: str | None = None,
+    kinds: tuple[str, ...] = (),
 ) -> Append:
     """Check what can be checked without a database, and write texts as they are kept (NFC).
 
@@ -188,13 +191,15 @@ def checked(
     """
     if not drafts:
         raise InputError("an append without events records nothing")
+    command_id = envelope_text(command_id, "command_id")
+    told = command_id, accept_clock, fingerprint, kinds
+    if len(drafts) == 1 and _is_usual(drafts[0]):
+        return Append(drafts, (drafts[0].stream_id,), drafts[0].occurred, *told)
     streams, versions, _, _, _, occurred, precisions, *others = columns = [
         *zip(*drafts, strict=True)
     ]
-    if len(drafts) == 1:
-        usual = tuple(map(type, drafts[0])) in USUAL
-    else:
-        usual = all(map(frozenset.issuperset, WITHOUT_TEXTS, map(map, repeat(type), columns)))
+    types = map(map, repeat(type), columns)
+    usual = all(map(frozenset.issuperset, WITHOUT_TEXTS, types))
     if not usual:
         _refuse_types(columns)
     if not PRECISIONS.issuperset(precisions):
@@ -204,9 +209,17 @@ def checked(
     _check_numbers(versions, following, times)
     if not usual:
         drafts = _with_texts(drafts, others)
-    latest = max(times) if times else None
-    command_id = envelope_text(command_id, "command_id")
-    return Append(drafts, tuple(following), command_id, latest, accept_clock, fingerprint)
+    return Append(drafts, tuple(following), max(times) if times else None, *told)
+
+
+def _is_usual(draft: Draft) -> bool:
+    """Say at once that nothing can be wrong with a draft, as of nearly all."""
+    return (
+        tuple(map(type, draft)) in USUAL
+        and 0 <= draft.version < VERSION_MAX
+        and draft.precision in PRECISIONS
+        and (draft.occurred is None or INSTANT_MIN <= draft.occurred <= INSTANT_MAX)
+    )
 
 
 class Columns(NamedTuple):
@@ -254,10 +267,10 @@ def all_drafts(appends: Sequence[Append]) -> Sequence[Draft]:
 def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list[Receipt]:
     """Say what the appends of one transaction recorded, the first one after position `base`."""
     receipts = []
-    for drafts, streams, command_id, *_ in appends:
+    for drafts, streams, _, command_id, _, _, kinds, _ in appends:
         last = base + len(drafts)
         ids = tuple([draft.event_id for draft in drafts])
-        receipts.append(Receipt(base + 1, last, recorded, ids, streams, command_id))
+        receipts.append(Receipt(base + 1, last, recorded, ids, streams, command_id, kinds))
         base = last
         recorded += 1
     return receipts

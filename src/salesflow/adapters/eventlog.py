@@ -93,13 +93,14 @@ class EventLog(EventReading, Forkable):
         """Let nobody wait for a thread that lives in the parent alone."""
         self._group.forget()
 
-    def append(
+    def append(  # noqa: PLR0913 - all by keyword
         self,
         drafts: Sequence[Draft],
         *,
         command_id: str | None = None,
         fingerprint: str | None = None,
         home_of: Callable[[UUID], str | None] | None = None,
+        kinds: tuple[str, ...] = (),
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
     ) -> Receipt:
@@ -107,8 +108,8 @@ class EventLog(EventReading, Forkable):
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
         until that commits, and other writers wait, so append last. `home_of` says what a stream
-        that the caller has read is about; `fingerprint` tells the request behind the command
-        from another one.
+        that the caller has read is about, `kinds` what the receipt says of each; `fingerprint`
+        tells the request behind the command from another one.
 
         Raises:
             ConcurrentChangeError: somebody else appended to one of the streams first.
@@ -118,7 +119,9 @@ class EventLog(EventReading, Forkable):
             RuleError: a merge that cannot be; see `gate`.
             BusyError: another writer held the log for too long.
         """
-        append = checked(drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint)
+        append = checked(
+            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, kinds=kinds
+        )
         (append,) = self._gate.admit((append,), home_of=home_of, connection=connection)
         if connection is None:
             receipts = self._group.submit((append,))

@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.05
 class Request(Generic[AskedT, AnswerT]):
     """What one thread wants committed, by when, and what became of it."""
 
-    __slots__ = ("again", "answer", "asked", "deadline", "error", "tries", "turn")
+    __slots__ = ("again", "answer", "asked", "deadline", "error", "impatient", "tries", "turn")
 
     def __init__(self, asked: AskedT, deadline: float) -> None:
         self.asked = asked
@@ -42,6 +42,8 @@ class Request(Generic[AskedT, AnswerT]):
         """Whether nothing became of it, and it is to be tried once more."""
         self.tries = 0
         """How often it was given to be committed; an earlier time may have been cut off."""
+        self.impatient = False
+        """Whether it waited in vain for a while, and may lead in place of who does not come."""
         self.turn: Lock | None = None
         """Held while its thread waits; released when it is settled or may lead."""
 
@@ -63,6 +65,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         self._wait_seconds = wait_seconds
         self._queue: list[Request[AskedT, AnswerT]] = []
         self._lead = RLock()  # which knows its owner, so that it can be released twice
+        self._heir: Request[AskedT, AnswerT] | None = None
+        """Who is to lead next; others only when it does not come."""
 
     def submit(self, asked: AskedT) -> AnswerT:
         """Commit a request, alone or with others; give its answer or raise its error.
@@ -74,19 +78,22 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         lead = self._lead
         try:
             while request.answer is None and request.error is None:
-                if lead.acquire(blocking=False):
+                heir = self._heir
+                may_lead = heir is None or heir is request or request.impatient
+                if may_lead and lead.acquire(blocking=False):
                     group = [] if request.settled else self._commit_group(request)
-                    lead.release()
-                    self._wake_first()  # whose group has gathered meanwhile
+                    self._hand_over()
                     for each in group:
                         _wake(each)
                 else:
                     self._wait(request)
         except BaseException as error:
+            self._withdraw(request)
+            if self._heir is request:
+                self._heir = None
             with suppress(RuntimeError):  # it was not got, or is released already
                 lead.release()
             self._wake_first()
-            self._withdraw(request)
             request.error = request.error or DatabaseError(f"it was withdrawn: {error!r}")
             raise
         if request.answer is not None:
@@ -97,7 +104,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
     def forget(self) -> None:
         """Begin anew in a child process, where nobody waits."""
         self._queue = []
-        self._lead = RLock()
+        self._lead, self._heir = RLock(), None
 
     def _commit_group(
         self, request: Request[AskedT, AnswerT]
@@ -129,7 +136,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             self._queue.append(request)
             return  # the lead may have become free before anybody saw this request
         left = request.deadline - monotonic()
-        request.turn.acquire(timeout=min(left, LOOK_SECONDS) if left > 0 else LOOK_SECONDS)
+        timeout = LOOK_SECONDS if left <= 0 or left > LOOK_SECONDS else left
+        request.impatient = not request.turn.acquire(timeout=timeout)
         if left <= 0 and not request.settled and self._withdraw(request):
             raise BusyError(
                 "writers of this process waited for one another for longer than"
@@ -144,6 +152,12 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         except ValueError:
             return False
         return True
+
+    def _hand_over(self) -> None:
+        """Give the lead to the first of those who wait."""
+        self._heir = next(iter(self._queue), None)
+        self._lead.release()
+        self._wake_first()  # who may have come after it was seen that nobody waits
 
     def _wake_first(self) -> None:
         if self._queue:

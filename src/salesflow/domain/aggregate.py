@@ -74,7 +74,7 @@ class Aggregate:
     _seen: tuple[State, Seen] = UNSETTLED, ()
     """What the state held when this last assigned it."""
 
-    was_added = is_recorded = False
+    is_recorded = was_added = False
     """Whether a session was asked to take it in, and whether it has appended it."""
     id_given = True
     """False for a new aggregate whose caller named no id: its session gives it one."""
@@ -95,8 +95,9 @@ class Aggregate:
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
-        self._settled = False
+        self._settled = self.is_recorded = False
         """Whether the state has been computed; it is when it is first asked for."""
+        self._closed = None
 
     def __del__(self) -> None:
         """Warn of what was recorded and never handed to anybody who could append it."""
@@ -285,8 +286,10 @@ class Aggregate:
         Raises:
             InputError: naming what was assigned or deleted.
         """
-        state, seen = self._seen
-        name = state.changed(seen, vars(self))
+        (state, seen), held = self._seen, vars(self)
+        if held.keys() <= state.attributes and (not seen or state.read(held) == seen):
+            return
+        name = state.changed(seen, held)
         if name is not None:
             kind = type(self).__name__
             raise InputError(

@@ -45,10 +45,7 @@ class State:
 
     def changed(self, seen: Seen, attributes: Mapping[str, object]) -> str | None:
         """Name what holds another value than was seen, or is no part of it; None otherwise."""
-        now = self.read(attributes) if seen else ()
-        if now == seen and attributes.keys() <= self.attributes:
-            return None
-        one_by_one = zip(self.names, now, seen, strict=False)
+        one_by_one = zip(self.names, self.read(attributes), seen, strict=False)
         differ = [n for n, it, was in one_by_one if it is not was and it != was]
         others = attributes.keys() - self.attributes
         return min([*differ, *[name for name in others if name[0] != "_"]], default=None)

@@ -19,6 +19,7 @@ from salesflow.domain.given import SafeReason
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
 from salesflow.domain.stored_json import (
     UNREADABLE,
+    names_in,
     once_each,
     refuse_repeats,
     why,
@@ -279,7 +280,8 @@ class FactCatalogue:
         if cls is None:
             return self._read_old(topic, payload)
         fact: Fact = cls.__pydantic_validator__.validate_json(payload)
-        if payload.count(b":") != len(fact.__pydantic_fields_set__):
+        colons = payload.count(b":")
+        if colons != len(fact.__pydantic_fields_set__) and colons != names_in(fact):
             refuse_repeats(payload, fact)
         return fact
 

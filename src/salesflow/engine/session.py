@@ -264,6 +264,21 @@ class Session:
             if self._connection is None:
                 self._log.database.refuse_replaced()
             return None
+        self._refuse_impossible(recorded)
+        with collector_off() if len(recorded) > MANY else AS_IT_IS:
+            self.receipt = self._log.append(
+                self._drafts(),
+                command_id=self._said.command_id,
+                fingerprint=self._said.fingerprint,
+                home_of=self._home_of,
+                kinds=tuple(nouns),
+                connection=self._connection,
+                accept_clock=self._accept_clock,
+            )
+        return self.receipt
+
+    def _refuse_impossible(self, recorded: list[tuple[UUID, Fact]]) -> None:
+        """Refuse what has to be true of all that is recorded together, and is not."""
         kinds = {type(fact) for _, fact in recorded}
         if not PAIRED.isdisjoint(kinds):
             refuse_half_merges(recorded, self._stored)
@@ -271,18 +286,12 @@ class Session:
             refuse_unpublished([fact for _, fact in recorded], self._is_published)
         if DealOpened in kinds:
             self._refuse_retired()
-        self._refuse_overtaken(planned=not all(map(PLAIN, kinds)))
-        with collector_off() if len(recorded) > MANY else AS_IT_IS:
-            receipt = self._log.append(
-                self._drafts(),
-                command_id=self._said.command_id,
-                fingerprint=self._said.fingerprint,
-                home_of=self._home_of,
-                connection=self._connection,
-                accept_clock=self._accept_clock,
-            )
-        self.receipt = _new(Receipt, (*receipt[:6], tuple(nouns), False))
-        return self.receipt
+        planned = not all(map(PLAIN, kinds))
+        for each in self._aggregates.values():
+            # What is new holds only what was recorded here, so mostly nothing that was planned.
+            plan = each.plan_in_force() if each.version or planned else None
+            if plan is not None:
+                raise _overtaken(each, plan)
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
         """Find an id for a new aggregate: one that sorts by time, unless a command says which.
@@ -344,20 +353,6 @@ class Session:
                     if fact.process == key:
                         process.refuse_retired(fact.process_version, occurred)
 
-    def _refuse_overtaken(self, *, planned: bool) -> None:
-        """Refuse commands on what a plan has changed since they were given.
-
-        What is new holds only what was recorded here, so mostly nothing that was planned.
-        """
-        for each in self._aggregates.values():
-            plan = each.plan_in_force() if each.version or planned else None
-            if plan is not None:
-                raise ConcurrentChangeError(
-                    f"{each.noun} {each.id}: {plan.fact.kind} was planned and took effect at"
-                    f" {from_instant(plan.effect).isoformat()}, while this session was open;"
-                    " load it again and decide anew"
-                )
-
     def _process(self, key: str) -> SalesProcess:
         known = self._aggregates.get(process_id(key))
         if isinstance(known, SalesProcess):
@@ -396,3 +391,12 @@ class Session:
                 each.to_append(), each.version + 1
             )
         ]
+
+
+def _overtaken(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
+    """Say that commands were given before a plan took effect that changes what they meet."""
+    return ConcurrentChangeError(
+        f"{aggregate.noun} {aggregate.id}: {plan.fact.kind} was planned and took effect at"
+        f" {from_instant(plan.effect).isoformat()}, while this session was open; load it again"
+        " and decide anew"
+    )
