@@ -214,6 +214,7 @@ def test_who_writes_at_the_fork_goes_on_in_the_parent(
         told.extend(writer.execute("INSERT INTO notes VALUES ('a') RETURNING said"))
 
     database = SqliteDatabase(sa.make_url(sqlite_url), 5.0)
+    database.prepare()
     thread = Thread(target=database.write, args=(late, monotonic() + LIMIT_SECONDS))
     thread.start()
     assert writing.wait(LIMIT_SECONDS)

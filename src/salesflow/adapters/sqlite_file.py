@@ -42,6 +42,8 @@ class SqliteFile:
         self._wal_path: Final = f"{path}-wal"
         self._place = _place_of(path)
         self._wal: Place | None = None
+        self._gone: str | None = None
+        """What was found to be lost, which nothing brings back."""
         self._folder: Final = os.path.dirname(path) or os.curdir
         self._folder_seen: tuple[int, int] | None = None
         """The folder and the time of its last change, when the log was last seen in it."""
@@ -78,6 +80,8 @@ class SqliteFile:
             ReplacedError: when it was removed, or another lies in its place.
             ForkedError: when this process inherited it in the middle of a use.
         """
+        if self._gone is not None:
+            raise self._replaced(self._gone)
         try:
             found = os.stat(self.path)
         except OSError:
@@ -126,13 +130,11 @@ class SqliteFile:
         if folder is not None and folder == self._folder_seen:
             return
         found = _place_of(self._wal_path)
-        if self._wal is None:
-            self._wal = found
-        elif found != self._wal:
-            raise self._replaced(
-                f"the write-ahead log {self._wal_path} was removed or replaced"
-            )
-        settled = folder is not None and found is not None and folder[1] < time_ns() - TICK
+        if found is None or found != (self._wal or found):
+            self._gone = f"the write-ahead log {self._wal_path} was removed or replaced"
+            raise self._replaced(self._gone)
+        self._wal = found
+        settled = folder is not None and folder[1] < time_ns() - TICK
         self._folder_seen = folder if settled else None
 
     def make_room(self) -> None:
