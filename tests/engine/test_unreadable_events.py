@@ -16,6 +16,7 @@ from salesflow.adapters.projecting import OvertakenError, hold, page_after
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
+from salesflow.domain.processes import process_id
 from salesflow.domain.settings import SETTINGS_ID
 from salesflow.engine.following import CaughtUp
 from salesflow.errors import HistoryError, InputError, ProjectionError
@@ -23,7 +24,9 @@ from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.funnel import Funnel
+from salesflow.projections.questions import Question, View
 from salesflow.projections.registry import FOLDS
+from salesflow.projections.retrospective import Retrospective
 from salesflow.projections.stage_times import StageTimes
 
 WAIT_SECONDS = 60
@@ -276,6 +279,20 @@ def test_a_deal_under_a_version_nobody_published_is_left_out_like_one_that_canno
     after = flow.ask(Funnel())
     assert (after.open_deals, after.left_out) == (1, ())
     assert flow.get(Deal, other).title == "ERP"
+
+
+@pytest.mark.parametrize("question", [Funnel(), StageTimes(), Retrospective()])
+def test_a_published_process_that_cannot_be_read_any_more_is_named(
+    flow: SalesFlow, question: Question[View]
+) -> None:
+    opened(flow)
+    flow.ask(question)
+    [published] = flow.history(process_id("standard"))
+    spoil(flow, published)
+    with SalesFlow(url_of(flow)) as later:
+        with pytest.raises(HistoryError, match=r"^process.published:1 at .* position 2 "):
+            later.ask(question)
+        assert "unreadable" in {problem.kind for problem in later.check(all=True).problems}
 
 
 def url_of(flow: SalesFlow) -> str:

@@ -1,6 +1,5 @@
-"""A write-ahead log is given room before it is full, and what is behind its end tells nothing."""
+"""A write-ahead log has room before it is full; what is behind its end tells nothing."""
 
-import resource
 import shutil
 import sqlite3
 import subprocess

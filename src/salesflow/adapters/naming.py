@@ -100,7 +100,9 @@ def _process_labels(reader: "_Reader", keys: Iterable[str]) -> Iterator[Labelled
     for id, events in reader.believed(streams, OF_PROCESSES).items():
         facts = [event.fact for event in events]
         versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
-        newest = max(versions, key=lambda version: version.version)
+        newest = max(versions, key=lambda version: version.version, default=None)
+        if newest is None:  # nothing of it can be read
+            continue
         yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
 
 

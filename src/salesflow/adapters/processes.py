@@ -16,6 +16,7 @@ from salesflow.adapters.ids import read_uuid
 from salesflow.adapters.schema import events
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.facts import Event, Fact, UnreadableFact
+from salesflow.domain.history import said_of_unreadable, unreadable
 from salesflow.domain.moments import FOREVER
 from salesflow.domain.processes import (
     ProcessPublished,
@@ -24,6 +25,7 @@ from salesflow.domain.processes import (
     process_id,
     refuse_unlike,
 )
+from salesflow.errors import HistoryError
 
 __all__ = ["UNDER_A_PROCESS", "Beside", "PublishedProcesses", "grounded", "published_keys"]
 
@@ -56,6 +58,12 @@ def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
     return event._replace(fact=UnreadableFact(stored=fact.stored_as, reason=reason))
 
 
+class UnpublishedError(HistoryError, KeyError):
+    """A process version that deals stand under is not in the log, or cannot be read."""
+
+    __str__ = Exception.__str__  # a KeyError would show the text in quotes
+
+
 class PublishedProcesses(Mapping[Key, ProcessVersion]):
     """Finds process versions in the log and remembers them.
 
@@ -81,8 +89,10 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         if found is None:
             found = self._committed.get(key)
         if found is None:
-            self._read(key[0])
-            found = self._seen[key]
+            wrong = self._read(key[0])
+            found = self._seen.get(key)
+            if found is None:
+                raise UnpublishedError(_unpublished(key, wrong))
         return found
 
     def __iter__(self) -> Iterator[Key]:
@@ -117,11 +127,23 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         self._recorded[key] = process
         return process
 
-    def _read(self, key: str) -> None:
-        for event in self._log.stream(process_id(key), connection=self._connection):
+    def _read(self, key: str) -> Event | None:
+        """Remember the versions of a process; give what of it cannot be read."""
+        found = self._log.stream(process_id(key), connection=self._connection)
+        for event in found:
             if isinstance(event.fact, ProcessPublished):
                 version = event.fact.process
                 self._seen.setdefault((version.key, version.version), version)
+        return unreadable(found)
+
+
+def _unpublished(key: Key, wrong: Event | None) -> str:
+    if wrong is not None:
+        return said_of_unreadable(wrong)
+    return (
+        f"process {key[0][:NAME_SHOWN]!r} version {key[1]} was never published, or what"
+        " published it was retracted; publish it again, and ask once more"
+    )
 
 
 def published_keys(log: EventLog, connection: sa.Connection) -> list[str]:
