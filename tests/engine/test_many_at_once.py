@@ -5,11 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy, deepcopy
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
-from salesflow import STANDARD, Deal, SalesFlow
+from salesflow import STANDARD, Deal, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, DatabaseError, InputError
 
 THREADS = 24
@@ -37,18 +38,21 @@ def test_a_command_that_always_meets_others_ends_in_an_error(flow: SalesFlow) ->
         deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
     tried = []
 
-    def late(session: object) -> None:
-        tried.append(session)
-        mine = session.get(Deal, deal.id)  # type: ignore[attr-defined]
-        with flow.session() as other:
-            other.get(Deal, deal.id).log_contact(channel="call", direction="in")
-        mine.log_contact(channel="call", direction="out")
+    def call(s: Session) -> None:
+        s.get(Deal, deal.id).log_contact(channel="call", direction="in")
 
-    for attempts in (1, 3, 6):
-        tried.clear()
-        with pytest.raises(ConcurrentChangeError, match="since it was loaded"):
-            flow.run(late, attempts=attempts)
-        assert len(tried) == attempts
+    with ThreadPoolExecutor(1) as somebody:
+
+        def late(s: Session) -> None:
+            tried.append(s)
+            call(s)
+            somebody.submit(flow.run, call).result()
+
+        for attempts in (1, 3, 6):
+            tried.clear()
+            with pytest.raises(ConcurrentChangeError, match="since it was loaded"):
+                flow.run(late, attempts=attempts)
+            assert len(tried) == attempts
 
 
 def test_what_few_events_come_to_is_written_for_all_tables_at_once(flow: SalesFlow) -> None:
@@ -93,3 +97,35 @@ def test_an_id_that_is_none_is_refused_in_words(flow: SalesFlow) -> None:
     for wrong in ("4f", "4f5e0c80-0000-4000-8000-000000000000"):
         with pytest.raises(InputError, match="pass a UUID"):
             flow.get(Deal, wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("inner", ["run", "session"])
+def test_what_a_run_has_loaded_is_not_changed_by_another_session_within_it(
+    flow: SalesFlow, inner: str
+) -> None:
+    with flow.session() as s:
+        new = [s.add(Deal.open(STANDARD, title="ERP", owner="ann")) for _ in range(2)]
+    deal, other = [each.id for each in new]
+    head = flow.log.head().position
+
+    def log_call(s: Session, id: UUID) -> None:
+        s.get(Deal, id).log_contact(channel="call", direction="in")
+
+    def call(id: UUID) -> None:
+        if inner == "run":
+            flow.run(lambda s: log_call(s, id))
+        else:
+            with flow.session() as s:
+                log_call(s, id)
+
+    def nested(s: Session, id: UUID) -> None:
+        log_call(s, deal)
+        call(id)
+
+    with pytest.raises(InputError, match="hand its session on"):
+        flow.run(lambda s: nested(s, deal))
+    assert flow.log.head().position == head
+    flow.run(lambda s: nested(s, other))  # which is about something else
+    assert flow.log.head().position == head + 2
+    call(deal)  # after the run
+    assert flow.log.head().position == head + 3

@@ -452,3 +452,29 @@ def test_a_deal_that_was_added_or_only_read_does_not_warn(flow: SalesFlow) -> No
         warnings.simplefilter("error")
         del deal, read, s
         gc.collect()
+
+
+def test_a_time_that_another_clock_has_reached_is_no_time_ahead(database_url: str) -> None:
+    noon = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    second = timedelta(seconds=1)
+    early, late = Clock(noon - timedelta(days=2)), Clock(noon)
+    with SalesFlow(database_url, clock=early) as ahead:
+        old = [new_deal(ahead) for _ in range(3)]
+        early.now = noon + 4 * second
+        with SalesFlow(database_url, clock=late) as behind:
+            new = [new_deal(ahead) for _ in range(2)]
+            named = noon + 3.5 * second
+            behind.run(lambda s: s.get(Deal, old[2]).assign_owner("bob", occurred_at=named))
+            assert behind.history(old[2])[-1].occurred_at == named
+            for one, other in ((old[0], new[0]), (new[1], old[1])):
+                with behind.session() as s:  # at a time that nobody's clock has reached
+                    told = noon + 4.3 * second
+                    merged, into = s.get(Deal, one), s.get(Deal, other)
+                    merged.merge_into(into, because="twin", occurred_at=told)
+                halves = {behind.history(each)[-1].occurred for each in (one, other)}
+                assert len(halves) == 1
+
+
+def new_deal(flow: SalesFlow) -> UUID:
+    with flow.session() as s:
+        return s.add(Deal.open(STANDARD, title="ERP", owner="ann")).id

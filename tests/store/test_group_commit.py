@@ -153,6 +153,73 @@ def test_when_the_log_is_held_too_long_everybody_who_waits_is_told_so(
         assert log.append([draft()]).first == 3
 
 
+class Failing(Gate):
+    """Lets a group fail as it is told, once another thread waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails: list[int] = []
+        self.failing = Event()
+        self.go_on = Event()
+
+    def __call__(self, group: list[Request[int, int]], deadline: float) -> None:
+        if self.fails and group[0].asked == self.fails[0]:
+            self.fails.clear()
+            self.groups.append([request.asked for request in group])
+            self.failing.set()
+            assert self.go_on.wait(30)
+            self.fail(group)
+        else:
+            super().__call__(group, deadline)
+
+    def fail(self, group: list[Request[int, int]]) -> None:
+        """Say that the leader is to be tried again, or raise what cut it off."""
+        for request in group:
+            request.again = True
+
+
+class CutOff(Failing):
+    """Is hit by an exception in the middle of a commit."""
+
+    def fail(self, group: list[Request[int, int]]) -> None:
+        """Leave all of the group unsettled."""
+        assert len(group) > 1
+        raise KeyboardInterrupt
+
+
+def failed(gate: Failing, pool: ThreadPoolExecutor, waiting: list[int]) -> list[Future[int]]:
+    """Let the second group fail while one more request waits, and all others go well."""
+    gate.fails = [waiting[0]]
+    found = [lead(gate, pool, 1)]
+    for number in waiting:
+        found.append(pool.submit(gate.commit.submit, number))
+        gate.waiting(len(found) - 1)
+    gate.let.set()
+    assert gate.failing.wait(30)
+    found.append(pool.submit(gate.commit.submit, 9))
+    gate.waiting(1)
+    gate.go_on.set()
+    return found
+
+
+def test_a_leader_that_is_to_be_tried_again_waits_in_the_queue_like_others() -> None:
+    gate = Failing()
+    with ThreadPoolExecutor(4) as pool:
+        found = failed(gate, pool, [2])
+    assert [each.result() for each in found] == [10, 20, 90]
+    assert gate.groups == [[1], [2], [9, 2]]
+
+
+def test_those_whose_leader_was_cut_off_come_first_in_the_next_group() -> None:
+    gate = CutOff()
+    with ThreadPoolExecutor(4) as pool:
+        found = failed(gate, pool, [2, 3])
+    with pytest.raises(KeyboardInterrupt):
+        found.pop(1).result()
+    assert [each.result() for each in found] == [10, 30, 90]
+    assert gate.groups == [[1], [2, 3], [3, 9]]
+
+
 def test_a_request_that_nobody_settled_is_not_taken_for_recorded() -> None:
     forgetful: GroupCommit[int, int] = GroupCommit(lambda group, _: group.clear())
     with pytest.raises(DatabaseError, match="whether the append was recorded is unknown"):

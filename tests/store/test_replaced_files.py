@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from salesflow import Customer, SalesFlow
+from salesflow import STANDARD, Customer, Deal, SalesFlow
 from salesflow.errors import ReplacedError
 from salesflow.projections.funnel import Funnel
 
@@ -91,6 +91,44 @@ def test_an_append_without_its_write_ahead_log_is_not_acknowledged(
                 look()
     with SalesFlow(f"sqlite:///{path}") as again:
         assert again.log.head() == head
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_a_file_is_opened_and_watched_through_a_link_too(tmp_path: Path, where: str) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.mkdir()
+    SalesFlow(f"sqlite:///{real}/sales.db").close()
+    if where == "folder":
+        link.symlink_to(real)
+    else:
+        link.mkdir()
+        (link / "sales.db").symlink_to(real / "sales.db")
+    with SalesFlow(f"sqlite:///{link}/sales.db") as flow:
+        for _ in range(10):
+            record(flow)
+        head = flow.log.head()
+        (real / "sales.db-wal").unlink()
+        with pytest.raises(ReplacedError, match="-wal was removed"):
+            record(flow)
+    with SalesFlow(f"sqlite:///{real}/sales.db") as again:
+        assert again.log.head() == head
+
+
+def test_what_is_refused_by_what_was_read_from_a_replaced_file_is_no_answer(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        deal = Deal.open(STANDARD, title="ERP", owner="ann")
+        flow.run(lambda s: s.add(deal))
+        flow.run(lambda s: s.get(Deal, deal.id).lose(because="price"))
+        replaced_by_another(path)
+        with pytest.raises(ReplacedError):
+            flow.run(lambda s: s.get(Deal, deal.id).win())
+        with pytest.raises(ReplacedError), flow.session() as s:
+            s.get(Customer, deal.id)
+        with pytest.raises(ReplacedError), flow.session() as s:
+            s.get(Deal, deal.id)
 
 
 def test_an_engine_opened_anew_goes_on_with_the_file_that_is_there(tmp_path: Path) -> None:

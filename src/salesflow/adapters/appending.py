@@ -63,11 +63,11 @@ KINDS: Final[dict[str, frozenset[type]]] = {
 }
 """What the first columns of a draft take."""
 
-WITHOUT_TEXTS: Final = (*KINDS.values(), *repeat(frozenset({NONE}), 5))
-USUAL: Final = frozenset(product(*WITHOUT_TEXTS))
-"""The types of a draft whose envelope has no texts."""
 ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
-"""Its other columns, which are texts."""
+"""The other columns of a draft, which are texts."""
+NO_TEXTS: Final = frozenset({NONE})
+PLAIN: Final = frozenset(product(*KINDS.values(), (str, NONE), *repeat((NONE,), 4)))
+"""The types of a draft that has no texts but perhaps its actor's."""
 
 PRECISIONS: Final = frozenset(get_args(Precision))
 VERSION_MAX = 2**31 - 1
@@ -165,7 +165,7 @@ class Append(NamedTuple):
     accept_clock: bool
     fingerprint: str | None = None
     """Tells the request behind the command from another one; None when nobody said."""
-    kinds: tuple[str, ...] = ()
+    nouns: tuple[str, ...] = ()
     """What each of the streams is about, for its receipt."""
     merges: bool = False
     """Whether a merge may stand after it, for which it is looked at again; see `gate`."""
@@ -181,7 +181,7 @@ def checked(
     *,
     accept_clock: bool = False,
     fingerprint: str | None = None,
-    kinds: tuple[str, ...] = (),
+    nouns: tuple[str, ...] = (),
 ) -> Append:
     """Check what can be checked without a database, and write texts as they are kept (NFC).
 
@@ -192,30 +192,29 @@ def checked(
     if not drafts:
         raise InputError("an append without events records nothing")
     command_id = envelope_text(command_id, "command_id")
-    told = command_id, accept_clock, fingerprint, kinds
-    if len(drafts) == 1 and _is_usual(drafts[0]):
+    told = command_id, accept_clock, fingerprint, nouns
+    if len(drafts) == 1 and _is_plain(drafts[0]):
         return Append(drafts, (drafts[0].stream_id,), drafts[0].occurred, *told)
-    streams, versions, _, _, _, occurred, precisions, *others = columns = [
-        *zip(*drafts, strict=True)
-    ]
+    columns = [*zip(*drafts, strict=True)]
     types = map(map, repeat(type), columns)
-    usual = all(map(frozenset.issuperset, WITHOUT_TEXTS, types))
-    if not usual:
+    if not all(map(frozenset.issuperset, KINDS.values(), types)):
         _refuse_types(columns)
+    streams, versions, _, _, _, occurred, precisions, *others = columns
     if not PRECISIONS.issuperset(precisions):
         raise InputError("a time is known to the 'microsecond' or to the 'day'")
     following = _following(streams, versions)
     times = [time for time in occurred if time is not None]
     _check_numbers(versions, following, times)
-    if not usual:
+    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
         drafts = _with_texts(drafts, others)
     return Append(drafts, tuple(following), max(times) if times else None, *told)
 
 
-def _is_usual(draft: Draft) -> bool:
+def _is_plain(draft: Draft) -> bool:
     """Say at once that nothing can be wrong with a draft, as of nearly all."""
     return (
-        tuple(map(type, draft)) in USUAL
+        tuple(map(type, draft)) in PLAIN
+        and envelope_text(draft.actor, "actor") == draft.actor
         and 0 <= draft.version < VERSION_MAX
         and draft.precision in PRECISIONS
         and (draft.occurred is None or INSTANT_MIN <= draft.occurred <= INSTANT_MAX)
@@ -267,10 +266,11 @@ def all_drafts(appends: Sequence[Append]) -> Sequence[Draft]:
 def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list[Receipt]:
     """Say what the appends of one transaction recorded, the first one after position `base`."""
     receipts = []
-    for drafts, streams, _, command_id, _, _, kinds, _ in appends:
-        last = base + len(drafts)
-        ids = tuple([draft.event_id for draft in drafts])
-        receipts.append(Receipt(base + 1, last, recorded, ids, streams, command_id, kinds))
+    for append in appends:
+        last = base + len(append.drafts)
+        ids = tuple([draft.event_id for draft in append.drafts])
+        about = append.stream_ids, append.command_id, append.nouns
+        receipts.append(Receipt(base + 1, last, recorded, ids, *about))
         base = last
         recorded += 1
     return receipts

@@ -271,7 +271,7 @@ class Database:
             DatabaseError: when it is closed.
         """
         if self._closed:
-            raise DatabaseError(f"{self.shown} is closed")
+            raise DatabaseError(f"{self.shown} is closed; open a SalesFlow anew")
 
     def _open(self) -> Connections:
         self.refuse_closed()

@@ -30,7 +30,6 @@ __all__ = ["Command", "EventReading", "Stored"]
 CHUNK = 500
 """So many ids go into one query."""
 
-TELLS_PLAINLY = attrgetter("fact.plain")
 FIRST_VERSIONS = 20
 """Among so many events of a stream is its opening, or a fact that tells what it is about."""
 STORED_LENGTH_MAX = 100
@@ -222,13 +221,13 @@ class EventReading:
             self.database.refuse_replaced()
             return [], 0
         events = self._stream(stream_id, rows)
-        if all(map(TELLS_PLAINLY, events)):
+        if all(map(attrgetter("fact.plain"), events)):
             return events, events[-1].recorded
         return events, self.head(connection).recorded
 
     def _stream(self, stream_id: UUID, rows: list[Row]) -> list[Event]:
         if len(rows) < STREAM_MIN or self.catalogue is not CATALOGUE:
-            return _whole(self._events(rows))  # values of facts of other people may change
+            return _whole(self._events(rows))  # others' facts may change, few are read as fast
         return _whole(self._recent.events(stream_id, rows, self._events))
 
     def stream_as_it_is(

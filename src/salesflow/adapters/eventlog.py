@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import islice
-from operator import attrgetter
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -58,7 +57,6 @@ __all__ = ["Draft", "EventLog", "Head", "Receipt", "Stored", "Subscription"]
 
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-MERGES = attrgetter("merges")
 Appends = Sequence[Append]
 Receipts = list[Receipt]
 
@@ -100,7 +98,7 @@ class EventLog(EventReading, Forkable):
         command_id: str | None = None,
         fingerprint: str | None = None,
         home_of: Callable[[UUID], str | None] | None = None,
-        kinds: tuple[str, ...] = (),
+        nouns: tuple[str, ...] = (),
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
     ) -> Receipt:
@@ -108,7 +106,7 @@ class EventLog(EventReading, Forkable):
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
         until that commits, and other writers wait, so append last. `home_of` says what a stream
-        that the caller has read is about, `kinds` what the receipt says of each; `fingerprint`
+        that the caller has read is about, `nouns` what the receipt says of each; `fingerprint`
         tells the request behind the command from another one.
 
         Raises:
@@ -120,7 +118,7 @@ class EventLog(EventReading, Forkable):
             BusyError: another writer held the log for too long.
         """
         append = checked(
-            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, kinds=kinds
+            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
         )
         (append,) = self._gate.admit((append,), home_of=home_of, connection=connection)
         if connection is None:
@@ -238,11 +236,11 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        look = self._gate.look_again(appends) if any(map(MERGES, appends)) else None
+        look = self._gate.look_again(appends)
         self._appending.least = self._committed.position
         receipts = self._appending.write(appends, deadline, look)
         last = receipts[-1]
-        if last.last > self._committed.position:
+        if last.last > self._committed.position:  # who appended has seen where it stood before
             self._committed = Head(last.last, last.recorded)
         if last.recorded > self.seen:
             self.seen = last.recorded

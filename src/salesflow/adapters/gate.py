@@ -70,7 +70,7 @@ class Gate:
             self._refuse_ours(connection)
             return appends
         drafts = all_drafts(appends)
-        if len(drafts) == 1 and home_of is not None and self._is_usual(drafts[0], home_of):
+        if len(drafts) == 1 and home_of is not None and self._is_plain(drafts[0], home_of):
             return appends
         topics = {draft.topic for draft in drafts}
         if not topics <= self._passed.keys():
@@ -84,8 +84,8 @@ class Gate:
         self._refuse_merges(drafts, connection)
         return [append._replace(merges=True) for append in appends]
 
-    def _is_usual(self, draft: Draft, home_of: Callable[[UUID], str | None]) -> bool:
-        """Say at once that a draft may pass, as nearly all may that follow what was read."""
+    def _is_plain(self, draft: Draft, home_of: Callable[[UUID], str | None]) -> bool:
+        """Say at once that a draft may pass: like others before, in a stream of its kind."""
         home = self._passed.get(draft.topic)
         return (
             home is not None

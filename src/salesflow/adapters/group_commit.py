@@ -1,8 +1,9 @@
 """Group commit: threads that append at the same time share one transaction.
 
-Whoever gets the lead commits its own request and those that wait, hands each its own result and
-wakes the first of those who came meanwhile. While one group is being written to the disk, the
-next one gathers by itself, so more threads make larger groups and not longer queues.
+Whoever gets the lead commits its own request and those that wait, hands the lead on to the
+first of those who came meanwhile, and wakes all whose request is settled. While one group is
+being written to the disk, the next one gathers by itself, so more threads make larger groups
+and not longer queues.
 
 The committing function gets a group of requests and the time by which it has to be written, and
 must settle each of them (`answer` or `error`), or say that it is to be tried `again`. Nobody
@@ -12,6 +13,7 @@ exception hit at any instant holds up nobody, and those who wait commit what it 
 
 from collections.abc import Callable
 from contextlib import suppress
+from operator import attrgetter
 from threading import Lock, RLock
 from time import monotonic
 from typing import Generic, TypeVar
@@ -24,6 +26,7 @@ AskedT = TypeVar("AskedT")
 AnswerT = TypeVar("AnswerT")
 
 GROUP_MAX = 128
+DEADLINE = attrgetter("deadline")
 LOOK_SECONDS = 0.05
 """How often who waits looks whether the lead was left behind."""
 
@@ -82,7 +85,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
                 may_lead = heir is None or heir is request or request.impatient
                 if may_lead and lead.acquire(blocking=False):
                     group = [] if request.settled else self._commit_group(request)
-                    self._hand_over()
+                    self._hand_over(lead)
                     for each in group:
                         _wake(each)
                 else:
@@ -110,23 +113,30 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         self, request: Request[AskedT, AnswerT]
     ) -> list[Request[AskedT, AnswerT]]:
         """Commit a request and those that wait; give all of them."""
+        group = self._gathered(request)
+        try:
+            self._commit([*group], min(map(DEADLINE, group)))
+        except BaseException:
+            self._queue[:0] = [each for each in group[1:] if not each.settled]
+            raise
+        for each in group:
+            if each.settled:
+                continue
+            if not each.again:
+                each.error = DatabaseError("whether the append was recorded is unknown")
+            elif each.turn is not None:  # else its thread gets in line by itself
+                self._queue.append(each)
+        return group
+
+    def _gathered(self, request: Request[AskedT, AnswerT]) -> list[Request[AskedT, AnswerT]]:
         if request.turn is not None:  # it may stand in the queue
             self._withdraw(request)
-        group, deadline = [request], request.deadline
+        group = [request]
         while self._queue and len(group) < GROUP_MAX:
             with suppress(IndexError):
                 group.append(self._queue.pop(0))
         for each in group:
             each.tries, each.again = each.tries + 1, False
-            if each.deadline < deadline:
-                deadline = each.deadline
-        self._commit([*group], deadline)
-        for each in group:
-            unsettled = each.answer is None and each.error is None
-            if unsettled and not each.again:
-                each.error = DatabaseError("whether the append was recorded is unknown")
-            elif unsettled and each is not request:
-                self._queue.append(each)
         return group
 
     def _wait(self, request: Request[AskedT, AnswerT]) -> None:
@@ -139,6 +149,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         timeout = LOOK_SECONDS if left <= 0 or left > LOOK_SECONDS else left
         request.impatient = not request.turn.acquire(timeout=timeout)
         if left <= 0 and not request.settled and self._withdraw(request):
+            if request.tries and not request.again:  # an exception cut its leader off
+                raise DatabaseError("whether the append was recorded is unknown")
             raise BusyError(
                 "writers of this process waited for one another for longer than"
                 f" {self._wait_seconds} s, and this one's turn did not come; nothing of it is"
@@ -153,10 +165,10 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             return False
         return True
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, lead: RLock) -> None:
         """Give the lead to the first of those who wait."""
         self._heir = next(iter(self._queue), None)
-        self._lead.release()
+        lead.release()
         self._wake_first()  # who may have come after it was seen that nobody waits
 
     def _wake_first(self) -> None:

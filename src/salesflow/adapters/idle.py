@@ -40,13 +40,12 @@ class Idle(Generic[ItemT]):
             if wanted is not None:
                 self._idle.remove(wanted)
                 return wanted
+            return self._idle.pop()
         except ValueError:  # somebody else has it
             return self.take()
-        try:
-            return self._idle.pop()
         except IndexError:
             if self._closed:
-                raise DatabaseError("the database is closed") from None
+                raise DatabaseError("the database is closed; open a SalesFlow anew") from None
             return self._connect()
 
     def give_back(self, item: ItemT) -> None:

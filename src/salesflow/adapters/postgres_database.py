@@ -222,7 +222,7 @@ class PostgresDatabase(Forkable):
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
         if self._closed:
-            raise DatabaseError("the database is closed")
+            raise DatabaseError("the database is closed; open a SalesFlow anew")
         args, options = self.engine.dialect.create_connect_args(self._url)
         options["prepare_threshold"] = self.options.prepare_threshold
         try:

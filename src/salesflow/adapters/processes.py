@@ -59,7 +59,10 @@ def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
 
 
 class UnpublishedError(HistoryError, KeyError):
-    """A process version that deals stand under is not in the log, or cannot be read."""
+    """A process version that deals stand under is not in the log, or cannot be read.
+
+    A KeyError too, by which `in` and `get` of a mapping know that it is not there.
+    """
 
     __str__ = Exception.__str__  # a KeyError would show the text in quotes
 

@@ -44,7 +44,7 @@ class Archive:
     """How a file is opened that this process can only read."""
 
     def __init__(self, path: str, why: str) -> None:
-        self._path = path
+        self._path = os.path.realpath(path)  # what lies beside it does so there
         self._why = why
         self._immutable = False
         self._seen: Seen | None = None

@@ -172,8 +172,9 @@ class FileContent:
 
 def is_half_copied(path: str) -> bool:
     """Say whether a checkpoint of a database is under way, or was cut off."""
+    index = f"{os.path.realpath(path)}-shm"
     try:
-        begins = os.pread(_open_index(f"{path}-shm"), COPYING.size, COPYING_AT)
+        begins = os.pread(_open_index(index), COPYING.size, COPYING_AT)
     except FileNotFoundError:
         return False  # nobody has it open
     except OSError:

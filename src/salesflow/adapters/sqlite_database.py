@@ -70,8 +70,7 @@ PRAGMAS = (
 CHECKPOINT_AFTER = 600
 """Pages written, by estimate, until the write-ahead log is copied back.
 
-While that file still grows a commit costs twice as much as one that writes over an old part, so
-it is kept short.
+The log has room for a little more than this, see `sqlite_file.ROOM`.
 """
 
 PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
@@ -439,12 +438,12 @@ class SqliteDatabase(Forkable):
                 " nothing can be written beside it; end it first, or hand in its connection"
                 " (connection=)"
             )
-        while self.lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
+        while self._owns_lock():
             self.lock.release()  # left behind by what was interrupted twice
 
     def _acquire(self, deadline: float) -> None:
         if self._closed:
-            raise DatabaseError(f"{self.path} is closed")
+            raise DatabaseError(f"{self.path} is closed; open a SalesFlow anew")
         if self._archive is not None:
             self._archive.refuse_writing()
         if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):

@@ -42,7 +42,10 @@ def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowE
     if whole == BUSY_SNAPSHOT:
         return stale_transaction(error)
     if code in (BUSY, LOCKED):
-        return BusyError(f"another transaction held the SQLite file for too long: {error}")
+        return BusyError(
+            f"another transaction held the SQLite file for too long: {error}; try again, or let"
+            " it be waited for longer (wait_seconds)"
+        )
     if code in (READONLY, CANNOT_OPEN):
         return UnwritableError(f"{file}: {error}; {WRITABLE}")
     if code == FULL or whole in WRITES:

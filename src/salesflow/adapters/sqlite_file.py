@@ -2,8 +2,9 @@
 
 A file that is removed or replaced goes on living for those who have it open, and what they
 write is gone when they close it. So the file's place on the disk is compared before an append
-is acknowledged and before anything is read; that of the write-ahead log before an append too,
-since a new connection without it would not see the newest commits. The same look at the file
+is acknowledged and before a question is answered; what a session reads is left to its end. That
+of the write-ahead log is compared before an append too, since a new connection without it would
+not see the newest commits. The same look at the file
 says when it was last changed; what changed it then is found out by `sqlite_content`.
 """
 
@@ -39,12 +40,13 @@ class SqliteFile:
 
     def __init__(self, path: str) -> None:
         self.path: Final = path
-        self._wal_path: Final = f"{path}-wal"
+        beside = os.path.realpath(path)  # SQLite follows links too
+        self._wal_path: Final = f"{beside}-wal"
         self._place = _place_of(path)
         self._wal: Place | None = None
         self._gone: str | None = None
         """What was found to be lost, which nothing brings back."""
-        self._folder: Final = os.path.dirname(path) or os.curdir
+        self._folder: Final = os.path.dirname(beside)
         self._folder_seen: tuple[int, int] | None = None
         """The folder and the time of its last change, when the log was last seen in it."""
         self.full_at = min(ROOM)
@@ -52,7 +54,6 @@ class SqliteFile:
         self._content: FileContent | None = None
         self._changed = 0
         """When the file was last changed, as far as that was looked into."""
-
         self._unsure = False
         """Whether it has to be looked at again after the next checkpoint."""
         self._looking, self._looker = RLock(), 0
@@ -129,7 +130,13 @@ class SqliteFile:
         folder = _state_of(self._folder)
         if folder is not None and folder == self._folder_seen:
             return
-        found = _place_of(self._wal_path)
+        try:
+            place = os.stat(self._wal_path)
+            found = place.st_dev, place.st_ino
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise self._replaced(f"{self._wal_path} cannot be reached: {error}") from error
         if found is None or found != (self._wal or found):
             self._gone = f"the write-ahead log {self._wal_path} was removed or replaced"
             raise self._replaced(self._gone)

@@ -74,7 +74,7 @@ class Aggregate:
     _seen: tuple[State, Seen] = UNSETTLED, ()
     """What the state held when this last assigned it."""
 
-    is_recorded = was_added = False
+    was_added = is_recorded = False
     """Whether a session was asked to take it in, and whether it has appended it."""
     id_given = True
     """False for a new aggregate whose caller named no id: its session gives it one."""
@@ -95,9 +95,8 @@ class Aggregate:
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
-        self._settled = self.is_recorded = False
+        self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
-        self._closed = None
 
     def __del__(self) -> None:
         """Warn of what was recorded and never handed to anybody who could append it."""
@@ -264,9 +263,10 @@ class Aggregate:
         return then
 
     def close(self, recorded: bool = False) -> None:
-        """Take no more commands; for the session it belongs to, which ends."""
+        """Take no more commands; for its session, which ends, and may have appended it."""
         self._closed = "ended"
-        self.is_recorded = self.is_recorded or recorded
+        if recorded:
+            self.is_recorded = True
 
     def refuse_closed(self) -> None:
         """Insist that it takes commands.
@@ -415,7 +415,7 @@ class Aggregate:
 
     def _not_ahead(self, occurred: Instant) -> Instant:
         """Cut what lies ahead by no more than clocks may differ; refuse what lies further."""
-        latest = self._world.latest
+        latest = self._world.latest_known(occurred)
         if occurred > latest:
             refuse_future(occurred, latest)
         return min(occurred, latest)

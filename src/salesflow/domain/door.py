@@ -115,7 +115,7 @@ def called(function: Callable[..., ReturnT], what: str, given: Mapping[str, obje
         if trace is not None and trace.tb_next is None:  # it was not even entered
             refuse_uncallable(function, what, *given)
         raise
-    if returned is None:
+    if returned is None:  # nearly always
         return returned
     if isinstance(returned, types.CoroutineType):
         returned.close()

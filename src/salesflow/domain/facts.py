@@ -19,7 +19,6 @@ from salesflow.domain.given import SafeReason
 from salesflow.domain.moments import Instant, Time, from_instant, to_instant
 from salesflow.domain.stored_json import (
     UNREADABLE,
-    names_in,
     once_each,
     refuse_repeats,
     why,
@@ -280,8 +279,7 @@ class FactCatalogue:
         if cls is None:
             return self._read_old(topic, payload)
         fact: Fact = cls.__pydantic_validator__.validate_json(payload)
-        colons = payload.count(b":")
-        if colons != len(fact.__pydantic_fields_set__) and colons != names_in(fact):
+        if payload.count(b":") != len(fact.__pydantic_fields_set__):
             refuse_repeats(payload, fact)
         return fact
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from salesflow.domain.complaints import reason_of
 from salesflow.domain.wording import quoted, shortened
 
-__all__ = ["UNREADABLE", "names_in", "once_each", "refuse_repeats", "why"]
+__all__ = ["UNREADABLE", "once_each", "refuse_repeats", "why"]
 
 COMPLAINTS_MAX: Final = 3
 AFTER_NAMES: Final = (b'" ', b"\n", b"\t", b"\r")
@@ -33,7 +33,7 @@ def refuse_repeats(payload: bytes, read: BaseModel) -> None:
     Raises:
         ValueError: naming the field.
     """
-    names = names_in(read)
+    names = _names(read)
     if payload.count(b":") == names:
         return
     if payload.count(b'":') != names or any(map(payload.count, AFTER_NAMES)):
@@ -68,7 +68,7 @@ def why(error: Exception) -> str:
     return "; ".join(told) + (f" and {more} more" if more else "")
 
 
-def names_in(value: BaseModel) -> int:
+def _names(value: BaseModel) -> int:
     """Count the names of fields in what a value was read from."""
     names, fields = len(value.__pydantic_fields_set__), value.__dict__
     for name, always in _nested(type(value)):
@@ -78,9 +78,9 @@ def names_in(value: BaseModel) -> int:
         if always:
             names += always
         elif type(held) is tuple:
-            names += sum([names_in(each) for each in held if isinstance(each, BaseModel)])
+            names += sum([_names(each) for each in held if isinstance(each, BaseModel)])
         elif isinstance(held, BaseModel):
-            names += names_in(held)
+            names += _names(held)
     return names
 
 

@@ -41,7 +41,7 @@ from salesflow.engine.founding import FOUNDING, founding
 from salesflow.engine.histories import interleaved
 from salesflow.engine.keeping import Kept
 from salesflow.engine.reacting import Reactor, Reactors
-from salesflow.engine.running import Runs
+from salesflow.engine.running import Running, Runs
 from salesflow.engine.session import Processes, Said, Session
 from salesflow.engine.turns import Turns
 from salesflow.errors import (
@@ -103,6 +103,7 @@ class SalesFlow(Runs, Kept):
         self._event_ids = event_ids
         self._runner: Runner | None = None
         self._turns = Turns(wait_seconds)
+        self._running = Running()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
             self._cutter = Cutter(self.log)
@@ -363,6 +364,7 @@ class SalesFlow(Runs, Kept):
             connection=connection,
             accept_clock=accept_clock,
             event_ids=self._event_ids,
+            within=tuple(self._running.sessions),
         )
 
     def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
@@ -407,4 +409,5 @@ class SalesFlow(Runs, Kept):
     def _world_now(self, head: Instant, processes: Processes) -> World:
         """Give what a session's aggregates read: all that is known, by a clock that goes on."""
         now = max(self.log.now(), head, self.log.seen)
-        return World(processes, lambda: self.settings().timezone, now, self.log.now)
+        zone = lambda: self.settings().timezone  # noqa: E731 - asked for seldom
+        return World(processes, zone, now, self.log.now, lambda: self.log.head().recorded)

@@ -6,6 +6,7 @@ host's engine (`engine=`), so that rows of the host are written anew with every 
 recorded together with the facts.
 """
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,12 +35,19 @@ from salesflow.errors import (
     StaleTransactionError,
 )
 
-__all__ = ["Runs"]
+__all__ = ["Running", "Runs"]
 
 ATTEMPTS_MAX = 100
 FUNCTION = "the function that is run"
 HASTY_ATTEMPTS = 3
 """Attempts after which the threads of this process that met others queue up for the rest."""
+
+
+class Running(threading.local):
+    """The sessions of the runs a thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
 
 
 @guarded_host
@@ -48,6 +56,7 @@ class Runs:
 
     log: EventLog
     _turns: Turns
+    _running: Running
 
     @overload
     def run(
@@ -101,6 +110,21 @@ class Runs:
         """
         _refuse_unclear(attempts, connection, engine)
         said = Said.of(actor, command_id, fingerprint=fingerprint)
+        running = self._running.sessions
+        around = len(running)
+        try:
+            return self._tried(function, said, attempts, connection, engine)
+        finally:
+            del running[around:]
+
+    def _tried(
+        self,
+        function: Callable[..., object],
+        said: Said,
+        attempts: int,
+        connection: Host | None,
+        engine: Opener | None,
+    ) -> Receipt | None:
         for attempt in range(1, attempts):
             patient = attempt > HASTY_ATTEMPTS and connection is None
             try:
@@ -160,9 +184,13 @@ class Runs:
                 called(function, FUNCTION, {"a session": session})
         else:
             session = self._session(said)
+            self._running.sessions.append(session)
             try:
                 called(function, FUNCTION, {"a session": session})
                 session.commit()
+            except Exception:
+                self.log.database.refuse_replaced()
+                raise
             finally:
                 session.end()
         return session.receipt
@@ -180,6 +208,10 @@ class Runs:
         try:
             yield session
             session.commit()
+        except Exception:
+            if connection is None:  # what was read may be of a database that is no longer there
+                self.log.database.refuse_replaced()
+            raise
         finally:
             session.end()
 

@@ -4,7 +4,7 @@ You meet it through `SalesFlow.session`. It hands out aggregates, remembers them
 ends without an error appends everything they recorded as one append of the log.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from operator import attrgetter
@@ -115,6 +115,7 @@ class Session:
         connection: Connection | None = None,
         accept_clock: bool = False,
         event_ids: Callable[[], UUID] = new_id,
+        within: Sequence["Session"] = (),
     ) -> None:
         self.receipt: Receipt | None = None
         """What was recorded; there once the session has ended without an error."""
@@ -125,6 +126,8 @@ class Session:
         self._connection = connection
         self._accept_clock = accept_clock
         self._event_ids = event_ids
+        self._within = within
+        """Sessions of `run` around this one, which give way to nobody but try again."""
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
         self._ended = False
@@ -146,8 +149,8 @@ class Session:
         self._refuse_ended()
         known = self._aggregates.get(id)
         if known is None:
-            events, head = self._log.stream_for_commands(id, connection=self._connection)
-            world = self._world(head, self._processes)
+            events, latest = self._log.stream_for_commands(id, connection=self._connection)
+            world = self._world(latest, self._processes)
             fresh = kind.replay(id, events, world=world, as_of=world.now)
             self._aggregates[id] = fresh
             return fresh
@@ -264,6 +267,8 @@ class Session:
             if self._connection is None:
                 self._log.database.refuse_replaced()
             return None
+        if self._within:
+            self._refuse_own_conflict({id for id, _ in recorded})
         self._refuse_impossible(recorded)
         with collector_off() if len(recorded) > MANY else AS_IT_IS:
             self.receipt = self._log.append(
@@ -271,11 +276,28 @@ class Session:
                 command_id=self._said.command_id,
                 fingerprint=self._said.fingerprint,
                 home_of=self._home_of,
-                kinds=tuple(nouns),
+                nouns=tuple(nouns),
                 connection=self._connection,
                 accept_clock=self._accept_clock,
             )
         return self.receipt
+
+    def _refuse_own_conflict(self, ids: set[UUID]) -> None:
+        """Refuse to change what a run around this one has loaded, and so would never record."""
+        for outer in self._within:
+            there = outer._aggregates.items()  # noqa: SLF001 - another of its kind
+            loaded = {id for id, each in there if each.version}
+            for id in () if outer.has_ended else loaded & ids:
+                raise InputError(
+                    f"{self._aggregates[id].noun} {id} is loaded in the run around this one,"
+                    " which would find it changed each time it is tried again; hand its session"
+                    " on, instead of opening another within it"
+                )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it records nothing more."""
+        return self._ended
 
     def _refuse_impossible(self, recorded: list[tuple[UUID, Fact]]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
@@ -365,10 +387,10 @@ class Session:
         """Give what a stream is about, also where it is not believed to exist."""
         known = self._aggregates.get(id)
         if known is None:
-            events, head = self._log.stream_for_commands(id, connection=self._connection)
+            events, latest = self._log.stream_for_commands(id, connection=self._connection)
             if not events:
                 raise NotFoundError(f"nothing has been recorded of {id}")
-            world = self._world(head, self._processes)
+            world = self._world(latest, self._processes)
             known = aggregate_of(events).load(id, events, world=world, as_of=world.now)
             self._aggregates[id] = known
         return known

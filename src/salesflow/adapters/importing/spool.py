@@ -7,13 +7,17 @@ the deals first appear, and within a deal in the order of the file.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple, Self
+
+from salesflow.errors import DatabaseError
 
 __all__ = ["ObjectRows", "Spool"]
 
 BETWEEN = "\x1f"
 WRITE = 2_000
+IN_ORDER = "SELECT number, line, cells FROM rows ORDER BY number, line"
 
 
 class ObjectRows(NamedTuple):
@@ -62,12 +66,25 @@ class Spool:
         """Give the rows deal by deal; as often as one likes."""
         self._flush()
         objects = list(self._numbers)
-        found = self._file.execute("SELECT number, line, cells FROM rows ORDER BY number, line")
-        for number, rows in groupby(found, key=lambda row: row[0]):
-            yield ObjectRows(
-                objects[number], [(line, cells.split(BETWEEN)) for _, line, cells in rows]
-            )
+        with _room():
+            found = self._file.execute(IN_ORDER)
+            for number, rows in groupby(found, key=lambda row: row[0]):
+                told = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
+                yield ObjectRows(objects[number], told)
 
     def _flush(self) -> None:
-        self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._waiting)
+        with _room():
+            self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._waiting)
         self._waiting.clear()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say where there is no room when the file beside the import cannot be written."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise DatabaseError(
+            f"the rows cannot be kept in a temporary file while they are sorted: {error}; make"
+            " room in the folder of temporary files, or name another one in SQLITE_TMPDIR"
+        ) from error
