@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from salesflow import STANDARD, Deal, SalesFlow, Session
+from salesflow import STANDARD, Deal, ForeignFact, SalesFlow, Session
+from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.errors import ConcurrentChangeError, DatabaseError, InputError
 
 THREADS = 24
@@ -99,7 +100,7 @@ def test_an_id_that_is_none_is_refused_in_words(flow: SalesFlow) -> None:
             flow.get(Deal, wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("inner", ["run", "session"])
+@pytest.mark.parametrize("inner", ["run", "session", "record"])
 def test_what_a_run_has_loaded_is_not_changed_by_another_session_within_it(
     flow: SalesFlow, inner: str
 ) -> None:
@@ -114,6 +115,8 @@ def test_what_a_run_has_loaded_is_not_changed_by_another_session_within_it(
     def call(id: UUID) -> None:
         if inner == "run":
             flow.run(lambda s: log_call(s, id))
+        elif inner == "record":
+            flow.record([ForeignFact(id, OwnerAssigned(owner="bob"))])
         else:
             with flow.session() as s:
                 log_call(s, id)

@@ -42,7 +42,7 @@ from salesflow.engine.histories import interleaved
 from salesflow.engine.keeping import Kept
 from salesflow.engine.reacting import Reactor, Reactors
 from salesflow.engine.running import Running, Runs
-from salesflow.engine.session import Processes, Said, Session
+from salesflow.engine.session import Processes, Said, Session, refuse_changing
 from salesflow.engine.turns import Turns
 from salesflow.errors import (
     DealClosedError,
@@ -173,6 +173,11 @@ class SalesFlow(Runs, Kept):
             InputError: for what could never be read back: a process version that was never
                 published, half a merge, a retraction of what cannot be retracted.
         """
+        running = self._running.sessions
+        if running:
+            facts = [*facts]
+            told = {getattr(each, "stream_id", None) for each in facts}
+            refuse_changing(running, told)
         return record_foreign(self.log, self._processes, facts, correlation_id=correlation_id)
 
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:

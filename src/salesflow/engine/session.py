@@ -4,7 +4,7 @@ You meet it through `SalesFlow.session`. It hands out aggregates, remembers them
 ends without an error appends everything they recorded as one append of the log.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from operator import attrgetter
@@ -39,7 +39,7 @@ from salesflow.engine.checks import (
 )
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
-__all__ = ["Said", "Session"]
+__all__ = ["Said", "Session", "refuse_changing"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 Processes = Mapping[tuple[str, int], ProcessVersion]
@@ -241,6 +241,12 @@ class Session:
         finally:
             self.end()
 
+    def loaded(self) -> dict[UUID, str]:
+        """Say by its ids what it has loaded and may record on; nothing once it has ended."""
+        if self._ended:
+            return {}
+        return {id: each.noun for id, each in self._aggregates.items() if each.version}
+
     def end(self) -> None:
         """End without recording anything more; what it handed out takes no more commands."""
         if not self._ended:
@@ -268,7 +274,7 @@ class Session:
                 self._log.database.refuse_replaced()
             return None
         if self._within:
-            self._refuse_own_conflict({id for id, _ in recorded})
+            refuse_changing(self._within, {id for id, _ in recorded})
         self._refuse_impossible(recorded)
         with collector_off() if len(recorded) > MANY else AS_IT_IS:
             self.receipt = self._log.append(
@@ -281,23 +287,6 @@ class Session:
                 accept_clock=self._accept_clock,
             )
         return self.receipt
-
-    def _refuse_own_conflict(self, ids: set[UUID]) -> None:
-        """Refuse to change what a run around this one has loaded, and so would never record."""
-        for outer in self._within:
-            there = outer._aggregates.items()  # noqa: SLF001 - another of its kind
-            loaded = {id for id, each in there if each.version}
-            for id in () if outer.has_ended else loaded & ids:
-                raise InputError(
-                    f"{self._aggregates[id].noun} {id} is loaded in the run around this one,"
-                    " which would find it changed each time it is tried again; hand its session"
-                    " on, instead of opening another within it"
-                )
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it records nothing more."""
-        return self._ended
 
     def _refuse_impossible(self, recorded: list[tuple[UUID, Fact]]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
@@ -422,3 +411,19 @@ def _overtaken(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
         f" {from_instant(plan.effect).isoformat()}, while this session was open; load it again"
         " and decide anew"
     )
+
+
+def refuse_changing(running: Iterable[Session], ids: Collection[UUID | None]) -> None:
+    """Refuse to change what the runs around have loaded, and so would never record.
+
+    Raises:
+        InputError: naming what is loaded.
+    """
+    for session in running:
+        for id, noun in session.loaded().items():
+            if id in ids:
+                raise InputError(
+                    f"{noun} {id} is loaded in the run around this, which would find it changed"
+                    " each time it is tried again; hand its session on, instead of recording"
+                    " beside it"
+                )
