@@ -240,10 +240,8 @@ class EventLog(EventReading, Forkable):
         self._appending.least = self._committed.position
         receipts = self._appending.write(appends, deadline, look)
         last = receipts[-1]
-        if last.last > self._committed.position:  # who appended has seen where it stood before
-            self._committed = Head(last.last, last.recorded)
-        if last.recorded > self.seen:
-            self.seen = last.recorded
+        self._went_on(Head(last.last, last.recorded), Head(0, 0))
+        self.seen = max(self.seen, last.recorded)
         self.database.announce()
         return receipts
 

@@ -4,8 +4,8 @@ A file that is removed or replaced goes on living for those who have it open, an
 write is gone when they close it. So the file's place on the disk is compared before an append
 is acknowledged and before a question is answered; what a session reads is left to its end. That
 of the write-ahead log is compared before an append too, since a new connection without it would
-not see the newest commits. The same look at the file
-says when it was last changed; what changed it then is found out by `sqlite_content`.
+not see the newest commits. The same look at the file says when it was last changed; what
+changed it then is found out by `sqlite_content`.
 """
 
 import os

@@ -343,11 +343,7 @@ class Aggregate:
         history, horizon = self._history, self._horizon
         if not (self.pending and history):
             return None
-        first, last = history[0], history[-1]
-        plain = first.fact.plain and last.fact.plain
-        if plain and first.occurred <= horizon and last.occurred <= horizon:
-            return None
-        if last.effect <= horizon and first.effect <= horizon:
+        if history[-1].effect <= horizon and history[0].effect <= horizon:
             return None
         latest = self._world.latest
         if latest == FOREVER:

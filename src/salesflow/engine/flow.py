@@ -349,15 +349,14 @@ class SalesFlow(Runs, Kept):
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
     ) -> Session:
         self._database.refuse_closed()
-        if said.command_id is not None:
-            known = self.log.known_command(
-                said.command_id,
-                actor=said.actor,
-                fingerprint=said.fingerprint,
-                connection=connection,
-            )
-            if known is not None:
-                raise known
+        known = self.log.known_command(
+            said.command_id,
+            actor=said.actor,
+            fingerprint=said.fingerprint,
+            connection=connection,
+        )
+        if known is not None:
+            raise known
         processes = self._processes
         if connection is not None:  # what the caller may still roll back is not remembered
             processes = PublishedProcesses(self.log, connection, self._processes)
