@@ -46,6 +46,8 @@ __all__ = [
     "went_back",
 ]
 
+_new = tuple.__new__
+
 Texts = tuple[str | None, ...]
 Look = Callable[[], None] | None
 """What looks at an append again once nobody else can append; None where nothing has to."""
@@ -191,10 +193,11 @@ def checked(
     """
     if not drafts:
         raise InputError("an append without events records nothing")
-    command_id = envelope_text(command_id, "command_id")
-    told = command_id, accept_clock, fingerprint, nouns
-    if len(drafts) == 1 and _is_plain(drafts[0]):
-        return Append(drafts, (drafts[0].stream_id,), drafts[0].occurred, *told)
+    if command_id is not None:
+        command_id = envelope_text(command_id, "command_id")
+    told = command_id, accept_clock, fingerprint, nouns, False
+    if len(drafts) == 1 and _is_plain(draft := drafts[0]):
+        return _new(Append, (drafts, (draft.stream_id,), draft.occurred, *told))
     columns = [*zip(*drafts, strict=True)]
     types = map(map, repeat(type), columns)
     if not all(map(frozenset.issuperset, KINDS.values(), types)):
@@ -207,14 +210,15 @@ def checked(
     _check_numbers(versions, following, times)
     if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
         drafts = _with_texts(drafts, others)
-    return Append(drafts, tuple(following), max(times) if times else None, *told)
+    latest = max(times) if times else None
+    return _new(Append, (drafts, tuple(following), latest, *told))
 
 
 def _is_plain(draft: Draft) -> bool:
     """Say at once that nothing can be wrong with a draft, as of nearly all."""
     return (
         tuple(map(type, draft)) in PLAIN
-        and envelope_text(draft.actor, "actor") == draft.actor
+        and ((actor := draft.actor) is None or envelope_text(actor, "actor") == actor)
         and 0 <= draft.version < VERSION_MAX
         and draft.precision in PRECISIONS
         and (draft.occurred is None or INSTANT_MIN <= draft.occurred <= INSTANT_MAX)
@@ -266,11 +270,11 @@ def all_drafts(appends: Sequence[Append]) -> Sequence[Draft]:
 def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list[Receipt]:
     """Say what the appends of one transaction recorded, the first one after position `base`."""
     receipts = []
-    for append in appends:
-        last = base + len(append.drafts)
-        ids = tuple([draft.event_id for draft in append.drafts])
-        about = append.stream_ids, append.command_id, append.nouns
-        receipts.append(Receipt(base + 1, last, recorded, ids, *about))
+    for drafts, stream_ids, _, command_id, _, _, nouns, _ in appends:
+        last = base + len(drafts)
+        ids = tuple([draft.event_id for draft in drafts])
+        told = base + 1, last, recorded, ids, stream_ids, command_id, nouns, False
+        receipts.append(_new(Receipt, told))
         base = last
         recorded += 1
     return receipts

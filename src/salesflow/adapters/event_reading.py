@@ -91,6 +91,8 @@ VERSIONS = (
 )
 Row = tuple[Any, ...]
 
+PLAIN = attrgetter("fact.plain")
+
 _new = tuple.__new__
 
 
@@ -221,7 +223,7 @@ class EventReading:
             self.database.refuse_replaced()
             return [], 0
         events = self._stream(stream_id, rows)
-        if all(map(attrgetter("fact.plain"), events)):
+        if all(map(PLAIN, events)):
             return events, events[-1].recorded
         return events, self.head(connection).recorded
 

@@ -240,8 +240,10 @@ class EventLog(EventReading, Forkable):
         self._appending.least = self._committed.position
         receipts = self._appending.write(appends, deadline, look)
         last = receipts[-1]
-        self._went_on(Head(last.last, last.recorded), Head(0, 0))
-        self.seen = max(self.seen, last.recorded)
+        if last.last > self._committed.position:
+            self._committed = Head(last.last, last.recorded)
+        if last.recorded > self.seen:
+            self.seen = last.recorded
         self.database.announce()
         return receipts
 

@@ -47,6 +47,8 @@ class Gate:
         self._catalogue = log.catalogue
         self._passed: dict[str, str | None] = {}
         """Topics that were let through before, and what they tell of; None for anything."""
+        self._usual: dict[str, str] = {}
+        """Those that tell of one kind of thing, and of no merge."""
         self._homes: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
@@ -70,7 +72,7 @@ class Gate:
             self._refuse_ours(connection)
             return appends
         drafts = all_drafts(appends)
-        if len(drafts) == 1 and home_of is not None and self._is_plain(drafts[0], home_of):
+        if home_of is not None and len(drafts) == 1 and self._is_plain(drafts[0], home_of):
             return appends
         topics = {draft.topic for draft in drafts}
         if not topics <= self._passed.keys():
@@ -86,12 +88,10 @@ class Gate:
 
     def _is_plain(self, draft: Draft, home_of: Callable[[UUID], str | None]) -> bool:
         """Say at once that a draft may pass: like others before, in a stream of its kind."""
-        home = self._passed.get(draft.topic)
         return (
-            home is not None
-            and type(draft.payload) is Written
+            type(draft.payload) is Written
             and draft.version > 1
-            and draft.topic not in _merging_topics()
+            and (home := self._usual.get(draft.topic)) is not None
             and home_of(draft.stream_id) == home
         )
 
@@ -123,7 +123,10 @@ class Gate:
         for topic in topics:
             if not self._catalogue.knows(topic):
                 raise InputError(_unknown(topic))
-        self._passed.update({topic: self._catalogue.home(topic) for topic in topics})
+        told = {topic: self._catalogue.home(topic) for topic in topics}
+        self._passed |= told
+        merging = _merging_topics()
+        self._usual |= {t: home for t, home in told.items() if home and t not in merging}
 
     def _prove(self, draft: Draft) -> None:
         where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"

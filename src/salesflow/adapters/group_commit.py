@@ -87,7 +87,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
                     group = [] if request.settled else self._commit_group(request)
                     self._hand_over(lead)
                     for each in group:
-                        _wake(each)
+                        if each.turn is not None:
+                            _wake(each.turn)
                 else:
                     self._wait(request)
         except BaseException as error:
@@ -120,7 +121,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             self._queue[:0] = [each for each in group[1:] if not each.settled]
             raise
         for each in group:
-            if each.settled:
+            if each.answer is not None or each.error is not None:
                 continue
             if not each.again:
                 each.error = DatabaseError("whether the append was recorded is unknown")
@@ -174,10 +175,11 @@ class GroupCommit(Generic[AskedT, AnswerT]):
     def _wake_first(self) -> None:
         if self._queue:
             with suppress(IndexError):
-                _wake(self._queue[0])
+                turn = self._queue[0].turn
+                if turn is not None:
+                    _wake(turn)
 
 
-def _wake(request: Request[AskedT, AnswerT]) -> None:
-    if request.turn is not None:
-        with suppress(RuntimeError):  # it is awake already
-            request.turn.release()
+def _wake(turn: Lock) -> None:
+    with suppress(RuntimeError):  # it is awake already
+        turn.release()

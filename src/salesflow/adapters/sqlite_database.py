@@ -92,6 +92,8 @@ class SqliteDatabase(Forkable):
         self.wait_seconds = wait_seconds
         self._patience = int(wait_seconds * 1000)
         """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
+        self._least_left, self._most_left = wait_seconds * 0.95, wait_seconds * 1.05
+        """Who has so many seconds left is not in a hurry."""
         self._folder: str | None = None
         self._archive: Archive | None = None
         """How the file is read where it cannot be written."""
@@ -318,7 +320,8 @@ class SqliteDatabase(Forkable):
         try:
             self._acquire(deadline)
             writer = self._writer = self._take_writer()
-            wait_until(writer, deadline)
+            if not self._least_left < deadline - monotonic() < self._most_left:
+                wait_until(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)

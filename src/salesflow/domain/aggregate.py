@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
 from salesflow.domain.assigned import Seen, State
-from salesflow.domain.door import guarded, refuse_no_id, refuse_no_time
+from salesflow.domain.door import guarded, inner, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
     believed,
@@ -156,6 +156,7 @@ class Aggregate:
         """
         self.belong(world)
 
+    @inner
     def belong(self, world: World, id: UUID | None = None) -> None:
         """Belong to a session: read its world, and be known by the id that it may give.
 
@@ -182,6 +183,7 @@ class Aggregate:
         return bool(self.version) or self.is_recorded or self._closed == "reading"
 
     @classmethod
+    @inner
     def load(
         cls,
         id: UUID,
@@ -191,10 +193,6 @@ class Aggregate:
         as_of: Instant = FOREVER,
     ) -> Self:
         """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
-        return cls._load(id, events, world, as_of)
-
-    @classmethod
-    def _load(cls, id: UUID, events: list[Event], world: World | None, as_of: Instant) -> Self:
         self = cls(id, world)
         self.version = events[-1].version if events else 0
         self._log = events
@@ -203,6 +201,7 @@ class Aggregate:
         return self
 
     @classmethod
+    @inner
     def replay(
         cls,
         id: UUID,
@@ -216,7 +215,7 @@ class Aggregate:
         Raises:
             NotFoundError: when no opening is believed, or it happened after `as_of`.
         """
-        self = cls._load(id, events, world, as_of)
+        self = cls.load(id, events, world=world, as_of=as_of)
         self.refuse_absence()
         return self
 
@@ -225,11 +224,15 @@ class Aggregate:
 
         HistoryError when a part of its history cannot be read, and was not retracted.
         """
-        if len(self._history) < len(self._log):  # else all of it could be read
+        history = self._history
+        if len(history) < len(self._log):  # else all of it could be read
             refuse_unreadable(self._log)
-        opening = self._history[0] if self._history else None
-        there = opening is not None and opening.effect <= self._horizon
-        if opening is None or not there or type(opening.fact) not in self._known:
+        opening = history[0] if history else None
+        if (
+            opening is None
+            or opening.effect > self._horizon
+            or type(opening.fact) not in self._known
+        ):
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
     def at(self, occurred_at: OccurredAt) -> Self:
@@ -262,6 +265,7 @@ class Aggregate:
             then._history = self._history if log is self._log else believed(log)
         return then
 
+    @inner
     def close(self, recorded: bool = False) -> None:
         """Take no more commands; for its session, which ends, and may have appended it."""
         self._closed = "ended"
@@ -298,6 +302,7 @@ class Aggregate:
             )
 
     @classmethod
+    @inner
     def new(cls, id: UUID | None, world: World | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
         refuse_no_id(id)
@@ -358,7 +363,8 @@ class Aggregate:
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         if self._closed is not None:
             self.refuse_closed()
-        if not (self._history or fact.opens or isinstance(fact, FactRetracted)):
+        history, pending = self._history, self.pending
+        if not (history or fact.opens or isinstance(fact, FactRetracted)):
             self.refuse_absence()
         if self._settled:
             self.refuse_assigned()
@@ -370,18 +376,16 @@ class Aggregate:
             if told.occurred is not None:
                 self._refuse_before_opening(told.occurred)
                 self._horizon = max(before, told.occurred)
-        self.pending.append(told)
-        event = told.event(self._id, self.version, len(self.pending), now=self._horizon)
-        self._log = [*self._log, event]
-        if before < self._horizon and self._history:
+        pending.append(told)
+        horizon = self._horizon
+        event = told.event(self._id, self.version, len(pending), now=horizon)
+        self._log = log = [*self._log, event]
+        if before < horizon and history:
             self._tell_pending()
             return
-        last = self._history[-1] if self._history else None
-        holds = fact.plain or (
-            not isinstance(fact, FactRetracted) and event.effect <= self._horizon
-        )
-        if holds and (follows(event, last) if last else len(self._log) == 1):
-            self._history = [*self._history, event]
+        holds = fact.plain or (not isinstance(fact, FactRetracted) and event.effect <= horizon)
+        if holds and (follows(event, history[-1]) if history else len(log) == 1):
+            self._history = [*history, event]
             if self._settled:
                 self._apply(event)
                 self._see()

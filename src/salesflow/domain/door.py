@@ -23,6 +23,7 @@ __all__ = [
     "called",
     "guarded",
     "guarded_host",
+    "inner",
     "refuse_no_id",
     "refuse_no_time",
     "refuse_uncallable",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 ClassT = TypeVar("ClassT", bound=type)
+MethodT = TypeVar("MethodT", bound=Callable[..., object])
 ReturnT = TypeVar("ReturnT")
 
 ACTS = "and acts before it returns; pass a plain function (def)"
@@ -46,6 +48,9 @@ RAW = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, OSEr
 OUT_OF_BOUNDS = (ArithmeticError, UnicodeError, ValueError)
 """What it says of values of the right type that are too large, or no number, or no text."""
 
+_INNER: set[object] = set()
+"""What stays as it is."""
+
 TAKEN_FOR: dict[object, tuple[type, ...]] = {Decimal: (Decimal, int, str), float: (float, int)}
 """What is read as a type beside its own instances."""
 
@@ -58,6 +63,12 @@ def guarded(cls: ClassT) -> ClassT:
 def guarded_host(cls: ClassT) -> ClassT:
     """Do the same for a class that calls functions of the host, whose errors stay their own."""
     return _guard(cls, alone=False)
+
+
+def inner(method: MethodT) -> MethodT:
+    """Leave a method of such a class as it is: this package alone calls it."""
+    _INNER.add(method)
+    return method
 
 
 def refuse_no_id(id: object) -> None:
@@ -155,6 +166,8 @@ def _guard(cls: ClassT, *, alone: bool) -> ClassT:
         if name.startswith("_") and (alone or name != "__init__"):
             continue
         called = f"{cls.__name__}.{name}".removesuffix(".__init__")
+        if getattr(member, "__func__", member) in _INNER:
+            continue
         if isinstance(member, types.FunctionType) and _takes_something(member):
             setattr(cls, name, _guarded(member, called, alone=alone))
         elif isinstance(member, classmethod):

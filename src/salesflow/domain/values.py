@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Context, Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Final, Self
 from uuid import UUID
 
@@ -66,6 +66,8 @@ LENGTH_READ_MAX = 4
 LINE_LENGTH_MAX = 500
 TEXT_LENGTH_MAX = 10_000
 KEY_LENGTH_MAX = 100
+KEYS_MAX = 1_000
+"""So many keys are known to be well written; the same few are named over and over."""
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 CONTROLS_AND_SURROGATES = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 NO_CHARACTERS = "\ufdd0-\ufdef" + "".join(
@@ -202,6 +204,7 @@ def trimmed(text: str) -> str:
     return text[first:end]
 
 
+@lru_cache(maxsize=KEYS_MAX)
 def _checked_key(text: str) -> str:
     checked = _checked_reference(text)
     if len(checked) > KEY_LENGTH_MAX:

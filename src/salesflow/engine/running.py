@@ -125,17 +125,19 @@ class Runs:
         connection: Host | None,
         engine: Opener | None,
     ) -> Receipt | None:
-        for attempt in range(1, attempts):
-            patient = attempt > HASTY_ATTEMPTS and connection is None
+        attempt = 1
+        while True:
             try:
-                if patient:
-                    return self._turns.take(
-                        lambda: self._attempt(function, said, connection, engine)
-                    )
-                return self._attempt(function, said, connection, engine)
+                if attempt <= HASTY_ATTEMPTS or connection is not None:
+                    return self._attempt(function, said, connection, engine)
+                return self._turns.take(
+                    lambda: self._attempt(function, said, connection, engine)
+                )
             except ConcurrentChangeError:
+                if attempt >= attempts:
+                    raise
                 tell_retry(attempt, attempts)
-        return self._attempt(function, said, connection, engine)
+                attempt += 1
 
     def _attempt(
         self,

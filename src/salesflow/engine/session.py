@@ -5,7 +5,6 @@ ends without an error appends everything they recorded as one append of the log.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from hashlib import sha256
 from operator import attrgetter
 from typing import NamedTuple, NoReturn, TypeVar
@@ -21,7 +20,7 @@ from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.door import guarded_host
+from salesflow.domain.door import guarded_host, inner
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.history import refuse_unreadable
 from salesflow.domain.moments import Instant, from_instant
@@ -43,10 +42,11 @@ __all__ = ["Said", "Session", "refuse_changing"]
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 Processes = Mapping[tuple[str, int], ProcessVersion]
+Changed = list[tuple[UUID, Aggregate]]
+"""Of which something was recorded in a session."""
 MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
 
-AS_IT_IS = nullcontext()
 PLAIN = attrgetter("plain")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
@@ -105,6 +105,7 @@ def _digest(request: str | bytes | None) -> str | None:
 class Session:
     """Aggregates loaded and added, and what they have recorded so far."""
 
+    @inner
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
@@ -263,42 +264,50 @@ class Session:
             )
 
     def _commit(self) -> Receipt | None:
-        recorded, nouns = [], []
+        changed, count = [], 0
         for id, each in self._aggregates.items():
             each.refuse_assigned()
-            if each.pending:
-                nouns.append(each.noun)
-                recorded += [(id, told.fact) for told in each.pending]
-        if not recorded:
+            pending = each.pending
+            if pending:
+                changed.append((id, each))
+                count += len(pending)
+        if not changed:
             if self._connection is None:
                 self._log.database.refuse_replaced()
             return None
         if self._within:
-            refuse_changing(self._within, {id for id, _ in recorded})
-        self._refuse_impossible(recorded)
-        with collector_off() if len(recorded) > MANY else AS_IT_IS:
-            self.receipt = self._log.append(
-                self._drafts(),
-                command_id=self._said.command_id,
-                fingerprint=self._said.fingerprint,
-                home_of=self._home_of,
-                nouns=tuple(nouns),
-                connection=self._connection,
-                accept_clock=self._accept_clock,
-            )
+            refuse_changing(self._within, {id for id, _ in changed})
+        if count > MANY:
+            with collector_off():
+                self._append(changed)
+        else:
+            self._append(changed)
         return self.receipt
 
-    def _refuse_impossible(self, recorded: list[tuple[UUID, Fact]]) -> None:
+    def _append(self, changed: Changed) -> None:
+        self._refuse_impossible(changed)
+        self.receipt = self._log.append(
+            self._drafts(changed),
+            command_id=self._said.command_id,
+            fingerprint=self._said.fingerprint,
+            home_of=self._home_of,
+            nouns=tuple([each.noun for _, each in changed]),
+            connection=self._connection,
+            accept_clock=self._accept_clock,
+        )
+
+    def _refuse_impossible(self, changed: Changed) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
-        kinds = {type(fact) for _, fact in recorded}
+        kinds = {type(told.fact) for _, each in changed for told in each.pending}
         if not PAIRED.isdisjoint(kinds):
+            recorded = [(id, told.fact) for id, each in changed for told in each.pending]
             refuse_half_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
-            refuse_unpublished([fact for _, fact in recorded], self._is_published)
-        if DealOpened in kinds:
+            facts = [told.fact for _, each in changed for told in each.pending]
+            refuse_unpublished(facts, self._is_published)
             self._refuse_retired()
         planned = not all(map(PLAIN, kinds))
-        for each in self._aggregates.values():
+        for _, each in changed:
             # What is new holds only what was recorded here, so mostly nothing that was planned.
             plan = each.plan_in_force() if each.version or planned else None
             if plan is not None:
@@ -391,13 +400,13 @@ class Session:
             return None
         return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
 
-    def _drafts(self) -> list[Draft]:
+    def _drafts(self, changed: Changed) -> list[Draft]:
         actor, _, correlation_id, causation_id, _ = self._said
         said = (actor, correlation_id, causation_id, None, None)
         event_ids, encode = self._event_ids, self._log.catalogue.encode
         return [
             _new(Draft, (id, version, *encode(fact), event_ids(), occurred, precision, *said))
-            for id, each in self._aggregates.items()
+            for id, each in changed
             for version, (fact, occurred, precision, _) in enumerate(
                 each.to_append(), each.version + 1
             )
