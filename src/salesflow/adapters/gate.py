@@ -80,7 +80,8 @@ class Gate:
         for draft in drafts:
             if type(draft.payload) is not Written:
                 self._prove(draft)
-        self._refuse_mixed(drafts, home_of, connection)
+        if not self._begin_alike(appends, drafts, topics):
+            self._refuse_mixed(drafts, home_of, connection)
         if topics.isdisjoint(_merging_topics()):
             return appends
         self._refuse_merges(drafts, connection)
@@ -134,6 +135,14 @@ class Gate:
             self._catalogue.decode(draft.topic, draft.payload, where=where)
         except HistoryError as error:
             raise InputError(str(error)) from error
+
+    def _begin_alike(
+        self, appends: Sequence[Append], drafts: Sequence[Draft], topics: Collection[str]
+    ) -> bool:
+        """Say whether all streams begin with these drafts, and all are of one kind of thing."""
+        streams = sum([len(append.stream_ids) for append in appends])
+        begun = [draft.version for draft in drafts].count(1)
+        return begun == streams and len({self._passed[topic] for topic in topics}) == 1
 
     def _refuse_mixed(
         self,

@@ -78,6 +78,7 @@ FINISH_SECONDS = 1.0
 """So long whoever opens a file waits for others to finish a checkpoint that was cut off."""
 
 LOOK_SECONDS = 0.001
+TURN_SECONDS = 0.005
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 SNAPSHOT = {"salesflow_begin": "BEGIN"}
 
@@ -105,6 +106,8 @@ class SqliteDatabase(Forkable):
         """Who opens a connection just now, which is not among all of them yet."""
         self.holds = Holds()
         self.lock = RLock()  # which knows its owner, so that it can be released twice
+        self._turn = RLock()
+        """Held for a moment by a thread that is at work in SQLite; see `_read_in_turn`."""
         self._writer: SqliteConnection | None = None
         """Which connection wrote last; idle, or used by somebody who reads."""
         self._checkpointer: SqliteConnection | None = None
@@ -151,7 +154,7 @@ class SqliteDatabase(Forkable):
         self._opening = set()
         self._all, self.waiting, self.waiters = WeakSet(), WeakSet(), WeakSet()
         self._writer = self._checkpointer = self._folder = None
-        self._forking, self.lock = False, RLock()
+        self._forking, self.lock, self._turn = False, RLock(), RLock()
         self.holds.blocks.clear()
         self._idle.forget()
         self.engine.dispose(close=False)
@@ -283,20 +286,52 @@ class SqliteDatabase(Forkable):
             if connection is not None:
                 raw = sqlite_connection(connection.connection)
                 return raw.execute(statement, parameters).fetchall()
-            if look:
-                self.file.check()
-            raw = self._idle.take()
-            try:
-                rows = raw.execute(statement, parameters).fetchall()
-            except BaseException:
-                self._idle.drop(raw)
-                raise
-            self._idle.give_back(raw)
+            if not look:
+                return self._read_in_turn(statement, parameters)
+            self.file.check()
+            return self._read(statement, parameters)
         except sqlite3.Error as error:
             if connection is None and not look:
                 self.file.check()
             raise translate_sqlite(error, self.path) from error
+
+    def _read(self, statement: str, parameters: Row) -> list[Row]:
+        raw = self._idle.take()
+        try:
+            rows = raw.execute(statement, parameters).fetchall()
+        except BaseException:
+            self._idle.drop(raw)
+            raise
+        self._idle.give_back(raw)
         return rows
+
+    def _read_in_turn(self, statement: str, parameters: Row) -> list[Row]:
+        """Read while no other thread is at work in SQLite, unless one is for long.
+
+        Each step of a statement gives the interpreter's lock away and takes it back, which
+        costs more than the step when others run for it; while they wait for a turn they do not.
+        """
+        turn = self._turn
+        try:
+            got = turn.acquire(False) or self._wait_for(turn)
+            rows = self._read(statement, parameters)
+            if got:
+                turn.release()
+        except BaseException:
+            self._leave_turn()
+            raise
+        return rows
+
+    def _wait_for(self, turn: RLock) -> bool:
+        """Wait for a turn, but not for long: whoever has it is slow, or was cut off twice."""
+        got = turn.acquire(timeout=TURN_SECONDS)
+        if not got:
+            self._turn = RLock()  # nobody else waits for that one
+        return got
+
+    def _leave_turn(self) -> None:
+        with suppress(RuntimeError):  # it was not got, or is released already
+            self._turn.release()
 
     def change(
         self, statement: str, parameters: Row, connection: sa.Connection, _: Patience
@@ -316,9 +351,10 @@ class SqliteDatabase(Forkable):
         the `try`, undoing may be repeated, and what is not given back is closed unused.
         """
         self.refuse_own()
-        writer = None
+        writer, turn = None, self._turn
         try:
             self._acquire(deadline)
+            got = turn.acquire(False) or self._wait_for(turn)
             writer = self._writer = self._take_writer()
             if not self._least_left < deadline - monotonic() < self._most_left:
                 wait_until(writer, deadline)
@@ -326,6 +362,8 @@ class SqliteDatabase(Forkable):
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
             self.file.check_log()
+            if got:
+                turn.release()
             if self._written >= self.file.full_at:
                 self.file.make_room()
             writer.execute("COMMIT")
@@ -350,6 +388,7 @@ class SqliteDatabase(Forkable):
 
     def _abandon(self, writer: SqliteConnection | None) -> None:
         """Undo what was not finished: the transaction first, then the lock."""
+        self._leave_turn()
         try:
             if writer is not None:
                 if writer.in_transaction:

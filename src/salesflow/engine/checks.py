@@ -32,15 +32,27 @@ UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigra
 
 def refuse_unpublished(
     facts: Iterable[Fact], published: Callable[[tuple[str, int]], bool]
-) -> None:
+) -> set[tuple[str, int]]:
     """Refuse a deal under a version nothing before it has published, or one published twice.
+
+    Give the versions that are named.
 
     Raises:
         InputError: naming the version.
     """
     known: set[tuple[str, int]] = set()
     for fact in facts:
-        if type(fact) is ProcessPublished:
+        if type(fact) is DealOpened or type(fact) is DealMigrated:
+            key = (fact.process, fact.process_version)
+            if key in known:
+                continue
+            if not published(key):
+                raise InputError(
+                    f"process {key[0]!r} version {key[1]} has not been published; publish it"
+                    " first"
+                )
+            known.add(key)
+        elif type(fact) is ProcessPublished:
             key = (fact.process.key, fact.process.version)
             if key in known or published(key):
                 raise InputError(
@@ -48,14 +60,7 @@ def refuse_unpublished(
                     " version never changes, publish a new one"
                 )
             known.add(key)
-        elif type(fact) is DealOpened or type(fact) is DealMigrated:
-            key = (fact.process, fact.process_version)
-            if key not in known and not published(key):
-                raise InputError(
-                    f"process {key[0]!r} version {key[1]} has not been published; publish it"
-                    " first"
-                )
-            known.add(key)
+    return known
 
 
 def refuse_wrong_retraction(fact: FactRetracted, stream_id: UUID, stream: list[Event]) -> None:

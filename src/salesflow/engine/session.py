@@ -304,8 +304,7 @@ class Session:
             refuse_half_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
             facts = [told.fact for _, each in changed for told in each.pending]
-            refuse_unpublished(facts, self._is_published)
-            self._refuse_retired()
+            self._refuse_retired(refuse_unpublished(facts, self._is_published))
         planned = not all(map(PLAIN, kinds))
         for _, each in changed:
             # What is new holds only what was recorded here, so mostly nothing that was planned.
@@ -357,20 +356,15 @@ class Session:
         process = self._processes.recorded(key[0])
         return process is not None and key[1] in process.versions
 
-    def _refuse_retired(self) -> None:
-        """Refuse a deal opened anew under a version that was out of use by then."""
-        opened = [
-            (told.fact, told.occurred)
-            for deal in self._aggregates.values()
-            if not deal.version
-            for told in deal.pending
-            if isinstance(told.fact, DealOpened)
-        ]
-        for key in {fact.process for fact, _ in opened}:
+    def _refuse_retired(self, named: Iterable[tuple[str, int]]) -> None:
+        """Refuse a deal opened anew under one of these that was out of use by then."""
+        for key, version in named:
             process = self._process(key)
-            if process.retired:
-                for fact, occurred in opened:
-                    if fact.process == key:
+            if version not in process.retired:
+                continue
+            for deal in self._aggregates.values():
+                for fact, occurred, *_ in () if deal.version else deal.pending:
+                    if isinstance(fact, DealOpened) and fact.process == key:
                         process.refuse_retired(fact.process_version, occurred)
 
     def _process(self, key: str) -> SalesProcess:
