@@ -74,19 +74,21 @@ def acknowledged_until(
     server: Postgres, log: EventLog, crash: Callable[[Postgres, str], None], number: int
 ) -> list[str]:
     said: SimpleQueue[str] = SimpleQueue()
-    crashed = Event()
+    crashing, crashed = Event(), Event()
 
     def write(random: Random) -> None:
-        try:
-            while not crashed.is_set():  # the server may be back before a writer notices
+        while not crashed.is_set():  # the server may be back before a writer notices
+            try:
                 append_marked(log, random, said.put, "log")
-        except DatabaseError:
-            pass
+            except DatabaseError:
+                if crashing.is_set():  # else it is what the last crash left behind
+                    return
 
     writers = [Thread(target=write, args=(Random(f"{number}/{w}"),)) for w in range(WRITERS)]
     for writer in writers:
         writer.start()
     acknowledged = [said.get(timeout=30) for _ in range(Random(number).randrange(5, 60))]
+    crashing.set()
     crash(server, log.database.url.render_as_string(hide_password=False))
     crashed.set()
     for writer in writers:

@@ -42,6 +42,7 @@ from salesflow.adapters.postgres_database import (
     PostgresCursor,
     PostgresDatabase,
     is_idle,
+    numbered_cursor,
     postgres_connection,
     translate_postgres,
 )
@@ -60,6 +61,7 @@ from salesflow.adapters.postgres_statements import (
     RESERVE,
     RESERVE_COMMANDS,
     SET_LIMITS,
+    Statement,
 )
 from salesflow.domain.moments import Instant
 from salesflow.errors import BusyError, InputError, OwnTransactionError
@@ -107,8 +109,11 @@ class PostgresAppending(Forkable):
                 receipts = self._write_in_steps(cursor, appends, wait, look)
             else:
                 self._limit_to(cursor, wait)
-                with _refusing(self._limit):
-                    receipts = self._insert(cursor, appends)
+                receipts = self._insert(cursor, appends)
+        except psycopg.Error as error:
+            if connection is not None and not is_idle(connection):
+                connection.close()
+            raise _refusal(error, self._limit) from error
         except BaseException:
             if connection is not None and not is_idle(connection):
                 connection.close()
@@ -135,7 +140,7 @@ class PostgresAppending(Forkable):
         """Take the lock that orders all appends, and look at what stands then."""
         if look is not None:
             for statement in (NEW_HEAD, LOCK_HEAD):
-                cursor.execute(statement, {"tenant": self._tenant})
+                cursor.execute(statement, [self._tenant])
             look()
 
     def _limit_to(self, cursor: PostgresCursor, wait: int) -> None:
@@ -174,14 +179,14 @@ class PostgresAppending(Forkable):
         with _refusing(limit):
             if is_idle(raw):  # begin, or psycopg's block would commit
                 raw.execute("SELECT 1")
-            with raw.transaction(), raw.cursor(binary=True) as cursor:
+            with raw.transaction(), numbered_cursor(raw) as cursor:
                 locks = _limit_transaction(cursor, limit)
                 self._look_again(cursor, look)
                 if _is_small([append]):
                     receipts = self._insert(cursor, [append])
                 else:
                     receipts = self._copy(cursor, [append], limit)
-                raw.execute(SET_LIMITS, [str(locks), str(limit.theirs), True])
+                cursor.execute(SET_LIMITS, [str(locks), str(limit.theirs), True])
         lend(self, connection, 0)
         return receipts[0]
 
@@ -204,7 +209,7 @@ class PostgresAppending(Forkable):
         self._limit = Limit(0, ours=True)
         if not self._database.options.pooled:
             ((self._limit.theirs, _),) = connection.execute(LIMITS).fetchall()
-        self._writer = connection.cursor(binary=True)
+        self._writer = numbered_cursor(connection)
         return self._writer
 
     def _insert(self, cursor: PostgresCursor, appends: Sequence[Append]) -> list[Receipt]:
@@ -247,14 +252,15 @@ class PostgresAppending(Forkable):
     def _moved(
         self,
         cursor: PostgresCursor,
-        statement: str,
+        statement: Statement,
         parameters: Parameters,
         appends: Sequence[Append],
     ) -> tuple[int, Instant]:
         """Run the statement; when the head did not move, say why or try again."""
         prepare = self._database.options.prepare
         for _ in range(3):
-            row = cursor.execute(statement, parameters, prepare=prepare).fetchone()
+            values = statement.values(parameters)
+            row = cursor.execute(statement.query, values, prepare=prepare).fetchone()
             if row is not None:
                 return int(row[0]), int(row[1])
             self._look(cursor, parameters, appends)
@@ -263,10 +269,9 @@ class PostgresAppending(Forkable):
     def _look(
         self, cursor: PostgresCursor, parameters: Parameters, appends: Sequence[Append]
     ) -> None:
-        asked = {"tenant": parameters["tenant"], "now": parameters["now"]}
-        row = cursor.execute(LOOK, asked).fetchone()
+        row = cursor.execute(LOOK.query, LOOK.values(parameters)).fetchone()
         if row is None:
-            cursor.execute(NEW_HEAD, {"tenant": self._tenant})
+            cursor.execute(NEW_HEAD, [self._tenant])
             return
         recorded, accepted, now = row
         next_instant(appends, now, recorded, accepted=bool(accepted))
@@ -377,11 +382,13 @@ def _is_in_transaction(connection: sa.Connection, _: int) -> bool:
 def _refusing(limit: Limit) -> Iterator[None]:
     try:
         yield
-    except psycopg.errors.UniqueViolation as error:
-        raise Rejected(str(error)) from error
-    except psycopg.errors.QueryCanceled as error:
-        if not limit.ours:
-            raise translate_postgres(error) from error
-        raise BusyError(f"another writer held the log for too long: {error}") from error
     except psycopg.Error as error:
-        raise translate_postgres(error) from error
+        raise _refusal(error, limit) from error
+
+
+def _refusal(error: psycopg.Error, limit: Limit) -> Exception:
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return Rejected(str(error))
+    if isinstance(error, psycopg.errors.QueryCanceled) and limit.ours:
+        return BusyError(f"another writer held the log for too long: {error}")
+    return translate_postgres(error)

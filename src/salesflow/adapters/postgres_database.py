@@ -6,10 +6,12 @@ a lock after the database's `wait_seconds`.
 """
 
 import os
+import re
 import selectors
 import socket
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
+from itertools import count
 from threading import Event as Flag
 from time import monotonic
 from typing import Any
@@ -44,6 +46,7 @@ __all__ = [
     "PostgresCursor",
     "PostgresDatabase",
     "is_idle",
+    "numbered_cursor",
     "postgres_connection",
     "translate_postgres",
 ]
@@ -112,7 +115,7 @@ class PostgresDatabase(Forkable):
         tell_pool(self.engine, is_idle, wait_seconds)
         sa.event.listen(self.engine, "connect", self._configure)
         self._idle: Idle[PostgresCursor] = Idle(
-            lambda: self.connect().cursor(binary=True), lambda cursor: cursor.connection.close()
+            lambda: numbered_cursor(self.connect()), lambda cursor: cursor.connection.close()
         )
         self._own: WeakSet[PostgresConnection] = WeakSet()
         self._closed = False
@@ -169,11 +172,11 @@ class PostgresDatabase(Forkable):
         look: bool = True,  # noqa: ARG002 - there is nothing to look at
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
-        query = _query(statement)
+        query = _numbered(statement)
         try:
             if connection is not None:
                 raw = postgres_connection(connection.connection)
-                with raw.cursor(binary=True) as cursor:
+                with numbered_cursor(raw) as cursor:
                     return cursor.execute(query, parameters).fetchall()
             try:
                 return self._select(query, parameters)
@@ -196,7 +199,7 @@ class PostgresDatabase(Forkable):
         """
         raw = postgres_connection(connection.connection)
         limit, begun = patience.milliseconds, monotonic()
-        query = b"; ".join((LIMIT % limit, _query(statement), NO_LIMIT))
+        query = b"; ".join((LIMIT % limit, statement.replace("?", "%s").encode(), NO_LIMIT))
         try:
             with patience.waiting(), psycopg.ClientCursor(raw) as cursor:
                 cursor.execute(query, parameters)
@@ -391,9 +394,20 @@ def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
     return raw
 
 
-@cache
-def _query(statement: str) -> bytes:
-    return statement.replace("?", "%s").encode()
+def numbered_cursor(connection: PostgresConnection) -> PostgresCursor:
+    """Give a cursor that takes statements as the server does: `$1` for the first parameter.
+
+    So the driver has nothing to read in them, which costs it a third of a short statement.
+    """
+    cursor = psycopg.RawCursor(connection)
+    cursor.format = psycopg.pq.Format.BINARY
+    return cursor
+
+
+@lru_cache(maxsize=512)
+def _numbered(statement: str) -> bytes:
+    number = count(1)
+    return re.sub(r"\?", lambda _: f"${next(number)}", statement).encode()
 
 
 def translate_postgres(error: psycopg.Error) -> SalesflowError:

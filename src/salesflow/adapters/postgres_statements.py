@@ -1,4 +1,13 @@
-"""The statements by which an append gets into PostgreSQL; see `postgres_appending`."""
+"""The statements by which an append gets into PostgreSQL; see `postgres_appending`.
+
+They name their parameters here, and number them as the server does once and for all, so that
+the driver has nothing to read in them each time.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from salesflow.adapters.appending import SKEW
 from salesflow.adapters.postgres_database import CHANNEL
@@ -25,6 +34,7 @@ __all__ = [
     "RESERVE",
     "RESERVE_COMMANDS",
     "SET_LIMITS",
+    "Statement",
 ]
 
 NOW = "coalesce(%(now)s::int8, (extract(epoch FROM clock_timestamp()) * 1000000)::int8)"
@@ -85,16 +95,34 @@ ANSWER_AND_FREE = (
 )
 """From there on the transaction waits for nobody, and is held to the server's limit alone."""
 
-APPEND = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}"
-APPEND_COMMANDS = (
+
+class Statement(NamedTuple):
+    """A statement whose parameters are numbered, and what takes their values by name."""
+
+    query: bytes
+    values: Callable[[Mapping[str, object]], tuple[Any, ...]]
+
+
+def _numbered(text: str) -> Statement:
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", text)))
+    for number, name in enumerate(names, 1):
+        text = text.replace(f"%({name})s", f"${number}")
+    values = itemgetter(*names)
+    return Statement(text.encode(), values if len(names) > 1 else lambda p: (values(p),))
+
+
+APPEND = _numbered(f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}")
+APPEND_COMMANDS = _numbered(
     f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}), c AS ({INSERT_COMMANDS}) {ANSWER}"
 )
-APPEND_ONE = f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}"
-APPEND_ONE_COMMAND = (
+APPEND_ONE = _numbered(f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}")
+APPEND_ONE_COMMAND = _numbered(
     f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}), c AS ({INSERT_COMMAND}) {ANSWER}"
 )
-RESERVE = f"WITH h AS ({MOVE_HEAD}) {ANSWER_AND_FREE}"
-RESERVE_COMMANDS = f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER_AND_FREE}"
+RESERVE = _numbered(f"WITH h AS ({MOVE_HEAD}) {ANSWER_AND_FREE}")
+RESERVE_COMMANDS = _numbered(
+    f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER_AND_FREE}"
+)
 
 
 def _milliseconds(setting: str) -> str:
@@ -103,19 +131,19 @@ def _milliseconds(setting: str) -> str:
 
 LIMITS = f"SELECT {_milliseconds('statement_timeout')}, {_milliseconds('lock_timeout')}"
 SET_LIMITS = (
-    "SELECT set_config('lock_timeout', %s, l), set_config('statement_timeout', %s, l)"
-    " FROM (SELECT %s::bool) AS v (l)"
+    "SELECT set_config('lock_timeout', $1, l), set_config('statement_timeout', $2, l)"
+    " FROM (SELECT $3::bool) AS v (l)"
 )
 LIMIT_TO = (
     f"WITH v (theirs, locks) AS MATERIALIZED ({LIMITS}) SELECT theirs, locks,"
     " set_config('lock_timeout', o::text, true), set_config('statement_timeout',"
     " (CASE WHEN theirs > 0 AND theirs <= o THEN theirs ELSE o END)::text, true)"
-    " FROM v, (SELECT %s::int8) AS w (o)"
+    " FROM v, (SELECT $1::int8) AS w (o)"
 )
 """Sets the limits of this transaction, unless shorter ones stand, and gives those before."""
 COPY = "COPY salesflow_events FROM STDIN (FORMAT BINARY)"
-LOOK = f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
-LOCK_HEAD = "SELECT 1 FROM salesflow_head WHERE tenant = %(tenant)s FOR UPDATE"
-NEW_HEAD = (
-    "INSERT INTO salesflow_head VALUES (%(tenant)s, 0, 0, 0) ON CONFLICT (tenant) DO NOTHING"
+LOOK = _numbered(
+    f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
 )
+LOCK_HEAD = "SELECT 1 FROM salesflow_head WHERE tenant = $1 FOR UPDATE"
+NEW_HEAD = "INSERT INTO salesflow_head VALUES ($1, 0, 0, 0) ON CONFLICT (tenant) DO NOTHING"
