@@ -16,6 +16,7 @@ sales, which commands check, and halves of a merge, which are for whoever record
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -34,6 +35,9 @@ __all__ = ["OTHERS", "Gate"]
 
 OTHERS: Final = FactCatalogue([])
 """For the log of an application that is not salesflow: its topics are its own, and unread."""
+
+TOPIC, VERSION, PAYLOAD = map(attrgetter, ("topic", "version", "payload"))
+WRITTEN: Final = frozenset({Written})
 
 STREAMS_MAX = 50_000
 """So many streams are remembered by what they are about."""
@@ -74,12 +78,11 @@ class Gate:
         drafts = all_drafts(appends)
         if home_of is not None and len(drafts) == 1 and self._is_plain(drafts[0], home_of):
             return appends
-        topics = {draft.topic for draft in drafts}
+        topics = set(map(TOPIC, drafts))
         if not topics <= self._passed.keys():
             self._refuse_unknown(topics)
-        for draft in drafts:
-            if type(draft.payload) is not Written:
-                self._prove(draft)
+        if not WRITTEN.issuperset(map(type, map(PAYLOAD, drafts))):
+            self._prove(drafts)
         if not self._begin_alike(appends, drafts, topics):
             self._refuse_mixed(drafts, home_of, connection)
         if topics.isdisjoint(_merging_topics()):
@@ -129,19 +132,23 @@ class Gate:
         merging = _merging_topics()
         self._usual |= {t: home for t, home in told.items() if home and t not in merging}
 
-    def _prove(self, draft: Draft) -> None:
-        where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
-        try:
-            self._catalogue.decode(draft.topic, draft.payload, where=where)
-        except HistoryError as error:
-            raise InputError(str(error)) from error
+    def _prove(self, drafts: Iterable[Draft]) -> None:
+        """Refuse what cannot be read back, where that is not proven by who wrote it."""
+        for draft in drafts:
+            if type(draft.payload) is Written:
+                continue
+            where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
+            try:
+                self._catalogue.decode(draft.topic, draft.payload, where=where)
+            except HistoryError as error:
+                raise InputError(str(error)) from error
 
     def _begin_alike(
         self, appends: Sequence[Append], drafts: Sequence[Draft], topics: Collection[str]
     ) -> bool:
         """Say whether all streams begin with these drafts, and all are of one kind of thing."""
         streams = sum([len(append.stream_ids) for append in appends])
-        begun = [draft.version for draft in drafts].count(1)
+        begun = [*map(VERSION, drafts)].count(1)
         return begun == streams and len({self._passed[topic] for topic in topics}) == 1
 
     def _refuse_mixed(

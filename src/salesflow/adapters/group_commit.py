@@ -130,14 +130,17 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         return group
 
     def _gathered(self, request: Request[AskedT, AnswerT]) -> list[Request[AskedT, AnswerT]]:
+        queue, group = self._queue, [request]
         if request.turn is not None:  # it may stand in the queue
             self._withdraw(request)
-        group = [request]
-        while self._queue and len(group) < GROUP_MAX:
-            with suppress(IndexError):
-                group.append(self._queue.pop(0))
-        for each in group:
+        request.tries, request.again = request.tries + 1, False
+        while queue and len(group) < GROUP_MAX:
+            try:
+                each = queue.pop(0)
+            except IndexError:  # it was the last one, and is withdrawn
+                break
             each.tries, each.again = each.tries + 1, False
+            group.append(each)
         return group
 
     def _wait(self, request: Request[AskedT, AnswerT]) -> None:
@@ -170,16 +173,17 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         """Give the lead to the first of those who wait."""
         self._heir = next(iter(self._queue), None)
         lead.release()
-        self._wake_first()  # who may have come after it was seen that nobody waits
+        if self._queue:  # perhaps one that came after it was seen that nobody waits
+            self._wake_first()
 
     def _wake_first(self) -> None:
-        if self._queue:
-            with suppress(IndexError):
-                turn = self._queue[0].turn
-                if turn is not None:
-                    _wake(turn)
+        first = next(iter(self._queue), None)
+        if first is not None and first.turn is not None:
+            _wake(first.turn)
 
 
 def _wake(turn: Lock) -> None:
-    with suppress(RuntimeError):  # it is awake already
+    try:
         turn.release()
+    except RuntimeError:  # it is awake already
+        return

@@ -234,7 +234,7 @@ class PostgresAppending(Forkable):
         base, recorded = self._moved(cursor, statement, parameters, appends)
         with cursor.copy(COPY) as copy:
             copy.write(COPY_START)
-            copy.write(b"".join(_rows(appends, self._tenant, base, recorded)))
+            copy.write(_rows(appends, self._tenant, base, recorded))
             copy.write(COPY_END)
         return receipts_of(appends, base, recorded)
 
@@ -335,43 +335,43 @@ _STREAM_ID = Struct("!iqi16siii16s").pack
 _TIMES = Struct("!iqiq").pack
 _LENGTH = Struct("!i").pack
 _COLUMN_COUNT = b"\x00\x10"
+_NO_TEXT = field(None)
 
 
 def _rows(
     appends: Sequence[Append], tenant: str, base: int, recorded: Instant
-) -> Iterator[bytes]:
+) -> bytes:
     """Write the rows as binary COPY wants them, in the order of the table's columns."""
+    # fmt: off
     start = _COLUMN_COUNT + field(tenant)
-    known: dict[str | None, bytes] = {None: field(None)}
-
-    def text(value: str | None) -> bytes:
-        found = known.get(value)
-        if found is None:
-            found = known[value] = field(value)
-        return found
-
+    fields, written = _Fields(), []
     for offset, append in enumerate(appends):
         then = recorded + offset
-        command_id = text(append.command_id)
-        for stream, version, topic, payload, event_id, occurred, *others in append.drafts:
+        command_id = fields[append.command_id]
+        for (
+            stream, version, topic, payload, event, occurred, precision, actor, correlation,
+            causation, source, source_id,
+        ) in append.drafts:
             base += 1
-            precision, actor, correlation, causation, source, source_id = others
             happened = then if occurred is None or occurred > then else occurred
-            yield (
-                start
-                + _STREAM_ID(8, base, 16, stream.bytes, 4, version, 16, event_id.bytes)
-                + text(topic)
-                + _LENGTH(len(payload))
-                + payload
-                + _TIMES(8, happened, 8, then)
-                + text(precision)
-                + text(actor)
-                + command_id
-                + text(correlation)
-                + text(causation)
-                + text(source)
-                + field(source_id)
+            stream_id, event_id = stream.int.to_bytes(16), event.int.to_bytes(16)
+            written += (
+                start, _STREAM_ID(8, base, 16, stream_id, 4, version, 16, event_id),
+                fields[topic], _LENGTH(len(payload)), payload, _TIMES(8, happened, 8, then),
+                fields[precision], fields[actor], command_id, fields[correlation],
+                fields[causation], fields[source],
+                _NO_TEXT if source_id is None else field(source_id),
             )
+    # fmt: on
+    return b"".join(written)
+
+
+class _Fields(dict[str | None, bytes]):
+    """What texts are written as; those that are told again and again are written once."""
+
+    def __missing__(self, text: str | None) -> bytes:
+        self[text] = written = field(text)
+        return written
 
 
 def _is_in_transaction(connection: sa.Connection, _: int) -> bool:

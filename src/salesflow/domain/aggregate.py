@@ -291,7 +291,7 @@ class Aggregate:
             InputError: naming what was assigned or deleted.
         """
         (state, seen), held = self._seen, vars(self)
-        if held.keys() <= state.attributes and (not seen or state.read(held) == seen):
+        if state.attributes.issuperset(held) and (not seen or state.read(held) == seen):
             return
         name = state.changed(seen, held)
         if name is not None:

@@ -243,7 +243,7 @@ class FactCatalogue:
         """
         cls = type(fact)
         if cls in self._trusted:
-            payload = fact.to_json()
+            payload = cls.__pydantic_serializer__.to_json(fact, exclude_none=True)
             if payload.isascii() or _is_settled(payload):
                 return cls.stored_as, Written(payload)
         elif not isinstance(fact, Fact):
@@ -279,8 +279,9 @@ class FactCatalogue:
         if cls is None:
             return self._read_old(topic, payload)
         fact: Fact = cls.__pydantic_validator__.validate_json(payload)
-        if payload.count(b":") != len(fact.__pydantic_fields_set__):
-            refuse_repeats(payload, fact)
+        colons = payload.count(b":")
+        if colons != len(fact.__pydantic_fields_set__):
+            refuse_repeats(payload, colons, fact)
         return fact
 
     def read_all(self, rows: Sequence[Sequence[Any]]) -> list[Fact]:
@@ -292,13 +293,16 @@ class FactCatalogue:
         Raises:
             Exception: one of `UNREADABLE`.
         """
-        known, facts = self._alike, []
+        known, read, facts = self._alike, self.read, []
         for row in rows:
             topic, payload = row[0], row[1]
+            if len(payload) > ALIKE_LENGTH_MAX:
+                facts.append(read(topic, payload))
+                continue
             fact = known.get(topic, NONE_ALIKE).get(payload)
             if fact is None:
-                fact = self.read(topic, payload)
-                if len(payload) <= ALIKE_LENGTH_MAX and type(fact) in self._trusted:
+                fact = read(topic, payload)
+                if type(fact) in self._trusted:
                     self._keep(topic, payload, fact)
             facts.append(fact)
         return facts

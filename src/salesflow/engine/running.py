@@ -108,7 +108,10 @@ class Runs:
             ConcurrentChangeError: all attempts met a change by somebody else.
             InputError: a connection or engine leads elsewhere or commits by itself.
         """
-        _refuse_unclear(attempts, connection, engine)
+        if type(attempts) is not int or attempts < 1:
+            raise InputError(f"attempts is {shown(attempts)}; write a whole number, 1 or more")
+        if connection is not None and engine is not None:
+            raise InputError("pass connection= or engine=, not both: each names a transaction")
         said = Said.of(actor, command_id, fingerprint=fingerprint)
         running = self._running.sessions
         around = len(running)
@@ -231,10 +234,3 @@ def _receipt(known: AlreadyRecordedError) -> Receipt:
     if known.differs is not None or not isinstance(known.receipt, Receipt):
         raise known
     return known.receipt._replace(again=True)
-
-
-def _refuse_unclear(attempts: object, connection: Host | None, engine: Opener | None) -> None:
-    if type(attempts) is not int or attempts < 1:
-        raise InputError(f"attempts is {shown(attempts)}; write a whole number, 1 or more")
-    if connection is not None and engine is not None:
-        raise InputError("pass connection= or engine=, not both: each names a transaction")

@@ -286,10 +286,11 @@ class Session:
 
     def _append(self, changed: Changed) -> None:
         self._refuse_impossible(changed)
+        actor, command_id, correlation_id, causation_id, fingerprint = self._said
         self.receipt = self._log.append(
-            self._drafts(changed),
-            command_id=self._said.command_id,
-            fingerprint=self._said.fingerprint,
+            self._drafts(changed, (actor, correlation_id, causation_id, None, None)),
+            command_id=command_id,
+            fingerprint=fingerprint,
             home_of=self._home_of,
             nouns=tuple([each.noun for _, each in changed]),
             connection=self._connection,
@@ -298,17 +299,17 @@ class Session:
 
     def _refuse_impossible(self, changed: Changed) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
-        kinds = {type(told.fact) for _, each in changed for told in each.pending}
+        facts = [told.fact for _, each in changed for told in each.pending]
+        kinds = set(map(type, facts))
         if not PAIRED.isdisjoint(kinds):
             recorded = [(id, told.fact) for id, each in changed for told in each.pending]
             refuse_half_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
-            facts = [told.fact for _, each in changed for told in each.pending]
             self._refuse_retired(refuse_unpublished(facts, self._is_published))
-        planned = not all(map(PLAIN, kinds))
+        if self._added == len(self._aggregates) and all(map(PLAIN, kinds)):
+            return  # what is new holds only what was recorded here, so nothing planned
         for _, each in changed:
-            # What is new holds only what was recorded here, so mostly nothing that was planned.
-            plan = each.plan_in_force() if each.version or planned else None
+            plan = each.plan_in_force()
             if plan is not None:
                 raise _overtaken(each, plan)
 
@@ -394,9 +395,7 @@ class Session:
             return None
         return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
 
-    def _drafts(self, changed: Changed) -> list[Draft]:
-        actor, _, correlation_id, causation_id, _ = self._said
-        said = (actor, correlation_id, causation_id, None, None)
+    def _drafts(self, changed: Changed, said: Iterable[str | None]) -> list[Draft]:
         event_ids, encode = self._event_ids, self._log.catalogue.encode
         return [
             _new(Draft, (id, version, *encode(fact), event_ids(), occurred, precision, *said))
