@@ -242,3 +242,27 @@ def test_a_session_that_the_server_ended_for_idling_is_told_as_that(postgres_url
                 pass
             snapshot.execute(sa.text("SELECT 1"))
         assert database.rows("SELECT 1, ?", ("x",)) == [(1, "x")]
+
+
+def test_a_commit_that_waits_for_another_process_holds_up_nobody_who_reads(
+    database_url: str, host: sa.Engine
+) -> None:
+    """Threads take turns in SQLite, but nobody waits for a turn until somebody else is done."""
+    with (
+        SalesFlow(database_url, wait_seconds=LONG_WAIT_SECONDS) as flow,
+        SalesFlow(database_url) as holder,
+        host.connect() as connection,
+    ):
+        with flow.session() as s:
+            id = s.add(Customer.register(name="A")).id
+        writer = Thread(target=record, args=(flow,))
+        with connection.begin():
+            with holder.session(connection=connection) as s:
+                s.add(Customer.register(name="B"))
+            writer.start()
+            for _ in range(200):
+                with flow.session() as s:
+                    assert s.get(Customer, id).name == "A"
+            assert writer.is_alive()
+        writer.join()
+        assert flow.log.head().position == holder.log.head().position

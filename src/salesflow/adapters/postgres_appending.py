@@ -338,9 +338,7 @@ _COLUMN_COUNT = b"\x00\x10"
 _NO_TEXT = field(None)
 
 
-def _rows(
-    appends: Sequence[Append], tenant: str, base: int, recorded: Instant
-) -> bytes:
+def _rows(appends: Sequence[Append], tenant: str, base: int, recorded: Instant) -> bytes:
     """Write the rows as binary COPY wants them, in the order of the table's columns."""
     # fmt: off
     start = _COLUMN_COUNT + field(tenant)
