@@ -342,7 +342,8 @@ def _rows(appends: Sequence[Append], tenant: str, base: int, recorded: Instant) 
     """Write the rows as binary COPY wants them, in the order of the table's columns."""
     # fmt: off
     start = _COLUMN_COUNT + field(tenant)
-    fields, written = _Fields(), []
+    fields = _Fields()
+    written: list[bytes] = []
     for offset, append in enumerate(appends):
         then = recorded + offset
         command_id = fields[append.command_id]
