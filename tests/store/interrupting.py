@@ -8,11 +8,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import sqlalchemy
+
 import salesflow
 
-__all__ = ["Interrupted", "interrupted_at", "interrupts_after", "lines_of"]
+__all__ = ["OURS", "POOL", "Interrupted", "interrupted_at", "interrupts_after", "lines_of"]
 
-PACKAGE = str(Path(salesflow.__file__).parent)
+PACKAGE = Path(salesflow.__file__).parent
+OURS = str(PACKAGE / "adapters"), str(PACKAGE / "engine")
+POOL = str(Path(sqlalchemy.__file__).parent / "pool")
+"""Where SQLAlchemy takes connections from its pool, and gives them back."""
 
 
 class Interrupted(Exception):  # noqa: N818 - as a time limit's
@@ -20,15 +25,16 @@ class Interrupted(Exception):  # noqa: N818 - as a time limit's
 
 
 class _Tracer:
-    """Counts the lines of the package's adapters and engine that run; raises at one of them."""
+    """Counts the lines of some folders that run; raises at one of them."""
 
-    def __init__(self, at: int | None) -> None:
+    def __init__(self, at: int | None, within: tuple[str, ...]) -> None:
         self.count = 0
         self._at = at
+        self._within = within
 
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
         name = frame.f_code.co_filename
-        if not name.startswith((f"{PACKAGE}/adapters", f"{PACKAGE}/engine")):
+        if not name.startswith(self._within):
             return None
         if event in ("line", "call"):
             self.count += 1
@@ -48,18 +54,18 @@ def _tracing(tracer: _Tracer) -> Iterator[None]:
         sys.settrace(before)
 
 
-def lines_of(work: Callable[[], object]) -> int:
-    """Count the lines of the package that some work runs."""
-    tracer = _Tracer(None)
+def lines_of(work: Callable[[], object], *within: str) -> int:
+    """Count the lines that some work runs in the package, or in some other folders."""
+    tracer = _Tracer(None, within or OURS)
     with _tracing(tracer):
         work()
     return tracer.count
 
 
-def interrupted_at(line: int, work: Callable[[], object]) -> Interrupted | None:
-    """Do some work and raise before its n-th line; give what was raised out of it."""
+def interrupted_at(line: int, work: Callable[[], object], *within: str) -> Interrupted | None:
+    """Do some work and raise before its n-th line there; give what was raised out of it."""
     try:
-        with _tracing(_Tracer(line)):
+        with _tracing(_Tracer(line, within or OURS)):
             work()
     except Interrupted as error:
         return error

@@ -7,6 +7,7 @@ mended by Python's letting go of it.
 
 import ctypes
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from threading import Thread
@@ -16,11 +17,17 @@ import pytest
 
 from properties.effort import TORTURE
 from salesflow import Customer, SalesFlow
-from salesflow.adapters import postgres_appending
+from salesflow.adapters import pool, postgres_appending
 from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.errors import DatabaseError, SalesflowError
 from salesflow.projections.funnel import Funnel
-from store.interrupting import Interrupted, interrupted_at, interrupts_after, lines_of
+from store.interrupting import (
+    POOL,
+    Interrupted,
+    interrupted_at,
+    interrupts_after,
+    lines_of,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings(
@@ -32,6 +39,8 @@ pytestmark = [
 INSTANTS = 24 * TORTURE
 SIGNALS = 30 if TORTURE == 1 else 300 * TORTURE
 WAIT_SECONDS = 0.5
+FEW = 8
+"""Connections that may be open at a time, so that losing some is noticed soon."""
 
 
 class Desk:
@@ -91,6 +100,22 @@ def test_an_exception_at_any_line_leaves_an_engine_that_goes_on(desk: Desk, what
     assert set(desk.acknowledged) <= set(desk.recorded())
 
 
+def test_no_connection_is_lost_on_its_way_out_of_the_pool_or_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python closes what nobody holds any more; who keeps the tracebacks holds all of it."""
+    monkeypatch.setattr(pool, "OPEN_MAX", FEW)
+    ask, instants = desk.ask, 6 * FEW
+    ask()
+    lines = lines_of(ask, POOL)
+    for number in range(instants):
+        raised = interrupted_at(1 + number * lines // instants, ask, POOL)
+        if raised is not None:
+            desk.kept.append(raised)
+        desk.goes_on()
+    assert len(desk.kept) > 3 * FEW
+
+
 def test_a_time_limits_signal_at_any_instant_leaves_an_engine_that_goes_on(
     desk: Desk,
 ) -> None:
@@ -120,7 +145,10 @@ def is_interruption(error: BaseException | None) -> bool:
     return error is not None
 
 
-def test_threads_that_are_interrupted_hold_up_no_other_thread(desk: Desk) -> None:
+def test_threads_that_are_interrupted_hold_up_no_other_thread(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # one may end a thread
     kept = desk.kept
 
     def work() -> None:
@@ -132,14 +160,19 @@ def test_threads_that_are_interrupted_hold_up_no_other_thread(desk: Desk) -> Non
                 except Interrupted as error:
                     kept.append(error)
 
-    threads = [Thread(target=work) for _ in range(4)]
-    for thread in threads:
+    def started() -> Thread:
+        thread = Thread(target=work)
         thread.start()
+        return thread
+
+    threads = [started() for _ in range(4)]
     chance, give_up = random.Random(8), monotonic() + 60 * TORTURE
     while len(kept) < SIGNALS and monotonic() < give_up:
-        hit = chance.choice(threads)
-        raise_in(hit)
-        hit.join(chance.uniform(0.001, 0.02))
+        number = chance.randrange(len(threads))
+        if not threads[number].is_alive():
+            threads[number] = started()
+        raise_in(threads[number])
+        threads[number].join(chance.uniform(0.001, 0.02))
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()

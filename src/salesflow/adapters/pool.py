@@ -3,25 +3,39 @@
 SQLAlchemy's own pool waits on Python's condition variables, whose lock stays held for ever when
 an exception of a signal handler arrives between taking it and the next line. Here a connection
 is a pop from a list, and giving it back an append; nothing is counted, so nothing can be
-miscounted. What is lost on the way is closed by Python itself. A connection in the middle of
-something is closed instead of kept.
+miscounted. What is lost on the way is closed by whoever notes the exception (`reclaim`), since
+its traceback may be kept, and the connection with it. A connection in the middle of something
+is closed instead of kept.
 """
 
+import sys
 from collections.abc import Callable
+from itertools import count
+from threading import get_ident
 from time import monotonic, sleep
-from typing import Any
-from weakref import WeakSet
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from salesflow.errors import BusyError
 
-__all__ = ["ListPool", "tell_pool"]
+__all__ = ["ListPool", "reclaim", "takes", "tell_pool"]
 
 OPEN_MAX = 40
 IDLE_MAX = 8
 LOOK_SECONDS = 0.005
+
+
+class Taken(NamedTuple):
+    """Which thread took a connection, and its number among all takings."""
+
+    thread: int
+    number: int
+
+
+NOBODY = Taken(0, 0)
 
 
 class ListPool(Pool):
@@ -31,7 +45,9 @@ class ListPool(Pool):
         super().__init__(creator, **options)
         self._options = options
         self._idle: list[ConnectionPoolEntry] = []
-        self._open: WeakSet[ConnectionPoolEntry] = WeakSet()
+        self._open: WeakKeyDictionary[ConnectionPoolEntry, Taken] = WeakKeyDictionary()
+        """By whom each of them was taken last, and when, as numbers count."""
+        self._numbers = count(1)
         self.is_clean: Callable[[Any], bool] = lambda _: True
         """Says whether a driver's connection stands outside of any transaction."""
         self.wait_seconds = 5.0
@@ -58,29 +74,59 @@ class ListPool(Pool):
         deadline = monotonic() + self.wait_seconds
         while True:
             try:
-                return self._idle.pop()
+                entry = self._idle.pop()
             except IndexError:
                 if len(self._open) < OPEN_MAX:
-                    return self._opened()
+                    return self._take(self._create_connection())
                 if monotonic() > deadline:
                     raise BusyError(
                         f"all {OPEN_MAX} connections of this process are in use, and none was"
                         f" given back within {self.wait_seconds} s"
                     ) from None
                 sleep(LOOK_SECONDS)
+            else:
+                return self._take(entry)
 
-    def _opened(self) -> ConnectionPoolEntry:
-        entry = self._create_connection()
-        self._open.add(entry)
+    def _take(self, entry: ConnectionPoolEntry) -> ConnectionPoolEntry:
+        self._open[entry] = Taken(get_ident(), self.number())
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         raw = record.dbapi_connection
-        if len(self._idle) < IDLE_MAX and (raw is None or self.is_clean(raw)):
+        clean = record in self._open and (raw is None or self.is_clean(raw))
+        if len(self._idle) < IDLE_MAX and clean:
+            self._open[record] = NOBODY
             self._idle.append(record)
             return
-        self._open.discard(record)
+        self._open.pop(record, None)
         record.close()
+
+    def number(self) -> int:
+        """Give the next of the numbers by which takings are told from one another."""
+        return next(self._numbers)
+
+    def reclaim(self, since: int) -> None:
+        """Close what this thread has taken since and never gave back."""
+        me = get_ident()
+        for entry, taken in list(self._open.items()):
+            if taken.thread == me and taken.number > since:
+                self._open.pop(entry, None)
+                # What is kept of it has nothing to give back.
+                entry.fairy_ref = None  # type: ignore[attr-defined]
+                entry.close()
+
+
+def takes(engine: sa.Engine) -> int:
+    """Give a number that is less than those of connections taken from now on."""
+    pool = engine.pool
+    return pool.number() if isinstance(pool, ListPool) else 0
+
+
+def reclaim(engine: sa.Engine, since: int) -> None:
+    """Close what this thread has taken since, where an exception is under way."""
+    pool = engine.pool
+    if sys.exception() is not None and isinstance(pool, ListPool):
+        pool.reclaim(since)
 
 
 def tell_pool(engine: sa.Engine, is_clean: Callable[[Any], bool], wait_seconds: float) -> None:

@@ -26,7 +26,7 @@ from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
 from salesflow.adapters.patience import Patience
-from salesflow.adapters.pool import ListPool, tell_pool
+from salesflow.adapters.pool import ListPool, reclaim, takes, tell_pool
 from salesflow.adapters.postgres_options import options_of
 from salesflow.adapters.schema import POSTGRES_DDL
 from salesflow.errors import (
@@ -129,6 +129,7 @@ class PostgresDatabase(Forkable):
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that writes."""
+        block.since = takes(self.engine)
         connection = block.connection = self.engine.connect()
         if block.kind == "read":
             connection.execution_options(
@@ -160,6 +161,7 @@ class PostgresDatabase(Forkable):
                 block.cut_off = True
                 raw.close()
         give_back(block)
+        reclaim(self.engine, block.since)
 
     def refuse_replaced(self) -> None:
         """Do nothing: no other database takes the place of one behind open connections."""

@@ -29,7 +29,7 @@ from salesflow.adapters.holding import Block, Holds, give_back
 from salesflow.adapters.idle import Idle
 from salesflow.adapters.lending import lend, lent_by
 from salesflow.adapters.patience import Patience
-from salesflow.adapters.pool import ListPool, tell_pool
+from salesflow.adapters.pool import ListPool, reclaim, takes, tell_pool
 from salesflow.adapters.schema import SQLITE_DDL
 from salesflow.adapters.sqlite_archive import Archive, open_file
 from salesflow.adapters.sqlite_connections import (
@@ -231,6 +231,7 @@ class SqliteDatabase(Forkable):
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
+        block.since = takes(self.engine)
         self.file.check()
         if block.kind == "read":
             connection = block.connection = self.engine.connect()
@@ -265,6 +266,7 @@ class SqliteDatabase(Forkable):
         if block.connection is not None and not block.connection.closed:
             close_cursors(block.connection)
         give_back(block)
+        reclaim(self.engine, block.since)
         if block.locks:
             with suppress(RuntimeError):  # it was not got, or is released already
                 self.lock.release()

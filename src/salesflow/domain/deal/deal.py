@@ -63,7 +63,11 @@ class Deal(Merging):
         occurred_at: OccurredAt = None,
         id: UUID | None = None,
     ) -> Self:
-        """Take on a prospect under a published process, in its first stage or one you name."""
+        """Take on a prospect under a published process, in its first stage or one you name.
+
+        `customer` may be an id of your own: whoever is registered under it, then or later, is
+        shown by name; nobody has to be.
+        """
         if not title.strip():
             raise InputError("a deal needs a title")
         first = process.open_stages[0].key if stage is None else stage
