@@ -150,27 +150,12 @@ def test_threads_that_are_interrupted_hold_up_no_other_thread(
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # one may end a thread
     kept = desk.kept
-
-    def work() -> None:
-        while len(kept) < SIGNALS:
-            with suppress(Interrupted):  # one may come while another is handled
-                try:
-                    while len(kept) < SIGNALS:
-                        desk.record()
-                except Interrupted as error:
-                    kept.append(error)
-
-    def started() -> Thread:
-        thread = Thread(target=work)
-        thread.start()
-        return thread
-
-    threads = [started() for _ in range(4)]
+    threads = [recording(desk) for _ in range(4)]
     chance, give_up = random.Random(8), monotonic() + 60 * TORTURE
     while len(kept) < SIGNALS and monotonic() < give_up:
         number = chance.randrange(len(threads))
         if not threads[number].is_alive():
-            threads[number] = started()
+            threads[number] = recording(desk)
         raise_in(threads[number])
         threads[number].join(chance.uniform(0.001, 0.02))
     for thread in threads:
@@ -181,6 +166,23 @@ def test_threads_that_are_interrupted_hold_up_no_other_thread(
     recorded = desk.recorded()
     assert set(desk.acknowledged) <= set(recorded)
     assert len(set(recorded)) == len(recorded) == desk.flow.log.head().position
+
+
+def recording(desk: Desk) -> Thread:
+    """Record in another thread until enough interruptions were met."""
+
+    def work() -> None:
+        while len(desk.kept) < SIGNALS:
+            with suppress(Interrupted):  # one may come while another is handled
+                try:
+                    while len(desk.kept) < SIGNALS:
+                        desk.record()
+                except Interrupted as error:
+                    desk.kept.append(error)
+
+    thread = Thread(target=work)
+    thread.start()
+    return thread
 
 
 def raise_in(thread: Thread) -> None:
