@@ -18,16 +18,12 @@ from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [
     "PAIRED",
-    "UNDER_A_PROCESS",
     "refuse_unpublished",
     "refuse_wrong_retraction",
 ]
 
 PAIRED: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(MergingFact)})
 """Facts that come in pairs, and those that may take half of a pair back."""
-
-UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigrated})
-"""Facts that put a deal under a process version."""
 
 
 def refuse_unpublished(

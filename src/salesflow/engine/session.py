@@ -15,7 +15,12 @@ from sqlalchemy import Connection
 from salesflow.adapters.collector import collector_off
 from salesflow.adapters.eventlog import Draft, EventLog, Receipt
 from salesflow.adapters.ids import new_id
-from salesflow.adapters.processes import Beside, PublishedProcesses, grounded
+from salesflow.adapters.processes import (
+    UNDER_A_PROCESS,
+    Beside,
+    PublishedProcesses,
+    grounded,
+)
 from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
@@ -31,11 +36,7 @@ from salesflow.domain.processes import (
     refuse_unlike,
 )
 from salesflow.domain.values import envelope_text, shown
-from salesflow.engine.checks import (
-    PAIRED,
-    UNDER_A_PROCESS,
-    refuse_unpublished,
-)
+from salesflow.engine.checks import PAIRED, refuse_unpublished
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
 __all__ = ["Said", "Session", "refuse_changing"]
