@@ -6,6 +6,7 @@ mended by Python's letting go of it.
 """
 
 import ctypes
+import gc
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -80,6 +81,8 @@ def desk(database_url: str) -> Iterator[Desk]:
     yield desk
     desk.neighbour.close()
     desk.flow.close()
+    desk.kept.clear()
+    gc.collect()  # what the tracebacks held warns here, where that is expected
 
 
 def swept(desk: Desk, work: Callable[[], object], instants: int) -> None:
