@@ -478,3 +478,20 @@ def test_a_time_that_another_clock_has_reached_is_no_time_ahead(database_url: st
 def new_deal(flow: SalesFlow) -> UUID:
     with flow.session() as s:
         return s.add(Deal.open(STANDARD, title="ERP", owner="ann")).id
+
+
+def test_what_was_refused_to_be_added_hides_no_plan_of_what_was_loaded(
+    flow: SalesFlow, clock: Clock
+) -> None:
+    id, refused = (
+        a_deal(flow),
+        Customer.register(name="A", occurred_at=clock.now + timedelta(days=1)),
+    )
+    with flow.session() as s:
+        s.get(Deal, id).assign_owner("bob", effective_from=clock.now + timedelta(seconds=1))
+    with pytest.raises(ConcurrentChangeError, match="was planned"), flow.session() as s:
+        deal = s.get(Deal, id)
+        with pytest.raises(InputError, match="future"):
+            s.add(refused)
+        deal.log_contact(channel="call", direction="out")
+        clock.turn(2_000_000)

@@ -333,12 +333,11 @@ def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowErro
 
 def _following(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
     """Give the version that follows in each stream, streams in order of their first event."""
-    following: dict[UUID, int] = {}
     if versions.count(1) == len(versions):
-        following = dict.fromkeys(streams, 2)
-        if len(following) == len(streams):
-            return following  # each begins, by one fact
-        following = {}
+        begun = dict.fromkeys(streams, 2)
+        if len(begun) == len(streams):
+            return begun  # each by one fact
+    following: dict[UUID, int] = {}
     here, expected = streams[0], versions[0]
     for stream_id, version in zip(streams, versions, strict=True):
         if stream_id is not here:

@@ -59,8 +59,8 @@ class Block(AbstractContextManager[sa.Connection]):
         self.patience: Patience | None = None
         """How long it waits for others; None for as long as writers do."""
         self.changes = 0
-        self.since = 0
-        """Connections taken from then on are its own; see `pool.reclaim`."""
+        self.since = self.until = sys.maxsize
+        """What was taken in between is its own connection; see `pool.reclaim`."""
         self.cut_off = False
         """Whether its connection was found in the middle of a statement."""
         self._handled = sys.exception()

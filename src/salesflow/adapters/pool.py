@@ -8,12 +8,12 @@ its traceback may be kept, and the connection with it. A connection in the middl
 is closed instead of kept.
 """
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from threading import get_ident
 from time import monotonic, sleep
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
@@ -47,7 +47,6 @@ class ListPool(Pool):
         self._idle: list[ConnectionPoolEntry] = []
         self._open: WeakKeyDictionary[ConnectionPoolEntry, Taken] = WeakKeyDictionary()
         """By whom each of them was taken last, and when, as numbers count."""
-        self._numbers = count(1)
         self.is_clean: Callable[[Any], bool] = lambda _: True
         """Says whether a driver's connection stands outside of any transaction."""
         self.wait_seconds = 5.0
@@ -88,7 +87,7 @@ class ListPool(Pool):
                 return self._take(entry)
 
     def _take(self, entry: ConnectionPoolEntry) -> ConnectionPoolEntry:
-        self._open[entry] = Taken(get_ident(), self.number())
+        self._open[entry] = Taken(get_ident(), takes())
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
@@ -101,32 +100,32 @@ class ListPool(Pool):
         self._open.pop(record, None)
         record.close()
 
-    def number(self) -> int:
-        """Give the next of the numbers by which takings are told from one another."""
-        return next(self._numbers)
-
-    def reclaim(self, since: int) -> None:
-        """Close what this thread has taken since and never gave back."""
+    def reclaim(self, since: int, until: int) -> None:
+        """Close what this thread has taken between two numbers and never gave back."""
         me = get_ident()
-        for entry, taken in list(self._open.items()):
-            if taken.thread == me and taken.number > since:
+        for known in self._open.keyrefs():  # a copy: other threads go on
+            entry = known()
+            taken = NOBODY if entry is None else self._open.get(entry, NOBODY)
+            if entry is not None and taken.thread == me and since < taken.number < until:
                 self._open.pop(entry, None)
                 # What is kept of it has nothing to give back.
                 entry.fairy_ref = None  # type: ignore[attr-defined]
                 entry.close()
 
 
-def takes(engine: sa.Engine) -> int:
-    """Give a number that is less than those of connections taken from now on."""
-    pool = engine.pool
-    return pool.number() if isinstance(pool, ListPool) else 0
+takes: Final = partial(next, count(1))
+"""Gives the next of the numbers by which takings of all pools are told from one another."""
 
 
-def reclaim(engine: sa.Engine, since: int) -> None:
-    """Close what this thread has taken since, where an exception is under way."""
+def reclaim(engine: sa.Engine, since: int, until: int) -> None:
+    """Close what this thread has taken between two numbers, given by `takes`, and still has.
+
+    To be called once that was given back, as far as anybody knows it; what is left was caught
+    by an exception on its way.
+    """
     pool = engine.pool
-    if sys.exception() is not None and isinstance(pool, ListPool):
-        pool.reclaim(since)
+    if isinstance(pool, ListPool):
+        pool.reclaim(since, until)
 
 
 def tell_pool(engine: sa.Engine, is_clean: Callable[[Any], bool], wait_seconds: float) -> None:

@@ -111,7 +111,9 @@ class PostgresAppending(Forkable):
                 self._limit_to(cursor, wait)
                 receipts = self._insert(cursor, appends)
         except psycopg.Error as error:
-            if connection is not None and not is_idle(connection):
+            if connection is None:  # nothing was limited yet
+                raise translate_postgres(error) from error
+            if not is_idle(connection):
                 connection.close()
             raise _refusal(error, self._limit) from error
         except BaseException:

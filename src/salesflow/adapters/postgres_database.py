@@ -129,8 +129,9 @@ class PostgresDatabase(Forkable):
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that writes."""
-        block.since = takes(self.engine)
+        block.since = takes()
         connection = block.connection = self.engine.connect()
+        block.until = takes()
         if block.kind == "read":
             connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -161,7 +162,7 @@ class PostgresDatabase(Forkable):
                 block.cut_off = True
                 raw.close()
         give_back(block)
-        reclaim(self.engine, block.since)
+        reclaim(self.engine, block.since, block.until)
 
     def refuse_replaced(self) -> None:
         """Do nothing: no other database takes the place of one behind open connections."""

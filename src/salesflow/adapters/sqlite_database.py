@@ -231,10 +231,11 @@ class SqliteDatabase(Forkable):
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
-        block.since = takes(self.engine)
+        block.since = takes()
         self.file.check()
         if block.kind == "read":
             connection = block.connection = self.engine.connect()
+            block.until = takes()
             connection.execution_options(**SNAPSHOT).begin()
             return connection
         self.refuse_own()
@@ -244,6 +245,7 @@ class SqliteDatabase(Forkable):
             block.locks = True
             self._acquire(deadline)
             connection = block.connection = self.engine.connect()
+            block.until = takes()
             raw = sqlite_connection(connection.connection)
             wait_until(raw, deadline)
             block.changes = raw.total_changes
@@ -266,11 +268,11 @@ class SqliteDatabase(Forkable):
         if block.connection is not None and not block.connection.closed:
             close_cursors(block.connection)
         give_back(block)
-        reclaim(self.engine, block.since)
         if block.locks:
             with suppress(RuntimeError):  # it was not got, or is released already
                 self.lock.release()
             block.locks = False
+        reclaim(self.engine, block.since, block.until)
 
     def refuse_replaced(self) -> None:
         """Insist that the file is the one that was opened."""
@@ -313,14 +315,15 @@ class SqliteDatabase(Forkable):
         Each step of a statement gives the interpreter's lock away and takes it back, which
         costs more than the step when others run for it; while they wait for a turn they do not.
         """
-        turn = self._turn
+        turn, got = self._turn, False
         try:
             got = turn.acquire(False) or self._wait_for(turn)
             rows = self._read(statement, parameters)
             if got:
+                got = False
                 turn.release()
         except BaseException:
-            self._leave_turn()
+            _leave(turn, got)
             raise
         return rows
 
@@ -330,10 +333,6 @@ class SqliteDatabase(Forkable):
         if not got:
             self._turn = RLock()  # nobody else waits for that one
         return got
-
-    def _leave_turn(self) -> None:
-        with suppress(RuntimeError):  # it was not got, or is released already
-            self._turn.release()
 
     def change(
         self, statement: str, parameters: Row, connection: sa.Connection, _: Patience
@@ -353,18 +352,22 @@ class SqliteDatabase(Forkable):
         the `try`, undoing may be repeated, and what is not given back is closed unused.
         """
         self.refuse_own()
-        writer, turn = None, self._turn
+        writer, turn, got = None, self._turn, False
         try:
             self._acquire(deadline)
             got = turn.acquire(False) or self._wait_for(turn)
             writer = self._writer = self._take_writer()
-            if not self._least_left < deadline - monotonic() < self._most_left:
+            left = deadline - monotonic()
+            if not self._least_left < left < self._most_left or (
+                writer.patience != self._patience
+            ):
                 wait_until(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
             self.file.check_log()
             if got:
+                got = False
                 turn.release()
             if self._written >= self.file.full_at:
                 self.file.make_room()
@@ -375,6 +378,7 @@ class SqliteDatabase(Forkable):
                 wait_until(writer, monotonic() + self.wait_seconds)
             self.lock.release()
         except BaseException:
+            _leave(turn, got)
             self._abandon(writer)
             raise
         self._idle.give_back(writer)
@@ -390,7 +394,6 @@ class SqliteDatabase(Forkable):
 
     def _abandon(self, writer: SqliteConnection | None) -> None:
         """Undo what was not finished: the transaction first, then the lock."""
-        self._leave_turn()
         try:
             if writer is not None:
                 if writer.in_transaction:
@@ -535,6 +538,13 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
+
+
+def _leave(turn: RLock, got: bool) -> None:
+    """Give a turn back; one that an exception caught on its way is waited for once, briefly."""
+    if got:
+        with suppress(RuntimeError):  # another thread's
+            turn.release()
 
 
 def _is_writing(connection: sqlite3.Connection) -> bool:

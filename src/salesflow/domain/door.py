@@ -48,9 +48,6 @@ RAW = (AttributeError, TypeError, LookupError, ValueError, ArithmeticError, OSEr
 OUT_OF_BOUNDS = (ArithmeticError, UnicodeError, ValueError)
 """What it says of values of the right type that are too large, or no number, or no text."""
 
-_INNER: set[object] = set()
-"""What stays as it is."""
-
 TAKEN_FOR: dict[object, tuple[type, ...]] = {Decimal: (Decimal, int, str), float: (float, int)}
 """What is read as a type beside its own instances."""
 
@@ -67,7 +64,7 @@ def guarded_host(cls: ClassT) -> ClassT:
 
 def inner(method: MethodT) -> MethodT:
     """Leave a method of such a class as it is: this package alone calls it."""
-    _INNER.add(method)
+    method.is_inner = True  # type: ignore[attr-defined]
     return method
 
 
@@ -166,13 +163,12 @@ def _guard(cls: ClassT, *, alone: bool) -> ClassT:
         if name.startswith("_") and (alone or name != "__init__"):
             continue
         called = f"{cls.__name__}.{name}".removesuffix(".__init__")
-        if getattr(member, "__func__", member) in _INNER:
+        if getattr(getattr(member, "__func__", member), "is_inner", False):
             continue
         if isinstance(member, types.FunctionType) and _takes_something(member):
             setattr(cls, name, _guarded(member, called, alone=alone))
         elif isinstance(member, classmethod):
-            inner = _guarded(member.__func__, called, alone=alone)
-            setattr(cls, name, classmethod(inner))
+            setattr(cls, name, classmethod(_guarded(member.__func__, called, alone=alone)))
     return cls
 
 

@@ -28,10 +28,8 @@ PAIRED: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(Mergi
 
 def refuse_unpublished(
     facts: Iterable[Fact], published: Callable[[tuple[str, int]], bool]
-) -> set[tuple[str, int]]:
+) -> None:
     """Refuse a deal under a version nothing before it has published, or one published twice.
-
-    Give the versions that are named.
 
     Raises:
         InputError: naming the version.
@@ -56,7 +54,6 @@ def refuse_unpublished(
                     " version never changes, publish a new one"
                 )
             known.add(key)
-    return known
 
 
 def refuse_wrong_retraction(fact: FactRetracted, stream_id: UUID, stream: list[Event]) -> None:

@@ -132,6 +132,9 @@ class Session:
         """Sessions of `run` around this one, which give way to nobody but try again."""
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
+        """How many were to be added, also those that were refused; ids go by it."""
+        self._loaded = False
+        """Whether it holds anything but what is new."""
         self._ended = False
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -154,6 +157,7 @@ class Session:
             events, latest = self._log.stream_for_commands(id, connection=self._connection)
             world = self._world(latest, self._processes)
             fresh = kind.replay(id, events, world=world, as_of=world.now)
+            self._loaded = True
             self._aggregates[id] = fresh
             return fresh
         if not isinstance(known, kind):
@@ -306,8 +310,9 @@ class Session:
             recorded = [(id, told.fact) for id, each in changed for told in each.pending]
             refuse_half_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
-            self._refuse_retired(refuse_unpublished(facts, self._is_published))
-        if self._added == len(self._aggregates) and all(map(PLAIN, kinds)):
+            refuse_unpublished(facts, self._is_published)
+            self._refuse_retired(facts, changed)
+        if not self._loaded and all(map(PLAIN, kinds)):
             return  # what is new holds only what was recorded here, so nothing planned
         for _, each in changed:
             plan = each.plan_in_force()
@@ -358,15 +363,13 @@ class Session:
         process = self._processes.recorded(key[0])
         return process is not None and key[1] in process.versions
 
-    def _refuse_retired(self, named: Iterable[tuple[str, int]]) -> None:
-        """Refuse a deal opened anew under one of these that was out of use by then."""
-        for key, version in named:
+    def _refuse_retired(self, facts: Iterable[Fact], changed: Changed) -> None:
+        """Refuse a deal opened anew under a version that was out of use by then."""
+        for key in {fact.process for fact in facts if type(fact) is DealOpened}:
             process = self._process(key)
-            if version not in process.retired:
-                continue
-            for deal in self._aggregates.values():
+            for _, deal in changed if process.retired else ():
                 for fact, occurred, *_ in () if deal.version else deal.pending:
-                    if isinstance(fact, DealOpened) and fact.process == key:
+                    if type(fact) is DealOpened and fact.process == key:
                         process.refuse_retired(fact.process_version, occurred)
 
     def _process(self, key: str) -> SalesProcess:
@@ -386,6 +389,7 @@ class Session:
                 raise NotFoundError(f"nothing has been recorded of {id}")
             world = self._world(latest, self._processes)
             known = aggregate_of(events).load(id, events, world=world, as_of=world.now)
+            self._loaded = True
             self._aggregates[id] = known
         return known
 
