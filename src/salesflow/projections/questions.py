@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -90,6 +90,7 @@ class Reader(Protocol):
 class View(Value):
     """The base of all answers."""
 
+    _instead: ClassVar[str] = "ask anew with `flow.ask`, or change what `to_dict()` gives"
     population: ClassVar[str]
     formula: ClassVar[str]
     population_zh: ClassVar[str] = ""
@@ -259,25 +260,15 @@ class Question(Value, Generic[ViewT_co]):
                 parameter["description"] = text
         return found
 
-    def __init__(self, /, **parameters: object) -> None:
-        try:
-            self.__pydantic_validator__.validate_python(parameters, self_instance=self)
-        except ValidationError as error:
-            raise InputError(self._complaint(error)) from error
+    def __init__(self, /, *unnamed: object, **parameters: object) -> None:
+        if unnamed:
+            there = ", ".join(type(self).model_fields)
+            raise InputError(
+                f"{type(self).__name__}: name each parameter, as in by=…; there are {there}"
+            )
+        super().__init__(**parameters)
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
-
-    @classmethod
-    def model_validate(cls, obj: Any, **named: Any) -> Self:  # noqa: ANN401 - as pydantic
-        """Read it from plain values.
-
-        Raises:
-            InputError: when they cannot be its parameters.
-        """
-        try:
-            return super().model_validate(obj, **named)
-        except ValidationError as error:
-            raise InputError(cls._complaint(error)) from error
 
     @classmethod
     def _complaint(cls, error: ValidationError) -> str:
