@@ -46,6 +46,7 @@ PUBLIC = [
 ]
 ERRORS = [
     "AlreadyRecordedError",
+    "ArgumentError",
     "BusyError",
     "ClockError",
     "ConcurrentChangeError",

@@ -2,6 +2,7 @@
 
     SalesflowError
     ├── InputError              a value that can never be right: fix the call
+    │   └── ArgumentError       an argument too many, too few or of no such name
     ├── RuleError               a business rule refuses the command at that time
     │   ├── DealClosedError     the deal is won, lost, disqualified or merged
     │   ├── StageError          the process version does not allow the move
@@ -38,6 +39,7 @@ from typing import Self
 
 __all__ = [
     "AlreadyRecordedError",
+    "ArgumentError",
     "BusyError",
     "ClockError",
     "ConcurrentChangeError",
@@ -94,6 +96,10 @@ class SalesflowError(Exception):
 
 class InputError(SalesflowError, ValueError):
     """A value that can never be right, whatever the state of the deal."""
+
+
+class ArgumentError(InputError, TypeError):
+    """A method is called with arguments that it does not take, or without one it needs."""
 
 
 class RuleError(SalesflowError):

@@ -219,6 +219,7 @@ class Aggregate:
         self.refuse_absence()
         return self
 
+    @inner
     def refuse_absence(self) -> None:
         """Raise NotFoundError when no opening of its kind is believed by now.
 
@@ -272,6 +273,7 @@ class Aggregate:
         if recorded:
             self.is_recorded = True
 
+    @inner
     def refuse_closed(self) -> None:
         """Insist that it takes commands.
 
@@ -282,6 +284,7 @@ class Aggregate:
             name = type(self).__name__
             raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
 
+    @inner
     def refuse_assigned(self) -> None:
         """Insist that nobody assigned what only commands change; for the end of a session.
 
@@ -340,6 +343,7 @@ class Aggregate:
         """The believed history, the opening first, then in order of effect."""
         return tuple(self._history)
 
+    @inner
     def plan_in_force(self) -> Event | None:
         """Give a plan that has taken effect since it was looked at; None nearly always.
 
@@ -355,6 +359,7 @@ class Aggregate:
             return None
         return next((event for event in history if horizon < event.effect <= latest), None)
 
+    @inner
     def to_append(self) -> list[Recorded]:
         """Give what was recorded in the order in which it is to stand in the log."""
         pending = self.pending
@@ -463,6 +468,7 @@ class Aggregate:
         if self._settled:
             self.settle()
 
+    @inner
     def settle(self) -> None:
         """Compute the state now, from the believed history up to the time it is believed at."""
         self.refuse_assigned()

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from salesflow.domain.door import guarded_host
 from salesflow.domain.moments import Period
 from salesflow.domain.values import Value, tidy
 from salesflow.projections.amounts import Total, totals_text
@@ -55,6 +56,7 @@ IN_WORDS = frozenset(
 """Fields whose values are words of ours."""
 
 
+@guarded_host
 class Comparison(Value, Generic[ViewT]):
     """A question's answers at two moments, both of one position of the log."""
 

@@ -19,6 +19,7 @@ from pydantic import GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
 from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.door import guarded_host
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.rates import RateTable
@@ -87,6 +88,7 @@ class Reader(Protocol):
         """Give the exchange rates known by the moment, whenever they were published."""
 
 
+@guarded_host
 class View(Value):
     """The base of all answers."""
 
