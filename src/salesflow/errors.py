@@ -27,6 +27,8 @@
         ├── UnwritableError     nothing can be written: make room, or open it to be written
         └── SchemaError         not ours, or made by a newer or older version
 
+Beside it stands one warning, `NeverAddedWarning`: something was made, and is recorded nowhere.
+
 Catch the class that names what you would do next; the message names the thing, what is, and
 what was asked. It repeats at most 200 characters of any one text it was given, and is at most
 2,000 characters long, however large the input. All errors can be pickled, so that they pass
@@ -51,6 +53,7 @@ __all__ = [
     "GateError",
     "HistoryError",
     "InputError",
+    "NeverAddedWarning",
     "NotFoundError",
     "OwnTransactionError",
     "ProjectionError",
@@ -204,6 +207,10 @@ class UnwritableError(DatabaseError):
 
 class SchemaError(DatabaseError):
     """The database is not a salesflow database of this schema version."""
+
+
+class NeverAddedWarning(UserWarning):
+    """Something new was let go that no session was asked to take in: nothing is recorded."""
 
 
 def _bounded(message: str) -> str:

@@ -24,7 +24,9 @@ from store.interrupting import Interrupted, interrupted_at, interrupts_after, li
 
 pytestmark = [
     pytest.mark.filterwarnings(
-        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+        "ignore::ResourceWarning",
+        "ignore:.*was never added to a session:UserWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
     ),
     pytest.mark.no_cover,  # an exception while coverage notes a line would keep its lock
 ]

@@ -6,7 +6,6 @@ command without a time happens when its session is recorded, after everything th
 as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
-import warnings
 from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
@@ -14,6 +13,7 @@ from uuid import UUID, uuid4
 from salesflow.domain.assigned import Seen, State
 from salesflow.domain.door import guarded, inner, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
+from salesflow.domain.forgotten import made_before, warn_of
 from salesflow.domain.history import (
     believed,
     follows,
@@ -32,7 +32,6 @@ from salesflow.domain.moments import (
     to_instant,
 )
 from salesflow.domain.pending import (
-    NEVER_ADDED,
     NO_EVENT,
     Closed,
     OccurredAt,
@@ -45,7 +44,15 @@ from salesflow.domain.wording import said
 from salesflow.domain.world import World
 from salesflow.errors import InputError, NotFoundError, RuleError
 
-__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World", "is_untimed"]
+__all__ = [
+    "NO_EVENT",
+    "Aggregate",
+    "OccurredAt",
+    "Recorded",
+    "World",
+    "give_up",
+    "is_untimed",
+]
 
 UNNAMED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
@@ -103,7 +110,7 @@ class Aggregate:
         if self.was_added or self._closed:
             return
         if self.__dict__.get("pending") and not self.version:
-            warnings.warn(NEVER_ADDED.format(self.noun), ResourceWarning, stacklevel=2)
+            warn_of(self.noun, type(self).__name__)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied: a copy would record what is recorded already.
@@ -510,3 +517,13 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
+
+
+def give_up(error: BaseException) -> None:
+    """Let go without a warning what was made by functions that an error came through.
+
+    Nothing was recorded in their session, and the error says so.
+    """
+    for each in made_before(error):
+        if issubclass(type(each), Aggregate):
+            vars(each)["was_added"] = True
