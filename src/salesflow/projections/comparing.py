@@ -93,7 +93,7 @@ class Comparison(Value, Generic[ViewT]):
         Raises:
             SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
         """
-        return data_frames(self.to_arrow(tidy=True))
+        return data_frames(partial(self.to_arrow, tidy=True))
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay both answers out for people, then beside now: a table of figures, one per list.

@@ -223,7 +223,7 @@ class View(Value):
         Raises:
             SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
         """
-        return data_frames(self.to_arrow(tidy=True))
+        return data_frames(partial(self.to_arrow, tidy=True))
 
 
 class Question(Value, Generic[ViewT_co]):
