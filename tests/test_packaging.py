@@ -1,5 +1,6 @@
 """The wheel: what an index page and an installer are told, and what comes with it."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,6 +12,13 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parent.parent
+DISTRIBUTIONS = {"psycopg": "psycopg[binary]"}
+"""What installs a package, where that is not called as the package is."""
+PROMISE = re.compile(
+    r"\b(?:needs?|by) (?P<packages>\w+(?: and \w+)*); run:"
+    r" pip install 'salesflow\[(?P<extra>\w+)\]'"
+).search
+EXTRA_NAMED = re.compile(r"\bextras? `(\w+)`").findall
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +55,62 @@ def test_no_link_of_an_index_page_is_dead(told: Message) -> None:
     links = re.findall(r"\]\(([^)]*)\)", page)
     assert [link for link in links if not link.startswith(("http://", "https://"))] == []
     assert "docs/embedding.md" in page
+
+
+def texts() -> dict[str, str]:
+    """Give all that speaks of extras: the package, its documents, the README."""
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.py")]
+    return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def said_by_the_package() -> list[str]:
+    """Give every text within its code, those that are written in parts in one."""
+    trees = [ast.parse(text) for name, text in texts().items() if name.endswith(".py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def extras(told: Message) -> dict[str, set[str]]:
+    """Give what each extra installs, as an index page says it."""
+    found: dict[str, set[str]] = {
+        extra: set() for extra in told.get_all("Provides-Extra") or ()
+    }
+    for required in told.get_all("Requires-Dist") or ():
+        name, _, extra = required.partition("; extra == ")
+        if extra:
+            found[extra.strip("'\"")].add(re.split(r"[<>=!~; ]", name)[0])
+    return found
+
+
+def test_every_extra_that_somebody_is_told_to_install_is_there(told: Message) -> None:
+    named = {
+        (name, extra)
+        for name, text in texts().items()
+        for listed in re.findall(r"salesflow\[([\w, -]+)\]", text)
+        for extra in re.split(r", *", listed)
+    }
+    assert {extra for _, extra in named} == set(extras(told))
+    spoken_of = {extra for text in texts().values() for extra in EXTRA_NAMED(text)}
+    assert spoken_of <= set(extras(told))
+
+
+def test_an_extra_installs_what_is_missing_without_it(told: Message) -> None:
+    promised = [found for text in said_by_the_package() if (found := PROMISE(text))]
+    assert {found["extra"] for found in promised} == set(extras(told))
+    for found in promised:
+        for package in found["packages"].split(" and "):
+            assert DISTRIBUTIONS.get(package, package) in extras(told)[found["extra"]], found[0]
+
+
+def test_the_readme_names_every_extra(told: Message) -> None:
+    readme = texts()["README.md"]
+    begin = readme.index("Extras bring the rest")
+    named = re.findall(r"`(?:pip install 'salesflow\[)?(\w+)(?:\]')?`", readme[begin:][:600])
+    assert set(extras(told)) <= set(named)
 
 
 def test_types_come_along(wheel: ZipFile) -> None:

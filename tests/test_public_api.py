@@ -46,6 +46,7 @@ PUBLIC = [
 ]
 ERRORS = [
     "AlreadyRecordedError",
+    "ArgumentError",
     "BusyError",
     "ClockError",
     "ConcurrentChangeError",
@@ -143,7 +144,7 @@ def test_a_name_that_is_not_offered_is_refused() -> None:
 
 
 def test_every_error_is_one_of_these() -> None:
-    assert salesflow.errors.__all__ == ERRORS
+    assert salesflow.errors.__all__ == sorted([*ERRORS, "NeverAddedWarning"])
     for name in ERRORS:
         assert issubclass(getattr(salesflow.errors, name), salesflow.SalesflowError)
 

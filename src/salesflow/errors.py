@@ -2,6 +2,7 @@
 
     SalesflowError
     ├── InputError              a value that can never be right: fix the call
+    │   └── ArgumentError       an argument too many, too few or of no such name
     ├── RuleError               a business rule refuses the command at that time
     │   ├── DealClosedError     the deal is won, lost, disqualified or merged
     │   ├── StageError          the process version does not allow the move
@@ -26,6 +27,8 @@
         ├── UnwritableError     nothing can be written: make room, or open it to be written
         └── SchemaError         not ours, or made by a newer or older version
 
+Beside it stands one warning, `NeverAddedWarning`: something was made, and is recorded nowhere.
+
 Catch the class that names what you would do next; the message names the thing, what is, and
 what was asked. It repeats at most 200 characters of any one text it was given, and is at most
 2,000 characters long, however large the input. All errors can be pickled, so that they pass
@@ -38,6 +41,7 @@ from typing import Self
 
 __all__ = [
     "AlreadyRecordedError",
+    "ArgumentError",
     "BusyError",
     "ClockError",
     "ConcurrentChangeError",
@@ -49,6 +53,7 @@ __all__ = [
     "GateError",
     "HistoryError",
     "InputError",
+    "NeverAddedWarning",
     "NotFoundError",
     "OwnTransactionError",
     "ProjectionError",
@@ -94,6 +99,10 @@ class SalesflowError(Exception):
 
 class InputError(SalesflowError, ValueError):
     """A value that can never be right, whatever the state of the deal."""
+
+
+class ArgumentError(InputError, TypeError):
+    """A method is called with arguments that it does not take, or without one it needs."""
 
 
 class RuleError(SalesflowError):
@@ -198,6 +207,10 @@ class UnwritableError(DatabaseError):
 
 class SchemaError(DatabaseError):
     """The database is not a salesflow database of this schema version."""
+
+
+class NeverAddedWarning(UserWarning):
+    """Something new was let go that no session was asked to take in: nothing is recorded."""
 
 
 def _bounded(message: str) -> str:

@@ -1,5 +1,6 @@
 """What is assigned to a thing would never be recorded, so nothing of its session is."""
 
+import copy
 from collections.abc import Callable
 from uuid import UUID
 
@@ -108,3 +109,46 @@ def test_commands_alone_are_recorded(flow: SalesFlow) -> None:
         deal.win()
     found = flow.get(Deal, ID)
     assert (found.owner, found.outcome) == ("bob", "won")
+
+
+@pytest.mark.parametrize("what", NEW)
+def test_what_is_read_refuses_at_once_what_is_assigned_or_deleted(
+    flow: SalesFlow, what: str
+) -> None:
+    thing = NEW[what]()
+    flow.run(lambda s: s.add(thing))
+    kind = type(thing).__name__
+    read = flow.get(type(thing), thing.id)
+    for name in STATE[what]:
+        before = getattr(read, name, None)
+        said = (
+            rf"^{kind}\.{name} cannot be assigned, .* `s\.get\({kind}, id\)`.*`help\({kind}\)`"
+        )
+        with pytest.raises(InputError, match=said):
+            assign(read, name)
+        with pytest.raises(InputError, match=rf"^{kind}\.{name} cannot be deleted"):
+            delattr(read, name)
+        assert getattr(read, name, None) == before
+    with pytest.raises(InputError, match="cannot be assigned"):
+        read.at(read.history[0].occurred_at).version = 3
+
+
+def test_what_is_read_is_what_it_was_in_all_else(flow: SalesFlow) -> None:
+    loaded(flow, "a deal")
+    read = flow.get(Deal, ID)
+    assert isinstance(read, Deal)
+    assert repr(read).startswith("<salesflow.domain.deal.deal.Deal object")
+    assert (type(read).__name__, type(read).__doc__) == ("Deal", Deal.__doc__)
+    then = read.at(read.history[0].occurred_at)
+    assert (then.owner, then.stage, then.id) == (read.owner, read.stage, read.id)
+    assert type(type(read).open(STANDARD, title="ERP", owner="bob")) is Deal
+    with pytest.raises(InputError, match="belongs to no open session"):
+        read.win()
+    with pytest.raises(InputError, match="for reading"):
+        then.win()
+    with pytest.raises(InputError, match="is recorded already"), flow.session() as s:
+        s.add(read)
+    with pytest.raises(InputError, match="cannot be pickled or copied"):
+        copy.copy(read)
+    with pytest.raises(AttributeError, match="'Deal' has no attribute 'foo'"):
+        _ = read.foo  # type: ignore[attr-defined]

@@ -1,7 +1,5 @@
 """In a session a fact without a time is the latest; any other is as late as it says."""
 
-import gc
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -430,28 +428,6 @@ def test_a_new_deal_may_be_added_again_where_a_session_failed(flow: SalesFlow) -
     with flow.session() as s:
         s.add(deal).win()
     assert (flow.get(Deal, deal.id).outcome, flow.ask(Kpis()).lines[0].orders) == ("won", 1)
-
-
-def test_a_deal_that_is_thrown_away_without_a_session_warns() -> None:
-    deal = Deal.open(STANDARD, title="ERP", owner="ann")
-    deal.log_contact(channel="call", direction="out")
-    told = [deal]
-    del deal
-    with pytest.warns(ResourceWarning, match="never added to a session"):
-        told.clear()
-
-
-def test_a_deal_that_was_added_or_only_read_does_not_warn(flow: SalesFlow) -> None:
-    with flow.session() as s:
-        deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
-    read = flow.get(Deal, deal.id)
-    refused = Deal.open(STANDARD, title="ERP", owner="ann")
-    with pytest.raises(InputError, match="has ended"):
-        s.add(refused)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        del deal, read, s
-        gc.collect()
 
 
 def test_a_time_that_another_clock_has_reached_is_no_time_ahead(database_url: str) -> None:

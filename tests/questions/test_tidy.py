@@ -1,5 +1,6 @@
 """Answers as tidy tables: nothing nested or counted twice, no currencies added up."""
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -134,3 +135,13 @@ def test_without_pandas_it_is_said_what_to_install(
     monkeypatch.setattr("salesflow.projections.tidy.find_spec", lambda _: None)
     with pytest.raises(SalesflowError, match="pip install 'salesflow\\[notebook\\]'"):
         flow.ask(Deals()).to_pandas()
+
+
+@pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
+def test_without_what_data_frames_need_it_says_what_to_install(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    view = flow.ask(Funnel())
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SalesflowError, match=r"pip install 'salesflow\[notebook\]'"):
+        view.to_pandas()

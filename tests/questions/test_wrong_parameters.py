@@ -102,6 +102,19 @@ def test_a_parameter_there_is_not_is_refused_with_those_there_are(name: str) -> 
     assert said.endswith(f"colour: there is no such parameter; there are {there}")
 
 
+def test_a_parameter_that_is_nearly_right_is_told_the_right_one() -> None:
+    assert "form: there is no such parameter (perhaps from_); there are" in refused(
+        "kpis", form="2026-01-01"
+    )
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_parameters_are_named(name: str) -> None:
+    first = next(iter(QUESTIONS[name].model_fields))
+    with pytest.raises(InputError, match=rf"name each parameter, as in \w+=…; .*\b{first}\b"):
+        QUESTIONS[name]("2026-01-01")
+
+
 @pytest.mark.parametrize(("name", "parameter"), CURRENCIES)
 def test_a_currency_is_three_capital_letters(name: str, parameter: str) -> None:
     said = refused(name, **{parameter: "yuan"})

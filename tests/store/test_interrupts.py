@@ -32,7 +32,9 @@ from store.interrupting import (
 
 pytestmark = [
     pytest.mark.filterwarnings(
-        "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+        "ignore::ResourceWarning",
+        "ignore:.*was never added to a session:UserWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
     ),
     pytest.mark.no_cover,  # an exception while coverage notes a line would keep its lock
 ]

@@ -6,7 +6,6 @@ command without a time happens when its session is recorded, after everything th
 as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
-import warnings
 from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
@@ -14,6 +13,7 @@ from uuid import UUID, uuid4
 from salesflow.domain.assigned import Seen, State
 from salesflow.domain.door import guarded, inner, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
+from salesflow.domain.forgotten import made_before, warn_of
 from salesflow.domain.history import (
     believed,
     follows,
@@ -32,7 +32,6 @@ from salesflow.domain.moments import (
     to_instant,
 )
 from salesflow.domain.pending import (
-    NEVER_ADDED,
     NO_EVENT,
     Closed,
     OccurredAt,
@@ -45,7 +44,15 @@ from salesflow.domain.wording import said
 from salesflow.domain.world import World
 from salesflow.errors import InputError, NotFoundError, RuleError
 
-__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "Recorded", "World", "is_untimed"]
+__all__ = [
+    "NO_EVENT",
+    "Aggregate",
+    "OccurredAt",
+    "Recorded",
+    "World",
+    "give_up",
+    "is_untimed",
+]
 
 UNNAMED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
@@ -103,7 +110,7 @@ class Aggregate:
         if self.was_added or self._closed:
             return
         if self.__dict__.get("pending") and not self.version:
-            warnings.warn(NEVER_ADDED.format(self.noun), ResourceWarning, stacklevel=2)
+            warn_of(self.noun, type(self).__name__)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied: a copy would record what is recorded already.
@@ -219,6 +226,7 @@ class Aggregate:
         self.refuse_absence()
         return self
 
+    @inner
     def refuse_absence(self) -> None:
         """Raise NotFoundError when no opening of its kind is believed by now.
 
@@ -272,6 +280,7 @@ class Aggregate:
         if recorded:
             self.is_recorded = True
 
+    @inner
     def refuse_closed(self) -> None:
         """Insist that it takes commands.
 
@@ -282,6 +291,7 @@ class Aggregate:
             name = type(self).__name__
             raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
 
+    @inner
     def refuse_assigned(self) -> None:
         """Insist that nobody assigned what only commands change; for the end of a session.
 
@@ -340,6 +350,7 @@ class Aggregate:
         """The believed history, the opening first, then in order of effect."""
         return tuple(self._history)
 
+    @inner
     def plan_in_force(self) -> Event | None:
         """Give a plan that has taken effect since it was looked at; None nearly always.
 
@@ -355,6 +366,7 @@ class Aggregate:
             return None
         return next((event for event in history if horizon < event.effect <= latest), None)
 
+    @inner
     def to_append(self) -> list[Recorded]:
         """Give what was recorded in the order in which it is to stand in the log."""
         pending = self.pending
@@ -463,6 +475,7 @@ class Aggregate:
         if self._settled:
             self.settle()
 
+    @inner
     def settle(self) -> None:
         """Compute the state now, from the believed history up to the time it is believed at."""
         self.refuse_assigned()
@@ -504,3 +517,13 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
+
+
+def give_up(error: BaseException) -> None:
+    """Let go without a warning what was made by functions that an error came through.
+
+    Nothing was recorded in their session, and the error says so.
+    """
+    for each in made_before(error):
+        if issubclass(type(each), Aggregate):
+            vars(each)["was_added"] = True

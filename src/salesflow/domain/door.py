@@ -2,8 +2,8 @@
 
 Commands and methods say by their annotations what they take. They are not checked on the way
 in, which would cost every command; when one fails with an error of Python's own, its arguments
-are looked at, and the one of a wrong type is named. Where none is wrong the error stays what it
-was, since then the fault is not the caller's.
+are looked at, and the one that it does not take, or that is of a wrong type, is named. Where
+none is wrong the error stays what it was, since then the fault is not the caller's.
 """
 
 import inspect
@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_
 from uuid import UUID
 
 from salesflow.domain.complaints import MONEY
+from salesflow.domain.miscalled import miscalled
 from salesflow.domain.values import shown
-from salesflow.errors import InputError, SalesflowError
+from salesflow.errors import ArgumentError, InputError, SalesflowError
 
 __all__ = [
     "called",
@@ -53,7 +54,7 @@ TAKEN_FOR: dict[object, tuple[type, ...]] = {Decimal: (Decimal, int, str), float
 
 
 def guarded(cls: ClassT) -> ClassT:
-    """Let the public methods of a class name an argument of a wrong type, or out of bounds."""
+    """Let the public methods of a class name an argument that is unknown, wrong or missing."""
     return _guard(cls, alone=True)
 
 
@@ -138,10 +139,7 @@ def wrong_argument(
 ) -> str | None:
     """Say which argument of a call is of a wrong type; None when all may be right."""
     signature = inspect.signature(function)
-    try:
-        given = signature.bind(*args, **named).arguments
-    except TypeError:
-        return None
+    given = signature.bind(*args, **named).arguments
     for name, value in given.items():
         parameter = signature.parameters[name]
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -165,18 +163,11 @@ def _guard(cls: ClassT, *, alone: bool) -> ClassT:
         called = f"{cls.__name__}.{name}".removesuffix(".__init__")
         if getattr(getattr(member, "__func__", member), "is_inner", False):
             continue
-        if isinstance(member, types.FunctionType) and _takes_something(member):
+        if isinstance(member, types.FunctionType):
             setattr(cls, name, _guarded(member, called, alone=alone))
         elif isinstance(member, classmethod):
             setattr(cls, name, classmethod(_guarded(member.__func__, called, alone=alone)))
     return cls
-
-
-def _takes_something(method: types.FunctionType) -> bool:
-    """Say whether a method takes more than its object; else there is nothing to be wrong."""
-    code = method.__code__
-    variadic = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
-    return bool(variadic) or code.co_argcount + code.co_kwonlyargcount > 1
 
 
 def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Callable[..., Any]:
@@ -187,6 +178,9 @@ def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Calla
         except SalesflowError:
             raise
         except RAW as error:
+            mistaken = miscalled(function, args, named)
+            if mistaken is not None:
+                raise ArgumentError(f"{_named(called, args)}: {mistaken}") from None
             wrong = wrong_argument(function, args, named)
             if wrong is not None:
                 raise InputError(f"{_named(called, args)}: {wrong}") from error
@@ -201,7 +195,9 @@ def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Calla
 
 def _named(called: str, args: Sequence[object]) -> str:
     """Call a method as its caller does: after the class of its object."""
-    owner = args[0] if args else None
+    if not args:
+        return called
+    owner = args[0]
     cls = owner if isinstance(owner, type) else type(owner)
     _, dot, method = called.partition(".")
     return f"{cls.__name__}.{method}" if dot else called

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn
 from unicodedata import is_normalized
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from salesflow.domain.stored_json import (
     refuse_repeats,
     why,
 )
+from salesflow.domain.unchanging import unchangeable
 from salesflow.domain.values import SafeText, Value, shown
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import HistoryError, InputError
@@ -45,6 +46,10 @@ KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+").fullmatch
 KIND_LENGTH_MAX = 100
 ALIKE_LENGTH_MAX, ALIKE_MAX = 100, 1_000
 """Up to how many bytes a fact is long that is kept when read, and how many of each kind are."""
+RETRACT: Final = (
+    "retract what is wrong, by `s.retract(event_id, because=…)` in a session, and record what"
+    " is right"
+)
 NONE_ALIKE: Final[Mapping[bytes, "Fact"]] = MappingProxyType({})
 
 
@@ -68,6 +73,7 @@ class Fact(Value):
 
     stored_as: ClassVar[str]
     """Kind and version, as in `deal.stage_moved:1`."""
+    _instead: ClassVar[str] = f"make another one, or {RETRACT}"
 
     inferred: SafeText | None = None
     """How an importer deduced this fact from an end state; None for what was told."""
@@ -143,6 +149,22 @@ class Event(NamedTuple):
     causation_id: str | None = None
     source: str | None = None
     source_id: str | None = None
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        """Refuse to change.
+
+        Raises:
+            InputError: always.
+        """
+        raise unchangeable(self, name, "assigned", self._fields, RETRACT)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        """Refuse to change.
+
+        Raises:
+            InputError: always.
+        """
+        raise unchangeable(self, name, "deleted", self._fields, RETRACT)
 
     @property
     def occurred_at(self) -> datetime:
@@ -367,7 +389,8 @@ class FactCatalogue:
         data = json.loads(payload, object_pairs_hook=once_each)
         for old in range(version, cls.version):
             data = cls.upcasts[old](data)
-        return cls.model_validate_json(json.dumps(data))
+        read: Fact = cls.__pydantic_validator__.validate_json(json.dumps(data))
+        return read
 
 
 def _checked_class(cls: object) -> type[Fact]:

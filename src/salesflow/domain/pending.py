@@ -14,7 +14,6 @@ from salesflow.domain.moments import FOREVER, SKEW, Instant, from_instant
 from salesflow.errors import InputError
 
 __all__ = [
-    "NEVER_ADDED",
     "NO_EVENT",
     "Closed",
     "OccurredAt",
@@ -33,10 +32,6 @@ Closed = Literal["reading", "ended"]
 NO_EVENT = UUID(int=0)
 """The id of an event that is not appended yet."""
 
-NEVER_ADDED: Final = (
-    "a {} was made and was never added to a session: nothing of it is recorded; add it with"
-    " `session.add`"
-)
 NOT_KNOWN: Final = (None,) * 6
 """The rest of an envelope, until it is appended."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Context, Decimal
 from functools import cached_property, lru_cache
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn, Self
 from uuid import UUID
 
 from pydantic import (
@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from salesflow.domain.complaints import reason_of
+from salesflow.domain.unchanging import unchangeable
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
@@ -91,12 +92,14 @@ class Value(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    _instead: ClassVar[str] = "make another one, with `model_copy(update={…})`"
+    """What to do where somebody wants another value in a field."""
 
     def __init__(self, /, **fields: object) -> None:
         try:
             self.__pydantic_validator__.validate_python(fields, self_instance=self)
         except ValidationError as error:
-            raise InputError(f"{type(self).__name__}: {_wrong(error)}") from error
+            raise InputError(self._complaint(error)) from error
 
     # Reading stored JSON goes straight to the validator, past this __init__: half the time.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
@@ -125,11 +128,63 @@ class Value(BaseModel):
         return cls._checked(values)
 
     @classmethod
+    def model_validate(cls, obj: Any, **named: Any) -> Self:  # noqa: ANN401 - as pydantic
+        """Read it from plain values.
+
+        Raises:
+            InputError: when they can never be its fields.
+        """
+        try:
+            return super().model_validate(obj, **named)
+        except ValidationError as error:
+            raise InputError(cls._complaint(error)) from error
+
+    @classmethod
+    def model_validate_json(
+        cls,
+        json_data: str | bytes | bytearray,
+        **named: Any,  # noqa: ANN401 - as pydantic
+    ) -> Self:
+        """Read it from JSON.
+
+        Raises:
+            InputError: when that can never be its fields.
+        """
+        try:
+            return super().model_validate_json(json_data, **named)
+        except ValidationError as error:
+            raise InputError(cls._complaint(error)) from error
+
+    if not TYPE_CHECKING:  # a type checker has to see which fields there are
+
+        def __setattr__(self, name: str, value: object) -> NoReturn:
+            """Refuse to change.
+
+            Raises:
+                InputError: always.
+            """
+            fields = type(self).model_fields
+            raise unchangeable(self, name, "assigned", fields, self._instead)
+
+        def __delattr__(self, name: str) -> NoReturn:
+            """Refuse to change.
+
+            Raises:
+                InputError: always.
+            """
+            fields = type(self).model_fields
+            raise unchangeable(self, name, "deleted", fields, self._instead)
+
+    @classmethod
+    def _complaint(cls, error: ValidationError) -> str:
+        return f"{cls.__name__}: {_wrong(error)}"
+
+    @classmethod
     def _checked(cls, fields: dict[str, object]) -> Self:
         try:
             made: Self = cls.__pydantic_validator__.validate_python(fields)
         except ValidationError as error:
-            raise InputError(f"{cls.__name__}: {_wrong(error)}") from error
+            raise InputError(cls._complaint(error)) from error
         return made
 
 
@@ -392,6 +447,7 @@ class Money(Value):
         super().__init__(amount=amount, currency=currency)
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    __init__.__defaults__ = (None, None)  # so that what is left out is refused as a field is
 
     def __add__(self, other: "Money") -> "Money":
         self._same_currency(other)

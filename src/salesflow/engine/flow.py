@@ -33,6 +33,7 @@ from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.door import guarded_host, refuse_uncallable
 from salesflow.domain.facts import Event, Fact
 from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
+from salesflow.domain.sealed import seal
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.engine.asking import Cutter, Snapshot, settings_at, snapshot_for
 from salesflow.engine.following import CaughtUp, Follower
@@ -211,7 +212,7 @@ class SalesFlow(Runs, Kept):
         found = kind.replay(id, events, world=world, as_of=cut.as_of)
         found.settle()
         found.close()
-        return found
+        return seal(found)
 
     def history(
         self, id: UUID, *, known_at: When | None = None, merged: bool = False

@@ -29,7 +29,7 @@ from sqlalchemy import Connection
 from salesflow.adapters.eventlog import EventLog, Head
 from salesflow.adapters.logs import REACTOR
 from salesflow.adapters.reactor_positions import ReactorPositions
-from salesflow.domain.door import refuse_uncallable
+from salesflow.domain.door import guarded_host, refuse_uncallable
 from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.history import said_of_unreadable, unreadable
 from salesflow.domain.values import is_blank, shown
@@ -47,6 +47,7 @@ LEASE_SECONDS_MAX: Final = 31_622_400
 SECOND = 1_000_000
 
 
+@guarded_host
 @dataclass(frozen=True, kw_only=True)
 class Reactor:
     """Something that acts on the world when one of these facts is recorded.
@@ -121,6 +122,7 @@ class Failure(NamedTuple):
     said: str
 
 
+@guarded_host
 class Reactors:
     """The reactors of one tenant, and where they stand."""
 

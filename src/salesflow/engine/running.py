@@ -24,6 +24,7 @@ from salesflow.adapters.hosting import (
     lost_race,
 )
 from salesflow.adapters.logs import tell_retry
+from salesflow.domain.aggregate import give_up
 from salesflow.domain.door import called, guarded_host
 from salesflow.domain.values import shown
 from salesflow.engine.session import Said, Session
@@ -193,7 +194,8 @@ class Runs:
             try:
                 called(function, FUNCTION, {"a session": session})
                 session.commit()
-            except Exception:
+            except Exception as error:
+                give_up(error)
                 self.log.database.refuse_replaced()
                 raise
             finally:
@@ -213,7 +215,8 @@ class Runs:
         try:
             yield session
             session.commit()
-        except Exception:
+        except Exception as error:
+            give_up(error)
             if connection is None:  # what was read may be of a database that is no longer there
                 self.log.database.refuse_replaced()
             raise

@@ -231,6 +231,7 @@ class Session:
             raise RuleError(f"{id} is open by {stands.fact.kind} {which}; retract that first")
         held._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
 
+    @inner
     def commit(self) -> Receipt | None:
         """Append all that was recorded and end; None when there was nothing.
 
@@ -247,12 +248,14 @@ class Session:
         finally:
             self.end()
 
+    @inner
     def loaded(self) -> dict[UUID, str]:
         """Say by its ids what it has loaded and may record on; nothing once it has ended."""
         if self._ended:
             return {}
         return {id: each.noun for id, each in self._aggregates.items() if each.version}
 
+    @inner
     def end(self) -> None:
         """End without recording anything more; what it handed out takes no more commands."""
         if not self._ended:

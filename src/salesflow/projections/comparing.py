@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from salesflow.domain.door import guarded_host
 from salesflow.domain.moments import Period
 from salesflow.domain.values import Value, tidy
 from salesflow.projections.amounts import Total, totals_text
@@ -55,6 +56,7 @@ IN_WORDS = frozenset(
 """Fields whose values are words of ours."""
 
 
+@guarded_host
 class Comparison(Value, Generic[ViewT]):
     """A question's answers at two moments, both of one position of the log."""
 
@@ -91,7 +93,7 @@ class Comparison(Value, Generic[ViewT]):
         Raises:
             SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
         """
-        return data_frames(self.to_arrow(tidy=True))
+        return data_frames(partial(self.to_arrow, tidy=True))
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay both answers out for people, then beside now: a table of figures, one per list.

@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from salesflow.domain.complaints import reason_of
+from salesflow.domain.miscalled import perhaps
 
 __all__ = ["described", "field_docstrings", "refuse_flag", "wrong_parameters", "wrong_value"]
 
@@ -32,7 +33,7 @@ Limit = Annotated[int, Field(gt=0, le=LISTED_MAX, strict=True)]
 LINE_WIDTH: Final = 88
 SAID: Final = {
     "literal_error": "{given} is not one of {expected}",
-    "extra_forbidden": "there is no such parameter; there are {names}",
+    "extra_forbidden": "there is no such parameter{perhaps}; there are {names}",
     "missing": "must be said",
     "string_pattern": "{given} is not a currency; write three capital letters such as CNY",
     "date_": "{given} is not a day; write one like 2026-03-31",
@@ -112,7 +113,9 @@ def wrong_value(error: ValidationError) -> str:
 def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
     given = repr(error.get("input"))
     shown = given if len(given) <= SHOWN_MAX else "this"
-    named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(parameters)}
+    known = list(parameters)
+    named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(known)}
+    named["perhaps"] = perhaps(str(error["loc"][-1]), known) if error["loc"] else ""
     for kind, said in SAID.items():
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from pydantic import GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
 from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.door import guarded_host
 from salesflow.domain.facts import Event
 from salesflow.domain.moments import Moment
 from salesflow.domain.rates import RateTable
@@ -87,9 +88,11 @@ class Reader(Protocol):
         """Give the exchange rates known by the moment, whenever they were published."""
 
 
+@guarded_host
 class View(Value):
     """The base of all answers."""
 
+    _instead: ClassVar[str] = "ask anew with `flow.ask`, or change what `to_dict()` gives"
     population: ClassVar[str]
     formula: ClassVar[str]
     population_zh: ClassVar[str] = ""
@@ -220,7 +223,7 @@ class View(Value):
         Raises:
             SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
         """
-        return data_frames(self.to_arrow(tidy=True))
+        return data_frames(partial(self.to_arrow, tidy=True))
 
 
 class Question(Value, Generic[ViewT_co]):
@@ -259,25 +262,15 @@ class Question(Value, Generic[ViewT_co]):
                 parameter["description"] = text
         return found
 
-    def __init__(self, /, **parameters: object) -> None:
-        try:
-            self.__pydantic_validator__.validate_python(parameters, self_instance=self)
-        except ValidationError as error:
-            raise InputError(self._complaint(error)) from error
+    def __init__(self, /, *unnamed: object, **parameters: object) -> None:
+        if unnamed:
+            there = ", ".join(type(self).model_fields)
+            raise InputError(
+                f"{type(self).__name__}: name each parameter, as in by=…; there are {there}"
+            )
+        super().__init__(**parameters)
 
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
-
-    @classmethod
-    def model_validate(cls, obj: Any, **named: Any) -> Self:  # noqa: ANN401 - as pydantic
-        """Read it from plain values.
-
-        Raises:
-            InputError: when they cannot be its parameters.
-        """
-        try:
-            return super().model_validate(obj, **named)
-        except ValidationError as error:
-            raise InputError(cls._complaint(error)) from error
 
     @classmethod
     def _complaint(cls, error: ValidationError) -> str:

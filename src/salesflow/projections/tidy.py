@@ -12,7 +12,7 @@ several currencies and its counts must not be repeated for each. Types come from
 never from what they hold, so tables of different moments can be put together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
@@ -93,15 +93,17 @@ def tidy_tables(
     return tables.found
 
 
-def data_frames(tables: "Mapping[str, pa.Table]") -> "dict[str, pd.DataFrame]":
+def data_frames(tables: "Callable[[], Mapping[str, pa.Table]]") -> "dict[str, pd.DataFrame]":
     """Return tables as data frames: exact numbers as floats, days as timestamps.
 
     Raises:
-        SalesflowError: when pandas is not installed.
+        SalesflowError: when pandas or pyarrow is not installed.
     """
-    if find_spec("pandas") is None:
-        raise SalesflowError("data frames need pandas; run: pip install 'salesflow[notebook]'")
-    floats = {name: _with_floats(table) for name, table in tables.items()}
+    if find_spec("pandas") is None or find_spec("pyarrow") is None:
+        raise SalesflowError(
+            "data frames need pandas and pyarrow; run: pip install 'salesflow[notebook]'"
+        )
+    floats = {name: _with_floats(table) for name, table in tables().items()}
     return {name: table.to_pandas(date_as_object=False) for name, table in floats.items()}
 
 

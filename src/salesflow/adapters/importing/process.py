@@ -69,7 +69,7 @@ def declared_process(raw: Mapping[str, Any] | None) -> ProcessPlan | NamedProces
                 _without_source(entry, claims[part], ("process", part, i))
                 for i, entry in enumerate(bare[part])
             ]
-    version = ProcessVersion.model_validate(bare)
+    version = ProcessVersion.__pydantic_validator__.validate_python(bare)
     return ProcessPlan.of(
         version, defined=True, stages=claims["stages"], reasons=claims["loss_reasons"]
     )
