@@ -87,7 +87,7 @@ def test_a_history_names_others_by_short_ids_and_leaves_out_what_no_event_has() 
     assert lines[2].split("   ")[0].strip() == "Position"
     assert not {"Command", "Source", "Remark", "Deal"} & set(lines[2].split("   "))
     [opened] = [line for line in lines if "Deal opened" in line]
-    assert re.search(r"customer id [0-9a-f]{8} ", opened)
+    assert re.search(r"customer id [0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3} ", opened)
 
 
 def test_history_as_json_says_what_does_not_count() -> None:

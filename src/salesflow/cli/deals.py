@@ -36,7 +36,7 @@ DealId = Annotated[
     str,
     typer.Argument(
         metavar="DEAL",
-        help="Its id, the first digits of it, or SOURCE:OBJECT of an import.",
+        help="Its title, its id, the first digits of it, or SOURCE:OBJECT of an import.",
         show_default=False,
     ),
 ]
