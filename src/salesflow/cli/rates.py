@@ -90,6 +90,7 @@ def import_file(
         _tell(desk, done, file)
         if done.rates_told and not trial:
             _note_disagreeing(desk, flow)
+        _tell_refused(desk, done)
 
 
 def _is_fruitless(done: "RateImport") -> bool:
@@ -102,6 +103,16 @@ def _tell(desk: Desk, done: "RateImport", file: Path) -> None:
         raise SalesflowError(
             f"every line of {file} was refused ({done.lines_refused:,}); no rate was recorded"
         )
+
+
+def _tell_refused(desk: Desk, done: "RateImport") -> None:
+    """Say in a last line how many lines were refused; the table above may be long."""
+    if done.lines_refused:
+        said = "would be refused" if done.trial else "were refused and are not recorded"
+        way_out = "--strict refuses the whole file"
+        text = " · ".join(map(desk.screen.word, (f"lines {said}", way_out)))
+        style = "red" if done.lines_refused > done.rates_told else "yellow"
+        desk.screen.line(f"{done.lines_refused:,} {text}", style)
 
 
 @at_desk
@@ -215,7 +226,9 @@ def _show(desk: Desk, done: "RateImport") -> None:
     counts = {
         "Source": done.source,
         "Rates read": f"{done.rates_told:,}",
-        "Rates recorded": f"{done.rates_recorded:,}",
+        "Rates that would be recorded" if done.trial else "Rates recorded": (
+            f"{done.rates_recorded:,}"
+        ),
         "Days": f"{done.days_recorded:,}",
         "Known before": f"{done.rates_known:,}",
         "Lines refused": f"{done.lines_refused:,}",
