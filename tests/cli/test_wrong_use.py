@@ -84,6 +84,18 @@ WRONG = {
     "no reason": (("clock", "accept"), "Missing option '--because'"),
     "a demo in memory": (("demo", "--db", "sqlite:///:memory:"), "would be lost at once"),
     "an import in memory": ((*IMPORT, "--db", "sqlite:///:memory:"), "would be lost at once"),
+    "two months": (
+        ("ask", "kpis", "--month", "2026-01", "--month", "2026-02"),
+        "--month is given twice and takes one value; give it once",
+    ),
+    "two moments": (
+        ("deal", "list", "--as-of=2026-03-05", "--json", "--as-of", "2026-03-05"),
+        "--as-of is given twice and takes one value",
+    ),
+    "three databases": (
+        ("status", "--db", "a", "--db", "b", "--db", "c"),
+        "--db is given 3 times and takes one value",
+    ),
     "no table": (("import", "table", "no.csv", "--mapping", "no.toml"), "does not exist"),
 }
 
@@ -213,3 +225,11 @@ def test_no_part_of_a_password_is_ever_shown() -> None:
     url = "postgresql+psycopg://sales:s3c@r3t@db.example.com/sales"
     desk = Desk(db=url, tenant="main", language="en", as_json=False)
     assert desk.shown_url == "postgresql+psycopg://sales:***@db.example.com/sales"
+
+
+@pytest.mark.usefixtures("db")
+def test_an_option_that_takes_several_values_or_none_may_be_given_again() -> None:
+    ecb = ("import", "ecb", "--since", "2026-01-02", "--currency", "USD", "--currency", "CNY")
+    assert ran(*ecb, "--help").code == 0
+    several = ("rebuild", "deal_state", "customer", "--json", "--json")
+    assert ran(*several).code == 0
