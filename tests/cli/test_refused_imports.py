@@ -250,6 +250,6 @@ def test_rates_that_were_refused_are_told_in_the_last_line() -> None:
     told = ran("import", "rates", "half-rates.csv", "--trial", "--db", "crm.db")
     assert told.code == 0
     assert "Rates that would be recorded" in told.out
-    assert told.out.splitlines()[-1].startswith("1 lines would be refused · --strict")
+    assert told.out.splitlines()[-1].startswith("1 line would be refused; --strict")
     done = ran("import", "rates", "half-rates.csv", "--db", "crm.db", "--lang", "zh")
-    assert done.out.splitlines()[-1] == "1 行被拒绝，未记录 · 用 --strict 则拒绝整个文件"
+    assert done.out.splitlines()[-1] == "1 行被拒绝，未记录；用 --strict 则拒绝整个文件"

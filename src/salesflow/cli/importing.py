@@ -13,7 +13,7 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 
 if TYPE_CHECKING:  # loaded when something is imported
-    from salesflow.adapters.importing import ImportReport
+    from salesflow.adapters.importing import ImportReport, MappingFile
     from salesflow.engine import SalesFlow
 
 __all__ = ["Strict", "TimeZone", "Trial", "table"]
@@ -86,12 +86,7 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     if str(file) != "-" and not file.exists():
         raise InputError(f"there is no file {shortened(file)}")
     read = read_mapping(mapping)
-    if report is not None:
-        lookups = [each.file for each in read.mapping.lookups.values()]
-        folders = (mapping.parent, file.parent)
-        sources = [folder / each for folder in folders for each in lookups]
-        _refuse_overwriting(report, [file, mapping, *sources, *_database_files(desk)])
-        _refuse_unwritable(report)
+    _refuse_report(desk, report, file, mapping, read)
     zone = timezone or read.mapping.timezone
 
     def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
@@ -164,6 +159,18 @@ def _database_files(desk: Desk) -> list[Path]:
     url = parsed_url(desk.url)
     file = sqlite_path(url) if url.drivername in SQLITE else None
     return [] if file is None else [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")]
+
+
+def _refuse_report(
+    desk: Desk, report: Path | None, file: Path, mapping: Path, read: "MappingFile"
+) -> None:
+    """Refuse a report that would overwrite what it is made of, or cannot be written."""
+    if report is None:
+        return
+    lookups = [each.file for each in read.mapping.lookups.values()]
+    sources = [folder / each for folder in (mapping.parent, file.parent) for each in lookups]
+    _refuse_overwriting(report, [file, mapping, *sources, *_database_files(desk)])
+    _refuse_unwritable(report)
 
 
 def _refuse_overwriting(report: Path, precious: Iterable[Path]) -> None:

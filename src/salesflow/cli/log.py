@@ -114,7 +114,6 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
     With --json every line is a document of its own.
     """
     from salesflow.adapters.log_search import LogSearch, search
-    from salesflow.cli.finding import find_stream
 
     most = _most(limit, everything=everything)
     with desk.open() as flow:
@@ -125,7 +124,7 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
             actor=_actor(flow, envelope_text(actor, "--actor")),
             kind=kind,
             source=envelope_text(source, "--source"),
-            stream=None if stream is None else find_stream(flow, stream),
+            stream=_stream(flow, stream),
             **_named("occurred", happened),
             **_named("recorded", known),
             late_by=_microseconds(late_by),
@@ -145,6 +144,12 @@ def _actor(flow: "SalesFlow", text: str | None) -> str | None:
         return any(search(flow.log, LogSearch(actor=actor, limit=1)))
 
     return None if text is None else find_rep(flow, text, known)
+
+
+def _stream(flow: "SalesFlow", text: str | None) -> UUID | None:
+    from salesflow.cli.finding import find_stream
+
+    return None if text is None else find_stream(flow, text)
 
 
 def _most(limit: int | None, *, everything: bool) -> int | None:

@@ -107,12 +107,18 @@ def _tell(desk: Desk, done: "RateImport", file: Path) -> None:
 
 def _tell_refused(desk: Desk, done: "RateImport") -> None:
     """Say in a last line how many lines were refused; the table above may be long."""
-    if done.lines_refused:
-        said = "would be refused" if done.trial else "were refused and are not recorded"
-        way_out = "--strict refuses the whole file"
-        text = " · ".join(map(desk.screen.word, (f"lines {said}", way_out)))
-        style = "red" if done.lines_refused > done.rates_told else "yellow"
-        desk.screen.line(f"{done.lines_refused:,} {text}", style)
+    if not done.lines_refused:
+        return
+    if desk.language == "zh":
+        what = "行会被拒绝" if done.trial else "行被拒绝，未记录"
+        said = f"{done.lines_refused:,} {what}；用 --strict 则拒绝整个文件"
+    else:
+        one = done.lines_refused == 1
+        was, is_ = ("was", "is") if one else ("were", "are")
+        what = "would be refused" if done.trial else f"{was} refused and {is_} not recorded"
+        lines = f"{done.lines_refused:,} line{'' if one else 's'}"
+        said = f"{lines} {what}; --strict refuses the whole file"
+    desk.screen.line(said, "red" if done.lines_refused > done.rates_told else "yellow")
 
 
 @at_desk
