@@ -27,7 +27,20 @@ WRONG = {
     "no such file": (("ask", "funnel", "--db", "none.db"), "there is no database none.db"),
     "no such tenant": (("status", "--tenant", "other"), "nothing has been recorded of tenant"),
     "no name of a tenant": (("status", "--tenant", "a b"), "cannot name a tenant"),
-    "an empty database": (("status", "--db", " "), "--db is empty"),
+    "an empty database": (("status", "--db", " "), "--db is empty; name a file such as"),
+    "a folder": (("status", "--db", "."), "it is a folder; name a file in it"),
+    "a demo in a folder": (("demo", "--db", "."), "it is a folder; name a file in it"),
+    "no such folder": (
+        ("ask", "funnel", "--db", "none/x.db"),
+        "/none for the database x.db; make that folder, or name another file with --db",
+    ),
+    "a demo in no folder": (("demo", "--db", "none/x.db"), "there is no folder "),
+    "an import in no folder": (
+        (*IMPORT, "--trial", "--db", "none/x.db"),
+        "there is no folder ",
+    ),
+    "a folder of one's own": (("status", "--db", "~/none/x.db"), "~ is not expanded"),
+    "a device": (("status", "--db", "/dev/null"), "it is a pipe or a device; name a file"),
     "another kind of database": (("status", "--db", "mysql://x/y"), "mysql is not supported"),
     "no deal at all": (("deal", "show"), "Missing argument 'DEAL'"),
     "no id": (("deal", "show", "zzzz"), "'zzzz' is not a deal"),
@@ -112,6 +125,15 @@ def test_wrong_use_is_told_in_one_line(case: str, tmp_path: Path) -> None:
     assert told.err.count("\n") == 1
     assert told.out == ""
     assert [path for path in sorted(tmp_path.iterdir()) if path not in before] == []
+
+
+def test_a_blank_variable_is_named_where_it_names_no_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SALESFLOW_DB", " ")
+    told = ran("status")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("salesflow: $SALESFLOW_DB is empty; name a file such as")
 
 
 @pytest.mark.parametrize("command", ["status", "rebuild", "ask funnel", "process list"])
