@@ -13,7 +13,8 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 
 if TYPE_CHECKING:  # loaded when something is imported
-    from salesflow.adapters.importing import ImportReport, MappingFile
+    from salesflow.adapters.importing import ImportReport
+    from salesflow.adapters.importing import MappingFile as ReadMapping
     from salesflow.engine import SalesFlow
 
 __all__ = ["Strict", "TimeZone", "Trial", "table"]
@@ -162,7 +163,7 @@ def _database_files(desk: Desk) -> list[Path]:
 
 
 def _refuse_report(
-    desk: Desk, report: Path | None, file: Path, mapping: Path, read: "MappingFile"
+    desk: Desk, report: Path | None, file: Path, mapping: Path, read: "ReadMapping"
 ) -> None:
     """Refuse a report that would overwrite what it is made of, or cannot be written."""
     if report is None:
