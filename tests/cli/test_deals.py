@@ -121,6 +121,8 @@ def test_history_with_merged_deals_tells_of_all_and_names_each(db: str) -> None:
     together = ran("deal", "history", MES, "--merged")
     assert together.out.splitlines()[2].split()[:2] == ["Position", "Deal"]
     assert "Deal merged" in together.out
+    named = {word for word in together.out.split() if word.startswith("3e50")}
+    assert named >= {MES, TWIN}, "eight digits of both would be the same"
     events = json.loads(ran("deal", "history", MES, "--merged", "--json").out)["events"]
     assert {event["deal"] for event in events} == {TWIN, MES}
     assert events[-1]["kind"] == "deal.absorbed"
