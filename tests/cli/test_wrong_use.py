@@ -51,7 +51,10 @@ WRONG = {
     "half a source": (("deal", "show", ":17"), "is not SOURCE:OBJECT"),
     "before the opening": (("deal", "show", ERP, "--as-of", "2020-01-01"), "no deal e4900000"),
     "no such table": (("rebuild", "nope"), "no read table 'nope'"),
-    "no such process": (("process", "show", "nope"), "no process 'nope'"),
+    "no such process": (
+        ("process", "show", "nope"),
+        "no process 'nope' has been published; there are standard",
+    ),
     "no such version": (("process", "show", "standard", "--version", "9"), "no version 9"),
     "no number": (
         ("process", "show", "standard", "--version", "x"),

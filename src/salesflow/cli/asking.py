@@ -209,8 +209,8 @@ def _help_of(name: str, field: FieldInfo) -> str:
     text = field.description or _default_text(field)
     if UUID in _kinds(field.annotation) and _finder(name) is not None:
         called = "title" if _finder(name) is find_deal else "name"
-        return f"{text} Its {called}, its id, the first digits of it, or SOURCE:OBJECT."
-    return f"{text} By id or name." if name == "owner" else text
+        return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
+    return f"{text} May be said by id or name." if name == "owner" else text
 
 
 def _default_text(field: FieldInfo) -> str:
