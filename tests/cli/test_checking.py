@@ -1,6 +1,7 @@
 """`salesflow check`: what is wrong is listed, and the exit code says so."""
 
 import json
+from pathlib import Path
 
 from databases import tamper
 from salesflow import Customer, Deal, SalesFlow
@@ -59,3 +60,35 @@ def test_the_command_line_tells_of_it_and_takes_it_back(db: str) -> None:
     assert "retract that retraction" in again.err
     assert ran("check", "--db", db).code == 0
     assert said not in ran("ask", "kpis", "--db", db).out
+
+
+def test_what_was_not_compared_is_told_beside_what_is_right(db: str) -> None:
+    filled = ran("check", "--db", db).out
+    assert filled.startswith("nothing is wrong · ")
+    assert "of a long log a sample of streams is compared; --all compares every one" in filled
+    every = ran("check", "--all", "--db", db).out
+    assert "the other streams hold nothing that a read table shows" in every
+    assert "日志较长时抽样比对数据流" in ran("check", "--lang", "zh", "--db", db).out
+
+
+def test_read_tables_that_are_not_filled_are_not_said_to_be_right(tmp_path: Path) -> None:
+    db = str(tmp_path / "new.db")
+    with SalesFlow(f"sqlite:///{db}", timezone="UTC") as flow, flow.session() as s:
+        s.add(Customer.register(name="Acme"))
+    told = ran("check", "--db", db)
+    assert (told.code, told.err) == (0, "")
+    assert told.out.startswith("nothing is wrong in the log · ")
+    not_filled = (
+        "the read tables are not filled yet, so nothing of them was compared; `salesflow"
+    )
+    assert f"{not_filled} project` fills them" in told.out
+    chinese = ran("check", "--lang", "zh", "--db", db).out
+    assert chinese.startswith("日志未发现问题 · ")
+    assert "读表尚未填充，未作比对；用 salesflow project 填充" in chinese
+    assert ran("ask", "deals", "--db", db).code == 0
+    some = ran("check", "--all", "--db", db).out
+    assert some.startswith("nothing is wrong · ")
+    assert "not filled yet, so not compared: booking, closing" in some
+    assert "deal_state" not in some
+    ran("project", "--db", db)
+    assert "not filled" not in ran("check", "--db", db).out

@@ -87,7 +87,7 @@ def test_a_history_names_others_by_short_ids_and_leaves_out_what_no_event_has() 
     assert lines[2].split("   ")[0].strip() == "Position"
     assert not {"Command", "Source", "Remark", "Deal"} & set(lines[2].split("   "))
     [opened] = [line for line in lines if "Deal opened" in line]
-    assert re.search(r"customer id [0-9a-f]{8} ", opened)
+    assert re.search(r"customer id [0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3} ", opened)
 
 
 def test_history_as_json_says_what_does_not_count() -> None:
@@ -121,6 +121,8 @@ def test_history_with_merged_deals_tells_of_all_and_names_each(db: str) -> None:
     together = ran("deal", "history", MES, "--merged")
     assert together.out.splitlines()[2].split()[:2] == ["Position", "Deal"]
     assert "Deal merged" in together.out
+    named = {word for word in together.out.split() if word.startswith("3e50")}
+    assert named >= {MES, TWIN}, "eight digits of both would be the same"
     events = json.loads(ran("deal", "history", MES, "--merged", "--json").out)["events"]
     assert {event["deal"] for event in events} == {TWIN, MES}
     assert events[-1]["kind"] == "deal.absorbed"

@@ -10,6 +10,15 @@ from simulated import Ran, ran
 
 TABLES = Path(__file__).parent.parent.parent / "examples" / "tables"
 
+MAPPING = """
+source = "crm"
+rows = "deals"
+object = "No"
+timezone = "UTC"
+currency = "EUR"
+facts = [{ kind = "deal.opened", at = "Opened" }]
+"""
+
 
 @pytest.fixture
 def sheet(tmp_path: Path) -> Path:
@@ -51,6 +60,23 @@ def test_a_trial_tells_what_an_import_would_and_makes_no_database(
     assert (trial["recorded"], done["recorded"]) == (False, True)
     for counted in ("rows_read", "rows_refused", "facts_recorded", "refused", "inferred"):
         assert trial[counted] == done[counted] != 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "lang", "said", "unsaid"),
+    [
+        (("--trial",), "en", "that would be recorded", "Rows recorded"),
+        (("--strict",), "en", "Customers that would be registered", "Customers registered"),
+        (("--dry-run",), "zh", "将新记录的行", " 新记录的行"),
+        ((), "en", "Rows recorded", "would"),
+    ],
+)
+def test_a_report_of_what_was_not_recorded_says_what_would_be(
+    sheet: Path, flags: tuple[str, ...], lang: str, said: str, unsaid: str
+) -> None:
+    told = imported(sheet, *flags, "--lang", lang)
+    assert said in told.out
+    assert unsaid not in told.out
 
 
 def test_a_trial_on_an_old_database_records_nothing_there(sheet: Path) -> None:
@@ -204,3 +230,45 @@ def test_a_mapping_that_makes_no_sense_is_explained_in_one_line(
 
 def test_the_report_is_in_chinese_when_asked_for(sheet: Path) -> None:
     assert imported(sheet, "--lang", "zh").out != imported(sheet).out
+
+
+@pytest.mark.parametrize(
+    ("flags", "last"),
+    [
+        (
+            (),
+            "1 of 5 rows was refused, nothing of it is recorded; --report FILE writes",
+        ),
+        (("--trial",), "1 of 5 rows would be refused, nothing of it would be recorded; "),
+        (
+            ("--report", "r.json"),
+            "nothing of it is recorded; r.json names each, --strict refuses",
+        ),
+        (("--lang", "zh"), "5 行中有 1 行被拒绝，其内容均未记录；"),
+        (("--lang", "zh", "--dry-run"), "5 行中有 1 行会被拒绝，其内容不会记录；"),
+    ],
+)
+def test_the_last_line_says_how_many_rows_were_refused(
+    sheet: Path, flags: tuple[str, ...], last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sheet.parent)
+    told = imported(sheet, *flags)
+    assert (told.code, told.err) == (0, "")
+    assert last in told.out.splitlines()[-1]
+
+
+def test_an_import_of_which_nothing_was_refused_says_no_such_thing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("No,Opened\n1,2026-01-05\n", encoding="utf-8")
+    (tmp_path / "t.toml").write_text(MAPPING, encoding="utf-8")
+    told = ran(
+        "import", "table", f"{tmp_path}/t.csv", "--mapping", f"{tmp_path}/t.toml",
+        "--db", f"{tmp_path}/t.db",
+    )  # fmt: skip
+    assert told.code == 0
+    assert "--strict" not in told.out
+
+
+def test_the_help_of_an_import_tells_its_exit_codes() -> None:
+    told = " ".join(ran("import", "table", "--help").out.replace("│", "").split())
+    assert "Ends with 0 when the file was taken, even when rows of it were refused;" in told
+    assert "Record nothing of the file, and end with 2, when anything in it is refused" in told

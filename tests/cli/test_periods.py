@@ -103,8 +103,8 @@ def test_the_help_says_that_the_last_day_is_included_and_which_quarters_are_mean
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", "nothing has happened since 2026-03-07; ask --as-of 2026-03-07"),
-        ("zh", "2026-03-07 之后没有发生任何事；可用 --as-of 2026-03-07 查询"),
+        ("en", "nothing has happened since 2026-03-07; ask about a period up to then"),
+        ("zh", "2026-03-07 之后没有发生任何事；请查询此前的期间"),
     ],
 )
 @pytest.mark.usefixtures("db")
@@ -114,7 +114,10 @@ def test_asked_about_a_time_after_the_last_event_the_answer_says_when_that_was(
     later = ("ask", "kpis", "--month", "2026-05", "--as-of", "2026-05-31")
     assert said in ran(*later, "--lang", language).out
     told = json.loads(ran(*later, "--json").out)
-    assert told["notes"] == ["nothing has happened since 2026-03-07; ask --as-of 2026-03-07"]
+    assert told["notes"] == [
+        "nothing has happened since 2026-03-07; ask about a period up to then"
+    ]
+    assert "ask --as-of 2026-03-07" in ran("ask", "kpis", "--as-of", "2026-05-31").out
     then = ran("ask", "kpis", "--month", "2026-03", "--as-of", "2026-05-31")
     assert "nothing has happened" not in then.out
 
@@ -193,3 +196,48 @@ def test_a_retrospective_opens_with_what_matters_most(language: str, title: str)
     assert full.startswith("\n\n".join(opening))
     assert 1 <= len(opening[1].splitlines()) - 2 <= 5
     assert len(brief.splitlines()) < 15
+
+
+NOT_BEGUN = (
+    "the period 2031-01 has not begun as of 2026-05-31; facts are known until 2026-03-27,"
+)
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("question", ["kpis", "flow", "win-loss", "funnel-trend", "conversion"])
+def test_a_period_that_has_not_begun_is_told_with_how_far_facts_are_known(
+    question: str,
+) -> None:
+    ahead = ("ask", question, "--month", "2031-01", "--as-of", "2026-05-31")
+    told = ran(*ahead)
+    assert f"{NOT_BEGUN} ask about a period up to then" in told.out
+    assert "nothing has happened" not in told.out
+    assert (
+        "期间 2031-01 截至 2026-05-31 尚未开始；已知事件截至" in ran(*ahead, "--lang", "zh").out
+    )
+    span = ("--from", "2031-01-01", "--to", "2031-01-31", "--as-of", "2026-05-31")
+    assert NOT_BEGUN in json.loads(ran("ask", question, *span, "--json").out)["notes"][0]
+    early = ran("ask", question, "--month", "2026-03", "--as-of", "2026-02-01")
+    assert "has not begun as of 2026-02-01; facts are known" in early.out
+    assert "ask --as-of a later day" in early.out
+
+
+@pytest.mark.usefixtures("db")
+def test_a_period_that_was_named_and_goes_on_is_told() -> None:
+    running = ("ask", "kpis", "--month", "2026-03", "--as-of", "2026-03-20")
+    assert (
+        "the period 2026-03 has not ended as of 2026-03-20; facts are known"
+        in ran(*running).out
+    )
+    assert "期间 2026-03 截至 2026-03-20 尚未结束" in ran(*running, "--lang", "zh").out
+    ended = ran("ask", "kpis", "--month", "2026-03", "--as-of", "2026-03-31").out
+    usual = ran("ask", "kpis", "--as-of", "2026-03-20").out
+    assert "has not" not in ended + usual
+
+
+@pytest.mark.usefixtures("db")
+def test_a_forecast_looks_ahead_and_says_only_that_nothing_happened_lately() -> None:
+    ahead = ("ask", "forecast", "--month", "2026-05", "--as-of")
+    assert "nothing has happened" not in ran(*ahead, "2026-04-02").out
+    assert "nothing has happened since 2026-03-07; ask --as-of" in ran(*ahead, "2026-04-30").out
+    assert "has not" not in ran(*ahead, "2026-04-30").out

@@ -243,3 +243,13 @@ def test_a_pipe_is_imported_for_a_new_tenant_of_a_database_that_is_there(
     with SalesFlow(f"sqlite:///{folder}/sales.db", tenant="new") as flow:
         kinds = {event.fact.kind for event in flow.log.page(0, 99)}
     assert kinds & {"deal.opened", "rates.published"}
+
+
+@pytest.mark.usefixtures("folder")
+def test_rates_that_were_refused_are_told_in_the_last_line() -> None:
+    told = ran("import", "rates", "half-rates.csv", "--trial", "--db", "crm.db")
+    assert told.code == 0
+    assert "Rates that would be recorded" in told.out
+    assert told.out.splitlines()[-1].startswith("1 line would be refused; --strict")
+    done = ran("import", "rates", "half-rates.csv", "--db", "crm.db", "--lang", "zh")
+    assert done.out.splitlines()[-1] == "1 行被拒绝，未记录；用 --strict 则拒绝整个文件"

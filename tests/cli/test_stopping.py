@@ -13,6 +13,21 @@ COMMAND = (sys.executable, "-m", "salesflow")
 ROOT = Path(__file__).parent.parent.parent
 WAIT_SECONDS = 60
 
+STOPPED_LOADING = """
+import sys
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == wanted:
+            raise KeyboardInterrupt
+
+wanted = sys.argv.pop(1)
+sys.meta_path.insert(0, CtrlC())
+from salesflow.cli import main
+sys.exit(main())
+"""
+"""A command line during which Ctrl-C is pressed when a module is about to be loaded."""
+
 
 def begun(path: Path) -> bool:
     """Look whether something has been recorded beyond the founding."""
@@ -86,3 +101,31 @@ def test_output_in_an_old_encoding_is_no_reason_to_fail(db: str) -> None:
     )
     assert done.returncode == 0
     assert b"ERP" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "loading",
+    [
+        "salesflow.cli.running",
+        "salesflow.domain.wording",
+        "salesflow.errors",
+        "rich",
+        "typer",
+        "salesflow.cli.streams",
+        "salesflow.cli.app",
+        "salesflow.cli.keeping",
+        "salesflow.engine",
+        "sqlalchemy",
+    ],
+)
+def test_a_stop_while_everything_is_being_loaded_is_one_line(loading: str, db: str) -> None:
+    done = subprocess.run(
+        (sys.executable, "-c", STOPPED_LOADING, loading, "status", "--db", db),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert done.stderr.startswith("salesflow: stopped")
+    assert done.stderr.count("\n") == 1

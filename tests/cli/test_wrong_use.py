@@ -27,7 +27,20 @@ WRONG = {
     "no such file": (("ask", "funnel", "--db", "none.db"), "there is no database none.db"),
     "no such tenant": (("status", "--tenant", "other"), "nothing has been recorded of tenant"),
     "no name of a tenant": (("status", "--tenant", "a b"), "cannot name a tenant"),
-    "an empty database": (("status", "--db", " "), "--db is empty"),
+    "an empty database": (("status", "--db", " "), "--db is empty; name a file such as"),
+    "a folder": (("status", "--db", "."), "it is a folder; name a file in it"),
+    "a demo in a folder": (("demo", "--db", "."), "it is a folder; name a file in it"),
+    "no such folder": (
+        ("ask", "funnel", "--db", "none/x.db"),
+        "/none for the database x.db; make that folder, or name another file with --db",
+    ),
+    "a demo in no folder": (("demo", "--db", "none/x.db"), "there is no folder "),
+    "an import in no folder": (
+        (*IMPORT, "--trial", "--db", "none/x.db"),
+        "there is no folder ",
+    ),
+    "a folder of one's own": (("status", "--db", "~/none/x.db"), "~ is not expanded"),
+    "a device": (("status", "--db", "/dev/null"), "it is a pipe or a device; name a file"),
     "another kind of database": (("status", "--db", "mysql://x/y"), "mysql is not supported"),
     "no deal at all": (("deal", "show"), "Missing argument 'DEAL'"),
     "no id": (("deal", "show", "zzzz"), "'zzzz' is not a deal"),
@@ -38,7 +51,10 @@ WRONG = {
     "half a source": (("deal", "show", ":17"), "is not SOURCE:OBJECT"),
     "before the opening": (("deal", "show", ERP, "--as-of", "2020-01-01"), "no deal e4900000"),
     "no such table": (("rebuild", "nope"), "no read table 'nope'"),
-    "no such process": (("process", "show", "nope"), "no process 'nope'"),
+    "no such process": (
+        ("process", "show", "nope"),
+        "no process 'nope' has been published; there are standard",
+    ),
     "no such version": (("process", "show", "standard", "--version", "9"), "no version 9"),
     "no number": (
         ("process", "show", "standard", "--version", "x"),
@@ -84,6 +100,18 @@ WRONG = {
     "no reason": (("clock", "accept"), "Missing option '--because'"),
     "a demo in memory": (("demo", "--db", "sqlite:///:memory:"), "would be lost at once"),
     "an import in memory": ((*IMPORT, "--db", "sqlite:///:memory:"), "would be lost at once"),
+    "two months": (
+        ("ask", "kpis", "--month", "2026-01", "--month", "2026-02"),
+        "--month is given twice and takes one value; give it once",
+    ),
+    "two moments": (
+        ("deal", "list", "--as-of=2026-03-05", "--json", "--as-of", "2026-03-05"),
+        "--as-of is given twice and takes one value",
+    ),
+    "three databases": (
+        ("status", "--db", "a", "--db", "b", "--db", "c"),
+        "--db is given 3 times and takes one value",
+    ),
     "no table": (("import", "table", "no.csv", "--mapping", "no.toml"), "does not exist"),
 }
 
@@ -100,6 +128,15 @@ def test_wrong_use_is_told_in_one_line(case: str, tmp_path: Path) -> None:
     assert told.err.count("\n") == 1
     assert told.out == ""
     assert [path for path in sorted(tmp_path.iterdir()) if path not in before] == []
+
+
+def test_a_blank_variable_is_named_where_it_names_no_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SALESFLOW_DB", " ")
+    told = ran("status")
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("salesflow: $SALESFLOW_DB is empty; name a file such as")
 
 
 @pytest.mark.parametrize("command", ["status", "rebuild", "ask funnel", "process list"])
@@ -213,3 +250,11 @@ def test_no_part_of_a_password_is_ever_shown() -> None:
     url = "postgresql+psycopg://sales:s3c@r3t@db.example.com/sales"
     desk = Desk(db=url, tenant="main", language="en", as_json=False)
     assert desk.shown_url == "postgresql+psycopg://sales:***@db.example.com/sales"
+
+
+@pytest.mark.usefixtures("db")
+def test_an_option_that_takes_several_values_or_none_may_be_given_again() -> None:
+    ecb = ("import", "ecb", "--since", "2026-01-02", "--currency", "USD", "--currency", "CNY")
+    assert ran(*ecb, "--help").code == 0
+    several = ("rebuild", "deal_state", "customer", "--json", "--json")
+    assert ran(*several).code == 0

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from salesflow.cli.desk import AsOf, CompareTo, Desk, KnownAt, at_desk
-from salesflow.cli.finding import find_deal
+from salesflow.cli.finding import find_customer, find_deal, find_rep
 from salesflow.cli.notes import notes_of
 from salesflow.cli.periods import PERIOD_OPTIONS, is_period, with_period
 from salesflow.cli.times import moment_said
 from salesflow.errors import InputError
 from salesflow.projections.comparing import Comparison
+from salesflow.projections.met import MET
 from salesflow.projections.parameters import wrong_parameters
 from salesflow.projections.questions import Question, View
 
@@ -153,12 +154,26 @@ def _flag(name: str) -> str:
 
 
 def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -> object:
-    """Let a deal's id be written as people write it: a prefix, or SOURCE:OBJECT."""
-    if UUID not in _kinds(field.annotation) or not name.startswith("deal"):
+    """Let deals, customers and reps be written as people write them: a name, first digits."""
+    kinds = _kinds(field.annotation)
+    find = _finder(name) if UUID in kinds else _rep if name == "owner" else None
+    if find is None:
         return value
     if isinstance(value, list | tuple):
-        return tuple(find_deal(flow, str(one)) for one in value)
-    return find_deal(flow, str(value))
+        return tuple(find(flow, str(one)) for one in value)
+    return find(flow, str(value))
+
+
+def _finder(name: str) -> "Callable[[SalesFlow, str], UUID] | None":
+    noun = name.partition("_")[0].removesuffix("s")
+    return {"deal": find_deal, "customer": find_customer}.get(noun)
+
+
+def _rep(flow: "SalesFlow", text: str) -> str:
+    """Find a rep by name, unless deals have such an owner."""
+    if not text.strip():
+        return text  # which the question refuses
+    return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
 
 
 def _parameters(question: QuestionClass) -> Iterator[inspect.Parameter]:
@@ -180,7 +195,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         kind = bool
     if several:
         kind = list[str]
-    text = field.description or _default_text(field)
+    text = _help_of(name, field)
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
         return _made(name, Annotated[kind, argument])
@@ -188,6 +203,14 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     if kind is bool:
         return _made(name, Annotated[bool, option], default=bool(field.get_default()))
     return _made(name, Annotated[kind | None, option], default=None)  # type: ignore[operator]
+
+
+def _help_of(name: str, field: FieldInfo) -> str:
+    text = field.description or _default_text(field)
+    if UUID in _kinds(field.annotation) and _finder(name) is not None:
+        called = "title" if _finder(name) is find_deal else "name"
+        return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
+    return f"{text} May be said by id or name." if name == "owner" else text
 
 
 def _default_text(field: FieldInfo) -> str:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:  # loaded when a database is opened
 
 __all__ = ["check"]
 
+NOTHING = "nothing is wrong"
+SAMPLE = "of a long log a sample of streams is compared; --all compares every one"
+OTHERS = "the other streams hold nothing that a read table shows"
+
 
 @at_desk
 def check(
@@ -23,28 +27,56 @@ def check(
     ] = False,
 ) -> None:
     """Check the log and its read tables; list what is wrong, and end with 1 where it is."""
-    with desk.open() as flow, desk.screen.progress(desk.screen.word("Check")) as report:
-        found = flow.check(all=everything, progress=report)
+    with desk.open() as flow:
+        with desk.screen.progress(desk.screen.word("Check")) as report:
+            found = flow.check(all=everything, progress=report)
+        stands = {} if found.problems else flow.standings()
     desk.screen.json(plain(found))
     for problem in found.problems:
         desk.screen.line(problem.said(desk.language), "red")
-    desk.screen.line(_summary(found, desk), "red" if found.problems else "green")
+    empty = [name for name, stand in stands.items() if stand.position < min(1, found.position)]
+    none_filled = len(empty) == len(stands) > 0
+    style = "red" if found.problems else "green"
+    desk.screen.line(_summary(found, desk, log_only=none_filled), style)
     if found.problems:
         raise typer.Exit(1)
+    if empty:
+        tables = "" if none_filled else ", ".join(empty)
+        desk.screen.line(_not_compared(tables, desk), "yellow")
+    elif not everything:
+        desk.screen.line(f"  {desk.screen.word(SAMPLE)}", "dim")
+    elif all(stand.position == found.position for stand in stands.values()):
+        desk.screen.line(f"  {desk.screen.word(OTHERS)}", "dim")
 
 
-def _summary(found: "Checked", desk: Desk) -> str:
+def _not_compared(tables: str, desk: Desk) -> str:
+    """Say which read tables were not looked at, and how to have them filled."""
+    if desk.language == "zh":
+        which = f"读表 {tables} " if tables else "读表"
+        return f"{which}尚未填充，未作比对；用 salesflow project 填充"
+    if tables:
+        return (
+            f"read tables that are not filled yet, so not compared: {tables}; `salesflow"
+            " project` fills them"
+        )
+    return (
+        "the read tables are not filled yet, so nothing of them was compared; `salesflow"
+        " project` fills them"
+    )
+
+
+def _summary(found: "Checked", desk: Desk, *, log_only: bool) -> str:
     wrong = len(found.problems) + found.more
     if desk.language == "zh":
         parts = [
-            f"问题 {wrong:,} 个" if wrong else "未发现问题",
+            f"问题 {wrong:,} 个" if wrong else "日志未发现问题" if log_only else "未发现问题",
             f"事件 {found.position:,} 条",
             f"比对数据流 {found.streams_compared:,} / {found.streams:,} 个",
             f"余额 {found.bins_compared:,} 组",
         ]
     else:
         parts = [
-            f"{wrong:,} problems" if wrong else "nothing is wrong",
+            f"{wrong:,} problems" if wrong else NOTHING + " in the log" * log_only,
             f"{found.position:,} events",
             f"{found.streams_compared:,} of {found.streams:,} streams compared",
             f"{found.bins_compared:,} bins summed",

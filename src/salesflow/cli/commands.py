@@ -6,6 +6,7 @@ write a function `@at_desk` in a module of this package and name it here.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from salesflow.errors import InputError
@@ -104,6 +105,30 @@ class LazyGroup(TyperGroup):
         return name, _loaded(name, self._listed()[name]) if name else command, rest
 
 
+class OneValueEach(TyperCommand):
+    """A command that refuses an option which takes one value and is given several."""
+
+    def parse_args(
+        self,
+        ctx: Any,  # noqa: ANN401 - a private class of Typer
+        args: list[str],
+    ) -> list[str]:
+        """Count the options before they are read: of several values the last would win."""
+        _, _, given = self.make_parser(ctx).parse_args([*args])
+        for option, times in Counter(map(_flag_of, given)).items():
+            if option and times > 1:
+                often = "twice" if times == 2 else f"{times:,} times"
+                raise InputError(f"{option} is given {often} and takes one value; give it once")
+        return super().parse_args(ctx, args)
+
+
+def _flag_of(parameter: object) -> str:
+    """Name an option that takes one value; nothing for flags, arguments and lists."""
+    if not isinstance(parameter, TyperOption) or parameter.multiple or parameter.is_flag:
+        return ""
+    return parameter.opts[-1]
+
+
 class _Listed(TyperCommand):
     """A command as it stands in a list: a name, and a help that is read when it is shown."""
 
@@ -152,7 +177,7 @@ def _loaded(name: str, home: str | Group) -> Any:  # noqa: ANN401 - a private cl
 
         found = command_of(found)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command(name)(found)
+    alone.command(name, cls=OneValueEach)(found)
     return get_command(alone)
 
 

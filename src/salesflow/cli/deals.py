@@ -22,7 +22,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.plain import plain
 from salesflow.projections.questions import TableOfView
 from salesflow.projections.words import Language, fact_name, in_language, irregularity_name
-from salesflow.projections.writing import local_time, short_id
+from salesflow.projections.writing import distinct_ids, local_time
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
@@ -36,7 +36,7 @@ DealId = Annotated[
     str,
     typer.Argument(
         metavar="DEAL",
-        help="Its id, the first digits of it, or SOURCE:OBJECT of an import.",
+        help="Its title, its id, the first digits of it, or SOURCE:OBJECT of an import.",
         show_default=False,
     ),
 ]
@@ -183,7 +183,10 @@ def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> Ta
         if (merged if name == "Deal" else any(row[number] for row in rows))
     ]
     columns = tuple(ENVELOPE[number] for number in used)
-    shown = tuple(tuple(row[number] for number in used) for row in rows)
+    at = ENVELOPE.index("Deal")
+    deals = distinct_ids({UUID(row[at]) for row in rows})
+    told = [(*row[:at], deals[UUID(row[at])], *row[at + 1 :]) for row in rows]
+    shown = tuple(tuple(row[number] for number in used) for row in told)
     return TableOfView("History", columns, shown, about=str(id))
 
 
@@ -203,7 +206,7 @@ def _history_row(
         details = f"{desk.screen.word('retracts position')} {retracted:,} · {details}"
     return (
         f"{event.position:,}",
-        short_id(event.stream_id),
+        str(event.stream_id),
         _occurred(event, zone, desk.language),
         local_time(event.recorded_at, zone),
         called.rep(event.actor),

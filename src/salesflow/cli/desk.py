@@ -19,7 +19,8 @@ import typer
 from salesflow.cli.output import Screen
 from salesflow.cli.times import time_of, two_times
 from salesflow.domain.moments import zone
-from salesflow.errors import InputError, NotFoundError
+from salesflow.domain.wording import shortened
+from salesflow.errors import DatabaseError, InputError, NotFoundError
 from salesflow.projections.words import Language
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -122,9 +123,11 @@ class Desk:
         self, *, db: str | None, tenant: str, language: Language, as_json: bool
     ) -> None:
         self.db_given = db is not None
-        self.url = _url(
-            db if db is not None else os.environ.get(DATABASE_VARIABLE) or DATABASE_DEFAULT
-        )
+        if db is not None:
+            self.url = _url(db, "--db")
+        else:
+            url = os.environ.get(DATABASE_VARIABLE) or DATABASE_DEFAULT
+            self.url = _url(url, f"${DATABASE_VARIABLE}")
         self.tenant = tenant
         self.screen = Screen(language=language, as_json=as_json)
 
@@ -183,6 +186,21 @@ class Desk:
                 made.take_away(events_max=founded)
             raise
 
+    def _refuse_no_place(self) -> None:
+        """Refuse a path that is none of a file, or lies in a folder that does not exist."""
+        from salesflow.adapters.database_url import SQLITE, parsed_url, sqlite_path
+
+        url = parsed_url(self.url)
+        if url.drivername not in SQLITE:
+            return
+        path, name = Path(url.database or "").absolute(), url.database or "~"
+        if not path.parent.is_dir() and not name.startswith("~"):
+            raise DatabaseError(
+                f"there is no folder {shortened(path.parent)} for the database"
+                f" {shortened(path.name)}; make that folder, or name another file with --db"
+            )
+        sqlite_path(url)
+
     def refuse_passing(self) -> None:
         """Refuse to record in memory, where it would be gone with the command."""
         if self.url.partition("?")[0] in PASSING:
@@ -226,6 +244,8 @@ class Desk:
     ) -> "SalesFlow":
         from salesflow.engine import SalesFlow
 
+        if not url:
+            self._refuse_no_place()
         return SalesFlow(url or self.url, tenant=self.tenant, timezone=timezone, create=create)
 
 
@@ -250,9 +270,12 @@ def at_desk(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _url(given: str) -> str:
+def _url(given: str, said_by: str) -> str:
     if not given.strip():
-        raise InputError("--db is empty; write sqlite:///sales.db or a path")
+        raise InputError(
+            f"{said_by} is empty; name a file such as sales.db, or a URL such as"
+            " postgresql://user@host/name"
+        )
     if "://" in given or (SCHEME.match(given) and not Path(given).exists()):
         return given  # what is no URL after all is refused with what to write instead
     return SQLITE + given.replace("%", "%25").replace("?", "%3F")

@@ -18,7 +18,7 @@ from salesflow.domain.processes import CRITERIA, ProcessPublished
 from salesflow.domain.values import Money, Value
 from salesflow.domain.wording import shortened
 from salesflow.projections.words import Language, in_language
-from salesflow.projections.writing import amount_text, given_percent, local_time
+from salesflow.projections.writing import amount_text, given_percent, local_time, short_id
 
 __all__ = ["briefly", "details_of", "money_text"]
 
@@ -40,7 +40,6 @@ REPS: Final = frozenset({"by", "overridden_by", "owner", "person", "rep"})
 """Fields that name a rep by id."""
 TELLS_EVENTS_APART: Final = "event_id"
 """An id that begins with its time: only the whole of it says which event is meant."""
-DIGITS_SHOWN: Final = 8
 FIELD_MAX: Final = 60
 LINE_MAX: Final = 160
 """Characters of a field, and of a fact, where a line tells it."""
@@ -120,7 +119,7 @@ def _plain(value: object, language: Language, zone: ZoneInfo) -> str:
         case Decimal():
             shown = f"{value:,}"
         case UUID():
-            shown = str(value)[:DIGITS_SHOWN]
+            shown = short_id(value)
         case tuple():
             shown = ", ".join(_plain(each, language, zone) for each in value)
         case Value():

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
+from salesflow.cli.import_words import tables_of, tell_refused
 from salesflow.cli.trying import readable_again
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 
 if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importing import ImportReport
+    from salesflow.adapters.importing import MappingFile as ReadMapping
     from salesflow.engine import SalesFlow
 
 __all__ = ["Strict", "TimeZone", "Trial", "table"]
@@ -40,7 +42,12 @@ TimeZone = Annotated[
     typer.Option(help="Zone of days and of times without one, such as Asia/Shanghai."),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse the whole file when anything is wrong.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Record nothing of the file, and end with 2, when anything in it is refused or"
+        " adjusted, or is told otherwise than it was recorded.",
+    ),
 ]
 ApplyChanges = Annotated[
     bool,
@@ -51,7 +58,10 @@ Trial = Annotated[
     typer.Option("--trial", "--dry-run", help="Read and check everything, and record nothing."),
 ]
 ReportFile = Annotated[
-    Path | None, typer.Option(help="Write the whole report here as JSON.", dir_okay=False)
+    Path | None,
+    typer.Option(
+        help="Write the whole report here as JSON: every row refused, and why.", dir_okay=False
+    ),
 ]
 
 
@@ -66,18 +76,18 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     trial: Trial = False,
     report: ReportFile = None,
 ) -> None:
-    """Import any CSV file as a mapping says; the same file again records nothing twice."""
+    """Import any CSV file as a mapping says; the same file again records nothing twice.
+
+    Ends with 0 when the file was taken, even when rows of it were refused; with 1 when every
+    row was refused; with 2 for wrong use, a file that cannot be read, or any problem under
+    --strict.
+    """
     from salesflow.adapters.importing import import_table, read_mapping
 
     if str(file) != "-" and not file.exists():
         raise InputError(f"there is no file {shortened(file)}")
     read = read_mapping(mapping)
-    if report is not None:
-        lookups = [each.file for each in read.mapping.lookups.values()]
-        folders = (mapping.parent, file.parent)
-        sources = [folder / each for folder in folders for each in lookups]
-        _refuse_overwriting(report, [file, mapping, *sources, *_database_files(desk)])
-        _refuse_unwritable(report)
+    _refuse_report(desk, report, file, mapping, read)
     zone = timezone or read.mapping.timezone
 
     def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
@@ -103,11 +113,13 @@ def _tell(desk: Desk, done: "ImportReport", file: Path, report: Path | None) -> 
     if report is not None:
         _write(done, report)
     _refuse_fruitless(done, file, report)
+    taken = done.rows_read - done.rows_refused
+    tell_refused(desk, done.rows_refused, taken, recorded=done.recorded, report=report)
 
 
 def _show(desk: Desk, report: "ImportReport") -> None:
     desk.screen.json(report.model_dump(mode="json"))
-    for each in report.tables(desk.language):
+    for each in tables_of(report, desk):
         desk.screen.table(each)
 
 
@@ -132,7 +144,8 @@ def _refuse_fruitless(done: "ImportReport", file: Path, report: Path | None) -> 
     where = "listed above" if report is None else f"listed above and in {report}"
     if done.strict and not done.recorded and done.problems:
         raise InputError(
-            f"--strict: {done.problems:,} problems in {file}, {where}; nothing was recorded"
+            f"--strict: {done.problems:,} problem{'s' if done.problems > 1 else ''} in {file},"
+            f" {where}; nothing was recorded"
         )
     if _is_fruitless(done):
         raise SalesflowError(
@@ -147,6 +160,18 @@ def _database_files(desk: Desk) -> list[Path]:
     url = parsed_url(desk.url)
     file = sqlite_path(url) if url.drivername in SQLITE else None
     return [] if file is None else [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")]
+
+
+def _refuse_report(
+    desk: Desk, report: Path | None, file: Path, mapping: Path, read: "ReadMapping"
+) -> None:
+    """Refuse a report that would overwrite what it is made of, or cannot be written."""
+    if report is None:
+        return
+    lookups = [each.file for each in read.mapping.lookups.values()]
+    sources = [folder / each for folder in (mapping.parent, file.parent) for each in lookups]
+    _refuse_overwriting(report, [file, mapping, *sources, *_database_files(desk)])
+    _refuse_unwritable(report)
 
 
 def _refuse_overwriting(report: Path, precious: Iterable[Path]) -> None:

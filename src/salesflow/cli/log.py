@@ -7,7 +7,7 @@ history` tell all of it. What is found is written as it is read: a list of any l
 little memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +25,7 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import kind_name
-from salesflow.projections.writing import local_time, short_id
+from salesflow.projections.writing import distinct_ids, local_time
 
 if TYPE_CHECKING:  # loaded when a database is opened
     from salesflow.adapters.log_search import Entry, LogSearch
@@ -59,7 +59,8 @@ def _when(flag: str, text: str) -> object:
 
 
 Actor = Annotated[
-    str | None, typer.Option(help="Only what this user recorded.", show_default=False)
+    str | None,
+    typer.Option(help="Only what this user recorded, by id or name.", show_default=False),
 ]
 Kind = Annotated[
     str | None, typer.Option(help="Only this kind: deal.won, or deal.* for all of deals.")
@@ -67,7 +68,7 @@ Kind = Annotated[
 Source = Annotated[str | None, typer.Option(help="Only what was imported from this source.")]
 Stream = Annotated[
     str | None,
-    typer.Option(metavar="DEAL", help="Only this deal, or the stream of this id."),
+    typer.Option(metavar="DEAL", help="Only this deal, or the stream whose id begins so."),
 ]
 From = Annotated[str | None, _when("--from", "What happened on this day or later.")]
 To = Annotated[str | None, _when("--to", "What happened by the end of this day.")]
@@ -120,10 +121,10 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
         happened = _span(zone, ("--from", from_), ("--to", to))
         known = _span(zone, ("--known-from", known_from), ("--known-to", known_to))
         wanted = LogSearch(
-            actor=envelope_text(actor, "--actor"),
+            actor=_actor(flow, envelope_text(actor, "--actor")),
             kind=kind,
             source=envelope_text(source, "--source"),
-            stream=None if stream is None else _stream(flow, stream),
+            stream=_stream(flow, stream),
             **_named("occurred", happened),
             **_named("recorded", known),
             late_by=_microseconds(late_by),
@@ -132,6 +133,23 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
             limit=most,
         )
         _show(desk, zone, flow, search(flow.log, wanted), wanted)
+
+
+def _actor(flow: "SalesFlow", text: str | None) -> str | None:
+    """Find who is meant by an id, or by the name of a rep."""
+    from salesflow.adapters.log_search import LogSearch, search
+    from salesflow.cli.finding import find_rep
+
+    def known(actor: str) -> bool:
+        return any(search(flow.log, LogSearch(actor=actor, limit=1)))
+
+    return None if text is None else find_rep(flow, text, known)
+
+
+def _stream(flow: "SalesFlow", text: str | None) -> UUID | None:
+    from salesflow.cli.finding import find_stream
+
+    return None if text is None else find_stream(flow, text)
 
 
 def _most(limit: int | None, *, everything: bool) -> int | None:
@@ -157,7 +175,8 @@ def _show(
         for entry in page:
             screen.json_line(_as_json(entry))
         title = "" if count else "Log"
-        rows = tuple(_row(desk, zone, entry, called) for entry in page)
+        ids = distinct_ids({entry.stored.stream_id for entry in page})
+        rows = tuple(_row(desk, zone, entry, called, ids) for entry in page)
         count += len(page)
         used = [
             n
@@ -178,7 +197,9 @@ def _any(rows: Iterable[tuple[str, ...]], number: int) -> bool:
     return any(row[number] for row in rows)
 
 
-def _row(desk: Desk, zone: ZoneInfo, entry: "Entry", called: "Called") -> tuple[str, ...]:
+def _row(
+    desk: Desk, zone: ZoneInfo, entry: "Entry", called: "Called", ids: Mapping[UUID, str]
+) -> tuple[str, ...]:
     from salesflow.domain.moments import from_instant
 
     stored = entry.stored
@@ -190,7 +211,7 @@ def _row(desk: Desk, zone: ZoneInfo, entry: "Entry", called: "Called") -> tuple[
         str(at.astimezone(zone).date()) if day_only else local_time(at, zone, exact=False),
         _late(desk, entry),
         called.rep(stored.actor),
-        str(short_id(stored.stream_id)),
+        ids[stored.stream_id],
         kind_name(entry.kind, desk.language),
         str(stored.event_id),
         _said(desk, zone, entry, called),
@@ -240,16 +261,6 @@ def _as_json(entry: "Entry") -> dict[str, Json]:
         "retracts_kind": entry.retracts_kind,
         "unreadable": entry.problem or None,
     }
-
-
-def _stream(flow: "SalesFlow", text: str) -> UUID:
-    """Find a stream by its whole id, or a deal as people write it."""
-    from salesflow.cli.finding import find_deal
-
-    try:
-        return UUID(text)
-    except ValueError:
-        return find_deal(flow, text)
 
 
 def _span(

@@ -11,6 +11,7 @@ from salesflow.domain.processes import (
     SalesProcess,
     process_id,
 )
+from salesflow.domain.wording import quoted
 from salesflow.errors import NotFoundError
 from salesflow.projections.shown import TableOfView
 from salesflow.projections.words import Language
@@ -27,13 +28,8 @@ LISTED_MAX = 1_000
 @at_desk
 def list_processes(desk: Desk) -> None:
     """List every published process and its versions."""
-    from salesflow.adapters.census import beginning_with
-
     with desk.open() as flow:
-        found = [
-            flow.get(SalesProcess, id)
-            for id in beginning_with(flow.log, "", opened_by=ProcessPublished, limit=LISTED_MAX)
-        ]
+        found = _published(flow)
         desk.screen.json(
             [
                 {
@@ -126,4 +122,14 @@ def _process(flow: "SalesFlow", key: str) -> SalesProcess:
     try:
         return flow.get(SalesProcess, process_id(key))
     except NotFoundError as error:
-        raise NotFoundError(f"no process {key!r} has been published") from error
+        there = ", ".join(each.latest.key for each in _published(flow)) or "none"
+        raise NotFoundError(
+            f"no process {quoted(key)} has been published; there are {there}"
+        ) from error
+
+
+def _published(flow: "SalesFlow") -> list[SalesProcess]:
+    from salesflow.adapters.census import beginning_with
+
+    ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=LISTED_MAX)
+    return [flow.get(SalesProcess, id) for id in ids]

@@ -90,6 +90,7 @@ def import_file(
         _tell(desk, done, file)
         if done.rates_told and not trial:
             _note_disagreeing(desk, flow)
+        _tell_refused(desk, done)
 
 
 def _is_fruitless(done: "RateImport") -> bool:
@@ -102,6 +103,22 @@ def _tell(desk: Desk, done: "RateImport", file: Path) -> None:
         raise SalesflowError(
             f"every line of {file} was refused ({done.lines_refused:,}); no rate was recorded"
         )
+
+
+def _tell_refused(desk: Desk, done: "RateImport") -> None:
+    """Say in a last line how many lines were refused; the table above may be long."""
+    if not done.lines_refused:
+        return
+    if desk.language == "zh":
+        what = "行会被拒绝" if done.trial else "行被拒绝，未记录"
+        said = f"{done.lines_refused:,} {what}；用 --strict 则拒绝整个文件"
+    else:
+        one = done.lines_refused == 1
+        was, is_ = ("was", "is") if one else ("were", "are")
+        what = "would be refused" if done.trial else f"{was} refused and {is_} not recorded"
+        lines = f"{done.lines_refused:,} line{'' if one else 's'}"
+        said = f"{lines} {what}; --strict refuses the whole file"
+    desk.screen.line(said, "red" if done.lines_refused > done.rates_told else "yellow")
 
 
 @at_desk
@@ -215,7 +232,9 @@ def _show(desk: Desk, done: "RateImport") -> None:
     counts = {
         "Source": done.source,
         "Rates read": f"{done.rates_told:,}",
-        "Rates recorded": f"{done.rates_recorded:,}",
+        "Rates that would be recorded" if done.trial else "Rates recorded": (
+            f"{done.rates_recorded:,}"
+        ),
         "Days": f"{done.days_recorded:,}",
         "Known before": f"{done.rates_known:,}",
         "Lines refused": f"{done.lines_refused:,}",

@@ -241,6 +241,7 @@ LABELS_ZH: Final[dict[str, str]] = {
     "Rate": "比率",
     "Rates read": "读取的汇率",
     "Rates recorded": "记录的汇率",
+    "Rates that would be recorded": "将记录的汇率",
     "Reasons of losses": "输单原因",
     "Repeat purchase rate": "重复购买率",
     "Scores of surveys": "调查评分",

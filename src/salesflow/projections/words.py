@@ -212,6 +212,9 @@ ZH: Final[dict[str, str]] = {
     "cannot be read": "无法读取",
     "more with": "更多请用",
     "nothing was found": "没有找到",
+    "of a long log a sample of streams is compared; --all compares every one": "日志较长时抽样"
+    "比对数据流；用 --all 全部比对",
+    "the other streams hold nothing that a read table shows": "其余数据流不涉及任何读表",
     "a trial: nothing was recorded": "试运行：未记录任何内容",
     "all of them with --json": "全部请用 --json",
     "amounts left out without a rate:": "因无汇率未计入的金额数：",

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 ID_DIGITS = 8
+TIMED_DIGITS = 18
+TIMED_VERSIONS = (6, 7)
+"""An id that begins with its time shares eight digits with all of that minute."""
 SMALLEST_SHOWN = Decimal("0.005")
 """Half a per cent: less would be written as nothing."""
 
@@ -97,17 +101,24 @@ class ShortId(str):
 
 def short_id(id: UUID) -> ShortId:
     """Write the first digits of an id, by which people find it."""
-    shown = ShortId(str(id)[:ID_DIGITS])
+    shown = ShortId(str(id)[: _digits(id)])
     shown.id = id
     return shown
 
 
 def distinct_ids(ids: Collection[UUID]) -> dict[UUID, str]:
-    """Write as many digits of some ids as it takes to tell them apart, at least eight."""
-    digits = ID_DIGITS
-    while len({str(id)[:digits] for id in ids}) < len(set(ids)):
-        digits += 1
-    return {id: str(id)[:digits] for id in ids}
+    """Write as many digits of each id as it takes to tell it from the others."""
+    digits = {id: _digits(id) for id in sorted(set(ids))}
+    for one, other in pairwise(digits):
+        both = zip(str(one), str(other), strict=True)
+        apart = next(number for number, (a, b) in enumerate(both, 1) if a != b)
+        digits[one], digits[other] = (max(digits[each], apart) for each in (one, other))
+    return {id: str(id)[:count] for id, count in digits.items()}
+
+
+def _digits(id: UUID) -> int:
+    """Say how many digits are shown at least: past the time, where the id begins with one."""
+    return TIMED_DIGITS if id.version in TIMED_VERSIONS else ID_DIGITS
 
 
 def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
