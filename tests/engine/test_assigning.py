@@ -139,6 +139,7 @@ def test_what_is_read_is_what_it_was_in_all_else(flow: SalesFlow) -> None:
     assert isinstance(read, Deal)
     assert repr(read).startswith("<salesflow.domain.deal.deal.Deal object")
     assert (type(read).__name__, type(read).__doc__) == ("Deal", Deal.__doc__)
+    read.settle()
     then = read.at(read.history[0].occurred_at)
     assert (then.owner, then.stage, then.id) == (read.owner, read.stage, read.id)
     assert type(type(read).open(STANDARD, title="ERP", owner="bob")) is Deal

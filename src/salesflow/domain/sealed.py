@@ -8,6 +8,7 @@ which is called like its own and differs in nothing else.
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from salesflow.domain.door import inner
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
@@ -36,6 +37,9 @@ def _sealed(cls: type["Aggregate"]) -> type["Aggregate"]:
             then.settle()
         return seal(then)
 
+    def settle(_: "Aggregate") -> None:
+        """Leave the state as it is: it is settled."""
+
     def assign(self: "Aggregate", name: str, value: object) -> None:
         if name != "was_added" and not name.startswith("_"):
             _refuse(cls, name, "assigned")
@@ -46,7 +50,7 @@ def _sealed(cls: type["Aggregate"]) -> type["Aggregate"]:
 
     named = ("__module__", "__qualname__", "__doc__")
     own: dict[str, object] = {name: getattr(cls, name) for name in named}
-    own |= {"__slots__": (), "__new__": new, "_until": until}
+    own |= {"__slots__": (), "__new__": new, "_until": until, "settle": inner(settle)}
     return type(cls.__name__, (cls,), {**own, "__setattr__": assign, "__delattr__": delete})
 
 
