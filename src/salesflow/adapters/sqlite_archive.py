@@ -107,7 +107,7 @@ def open_file(path: Path) -> Archive | None:
             if 0 < size < PAGE_SIZE_MIN:
                 raise SchemaError(
                     f"{path} is not a SQLite database: it holds {size} bytes. Name another"
-                    f" one, or {WAY_OUT}"
+                    f" file; if it was one, {WAY_OUT}"
                 )
             _refuse_parted(path, size)
     try:

@@ -57,7 +57,7 @@ def _unwhole(error: sqlite3.Error, code: int, file: str) -> SalesflowError:
     """Say what is no longer whole; mostly a file, sometimes a statement of somebody's own."""
     if code == NOT_A_DATABASE:
         return SchemaError(
-            f"{file} is not a SQLite database: {error}. Name another one, or {WAY_OUT}"
+            f"{file} is not a SQLite database. Name another file; if it was one, {WAY_OUT}"
         )
     if code == CORRUPT:
         return damaged(file, error)

@@ -1,50 +1,14 @@
-"""What an import says besides its report: what only would be recorded, how much was refused.
+"""What an import says last: how much of the file was refused.
 
-A trial, and a strict import that met a problem, record nothing; so their counts are named after
-what would be. Rows that were refused are told once more in the last line, since whoever reads
-only the end of it would take the file for imported.
+Whoever reads only the end of it would take the file for imported.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from salesflow.cli.desk import Desk
 from salesflow.domain.wording import shortened
-from salesflow.projections.shown import TableOfView
 
-if TYPE_CHECKING:  # loaded when something is imported
-    from salesflow.adapters.importing import ImportReport
-
-__all__ = ["tables_of", "tell_refused"]
-
-WOULD: Final = {
-    "Rows recorded": "Rows that would be recorded",
-    "Facts recorded": "Facts that would be recorded",
-    "Facts retracted": "Facts that would be retracted",
-    "Facts restored": "Facts that would be restored",
-    "Deals opened now, for want of a date": "Deals to be opened now, for want of a date",
-    "Customers registered": "Customers that would be registered",
-    "Recorded, but irregular": "Would be recorded, but irregular",
-    "新记录的行": "将新记录的行",
-    "新记录的事件": "将新记录的事件",
-    "已撤销的事件": "将撤销的事件",
-    "已恢复的事件": "将恢复的事件",
-    "因无日期而以导入时间开立的商机": "因无日期将以导入时间开立的商机",
-    "新登记客户": "将新登记的客户",
-    "已记录但不合常规": "将记录但不合常规",
-}
-"""What the report says of what was done, and what is said where nothing was."""
-
-
-def tables_of(report: "ImportReport", desk: Desk) -> list[TableOfView]:
-    """Lay a report out; one of what was not recorded says what would have been."""
-    tables: list[TableOfView] = report.tables(desk.language)
-    return tables if report.recorded else [_conditional(table) for table in tables]
-
-
-def _conditional(table: TableOfView) -> TableOfView:
-    rows = tuple((WOULD.get(row[0], row[0]), *row[1:]) for row in table.rows)
-    return table._replace(title=WOULD.get(table.title, table.title), rows=rows)
+__all__ = ["tell_refused"]
 
 
 def tell_refused(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.desk import Desk, at_desk
-from salesflow.cli.import_words import tables_of, tell_refused
+from salesflow.cli.import_words import tell_refused
 from salesflow.cli.trying import readable_again
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
@@ -119,7 +119,7 @@ def _tell(desk: Desk, done: "ImportReport", file: Path, report: Path | None) -> 
 
 def _show(desk: Desk, report: "ImportReport") -> None:
     desk.screen.json(report.model_dump(mode="json"))
-    for each in tables_of(report, desk):
+    for each in report.tables(desk.language):
         desk.screen.table(each)
 
 

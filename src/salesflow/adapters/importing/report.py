@@ -35,7 +35,7 @@ from salesflow.adapters.importing.report_words import (
     NOT_TOLD,
     OTHER_RULES,
     STAYS_OPEN,
-    ZH,
+    words_of,
 )
 from salesflow.domain.wording import shortened
 from salesflow.projections.questions import TableOfView
@@ -292,7 +292,7 @@ class ImportReport(Entry):
 
     def tables(self, language: str = "en") -> list[TableOfView]:
         """Lay the report out for people: the counts, then what happened and how often."""
-        words = ZH if language == "zh" else {}
+        words = words_of(language, recorded=self.recorded)
         counts = TableOfView(
             words.get("Import", "Import"),
             (words.get("What", "What"), words.get("Count", "Count")),

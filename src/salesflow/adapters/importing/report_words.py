@@ -1,4 +1,4 @@
-"""The words of the import report for people, in Chinese."""
+"""The words of the import report for people, in Chinese, and of one that recorded nothing."""
 
 __all__ = [
     "ASK",
@@ -10,7 +10,7 @@ __all__ = [
     "OTHER_REASONS",
     "OTHER_RULES",
     "STAYS_OPEN",
-    "ZH",
+    "words_of",
 ]
 
 MORE = "more reasons in the report file"
@@ -82,3 +82,29 @@ ZH = {
     MORE: "条原因见报告文件",
     ASK: "未记录的变更仅列出；用 --apply-changes 记录",
 }
+WOULD = {
+    "Rows recorded": "Rows that would be recorded",
+    "Facts recorded": "Facts that would be recorded",
+    "Facts retracted": "Facts that would be retracted",
+    "Facts restored": "Facts that would be restored",
+    "Deals opened now, for want of a date": "Deals to be opened now, for want of a date",
+    "Customers registered": "Customers that would be registered",
+    "Recorded, but irregular": "Would be recorded, but irregular",
+}
+"""What is said instead where nothing was recorded: of a trial, or a strict import in vain."""
+WOULD_ZH = {
+    "Rows recorded": "将新记录的行",
+    "Facts recorded": "将新记录的事件",
+    "Facts retracted": "将撤销的事件",
+    "Facts restored": "将恢复的事件",
+    "Deals opened now, for want of a date": "因无日期将以导入时间开立的商机",
+    "Customers registered": "将新登记的客户",
+    "Recorded, but irregular": "将记录但不合常规",
+}
+
+
+def words_of(language: str, *, recorded: bool) -> dict[str, str]:
+    """Give what stands for the words of a report, where that is something else."""
+    if language == "zh":
+        return ZH if recorded else ZH | WOULD_ZH
+    return {} if recorded else WOULD
