@@ -11,7 +11,7 @@ from salesflow.adapters.importing.report_entries import (
     Remark,
 )
 from salesflow.adapters.importing.report_reasons import reason_in_chinese
-from salesflow.adapters.importing.report_words import MORE
+from salesflow.adapters.importing.report_words import MORE, is_chinese
 from salesflow.domain.wording import shortened
 from salesflow.projections.questions import TableOfView
 
@@ -64,7 +64,7 @@ class Group(NamedTuple):
 
 def _reason(reason: str, words: dict[str, str]) -> str:
     """Say a reason in the language of the words."""
-    if not words:
+    if not is_chinese(words):
         return reason
     return words.get(reason) or reason_in_chinese(reason)
 

@@ -10,6 +10,7 @@ __all__ = [
     "OTHER_REASONS",
     "OTHER_RULES",
     "STAYS_OPEN",
+    "is_chinese",
     "words_of",
 ]
 
@@ -101,6 +102,11 @@ WOULD_ZH = {
     "Customers registered": "将新登记的客户",
     "Recorded, but irregular": "将记录但不合常规",
 }
+
+
+def is_chinese(words: dict[str, str]) -> bool:
+    """Say whether these are the words of a Chinese report."""
+    return words.get("Import") == ZH["Import"]
 
 
 def words_of(language: str, *, recorded: bool) -> dict[str, str]:
