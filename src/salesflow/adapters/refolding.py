@@ -122,6 +122,7 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         else:
             self._live.move_to_end(entity)
         if belief.stopped is not None:
+            self._weigh(belief)
             if any(isinstance(event.fact, FactRetracted) for event in append):
                 self._refold(entity, now, batch)
         elif self._in_order(belief, append):
@@ -137,8 +138,9 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
         if first.version > 1:
             earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
         belief = self._believe(earlier)
-        self._compare(entity, belief)
-        self._keep(entity, belief)
+        if self.noted or belief.stopped is not None:
+            self._compare(entity, belief)
+        self._live[entity] = belief  # weighed with what the append adds to it
         return belief
 
     def _compare(self, entity: UUID, belief: BeliefT) -> None:
