@@ -243,10 +243,12 @@ class Projection:
         """
         absorber, begun, cold, length = self._folding.absorber, 0, list[UUID](), 0
         seen: set[UUID] = set()
+        last: UUID | None = None
         for number, event in enumerate(events):
             entity = event.stream_id
-            if entity in seen:
+            if entity is last or entity in seen:
                 continue
+            last = entity
             seen.add(entity)
             if absorber.touch(entity) or event.version == 1:
                 continue
