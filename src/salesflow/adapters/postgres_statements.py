@@ -97,7 +97,7 @@ ANSWER_AND_FREE = (
 
 
 class Statement(NamedTuple):
-    """A statement whose parameters are numbered, and what takes their values by name."""
+    """A statement whose two or more parameters are numbered, and what takes their values."""
 
     query: bytes
     values: Callable[[Mapping[str, object]], tuple[Any, ...]]
@@ -107,8 +107,7 @@ def _numbered(text: str) -> Statement:
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", text)))
     for number, name in enumerate(names, 1):
         text = text.replace(f"%({name})s", f"${number}")
-    values = itemgetter(*names)
-    return Statement(text.encode(), values if len(names) > 1 else lambda p: (values(p),))
+    return Statement(text.encode(), itemgetter(*names))
 
 
 APPEND = _numbered(f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}")
