@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from properties.asked import CASES
 from properties.effort import examples
+from properties.mistakes import late_facts_as_they_come
 from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
@@ -93,10 +94,6 @@ def overhears_retractions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(refolding, "believed", deaf)
 
 
-def takes_late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Absorber, "_in_order", staticmethod(lambda belief, _: bool(belief.last)))
-
-
 def takes_recorded_for_occurred(patch: pytest.MonkeyPatch) -> None:
     def late(events: list[Event]) -> list[Event]:
         return believed([event._replace(occurred=event.recorded) for event in events])
@@ -162,7 +159,7 @@ def forgets_what_was_told_of_a_deal_before(patch: pytest.MonkeyPatch) -> None:
 
 CONTROLS = [
     (overhears_retractions, states_agree),
-    (takes_late_facts_as_they_come, states_agree),
+    (late_facts_as_they_come, states_agree),
     (takes_recorded_for_occurred, states_agree),
     (gives_groundless_facts_ground, states_agree),
     (forgets_that_it_did_not_know_the_end, answers_agree),

@@ -14,11 +14,11 @@ from oracle.customers import customer_at, customers_of
 from oracle.deals import deals_of
 from oracle.rows import seen
 from properties.effort import TALLY, examples
+from properties.mistakes import late_facts_as_they_come
 from properties.moments import instants, knowledge
 from properties.playing import Act, Player, acts, customer_acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters.refolding import Absorber
 from salesflow.domain.customer import CustomerQualified
 from salesflow.domain.deal.standing import Standing
 from salesflow.domain.facts import Event
@@ -126,10 +126,6 @@ def text(id: object) -> str | None:
     return None if id is None else str(UUID(str(id)))
 
 
-def _late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Absorber, "_in_order", staticmethod(lambda belief, _: bool(belief.last)))
-
-
 def _merged_for_good(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(customer, "CustomerUnmerged", CustomerQualified)
 
@@ -144,7 +140,7 @@ def _contacts_before_the_opening(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Standing, "take", takes)
 
 
-@pytest.mark.parametrize("mistake", [_late_facts_as_they_come, _merged_for_good])
+@pytest.mark.parametrize("mistake", [late_facts_as_they_come, _merged_for_good])
 def test_a_table_of_customers_with_a_mistake_in_it_would_be_noticed(
     mistake: Mistake, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
 ) -> None:
@@ -153,7 +149,7 @@ def test_a_table_of_customers_with_a_mistake_in_it_would_be_noticed(
         _customers_agree(sqlite_url)
 
 
-@pytest.mark.parametrize("mistake", [_late_facts_as_they_come, _contacts_before_the_opening])
+@pytest.mark.parametrize("mistake", [late_facts_as_they_come, _contacts_before_the_opening])
 def test_a_table_of_contacts_with_a_mistake_in_it_would_be_noticed(
     mistake: Mistake, monkeypatch: pytest.MonkeyPatch, sqlite_url: str
 ) -> None:

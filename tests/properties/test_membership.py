@@ -13,6 +13,7 @@ from oracle.rows import seen
 from oracle.teams import reps_of, team_at, teams_at
 from properties.effort import TALLY, examples
 from properties.histories import Append, Book, raw_of
+from properties.mistakes import late_facts_as_they_come
 from properties.moments import knowledge
 from properties.playing import Act, Player
 from properties.raw_log import raw_log, rows_of
@@ -20,7 +21,6 @@ from properties.readable import shown
 from properties.staff import staff_acts, staff_appends
 from properties.test_refolding import folded
 from properties.world import at, instant
-from salesflow.adapters.refolding import Absorber
 from salesflow.domain import reps
 from salesflow.domain.facts import Event
 from salesflow.domain.reps import Rep, rep_id
@@ -172,10 +172,6 @@ def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
     assert one_by_one.content() == in_batches.content() == at_once.content()
 
 
-def _late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Absorber, "_in_order", staticmethod(lambda belief, _: bool(belief.last)))
-
-
 def _moves_whoever_left(patch: pytest.MonkeyPatch) -> None:
     def moves(self: reps.Membership, _: str, team: str | None) -> None:
         self.team = team
@@ -200,7 +196,7 @@ def _plans_hold_at_once(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "mistake",
     [
-        _late_facts_as_they_come,
+        late_facts_as_they_come,
         _moves_whoever_left,
         _joins_whoever_is_there,
         _plans_hold_at_once,

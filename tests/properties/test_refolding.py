@@ -17,11 +17,12 @@ from oracle.rows import seen
 from properties.agreement import said_by_row, said_of_row
 from properties.effort import TALLY, examples
 from properties.histories import Append, Book, appends, raw_of
+from properties.mistakes import late_facts_as_they_come
 from properties.people_fold import PEOPLE, people
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.adapters import refolding
-from salesflow.adapters.refolding import Absorber, Address, IntervalAbsorber, IntervalBatch
+from salesflow.adapters.refolding import Address, IntervalAbsorber, IntervalBatch
 from salesflow.domain import history as histories_believed
 from salesflow.domain.facts import Event
 from salesflow.domain.history import believed as believed_facts
@@ -200,15 +201,6 @@ def _deaf_to_retractions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histories_believed, "standing", lambda events, _=FOREVER: list(events))
 
 
-def _always_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Absorber._in_order
-    monkeypatch.setattr(
-        Absorber,
-        "_in_order",
-        staticmethod(lambda belief, append: bool(belief.last) or right(belief, append)),
-    )
-
-
 def _never_collapsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryTable, "collapsed_mark", 0)
 
@@ -225,7 +217,12 @@ def _in_order_of_occurrence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "mistake",
-    [_deaf_to_retractions, _always_in_order, _never_collapsed, _in_order_of_occurrence],
+    [
+        _deaf_to_retractions,
+        late_facts_as_they_come,
+        _never_collapsed,
+        _in_order_of_occurrence,
+    ],
 )
 def test_a_runner_with_a_mistake_in_it_would_be_noticed(
     mistake: Mistake, monkeypatch: pytest.MonkeyPatch

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from oracle.deals import deals_of
 from oracle.visits import Step, deals_way
 from properties.effort import TALLY, examples
+from properties.mistakes import late_facts_as_they_come
 from properties.moments import instants, knowledge
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
+from salesflow.adapters.refolding import Address, IntervalBatch
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.tables import Cell
@@ -107,11 +108,7 @@ def forgets_moments(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(IntervalBatch, "end", wrong)
 
 
-def takes_late_moves_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Absorber, "_in_order", staticmethod(lambda belief, _: bool(belief.last)))
-
-
-@pytest.mark.parametrize("mistake", [forgets_moments, takes_late_moves_as_they_come])
+@pytest.mark.parametrize("mistake", [forgets_moments, late_facts_as_they_come])
 def test_visits_kept_with_a_mistake_would_be_noticed(
     sqlite_url: str, mistake: Mistake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import compress
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from salesflow.projections.tables import Ledger, Processes, ReadFold
 __all__ = ["Folding"]
 
 
+FACT = attrgetter("fact")
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -63,10 +66,10 @@ class Folding:
 
     def relevant(self, events: Sequence[Event]) -> list[Event]:
         """Keep the events that the fold has to know of."""
-        wanted = self.wanted
-        found = [event for event in events if type(event.fact) in wanted]
+        kinds = map(type, map(FACT, events))
+        found = list(compress(events, map(self.wanted.__contains__, kinds)))
         found = grounded(found, self._processes)
-        if UnreadableFact in {type(event.fact) for event in found}:
+        if UnreadableFact in set(map(type, map(FACT, found))):
             return [event for event in found if not self._is_besides(event.fact)]
         return found
 

@@ -66,6 +66,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
     ) -> None:
         self._commit = commit
         self._wait_seconds = wait_seconds
+        self._look_seconds = min(LOOK_SECONDS, wait_seconds)
         self._queue: list[Request[AskedT, AnswerT]] = []
         self._lead = RLock()  # which knows its owner, so that it can be released twice
         self._heir: Request[AskedT, AnswerT] | None = None
@@ -149,10 +150,10 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             request.turn.acquire()
             self._queue.append(request)
             return  # the lead may have become free before anybody saw this request
-        left = request.deadline - monotonic()
-        timeout = LOOK_SECONDS if left <= 0 or left > LOOK_SECONDS else left
-        request.impatient = not request.turn.acquire(timeout=timeout)
-        if left <= 0 and not request.settled and self._withdraw(request):
+        request.impatient = not request.turn.acquire(timeout=self._look_seconds)
+        if not request.impatient or monotonic() < request.deadline or request.settled:
+            return
+        if self._withdraw(request):
             if request.tries and not request.again:  # an exception cut its leader off
                 raise DatabaseError("whether the append was recorded is unknown")
             raise BusyError(

@@ -83,6 +83,9 @@ class LedgerAbsorber(Absorber[Account, LedgerBatch]):
         batch += [Posting(entity, now, 1, each) for each in sorted(after - before, key=_name)]
         new.movements = frozenset()
 
+    def _begin(self) -> Account:
+        return Account(self._fold.start(self._processes), None, frozenset(), None)
+
     def _believe(self, events: Sequence[Event]) -> Account:
         state = self._fold.start(self._processes)
         history = believed(events)

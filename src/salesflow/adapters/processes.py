@@ -6,6 +6,8 @@ retired is looked up anew, by the length of the stream alone while nothing was a
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import compress
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 
@@ -30,6 +32,7 @@ from salesflow.errors import HistoryError
 __all__ = ["UNDER_A_PROCESS", "Beside", "PublishedProcesses", "grounded", "published_keys"]
 
 Key = tuple[str, int]
+FACT = attrgetter("fact")
 NAME_SHOWN = 100
 NOTHING: Final[Mapping[Key, ProcessVersion]] = MappingProxyType({})
 UNDER_A_PROCESS: Final[frozenset[type[Fact]]] = frozenset({DealOpened, DealMigrated})
@@ -41,19 +44,24 @@ def grounded(events: list[Event], processes: Mapping[Key, ProcessVersion]) -> li
 
     The gate lets none through; it takes a change of what was stored to make one.
     """
-    for event in events:
-        if type(event.fact) in UNDER_A_PROCESS and _grounded(event, processes) is not event:
-            return [_grounded(event, processes) for event in events]
-    return events
+    facts = list(map(FACT, events))
+    under = compress(facts, map(UNDER_A_PROCESS.__contains__, map(type, facts)))
+    if all(_has_ground(fact, processes) for fact in under):
+        return events
+    return [_grounded(event, processes) for event in events]
+
+
+def _has_ground(
+    fact: DealOpened | DealMigrated, processes: Mapping[Key, ProcessVersion]
+) -> bool:
+    return (fact.process, fact.process_version) in processes
 
 
 def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
     fact = event.fact
-    if not isinstance(fact, DealOpened | DealMigrated):
+    if not isinstance(fact, DealOpened | DealMigrated) or _has_ground(fact, processes):
         return event
     process, version = fact.process, fact.process_version
-    if (process, version) in processes:
-        return event
     reason = f"process {process[:NAME_SHOWN]!r} version {version} was never published"
     return event._replace(fact=UnreadableFact(stored=fact.stored_as, reason=reason))
 
@@ -86,6 +94,9 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         self._seen: dict[Key, ProcessVersion] = {}
         self._recorded: dict[str, SalesProcess] = {}
         self._like: dict[Key, ProcessVersion] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._seen or super().__contains__(key)
 
     def __getitem__(self, key: Key) -> ProcessVersion:
         found = self._seen.get(key)

@@ -7,6 +7,7 @@ the rows stand as it left them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from salesflow.projections.tables import Processes, ReadFold
 __all__ = ["OvertakenError", "Page", "Projection", "hold", "page_after"]
 
 PAGE_EVENTS = 10_000
-
+RECORDED = attrgetter("recorded")
 
 STREAM_EVENTS_MAX = 20_000
 """So many events of streams are held at once, or those of one stream."""
@@ -121,11 +122,8 @@ class Projection:
         self._folding.take_left_out()
         batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
         for part in self._parts(self._folding.relevant(page.events)):
-            for _, append in groupby(part, key=lambda event: event.recorded):
-                by_entity: dict[UUID, list[Event]] = {}
-                for event in append:
-                    by_entity.setdefault(event.stream_id, []).append(event)
-                for entity, events in by_entity.items():
+            for _, append in groupby(part, key=RECORDED):
+                for entity, events in _by_entity(append).items():
                     self._folding.absorb(entity, events, batch)
         self._streams = None
         return batch
@@ -268,6 +266,18 @@ class Projection:
     def _stream(self, entity: UUID) -> Sequence[Event]:
         assert self._streams is not None
         return self._folding.relevant(self._streams.of(entity))
+
+
+def _by_entity(append: Iterable[Event]) -> dict[UUID, list[Event]]:
+    found: dict[UUID, list[Event]] = {}
+    last: UUID | None = None
+    events: list[Event] = []
+    for event in append:
+        if event.stream_id is not last:  # mostly events in a row are of one entity
+            last = event.stream_id
+            events = found.setdefault(last, [])
+        events.append(event)
+    return found
 
 
 def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:

@@ -125,19 +125,22 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
             self._weigh(belief)
             if any(isinstance(event.fact, FactRetracted) for event in append):
                 self._refold(entity, now, batch)
-        elif self._in_order(belief, append):
-            self._extend(entity, belief, append, batch)
-            belief.last = order(append[-1])
-            self._weigh(belief)
-        else:
+            return
+        last = self._follows(belief, append)
+        if last is None:
             self._refold(entity, now, batch)
+        else:
+            self._extend(entity, belief, append, batch)
+            belief.last = last
+            self._weigh(belief)
 
     def _recall(self, entity: UUID, first: Event) -> BeliefT:
         """Find the belief before this append; a stream that begins here has none to find."""
-        earlier: Sequence[Event] = ()
         if first.version > 1:
             earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
-        belief = self._believe(earlier)
+            belief = self._believe(earlier)
+        else:
+            belief = self._begin()
         if self.noted or belief.stopped is not None:
             self._compare(entity, belief)
         self._live[entity] = belief  # weighed with what the append adds to it
@@ -158,26 +161,38 @@ class Absorber(ABC, Generic[BeliefT, BatchT]):
 
     def _weigh(self, belief: BeliefT) -> None:
         """Let go of entities that nothing has happened to for long, when too much is held."""
-        weight = belief.weigh()
-        self._held += weight - belief.weight
+        weight, before = belief.weigh(), belief.weight
+        if weight == before:
+            return
         belief.weight = weight
+        self._held += weight - before
         while self._held > HELD_MAX:
             _, longest = self._live.popitem(last=False)
             self._held -= longest.weight
 
     @staticmethod
-    def _in_order(belief: Believed, append: Sequence[Event]) -> bool:
+    def _follows(belief: Believed, append: Sequence[Event]) -> Order | None:
+        """Say where an append's last fact stands; None when the append is out of order."""
         last = belief.last
         if last is None:
             if not append[0].fact.opens or append[0].version > 1:
-                return False
+                return None
             last = (append[0].occurred, append[0].occurred, -1)
         for event in append:
-            here = order(event)
-            if here <= last or isinstance(event.fact, OUT_OF_ORDER):
-                return False
+            occurred = event.occurred
+            here = (occurred, occurred, event.position)
+            if not event.fact.plain:
+                if isinstance(event.fact, OUT_OF_ORDER):
+                    return None
+                here = order(event)
+            if here <= last:
+                return None
             last = here
-        return True
+        return last
+
+    @abstractmethod
+    def _begin(self) -> BeliefT:
+        """Give what is believed of an entity before its first fact: nothing."""
 
     @abstractmethod
     def _extend(
@@ -323,6 +338,9 @@ class IntervalAbsorber(Absorber[Belief, IntervalBatch]):
             if (key, valid_from) not in before:
                 batch.open((entity, key, valid_from), valid_to, attributes, now)
         new.rows = {}
+
+    def _begin(self) -> Belief:
+        return Belief(self._fold.start(self._processes), None, {}, {}, None)
 
     def _believe(self, events: Sequence[Event]) -> Belief:
         state = self._fold.start(self._processes)

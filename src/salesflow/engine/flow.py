@@ -350,14 +350,8 @@ class SalesFlow(Runs, Kept):
         self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
     ) -> Session:
         self._database.refuse_closed()
-        known = self.log.known_command(
-            said.command_id,
-            actor=said.actor,
-            fingerprint=said.fingerprint,
-            connection=connection,
-        )
-        if known is not None:
-            raise known
+        if said.command_id is not None:
+            self._refuse_known(said, connection)
         processes = self._processes
         if connection is not None:  # what the caller may still roll back is not remembered
             processes = PublishedProcesses(self.log, connection, self._processes)
@@ -371,6 +365,16 @@ class SalesFlow(Runs, Kept):
             event_ids=self._event_ids,
             within=tuple(self._running.sessions),
         )
+
+    def _refuse_known(self, said: Said, connection: Connection | None) -> None:
+        known = self.log.known_command(
+            said.command_id,
+            actor=said.actor,
+            fingerprint=said.fingerprint,
+            connection=connection,
+        )
+        if known is not None:
+            raise known
 
     def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
         return snapshot_for(
