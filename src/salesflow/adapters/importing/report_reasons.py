@@ -52,6 +52,7 @@ WHOLE: Final[tuple[tuple[str, str], ...]] = (
         r"happened twice, .+; took the earlier",
         "因时钟拨慢出现两次；取前者",
     ),
+    (r"happened twice, when clocks were put back", "因时钟拨慢出现两次"),
     (r"never was, clocks were put forward; .+", "因时钟拨快并不存在；顺延同样时长"),
     (r"never was, clocks were put forward", "因时钟拨快并不存在"),
     (
@@ -65,12 +66,25 @@ WHOLE: Final[tuple[tuple[str, str], ...]] = (
     (r"merges a deal with itself", "把商机与其自身合并"),
     (r"its deal is opened nowhere", "其商机从未开立"),
     (r"closes the deal before it was opened", "在开立之前结束商机"),
+    (
+        r"the deal was closed before it was opened; opened at its closing",
+        "在开立之前结束商机；按结束时间开立",
+    ),
     (r"had too few fields; the rest counts as empty", "字段过少；其余视为空"),
     (r"has (.+) fields where the header has (.+)", "有 {0} 个字段，而表头有 {1} 个"),
     (
         r"holds bytes that are not (.+) text; .+",
         "含有非 {0} 文本的字节；见 [file] 中的 encoding",
     ),
+    (
+        r"holds a field too large to be one, perhaps a quote never closed(.*)",
+        "有过大的字段，引号可能未闭合{0}",
+    ),
+    (
+        r"has more than ([\d,]+) characters(.*), perhaps a quote never closed",
+        "超过 {0} 个字符{1}，引号可能未闭合",
+    ),
+    (r"is not written as CSV: (.+)", "不符合 CSV 写法：{0}"),
     (r"holds a NUL or another control character", "含有 NUL 或其他控制字符"),
     (r"holds a field of more than (.+) characters", "有超过 {0} 个字符的字段"),
     (r"lies (.+) when read as (.+?); .+", "按 {1} 读为 {0}；单位应不同，请写明 formats"),
@@ -101,6 +115,12 @@ WHOLE: Final[tuple[tuple[str, str], ...]] = (
         "{0} 不能并入之后才建立的 {1}",
     ),
     (r"(.+) cannot be merged into (.+)", "{0} 不能并入 {1}"),
+    (r"no date in the row; recorded at the time of import", "行中没有日期；按导入时间记录"),
+    (
+        r"no opening date in the row; opened with its first fact",
+        "行中没有开立日期；按其首个事实开立",
+    ),
+    (r"no row opens it; opened with its first fact", "没有行开立该商机；按其首个事实开立"),
     (r"opens the deal as an earlier row", "与前面一行重复开立该商机"),
     (r"is the same event as an earlier row", "与前面一行是同一事件"),
     (r"tells the same of the deal as an earlier row", "与前面一行关于该商机的内容相同"),
