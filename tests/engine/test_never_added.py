@@ -12,6 +12,7 @@ import pytest
 
 from given import deal_of, opened
 from salesflow import STANDARD, Customer, Deal, SalesFlow, Session
+from salesflow.domain.forgotten import tell_forgotten
 from salesflow.errors import InputError, NeverAddedWarning, RuleError
 
 SAID = r"^a deal was made and was never added to a session: .* add it, as in `s\.add\(Deal\.…"
@@ -42,19 +43,43 @@ def silence() -> Iterator[None]:
         warnings.simplefilter("always")
         yield
         gc.collect()
+        tell_forgotten()
     assert [str(each.message) for each in told] == []
 
 
-def test_a_deal_that_is_thrown_away_without_a_session_warns() -> None:
+def test_a_deal_that_is_thrown_away_warns_when_the_next_session_ends(flow: SalesFlow) -> None:
     deal = new_deal()
     deal.log_contact(channel="call", direction="out")
-    told = [deal]
+    with flow.session():
+        pass
     del deal
+    with pytest.warns(NeverAddedWarning, match=SAID), flow.session():
+        pass
+
+
+def throw_away(deals: int) -> None:
+    for _ in range(deals):
+        new_deal()
+
+
+def test_deals_that_are_thrown_away_in_a_loop_warn_while_it_goes_on() -> None:
     with pytest.warns(NeverAddedWarning, match=SAID):
-        told.clear()
+        throw_away(9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tell_forgotten()
 
 
-def test_a_deal_that_is_made_in_a_session_and_not_added_warns_where_it_was_let_go(
+def test_a_deal_that_takes_the_place_of_one_let_go_hides_nothing() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(100):  # most of them lie where the one before them lay
+            new_deal()
+        tell_forgotten()
+    assert len(told) == 100
+
+
+def test_a_deal_that_is_made_in_a_session_and_not_added_warns_where_it_was_made(
     flow: SalesFlow,
 ) -> None:
     def forget(_: Session) -> None:
@@ -64,7 +89,10 @@ def test_a_deal_that_is_made_in_a_session_and_not_added_warns_where_it_was_let_g
         flow.run(forget)
     with pytest.warns(NeverAddedWarning, match=SAID), flow.session():
         forget(Session.__new__(Session))
-    assert told[0].filename == __file__
+    assert (told[0].filename, told[0].lineno) == (
+        __file__,
+        new_deal.__code__.co_firstlineno + 1,
+    )
 
 
 def test_python_shows_it_once_for_each_place_and_not_when_all_ends(tmp_path: Path) -> None:
@@ -72,8 +100,8 @@ def test_python_shows_it_once_for_each_place_and_not_when_all_ends(tmp_path: Pat
     script.write_text(FORGETFUL, encoding="utf-8")
     ran = subprocess.run([sys.executable, script], check=True, capture_output=True, text=True)
     shown = [line for line in ran.stderr.splitlines() if "Warning" in line]
-    assert [line.partition(" ")[0] for line in shown] == [f"{script}:10:", f"{script}:11:"]
-    assert len(ran.stderr.splitlines()) == 4
+    assert [line.partition(" ")[0] for line in shown] == [f"{script}:5:"]
+    assert len(ran.stderr.splitlines()) == 2
 
 
 def test_a_deal_that_was_added_or_only_read_does_not_warn(flow: SalesFlow) -> None:
@@ -99,12 +127,22 @@ def refused_on_the_fly(_: Session) -> None:
     new_deal().advance(because="it is so")
 
 
+def interrupted_on_the_way(s: Session) -> None:
+    s.add(interrupted(new_deal()))
+
+
+def interrupted(_: Deal) -> Deal:
+    raise RuleError("somebody has had enough")
+
+
 def failed(_: Session) -> None:
     deal = new_deal()
     raise RuleError(f"the host does not want {deal.id}")
 
 
-@pytest.mark.parametrize("function", [refused_by_a_rule, refused_on_the_fly, failed])
+@pytest.mark.parametrize(
+    "function", [refused_by_a_rule, refused_on_the_fly, interrupted_on_the_way, failed]
+)
 def test_what_was_made_before_an_error_does_not_warn(
     flow: SalesFlow, function: Callable[[Session], None]
 ) -> None:

@@ -46,7 +46,7 @@ GAPS: Final = (0, 1, 1_000_000, 2 * HOUR)
 """How far sessions lie apart; never so that a plan comes into force while one is open."""
 AHEAD: Final = (-3 * HOUR, 3 * HOUR + HOUR // 2, 27 * HOUR + HOUR // 2)
 TIMES: Final = {"opened_at", "closed_at", "first_closed_at", "first_won_at"}
-BESIDE: Final = {"pending", "version", "id_given", "is_recorded", "was_added"}
+BESIDE: Final = {"pending", "version", "id_given", "is_recorded"}
 """What belongs to the session and not to what is believed."""
 
 

@@ -8,11 +8,15 @@ mended by Python's letting go of it.
 import ctypes
 import gc
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 from time import monotonic
+from types import FrameType
+from weakref import WeakSet
 
 import pytest
 
@@ -42,6 +46,8 @@ pytestmark = [
 INSTANTS = 24 * TORTURE
 SIGNALS = 30 if TORTURE == 1 else 300 * TORTURE
 WAIT_SECONDS = 0.5
+CALLED_BACK = {"__del__", "_remove", "remove"}
+"""Destructors, and what sets and dictionaries of weak references do."""
 FEW = 8
 """Connections that may be open at a time, so that losing some is noticed soon."""
 
@@ -121,12 +127,61 @@ def test_no_connection_is_lost_on_its_way_out_of_the_pool_or_back(
     assert len(desk.kept) > 3 * FEW
 
 
+def called_as_things_are_let_go(work: Callable[[], object]) -> set[str]:
+    """Give what Python runs by itself as things are let go; exceptions in it are lost."""
+    found: set[str] = set()
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        here = code.co_name == "__del__" or "weakref" in Path(code.co_filename).name
+        if event == "call" and here and code.co_name in CALLED_BACK:
+            found.add(f"{code.co_filename}:{code.co_name}")
+
+    gc.collect()
+    gc.disable()  # what others have left behind is not of this work
+    sys.setprofile(watch)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return found
+
+
+def test_no_interruption_is_lost_where_something_is_let_go(desk: Desk) -> None:
+    """Whoever has pressed Ctrl-C in a loop would press it in vain."""
+    desk.ask()
+    assert called_as_things_are_let_go(lambda: repeated(desk.ask)) == set()
+    assert called_as_things_are_let_go(lambda: repeated(desk.record)) == set()
+
+
+def test_what_runs_as_something_is_let_go_would_be_noticed() -> None:
+    def work() -> None:
+        known = WeakSet[Thread]()
+        known.add(Thread())
+        Destroyed()
+
+    assert len(called_as_things_are_let_go(work)) == 2
+
+
+class Destroyed:
+    """Something with a destructor."""
+
+    def __del__(self) -> None:
+        """Do nothing."""
+
+
+def repeated(work: Callable[[], object]) -> None:
+    for _ in range(5):
+        work()
+
+
 def test_a_time_limits_signal_at_any_instant_leaves_an_engine_that_goes_on(
     desk: Desk,
 ) -> None:
     chance = random.Random(7)
     desk.ask()
-    for _ in range(4 * SIGNALS):  # one within a destructor goes no further
+    for _ in range(SIGNALS + SIGNALS // 10):  # a library passes few of them over
         try:
             with interrupts_after(chance.uniform(0.0005, 0.02)) as fired:
                 while not fired:

@@ -10,7 +10,7 @@ opens them again when they are needed. Where one stays in use the child refuses 
 import sqlite3
 from collections.abc import Iterator
 from time import monotonic, sleep
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import sqlalchemy as sa
 
@@ -31,6 +31,8 @@ FORK_SECONDS = 1.0
 """How long whoever forks waits for connections in use."""
 
 LOOK_SECONDS = 0.002
+CURSORS_MAX = 100
+"""Among so many, those that are gone are forgotten."""
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -41,7 +43,7 @@ class SqliteConnection(sqlite3.Connection):
 
     is_open = True
 
-    cursors: WeakSet[sqlite3.Cursor]
+    cursors: list[ref[sqlite3.Cursor]]
     """Cursors of the transaction under way."""
 
     def close(self) -> None:
@@ -64,18 +66,27 @@ def wait_for_others(seconds: float) -> Iterator[None]:
 
 
 def note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
-    """Remember a cursor of the transaction under way."""
+    """Remember a cursor of the transaction under way.
+
+    A set of weak references would run code where a cursor is let go, in which Python loses the
+    exception of an interrupt.
+    """
     if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
-        cursor.connection.cursors.add(cursor)
+        known = cursor.connection.cursors
+        known.append(ref(cursor))
+        if len(known) > CURSORS_MAX:
+            known[:] = [each for each in known if each() is not None]
 
 
 def close_cursors(connection: sa.Connection) -> None:
     """Close what somebody stopped to read in the middle, which would keep its snapshot."""
     raw: object = connection.connection.dbapi_connection
     if isinstance(raw, SqliteConnection):
-        for cursor in tuple(raw.cursors):
-            cursor.close()
-        raw.cursors = WeakSet()
+        for each in raw.cursors:
+            cursor = each()
+            if cursor is not None:
+                cursor.close()
+        raw.cursors = []
 
 
 def wait_until(connection: sqlite3.Connection, deadline: float) -> None:

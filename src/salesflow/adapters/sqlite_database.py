@@ -437,7 +437,7 @@ class SqliteDatabase(Forkable):
             )
             self._all.add(connection)
         connection.patience = self._patience
-        connection.cursors = WeakSet()
+        connection.cursors = []
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from salesflow.domain.assigned import Seen, State
 from salesflow.domain.door import guarded, inner, refuse_no_id, refuse_no_time
 from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
-from salesflow.domain.forgotten import made_before, warn_of
+from salesflow.domain.forgotten import note_made
 from salesflow.domain.history import (
     believed,
     follows,
@@ -50,7 +50,6 @@ __all__ = [
     "OccurredAt",
     "Recorded",
     "World",
-    "give_up",
     "is_untimed",
 ]
 
@@ -81,8 +80,8 @@ class Aggregate:
     _seen: tuple[State, Seen] = UNSETTLED, ()
     """What the state held when this last assigned it."""
 
-    was_added = is_recorded = False
-    """Whether a session was asked to take it in, and whether it has appended it."""
+    is_recorded = False
+    """Whether a session has appended it."""
     id_given = True
     """False for a new aggregate whose caller named no id: its session gives it one."""
     _closed: Closed | None = None
@@ -104,13 +103,6 @@ class Aggregate:
         self._horizon: Instant = FOREVER
         self._settled = False
         """Whether the state has been computed; it is when it is first asked for."""
-
-    def __del__(self) -> None:
-        """Warn of what was recorded and never handed to anybody who could append it."""
-        if self.was_added or self._closed:
-            return
-        if self.__dict__.get("pending") and not self.version:
-            warn_of(self.noun, type(self).__name__)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied: a copy would record what is recorded already.
@@ -389,6 +381,8 @@ class Aggregate:
                 self._refuse_before_opening(told.occurred)
                 self._horizon = max(before, told.occurred)
         pending.append(told)
+        if not self.version and len(pending) == 1:
+            note_made(self, self.noun, type(self).__name__)
         horizon = self._horizon
         event = told.event(self._id, self.version, len(pending), now=horizon)
         self._log = log = [*self._log, event]
@@ -517,13 +511,3 @@ class Aggregate:
     def _apply(self, event: Event) -> None:
         """Assign what the event says; never refuse."""
         raise NotImplementedError
-
-
-def give_up(error: BaseException) -> None:
-    """Let go without a warning what was made by functions that an error came through.
-
-    Nothing was recorded in their session, and the error says so.
-    """
-    for each in made_before(error):
-        if issubclass(type(each), Aggregate):
-            vars(each)["was_added"] = True

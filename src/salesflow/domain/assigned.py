@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["Seen", "State"]
 
-OWN: Final = frozenset({"id_given", "is_recorded", "pending", "version", "was_added"})
+OWN: Final = frozenset({"id_given", "is_recorded", "pending", "version"})
 """Public attributes of an aggregate that are not of its state."""
 Seen = tuple[object, ...]
 UNSET: Final = object()

@@ -41,7 +41,7 @@ def _sealed(cls: type["Aggregate"]) -> type["Aggregate"]:
         """Leave the state as it is: it is settled."""
 
     def assign(self: "Aggregate", name: str, value: object) -> None:
-        if name != "was_added" and not name.startswith("_"):
+        if not name.startswith("_"):
             _refuse(cls, name, "assigned")
         object.__setattr__(self, name, value)
 

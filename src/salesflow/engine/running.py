@@ -24,8 +24,8 @@ from salesflow.adapters.hosting import (
     lost_race,
 )
 from salesflow.adapters.logs import tell_retry
-from salesflow.domain.aggregate import give_up
 from salesflow.domain.door import called, guarded_host
+from salesflow.domain.forgotten import give_up
 from salesflow.domain.values import shown
 from salesflow.engine.session import Said, Session
 from salesflow.engine.turns import Turns
@@ -194,9 +194,10 @@ class Runs:
             try:
                 called(function, FUNCTION, {"a session": session})
                 session.commit()
-            except Exception as error:
+            except BaseException as error:
                 give_up(error)
-                self.log.database.refuse_replaced()
+                if isinstance(error, Exception):
+                    self.log.database.refuse_replaced()
                 raise
             finally:
                 session.end()
@@ -215,9 +216,10 @@ class Runs:
         try:
             yield session
             session.commit()
-        except Exception as error:
+        except BaseException as error:
             give_up(error)
-            if connection is None:  # what was read may be of a database that is no longer there
+            if connection is None and isinstance(error, Exception):
+                # what was read may be of a database that is no longer there
                 self.log.database.refuse_replaced()
             raise
         finally:

@@ -27,6 +27,7 @@ from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_o
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.door import guarded_host, inner
 from salesflow.domain.facts import Event, Fact
+from salesflow.domain.forgotten import let_go, tell_forgotten
 from salesflow.domain.history import refuse_unreadable
 from salesflow.domain.moments import Instant, from_instant
 from salesflow.domain.processes import (
@@ -172,7 +173,7 @@ class Session:
             InputError: when it is in the session already, was loaded or recorded elsewhere, or
                 a deal under a process version that is published as something else.
         """
-        aggregate.was_added = True
+        let_go(aggregate)
         self._refuse_ended()
         if aggregate.is_loaded:
             raise InputError(
@@ -272,6 +273,7 @@ class Session:
             )
 
     def _commit(self) -> Receipt | None:
+        tell_forgotten()
         changed, count = [], 0
         for id, each in self._aggregates.items():
             each.refuse_assigned()
