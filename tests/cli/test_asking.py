@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import signal
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import ClassVar, Literal
@@ -184,7 +185,11 @@ def test_the_version_is_said_by_a_command_and_by_an_option() -> None:
 
 def test_main_reads_the_process_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["salesflow", "version"])
-    assert main() == 0
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert main() == 0
+    finally:  # as its process would end now, it lets a Ctrl-C end this one at once
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
