@@ -12,7 +12,6 @@ from salesflow import STANDARD, Deal, Money, SalesFlow
 from salesflow.domain.moments import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
-from salesflow.projections.amounts import Total
 from salesflow.projections.comparing import Comparison
 from salesflow.projections.deal_timeline import DealTimeline
 from salesflow.projections.deals import Deals
@@ -20,6 +19,7 @@ from salesflow.projections.estimates import Estimate, Interval
 from salesflow.projections.funnel import Funnel
 from salesflow.projections.questions import TableOfView, View
 from salesflow.projections.records import Role, roles
+from salesflow.projections.totals import Total
 
 ERP = UUID("e4900000-0000-4000-8000-000000000001")
 MES = UUID("3e500000-0000-4000-8000-000000000002")

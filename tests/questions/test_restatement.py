@@ -16,8 +16,8 @@ from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
-from salesflow.projections.amounts import totals_text
 from salesflow.projections.restatement import Restatement, RestatementView
+from salesflow.projections.totals import totals_text
 from simulated import ran
 
 QUARTER = "2026-03-31"

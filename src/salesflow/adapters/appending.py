@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain, product, repeat
 from time import time_ns
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple, Protocol, get_args
 from uuid import UUID
+
+import sqlalchemy as sa
 
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
@@ -30,6 +32,7 @@ from salesflow.errors import (
 __all__ = [
     "SKEW",
     "Append",
+    "Appending",
     "Columns",
     "Draft",
     "Head",
@@ -171,6 +174,27 @@ class Append(NamedTuple):
     """What each of the streams is about, for its receipt."""
     merges: bool = False
     """Whether a merge may stand after it, for which it is looked at again; see `gate`."""
+
+
+class Appending(Protocol):
+    """Writes appends of one tenant into one database."""
+
+    least: int
+    """The position that the log is known to have reached."""
+
+    def write(
+        self, appends: Sequence[Append], deadline: float, look: Look = None
+    ) -> list[Receipt]:
+        """Write all of them in one transaction of their own, or none.
+
+        `look` is called once nobody else can append; what it raises refuses them all.
+
+        Raises:
+            BusyError: when other writers held the log until the deadline (monotonic seconds).
+        """
+
+    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
+        """Write one into the caller's transaction, which stays intact when it fails."""
 
 
 class Rejected(Exception):  # noqa: N818 - never leaves the adapters

@@ -13,13 +13,12 @@ a database that holds a log already is opened, and nothing is made.
 What it leaves out: events (see `eventlog`), and every table's meaning (see `schema`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Protocol, Self
 
 import sqlalchemy as sa
 
 from salesflow.adapters import schema
-from salesflow.adapters.appending import Append, Look, Receipt
 from salesflow.adapters.damage import refuse_missing_tables, tables_there
 from salesflow.adapters.database_url import (
     SQLITE,
@@ -31,9 +30,7 @@ from salesflow.adapters.database_url import (
 from salesflow.adapters.holding import Block, Holds, Kind, Owner, Whole
 from salesflow.adapters.logs import DATABASE
 from salesflow.adapters.patience import Patience
-from salesflow.adapters.sqlite_appending import SqliteAppending
 from salesflow.adapters.sqlite_database import SqliteDatabase
-from salesflow.domain.moments import Instant
 from salesflow.domain.values import shown
 from salesflow.errors import (
     DatabaseError,
@@ -43,33 +40,12 @@ from salesflow.errors import (
     SchemaError,
 )
 
-__all__ = ["WAIT_SECONDS", "Appending", "Connections", "Database"]
+__all__ = ["WAIT_SECONDS", "Connections", "Database"]
 
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
 
 Row = tuple[Any, ...]
-
-
-class Appending(Protocol):
-    """Writes appends of one tenant into one database."""
-
-    least: int
-    """The position that the log is known to have reached."""
-
-    def write(
-        self, appends: Sequence[Append], deadline: float, look: Look = None
-    ) -> list[Receipt]:
-        """Write all of them in one transaction of their own, or none.
-
-        `look` is called once nobody else can append; what it raises refuses them all.
-
-        Raises:
-            BusyError: when other writers held the log until the deadline (monotonic seconds).
-        """
-
-    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
-        """Write one into the caller's transaction, which stays intact when it fails."""
 
 
 class Waiter(Protocol):
@@ -153,8 +129,7 @@ class Database:
             refuse_absent_file(self.url)
         self.wait_seconds = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
-        connect, self._appending = _adapters(self.url)
-        self._connections = connect(self.url, wait_seconds)
+        self._connections = _kind_of(self.url)(self.url, wait_seconds)
         self._closed = False
         try:
             self._check(shared=shared, create=create)
@@ -239,9 +214,10 @@ class Database:
         patience = patience or Patience(self.wait_seconds)
         return self._connections.change(statement, parameters, connection, patience)
 
-    def appending(self, tenant: str, clock: Callable[[], Instant] | None) -> Appending:
-        """Give what writes appends of a tenant; see `EventLog`."""
-        return self._appending(self._connections, tenant, clock)
+    @property
+    def connections(self) -> Connections:
+        """What opens and uses it, for who has to know which database this is."""
+        return self._connections
 
     def waiter(self) -> Waiter:
         """Give what waits for commits of anybody; see `subscription`."""
@@ -301,18 +277,17 @@ class Database:
                 DATABASE.info("made the tables of a new log in %s", self.dialect)
 
 
-def _adapters(url: sa.URL) -> tuple[Callable[..., Connections], Callable[..., Appending]]:
+def _kind_of(url: sa.URL) -> Callable[[sa.URL, float], Connections]:
     """Choose by URL; what needs psycopg is imported only where PostgreSQL is meant."""
     if url.drivername in SQLITE:
-        return SqliteDatabase, SqliteAppending
+        return SqliteDatabase
     try:
-        from salesflow.adapters.postgres_appending import PostgresAppending
         from salesflow.adapters.postgres_database import PostgresDatabase
     except ImportError as error:
         raise DatabaseError(
             "PostgreSQL needs psycopg; run: pip install 'salesflow[postgres]'"
         ) from error
-    return PostgresDatabase, PostgresAppending
+    return PostgresDatabase
 
 
 def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.appending import (
     Append,
+    Appending,
     Draft,
     Head,
     Receipt,
@@ -33,11 +34,13 @@ from salesflow.adapters.appending import (
     receipts_of,
     version_error,
 )
-from salesflow.adapters.database import Appending, Database
+from salesflow.adapters.database import Database
 from salesflow.adapters.event_reading import EventReading, Stored
 from salesflow.adapters.forking import Forkable, survive_forks
 from salesflow.adapters.gate import Gate
 from salesflow.adapters.group_commit import GroupCommit, Request
+from salesflow.adapters.sqlite_appending import SqliteAppending
+from salesflow.adapters.sqlite_database import SqliteDatabase
 from salesflow.adapters.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.facts import Event, FactCatalogue, UnreadableFact
@@ -79,7 +82,7 @@ class EventLog(EventReading, Forkable):
         super().__init__(database, tenant, catalogue)
         instants = _instants(clock)
         self._gate = Gate(self)
-        self._appending: Appending = database.appending(tenant, instants)
+        self._appending = _appending_of(database, tenant, instants)
         self.now: Final[Callable[[], Instant]] = instants or host_clock
         """The clock the log was given, or the host's; PostgreSQL's own may differ a little."""
         self._group: GroupCommit[Appends, Receipts] = GroupCommit(
@@ -279,6 +282,20 @@ class EventLog(EventReading, Forkable):
                     return version_error(draft.stream_id, draft.version, current)
                 stands[draft.stream_id] = draft.version
         return DatabaseError(f"the database refused the append: {refusal}")
+
+
+def _appending_of(
+    database: Database, tenant: str, clock: Callable[[], Instant] | None
+) -> Appending:
+    """Choose what writes appends; what needs psycopg is imported only for PostgreSQL."""
+    connections = database.connections
+    if isinstance(connections, SqliteDatabase):
+        return SqliteAppending(connections, tenant, clock)
+    from salesflow.adapters.postgres_appending import PostgresAppending
+    from salesflow.adapters.postgres_database import PostgresDatabase
+
+    assert isinstance(connections, PostgresDatabase)
+    return PostgresAppending(connections, tenant, clock)
 
 
 def _settle_busy(request: Request[Appends, Receipts], error: BusyError) -> None:

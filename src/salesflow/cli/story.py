@@ -20,9 +20,9 @@ from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import to_instant
 from salesflow.engine import SalesFlow
-from salesflow.projections.amounts import Total
 from salesflow.projections.funnel import Funnel, FunnelView
 from salesflow.projections.questions import TableOfView
+from salesflow.projections.totals import Total
 from salesflow.projections.words import fact_name
 from salesflow.projections.writing import amount_text, local_time
 

@@ -34,6 +34,7 @@ from salesflow.errors import InputError
 
 __all__ = [
     "EXACT",
+    "EXACT_DIGITS",
     "MOST",
     "NO_CHARACTERS",
     "Count",
@@ -466,3 +467,6 @@ class Money(Value):
     def _same_currency(self, other: "Money") -> None:
         if self.currency != other.currency:
             raise InputError(f"{self} and {other} are unlike currencies and cannot be added")
+
+
+EXACT_DIGITS = 60

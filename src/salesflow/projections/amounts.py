@@ -4,29 +4,18 @@ The database sums millionths (`exact_sum`), `exact` puts such a sum together aga
 adds up per currency, and `totals_text` writes what came of it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.values import EXACT, Currency, Value, tidy
+from salesflow.domain.values import EXACT
 from salesflow.projections.tables import AMOUNT_SCALE, Cell
-from salesflow.projections.writing import money_text
 
-__all__ = ["Total", "exact", "exact_sum", "totals", "totals_text", "unscaled"]
+__all__ = ["exact", "exact_sum", "unscaled"]
 
-EXACT_DIGITS = 60
 AMOUNT_PLACES: Final = 6
 """A millionth is the smallest part of an amount."""
-
-
-class Total(Value):
-    """An exact sum in one currency; unlike currencies are never added."""
-
-    currency: Currency
-    amount: Decimal
 
 
 def exact_sum(
@@ -50,20 +39,3 @@ def exact(whole: int | None, millionths: int | None) -> Decimal:
 def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
     """Return a number of millionths (or of smaller parts) in units, without empty places."""
     return EXACT.divide(Decimal(figure), Decimal(10) ** places)
-
-
-def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
-    """Add up currency, amount and how much of it counts (one: all); no currency, no amount."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
-    with localcontext(prec=EXACT_DIGITS):
-        for currency, amount, share in parts:
-            if currency is not None:
-                sums[currency] += amount * share
-        return tuple(
-            Total(currency=currency, amount=tidy(sums[currency])) for currency in sorted(sums)
-        )
-
-
-def totals_text(sums: Sequence[Total]) -> str:
-    """Write sums side by side, rounded half even to hundredths."""
-    return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import sqlalchemy as sa
 
 from salesflow.domain.moments import DAY, Instant
-from salesflow.projections.amounts import EXACT_DIGITS
+from salesflow.domain.values import EXACT_DIGITS
 from salesflow.projections.tables import AMOUNT_SCALE, FIGURES, Cut, LedgerTable
 
 __all__ = [

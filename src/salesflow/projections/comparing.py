@@ -20,7 +20,6 @@ from pydantic import BaseModel
 from salesflow.domain.door import guarded_host
 from salesflow.domain.moments import Period
 from salesflow.domain.values import Value, tidy
-from salesflow.projections.amounts import Total, totals_text
 from salesflow.projections.differences import FigureChange, RecordChange, compared
 from salesflow.projections.estimates import Estimate, estimate_text
 from salesflow.projections.html import html_of
@@ -28,6 +27,7 @@ from salesflow.projections.names import with_names
 from salesflow.projections.questions import ENVELOPE, TableOfView, View
 from salesflow.projections.records import Role, roles
 from salesflow.projections.tidy import data_frames, stacked
+from salesflow.projections.totals import Total, totals_text
 from salesflow.projections.words import Language, in_language, kind_name
 from salesflow.projections.writing import amount_text, local_time
 

@@ -18,9 +18,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel
 
 from salesflow.domain.values import Money, tidy
-from salesflow.projections.amounts import Total, totals
 from salesflow.projections.plain import Json, plain
 from salesflow.projections.records import Role, roles
+from salesflow.projections.totals import Total, totals
 
 __all__ = ["Change", "Figure", "FigureChange", "RecordChange", "compared"]
 

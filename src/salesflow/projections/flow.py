@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from salesflow.domain.given import Day
 from salesflow.domain.moments import Instant, Moment, Period
 from salesflow.domain.processes import ForecastCategory
-from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
-from salesflow.projections.amounts import EXACT_DIGITS, exact_sum
+from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value, tidy
+from salesflow.projections.amounts import exact_sum
 from salesflow.projections.balances import balances
 from salesflow.projections.flow_lines import OPENING, REORGANISED, RESTATED, InTeams, Line
 from salesflow.projections.folds.membership import MEMBERSHIP

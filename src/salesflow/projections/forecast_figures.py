@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 
 from salesflow.domain.moments import from_instant
 from salesflow.domain.processes import ForecastCategory
-from salesflow.domain.values import Currency, SafeText, Value, tidy
-from salesflow.projections.amounts import EXACT_DIGITS
+from salesflow.domain.values import EXACT_DIGITS, Currency, SafeText, Value, tidy
 from salesflow.projections.forecast_reading import (
     ChangeRow,
     ClosedRow,

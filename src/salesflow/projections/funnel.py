@@ -14,8 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.moments import Moment
-from salesflow.domain.values import Currency, Reference
-from salesflow.projections.amounts import EXACT_DIGITS, exact, exact_sum, totals_text
+from salesflow.domain.values import EXACT_DIGITS, Currency, Reference
+from salesflow.projections.amounts import exact, exact_sum
 from salesflow.projections.customers import Customers
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -34,6 +34,7 @@ from salesflow.projections.one_currency import MoneyQuestion, MoneyView, RateRul
 from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.tables import AMOUNT_SCALE
 from salesflow.projections.teams import Teams
+from salesflow.projections.totals import totals_text
 from salesflow.projections.words import Language
 
 __all__ = ["ClosedDeals", "Funnel", "FunnelStage", "FunnelView"]

@@ -13,13 +13,13 @@ from typing import Annotated, Final, NamedTuple
 from salesflow.domain.moments import Instant
 from salesflow.domain.processes import ProcessVersion
 from salesflow.domain.values import Reference, SafeText, Value
-from salesflow.projections.amounts import Total, totals
 from salesflow.projections.balances import balances
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.one_currency import Exchange
 from salesflow.projections.questions import Reader
 from salesflow.projections.records import Role
 from salesflow.projections.tables import Processes
+from salesflow.projections.totals import Total, totals
 
 __all__ = [
     "CLOSED",

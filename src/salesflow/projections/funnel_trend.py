@@ -20,7 +20,6 @@ from salesflow.domain.moments import (
 )
 from salesflow.domain.values import Reference, Value
 from salesflow.errors import InputError
-from salesflow.projections.amounts import Total, totals, totals_text
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.funnel_cells import (
     ClosedDeals,
@@ -34,6 +33,7 @@ from salesflow.projections.one_currency import MoneyQuestion, MoneyView, RateRul
 from salesflow.projections.periods import PeriodQuestion, Span, span_of
 from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.records import Role
+from salesflow.projections.totals import Total, totals, totals_text
 from salesflow.projections.words import Language
 from salesflow.projections.writing import local_time
 

@@ -21,7 +21,7 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.kpi_groups import Whose
 from salesflow.projections.kpi_rows import Closed
 from salesflow.projections.questions import Reader
-from salesflow.projections.stage_time_figures import Spread, spread
+from salesflow.projections.spread import Spread, spread
 
 __all__ = [
     "Contact",

@@ -13,7 +13,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.values import Currency, SafeText, Value
-from salesflow.projections.amounts import Total, totals
 from salesflow.projections.estimates import Estimate, Share, ratio, share
 from salesflow.projections.kpi_contacts import (
     Contact,
@@ -29,8 +28,9 @@ from salesflow.projections.kpi_rows import Booked, Closed, closing_whose, lasted
 from salesflow.projections.kpi_velocity import Velocity, velocity
 from salesflow.projections.periods import Span
 from salesflow.projections.records import Role
-from salesflow.projections.stage_time_figures import Spread, spread
+from salesflow.projections.spread import Spread, spread
 from salesflow.projections.tables import AMOUNT_SCALE
+from salesflow.projections.totals import Total, totals
 
 __all__ = [
     "KpiLine",

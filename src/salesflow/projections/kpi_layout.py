@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
-from salesflow.projections.amounts import totals_text
 from salesflow.projections.estimates import estimate_text
 from salesflow.projections.kpi_figures import KpiLine
 from salesflow.projections.shown import TableOfView
+from salesflow.projections.totals import totals_text
 from salesflow.projections.writing import number_text, percent_text, span_text
 
 __all__ = ["kpi_tables"]

@@ -20,7 +20,6 @@ import sqlalchemy as sa
 
 from salesflow.domain.moments import DAY, Instant, from_instant, start_of_day
 from salesflow.domain.values import Value
-from salesflow.projections.amounts import Total
 from salesflow.projections.estimates import decimal_of, ratio
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -35,6 +34,7 @@ from salesflow.projections.kpi_rows import (
 from salesflow.projections.one_currency import Exchange
 from salesflow.projections.questions import Reader
 from salesflow.projections.tables import AMOUNT_SCALE, Cut, Processes
+from salesflow.projections.totals import Total
 
 __all__ = ["Velocity", "velocities", "velocity"]
 

@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from salesflow.domain.moments import Period
 from salesflow.domain.values import Money
-from salesflow.projections.amounts import Total
+from salesflow.projections.totals import Total
 
 __all__ = ["Role", "bare", "is_record", "item_of", "roles"]
 

@@ -21,13 +21,14 @@ from pydantic import field_validator
 from salesflow.domain.facts import Event, FactRetracted
 from salesflow.domain.moments import Instant, Moment, When, from_instant, instant_of
 from salesflow.domain.values import Heard, Reference, SafeText, Value
-from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
+from salesflow.projections.amounts import exact, exact_sum
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
 from salesflow.projections.parameters import Limit
 from salesflow.projections.questions import Question, Reader, TableOfView, View
 from salesflow.projections.records import Role
 from salesflow.projections.stage_names import StageName, stage_name
 from salesflow.projections.tables import Cut, Processes
+from salesflow.projections.totals import Total, totals, totals_text
 from salesflow.projections.words import Language, in_language, kind_name
 from salesflow.projections.writing import local_time, short_id
 

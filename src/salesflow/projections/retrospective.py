@@ -19,7 +19,6 @@ import sqlalchemy as sa
 
 from salesflow.domain.moments import Moment, Period
 from salesflow.domain.values import Reference
-from salesflow.projections.amounts import Total, totals
 from salesflow.projections.feedback import Verbatim
 from salesflow.projections.flow import Flow, FlowAccount
 from salesflow.projections.folds.closing import CLOSING
@@ -59,6 +58,7 @@ from salesflow.projections.retrospective_stages import (
     stages_passed,
 )
 from salesflow.projections.teams import Teams
+from salesflow.projections.totals import Total, totals
 from salesflow.projections.visits import Way, read_ways
 from salesflow.projections.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.words import Language

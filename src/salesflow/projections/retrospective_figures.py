@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from typing import Annotated, Final, Literal
 
-from salesflow.domain.values import Currency, Reference, Value
-from salesflow.projections.amounts import EXACT_DIGITS, Total
+from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, Value
 from salesflow.projections.estimates import Estimate
 from salesflow.projections.flow import FlowAccount, FlowFigures
 from salesflow.projections.folds.pipeline import KINDS
 from salesflow.projections.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.records import Role
+from salesflow.projections.totals import Total
 
 __all__ = [
     "MOVEMENTS",

@@ -9,8 +9,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Annotated, Final, Literal
 
-from salesflow.domain.values import Currency, Value
-from salesflow.projections.amounts import EXACT_DIGITS
+from salesflow.domain.values import EXACT_DIGITS, Currency, Value
 from salesflow.projections.forecast import forecasts_of
 from salesflow.projections.forecast_figures import PastForecast, past_forecasts, sums_of
 from salesflow.projections.forecast_reading import Stand, When, WonRow, read_open

@@ -7,7 +7,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.moments import Period
-from salesflow.projections.amounts import Total, totals, totals_text
 from salesflow.projections.estimates import Estimate, estimate_text
 from salesflow.projections.feedback import Verbatim
 from salesflow.projections.flow import FlowFigures
@@ -23,6 +22,7 @@ from salesflow.projections.retrospective_figures import (
 from salesflow.projections.retrospective_forecast import ForecastJudged
 from salesflow.projections.retrospective_stages import Bottleneck, StagePassed
 from salesflow.projections.shown import TableOfView
+from salesflow.projections.totals import Total, totals, totals_text
 from salesflow.projections.win_loss import LossReason
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import (

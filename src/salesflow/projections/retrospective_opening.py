@@ -5,7 +5,6 @@ from decimal import Decimal
 from itertools import islice
 from typing import NamedTuple
 
-from salesflow.projections.amounts import Total, totals, totals_text
 from salesflow.projections.names import Names
 from salesflow.projections.retrospective_brief import LINE_COLUMNS, LINES, RULE, moved_most
 from salesflow.projections.retrospective_deals import DealSlipped
@@ -13,6 +12,7 @@ from salesflow.projections.retrospective_figures import FigureMoved
 from salesflow.projections.retrospective_layout import RetrospectiveLayout
 from salesflow.projections.retrospective_stages import Bottleneck
 from salesflow.projections.shown import TableOfView
+from salesflow.projections.totals import Total, totals, totals_text
 from salesflow.projections.win_loss import LossReason
 from salesflow.projections.writing import money_text, number_text
 

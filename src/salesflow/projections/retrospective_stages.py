@@ -22,7 +22,8 @@ from salesflow.projections.periods import Span
 from salesflow.projections.questions import Reader
 from salesflow.projections.records import Role
 from salesflow.projections.retrospective_part import Part
-from salesflow.projections.stage_time_figures import cause_of, spread
+from salesflow.projections.spread import spread
+from salesflow.projections.stage_time_figures import cause_of
 from salesflow.projections.tables import Processes
 from salesflow.projections.visits import (
     StageKey,

@@ -8,14 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.moments import DAY, Instant, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
-from salesflow.projections.estimates import decimal_of, ratio
+from salesflow.projections.estimates import ratio
 from salesflow.projections.records import Role
+from salesflow.projections.spread import Spread, _days, spread
 from salesflow.projections.survival import Chances, Spell, survival
 from salesflow.projections.visits import (
     StageKey,
@@ -29,7 +29,6 @@ from salesflow.projections.visits import (
 __all__ = [
     "ChancesAfter",
     "DealTime",
-    "Spread",
     "StageTime",
     "StalledDeal",
     "TimeToEvent",
@@ -37,7 +36,6 @@ __all__ = [
     "cause_of",
     "deal_time",
     "ending_of",
-    "spread",
     "stage_time",
     "stalled_deal",
     "time_to_event",
@@ -47,15 +45,6 @@ __all__ = [
 SECOND: Final = 1_000_000
 ENDS: Final = frozenset({"won", "lost", "disqualified"})
 CLOSED: Final = frozenset({"lost", "disqualified", "merged"})
-NINE_TENTHS: Final = Fraction(9, 10)
-
-
-class Spread(Value):
-    """How days are spread, percentiles by linear interpolation (type 7); None of nothing."""
-
-    days_median: Decimal | None
-    days_mean: Decimal | None
-    days_p90: Decimal | None
 
 
 class StageTime(Value):
@@ -193,34 +182,6 @@ def stage_time(
         cumulative=spread(cumulative.values()),
         stalled=stalled,
     )
-
-
-def spread(lasted: Iterable[int]) -> Spread:
-    """Give median, mean and 90th percentile of times as days."""
-    times = sorted(lasted)
-    if not times:
-        return Spread(days_median=None, days_mean=None, days_p90=None)
-    return Spread(
-        days_median=_days(_percentile(times, Fraction(1, 2))),
-        days_mean=_days(Fraction(sum(times), len(times))),
-        days_p90=_days(_percentile(times, NINE_TENTHS)),
-    )
-
-
-def _percentile(times: Sequence[int], share: Fraction) -> Fraction:
-    """Interpolate linearly between the two times around a share of the way (type 7).
-
-    Source: R. J. Hyndman and Y. Fan, Sample quantiles in statistical packages, The American
-    Statistician 50 (1996).
-    """
-    place = (len(times) - 1) * share
-    below = int(place)
-    above = min(below + 1, len(times) - 1)
-    return times[below] + (place - below) * (times[above] - times[below])
-
-
-def _days(lasted: Fraction | int) -> Decimal:
-    return decimal_of(Fraction(lasted) / DAY)
 
 
 def time_to_event(

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel
 
 from salesflow.errors import SalesflowError
-from salesflow.projections.amounts import Total
 from salesflow.projections.arrow import ANSWER, arrow_cell, arrow_table
 from salesflow.projections.records import Role, bare, item_of, roles
+from salesflow.projections.totals import Total
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from salesflow.domain.moments import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
-from salesflow.projections.amounts import Total, exact, exact_sum, totals, totals_text
+from salesflow.projections.amounts import exact, exact_sum
 from salesflow.projections.case_layout import CaseLayout
 from salesflow.projections.case_similar import SimilarDeal, read_deal, similar_deals
 from salesflow.projections.estimates import (
@@ -47,6 +47,7 @@ from salesflow.projections.periods import PeriodQuestion
 from salesflow.projections.questions import Reader, TableOfView
 from salesflow.projections.reason_names import names_of, of_one_deal
 from salesflow.projections.records import Role
+from salesflow.projections.totals import Total, totals, totals_text
 from salesflow.projections.words import Language, in_language
 from salesflow.projections.writing import amount_text, days_text, percent_text
 

@@ -8,7 +8,8 @@ from oracle.beliefs import Raw
 from oracle.stage_times import stage_times_at
 from properties.asked.case import Case
 from properties.world import deal_id, instant
-from salesflow.projections.stage_time_figures import Spread, TimeToEvent
+from salesflow.projections.spread import Spread
+from salesflow.projections.stage_time_figures import TimeToEvent
 from salesflow.projections.stage_times import StageTimes, StageTimesView
 
 __all__ = ["CASE"]
