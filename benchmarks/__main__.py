@@ -19,10 +19,10 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import make_url
 
-from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
+from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
+from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 COMMANDS = 400
 THREADS = 8
@@ -90,13 +90,13 @@ def many_writers(flow: SalesFlow) -> None:
         list(pool.map(add, range(COMMANDS)))
 
 
-def bulk() -> Iterator[ForeignFact]:
+def bulk() -> Iterator[ExternalEvent]:
     """Tell of many deals, as an import would."""
     stages = [stage.key for stage in STANDARD.open_stages]
     day, start = 86_400_000_000, 1_735_689_600_000_000
     for number in range(DEALS):
         deal, at = uuid4(), start + (number % 600) * day
-        yield ForeignFact(
+        yield ExternalEvent(
             deal,
             DealOpened(
                 process=STANDARD.key,
@@ -109,8 +109,8 @@ def bulk() -> Iterator[ForeignFact]:
             at,
         )
         for step in range(1, 3):
-            yield ForeignFact(deal, ContactLogged(channel="call"), at + (2 * step - 1) * day)
-            yield ForeignFact(deal, StageMoved(target=stages[step]), at + 2 * step * day)
+            yield ExternalEvent(deal, ContactLogged(channel="call"), at + (2 * step - 1) * day)
+            yield ExternalEvent(deal, StageMoved(target=stages[step]), at + 2 * step * day)
 
 
 def read(flow: SalesFlow, deal: UUID) -> None:

@@ -31,9 +31,9 @@ from sqlalchemy import make_url
 
 from benchmarks.__main__ import THREADS, bulk, new_deal, postgres
 from salesflow import Deal, SalesFlow
-from salesflow.adapters import schema
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.postgres_database import PostgresConnection, postgres_connection
+from salesflow.adapters.database import schema
+from salesflow.adapters.database.postgres import PostgresConnection, postgres_connection
+from salesflow.adapters.event_store.log import EventLog
 
 COMMANDS = 300
 BULK_DEALS, BULK_EVENTS = 50, 20

@@ -25,11 +25,11 @@ import sqlalchemy as sa
 
 from benchmarks.__main__ import new_deal, postgres
 from salesflow import STANDARD, SalesFlow
-from salesflow.adapters.balancing import Balancer
-from salesflow.domain.moments import to_instant
+from salesflow.adapters.projector.balances import Balancer
+from salesflow.domain.time import to_instant
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.funnel_trend import FunnelTrend
+from salesflow.projections.pipeline.funnel import Funnel
+from salesflow.projections.pipeline.funnel_trend import FunnelTrend
 
 BEGINS = datetime(2023, 1, 1, tzinfo=UTC)
 DAYS = 1_096

@@ -14,12 +14,12 @@ from itertools import groupby
 from uuid import UUID
 
 from salesflow import SalesFlow
-from salesflow.adapters.event_reading import Stored
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.cli.simulation.agenda import START, ZONE, TurnedClock
-from salesflow.cli.simulation.simulate import simulate
-from salesflow.cli.simulation.workplace import SeededIds
-from salesflow.domain.moments import from_instant
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.adapters.event_store.reading import StoredEvent
+from salesflow.demo.agenda import START, ZONE, TurnedClock
+from salesflow.demo.simulation import simulate
+from salesflow.demo.workplace import SeededIds
+from salesflow.domain.time import from_instant
 
 __all__ = ["demo_events", "long_log"]
 
@@ -29,7 +29,7 @@ SPREAD = 0x9E37_79B9_7F4A_7C15
 RANDOM_BITS = (1 << 62) - 1
 
 
-def demo_events(seed: int = 1) -> list[Stored]:
+def demo_events(seed: int = 1) -> list[StoredEvent]:
     """Live through the demo in a database that is gone afterwards; give its events."""
     clock = TurnedClock(START)
     ids = SeededIds(clock, seed)
@@ -38,7 +38,7 @@ def demo_events(seed: int = 1) -> list[Stored]:
         return flow.log.stored_page(0, flow.log.head().position)
 
 
-def long_log(url: str, tenant: str, events: int, demo: Sequence[Stored]) -> None:
+def long_log(url: str, tenant: str, events: int, demo: Sequence[StoredEvent]) -> None:
     """Fill the log of a new tenant with about so many events."""
     clock = TurnedClock(datetime(2020, 1, 1, tzinfo=UTC))
     copies = max(1, round(events / len(demo)))
@@ -50,18 +50,18 @@ def long_log(url: str, tenant: str, events: int, demo: Sequence[Stored]) -> None
             _append(flow.log, list(append), copies)
 
 
-def _append(log: EventLog, append: Sequence[Stored], copies: int) -> None:
+def _append(log: EventLog, append: Sequence[StoredEvent], copies: int) -> None:
     """Tell an append once for each copy."""
     copied = all(event.topic.startswith(COPIED) for event in append)
     numbers = range(copies if copied else 1)
     log.append_many([[_draft(event, number) for event in append] for number in numbers])
 
 
-def _draft(event: Stored, number: int) -> Draft:
+def _draft(event: StoredEvent, number: int) -> NewEvent:
     payload = event.payload
     if number and b"-" in payload:
         payload = AN_ID.sub(lambda found: _renamed_text(found[0], number), payload)
-    return Draft(
+    return NewEvent(
         _renamed(event.stream_id, number) if number else event.stream_id,
         event.version,
         event.topic,

@@ -48,8 +48,8 @@ from benchmarks.against_library import (
 )
 from benchmarks.long_log import demo_events, long_log
 from salesflow import SalesFlow
-from salesflow.adapters import rebuilding
-from salesflow.adapters.event_reading import Stored
+from salesflow.adapters.event_store.reading import StoredEvent
+from salesflow.adapters.projector import rebuild as rebuilding
 
 EVENTS = 320_000
 TABLES = ("deal_state", "pipeline")
@@ -133,7 +133,7 @@ def projected(environment: dict[str, str], app: Deals) -> float:
     return rate(LIBRARY_PROJECTED, lambda: track(environment, app))
 
 
-def made(url: str, events: int, demo: Sequence[Stored]) -> None:
+def made(url: str, events: int, demo: Sequence[StoredEvent]) -> None:
     """Make the log, and say how long that took."""
     start = time.perf_counter()
     long_log(url, TENANT, events, demo)

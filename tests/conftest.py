@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from databases import Postgres, postgres_server
-from salesflow.adapters.database import Database
+from salesflow.adapters.database.database import Database
 from simulated import sharing_the_demo
 
 

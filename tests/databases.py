@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 
-from salesflow.adapters.database import Database
+from salesflow.adapters.database.database import Database
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about the runtime folder, where there is none

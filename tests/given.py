@@ -20,13 +20,13 @@ from salesflow import testing
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal, QuoteLine
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact
-from salesflow.domain.processes import Label, ProcessVersion, Stage
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.event import Fact
+from salesflow.domain.process import Label, ProcessVersion, Stage
+from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
 from salesflow.testing import ENTITY as DEAL
-from salesflow.testing import HOUR, NOW, START, Given, Told, event, events_of, on
+from salesflow.testing import HOUR, NOW, START, Given, GivenFact, event, events_of, on
 
 __all__ = [
     "CLOSED_STAGES",
@@ -39,7 +39,7 @@ __all__ = [
     "SHANGHAI",
     "START",
     "Given",
-    "Told",
+    "GivenFact",
     "cny",
     "day",
     "deal_of",

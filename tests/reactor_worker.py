@@ -13,8 +13,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow import Reactor, SalesFlow
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.domain.facts import Event
+from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.event import Event
 
 __all__ = ["acted", "noting", "written"]
 

@@ -21,10 +21,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from salesflow.adapters.importing.reference import facts_as_markdown
+from salesflow.adapters.importers.table.reference import facts_as_markdown
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.domain.values import Currency, Money
 
 __all__ = ["HOW", "example_of", "stored", "table_shown", "topics"]

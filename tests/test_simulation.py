@@ -9,23 +9,23 @@ from random import Random
 import pytest
 
 from salesflow import Deal, Rep, SalesFlow, Team
-from salesflow.cli.simulation.agenda import END, START, ZONE, TurnedClock, office_time
-from salesflow.cli.simulation.house import NEW_VERSION
-from salesflow.cli.simulation.offers import cny_per
-from salesflow.cli.simulation.simulate import simulate
-from salesflow.cli.simulation.workplace import SeededIds
-from salesflow.cli.simulation.world import CUSTOMERS, REPS
+from salesflow.demo.agenda import END, START, ZONE, TurnedClock, office_time
+from salesflow.demo.house import NEW_VERSION
+from salesflow.demo.offers import cny_per
+from salesflow.demo.simulation import simulate
+from salesflow.demo.workplace import SeededIds
+from salesflow.demo.world import CUSTOMERS, REPS
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.moments import to_instant
-from salesflow.domain.processes import SalesProcess, process_id
-from salesflow.domain.rates import RATES_ID, RateTable
-from salesflow.domain.reps import rep_id
-from salesflow.domain.teams import team_id
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.exchange_rates import RATES_ID, RateTable
+from salesflow.domain.process import SalesProcess, process_id
+from salesflow.domain.rep import rep_id
+from salesflow.domain.team import team_id
+from salesflow.domain.time import to_instant
 from salesflow.errors import NotFoundError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 from simulated import demo
 
 SOME_MONTHS = datetime(2024, 5, 31, 23, tzinfo=ZONE)

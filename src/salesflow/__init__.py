@@ -22,28 +22,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
-    from salesflow.domain.moments import Moment
-    from salesflow.domain.processes import ProcessVersion, SalesProcess, Stage
-    from salesflow.domain.reps import Rep
-    from salesflow.domain.standard import STANDARD
-    from salesflow.domain.teams import Team
+    from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
+    from salesflow.domain.rep import Rep
+    from salesflow.domain.standard_process import STANDARD
+    from salesflow.domain.team import Team
+    from salesflow.domain.time import Moment
     from salesflow.domain.values import Money
-    from salesflow.engine import ForeignFact, Reactor, SalesFlow, Session
+    from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
-    from salesflow.projections.case_study import CaseStudy
-    from salesflow.projections.conversion import Conversion
-    from salesflow.projections.deal_timeline import DealTimeline
-    from salesflow.projections.deals import Deals
-    from salesflow.projections.feedback import Feedback
-    from salesflow.projections.flow import Flow
-    from salesflow.projections.forecast import Forecast
-    from salesflow.projections.funnel import Funnel
-    from salesflow.projections.funnel_trend import FunnelTrend
-    from salesflow.projections.kpis import Kpis
-    from salesflow.projections.restatement import Restatement
-    from salesflow.projections.retrospective import Retrospective
-    from salesflow.projections.stage_times import StageTimes
-    from salesflow.projections.win_loss import WinLoss
+    from salesflow.projections.cases.case_study import CaseStudy
+    from salesflow.projections.cases.win_loss import WinLoss
+    from salesflow.projections.feedback.feedback import Feedback
+    from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.performance.kpis import Kpis
+    from salesflow.projections.pipeline.deal_timeline import DealTimeline
+    from salesflow.projections.pipeline.deals import Deals
+    from salesflow.projections.pipeline.flow import Flow
+    from salesflow.projections.pipeline.funnel import Funnel
+    from salesflow.projections.pipeline.funnel_trend import FunnelTrend
+    from salesflow.projections.pipeline.restatement import Restatement
+    from salesflow.projections.review.retrospective import Retrospective
+    from salesflow.projections.stages.conversion import Conversion
+    from salesflow.projections.stages.stage_times import StageTimes
 
 __all__ = [
     "STANDARD",
@@ -53,10 +53,10 @@ __all__ = [
     "Deal",
     "DealTimeline",
     "Deals",
+    "ExternalEvent",
     "Feedback",
     "Flow",
     "Forecast",
-    "ForeignFact",
     "Funnel",
     "FunnelTrend",
     "Kpis",
@@ -79,36 +79,36 @@ __all__ = [
 ]
 
 _HOMES = {
-    "STANDARD": "domain.standard",
-    "CaseStudy": "projections.case_study",
-    "Conversion": "projections.conversion",
+    "STANDARD": "domain.standard_process",
+    "CaseStudy": "projections.cases.case_study",
+    "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",
-    "DealTimeline": "projections.deal_timeline",
-    "Deals": "projections.deals",
-    "Feedback": "projections.feedback",
-    "Flow": "projections.flow",
-    "Forecast": "projections.forecast",
-    "ForeignFact": "engine",
-    "Funnel": "projections.funnel",
-    "FunnelTrend": "projections.funnel_trend",
-    "Kpis": "projections.kpis",
-    "Moment": "domain.moments",
+    "DealTimeline": "projections.pipeline.deal_timeline",
+    "Deals": "projections.pipeline.deals",
+    "Feedback": "projections.feedback.feedback",
+    "Flow": "projections.pipeline.flow",
+    "Forecast": "projections.forecast.forecast",
+    "ExternalEvent": "engine",
+    "Funnel": "projections.pipeline.funnel",
+    "FunnelTrend": "projections.pipeline.funnel_trend",
+    "Kpis": "projections.performance.kpis",
+    "Moment": "domain.time",
     "Money": "domain.values",
-    "ProcessVersion": "domain.processes",
+    "ProcessVersion": "domain.process",
     "QuoteLine": "domain.deal",
     "Reactor": "engine",
-    "Rep": "domain.reps",
-    "Restatement": "projections.restatement",
-    "Retrospective": "projections.retrospective",
+    "Rep": "domain.rep",
+    "Restatement": "projections.pipeline.restatement",
+    "Retrospective": "projections.review.retrospective",
     "SalesFlow": "engine",
-    "SalesProcess": "domain.processes",
+    "SalesProcess": "domain.process",
     "SalesflowError": "errors",
     "Session": "engine",
-    "Stage": "domain.processes",
-    "StageTimes": "projections.stage_times",
-    "Team": "domain.teams",
-    "WinLoss": "projections.win_loss",
+    "Stage": "domain.process",
+    "StageTimes": "projections.stages.stage_times",
+    "Team": "domain.team",
+    "WinLoss": "projections.cases.win_loss",
 }
 
 

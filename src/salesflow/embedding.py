@@ -14,7 +14,7 @@ is not needed here.
 from collections.abc import Mapping
 from typing import Final
 
-from salesflow.adapters.schema import TABLE_PREFIX
+from salesflow.adapters.database.schema import TABLE_PREFIX
 
 __all__ = ["include_name", "include_object"]
 

@@ -21,12 +21,12 @@ from typing import NamedTuple, TypeVar, overload
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.aggregate import Aggregate, World
+from salesflow.domain.aggregate import Aggregate, ReplayContext
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event, Fact, Precision
-from salesflow.domain.moments import to_instant
-from salesflow.domain.processes import ProcessVersion
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.event import Event, Fact, Precision
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.time import to_instant
 from salesflow.errors import SalesflowError
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "NOW",
     "START",
     "Given",
-    "Told",
+    "GivenFact",
     "decides",
     "event",
     "events_of",
@@ -54,7 +54,7 @@ ENTITY = UUID("00000000-0000-4000-8000-00000000dea1")
 UTC_ZONE = ZoneInfo("UTC")
 
 
-class Told(NamedTuple):
+class GivenFact(NamedTuple):
     """A fact, and when it happened or became known where that is not plain."""
 
     fact: Fact
@@ -63,12 +63,12 @@ class Told(NamedTuple):
     precision: Precision = "microsecond"
 
 
-Given = Fact | Told
+Given = Fact | GivenFact
 
 
-def on(fact: Fact, occurred_at: datetime, *, recorded_at: datetime | None = None) -> Told:
+def on(fact: Fact, occurred_at: datetime, *, recorded_at: datetime | None = None) -> GivenFact:
     """Say when a fact happened, and when it became known if that was later."""
-    return Told(fact, occurred_at, recorded_at)
+    return GivenFact(fact, occurred_at, recorded_at)
 
 
 def event(number: int) -> UUID:
@@ -80,7 +80,11 @@ def events_of(given: Sequence[Given], stream_id: UUID = ENTITY) -> list[Event]:
     """Give facts the envelopes they would have been recorded in."""
     events = []
     for number, each in enumerate(given, 1):
-        told = each if isinstance(each, Told) else Told(each, START + (number - 1) * HOUR)
+        told = (
+            each
+            if isinstance(each, GivenFact)
+            else GivenFact(each, START + (number - 1) * HOUR)
+        )
         known = told.recorded_at or told.occurred_at
         events.append(
             Event(
@@ -108,7 +112,7 @@ def read(
 ) -> AggregateT:
     """Give an aggregate of a history as it is believed at a time."""
     processes = {(process.key, process.version): process for process in published}
-    world = World(processes, timezone, to_instant(now))
+    world = ReplayContext(processes, timezone, to_instant(now))
     return kind.replay(id, events_of(given, id), world=world, as_of=to_instant(now))
 
 

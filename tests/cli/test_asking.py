@@ -14,10 +14,11 @@ from typer.main import get_command
 
 from salesflow import Deal, SalesFlow
 from salesflow.cli import main
-from salesflow.cli.asking import command_of
-from salesflow.domain.moments import Moment
+from salesflow.cli.ask import command_of
+from salesflow.domain.time import Moment
 from salesflow.domain.values import Reference
-from salesflow.projections.questions import Question, Reader, TableOfView, View
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
@@ -197,6 +198,6 @@ def test_every_option_of_a_question_says_what_it_is_for(question: type[Question[
     unexplained = [
         name
         for name, parameter in inspect.signature(command_of(question)).parameters.items()
-        if name != "desk" and not parameter.annotation.__metadata__[0].help
+        if name != "context" and not parameter.annotation.__metadata__[0].help
     ]
     assert unexplained == []

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from salesflow import Deal, Money, SalesFlow
-from salesflow.cli.deal_json import standing_json
-from salesflow.cli.facets import facets_of
-from salesflow.cli.naming import Called
-from salesflow.projections.deals import Deals, DealStanding
+from salesflow.cli.deal.as_json import standing_json
+from salesflow.cli.deal.view import facets_of
+from salesflow.cli.ids import Called
+from salesflow.projections.pipeline.deals import Deals, DealStanding
 from simulated import demo, ran
 
 ERP = "e4900000-0000-4000-8000-000000000001"

@@ -8,7 +8,7 @@ import pytest
 
 from salesflow import Deal, SalesFlow
 from salesflow.errors import NotFoundError
-from salesflow.projections.deals import Deals, DealStanding
+from salesflow.projections.pipeline.deals import Deals, DealStanding
 from simulated import demo, ran
 
 ALL = 1_000_000

@@ -21,7 +21,7 @@ from properties.effort import TALLY, TORTURE
 from salesflow import SalesFlow
 from salesflow.cli import main
 from salesflow.cli.app import app
-from salesflow.cli.desk import Desk
+from salesflow.cli.context import CommandContext
 
 LINES = int(os.environ.get("SALESFLOW_LINES") or (60 if TORTURE == 1 else 500 * TORTURE))
 LINES_A_CATCH_UP = 50
@@ -217,14 +217,14 @@ def test_no_command_line_ends_in_a_traceback(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_harness_finds_a_command_that_fails_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    right = Desk.holds_a_log
+    right = CommandContext.holds_a_log
 
-    def fails(desk: Desk) -> bool:
+    def fails(desk: CommandContext) -> bool:
         if desk.language == "zh":
             raise ValueError("never caught")
         return right(desk)
 
-    monkeypatch.setattr(Desk, "holds_a_log", fails)
+    monkeypatch.setattr(CommandContext, "holds_a_log", fails)
     imports = ("import", "table", "deals.csv", "--mapping", "deals.toml", "--db", "house.db")
     assert run(Random(1), imports, monkeypatch).wrong == ""
     assert "ValueError" in run(Random(1), (*imports, "--lang", "zh"), monkeypatch).wrong

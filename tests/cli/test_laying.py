@@ -6,9 +6,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from salesflow.projections.laying import laid_out
-from salesflow.projections.questions import TableOfView
-from salesflow.projections.shown import told_once
+from salesflow.presentation.table import TableOfView, told_once
+from salesflow.presentation.text import laid_out
 
 FUNNEL = TableOfView(
     "Funnel",

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from salesflow import Customer, SalesFlow
-from salesflow.adapters import log_search
-from salesflow.adapters.log_search import LogSearch, search
-from salesflow.domain.moments import DAY
+from salesflow.adapters.event_store import search as log_search
+from salesflow.adapters.event_store.search import LogSearch, search
+from salesflow.domain.time import DAY
 from salesflow.errors import InputError
 from simulated import ran
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.cells import cell_len
 
-from salesflow.cli.output import Screen, size_of
-from salesflow.domain.moments import Moment
-from salesflow.projections.questions import TableOfView
-from salesflow.projections.writing import local_time, moment_line
+from salesflow.cli.screen import Screen, size_of
+from salesflow.domain.time import Moment
+from salesflow.presentation.format import local_time, moment_line
+from salesflow.presentation.table import TableOfView
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")
 SHANGHAI = ZoneInfo("Asia/Shanghai")

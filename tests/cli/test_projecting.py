@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 import pytest
 
 from salesflow import Deal, SalesFlow
-from salesflow.adapters.eventlog import Head
-from salesflow.adapters.readtables import Standing
-from salesflow.cli.desk import Desk
-from salesflow.cli.projecting import Teller
+from salesflow.adapters.event_store.log import Head
+from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.cli.admin.project import ProgressPrinter
+from salesflow.cli.context import CommandContext
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event
-from salesflow.domain.moments import to_instant
-from salesflow.engine.following import CaughtUp
+from salesflow.domain.event import Event
+from salesflow.domain.time import to_instant
+from salesflow.engine.worker import CaughtUp
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.tables import Change, Fold
+from salesflow.projections.table import Change, IntervalFold
 from simulated import ran
 
 MES = "3e500000-0000-4000-8000-000000000002"
@@ -41,7 +41,7 @@ class NeverState:
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a fold into the registry that fails at once."""
     table = replace(DEAL_STATE, label="never_of_this_test")
-    fold = Fold(table, DEAL_STATES.facts, lambda _: NeverState())
+    fold = IntervalFold(table, DEAL_STATES.facts, lambda _: NeverState())
     monkeypatch.setitem(FOLDS, "never_of_this_test", fold)
 
 
@@ -106,9 +106,9 @@ def test_a_worker_tells_when_something_moved_and_ends_cleanly(
 
 
 def told_by(found: CaughtUp, db: str, **how: object) -> None:
-    desk = Desk(db=db, tenant="main", language="en", as_json=bool(how.get("as_json")))
+    desk = CommandContext(db=db, tenant="main", language="en", as_json=bool(how.get("as_json")))
     with desk.open() as flow:
-        teller = Teller(desk, flow)
+        teller = ProgressPrinter(desk, flow)
         teller.tell(found)
         teller.tell(found._replace(head=Head(10, NOON)))
 
@@ -116,7 +116,10 @@ def told_by(found: CaughtUp, db: str, **how: object) -> None:
 def test_a_worker_says_once_why_a_fold_failed(
     db: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stands = {"deal_state": Standing(1, 9, NOON), "visits": Standing(1, 4, 0)}
+    stands = {
+        "deal_state": ProjectionPosition(1, 9, NOON),
+        "visits": ProjectionPosition(1, 4, 0),
+    }
     told_by(CaughtUp(Head(9, NOON), stands, {"visits": "stopped before position 5"}), db)
     assert capsys.readouterr().out.splitlines() == [
         "visits stopped: stopped before position 5",
@@ -126,7 +129,7 @@ def test_a_worker_says_once_why_a_fold_failed(
 
 
 def test_a_worker_tells_json_line_by_line(db: str, capsys: pytest.CaptureFixture[str]) -> None:
-    stands = {"deal_state": Standing(1, 9, NOON)}
+    stands = {"deal_state": ProjectionPosition(1, 9, NOON)}
     told_by(CaughtUp(Head(9, NOON), stands, {}, busy=True), db, as_json=True)
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first == {

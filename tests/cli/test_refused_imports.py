@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.new_file import NewFile
+from salesflow.adapters.database.sqlite_file import NewFile
 from salesflow.cli import main
 from simulated import ran
 
@@ -113,7 +113,7 @@ def test_a_stopped_import_leaves_no_new_file_without_anything_in_it(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("salesflow.adapters.importing.import_table", stop)
+    monkeypatch.setattr("salesflow.adapters.importers.import_table", stop)
     what = ("import", "table", "good.csv", "--mapping", "deals.toml", "--db", "crm.db")
     assert main(what) == 130
     assert left(folder) == []

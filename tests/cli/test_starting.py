@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from salesflow.cli.commands import COMMANDS, Group
+from salesflow.cli.commands import COMMANDS, CommandGroup
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
 HEAVY = (
     "salesflow.engine",
-    "salesflow.adapters.database",
+    "salesflow.adapters.database.database",
     "sqlalchemy",
     "salesflow.domain.deal",
 )
@@ -46,9 +46,13 @@ def test_help_and_version_load_neither_the_engine_nor_a_database(command: str) -
 
 def test_the_help_of_a_question_loads_that_question_and_no_engine() -> None:
     found = loaded("ask funnel --help")
-    assert "salesflow.projections.funnel" in found
+    assert "salesflow.projections.pipeline.funnel" in found
     assert found.isdisjoint(
-        {"salesflow.engine", "salesflow.adapters.database", "salesflow.projections.kpis"}
+        {
+            "salesflow.engine",
+            "salesflow.adapters.database.database",
+            "salesflow.projections.performance.kpis",
+        }
     )
 
 
@@ -56,13 +60,13 @@ def test_asking_loads_the_question_asked_and_no_other(db: str) -> None:
     found = loaded(f"ask funnel --db {db}")
     assert "salesflow.engine" in found
     questions = {question.__module__ for question in QUESTIONS.values()}
-    assert found & questions == {"salesflow.projections.funnel"}
+    assert found & questions == {"salesflow.projections.pipeline.funnel"}
 
 
-def called(group: Group) -> Iterator[tuple[str, ...]]:
-    commands: Mapping[str, str | Group] = group.commands
+def called(group: CommandGroup) -> Iterator[tuple[str, ...]]:
+    commands: Mapping[str, str | CommandGroup] = group.commands
     for name, home in commands.items():
-        if isinstance(home, Group):
+        if isinstance(home, CommandGroup):
             yield from ((name, *rest) for rest in called(home))
         else:
             yield (name,)

@@ -106,14 +106,14 @@ def test_output_in_an_old_encoding_is_no_reason_to_fail(db: str) -> None:
 @pytest.mark.parametrize(
     "loading",
     [
-        "salesflow.cli.running",
+        "salesflow.cli.main",
         "salesflow.domain.wording",
         "salesflow.errors",
         "rich",
         "typer",
-        "salesflow.cli.streams",
+        "salesflow.cli.screen",
         "salesflow.cli.app",
-        "salesflow.cli.keeping",
+        "salesflow.cli.admin.status",
         "salesflow.engine",
         "sqlalchemy",
     ],

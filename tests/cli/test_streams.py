@@ -12,7 +12,7 @@ import pytest
 from cli.conftest import ERP
 from salesflow import Deal, SalesFlow
 from salesflow.cli import main
-from salesflow.projections.cleaning import harmless
+from salesflow.presentation.format import harmless
 from simulated import ran
 
 COMMAND = (sys.executable, "-m", "salesflow")

@@ -8,7 +8,7 @@ import pytest
 
 from salesflow import SalesFlow
 from salesflow.cli import main
-from salesflow.cli.desk import Desk
+from salesflow.cli.context import CommandContext
 from salesflow.errors import BusyError, RuleError
 from simulated import demo, ran
 
@@ -248,7 +248,7 @@ def test_a_stop_in_the_middle_is_told_in_one_line(
 
 def test_no_part_of_a_password_is_ever_shown() -> None:
     url = "postgresql+psycopg://sales:s3c@r3t@db.example.com/sales"
-    desk = Desk(db=url, tenant="main", language="en", as_json=False)
+    desk = CommandContext(db=url, tenant="main", language="en", as_json=False)
     assert desk.shown_url == "postgresql+psycopg://sales:***@db.example.com/sales"
 
 

@@ -16,7 +16,7 @@ from given import (
     PROCESSES,
     SHANGHAI,
     START,
-    Told,
+    GivenFact,
     cny,
     day,
     event,
@@ -25,8 +25,10 @@ from given import (
     on,
     opened,
 )
-from salesflow.domain.aggregate import World
+from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised, ObjectionResolved
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
@@ -39,11 +41,9 @@ from salesflow.domain.deal.quotes import (
     QuoteRevised,
     QuoteWithdrawn,
 )
-from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
-from salesflow.domain.deal.talks import ContactLogged, ObjectionRaised, ObjectionResolved
-from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.moments import to_instant
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError
 
 EVENTS_MAX = 14
@@ -108,7 +108,7 @@ histories = st.lists(st.builds(on, facts, times), min_size=1, max_size=EVENTS_MA
 END = START + (EVENTS_MAX + 9) * HOUR
 
 
-def log_of(history: list[Told]) -> list[Event]:
+def log_of(history: list[GivenFact]) -> list[Event]:
     """Give the events of a history in which retractions name earlier events only."""
     return [
         each
@@ -118,7 +118,7 @@ def log_of(history: list[Told]) -> list[Event]:
 
 
 def read(events: list[Event], at: datetime = END) -> Deal | None:
-    world = World(PROCESSES, SHANGHAI, to_instant(END))
+    world = ReplayContext(PROCESSES, SHANGHAI, to_instant(END))
     try:
         return Deal.replay(DEAL, events, world=world, as_of=to_instant(at))
     except NotFoundError:
@@ -143,7 +143,7 @@ def state(deal: Deal | None) -> dict[str, Any] | None:
 
 @settings(deadline=None)
 @given(histories)
-def test_any_history_can_be_read(history: list[Told]) -> None:
+def test_any_history_can_be_read(history: list[GivenFact]) -> None:
     deal = read(log_of(history))
     if deal is not None:
         assert state(deal)
@@ -155,7 +155,7 @@ def test_any_history_can_be_read(history: list[Told]) -> None:
 @settings(deadline=None)
 @given(histories, times)
 def test_looking_back_is_reading_what_was_believed_of_then(
-    history: list[Told], at: datetime
+    history: list[GivenFact], at: datetime
 ) -> None:
     events = log_of(history)
     deal, then = read(events), read(events, at)
@@ -172,15 +172,15 @@ def test_looking_back_is_reading_what_was_believed_of_then(
 @settings(deadline=None)
 @given(histories, st.lists(st.builds(on, facts, times), max_size=4))
 def test_what_a_command_leaves_is_what_will_be_read(
-    history: list[Told], later: list[Told]
+    history: list[GivenFact], later: list[GivenFact]
 ) -> None:
-    log = log_of([Told(opened(), START - 2 * HOUR), *history])
+    log = log_of([GivenFact(opened(), START - 2 * HOUR), *history])
     deal = read(log)
     if deal is None:
         return
     events = list(log)
     for told in later:
-        if isinstance(told.fact, FactRetracted) or told.fact.opens:
+        if isinstance(told.fact, FactRetracted) or told.fact.is_opening:
             continue
         try:
             deal._record(told.fact, told.occurred_at)
@@ -199,7 +199,7 @@ def test_what_a_command_leaves_is_what_will_be_read(
 
 @settings(deadline=None)
 @given(histories)
-def test_groundless_facts_could_as_well_not_be_there(history: list[Told]) -> None:
+def test_groundless_facts_could_as_well_not_be_there(history: list[GivenFact]) -> None:
     events = log_of(history)
     deal = read(events)
     if deal is None:

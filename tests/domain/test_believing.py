@@ -21,17 +21,17 @@ from given import (
     opened,
     refuses,
 )
-from salesflow.domain.aggregate import World
+from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.customer import Customer, CustomerQualified
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.history import believed, standing
-from salesflow.domain.moments import to_instant
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.history import believed_history, without_retracted
+from salesflow.domain.time import to_instant
 from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError, StageError
 
 CALL = ContactLogged(channel="call", direction="out")
@@ -249,13 +249,13 @@ def test_a_deal_is_not_there_before_it_was_opened() -> None:
 def test_only_what_was_known_by_then_is_believed() -> None:
     known_late = on(DealLost(), START + HOUR, recorded_at=NOW)
     events = events_of([opened(), known_late])
-    assert len(standing(events, to_instant(NOW) - 1)) == 1
-    assert len(standing(events, to_instant(NOW))) == 2
-    assert len(believed(events, to_instant(START) - 1)) == 0
+    assert len(without_retracted(events, to_instant(NOW) - 1)) == 1
+    assert len(without_retracted(events, to_instant(NOW))) == 2
+    assert len(believed_history(events, to_instant(START) - 1)) == 0
 
 
 def test_the_opening_comes_first_though_facts_lie_before_it() -> None:
-    history = believed(events_of([on(CALL, START - HOUR), on(opened(), START)]))
+    history = believed_history(events_of([on(CALL, START - HOUR), on(opened(), START)]))
     assert [type(each.fact) for each in history] == [DealOpened, ContactLogged]
 
 
@@ -279,7 +279,7 @@ def test_what_is_read_at_another_time_takes_no_commands() -> None:
 def test_a_deal_reads_another_world_when_it_is_given_one() -> None:
     deal = Deal.open(PLAIN, title="ERP", owner="ann", occurred_at=START)
     assert deal.probability != 0
-    deal.world = World({})
+    deal.world = ReplayContext({})
     assert deal.probability == 0
     assert deal.stage == "a"
     with pytest.raises(InputError, match="business time zone, which the session knows"):
@@ -293,7 +293,7 @@ def test_the_business_time_zone_is_looked_up_when_it_is_needed() -> None:
         asked.append(1)
         return SHANGHAI
 
-    world = World(timezone=find)  # type: ignore[arg-type]
+    world = ReplayContext(timezone=find)  # type: ignore[arg-type]
     assert asked == []
     assert world.timezone is world.timezone
     assert asked == [1]

@@ -17,7 +17,7 @@ from salesflow.domain.customer import (
     CustomerUnmerged,
     PersonErased,
 )
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 ACME = UUID(int=77)

@@ -15,9 +15,9 @@ from salesflow.domain.catalogue import AGGREGATES, CATALOGUE
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.facts import Fact, FactCatalogue, FactRetracted, Upcast
-from salesflow.domain.moments import to_instant
-from salesflow.domain.processes import Label, Stage
+from salesflow.domain.event import Fact, FactCatalogue, FactRetracted, Upcast
+from salesflow.domain.process import Label, Stage
+from salesflow.domain.time import to_instant
 from salesflow.domain.values import Personal, SafeText, TextMark
 from salesflow.errors import HistoryError, InputError
 
@@ -235,7 +235,7 @@ def test_an_effect_is_never_before_the_decision() -> None:
 
 
 def test_openings_are_marked() -> None:
-    assert {fact.kind for fact in CATALOGUE if fact.opens} == {
+    assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
         "deal.opened",
         "customer.registered",
         "process.published",

@@ -14,8 +14,8 @@ from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact
-from salesflow.domain.reps import RepJoined, RepLeft, RepMoved, rep_id
+from salesflow.domain.event import Fact
+from salesflow.domain.rep import RepJoined, RepLeft, RepMoved, rep_id
 from salesflow.errors import InputError, RuleError
 
 PYDANTICS = re.compile(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Fact
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.event import Fact
+from salesflow.domain.standard_process import STANDARD
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 ROWS = {

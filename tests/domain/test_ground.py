@@ -15,7 +15,8 @@ from given import (
     on,
     opened,
 )
-from salesflow.domain.deal.ground import Ground, outcome_of
+from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.after_sales import FeedbackReceived, RepeatOrderPlaced
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
@@ -29,12 +30,11 @@ from salesflow.domain.deal.quotes import (
     QuoteRevised,
     QuoteWithdrawn,
 )
-from salesflow.domain.deal.service import FeedbackReceived, RepeatOrderPlaced
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.domain.facts import Fact
-from salesflow.domain.history import believed
-from salesflow.domain.processes import Outcome
+from salesflow.domain.deal.state import StageState, outcome_of
+from salesflow.domain.event import Fact
+from salesflow.domain.history import believed_history
+from salesflow.domain.process import Outcome
 
 MERGED = DealMerged(into=OTHER)
 LOST = DealLost(because="price")
@@ -43,8 +43,8 @@ REFUND = RefundGiven(amount=cny("1"))
 
 
 def judged(*given: Given) -> list[str | None]:
-    ground = Ground(PROCESSES)
-    return [ground.judge(event) for event in believed(events_of(given))]
+    ground = StageState(PROCESSES)
+    return [ground.evolve(event) for event in believed_history(events_of(given))]
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_what_was_decided_before_the_opening_has_no_ground_when_it_takes_effect_
 
 
 def test_nothing_has_ground_before_there_is_an_opening() -> None:
-    ground = Ground(PROCESSES)
+    ground = StageState(PROCESSES)
     event = events_of([ContactLogged()])[0]
-    assert ground.judge(event) == "before the deal was opened"
+    assert ground.evolve(event) == "before the deal was opened"
     assert ground.opened is None
 
 
@@ -148,9 +148,9 @@ def test_what_has_the_very_time_of_the_opening_counts() -> None:
 
 
 def test_an_unknown_process_or_stage_counts_as_open() -> None:
-    ground = Ground({})
+    ground = StageState({})
     facts = [opened(), StageMoved(target="closed_won"), LOST, DealReopened(), DealWon()]
-    assert [ground.judge(event) for event in events_of(facts)] == [None] * 5
+    assert [ground.evolve(event) for event in events_of(facts)] == [None] * 5
     assert (ground.stage, ground.outcome, ground.stage_in_force) == ("closed_won", "won", None)
 
 

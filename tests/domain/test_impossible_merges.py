@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from properties.effort import examples
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
+from salesflow.domain.deal.merge_checks import ImpossibleMerge, TellsOf, impossible_merges
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.impossible_merges import ImpossibleMerge, TellsOf, impossible_merges
+from salesflow.domain.event import Event, FactRetracted
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 OPENED = DealOpened(process="standard", process_version=1, stage="prospecting")

@@ -23,12 +23,12 @@ from salesflow.domain.deal.merging import (
     DealMerged,
     DealReleased,
     DealUnmerged,
-    refuse_half_merges,
+    ensure_whole_merges,
 )
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import MessagePosted
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.event import Fact, FactRetracted
 from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError
 
 LATER = START + 5 * HOUR
@@ -178,14 +178,14 @@ def test_a_session_must_hold_both_deals_of_a_merge() -> None:
     deal.unmerge_from(survivor, because="not the same")
     deal.post_message("oh well")
     halves = [(each.id, fact) for each in (deal, survivor) for fact in recorded(each)]
-    refuse_half_merges(halves, lambda _: ())
+    ensure_whole_merges(halves, lambda _: ())
     for missing in range(5):
         rest = [half for number, half in enumerate(halves) if number != missing]
         if isinstance(halves[missing][1], MessagePosted):
-            refuse_half_merges(rest, lambda _: ())
+            ensure_whole_merges(rest, lambda _: ())
         else:
             with pytest.raises(RuleError, match="load both deals in one session"):
-                refuse_half_merges(rest, lambda _: ())
+                ensure_whole_merges(rest, lambda _: ())
 
 
 def test_histories_of_merged_deals_stay_apart() -> None:

@@ -21,6 +21,7 @@ from given import (
     opened,
     refuses,
 )
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.deal.money import (
     ContractAmended,
@@ -33,7 +34,6 @@ from salesflow.domain.deal.money import (
 )
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued
-from salesflow.domain.deal.service import RepeatOrderPlaced
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError

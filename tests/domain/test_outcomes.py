@@ -5,11 +5,11 @@ from decimal import Decimal
 import pytest
 
 from given import CLOSED_STAGES, HOUR, OTHER, START, cny, deal_of, decides, opened, refuses
+from salesflow.domain.deal.activities import ObjectionRaised
 from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.stages import Check, StageMoved
-from salesflow.domain.deal.talks import ObjectionRaised
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.standard_process import STANDARD
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 from given import CLOSED_STAGES, PLAIN, START, event, on, read
-from salesflow.domain.facts import Fact
-from salesflow.domain.processes import (
+from salesflow.domain.event import Fact
+from salesflow.domain.process import (
     CRITERIA,
     Label,
     ProcessPublished,
@@ -16,7 +16,7 @@ from salesflow.domain.processes import (
     Stage,
     process_id,
 )
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.standard_process import STANDARD
 from salesflow.errors import InputError, RuleError
 
 

@@ -20,7 +20,7 @@ from given import (
     opened,
     refuses,
 )
-from salesflow.domain.aggregate import World
+from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal, QuoteLine
 from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost
@@ -227,7 +227,7 @@ def test_a_quote_is_accepted_while_it_holds_even_when_that_is_told_later() -> No
 
 def test_a_quote_of_a_deal_nobody_has_recorded_yet_has_not_expired() -> None:
     deal = Deal.open(deal_of(opened()).process_in_force, title="ERP", owner="ann")
-    deal.world = World(deal.world.processes, SHANGHAI)
+    deal.world = ReplayContext(deal.world.processes, SHANGHAI)
     key = deal.issue_quote(lines=LINES, valid_until=day("2020-01-01"))
     deal.accept_quote(key)
     assert deal.quotes[key].state == "accepted"

@@ -3,7 +3,7 @@
 from datetime import date
 from fractions import Fraction
 
-from salesflow.domain.rates import ExactRate, RateTable
+from salesflow.domain.exchange_rates import ExactRate, RateTable
 
 MARCH_2, MARCH_4, MARCH_9 = date(2026, 3, 2), date(2026, 3, 4), date(2026, 3, 9)
 

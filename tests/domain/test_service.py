@@ -3,14 +3,14 @@
 import pytest
 
 from given import OTHER, Given, cny, decides, opened, refuses
-from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
-from salesflow.domain.deal.service import (
+from salesflow.domain.deal.after_sales import (
     FeedbackReceived,
     RepeatOrderPlaced,
     Scale,
     ServiceDelivered,
     SurveySent,
 )
+from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.errors import DealClosedError, InputError
 
 

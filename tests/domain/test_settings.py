@@ -9,9 +9,9 @@ import pytest
 from given import event, read
 from salesflow import SalesFlow
 from salesflow.domain.calendar import FiscalCalendar
-from salesflow.domain.moments import zone
-from salesflow.domain.rates import RATES_ID, Rate, RatesPublished, RateTable
+from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished, RateTable
 from salesflow.domain.settings import SETTINGS_ID, ClockAccepted, Settings, SettingsChanged
+from salesflow.domain.time import zone
 from salesflow.errors import InputError, RuleError
 
 APRIL = FiscalCalendar(start_month=4)

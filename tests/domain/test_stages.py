@@ -18,6 +18,14 @@ from given import (
 )
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.activities import (
+    BudgetConfirmed,
+    ContactLogged,
+    DecisionProcessMapped,
+    IntentStated,
+    NeedIdentified,
+    TaskCompleted,
+)
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import (
     Check,
@@ -26,17 +34,9 @@ from salesflow.domain.deal.stages import (
     StageMapping,
     StageMoved,
 )
-from salesflow.domain.deal.talks import (
-    BudgetConfirmed,
-    ContactLogged,
-    DecisionProcessMapped,
-    IntentStated,
-    NeedIdentified,
-    TaskCompleted,
-)
-from salesflow.domain.facts import Fact
-from salesflow.domain.processes import Label, ProcessVersion
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.event import Fact
+from salesflow.domain.process import Label, ProcessVersion
+from salesflow.domain.standard_process import STANDARD
 from salesflow.errors import (
     DealClosedError,
     GateError,

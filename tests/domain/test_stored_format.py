@@ -3,7 +3,7 @@
 import pytest
 
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from stored_format import HOW, example_of, stored, topics
 
 STORED = stored()

@@ -3,8 +3,7 @@
 import pytest
 
 from given import OTHER, START, cny, day, deal_of, decides, opened, refuses
-from salesflow.domain.deal.outcomes import DealLost
-from salesflow.domain.deal.talks import (
+from salesflow.domain.deal.activities import (
     BudgetConfirmed,
     CompetitorNamed,
     ContactLogged,
@@ -18,7 +17,8 @@ from salesflow.domain.deal.talks import (
     SolutionProposed,
     TaskCompleted,
 )
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.standard_process import STANDARD
 from salesflow.errors import InputError, RuleError
 
 

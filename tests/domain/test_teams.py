@@ -8,14 +8,14 @@ import pytest
 
 from given import HOUR, NOW, SHANGHAI, START, Given, day, event, events_of, on, read
 from salesflow import testing
-from salesflow.domain.aggregate import World
-from salesflow.domain.facts import Fact, FactRetracted
-from salesflow.domain.history import believed
-from salesflow.domain.moments import to_instant
-from salesflow.domain.reps import Membership, Rep, RepJoined, RepLeft, RepMoved, rep_id
-from salesflow.domain.teams import Team, TeamFormed, TeamName, TeamRenamed, team_id
+from salesflow.domain.aggregate import ReplayContext
+from salesflow.domain.event import Fact, FactRetracted
+from salesflow.domain.history import believed_history
+from salesflow.domain.rep import Membership, Rep, RepJoined, RepLeft, RepMoved, rep_id
+from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
+from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
-from salesflow.projections.words import irregularity_name
+from salesflow.presentation.words import irregularity_name
 
 JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
 JUNE = datetime(2026, 6, 15, tzinfo=SHANGHAI)
@@ -56,7 +56,7 @@ def east(*given: Given, now: datetime = NOW) -> Team:
 
 def judged(*given: Given) -> list[str | None]:
     membership = Membership()
-    return [membership.judge(each) for each in believed(events_of(given, ANN))]
+    return [membership.evolve(each) for each in believed_history(events_of(given, ANN))]
 
 
 def test_a_team_is_formed_with_a_key_and_a_name_in_both_languages() -> None:
@@ -303,7 +303,7 @@ def test_what_would_hold_before_a_planned_joining_has_no_ground() -> None:
     ]
     rep = read(Rep, [planned, SOUTH, JOINED], id=ANN, now=JULY)
     assert (rep.team, len(rep.irregular)) == ("east", 2)
-    world = World(timezone=SHANGHAI, now=to_instant(NOW))
+    world = ReplayContext(timezone=SHANGHAI, now=to_instant(NOW))
     then = Rep.load(ANN, events_of([planned, JOINED], ANN), world=world, as_of=to_instant(NOW))
     assert (then.team, len(then.irregular)) == (None, 1)
 

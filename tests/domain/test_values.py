@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from given import SHANGHAI, cny
+from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.domain.moments import (
+from salesflow.domain.time import (
     Period,
     end_of_day,
     from_instant,

@@ -10,7 +10,7 @@ from alembic.config import Config
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.embedding import include_name, include_object
 from salesflow.errors import SchemaError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 MODELS = """
 import sqlalchemy as sa

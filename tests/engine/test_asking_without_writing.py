@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from databases import plain_connection, reading_only
 from salesflow import STANDARD, Deal, Money, SalesFlow
 from salesflow.errors import BusyError, DatabaseError, UnwritableError
-from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 from simulated import ran
 
 NOBODY = 65_534

@@ -14,7 +14,7 @@ from databases import Postgres
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.cli import main
 from salesflow.errors import DatabaseError, InputError, NotFoundError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 
 def open_a_deal(flow: SalesFlow) -> None:

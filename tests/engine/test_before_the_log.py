@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from salesflow import STANDARD, Deal, SalesFlow
-from salesflow.domain.moments import to_instant
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.time import to_instant
 from salesflow.errors import InputError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 LONG_AGO = datetime(2017, 6, 30, 12, tzinfo=UTC)
 

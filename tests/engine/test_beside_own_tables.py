@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.errors import NotFoundError, SchemaError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 OWN = sa.MetaData()
 ORDERS = sa.Table(

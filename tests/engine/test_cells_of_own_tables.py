@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from salesflow import STANDARD, Customer, Deal, SalesFlow
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event
+from salesflow.domain.event import Event
 from salesflow.errors import ProjectionError
-from salesflow.projections.tables import Change, Fold, IntervalTable
+from salesflow.projections.table import Change, IntervalFold, IntervalTable
 
 LABEL = "wrong_cells_of_this_test"
 
@@ -26,10 +26,10 @@ class Giving:
             yield (), (self.cell,)
 
 
-def giving(cell: object) -> Fold:
+def giving(cell: object) -> IntervalFold:
     column: sa.Column[Any] = sa.Column("amount", sa.BigInteger)
     table = IntervalTable(LABEL, 1, attributes=(column,))
-    return Fold(table, frozenset({DealOpened}), lambda _: Giving(cell))
+    return IntervalFold(table, frozenset({DealOpened}), lambda _: Giving(cell))
 
 
 @pytest.mark.parametrize("cell", [[1], object(), 2**70], ids=["list", "object", "too big"])

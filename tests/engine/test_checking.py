@@ -11,15 +11,18 @@ import pytest
 
 from databases import plain_connection, reading_only
 from databases import tamper as tamper_with
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
-from salesflow.adapters import balancing, checking, checking_tables, filling
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
+from salesflow.adapters.checks import check as checking
+from salesflow.adapters.checks import check_tables as checking_tables
+from salesflow.adapters.projector import balances as balancing
+from salesflow.adapters.projector import rebuild as filling
 from salesflow.domain.deal.money import ForecastGiven
-from salesflow.domain.facts import Event
+from salesflow.domain.event import Event
 from salesflow.errors import DamagedError, SchemaError
+from salesflow.projections.core.problems import Checked
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.problems import Checked
+from salesflow.projections.pipeline.funnel import Funnel
 
 DEALS = 6
 HOUR = 3_600_000_000
@@ -35,7 +38,7 @@ def live(flow: SalesFlow) -> None:
         called(flow, deal)
         amounts = [ForecastGiven(amount=Money(number + each, "EUR")) for each in range(3)]
         at = flow.history(deal)[0].occurred
-        flow.record([ForeignFact(deal, fact, at + n) for n, fact in enumerate(amounts)])
+        flow.record([ExternalEvent(deal, fact, at + n) for n, fact in enumerate(amounts)])
         won_for_nine(flow, deal)
         if number % 2:
             won = flow.history(deal)[-1].event_id

@@ -17,18 +17,18 @@ import sqlalchemy as sa
 from databases import plain_connection
 from properties.people_fold import PEOPLE, TABLE
 from salesflow import STANDARD, Deal, Money, Reactor, SalesFlow
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.processes import PublishedProcesses
-from salesflow.adapters.readtables import PROJECTIONS
-from salesflow.adapters.runner import Runner
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.projector.read_tables import PROJECTIONS
+from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.people import OwnerAssigned
-from salesflow.domain.facts import Event
-from salesflow.engine.following import CaughtUp, Follower
-from salesflow.projections.funnel import Funnel
+from salesflow.domain.event import Event
+from salesflow.engine.worker import CaughtUp, Follower
+from salesflow.projections.pipeline.funnel import Funnel
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.tables import Change, Fold, IntervalTable
+from salesflow.projections.table import Change, IntervalFold, IntervalTable
 
 WORKERS = 3
 WAIT_SECONDS = 60
@@ -53,7 +53,7 @@ class Follows:
         self.log = EventLog(self.database, catalogue=CATALOGUE)
         folds = {
             TABLE.name: PEOPLE,
-            BROKEN.name: Fold(BROKEN, PEOPLE.facts, lambda _: BreakingState()),
+            BROKEN.name: IntervalFold(BROKEN, PEOPLE.facts, lambda _: BreakingState()),
         }
         self.runner = Runner(self.log, folds, PublishedProcesses(self.log))
         labels = {name: fold.table.label for name, fold in folds.items()}

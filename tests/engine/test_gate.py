@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import Connection
 
 from given import opened
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
-from salesflow.adapters.appending import Append, Look, Receipt
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
+from salesflow.adapters.event_store.append import Append, Look, Receipt
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.facts import Fact
-from salesflow.domain.processes import Label
+from salesflow.domain.event import Fact
+from salesflow.domain.process import Label
 from salesflow.errors import AlreadyRecordedError, InputError, RuleError, StaleTransactionError
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.funnel import Funnel
 
 GROWS = "\u0958" * 251
 """251 characters that are 502 when they are written in the one way texts are kept."""
@@ -127,11 +127,11 @@ def test_a_stream_tells_of_one_kind_of_thing(flow: SalesFlow) -> None:
     ]
     for facts in told:
         with pytest.raises(InputError, match="A stream tells of one thing"):
-            flow.record([ForeignFact(id, fact) for id, fact in facts])
+            flow.record([ExternalEvent(id, fact) for id, fact in facts])
     url = flow.log.database.url.render_as_string(hide_password=False)
     again = pytest.raises(InputError, match=f"{acme} is a customer")
     with SalesFlow(url) as other, again:
-        other.record([ForeignFact(acme, DealWon())])
+        other.record([ExternalEvent(acme, DealWon())])
     assert flow.log.head() == head
 
 
@@ -139,12 +139,12 @@ def test_a_merge_that_leads_nowhere_is_not_recorded(flow: SalesFlow) -> None:
     one, other, nobody = deal_of(flow), deal_of(flow), uuid4()
     head = flow.log.head()
 
-    def pair(deal: UUID, into: UUID) -> list[ForeignFact]:
+    def pair(deal: UUID, into: UUID) -> list[ExternalEvent]:
         halves: list[tuple[UUID, Fact]] = [
             (deal, DealMerged(into=into)),
             (into, DealAbsorbed(absorbed=deal)),
         ]
-        return [ForeignFact(id, fact) for id, fact in halves]
+        return [ExternalEvent(id, fact) for id, fact in halves]
 
     for told in (pair(one, one), pair(one, nobody), [*pair(one, other), *pair(other, one)]):
         with pytest.raises(RuleError, match="cannot be merged into"):
@@ -181,7 +181,7 @@ def merge(flow: SalesFlow, into: tuple[UUID, UUID]) -> None:
         (absorbed, DealMerged(into=survivor)),
         (survivor, DealAbsorbed(absorbed=absorbed)),
     ]
-    flow.record([ForeignFact(*half) for half in halves])
+    flow.record([ExternalEvent(*half) for half in halves])
 
 
 def before_writing(flow: SalesFlow, then: Callable[[], object]) -> None:
@@ -236,7 +236,7 @@ def test_a_merge_that_has_waited_for_a_transaction_of_a_host_closes_no_circle(
 ) -> None:
     def other() -> None:
         try:
-            two.record([ForeignFact(y, CustomerMerged(into=x))])
+            two.record([ExternalEvent(y, CustomerMerged(into=x))])
         except RuleError as error:
             refused.append(str(error))
 
@@ -263,7 +263,7 @@ def test_a_host_that_has_waited_for_the_lock_closes_no_circle_either(database_ur
         write = one.log._appending.write_in
 
         def later(connection: Connection, append: Append, look: Look = None) -> Receipt:
-            two.record([ForeignFact(y, CustomerMerged(into=x))])
+            two.record([ExternalEvent(y, CustomerMerged(into=x))])
             return write(connection, append, look)
 
         one.log._appending.write_in = later  # type: ignore[method-assign]

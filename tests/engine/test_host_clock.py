@@ -9,7 +9,7 @@ from freezegun import freeze_time
 
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.errors import ClockError, InputError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 AUTUMN = date(2026, 9, 1)

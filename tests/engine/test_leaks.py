@@ -9,8 +9,8 @@ import pytest
 from properties.effort import TORTURE
 from salesflow import STANDARD, Deal, Money, SalesFlow
 from salesflow.errors import NotFoundError
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.funnel import Funnel
 
 CYCLES = 1_000 if TORTURE > 1 else 25
 WARM = 5

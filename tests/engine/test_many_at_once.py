@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from salesflow import STANDARD, Deal, ForeignFact, SalesFlow, Session
+from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow, Session
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.errors import ConcurrentChangeError, DatabaseError, InputError
 
@@ -116,7 +116,7 @@ def test_what_a_run_has_loaded_is_not_changed_by_another_session_within_it(
         if inner == "run":
             flow.run(lambda s: log_call(s, id))
         elif inner == "record":
-            flow.record([ForeignFact(id, OwnerAssigned(owner="bob"))])
+            flow.record([ExternalEvent(id, OwnerAssigned(owner="bob"))])
         else:
             with flow.session() as s:
                 log_call(s, id)

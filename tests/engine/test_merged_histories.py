@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from salesflow import STANDARD, Deal, SalesFlow
-from salesflow.domain.facts import Event
+from salesflow.domain.event import Event
 from salesflow.errors import NotFoundError, RuleError
 
 Company = tuple[SalesFlow, dict[str, UUID]]

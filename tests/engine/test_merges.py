@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from given import opened
-from salesflow import STANDARD, Deal, ForeignFact, SalesFlow, Session
+from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow, Session
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
-from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.event import Fact, FactRetracted
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 Act = Callable[[Session, Deal, Deal], object]
@@ -85,10 +85,10 @@ def test_a_pair_and_its_retraction_are_retracted_together(flow: SalesFlow) -> No
 
 def test_a_told_merge_is_one_append(flow: SalesFlow) -> None:
     deals = [uuid4() for _ in range(4)]
-    facts = [ForeignFact(id, opened(STANDARD)) for id in deals]
+    facts = [ExternalEvent(id, opened(STANDARD)) for id in deals]
     told = [
-        ForeignFact(deals[0], DealMerged(into=deals[2])),
-        ForeignFact(deals[2], DealAbsorbed(absorbed=deals[0], because="as the CRM says")),
+        ExternalEvent(deals[0], DealMerged(into=deals[2])),
+        ExternalEvent(deals[2], DealAbsorbed(absorbed=deals[0], because="as the CRM says")),
     ]
     receipts = flow.record([*facts, *told])
     assert [set(receipt.stream_ids) for receipt in receipts] == [
@@ -104,13 +104,13 @@ def test_a_told_merge_is_one_append(flow: SalesFlow) -> None:
 
 def test_deals_merged_and_unmerged_again_and_again_are_told_at_once(flow: SalesFlow) -> None:
     ours, survivor = two_deals(flow, merged=False)
-    told: list[ForeignFact] = []
+    told: list[ExternalEvent] = []
     for _ in range(2):
         told += [
-            ForeignFact(ours, DealMerged(into=survivor)),
-            ForeignFact(ours, DealUnmerged(out_of=survivor)),
-            ForeignFact(survivor, DealAbsorbed(absorbed=ours)),
-            ForeignFact(survivor, DealReleased(released=ours)),
+            ExternalEvent(ours, DealMerged(into=survivor)),
+            ExternalEvent(ours, DealUnmerged(out_of=survivor)),
+            ExternalEvent(survivor, DealAbsorbed(absorbed=ours)),
+            ExternalEvent(survivor, DealReleased(released=ours)),
         ]
     [receipt] = flow.record(told)
     assert receipt.last - receipt.first == 7
@@ -123,8 +123,8 @@ def test_deals_merged_and_unmerged_again_and_again_are_told_at_once(flow: SalesF
 def test_half_a_merge_is_not_told(flow: SalesFlow, side: int) -> None:
     ours, survivor = two_deals(flow, merged=False)
     halves = [
-        ForeignFact(ours, DealMerged(into=survivor)),
-        ForeignFact(survivor, DealAbsorbed(absorbed=ours)),
+        ExternalEvent(ours, DealMerged(into=survivor)),
+        ExternalEvent(survivor, DealAbsorbed(absorbed=ours)),
     ]
     with pytest.raises(InputError, match=f"deal {ours} is merged into {survivor}"):
         flow.record([halves[side]])
@@ -136,7 +136,7 @@ def test_half_the_retraction_of_a_merge_is_not_told(flow: SalesFlow, side: int) 
     pair = two_deals(flow)
     halves = [flow.history(id)[-1].event_id for id in pair]
     told = [
-        ForeignFact(id, FactRetracted(event_id=half, because="x"))
+        ExternalEvent(id, FactRetracted(event_id=half, because="x"))
         for id, half in zip(pair, halves, strict=True)
     ]
     with pytest.raises(InputError, match="are a pair") as caught:
@@ -154,9 +154,9 @@ def test_a_source_retracts_only_what_can_be_retracted(flow: SalesFlow) -> None:
         return FactRetracted(event_id=event_id, because="x")
 
     with pytest.raises(InputError, match="cannot be retracted, deals may stand on it"):
-        flow.record([ForeignFact(process.stream_id, retracted(process.event_id))])
+        flow.record([ExternalEvent(process.stream_id, retracted(process.event_id))])
     with pytest.raises(InputError, match="has no event"):
-        flow.record([ForeignFact(ours, retracted(process.event_id))])
-    flow.record([ForeignFact(ours, retracted(flow.history(ours)[0].event_id))])
+        flow.record([ExternalEvent(ours, retracted(process.event_id))])
+    flow.record([ExternalEvent(ours, retracted(flow.history(ours)[0].event_id))])
     with pytest.raises(NotFoundError):
         flow.get(Deal, ours)

@@ -11,14 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from databases import plain_connection
-from salesflow import STANDARD, Deal, ForeignFact, SalesFlow
+from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact, FactCatalogue, FactRetracted
+from salesflow.domain.event import Fact, FactCatalogue, FactRetracted
 from salesflow.domain.values import Reference, SafeText
 from salesflow.errors import HistoryError, InputError
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.funnel import Funnel
 
 
 class DemoGiven(Fact):
@@ -34,7 +34,7 @@ class VisitPlanned(Fact):
 
     kind: ClassVar[str] = "acme.visit_planned"
     name_zh: ClassVar[str] = "计划拜访"
-    opens: ClassVar[bool] = True
+    is_opening: ClassVar[bool] = True
 
 
 class Weighed(Fact):
@@ -70,7 +70,7 @@ def test_a_fact_that_was_handed_in_is_recorded_read_shown_and_retracted(
     flow: SalesFlow, database_url: str
 ) -> None:
     deal = deal_of(flow)
-    flow.record([ForeignFact(deal, DemoGiven(product="演示版"))])
+    flow.record([ExternalEvent(deal, DemoGiven(product="演示版"))])
     demo = flow.history(deal)[-1]
     assert demo.fact == DemoGiven(product="演示版")
     assert flow.get(Deal, deal).history[-1] == demo
@@ -99,11 +99,11 @@ def test_a_fact_that_was_not_handed_in_is_not_recorded(database_url: str) -> Non
         head = flow.log.head()
         louder = Louder(process="standard", process_version=1, stage="prospecting")
         with pytest.raises(InputError, match=r"'acme.demo_given' was handed in.*facts="):
-            flow.record([ForeignFact(deal, DemoGiven(product="MES"))])
+            flow.record([ExternalEvent(deal, DemoGiven(product="MES"))])
         with pytest.raises(InputError, match=r"'acme.demo_given' was handed in"):
             flow.run(lambda s: s.get(Bold, deal).show())
         with pytest.raises(InputError, match="which is the kind of DealOpened"):
-            flow.record([ForeignFact(uuid4(), louder)])
+            flow.record([ExternalEvent(uuid4(), louder)])
         assert flow.log.head() == head
         assert flow.ask(Funnel()).open_deals == 1
 
@@ -112,7 +112,7 @@ def test_a_database_with_facts_of_ones_own_opened_without_them_says_what_to_hand
     flow: SalesFlow, database_url: str
 ) -> None:
     deal = deal_of(flow)
-    flow.record([ForeignFact(deal, DemoGiven(product="MES"))])
+    flow.record([ExternalEvent(deal, DemoGiven(product="MES"))])
     with SalesFlow(database_url) as poorer, pytest.raises(HistoryError) as caught:
         poorer.get(Deal, deal)
     assert "acme.demo_given" in str(caught.value)
@@ -122,11 +122,11 @@ def test_a_database_with_facts_of_ones_own_opened_without_them_says_what_to_hand
 def test_a_thing_of_ones_own_has_a_stream_of_its_own(flow: SalesFlow) -> None:
     visit, deal = uuid4(), deal_of(flow)
     flow.record(
-        [ForeignFact(visit, VisitPlanned()), ForeignFact(visit, DemoGiven(product="M"))]
+        [ExternalEvent(visit, VisitPlanned()), ExternalEvent(visit, DemoGiven(product="M"))]
     )
     for stream, fact in ((deal, VisitPlanned()), (visit, DealWon())):
         with pytest.raises(InputError, match="tells of one thing"):
-            flow.record([ForeignFact(stream, fact)])
+            flow.record([ExternalEvent(stream, fact)])
     opening = flow.history(visit)[0]
     with flow.session() as s:
         s.retract(opening.event_id, because="called off")
@@ -151,7 +151,7 @@ def test_a_fact_that_would_be_read_back_otherwise_is_not_recorded(
     deal = deal_of(flow)
     head = flow.log.head()
     with pytest.raises(InputError, match="Weighed"):
-        flow.record([ForeignFact(deal, fact)])
+        flow.record([ExternalEvent(deal, fact)])
     assert flow.log.head() == head
 
 
@@ -185,12 +185,12 @@ ACME = '''
 from typing import ClassVar
 import sqlalchemy as sa
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact
-from salesflow.domain.moments import Moment
+from salesflow.domain.event import Fact
+from salesflow.domain.time import Moment
 from salesflow.domain.values import Reference
-from salesflow.projections.questions import Question, Reader, View
-from salesflow.projections.shown import TableOfView
-from salesflow.projections.tables import Fold, IntervalTable
+from salesflow.projections.core.question import Question, Reader, View
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.table import IntervalFold, IntervalTable
 
 
 class DemoGiven(Fact):
@@ -224,7 +224,7 @@ class Shown:
             yield (product,), (self.times[product],)
 
 
-DEMOS = Fold(DEMO, {DealOpened, DemoGiven}, Shown)
+DEMOS = IntervalFold(DEMO, {DealOpened, DemoGiven}, Shown)
 
 
 class DemosView(View):
@@ -259,11 +259,11 @@ RECORD = """
 import sys
 from uuid import UUID
 from acme import DemoGiven
-from salesflow import STANDARD, Deal, ForeignFact, SalesFlow
+from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow
 with SalesFlow(sys.argv[1]) as flow:
     with flow.session() as s:
         s.add(Deal.open(STANDARD, title="ERP", owner="ann", id=UUID(int=7)))
-    flow.record([ForeignFact(UUID(int=7), DemoGiven(product="MES"))])
+    flow.record([ExternalEvent(UUID(int=7), DemoGiven(product="MES"))])
 """
 
 

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from given import PLAIN, opened
-from salesflow import STANDARD, Deal, ForeignFact, SalesFlow, SalesProcess
+from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow, SalesProcess
 from salesflow.domain.deal.stages import DealMigrated
-from salesflow.domain.processes import process_id
+from salesflow.domain.process import process_id
 from salesflow.errors import InputError, RuleError
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -113,14 +113,14 @@ def test_a_process_is_read_once_for_all_transactions_of_callers(sqlite_url: str)
 
 def test_an_import_names_published_processes_in_the_order_of_the_log(flow: SalesFlow) -> None:
     deal, publishing = uuid4(), SalesProcess.publish(PLAIN)
-    published = ForeignFact(publishing.id, publishing.pending[0].fact)
-    told = ForeignFact(deal, opened(PLAIN))
+    published = ExternalEvent(publishing.id, publishing.pending[0].fact)
+    told = ExternalEvent(deal, opened(PLAIN))
     for facts in ([told], [told, published]):
         with pytest.raises(InputError, match="'plain' version 1 has not been published"):
             flow.record(facts)
     migrated = DealMigrated(process="plain", process_version=2)
     with pytest.raises(InputError, match="'plain' version 2 has not been published"):
-        flow.record([published, told, ForeignFact(deal, migrated)])
+        flow.record([published, told, ExternalEvent(deal, migrated)])
     flow.record([published, told])
     assert flow.get(Deal, deal).process_in_force == PLAIN
 
@@ -161,7 +161,7 @@ def test_deals_under_a_retired_version_go_on_and_imports_may_still_name_it(
         s.get(Deal, old).log_contact(channel="call", direction="out")
         s.get(Deal, old).advance(because="they want to talk")
     opening = flow.history(old)[0].fact
-    flow.record([ForeignFact(told, opening)])
+    flow.record([ExternalEvent(told, opening)])
     with flow.session() as s:
         s.retract(flow.history(old)[0].event_id, because="wrong owner")
         s.reopen_history(old, opening.model_copy(update={"owner": "bob"}), occurred_at=MAY)

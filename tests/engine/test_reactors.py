@@ -16,15 +16,15 @@ import sqlalchemy as sa
 
 from reactor_worker import acted, written
 from salesflow import STANDARD, Customer, Deal, Reactor, SalesFlow
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.reactor_positions import REACTORS
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.reactors import REACTORS
 from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.outcomes import DealLost, DealWon
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.engine import reacting
-from salesflow.engine.reacting import Reacted, Reactors
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.engine import reactors as reacting
+from salesflow.engine.reactors import Reacted, Reactors
 from salesflow.errors import InputError, ReactorError
 
 TESTS = Path(__file__).parent.parent

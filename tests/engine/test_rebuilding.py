@@ -8,21 +8,23 @@ import sqlalchemy as sa
 
 from properties.people_fold import PEOPLE, TABLE
 from properties.raw_log import rows_of
-from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
-from salesflow.adapters import balancing, filling, rebuild_helpers, rebuilding
-from salesflow.adapters.filling import Slices, slices_of
-from salesflow.adapters.readtables import PROJECTIONS
-from salesflow.adapters.rebuild_helpers import helping
-from salesflow.adapters.sql_views import view_name
+from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
+from salesflow.adapters.projector import balances as balancing
+from salesflow.adapters.projector import rebuild as filling
+from salesflow.adapters.projector import rebuild as rebuild_helpers
+from salesflow.adapters.projector import rebuild as rebuilding
+from salesflow.adapters.projector.read_tables import PROJECTIONS
+from salesflow.adapters.projector.rebuild import StreamRanges, helping, stream_ranges
+from salesflow.adapters.projector.sql_views import view_name
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.facts import Fact, FactRetracted
-from salesflow.domain.moments import DAY
+from salesflow.domain.event import Fact, FactRetracted
+from salesflow.domain.time import DAY
 from salesflow.errors import DatabaseError, NotFoundError, ProjectionError
-from salesflow.projections.balances import BIN
+from salesflow.projections.core.balances import BIN
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 from salesflow.projections.registry import FOLDS
 
 TABLES = (DEAL_STATE.label, PIPELINE.label)
@@ -59,7 +61,7 @@ def record_one(flow: SalesFlow) -> None:
 
 
 def record(flow: SalesFlow, deal: UUID, fact: Fact, day: int | None) -> None:
-    flow.record([ForeignFact(deal, fact, None if day is None else START + day * DAY)])
+    flow.record([ExternalEvent(deal, fact, None if day is None else START + day * DAY)])
 
 
 def tables_beside(flow: SalesFlow) -> list[str]:
@@ -85,7 +87,7 @@ def test_processes_that_help_write_the_rows_that_were_kept_up(
     runner, goal = flow._tables(), flow.log.head().position
     beside = [runner._begin_beside(FOLDS[label]).name for label in TABLES]
     folds = {name: FOLDS[label] for name, label in zip(beside, TABLES, strict=True)}
-    slices = Slices(slices_of(flow.log, goal))
+    slices = StreamRanges(stream_ranges(flow.log, goal))
     assert slices.number > 5
     with helping(2, rebuilding.task(flow.log, folds, goal), slices) as helpers:
         helpers.wait(lambda: None)
@@ -158,7 +160,7 @@ def test_a_helper_that_dies_fails_the_rebuild_and_leaves_nothing_behind(
 
 
 def test_what_a_helper_says_is_wrong_is_raised_here(flow: SalesFlow) -> None:
-    slices, task = Slices(slices_of(flow.log, 1)), rebuilding.task(flow.log, FOLDS, 1)
+    slices, task = StreamRanges(stream_ranges(flow.log, 1)), rebuilding.task(flow.log, FOLDS, 1)
     nowhere = {"drivername": "sqlite", "database": "/nowhere/sales.db"}
     with (
         helping(1, {**task, "url": nowhere}, slices) as helpers,

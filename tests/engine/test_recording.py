@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from given import opened
-from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
+from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
 from salesflow.domain.deal.quotes import QuoteIssued
-from salesflow.domain.facts import FactRetracted
-from salesflow.domain.moments import to_instant
-from salesflow.domain.processes import ProcessPublished, process_id
+from salesflow.domain.event import FactRetracted
+from salesflow.domain.process import ProcessPublished, process_id
+from salesflow.domain.time import to_instant
 from salesflow.errors import InputError
 
 APRIL = datetime(2026, 4, 1, 9, tzinfo=UTC)
@@ -25,7 +25,7 @@ def opened_in_april(flow: SalesFlow) -> Deal:
 def test_an_offer_told_by_its_last_day_runs_out_at_the_end_of_it(flow: SalesFlow) -> None:
     deal = opened_in_april(flow)
     offer = QuoteIssued(quote="Q9", total=Money("100", "CNY"), valid_until=date(2026, 4, 5))
-    flow.record([ForeignFact(deal.id, offer, to_instant(APRIL))])
+    flow.record([ExternalEvent(deal.id, offer, to_instant(APRIL))])
     last = datetime(2026, 4, 5, 15, 59, 59, 999_999, tzinfo=UTC)
     assert flow.get(Deal, deal.id, as_of=last).quotes["Q9"].state == "issued"
     assert flow.get(Deal, deal.id, as_of="2026-04-06").quotes["Q9"].state == "expired"
@@ -36,7 +36,7 @@ def test_a_version_is_published_once(flow: SalesFlow) -> None:
     for process in (STANDARD, other):
         with pytest.raises(InputError, match="is published already"):
             flow.record(
-                [ForeignFact(process_id("standard"), ProcessPublished(process=process))]
+                [ExternalEvent(process_id("standard"), ProcessPublished(process=process))]
             )
 
 
@@ -45,8 +45,8 @@ def test_a_retraction_has_no_time_of_its_own(flow: SalesFlow) -> None:
     event = flow.history(deal.id)[0]
     wrong = FactRetracted(event_id=event.event_id, because="a double")
     with pytest.raises(InputError, match="takes no time"):
-        flow.record([ForeignFact(deal.id, wrong, to_instant(APRIL))])
-    flow.record([ForeignFact(deal.id, wrong)])
+        flow.record([ExternalEvent(deal.id, wrong, to_instant(APRIL))])
+    flow.record([ExternalEvent(deal.id, wrong)])
 
 
 def test_a_receipt_and_a_standing_tell_their_time(flow: SalesFlow) -> None:
@@ -59,12 +59,12 @@ def test_a_receipt_and_a_standing_tell_their_time(flow: SalesFlow) -> None:
 
 def test_a_foreign_fact_takes_its_time_as_one_or_as_microseconds() -> None:
     at, opening = datetime(2026, 3, 1, 9, tzinfo=UTC), opened()
-    told = ForeignFact(UUID(int=1), opening, occurred_at=at)
-    assert told == ForeignFact(UUID(int=1), opening, at)
-    assert told == ForeignFact(UUID(int=1), opening, to_instant(at))
-    assert told == ForeignFact(UUID(int=1), opening, occurred_at=to_instant(at))
+    told = ExternalEvent(UUID(int=1), opening, occurred_at=at)
+    assert told == ExternalEvent(UUID(int=1), opening, at)
+    assert told == ExternalEvent(UUID(int=1), opening, to_instant(at))
+    assert told == ExternalEvent(UUID(int=1), opening, occurred_at=to_instant(at))
     assert told._replace(actor="u").occurred == to_instant(at)
     assert pickle.loads(pickle.dumps(told)) == told
     for wrong in ("2026-03-01", 1.5, True, date(2026, 3, 1), at.replace(tzinfo=None)):
         with pytest.raises(InputError, match="time"):
-            ForeignFact(UUID(int=1), opening, wrong)  # type: ignore[arg-type]
+            ExternalEvent(UUID(int=1), opening, wrong)  # type: ignore[arg-type]

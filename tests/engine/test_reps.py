@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from salesflow import Rep, SalesFlow, Team
-from salesflow.domain.reps import RepJoined, rep_id
-from salesflow.domain.teams import team_id
+from salesflow.domain.rep import RepJoined, rep_id
+from salesflow.domain.team import team_id
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
 MAY = datetime(2026, 5, 4, 1, tzinfo=UTC)

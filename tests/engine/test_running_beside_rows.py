@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from databases import plain_connection
-from salesflow import STANDARD, Customer, Deal, ForeignFact, SalesFlow, Session, Team
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, SalesFlow, Session, Team
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.errors import (
     AlreadyRecordedError,
@@ -350,6 +350,6 @@ def test_a_receipt_about_several_deals_says_so_also_when_one_was_only_corrected(
         assert receipt.ids_of(Deal) == tuple(deals)
         with pytest.raises(InputError, match=r"2 things of kind deal.*ids_of\(Deal\)"):
             receipt.id_of(Deal)
-    [told] = flow.record([ForeignFact(deals[0], DealLost(because="price"))])
+    [told] = flow.record([ExternalEvent(deals[0], DealLost(because="price"))])
     with pytest.raises(InputError, match="says not what its streams are about"):
         told.id_of(Deal)

@@ -7,7 +7,7 @@ import pytest
 from salesflow import STANDARD, Customer, Deal, SalesFlow, SalesProcess
 from salesflow.domain.settings import SETTINGS_ID
 from salesflow.errors import InputError, NotFoundError, RuleError
-from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 
 
 def talked_about(flow: SalesFlow) -> Deal:

@@ -12,10 +12,16 @@ import sqlalchemy as sa
 from databases import plain_connection
 from salesflow import STANDARD, Customer, Deal, Money, SalesFlow
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event
+from salesflow.domain.event import Event
 from salesflow.errors import InputError
-from salesflow.projections.columns import Millionths
-from salesflow.projections.tables import Cell, Change, Fold, IntervalTable, Processes
+from salesflow.projections.table import (
+    Cell,
+    Change,
+    IntervalFold,
+    IntervalTable,
+    Millionths,
+    Processes,
+)
 
 MARCH = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -31,14 +37,14 @@ class OfferState:
             yield (), (int(event.fact.amount.amount * 1_000_000),) * self.width
 
 
-def offers(revision: int, *names: str, label: str = "offer_of_this_test") -> Fold:
+def offers(revision: int, *names: str, label: str = "offer_of_this_test") -> IntervalFold:
     columns = tuple[sa.Column[Cell], ...](sa.Column(name, Millionths) for name in names)
 
     def start(_: Processes) -> OfferState:
         return OfferState(len(names))
 
     table = IntervalTable(label, revision, attributes=columns)
-    return Fold(table, frozenset({DealOpened}), start)
+    return IntervalFold(table, frozenset({DealOpened}), start)
 
 
 FIRST, SECOND = offers(1, "amount"), offers(2, "first", "again")

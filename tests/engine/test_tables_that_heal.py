@@ -12,16 +12,18 @@ import pytest
 
 from databases import plain_connection, tamper
 from properties.raw_log import rows_of
-from salesflow import STANDARD, Deal, ForeignFact, Money, SalesFlow
-from salesflow.adapters import balancing, projecting, refolding
-from salesflow.adapters.balancing import Balancer
+from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
+from salesflow.adapters.projector import balances as balancing
+from salesflow.adapters.projector import interval_tables as refolding
+from salesflow.adapters.projector import projection_task as projecting
+from salesflow.adapters.projector.balances import Balancer
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.engine.following import CaughtUp
+from salesflow.engine.worker import CaughtUp
 from salesflow.errors import HistoryError, ProjectionError, ReplacedError
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 from salesflow.projections.registry import FOLDS
 from simulated import ran
 
@@ -272,16 +274,16 @@ def test_bins_in_which_nothing_changed_its_cell_are_made_once(
     with SalesFlow(database_url) as flow:
         deal, start = uuid4(), 1_735_689_600_000_000
         told = DealOpened(process=STANDARD.key, process_version=1, stage="negotiation")
-        flow.record([ForeignFact(deal, told, start)])
+        flow.record([ExternalEvent(deal, told, start)])
         for number in range(1, 101):
             owners = [OwnerAssigned(owner=f"rep-{each}") for each in range(4)]
             times = enumerate(owners, start + number * 10)
-            flow.record([ForeignFact(deal, owner, at) for at, owner in times])
+            flow.record([ExternalEvent(deal, owner, at) for at, owner in times])
         flow.catch_up()
         whole = 401 // 4
         assert flow.rebuild("pipeline") == {"pipeline": 401}
         assert whole <= count.bins <= 2 * whole + 4
-        flow.record([ForeignFact(deal, OwnerAssigned(owner="zoe"), start + 9_999)])
+        flow.record([ExternalEvent(deal, OwnerAssigned(owner="zoe"), start + 9_999)])
         before = count.bins
         assert flow.ask(Funnel()).open_deals == 1
         assert count.bins - before <= 1
@@ -302,7 +304,7 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
             for deal in deals:
                 owner = OwnerAssigned(owner=f"rep-{number}")
                 late = max(flow.history(deal)[0].occurred, start) + 10 - number
-                flow.record([ForeignFact(deal, owner, late)])
+                flow.record([ExternalEvent(deal, owner, late)])
             wrong = flow.history(deals[number])[-1].event_id
             with flow.session() as s:
                 s.retract(wrong, because="mistyped")

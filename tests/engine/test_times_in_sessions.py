@@ -8,15 +8,15 @@ import pytest
 
 from given import opened
 from properties.playing import Clock
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, SalesFlow, Session
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
 from salesflow.domain.aggregate import NO_EVENT, Aggregate
 from salesflow.domain.deal import QuoteLine
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.moments import from_instant, to_instant
-from salesflow.domain.reps import Rep, rep_id
+from salesflow.domain.rep import Rep, rep_id
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.domain.teams import Team
+from salesflow.domain.team import Team
+from salesflow.domain.time import from_instant, to_instant
 from salesflow.errors import (
     ConcurrentChangeError,
     DealClosedError,
@@ -24,8 +24,8 @@ from salesflow.errors import (
     NotFoundError,
     RuleError,
 )
-from salesflow.projections.deals import Deals
-from salesflow.projections.kpis import Kpis
+from salesflow.projections.performance.kpis import Kpis
+from salesflow.projections.pipeline.deals import Deals
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -288,12 +288,12 @@ def test_get_reads_settings_as_they_were_known(flow: SalesFlow) -> None:
     other = UUID(int=7)
     flow.record(
         [
-            ForeignFact(
+            ExternalEvent(
                 other,
                 DealOpened(process="standard", process_version=1, stage="prospecting"),
                 to_instant(issued),
             ),
-            ForeignFact(
+            ExternalEvent(
                 other,
                 QuoteIssued(quote="Q1", lines=(line,), valid_until=date(2026, 1, 10)),
                 to_instant(issued),

@@ -8,15 +8,15 @@ import sqlalchemy as sa
 
 from properties.people_fold import PEOPLE
 from properties.raw_log import rows_of
-from salesflow import STANDARD, ForeignFact, SalesFlow
-from salesflow.adapters.processes import PublishedProcesses
-from salesflow.adapters.runner import Runner
+from salesflow import STANDARD, ExternalEvent, SalesFlow
+from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import DAY, FOREVER
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import DAY, FOREVER
 from salesflow.errors import ProjectionError
-from salesflow.projections.tables import Change, Fold, IntervalTable
+from salesflow.projections.table import Change, IntervalFold, IntervalTable
 
 START = 1_735_689_600_000_000
 OWNERS = IntervalTable("owners_of_this_test", 1, attributes=(sa.Column("owner", sa.Text),))
@@ -50,7 +50,7 @@ def record(flow: SalesFlow, deal: UUID, day: int, owner: str, *, opens: bool = F
         stage = STANDARD.open_stages[0].key
         named = {"process": STANDARD.key, "process_version": 1, "stage": stage}
         fact = DealOpened.model_validate({**named, "title": "ERP", "owner": owner})
-    flow.record([ForeignFact(deal, fact, START + day * DAY)])
+    flow.record([ExternalEvent(deal, fact, START + day * DAY)])
 
 
 def test_a_fold_that_is_tried_again_sees_what_was_told_late_meanwhile(
@@ -58,7 +58,7 @@ def test_a_fold_that_is_tried_again_sees_what_was_told_late_meanwhile(
 ) -> None:
     weather, deal, other = Weather(), uuid4(), uuid4()
     with SalesFlow(database_url) as flow:
-        fold = Fold(OWNERS, PEOPLE.facts, lambda _: OwnerState(weather))
+        fold = IntervalFold(OWNERS, PEOPLE.facts, lambda _: OwnerState(weather))
         runner = Runner(flow.log, {OWNERS.name: fold}, PublishedProcesses(flow.log))
         record(flow, deal, 0, "ann", opens=True)
         record(flow, deal, 9, "cid")

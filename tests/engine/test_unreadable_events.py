@@ -10,24 +10,24 @@ import pytest
 
 from databases import tamper
 from properties.raw_log import rows_of
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, Reactor, SalesFlow
-from salesflow.adapters.patience import Patience
-from salesflow.adapters.projecting import OvertakenError, hold, page_after
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, Reactor, SalesFlow
+from salesflow.adapters.database.holding import Patience
+from salesflow.adapters.projector.projection_task import OvertakenError, hold, page_after
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.people import OwnerAssigned
-from salesflow.domain.facts import Event, Fact, FactRetracted, UnreadableFact
-from salesflow.domain.processes import process_id
+from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
+from salesflow.domain.process import process_id
 from salesflow.domain.settings import SETTINGS_ID
-from salesflow.engine.following import CaughtUp
+from salesflow.engine.worker import CaughtUp
 from salesflow.errors import HistoryError, InputError, ProjectionError
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.deals import Deals
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.questions import Question, View
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.pipeline.funnel import Funnel
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.retrospective import Retrospective
-from salesflow.projections.stage_times import StageTimes
+from salesflow.projections.review.retrospective import Retrospective
+from salesflow.projections.stages.stage_times import StageTimes
 
 WAIT_SECONDS = 60
 
@@ -325,7 +325,7 @@ def test_what_happens_behind_an_event_damaged_after_it_was_folded_is_left_out_an
     assert owners(flow) == [("bob", "open")]
     spoil(flow, wrong)
     with SalesFlow(url_of(flow)) as other:
-        other.record([ForeignFact(deal, DealLost(because="price"))])
+        other.record([ExternalEvent(deal, DealLost(because="price"))])
         view = other.ask(Deals())
         assert [(each.owner, each.outcome) for each in view.deals] == [("ann", "open")]
         assert [each.position for each in view.left_out] == [wrong.position]
@@ -341,7 +341,7 @@ def test_programs_that_know_unlike_kinds_lose_nothing_and_count_nothing_twice(
     with SalesFlow(database_url, facts=[DemoShown]) as rich, SalesFlow(database_url) as poor:
         deal = opened(rich)
         poor.ask(Funnel())  # which holds the deal from now on
-        rich.record([ForeignFact(deal, DemoShown(product="ERP"))])
+        rich.record([ExternalEvent(deal, DemoShown(product="ERP"))])
         said = rich.history(deal)[-1].position
         (poor if poor_first else rich).catch_up()
         for owner in ("bob", "cid"):
@@ -410,12 +410,12 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
     """Fold a page, let the other program begin the stream anew, then write."""
     with SalesFlow(database_url, facts=[DemoShown]) as rich, SalesFlow(database_url) as poor:
         deal = opened(rich)
-        rich.record([ForeignFact(deal, DemoShown(product="ERP"))])
+        rich.record([ExternalEvent(deal, DemoShown(product="ERP"))])
         poor.catch_up()
         rows = poor._tables()._projections[DEAL_STATE.name]
         standing = poor._tables().standing(DEAL_STATE.name)
-        rich.record([ForeignFact(deal, OwnerAssigned(owner="bob"))])
-        rows.absorb(page_after(poor.log, standing), standing.position)
+        rich.record([ExternalEvent(deal, OwnerAssigned(owner="bob"))])
+        rows.apply_page(page_after(poor.log, standing), standing.position)
         assert rows.unlike == []
         assert rich.ask(Deals()).left_out == ()
         now = poor._tables().standing(DEAL_STATE.name)

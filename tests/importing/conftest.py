@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from importing.desk import Desk
-from salesflow.adapters.database import Database
+from salesflow.adapters.database.database import Database
 
 
 @pytest.fixture

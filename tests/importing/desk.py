@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.importing import ImportReport, import_table, object_id
-from salesflow.adapters.processes import PublishedProcesses
-from salesflow.domain.aggregate import World
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.importers import ImportReport, import_table, object_id
+from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.history import standing
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.history import without_retracted
 
 __all__ = ["EVENTS", "TODAY", "WIDE", "Desk"]
 
@@ -156,7 +156,7 @@ class Desk:
         """Say the same of what stands, without what was retracted and its retractions."""
         return [
             event.fact.kind.removeprefix("deal.")
-            for event in standing(self.events(object, source))
+            for event in without_retracted(self.events(object, source))
             if not isinstance(event.fact, FactRetracted)
         ]
 
@@ -169,7 +169,7 @@ class Desk:
         ]
 
     def deal(self, object: str, source: str = "crm") -> Deal:
-        world = World(PublishedProcesses(self.log))
+        world = ReplayContext(PublishedProcesses(self.log))
         return Deal.replay(object_id(source, object), self.events(object, source), world=world)
 
 

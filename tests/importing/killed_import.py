@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.importing import import_table
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
+from salesflow.adapters.importers import import_table
 
 __all__ = ["MortalLog"]
 
@@ -24,7 +24,7 @@ class MortalLog(EventLog):
     batches = 0
     moment = ""
 
-    def append_many(self, appends: Sequence[Sequence[Draft]]) -> list[Receipt]:
+    def append_many(self, appends: Sequence[Sequence[NewEvent]]) -> list[Receipt]:
         self.batches -= 1
         if not self.batches and self.moment == "before":
             die()

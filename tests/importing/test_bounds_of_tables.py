@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from importing.desk import Desk
 from properties.effort import examples
-from salesflow.adapters.importing import read_mapping
-from salesflow.adapters.importing.mapping import FileFormat
-from salesflow.adapters.importing.patterns import Extraction, matcher, refusal
-from salesflow.adapters.importing.problems import RowProblem
-from salesflow.adapters.importing.rows import BadRow, Row, TableFile
+from salesflow.adapters.importers import read_mapping
+from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow
+from salesflow.adapters.importers.table.mapping import FileFormat
+from salesflow.adapters.importers.table.patterns import Extraction, matcher, refusal
 from salesflow.errors import InputError
 
 MEGABYTE = 1_000_000
@@ -96,7 +96,7 @@ def test_a_long_line_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
     first, long, last = table.rows()
     assert isinstance(long, BadRow)
     assert (long.line, long.reason[:33]) == (3, "has more than 1,000,000 character")
-    assert (first, last) == (Row(2, ["1", "a"]), Row(4, ["3", "c"]))
+    assert (first, last) == (TableRow(2, ["1", "a"]), TableRow(4, ["3", "c"]))
 
 
 def test_a_row_of_endlessly_many_quoted_lines_is_refused(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_is_looked_around_in_is_bounded() -> None:
     assert matcher("^a{,2}$")("aa")
     assert matcher(r"(?a)^\d\Z")("5")
     assert "repeats" in str(refusal("^(?!(a+)+$)"))
-    with pytest.raises(RowProblem, match="is longer than the"):
+    with pytest.raises(RowError, match="is longer than the"):
         matcher("(?=a)a*a*a*b")("a" * 10_000)
 
 
@@ -151,7 +151,7 @@ def test_an_extract_takes_its_first_group_and_gives_up_on_long_texts() -> None:
     found = Extraction(r"no\. (\d+)").search("order no. 4711 of May")
     assert found is not None
     assert found[1] == "4711"
-    with pytest.raises(RowProblem, match="is longer than the"):
+    with pytest.raises(RowError, match="is longer than the"):
         Extraction("(x*)(x*)(x*)y").search("x" * 1_000 + "y")
 
 
@@ -252,7 +252,7 @@ def test_a_pipe_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert [row.line for row in table.rows()] == [row.line for row in table.rows()] == [2]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
     table = TableFile("-", None, ["id"])
-    assert list(table.rows()) == [Row(2, ["1", "张伟"])]
+    assert list(table.rows()) == [TableRow(2, ["1", "张伟"])]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     with pytest.raises(InputError, match="standard input is empty"):
         TableFile("-")

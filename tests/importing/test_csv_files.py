@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from salesflow.adapters.importing.mapping import FileFormat
-from salesflow.adapters.importing.rows import BadRow, Row, TableFile
+from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow
+from salesflow.adapters.importers.table.mapping import FileFormat
 from salesflow.errors import InputError
 
 
@@ -19,7 +19,7 @@ def opened(folder: Path, content: str | bytes, form: FileFormat | None = None) -
 
 def rows(folder: Path, content: str | bytes, form: FileFormat | None = None) -> list[list[str]]:
     return [
-        row.cells if isinstance(row, Row) else [f"{row.line}: {row.reason}"]
+        row.cells if isinstance(row, TableRow) else [f"{row.line}: {row.reason}"]
         for row in opened(folder, content, form).rows()
     ]
 
@@ -38,7 +38,7 @@ def test_a_delimiter_that_is_given_counts(tmp_path: Path) -> None:
 def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
     table = opened(tmp_path, "id,name\n1,张伟\n".encode(encoding))
     assert table.header == ["id", "name"]
-    assert [row.cells for row in table.rows() if isinstance(row, Row)] == [["1", "张伟"]]
+    assert [row.cells for row in table.rows() if isinstance(row, TableRow)] == [["1", "张伟"]]
 
 
 def test_a_chinese_file_is_read_in_its_encoding(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_one_line_of_another_encoding_is_refused_by_itself(tmp_path: Path) -> No
 
 def test_a_line_break_inside_quotes_belongs_to_the_field(tmp_path: Path) -> None:
     table = opened(tmp_path, 'id,name\r\n1,"a\r\nb ""c"""\r\n2,d\r\n')
-    assert list(table.rows()) == [Row(2, ["1", 'a\r\nb "c"']), Row(4, ["2", "d"])]
+    assert list(table.rows()) == [TableRow(2, ["1", 'a\r\nb "c"']), TableRow(4, ["2", "d"])]
 
 
 def test_a_header_may_hold_a_line_break(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_quote_never_closed_does_not_take_the_file_with_it(tmp_path: Path) -> 
     found = list(opened(tmp_path, f'id,name\n1,"open\n{many}').rows())
     assert isinstance(found[0], BadRow)
     assert found[0].reason.startswith("holds a field too large to be one")
-    assert found[-1] == Row(20_002, ["19999", "fine"])
+    assert found[-1] == TableRow(20_002, ["19999", "fine"])
     assert rows(tmp_path, 'id,name\n1,a\n2,"open\n')[1][0].startswith("3: opens a quote")
 
 
@@ -110,7 +110,7 @@ def test_text_behind_a_closing_quote_is_refused(tmp_path: Path) -> None:
 
 def test_lines_above_the_header_are_skipped_when_the_mapping_says_so(tmp_path: Path) -> None:
     table = opened(tmp_path, "Report of May\n\nid,name\n1,a\n", FileFormat(skip_lines=2))
-    assert list(table.rows()) == [Row(4, ["1", "a"])]
+    assert list(table.rows()) == [TableRow(4, ["1", "a"])]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_byte_order_mark_before_a_quoted_name_is_none_of_it(
         tmp_path, b'\xef\xbb\xbf"id","name"\r\n"1","a"\r\n', FileFormat(encoding=named)
     )
     assert table.header == ["id", "name"]
-    assert list(table.rows()) == [Row(2, ["1", "a"])]
+    assert list(table.rows()) == [TableRow(2, ["1", "a"])]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
@@ -155,7 +155,7 @@ def test_wide_text_without_a_mark_is_recognised(tmp_path: Path, encoding: str) -
     for named in (None, encoding):
         table = opened(tmp_path, content, FileFormat(encoding=named))
         assert table.header == ["id", "name"]
-        assert next(row for row in table.rows()) == Row(2, ["1", "张伟"])
+        assert next(row for row in table.rows()) == TableRow(2, ["1", "张伟"])
     marked = "\ufeff".encode(encoding) + content
     assert opened(tmp_path, marked, FileFormat(encoding=encoding)).header == ["id", "name"]
 
@@ -176,25 +176,28 @@ def test_a_mark_that_contradicts_the_mapping_is_refused(tmp_path: Path) -> None:
 def test_a_separator_line_is_read_as_excel_reads_it(tmp_path: Path, line: str) -> None:
     table = opened(tmp_path, f"{line}\r\nid;name\r\n1;a,b\r\n")
     assert (table.delimiter, table.header) == (";", ["id", "name"])
-    assert list(table.rows()) == [Row(3, ["1", "a,b"])]
+    assert list(table.rows()) == [TableRow(3, ["1", "a,b"])]
 
 
 def test_a_separator_line_that_is_skipped_is_skipped_once(tmp_path: Path) -> None:
     table = opened(tmp_path, "sep=;\nid;name\n1;a\n", FileFormat(skip_lines=1))
-    assert list(table.rows()) == [Row(3, ["1", "a"])]
+    assert list(table.rows()) == [TableRow(3, ["1", "a"])]
 
 
 def test_spaces_around_names_and_quotes_do_not_count(tmp_path: Path) -> None:
     table = opened(tmp_path, '"id" ;name\n1;a\n')
-    assert (table.header, list(table.rows())) == (["id", "name"], [Row(2, ["1", "a"])])
+    assert (table.header, list(table.rows())) == (["id", "name"], [TableRow(2, ["1", "a"])])
     table = opened(tmp_path, 'id, "full\u00a0  name"\n1, "a, b"\n')
-    assert (table.header, list(table.rows())) == (["id", "full name"], [Row(2, ["1", "a, b"])])
+    assert (table.header, list(table.rows())) == (
+        ["id", "full name"],
+        [TableRow(2, ["1", "a, b"])],
+    )
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_end_as_on_any_system(tmp_path: Path, end: str) -> None:
     table = opened(tmp_path, end.join(["id,name", "1,a", '2,"b"', ""]))
-    assert list(table.rows()) == [Row(2, ["1", "a"]), Row(3, ["2", "b"])]
+    assert list(table.rows()) == [TableRow(2, ["1", "a"]), TableRow(3, ["2", "b"])]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@ from decimal import Decimal
 import pytest
 
 from importing.desk import WIDE, Desk
-from salesflow.adapters.importing import object_id
+from salesflow.adapters.importers import object_id
 from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.deal.lines import QuoteLine
 from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost
-from salesflow.domain.deal.quotes import QuoteIssued
+from salesflow.domain.deal.quotes import QuoteIssued, QuoteLine
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.values import Money
 from salesflow.errors import InputError

@@ -2,7 +2,7 @@
 
 from importing.desk import EVENTS, WIDE, Desk, log, moves
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 
 
 def opening(desk: Desk, object: str = "1") -> DealOpened:

@@ -8,11 +8,12 @@ from pydantic import BaseModel
 
 from documents import blocks
 from importing.desk import Desk
-from salesflow.adapters.importing import import_table, mapping, read_mapping
-from salesflow.adapters.importing.mapping_file import mapping_of
-from salesflow.adapters.importing.reference import facts_as_markdown
-from salesflow.adapters.importing.report import Change, ImportReport, Remark
-from salesflow.domain.processes import ProcessVersion, Stage
+from salesflow.adapters.importers import import_table, read_mapping
+from salesflow.adapters.importers.report import ImportReport, Remark, ReportedChange
+from salesflow.adapters.importers.table import mapping
+from salesflow.adapters.importers.table.mapping_file import mapping_of
+from salesflow.adapters.importers.table.reference import facts_as_markdown
+from salesflow.domain.process import ProcessVersion, Stage
 from stored_format import HOW, table_shown
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,14 +21,14 @@ DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("import-a-table", "import
 TEXT = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 EXAMPLES = ROOT / "examples"
 PARTS: tuple[type[BaseModel], ...] = (
-    mapping.Mapping,
+    mapping.TableMapping,
     mapping.FileFormat,
-    mapping.Times,
+    mapping.TimesRule,
     mapping.Numbers,
     mapping.ColumnRule,
     mapping.Lookup,
     mapping.Condition,
-    mapping.At,
+    mapping.TimeRule,
     mapping.ValueSpec,
     mapping.FactRule,
     mapping.CustomerRule,
@@ -36,7 +37,7 @@ PARTS: tuple[type[BaseModel], ...] = (
     Stage,
     ImportReport,
     Remark,
-    Change,
+    ReportedChange,
 )
 
 

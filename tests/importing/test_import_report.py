@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from importing.desk import WIDE, Desk
-from salesflow.adapters.importing import ImportReport
-from salesflow.adapters.importing.problems import Adjustment, RowProblem
-from salesflow.adapters.importing.report_bounds import LISTED_MAX, REASONS_MAX
-from salesflow.adapters.importing.report_reasons import reason_in_chinese
+from salesflow.adapters.importers import ImportReport
+from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.report import LISTED_MAX, REASONS_MAX
+from salesflow.adapters.importers.report_text import reason_in_chinese
 
 HEAD = "id,rep,amount,status,created,closed\n"
 TABLE = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n2,u2,x,Open,2026-01-05,\n3,u3,,Open,,\n\n4\n"
@@ -120,7 +120,7 @@ def test_refused_rows_behind_the_first_cost_no_memory(desk: Desk) -> None:
 
     def take(lines: range) -> int:
         for line in lines:
-            report.refuse(line, None, RowProblem("cannot be read", "created", f"no {line}"))
+            report.refuse(line, None, RowError("cannot be read", "created", f"no {line}"))
             report.adjust(line, "1", [Adjustment("is taken as empty", "rep", f"no {line}")])
         return tracemalloc.get_traced_memory()[0]
 
@@ -137,7 +137,7 @@ def test_refused_rows_behind_the_first_cost_no_memory(desk: Desk) -> None:
 def test_reasons_without_an_end_are_counted_together(desk: Desk) -> None:
     report = empty_report(desk)
     for line in range(LISTED_MAX + REASONS_MAX + 7):
-        report.refuse(line, None, RowProblem(f"reason {line}"))
+        report.refuse(line, None, RowError(f"reason {line}"))
     report.finish()
     assert len(report.unlisted) == REASONS_MAX + 1
     assert (report.unlisted[0].reason, report.unlisted[0].count) == ("other reasons", 7)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from importing import killed_import
 from importing.desk import EVENTS, WIDE, Desk
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.importing import import_table, object_id
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.history import standing
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
+from salesflow.adapters.importers import import_table, object_id
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.history import without_retracted
 
 HEAD = "id,rep,amount,status,created,closed\n"
 WON = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n"
@@ -110,7 +110,7 @@ def test_what_somebody_retracted_is_not_recorded_again(desk: Desk) -> None:
     retraction = FactRetracted(event_id=won.event_id, because="signed by the wrong person")
     desk.log.append(
         [
-            Draft(
+            NewEvent(
                 stream_id=won.stream_id,
                 version=won.version + 1,
                 topic="fact.retracted:1",
@@ -191,7 +191,7 @@ class MeetingLog(EventLog):
 
     other: "Desk | None" = None
 
-    def append_many(self, appends: Sequence[Sequence[Draft]]) -> list[Receipt]:
+    def append_many(self, appends: Sequence[Sequence[NewEvent]]) -> list[Receipt]:
         if self.other is not None:
             other, self.other = self.other, None
             other.bring(WIDE, WON)
@@ -268,7 +268,7 @@ def test_a_file_in_two_parts_and_again_whole_ends_as_the_whole_file(
 def told(log: EventLog) -> list[tuple[object, ...]]:
     return sorted(
         (str(e.stream_id), e.occurred, str(e.source_id), e.fact.to_json())
-        for e in standing(all_events(log))
+        for e in without_retracted(all_events(log))
         if not isinstance(e.fact, FactRetracted)
     )
 

@@ -13,19 +13,15 @@ from hypothesis import strategies as st
 
 from importing.desk import EVENTS, Desk
 from properties.effort import examples
-from salesflow.adapters import schema
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.importing import (
-    ImportReport,
-    batches,
-    import_table,
-    object_id,
-    resuming,
-)
-from salesflow.adapters.importing.resuming import KeptParts
+from salesflow.adapters.database import schema
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
+from salesflow.adapters.importers import ImportReport, import_table, object_id
+from salesflow.adapters.importers.table import pipeline as batches
+from salesflow.adapters.importers.table import resume as resuming
+from salesflow.adapters.importers.table.resume import KeptParts
 from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.facts import FactRetracted
+from salesflow.domain.event import FactRetracted
 
 HEAD = "case,what,time,who,offer,id\n"
 MERGED = (
@@ -47,7 +43,7 @@ class Fragile(EventLog):
     batches = 0
     after = False
 
-    def append_many(self, appends: Sequence[Sequence[Draft]]) -> list[Receipt]:
+    def append_many(self, appends: Sequence[Sequence[NewEvent]]) -> list[Receipt]:
         self.batches -= 1
         if not self.batches and not self.after:
             raise Interrupted
@@ -154,7 +150,7 @@ def test_what_people_retracted_in_between_stays_retracted(desk: Desk) -> None:
     payload = FactRetracted(event_id=offer.event_id, because="never sent").to_json()
     id = object_id("test", "x")
     desk.log.append(
-        [Draft(offer.stream_id, offer.version + 1, "fact.retracted:1", payload, id, None)]
+        [NewEvent(offer.stream_id, offer.version + 1, "fact.retracted:1", payload, id, None)]
     )
     report = desk.bring(MAPPING, TABLE)
     assert report.rows_resumed == 12
@@ -196,7 +192,7 @@ def test_a_batch_that_is_wrongly_said_to_be_taken_would_be_noticed(
     """The control: the comparison above can fail."""
     desk.bring(MAPPING, TABLE)
     expected = facts(desk)
-    empty = batches.Part(
+    empty = batches.ImportPart(
         ImportReport(import_id="", source="", file="", mapping=""), frozenset(), ()
     )
     monkeypatch.setattr(KeptParts, "taken", lambda _, number: None if number else empty)
@@ -260,7 +256,7 @@ def test_what_was_refused_for_the_future_is_taken_when_it_has_come(desk: Desk) -
 def test_what_the_log_did_not_take_is_told_anew(desk: Desk) -> None:
     other = CustomerRegistered(name="Acme")
     stream, id, topic = object_id("log", "1"), uuid4(), "customer.registered:1"
-    desk.log.append([Draft(stream, 1, topic, other.to_json(), id, None)])
+    desk.log.append([NewEvent(stream, 1, topic, other.to_json(), id, None)])
     interrupt(desk, TABLE, 5, after=True)
     report = desk.bring(MAPPING, TABLE)
     assert "the log does not take" in str(report.refused)

@@ -3,9 +3,9 @@
 import pytest
 
 from importing.desk import EVENTS, WIDE, Desk
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.importing import Mapping, import_table
-from salesflow.adapters.importing.mapping_file import MappingFile
+from salesflow.adapters.event_store.log import NewEvent
+from salesflow.adapters.importers import TableMapping, import_table
+from salesflow.adapters.importers.table.mapping_file import MappingFile
 from salesflow.domain.settings import Settings
 from salesflow.errors import InputError
 
@@ -216,7 +216,7 @@ def test_a_mapping_that_is_not_there_is_one_clear_error(desk: Desk) -> None:
 
 
 def test_a_mapping_may_be_written_in_python(desk: Desk) -> None:
-    mapping = Mapping.model_validate(
+    mapping = TableMapping.model_validate(
         {
             "source": "crm",
             "rows": "deals",
@@ -244,7 +244,7 @@ def keep_days_in(desk: Desk, timezone: str) -> None:
     (recorded,) = settings.pending
     desk.log.append(
         [
-            Draft(
+            NewEvent(
                 stream_id=settings.id,
                 version=1,
                 topic="settings.changed:1",

@@ -3,7 +3,8 @@
 import pytest
 
 from importing.desk import Desk
-from salesflow.adapters.importing import ImportReport, batches, object_id
+from salesflow.adapters.importers import ImportReport, object_id
+from salesflow.adapters.importers.table import pipeline as batches
 
 MERGES = """
 source = "hub"

@@ -17,14 +17,14 @@ from sqlalchemy import text
 
 from importing.mutating import RATES, bases, mutated_mapping, mutated_table
 from properties.effort import TALLY, TORTURE
-from salesflow.adapters.importing import ImportReport, import_table
-from salesflow.adapters.importing.rates import import_rates
-from salesflow.adapters.importing.report_reasons import reason_in_chinese
-from salesflow.adapters.schema import events
+from salesflow.adapters.database.schema import events
+from salesflow.adapters.importers import ImportReport, import_table
+from salesflow.adapters.importers.rates import import_rates
+from salesflow.adapters.importers.report_text import reason_in_chinese
 from salesflow.engine import SalesFlow
 from salesflow.errors import SalesflowError
-from salesflow.projections.deals import Deals
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.pipeline.funnel import Funnel
 
 FILES = 100 if TORTURE == 1 else 20_000
 TOGETHER = 50

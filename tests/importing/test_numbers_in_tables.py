@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from salesflow.adapters.importing.currencies import contradiction
-from salesflow.adapters.importing.mapping import Numbers
-from salesflow.adapters.importing.numbers import NumberReader, sign_outside
-from salesflow.adapters.importing.problems import RowProblem
+from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.numbers import NumberReader, sign_outside
+from salesflow.adapters.importers.table.fields import contradiction
+from salesflow.adapters.importers.table.mapping import Numbers
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_marks_between_thousands_are_read_when_the_mapping_says_so(
     "text", ["1,5", "1,234.50", "1e5", "abc", "", "-", "1.2.3", "NaN", "٣"]
 )
 def test_nothing_is_guessed_about_a_number(text: str) -> None:
-    with pytest.raises(RowProblem, match="not a number"):
+    with pytest.raises(RowError, match="not a number"):
         NumberReader().read(text)
 
 
 def test_thousands_stand_in_groups_of_three() -> None:
-    with pytest.raises(RowProblem):
+    with pytest.raises(RowError):
         NumberReader(".", ",").read("1,5")
 
 
@@ -88,13 +88,13 @@ def test_what_makes_a_number_negative_is_read_wherever_it_stands(text: str) -> N
 
 @pytest.mark.parametrize("text", ["(-5)", "--5", "-5-", "-(5)", "+-5", "((5))", "-$-5"])
 def test_a_number_with_two_signs_is_refused(text: str) -> None:
-    with pytest.raises(RowProblem, match="more than one sign"):
+    with pytest.raises(RowError, match="more than one sign"):
         NumberReader(".", ",", ["$"]).read(text)
 
 
 @pytest.mark.parametrize("text", ["(5", "5)", "()", "($)", "-", "$", "(5))"])
 def test_a_bracket_that_is_not_closed_makes_no_number(text: str) -> None:
-    with pytest.raises(RowProblem, match="is not a number"):
+    with pytest.raises(RowError, match="is not a number"):
         NumberReader(".", ",", ["$"]).read(text)
 
 
@@ -108,7 +108,7 @@ def test_groups_of_two_are_read_as_in_india(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["1,23", "12,34", "1,2,345", "123,45,678", "1,2345"])
 def test_groups_of_no_custom_are_refused(text: str) -> None:
-    with pytest.raises(RowProblem, match="not a number"):
+    with pytest.raises(RowError, match="not a number"):
         NumberReader(".", ",").read(text)
 
 

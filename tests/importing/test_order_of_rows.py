@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from importing.desk import EVENTS, EVENTS_HEAD, WIDE, Desk, log, moves
 from properties.effort import examples
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.domain.deal.quotes import QuoteIssued
-from salesflow.domain.history import order
+from salesflow.domain.history import order_key
 
 TIE = "2026-01-01T10:00Z"
 
@@ -305,7 +305,11 @@ def told_in_order(desk: Desk, mapping: str, rows: list[str]) -> list[list[object
     desk.log = EventLog(desk.log.database, tenant=f"t{next(TENANTS)}", clock=desk.clock)
     desk.bring(mapping, log(*rows))
     return [
-        [e.source_id for e in sorted(desk.events(name, "log"), key=order) if not e.fact.opens]
+        [
+            e.source_id
+            for e in sorted(desk.events(name, "log"), key=order_key)
+            if not e.fact.is_opening
+        ]
         for name in "ab"
     ]
 

@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from salesflow import SalesFlow
-from salesflow.adapters.importing.ecb import ECB, euro_rates
-from salesflow.adapters.importing.rates import (
+from salesflow.adapters.importers.ecb import ECB, euro_rates
+from salesflow.adapters.importers.rates import (
+    ExtractedRate,
     RateImport,
     RefusedLine,
-    ToldRate,
     import_rates,
     record_rates,
 )
-from salesflow.domain.facts import FactRetracted
-from salesflow.domain.rates import RATES_ID, Rate, RatesPublished, RateTable
+from salesflow.domain.event import FactRetracted
+from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished, RateTable
 from salesflow.errors import InputError, SalesflowError
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -106,7 +106,7 @@ def test_what_somebody_retracted_is_not_told_again_by_the_same_file(file: Path) 
 def test_a_source_that_takes_its_word_back_is_believed_again() -> None:
     with opened("sqlite://") as flow:
         for rate, source in (("7.2", "a"), ("7.3", "a"), ("7.2", "a"), ("7.2", "b")):
-            told = [ToldRate(MARCH_2, "USD", "CNY", Decimal(rate))]
+            told = [ExtractedRate(MARCH_2, "USD", "CNY", Decimal(rate))]
             recorded = record_rates(told, flow.log, source=source, timezone=SHANGHAI)
             assert (recorded.rates, yuan(flow, MARCH_2)) == (1, Decimal(rate))
 
@@ -164,8 +164,8 @@ def test_the_rates_of_the_central_bank_are_taken_as_they_were_published() -> Non
     told = list(euro_rates(date(2014, 3, 28), ["USD"]))
     # Friday and Monday, and nothing in between
     assert told[:2] == [
-        ToldRate(date(2014, 3, 28), "EUR", "USD", Decimal("1.3759")),
-        ToldRate(date(2014, 3, 31), "EUR", "USD", Decimal("1.3788")),
+        ExtractedRate(date(2014, 3, 28), "EUR", "USD", Decimal("1.3759")),
+        ExtractedRate(date(2014, 3, 31), "EUR", "USD", Decimal("1.3788")),
     ]
     assert all(each.day.isoweekday() <= 5 for each in told)
     # the lira of old was no longer quoted

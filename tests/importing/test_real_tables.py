@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 
 from importing.desk import Desk
-from salesflow.adapters.importing import ImportReport, import_table, object_id
-from salesflow.adapters.processes import PublishedProcesses
-from salesflow.domain.aggregate import World
+from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.importers import ImportReport, import_table, object_id
+from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.outcomes import DealLost, DealWon
-from salesflow.domain.facts import Event
-from salesflow.domain.moments import end_of_day, zone
+from salesflow.domain.event import Event
+from salesflow.domain.time import end_of_day, zone
 
 ROOT = Path(__file__).parent.parent.parent
 MAPPINGS = ROOT / "examples" / "mappings"
@@ -40,7 +40,7 @@ def deals_at(desk: Desk, day: date) -> Counter[tuple[str, str]]:
     for event in desk.log.page(0, 100_000):
         if event.occurred <= end_of_day(day, zone("UTC")):
             streams.setdefault(event.stream_id, []).append(event)
-    world = World(PublishedProcesses(desk.log))
+    world = ReplayContext(PublishedProcesses(desk.log))
     deals = [
         Deal.replay(id, events, world=world)
         for id, events in streams.items()

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import ModuleType
 
 import pytest
 
-from salesflow.adapters import importing
-from salesflow.adapters.importing.report_reasons import reason_in_chinese
+from salesflow.adapters import importers
+from salesflow.adapters.importers.report_text import reason_in_chinese
 
-WHERE = {"RowProblem": 0, "Adjustment": 0, "BadRow": 1}
+WHERE = {"RowError": 0, "Adjustment": 0, "BadRow": 1}
 """At which place of their calls the reason stands."""
 
 INFERRED = ("NO_DATE", "NO_OPENING", "NO_OPENING_DATE", "OPENED_EARLIER")
@@ -61,7 +61,7 @@ def texts(
 REASONS = sorted(
     {
         reason
-        for found in iter_modules(importing.__path__, f"{importing.__name__}.")
+        for found in walk_packages(importers.__path__, f"{importers.__name__}.")
         for reason in reasons_given(import_module(found.name))
         if re.match("[a-z]", reason)  # else it begins with what is filled in
     }

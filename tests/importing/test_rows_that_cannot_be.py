@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from importing.desk import EVENTS, WIDE, Desk
 from properties.effort import examples
 from salesflow import SalesFlow
-from salesflow.adapters import schema
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.ids import new_id, stored_uuid
-from salesflow.adapters.importing import import_table, object_id
-from salesflow.adapters.importing.report_words import ZH
+from salesflow.adapters.database import schema
+from salesflow.adapters.database.ids import new_id, stored_uuid
+from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
+from salesflow.adapters.importers import import_table, object_id
+from salesflow.adapters.importers.report_text import ZH
 from salesflow.domain.deal import Deal
 from salesflow.errors import InputError
 
@@ -146,7 +146,7 @@ def test_every_count_and_note_has_a_chinese_name(desk: Desk) -> None:
 class StrictLog(EventLog):
     """A log that takes one offer no more, whatever the importer thinks of it."""
 
-    def append_many(self, appends: Sequence[Sequence[Draft]]) -> list[Receipt]:
+    def append_many(self, appends: Sequence[Sequence[NewEvent]]) -> list[Receipt]:
         if any(b"forbidden" in draft.payload for drafts in appends for draft in drafts):
             raise InputError("a forbidden offer")
         return super().append_many(appends)
@@ -171,7 +171,7 @@ def test_a_deal_the_log_does_not_take_is_refused_and_the_others_are_recorded(
 def test_a_deal_whose_history_cannot_be_read_is_refused_alone(desk: Desk) -> None:
     desk.bring(EVENTS, HEAD + OPENED)
     first = desk.events("1", "log")[0]
-    bad = Draft(first.stream_id, first.version + 1, "deal.gone:1", b"{}", new_id(), None)
+    bad = NewEvent(first.stream_id, first.version + 1, "deal.gone:1", b"{}", new_id(), None)
     with desk.log.database.begin() as connection:
         connection.execute(
             sa.insert(schema.events),

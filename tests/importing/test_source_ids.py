@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salesflow.adapters.importing import fact_source_id, object_id, parse_object
-from salesflow.adapters.importing.ids import split_source_id
+from salesflow.adapters.importers import fact_source_id, object_id, parse_object
+from salesflow.adapters.importers.ids import split_source_id
 from salesflow.errors import InputError
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from importing.desk import EVENTS, WIDE, Desk
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.importing import object_id
-from salesflow.domain.facts import FactRetracted
+from salesflow.adapters.event_store.log import NewEvent
+from salesflow.adapters.importers import object_id
+from salesflow.domain.event import FactRetracted
 
 HEAD = "id,rep,amount,status,created,closed\n"
 WON = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n"
@@ -32,7 +32,7 @@ def retract(desk: Desk, place: int) -> None:
     topic = "fact.retracted:1"
     stream_id = events[place].stream_id
     desk.log.append(
-        [Draft(stream_id, version, topic, fact.to_json(), event_id=event_id, occurred=None)]
+        [NewEvent(stream_id, version, topic, fact.to_json(), event_id=event_id, occurred=None)]
     )
 
 

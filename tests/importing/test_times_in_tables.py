@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salesflow.adapters.importing.problems import RowProblem
-from salesflow.adapters.importing.times import (
+from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.times import (
     Ambiguous,
     MissingZoneError,
     Nonexistent,
     Rules,
     TimeReader,
 )
-from salesflow.domain.moments import from_instant
+from salesflow.domain.time import from_instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -90,12 +90,12 @@ def test_the_first_format_that_fits_counts() -> None:
 
 @pytest.mark.parametrize("text", ["soon", "2016-13-01", "2016-02-30", "0", "31/12/2016", "-"])
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(RowProblem, match="not a time"):
+    with pytest.raises(RowError, match="not a time"):
         read(text)
 
 
 def test_a_time_before_1900_is_refused() -> None:
-    with pytest.raises(RowProblem, match="1900"):
+    with pytest.raises(RowError, match="1900"):
         read("0001-01-01")
 
 
@@ -103,14 +103,14 @@ def test_a_local_time_that_happened_twice_is_the_earlier_unless_said_otherwise()
     assert read("2016-10-30 02:30") == "2016-10-30T00:30:00+00:00"
     assert read("2016-10-30 02:30", ambiguous="later") == "2016-10-30T01:30:00+00:00"
     assert "took the earlier" in str(note("2016-10-30 02:30"))
-    with pytest.raises(RowProblem, match="twice"):
+    with pytest.raises(RowError, match="twice"):
         read("2016-10-30 02:30", ambiguous="refuse")
 
 
 def test_a_local_time_that_never_was_is_as_much_later() -> None:
     assert read("2016-03-27 02:30") == "2016-03-27T01:30:00+00:00"
     assert "never was" in str(note("2016-03-27 02:30"))
-    with pytest.raises(RowProblem, match="never was"):
+    with pytest.raises(RowError, match="never was"):
         read("2016-03-27 02:30", nonexistent="refuse")
 
 
@@ -183,7 +183,7 @@ def test_a_day_number_of_a_spreadsheet_is_read(text: str, name: str, instant: st
 def test_a_day_that_spreadsheets_do_not_have_is_refused(
     text: str, name: str, match: str
 ) -> None:
-    with pytest.raises(RowProblem, match=match):
+    with pytest.raises(RowError, match=match):
         read(text, name)
 
 
@@ -212,7 +212,7 @@ def test_a_day_that_spreadsheets_do_not_have_is_refused(
 def test_a_number_counted_in_another_unit_is_refused_and_the_unit_named(
     text: str, name: str, match: str
 ) -> None:
-    with pytest.raises(RowProblem, match=match):
+    with pytest.raises(RowError, match=match):
         read(text, name)
 
 
@@ -223,7 +223,7 @@ def test_a_number_that_fits_no_other_unit_is_taken(text: str) -> None:
 
 def test_a_value_that_two_formats_read_as_two_times_is_refused() -> None:
     both = ("%d/%m/%Y", "%m/%d/%Y")
-    with pytest.raises(RowProblem, match="2025-01-12 by %d/%m/%Y and 2025-12-01 by %m/%d/%Y"):
+    with pytest.raises(RowError, match="2025-01-12 by %d/%m/%Y and 2025-12-01 by %m/%d/%Y"):
         read("12/01/2025", *both)
     assert read("12/31/2025", *both).startswith("2025-12-30T23")
     assert read("07/07/2025", *both).startswith("2025-07-06T22")

@@ -8,7 +8,7 @@ from oracle.deals import State
 from oracle.timelines import SHOWN
 from properties.world import instant
 from salesflow.domain.deal import Deal
-from salesflow.projections.deal_timeline import DealTimelineView
+from salesflow.projections.pipeline.deal_timeline import DealTimelineView
 
 __all__ = [
     "OF_A_DEAL",

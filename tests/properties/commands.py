@@ -42,8 +42,8 @@ def _advance(deal: Deal, n: int, at: OccurredAt) -> None:
     here = process.order(then.stage)
     later = [stage for stage in process.open_stages if process.order(stage.key) > here]
     target = later[n // 4 % len(later)].key if later and n % 4 == 3 else None
-    upto = process.order(target) if target else here + 1
-    passed = process.stages[max(here, 0) : upto]
+    through = process.order(target) if target else here + 1
+    passed = process.stages[max(here, 0) : through]
     override = {c: "agreed with the team" for s in passed for c in s.exit_criteria}
     if target is None:
         deal.advance(because="on", override=override, overridden_by="boss", occurred_at=at)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from properties.effort import TALLY
-from salesflow.adapters import balancing
+from salesflow.adapters.projector import balances as balancing
 
 OUTPUT = "tally"
 

@@ -18,7 +18,7 @@ from salesflow.domain.customer import (
     CustomerRegistered,
     CustomerUnmerged,
 )
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.engine import Session
 
 __all__ = ["CUSTOMER_ORDERS", "CUSTOMER_WORDS", "customer_fact", "give_customer"]

@@ -22,7 +22,13 @@ from properties.world import (
     deal_id,
     money,
 )
-from salesflow.domain.deal.lines import QuoteLine
+from salesflow.domain.deal.activities import (
+    CompetitorNamed,
+    ContactLogged,
+    ObjectionRaised,
+    ObjectionResolved,
+)
+from salesflow.domain.deal.after_sales import FeedbackReceived, RepeatOrderPlaced, SurveySent
 from salesflow.domain.deal.merging import (
     DealAbsorbed,
     DealMerged,
@@ -55,19 +61,13 @@ from salesflow.domain.deal.quotes import (
     QuoteDrafted,
     QuoteExpired,
     QuoteIssued,
+    QuoteLine,
     QuoteRejected,
     QuoteRevised,
     QuoteWithdrawn,
 )
-from salesflow.domain.deal.service import FeedbackReceived, RepeatOrderPlaced, SurveySent
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMapping, StageMoved
-from salesflow.domain.deal.talks import (
-    CompetitorNamed,
-    ContactLogged,
-    ObjectionRaised,
-    ObjectionResolved,
-)
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.domain.values import Money
 
 __all__ = ["ANYTHING", "THEMES", "fact_about", "fact_of"]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from properties.facts import THEMES, fact_about
 from properties.world import DELTAS, PROCESSES, START, at, instant, stream_id
-from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.processes import ProcessPublished, process_id
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.process import ProcessPublished, process_id
 
 __all__ = ["WHENS", "Append", "Book", "Told", "When", "appends", "happened", "raw_of", "told"]
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from properties.world import CUSTOMERS, DEALS, customer_id, deal_id
 from salesflow.domain.customer import CustomerMerged
+from salesflow.domain.deal.merge_checks import TellsOf, impossible_merges
 from salesflow.domain.deal.merging import DealMerged
-from salesflow.domain.facts import Fact
-from salesflow.domain.impossible_merges import TellsOf, impossible_merges
+from salesflow.domain.event import Fact
 from salesflow.engine import SalesFlow
 
 __all__ = ["Telling", "possible"]

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from oracle.beliefs import Raw, believed, effect_of, of_stream
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Event
-from salesflow.projections.tables import Change, Fold, IntervalTable
+from salesflow.domain.event import Event
+from salesflow.projections.table import Change, IntervalFold, IntervalTable
 
 __all__ = ["PEOPLE", "TABLE", "people"]
 
@@ -48,7 +48,7 @@ class PeopleState:
                 return []
 
 
-PEOPLE = Fold(
+PEOPLE = IntervalFold(
     TABLE,
     frozenset({DealOpened, OwnerAssigned, CollaboratorJoined, CollaboratorLeft}),
     lambda _: PeopleState(),

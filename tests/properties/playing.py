@@ -33,16 +33,16 @@ from properties.world import (
     instant,
     stream_id,
 )
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_id
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.processes import SalesProcess, process_id
-from salesflow.domain.reps import Rep
-from salesflow.engine import ForeignFact, SalesFlow, Session
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.process import SalesProcess, process_id
+from salesflow.domain.rep import Rep
+from salesflow.engine import ExternalEvent, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
-from salesflow.projections.tables import ReadTable
+from salesflow.projections.table import ReadTable
 
 __all__ = ["Act", "Clock", "Player", "acts", "customer_acts", "rep_acts"]
 
@@ -358,7 +358,7 @@ class Player:
         return found
 
     def _record(self, told: Sequence[Told]) -> None:
-        self.flow.record([ForeignFact(*each) for each in self._facts(told)])
+        self.flow.record([ExternalEvent(*each) for each in self._facts(told)])
 
     def _append(self, told: Sequence[Told]) -> None:
         facts = self._facts(told)
@@ -369,7 +369,7 @@ class Player:
         for stream, fact, occurred in facts:
             versions[stream] = versions.get(stream, 0) + 1
             drafts.append(
-                Draft(
+                NewEvent(
                     stream_id=stream,
                     version=versions[stream],
                     topic=fact.stored_as,

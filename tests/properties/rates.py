@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 from hypothesis import strategies as st
 
 from properties.world import CURRENCIES
-from salesflow.domain.facts import FactRetracted
-from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
-from salesflow.engine import ForeignFact, SalesFlow
+from salesflow.domain.event import FactRetracted
+from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
+from salesflow.engine import ExternalEvent, SalesFlow
 
 __all__ = ["Publication", "publications", "publish", "publish_all"]
 
@@ -40,7 +40,7 @@ def publish_all(flow: SalesFlow) -> None:
     named = {"USD": "1.1", "CNY": "7.8345", "JPY": "163.2"}
     rates = tuple(Rate(currency=c, rate=Decimal(rate)) for c, rate in named.items())
     fact = RatesPublished(day=DAYS[1], base="EUR", rates=rates, source="ECB")
-    flow.record([ForeignFact(RATES_ID, fact)])
+    flow.record([ExternalEvent(RATES_ID, fact)])
 
 
 def publish(flow: SalesFlow, publication: Publication) -> None:
@@ -49,7 +49,7 @@ def publish(flow: SalesFlow, publication: Publication) -> None:
     stored = flow.log.stream(RATES_ID)
     if publication.again and stored:
         wrong = FactRetracted(event_id=stored[-1 - n % len(stored)].event_id, because="wrong")
-        flow.record([ForeignFact(RATES_ID, wrong)])
+        flow.record([ExternalEvent(RATES_ID, wrong)])
         return
     base = CURRENCIES[n % len(CURRENCIES)]
     others = [currency for currency in (*CURRENCIES, "JPY") if currency != base]
@@ -61,4 +61,4 @@ def publish(flow: SalesFlow, publication: Publication) -> None:
     now = flow.log.now()
     occurred = None if n % 2 else min(now, now - n * 1_000_000)
     fact = RatesPublished(day=day, base=base, rates=rates, source=source)
-    flow.record([ForeignFact(RATES_ID, fact, occurred)])
+    flow.record([ExternalEvent(RATES_ID, fact, occurred)])

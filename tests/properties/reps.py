@@ -9,8 +9,8 @@ from typing import Final
 
 from properties.world import OWNERS, stream_id
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.facts import Fact
-from salesflow.domain.reps import Rep, RepJoined, RepLeft, RepMoved
+from salesflow.domain.event import Fact
+from salesflow.domain.rep import Rep, RepJoined, RepLeft, RepMoved
 from salesflow.engine import Session
 
 __all__ = ["REP_ORDERS", "REP_WORDS", "TEAMS", "give_rep", "rep_fact"]

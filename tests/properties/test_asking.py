@@ -17,9 +17,9 @@ from properties.world import at, deal_id
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.values import Money
-from salesflow.engine import ForeignFact
+from salesflow.engine import ExternalEvent
 from salesflow.errors import NotFoundError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 
 @examples(15)
@@ -50,7 +50,9 @@ def test_amounts_add_up_to_the_millionth_on_every_database(database_url: str) ->
     with Player(database_url) as player:
         opened = DealOpened(process="standard", process_version=1, stage="prospecting")
         player.flow.record(
-            ForeignFact(UUID(int=number), opened.model_copy(update={"amount": Money(a, "CNY")}))
+            ExternalEvent(
+                UUID(int=number), opened.model_copy(update={"amount": Money(a, "CNY")})
+            )
             for number, a in enumerate(amounts, 1)
         )
         (stage, *_) = player.flow.ask(Funnel()).stages

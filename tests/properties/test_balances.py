@@ -17,24 +17,24 @@ from properties.effort import TALLY, examples
 from properties.moments import instants, knowledge
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
-from salesflow.adapters.balancing import Balancer
+from salesflow.adapters.projector.balances import Balancer
 from salesflow.engine import SalesFlow
-from salesflow.projections import balances as balances_module
-from salesflow.projections.balances import (
+from salesflow.projections.core import balances as balances_module
+from salesflow.projections.core.balances import (
     BIN,
     BINNED,
     CARRIED,
     DAYS,
     OFFSET,
     SPAN,
-    Sums,
+    CellSums,
     balances,
 )
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.tables import Cut
+from salesflow.projections.table import ReadPoint
 
 MILLION = Decimal(1_000_000)
-Cells = dict[tuple[Any, ...], Sums]
+Cells = dict[tuple[Any, ...], CellSums]
 seeds = st.integers(0, 10_000)
 
 
@@ -73,7 +73,7 @@ def check(flow: SalesFlow, seed: int) -> None:
 
 def read(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
     """Ask for balances in a snapshot."""
-    cut = Cut(flow.log.tenant, max(times), known_at)
+    cut = ReadPoint(flow.log.tenant, max(times), known_at)
     with flow.log.database.read() as connection:
         return balances(lambda s: connection.execute(s).all(), PIPELINE, cut, times)
 
@@ -92,7 +92,7 @@ def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
             sums[0] += sign
             sums[1] += sign * amount
             sums[2] += sign * amount * row[f"{side}_probability"] / MILLION
-    return {cell: Sums(*sums) for cell, sums in found.items() if any(sums)}
+    return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
 
 
 def puts_a_movement_into_the_day_before(patch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def forgets_the_day_of_the_moment(patch: pytest.MonkeyPatch) -> None:
 def takes_a_later_bin(patch: pytest.MonkeyPatch) -> None:
     right = balances_module._marks
 
-    def wrong(rows: Any, table: Any, cut: Cut) -> Any:  # noqa: ANN401 - as it is
+    def wrong(rows: Any, table: Any, cut: ReadPoint) -> Any:  # noqa: ANN401 - as it is
         return right(rows, table, cut._replace(known_at=cut.known_at + 3_600_000_000))
 
     patch.setattr(balances_module, "_marks", wrong)

@@ -29,12 +29,11 @@ from properties.reps import TEAMS
 from properties.world import DELTAS, FIRST_REP, OWNERS, STAGES, at
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
-from salesflow.projections import flow_lines
-from salesflow.projections.flow import Flow, FlowAccount, FlowFigures
-from salesflow.projections.flow_lines import InTeams
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, LEG, PIPELINE
-from salesflow.projections.teams import TeamChange, Teams
+from salesflow.projections.pipeline import flow as flow_lines
+from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowFigures, InTeams
+from salesflow.projections.scope.grouping import TeamChange, Teams
 
 MILLION = 1_000_000
 THEMES = (

@@ -22,12 +22,15 @@ from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import CUSTOMERS, DEALS, HOUR, START, at, customer_id, deal_id, instant
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact, FactRetracted
+from salesflow.domain.event import Fact, FactRetracted
 from salesflow.domain.values import Money
-from salesflow.engine import ForeignFact
+from salesflow.engine import ExternalEvent
 from salesflow.errors import DealClosedError, NotFoundError
-from salesflow.projections import case_figures, case_similar, case_study, case_turns, case_walk
-from salesflow.projections.case_study import CaseStudy
+from salesflow.projections.cases import case_figures, case_study
+from salesflow.projections.cases import case_figures as case_turns
+from salesflow.projections.cases import similar_cases as case_similar
+from salesflow.projections.cases import similar_cases as case_walk
+from salesflow.projections.cases.case_study import CaseStudy
 
 DAY = 24 * HOUR
 LASTS = 60
@@ -116,11 +119,13 @@ def live(player: Player, history: Lived) -> None:
     flow.record(
         [
             *(
-                ForeignFact(customer_id(number), customer_fact("opened", number), start)
+                ExternalEvent(customer_id(number), customer_fact("opened", number), start)
                 for number in range(CUSTOMERS)
             ),
             *(
-                ForeignFact(deal_id(number), opening(n), start + (n % 3) * DAY, precision="day")
+                ExternalEvent(
+                    deal_id(number), opening(n), start + (n % 3) * DAY, precision="day"
+                )
                 for number, n in enumerate(history.openings)
             ),
         ]
@@ -133,15 +138,15 @@ def live(player: Player, history: Lived) -> None:
     target = events[gone.n % len(events)]
     retracted = FactRetracted(event_id=target.event_id, because="it was wrong")
     player.clock.turn(DAY)
-    flow.record([ForeignFact(deal_id(gone.deal), retracted, None)])
+    flow.record([ExternalEvent(deal_id(gone.deal), retracted, None)])
 
 
-def foreign(said: Said, start: int) -> ForeignFact:
+def foreign(said: Said, start: int) -> ExternalEvent:
     """Make a fact of what was told; where more than a day is known, its number is the hour."""
     fact, day = fact_of(said.what, said.n), start + said.day * DAY
     if said.day_only:
-        return ForeignFact(deal_id(said.deal), fact, day, precision="day")
-    return ForeignFact(deal_id(said.deal), fact, day + said.n % 24 * HOUR)
+        return ExternalEvent(deal_id(said.deal), fact, day, precision="day")
+    return ExternalEvent(deal_id(said.deal), fact, day + said.n % 24 * HOUR)
 
 
 @examples(15)
@@ -178,7 +183,7 @@ def check(player: Player, raw: list[Raw], as_of: int, known_at: int) -> None:
 
 
 def counts_what_came_after(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(case_study, "way_to_closing", lambda way: way)
+    patch.setattr(case_study, "path_to_closing", lambda way: way)
 
 
 def takes_any_amounts_for_alike(patch: pytest.MonkeyPatch) -> None:

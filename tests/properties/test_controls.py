@@ -21,18 +21,19 @@ from properties.raw_log import raw_log
 from properties.test_books import check_books
 from properties.test_tables import check_states, content, rebuilt
 from properties.world import at
-from salesflow.adapters import refolding
-from salesflow.adapters.filling import Tables
-from salesflow.adapters.posting import LedgerAbsorber, LedgerBatch
-from salesflow.adapters.refolding import Absorber, Address, IntervalBatch
-from salesflow.domain.deal import ground, standing
-from salesflow.domain.facts import Event
-from salesflow.domain.history import believed
-from salesflow.domain.moments import FOREVER
-from salesflow.projections.deals import Deals
+from salesflow.adapters.projector import interval_tables as refolding
+from salesflow.adapters.projector.interval_tables import Address, IntervalBatch, TableUpdater
+from salesflow.adapters.projector.ledger_tables import LedgerBatch, LedgerUpdater
+from salesflow.adapters.projector.rebuild import TableFiller
+from salesflow.domain.deal import state as ground
+from salesflow.domain.deal import state as standing
+from salesflow.domain.event import Event
+from salesflow.domain.history import believed_history
+from salesflow.domain.time import FOREVER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.tables import Cut, IntervalTable
+from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.table import IntervalTable, ReadPoint
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
@@ -89,41 +90,41 @@ def books_agree(url: str, history: list[Act]) -> None:
 
 def overhears_retractions(patch: pytest.MonkeyPatch) -> None:
     def deaf(events: list[Event]) -> list[Event]:
-        return believed([e for e in events if e.fact.kind != "fact.retracted"])
+        return believed_history([e for e in events if e.fact.kind != "fact.retracted"])
 
-    patch.setattr(refolding, "believed", deaf)
+    patch.setattr(refolding, "believed_history", deaf)
 
 
 def takes_recorded_for_occurred(patch: pytest.MonkeyPatch) -> None:
     def late(events: list[Event]) -> list[Event]:
-        return believed([event._replace(occurred=event.recorded) for event in events])
+        return believed_history([event._replace(occurred=event.recorded) for event in events])
 
-    patch.setattr(refolding, "believed", late)
+    patch.setattr(refolding, "believed_history", late)
 
 
 def gives_groundless_facts_ground(patch: pytest.MonkeyPatch) -> None:
-    class Gullible(ground.Ground):
-        def judge(self, event: Event) -> str | None:
-            super().judge(event)
+    class Gullible(ground.StageState):
+        def evolve(self, event: Event) -> str | None:
+            super().evolve(event)
             return None
 
-    patch.setattr(standing, "Ground", Gullible)
+    patch.setattr(standing, "StageState", Gullible)
 
 
 def forgets_that_it_did_not_know_the_end(patch: pytest.MonkeyPatch) -> None:
-    def ended(self: IntervalTable, cut: Cut) -> sa.ColumnElement[bool]:
+    def ended(self: IntervalTable, cut: ReadPoint) -> sa.ColumnElement[bool]:
         return self.table.c.valid_to > cut.as_of
 
     patch.setattr(IntervalTable, "_still_valid", ended)
 
 
 def knows_what_was_recorded_later(patch: pytest.MonkeyPatch) -> None:
-    def known(self: IntervalTable, cut: Cut) -> sa.ColumnElement[bool]:
+    def known(self: IntervalTable, cut: ReadPoint) -> sa.ColumnElement[bool]:
         c = self.table.c
         mine = sa.and_(c.tenant == cut.tenant, c.valid_from <= cut.as_of)
         return sa.and_(mine, c.known_to == FOREVER)
 
-    patch.setattr(IntervalTable, "valid_by", known)
+    patch.setattr(IntervalTable, "started_by", known)
 
 
 def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:
@@ -139,22 +140,22 @@ def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:
 
 
 def goes_on_from_where_it_left_the_rows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Absorber, "forget", lambda _: None)
+    patch.setattr(TableUpdater, "forget", lambda _: None)
 
 
 def takes_nothing_back_from_the_books(patch: pytest.MonkeyPatch) -> None:
-    right = LedgerAbsorber._refold
+    right = LedgerUpdater._refold
 
-    def wrong(self: LedgerAbsorber, entity: UUID, now: int, batch: LedgerBatch) -> None:
+    def wrong(self: LedgerUpdater, entity: UUID, now: int, batch: LedgerBatch) -> None:
         posted: LedgerBatch = []
         right(self, entity, now, posted)
         batch += [each for each in posted if each.sign > 0]
 
-    patch.setattr(LedgerAbsorber, "_refold", wrong)
+    patch.setattr(LedgerUpdater, "_refold", wrong)
 
 
 def forgets_what_was_told_of_a_deal_before(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Tables, "_at_hand", lambda _self, _id: ())
+    patch.setattr(TableFiller, "_at_hand", lambda _self, _id: ())
 
 
 CONTROLS = [

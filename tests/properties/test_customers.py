@@ -20,8 +20,8 @@ from properties.playing import Act, Player, acts, customer_acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
 from salesflow.domain.customer import CustomerQualified
-from salesflow.domain.deal.standing import Standing
-from salesflow.domain.facts import Event
+from salesflow.domain.deal.state import DealState
+from salesflow.domain.event import Event
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds import customer
 from salesflow.projections.folds.contact import CONTACT
@@ -131,13 +131,13 @@ def _merged_for_good(patch: pytest.MonkeyPatch) -> None:
 
 
 def _contacts_before_the_opening(patch: pytest.MonkeyPatch) -> None:
-    right = Standing.take
+    right = DealState.take
 
-    def takes(self: Standing, event: Event) -> bool:
+    def takes(self: DealState, event: Event) -> bool:
         right(self, event)
         return True
 
-    patch.setattr(Standing, "take", takes)
+    patch.setattr(DealState, "take", takes)
 
 
 @pytest.mark.parametrize("mistake", [late_facts_as_they_come, _merged_for_good])

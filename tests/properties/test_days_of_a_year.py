@@ -12,7 +12,7 @@ from given import cny, opened
 from questions.shop import Shop, shop
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.projections.funnel_trend import FunnelTrend
+from salesflow.projections.pipeline.funnel_trend import FunnelTrend
 
 FIRST = date(2025, 3, 1)
 

@@ -15,16 +15,16 @@ from pydantic import BaseModel, TypeAdapter
 
 from properties.effort import TALLY, examples
 from salesflow import STANDARD, SalesFlow
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_id
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
+from salesflow.domain.deal.merge_checks import MAY_MERGE
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact
-from salesflow.domain.impossible_merges import MAY_MERGE
-from salesflow.domain.processes import ProcessVersion
-from salesflow.domain.rates import Rate
+from salesflow.domain.event import Fact
+from salesflow.domain.exchange_rates import Rate
+from salesflow.domain.process import ProcessVersion
 from salesflow.domain.values import SafeText
 from salesflow.errors import InputError
 
@@ -167,7 +167,7 @@ def merged(fact: Fact) -> Fact:
     return fact.model_copy(update=dict.fromkeys(ids, into))
 
 
-def drafts_of(fact: Fact) -> list[Draft]:
+def new_events_of(fact: Fact) -> list[NewEvent]:
     """Write a fact into a stream of its own, behind an opening where it could merge."""
     facts, stream = [fact], uuid4()
     if isinstance(fact, tuple(MAY_MERGE)):
@@ -176,9 +176,9 @@ def drafts_of(fact: Fact) -> list[Draft]:
     return drafts(stream, facts)
 
 
-def drafts(stream: UUID, facts: Sequence[Fact]) -> list[Draft]:
+def drafts(stream: UUID, facts: Sequence[Fact]) -> list[NewEvent]:
     return [
-        Draft(stream, number, *CATALOGUE.encode(fact), new_id(), None)
+        NewEvent(stream, number, *CATALOGUE.encode(fact), new_id(), None)
         for number, fact in enumerate(facts, 1)
     ]
 
@@ -206,7 +206,7 @@ def test_every_fact_with_hostile_texts_is_read_back_as_it_was(
 ) -> None:
     facts = [fact for kind in CATALOGUE for fact in some(kind, 4)]
     assert {type(fact) for fact in facts} == set(CATALOGUE)
-    appends = [drafts_of(fact) for fact in facts]
+    appends = [new_events_of(fact) for fact in facts]
     written = [merged(fact) if isinstance(fact, tuple(MAY_MERGE)) else fact for fact in facts]
     for flow in flows:
         receipts = flow.log.append_many(appends)

@@ -16,7 +16,7 @@ from properties.readable import shown
 from properties.world import at
 from salesflow.engine import SalesFlow
 from salesflow.errors import DealClosedError, NotFoundError
-from salesflow.projections.questions import Question, View
+from salesflow.projections.core.question import Question, View
 
 
 @examples(25)

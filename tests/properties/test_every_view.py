@@ -26,10 +26,9 @@ from properties.raw_log import raw_log
 from properties.world import at
 from salesflow.engine import SalesFlow
 from salesflow.errors import DealClosedError, NotFoundError
-from salesflow.projections.comparing import Comparison
-from salesflow.projections.differences import FigureChange, RecordChange
-from salesflow.projections.questions import ENVELOPE, Question, View
-from salesflow.projections.records import Role, bare, item_of, roles
+from salesflow.presentation.fields import FieldRole, bare, field_roles, item_of
+from salesflow.projections.core.comparison import Comparison, FigureChange, RecordChange
+from salesflow.projections.core.question import ENVELOPE, Question, View
 
 
 @examples(6, shrink=False)
@@ -123,15 +122,15 @@ def check_rows(change: RecordChange, name: str, rows: tuple[RecordChange, ...]) 
 
 
 def key_of(row: BaseModel) -> tuple[object, ...]:
-    known = roles(type(row))
-    return tuple(getattr(row, name) for name in known if known[name] is Role.KEY)
+    known = field_roles(type(row))
+    return tuple(getattr(row, name) for name in known if known[name] is FieldRole.KEY)
 
 
 def unnamed(value: object) -> object:
     """Take names away, which make no difference."""
     if isinstance(value, BaseModel):
-        known = roles(type(value))
-        return {n: unnamed(v) for n, v in value if known[n] is not Role.NAME}
+        known = field_roles(type(value))
+        return {n: unnamed(v) for n, v in value if known[n] is not FieldRole.NAME}
     return [unnamed(each) for each in value] if isinstance(value, tuple) else value
 
 

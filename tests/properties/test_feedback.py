@@ -11,7 +11,7 @@ from properties.effort import TALLY, examples
 from properties.histories import Append, Book, Told, raw_of, told
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
-from salesflow.domain.history import believed
+from salesflow.domain.history import believed_history
 from salesflow.projections.folds.feedback import FEEDBACK, FeedbackState
 
 FOR_EVER = 2**61
@@ -67,7 +67,7 @@ def kept(book: Book) -> dict[Any, dict[str, Any]]:
     """Fold what is believed of the deal, and give its rows at the end."""
     state = FeedbackState({(p.key, p.version): p for p in PROCESSES})
     rows: dict[Any, dict[str, Any]] = {}
-    for event in believed(book.of(deal_id(0))):
+    for event in believed_history(book.of(deal_id(0))):
         for (position,), row in state.apply(event):
             assert row is not None, "what was said is never unsaid"
             rows[position] = dict(zip(NAMES, row, strict=True))

@@ -26,17 +26,17 @@ from properties.playing import Player
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import HOUR, OWNERS, START, at, deal_id, instant, money
-from salesflow.adapters.eventlog import Draft
-from salesflow.adapters.ids import new_id
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import NewEvent
+from salesflow.domain.deal.merge_checks import MAY_MERGE
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.facts import Fact, FactRetracted
-from salesflow.domain.impossible_merges import MAY_MERGE
+from salesflow.domain.event import Fact, FactRetracted
 from salesflow.errors import RuleError
-from salesflow.projections import forecast, forecast_figures
-from salesflow.projections.forecast import Forecast, ForecastView
-from salesflow.projections.forecast_reading import FateRow, OpenRow
-from salesflow.projections.periods import Span
+from salesflow.projections.core.period import Span
+from salesflow.projections.forecast import forecast, forecast_figures
+from salesflow.projections.forecast.forecast import Forecast, ForecastView
+from salesflow.projections.forecast.forecast_reading import OpenRow, OutcomeRow
 
 DAY = 24 * HOUR
 FIRST = date(2024, 1, 1)
@@ -158,7 +158,7 @@ def append(player: Player, told: Telling, n: int) -> None:
     if telling is None:
         return
     stream, fact, occurred = telling
-    draft = Draft(
+    draft = NewEvent(
         stream_id=stream,
         version=dict(log.versions([stream])).get(stream, 0) + 1,
         topic=fact.stored_as,
@@ -231,14 +231,14 @@ def test_every_forecast_is_what_a_naive_replay_says_of_it(database_url: str) -> 
 
 
 def _overdue_is_not_slipped(patch: pytest.MonkeyPatch) -> None:
-    right = FateRow._make
+    right = OutcomeRow._make
 
-    def make(cells: Iterable[Any]) -> FateRow:
+    def make(cells: Iterable[Any]) -> OutcomeRow:
         row = tuple(cells)
         fate = "pending" if row[2] == "overdue" else row[2]
         return right((*row[:2], fate, *row[3:]))
 
-    patch.setattr(FateRow, "_make", staticmethod(make))
+    patch.setattr(OutcomeRow, "_make", staticmethod(make))
 
 
 def _the_start_is_the_first_instant(patch: pytest.MonkeyPatch) -> None:

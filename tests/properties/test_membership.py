@@ -21,9 +21,9 @@ from properties.readable import shown
 from properties.staff import staff_acts, staff_appends
 from properties.test_refolding import folded
 from properties.world import at, instant
-from salesflow.domain import reps
-from salesflow.domain.facts import Event
-from salesflow.domain.reps import Rep, rep_id
+from salesflow.domain import rep as reps
+from salesflow.domain.event import Event
+from salesflow.domain.rep import Rep, rep_id
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError, NotFoundError, RuleError
 from salesflow.projections.folds.membership import MEMBERSHIP, MEMBERSHIPS

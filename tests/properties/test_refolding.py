@@ -21,14 +21,14 @@ from properties.mistakes import late_facts_as_they_come
 from properties.people_fold import PEOPLE, people
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
-from salesflow.adapters import refolding
-from salesflow.adapters.refolding import Address, IntervalAbsorber, IntervalBatch
+from salesflow.adapters.projector import interval_tables as refolding
+from salesflow.adapters.projector.interval_tables import Address, IntervalBatch, IntervalUpdater
 from salesflow.domain import history as histories_believed
-from salesflow.domain.facts import Event
-from salesflow.domain.history import believed as believed_facts
-from salesflow.domain.moments import FOREVER
+from salesflow.domain.event import Event
+from salesflow.domain.history import believed_history as believed_facts
+from salesflow.domain.time import FOREVER
 from salesflow.projections.folds.deal_state import DEAL_STATES
-from salesflow.projections.tables import Fold
+from salesflow.projections.table import IntervalFold
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
@@ -80,24 +80,28 @@ class MemoryTable:
 
 
 def folded(
-    fold: Fold, events: list[Event], processes: Mapping[Any, Any], cuts: set[int], cold: bool
+    fold: IntervalFold,
+    events: list[Event],
+    processes: Mapping[Any, Any],
+    cuts: set[int],
+    cold: bool,
 ) -> MemoryTable:
     """Fold a log into a table, a batch ending where `cuts` says; cold forgets in between."""
     table, batch = MemoryTable(), IntervalBatch()
-    upto = 0
+    through = 0
     wanted = [
         e for e in events if type(e.fact) in fold.facts or e.fact.kind == "fact.retracted"
     ]
-    absorber = IntervalAbsorber(
+    absorber = IntervalUpdater(
         fold,
         processes,
-        lambda entity: [e for e in wanted if e.stream_id == entity and e.position <= upto],
+        lambda entity: [e for e in wanted if e.stream_id == entity and e.position <= through],
     )
     for recorded in sorted({event.recorded for event in wanted}):
         append = [event for event in wanted if event.recorded == recorded]
-        upto = append[-1].position
+        through = append[-1].position
         for entity in dict.fromkeys(event.stream_id for event in append):
-            absorber.absorb(entity, [e for e in append if e.stream_id == entity], batch)
+            absorber.apply_append(entity, [e for e in append if e.stream_id == entity], batch)
         if recorded in cuts:
             table.write(batch)
             batch = IntervalBatch()
@@ -198,7 +202,9 @@ def test_the_state_of_a_deal_at_any_moment_is_what_a_naive_replay_says(
 
 
 def _deaf_to_retractions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(histories_believed, "standing", lambda events, _=FOREVER: list(events))
+    monkeypatch.setattr(
+        histories_believed, "without_retracted", lambda events, _=FOREVER: list(events)
+    )
 
 
 def _never_collapsed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,9 +214,9 @@ def _never_collapsed(monkeypatch: pytest.MonkeyPatch) -> None:
 def _in_order_of_occurrence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         refolding,
-        "believed",
+        "believed_history",
         lambda events: sorted(
-            believed_facts(events), key=lambda e: (not e.fact.opens, e.occurred)
+            believed_facts(events), key=lambda e: (not e.fact.is_opening, e.occurred)
         ),
     )
 

@@ -15,7 +15,7 @@ from properties.raw_log import prefix, raw_log
 from properties.readable import shown
 from properties.world import at, instant
 from salesflow.engine import SalesFlow
-from salesflow.projections.funnel import Funnel, FunnelView
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 
 
 def naive(raw: list[Raw], view: FunnelView) -> dict[str, Any]:

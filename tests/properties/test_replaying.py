@@ -13,12 +13,12 @@ from properties.effort import TALLY, examples
 from properties.histories import Append, Book, appends, raw_of
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
-from salesflow.domain.aggregate import World
+from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event
+from salesflow.domain.event import Event
 from salesflow.errors import NotFoundError
 
-WORLD = World({(process.key, process.version): process for process in PROCESSES})
+WORLD = ReplayContext({(process.key, process.version): process for process in PROCESSES})
 
 
 def booked(history: list[Append]) -> Book:

@@ -10,7 +10,7 @@ from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import at
-from salesflow.projections.restatement import Restatement
+from salesflow.projections.pipeline.restatement import Restatement
 
 
 @examples(40)

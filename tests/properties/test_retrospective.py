@@ -28,14 +28,15 @@ from properties.reps import rep_fact
 from properties.test_forecast import Said, append
 from properties.test_forecast import fact as forecast_fact
 from properties.world import HOUR, OWNERS, START, at, deal_id, instant
-from salesflow.domain.facts import Fact, FactRetracted
-from salesflow.domain.reps import rep_id
+from salesflow.domain.event import Fact, FactRetracted
+from salesflow.domain.rep import rep_id
 from salesflow.errors import NotFoundError
-from salesflow.projections import retrospective_feedback, retrospective_stages
-from salesflow.projections.periods import Span
-from salesflow.projections.retrospective import Retrospective, RetrospectiveView
-from salesflow.projections.retrospective_part import Part
-from salesflow.projections.stalled import StalledStanding
+from salesflow.projections.core.period import Span
+from salesflow.projections.review import retrospective_deals as retrospective_stages
+from salesflow.projections.review import retrospective_figures as retrospective_feedback
+from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
+from salesflow.projections.review.retrospective_figures import ReviewScope
+from salesflow.projections.stages.stage_time_figures import StalledStanding
 
 DAY = 24 * HOUR
 LASTS = 180
@@ -210,8 +211,8 @@ def _a_visit_is_too_long_a_day_later(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_team_is_that_of_today(patch: pytest.MonkeyPatch) -> None:
-    right = Part.has_rep
-    patch.setattr(Part, "has_rep", lambda part, rep, _: right(part, rep, 2**61))
+    right = ReviewScope.has_rep
+    patch.setattr(ReviewScope, "has_rep", lambda part, rep, _: right(part, rep, 2**61))
 
 
 def _the_period_before_is_the_period(patch: pytest.MonkeyPatch) -> None:

@@ -24,12 +24,12 @@ from properties.world import HOUR, OWNERS, deal_id, stream_id
 from salesflow.domain import aggregate, pending
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.deal import Deal
-from salesflow.domain.moments import FOREVER, from_instant
-from salesflow.domain.processes import SalesProcess, process_id
-from salesflow.domain.rates import RATES_ID, RateTable
-from salesflow.domain.reps import Rep
+from salesflow.domain.exchange_rates import RATES_ID, RateTable
+from salesflow.domain.process import SalesProcess, process_id
+from salesflow.domain.rep import Rep
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.domain.teams import Team, team_id
+from salesflow.domain.team import Team, team_id
+from salesflow.domain.time import FOREVER, from_instant
 from salesflow.engine import Session
 from salesflow.errors import NotFoundError
 
@@ -204,7 +204,7 @@ def _itself(found: Aggregate) -> Aggregate:
 def _seen(give: Callable[[], Aggregate]) -> State:
     try:
         found = give()
-        found.refuse_absence()
+        found.ensure_exists()
     except NotFoundError:
         return None
     return state_of(found)

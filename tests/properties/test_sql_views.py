@@ -13,12 +13,20 @@ from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.readable import shown
-from salesflow.adapters.sql_views import select_at
-from salesflow.domain.moments import FOREVER, from_instant
+from salesflow.adapters.projector.sql_views import select_at
+from salesflow.domain.time import FOREVER, from_instant
 from salesflow.engine import SalesFlow
-from salesflow.projections.columns import Instants, Millionths, Shares
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.tables import Cell, Cut, IntervalTable, LedgerTable, ReadTable
+from salesflow.projections.table import (
+    Cell,
+    Instants,
+    IntervalTable,
+    LedgerTable,
+    Millionths,
+    ReadPoint,
+    ReadTable,
+    Shares,
+)
 
 END = datetime(9999, 12, 31, tzinfo=UTC)
 Seen = list[tuple[tuple[str, str], ...]]
@@ -46,14 +54,14 @@ def test_a_view_at_a_moment_is_the_table_at_that_moment(
         player.flow.catch_up()
         raw = raw_log(player.flow)
         for pick in asked:
-            cut = Cut(player.flow.log.tenant, *moment_of(pick, raw))
+            cut = ReadPoint(player.flow.log.tenant, *moment_of(pick, raw))
             for fold in FOLDS.values():
                 found = by_view(database_url, fold.table, cut)
                 assert found == by_table(player.flow, fold.table, cut), (cut, shown(raw))
                 TALLY["rows of SQL views"] += len(found)
 
 
-def by_view(url: str, table: ReadTable, cut: Cut) -> Seen:
+def by_view(url: str, table: ReadTable, cut: ReadPoint) -> Seen:
     """Read a table's view with a client that knows nothing of salesflow."""
     with plain_connection(url) as connection:
         cursor = connection.execute(select_at(table, cut))
@@ -65,16 +73,16 @@ def by_view(url: str, table: ReadTable, cut: Cut) -> Seen:
     return sorted(tuple(sorted((n, plain(n, v)) for n, v in row.items())) for row in rows)
 
 
-def by_table(flow: SalesFlow, table: ReadTable, cut: Cut) -> Seen:
+def by_table(flow: SalesFlow, table: ReadTable, cut: ReadPoint) -> Seen:
     """Read the rows as questions do, and write them as people do."""
     columns = [c for c in table.table.columns if not c.name.startswith(("known_", "collapsed"))]
     if isinstance(table, IntervalTable):
         columns = [c for c in columns if c.name != "valid_to"]
         ends = [table.valid_to(cut).label("valid_to")]
-        select = sa.select(*columns, *ends).where(table.seen(cut))
+        select = sa.select(*columns, *ends).where(table.visible_at(cut))
     else:
         assert isinstance(table, LedgerTable)
-        select = sa.select(*columns).where(table.posted(cut))
+        select = sa.select(*columns).where(table.posted_by(cut))
     kinds = {c.name: c.type for c in table.table.columns}
     with flow.log.database.read() as connection:
         rows = connection.execute(select).mappings().all()

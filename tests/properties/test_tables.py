@@ -22,9 +22,10 @@ from properties.people_fold import PEOPLE, TABLE, people
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters import filling, projecting
-from salesflow.adapters.processes import PublishedProcesses
-from salesflow.adapters.runner import Runner
+from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.projector import projection_task as projecting
+from salesflow.adapters.projector import rebuild as filling
+from salesflow.adapters.projector.runner import Runner
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.registry import FOLDS

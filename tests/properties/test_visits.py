@@ -17,10 +17,10 @@ from properties.moments import instants, knowledge
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters.refolding import Address, IntervalBatch
+from salesflow.adapters.projector.interval_tables import Address, IntervalBatch
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.tables import Cell
+from salesflow.projections.table import Cell
 
 Attributes = tuple[Cell, ...]
 Mistake = Callable[[pytest.MonkeyPatch], None]

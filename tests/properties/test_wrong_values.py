@@ -16,12 +16,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from properties.effort import TORTURE
-from salesflow import STANDARD, Customer, Deal, ForeignFact, Money, Rep, SalesFlow, Team
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, Rep, SalesFlow, Team
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.errors import HistoryError, ProjectionError, SalesflowError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 COMMANDS = 500 * TORTURE
 """5,000 in the long form, on each database."""
@@ -152,7 +152,7 @@ class Fuzzer:
         }
         stream = self.draw.choice([*self.known[Deal], *self.known[Customer], uuid4()])
         when = self.draw.choice((None, None, *VALUES))
-        self.flow.record([ForeignFact(stream, cls(**fields), when)])  # type: ignore[arg-type]
+        self.flow.record([ExternalEvent(stream, cls(**fields), when)])  # type: ignore[arg-type]
 
     def _ask(self) -> None:
         way: Callable[[Any], object] = self.draw.choice(
@@ -223,6 +223,6 @@ def test_something_stored_past_the_gate_that_cannot_be_read_is_noticed(
         monkeypatch.setattr(
             flow.log.catalogue, "encode", lambda fact: (fact.stored_as, fact.to_json())
         )
-        flow.record([ForeignFact(fuzzer.known[Deal][0], Told())])
+        flow.record([ExternalEvent(fuzzer.known[Deal][0], Told())])
         with pytest.raises((HistoryError, ProjectionError)):
             fuzzer.read_back()

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from salesflow.domain.processes import ProcessVersion, Stage
-from salesflow.domain.reps import rep_id
-from salesflow.domain.standard import STANDARD
+from salesflow.domain.process import ProcessVersion, Stage
+from salesflow.domain.rep import rep_id
+from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.values import Money
 
 __all__ = [

@@ -15,12 +15,12 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from given import CLOSED_STAGES, PLAIN, cny, opened
-from salesflow import ForeignFact, SalesFlow, SalesProcess
+from salesflow import ExternalEvent, SalesFlow, SalesProcess
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
-from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.moments import start_of_day, to_instant
-from salesflow.domain.processes import ProcessVersion, process_id
-from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
+from salesflow.domain.process import ProcessVersion, process_id
+from salesflow.domain.time import start_of_day, to_instant
 
 __all__ = ["WORKED_EXAMPLE", "Shop", "deal_id", "publish", "shop", "told"]
 
@@ -53,7 +53,7 @@ def publish(
     """Publish rates of a day at the shop's clock: units of each currency for one base."""
     named = tuple(Rate(currency=c, rate=Decimal(rate)) for c, rate in rates.items())
     fact = RatesPublished(day=date.fromisoformat(day), base=base, rates=named, source=source)
-    sales.flow.record([ForeignFact(RATES_ID, fact)])
+    sales.flow.record([ExternalEvent(RATES_ID, fact)])
 
 
 class Shop:
@@ -97,13 +97,13 @@ class Shop:
             else:
                 session.get(SalesProcess, process_id(version.key)).publish_version(version)
 
-    def _foreign(self, deal: int, when: str, fact: Fact) -> ForeignFact:
+    def _foreign(self, deal: int, when: str, fact: Fact) -> ExternalEvent:
         stream = deal_id(deal)
         if len(when) == len("2026-03-02"):
             at = start_of_day(date.fromisoformat(when), self.zone)
-            return ForeignFact(stream, fact, at, precision="day")
+            return ExternalEvent(stream, fact, at, precision="day")
         at = to_instant(datetime.fromisoformat(when).replace(tzinfo=self.zone))
-        return ForeignFact(stream, fact, at)
+        return ExternalEvent(stream, fact, at)
 
 
 class Clock:

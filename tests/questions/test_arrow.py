@@ -13,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from salesflow import STANDARD, Deal, Money, SalesFlow
-from salesflow.domain.moments import Moment, Period
+from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.errors import SalesflowError
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.deals import Deals
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.questions import TableOfView, View
-from salesflow.projections.totals import Total
+from salesflow.presentation.format import Total
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.question import View
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.pipeline.funnel import Funnel
 
 ERP = UUID("e4900000-0000-4000-8000-000000000001")
 MES = UUID("3e500000-0000-4000-8000-000000000002")

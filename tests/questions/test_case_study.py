@@ -10,6 +10,12 @@ import pytest
 from given import CLOSED_STAGES, cny, opened
 from questions.shop import Shop, deal_id, shop, told
 from salesflow import Customer, Money, QuoteLine
+from salesflow.domain.deal.activities import (
+    CompetitorNamed,
+    ContactLogged,
+    ObjectionRaised,
+    ObjectionResolved,
+)
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
@@ -21,16 +27,10 @@ from salesflow.domain.deal.people import (
 )
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.deal.talks import (
-    CompetitorNamed,
-    ContactLogged,
-    ObjectionRaised,
-    ObjectionResolved,
-)
-from salesflow.domain.processes import ProcessVersion, Stage
+from salesflow.domain.process import ProcessVersion, Stage
 from salesflow.errors import DealClosedError, NotFoundError
-from salesflow.projections.case_similar import CaseDifference
-from salesflow.projections.case_study import CaseStudy, CaseStudyView
+from salesflow.projections.cases.case_study import CaseStudy, CaseStudyView
+from salesflow.projections.cases.similar_cases import CaseDifference
 
 CUSTOMER = UUID(int=0xC057)
 

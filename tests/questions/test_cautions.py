@@ -2,7 +2,7 @@
 
 import pytest
 
-from salesflow.projections.cautions import Behind, in_brief
+from salesflow.projections.core.left_out import Behind, in_brief
 
 
 @pytest.mark.parametrize(

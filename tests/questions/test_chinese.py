@@ -9,21 +9,21 @@ from pydantic import BaseModel
 from given import opened
 from questions.shop import deal_id, shop
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.projections.comparing import called
-from salesflow.projections.estimates import Estimate
-from salesflow.projections.flow import Flow
-from salesflow.projections.kpis import Kpis
-from salesflow.projections.questions import ENVELOPE
-from salesflow.projections.records import bare, is_record, item_of, roles
+from salesflow.presentation.fields import bare, field_roles, is_record, item_of
+from salesflow.presentation.words import ZH, in_language
+from salesflow.projections.core.comparison import called
+from salesflow.projections.core.question import ENVELOPE
+from salesflow.projections.core.statistics import Estimate
+from salesflow.projections.performance.kpis import Kpis
+from salesflow.projections.pipeline.flow import Flow
 from salesflow.projections.registry import QUESTIONS
-from salesflow.projections.words import ZH, in_language
 
 APRIL = {"from_": date(2026, 4, 1), "to": date(2026, 5, 1)}
 
 
 def fields_of(record: type[BaseModel]) -> Iterator[str]:
     """Give the fields that a comparison shows, also of the rows inside."""
-    for name in roles(record):
+    for name in field_roles(record):
         if name in ENVELOPE or name.endswith(("_en", "_zh")):
             continue
         yield name

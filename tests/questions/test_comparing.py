@@ -9,17 +9,18 @@ from uuid import UUID
 import pytest
 
 from salesflow import STANDARD, Deal, Money, SalesFlow
-from salesflow.domain.moments import Moment, Period
+from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
-from salesflow.projections.comparing import Comparison
-from salesflow.projections.deal_timeline import DealTimeline
-from salesflow.projections.deals import Deals
-from salesflow.projections.estimates import Estimate, Interval
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.questions import TableOfView, View
-from salesflow.projections.records import Role, roles
-from salesflow.projections.totals import Total
+from salesflow.presentation.fields import FieldRole, field_roles
+from salesflow.presentation.format import Total
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.comparison import Comparison
+from salesflow.projections.core.question import View
+from salesflow.projections.core.statistics import Estimate, Interval
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.pipeline.funnel import Funnel
 
 ERP = UUID("e4900000-0000-4000-8000-000000000001")
 MES = UUID("3e500000-0000-4000-8000-000000000002")
@@ -53,7 +54,7 @@ class Row(Value):
 class Worth(Value):
     """A row with an amount in a currency of its own."""
 
-    deal: Annotated[UUID, Role.KEY]
+    deal: Annotated[UUID, FieldRole.KEY]
     amount: Decimal | None
     currency: Currency | None
     chance: Decimal
@@ -120,7 +121,7 @@ def flow(database_url: str) -> Iterator[SalesFlow]:
 
 
 def test_fields_are_keys_names_figures_or_traits_by_their_types() -> None:
-    assert {name: role.value for name, role in roles(Row).items()} == {
+    assert {name: role.value for name, role in field_roles(Row).items()} == {
         "rep": "key",
         "name_en": "name",
         "name_zh": "name",
@@ -136,7 +137,7 @@ def test_fields_are_keys_names_figures_or_traits_by_their_types() -> None:
 
 
 def test_where_a_key_is_marked_others_of_its_kind_are_traits() -> None:
-    assert roles(Worth)["currency"] is Role.TRAIT
+    assert field_roles(Worth)["currency"] is FieldRole.TRAIT
 
 
 def test_counts_and_rates_are_subtracted_exactly() -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
+from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.domain.deal.service import FeedbackReceived
 from salesflow.errors import NotFoundError
-from salesflow.projections.questions import View
+from salesflow.projections.core.question import View
 from salesflow.projections.registry import QUESTIONS
 
 MICROSECOND = timedelta(microseconds=1)

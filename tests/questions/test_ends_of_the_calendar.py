@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 
 from given import cny
-from salesflow import STANDARD, Deal, ForeignFact, SalesFlow
+from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.moments import from_instant, instant_of, start_of_next_day, zone
+from salesflow.domain.time import from_instant, instant_of, start_of_next_day, zone
 from salesflow.errors import InputError, NotFoundError, SalesflowError
-from salesflow.projections.kpis import Kpis
-from salesflow.projections.periods import PeriodQuestion
+from salesflow.projections.core.period import PeriodQuestion
+from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.registry import QUESTIONS
 
 EAST, WEST = "Pacific/Kiritimati", "Etc/GMT+12"
@@ -92,8 +92,8 @@ def engine(url: str, timezone: str) -> Iterator[SalesFlow]:
             )
             deal.assign_owner("bob", effective_from=LAST)
             deal.win()
-        first = ForeignFact(OLD, opened, YEAR_1)
-        fresh.record([first, ForeignFact(OLD, DealWon(), YEAR_1 + 1)])
+        first = ExternalEvent(OLD, opened, YEAR_1)
+        fresh.record([first, ExternalEvent(OLD, DealWon(), YEAR_1 + 1)])
         yield fresh
 
 

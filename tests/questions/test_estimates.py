@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 from salesflow.errors import SalesflowError
-from salesflow.projections.amounts import unscaled
-from salesflow.projections.estimates import (
+from salesflow.projections.core.amounts import unscaled
+from salesflow.projections.core.statistics import (
     Estimate,
     Share,
     decimal_of,

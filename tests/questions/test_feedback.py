@@ -10,19 +10,18 @@ import sqlalchemy as sa
 
 from given import opened
 from questions.shop import Shop, deal_id, shop
-from salesflow.domain.deal.lines import QuoteLine
+from salesflow.domain.deal.after_sales import SCALES, FeedbackReceived, Scale, SurveySent
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
-from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued
-from salesflow.domain.deal.service import SCALES, FeedbackReceived, Scale, SurveySent
+from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued, QuoteLine
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.facts import FactRetracted
+from salesflow.domain.event import FactRetracted
 from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
-from salesflow.projections.estimates import Estimate
-from salesflow.projections.feedback import Feedback, FeedbackView
+from salesflow.projections.core.statistics import Estimate
+from salesflow.projections.feedback.feedback import Feedback, FeedbackView
 from salesflow.projections.folds.feedback import FEEDBACK
 
 MARCH = {"from_": date(2026, 3, 1), "to": date(2026, 4, 1)}

@@ -15,13 +15,12 @@ from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.facts import Event
-from salesflow.domain.reps import Rep, rep_id
+from salesflow.domain.event import Event
+from salesflow.domain.rep import Rep, rep_id
 from salesflow.errors import InputError
-from salesflow.projections.balances import Sums
-from salesflow.projections.flow import Flow, FlowAccount, FlowView
-from salesflow.projections.flow_lines import Line
+from salesflow.projections.core.balances import CellSums
 from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowView, Line
 
 FIRST_QUARTER = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 SECOND_QUARTER = {"from_": date(2026, 4, 1), "to": date(2026, 7, 1)}
@@ -490,5 +489,5 @@ def test_an_opening_has_every_digit_that_stands_in_the_pipeline() -> None:
         Decimal("12000987998999999.987999012001"),
     )
     cell = (None,) * len(PIPELINE.cells)
-    line = Line.opening(cell, Sums(12_001, amount, weighted), None, 0)
+    line = Line.opening(cell, CellSums(12_001, amount, weighted), None, 0)
     assert (line.amount, line.weighted) == (amount, weighted)

@@ -13,10 +13,14 @@ from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ForecastGiven, LineItemsAgreed, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.errors import InputError
-from salesflow.projections.forecast import Forecast, ForecastView
-from salesflow.projections.forecast_figures import ForecastLine, PastForecast, SlippageLine
+from salesflow.projections.forecast.forecast import Forecast, ForecastView
+from salesflow.projections.forecast.forecast_figures import (
+    ForecastLine,
+    PastForecast,
+    SlippageLine,
+)
 
 FIRST_QUARTER = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 SECOND_QUARTER = {"from_": date(2026, 4, 1), "to": date(2026, 7, 1)}

@@ -13,10 +13,10 @@ from salesflow import Customer, Money
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.reps import Rep, rep_id
+from salesflow.domain.rep import Rep, rep_id
 from salesflow.errors import InputError
-from salesflow.projections.funnel import Funnel, FunnelView
-from salesflow.projections.funnel_trend import FunnelTrend, FunnelTrendView
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
+from salesflow.projections.pipeline.funnel_trend import FunnelTrend, FunnelTrendView
 
 FIRST_HALF = {"from_": date(2026, 1, 1), "to": date(2026, 7, 1)}
 

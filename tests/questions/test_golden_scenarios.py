@@ -18,10 +18,10 @@ from salesflow import STANDARD, Customer, Deal, SalesFlow
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.projections.flow import Flow
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.kpis import Kpis
-from salesflow.projections.stage_times import StageTimes
+from salesflow.projections.performance.kpis import Kpis
+from salesflow.projections.pipeline.flow import Flow
+from salesflow.projections.pipeline.funnel import Funnel
+from salesflow.projections.stages.stage_times import StageTimes
 
 HERE = Path(__file__).parent
 SCENARIOS = {

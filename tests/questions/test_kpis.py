@@ -11,16 +11,16 @@ from given import cny, opened
 from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Deal, Money, Rep
 from salesflow.domain.calendar import FiscalCalendar
-from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealUnmerged, twin_of
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
+from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealUnmerged, counterpart_of
 from salesflow.domain.deal.money import ContractAmended, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
-from salesflow.domain.deal.service import RepeatOrderPlaced
-from salesflow.domain.facts import Fact
+from salesflow.domain.event import Fact
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.errors import InputError
-from salesflow.projections.kpi_figures import KpiLine
-from salesflow.projections.kpis import Kpis, KpisView
+from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.performance.kpis import Kpis, KpisView
 
 
 class Quarter(NamedTuple):
@@ -262,7 +262,7 @@ def test_a_deal_reopened_while_it_was_merged_is_open_when_it_is_unmerged() -> No
 
 def merged(sales: Shop, when: str, fact: DealMerged | DealUnmerged) -> None:
     """Tell both halves of a merge of the first deal, or of its undoing."""
-    twin = twin_of(deal_id(1), fact)
+    twin = counterpart_of(deal_id(1), fact)
     assert twin is not None
     sales.tell_all((1, when, fact), (2, when, twin[1]))
 

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from given import opened
 from questions.shop import Shop, deal_id, shop
+from salesflow.domain.deal.activities import ContactLogged, Direction
+from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
-from salesflow.domain.deal.service import FeedbackReceived, Scale
-from salesflow.domain.deal.talks import ContactLogged, Direction
-from salesflow.projections.kpi_figures import KpiLine
-from salesflow.projections.kpis import Kpis
+from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.performance.kpis import Kpis
 
 ACME, BOLT = (UUID(int=0xC057_0000 + number) for number in (1, 2))
 JUNE = "2026-06-01T00:00:00+00:00"

@@ -7,17 +7,17 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
-from salesflow import ForeignFact
+from salesflow import ExternalEvent
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
-from salesflow.domain.deal.service import RepeatOrderPlaced
-from salesflow.domain.facts import Fact
-from salesflow.domain.moments import to_instant
+from salesflow.domain.event import Fact
+from salesflow.domain.time import to_instant
 from salesflow.errors import RuleError
-from salesflow.projections.kpi_figures import KpiLine
-from salesflow.projections.kpis import Kpis
+from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.performance.kpis import Kpis
 
 ACME, BOLT, CAMPO = (UUID(int=0xC057_0000 + number) for number in (1, 2, 3))
 JUNE = "2026-06-01T00:00:00+00:00"
@@ -55,7 +55,7 @@ def register(books: Shop, customer: UUID, *told: tuple[str, Fact]) -> Shop:
     """Record facts of a customer together."""
     books.flow.record(
         [
-            ForeignFact(
+            ExternalEvent(
                 customer,
                 fact,
                 to_instant(datetime.fromisoformat(at).replace(tzinfo=books.zone)),

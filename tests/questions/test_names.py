@@ -6,18 +6,18 @@ import pytest
 
 from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow, SalesProcess
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.processes import Label, ProcessVersion, process_id
-from salesflow.domain.reps import rep_id
-from salesflow.projections.case_study import CaseStudy
-from salesflow.projections.deals import Deals
-from salesflow.projections.funnel import Funnel
-from salesflow.projections.funnel_trend import FunnelTrend
-from salesflow.projections.kpis import Kpis
-from salesflow.projections.questions import Question, View
-from salesflow.projections.retrospective import Retrospective
-from salesflow.projections.shown import TableOfView
-from salesflow.projections.win_loss import WinLoss
-from salesflow.projections.words import Language
+from salesflow.domain.process import Label, ProcessVersion, process_id
+from salesflow.domain.rep import rep_id
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language
+from salesflow.projections.cases.case_study import CaseStudy
+from salesflow.projections.cases.win_loss import WinLoss
+from salesflow.projections.core.question import Question, View
+from salesflow.projections.performance.kpis import Kpis
+from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.pipeline.funnel import Funnel
+from salesflow.projections.pipeline.funnel_trend import FunnelTrend
+from salesflow.projections.review.retrospective import Retrospective
 
 
 @pytest.fixture

@@ -9,22 +9,22 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, publish, shop, told
-from salesflow import ForeignFact, Money
+from salesflow import ExternalEvent, Money
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealWon
-from salesflow.domain.deal.service import RepeatOrderPlaced
-from salesflow.domain.facts import FactRetracted
-from salesflow.domain.moments import to_instant
-from salesflow.domain.rates import RATES_ID, Rate, RatesPublished
+from salesflow.domain.event import FactRetracted
+from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.time import to_instant
 from salesflow.errors import InputError
-from salesflow.projections.flow import Flow
-from salesflow.projections.forecast import Forecast
-from salesflow.projections.funnel import Funnel, FunnelView
-from salesflow.projections.kpi_figures import KpiLine
-from salesflow.projections.kpis import Kpis, KpisView
-from salesflow.projections.one_currency import RatesUsed, WithoutRate
-from salesflow.projections.win_loss import WinLoss
+from salesflow.projections.cases.win_loss import WinLoss
+from salesflow.projections.core.currency import RatesUsed, WithoutRate
+from salesflow.projections.forecast.forecast import Forecast
+from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.performance.kpis import Kpis, KpisView
+from salesflow.projections.pipeline.flow import Flow
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 
 QUARTER: Mapping[str, object] = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 
@@ -185,7 +185,7 @@ def test_a_retracted_rate_does_not_count_and_one_published_again_replaces_it() -
         assert sold(kpis(sales)) == yuan("72000")
         wrong = sales.flow.history(RATES_ID)[-1]
         sales.flow.record(
-            [ForeignFact(RATES_ID, FactRetracted(event_id=wrong.event_id, because="slip"))]
+            [ExternalEvent(RATES_ID, FactRetracted(event_id=wrong.event_id, because="slip"))]
         )
         assert sold(kpis(sales)) == yuan("7100")
         publish(sales, "2026-03-02", CNY="7.3")
@@ -204,7 +204,7 @@ def test_an_own_rate_outlasts_an_older_one_imported_later_whichever_opened_the_t
         told = Rate(currency="CNY", rate=Decimal("7.1"))
         bank = RatesPublished(day=date(2026, 3, 2), base="USD", rates=(told,), source="bank")
         on_its_day = to_instant(datetime(2026, 3, 2, tzinfo=UTC))
-        sales.flow.record([ForeignFact(RATES_ID, bank, on_its_day, precision="day")])
+        sales.flow.record([ExternalEvent(RATES_ID, bank, on_its_day, precision="day")])
         sales.turn("2026-04-01").tell(
             1, ("2026-01-10", opened(amount=usd("1000"))), ("2026-03-10", DealWon())
         )

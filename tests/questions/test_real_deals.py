@@ -10,10 +10,10 @@ import pytest
 
 from importing.test_real_tables import MAPPINGS, MAVEN
 from salesflow import SalesFlow
-from salesflow.adapters.importing import import_table
-from salesflow.projections.funnel_trend import FunnelTrend
-from salesflow.projections.kpis import Kpis
-from salesflow.projections.stage_times import StageTimes
+from salesflow.adapters.importers import import_table
+from salesflow.projections.performance.kpis import Kpis
+from salesflow.projections.pipeline.funnel_trend import FunnelTrend
+from salesflow.projections.stages.stage_times import StageTimes
 
 pytestmark = pytest.mark.skipif(not MAVEN.is_file(), reason=f"there is no {MAVEN.name}")
 

@@ -8,16 +8,16 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
+from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.deal.talks import ContactLogged
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
-from salesflow.projections.restatement import Restatement, RestatementView
-from salesflow.projections.totals import totals_text
+from salesflow.presentation.format import totals_text
+from salesflow.projections.pipeline.restatement import Restatement, RestatementView
 from simulated import ran
 
 QUARTER = "2026-03-31"

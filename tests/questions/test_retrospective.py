@@ -9,18 +9,18 @@ import pytest
 from given import PLAIN, cny, line, opened
 from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Money
+from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ForecastGiven, LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
-from salesflow.domain.deal.service import FeedbackReceived
 from salesflow.domain.deal.stages import DealMigrated, StageMoved
-from salesflow.domain.facts import Fact
-from salesflow.domain.processes import ProcessVersion, Stage
-from salesflow.domain.reps import Rep, rep_id
+from salesflow.domain.event import Fact
+from salesflow.domain.process import ProcessVersion, Stage
+from salesflow.domain.rep import Rep, rep_id
 from salesflow.errors import InputError, NotFoundError
-from salesflow.projections.retrospective import Retrospective, RetrospectiveView
-from salesflow.projections.retrospective_figures import FigureMoved
+from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
+from salesflow.projections.review.retrospective_figures import FigureMoved
 
 FIRST_QUARTER = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 SECOND_QUARTER = {"from_": date(2026, 4, 1), "to": date(2026, 7, 1)}

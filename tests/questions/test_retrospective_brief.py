@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from salesflow.projections.retrospective_brief import moved_most
-from salesflow.projections.retrospective_figures import FigureMoved, Unit
+from salesflow.projections.review.retrospective import moved_most
+from salesflow.projections.review.retrospective_figures import FigureMoved, Unit
 
 
 def moved(

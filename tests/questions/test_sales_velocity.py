@@ -12,8 +12,8 @@ from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
-from salesflow.projections.kpi_velocity import Velocity
-from salesflow.projections.kpis import Kpis
+from salesflow.projections.performance.kpi_figures import Velocity
+from salesflow.projections.performance.kpis import Kpis
 
 SIZED = PLAIN.model_copy(update={"key": "sized", "qualifying_stage": "b"})
 """Open deals count from the second of three stages on."""

@@ -14,9 +14,9 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReope
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
 from salesflow.errors import InputError, NotFoundError
-from salesflow.projections.spread import Spread
-from salesflow.projections.stage_time_figures import StageTime, TimeToEvent
-from salesflow.projections.stage_times import StageTimes, StageTimesView
+from salesflow.projections.core.statistics import Spread
+from salesflow.projections.stages.stage_time_figures import StageTime, TimeToEvent
+from salesflow.projections.stages.stage_times import StageTimes, StageTimesView
 
 MIDNIGHT = "2026-06-01T00:00:00+00:00"
 

@@ -10,12 +10,12 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, publish, shop
+from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealLost, DealWon
-from salesflow.domain.deal.service import FeedbackReceived
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.projections.one_currency import MoneyQuestion
-from salesflow.projections.questions import Question, View
+from salesflow.projections.core.currency import MoneyQuestion
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 
 FEW, MANY = 4, 40

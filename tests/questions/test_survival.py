@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight
 
-from salesflow.projections.survival import Spell, Survival, survival
+from salesflow.projections.core.statistics import Duration, Survival, survival
 
 CAUSES = ("won", "lost", "disqualified")
 
 
-def spells(*told: tuple[int, str | None]) -> list[Spell]:
-    return [Spell(*each) for each in told]
+def spells(*told: tuple[int, str | None]) -> list[Duration]:
+    return [Duration(*each) for each in told]
 
 
 def lasting(found: Survival) -> list[Fraction | None]:
@@ -82,7 +82,7 @@ def test_a_spell_of_no_length_counts() -> None:
 
 
 TOLD = st.lists(
-    st.builds(Spell, st.integers(0, 25), st.sampled_from((*CAUSES, None, None))),
+    st.builds(Duration, st.integers(0, 25), st.sampled_from((*CAUSES, None, None))),
     min_size=1,
     max_size=80,
 )
@@ -90,7 +90,7 @@ TOLD = st.lists(
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(TOLD)
-def test_the_shares_that_last_and_that_ended_make_one(told: list[Spell]) -> None:
+def test_the_shares_that_last_and_that_ended_make_one(told: list[Duration]) -> None:
     for chance in survival(told, after=range(26)).chances:
         if chance.lasting is not None and chance.ended is not None:
             shares = [chance.lasting, *chance.ended.values()]
@@ -99,11 +99,11 @@ def test_the_shares_that_last_and_that_ended_make_one(told: list[Spell]) -> None
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(TOLD)
-def test_statsmodels_estimates_the_same(told: list[Spell]) -> None:
+def test_statsmodels_estimates_the_same(told: list[Duration]) -> None:
     assert_alike(told, after=range(1, 26))
 
 
-def assert_alike(told: Sequence[Spell], after: Sequence[int]) -> None:
+def assert_alike(told: Sequence[Duration], after: Sequence[int]) -> None:
     """Compare with statsmodels at every time; it wants an event, and knows no time 0."""
     told = [spell._replace(lasted=spell.lasted + 1) for spell in told]
     times = [spell.lasted for spell in told]

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from salesflow import STANDARD, Deal, Deals, DealTimeline, Funnel, Money, SalesFlow
-from salesflow.projections.questions import Question, View
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 from salesflow import STANDARD, Deal, Deals, Funnel, FunnelTrend, Kpis, Money, SalesFlow
 from salesflow.errors import SalesflowError
-from salesflow.projections.questions import Question, View
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -132,7 +132,7 @@ def test_a_comparison_is_plotted_from_data_frames(flow: SalesFlow) -> None:
 def test_without_pandas_it_is_said_what_to_install(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("salesflow.projections.tidy.find_spec", lambda _: None)
+    monkeypatch.setattr("salesflow.presentation.arrow.find_spec", lambda _: None)
     with pytest.raises(SalesflowError, match="pip install 'salesflow\\[notebook\\]'"):
         flow.ask(Deals()).to_pandas()
 

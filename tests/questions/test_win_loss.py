@@ -9,14 +9,14 @@ import pytest
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop, told
 from salesflow import Money, QuoteLine
+from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.deal.talks import ContactLogged, ObjectionRaised
 from salesflow.errors import DealClosedError, NotFoundError
-from salesflow.projections.win_loss import Driver, WinLoss, WinLossView
+from salesflow.projections.cases.win_loss import Driver, WinLoss, WinLossView
 
 QUARTER: Mapping[str, object] = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 

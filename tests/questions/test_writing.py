@@ -8,12 +8,12 @@ import pytest
 
 from given import cny, opened
 from questions.shop import deal_id, shop
+from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealLost, DealWon
-from salesflow.domain.deal.service import FeedbackReceived
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.deal.talks import ContactLogged
+from salesflow.presentation.format import given_percent, percent_text, span_text
 from salesflow.projections.registry import QUESTIONS
-from salesflow.projections.writing import given_percent, percent_text, span_text
 
 OTHER_FORMS = re.compile(r"\d %|\d\.\d+%|^0\.\d\d+$")
 """A space before the sign, places behind the point, a share as a bare number."""

@@ -15,10 +15,10 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
-from salesflow.cli.asking import _flag, _kinds
-from salesflow.domain.reps import Rep
+from salesflow.cli.ask import _flag, _kinds
+from salesflow.domain.rep import Rep
 from salesflow.errors import InputError, NotFoundError
-from salesflow.projections.questions import Question, View
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 

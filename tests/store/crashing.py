@@ -24,9 +24,9 @@ from threading import Thread
 from typing import NamedTuple
 from uuid import uuid4
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.ids import new_id
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import EventLog, NewEvent
 from store.facts import NOTES
 
 __all__ = ["Findings", "Judge", "append_marked", "kill_writers"]
@@ -94,7 +94,7 @@ def append_marked(
     name = uuid4()
     size = random.choice([1, 1, 2, 3, 5, 8, 120])
     drafts = [
-        Draft(
+        NewEvent(
             name,
             version + 1,
             TOPIC,

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid4
 
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.gate import OTHERS
-from salesflow.adapters.ids import new_id
-from salesflow.domain.facts import Fact, FactCatalogue
-from salesflow.domain.moments import Instant
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.domain.event import Fact, FactCatalogue
+from salesflow.domain.time import Instant
 
 __all__ = ["NOTES", "Clock", "Noted", "draft", "drafts", "instant", "planted"]
 
@@ -47,8 +47,8 @@ class Clock:
 
 def draft(
     stream_id: UUID | None = None, version: int = 1, text: str = "", **more: object
-) -> Draft:
-    told = Draft(
+) -> NewEvent:
+    told = NewEvent(
         stream_id=stream_id or uuid4(),
         version=version,
         topic=Noted.stored_as,
@@ -59,11 +59,11 @@ def draft(
     return told._replace(**more)  # type: ignore[arg-type]
 
 
-def drafts(count: int, stream_id: UUID | None = None, first: int = 1) -> list[Draft]:
+def drafts(count: int, stream_id: UUID | None = None, first: int = 1) -> list[NewEvent]:
     stream_id = stream_id or uuid4()
     return [draft(stream_id, first + number, str(number)) for number in range(count)]
 
 
-def planted(log: EventLog, event: Draft) -> None:
+def planted(log: EventLog, event: NewEvent) -> None:
     """Put an event into the log past the gate, as another program or a fault might have."""
     EventLog(log.database, tenant=log.tenant, catalogue=OTHERS).append([event])

@@ -19,10 +19,10 @@ from threading import Lock, Thread
 from typing import NamedTuple
 from uuid import uuid4
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.ids import new_id
-from salesflow.domain.facts import Event
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
+from salesflow.domain.event import Event
 from store.facts import NOTES
 
 __all__ = ["Outcome", "check", "run"]
@@ -136,7 +136,7 @@ def write(url: str, events: int, seed: int) -> None:
 def _append(log: EventLog, random: Random, size: int) -> list[Receipt]:
     stream = uuid4()
     drafts = [
-        Draft(stream, version + 1, TOPIC, b"{}", new_id(), None) for version in range(size)
+        NewEvent(stream, version + 1, TOPIC, b"{}", new_id(), None) for version in range(size)
     ]
     kind = random.randrange(10)
     if kind == 0:

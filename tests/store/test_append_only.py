@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from databases import plain_connection
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
 from store.facts import NOTES, drafts
 
 REFUSED = (sqlite3.IntegrityError, psycopg.errors.RestrictViolation)

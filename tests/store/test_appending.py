@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.domain.moments import Instant
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.domain.time import Instant
 from salesflow.errors import AlreadyRecordedError, ConcurrentChangeError, InputError
 from store.facts import NOTES, Clock, Noted, draft, drafts
 
@@ -48,7 +48,7 @@ def test_a_receipt_says_what_was_recorded(log: EventLog, clock: Clock) -> None:
 
 
 def test_everything_told_of_an_event_is_kept(log: EventLog, clock: Clock) -> None:
-    told = Draft(
+    told = NewEvent(
         stream_id=uuid4(),
         version=1,
         topic="test.noted:1",
@@ -173,7 +173,7 @@ def test_the_same_stream_id_of_two_tenants_are_two_streams(
     assert other.receipt("c-1") == theirs
     assert log.find(theirs.event_ids[0]) is None
     assert log.versions([deal]) == {deal: 2}
-    assert log.streams([deal], upto=9) == {deal: log.stream(deal)}
+    assert log.streams([deal], through=9) == {deal: log.stream(deal)}
 
 
 def test_a_command_is_recorded_once_and_answers_with_its_first_receipt(log: EventLog) -> None:

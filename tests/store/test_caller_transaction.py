@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import (
     AlreadyRecordedError,
     BusyError,

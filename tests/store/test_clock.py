@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import ClockError, InputError
 from store.facts import NOTES, Clock, draft, instant
 

@@ -10,8 +10,8 @@ from threading import Event, Thread
 import pytest
 
 from databases import Postgres, plain_connection, postgres_server
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import DatabaseError
 from store.crashing import Findings, Judge, append_marked, kill_writers
 from store.facts import NOTES

@@ -17,7 +17,7 @@ from salesflow.errors import (
     ReplacedError,
     SchemaError,
 )
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 PAGE = 4096
 WAY_OUT = "put the database back from a backup"

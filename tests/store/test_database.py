@@ -11,23 +11,23 @@ import pytest
 import sqlalchemy as sa
 
 from databases import Postgres, plain_connection
-from salesflow.adapters import schema
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.database import schema
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SchemaError
 from store.facts import NOTES, draft
 
 OPEN_AND_APPEND = """
 import sys
 from uuid import uuid4
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.gate import OTHERS
-from salesflow.adapters.ids import new_id
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.database.ids import new_id
 sys.stdin.read(1)
 with Database(sys.argv[1]) as database:
     log = EventLog(database, catalogue=OTHERS)
-    log.append([Draft(uuid4(), 1, "a:1", b"{}", new_id(), None)])
+    log.append([NewEvent(uuid4(), 1, "a:1", b"{}", new_id(), None)])
 """
 
 
@@ -246,7 +246,11 @@ def test_other_urls_are_refused_with_what_to_write(url: str) -> None:
 def test_postgresql_without_its_driver_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("postgres_appending", "postgres_arrays", "postgres_database"):
+    for name in (
+        "database.postgres",
+        "event_store.postgres_append",
+        "event_store.postgres_rows",
+    ):
         monkeypatch.delitem(sys.modules, f"salesflow.adapters.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(DatabaseError, match=r"pip install 'salesflow\[postgres\]'"):

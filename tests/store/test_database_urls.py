@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from salesflow.adapters.database import Database
+from salesflow.adapters.database.database import Database
 from salesflow.cli import main
 from salesflow.errors import DatabaseError, InputError, NotFoundError
 

@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from salesflow import Customer, SalesFlow, Session
-from salesflow.adapters.sqlite_database import SqliteDatabase
+from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.errors import ForkedError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 CHILDREN = 3
 TIMES = 5
@@ -203,7 +203,7 @@ def test_what_a_child_recorded_survives_its_parents_end(sqlite_url: str) -> None
 def test_who_writes_at_the_fork_goes_on_in_the_parent(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("salesflow.adapters.sqlite_database.FORK_SECONDS", 0.05)
+    monkeypatch.setattr("salesflow.adapters.database.sqlite.FORK_SECONDS", 0.05)
     writing, go_on = Flag(), Flag()
     told: list[object] = []
 

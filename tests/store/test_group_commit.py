@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog, Receipt
-from salesflow.adapters.group_commit import GroupCommit, Request
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.group_commit import GroupCommit, Request
+from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.errors import (
     AlreadyRecordedError,
     BusyError,

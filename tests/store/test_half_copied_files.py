@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.sqlite_content import is_half_copied
+from salesflow.adapters.database.sqlite_file import is_half_copied
 from salesflow.errors import ReplacedError
 
 PAGE = 4_096

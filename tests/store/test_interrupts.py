@@ -22,10 +22,11 @@ import pytest
 
 from properties.effort import TORTURE
 from salesflow import Customer, SalesFlow
-from salesflow.adapters import pool, postgres_appending
-from salesflow.adapters.sqlite_database import SqliteDatabase
+from salesflow.adapters.database import pool
+from salesflow.adapters.database.sqlite import SqliteDatabase
+from salesflow.adapters.event_store import postgres_append
 from salesflow.errors import DatabaseError, SalesflowError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 from store.interrupting import (
     POOL,
     Interrupted,
@@ -256,7 +257,7 @@ def test_an_engine_that_undoes_nothing_is_found_out(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SqliteDatabase, "_abandon", lambda *_: None)
-    monkeypatch.setattr(postgres_appending, "is_idle", lambda connection: not connection.closed)
+    monkeypatch.setattr(postgres_append, "is_idle", lambda connection: not connection.closed)
     chance = random.Random(9)
     with pytest.raises(SalesflowError):
         for _ in range(40 * SIGNALS):

@@ -13,10 +13,10 @@ from eventsourcing.persistence import (
     StoredEvent,
 )
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.gate import OTHERS
-from salesflow.adapters.library_recorders import SalesflowProcessRecorder
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.eventsourcing_recorders import SalesflowProcessRecorder
 
 
 class Dog(Aggregate):

@@ -7,10 +7,10 @@ import pytest
 from eventsourcing.tests import application, persistence
 from eventsourcing.utils import Environment, get_topic
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.gate import OTHERS
-from salesflow.adapters.library_recorders import (
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.eventsourcing_recorders import (
     SalesflowAggregateRecorder,
     SalesflowApplicationRecorder,
     SalesflowProcessRecorder,

@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.postgres_database import PostgresDatabase, translate_postgres
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.postgres import PostgresDatabase, translate_postgres
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import InputError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 from store.facts import NOTES, draft
 
 LEFT = """

@@ -7,11 +7,11 @@ from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.ids import new_id, uuid_of_bytes
-from salesflow.domain.facts import FactCatalogue, UnreadableFact
-from salesflow.domain.history import refuse_unreadable
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.ids import new_id, uuid_of_bytes
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.domain.event import FactCatalogue, UnreadableFact
+from salesflow.domain.history import ensure_readable
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 
@@ -39,11 +39,11 @@ def test_many_streams_are_read_up_to_a_position(log: EventLog) -> None:
     ids = [uuid4() for _ in range(1_200)]
     log.append_many([[draft(id, 1)] for id in ids])
     log.append_many([[draft(id, 2)] for id in ids])
-    found = log.streams([*ids, uuid4()], upto=1_300)
+    found = log.streams([*ids, uuid4()], through=1_300)
     assert set(found) == set(ids)
     assert [len(found[id]) for id in ids] == [2] * 100 + [1] * 1_100
-    assert log.streams([ids[0], ids[0]], upto=9_999)[ids[0]] == log.stream(ids[0])
-    assert log.streams([], upto=9_999) == {}
+    assert log.streams([ids[0], ids[0]], through=9_999)[ids[0]] == log.stream(ids[0])
+    assert log.streams([], through=9_999) == {}
 
 
 def test_pages_follow_the_log(log: EventLog) -> None:
@@ -87,12 +87,12 @@ def test_an_event_that_cannot_be_read_is_named_by_stream_version_and_position(
     log.append([draft()])
     planted(log, draft(deal, 4)._replace(topic=topic, payload=payload))
     where = f"stream {deal}, version 4, position 2"
-    for found in (log.stream(deal), log.page(1, 9), log.streams([deal], upto=9)[deal]):
+    for found in (log.stream(deal), log.page(1, 9), log.streams([deal], through=9)[deal]):
         [event] = found
         assert isinstance(event.fact, UnreadableFact)
         assert event.fact.stored == topic
         with pytest.raises(HistoryError) as refused:
-            refuse_unreadable(found)
+            ensure_readable(found)
         assert where in str(refused.value)
         assert str(event.event_id) in str(refused.value)
         assert why in str(refused.value)
@@ -155,7 +155,7 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     forking = (
-        "import os; from salesflow.adapters.ids import new_id; child = os.fork();"
+        "import os; from salesflow.adapters.database.ids import new_id; child = os.fork();"
         " print([new_id().int % 2**62 for _ in range(3)], flush=True);"
         " child and os.waitpid(child, 0)"
     )
@@ -174,6 +174,6 @@ def test_a_catalogue_of_another_application_reads_its_own_tenant(database: Datab
         kind = "test.painted"
 
     log = EventLog(database, tenant="painters", catalogue=FactCatalogue([Painted]))
-    told = Draft(uuid4(), 1, "test.painted:1", b'{"text":"red"}', new_id(), None)
+    told = NewEvent(uuid4(), 1, "test.painted:1", b'{"text":"red"}', new_id(), None)
     log.append([told])
     assert [event.fact for event in log.page(0, 10)] == [Painted(text="red")]

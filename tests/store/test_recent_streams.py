@@ -8,9 +8,9 @@ import pytest
 
 from databases import tamper
 from salesflow import STANDARD, Deal, SalesFlow
-from salesflow.adapters import recent
-from salesflow.adapters.recent import Read, RecentStreams
-from salesflow.domain.facts import Event
+from salesflow.adapters.event_store import reading as recent
+from salesflow.adapters.event_store.reading import Read, RecentStreams
+from salesflow.domain.event import Event
 
 PAYLOAD = (
     "UPDATE salesflow_events SET payload = (SELECT e.payload FROM salesflow_events AS e WHERE"

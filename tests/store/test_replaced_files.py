@@ -10,7 +10,7 @@ import pytest
 
 from salesflow import STANDARD, Customer, Deal, SalesFlow
 from salesflow.errors import ReplacedError
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 
 
 def record(flow: SalesFlow) -> None:

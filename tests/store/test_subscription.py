@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from databases import plain_connection
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog, Subscription
-from salesflow.domain.facts import Event
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog, Subscription
+from salesflow.domain.event import Event
 from salesflow.errors import DatabaseError, HistoryError
 from store.facts import NOTES, draft, drafts, planted
 

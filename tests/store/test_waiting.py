@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from databases import plain_connection
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import (
     BusyError,
     OwnTransactionError,
@@ -19,7 +19,7 @@ from salesflow.errors import (
     TimeLimitError,
 )
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.funnel import Funnel
+from salesflow.projections.pipeline.funnel import Funnel
 from store.facts import NOTES, draft
 
 WAIT_SECONDS = 0.4

@@ -11,12 +11,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from databases import plain_connection
-from salesflow.adapters import postgres_appending, sqlite_appending
-from salesflow.adapters.appending import Columns
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import Draft, EventLog
-from salesflow.adapters.postgres_arrays import field
-from salesflow.domain.moments import Instant
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store import postgres_append as postgres_appending
+from salesflow.adapters.event_store import sqlite_append as sqlite_appending
+from salesflow.adapters.event_store.append import Columns
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.adapters.event_store.postgres_rows import field
+from salesflow.domain.time import Instant
 from store.facts import NOTES, Clock, draft
 
 SIZES = (1, 2, 12, 13, 40, 100, 101, 250)
@@ -31,7 +32,7 @@ Row = tuple[object, ...]
 Patch = pytest.MonkeyPatch
 
 
-def some_drafts(random: Random, count: int, now: Instant) -> list[Draft]:
+def some_drafts(random: Random, count: int, now: Instant) -> list[NewEvent]:
     """Draft events of a few streams, each with any texts, and with any time or none."""
     versions = {uuid4(): 0 for _ in range(random.randint(1, count))}
     texts = random.choice((TEXTS[:1], TEXTS))
@@ -40,7 +41,7 @@ def some_drafts(random: Random, count: int, now: Instant) -> list[Draft]:
     for _ in range(count):
         stream = random.choice([*versions])
         versions[stream] += 1
-        more = {name: random.choice(texts) for name in Draft._fields[7:]}
+        more = {name: random.choice(texts) for name in NewEvent._fields[7:]}
         more["precision"] = random.choice(("microsecond", "day"))
         text, occurred = random.choice(TEXTS) or "", random.choice(times)
         told.append(draft(stream, versions[stream], text, occurred=occurred, **more))

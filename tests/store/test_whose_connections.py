@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from salesflow.adapters.database import Database
+from salesflow.adapters.database.database import Database
 from store.interrupting import Interrupted
 
 COUNT = sa.text("SELECT count(*) FROM salesflow_events")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Final
 
-from salesflow.projections.cautions import LeftOut
+from salesflow.projections.core.left_out import LeftOut
 
 __all__ = [
     "BACKUP",
@@ -29,6 +29,7 @@ __all__ = [
     "tell_rebuild",
     "tell_retry",
 ]
+
 
 logging.getLogger("salesflow").addHandler(logging.NullHandler())
 

@@ -22,10 +22,10 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType, resolve_topic
 
-from salesflow.adapters.database import Database
-from salesflow.adapters.eventlog import EventLog
-from salesflow.adapters.gate import OTHERS
-from salesflow.adapters.library_recorders import (
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.eventsourcing_recorders import (
     SalesflowAggregateRecorder,
     SalesflowApplicationRecorder,
     SalesflowProcessRecorder,
@@ -33,6 +33,7 @@ from salesflow.adapters.library_recorders import (
 )
 
 __all__ = ["SalesflowFactory"]
+
 
 DATABASE_VARIABLE = "SALESFLOW_DB"
 TENANT_VARIABLE = "SALESFLOW_TENANT"

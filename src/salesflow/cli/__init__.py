@@ -16,7 +16,7 @@ STOPPED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (the process's own by default) and give its exit code."""
     try:
-        from salesflow.cli.running import run
+        from salesflow.cli.main import run
 
         return run(arguments)
     except KeyboardInterrupt:  # while that is being loaded, or for the second time

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from salesflow.adapters.schema_version import SCHEMA_VERSION
+from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.cli.commands import COMMANDS, LazyGroup
 
 __all__ = ["app", "installed"]

@@ -22,63 +22,69 @@ from typer.main import get_command
 from salesflow.errors import InputError
 from salesflow.projections.homes import QUESTION_HOMES, question_homes
 
-__all__ = ["COMMANDS", "Group", "LazyGroup"]
+__all__ = ["COMMANDS", "CommandGroup", "LazyGroup"]
+
 
 HOME: Final = "salesflow.cli."
 
 
-class Group(NamedTuple):
+class CommandGroup(NamedTuple):
     """Commands under one word: functions and questions by their homes, or further groups."""
 
     help: str
-    commands: "Mapping[str, str | Group]"
+    commands: "Mapping[str, str | CommandGroup]"
 
 
-ASK: Final = Group("Ask a question at any past moment.", QUESTION_HOMES)
+ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
 
-COMMANDS: Final = Group(
+COMMANDS: Final = CommandGroup(
     "Record what happened, ask as of any moment: an event-sourced sales process engine.",
     {
         "demo": f"{HOME}demo:demo",
-        "import": Group(
+        "import": CommandGroup(
             "Import what another system recorded.",
             {
-                "table": f"{HOME}importing:table",
-                "rates": f"{HOME}rates:import_file",
-                "ecb": f"{HOME}rates:import_ecb",
+                "table": f"{HOME}imports.commands:table",
+                "rates": f"{HOME}imports.rates:import_file",
+                "ecb": f"{HOME}imports.rates:import_ecb",
             },
         ),
         "ask": ASK,
-        "deal": Group(
+        "deal": CommandGroup(
             "Look at deals at any past moment.",
             {
                 "list": QUESTION_HOMES["deals"],
-                "show": f"{HOME}deals:show",
-                "history": f"{HOME}deals:history",
-                "replay": f"{HOME}deals:replay_deal",
+                "show": f"{HOME}deal.commands:show",
+                "history": f"{HOME}deal.commands:history",
+                "replay": f"{HOME}deal.commands:replay_deal",
             },
         ),
-        "log": f"{HOME}log:log",
-        "status": f"{HOME}keeping:status",
-        "check": f"{HOME}checking:check",
-        "rebuild": f"{HOME}keeping:rebuild",
-        "backup": f"{HOME}keeping:backup",
-        "project": f"{HOME}projecting:project",
-        "retract": f"{HOME}retracting:retract",
-        "sql": f"{HOME}sql:sql",
-        "clock": Group("The clock behind the log.", {"accept": f"{HOME}keeping:accept"}),
-        "process": Group(
+        "log": f"{HOME}admin.log:log",
+        "status": f"{HOME}admin.status:status",
+        "check": f"{HOME}admin.check:check",
+        "rebuild": f"{HOME}admin.status:rebuild",
+        "backup": f"{HOME}admin.status:backup",
+        "project": f"{HOME}admin.project:project",
+        "retract": f"{HOME}admin.retract:retract",
+        "sql": f"{HOME}admin.sql:sql",
+        "clock": CommandGroup(
+            "The clock behind the log.", {"accept": f"{HOME}admin.status:accept"}
+        ),
+        "process": CommandGroup(
             "The published sales processes.",
             {
-                "list": f"{HOME}processes:list_processes",
-                "show": f"{HOME}processes:show_process",
+                "list": f"{HOME}admin.process:list_processes",
+                "show": f"{HOME}admin.process:show_process",
             },
         ),
-        "rates": Group(
+        "rates": CommandGroup(
             "Exchange rates, for reports in one currency.",
-            {"publish": f"{HOME}rates:publish", "list": f"{HOME}rates:list_rates"},
+            {
+                "publish": f"{HOME}imports.rates:publish",
+                "list": f"{HOME}imports.rates:list_rates",
+            },
         ),
-        "version": f"{HOME}versions:version",
+        "version": f"{HOME}admin.version:version",
     },
 )
 
@@ -86,13 +92,13 @@ COMMANDS: Final = Group(
 class LazyGroup(TyperGroup):
     """A group that lists its commands without loading them."""
 
-    group: Group = COMMANDS
+    group: CommandGroup = COMMANDS
 
     def __init__(self, **named: Any) -> None:  # noqa: ANN401 - as Typer
         super().__init__(**named)
         self.commands = {name: _Listed(name, home) for name, home in self._listed().items()}
 
-    def _listed(self) -> "Mapping[str, str | Group]":
+    def _listed(self) -> "Mapping[str, str | CommandGroup]":
         return question_homes() if self.group is ASK else self.group.commands
 
     def resolve_command(
@@ -132,13 +138,13 @@ def _flag_of(parameter: object) -> str:
 class _Listed(TyperCommand):
     """A command as it stands in a list: a name, and a help that is read when it is shown."""
 
-    def __init__(self, name: str, home: str | Group) -> None:
+    def __init__(self, name: str, home: str | CommandGroup) -> None:
         super().__init__(name)
         self._home = home
 
     @property
     def help(self) -> str:
-        return self._home.help if isinstance(self._home, Group) else _help_of(self._home)
+        return self._home.help if isinstance(self._home, CommandGroup) else _help_of(self._home)
 
     @help.setter
     def help(self, _: str | None) -> None:
@@ -164,8 +170,8 @@ def _help_of(home: str) -> str:
     return f"Is handed in as {home}."
 
 
-def _loaded(name: str, home: str | Group) -> Any:  # noqa: ANN401 - a private class of Typer
-    if isinstance(home, Group):
+def _loaded(name: str, home: str | CommandGroup) -> Any:  # noqa: ANN401 - a private class of Typer
+    if isinstance(home, CommandGroup):
         return _group(name, home)
     module, _, attribute = home.partition(":")
     try:
@@ -173,7 +179,7 @@ def _loaded(name: str, home: str | Group) -> Any:  # noqa: ANN401 - a private cl
     except (ImportError, AttributeError) as error:
         raise InputError(f"{name}, which is {home}, cannot be loaded: {error}") from error
     if isinstance(found, type):
-        from salesflow.cli.asking import command_of
+        from salesflow.cli.ask import command_of
 
         found = command_of(found)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -181,7 +187,7 @@ def _loaded(name: str, home: str | Group) -> Any:  # noqa: ANN401 - a private cl
     return get_command(alone)
 
 
-def _group(name: str, group: Group) -> LazyGroup:
+def _group(name: str, group: CommandGroup) -> LazyGroup:
     cls = type("LazyGroup", (LazyGroup,), {"group": group})
     made: LazyGroup = cls(name=name, help=group.help, no_args_is_help=True)
     return made

@@ -5,26 +5,25 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from salesflow.adapters.census import census
-from salesflow.cli.asking import show_view
-from salesflow.cli.deals import replay_table
-from salesflow.cli.desk import Desk
-from salesflow.cli.fact_words import details_of, money_text
-from salesflow.cli.naming import Called
-from salesflow.cli.output import Json
-from salesflow.cli.replaying import replay
-from salesflow.cli.simulation.agenda import END, ZONE
-from salesflow.cli.simulation.life import Correction, Office
+from salesflow.adapters.event_store.search import log_stats
+from salesflow.cli.ask import show_view
+from salesflow.cli.context import CommandContext
+from salesflow.cli.deal.commands import replay_table
+from salesflow.cli.deal.fact_text import details_of, money_text
+from salesflow.cli.deal.view import replay
+from salesflow.cli.ids import Called
+from salesflow.cli.screen import Json
+from salesflow.demo.agenda import END, ZONE
+from salesflow.demo.office import Correction, Office
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.domain.facts import Event, FactRetracted
-from salesflow.domain.moments import to_instant
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.time import to_instant
 from salesflow.engine import SalesFlow
-from salesflow.projections.funnel import Funnel, FunnelView
-from salesflow.projections.questions import TableOfView
-from salesflow.projections.totals import Total
-from salesflow.projections.words import fact_name
-from salesflow.projections.writing import amount_text, local_time
+from salesflow.presentation.format import Total, amount_text, local_time
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import fact_name
+from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 
 __all__ = ["Story"]
 
@@ -37,7 +36,7 @@ MILLIONS: Final = "Deals · Amount, million"
 DAY = timedelta(days=1)
 
 
-class Told(NamedTuple):
+class StoryMoment(NamedTuple):
     """A correction, and the end of a month between the mistake and its discovery."""
 
     correction: Correction
@@ -49,9 +48,9 @@ class Told(NamedTuple):
 class Story:
     """What there is to tell of a simulated database."""
 
-    def __init__(self, desk: Desk, flow: SalesFlow, office: Office) -> None:
-        self.desk, self.flow, self.office = desk, flow, office
-        self.screen = desk.screen
+    def __init__(self, context: CommandContext, flow: SalesFlow, office: Office) -> None:
+        self.desk, self.flow, self.office = context, flow, office
+        self.screen = context.screen
         self._data: dict[str, Json] = {}
 
     def tell(self) -> None:
@@ -64,7 +63,7 @@ class Story:
         self.screen.json(self._data)
 
     def _numbers(self) -> None:
-        counted = census(self.flow.log)
+        counted = log_stats(self.flow.log)
         self._data |= {
             "database": self.desk.shown_url,
             "seed": self.office.seed,
@@ -173,7 +172,7 @@ class Story:
         for view in (believed, known):
             self.screen.moment(view.moment, zone)
 
-    def _explain(self, told: Told) -> None:
+    def _explain(self, told: StoryMoment) -> None:
         """List the events of this deal that make the difference."""
         explaining = [
             event
@@ -194,7 +193,7 @@ class Story:
         columns = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
         self.screen.table(TableOfView("The events that explain it", columns, rows))
 
-    def _told(self, correction: Correction) -> Told | None:
+    def _told(self, correction: Correction) -> StoryMoment | None:
         """Find a month's end at which the mistake was recorded but not yet discovered."""
         events = self.flow.history(correction.deal)
         wrong = next(
@@ -209,7 +208,7 @@ class Story:
         if correction.right.currency != CURRENCY:
             return None
         size = abs(correction.wrong.amount - correction.right.amount)
-        return Told(correction, day, wrong, size)
+        return StoryMoment(correction, day, wrong, size)
 
 
 def _corrects(event: Event, wrong: Event) -> bool:

@@ -10,48 +10,49 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
+from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner
 from salesflow.domain.assigned import Seen, State
-from salesflow.domain.door import guarded, inner, refuse_no_id, refuse_no_time
-from salesflow.domain.facts import Event, Fact, FactRetracted, Precision
-from salesflow.domain.forgotten import note_made
+from salesflow.domain.event import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
-    believed,
-    follows,
-    refuse_repeated,
-    refuse_retraction,
-    refuse_unreadable,
+    believed_history,
+    comes_after,
+    ensure_not_retracted,
+    ensure_readable,
+    ensure_retractable,
 )
-from salesflow.domain.moments import (
-    FOREVER,
-    SKEW,
-    Instant,
-    end_of_day,
-    from_instant,
-    refuse_future,
-    start_of_day,
-    to_instant,
-)
+from salesflow.domain.never_added import note_made
 from salesflow.domain.pending import (
     NO_EVENT,
     Closed,
     OccurredAt,
-    Recorded,
+    PendingEvent,
+    ReplayContext,
     closed_error,
     in_log_order,
     is_untimed,
 )
-from salesflow.domain.wording import said
-from salesflow.domain.world import World
+from salesflow.domain.time import (
+    FOREVER,
+    SKEW,
+    Instant,
+    end_of_day,
+    ensure_not_future,
+    from_instant,
+    start_of_day,
+    to_instant,
+)
+from salesflow.domain.wording import require_reason
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [
     "NO_EVENT",
     "Aggregate",
     "OccurredAt",
-    "Recorded",
-    "World",
+    "PendingEvent",
+    "ReplayContext",
     "is_untimed",
 ]
+
 
 UNNAMED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
@@ -92,12 +93,12 @@ class Aggregate:
         cls._known, cls._state = frozenset(cls.facts), State()
         guarded(cls)
 
-    def __init__(self, id: UUID, world: World | None = None) -> None:
+    def __init__(self, id: UUID, world: ReplayContext | None = None) -> None:
         self._id = id
         self.version = 0
         """Version of the last stored event of the stream; 0 for a new one."""
-        self.pending: list[Recorded] = []
-        self._world = world or World()
+        self.pending: list[PendingEvent] = []
+        self._world = world or ReplayContext()
         self._log: list[Event] = []
         self._history: list[Event] = []
         self._horizon: Instant = FOREVER
@@ -123,7 +124,7 @@ class Aggregate:
             """
             if self.__dict__.get("_settled", True):
                 if not name.startswith("_") and not self.__dict__.get("_history", True):
-                    self.refuse_absence()
+                    self.ensure_exists()
                 raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
             self.settle()
             return getattr(self, name)
@@ -142,12 +143,12 @@ class Aggregate:
         return self._id is not UNNAMED
 
     @property
-    def world(self) -> World:
+    def world(self) -> ReplayContext:
         """What it may read beside its history; another world is another belief."""
         return self._world
 
     @world.setter
-    def world(self, world: World) -> None:
+    def world(self, world: ReplayContext) -> None:
         """Belong to a session, whose world it reads; days and times ahead are cut there.
 
         Raises:
@@ -156,7 +157,7 @@ class Aggregate:
         self.belong(world)
 
     @inner
-    def belong(self, world: World, id: UUID | None = None) -> None:
+    def belong(self, world: ReplayContext, id: UUID | None = None) -> None:
         """Belong to a session: read its world, and be known by the id that it may give.
 
         Raises:
@@ -164,7 +165,7 @@ class Aggregate:
                 an id when it has one, which somebody may have been told.
         """
         if id is not None:
-            self._refuse_named()
+            self._ensure_unnamed()
             self._id = id
         self._closed = None
         self._world = world
@@ -188,7 +189,7 @@ class Aggregate:
         id: UUID,
         events: list[Event],
         *,
-        world: World | None = None,
+        world: ReplayContext | None = None,
         as_of: Instant = FOREVER,
     ) -> Self:
         """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
@@ -206,7 +207,7 @@ class Aggregate:
         id: UUID,
         events: list[Event],
         *,
-        world: World | None = None,
+        world: ReplayContext | None = None,
         as_of: Instant = FOREVER,
     ) -> Self:
         """Rebuild an aggregate that is believed to exist.
@@ -215,18 +216,18 @@ class Aggregate:
             NotFoundError: when no opening is believed, or it happened after `as_of`.
         """
         self = cls.load(id, events, world=world, as_of=as_of)
-        self.refuse_absence()
+        self.ensure_exists()
         return self
 
     @inner
-    def refuse_absence(self) -> None:
+    def ensure_exists(self) -> None:
         """Raise NotFoundError when no opening of its kind is believed by now.
 
         HistoryError when a part of its history cannot be read, and was not retracted.
         """
         history = self._history
         if len(history) < len(self._log):  # else all of it could be read
-            refuse_unreadable(self._log)
+            ensure_readable(self._log)
         opening = history[0] if history else None
         if (
             opening is None
@@ -248,7 +249,7 @@ class Aggregate:
         until, latest = self._instant(occurred_at)[0], self.world.latest
         ahead = until > max(self._horizon, latest + SKEW if latest < FOREVER else 0)
         if not ahead:
-            self._refuse_before_opening(until)
+            self._ensure_after_opening(until)
         return self._until(until if ahead else min(until, latest), untimed=ahead)
 
     def _until(self, until: Instant, *, untimed: bool) -> Self:
@@ -262,7 +263,7 @@ class Aggregate:
             vars(then).update(vars(self))
         then._log, then._horizon, then._closed = log, until, "reading"
         if not stands:
-            then._history = self._history if log is self._log else believed(log)
+            then._history = self._history if log is self._log else believed_history(log)
         return then
 
     @inner
@@ -273,7 +274,7 @@ class Aggregate:
             self.is_recorded = True
 
     @inner
-    def refuse_closed(self) -> None:
+    def ensure_open(self) -> None:
         """Insist that it takes commands.
 
         Raises:
@@ -284,7 +285,7 @@ class Aggregate:
             raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
 
     @inner
-    def refuse_assigned(self) -> None:
+    def ensure_unassigned(self) -> None:
         """Insist that nobody assigned what only commands change; for the end of a session.
 
         What is changed within a value, such as a list, is not noticed.
@@ -305,9 +306,9 @@ class Aggregate:
 
     @classmethod
     @inner
-    def new(cls, id: UUID | None, world: World | None = None) -> Self:
+    def new(cls, id: UUID | None, world: ReplayContext | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
-        refuse_no_id(id)
+        ensure_id(id)
         self = cls(id or UNNAMED, world)
         self.id_given = id is not None
         return self
@@ -324,9 +325,9 @@ class Aggregate:
             NotFoundError: when the stream has no such event.
             RuleError: when it is retracted already, or cannot be retracted by itself.
         """
-        said(because, "a retraction")
-        refuse_retraction(event_id, self._stored)
-        refuse_repeated(event_id, self._stored)
+        require_reason(because, "a retraction")
+        ensure_retractable(event_id, self._stored)
+        ensure_not_retracted(event_id, self._stored)
         taken_back = (t.fact for t in self.pending if isinstance(t.fact, FactRetracted))
         if any(fact.event_id == event_id for fact in taken_back):
             raise RuleError(f"event {event_id} is retracted in this session already")
@@ -359,26 +360,26 @@ class Aggregate:
         return next((event for event in history if horizon < event.effect <= latest), None)
 
     @inner
-    def to_append(self) -> list[Recorded]:
+    def to_append(self) -> list[PendingEvent]:
         """Give what was recorded in the order in which it is to stand in the log."""
         pending = self.pending
         return pending if len(pending) == 1 else in_log_order(pending, self._world.now)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         if self._closed is not None:
-            self.refuse_closed()
+            self.ensure_open()
         history, pending = self._history, self.pending
-        if not (history or fact.opens or isinstance(fact, FactRetracted)):
-            self.refuse_absence()
+        if not (history or fact.is_opening or isinstance(fact, FactRetracted)):
+            self.ensure_exists()
         if self._settled:
-            self.refuse_assigned()
+            self.ensure_unassigned()
         before = self._horizon
         if occurred_at is None:
-            told = Recorded(fact, None, MICROSECOND)
+            told = PendingEvent(fact, None, MICROSECOND)
         else:
-            told = Recorded(fact, *self._said(occurred_at))
+            told = PendingEvent(fact, *self._said(occurred_at))
             if told.occurred is not None:
-                self._refuse_before_opening(told.occurred)
+                self._ensure_after_opening(told.occurred)
                 self._horizon = max(before, told.occurred)
         pending.append(told)
         if not self.version and len(pending) == 1:
@@ -389,8 +390,10 @@ class Aggregate:
         if before < horizon and history:
             self._tell_pending()
             return
-        holds = fact.plain or (not isinstance(fact, FactRetracted) and event.effect <= horizon)
-        if holds and (follows(event, history[-1]) if history else len(log) == 1):
+        holds = fact.is_immediate or (
+            not isinstance(fact, FactRetracted) and event.effect <= horizon
+        )
+        if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
             self._history = [*history, event]
             if self._settled:
                 self._apply(event)
@@ -413,7 +416,7 @@ class Aggregate:
 
     def _said(self, when: datetime | date) -> tuple[Instant | None, Precision, date | None]:
         """Cut what a caller said; a day waits where the business time zone is not known."""
-        refuse_no_time(when)
+        ensure_time(when)
         if isinstance(when, datetime) or self._world.knows_days:
             occurred, precision = self._instant(when)
             return self._not_ahead(occurred), precision, None
@@ -423,10 +426,10 @@ class Aggregate:
         """Cut what lies ahead by no more than clocks may differ; refuse what lies further."""
         latest = self._world.latest_known(occurred)
         if occurred > latest:
-            refuse_future(occurred, latest)
+            ensure_not_future(occurred, latest)
         return min(occurred, latest)
 
-    def _refuse_named(self) -> None:
+    def _ensure_unnamed(self) -> None:
         if self.is_named:
             raise InputError(
                 f"under a command id the id of a new {self.noun} derives from that; add it to"
@@ -438,9 +441,9 @@ class Aggregate:
         for number, (fact, _, _, day) in enumerate(self.pending):
             if day is not None and self._world.knows_days:
                 occurred, precision = self._instant(day)
-                if not fact.opens:
-                    self._refuse_before_opening(occurred)
-                self.pending[number] = Recorded(fact, occurred, precision)
+                if not fact.is_opening:
+                    self._ensure_after_opening(occurred)
+                self.pending[number] = PendingEvent(fact, occurred, precision)
                 self._tell_pending()
 
     def _cut_ahead(self) -> list[Instant]:
@@ -452,7 +455,7 @@ class Aggregate:
         ]
         return [told.occurred for told in self.pending if told.occurred is not None]
 
-    def _refuse_before_opening(self, occurred: Instant) -> None:
+    def _ensure_after_opening(self, occurred: Instant) -> None:
         opening = self._history[0] if self._history else None
         if opening is None or not (is_untimed(opening) or occurred < opening.occurred):
             return
@@ -465,14 +468,14 @@ class Aggregate:
 
     def _believe(self) -> None:
         """Order the history anew, and settle the state anew if anybody has seen it."""
-        self._history = believed(self._log)
+        self._history = believed_history(self._log)
         if self._settled:
             self.settle()
 
     @inner
     def settle(self) -> None:
         """Compute the state now, from the believed history up to the time it is believed at."""
-        self.refuse_assigned()
+        self.ensure_unassigned()
         self._settled = True
         self._start()
         events, horizon = self._history, self._horizon

@@ -10,8 +10,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, Strict, model_validator
 
-from salesflow.domain.given import Day
-from salesflow.domain.values import Value
+from salesflow.domain.values import Day, Value
 from salesflow.errors import InputError
 
 __all__ = ["Days", "FiscalCalendar", "Pattern", "Span", "YearBegins"]

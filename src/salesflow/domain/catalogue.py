@@ -6,12 +6,12 @@ from typing import ClassVar, Final
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.facts import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
-from salesflow.domain.processes import SalesProcess
-from salesflow.domain.rates import RateTable
-from salesflow.domain.reps import Rep
+from salesflow.domain.event import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
+from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.process import SalesProcess
+from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
-from salesflow.domain.teams import Team
+from salesflow.domain.team import Team
 
 __all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of", "noun_of"]
 

@@ -10,10 +10,9 @@ from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
 from uuid import UUID, uuid4
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.given import Day, Flag, Name, Reason, SafeReason
-from salesflow.domain.values import Personal, SafeText
-from salesflow.domain.wording import said
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.values import Day, Flag, Name, Personal, Reason, SafeReason, SafeText
+from salesflow.domain.wording import require_reason
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [
@@ -39,7 +38,7 @@ class CustomerRegistered(Fact):
 
     kind: ClassVar[str] = "customer.registered"
     name_zh: ClassVar[str] = "客户建档"
-    opens: ClassVar[bool] = True
+    is_opening: ClassVar[bool] = True
     name: Name | None = None
     natural_person: Flag = False
     customer_since: Day | None = None
@@ -183,13 +182,17 @@ class Customer(Aggregate):
         """Say that this prospect has shown interest, and how."""
         if self.at(occurred_at).standing != "prospect":
             raise RuleError(f"customer {self.id} is {self.standing} already")
-        self._record(CustomerQualified(because=said(because, "qualifying")), occurred_at)
+        self._record(
+            CustomerQualified(because=require_reason(because, "qualifying")), occurred_at
+        )
 
     def mark_loyal(self, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Say that this customer is loyal, and what shows it."""
         if self.at(occurred_at).standing == "loyal":
             raise RuleError(f"customer {self.id} is loyal already")
-        self._record(CustomerMarkedLoyal(because=said(because, "loyalty")), occurred_at)
+        self._record(
+            CustomerMarkedLoyal(because=require_reason(because, "loyalty")), occurred_at
+        )
 
     def add_person(
         self,
@@ -243,7 +246,7 @@ class Customer(Aggregate):
         elif not self.natural_person:
             raise RuleError(f"customer {self.id} is not a natural person")
         if because is not None:
-            said(because, "an erasure that names one")
+            require_reason(because, "an erasure that names one")
         self._record(PersonErased(person_id=person_id, because=because), occurred_at)
 
     def merge_into(
@@ -255,14 +258,16 @@ class Customer(Aggregate):
         for each in (self.at(occurred_at), survivor.at(occurred_at)):
             if each.merged_into is not None:
                 raise RuleError(f"customer {each.id} is merged into {each.merged_into}")
-        said(because, "a merge")
+        require_reason(because, "a merge")
         self._record(CustomerMerged(into=survivor.id, because=because), occurred_at)
 
     def unmerge(self, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Say that they are two customers after all."""
         if self.at(occurred_at).merged_into is None:
             raise RuleError(f"customer {self.id} is not merged")
-        self._record(CustomerUnmerged(because=said(because, "unmerging")), occurred_at)
+        self._record(
+            CustomerUnmerged(because=require_reason(because, "unmerging")), occurred_at
+        )
 
     def _known_person(self, person_id: UUID) -> ContactPerson:
         found = self.people.get(person_id)

@@ -1,32 +1,32 @@
 """The believed history: what was known by some moment, less the retracted, in order.
 
-Aggregates, folds and audit replay all read an entity's past through `believed`, so they
+Aggregates, folds and audit replay all read an entity's past through `believed_history`, so they
 cannot disagree about it.
 """
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from salesflow.domain.facts import Event, FactRetracted, UnreadableFact
-from salesflow.domain.moments import FOREVER, Instant
+from salesflow.domain.event import Event, FactRetracted, UnreadableFact
+from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, NotFoundError, RuleError
 
 __all__ = [
-    "believed",
-    "follows",
-    "order",
-    "refuse_repeated",
-    "refuse_retraction",
-    "refuse_unreadable",
-    "retracted",
-    "said_of_unreadable",
-    "standing",
-    "unreadable",
+    "believed_history",
+    "comes_after",
+    "ensure_not_retracted",
+    "ensure_readable",
+    "ensure_retractable",
+    "first_unreadable",
+    "order_key",
+    "retracted_ids",
+    "unreadable_message",
+    "without_retracted",
 ]
 
 
-def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
+def without_retracted(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
     """Keep the facts known by then that no standing retraction names; in log order.
 
     A retraction may itself be retracted; it names an earlier event, so reading them from the
@@ -34,9 +34,9 @@ def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
     cannot be read, nothing is kept: what follows would be believed on wrong grounds.
     """
     known = [event for event in events if event.recorded <= known_at]
-    if False not in [event.fact.plain for event in known]:
+    if False not in [event.fact.is_immediate for event in known]:
         return known
-    out = retracted(known)
+    out = retracted_ids(known)
     kept = [event for event in known if event.event_id not in out]
     for number, event in enumerate(kept):
         if isinstance(event.fact, UnreadableFact):
@@ -44,30 +44,30 @@ def standing(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
     return kept
 
 
-def unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> Event | None:
+def first_unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> Event | None:
     """Give the first event that cannot be read and was not retracted by then; None mostly."""
-    if False not in [event.fact.plain for event in events]:
+    if False not in [event.fact.is_immediate for event in events]:
         return None
     wrong = [event for event in events if isinstance(event.fact, UnreadableFact)]
     if not wrong:
         return None
-    out = retracted([event for event in events if event.recorded <= known_at])
+    out = retracted_ids([event for event in events if event.recorded <= known_at])
     stands = (e for e in wrong if e.recorded <= known_at and e.event_id not in out)
     return next(stands, None)
 
 
-def refuse_unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> None:
+def ensure_readable(events: Sequence[Event], known_at: Instant = FOREVER) -> None:
     """Refuse a history of which a part cannot be read.
 
     Raises:
         HistoryError: with stream, version, position and id of the event, and the way out.
     """
-    wrong = unreadable(events, known_at)
+    wrong = first_unreadable(events, known_at)
     if wrong is not None:
-        raise HistoryError(said_of_unreadable(wrong))
+        raise HistoryError(unreadable_message(wrong))
 
 
-def said_of_unreadable(event: Event) -> str:
+def unreadable_message(event: Event) -> str:
     """Say which event cannot be read, why, and the way out."""
     assert isinstance(event.fact, UnreadableFact)
     return (
@@ -78,7 +78,7 @@ def said_of_unreadable(event: Event) -> str:
     )
 
 
-def retracted(known: Iterable[Event]) -> set[UUID]:
+def retracted_ids(known: Iterable[Event]) -> set[UUID]:
     """Give the ids of the events that a standing retraction among these takes back."""
     out: set[UUID] = set()
     for event in sorted(known, key=lambda event: -event.position):
@@ -87,7 +87,7 @@ def retracted(known: Iterable[Event]) -> set[UUID]:
     return out
 
 
-def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
+def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
     """Give the believed history of one entity: the opening fact first, then in order of effect.
 
     The opening is the standing opening fact of the lowest position. Without one nothing is
@@ -102,46 +102,50 @@ def believed(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event
 
 def _as_lived(events: list[Event]) -> bool:
     """Say whether the log tells it in order: opened first, nothing late or taken back."""
-    if not events or not events[0].fact.opens:
+    if not events or not events[0].fact.is_opening:
         return False
     occurred = position = -FOREVER
     for event in events:
-        if event.occurred < occurred or event.position < position or not event.fact.plain:
+        if (
+            event.occurred < occurred
+            or event.position < position
+            or not event.fact.is_immediate
+        ):
             return False
         occurred, position = event.occurred, event.position
     return True
 
 
 def _believed(events: list[Event]) -> list[Event]:
-    facts = [e for e in standing(events) if not isinstance(e.fact, FactRetracted)]
-    openings = [event for event in facts if event.fact.opens]
+    facts = [e for e in without_retracted(events) if not isinstance(e.fact, FactRetracted)]
+    openings = [event for event in facts if event.fact.is_opening]
     if not openings:
         return []
     opening = min(openings, key=lambda event: event.position)
-    rest = sorted((event for event in facts if event is not opening), key=order)
+    rest = sorted((event for event in facts if event is not opening), key=order_key)
     return [opening, *rest]
 
 
-def follows(event: Event, last: Event) -> bool:
+def comes_after(event: Event, last: Event) -> bool:
     """Say whether an event comes behind what was the last of a history."""
-    if event.fact.plain and last.fact.plain and event.occurred > last.occurred:
+    if event.fact.is_immediate and last.fact.is_immediate and event.occurred > last.occurred:
         return True
-    return order(event) > order(last)
+    return order_key(event) > order_key(last)
 
 
-def order(event: Event) -> tuple[Instant, Instant, int]:
+def order_key(event: Event) -> tuple[Instant, Instant, int]:
     """Sort by effect, then occurrence, then position."""
     return (event.effect, event.occurred, event.position)
 
 
-def refuse_repeated(event_id: UUID, stream: Iterable[Event]) -> None:
+def ensure_not_retracted(event_id: UUID, stream: Iterable[Event]) -> None:
     """Refuse to retract what a standing retraction takes back already.
 
     Raises:
         RuleError: naming that retraction, and the way out.
     """
     known = list(stream)
-    out = retracted(known)
+    out = retracted_ids(known)
     if event_id not in out:
         return
     for event in reversed(known):
@@ -157,8 +161,8 @@ def refuse_repeated(event_id: UUID, stream: Iterable[Event]) -> None:
             )
 
 
-def refuse_retraction(event_id: UUID, stream: Sequence[Event]) -> None:
-    """Refuse to retract an event of a stream where that cannot be; see `Fact.stands_because`.
+def ensure_retractable(event_id: UUID, stream: Sequence[Event]) -> None:
+    """Refuse to retract an event of a stream where that cannot be; see `Fact.retraction_error`.
 
     A retraction is followed to the fact it is about, however many retractions between.
 
@@ -171,8 +175,8 @@ def refuse_retraction(event_id: UUID, stream: Sequence[Event]) -> None:
             continue
         if isinstance(event.fact, FactRetracted):
             event_id = event.fact.event_id
-        elif event.fact.stands_because is None:
+        elif event.fact.retraction_error is None:
             return
         else:
-            raise RuleError(f"{event.fact.kind} {event_id}: {event.fact.stands_because}")
+            raise RuleError(f"{event.fact.kind} {event_id}: {event.fact.retraction_error}")
     raise NotFoundError(f"there is no event {event_id} in that stream to retract")

@@ -5,23 +5,27 @@ before the commit. Until then it is told at the time up to which its aggregate i
 behind everything else of that time.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from salesflow.domain.facts import Event, Fact, Precision
-from salesflow.domain.moments import FOREVER, SKEW, Instant, from_instant
+from salesflow.domain.event import Event, Fact, Precision
+from salesflow.domain.time import FOREVER, SKEW, Instant, from_instant
 from salesflow.errors import InputError
 
 __all__ = [
     "NO_EVENT",
     "Closed",
     "OccurredAt",
-    "Recorded",
+    "PendingEvent",
+    "ReplayContext",
     "closed_error",
     "in_log_order",
     "is_untimed",
 ]
+
 
 OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
@@ -41,7 +45,7 @@ UNTIMED: Final = 2 * FOREVER
 _new = tuple.__new__
 
 
-class Recorded(NamedTuple):
+class PendingEvent(NamedTuple):
     """A fact recorded by a command, waiting for the session to append it.
 
     `occurred` is None when the caller gave no time: then it is the time of recording. `day`
@@ -66,7 +70,7 @@ def is_untimed(event: Event) -> bool:
     return event.position > UNTIMED
 
 
-def in_log_order(pending: list[Recorded], now: Instant) -> list[Recorded]:
+def in_log_order(pending: list[PendingEvent], now: Instant) -> list[PendingEvent]:
     """Put facts into the order in which they are to stand in the log.
 
     As they were said, but what happened close to now by its time, and what has none last: the
@@ -76,7 +80,7 @@ def in_log_order(pending: list[Recorded], now: Instant) -> list[Recorded]:
         return pending
     floor = now - 2 * SKEW
 
-    def time(told: Recorded) -> Instant:
+    def time(told: PendingEvent) -> Instant:
         return FOREVER if told.occurred is None else max(told.occurred, floor)
 
     return sorted(pending, key=time)
@@ -93,3 +97,64 @@ def closed_error(noun: str, name: str, id: UUID, closed: Closed, as_of: Instant)
         f"{noun} {id} belongs to no open session; what it recorded now would be lost: load"
         f" it in a session, `s.get({name}, id)`, and give the command on that"
     )
+
+
+# What an aggregate may read beside its own history, handed in by the session.
+
+
+class ReplayContext:
+    """What an aggregate may read beside its own history, handed in by the session.
+
+    `processes` are the published process versions by (key, version); `timezone` is the
+    tenant's business time zone (or a callable that finds it when it is needed; None before a
+    session has said it); `now` is when the session began and `clock` says how late it is by
+    then (without one, times ahead of `now` are left for the log to judge). `end` says when the
+    log was last written, which another clock may have put ahead of this one.
+    """
+
+    __slots__ = ("_clock", "_end", "_timezone", "now", "processes")
+
+    def __init__(
+        self,
+        processes: Mapping[tuple[str, int], Any] | None = None,
+        timezone: ZoneInfo | Callable[[], ZoneInfo] | None = None,
+        now: Instant = FOREVER,
+        clock: Callable[[], Instant] | None = None,
+        end: Callable[[], Instant] | None = None,
+    ) -> None:
+        self.processes = {} if processes is None else processes
+        self.now = now
+        self._timezone = timezone
+        self._clock = clock
+        self._end = end
+
+    @property
+    def latest(self) -> Instant:
+        """The latest time a command may name; later than everything where nobody knows it."""
+        return FOREVER if self._clock is None else max(self.now, self._clock())
+
+    def latest_known(self, wanted: Instant) -> Instant:
+        """Give the latest time a command may name; the log's last where the clock is behind."""
+        latest = self.latest
+        return latest if wanted <= latest or self._end is None else max(latest, self._end())
+
+    @property
+    def knows_days(self) -> bool:
+        """Whether the business time zone is known, in which days are cut."""
+        return self._timezone is not None
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The business time zone.
+
+        Raises:
+            InputError: before a session has said it.
+        """
+        if self._timezone is None:
+            raise InputError(
+                "a day is cut in the business time zone, which the session knows: add it to"
+                " the session first, or name an aware time"
+            )
+        if not isinstance(self._timezone, ZoneInfo):
+            self._timezone = self._timezone()
+        return self._timezone

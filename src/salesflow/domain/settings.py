@@ -11,12 +11,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, Strict
 
-from salesflow.domain.aggregate import Aggregate, World
+from salesflow.domain.aggregate import Aggregate, ReplayContext
 from salesflow.domain.calendar import FiscalCalendar
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.given import Reason
-from salesflow.domain.moments import zone
-from salesflow.domain.values import Currency, Reference
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import zone
+from salesflow.domain.values import Currency, Reason, Reference
 from salesflow.errors import InputError
 
 __all__ = [
@@ -41,11 +40,11 @@ class SettingsChanged(Fact):
     """The books are kept differently from now on; what is not named stays as it was."""
 
     kind: ClassVar[str] = "settings.changed"
-    stands_because: ClassVar[str | None] = (
+    retraction_error: ClassVar[str | None] = (
         "settings are changed and never taken back; record the right ones"
     )
     name_zh: ClassVar[str] = "设置变更"
-    opens: ClassVar[bool] = True
+    is_opening: ClassVar[bool] = True
     timezone: Reference | None = None
     fiscal_calendar: FiscalCalendar | None = None
     working_days: WorkingDays | None = None
@@ -84,7 +83,7 @@ class Settings(Aggregate):
         report_currency: str | None = None,
     ) -> Self:
         """Set up a new tenant's books."""
-        self = cls.new(SETTINGS_ID, World())
+        self = cls.new(SETTINGS_ID, ReplayContext())
         self._change(timezone, fiscal_calendar, working_days, report_currency)
         return self
 

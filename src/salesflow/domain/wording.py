@@ -1,8 +1,28 @@
-"""How messages repeat what was given: at most 200 characters of it; and what needs words."""
+"""What is said of a field that can never be right: what it must be, and what it is not.
+
+Never what was in it, which may be about a person.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from pydantic_core import ErrorDetails
 
 from salesflow.errors import REPEATED_MAX, InputError
 
-__all__ = ["quoted", "said", "shortened"]
+__all__ = [
+    "DAY",
+    "MONEY",
+    "TIME",
+    "quoted",
+    "reason_of",
+    "require_reason",
+    "shortened",
+    "unchangeable",
+]
+
+
+# How messages repeat what was given: at most 200 characters of it; and what needs words.
 
 
 def shortened(given: object, most: int = REPEATED_MAX) -> str:
@@ -16,7 +36,7 @@ def quoted(given: object) -> str:
     return repr(shortened(given)) if isinstance(given, str) else shortened(repr(given))
 
 
-def said(because: str, what: str) -> str:
+def require_reason(because: str, what: str) -> str:
     """Insist on a reason.
 
     Raises:
@@ -25,3 +45,66 @@ def said(because: str, what: str) -> str:
     if not str(because).strip():
         raise InputError(f"{what} needs a reason; say why")
     return because
+
+
+MONEY: Final = 'Money("98000", "CNY")'
+DAY: Final = "must be a date, or its text such as 2026-03-31"
+TIME: Final = "must be an aware datetime, or its text such as 2026-03-31T09:00:00Z"
+SAID: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field",
+    "string_type": "must be a text",
+    "string_pattern_mismatch": "must look like {pattern}",
+    "int_": "must be a whole number",
+    "bool_": "must be true or false",
+    "date_": DAY,
+    "datetime_": TIME,
+    "uuid_": "must be a UUID",
+    "literal_error": "must be one of {expected}",
+    "tuple_type": "must be a tuple or a list",
+    "model_type": "must be a {class_name}",
+    "model_attributes_type": "must be a {class_name}",
+    "greater_than_equal": "must be at least {ge:,}",
+    "greater_than": "must be more than {gt:,}",
+    "less_than_equal": "must be at most {le:,}",
+    "less_than": "must be less than {lt:,}",
+}
+"""What to say, by how pydantic names it; its own words where nothing fits."""
+OF_A_TYPE: Final = ("_type", "_parsing", "_inexact", "_from_float", "_object_invalid")
+CURRENCY: Final = "^[A-Z]{3}$"
+
+
+def reason_of(error: ErrorDetails) -> str:
+    """Say what is wrong with a field, as a sentence that goes on from its name."""
+    kind, named = error["type"], error.get("ctx", {})
+    if named.get("class_name") == "Money":
+        return f"must be a Money, such as {MONEY}{_not_this(error)}"
+    if named.get("pattern") == CURRENCY:
+        return "must be three capital letters, such as CNY"
+    require_reason = SAID.get(kind) or SAID.get(f"{kind.partition('_')[0]}_")
+    if require_reason is None or ("{" in require_reason and not named):
+        return error["msg"].removeprefix("Value error, ")
+    require_reason = require_reason.format_map(named)
+    return require_reason + _not_this(error) if kind.endswith(OF_A_TYPE) else require_reason
+
+
+def _not_this(error: ErrorDetails) -> str:
+    """Name the type of what was given instead, where that is known."""
+    given = error.get("input", "")
+    if isinstance(given, str):
+        return ""
+    return ", not None" if given is None else f", not of type {type(given).__name__}"
+
+
+# What is said where somebody assigns to what never changes: a value, a fact, an answer.
+
+
+def unchangeable(
+    thing: object, name: str, done: str, fields: Collection[str], instead: str
+) -> InputError:
+    """Say that a thing never changes, and what to do instead of assigning or deleting."""
+    kind = type(thing).__name__
+    refused = f"{kind}.{shortened(name)} cannot be {done}, since it never changes"
+    if name not in fields:
+        return InputError(f"{refused}; {kind} has no such field, but {', '.join(fields)}")
+    return InputError(f"{refused}; {instead}")

@@ -1,8 +1,8 @@
 """The engine: sessions that record, and moments that are asked about."""
 
-from salesflow.adapters.foreign import ForeignFact
+from salesflow.adapters.event_store.external_events import ExternalEvent
 from salesflow.engine.flow import SalesFlow
-from salesflow.engine.reacting import Reactor
+from salesflow.engine.reactors import Reactor
 from salesflow.engine.session import Session
 
-__all__ = ["ForeignFact", "Reactor", "SalesFlow", "Session"]
+__all__ = ["ExternalEvent", "Reactor", "SalesFlow", "Session"]

@@ -18,53 +18,55 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.database import WAIT_SECONDS, Database
-from salesflow.adapters.eventlog import EventLog, Receipt
-from salesflow.adapters.handed_in import installed_facts, installed_folds
-from salesflow.adapters.hosting import Host, host_connection
-from salesflow.adapters.ids import new_id
-from salesflow.adapters.processes import PublishedProcesses, grounded
-from salesflow.adapters.rates import PublishedRates
-from salesflow.adapters.readtables import Standing
-from salesflow.adapters.runner import Progress, Runner
-from salesflow.adapters.sql_views import select_at
-from salesflow.domain.aggregate import Aggregate, World
+from salesflow.adapters.database.database import WAIT_SECONDS, Database
+from salesflow.adapters.database.host_connections import Host, host_connection
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import EventLog, Receipt
+from salesflow.adapters.event_store.published import (
+    PublishedProcesses,
+    PublishedRates,
+    with_unpublished_unreadable,
+)
+from salesflow.adapters.plugins import installed_facts, installed_folds
+from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.adapters.projector.runner import Progress, Runner
+from salesflow.adapters.projector.sql_views import select_at
+from salesflow.domain.aggregate import Aggregate, ReplayContext
+from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.door import guarded_host, refuse_uncallable
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import FOREVER, Instant, Moment, When, same_rules, zone
-from salesflow.domain.sealed import seal
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.read_only import seal
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.engine.asking import Cutter, Snapshot, settings_at, snapshot_for
-from salesflow.engine.following import CaughtUp, Follower
-from salesflow.engine.foreign import ForeignFact, record_foreign
-from salesflow.engine.founding import FOUNDING, founding
-from salesflow.engine.histories import interleaved
-from salesflow.engine.keeping import Kept
-from salesflow.engine.reacting import Reactor, Reactors
-from salesflow.engine.running import Running, Runs
-from salesflow.engine.session import Processes, Said, Session, refuse_changing
-from salesflow.engine.turns import Turns
+from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
+from salesflow.engine.admin import FOUNDING, Admin, initialize
+from salesflow.engine.external_events import ExternalEvent, record_foreign
+from salesflow.engine.merged_history import merged_history
+from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
+from salesflow.engine.reactors import Reactor, Reactors
+from salesflow.engine.run import Running, Runs, Turns
+from salesflow.engine.session import CommandMetadata, Processes, Session, ensure_not_loaded_by
+from salesflow.engine.worker import CaughtUp, Follower
 from salesflow.errors import (
     DealClosedError,
     InputError,
     NotFoundError,
 )
-from salesflow.projections.cautions import LeftOut
-from salesflow.projections.comparing import Comparison
-from salesflow.projections.questions import Question, View
+from salesflow.presentation.words import name_facts
+from salesflow.projections.core.comparison import Comparison
+from salesflow.projections.core.left_out import LeftOut
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import with_folds
-from salesflow.projections.tables import ReadFold, ReadTable
-from salesflow.projections.words import name_facts
+from salesflow.projections.table import Fold, ReadTable
 
 __all__ = ["SalesFlow"]
+
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
 
 
 @guarded_host
-class SalesFlow(Runs, Kept):
+class SalesFlow(Runs, Admin):
     """One tenant's log and everything that can be asked of it.
 
     `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
@@ -90,13 +92,13 @@ class SalesFlow(Runs, Kept):
         create: bool = True,
         shared: bool = False,
         facts: Sequence[type[Fact]] = (),
-        folds: Sequence[ReadFold] = (),
+        folds: Sequence[Fold] = (),
         reactors: Sequence[Reactor] = (),
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         if clock is not None:
-            refuse_uncallable(clock, "clock")
-        refuse_uncallable(event_ids, "event_ids")
+            ensure_callable(clock, "clock")
+        ensure_callable(event_ids, "event_ids")
         catalogue = CATALOGUE.with_own((*installed_facts(), *facts))
         name_facts(catalogue)
         self._folds = with_folds((*installed_folds(), *folds))
@@ -107,7 +109,7 @@ class SalesFlow(Runs, Kept):
         self._running = Running()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
-            self._cutter = Cutter(self.log)
+            self._cutter = MomentResolver(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
@@ -158,17 +160,19 @@ class SalesFlow(Runs, Kept):
                 `differs` says whether by another actor, or of another request.
             ConcurrentChangeError: at the end, when somebody else changed a stream first.
         """
-        said = Said.of(actor, command_id, correlation_id, causation_id, fingerprint=fingerprint)
+        said = CommandMetadata.of(
+            actor, command_id, correlation_id, causation_id, fingerprint=fingerprint
+        )
         inside = None if connection is None else host_connection(connection, self._database)
         with self._working(said, inside) as session:
             yield session
 
     def record(
-        self, facts: Iterable[ForeignFact], *, correlation_id: str | None = None
+        self, facts: Iterable[ExternalEvent], *, correlation_id: str | None = None
     ) -> list[Receipt]:
         """Record facts from elsewhere as they are; no rule of a process is applied.
 
-        One append per entity, each in order of time, then as given. See `ForeignFact`.
+        One append per entity, each in order of time, then as given. See `ExternalEvent`.
 
         Raises:
             InputError: for what could never be read back: a process version that was never
@@ -178,12 +182,12 @@ class SalesFlow(Runs, Kept):
         if running:
             facts = [*facts]
             told = {getattr(each, "stream_id", None) for each in facts}
-            refuse_changing(running, told)
+            ensure_not_loaded_by(running, told)
         return record_foreign(self.log, self._processes, facts, correlation_id=correlation_id)
 
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
         """Go on recording although the clock is behind the log, and say so in the log."""
-        session = self._session(Said.of(actor, None), accept_clock=True)
+        session = self._session(CommandMetadata.of(actor, None), accept_clock=True)
         session.get(Settings, SETTINGS_ID).accept_clock(because=because)
         receipt = session.commit()
         assert receipt is not None
@@ -205,7 +209,7 @@ class SalesFlow(Runs, Kept):
             NotFoundError: when it is not believed to exist at that moment.
         """
         stored, head = self.log.stream_and_head(id)
-        stored = grounded(stored, self._processes)
+        stored = with_unpublished_unreadable(stored, self._processes)
         cut = self._cutter.cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
         world = self._world(cut.as_of, self._processes, cut.known_at)
@@ -235,7 +239,9 @@ class SalesFlow(Runs, Kept):
         events = events_of(id)
         if not events:
             raise NotFoundError(f"nothing has been recorded of {id}")
-        return interleaved(id, events_of, self._world(0, self._processes)) if merged else events
+        return (
+            merged_history(id, events_of, self._world(0, self._processes)) if merged else events
+        )
 
     def ask(
         self,
@@ -316,7 +322,7 @@ class SalesFlow(Runs, Kept):
 
         `on_caught_up` is called when a table has moved or its fold has failed.
         """
-        refuse_uncallable(on_caught_up, "on_caught_up", "how the read tables stand")
+        ensure_callable(on_caught_up, "on_caught_up", "how the read tables stand")
         labels = {fold.table.name: label for label, fold in self._folds.items()}
         Follower(self.log, self._tables(), labels).run(stop or Flag(), on_caught_up)
 
@@ -341,17 +347,21 @@ class SalesFlow(Runs, Kept):
         cut = self._cutter.cut(as_of, known_at, runner.standing(table.name).recorded)
         return select_at(table, cut)
 
-    def standings(self) -> dict[str, Standing]:
+    def standings(self) -> dict[str, ProjectionPosition]:
         """Say up to which position each read table stands."""
         stands = self._tables().standings()
         return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 
     def _session(
-        self, said: Said, *, connection: Connection | None = None, accept_clock: bool = False
+        self,
+        said: CommandMetadata,
+        *,
+        connection: Connection | None = None,
+        accept_clock: bool = False,
     ) -> Session:
-        self._database.refuse_closed()
+        self._database.ensure_open()
         if said.command_id is not None:
-            self._refuse_known(said, connection)
+            self._ensure_new_command(said, connection)
         processes = self._processes
         if connection is not None:  # what the caller may still roll back is not remembered
             processes = PublishedProcesses(self.log, connection, self._processes)
@@ -366,7 +376,7 @@ class SalesFlow(Runs, Kept):
             within=tuple(self._running.sessions),
         )
 
-    def _refuse_known(self, said: Said, connection: Connection | None) -> None:
+    def _ensure_new_command(self, said: CommandMetadata, connection: Connection | None) -> None:
         known = self.log.known_command(
             said.command_id,
             actor=said.actor,
@@ -399,7 +409,7 @@ class SalesFlow(Runs, Kept):
         if self.log.head().position == 0:
             if not create:
                 raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
-            self.run(lambda s: founding(s, timezone or "UTC"), command_id=FOUNDING)
+            self.run(lambda s: initialize(s, timezone or "UTC"), command_id=FOUNDING)
         if wanted is None:
             return
         stands = self.settings().timezone
@@ -411,12 +421,16 @@ class SalesFlow(Runs, Kept):
                 " from `salesflow.domain.settings`"
             )
 
-    def _world(self, head: Instant, processes: Processes, known_at: Instant = FOREVER) -> World:
+    def _world(
+        self, head: Instant, processes: Processes, known_at: Instant = FOREVER
+    ) -> ReplayContext:
         now = max(self.log.now(), head)
-        return World(processes, lambda: self.settings(known_at).timezone, now)
+        return ReplayContext(processes, lambda: self.settings(known_at).timezone, now)
 
-    def _world_now(self, head: Instant, processes: Processes) -> World:
+    def _world_now(self, head: Instant, processes: Processes) -> ReplayContext:
         """Give what a session's aggregates read: all that is known, by a clock that goes on."""
         now = max(self.log.now(), head, self.log.seen)
         zone = lambda: self.settings().timezone  # noqa: E731 - asked for seldom
-        return World(processes, zone, now, self.log.now, lambda: self.log.head().recorded)
+        return ReplayContext(
+            processes, zone, now, self.log.now, lambda: self.log.head().recorded
+        )

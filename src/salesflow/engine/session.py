@@ -7,40 +7,53 @@ ends without an error appends everything they recorded as one append of the log.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from operator import attrgetter
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Final, NamedTuple, NoReturn, TypeVar, get_args
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.collector import collector_off
-from salesflow.adapters.eventlog import Draft, EventLog, Receipt
-from salesflow.adapters.ids import new_id
-from salesflow.adapters.processes import (
+from salesflow.adapters.database.gc_paused import gc_paused
+from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
+from salesflow.adapters.event_store.published import (
     UNDER_A_PROCESS,
-    Beside,
+    LayeredProcesses,
     PublishedProcesses,
-    grounded,
+    with_unpublished_unreadable,
 )
-from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, World
+from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, ReplayContext
+from salesflow.domain.arguments import guarded_host, inner
 from salesflow.domain.catalogue import aggregate_of
-from salesflow.domain.deal.merging import other_deal, refuse_half_merges, said_of_pair
-from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.door import guarded_host, inner
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.forgotten import let_go, tell_forgotten
-from salesflow.domain.history import refuse_unreadable
-from salesflow.domain.moments import Instant, from_instant
-from salesflow.domain.processes import (
+from salesflow.domain.deal.merging import (
+    MergingFact,
+    ensure_whole_merges,
+    other_deal,
+    said_of_pair,
+)
+from salesflow.domain.deal.stages import DealMigrated, DealOpened
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.history import ensure_readable, ensure_retractable
+from salesflow.domain.never_added import let_go, tell_forgotten
+from salesflow.domain.process import (
+    ProcessPublished,
     ProcessVersion,
     SalesProcess,
+    ensure_alike,
     process_id,
-    refuse_unlike,
 )
+from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import envelope_text, shown
-from salesflow.engine.checks import PAIRED, refuse_unpublished
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
-__all__ = ["Said", "Session", "refuse_changing"]
+__all__ = [
+    "PAIRED",
+    "CommandMetadata",
+    "Session",
+    "ensure_not_loaded_by",
+    "ensure_published",
+    "ensure_valid_retraction",
+]
+
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 Processes = Mapping[tuple[str, int], ProcessVersion]
@@ -49,14 +62,14 @@ Changed = list[tuple[UUID, Aggregate]]
 MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
 
-PLAIN = attrgetter("plain")
+PLAIN = attrgetter("is_immediate")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
 _new = tuple.__new__
 
 
-class Said(NamedTuple):
+class CommandMetadata(NamedTuple):
     """Who records, under which command, and what it belongs to or follows from."""
 
     actor: str | None = None
@@ -72,7 +85,7 @@ class Said(NamedTuple):
         command_id: str | UUID | None,
         *others: str | UUID | None,
         fingerprint: str | bytes | None = None,
-    ) -> "Said":
+    ) -> "CommandMetadata":
         """Check what a caller said, and write it as it is kept.
 
         Raises:
@@ -88,7 +101,7 @@ class Said(NamedTuple):
         return cls._make([*texts, _digest(fingerprint)])
 
 
-NOBODY = Said()
+NOBODY = CommandMetadata()
 """Nobody named records, under no command."""
 
 
@@ -111,10 +124,10 @@ class Session:
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
-        world: Callable[[Instant, Processes], World],
+        world: Callable[[Instant, Processes], ReplayContext],
         processes: PublishedProcesses,
         *,
-        said: Said,
+        said: CommandMetadata,
         connection: Connection | None = None,
         accept_clock: bool = False,
         event_ids: Callable[[], UUID] = new_id,
@@ -152,7 +165,7 @@ class Session:
         Raises:
             NotFoundError: when none of that kind is believed to exist.
         """
-        self._refuse_ended()
+        self._ensure_running()
         known = self._aggregates.get(id)
         if known is None:
             events, latest = self._log.stream_for_commands(id, connection=self._connection)
@@ -163,7 +176,7 @@ class Session:
             return fresh
         if not isinstance(known, kind):
             raise NotFoundError(f"{id} is a {known.noun}, not a {kind.noun}")
-        known.refuse_absence()
+        known.ensure_exists()
         return known
 
     def add(self, aggregate: AggregateT) -> AggregateT:
@@ -174,7 +187,7 @@ class Session:
                 a deal under a process version that is published as something else.
         """
         let_go(aggregate)
-        self._refuse_ended()
+        self._ensure_running()
         if aggregate.is_loaded:
             raise InputError(
                 f"{aggregate.noun} {aggregate.id} is recorded already; load it with"
@@ -196,7 +209,7 @@ class Session:
             NotFoundError: when no such event has been recorded.
             RuleError: when the fact cannot be retracted by itself.
         """
-        self._refuse_ended()
+        self._ensure_running()
         loaded = next((a for a in self._aggregates.values() if a.holds(event_id)), None)
         event = self._found(event_id, loaded)
         if other_deal(event.stream_id, event.fact, self._stored) is not None:
@@ -219,11 +232,11 @@ class Session:
             RuleError: when an opening still stands.
             HistoryError: when a part of the stream cannot be read, and is not retracted.
         """
-        self._refuse_ended()
-        if not opening.opens:
+        self._ensure_running()
+        if not opening.is_opening:
             raise InputError(f"{opening.kind} opens nothing")
         held = self._held(id)
-        refuse_unreadable(held._log)  # noqa: SLF001 - with what it recorded
+        ensure_readable(held._log)  # noqa: SLF001 - with what it recorded
         if type(opening) not in held.facts:
             raise InputError(f"{opening.kind} cannot open {id}, which is a {held.noun}")
         if held.history:
@@ -265,7 +278,7 @@ class Session:
             for each in self._aggregates.values():
                 each.close(recorded)
 
-    def _refuse_ended(self) -> None:
+    def _ensure_running(self) -> None:
         if self._ended:
             raise InputError(
                 "this session has ended, what it recorded now would be lost; open another one,"
@@ -276,26 +289,26 @@ class Session:
         tell_forgotten()
         changed, count = [], 0
         for id, each in self._aggregates.items():
-            each.refuse_assigned()
+            each.ensure_unassigned()
             pending = each.pending
             if pending:
                 changed.append((id, each))
                 count += len(pending)
         if not changed:
             if self._connection is None:
-                self._log.database.refuse_replaced()
+                self._log.database.ensure_not_replaced()
             return None
         if self._within:
-            refuse_changing(self._within, {id for id, _ in changed})
+            ensure_not_loaded_by(self._within, {id for id, _ in changed})
         if count > MANY:
-            with collector_off():
+            with gc_paused():
                 self._append(changed)
         else:
             self._append(changed)
         return self.receipt
 
     def _append(self, changed: Changed) -> None:
-        self._refuse_impossible(changed)
+        self._ensure_consistent(changed)
         actor, command_id, correlation_id, causation_id, fingerprint = self._said
         self.receipt = self._log.append(
             self._drafts(changed, (actor, correlation_id, causation_id, None, None)),
@@ -307,16 +320,16 @@ class Session:
             accept_clock=self._accept_clock,
         )
 
-    def _refuse_impossible(self, changed: Changed) -> None:
+    def _ensure_consistent(self, changed: Changed) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
         facts = [told.fact for _, each in changed for told in each.pending]
         kinds = set(map(type, facts))
         if not PAIRED.isdisjoint(kinds):
             recorded = [(id, told.fact) for id, each in changed for told in each.pending]
-            refuse_half_merges(recorded, self._stored)
+            ensure_whole_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
-            refuse_unpublished(facts, self._is_published)
-            self._refuse_retired(facts, changed)
+            ensure_published(facts, self._is_published)
+            self._ensure_in_use(facts, changed)
         if not self._loaded and all(map(PLAIN, kinds)):
             return  # what is new holds only what was recorded here, so nothing planned
         for _, each in changed:
@@ -344,13 +357,13 @@ class Session:
         for version in own.values():
             here = self._aggregates.get(process_id(version.key))
             if isinstance(here, SalesProcess):
-                refuse_unlike(version, here.versions.get(version.version))
+                ensure_alike(version, here.versions.get(version.version))
             known = published.has(version) and known
-        return published if known else Beside(own, published)
+        return published if known else LayeredProcesses(own, published)
 
     def _stored(self, id: UUID) -> list[Event]:
         stored = self._log.stream(id, connection=self._connection)
-        return grounded(stored, self._processes)
+        return with_unpublished_unreadable(stored, self._processes)
 
     def _found(self, event_id: UUID, loaded: Aggregate | None) -> Event:
         if loaded is not None:
@@ -368,14 +381,14 @@ class Session:
         process = self._processes.recorded(key[0])
         return process is not None and key[1] in process.versions
 
-    def _refuse_retired(self, facts: Iterable[Fact], changed: Changed) -> None:
+    def _ensure_in_use(self, facts: Iterable[Fact], changed: Changed) -> None:
         """Refuse a deal opened anew under a version that was out of use by then."""
         for key in {fact.process for fact in facts if type(fact) is DealOpened}:
             process = self._process(key)
             for _, deal in changed if process.retired else ():
                 for fact, occurred, *_ in () if deal.version else deal.pending:
                     if type(fact) is DealOpened and fact.process == key:
-                        process.refuse_retired(fact.process_version, occurred)
+                        process.ensure_in_use(fact.process_version, occurred)
 
     def _process(self, key: str) -> SalesProcess:
         known = self._aggregates.get(process_id(key))
@@ -405,10 +418,12 @@ class Session:
             return None
         return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
 
-    def _drafts(self, changed: Changed, said: Iterable[str | None]) -> list[Draft]:
+    def _drafts(self, changed: Changed, said: Iterable[str | None]) -> list[NewEvent]:
         event_ids, encode = self._event_ids, self._log.catalogue.encode
         return [
-            _new(Draft, (id, version, *encode(fact), event_ids(), occurred, precision, *said))
+            _new(
+                NewEvent, (id, version, *encode(fact), event_ids(), occurred, precision, *said)
+            )
             for id, each in changed
             for version, (fact, occurred, precision, _) in enumerate(
                 each.to_append(), each.version + 1
@@ -425,7 +440,7 @@ def _overtaken(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
     )
 
 
-def refuse_changing(running: Iterable[Session], ids: Collection[UUID | None]) -> None:
+def ensure_not_loaded_by(running: Iterable[Session], ids: Collection[UUID | None]) -> None:
     """Refuse to change what the runs around have loaded, and so would never record.
 
     Raises:
@@ -439,3 +454,67 @@ def refuse_changing(running: Iterable[Session], ids: Collection[UUID | None]) ->
                     " each time it is tried again; hand its session on, instead of recording"
                     " beside it"
                 )
+
+
+# What has to be true of everything recorded together, by a session or from elsewhere.
+#
+# A deal names only a process version that was published before it, and a merge is recorded (or
+# retracted) on both deals at once. Only the few kinds of facts that can break these are looked
+# at, so that all others cost nothing.
+
+PAIRED: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(MergingFact)})
+"""Facts that come in pairs, and those that may take half of a pair back."""
+
+
+def ensure_published(
+    facts: Iterable[Fact], published: Callable[[tuple[str, int]], bool]
+) -> None:
+    """Refuse a deal under a version nothing before it has published, or one published twice.
+
+    Raises:
+        InputError: naming the version.
+    """
+    known: set[tuple[str, int]] = set()
+    for fact in facts:
+        if type(fact) is DealOpened or type(fact) is DealMigrated:
+            key = (fact.process, fact.process_version)
+            if key in known:
+                continue
+            if not published(key):
+                raise InputError(
+                    f"process {key[0]!r} version {key[1]} has not been published; publish it"
+                    " first"
+                )
+            known.add(key)
+        elif type(fact) is ProcessPublished:
+            key = (fact.process.key, fact.process.version)
+            if key in known or published(key):
+                raise InputError(
+                    f"process {key[0]!r} version {key[1]} is published already; a published"
+                    " version never changes, publish a new one"
+                )
+            known.add(key)
+
+
+def ensure_valid_retraction(fact: FactRetracted, stream_id: UUID, stream: list[Event]) -> None:
+    """Refuse what a source can never have told: a retraction of what cannot be retracted.
+
+    Halves of a merge are retracted in pairs, which is for `missing_half` to see.
+
+    Raises:
+        InputError: when the stream has no such event, or that cannot be retracted.
+    """
+    try:
+        ensure_retractable(fact.event_id, stream)
+    except NotFoundError as error:
+        raise InputError(f"{stream_id} has no event {fact.event_id} to retract") from error
+    except RuleError as error:
+        if not _about_a_merge(fact, stream):
+            raise InputError(str(error)) from error
+
+
+def _about_a_merge(fact: Fact, stream: Sequence[Event]) -> bool:
+    events = {event.event_id: event.fact for event in stream}
+    while isinstance(fact, FactRetracted):
+        fact = events[fact.event_id]
+    return isinstance(fact, get_args(MergingFact))

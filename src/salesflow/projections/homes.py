@@ -12,20 +12,20 @@ from typing import Final
 __all__ = ["QUESTION_HOMES", "question_homes"]
 
 QUESTION_HOMES: Final = {
-    "funnel": "salesflow.projections.funnel:Funnel",
-    "case-study": "salesflow.projections.case_study:CaseStudy",
-    "conversion": "salesflow.projections.conversion:Conversion",
-    "deals": "salesflow.projections.deals:Deals",
-    "deal-timeline": "salesflow.projections.deal_timeline:DealTimeline",
-    "feedback": "salesflow.projections.feedback:Feedback",
-    "flow": "salesflow.projections.flow:Flow",
-    "forecast": "salesflow.projections.forecast:Forecast",
-    "funnel-trend": "salesflow.projections.funnel_trend:FunnelTrend",
-    "kpis": "salesflow.projections.kpis:Kpis",
-    "restatement": "salesflow.projections.restatement:Restatement",
-    "retrospective": "salesflow.projections.retrospective:Retrospective",
-    "stage-times": "salesflow.projections.stage_times:StageTimes",
-    "win-loss": "salesflow.projections.win_loss:WinLoss",
+    "funnel": "salesflow.projections.pipeline.funnel:Funnel",
+    "case-study": "salesflow.projections.cases.case_study:CaseStudy",
+    "conversion": "salesflow.projections.stages.conversion:Conversion",
+    "deals": "salesflow.projections.pipeline.deals:Deals",
+    "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",
+    "feedback": "salesflow.projections.feedback.feedback:Feedback",
+    "flow": "salesflow.projections.pipeline.flow:Flow",
+    "forecast": "salesflow.projections.forecast.forecast:Forecast",
+    "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
+    "kpis": "salesflow.projections.performance.kpis:Kpis",
+    "restatement": "salesflow.projections.pipeline.restatement:Restatement",
+    "retrospective": "salesflow.projections.review.retrospective:Retrospective",
+    "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
+    "win-loss": "salesflow.projections.cases.win_loss:WinLoss",
 }
 """Module and class of each question, by its name in kebab case."""
 

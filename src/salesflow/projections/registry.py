@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Final, cast
 
 from salesflow.errors import InputError
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
@@ -20,12 +21,11 @@ from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.homes import QUESTION_HOMES
-from salesflow.projections.questions import Question, View
-from salesflow.projections.tables import ReadFold
+from salesflow.projections.table import Fold
 
 __all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 
-FOLDS: Final[dict[str, ReadFold]] = {
+FOLDS: Final[dict[str, Fold]] = {
     fold.table.label: fold
     for fold in (
         BOOKINGS,
@@ -61,7 +61,7 @@ QUESTIONS: Final[Mapping[str, type[Question[View]]]] = _Questions()
 """Questions by their name in kebab case."""
 
 
-def with_folds(more: Sequence[ReadFold]) -> dict[str, ReadFold]:
+def with_folds(more: Sequence[Fold]) -> dict[str, Fold]:
     """Give the folds of the package and others beside them, by the label of their table.
 
     Raises:

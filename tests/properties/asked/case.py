@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
 from oracle.rates import Asked, Exchange
-from salesflow.projections.one_currency import MoneyQuestion, RatesUsed
+from salesflow.projections.core.currency import MoneyQuestion, RatesUsed
 
 __all__ = [
     "About",

@@ -11,8 +11,8 @@ from oracle.beliefs import Raw
 from oracle.case_studies import case_study_at
 from properties.asked.case import Case
 from properties.world import deal_id, instant
-from salesflow.projections.case_figures import CaseSummary, Chapter
-from salesflow.projections.case_study import CaseStudy, CaseStudyView
+from salesflow.projections.cases.case_figures import CaseSummary, Chapter
+from salesflow.projections.cases.case_study import CaseStudy, CaseStudyView
 
 __all__ = ["CASE"]
 

@@ -10,9 +10,9 @@ from oracle.beliefs import Raw
 from oracle.conversions import conversion_in
 from properties.asked.case import Case
 from properties.world import instant
-from salesflow.projections.conversion import Conversion, ConversionView
-from salesflow.projections.conversion_figures import StageConversion
-from salesflow.projections.estimates import Estimate
+from salesflow.projections.core.statistics import Estimate
+from salesflow.projections.stages.conversion import Conversion, ConversionView
+from salesflow.projections.stages.conversion_figures import StageConversion
 
 __all__ = ["CASE"]
 

@@ -6,7 +6,7 @@ from oracle.timelines import timeline_at
 from properties.agreement import said_by_timeline
 from properties.asked.case import Case
 from properties.world import deal_id
-from salesflow.projections.deal_timeline import DealTimeline
+from salesflow.projections.pipeline.deal_timeline import DealTimeline
 
 __all__ = ["CASE"]
 

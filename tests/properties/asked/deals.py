@@ -9,7 +9,7 @@ from oracle.deals import deal_at, deals_of
 from oracle.timelines import SHOWN, timeline_at
 from properties.asked.case import Case
 from properties.world import instant
-from salesflow.projections.deals import Deals, DealsView
+from salesflow.projections.pipeline.deals import Deals, DealsView
 
 __all__ = ["CASE"]
 

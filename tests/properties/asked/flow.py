@@ -9,7 +9,13 @@ from oracle.flows import flow_at
 from oracle.periods import period_of
 from properties.asked.case import About, Case, exchange_for, with_rates
 from properties.asked.periods import periods
-from salesflow.projections.flow import Flow, FlowAccount, FlowFigures, FlowMovement, FlowView
+from salesflow.projections.pipeline.flow import (
+    Flow,
+    FlowAccount,
+    FlowFigures,
+    FlowMovement,
+    FlowView,
+)
 
 __all__ = ["CASE"]
 

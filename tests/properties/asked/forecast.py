@@ -13,7 +13,7 @@ from oracle.periods import period_before, period_of
 from properties.asked.case import About, Case, exchange_for, with_rates
 from properties.asked.periods import periods
 from properties.world import instant
-from salesflow.projections.forecast import Forecast, ForecastView
+from salesflow.projections.forecast.forecast import Forecast, ForecastView
 
 __all__ = ["CASE"]
 

@@ -21,7 +21,7 @@ from properties.asked.case import (
     with_rates,
 )
 from properties.world import customer_id
-from salesflow.projections.funnel import ClosedDeals, Funnel, FunnelStage, FunnelView
+from salesflow.projections.pipeline.funnel import ClosedDeals, Funnel, FunnelStage, FunnelView
 
 __all__ = ["CASE", "rounded", "said"]
 

@@ -12,7 +12,7 @@ from properties.asked.case import Case, exchange_for, said_of_rates, with_rates
 from properties.asked.funnel import rounded, said
 from properties.asked.periods import periods
 from properties.world import instant
-from salesflow.projections.funnel_trend import FunnelTrend, FunnelTrendView
+from salesflow.projections.pipeline.funnel_trend import FunnelTrend, FunnelTrendView
 
 __all__ = ["CASE"]
 

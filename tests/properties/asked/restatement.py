@@ -9,7 +9,7 @@ from oracle.beliefs import Raw
 from oracle.restatements import restated
 from properties.asked.case import Case, by_currency
 from properties.world import DELTAS, START, instant
-from salesflow.projections.restatement import Restatement, RestatementView
+from salesflow.projections.pipeline.restatement import Restatement, RestatementView
 
 __all__ = ["CASE"]
 

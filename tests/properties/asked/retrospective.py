@@ -15,9 +15,9 @@ from properties.asked.case import Case
 from properties.asked.feedback import said_of_estimate, said_of_figures
 from properties.asked.periods import periods
 from properties.world import instant
-from salesflow.projections.forecast_figures import SlippageLine
-from salesflow.projections.retrospective import Retrospective, RetrospectiveView
-from salesflow.projections.retrospective_stages import Bottleneck, StageFigures
+from salesflow.projections.forecast.forecast_figures import SlippageLine
+from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
+from salesflow.projections.review.retrospective_deals import Bottleneck, StageFigures
 
 __all__ = ["CASE"]
 

@@ -8,9 +8,9 @@ from oracle.beliefs import Raw
 from oracle.stage_times import stage_times_at
 from properties.asked.case import Case
 from properties.world import deal_id, instant
-from salesflow.projections.spread import Spread
-from salesflow.projections.stage_time_figures import TimeToEvent
-from salesflow.projections.stage_times import StageTimes, StageTimesView
+from salesflow.projections.core.statistics import Spread
+from salesflow.projections.stages.stage_time_figures import TimeToEvent
+from salesflow.projections.stages.stage_times import StageTimes, StageTimesView
 
 __all__ = ["CASE"]
 

@@ -20,7 +20,7 @@ from properties.asked.case import (
 )
 from properties.asked.periods import periods
 from properties.world import deal_id
-from salesflow.projections.win_loss import Driver, WinLoss, WinLossView
+from salesflow.projections.cases.win_loss import Driver, WinLoss, WinLossView
 
 __all__ = ["CASE"]
 

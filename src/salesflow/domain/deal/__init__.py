@@ -11,6 +11,6 @@
 """
 
 from salesflow.domain.deal.deal import Deal
-from salesflow.domain.deal.lines import QuoteLine
+from salesflow.domain.deal.quotes import QuoteLine
 
 __all__ = ["Deal", "QuoteLine"]

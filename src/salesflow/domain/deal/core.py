@@ -9,17 +9,17 @@ from typing import ClassVar
 from uuid import UUID
 
 from salesflow.domain.aggregate import is_untimed
-from salesflow.domain.facts import Event
-from salesflow.domain.planning import Planner
-from salesflow.domain.processes import ForecastCategory, Outcome, ProcessVersion
+from salesflow.domain.event import Event
+from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.process import ForecastCategory, Outcome, ProcessVersion
 from salesflow.domain.values import Money
-from salesflow.domain.wording import said
+from salesflow.domain.wording import require_reason
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
-__all__ = ["DealCore", "positive", "said", "told"]
+__all__ = ["DealCore", "require_positive", "require_reason", "require_text"]
 
 
-class DealCore(Planner):
+class DealCore(PlannedAggregate):
     """A deal's standing, and the refusals its parts share."""
 
     noun: ClassVar[str] = "deal"
@@ -76,25 +76,25 @@ class DealCore(Planner):
             )
         return self._process
 
-    def _refuse_unless_open(self, asked: str) -> None:
-        self._refuse_merged(asked)
+    def _ensure_open(self, asked: str) -> None:
+        self._ensure_unmerged(asked)
         if self.outcome != "open":
             raise DealClosedError(
                 f"deal {self.id} is already {self.outcome}; to {asked}, reopen it first"
             )
 
-    def _refuse_unless_won(self, asked: str) -> None:
-        self._refuse_merged(asked)
+    def _ensure_won(self, asked: str) -> None:
+        self._ensure_unmerged(asked)
         if self.outcome != "won":
             raise DealClosedError(f"deal {self.id} is {self.outcome}, not won; cannot {asked}")
 
-    def _refuse_never_won(self, asked: str) -> None:
+    def _ensure_was_won(self, asked: str) -> None:
         if not self.ever_won:
             raise DealClosedError(
                 f"deal {self.id} is {self.outcome} and was never won; cannot {asked}"
             )
 
-    def _refuse_merged(self, asked: str) -> None:
+    def _ensure_unmerged(self, asked: str) -> None:
         if self.merged_into is not None:
             raise DealClosedError(
                 f"deal {self.id} is merged into {self.merged_into}; {asked} there"
@@ -112,7 +112,7 @@ class DealCore(Planner):
         return None if is_untimed(event) and not self.version else event.occurred_at
 
 
-def positive(amount: Money) -> Money:
+def require_positive(amount: Money) -> Money:
     """Insist on more than nothing.
 
     Raises:
@@ -123,7 +123,7 @@ def positive(amount: Money) -> Money:
     return amount
 
 
-def told(text: str, what: str) -> str:
+def require_text(text: str, what: str) -> str:
     """Insist on words.
 
     Raises:

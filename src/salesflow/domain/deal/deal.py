@@ -5,20 +5,19 @@ from datetime import date
 from typing import ClassVar, Final, Self, get_args
 from uuid import UUID
 
-from salesflow.domain.aggregate import OccurredAt, World
+from salesflow.domain.aggregate import OccurredAt, ReplayContext
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.amounts import WORTH_FACTS, Worth
-from salesflow.domain.deal.ground import GROUND_FACTS, Ground
+from salesflow.domain.deal.activities import ActivityFact
+from salesflow.domain.deal.after_sales import ServiceFact
 from salesflow.domain.deal.merging import Merging, MergingFact
-from salesflow.domain.deal.money import MoneyFact
+from salesflow.domain.deal.money import BillingFact
 from salesflow.domain.deal.outcomes import OutcomeFact
 from salesflow.domain.deal.people import PeopleFact
 from salesflow.domain.deal.quotes import QuoteFact
-from salesflow.domain.deal.service import ServiceFact
 from salesflow.domain.deal.stages import DealOpened, StageFact
-from salesflow.domain.deal.talks import TalkFact
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.processes import ProcessVersion
+from salesflow.domain.deal.state import STAGE_FACTS, VALUE_FACTS, DealValue, StageState
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import ProcessVersion
 from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, StageError
@@ -27,7 +26,7 @@ __all__ = ["Deal"]
 
 Part = Callable[["Deal", Fact, Event], None]
 
-STANDING_FACTS = WORTH_FACTS | GROUND_FACTS
+STANDING_FACTS = VALUE_FACTS | STAGE_FACTS
 """The facts after which a deal may stand elsewhere or be worth something else."""
 
 
@@ -38,15 +37,15 @@ class Deal(Merging):
         *get_args(StageFact),
         *get_args(OutcomeFact),
         *get_args(MergingFact),
-        *get_args(TalkFact),
+        *get_args(ActivityFact),
         *get_args(QuoteFact),
-        *get_args(MoneyFact),
+        *get_args(BillingFact),
         *get_args(PeopleFact),
         *get_args(ServiceFact),
     )
 
-    _ground: Ground
-    _worth: Worth
+    _ground: StageState
+    _worth: DealValue
 
     @classmethod
     def open(
@@ -73,7 +72,7 @@ class Deal(Merging):
         first = process.open_stages[0].key if stage is None else stage
         if process.stage(first).category != "open":
             raise StageError(f"a deal is opened in an open stage; {quoted(first)} is none")
-        self = cls.new(id, World({(process.key, process.version): process}))
+        self = cls.new(id, ReplayContext({(process.key, process.version): process}))
         self._record(
             DealOpened(
                 process=process.key,
@@ -91,8 +90,8 @@ class Deal(Merging):
         return self
 
     def _start(self) -> None:
-        self._ground = Ground(self.world.processes)
-        self._worth = Worth()
+        self._ground = StageState(self.world.processes)
+        self._worth = DealValue()
         self.title = ""
         self.opened_at = self.closed_at = None
         self.first_outcome = self.first_closed_at = self.first_won_at = None
@@ -110,7 +109,7 @@ class Deal(Merging):
     def _apply(self, event: Event) -> None:
         fact, kind, ground = event.fact, type(event.fact), self._ground
         before = ground.outcome
-        groundless = ground.judge(event)
+        groundless = ground.evolve(event)
         if groundless is not None:
             self.irregular.append((event, groundless))
             return
@@ -153,9 +152,9 @@ def _routes() -> Mapping[type[Fact], Part]:
         (StageFact, Deal._apply_stage),
         (OutcomeFact, Deal._apply_outcome),
         (MergingFact, Deal._apply_merging),
-        (TalkFact, Deal._apply_talk),
+        (ActivityFact, Deal._apply_talk),
         (QuoteFact, Deal._apply_quote),
-        (MoneyFact, Deal._apply_money),
+        (BillingFact, Deal._apply_money),
         (PeopleFact, Deal._apply_people),
         (ServiceFact, Deal._apply_service),
     )

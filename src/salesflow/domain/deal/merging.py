@@ -11,12 +11,12 @@ from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import said
+from salesflow.domain.deal.after_sales import AfterSales
+from salesflow.domain.deal.core import require_reason
 from salesflow.domain.deal.outcomes import Outcomes
-from salesflow.domain.deal.service import Service
-from salesflow.domain.facts import Event, Fact, FactRetracted
-from salesflow.domain.given import Reason
-from salesflow.domain.history import refuse_repeated
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.history import ensure_not_retracted
+from salesflow.domain.values import Reason
 from salesflow.errors import NotFoundError, RuleError
 
 __all__ = [
@@ -26,13 +26,14 @@ __all__ = [
     "DealUnmerged",
     "Merging",
     "MergingFact",
+    "counterpart_of",
+    "ensure_whole_merges",
     "missing_half",
     "other_deal",
     "other_half",
-    "refuse_half_merges",
     "said_of_pair",
-    "twin_of",
 ]
+
 
 Stored = Callable[[UUID], Sequence[Event]]
 """Gives the events of a stream."""
@@ -47,7 +48,7 @@ class DealMerged(Fact):
 
     kind: ClassVar[str] = "deal.merged"
     name_zh: ClassVar[str] = "合并"
-    stands_because: ClassVar[str | None] = PAIRED
+    retraction_error: ClassVar[str | None] = PAIRED
     into: UUID
     because: Reason | None = None
 
@@ -57,7 +58,7 @@ class DealAbsorbed(Fact):
 
     kind: ClassVar[str] = "deal.absorbed"
     name_zh: ClassVar[str] = "被合并方并入"
-    stands_because: ClassVar[str | None] = PAIRED
+    retraction_error: ClassVar[str | None] = PAIRED
     absorbed: UUID
     because: Reason | None = None
 
@@ -67,7 +68,7 @@ class DealUnmerged(Fact):
 
     kind: ClassVar[str] = "deal.unmerged"
     name_zh: ClassVar[str] = "取消合并"
-    stands_because: ClassVar[str | None] = PAIRED
+    retraction_error: ClassVar[str | None] = PAIRED
     out_of: UUID
     because: Reason | None = None
 
@@ -77,7 +78,7 @@ class DealReleased(Fact):
 
     kind: ClassVar[str] = "deal.released"
     name_zh: ClassVar[str] = "解除并入"
-    stands_because: ClassVar[str | None] = PAIRED
+    retraction_error: ClassVar[str | None] = PAIRED
     released: UUID
     because: Reason | None = None
 
@@ -85,7 +86,7 @@ class DealReleased(Fact):
 MergingFact = DealMerged | DealAbsorbed | DealUnmerged | DealReleased
 
 
-class Merging(Outcomes, Service):
+class Merging(Outcomes, AfterSales):
     """Which deals are one."""
 
     absorbed: set[UUID]
@@ -97,12 +98,12 @@ class Merging(Outcomes, Service):
         then, other = self.at(occurred_at), survivor.at(occurred_at)
         if survivor.id == self.id:
             raise RuleError(f"deal {self.id} cannot be merged into itself")
-        then._refuse_merged("merge it")
-        other._refuse_merged("merge into it")
+        then._ensure_unmerged("merge it")
+        other._ensure_unmerged("merge into it")
         if other.outcome in ("lost", "disqualified"):
             raise RuleError(f"deal {other.id} is {other.outcome}; nothing can go on in it")
-        said(because, "a merge")
-        survivor.refuse_closed()
+        require_reason(because, "a merge")
+        survivor.ensure_open()
         self._record(DealMerged(into=survivor.id, because=because), occurred_at)
         survivor._record(DealAbsorbed(absorbed=self.id, because=because), occurred_at)
 
@@ -114,8 +115,8 @@ class Merging(Outcomes, Service):
         survivor.at(occurred_at)
         if then.merged_into != survivor.id:
             raise RuleError(f"deal {self.id} is not merged into {survivor.id}")
-        said(because, "unmerging")
-        survivor.refuse_closed()
+        require_reason(because, "unmerging")
+        survivor.ensure_open()
         self._record(DealUnmerged(out_of=survivor.id, because=because), occurred_at)
         survivor._record(DealReleased(released=self.id, because=because), occurred_at)
 
@@ -127,15 +128,15 @@ class Merging(Outcomes, Service):
         here = next((event for event in self._stored if event.event_id == event_id), None)
         if here is None:
             raise NotFoundError(f"deal {self.id} has no event {event_id} to retract")
-        other.refuse_closed()
+        other.ensure_open()
         logs = {self.id: self._stored, other.id: other._stored}
         there = other_half(here, lambda id: logs.get(id, []))
         if there is None or there.stream_id != other.id:
             raise RuleError(
                 f"event {event_id} of deal {self.id} has no other half on deal {other.id}"
             )
-        said(because, "a retraction")
-        refuse_repeated(event_id, self._stored)
+        require_reason(because, "a retraction")
+        ensure_not_retracted(event_id, self._stored)
         for deal, event in ((self, here), (other, there)):
             retraction = FactRetracted(event_id=event.event_id, because=because)
             deal._record(retraction, None)
@@ -155,7 +156,7 @@ class Merging(Outcomes, Service):
                 assert_never(fact)
 
 
-def refuse_half_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> None:
+def ensure_whole_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> None:
     """Refuse to append one half of a merge without the other; for who appends a session.
 
     Raises:
@@ -191,7 +192,7 @@ def other_deal(deal_id: UUID, fact: Fact, stored: Stored) -> UUID | None:
     return None if found is None else found.other
 
 
-def twin_of(deal_id: UUID, fact: Fact) -> tuple[UUID, MergingFact] | None:
+def counterpart_of(deal_id: UUID, fact: Fact) -> tuple[UUID, MergingFact] | None:
     """Give the other deal of a merge, and what happened to that; None for any other fact."""
     match fact:
         case DealMerged(into=other):
@@ -238,7 +239,7 @@ def _half(deal_id: UUID, fact: Fact, stored: Stored) -> _Half | None:
             if event.event_id == fact.event_id:
                 half = _half(deal_id, event.fact, stored)
                 return half and half._replace(mark=(event.recorded, *half.mark))
-    twin = twin_of(deal_id, fact)
+    twin = counterpart_of(deal_id, fact)
     if twin is None:
         return None
     other, _ = twin

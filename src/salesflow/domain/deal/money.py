@@ -10,22 +10,30 @@ from decimal import Decimal
 from typing import ClassVar, Literal, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, positive, said, told
-from salesflow.domain.deal.lines import QuoteLine, checked
-from salesflow.domain.facts import Event, Fact, PlannedFact
-from salesflow.domain.given import Day, Reason
-from salesflow.domain.processes import ForecastCategory
-from salesflow.domain.values import Count, Money, Personal, Reference, Share, number
+from salesflow.domain.deal.core import DealCore, require_positive, require_reason, require_text
+from salesflow.domain.deal.quotes import QuoteLine, checked
+from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.process import ForecastCategory
+from salesflow.domain.values import (
+    Count,
+    Day,
+    Money,
+    Personal,
+    Reason,
+    Reference,
+    Share,
+    number,
+)
 from salesflow.errors import InputError
 
 __all__ = [
+    "Billing",
+    "BillingFact",
     "ContractAmended",
     "ForecastGiven",
     "ForecastPart",
     "InvoiceIssued",
     "LineItemsAgreed",
-    "MoneyFact",
-    "Moneys",
     "PaymentReceived",
     "RefundGiven",
     "TermsAgreed",
@@ -108,7 +116,7 @@ class RefundGiven(Fact):
     because: Reason | None = None
 
 
-MoneyFact = (
+BillingFact = (
     ForecastGiven
     | LineItemsAgreed
     | TermsAgreed
@@ -119,7 +127,7 @@ MoneyFact = (
 )
 
 
-class Moneys(DealCore):
+class Billing(DealCore):
     """What a deal is worth, and what was paid."""
 
     line_items: tuple[QuoteLine, ...]
@@ -140,7 +148,7 @@ class Moneys(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Say what you now think: how much, when, how sure; `clear` what is open again."""
-        self.at(occurred_at)._refuse_unless_open("forecast it")
+        self.at(occurred_at)._ensure_open("forecast it")
         share = None if probability is None else number(probability)
         given: dict[ForecastPart, object] = {
             "amount": amount,
@@ -170,7 +178,7 @@ class Moneys(DealCore):
         self, lines: Sequence[QuoteLine], *, occurred_at: OccurredAt = None
     ) -> None:
         """Note what is to be bought; the sum becomes the amount."""
-        self.at(occurred_at)._refuse_unless_open("agree line items")
+        self.at(occurred_at)._ensure_open("agree line items")
         self._record(LineItemsAgreed(lines=checked(lines)), occurred_at)
 
     def agree_terms(
@@ -182,9 +190,9 @@ class Moneys(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note the terms of the contract."""
-        self.at(occurred_at)._refuse_merged("agree terms")
+        self.at(occurred_at)._ensure_unmerged("agree terms")
         fact = TermsAgreed(
-            terms=told(terms, "terms"), payment_days=payment_days, contract=contract
+            terms=require_text(terms, "terms"), payment_days=payment_days, contract=contract
         )
         self._record(fact, occurred_at)
 
@@ -198,12 +206,12 @@ class Moneys(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that the signed contract is worth another amount, perhaps from a later day."""
-        self.at(occurred_at)._refuse_unless_won("amend its contract")
+        self.at(occurred_at)._ensure_won("amend its contract")
         self._record(
             ContractAmended(
                 amount=amount,
                 contract=contract,
-                because=said(because, "amending a contract"),
+                because=require_reason(because, "amending a contract"),
                 effective_from=self._effective(effective_from),
             ),
             occurred_at,
@@ -218,16 +226,18 @@ class Moneys(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that the customer was billed."""
-        self.at(occurred_at)._refuse_never_won("bill it")
-        fact = InvoiceIssued(amount=positive(amount), invoice=invoice, due=due)
+        self.at(occurred_at)._ensure_was_won("bill it")
+        fact = InvoiceIssued(amount=require_positive(amount), invoice=invoice, due=due)
         self._record(fact, occurred_at)
 
     def receive_payment(
         self, amount: Money, *, invoice: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Note that the customer paid."""
-        self.at(occurred_at)._refuse_never_won("take a payment for it")
-        self._record(PaymentReceived(amount=positive(amount), invoice=invoice), occurred_at)
+        self.at(occurred_at)._ensure_was_won("take a payment for it")
+        self._record(
+            PaymentReceived(amount=require_positive(amount), invoice=invoice), occurred_at
+        )
 
     def give_refund(
         self,
@@ -238,10 +248,12 @@ class Moneys(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that money went back to the customer, and why."""
-        self.at(occurred_at)._refuse_unless_won("refund it")
+        self.at(occurred_at)._ensure_won("refund it")
         self._record(
             RefundGiven(
-                amount=positive(amount), invoice=invoice, because=said(because, "a refund")
+                amount=require_positive(amount),
+                invoice=invoice,
+                because=require_reason(because, "a refund"),
             ),
             occurred_at,
         )
@@ -253,7 +265,7 @@ class Moneys(DealCore):
         self.payments = []
         self.refunds = []
 
-    def _apply_money(self, fact: MoneyFact, _: Event) -> None:
+    def _apply_money(self, fact: BillingFact, _: Event) -> None:
         match fact:
             case ForecastGiven() | ContractAmended():
                 pass  # what the deal is worth is settled in `amounts.py`

@@ -8,11 +8,10 @@ the world, so no gate stops a win; which exit criteria were unmet is in the fact
 from typing import ClassVar, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import said
+from salesflow.domain.deal.core import require_reason
 from salesflow.domain.deal.stages import Check, Stages
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.given import Reason, SafeName, SafeReason
-from salesflow.domain.values import Key, Money, Personal
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.values import Key, Money, Personal, Reason, SafeName, SafeReason
 from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
@@ -86,7 +85,7 @@ class Outcomes(Stages):
     ) -> None:
         """Note that they signed, and for how much where that is news."""
         then = self.at(occurred_at)
-        then._refuse_unless_open("win it")
+        then._ensure_open("win it")
         if amount is not None and amount.amount < 0:
             raise InputError(f"{amount} cannot be signed")
         here = then.process_in_force.by_key.get(then.stage)
@@ -104,8 +103,8 @@ class Outcomes(Stages):
     ) -> None:
         """Note that we lost it, why, and to whom if anybody."""
         then = self.at(occurred_at)
-        then._refuse_unless_open("lose it")
-        said(because, "a loss")
+        then._ensure_open("lose it")
+        require_reason(because, "a loss")
         reasons = [reason.key for reason in then.process_in_force.loss_reasons]
         if reasons and because not in reasons:
             raise RuleError(
@@ -119,8 +118,8 @@ class Outcomes(Stages):
         self, *, because: str, note: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Say that it never was a chance to sell, and why."""
-        self.at(occurred_at)._refuse_unless_open("disqualify it")
-        fact = DealDisqualified(because=said(because, "disqualifying"), note=note)
+        self.at(occurred_at)._ensure_open("disqualify it")
+        fact = DealDisqualified(because=require_reason(because, "disqualifying"), note=note)
         self._record(fact, occurred_at)
 
     def reopen(
@@ -128,13 +127,13 @@ class Outcomes(Stages):
     ) -> None:
         """Take a closed deal up again, where it stood open last or in a stage you name."""
         then = self.at(occurred_at)
-        then._refuse_merged("reopen it")
+        then._ensure_unmerged("reopen it")
         if then.outcome == "open":
             raise DealClosedError(f"deal {self.id} is open; there is nothing to reopen")
         process = then.process_in_force
         if stage is not None and process.stage(stage).category != "open":
             raise StageError(f"a deal is reopened in an open stage; {quoted(stage)} is none")
-        fact = DealReopened(stage=stage, because=said(because, "reopening"))
+        fact = DealReopened(stage=stage, because=require_reason(because, "reopening"))
         self._record(fact, occurred_at)
 
     def _start_outcomes(self) -> None:

@@ -12,10 +12,17 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.core import DealCore, said, told
-from salesflow.domain.facts import Event, Fact, PlannedFact
-from salesflow.domain.given import Reason
-from salesflow.domain.values import Personal, Reference, SafeText, Share, number, trimmed
+from salesflow.domain.deal.core import DealCore, require_reason, require_text
+from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.values import (
+    Personal,
+    Reason,
+    Reference,
+    SafeText,
+    Share,
+    number,
+    trimmed,
+)
 from salesflow.domain.wording import quoted
 from salesflow.errors import RuleError
 
@@ -231,7 +238,7 @@ class People(DealCore):
         if self.at(occurred_at).customer_id == customer_id:
             raise RuleError(f"deal {self.id} is with customer {customer_id} already")
         fact = CustomerChanged(
-            customer_id=customer_id, because=said(because, "changing the customer")
+            customer_id=customer_id, because=require_reason(because, "changing the customer")
         )
         self._record(fact, occurred_at)
 
@@ -244,7 +251,9 @@ class People(DealCore):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Write to the team."""
-        self._record(MessagePosted(text=told(text, "a message"), by=by, to=to), occurred_at)
+        self._record(
+            MessagePosted(text=require_text(text, "a message"), by=by, to=to), occurred_at
+        )
 
     def request_help(
         self,
@@ -262,7 +271,10 @@ class People(DealCore):
         key = self._fresh_key("H", taken) if request is None else trimmed(request)
         self._record(
             HelpRequested(
-                request=key, question=told(question, "a question"), by=by, department=department
+                request=key,
+                question=require_text(question, "a question"),
+                by=by,
+                department=department,
             ),
             occurred_at,
         )

@@ -7,16 +7,30 @@ outcome, and their paperwork may go on after the deal is closed.
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import ClassVar, Literal, NamedTuple, assert_never, get_args
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
 from zoneinfo import ZoneInfo
 
+from pydantic import model_validator
+
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, said
-from salesflow.domain.deal.lines import QuoteLine, checked, total_of
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.given import Day, Reason
-from salesflow.domain.moments import Instant, Time, from_instant, start_of_next_day, to_instant
-from salesflow.domain.values import Money, Personal, Reference, trimmed
+from salesflow.domain.deal.core import DealCore, require_reason
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import Instant, Time, from_instant, start_of_next_day, to_instant
+from salesflow.domain.values import (
+    MOST,
+    Day,
+    Money,
+    Number,
+    Personal,
+    Reason,
+    Reference,
+    SafeText,
+    Share,
+    Value,
+    tidy,
+    trimmed,
+)
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, QuoteError
 
@@ -33,8 +47,75 @@ __all__ = [
     "QuoteState",
     "QuoteWithdrawn",
     "Quotes",
+    "checked",
     "expiry_of",
+    "total_of",
 ]
+
+
+# Lines: what is offered or agreed, how many, at which price.
+
+MILLIONTH = Decimal("0.000001")
+EXACT_DIGITS = 60
+NOTHING_OFF = Decimal(0)
+
+
+class QuoteLine(Value):
+    """A product, how many of it, the price of one, and the discount as a part of one.
+
+    Raises:
+        InputError: also when the line is worth more than an amount can hold.
+    """
+
+    product: SafeText
+    quantity: Number = Decimal(1)
+    unit_price: Money
+    discount: Share = NOTHING_OFF
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        digits = self.quantity.adjusted() + self.unit_price.amount.adjusted() + 2
+        if digits > MOST.adjusted() and abs(self.amount) > MOST:
+            raise ValueError("a line cannot be worth that much")
+        return self
+
+    @property
+    def amount(self) -> Decimal:
+        """Quantity x unit price x (1 - discount), rounded half even to a millionth."""
+        with localcontext(prec=EXACT_DIGITS):
+            exact = self.quantity * self.unit_price.amount * (1 - self.discount)
+            return exact.quantize(MILLIONTH, ROUND_HALF_EVEN)
+
+    @property
+    def total(self) -> Money:
+        """What the line comes to, in its currency."""
+        return Money(tidy(self.amount), self.unit_price.currency)
+
+
+def total_of(lines: Sequence[QuoteLine]) -> Money | None:
+    """Add lines up; None when there are none, currencies differ, or the sum has no room."""
+    currencies = {line.unit_price.currency for line in lines}
+    amount = sum([line.amount for line in lines], Decimal(0))
+    if len(currencies) != 1 or abs(amount) > MOST:
+        return None
+    return Money(tidy(amount), currencies.pop())
+
+
+def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
+    """Insist on lines that can be added up.
+
+    Raises:
+        InputError: when there is no line, or not one currency, or too great a sum.
+    """
+    if not lines:
+        raise InputError("name at least one line")
+    currencies = sorted({line.unit_price.currency for line in lines})
+    if len(currencies) > 1:
+        raise InputError(f"the lines are in {' and '.join(currencies)}; they must share one")
+    if total_of(lines) is None:
+        raise InputError("the lines add up to more than an amount can hold")
+    return tuple(lines)
+
 
 QuoteState = Literal[
     "drafted", "issued", "revised", "accepted", "rejected", "withdrawn", "expired", "superseded"
@@ -192,7 +273,7 @@ class Quotes(DealCore):
             key = self._number(quote)
         else:
             key = drafted.key
-            then._refuse_quote(key, "issue", {"drafted"})
+            then._ensure_quote(key, "issue", {"drafted"})
             lines = drafted.lines if lines is None else lines
         self._record(
             QuoteIssued(
@@ -216,14 +297,14 @@ class Quotes(DealCore):
     ) -> None:
         """Send a changed offer under the same number; an expired one comes to life again."""
         then = self.at(occurred_at)
-        then._refuse_quote(quote, "revise", {"issued", "revised", "expired"})
+        then._ensure_quote(quote, "revise", {"issued", "revised", "expired"})
         self._record(
             QuoteRevised(
                 quote=quote,
                 lines=checked(lines),
                 valid_until=valid_until,
                 expires_at=self._expiry(valid_until, occurred_at),
-                because=said(because, "revising a quote"),
+                because=require_reason(because, "revising a quote"),
             ),
             occurred_at,
         )
@@ -233,7 +314,7 @@ class Quotes(DealCore):
     ) -> None:
         """Note that the customer accepted; refused once it has expired."""
         then = self.at(occurred_at)
-        then._refuse_quote(quote, "accept", WITH_CUSTOMER)
+        then._ensure_quote(quote, "accept", WITH_CUSTOMER)
         standing = then.accepted_quote
         if standing is not None:
             raise QuoteError(
@@ -246,25 +327,25 @@ class Quotes(DealCore):
         self, quote: str, *, because: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Note that the customer turned it down, and why if they said so."""
-        self.at(occurred_at)._refuse_quote(quote, "reject", {*WITH_CUSTOMER, "expired"})
+        self.at(occurred_at)._ensure_quote(quote, "reject", {*WITH_CUSTOMER, "expired"})
         self._record(QuoteRejected(quote=quote, because=because), occurred_at)
 
     def withdraw_quote(
         self, quote: str, *, because: str, occurred_at: OccurredAt = None
     ) -> None:
         """Take an offer or a draft back."""
-        self.at(occurred_at)._refuse_quote(quote, "withdraw", {"drafted", *WITH_CUSTOMER})
+        self.at(occurred_at)._ensure_quote(quote, "withdraw", {"drafted", *WITH_CUSTOMER})
         self._record(
-            QuoteWithdrawn(quote=quote, because=said(because, "withdrawing a quote")),
+            QuoteWithdrawn(quote=quote, because=require_reason(because, "withdrawing a quote")),
             occurred_at,
         )
 
     def expire_quote(self, quote: str, *, occurred_at: OccurredAt = None) -> None:
         """Say that an offer has run out; one with a `valid_until` does so by itself."""
-        self.at(occurred_at)._refuse_quote(quote, "expire", WITH_CUSTOMER)
+        self.at(occurred_at)._ensure_quote(quote, "expire", WITH_CUSTOMER)
         self._record(QuoteExpired(quote=quote), occurred_at)
 
-    def _refuse_quote(
+    def _ensure_quote(
         self, quote: str, asked: str, wanted: frozenset[QuoteState] | set[QuoteState]
     ) -> None:
         found = self.quotes.get(quote)

@@ -11,15 +11,23 @@ from typing import ClassVar, Literal, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import said
-from salesflow.domain.deal.money import Moneys
+from salesflow.domain.deal.activities import Activities
+from salesflow.domain.deal.core import require_reason
+from salesflow.domain.deal.money import Billing
 from salesflow.domain.deal.people import People
 from salesflow.domain.deal.quotes import Quotes
-from salesflow.domain.deal.talks import Talks
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.given import Day, Reason, SafeName
-from salesflow.domain.processes import TASK_COMPLETED, ProcessVersion, Stage, VersionNumber
-from salesflow.domain.values import Key, Money, Reference, SafeText, Value
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import TASK_COMPLETED, ProcessVersion, Stage, VersionNumber
+from salesflow.domain.values import (
+    Day,
+    Key,
+    Money,
+    Reason,
+    Reference,
+    SafeName,
+    SafeText,
+    Value,
+)
 from salesflow.domain.wording import quoted
 from salesflow.errors import GateError, InputError, RuleError, StageError
 
@@ -42,7 +50,7 @@ class DealOpened(Fact):
 
     kind: ClassVar[str] = "deal.opened"
     name_zh: ClassVar[str] = "商机建立"
-    opens: ClassVar[bool] = True
+    is_opening: ClassVar[bool] = True
     process: Key
     process_version: VersionNumber
     stage: Key
@@ -99,7 +107,7 @@ class DealMigrated(Fact):
 StageFact = DealOpened | StageMoved | DealMigrated
 
 
-class Stages(Talks, Quotes, Moneys, People):
+class Stages(Activities, Quotes, Billing, People):
     """Where a deal stands in its process."""
 
     lead_source: str | None
@@ -119,7 +127,7 @@ class Stages(Talks, Quotes, Moneys, People):
             StageError: in the last stage; then it is time to win or lose.
         """
         then = self.at(occurred_at)
-        then._refuse_unless_open("advance it")
+        then._ensure_open("advance it")
         following = then.process_in_force.next_open(then.stage)
         if following is None:
             raise StageError(
@@ -165,7 +173,9 @@ class Stages(Talks, Quotes, Moneys, People):
                 f" {skipped}"
             )
         checks = then._checks(process, passed, override or {}, overridden_by)
-        fact = StageMoved(target=stage, because=said(because, "a move"), checks=checks)
+        fact = StageMoved(
+            target=stage, because=require_reason(because, "a move"), checks=checks
+        )
         self._record(fact, occurred_at)
 
     def return_to(self, stage: str, *, because: str, occurred_at: OccurredAt = None) -> None:
@@ -180,7 +190,9 @@ class Stages(Talks, Quotes, Moneys, People):
             raise StageError(
                 f"process {process.key!r} version {process.version} does not allow going back"
             )
-        self._record(StageMoved(target=stage, because=said(because, "a return")), occurred_at)
+        self._record(
+            StageMoved(target=stage, because=require_reason(because, "a return")), occurred_at
+        )
 
     def migrate(
         self,
@@ -192,7 +204,7 @@ class Stages(Talks, Quotes, Moneys, People):
     ) -> None:
         """Let the deal go on under another process version; say where each old stage went."""
         then = self.at(occurred_at)
-        then._refuse_merged("migrate it")
+        then._ensure_unmerged("migrate it")
         if self.world.processes.get((process.key, process.version)) != process:
             raise InputError(
                 f"process {process.key!r} version {process.version} has not been published"
@@ -215,16 +227,16 @@ class Stages(Talks, Quotes, Moneys, People):
                 process=process.key,
                 process_version=process.version,
                 mapping=tuple(StageMapping(old=old, new=moves[old]) for old in sorted(moves)),
-                because=said(because, "a migration"),
+                because=require_reason(because, "a migration"),
             ),
             occurred_at,
         )
 
     def _way_to(self, stage: str, asked: str) -> tuple[ProcessVersion, Stage]:
         """Refuse what can be no target from here, forward or back."""
-        self._refuse_merged(asked)
+        self._ensure_unmerged(asked)
         if self.outcome in ("lost", "disqualified"):
-            self._refuse_unless_open(asked)
+            self._ensure_open(asked)
         process = self.process_in_force
         target = process.by_key.get(stage)
         if target is None:
@@ -270,7 +282,7 @@ class Stages(Talks, Quotes, Moneys, People):
             return Check(criterion=criterion, result="passed")
         if why is None:
             return Check(criterion=criterion, result="failed")
-        because = said(why, f"overriding {criterion}")
+        because = require_reason(why, f"overriding {criterion}")
         return Check(criterion=criterion, result="overridden", by=by, because=because)
 
     def _meets(self, criterion: str) -> bool:

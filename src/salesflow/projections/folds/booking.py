@@ -16,20 +16,22 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.money import ContractAmended, RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
-from salesflow.domain.deal.service import RepeatOrderPlaced
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import Instant
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
-from salesflow.projections.columns import Instants, Millionths, Shares
-from salesflow.projections.tables import (
+from salesflow.projections.table import (
     AMOUNT_SCALE,
+    Instants,
     Ledger,
     LedgerTable,
+    Millionths,
     Processes,
     Row,
+    Shares,
     millionths,
 )
 
@@ -80,7 +82,7 @@ class Booking:
     __slots__ = ("_booked", "_credit", "_merged", "_shares", "_signed", "_standing")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = Standing(processes)
+        self._standing = DealState(processes)
         self._shares: dict[str, int] = {}
         self._credit: Credit | None = None
         """To whom the standing win belongs."""
@@ -201,7 +203,7 @@ def _rows(
         yield kind, "collaborator", person, share, *about
 
 
-FACTS: Final[frozenset[type[Fact]]] = STANDING_FACTS | {
+FACTS: Final[frozenset[type[Fact]]] = STATE_FACTS | {
     CollaboratorJoined,
     CollaboratorLeft,
     RefundGiven,

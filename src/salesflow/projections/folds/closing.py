@@ -14,14 +14,15 @@ from typing import Final
 import sqlalchemy as sa
 
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import Instant
-from salesflow.projections.columns import Instants, Millionths
-from salesflow.projections.tables import (
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import Instant
+from salesflow.projections.table import (
     Change,
-    Fold,
+    Instants,
+    IntervalFold,
     IntervalTable,
+    Millionths,
     Processes,
     Row,
     millionths,
@@ -66,7 +67,7 @@ class ClosingState:
     __slots__ = ("_opened", "_outcome", "_own", "_own_outcome", "_stage", "_standing")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = Standing(processes)
+        self._standing = DealState(processes)
         self._opened: Row = ()
         self._outcome = self._own_outcome = ""
         self._own: Row = ()
@@ -130,4 +131,4 @@ def _reason(fact: Fact) -> tuple[str | None, str | None]:
             return None, None
 
 
-CLOSINGS: Final = Fold(CLOSING, STANDING_FACTS, ClosingState)
+CLOSINGS: Final = IntervalFold(CLOSING, STATE_FACTS, ClosingState)

@@ -12,11 +12,17 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.deal.talks import ContactLogged
-from salesflow.domain.facts import Event
-from salesflow.projections.columns import Instants
-from salesflow.projections.tables import Change, Fold, IntervalTable, Processes, Row
+from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event
+from salesflow.projections.table import (
+    Change,
+    Instants,
+    IntervalFold,
+    IntervalTable,
+    Processes,
+    Row,
+)
 
 __all__ = ["CONTACT", "CONTACTS"]
 
@@ -50,7 +56,7 @@ class ContactState:
     __slots__ = ("_opened", "_standing")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = Standing(processes)
+        self._standing = DealState(processes)
         self._opened: Row = ()
 
     def apply(self, event: Event) -> Iterable[Change]:
@@ -81,4 +87,4 @@ class ContactState:
         )
 
 
-CONTACTS: Final = Fold(CONTACT, STANDING_FACTS | {ContactLogged}, ContactState)
+CONTACTS: Final = IntervalFold(CONTACT, STATE_FACTS | {ContactLogged}, ContactState)

@@ -21,9 +21,9 @@ from salesflow.domain.customer import (
     CustomerUnmerged,
     Standing,
 )
-from salesflow.domain.facts import Event
-from salesflow.domain.moments import Instant
-from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+from salesflow.domain.event import Event
+from salesflow.domain.time import Instant
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["CUSTOMER", "CUSTOMERS"]
 
@@ -88,7 +88,7 @@ class CustomerState:
         )
 
 
-CUSTOMERS: Final = Fold(
+CUSTOMERS: Final = IntervalFold(
     CUSTOMER,
     frozenset(
         {

@@ -10,15 +10,16 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.facts import Event
-from salesflow.projections.columns import Millionths, Shares
-from salesflow.projections.tables import (
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event
+from salesflow.projections.table import (
     Change,
-    Fold,
+    IntervalFold,
     IntervalTable,
+    Millionths,
     Processes,
     Row,
+    Shares,
     millionths,
 )
 
@@ -45,20 +46,20 @@ DEAL_STATE: Final = IntervalTable(
 """`amount` and `probability` are whole millionths, `expected_close` is an ISO date."""
 
 
-class DealState:
+class DealStateRows:
     """One deal on its way through its history."""
 
     __slots__ = ("_standing",)
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = Standing(processes)
+        self._standing = DealState(processes)
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; one without ground changes nothing."""
         return (((), _row(self._standing)),) if self._standing.take(event) else ()
 
 
-def _row(standing: Standing) -> Row:
+def _row(standing: DealState) -> Row:
     ground, money, close = standing.ground, standing.worth.amount, standing.worth.expected_close
     return (
         ground.process_key,
@@ -76,4 +77,4 @@ def _row(standing: Standing) -> Row:
     )
 
 
-DEAL_STATES: Final = Fold(DEAL_STATE, STANDING_FACTS, DealState)
+DEAL_STATES: Final = IntervalFold(DEAL_STATE, STATE_FACTS, DealStateRows)

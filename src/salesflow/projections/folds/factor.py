@@ -12,12 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.money import LineItemsAgreed
-from salesflow.domain.deal.people import CollaboratorJoined, HelpGiven
-from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
-from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.deal.talks import (
+from salesflow.domain.deal.activities import (
     BudgetConfirmed,
     CompetitorNamed,
     ContactLogged,
@@ -28,10 +23,15 @@ from salesflow.domain.deal.talks import (
     ObjectionResolved,
     SolutionProposed,
 )
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.moments import DAY, Instant
-from salesflow.domain.processes import ProcessVersion
-from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+from salesflow.domain.deal.money import LineItemsAgreed
+from salesflow.domain.deal.people import CollaboratorJoined, HelpGiven
+from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
+from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.time import DAY, Instant
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["FACTOR", "FACTORS"]
 
@@ -71,7 +71,7 @@ class FactorState:
     __slots__ = ("_entered", "_factors", "_shown", "_standing")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = Standing(processes)
+        self._standing = DealState(processes)
         self._factors: Counter[Factor] = Counter()
         self._shown: frozenset[Factor] = frozenset()
         self._entered: Instant = 0
@@ -141,8 +141,8 @@ def _overdue(stage: str, process: ProcessVersion | None, lasted: int) -> Iterato
         yield "overdue_in", stage
 
 
-FACTORS: Final = Fold(
+FACTORS: Final = IntervalFold(
     FACTOR,
-    STANDING_FACTS | PLAIN.keys() | {ContactLogged, *PRICED},
+    STATE_FACTS | PLAIN.keys() | {ContactLogged, *PRICED},
     FactorState,
 )

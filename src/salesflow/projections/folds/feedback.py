@@ -13,22 +13,28 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.lines import QuoteLine
+from salesflow.domain.deal.after_sales import FeedbackReceived, SurveySent
 from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
     QuoteDrafted,
     QuoteExpired,
     QuoteIssued,
+    QuoteLine,
     QuoteRejected,
     QuoteRevised,
     QuoteWithdrawn,
 )
-from salesflow.domain.deal.service import FeedbackReceived, SurveySent
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.facts import Event, Fact
-from salesflow.projections.columns import Instants
-from salesflow.projections.tables import Cell, Change, Fold, IntervalTable, Processes
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event, Fact
+from salesflow.projections.table import (
+    Cell,
+    Change,
+    Instants,
+    IntervalFold,
+    IntervalTable,
+    Processes,
+)
 
 __all__ = ["FEEDBACK", "FEEDBACKS"]
 
@@ -89,7 +95,7 @@ class FeedbackState:
     __slots__ = ("accepted", "agreed", "offers", "standing", "waiting")
 
     def __init__(self, processes: Processes) -> None:
-        self.standing = Standing(processes)
+        self.standing = DealState(processes)
         self.agreed: str | None = None
         self.offers: dict[str, str | None] = {}
         """The products of each quote, as it was offered last."""
@@ -177,8 +183,8 @@ def _products(lines: Sequence[QuoteLine]) -> str | None:
     return "\n".join(sorted({line.product for line in lines})) or None
 
 
-FEEDBACKS: Final = Fold(
+FEEDBACKS: Final = IntervalFold(
     FEEDBACK,
-    STANDING_FACTS | QUOTES | {SurveySent, FeedbackReceived},
+    STATE_FACTS | QUOTES | {SurveySent, FeedbackReceived},
     FeedbackState,
 )

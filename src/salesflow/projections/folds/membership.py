@@ -11,9 +11,9 @@ from typing import Final, get_args
 
 import sqlalchemy as sa
 
-from salesflow.domain.facts import Event
-from salesflow.domain.reps import Membership, RepFact
-from salesflow.projections.tables import Change, Fold, IntervalTable, Processes
+from salesflow.domain.event import Event
+from salesflow.domain.rep import Membership, RepFact
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["MEMBERSHIP", "MEMBERSHIPS"]
 
@@ -41,9 +41,9 @@ class MembershipState:
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; one without ground changes nothing."""
         membership = self.membership
-        if membership.judge(event) is not None:
+        if membership.evolve(event) is not None:
             return ()
         return (((), (membership.rep, membership.team, event.event_id)),)
 
 
-MEMBERSHIPS: Final = Fold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipState)
+MEMBERSHIPS: Final = IntervalFold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipState)

@@ -15,16 +15,17 @@ import sqlalchemy as sa
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.stages import DealMigrated, StageMoved
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.facts import Event, Fact
-from salesflow.domain.processes import ProcessVersion
-from salesflow.projections.columns import Millionths, Shares
-from salesflow.projections.tables import (
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import ProcessVersion
+from salesflow.projections.table import (
     Cell,
     Ledger,
     LedgerTable,
+    Millionths,
     Processes,
     Row,
+    Shares,
     millionths,
 )
 
@@ -102,7 +103,7 @@ class Pipeline:
     __slots__ = ("_standing", "_stands")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = Standing(processes)
+        self._standing = DealState(processes)
         self._stands: Leg | None = None
 
     def apply(self, event: Event) -> Iterable[Row]:
@@ -116,7 +117,7 @@ class Pipeline:
         return _movements(event.fact, left, entered, process)
 
 
-def _leg(standing: Standing) -> Leg:
+def _leg(standing: DealState) -> Leg:
     ground, money = standing.ground, standing.worth.amount
     return Leg(
         ground.process_key,
@@ -209,4 +210,4 @@ def _cells(leg: Leg) -> Row:
     return (*leg[:7], None if leg.close is None else leg.close.isoformat(), *leg[8:])
 
 
-PIPELINE_LEDGER: Final = Ledger(PIPELINE, STANDING_FACTS, Pipeline)
+PIPELINE_LEDGER: Final = Ledger(PIPELINE, STATE_FACTS, Pipeline)

@@ -21,14 +21,14 @@ import sqlalchemy as sa
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
-from salesflow.domain.deal.standing import STANDING_FACTS, Standing
-from salesflow.domain.facts import Event, Fact
-from salesflow.projections.columns import Millionths
-from salesflow.projections.tables import (
+from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.event import Event, Fact
+from salesflow.projections.table import (
     Cell,
     Change,
-    Fold,
+    IntervalFold,
     IntervalTable,
+    Millionths,
     Processes,
     millionths,
 )
@@ -50,7 +50,7 @@ STAGE_VISIT: Final = IntervalTable(
         sa.Column("amount", Millionths),
         sa.Column("currency", sa.String(3)),
     ),
-    keeps_moments=True,
+    keeps_zero_length=True,
 )
 """`begun` is the position of the event that began the row. In the order of (`valid_from`,
 opened first, `begun`) the rows of a deal are its way.
@@ -86,7 +86,7 @@ class StageVisitState:
     __slots__ = ("begun", "place", "standing")
 
     def __init__(self, processes: Processes) -> None:
-        self.standing = Standing(processes)
+        self.standing = DealState(processes)
         self.place: Place | None = None
         self.begun = 0
 
@@ -149,4 +149,4 @@ class StageVisitState:
         )
 
 
-STAGE_VISITS: Final = Fold(STAGE_VISIT, STANDING_FACTS, StageVisitState)
+STAGE_VISITS: Final = IntervalFold(STAGE_VISIT, STATE_FACTS, StageVisitState)

@@ -1,0 +1,1 @@
+"""Checks: whether a log and its read tables agree."""

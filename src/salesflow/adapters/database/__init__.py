@@ -1,0 +1,1 @@
+"""Databases: SQLite and PostgreSQL opened, their schema, errors, a host's own connections."""

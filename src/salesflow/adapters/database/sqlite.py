@@ -1,0 +1,566 @@
+"""SQLite: how its connections are opened, locked, checkpointed and closed.
+
+One connection writes the log, guarded by a lock, so writers of one process queue up fairly
+instead of polling the file. Connections never checkpoint by themselves: SQLite before 3.51.3
+can corrupt a write-ahead log when one connection checkpoints while another starts it anew
+(https://sqlite.org/wal.html#walresetbug). Here a checkpoint runs only while the same process
+holds the write lock, so nobody can start the log anew meanwhile.
+
+`synchronous=FULL`: what was acknowledged is on the disk.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event as Flag
+from threading import RLock
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database.holding import (
+    Block,
+    Forkable,
+    Holds,
+    Patience,
+    give_back,
+    lend,
+    lent_by,
+    survive_forks,
+)
+from salesflow.adapters.database.pool import ConnectionPool, ListPool, reclaim, takes, tell_pool
+from salesflow.adapters.database.schema import SQLITE_DDL
+from salesflow.adapters.database.sqlite_archive import Archive, open_file
+from salesflow.adapters.database.sqlite_connections import (
+    FORK_SECONDS,
+    SqliteConnection,
+    SqliteWaiter,
+    close_cursors,
+    note_cursor,
+    open_among,
+    translate_sqlite,
+    use_wal,
+    wait_for_others,
+    wait_until,
+)
+from salesflow.adapters.database.sqlite_file import FileContent, SqliteFile, is_half_copied
+from salesflow.adapters.database.url import sqlite_path
+from salesflow.errors import (
+    BusyError,
+    DatabaseError,
+    InputError,
+    OwnTransactionError,
+    SalesflowError,
+)
+
+__all__ = ["SqliteDatabase", "sqlite_connection"]
+
+
+Row = tuple[Any, ...]
+DoneT = TypeVar("DoneT")
+_CARRIED: list[SqliteConnection] = []
+
+PRAGMAS = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "recursive_triggers=ON",
+    "wal_autocheckpoint=0",
+    "cache_size=-65536",
+)
+CHECKPOINT_AFTER = 600
+"""Pages written, by estimate, until the write-ahead log is copied back.
+
+The log has room for a little more than this, see `sqlite_file.ROOM`.
+"""
+
+PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
+FINISH_SECONDS = 1.0
+"""So long whoever opens a file waits for others to finish a checkpoint that was cut off."""
+
+LOOK_SECONDS = 0.001
+TURN_SECONDS = 0.005
+IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
+SNAPSHOT = {"salesflow_begin": "BEGIN"}
+
+
+class SqliteDatabase(Forkable):
+    """The connections to one SQLite file."""
+
+    name = "sqlite"
+    ddl = SQLITE_DDL
+
+    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
+        self.wait_seconds = wait_seconds
+        self._patience = int(wait_seconds * 1000)
+        """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
+        self._least_left, self._most_left = wait_seconds * 0.95, wait_seconds * 1.05
+        """Who has so many seconds left is not in a hurry."""
+        self._folder: str | None = None
+        self._archive: Archive | None = None
+        """How the file is read where it cannot be written."""
+        self.path = self._file(url)
+        self.file = SqliteFile(self.path)
+        self._all: WeakSet[SqliteConnection] = WeakSet()
+        self._forking = False
+        self._opening: set[object] = set()
+        """Who opens a connection just now, which is not among all of them yet."""
+        self.holds = Holds()
+        self.lock = RLock()  # which knows its owner, so that it can be released twice
+        self._turn = RLock()
+        """Held for a moment by a thread that is at work in SQLite; see `_read_in_turn`."""
+        self._writer: SqliteConnection | None = None
+        """Which connection wrote last; idle, or used by somebody who reads."""
+        self._checkpointer: SqliteConnection | None = None
+        self.waiting: WeakSet[Flag] = WeakSet()
+        self.waiters: WeakSet[SqliteWaiter] = WeakSet()
+        self._idle: ConnectionPool[SqliteConnection] = ConnectionPool(
+            self.connect, lambda idle: idle.close()
+        )
+        self._written = 0
+        self._closed = False
+        self.engine = sa.create_engine(
+            sa.URL.create("sqlite", database=self.path),
+            creator=self.connect,
+            poolclass=ListPool,
+        )
+        tell_pool(self.engine, lambda raw: not raw.in_transaction, wait_seconds)
+        sa.event.listen(self.engine, "begin", self._begin)
+        sa.event.listen(self.engine, "before_cursor_execute", note_cursor)
+        survive_forks(self)
+
+    def before_fork(self) -> None:
+        """Close every connection; wait a moment for those that are in use."""
+        self._forking = True
+        self.lock.acquire(timeout=FORK_SECONDS)
+        for waiter in tuple(self.waiters):
+            waiter.pause()
+        own = sum(block.connection is not None for block in self.holds.blocks)
+        for _ in wait_for_others(FORK_SECONDS):
+            self._close_idle()
+            if len(open_among(self._all)) <= own and not self._opening:
+                break
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; connections are opened when they are needed."""
+        if not open_among(self._all):
+            self.file.forget_log()
+        self._forking = False
+        with suppress(RuntimeError):  # it was not got
+            self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew; or never, when a connection was in use."""
+        carried = open_among(self._all)
+        _CARRIED.extend(carried)  # never closed: that would undo the parent's locks
+        self.file.carry(bool(carried or self._opening))
+        self._opening = set()
+        self._all, self.waiting, self.waiters = WeakSet(), WeakSet(), WeakSet()
+        self._writer = self._checkpointer = self._folder = None
+        self._forking, self.lock, self._turn = False, RLock(), RLock()
+        self.holds.blocks.clear()
+        self._idle.forget()
+        self.engine.dispose(close=False)
+
+    def _close_idle(self) -> None:
+        self._close_writers()
+        self._idle.clear()
+        self.engine.pool.dispose()
+
+    def _close_writers(self) -> None:
+        """Close what copies the log back, and a writer that was left behind."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        left = self._writer
+        if left is not None and _is_writing(left) and self.lock.acquire(blocking=False):
+            left.close()  # nobody is writing by it
+            self.lock.release()
+        self._writer = self._checkpointer = None
+
+    def prepare(self) -> None:
+        """Turn the write-ahead log on, which the file then remembers."""
+        if self._archive is not None:
+            return
+        try:
+            use_wal(self.path, self.wait_seconds)
+        except sqlite3.Error as error:
+            raise translate_sqlite(error, self.path) from error
+
+    def watch(self) -> None:
+        """Look from now on whether somebody writes over the file."""
+        if self._archive is not None or self._folder is not None:
+            return
+        if is_half_copied(self.path):
+            self._finish_copying()
+        self.file.watch(FileContent(self.path, self._open_alone, self._ask))
+
+    def _finish_copying(self) -> None:
+        """Finish a checkpoint that was cut off, so that the file tells something by itself."""
+        self._written = CHECKPOINT_AFTER
+        with suppress(sqlite3.Error, SalesflowError):  # somebody else is at it
+            self.write(lambda _: None, monotonic() + FINISH_SECONDS)
+
+    def _open_alone(self, uri: str) -> sqlite3.Connection:
+        """Open the file without its write-ahead log; nothing of it is locked."""
+        with self._open_at_no_fork():
+            connection = sqlite3.connect(uri, uri=True, factory=SqliteConnection)
+            self._all.add(connection)
+        return connection
+
+    @contextmanager
+    def _open_at_no_fork(self) -> Iterator[None]:
+        """Open a connection while nobody gets ready to fork.
+
+        Who holds a connection or the lock already is in the middle of something that the fork
+        waits for, and goes on.
+        """
+        me = object()
+        try:
+            while True:
+                self._opening.add(me)
+                if not self._forking or self.holds.blocks or self._owns_lock():
+                    break
+                self._opening.discard(me)
+                sleep(LOOK_SECONDS)
+            yield
+        finally:
+            self._opening.discard(me)
+
+    def _owns_lock(self) -> bool:
+        return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def _ask(self, statement: str, parameters: Row) -> list[Row]:
+        return self.rows(statement, parameters, None)
+
+    def enter(self, block: Block) -> sa.Connection:
+        """Begin a snapshot, or a transaction that holds the write lock of the file."""
+        block.since = takes()
+        self.file.check()
+        if block.kind == "read":
+            connection = block.connection = self.engine.connect()
+            block.until = takes()
+            connection.execution_options(**SNAPSHOT).begin()
+            return connection
+        self.ensure_no_own_transaction()
+        patience = block.patience or Patience(self.wait_seconds)
+        deadline = monotonic() + patience.left
+        with patience.waiting():
+            block.locks = True
+            self._acquire(deadline)
+            connection = block.connection = self.engine.connect()
+            block.until = takes()
+            raw = sqlite_connection(connection.connection)
+            wait_until(raw, deadline)
+            block.changes = raw.total_changes
+            connection.execution_options(**IMMEDIATE).begin()
+        return connection
+
+    def finish(self, block: Block) -> None:
+        """Commit what was written; a snapshot is let go."""
+        connection = block.connection
+        assert connection is not None
+        if block.kind == "read":
+            connection.rollback()
+            return
+        raw = sqlite_connection(connection.connection)
+        connection.commit()
+        self.wrote(raw, raw.total_changes - block.changes)
+
+    def leave(self, block: Block) -> None:
+        """Give the connection back, rolled back where it is not committed, and the lock."""
+        if block.connection is not None and not block.connection.closed:
+            close_cursors(block.connection)
+        give_back(block)
+        if block.locks:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                self.lock.release()
+            block.locks = False
+        reclaim(self.engine, block.since, block.until)
+
+    def ensure_not_replaced(self) -> None:
+        """Insist that the file is the one that was opened."""
+        self.file.check()
+
+    def rows(
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection | None,
+        look: bool = True,
+    ) -> list[Row]:
+        """Run one select through the driver, on the caller's connection or an idle one."""
+        try:
+            if connection is not None:
+                raw = sqlite_connection(connection.connection)
+                return raw.execute(statement, parameters).fetchall()
+            if not look:
+                return self._read_in_turn(statement, parameters)
+            self.file.check()
+            return self._read(statement, parameters)
+        except sqlite3.Error as error:
+            if connection is None and not look:
+                self.file.check()
+            raise translate_sqlite(error, self.path) from error
+
+    def _read(self, statement: str, parameters: Row) -> list[Row]:
+        raw = self._idle.take()
+        try:
+            rows = raw.execute(statement, parameters).fetchall()
+        except BaseException:
+            self._idle.drop(raw)
+            raise
+        self._idle.give_back(raw)
+        return rows
+
+    def _read_in_turn(self, statement: str, parameters: Row) -> list[Row]:
+        """Read while no other thread is at work in SQLite, unless one is for long.
+
+        Each step of a statement gives the interpreter's lock away and takes it back, which
+        costs more than the step when others run for it; while they wait for a turn they do not.
+        """
+        turn, got = self._turn, False
+        try:
+            got = turn.acquire(False) or self._wait_for(turn)
+            rows = self._read(statement, parameters)
+            if got:
+                got = False
+                turn.release()
+        except BaseException:
+            _leave(turn, got)
+            raise
+        return rows
+
+    def _wait_for(self, turn: RLock) -> bool:
+        """Wait for a turn, but not for long: whoever has it is slow, or was cut off twice."""
+        got = turn.acquire(timeout=TURN_SECONDS)
+        if not got:
+            self._turn = RLock()  # nobody else waits for that one
+        return got
+
+    def change(
+        self, statement: str, parameters: Row, connection: sa.Connection, _: Patience
+    ) -> int:
+        """Change rows; nobody else can hold any while this transaction writes."""
+        raw = sqlite_connection(connection.connection)
+        try:
+            return raw.execute(statement, parameters).rowcount
+        except sqlite3.Error as error:
+            raise translate_sqlite(error, self.path) from error
+
+    def write(self, work: Callable[[sqlite3.Connection], DoneT], deadline: float) -> DoneT:
+        """Do something in a transaction of the connection that wrote last, if it is idle.
+
+        Its cache holds what was written, so who reads takes it too. An exception at any instant
+        leaves it outside of any transaction and the lock free: all up to the release stands in
+        the `try`, undoing may be repeated, and what is not given back is closed unused.
+        """
+        self.ensure_no_own_transaction()
+        writer, turn, got = None, self._turn, False
+        try:
+            self._acquire(deadline)
+            got = turn.acquire(False) or self._wait_for(turn)
+            writer = self._writer = self._take_writer()
+            left = deadline - monotonic()
+            if not self._least_left < left < self._most_left or (
+                writer.patience != self._patience
+            ):
+                wait_until(writer, deadline)
+            before = writer.total_changes
+            writer.execute("BEGIN IMMEDIATE")
+            done = work(writer)
+            self.file.check_log()
+            if got:
+                got = False
+                turn.release()
+            if self._written >= self.file.full_at:
+                self.file.make_room()
+            writer.execute("COMMIT")
+            self.file.check()
+            self.wrote(writer, writer.total_changes - before)
+            if writer.patience < self._patience:
+                wait_until(writer, monotonic() + self.wait_seconds)
+            self.lock.release()
+        except BaseException:
+            _leave(turn, got)
+            self._abandon(writer)
+            raise
+        self._idle.give_back(writer)
+        return done
+
+    def _take_writer(self) -> SqliteConnection:
+        """Take the connection that wrote last; it is not idle while somebody reads by it."""
+        last = self._writer
+        if last is None or not _is_writing(last):
+            return self._idle.take(last)
+        last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
+        return last
+
+    def _abandon(self, writer: SqliteConnection | None) -> None:
+        """Undo what was not finished: the transaction first, then the lock."""
+        try:
+            if writer is not None:
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
+                self._idle.give_back(writer)
+        except sqlite3.Error:
+            self._writer = None  # of no use any more; closed with its last reference
+        finally:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                self.lock.release()
+
+    def waiter(self) -> SqliteWaiter:
+        """Give what waits for commits of this process and of others."""
+        return SqliteWaiter(self)
+
+    def announce(self) -> None:
+        """Wake who waits in this process."""
+        if self.waiting:
+            for flag in tuple(self.waiting):
+                flag.set()
+
+    def wrote(self, by: sqlite3.Connection, changes: int) -> None:
+        """Count what was written and copy the write-ahead log back when it is long."""
+        self._written += PAGES_A_COMMIT + changes // ROWS_A_PAGE
+        if self._written >= CHECKPOINT_AFTER:
+            self._checkpoint(by)
+
+    def connect(self) -> SqliteConnection:
+        """Open a connection with everything set that a connection forgets."""
+        self.file.check()
+        archive = self._archive
+        with self._open_at_no_fork():
+            connection = sqlite3.connect(
+                self.path if archive is None else archive.uri(),
+                uri=archive is not None,
+                timeout=self.wait_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+                factory=SqliteConnection,
+            )
+            self._all.add(connection)
+        connection.patience = self._patience
+        connection.cursors = []
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def ensure_unchanged(self) -> None:
+        """Refuse what was read of a file that only this process takes for unchanging.
+
+        Raises:
+            BusyError: when somebody changed it meanwhile.
+        """
+        if self._archive is not None and self._archive.has_changed():
+            self.engine.dispose()
+            self._idle.clear()
+            self._archive.ensure_unchanged()
+
+    def translated(self, error: Exception) -> SalesflowError:
+        """Turn an error of SQLAlchemy around a driver's error into ours."""
+        if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
+            return translate_sqlite(error.orig, self.path)
+        return DatabaseError(str(error))
+
+    def close(self) -> None:
+        """Close every connection, the last one copying the write-ahead log back."""
+        self._closed = True
+        self.engine.dispose()
+        self._idle.close()
+        self._close_writers()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ensure_no_own_transaction(self) -> None:
+        """Refuse to wait for a transaction of this very thread, which would never end.
+
+        Raises:
+            OwnTransactionError: when this thread is in a transaction that writes.
+        """
+        own = self.holds.blocks
+        if (own and any(block.locks for block in own)) or lent_by(self, _wrote):
+            raise OwnTransactionError(
+                f"a transaction of your own has written to {self.path} and is still open, so"
+                " nothing can be written beside it; end it first, or hand in its connection"
+                " (connection=)"
+            )
+        while self._owns_lock():
+            self.lock.release()  # left behind by what was interrupted twice
+
+    def _acquire(self, deadline: float) -> None:
+        if self._closed:
+            raise DatabaseError(f"{self.path} is closed; open a SalesFlow anew")
+        if self._archive is not None:
+            self._archive.raise_unwritable()
+        if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):
+            raise BusyError(
+                f"another writer of this process held {self.path} for longer than"
+                f" {self.wait_seconds} s; inside a transaction of your own pass connection="
+            )
+
+    def _checkpoint(self, holder: sqlite3.Connection) -> None:
+        self._checkpointer = self._checkpointer or self.connect()
+        # What fails here (another process writes just now, the disk is full) must not look as
+        # if the commit before it had failed; the next commit tries again.
+        with suppress(sqlite3.Error):
+            self.file.check()
+            holder.execute("BEGIN IMMEDIATE")
+            try:
+                self.file.changing = True
+                self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._written = 0
+                self.file.note_change()
+            finally:
+                self.file.changing = False
+                holder.execute("ROLLBACK")
+
+    def _begin(self, connection: sa.Connection) -> None:
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(str(options.get("salesflow_begin", "BEGIN")))
+        if "salesflow_begin" not in options:  # a transaction of whoever uses our engine
+            lend(
+                self, connection, sqlite_connection(connection.connection).total_changes, False
+            )
+
+    def _file(self, url: sa.URL) -> str:
+        path = sqlite_path(url)
+        if path is None:
+            self._folder = tempfile.mkdtemp(prefix="salesflow-")
+            path = Path(self._folder) / "memory.db"
+        self._archive = open_file(path)
+        return str(path)
+
+
+def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
+    """Give the driver's connection behind one of SQLAlchemy's."""
+    raw: object = pooled.dbapi_connection
+    if not isinstance(raw, sqlite3.Connection):
+        raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
+    return raw
+
+
+def _leave(turn: RLock, got: bool) -> None:
+    """Give a turn back; one that an exception caught on its way is waited for once, briefly."""
+    if got:
+        with suppress(RuntimeError):  # another thread's
+            turn.release()
+
+
+def _is_writing(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.in_transaction
+    except sqlite3.ProgrammingError:  # it is closed
+        return False
+
+
+def _wrote(connection: sa.Connection, changes: int) -> bool:
+    raw = sqlite_connection(connection.connection)
+    return raw.in_transaction and raw.total_changes > changes

@@ -1,0 +1,468 @@
+"""The file of a SQLite database, watched while it is open.
+
+A file that is removed or replaced goes on living for those who have it open, and what they
+write is gone when they close it. So the file's place on the disk is compared before an append
+is acknowledged and before a question is answered; what a session reads is left to its end. That
+of the write-ahead log is compared before an append too, since a new connection without it would
+not see the newest commits. The same look at the file says when it was last changed; what
+changed it then is found out by `sqlite_content`.
+"""
+
+import os
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from struct import Struct
+from threading import RLock, get_ident
+from time import sleep, time_ns
+from typing import Final, NamedTuple, Self
+from urllib.parse import quote
+
+from salesflow.adapters.database.schema import TABLE_PREFIX, events
+from salesflow.adapters.database.sqlite_connections import NOT_A_DATABASE, WRONG_STATEMENT
+from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+from salesflow.errors import ForkedError, ReplacedError
+
+__all__ = ["STAMP", "FileContent", "NewFile", "SqliteFile", "is_half_copied"]
+
+
+# What a SQLite file holds by itself, without its write-ahead log: was it written over?
+#
+# A backup that is copied over the file of an open database (`cp backup.db sales.db`) leaves the
+# file where it lies, and the write-ahead log of the open one goes on beside it: what is read is
+# a mixture, and the next checkpoint writes its pages into the new file. SQLite notices nothing.
+#
+# Otherwise the file is changed by checkpoints alone, of this process or of another. So only
+# when the time of its last change is another one is it read by itself. After a checkpoint it
+# holds all that it held before, and nothing that the log does not hold. While one is under way,
+# or where one was cut off (by a crash, a full disk), some of its pages are old and others new,
+# which the log heals: then only what no checkpoint ever makes of a file tells that it was
+# written over.
+#
+# What it leaves out: a copy that is equal to what the file held, which changes nothing, and one
+# that differs in read tables alone (`salesflow check` compares these).
+
+TENANTS_MAX: Final = 20
+LOOKS, LOOK_SECONDS = 3, 0.05
+"""So often it is looked at: a checkpoint of another process may be writing just now."""
+
+COPYING: Final = Struct("=I28xI")
+COPYING_AT: Final = 96
+"""Where the index of a write-ahead log says how many of its pages were copied back, and how
+many were to be, which is noted before the first is written
+(https://sqlite.org/walformat.html).
+"""
+
+EMPTY, NO_DATABASE, BACKUP = "it is empty now", "it is no database now", "it is a backup now"
+CERTAIN: Final = frozenset({EMPTY, NO_DATABASE, BACKUP})
+"""What no checkpoint ever makes of a file."""
+
+_INDEXES: Final[dict[tuple[int, int], int]] = {}
+"""Indexes that were looked into; closing one undoes SQLite's locks, so it must be gone."""
+
+Place = tuple[str, int, int]
+"""A tenant, and position and time of an event."""
+
+STAMP: Final = ("", "backup")
+"""Tenant and purpose of the row among the snapshots that tells one backup from another."""
+
+READ_STAMP: Final = "SELECT stream_id FROM salesflow_snapshots WHERE tenant = ? AND purpose = ?"
+TENANTS: Final = (
+    "WITH RECURSIVE t (name) AS (SELECT min(tenant) FROM salesflow_events UNION ALL"
+    " SELECT (SELECT min(tenant) FROM salesflow_events WHERE tenant > name) FROM t"
+    f" WHERE name IS NOT NULL LIMIT {TENANTS_MAX}) SELECT name FROM t WHERE name IS NOT NULL"
+)
+HEAD: Final = (
+    "SELECT tenant, position, recorded FROM salesflow_events WHERE tenant = ?"
+    " ORDER BY position DESC LIMIT 1"
+)
+EVENT: Final = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = ?"
+
+
+class Content(NamedTuple):
+    """What was found: where the logs of the first tenants stand, and which backup it is."""
+
+    heads: tuple[Place, ...] = ()
+    stamp: bytes | None = None
+
+
+class FileContent:
+    """What the file of an open database is known to hold by itself."""
+
+    def __init__(
+        self,
+        path: str,
+        connect: Callable[[str], sqlite3.Connection],
+        rows: Callable[[str, tuple[object, ...]], list[tuple[int]]],
+    ) -> None:
+        """Take what opens the file by a URI, and what asks the open database."""
+        self._path: Final = path
+        self._uri: Final = f"file:{quote(path)}?mode=ro&immutable=1"
+        self._connect: Final = connect
+        self._rows: Final = rows
+        self._noted = Content()
+        self._size = 0
+
+    def note(self, size: int) -> None:
+        """Remember what it holds now, and how many bytes it has."""
+        self._size = size
+        try:
+            self._noted = self._read()
+        except sqlite3.Error:  # it tells nothing by itself
+            self._noted = Content()
+
+    def fault(self) -> str | None:
+        """Say why what it holds now is not of this database; "" where it is, or may be.
+
+        None where that cannot be said before the next checkpoint: see `is_half_copied`.
+        """
+        why = self._looked()
+        if why and why not in CERTAIN and self.is_half_copied():
+            return None
+        return why
+
+    def is_half_copied(self) -> bool:
+        """Say whether some of its pages may be old and others new."""
+        return is_half_copied(self._path)
+
+    def _looked(self) -> str:
+        begun, why = os.stat(self._path), ""
+        for _ in range(LOOKS):
+            why = self._fault(begun.st_size)
+            if not why:
+                self._size = begun.st_size
+                break
+            sleep(LOOK_SECONDS)
+            if os.stat(self._path).st_ctime_ns != begun.st_ctime_ns:
+                return ""
+        return why
+
+    def _fault(self, size: int) -> str:
+        if not size:
+            return EMPTY
+        try:
+            return self._compare(self._read())
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == NOT_A_DATABASE:
+                return NO_DATABASE
+            if code == WRONG_STATEMENT and self._noted.heads:
+                return "it holds no log of salesflow now"
+            return "it was cut off" if size < self._size else ""
+
+    def _compare(self, found: Content) -> str:
+        """Compare what it holds with what it held, and with the log."""
+        if found.stamp not in (None, self._noted.stamp):
+            return BACKUP
+        lost = self._lost()
+        if lost is not None:
+            return f"it holds the log of tenant {lost[0]} no longer up to position {lost[1]:,}"
+        if found.stamp != self._noted.stamp:
+            return "it is no longer the backup that it was"
+        if any(self._rows(EVENT, place[:2]) != [place[2:]] for place in found.heads):
+            return "it holds another log now"
+        self._noted = found
+        return ""
+
+    def _read(self) -> Content:
+        file = self._connect(self._uri)
+        try:
+            tenants = file.execute(TENANTS).fetchall()
+            heads = [file.execute(HEAD, name).fetchone() for name in tenants]
+            stamp = file.execute(READ_STAMP, STAMP).fetchone()
+            return Content(tuple(heads), None if stamp is None else bytes(stamp[0]))
+        finally:
+            file.close()
+
+    def _lost(self) -> Place | None:
+        """Find what it held and holds no longer."""
+        file = self._connect(self._uri)
+        try:
+            for place in self._noted.heads:
+                if file.execute(EVENT, place[:2]).fetchall() != [place[2:]]:
+                    return place
+        finally:
+            file.close()
+        return None
+
+
+def is_half_copied(path: str) -> bool:
+    """Say whether a checkpoint of a database is under way, or was cut off."""
+    index = f"{os.path.realpath(path)}-shm"
+    try:
+        begins = os.pread(_open_index(index), COPYING.size, COPYING_AT)
+    except FileNotFoundError:
+        return False  # nobody has it open
+    except OSError:
+        return True  # nobody can say
+    if len(begins) < COPYING.size:
+        return False
+    copied, wanted = COPYING.unpack(begins)
+    return bool(copied < wanted)
+
+
+def _open_index(index: str) -> int:
+    """Give the descriptor of an index, and let go of indexes that nobody has any more."""
+    found = os.stat(index)
+    place = found.st_dev, found.st_ino
+    if place not in _INDEXES:
+        for there, descriptor in list(_INDEXES.items()):
+            if not os.fstat(descriptor).st_nlink and _INDEXES.pop(there, None) is not None:
+                os.close(descriptor)
+        _INDEXES.setdefault(place, os.open(index, os.O_RDONLY))
+    return _INDEXES[place]
+
+
+FileKey = tuple[int, int]
+TICK: Final = 20_000_000
+"""Nanoseconds within which two changes of a folder may be noted as of the same time."""
+
+FRAME: Final = 4_096 + 24
+"""Bytes of a page in the write-ahead log."""
+ROOM: Final = {8: 40, 32: 136, 128: 640}
+"""From so many pages written on the write-ahead log has room for so many."""
+NEVER: Final = sys.maxsize
+O_BINARY: Final = getattr(os, "O_BINARY", 0)
+
+_CARRIED: set[FileKey] = set()
+"""Files that this process has inherited in the middle of a use."""
+
+
+class SqliteFile:
+    """One file, and where it lay when it was opened."""
+
+    def __init__(self, path: str) -> None:
+        self.path: Final = path
+        beside = os.path.realpath(path)  # SQLite follows links too
+        self._wal_path: Final = f"{beside}-wal"
+        self._place = _place_of(path)
+        self._wal: FileKey | None = None
+        self._gone: str | None = None
+        """What was found to be lost, which nothing brings back."""
+        self._folder: Final = os.path.dirname(beside)
+        self._folder_seen: tuple[int, int] | None = None
+        """The folder and the time of its last change, when the log was last seen in it."""
+        self.full_at = min(ROOM)
+        """How many pages are written until the write-ahead log is given more room."""
+        self._content: FileContent | None = None
+        self._changed = 0
+        """When the file was last changed, as far as that was looked into."""
+        self._unsure = False
+        """Whether it has to be looked at again after the next checkpoint."""
+        self._looking, self._looker = RLock(), 0
+        """Who looks into it; all others wait for what is found."""
+        self.changing = False
+        """Whether this process copies the write-ahead log back just now."""
+
+    def watch(self, content: FileContent) -> None:
+        """Look from now on whether the file is written over."""
+        self._content = content
+        self.note_change()
+
+    def note_change(self) -> None:
+        """Remember what the file holds, which this process has just seen to."""
+        if self._content is not None:
+            with suppress(OSError):  # said by the next check
+                found = os.stat(self.path)
+                self._changed, self._unsure = found.st_ctime_ns, False
+                self._content.note(found.st_size)
+
+    def check(self) -> None:
+        """Make sure that the file is the one that was opened.
+
+        Raises:
+            ReplacedError: when it was removed, or another lies in its place.
+            ForkedError: when this process inherited it in the middle of a use.
+        """
+        if self._gone is not None:
+            raise self._replaced(self._gone)
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            raise self._replaced(f"{self.path} was removed or moved") from None
+        if (found.st_dev, found.st_ino) != self._place:
+            raise self._replaced(f"{self.path} was replaced by another file")
+        if found.st_ctime_ns != self._changed or self._unsure:
+            self._look(found.st_ctime_ns)
+        if _CARRIED and self._place in _CARRIED:
+            raise ForkedError(
+                f"{self.path} was in use when this process was forked, and SQLite cannot share"
+                " it with its parent; fork while nobody records or asks, or begin the process"
+                " anew (spawn)"
+            )
+
+    def _look(self, changed: int) -> None:
+        """Find out what has changed the file: a checkpoint, or somebody who wrote over it."""
+        content = self._content
+        if content is None or self.changing or self._looker == get_ident():
+            return
+        with self._looking:
+            if changed == self._changed and (not self._unsure or content.is_half_copied()):
+                return  # somebody else has looked, or nothing can be said yet
+            self._looker = get_ident()
+            try:
+                fault = content.fault()
+            finally:
+                self._looker = 0
+            if not fault:
+                self._changed, self._unsure = changed, fault is None
+        if fault:
+            raise self._replaced(
+                f"{self.path} was written over ({fault})",
+                f" Close every program that has it open, take {self.path} and the -wal and -shm"
+                " beside it away, put the right file in its place, and open it anew",
+            )
+
+    def check_log(self) -> None:
+        """Make sure of the same for its write-ahead log, before something is committed.
+
+        As long as nothing is made, moved or removed in its folder it is where it was. To look
+        at itself each time would slow its writing down: on Linux 6.13 and later a write notes
+        its time exactly, and has more to write, when somebody has asked for that of the last.
+        """
+        folder = _state_of(self._folder)
+        if folder is not None and folder == self._folder_seen:
+            return
+        try:
+            place = os.stat(self._wal_path)
+            found = place.st_dev, place.st_ino
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            raise self._replaced(f"{self._wal_path} cannot be reached: {error}") from error
+        if found is None or found != (self._wal or found):
+            self._gone = f"the write-ahead log {self._wal_path} was removed or replaced"
+            raise self._replaced(self._gone)
+        self._wal = found
+        settled = folder is not None and folder[1] < time_ns() - TICK
+        self._folder_seen = folder if settled else None
+
+    def make_room(self) -> None:
+        """Give the write-ahead log room for several times what was written so far.
+
+        A commit that makes a file longer takes twice as long as one that writes into it. SQLite
+        reads no further than the last frame that is whole, so zeros behind it tell nothing.
+        Whoever calls this holds the write lock: nobody else adds to the log meanwhile.
+        """
+        size = FRAME * ROOM[self.full_at]
+        self.full_at = min((each for each in ROOM if each > self.full_at), default=NEVER)
+        with suppress(OSError):  # it goes on growing by itself
+            log = os.open(self._wal_path, os.O_WRONLY | O_BINARY)
+            try:
+                there = os.lseek(log, 0, os.SEEK_END)
+                if there < size:
+                    os.write(log, bytes(size - there))
+            finally:
+                os.close(log)
+
+    def forget_log(self) -> None:
+        """Expect another write-ahead log: every connection of this process is closed."""
+        self._wal = self._folder_seen = None
+        self.full_at = min(ROOM)
+
+    def carry(self, in_use: bool) -> None:
+        """Never open it in this process, when that inherited it in the middle of a use."""
+        self.forget_log()
+        self._looking, self._looker = RLock(), 0
+        if in_use and self._place is not None:
+            _CARRIED.add(self._place)
+
+    def _replaced(
+        self,
+        what: str,
+        way_out: str = " Close this SalesFlow, put the right file in its place, and open it"
+        " anew",
+    ) -> ReplacedError:
+        return ReplacedError(
+            f"{what} while it was open; nothing more is recorded or answered here.{way_out}"
+        )
+
+
+def _state_of(folder: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _place_of(path: str) -> FileKey | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+# A SQLite file that this process made, and may take away while nobody has used it.
+#
+# A command that makes a database and then has nothing to record leaves none behind. A file is
+# removed only where all of this holds, looked at under the lock that keeps everybody out: this
+# very call made it, it is still that file, nobody else has it open, and it holds no more than
+# what a log is founded with.
+
+Identity = tuple[int, int]
+
+
+class NewFile:
+    """A file that was not there before; nobody else can have made it."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        self.path = path
+        self._identity = identity
+
+    @classmethod
+    def make(cls, url: str) -> Self | None:
+        """Make the file of a SQLite URL; None where it names none, or one that is there."""
+        parsed = parsed_url(url)
+        path = sqlite_path(parsed) if parsed.drivername in SQLITE else None
+        if path is None:
+            return None
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        except OSError:  # whoever opens it will say why
+            return None
+        try:
+            return cls(path, _identity(os.fstat(descriptor)))
+        finally:
+            os.close(descriptor)
+
+    def take_away(self, *, events_max: int) -> bool:
+        """Remove it if it is ours and holds at most so many events; say whether it did."""
+        with suppress(sqlite3.Error, OSError), closing(self._connect()) as connection:
+            if self._holds_more(connection, events_max):
+                return False
+            # leaves the write-ahead log, which no database does that somebody else has open
+            [mode] = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+            if mode != "delete":
+                return False
+            connection.execute("BEGIN EXCLUSIVE")
+            if not self._is_ours() or self._holds_more(connection, events_max):
+                return False
+            self.path.unlink()
+            return True
+        return False
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open it as it is; a file that is gone is not made again."""
+        where = f"file:{quote(str(self.path))}?mode=rw"
+        return sqlite3.connect(where, uri=True, timeout=0, isolation_level=None)
+
+    def _is_ours(self) -> bool:
+        return _identity(self.path.stat()) == self._identity
+
+    @staticmethod
+    def _holds_more(connection: sqlite3.Connection, events_max: int) -> bool:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+        if any(not name.startswith((TABLE_PREFIX, "sqlite_")) for name in names):
+            return True
+        if events.name not in names:
+            return False
+        [count] = connection.execute(f"SELECT COUNT(*) FROM {events.name}").fetchone()
+        return bool(count > events_max)
+
+
+def _identity(stat: os.stat_result) -> Identity:
+    return stat.st_dev, stat.st_ino

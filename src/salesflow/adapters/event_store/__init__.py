@@ -1,0 +1,1 @@
+"""The event store: append, read, follow and search the log of what happened."""

@@ -1,0 +1,505 @@
+"""How events are read back: straight from the driver's rows, decoded into `Event`s.
+
+Both databases give the same columns in the same order, so that an event is built from a row
+in one step. `StoredEvent` is the same without decoding the payload, for whoever wants bytes or
+envelopes only (proofs, exports, the `eventsourcing` library). Every read takes a
+`connection`, to see what the caller's own transaction or snapshot sees.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.ids import read_uuid, uuid_of_bytes
+from salesflow.adapters.event_store.append import Head, Receipt, went_back
+from salesflow.adapters.event_store.gaps import raise_version_gap
+from salesflow.domain.catalogue import CATALOGUE, noun_of
+from salesflow.domain.event import (
+    UNREADABLE,
+    Event,
+    Fact,
+    FactCatalogue,
+    Precision,
+    UnreadableFact,
+)
+from salesflow.domain.time import Instant
+from salesflow.errors import HistoryError, InputError
+
+__all__ = ["STREAM_MIN", "Command", "EventReading", "RecentStreams", "StoredEvent"]
+
+
+# Streams that were read a moment ago, so that rows which are still the same are not read anew.
+#
+# Commands on one deal come close to one another, and what was recorded of it never changes. Its
+# rows are fetched each time all the same, and compared: only what is exactly as it was is not
+# turned into events again, which costs more than to fetch it.
+
+Row = tuple[Any, ...]
+
+EVENTS_MAX = 20_000
+"""So many events are kept, of all streams together."""
+STREAM_MIN, STREAM_MAX = 3, 1_000
+"""A stream of fewer events is read as fast as it is looked up here; one of more is not kept."""
+
+
+class Read(NamedTuple):
+    """The rows of a stream, and the events they hold."""
+
+    rows: list[Row]
+    events: list[Event]
+
+
+class RecentStreams:
+    """The events of streams, by the rows they were read from; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, Read] = {}
+        self._count = 0
+
+    def events(
+        self, stream_id: UUID, rows: list[Row], read: Callable[[list[Row]], list[Event]]
+    ) -> list[Event]:
+        """Give the events of a stream's rows; `read` makes them of those that are new."""
+        before = self._streams.get(stream_id.int)
+        if before is None:
+            events = read(rows)
+        elif rows == before.rows:
+            return [*before.events]
+        elif rows[: len(before.rows)] == before.rows:
+            events = [*before.events, *read(rows[len(before.rows) :])]
+        else:
+            events = read(rows)
+        self._keep(stream_id, Read(rows, events))
+        return [*events]
+
+    def _keep(self, stream_id: UUID, read: Read) -> None:
+        if len(read.rows) > STREAM_MAX:
+            return
+        if self._count > EVENTS_MAX:
+            self._streams, self._count = {}, 0
+        before = self._streams.get(stream_id.int)
+        self._count += len(read.rows) - (len(before.rows) if before else 0)
+        self._streams[stream_id.int] = read
+
+
+CHUNK = 500
+"""So many ids go into one query."""
+
+FIRST_VERSIONS = 20
+"""Among so many events of a stream is its opening, or a fact that tells what it is about."""
+STORED_LENGTH_MAX = 100
+"""So much of what an unreadable event was stored as is repeated."""
+
+COLUMNS = (
+    "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
+    " actor, command_id, correlation_id, causation_id, source, source_id"
+)
+LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
+STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
+LAST_RECORDED = {
+    "sqlite": "SELECT recorded FROM salesflow_events WHERE tenant = ?"
+    " ORDER BY position DESC LIMIT 1",
+    "postgresql": "SELECT recorded FROM salesflow_head WHERE tenant = ?",
+}
+STREAM_AND_HEAD = {
+    dialect: STREAM.replace(COLUMNS, f"{COLUMNS}, ({last})")
+    for dialect, last in LAST_RECORDED.items()
+}
+# The sign keeps SQLite from walking the log by position when it has no statistics.
+STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
+OF_KINDS = f"{LOG} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
+SLICE = (
+    f"{LOG} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
+    " ORDER BY stream_id, version"
+)
+SAMPLE = "SELECT stream_id FROM salesflow_events WHERE tenant = ? AND position IN (...)"
+PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
+FIND = f"{LOG} AND event_id = ?"
+EVENT_AT = (
+    "SELECT event_id, position, recorded FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id = ? AND version = ?"
+)
+RECORDED = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = ?"
+FIRST = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = 1"
+HEAD = {
+    "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
+    " ORDER BY position DESC LIMIT 1",
+    "postgresql": "SELECT position, recorded FROM salesflow_head WHERE tenant = ?",
+}
+COMMAND = (
+    "SELECT first, last, recorded, fingerprint FROM salesflow_commands"
+    " WHERE tenant = ? AND command_id = ?"
+)
+COMMAND_EVENTS = (
+    "SELECT event_id, stream_id, (SELECT topic FROM salesflow_events AS f WHERE"
+    " f.tenant = e.tenant AND f.stream_id = e.stream_id ORDER BY f.version LIMIT 1), actor"
+    " FROM salesflow_events AS e"
+    " WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position"
+)
+TOPICS = (
+    "SELECT stream_id, topic FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) AND version <= ? ORDER BY stream_id, version"
+)
+VERSIONS = (
+    "SELECT stream_id, max(version) FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) GROUP BY stream_id"
+)
+
+PLAIN = attrgetter("fact.is_immediate")
+
+_new = tuple.__new__
+
+
+class StoredEvent(NamedTuple):
+    """An event as it is stored: its topic and the bytes of its fact, not decoded."""
+
+    topic: str
+    payload: bytes
+    stream_id: UUID
+    version: int
+    position: int
+    occurred: Instant
+    recorded: Instant
+    event_id: UUID
+    precision: Precision
+    actor: str | None
+    command_id: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    source: str | None
+    source_id: str | None
+
+
+class Command(NamedTuple):
+    """What is known of a command: what it recorded, who gave it, which request it was."""
+
+    receipt: Receipt
+    actor: str | None
+    fingerprint: str | None
+
+
+class EventReading:
+    """The reading half of an event log."""
+
+    def __init__(self, database: Database, tenant: str, catalogue: FactCatalogue) -> None:
+        self.database = database
+        self.tenant = tenant
+        self.catalogue = catalogue
+        self.seen: Instant = 0
+        """When the log was last written, as far as this one has noticed; see `head`."""
+        self._committed = Head(0, 0)
+        """Where the log stood when it was last looked at outside of any transaction."""
+        self._sqlite = database.dialect == "sqlite"
+        self._recent = RecentStreams()
+
+    def head(self, connection: sa.Connection | None = None) -> Head:
+        """Say where the log stands; (0, 0) when nothing is recorded."""
+        before = self._committed if connection is None else Head(0, 0)
+        rows = self._rows(HEAD[self.database.dialect], (), connection)
+        found = Head(*rows[0]) if rows else Head(0, 0)
+        self.seen = max(self.seen, found.recorded)
+        if connection is None:
+            self._went_on(found, before)
+        return found
+
+    def _went_on(self, found: Head, before: Head) -> None:
+        """Note where the log stands, and see that it has gone on from where it stood before.
+
+        `before` was known before it was looked at. On PostgreSQL a server that has taken the
+        place of another one may have lost the last commits, and goes on.
+
+        Raises:
+            ReplacedError: when it stands before that; another database is read now.
+        """
+        if self._sqlite and found.position < before.position:
+            raise went_back(self.database.shown, self.tenant, before.position, found.position)
+        if found.position > self._committed.position:
+            self._committed = found
+
+    def recorded_at(
+        self, position: int, connection: sa.Connection | None = None
+    ) -> Instant | None:
+        """Say when the event at a position was recorded; None when there is none."""
+        return next((at for (at,) in self._rows(RECORDED, (position,), connection)), None)
+
+    def begun(self, connection: sa.Connection | None = None) -> Instant:
+        """Say when the first event was recorded; 0 when there is none."""
+        return next((recorded for (recorded,) in self._rows(FIRST, (), connection)), 0)
+
+    def stream(
+        self, stream_id: UUID, *, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Give all events of a stream in order of version; none of an unknown stream.
+
+        A fact that cannot be read is given as an `UnreadableFact`, here and below.
+
+        Raises:
+            InputError: when the id is not a UUID.
+            HistoryError: when its versions have a gap.
+        """
+        return _whole(
+            self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+        )
+
+    def stream_and_head(
+        self, stream_id: UUID, *, connection: sa.Connection | None = None
+    ) -> tuple[list[Event], Instant]:
+        """Give the events of a stream, and in the same query when the log was last written.
+
+        For an unknown stream that is 0.
+
+        Raises:
+            InputError: when the id is not a UUID.
+            HistoryError: when its versions have a gap.
+        """
+        id, statement = self._stream_id(stream_id), STREAM_AND_HEAD[self.database.dialect]
+        rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
+        head = rows[0][-1] if rows else 0
+        self.seen = max(self.seen, head)
+        return self._stream(stream_id, [row[:-1] for row in rows]), head
+
+    def stream_for_commands(
+        self, stream_id: UUID, *, connection: sa.Connection | None = None
+    ) -> tuple[list[Event], Instant]:
+        """Give the events of a stream, and when the log was last written if that matters to it.
+
+        It does where something is planned or taken back, which may hold by then. Else, and for
+        an unknown stream, it is when the stream was last written. Whether the database is still
+        the one that was opened is left to the append, or to `Database.ensure_not_replaced`.
+
+        Raises:
+            InputError: when the id is not a UUID.
+            HistoryError: when its versions have a gap.
+        """
+        given = (self.tenant, self._stream_id(stream_id))
+        rows = self.database.rows(STREAM, given, connection, look=False)
+        if not rows:
+            self.database.ensure_not_replaced()
+            return [], 0
+        events = self._stream(stream_id, rows)
+        if all(map(PLAIN, events)):
+            return events, events[-1].recorded
+        return events, self.head(connection).recorded
+
+    def _stream(self, stream_id: UUID, rows: list[Row]) -> list[Event]:
+        if len(rows) < STREAM_MIN or self.catalogue is not CATALOGUE:
+            return _whole(self._events(rows))  # others' facts may change, few are read as fast
+        return _whole(self._recent.events(stream_id, rows, self._events))
+
+    def stream_as_it_is(
+        self, stream_id: UUID, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Give the same as `stream`, whatever versions are missing."""
+        return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
+
+    def streams(
+        self,
+        ids: Iterable[UUID],
+        *,
+        through: int,
+        connection: sa.Connection | None = None,
+    ) -> dict[UUID, list[Event]]:
+        """Give the events of many streams up to a position, in few queries."""
+        found: dict[UUID, list[Event]] = {}
+        for rows in self._chunks(STREAMS, ids, (through,), connection):
+            for event in self._events(rows):
+                found.setdefault(event.stream_id, []).append(event)
+        return found
+
+    def facts_of(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        *,
+        connection: sa.Connection | None = None,
+    ) -> dict[UUID, list[Event]]:
+        """Give the events of many streams that hold some kinds of facts, in few queries."""
+        topics = [f"{cls.kind}:{n}" for cls in kinds for n in range(1, cls.version + 1)]
+        statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
+        found: dict[UUID, list[Event]] = {}
+        for rows in self._chunks(statement, ids, (*topics,), connection):
+            for event in self._events(rows):
+                found.setdefault(event.stream_id, []).append(event)
+        return found
+
+    def slice(
+        self,
+        first: UUID,
+        last: UUID,
+        *,
+        through: int,
+        without: Sequence[str],
+        connection: sa.Connection | None = None,
+    ) -> list[Event]:
+        """Give the events of streams whose ids lie in a range, up to a position.
+
+        In order of stream and version; those of the topics named are left out.
+        """
+        statement, topics = self._listing(SLICE, without)
+        rows = self._rows(
+            statement, (self._id(first), self._id(last), through, *topics), connection
+        )
+        return self._events(rows)
+
+    def streams_at(
+        self, positions: Iterable[int], connection: sa.Connection | None = None
+    ) -> list[UUID]:
+        """Give the streams of the events at some positions, in no order."""
+        found = []
+        waiting = iter(positions)
+        while chunk := list(islice(waiting, CHUNK)):
+            found += self._rows(*self._listing(SAMPLE, chunk), connection)
+        return [read_uuid(stream_id) for (stream_id,) in found]
+
+    def page(
+        self, after: int, limit: int, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Give the events after a position in the order of the log, at most `limit`."""
+        return self._events(self._rows(PAGE_AFTER, (after, limit), connection))
+
+    def stored_page(
+        self, after: int, limit: int, connection: sa.Connection | None = None
+    ) -> list[StoredEvent]:
+        """Give the same as `page` without decoding the facts."""
+        return self._stored(self._rows(PAGE_AFTER, (after, limit), connection))
+
+    def find(self, event_id: UUID, connection: sa.Connection | None = None) -> Event | None:
+        """Find one event by its id; reads the whole log, which has no index for it."""
+        for event in self._events(self._rows(FIND, (self._id(event_id),), connection)):
+            return event
+        return None
+
+    def event_at(self, stream_id: UUID, version: int) -> tuple[UUID, int, Instant] | None:
+        """Give id, position and time of one event of a stream; None when there is none."""
+        for row in self._rows(EVENT_AT, (self._id(stream_id), version), None):
+            return read_uuid(row[0]), int(row[1]), int(row[2])
+        return None
+
+    def receipt(self, command_id: str) -> Receipt | None:
+        """Say what a command recorded; None when it never did."""
+        found = self.command(command_id)
+        return None if found is None else found.receipt
+
+    def command(
+        self, command_id: str, connection: sa.Connection | None = None
+    ) -> Command | None:
+        """Say what a command recorded, by whom and of which request; None when it never did."""
+        for first, last, recorded, fingerprint in self._rows(
+            COMMAND, (command_id,), connection
+        ):
+            rows = self._rows(COMMAND_EVENTS, (first, last), connection)
+            events = tuple([read_uuid(row[0]) for row in rows])
+            begun = {read_uuid(row[1]): row[2] for row in rows}
+            nouns = tuple([noun_of(topic) for topic in begun.values()])
+            kinds = nouns if any(nouns) else ()
+            receipt = Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
+            return Command(receipt, rows[0][3] if rows else None, fingerprint)
+        return None
+
+    def versions(
+        self, ids: Iterable[UUID], connection: sa.Connection | None = None
+    ) -> dict[UUID, int]:
+        """Give the last version of each of these streams; those without events are left out."""
+        return {
+            read_uuid(stream_id): version
+            for rows in self._chunks(VERSIONS, ids, (), connection)
+            for stream_id, version in rows
+        }
+
+    def topics(
+        self, ids: Iterable[UUID], connection: sa.Connection | None = None
+    ) -> dict[UUID, list[str]]:
+        """Give the topics of the first events of each of these streams, in their order."""
+        found: dict[UUID, list[str]] = {}
+        for rows in self._chunks(TOPICS, ids, (FIRST_VERSIONS,), connection):
+            for stream_id, topic in rows:
+                found.setdefault(read_uuid(stream_id), []).append(topic)
+        return found
+
+    def _rows(
+        self, statement: str, parameters: Row, connection: sa.Connection | None
+    ) -> list[Row]:
+        return self.database.rows(statement, (self.tenant, *parameters), connection)
+
+    def _chunks(
+        self,
+        statement: str,
+        ids: Iterable[UUID],
+        after: Row,
+        connection: sa.Connection | None,
+    ) -> Iterator[list[Row]]:
+        """Run a statement with `IN (...)` over many ids, some hundred at a time."""
+        waiting = iter(dict.fromkeys(ids))
+        while chunk := [self._id(id) for id in islice(waiting, CHUNK)]:
+            ready, listed = self._listing(statement, chunk)
+            yield self._rows(ready, (*listed, *after), connection)
+
+    def _listing(self, statement: str, listed: Sequence[object]) -> tuple[str, Row]:
+        """Write `IN (...)` as each database takes a list, and give its parameters."""
+        if self._sqlite:
+            return statement.replace("(...)", f"({','.join('?' * len(listed))})"), (*listed,)
+        there = statement.replace("NOT IN (...)", "<> ALL(?)").replace("IN (...)", "= ANY(?)")
+        return there, (list(listed),)
+
+    def _events(self, rows: list[Row]) -> list[Event]:
+        """Build events of rows, each column by its name where ids have to be read."""
+        facts = self._facts(rows)
+        if not self._sqlite:
+            return [
+                _new(Event, (fact, *row[2:])) for fact, row in zip(facts, rows, strict=True)
+            ]
+        streams = {id: uuid_of_bytes(id) for id in {row[2] for row in rows}}
+        # fmt: off
+        return [
+            _new(Event, (
+                fact, streams[stream], version, position, occurred, recorded,
+                uuid_of_bytes(event), precision, actor, command, correlation, causation,
+                source, source_id,
+            ))
+            for fact, (
+                _, _, stream, version, position, occurred, recorded, event, precision, actor,
+                command, correlation, causation, source, source_id,
+            ) in zip(facts, rows, strict=True)
+        ]
+        # fmt: on
+
+    def _facts(self, rows: list[Row]) -> list[Fact]:
+        try:
+            return self.catalogue.read_all(rows)
+        except UNREADABLE:
+            return [self._fact(row) for row in rows]
+
+    def _fact(self, row: Row) -> Fact:
+        """Read one fact, or say in its place why it cannot be read."""
+        try:
+            return self.catalogue.decode(row[0], row[1], where="")
+        except HistoryError as error:
+            reason = str(error).partition(" cannot be read: ")[2]
+            return UnreadableFact(stored=row[0][:STORED_LENGTH_MAX], reason=reason)
+
+    def _stored(self, rows: Iterable[Row]) -> list[StoredEvent]:
+        return [
+            StoredEvent._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
+            for r in rows
+        ]
+
+    def _stream_id(self, id: UUID) -> UUID | bytearray:
+        if not isinstance(id, UUID):
+            raise InputError(f"{id!r} is not an id; pass a UUID, as in UUID(text)")
+        return self._id(id)
+
+    def _id(self, id: UUID) -> UUID | bytearray:
+        """Give an id as the driver takes it, which has no need to look for adapters of it."""
+        return bytearray(id.int.to_bytes(16)) if self._sqlite else id
+
+
+def _whole(events: list[Event]) -> list[Event]:
+    """Give the events of one stream, none of which is missing."""
+    if events and events[-1].version - events[0].version + 1 != len(events):
+        raise_version_gap(events[0].stream_id, events)
+    return events

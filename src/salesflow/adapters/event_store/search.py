@@ -1,0 +1,285 @@
+"""Facts across the whole log by their envelope: who, what kind, when on either axis, how late.
+
+For auditors and administrators: "what did this user record in March?", "what became known more
+than ten days late?", "what was retracted, and what did that retract?". The database selects;
+what is found is read page by page, so that a search of any length takes little memory. An event
+whose fact cannot be read is listed as such and stops nothing.
+
+    for entry in search(flow.log, LogSearch(actor="fin-01", kind="deal.won")):
+        ...
+
+Leaves out what facts say inside, which the questions and `salesflow deal history` show.
+"""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database.ids import read_uuid, stored_uuid
+from salesflow.adapters.database.schema import events
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.reading import StoredEvent
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.time import Instant
+from salesflow.errors import HistoryError, InputError
+
+__all__ = [
+    "LogEntry",
+    "LogSearch",
+    "LogStats",
+    "beginning_with",
+    "event_at",
+    "last_happened",
+    "log_stats",
+    "search",
+]
+
+
+PAGE: Final = 500
+COLUMNS: Final = (
+    "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
+    " actor, command_id, correlation_id, causation_id, source, source_id"
+)
+FOUND: Final = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
+HAPPENED: Final = (
+    "SELECT occurred FROM salesflow_events WHERE tenant = ? AND recorded <= ?"
+    " AND topic >= 'deal.' AND topic < 'deal/'"
+)
+NEWEST: Final = " ORDER BY position DESC LIMIT 1"
+AT: Final = "SELECT event_id FROM salesflow_events WHERE tenant = ? AND position = ?"
+NAMED: Final = "SELECT event_id, position, topic FROM salesflow_events WHERE tenant = ?"
+
+
+class LogSearch(NamedTuple):
+    """What to look for; what is None is not asked for, all else must hold."""
+
+    actor: str | None = None
+    kind: str | None = None
+    """A kind as it is stored, `deal.won`, or all of a noun: `deal.*`."""
+    source: str | None = None
+    stream: UUID | None = None
+    occurred_from: Instant | None = None
+    occurred_to: Instant | None = None
+    """Both included; so are the recorded ones."""
+    recorded_from: Instant | None = None
+    recorded_to: Instant | None = None
+    late_by: int | None = None
+    """Only what was recorded more than so many microseconds after it happened."""
+    retractions: bool = False
+    """Only retractions."""
+    oldest_first: bool = False
+    limit: int | None = None
+    """How many at most; all when None."""
+
+
+class LogEntry(NamedTuple):
+    """A recorded event: its envelope, its fact where it can be read, what it retracts."""
+
+    stored: StoredEvent
+    event: Event | None
+    """None where the fact cannot be read."""
+    problem: str
+    """Why it cannot be read; empty where it can."""
+    retracts: int | None = None
+    """The position of the event that a retraction names."""
+    retracts_kind: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the fact as it is stored."""
+        return self.stored.topic.partition(":")[0]
+
+    @property
+    def late_by(self) -> int:
+        """How many microseconds after it happened it was recorded."""
+        return self.stored.recorded - self.stored.occurred
+
+
+def search(log: EventLog, wanted: LogSearch) -> Iterator[LogEntry]:
+    """Find events, the newest first unless told otherwise, reading a page at a time.
+
+    Raises:
+        InputError: when there is no such kind of facts.
+    """
+    conditions, parameters = _conditions(log, wanted)
+    sign, order = (">", "") if wanted.oldest_first else ("<", " DESC")
+    after, left = None, wanted.limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        where = [*conditions, *([] if after is None else [f"position {sign} ?"])]
+        statement = "".join([FOUND, *(f" AND {each}" for each in where)])
+        given = (*parameters, *(() if after is None else (after,)), size)
+        rows = log.database.rows(
+            f"{statement} ORDER BY position{order} LIMIT ?", (log.tenant, *given)
+        )
+        page = [
+            StoredEvent._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
+            for r in rows
+        ]
+        yield from _told(log, page)
+        if len(page) < size:
+            return
+        after, left = page[-1].position, None if left is None else left - size
+
+
+def event_at(log: EventLog, position: int) -> UUID | None:
+    """Give the id of the event at a position, be it readable or not; None without one."""
+    rows = log.database.rows(AT, (log.tenant, position))
+    return read_uuid(rows[0][0]) if rows else None
+
+
+def last_happened(log: EventLog, since: Instant, known: Instant) -> Instant | None:
+    """Say when something last happened in a deal, if that was before an instant.
+
+    None where something happened since, or never did. Looks from the end of the log, so that
+    only where nothing is found all of it is read.
+    """
+    known_by = (log.tenant, known)
+    if log.database.rows(f"{HAPPENED} AND occurred >= ?{NEWEST}", (*known_by, since)):
+        return None
+    [[last]] = log.database.rows(
+        HAPPENED.replace("occurred FROM", "max(occurred) FROM"), known_by
+    )
+    return None if last is None else int(last)
+
+
+def _conditions(log: EventLog, wanted: LogSearch) -> tuple[list[str], list[Any]]:
+    found: dict[str, object] = {
+        "actor = ?": wanted.actor,
+        "source = ?": wanted.source,
+        "stream_id = ?": None if wanted.stream is None else _id(log, wanted.stream),
+        "occurred >= ?": wanted.occurred_from,
+        "occurred <= ?": wanted.occurred_to,
+        "recorded >= ?": wanted.recorded_from,
+        "recorded <= ?": wanted.recorded_to,
+        "recorded - occurred > ?": wanted.late_by,
+    }
+    asked = {text: value for text, value in found.items() if value is not None}
+    conditions, parameters = [*asked], [*asked.values()]
+    kinds = []
+    if wanted.kind is not None:
+        kinds.append(_topics(_classes(log, wanted.kind)))
+    if wanted.retractions:
+        kinds.append(_topics([FactRetracted]))
+    for topics in kinds:
+        conditions.append(f"topic IN ({','.join('?' * len(topics))})")
+        parameters += topics
+    return conditions, parameters
+
+
+def _classes(log: EventLog, kind: str) -> list[type[Fact]]:
+    """Give the classes of a kind, or of all kinds of a noun."""
+    noun = kind.removesuffix("*")
+    is_noun = noun != kind and noun.endswith(".")
+    found = [
+        cls
+        for cls in log.catalogue
+        if cls.kind == kind or (is_noun and cls.kind.startswith(noun))
+    ]
+    if not found:
+        near = get_close_matches(kind[:100], [cls.kind for cls in log.catalogue], n=3)
+        said = f"; did you mean {', '.join(near)}?" if near else "; write one like deal.won"
+        raise InputError(f"there is no kind of facts {kind[:100]!r}{said}")
+    return found
+
+
+def _topics(classes: Sequence[type[Fact]]) -> list[str]:
+    return [f"{cls.kind}:{n}" for cls in classes for n in range(1, cls.version + 1)]
+
+
+def _told(log: EventLog, page: Sequence[StoredEvent]) -> Iterator[LogEntry]:
+    entries = [_entry(log, stored) for stored in page]
+    named = _retracted(log, entries)
+    for entry in entries:
+        fact = None if entry.event is None else entry.event.fact
+        if isinstance(fact, FactRetracted) and fact.event_id in named:
+            position, topic = named[fact.event_id]
+            kind = topic.partition(":")[0]
+            yield entry._replace(retracts=position, retracts_kind=kind)
+        else:
+            yield entry
+
+
+def _entry(log: EventLog, stored: StoredEvent) -> LogEntry:
+    where = f"stream {stored.stream_id}, version {stored.version}, position {stored.position}"
+    try:
+        fact = log.catalogue.decode(stored.topic, stored.payload, where=where)
+    except HistoryError as error:
+        return LogEntry(stored, None, str(error))
+    return LogEntry(stored, Event(fact, *stored[2:]), "")
+
+
+def _retracted(log: EventLog, entries: Sequence[LogEntry]) -> dict[UUID, tuple[int, str]]:
+    """Find what the retractions of a page name, each in its own stream."""
+    found: dict[UUID, tuple[int, str]] = {}
+    facts = ((e.stored.stream_id, e.event.fact) for e in entries if e.event is not None)
+    named = {fact.event_id: stream for stream, fact in facts if isinstance(fact, FactRetracted)}
+    if not named:
+        return found
+    streams = [*dict.fromkeys(named.values())]
+    marks = ",".join("?" * len(streams)), ",".join("?" * len(named))
+    statement = f"{NAMED} AND stream_id IN ({marks[0]}) AND event_id IN ({marks[1]})"
+    ids = (*(_id(log, each) for each in streams), *(_id(log, each) for each in named))
+    for event_id, position, topic in log.database.rows(statement, (log.tenant, *ids)):
+        found[read_uuid(event_id)] = (position, topic)
+    return found
+
+
+def _id(log: EventLog, id: UUID) -> UUID | bytes:
+    return stored_uuid(id, log.database.dialect)
+
+
+# How much a log holds, and which entities an id's first digits may mean.
+#
+# For people at a terminal: `salesflow status` counts, `salesflow deal show 4f2a` finds. Nothing
+# here is needed to record or to ask.
+
+HEX_DIGITS = 32
+
+
+class LogStats(NamedTuple):
+    """What a tenant's log holds, and how large the whole database is."""
+
+    events: int
+    streams: int
+    database_bytes: int
+
+
+def log_stats(log: EventLog) -> LogStats:
+    """Count a tenant's events and streams, and weigh the database."""
+    mine = events.c.tenant == log.tenant
+    with log.database.whole(), log.database.read() as connection:
+        counted = sa.select(sa.func.count(), sa.func.count(events.c.stream_id.distinct()))
+        count, streams = connection.execute(counted.where(mine)).one()
+        if log.database.dialect == "sqlite":
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            size = pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+        else:
+            size = connection.scalar(
+                sa.select(sa.func.pg_database_size(sa.func.current_database()))
+            )
+    return LogStats(int(count), int(streams), int(size))
+
+
+def beginning_with(
+    log: EventLog, digits: str, *, opened_by: type[Fact], limit: int
+) -> list[UUID]:
+    """Give the streams whose id begins with these hex digits and that hold a kind of fact."""
+    c = events.c
+    low = int(digits.ljust(HEX_DIGITS, "0"), 16)
+    high = int(digits.ljust(HEX_DIGITS, "f"), 16)
+    first, last = (stored_uuid(UUID(int=n), log.database.dialect) for n in (low, high))
+    select = (
+        sa.select(c.stream_id)
+        .where(c.tenant == log.tenant, c.stream_id >= first, c.stream_id <= last)
+        .where(c.topic.startswith(f"{opened_by.kind}:"))
+        .distinct()
+        .order_by(c.stream_id)
+        .limit(limit)
+    )
+    with log.database.whole(), log.database.read() as connection:
+        found = connection.scalars(select).all()
+    return [read_uuid(id) for id in found]

@@ -1,0 +1,115 @@
+"""What can be wrong: with one value of a row, or with the mapping itself.
+
+A `RowError` is about one row and never leaves the importer: the row is refused and listed,
+the others go on. A `MappingError` is about the mapping and stops the import before it starts;
+it names the key and, once `mapping_file` has looked it up, the line.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from pydantic_core import ErrorDetails
+
+from salesflow.domain.wording import quoted, reason_of, shortened
+from salesflow.errors import InputError
+
+__all__ = [
+    "CURRENCY",
+    "Adjustment",
+    "MappingError",
+    "Path",
+    "RowError",
+    "allowed",
+    "in_words",
+    "row_error",
+]
+
+
+WORDS = {
+    "missing": "is empty, and the fact needs it",
+    "literal_error": "is not one of {expected}",
+    "greater_than": "is not more than {gt}",
+    "greater_than_equal": "is less than {ge}",
+    "less_than": "is not less than {lt}",
+    "less_than_equal": "is more than {le}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "has more than {max_length}",
+    "string_too_short": "is shorter than {min_length} characters",
+    "string_too_long": "is longer than {max_length} characters",
+    "decimal_max_digits": "has more than {max_digits} digits",
+    "decimal_max_places": "has more than {decimal_places} digits behind the point",
+    "decimal_whole_digits": "has more than {whole_digits} digits before the point",
+    "finite_number": "is not a number",
+    "string_pattern_mismatch": "is not written as it has to be",
+}
+"""What pydantic finds wrong, in the words of whoever keeps the table."""
+NAME_MAX = 100
+NAMES_MAX = 30
+CLOSE_MAX = 2_000
+CURRENCY = "is no currency: three capital letters, such as EUR"
+
+Path = tuple[str | int, ...]
+"""Where in a mapping: ("facts", 2, "fields", "amount")."""
+
+
+class RowError(Exception):
+    """A row cannot be taken: why, and the column and value it is about."""
+
+    def __init__(
+        self,
+        reason: str,
+        column: str | None = None,
+        value: str | None = None,
+        *,
+        for_now: bool = False,
+    ) -> None:
+        """Say so; `for_now` when another day or another log may take the same row."""
+        super().__init__(reason)
+        self.for_now = for_now
+        self.reason = reason
+        self.column = column
+        self.value = None if value is None else shortened(value)
+
+
+class Adjustment(NamedTuple):
+    """A value was taken differently from how it stands: how, which column, which value."""
+
+    reason: str
+    column: str | None
+    value: str | None
+
+
+def row_error(error: Exception) -> RowError:
+    """Say of whatever went wrong in the work of one row that this row cannot be taken."""
+    if isinstance(error, RowError):
+        return error
+    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    way_out = "mend the row, or leave it out with [[leave_out]]"
+    return RowError(f"cannot be taken ({shortened(said)}); {way_out}")
+
+
+class MappingError(InputError):
+    """The mapping cannot be right: `path` names the key."""
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def allowed(given: str, known: Iterable[str], what: str) -> str:
+    """Say what there is instead of what was asked for, the likeliest first."""
+    names = [shortened(name, NAME_MAX) for name in known]
+    close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
+    meant = f", did you mean {close[0]!r}?" if close else "."
+    more = f" … ({len(names):,} in all)" if len(names) > NAMES_MAX else ""
+    there = f"{', '.join(names[:NAMES_MAX])}{more}"
+    return f"there is no {what} {quoted(given)}{meant} There are: {there}"
+
+
+def in_words(error: ErrorDetails) -> str:
+    """Say what is wrong with a value, in words of business."""
+    if error["type"] == "string_pattern_mismatch" and "currency" in error["loc"][-1:]:
+        return CURRENCY
+    words = WORDS.get(error["type"])
+    return reason_of(error) if words is None else words.format(**error.get("ctx", {}))

@@ -1,0 +1,50 @@
+"""Ids of what was imported: the same object of the same source is the same id everywhere.
+
+`object_id("maven_crm", "1C1I7A6R")` is the id of that deal in every database, so that a file
+imported again meets what was recorded before, and people may write `maven_crm:1C1I7A6R`
+wherever the id of a deal is asked for. A fact's `source_id` is the object's id in its source
+and the history row or column that told the fact, with `#` between.
+"""
+
+from uuid import UUID, uuid5
+
+from salesflow.errors import InputError
+
+__all__ = ["DEAL", "fact_source_id", "object_id", "parse_object", "split_source_id"]
+
+
+OBJECTS = UUID("3c6f0a1e-6d2b-5b57-9d0c-2f1b8f7a4e10")
+DEAL = "deal"
+BETWEEN = "\x1f"
+
+
+def object_id(source: str, object: str, kind: str = DEAL) -> UUID:
+    """Give the id of a source's object: a deal, or another kind of thing such as customer."""
+    return uuid5(OBJECTS, BETWEEN.join((source, kind, object)))
+
+
+def parse_object(text: str, kind: str = DEAL) -> UUID:
+    """Read `SOURCE:OBJECT`; the object's id may itself hold colons.
+
+    Raises:
+        InputError: when there is no colon with something on both sides.
+    """
+    source, _, object = text.partition(":")
+    if not source or not object:
+        raise InputError(f"{text!r} is not SOURCE:OBJECT, as in maven_crm:1C1I7A6R")
+    return object_id(source, object, kind)
+
+
+def fact_source_id(object: str, key: str) -> str:
+    """Name what a fact came from: the object, and its history row or column."""
+    return f"{_quoted(object)}#{key}"
+
+
+def split_source_id(source_id: str) -> tuple[str, str]:
+    """Take a fact's source id apart again: the object's id, the history row or column."""
+    object, _, key = source_id.partition("#")
+    return object.replace("%23", "#").replace("%25", "%"), key
+
+
+def _quoted(object: str) -> str:
+    return object.replace("%", "%25").replace("#", "%23")

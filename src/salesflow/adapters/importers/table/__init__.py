@@ -1,0 +1,1 @@
+"""The table importer: any CSV file, read by a mapping."""

@@ -1,0 +1,265 @@
+"""What the rows of one deal tell: facts with their times and keys, and what was refused.
+
+Only the rows are looked at here; `settling` then brings in what is recorded of the deal.
+"""
+
+import re
+from collections.abc import Sequence
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.ids import fact_source_id, object_id
+from salesflow.adapters.importers.table.extracted import (
+    ExtractedDeal,
+    ExtractedFact,
+    Keys,
+    Twins,
+)
+from salesflow.adapters.importers.table.plan import CustomerPlan, ImportPlan, ReadAt, RulePlan
+from salesflow.adapters.importers.table.row_order import (
+    ObjectRows,
+    arranged,
+    flag_rows,
+    order_ties,
+)
+from salesflow.adapters.importers.table.values import Notes
+from salesflow.adapters.importers.times import MissingZoneError, ReadTime
+from salesflow.domain.deal.merging import counterpart_of
+from salesflow.domain.deal.stages import DealMigrated, DealOpened
+from salesflow.domain.event import Fact
+from salesflow.domain.time import Instant, from_instant
+from salesflow.domain.values import Reference
+from salesflow.domain.wording import reason_of
+
+__all__ = ["NO_DATE", "extract"]
+
+
+NO_DATE = "no date in the row; recorded at the time of import"
+ENVELOPE_LENGTH_MAX = 500
+PARTNERS = ("into", "absorbed", "out_of", "released")
+"""The fields of the facts of a merge that name the other deal."""
+ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
+TOTALS = re.compile(
+    r"[\W_]*(?:(?:grand|sub|report|overall)[\s-]*)?(?:totals?|sums?|summe|gesamt|gesamtsumme"
+    r"|zwischensumme|somme|suma|totale|totaal|total\s+g[eé]n[eé]ral|合计|总计|小计|总和|合計|總計"
+    r"|小計|итого|всего)(?:\s+(?:records?|rows?|deals?|count|amount|of\b.*))?"
+    r"[\W_]*(?:(?<=[:：=] )\d+|(?<=[:：=])\d+|\([^)]*\)[\W_]*)?",
+    re.IGNORECASE,
+)
+"""How a line of totals names itself in the column of the deal's id."""
+
+
+def extract(
+    rows: ObjectRows, plan: ImportPlan, horizon: Instant, *, newest_first: bool | None = None
+) -> ExtractedDeal:
+    """Say what the rows of a deal tell; nothing may have happened after `horizon`.
+
+    `newest_first` says in which direction the file stands, where the rows of the deal do not.
+    """
+    source = plan.context.mapping.source
+    deal = ExtractedDeal(
+        rows.object, object_id(source, rows.object), [line for line, _ in rows.rows]
+    )
+    for _, cells in rows.rows:
+        cells[plan.object_slot] = rows.object
+    taken = arranged(rows.rows, plan)
+    flag_rows(taken, plan, newest_first)
+    teller = _Extractor(deal, plan, horizon)
+    for place, (line, cells) in enumerate(taken):
+        for columns, id in plan.ids.items():
+            deal.ids.setdefault((columns, id(cells)), []).append(line)
+        teller.take(place, line, cells)
+    order_ties(deal, plan, newest_first)
+    return deal
+
+
+class _Extractor:
+    """Takes the rows of one deal, one after the other."""
+
+    def __init__(self, deal: ExtractedDeal, plan: ImportPlan, horizon: Instant) -> None:
+        self._deal = deal
+        self._plan = plan
+        self._horizon = horizon
+        self._keys = Keys(deal.object, repeated=plan.context.mapping.rows == "events")
+        mapping = plan.context.mapping
+        refused = mapping.twins == "refuse" and mapping.rows == "events"
+        self._twins = Twins() if refused else None
+
+    def take(self, place: int, line: int, cells: Sequence[str]) -> None:
+        """Tell a row, leave it out, or refuse it with all it tells."""
+        self._keys.begin()
+        notes: Notes = []
+        try:
+            because = next((why for test, why in self._plan.leave_out if test(cells)), None)
+            if because is not None:
+                self._deal.left_out[line] = because
+                return
+            facts = self._facts(place, line, cells, notes)
+            customers = self._customers(line, cells, notes)
+        except MissingZoneError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a row never ends an import; it is listed
+            self._keys.undo()
+            self._deal.refuse(line, row_error(error))
+            return
+        self._deal.facts += facts
+        self._deal.customers += customers
+        if notes:
+            self._deal.adjusted[line] = list(dict.fromkeys(notes))
+
+    def _facts(
+        self, place: int, line: int, cells: Sequence[str], notes: Notes
+    ) -> list[ExtractedFact]:
+        rules = self._plan.rules
+        taken = [
+            (number, rule)
+            for number, rule in enumerate(rules)
+            if rule.test is None or rule.test(cells)
+        ]
+        if not taken:
+            raise RowError("no rule of the mapping takes this row")
+        self._deal.rules.update(number for number, _ in taken)
+        facts: list[ExtractedFact] = []
+        bare = []
+        for number, rule in taken:
+            actor = rule.actor(cells) if rule.actor else ""
+            told = self._fact(rule, cells, line, notes)._replace(
+                order=place * len(rules) + number, actor=_actor(actor, rule)
+            )
+            if rule.key is None or not rule.key(cells):
+                bare.append((rule.label, told))
+            halves = _other_half(told)
+            for half in halves:
+                self._deal.named[half.stream_id] = _other_named(rule, cells)
+            facts += (told, *halves)
+        if self._twins is not None and len(bare) == len(taken):
+            self._twins.refuse(bare)
+        self._ensure_no_total(facts)
+        return facts
+
+    def _ensure_no_total(self, facts: Sequence[ExtractedFact]) -> None:
+        """Refuse what stands below a table and sums it up, and is no deal."""
+        mapping, object = self._plan.context.mapping, self._deal.object
+        if mapping.totals == "keep" or not TOTALS.fullmatch(object):
+            return
+        if all(told.occurred is None for told in facts):
+            column = " or ".join(mapping.object.named)
+            raise RowError(
+                'looks like a line of totals: it has no time; if it is a deal, totals = "keep"',
+                column,
+                object,
+            )
+
+    def _fact(
+        self, rule: RulePlan, cells: Sequence[str], line: int, notes: Notes
+    ) -> ExtractedFact:
+        above = self._deal.facts[-1].occurred if self._deal.facts else None
+        at = self._time(rule.at, cells, notes, above)
+        extra = rule.extra
+        if at is None:
+            if not rule.cls.is_opening and not rule.undated_import:
+                reason = f"has no time, so {rule.cls.kind} cannot be put in order"
+                raise rule.at.problem(reason, cells) if rule.at else RowError(reason)
+            extra = {"inferred": NO_DATE, **extra}
+        fact = rule.builder.build(cells, notes, extra)
+        self._ensure_published(fact)
+        told_at = from_instant(at.instant).isoformat() if at else "undated"
+        key = self._keys.of(rule, cells, told_at, fact, line)
+        source_id = fact_source_id(self._deal.object, key)
+        columns = self._plan.context.mapping.object.named
+        source_id = _checked(source_id, "an id", " or ".join(columns))
+        return _told(self._deal.stream_id, source_id, fact, at, line)
+
+    def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[ExtractedFact]:
+        plan = self._plan.customer
+        id = plan.id(cells) if plan else ""
+        return [self._customer(plan, id, line, cells, notes)] if plan and id else []
+
+    def _customer(
+        self, plan: CustomerPlan, id: str, line: int, cells: Sequence[str], notes: Notes
+    ) -> ExtractedFact:
+        at = self._time(plan.at, cells, notes)
+        stream_id = object_id(self._plan.context.mapping.source, id, "customer")
+        fact = plan.builder.build(cells, notes, {})
+        said = self._plan.context.mapping.customer
+        names = " or ".join(said.id) if said else None
+        source_id = _checked(fact_source_id(id, "customer"), "an id", names)
+        return _told(stream_id, source_id, fact, at, line)
+
+    def _ensure_published(self, fact: Fact) -> None:
+        if isinstance(fact, DealOpened | DealMigrated):
+            version = (fact.process, fact.process_version)
+            if version not in self._plan.context.published:
+                raise RowError(
+                    f"{fact.kind}: process {version[0]!r} version {version[1]} is not published"
+                )
+
+    def _time(
+        self,
+        read: ReadAt | None,
+        cells: Sequence[str],
+        notes: Notes,
+        above: Instant | None = None,
+    ) -> ReadTime | None:
+        at = read(cells, notes, above) if read else None
+        if read is not None and at is not None and at.instant > self._horizon:
+            raise read.problem("lies in the future", cells, for_now=True)
+        return at
+
+
+def _told(
+    stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int
+) -> ExtractedFact:
+    return ExtractedFact(
+        stream_id,
+        source_id,
+        fact,
+        at.instant if at else None,
+        at.precision if at else "microsecond",
+        at.day if at else None,
+        None,
+        line,
+        0,
+        at is None,
+    )
+
+
+def _actor(text: str, rule: RulePlan) -> str | None:
+    if not text:
+        return None
+    columns = " or ".join(rule.actors)
+    return _checked(text, "an actor", columns)
+
+
+def _checked(text: str, what: str, column: str | None = None) -> str:
+    """Refuse what the log could not keep in an envelope; give the text as it is kept."""
+    if len(text) > ENVELOPE_LENGTH_MAX:
+        raise RowError(
+            f"is too long for {what} ({ENVELOPE_LENGTH_MAX} characters)", column, text[:80]
+        )
+    if text.isascii() and text.isprintable():
+        return text
+    try:
+        return ENVELOPE.validate_python(text)
+    except ValidationError as error:
+        reason = reason_of(error.errors(include_url=False)[0])
+        raise RowError(f"is no good as {what}: {reason}", column, text[:80]) from error
+
+
+def _other_named(rule: RulePlan, cells: Sequence[str]) -> str:
+    """Give what the row calls the other deal of a merge."""
+    getters = (rule.builder.getters.get(name) for name in PARTNERS)
+    return next((g.text(cells) for g in getters if g is not None and g.text), "")
+
+
+def _other_half(told: ExtractedFact) -> list[ExtractedFact]:
+    """Give what happened to the other deal of a merge; the pair is one append."""
+    twin = counterpart_of(told.stream_id, told.fact)
+    if twin is None:
+        return []
+    other, fact = twin
+    if other == told.stream_id:
+        raise RowError("merges a deal with itself")
+    return [told._replace(stream_id=other, fact=fact)]

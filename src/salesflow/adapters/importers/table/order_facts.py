@@ -1,0 +1,369 @@
+"""Brings what is told of a deal in order, in the light of what is recorded of it.
+
+A deal that nothing opens gets an opening that is marked as inferred; an opening without a date
+happens with the first fact that has one; a fact of which only the day is known comes after
+what is known to have happened on that day.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import chain
+from typing import NamedTuple, get_args
+from uuid import UUID
+
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.ids import fact_source_id, object_id
+from salesflow.adapters.importers.table.extract import NO_DATE
+from salesflow.adapters.importers.table.extracted import (
+    ExtractedDeal,
+    ExtractedFact,
+    closes,
+    in_order,
+)
+from salesflow.adapters.importers.table.plan import OPENED, ImportPlan
+from salesflow.adapters.importers.table.recorded_facts import RecordedFacts
+from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
+from salesflow.domain.deal.merge_checks import ImpossibleMerge, TellsOf, impossible_merges
+from salesflow.domain.deal.merging import DealMerged, MergingFact
+from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.deal.state import StageState
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.history import believed_history, without_retracted
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.time import (
+    FOREVER,
+    Instant,
+    from_instant,
+    start_of_day,
+    start_of_next_day,
+)
+
+__all__ = [
+    "GUESSED",
+    "NO_OPENING",
+    "Groundless",
+    "Survivors",
+    "components",
+    "groundless",
+    "merges",
+    "order_facts",
+]
+
+
+OPENED_EARLIER = "the deal was closed before it was opened; opened at its closing"
+NO_OPENING_DATE = "no opening date in the row; opened with its first fact"
+NO_OPENING = "no row opens it; opened with its first fact"
+GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
+"""Why the importer itself inferred something; not what a mapping says in `inferred`."""
+
+
+def order_facts(deal: ExtractedDeal, plan: ImportPlan, stored: Sequence[Event]) -> None:
+    """Bring the facts of a deal in order, in the light of what is recorded of it."""
+    events = without_retracted(stored)
+    _after_timed(deal, plan, events)
+    _date_openings(deal)
+    _open_before_closing(deal, plan, events)
+    if deal.facts and not any(told.fact.is_opening for told in deal.facts):
+        _open(deal, plan, events)
+    deal.facts.sort(key=in_order)
+
+
+def _open(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> None:
+    """Open a deal that nothing opens, or opens too late an opening inferred before."""
+    recorded = next((event for event in events if event.fact.is_opening), None)
+    if recorded is None or _inferred_late(recorded, deal):
+        problem = RowError("its deal is opened nowhere")
+        if plan.context.mapping.opening == "infer":
+            try:
+                deal.facts.append(_inferred_opening(deal, plan))
+                return
+            except RowError as error:
+                columns = " or ".join(plan.context.mapping.object.named)
+                reason = f"no row opens the deal, and it cannot be named: {error.reason}"
+                problem = RowError(reason, columns, deal.object)
+        for line in {told.line for told in deal.facts}:
+            deal.refuse(line, problem)
+
+
+def _open_before_closing(
+    deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]
+) -> None:
+    """Open a deal that was closed before it was opened, written up late, at its closing."""
+    how = plan.context.mapping.closed_before_opened
+    opening = next(
+        (told for told in deal.facts if told.fact.is_opening and not told.undated), None
+    )
+    if opening is None or opening.occurred is None or how == "keep":
+        return
+    version = plan.context.process.version
+    closed = [t for t in deal.facts if t.occurred is not None and closes(t.fact, version)]
+    first = min(closed, key=in_order, default=None)
+    at, precision, day = (
+        (first.occurred, first.precision, first.day) if first else (None, None, None)
+    )
+    for event in events:
+        if closes(event.fact, version) and (at is None or event.occurred < at):
+            at, precision, day = event.occurred, event.precision, None
+    if at is None or precision is None or at >= opening.occurred:
+        return
+    if how == "refuse":
+        line = first.line if first is not None else opening.line
+        deal.refuse(line, RowError("closes the deal before it was opened"))
+        return
+    deal.adjust(opening.line, _opened_earlier(opening, plan))
+    deal.facts = [
+        each._replace(occurred=at, precision=precision, day=day) if each is opening else each
+        for each in deal.facts
+    ]
+
+
+def _opened_earlier(opening: ExtractedFact, plan: ImportPlan) -> Adjustment:
+    rule = next(rule for rule in plan.rules if rule.cls is type(opening.fact))
+    columns = " or ".join(rule.at.names) if rule.at else None
+    at = from_instant(opening.occurred or 0)
+    zone = plan.context.day_zone
+    said = opening.day or (at.astimezone(zone) if zone else at)
+    return Adjustment(OPENED_EARLIER, columns, said.isoformat())
+
+
+def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
+    if opening.fact.inferred not in (NO_OPENING, NO_DATE):
+        return False
+    first = _first(deal)
+    return first is not None and (first.occurred or 0) < opening.occurred
+
+
+def _after_timed(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> None:
+    """Put what is known by its day not before what is timed on that day; an opening stays."""
+    zone = plan.context.day_zone
+    days = {
+        told.day for told in deal.facts if told.day is not None and not told.fact.is_opening
+    }
+    if not days or zone is None:
+        return
+    timed = sorted(
+        [e.occurred for e in events if e.precision == "microsecond" and not _undated(e)]
+        + [t.occurred for t in deal.facts if t.day is None and t.occurred is not None]
+    )
+    latest: dict[date, Instant] = {}
+    for day in days:
+        start, end = start_of_day(day, zone), start_of_next_day(day, zone)
+        latest[day] = max((at for at in timed if start <= at < end), default=start)
+    deal.facts = [
+        told._replace(occurred=latest[told.day])
+        if told.day is not None and not told.fact.is_opening
+        else told
+        for told in deal.facts
+    ]
+
+
+def _undated(event: Event) -> bool:
+    return event.fact.inferred is not None and event.occurred == event.recorded
+
+
+def _date_openings(deal: ExtractedDeal) -> None:
+    """Let an opening without a date happen with the first fact that has one."""
+    for i, told in enumerate(deal.facts):
+        if not (told.fact.is_opening and told.undated):
+            continue
+        first = _first(deal)
+        if first is not None:
+            fact = told.fact.model_copy(update={"inferred": NO_OPENING_DATE})
+            deal.facts[i] = told._replace(
+                fact=fact, occurred=first.occurred, precision=first.precision, day=first.day
+            )
+
+
+def _first(deal: ExtractedDeal) -> ExtractedFact | None:
+    dated = [t for t in deal.facts if t.occurred is not None and t.stream_id == deal.stream_id]
+    return min(dated, key=in_order, default=None)
+
+
+def _inferred_opening(deal: ExtractedDeal, plan: ImportPlan) -> ExtractedFact:
+    first = _first(deal)
+    cells = [""] * len(plan.context.layout.names)
+    cells[plan.object_slot] = deal.object
+    extra: dict[str, object] = {"inferred": NO_OPENING if first else NO_DATE}
+    opening = plan.opening.build(cells, [], extra)
+    opening = opening.model_copy(update={"stage": _first_stage(deal, plan, opening)})
+    return ExtractedFact(
+        deal.stream_id,
+        fact_source_id(deal.object, OPENED),
+        opening,
+        first.occurred if first else None,
+        first.precision if first else "microsecond",
+        first.day if first else None,
+        None,
+        first.line if first else deal.facts[0].line,
+        -1,
+        first is None,
+    )
+
+
+def _first_stage(deal: ExtractedDeal, plan: ImportPlan, opening: Fact) -> str:
+    """Open it where its first fact puts it, so that no visit to a stage is made up."""
+    assert isinstance(opening, DealOpened)
+    first = min(deal.facts, key=in_order)
+    if isinstance(first.fact, StageMoved):
+        version = plan.context.process.version
+        if version.category(first.fact.target) == "open":
+            return first.fact.target
+    return opening.stage
+
+
+# Deals that a table says were merged: taken last, and never into what does not exist.
+#
+# A merge hides a deal behind another one. Where that is the deal itself, is hidden behind the
+# first in turn, or was never opened, its money would be in no figure. Such a merge is left out,
+# and the row says why; see `salesflow.domain.deal.merge_checks`.
+
+MERGING = get_args(MergingFact)
+
+
+def merges(deal: ExtractedDeal) -> bool:
+    """Say whether its rows tell that a deal was merged, or is no more."""
+    return any(isinstance(told.fact, MERGING) for told in deal.facts)
+
+
+def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
+    """Put together the deals that merges connect."""
+    place = {deal.stream_id: number for number, deal in enumerate(deals)}
+    near: dict[int, set[int]] = defaultdict(set)
+    by_other: dict[UUID, int] = {}
+    for number, deal in enumerate(deals):
+        for other in {told.stream_id for told in deal.facts if isinstance(told.fact, MERGING)}:
+            there = place.get(other, by_other.setdefault(other, number))
+            near[number].add(there)
+            near[there].add(number)
+    left = dict.fromkeys(range(len(deals)))
+    while left:
+        group, waiting = set(), [next(iter(left))]
+        while waiting:
+            number = waiting.pop()
+            if number in left:
+                del left[number]
+                group.add(number)
+                waiting += near[number]
+        yield [deals[number] for number in sorted(group)]
+
+
+class Survivors:
+    """What is known of the deals others are merged into."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._openings: dict[UUID, list[Event]] = {}
+        """Openings the file tells that are not recorded, as this is only a trial."""
+
+    def look(
+        self,
+        deals: Iterable[ExtractedDeal],
+        spool: RowsByObject,
+        tell: Callable[[ObjectRows], ExtractedDeal],
+        plan: ImportPlan,
+    ) -> None:
+        """Find in the file the deals that others are merged into, before they are recorded."""
+        source = plan.context.mapping.source
+        here = {deal.stream_id for deal in deals}
+        asked = {t.stream_id for d in deals for t in d.facts if isinstance(t.fact, MERGING)}
+        asked -= here
+        for rows in spool.by_object() if asked else ():
+            id = object_id(source, rows.object)
+            if id not in asked:
+                continue
+            deal = tell(rows)
+            order_facts(deal, plan, self._log.stream(id))
+            self._openings[id] = [_event(told) for told in deal.facts if told.fact.is_opening]
+
+    def leave_out_impossible(
+        self, deals: Sequence[ExtractedDeal], known: RecordedFacts, plan: ImportPlan
+    ) -> None:
+        """Leave out the merges that cannot be, and say so of their rows."""
+        new = [told for deal in deals for told in deal.facts if known.find(told) is None]
+        told = [TellsOf(one.stream_id, one.fact, one.occurred) for one in new]
+        found = {(each.absorbed, each.into): each.because for each in self._found(told)}
+        names = {str(id): repr(name) for deal in deals for id, name in deal.named.items()}
+        names |= {str(deal.stream_id): repr(deal.object) for deal in deals}
+        for deal in deals if found else ():
+            for one in list(deal.facts):
+                if not isinstance(one.fact, DealMerged):
+                    continue
+                because = found.get((one.stream_id, one.fact.into))
+                if because is not None and known.find(one) is None:
+                    for id, name in names.items():
+                        because = because.replace(id, name)
+                    _leave_out(deal, one, because, plan)
+
+    def _found(self, told: Sequence[TellsOf]) -> list[ImpossibleMerge]:
+        return impossible_merges(told, self._stored)
+
+    def _stored(self, id: UUID) -> Sequence[Event]:
+        return self._log.stream(id) or self._openings.get(id, [])
+
+
+def _leave_out(
+    deal: ExtractedDeal, merged: ExtractedFact, because: str, plan: ImportPlan
+) -> None:
+    """Refuse the row of a merge; where it tells more than that, leave out the merge alone."""
+    getters = plan.rules[merged.order % len(plan.rules)].builder.getters
+    named = [getters[name].columns for name in ("into", "absorbed") if name in getters]
+    columns = " or ".join(chain.from_iterable(named)) or None
+    others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
+    if not others:
+        deal.refuse(merged.line, RowError(because, columns))
+        return
+    deal.facts = [told for told in deal.facts if told.order != merged.order]
+    deal.adjust(merged.line, Adjustment(f"{because}; the merge was left out", columns, None))
+
+
+def _event(told: ExtractedFact) -> Event:
+    at = FOREVER if told.occurred is None else told.occurred
+    return Event(told.fact, told.stream_id, 1, 1, at, FOREVER, UUID(int=1))
+
+
+# Which imported facts have no ground: recorded all the same, counted by no figure, listed.
+#
+# A source may tell that a closed deal moved on, or that an offer it never made was accepted.
+# Such facts are kept (see `salesflow.domain.deal.state`); the report names them, so that a
+# mapping that misreads its table is noticed at once.
+
+NOBODY = UUID(int=0)
+
+
+class Groundless(NamedTuple):
+    """A fact without ground, and why."""
+
+    told: ExtractedFact
+    reason: str
+
+
+def groundless(
+    new: Iterable[ExtractedFact],
+    stored: Sequence[Event],
+    retracted: frozenset[UUID],
+    processes: Mapping[tuple[str, int], ProcessVersion],
+) -> list[Groundless]:
+    """Judge the new facts of one deal among those that are recorded of it already."""
+    events = [event for event in stored if event.event_id not in retracted]
+    by_position = {FOREVER + number: told for number, told in enumerate(new)}
+    events += [
+        Event(
+            fact=told.fact,
+            stream_id=told.stream_id,
+            version=0,
+            position=position,
+            occurred=FOREVER if told.occurred is None else told.occurred,
+            recorded=FOREVER,
+            event_id=NOBODY,
+        )
+        for position, told in by_position.items()
+    ]
+    ground = StageState(processes)
+    found = []
+    for event in believed_history(events):
+        reason = ground.evolve(event)
+        if reason is not None and event.position in by_position:
+            found.append(Groundless(by_position[event.position], reason))
+    return found

@@ -1,0 +1,390 @@
+"""Takes the deals of a file through telling, comparing and recording, some hundred at a time.
+
+A batch is told, compared with what is recorded of its deals, and appended in one transaction;
+only then does it enter the report. When somebody else wrote to one of its streams meanwhile,
+it is compared anew. What it costs in memory is one batch, and the deals that are merged: they
+come last, when all that they may be merged into is recorded.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.event_store.external_events import retry_on_conflict
+from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.report import ImportReport, Inferred, Irregular
+from salesflow.adapters.importers.table.extract import NO_DATE, extract
+from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact
+from salesflow.adapters.importers.table.order_facts import (
+    Survivors,
+    components,
+    groundless,
+    merges,
+    order_facts,
+)
+from salesflow.adapters.importers.table.plan import ImportPlan
+from salesflow.adapters.importers.table.reconcile import AppendPlan, Compared, reconcile
+from salesflow.adapters.importers.table.recorded_facts import RecordedFacts
+from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.event import Event
+from salesflow.domain.history import ensure_readable
+from salesflow.domain.time import Instant
+from salesflow.domain.wording import shortened
+from salesflow.errors import HistoryError, InputError, RuleError
+
+__all__ = [
+    "ImportBatch",
+    "ImportPart",
+    "ImportParts",
+    "ImportPipeline",
+    "bounds",
+    "is_one_batch",
+]
+
+
+# One batch of deals: compared with what the log holds now, drafted, and counted.
+
+
+class ImportBatch:
+    """One batch, compared with what the log holds now."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        plan: ImportPlan,
+        report: ImportReport,
+        met: set[UUID],
+        apply_changes: bool,
+    ) -> None:
+        self._log = log
+        self._plan = plan
+        self._part = report.part()
+        self._met = met
+        self._apply = apply_changes
+        self._results: list[tuple[ExtractedDeal, Compared]] = []
+        self._streams: Mapping[UUID, Sequence[Event]] = {}
+        self._other_rules: Counter[str] = Counter()
+        self._not_told: Counter[str] = Counter()
+        self.customers: set[UUID] = set()
+        self.appends: list[Sequence[NewEvent]] = []
+
+    def compare(
+        self, groups: Sequence[Sequence[ExtractedDeal]], survivors: Survivors | None = None
+    ) -> None:
+        """Find out what is new of these deals; what hangs together becomes one append."""
+        source = self._plan.context.mapping.source
+        deals = list(chain.from_iterable(groups))
+        streams = self._log.streams(_streams(deals), through=self._log.head().position)
+        for events in streams.values():  # what cannot be read cannot be compared
+            ensure_readable(events)
+        self._streams = streams
+        known = RecordedFacts(source, streams, self._plan.context.day_zone)
+        for deal in deals:
+            order_facts(deal, self._plan, streams.get(deal.stream_id, ()))
+        if survivors is not None:
+            survivors.leave_out_impossible(deals, known, self._plan)
+        writer = AppendPlan(source, self._part.import_id, known, apply_changes=self._apply)
+        for group in groups:
+            drafts: list[NewEvent] = []
+            for deal in group:
+                customers = [told for told in deal.customers if self._is_first(told)]
+                found = reconcile(deal, customers, known, self._plan)
+                self._other_rules.update(found.other_rules)
+                self._not_told.update(found.not_told)
+                compared = writer.write(deal.object, found)
+                self._results.append((deal, compared))
+                drafts += compared.drafts
+            if drafts:
+                self.appends.append(drafts)
+
+    def refuse(self, deals: Sequence[ExtractedDeal], problem: RowError) -> None:
+        """Refuse all rows of deals that the log does not take."""
+        for deal in deals:
+            for line in deal.lines:
+                if line not in deal.left_out:
+                    deal.refuse(line, problem)
+            self._results.append((deal, Compared([], [], [], [], [], [], [])))
+
+    def counted(self) -> ImportReport:
+        """Report what became of the batch."""
+        report = self._part
+        report.other_rules.update(self._other_rules)
+        report.not_told.update(self._not_told)
+        report.facts_not_told = self._not_told.total()
+        for deal, compared in self._results:
+            report.facts_recorded += len(compared.new)
+            report.facts_known += len(compared.known)
+            report.facts_retracted += len(compared.retracted)
+            report.facts_restored += len({event.source_id for event in compared.undone})
+            report.objects_new += bool(compared.new) and deal.stream_id not in self._streams
+            report.customers_registered += sum(
+                isinstance(one.fact, CustomerRegistered) for one in compared.new
+            )
+            for change in compared.changes:
+                report.change(change)
+            report.facts_told += len(compared.new) + len(compared.known)
+            self._infer(deal, compared.recorded)
+            self._judge(deal, compared)
+            self._count_rows(deal, compared)
+        return report
+
+    def _is_first(self, told: ExtractedFact) -> bool:
+        if told.stream_id in self._met or told.stream_id in self.customers:
+            return False
+        self.customers.add(told.stream_id)
+        return True
+
+    def _infer(self, deal: ExtractedDeal, new: Sequence[ExtractedFact]) -> None:
+        for told in new:
+            if told.fact.inferred is not None:
+                self._part.facts_inferred += 1
+                self._part.objects_undated += (
+                    told.fact.is_opening and told.fact.inferred == NO_DATE
+                )
+                self._part.inferred.append(
+                    Inferred(
+                        file=self._part.file,
+                        line=told.line,
+                        object=deal.object,
+                        kind=told.fact.kind,
+                        reason=told.fact.inferred,
+                    )
+                )
+
+    def _judge(self, deal: ExtractedDeal, compared: Compared) -> None:
+        own = [one for one in compared.recorded if one.stream_id == deal.stream_id]
+        if not own:
+            return
+        stored = self._streams.get(deal.stream_id, ())
+        published = self._plan.context.published
+        for told, reason in groundless(own, stored, compared.without, published):
+            self._part.irregular.append(
+                Irregular(
+                    file=self._part.file,
+                    line=told.line,
+                    object=deal.object,
+                    kind=told.fact.kind,
+                    source_id=told.source_id,
+                    reason=reason,
+                )
+            )
+
+    def _count_rows(self, deal: ExtractedDeal, compared: Compared) -> None:
+        report = self._part
+        for number, rows in deal.rules.items():
+            title = self._plan.rules[number].title
+            report.rules[title] = report.rules.get(title, 0) + rows
+        report.rows_tied += len(deal.tied - set(deal.refused))
+        new = {told.line for told in compared.new}
+        changed = {change.line for change in compared.changes}
+        for line in deal.lines:
+            if line in deal.refused:
+                report.refuse(line, deal.object, deal.refused[line])
+                continue
+            if line in deal.adjusted:
+                report.adjust(line, deal.object, deal.adjusted[line])
+            if line in deal.left_out:
+                report.leave_out(line, deal.left_out[line])
+            elif line in new:
+                report.rows_recorded += 1
+            elif line in changed:
+                report.rows_changed += 1
+            else:
+                report.rows_known += 1
+
+
+def _streams(deals: Sequence[ExtractedDeal]) -> Iterator[UUID]:
+    for deal in deals:
+        yield deal.stream_id
+        for told in chain(deal.facts, deal.customers):
+            yield told.stream_id
+
+
+ROWS_MAX = 5_000
+OBJECTS_MAX = 1_000
+
+
+class ImportPart(NamedTuple):
+    """What became of one batch."""
+
+    report: ImportReport
+    customers: frozenset[UUID]
+    """Customers met in it."""
+    waiting: tuple[str, ...]
+    """Its deals that are merged, and so are taken last."""
+
+
+class ImportParts:
+    """What became of the batches of a file before; nothing is kept by this one."""
+
+    def taken(self, number: int) -> ImportPart | None:
+        """Give what became of a batch that was recorded by an interrupted import."""
+        del number
+        return None
+
+    def keep(self, number: int, part: ImportPart) -> None:
+        """Keep what became of a batch that is recorded."""
+
+    def done(self) -> None:
+        """Forget what was kept."""
+
+
+class ImportPipeline:
+    """The deals of one file, batch by batch."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        plan: ImportPlan,
+        report: ImportReport,
+        *,
+        horizon: Instant,
+        apply_changes: bool,
+        newest_first: bool | None = None,
+    ) -> None:
+        self._log = log
+        self._plan = plan
+        self._report = report
+        self._horizon = horizon
+        self._apply = apply_changes
+        self._newest_first = newest_first
+        self._customers: set[UUID] = set()
+        """Customers this import has met already."""
+
+    def run(
+        self,
+        spool: RowsByObject,
+        *,
+        record: bool,
+        parts: ImportParts,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Take all deals through, recording them or only saying what would be recorded."""
+        done = 0
+        waiting: list[ExtractedDeal] = []
+        for number, batch in enumerate(_batches(spool.by_object())):
+            rows = sum(len(each.rows) for each in batch)
+            part = parts.taken(number)
+            if part is None:
+                deals = [self._tell(each) for each in batch]
+                waits = [deal for deal in deals if merges(deal)]
+                now = [deal for deal in deals if not merges(deal)]
+                part = self._take(now, tuple(deal.object for deal in waits), record=record)
+                if record:
+                    parts.keep(number, part)
+            else:
+                waits = [self._tell(each) for each in batch if each.object in part.waiting]
+                self._report.rows_resumed += rows - sum(len(deal.lines) for deal in waits)
+            waiting += waits
+            self._report.add(part.report)
+            self._customers |= part.customers
+            done += rows - sum(len(deal.lines) for deal in waits)
+            if progress is not None:
+                progress(done, spool.rows)
+        self._take_merged(waiting, spool, record=record)
+        if progress is not None and waiting:
+            progress(spool.rows, spool.rows)
+
+    def _tell(self, rows: ObjectRows) -> ExtractedDeal:
+        return extract(rows, self._plan, self._horizon, newest_first=self._newest_first)
+
+    def _take_merged(
+        self, waiting: list[ExtractedDeal], spool: RowsByObject, *, record: bool
+    ) -> None:
+        """Take the deals that are merged, all that hang together in one append."""
+        survivors = Survivors(self._log)
+        if waiting and not record:
+            survivors.look(waiting, spool, self._tell, self._plan)
+        batch: list[list[ExtractedDeal]] = []
+        for each in components(waiting):
+            if batch and sum(map(len, batch)) + len(each) > OBJECTS_MAX:
+                self._report.add(self._take_together(batch, survivors, record=record))
+                batch = []
+            batch.append(each)
+        if batch:
+            self._report.add(self._take_together(batch, survivors, record=record))
+
+    def _take(
+        self, deals: list[ExtractedDeal], waiting: tuple[str, ...] = (), *, record: bool
+    ) -> ImportPart:
+        report = self._report.part()
+        met: set[UUID] = set()
+        for taken in self._taken([[deal] for deal in deals], None, record=record):
+            report.add(taken.counted())
+            met |= taken.customers
+        return ImportPart(report, frozenset(met), waiting)
+
+    def _take_together(
+        self, groups: list[list[ExtractedDeal]], survivors: Survivors, *, record: bool
+    ) -> ImportReport:
+        report = self._report.part()
+        for taken in self._taken(groups, survivors, record=record):
+            report.add(taken.counted())
+        return report
+
+    def _taken(
+        self, groups: list[list[ExtractedDeal]], survivors: Survivors | None, *, record: bool
+    ) -> list[ImportBatch]:
+        """Take deals through; where the log refuses some, refuse their rows, not the others."""
+        through = partial(self._through, groups, record=record, survivors=survivors)
+        try:
+            taken = retry_on_conflict(through)
+        except (InputError, RuleError, HistoryError) as error:
+            if len(groups) > 1:
+                middle = len(groups) // 2
+                return [
+                    *self._taken(groups[:middle], survivors, record=record),
+                    *self._taken(groups[middle:], survivors, record=record),
+                ]
+            taken = self._batch()
+            said = f"the log does not take the deal: {shortened(error)}"
+            problem = RowError(said, for_now=True)
+            taken.refuse([deal.copy() for deal in groups[0]], problem)
+        self._customers |= taken.customers
+        return [taken]
+
+    def _batch(self) -> ImportBatch:
+        return ImportBatch(self._log, self._plan, self._report, self._customers, self._apply)
+
+    def _through(
+        self,
+        groups: Sequence[Sequence[ExtractedDeal]],
+        *,
+        record: bool,
+        survivors: Survivors | None = None,
+    ) -> ImportBatch:
+        """Compare deals with the log as it stands now, and append what is new."""
+        batch = self._batch()
+        copies = [[deal.copy() for deal in group] for group in groups]
+        batch.compare(copies, survivors)
+        if record:
+            self._log.append_many(batch.appends)
+        return batch
+
+
+def bounds() -> tuple[int, int]:
+    """Give what bounds a batch: how many rows, and of how many deals."""
+    return ROWS_MAX, OBJECTS_MAX
+
+
+def is_one_batch(spool: RowsByObject) -> bool:
+    """Say whether a file is taken at one go."""
+    return spool.rows < ROWS_MAX and spool.objects < OBJECTS_MAX
+
+
+def _batches(objects: Iterator[ObjectRows]) -> Iterator[list[ObjectRows]]:
+    batch: list[ObjectRows] = []
+    rows = 0
+    for one in objects:
+        batch.append(one)
+        rows += len(one.rows)
+        if rows >= ROWS_MAX or len(batch) >= OBJECTS_MAX:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,263 @@
+"""The order of the rows of one deal: which was first, what a column held before, which ties.
+
+Facts are ordered by time. Where rows share their time the file alone can say which was first:
+as they stand, from the bottom up in a file that stands newest first, or by a column. What the
+mapping says goes; where it says nothing and a deal's rows plainly stand newest first, they are
+taken from the bottom up, and listed.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from itertools import groupby
+from typing import NamedTuple, Self
+
+from salesflow.adapters.importers.errors import Adjustment
+from salesflow.adapters.importers.table.conditions import FIRST, LAST
+from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact
+from salesflow.adapters.importers.table.plan import ImportPlan, RulePlan
+from salesflow.adapters.importers.times import MissingZoneError
+from salesflow.domain.time import Instant
+from salesflow.errors import DatabaseError
+
+__all__ = ["Direction", "ObjectRows", "RowsByObject", "arranged", "flag_rows", "order_ties"]
+
+
+# Puts rows in the order of their deals without holding them in memory.
+#
+# Rows of one deal may stand anywhere in a file. They are written to a temporary SQLite file
+# (which stays in memory while it is small) and read back deal by deal, in the order in which
+# the deals first appear, and within a deal in the order of the file.
+
+BETWEEN = "\x1f"
+WRITE = 2_000
+IN_ORDER = "SELECT number, line, cells FROM rows ORDER BY number, line"
+
+
+class ObjectRows(NamedTuple):
+    """The rows of one deal: line and cells."""
+
+    object: str
+    rows: list[tuple[int, list[str]]]
+
+
+class RowsByObject:
+    """Rows on their way from the order of a file to the order of deals."""
+
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("")
+        self._file.execute("PRAGMA journal_mode = OFF")
+        self._file.execute("PRAGMA synchronous = OFF")
+        self._file.execute("CREATE TABLE rows (number INTEGER, line INTEGER, cells TEXT)")
+        self._numbers: dict[str, int] = {}
+        self._waiting: list[tuple[int, int, str]] = []
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __contains__(self, object: str) -> bool:
+        """Say whether the file tells of a deal."""
+        return object in self._numbers
+
+    @property
+    def objects(self) -> int:
+        """How many deals there are."""
+        return len(self._numbers)
+
+    def add(self, object: str, line: int, cells: Sequence[str]) -> None:
+        """Take in a row."""
+        number = self._numbers.setdefault(object, len(self._numbers))
+        self._waiting.append((number, line, BETWEEN.join(cells)))
+        self.rows += 1
+        if len(self._waiting) >= WRITE:
+            self._flush()
+
+    def by_object(self) -> Iterator[ObjectRows]:
+        """Give the rows deal by deal; as often as one likes."""
+        self._flush()
+        objects = list(self._numbers)
+        with _room():
+            found = self._file.execute(IN_ORDER)
+            for number, rows in groupby(found, key=lambda row: row[0]):
+                told = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
+                yield ObjectRows(objects[number], told)
+
+    def _flush(self) -> None:
+        with _room():
+            self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._waiting)
+        self._waiting.clear()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say where there is no room when the file beside the import cannot be written."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise DatabaseError(
+            f"the rows cannot be kept in a temporary file while they are sorted: {error}; make"
+            " room in the folder of temporary files, or name another one in SQLITE_TMPDIR"
+        ) from error
+
+
+Rows = list[tuple[int, list[str]]]
+TURNED = (
+    "shares its time with others of its deal in a file that stands newest first; taken from the"
+    " bottom up (say it with order)"
+)
+SAMPLE = 5_000
+"""So many rows of a file say in which direction it stands."""
+
+
+class Direction:
+    """Whether rows of the same deal stand oldest or newest first, as far as one has seen."""
+
+    def __init__(self) -> None:
+        self._up = self._down = False
+        self._last: dict[str, Instant] = {}
+        self._seen = 0
+
+    @classmethod
+    def of(cls, times: Iterable[Instant]) -> "Direction":
+        """Look at the times of one deal, in the order of the file."""
+        direction = cls()
+        for at in times:
+            direction.see("", at)
+        return direction
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether enough was seen already."""
+        return self._seen < SAMPLE and not (self._up and self._down)
+
+    def see(self, object: str, at: Instant) -> None:
+        """Take in the time of the next row."""
+        before = self._last.get(object, at)
+        self._up |= before < at
+        self._down |= before > at
+        self._last[object] = at
+        self._seen += 1
+
+    @property
+    def newest_first(self) -> bool | None:
+        """Whether they stand newest first; None when that cannot be said."""
+        return None if self._up == self._down else self._down
+
+
+def arranged(rows: Rows, plan: ImportPlan) -> Rows:
+    """Put the rows of a deal in the order in which those of one time follow one another."""
+    order, rank = plan.context.mapping.order, plan.rank
+    if order == "newest_first":
+        return rows[::-1]
+    if rank is None or order is None or isinstance(order, str):
+        return rows
+    return sorted(rows, key=lambda row: rank(row[1]), reverse=order.descending)
+
+
+def flag_rows(rows: Rows, plan: ImportPlan, newest_first: bool | None) -> None:
+    """Mark the first and last row in time, what has changed, and what was before."""
+    if plan.order is not None:
+        _flag(rows, _in_time(rows, plan, newest_first), plan)
+    for rule in plan.rules:
+        if rule.running is not None:
+            _number(rows, rule, plan, newest_first)
+
+
+def _flag(rows: Rows, timed: Sequence[int], plan: ImportPlan) -> None:
+    if timed:
+        rows[timed[0]][1][plan.flags[FIRST]] = "1"
+        rows[timed[-1]][1][plan.flags[LAST]] = "1"
+    for slot in {*plan.changes, *plan.befores}:
+        changed, held = plan.changes.get(slot), plan.befores.get(slot)
+        before = ""
+        for place in timed:
+            cells = rows[place][1]
+            if changed is not None:
+                cells[changed] = "1" if cells[slot] != before else ""
+            if held is not None:
+                cells[held] = before
+            before = cells[slot]
+
+
+def _number(rows: Rows, rule: RulePlan, plan: ImportPlan, newest_first: bool | None) -> None:
+    """Number the rows a rule takes, in order of time."""
+    assert rule.running is not None
+    number = 0
+    for place in _in_time(rows, plan, newest_first, rule):
+        cells = rows[place][1]
+        try:
+            taken = rule.test is None or rule.test(cells)
+        except Exception:  # noqa: BLE001 - the row is refused for it when it is told
+            continue
+        if taken:
+            number += 1
+            cells[rule.running] = str(number)
+
+
+def _in_time(
+    rows: Rows, plan: ImportPlan, newest_first: bool | None, rule: RulePlan | None = None
+) -> list[int]:
+    """Give the places of the rows that have a time, in order."""
+    read = plan.order if rule is None else rule.at
+    timed: list[tuple[Instant, int]] = []
+    late: list[int] = []
+    for place, (_, cells) in enumerate(rows):
+        try:
+            at = read(cells, []) if read else None
+        except MissingZoneError:
+            raise
+        except Exception:  # noqa: BLE001 - the row is refused for it when it is told
+            continue
+        if at is not None:
+            timed.append((at.instant, place))
+        else:
+            late.append(place)
+    if plan.context.mapping.order is None:
+        own = Direction.of(at for at, _ in timed).newest_first
+        if newest_first if own is None else own:
+            timed.sort(key=lambda row: (row[0], -row[1]))
+    timed.sort(key=lambda row: row[0])
+    return [place for _, place in timed] + (late if rule is not None else [])
+
+
+def order_ties(deal: ExtractedDeal, plan: ImportPlan, newest_first: bool | None) -> None:
+    """Count the rows that share their time, and turn them round in a file newest first."""
+    tied = _tied(deal.facts) if plan.context.mapping.rows == "events" else []
+    if not tied:
+        return
+    deal.tied = {line for group in tied for line in group}
+    if plan.context.mapping.order is not None:
+        return
+    times = {told.line: told.occurred for told in deal.facts if told.occurred is not None}
+    own = Direction.of(times[line] for line in sorted(times)).newest_first
+    if not (newest_first if own is None else own):
+        return
+    rules = len(plan.rules)
+    deal.facts = [
+        told._replace(order=told.order % rules - told.line * rules)
+        if told.line in deal.tied
+        else told
+        for told in deal.facts
+    ]
+    names = " or ".join(plan.clock.names) if plan.clock else None
+    for group in tied:
+        lines = ", ".join(str(line) for line in group[:3]) + (" …" if len(group) > 3 else "")
+        for line in group:
+            deal.adjust(line, Adjustment(TURNED, names, f"lines {lines}"))
+
+
+def _tied(facts: Sequence[ExtractedFact]) -> list[list[int]]:
+    """Group the lines of a deal that tell something of one and the same time."""
+    at: dict[tuple[Instant, date | None], list[int]] = defaultdict(list)
+    for told in facts:
+        if told.occurred is not None and not told.fact.is_opening:
+            lines = at[told.occurred, told.day]
+            if told.line not in lines[-1:]:
+                lines.append(told.line)
+    return [lines for lines in at.values() if len(lines) > 1]

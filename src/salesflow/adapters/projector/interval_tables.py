@@ -1,0 +1,378 @@
+"""Makes any pure fold bitemporal: from appends, in the order of the log, to rows.
+
+An `TableUpdater` takes one append of one entity at a time. Nearly all appends are in order
+(nothing happened before the entity's last believed fact and nothing is retracted): they extend
+the entity's state. A late or retracting append folds the entity's history twice, as believed
+before and after it, and writes the difference. Either way the rows are the same, which the
+properties test against a rebuild. Movements of ledgers are posted in `posting`.
+
+From a fact on that cannot be read an entity says nothing (see `history.without_retracted`): its
+rows stand as they were, `left_out` says so, and only a retraction is looked at. Rows written by
+who could read more or less are no ground to go on from; such entities are `unlike`.
+
+It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
+within one batch, so that only final rows are written.
+"""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+from salesflow.domain.event import Event, FactRetracted, UnreadableFact
+from salesflow.domain.history import believed_history, first_unreadable, order_key
+from salesflow.domain.time import FOREVER, Instant
+from salesflow.projections.table import (
+    Cell,
+    Change,
+    FoldState,
+    IntervalFold,
+    Key,
+    Processes,
+)
+
+__all__ = [
+    "ENTITY_WEIGHT",
+    "Address",
+    "IntervalBatch",
+    "IntervalUpdater",
+    "LeftOutChange",
+    "Order",
+    "PendingRow",
+    "TableUpdater",
+]
+
+
+HELD_MAX = 28_000
+"""How much one fold holds of entities at most; 1 is about 350 bytes (`EntityBelief.weight`)."""
+
+ENTITY_WEIGHT = 4
+"""What an entity weighs without its open rows."""
+
+Attributes = tuple[Cell, ...]
+PendingRow = list[Any]
+"""A row in the making: known_from, valid_to, collapsed, attributes."""
+Address = tuple[UUID, Key, Instant]
+"""Among the rows believed now, entity, key and `valid_from` tell one from another."""
+Order = tuple[Instant, Instant, int]
+OUT_OF_ORDER = (FactRetracted, UnreadableFact)
+
+
+class EntityBelief(Protocol):
+    """What is held of an entity: its state to go on from, and where its last fact stands."""
+
+    last: Order | None
+    """Where its last fact stands; None while no opening is believed."""
+    stopped: Event | None
+    """The fact that cannot be read from which on nothing counts; None mostly."""
+    weight: int
+    """What it weighed when it was weighed last: 0 before that."""
+
+    def weigh(self) -> int:
+        """Say about how much memory it takes, an open row taking 1."""
+
+
+class LeftOutChange(NamedTuple):
+    """With an append, an entity is left out from another event on, or none any more."""
+
+    before: Event | None
+    after: Event | None
+    recorded: Instant
+
+
+BeliefT = TypeVar("BeliefT", bound=EntityBelief)
+BatchT = TypeVar("BatchT")
+
+
+class TableUpdater(ABC, Generic[BeliefT, BatchT]):
+    """Turns the appends of one fold's entities into row changes."""
+
+    def __init__(self, stream: Callable[[UUID], Sequence[Event]]) -> None:
+        self.left_out: list[LeftOutChange] = []
+        """What changed with the facts of a batch that cannot be read."""
+        self.noted: dict[UUID, int] = {}
+        """From which position on entities are left out of the rows as they stand."""
+        self.unlike: dict[UUID, Event | None] = {}
+        """Entities whose rows are left out from elsewhere on than what can be read of them
+        now, and the event that stops them now."""
+        self._stream = stream
+        self._live: OrderedDict[UUID, BeliefT] = OrderedDict()
+        self._held = 0
+
+    def forget(self) -> None:
+        """Drop what is held of entities, after a batch that was not written."""
+        self._live.clear()
+        self._held = 0
+        self.noted, self.unlike = {}, {}
+
+    def touch(self, entity: UUID) -> bool:
+        """Say whether the entity's state is at hand; it is let go of after others then."""
+        known = entity in self._live
+        if known:
+            self._live.move_to_end(entity)
+        return known
+
+    def apply_append(self, entity: UUID, append: Sequence[Event], batch: BatchT) -> None:
+        """Take what one append says of one entity (in the order of the log)."""
+        now = append[0].recorded
+        belief = self._live.get(entity)
+        if belief is None:
+            belief = self._recall(entity, append[0])
+        else:
+            self._live.move_to_end(entity)
+        if belief.stopped is not None:
+            self._weigh(belief)
+            if any(isinstance(event.fact, FactRetracted) for event in append):
+                self._refold(entity, now, batch)
+            return
+        last = self._follows(belief, append)
+        if last is None:
+            self._refold(entity, now, batch)
+        else:
+            self._extend(entity, belief, append, batch)
+            belief.last = last
+            self._weigh(belief)
+
+    def _recall(self, entity: UUID, first: Event) -> BeliefT:
+        """Find the belief before this append; a stream that begins here has none to find."""
+        if first.version > 1:
+            earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
+            belief = self._believe(earlier)
+        else:
+            belief = self._begin()
+        if self.noted or belief.stopped is not None:
+            self._compare(entity, belief)
+        self._live[entity] = belief  # weighed with what the append adds to it
+        return belief
+
+    def _compare(self, entity: UUID, belief: BeliefT) -> None:
+        """Note an entity whose rows are not those of the belief found of it."""
+        stopped = None if belief.stopped is None else belief.stopped.position
+        if stopped != self.noted.get(entity):
+            self.unlike[entity] = belief.stopped
+
+    def _keep(self, entity: UUID, belief: BeliefT) -> None:
+        before = self._live.get(entity)
+        if before is not None:
+            self._held -= before.weight
+        self._live[entity] = belief
+        self._weigh(belief)
+
+    def _weigh(self, belief: BeliefT) -> None:
+        """Let go of entities that nothing has happened to for long, when too much is held."""
+        weight, before = belief.weigh(), belief.weight
+        if weight == before:
+            return
+        belief.weight = weight
+        self._held += weight - before
+        while self._held > HELD_MAX:
+            _, longest = self._live.popitem(last=False)
+            self._held -= longest.weight
+
+    @staticmethod
+    def _follows(belief: EntityBelief, append: Sequence[Event]) -> Order | None:
+        """Say where an append's last fact stands; None when the append is out of order."""
+        last = belief.last
+        if last is None:
+            if not append[0].fact.is_opening or append[0].version > 1:
+                return None
+            last = (append[0].occurred, append[0].occurred, -1)
+        for event in append:
+            occurred = event.occurred
+            here = (occurred, occurred, event.position)
+            if not event.fact.is_immediate:
+                if isinstance(event.fact, OUT_OF_ORDER):
+                    return None
+                here = order_key(event)
+            if here <= last:
+                return None
+            last = here
+        return last
+
+    @abstractmethod
+    def _begin(self) -> BeliefT:
+        """Give what is believed of an entity before its first fact: nothing."""
+
+    @abstractmethod
+    def _extend(
+        self, entity: UUID, belief: BeliefT, append: Sequence[Event], batch: BatchT
+    ) -> None:
+        """Go on from a belief with an append that is in order."""
+
+    def _refold(self, entity: UUID, now: Instant, batch: BatchT) -> None:
+        """Fold the entity as believed before an append and after it; write the difference."""
+        events = self._stream(entity)
+        before = self._believe([e for e in events if e.recorded < now])
+        self._compare(entity, before)
+        after = self._believe([e for e in events if e.recorded <= now])
+        if before.stopped != after.stopped:
+            self.left_out.append(LeftOutChange(before.stopped, after.stopped, now))
+            self.noted.pop(entity, None)
+            if after.stopped is not None:
+                self.noted[entity] = after.stopped.position
+        self._write(entity, before, after, now, batch)
+        self._keep(entity, after)
+
+    @abstractmethod
+    def _write(
+        self, entity: UUID, before: BeliefT, after: BeliefT, now: Instant, batch: BatchT
+    ) -> None:
+        """Write the difference between two beliefs of an entity."""
+
+    @abstractmethod
+    def _believe(self, events: Sequence[Event]) -> BeliefT:
+        """Fold an entity's believed history from its beginning."""
+
+
+@dataclass(slots=True)
+class EntityState:
+    """What is believed of an entity: its rows, and the state to go on from."""
+
+    state: FoldState[Change]
+    last: Order | None
+    rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
+    open: dict[Key, tuple[Instant, Attributes]]
+    stopped: Event | None
+    weight: int = 0
+
+    def weigh(self) -> int:
+        """Say about how much memory it takes."""
+        return ENTITY_WEIGHT + len(self.open)
+
+
+class IntervalBatch:
+    """The changes of one fold's table over a batch, coalesced to final rows."""
+
+    def __init__(self) -> None:
+        self.fresh: dict[Address, PendingRow] = {}
+        """Rows opened here and still believed: known_from, valid_to, collapsed, attributes."""
+        self.ended: list[tuple[Address, PendingRow, Instant]] = []
+        """Rows opened and given up within the batch, with their known_to."""
+        self.collapsed: dict[Address, Instant] = {}
+        """Stored rows that ended exactly with an append: their new valid_to."""
+        self.closed: dict[Address, Instant] = {}
+        """Stored rows no longer believed: their known_to."""
+
+    def open(
+        self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant
+    ) -> None:
+        """Believe a row from `now` on."""
+        self.fresh[at] = [now, valid_to, 0, attributes]
+
+    def end(self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant) -> None:
+        """Let an open row end at `valid_to`, in one row where that is enough."""
+        row = self.fresh.get(at)
+        if row is not None and row[0] == now:
+            row[1] = valid_to
+        elif valid_to == now:
+            self._collapse(at, row, now)
+        else:
+            self.close(at, now)
+            self.open(at, valid_to, attributes, now)
+
+    def close(self, at: Address, now: Instant) -> None:
+        """Believe a row no more from `now` on."""
+        row = self.fresh.pop(at, None)
+        if row is None:
+            self.closed[at] = now
+        elif row[0] != now:
+            self.ended.append((at, row, now))
+
+    def _collapse(self, at: Address, row: PendingRow | None, now: Instant) -> None:
+        if row is None:
+            self.collapsed[at] = now
+        else:
+            row[1], row[2] = now, 1
+
+
+class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
+    """Keeps the rows of a fold of intervals."""
+
+    def __init__(
+        self,
+        fold: IntervalFold,
+        processes: Processes,
+        stream: Callable[[UUID], Sequence[Event]],
+    ) -> None:
+        super().__init__(stream)
+        self._fold = fold
+        self._processes = processes
+
+    def _extend(
+        self, entity: UUID, belief: EntityState, append: Sequence[Event], batch: IntervalBatch
+    ) -> None:
+        now, keeps_zero_length = append[0].recorded, self._fold.table.keeps_zero_length
+        state, standing, belief.rows = belief.state, belief.open, {}
+        for event in append:
+            at = event.effect
+            for key, attributes in state.apply(event):
+                before = standing.get(key)
+                if before is not None:
+                    valid_from, old = before
+                    if old == attributes:
+                        continue
+                    if valid_from == at and not keeps_zero_length:
+                        batch.close((entity, key, valid_from), now)
+                    else:
+                        batch.end((entity, key, valid_from), at, old, now)
+                if attributes is None:
+                    standing.pop(key, None)
+                else:
+                    batch.open((entity, key, at), FOREVER, attributes, now)
+                    standing[key] = (at, attributes)
+
+    def _write(
+        self,
+        entity: UUID,
+        old: EntityState,
+        new: EntityState,
+        now: Instant,
+        batch: IntervalBatch,
+    ) -> None:
+        before, after = old.rows, new.rows
+        for (key, valid_from), (valid_to, attributes) in before.items():
+            here = (entity, key, valid_from)
+            then = after.get((key, valid_from))
+            if then == (valid_to, attributes):
+                continue
+            if then == (now, attributes) and valid_to == FOREVER:
+                batch.end(here, now, attributes, now)
+                continue
+            batch.close(here, now)
+            if then is not None:
+                batch.open(here, *then, now)
+        for (key, valid_from), (valid_to, attributes) in after.items():
+            if (key, valid_from) not in before:
+                batch.open((entity, key, valid_from), valid_to, attributes, now)
+        new.rows = {}
+
+    def _begin(self) -> EntityState:
+        return EntityState(self._fold.start(self._processes), None, {}, {}, None)
+
+    def _believe(self, events: Sequence[Event]) -> EntityState:
+        state = self._fold.start(self._processes)
+        rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
+        standing: dict[Key, tuple[Instant, Attributes]] = {}
+        history, keeps_zero_length = (
+            believed_history(events),
+            self._fold.table.keeps_zero_length,
+        )
+        for event in history:
+            at = event.effect
+            for key, attributes in state.apply(event):
+                before = standing.pop(key, None)
+                if before is not None:
+                    valid_from, old = before
+                    if old == attributes:
+                        standing[key] = before
+                        continue
+                    if valid_from < at or keeps_zero_length:
+                        rows[key, valid_from] = (at, old)
+                if attributes is not None:
+                    standing[key] = (at, attributes)
+        for key, (valid_from, attributes) in standing.items():
+            rows[key, valid_from] = (FOREVER, attributes)
+        last = max(map(order_key, history), default=None)
+        return EntityState(state, last, rows, standing, first_unreadable(events))

@@ -1,0 +1,524 @@
+"""One fold on its way along the log: pages of whole appends absorbed into its table.
+
+A page is cut at an append's edge. What is held of entities between two pages is good only where
+the rows stand as it left them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import compress, groupby, pairwise
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.holding import Patience
+from salesflow.adapters.event_store.gaps import BACKUP, gap_said
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.published import with_unpublished_unreadable
+from salesflow.adapters.logs import tell_begun_anew
+from salesflow.adapters.projector.balances import balancer_of
+from salesflow.adapters.projector.interval_tables import (
+    IntervalBatch,
+    IntervalUpdater,
+    LeftOutChange,
+    TableUpdater,
+)
+from salesflow.adapters.projector.ledger_tables import LedgerBatch, LedgerUpdater
+from salesflow.adapters.projector.left_out import forget_streams, note_left_out, open_notes
+from salesflow.adapters.projector.read_tables import (
+    IntervalWriter,
+    LedgerWriter,
+    ProjectionPosition,
+    move_positions,
+)
+from salesflow.domain.event import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
+from salesflow.domain.history import first_unreadable
+from salesflow.domain.wording import shortened
+from salesflow.errors import HistoryError, ProjectionError
+from salesflow.projections.table import Cell, Fold, Ledger, Processes
+
+__all__ = [
+    "OvertakenError",
+    "Page",
+    "ProjectionTask",
+    "Refilling",
+    "TableFold",
+    "hold",
+    "page_after",
+]
+
+
+# A fold on its way into a table: what absorbs facts, what writes rows, and how it fails.
+
+FACT = attrgetter("fact")
+NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
+"""What every fold has to know of, whatever it listens to."""
+
+
+class TableFold:
+    """One fold, what is held of its entities, and the table its rows go to."""
+
+    def __init__(
+        self,
+        fold: Fold,
+        processes: Processes,
+        stream: Callable[[UUID], Sequence[Event]],
+        table: tuple[str, str, str],
+        catalogue: FactCatalogue,
+    ) -> None:
+        """Begin with nothing; the table is named with its tenant and its database's dialect."""
+        self.fold: Final = fold
+        self._processes = processes
+        self.wanted: Final[frozenset[type[Fact]]] = fold.facts | NEVER_LEFT_OUT
+        self._catalogue = catalogue
+        self.absorber: TableUpdater[Any, Any]
+        self.writer: IntervalWriter | LedgerWriter
+        self.new_batch: Callable[[], Any]
+        if isinstance(fold, Ledger):
+            self.absorber = LedgerUpdater(fold, processes, stream)
+            self.writer, self.new_batch = LedgerWriter(fold.table, *table), list
+        else:
+            self.absorber = IntervalUpdater(fold, processes, stream)
+            self.writer, self.new_batch = IntervalWriter(fold.table, *table), IntervalBatch
+
+    @cached_property
+    def _besides(self) -> frozenset[str]:
+        """What is stored of facts it does not listen to, readable or not."""
+        return frozenset(self._catalogue.topics_besides(self.wanted))
+
+    def take_left_out(self) -> list[LeftOutChange]:
+        """Give what changed with facts that cannot be read, and forget it."""
+        found, self.absorber.left_out = self.absorber.left_out, []
+        return found
+
+    def relevant(self, events: Sequence[Event]) -> list[Event]:
+        """Keep the events that the fold has to know of."""
+        kinds = map(type, map(FACT, events))
+        found = list(compress(events, map(self.wanted.__contains__, kinds)))
+        found = with_unpublished_unreadable(found, self._processes)
+        if UnreadableFact in set(map(type, map(FACT, found))):
+            return [event for event in found if not self._is_besides(event.fact)]
+        return found
+
+    def _is_besides(self, fact: Fact) -> bool:
+        return isinstance(fact, UnreadableFact) and fact.stored in self._besides
+
+    def apply_append(self, entity: UUID, append: Sequence[Event], batch: object) -> None:
+        """Take what one append says of one entity.
+
+        Raises:
+            ProjectionError: when the fold failed; says at which fact.
+        """
+        try:
+            self.absorber.apply_append(entity, append, batch)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"projection {label} stopped before position {append[0].position}"
+                f" ({append[0].fact.kind} of {entity}): {error!r}; its rows stand as they were."
+                f" Mend the fold, then run `salesflow rebuild {label}`"
+            ) from error
+
+
+# Begins the rows of streams anew that were read otherwise when they were folded.
+#
+# An event may have been readable when its stream was folded and not be so now, or the other way
+# round: its bytes were damaged or mended, or one of two programs alone knows its kind. Then the
+# rows are no ground to go on from. They are folded anew from what can be read now, as a rebuild
+# folds them, and take the place of the old ones in one transaction.
+
+STREAMS_AT_ONCE = 500
+"""So many streams are begun anew in one transaction."""
+
+
+class Fresh(NamedTuple):
+    """What streams come to as they are read now."""
+
+    rows: Sequence[tuple[Cell, ...]]
+    left_out: Sequence[LeftOutChange]
+
+
+class Refilling:
+    """Folds streams of one table anew."""
+
+    def __init__(
+        self, fold: Fold, processes: Processes, told: tuple[str, str, str], log: EventLog
+    ) -> None:
+        """Begin with nothing; the table is named with its tenant and its database's dialect."""
+        self._log: Final = log
+        self._name: Final = told[0]
+        self._table: Final = fold.table.named(told[0])
+        self._stream: Sequence[Event] = ()
+        self._folding: Final = TableFold(
+            fold, processes, lambda _: self._stream, told, log.catalogue
+        )
+
+    @staticmethod
+    def chunks(streams: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+        """Cut streams into as many as are begun anew at once."""
+        for first in range(0, len(streams), STREAMS_AT_ONCE):
+            yield streams[first : first + STREAMS_AT_ONCE]
+
+    def stops(self, streams: Sequence[UUID], through: int) -> Mapping[UUID, int]:
+        """Give the positions from which on streams cannot be read now, of those that cannot."""
+        found: dict[UUID, int] = {}
+        for some in self.chunks(streams):
+            for id, events in self._log.streams(some, through=through).items():
+                stopped = first_unreadable(self._folding.relevant(events))
+                if stopped is not None:
+                    found[id] = stopped.position
+        return found
+
+    def fold(self, streams: Sequence[UUID], through: int) -> Fresh:
+        """Fold streams up to a position, as they are read now.
+
+        Raises:
+            ProjectionError: when the fold failed.
+        """
+        folding = self._folding
+        batch: Any = folding.new_batch()
+        folding.take_left_out()
+        for id, events in self._log.streams(streams, through=through).items():
+            folding.absorber.forget()
+            self._stream = folding.relevant(events)
+            for _, append in groupby(self._stream, key=lambda event: event.recorded):
+                folding.apply_append(id, list(append), batch)
+        folding.absorber.forget()
+        self._stream = ()
+        return Fresh(folding.writer.rows(batch), folding.take_left_out())
+
+    def write(self, connection: sa.Connection, streams: Sequence[UUID], fresh: Fresh) -> None:
+        """Put fresh rows in the place of those of these streams."""
+        c, tenant = self._table.c, self._log.tenant
+        old = sa.delete(self._table).where(c.tenant == tenant, c.entity_id.in_(streams))
+        connection.execute(old)
+        forget_streams(connection, tenant, self._name, streams)
+        self._folding.writer.add(connection, fresh.rows)
+        note_left_out(connection, tenant, self._name, fresh.left_out)
+        tell_begun_anew(self._name, len(streams))
+
+
+PAGE_EVENTS = 10_000
+RECORDED = attrgetter("recorded")
+
+STREAM_EVENTS_MAX = 20_000
+"""So many events of streams are held at once, or those of one stream."""
+
+
+class Streams:
+    """Streams of entities that are not at hand, read once for all folds of a page."""
+
+    def __init__(self, log: EventLog, through: int) -> None:
+        self._log = log
+        self._upto = through
+        self._found: dict[UUID, list[Event]] = {}
+        self._events = 0
+
+    def fetch(self, ids: Iterable[UUID]) -> None:
+        """Read streams in few queries, and let go of others when there are many."""
+        wanted = [id for id in ids if id not in self._found]
+        if wanted:
+            if self._events > STREAM_EVENTS_MAX:
+                self._found, self._events = {}, 0
+            found = self._log.streams(wanted, through=self._upto)
+            self._found |= found
+            self._events += sum(map(len, found.values()))
+
+    def of(self, id: UUID) -> list[Event]:
+        """Give the events of a stream up to the end of the page."""
+        if id not in self._found:
+            self.fetch([id])
+        return self._found.get(id, [])
+
+
+class OvertakenError(Exception):
+    """Somebody else has begun rows of a table anew, or moved its position."""
+
+
+class Page(NamedTuple):
+    """Whole appends from the log, and where the log stands behind them."""
+
+    events: list[Event]
+    position: int
+    recorded: int
+    streams: Streams
+
+
+class ProjectionTask:
+    """One fold, its table of that name, and the entities it has at hand."""
+
+    def __init__(self, fold: Fold, log: EventLog, processes: Processes, name: str) -> None:
+        self.fold = fold
+        self.name = name
+        self.begun = ProjectionPosition(fold.table.revision, 0, 0)
+        self._log = log
+        self._streams: Streams | None = None
+        told = (name, log.tenant, log.database.dialect)
+        self._folding = TableFold(fold, processes, self._stream, told, log.catalogue)
+        self.writer = self._folding.writer
+        self._balancer = balancer_of(fold.table, name, log)
+        self._begin_refilling = partial(Refilling, fold, processes, told, log)
+        self._notes: dict[UUID, int] = {}
+        """From which position on the rows leave streams out, as the database said last."""
+        self._looked_at: set[tuple[UUID, int]] = set()
+        """Which of these were found to be as they are read here."""
+        self.position: int | None = None
+        """The position up to which the absorber has followed; None when it holds nothing."""
+
+    @cached_property
+    def _refilling(self) -> Refilling:
+        """What begins streams anew, which hardly ever happens."""
+        return self._begin_refilling()
+
+    def take_notes(self, notes: dict[UUID, int]) -> None:
+        """Hear which streams the rows leave out; what is held is of no use under others."""
+        if notes != self._notes:
+            self._notes, self.position = notes, None
+
+    def apply_page(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
+        """Fold the page after a position into row changes.
+
+        What is held of entities is good only where the rows stand as it left them; when
+        somebody else has moved them, it is dropped and recalled from the log.
+        """
+        if self.position != after:
+            self._folding.absorber.forget()
+            self._folding.absorber.noted = dict(self._notes)
+        self.position = None
+        self._streams = page.streams
+        self._folding.take_left_out()
+        batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
+        for part in self._parts(self._folding.relevant(page.events)):
+            for _, append in groupby(part, key=RECORDED):
+                for entity, events in _by_entity(append).items():
+                    self._folding.apply_append(entity, events, batch)
+        self._streams = None
+        return batch
+
+    def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as absorb gave it
+        """Write what so many events came to, and what of them is left out.
+
+        The position has been moved (`hold`), so that nobody else changes these rows meanwhile.
+
+        Raises:
+            ProjectionError: when rows are not there that were to be ended, or the table cannot
+                hold what its fold gives.
+        """
+        try:
+            missing = self.writer.write(connection, batch)
+        except (sa.exc.DBAPIError, OverflowError) as error:
+            wrong = _wrong_cell(error, connection)
+            if wrong is None:
+                raise
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand"
+                f" as they were. Mend the fold, then run `salesflow rebuild {label}`"
+            ) from error
+        if missing:
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"read table {label} lacks {missing:,} rows that were to be ended: its rows"
+                f" were changed, and do not agree with the log. Run `salesflow rebuild {label}`"
+            )
+        note_left_out(connection, self._log.tenant, self.name, self._folding.take_left_out())
+        self._settle(connection, events)
+
+    def written(self, position: int) -> None:
+        """Hear that a batch was written up to a position."""
+        self.position, self._notes = position, dict(self._folding.absorber.noted)
+
+    def leaves_out(self, notes: dict[UUID, int]) -> bool:
+        """Say whether these are the streams left out by the rows that it goes on from."""
+        return notes == self._notes
+
+    @property
+    def unlike(self) -> list[UUID]:
+        """The streams of the batch absorbed last whose rows are not what is read of them."""
+        return list(self._folding.absorber.unlike)
+
+    def readable_again(self, through: int) -> list[UUID]:
+        """Find streams that the rows leave out, and that are read otherwise here."""
+        new = [each for each in self._notes.items() if each not in self._looked_at]
+        if not new:
+            return []
+        found = self._refilling.stops([stream for stream, _ in new], through)
+        wrong = [each for each in new if found.get(each[0]) != each[1]]
+        self._looked_at.update(each for each in new if each not in wrong)
+        return [stream for stream, _ in wrong]
+
+    def begin_anew(
+        self, streams: Sequence[UUID], standing: ProjectionPosition, patience: Patience
+    ) -> None:
+        """Put what is read of streams up to where the table stands in the place of their rows.
+
+        Raises:
+            OvertakenError: when somebody else was first.
+            ProjectionError: when the fold failed.
+        """
+        self.position = None
+        for some in self._refilling.chunks(streams):
+            fresh = self._refilling.fold(some, standing.position)
+            with self._log.database.begin(patience) as connection:
+                hold(connection, self._log, {self: standing}, standing, patience)
+                self._refilling.write(connection, some, fresh)
+                if self._balancer is not None:
+                    self._balancer.begin_anew(connection)
+                    self._balancer.keep(connection)
+                notes = open_notes(self._log, [self.name], connection)[self.name]
+            self._notes = notes
+
+    def ensure_alike(self) -> None:
+        """Refuse to go on over rows that are not what is read of their streams.
+
+        Raises:
+            ProjectionError: naming the first stream, its event, and the way out.
+        """
+        for stream, stopped in self._folding.absorber.unlike.items():
+            label = self.fold.table.label
+            said = "can be read now"
+            if stopped is not None:
+                at = f"version {stopped.version}, position {stopped.position}"
+                said = f"cannot be read from {at} on"
+            raise ProjectionError(
+                f"read table {label} was filled when stream {stream} was read otherwise: it"
+                f" {said}. Run `salesflow rebuild {label}`"
+            )
+
+    def _settle(self, connection: sa.Connection, events: int) -> None:
+        """Keep balances level with what was written for so many events.
+
+        The table must hold everything there is up to its last row.
+        """
+        if self._balancer is not None:
+            self._balancer.folded(connection, events)
+
+    def settle_all(self, database: Database) -> None:
+        """Keep balances level with a table just filled, in transactions that are short."""
+        while self._balancer is not None:
+            with database.begin() as connection:
+                if not self._balancer.keep(connection):
+                    return
+
+    def _parts(self, events: list[Event]) -> Iterator[list[Event]]:
+        """Cut a page so that the streams of all entities of a part that are not at hand fit.
+
+        They are fetched together, in few queries, just before the part is given. Nearly
+        always that is the whole page.
+        """
+        absorber, begun, cold, length = self._folding.absorber, 0, list[UUID](), 0
+        seen: set[UUID] = set()
+        last: UUID | None = None
+        for number, event in enumerate(events):
+            entity = event.stream_id
+            if entity is last or entity in seen:
+                continue
+            last = entity
+            seen.add(entity)
+            if absorber.touch(entity) or event.version == 1:
+                continue
+            if length > STREAM_EVENTS_MAX and events[number - 1].recorded != event.recorded:
+                self._fetch(cold)
+                yield events[begun:number]
+                begun, cold, length, seen = number, [], 0, {entity}
+            cold.append(entity)
+            length += event.version
+        self._fetch(cold)
+        yield events[begun:]
+
+    def _fetch(self, cold: Iterable[UUID]) -> None:
+        assert self._streams is not None
+        self._streams.fetch(cold)
+
+    def _stream(self, entity: UUID) -> Sequence[Event]:
+        assert self._streams is not None
+        return self._folding.relevant(self._streams.of(entity))
+
+
+def _by_entity(append: Iterable[Event]) -> dict[UUID, list[Event]]:
+    found: dict[UUID, list[Event]] = {}
+    last: UUID | None = None
+    events: list[Event] = []
+    for event in append:
+        if event.stream_id is not last:  # mostly events in a row are of one entity
+            last = event.stream_id
+            events = found.setdefault(last, [])
+        events.append(event)
+    return found
+
+
+def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
+    """Say what is wrong with a cell that no row can hold; None when it is something else."""
+    told: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    driver = connection.dialect.loaded_dbapi
+    wrong = isinstance(told, (OverflowError, driver.IntegrityError, driver.DataError))
+    if isinstance(told, driver.ProgrammingError):  # of a type that it does not take
+        wrong = wrong or "Error binding" in str(told) or getattr(told, "sqlstate", "") is None
+    return shortened(str(told).partition("\n")[0]) if wrong else None
+
+
+def hold(
+    connection: sa.Connection,
+    log: EventLog,
+    stands: Mapping[ProjectionTask, ProjectionPosition],
+    after: ProjectionPosition,
+    patience: Patience,
+) -> None:
+    """Move projections that stand alike on, and keep everybody else from their rows.
+
+    Raises:
+        OvertakenError: when somebody else was first, or has begun streams anew since the notes
+            were taken.
+        BusyError: when somebody else held one for longer than the patience.
+    """
+    before = {each.name: standing for each, standing in stands.items()}
+    if not move_positions(log.database, log.tenant, before, after, connection, patience):
+        raise OvertakenError
+    notes = open_notes(log, list(before), connection)
+    if not all(each.leaves_out(notes[each.name]) for each in stands):
+        raise OvertakenError
+
+
+def page_after(log: EventLog, after: ProjectionPosition) -> Page:
+    """Read a page that ends with a whole append.
+
+    Raises:
+        HistoryError: when positions are missing, or times do not grow.
+    """
+    limit = PAGE_EVENTS
+    while True:
+        events = log.page(after.position, limit)
+        _ensure_in_order(after, events)
+        if len(events) == limit:
+            cut = events[-1].recorded
+            whole = [event for event in events if event.recorded != cut]
+            if not whole:
+                limit *= 4
+                continue
+            events = whole
+        last = events[-1]
+        return Page(events, last.position, last.recorded, Streams(log, last.position))
+
+
+def _ensure_in_order(after: ProjectionPosition, events: Sequence[Event]) -> None:
+    if not events:
+        raise HistoryError(gap_said(after.position + 1, after.position + 1))
+    if events[-1].position != after.position + len(events):
+        first, found = next(
+            (n, event.position)
+            for n, event in enumerate(events, after.position + 1)
+            if event.position != n
+        )
+        raise HistoryError(gap_said(first, found - 1))
+    pairs = pairwise(events)
+    wrong = next((event for before, event in pairs if event.recorded < before.recorded), None)
+    if events[0].recorded <= after.recorded:
+        wrong = events[0]
+    if wrong is not None:
+        raise HistoryError(
+            f"the event at position {wrong.position:,} was recorded before the one before it:"
+            f" times in the log were changed. {BACKUP}"
+        )

@@ -1,0 +1,361 @@
+"""Fills new tables from the whole log, stream by stream, on all cores.
+
+A rebuild need not go through the log in its order: streams are independent of one another. So
+it takes slices of the ids of streams, folds all that was recorded of a stream up to a goal in
+one go, by the same code as live, and writes rows that are final at once. What lies behind the
+goal is for the runner to catch up. At hand are the events and rows of one slice a process,
+however long the log is.
+
+Where the log is long, processes of their own help (`rebuild_helper`): whoever is free takes
+the next slice. This process takes its share too. A helper that fails or dies fails the whole.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter
+from tempfile import TemporaryFile
+from threading import Lock, Thread
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow import errors
+from salesflow.adapters.database.gc_paused import gc_paused
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.projector.interval_tables import LeftOutChange
+from salesflow.adapters.projector.left_out import note_left_out
+from salesflow.adapters.projector.projection_task import TableFold
+from salesflow.adapters.projector.read_tables import TableWriter
+from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.event import Event, Fact
+from salesflow.errors import BusyError, DatabaseError, SalesflowError
+from salesflow.projections.registry import FOLDS
+from salesflow.projections.table import Cell, Fold, Processes
+
+__all__ = [
+    "Helpers",
+    "StreamRange",
+    "StreamRanges",
+    "TableFiller",
+    "fill",
+    "helping",
+    "stream_ranges",
+    "task",
+]
+
+
+SLICE_EVENTS = 20_000
+"""About so many events of the log lie in a slice, those no fold asks for included."""
+
+SAMPLES = 8
+"""So many events a slice are looked at to find slices of like size."""
+
+WAITS_MAX = 12
+"""How often a slice waits for the database, each time as long as any writer does."""
+
+LAST_ID = 2**128 - 1
+
+
+class TableSlice(NamedTuple):
+    """What one table gets of a slice, and what of it is left out."""
+
+    name: str
+    writer: TableWriter
+    rows: Sequence[tuple[Cell, ...]]
+    left_out: Sequence[LeftOutChange]
+
+
+_stream_of = attrgetter("stream_id")
+_recorded_of = attrgetter("recorded")
+
+
+class StreamRange(NamedTuple):
+    """Streams by their ids, the first and the last that may be in it."""
+
+    first: UUID
+    last: UUID
+
+
+class TableFiller:
+    """The tables that are filled, by the names of the tables beside the live ones."""
+
+    def __init__(
+        self, log: EventLog, folds: Mapping[str, Fold], processes: Processes, through: int
+    ) -> None:
+        self._log = log
+        self._upto = through
+        self._stream: Sequence[Event] = ()
+        self._foldings = [
+            TableFold(
+                fold,
+                processes,
+                self._at_hand,
+                (name, log.tenant, log.database.dialect),
+                log.catalogue,
+            )
+            for name, fold in folds.items()
+        ]
+        self._names = list(folds)
+        wanted: frozenset[type[Fact]] = frozenset()
+        for each in self._foldings:
+            wanted |= each.wanted
+        self._without = log.catalogue.topics_besides(wanted)
+
+    def fill(self, slice: StreamRange) -> None:
+        """Fold the streams of a slice, and write their rows in one transaction.
+
+        Raises:
+            ProjectionError: when a fold failed.
+        """
+        with gc_paused():
+            events = self._log.slice(*slice, through=self._upto, without=self._without)
+            streams = [list(stream) for _, stream in groupby(events, key=_stream_of)]
+            written = [
+                TableSlice(name, each.writer, self._rows(each, streams), each.take_left_out())
+                for name, each in zip(self._names, self._foldings, strict=True)
+            ]
+            for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
+                with suppress(BusyError):
+                    return self._write(written)
+            return self._write(written)
+
+    def _write(self, written: Sequence[TableSlice]) -> None:
+        with self._log.database.begin() as connection:
+            for name, writer, rows, left_out in written:
+                writer.add(connection, rows)
+                note_left_out(connection, self._log.tenant, name, left_out)
+
+    def _rows(
+        self, folding: TableFold, streams: Iterable[Sequence[Event]]
+    ) -> list[tuple[Cell, ...]]:
+        batch: Any = folding.new_batch()
+        for stream in streams:
+            self._stream = folding.relevant(stream)
+            for _, append in groupby(self._stream, key=_recorded_of):
+                events = list(append)
+                folding.apply_append(stream[0].stream_id, events, batch)
+            folding.absorber.forget()
+        return folding.writer.rows(batch)
+
+    def _at_hand(self, _: UUID) -> Sequence[Event]:
+        return self._stream
+
+
+class StreamRanges:
+    """Slices handed out one by one, to whoever is free."""
+
+    def __init__(self, slices: Sequence[StreamRange]) -> None:
+        self._waiting = iter(slices)
+        self._lock = Lock()
+        self.number: Final = len(slices)
+        self.done = 0
+
+    def __iter__(self) -> Iterator[StreamRange]:
+        """Give slices until none is left; count one as done when the next is asked for."""
+        while True:
+            with self._lock:
+                slice = next(self._waiting, None)
+            if slice is None:
+                return
+            yield slice
+            with self._lock:
+                self.done += 1
+
+
+def stream_ranges(
+    log: EventLog, through: int, connection: sa.Connection | None = None
+) -> list[StreamRange]:
+    """Cut the ids of all streams into slices of about the same number of events."""
+    step = max(1, SLICE_EVENTS // SAMPLES)
+    found = sorted(log.streams_at(range(step, through + 1, step), connection))
+    firsts = [UUID(int=0), *dict.fromkeys(found[SAMPLES::SAMPLES])]
+    lasts = [UUID(int=first.int - 1) for first in firsts[1:]]
+    return [
+        StreamRange(*ends) for ends in zip(firsts, [*lasts, UUID(int=LAST_ID)], strict=True)
+    ]
+
+
+# Fills tables beside the live ones up to a goal, in this process and in others that help.
+
+EVENTS_A_HELPER = 100_000
+"""A log must be so long for each helper; starting one takes a second."""
+
+HELPERS_MAX = 8
+Progress = Callable[[int, int], None]
+
+
+def fill(
+    log: EventLog,
+    folds: Mapping[str, Fold],
+    processes: Processes,
+    goal: int,
+    progress: Progress | None,
+) -> None:
+    """Fill empty tables, by their names, with what their folds say up to a position.
+
+    Raises:
+        ProjectionError: when a fold failed.
+        DatabaseError: when a process that helped has died.
+    """
+    ends = stream_ranges(log, goal)
+    ours = {name: fold for name, fold in folds.items() if _is_ours(fold)}
+    others = {name: fold for name, fold in folds.items() if name not in ours}
+    groups = [group for group in (ours, others) if group]
+    for number, group in enumerate(groups):
+        slices = StreamRanges(ends)
+
+        def report(slices: StreamRanges = slices, before: int = number * len(ends)) -> None:
+            if progress is not None:
+                progress(goal * (before + slices.done) // (len(groups) * len(ends)), goal)
+
+        tables = TableFiller(log, group, processes, goal)
+        helpers_wanted = _helpers_for(log, goal) if group is ours else 0
+        with helping(helpers_wanted, task(log, group, goal), slices) as helpers:
+            for slice in slices:
+                tables.fill(slice)
+                helpers.check()
+                report()
+            helpers.wait(report)
+
+
+def task(log: EventLog, folds: Mapping[str, Fold], goal: int) -> dict[str, object]:
+    """Say what a helper has to know."""
+    url = log.database.engine.url
+    return {
+        "url": {**url._asdict(), "query": dict(url.query)},
+        "tenant": log.tenant,
+        "tables": {name: fold.table.label for name, fold in folds.items()},
+        "through": goal,
+    }
+
+
+def _is_ours(fold: Fold) -> bool:
+    """Say whether a process of its own would know a fold."""
+    return FOLDS.get(fold.table.label) is fold
+
+
+def _helpers_for(log: EventLog, goal: int) -> int:
+    """Say how many processes are worth it; none where they could not read the log."""
+    if log.catalogue is not CATALOGUE or not sys.executable:
+        return 0
+    return min(_cores() - 1, goal // EVENTS_A_HELPER, HELPERS_MAX)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# Processes that help with a rebuild: started, handed slices, and ended.
+#
+# A helper is `python -m salesflow.adapters.projector.rebuild_helper`, told over its input what
+# to do, so that nothing of the program that rebuilds is run again. It ends with its input. Only
+# folds of the package can be named to it; a service's own are folded in its own process.
+
+HELPER = "salesflow.adapters.projector.rebuild_helper"
+LOOK_SECONDS = 0.1
+
+
+class Helper:
+    """A process that takes slices, and the thread that hands them to it."""
+
+    def __init__(self, task: Mapping[str, object], slices: StreamRanges) -> None:
+        self.error: SalesflowError | None = None
+        self.thread = Thread(target=self._hand_out, args=(task, slices), daemon=True)
+        self._words = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", HELPER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C is for this process to heed
+            text=True,
+        )
+        self.thread.start()
+
+    def end(self) -> None:
+        """End the process, whatever it is at."""
+        self._process.kill()
+        self._process.wait()
+        self.thread.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._words):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+    def _hand_out(self, task: Mapping[str, object], slices: StreamRanges) -> None:
+        try:
+            self._say(task)
+            for slice in slices:
+                self._fill(slice)
+        except SalesflowError as error:
+            self.error = error
+
+    def _fill(self, slice: StreamRange) -> None:
+        self._say([id.hex for id in slice])
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise DatabaseError(
+                f"a process that helped to rebuild ended with exit code {self._last_words()};"
+                " the read tables stand as they were"
+            )
+        said = json.loads(answer)
+        if said is not None:
+            raise getattr(errors, said["error"], DatabaseError)(said["message"])
+
+    def _last_words(self) -> str:
+        """Give the exit code of a process that has died, and the last line it wrote."""
+        code = self._process.wait()
+        self._words.seek(0)
+        return ": ".join([str(code), *self._words.read().splitlines()[-1:]])
+
+    def _say(self, words: object) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has died, which is heard of next
+            self._process.stdin.write(json.dumps(words) + "\n")
+            self._process.stdin.flush()
+
+
+class Helpers:
+    """The helpers of one rebuild."""
+
+    def __init__(self) -> None:
+        self.all: list[Helper] = []
+
+    def check(self) -> None:
+        """Raise what has gone wrong in one of them."""
+        for helper in self.all:
+            if helper.error is not None:
+                raise helper.error
+
+    def wait(self, meanwhile: Callable[[], object]) -> None:
+        """Wait until each has filled its last slice."""
+        for helper in self.all:
+            while helper.thread.is_alive():
+                helper.thread.join(LOOK_SECONDS)
+                self.check()
+                meanwhile()
+        self.check()
+
+
+@contextmanager
+def helping(number: int, task: Mapping[str, object], slices: StreamRanges) -> Iterator[Helpers]:
+    """Start helpers, and end them with the block, however that ends."""
+    helpers = Helpers()
+    try:
+        for _ in range(number):
+            helpers.all.append(Helper(task, slices))
+        yield helpers
+    finally:
+        for helper in helpers.all:
+            helper.end()

@@ -1,0 +1,218 @@
+"""SQL views beside the read tables, for analysts who ask at a moment in plain SQL.
+
+Every read table has a view whose name stays the same when its revision grows:
+`salesflow_deal_state` shows `salesflow_deal_state_1`. Instants are timestamps, ids are text,
+amounts and shares are decimals with their whole millionths beside them. A row that is stored
+once for two beliefs (see `IntervalTable`) is shown as two, so that the moment is four plain
+comparisons, the same on both databases; `select_at` writes them.
+
+A view is made where its table is made, and made anew by the first process that has a higher
+revision or another form of it, never by one that has a lower one. Rows are filled and
+swapped below it. What it leaves out: catching up, which plain SQL cannot do.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.schema import (
+    EVENT_VIEW,
+    STORE,
+    postgres_time,
+    sqlite_time,
+    sqlite_uuid,
+)
+from salesflow.adapters.projector.read_tables import PROJECTIONS
+from salesflow.adapters.reactors import REACTORS
+from salesflow.domain.time import FOREVER, from_instant
+from salesflow.errors import InputError
+from salesflow.projections.table import (
+    Instants,
+    IntervalTable,
+    Millionths,
+    ReadPoint,
+    ReadTable,
+    Shares,
+)
+
+__all__ = ["STANDING_VIEW", "VIEW_FORM", "refresh_views", "select_at", "view_name"]
+
+
+VIEW_FORM = 2
+"""Raise it whenever a view of the same revision would read differently."""
+
+END: Final = "9999-12-31 00:00:00.000000+00:00"
+"""How the end of what has not ended is shown: a time, so that it can be compared; no moment
+lies so late."""
+
+STANDING_VIEW: Final = "salesflow_standing"
+INSTANTS: Final = {"valid_from", "valid_to", "known_from", "known_to", "occurred", "recorded"}
+MARK: Final = re.compile(r"revision (\d+) form (\d+)")
+
+
+class Mark(NamedTuple):
+    """Which revision of a table a view shows, and in which form."""
+
+    revision: int
+    form: int
+
+    def __str__(self) -> str:
+        return f"revision {self.revision} form {self.form}"
+
+
+def refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
+    """Make the views that are missing or show less than these tables.
+
+    Where nothing is to be made nothing is locked, so that a question never waits for writers.
+    """
+    tables = list(tables)
+    _ensure_free_names(tables)
+    wanted = {view_name(each): Mark(each.revision, VIEW_FORM) for each in tables}
+    wanted[STANDING_VIEW] = Mark(1, VIEW_FORM)
+    with database.whole(), database.read() as connection:
+        missing = _outdated(connection, wanted)
+    if not missing:
+        return
+    selects = {view_name(each): each for each in tables}
+    with database.whole(), database.creating() as connection:
+        for name in _outdated(connection, wanted):  # another process may have been here
+            shape = selects.get(name)
+            select = _standing() if shape is None else _select(connection.dialect, shape)
+            _make(connection, name, wanted[name], select)
+
+
+def view_name(table: ReadTable) -> str:
+    """Give the name of a read table's view, which is the same for every revision."""
+    return f"salesflow_{table.label}"
+
+
+def select_at(table: ReadTable, cut: ReadPoint) -> str:
+    """Write the select that shows a read table as it is seen at a moment."""
+    then, known = (from_instant(at).isoformat(" ", "microseconds") for at in cut[1:])
+    moment = [f"recorded_at <= '{known}'", f"occurred_at <= '{then}'"]
+    if isinstance(table, IntervalTable):
+        moment = [f"known_from <= '{known}'", f"known_to > '{known}'"]
+        moment += [f"valid_from <= '{then}'", f"valid_to > '{then}'"]
+    where = "\n   AND ".join([f"tenant = '{cut.tenant}'", *moment])
+    return f"SELECT *\n  FROM {view_name(table)}\n WHERE {where};"
+
+
+def _ensure_free_names(tables: Iterable[ReadTable]) -> None:
+    taken = {*STORE.tables, PROJECTIONS.name, REACTORS.name, EVENT_VIEW, STANDING_VIEW}
+    taken |= {table.name for table in tables}
+    for table in tables:
+        if view_name(table) in taken:
+            raise InputError(
+                f"a read table cannot be called {table.label!r}: {view_name(table)} is taken"
+            )
+
+
+def _outdated(connection: sa.Connection, wanted: Mapping[str, Mark]) -> list[str]:
+    """Name the views that are missing or show a lower revision or form."""
+    if connection.dialect.name == "postgresql":
+        statement = (
+            "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
+            " WHERE relkind = 'v' AND pg_table_is_visible(oid)"
+        )
+    else:
+        statement = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
+    found: dict[str, Mark] = {}
+    for name, text in connection.exec_driver_sql(statement):
+        mark = MARK.search(text or "")
+        if mark is not None:
+            found[name] = Mark(int(mark[1]), int(mark[2]))
+    return [name for name, mark in wanted.items() if found.get(name, Mark(0, 0)) < mark]
+
+
+def _make(connection: sa.Connection, name: str, mark: Mark, select: str) -> None:
+    """Make a view, in the place of an older one."""
+    if connection.dialect.name != "postgresql":
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS /* {mark} */ {select}")
+        return
+    try:
+        with connection.begin_nested():  # keeps what was granted, and views upon this one
+            connection.exec_driver_sql(f"CREATE OR REPLACE VIEW {name} AS {select}")
+    except sa.exc.ProgrammingError:  # other columns
+        connection.exec_driver_sql(f"DROP VIEW {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {select}")
+    connection.exec_driver_sql(f"COMMENT ON VIEW {name} IS 'salesflow: {mark}'")
+
+
+def _select(dialect: sa.Dialect, shape: ReadTable) -> str:
+    shown = (
+        each
+        for column in shape.table.columns
+        if column.name != "collapsed"
+        for each in _shown(dialect, column)
+    )
+    return f"SELECT {', '.join(shown)} FROM {_rows(dialect, shape)}"
+
+
+def _rows(dialect: sa.Dialect, shape: ReadTable) -> str:
+    """Give the rows, those that stand for two beliefs in two halves.
+
+    Until the append that ended it a collapsed row was known without an end, and from that
+    append on with it.
+    """
+    if not isinstance(shape, IntervalTable):
+        return shape.name
+    quote = dialect.identifier_preparer.quote
+    names = [column.name for column in shape.table.columns if column.name != "collapsed"]
+
+    def half(other: Mapping[str, str]) -> str:
+        columns = (f"{other[n]} AS {n}" if n in other else quote(n) for n in names)
+        return f"SELECT {', '.join(columns)} FROM {shape.name}"
+
+    before = {
+        "valid_to": f"CASE WHEN collapsed = 1 THEN {FOREVER} ELSE valid_to END",
+        "known_to": "CASE WHEN collapsed = 1 AND valid_to < known_to THEN valid_to"
+        " ELSE known_to END",
+    }
+    after = half({"known_from": "valid_to"}) + " WHERE collapsed = 1 AND valid_to < known_to"
+    return f"({half(before)} UNION ALL {after}) AS halves"
+
+
+def _shown(dialect: sa.Dialect, column: sa.Column[object]) -> Iterable[str]:
+    """Give the columns by which one column is shown."""
+    postgres, name = dialect.name == "postgresql", column.name
+    plain, kind = dialect.identifier_preparer.quote(name), column.type
+    if isinstance(kind, Instants) or name in INSTANTS:
+        as_ = name if name.endswith(("_from", "_to")) else f"{name}_at"
+        time = postgres_time(plain) if postgres else sqlite_time(plain)
+        end = f"timestamptz '{END}'" if postgres else f"'{END}'"
+        if not name.endswith("_to"):
+            return (f"{time} AS {as_}",)
+        return (f"CASE WHEN {plain} >= {FOREVER} THEN {end} ELSE {time} END AS {as_}",)
+    if isinstance(kind, Millionths | Shares):
+        decimal = _postgres_decimal(plain) if postgres else _sqlite_decimal(plain)
+        return (f"{decimal} AS {plain}", f"{plain} AS {name}_millionths")
+    if isinstance(kind, sa.Uuid) and not postgres:
+        return (f"{sqlite_uuid(plain, hexed=True)} AS {plain}",)
+    return (plain,)
+
+
+def _postgres_decimal(column: str) -> str:
+    return f"CAST({column} * 0.000001 AS numeric(19, 6))"
+
+
+def _sqlite_decimal(column: str) -> str:
+    """Write an amount's digits; SQLite has no exact decimal."""
+    sign = f"CASE WHEN {column} < 0 THEN '-' ELSE '' END"
+    digits = f"printf('%d.%06d', abs({column}) / 1000000, abs({column}) % 1000000)"
+    return f"CASE WHEN {column} IS NOT NULL THEN {sign} || {digits} END"
+
+
+def _standing() -> str:
+    """Say of every read table of every tenant how far it stands behind the log."""
+    ending = "'_' || CAST(p.revision AS TEXT)"
+    cut = f"length(p.name) - length({ending})"
+    return (
+        f"SELECT p.tenant, substr(p.name, 1, {cut}) AS read_table, p.revision, p.position,"
+        f" h.position AS head, h.position - p.position AS behind FROM {PROJECTIONS.name} AS p"
+        " JOIN salesflow_head AS h ON h.tenant = p.tenant"
+        f" WHERE substr(p.name, 1 + {cut}) = {ending}"
+    )

@@ -1,0 +1,1 @@
+"""Commands for whoever keeps a log: status, check, rebuild, process, log, retract."""

@@ -1,0 +1,165 @@
+"""`salesflow status`, `rebuild`, `backup` and `clock`: how the log and its tables stand."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from salesflow.cli.context import CommandContext, with_context
+from salesflow.cli.screen import Json, size_of
+from salesflow.domain.time import from_instant
+from salesflow.presentation.fields import plain
+from salesflow.presentation.format import local_time
+from salesflow.presentation.table import TableOfView
+
+__all__ = ["accept", "backup", "rebuild", "status"]
+
+
+if TYPE_CHECKING:  # loaded when a database is opened
+    from salesflow.adapters.event_store.log import Head
+    from salesflow.adapters.event_store.search import LogStats
+    from salesflow.adapters.projector.read_tables import ProjectionPosition
+    from salesflow.domain.settings import Settings
+
+
+@with_context
+def status(context: CommandContext) -> None:
+    """Say where the log stands, how far each read table is behind, and how large it is."""
+    from salesflow.adapters.event_store.search import log_stats
+
+    with context.open() as flow:
+        head, counted, settings = flow.log.head(), log_stats(flow.log), flow.settings()
+        stands, reactors = flow.standings(), flow.reactors.positions()
+        wrong, left_out = flow.disagreements(), flow.left_out()
+    if counted.events != head.position:
+        wrong.insert(0, _miscounted(counted.events, head))
+    recorded, zone = from_instant(head.recorded), settings.timezone
+    context.screen.json(
+        {
+            "tenant": flow.log.tenant,
+            "timezone": zone.key,
+            "report_currency": settings.report_currency,
+            "position": head.position,
+            "recorded_at": recorded.isoformat(),
+            **counted._asdict(),
+            "tables": [_standing(*named, head) for named in stands.items()],
+            "reactors": reactors,
+            "left_out": [plain(each) for each in left_out],
+            "problems": list(wrong),
+        }
+    )
+    context.screen.table(_log(flow.log.tenant, head, settings, counted))
+    context.screen.table(_standings(stands, head))
+    if reactors:
+        context.screen.table(_reactors(reactors, head))
+    for each in left_out:
+        context.screen.line(each.said(context.language), "yellow")
+    for said in wrong:
+        context.screen.line(said, "red")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _miscounted(events: int, head: "Head") -> str:
+    return (
+        f"the log holds {events:,} events, its head stands at {head.position:,}: events were"
+        " removed; `salesflow check` names them"
+    )
+
+
+def _log(tenant: str, head: "Head", settings: "Settings", counted: "LogStats") -> TableOfView:
+    rows = (
+        ("Tenant", tenant),
+        ("Time zone", settings.timezone.key),
+        ("Report currency", settings.report_currency or "–"),
+        ("Head", f"{head.position:,}"),
+        ("Last recorded", local_time(from_instant(head.recorded), settings.timezone)),
+        ("Events", f"{counted.events:,}"),
+        ("Streams", f"{counted.streams:,}"),
+        ("Size", size_of(counted.database_bytes)),
+    )
+    return TableOfView("Log", ("Attribute", "Value"), rows, words=("Attribute",))
+
+
+def _standing(name: str, stand: "ProjectionPosition", head: "Head") -> Json:
+    return {
+        "table": name,
+        "revision": stand.revision,
+        "position": stand.position,
+        "lag": head.position - stand.position,
+    }
+
+
+def _standings(stands: "dict[str, ProjectionPosition]", head: "Head") -> TableOfView:
+    rows = tuple(
+        (name, f"{s.revision}", f"{s.position:,}", f"{head.position - s.position:,}")
+        for name, s in stands.items()
+    )
+    return TableOfView("Read tables", ("Read table", "Version", "Position", "Lag"), rows)
+
+
+def _reactors(positions: dict[str, int], head: "Head") -> TableOfView:
+    rows = tuple(
+        (name, f"{position:,}", f"{head.position - position:,}")
+        for name, position in positions.items()
+    )
+    return TableOfView("Reactors", ("Reactor", "Position", "Lag"), rows)
+
+
+@with_context
+def rebuild(
+    context: CommandContext,
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TABLE]...",
+            help="Read tables; all when none is named.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Fill read tables anew from the log, beside the live ones, then swap them."""
+    from salesflow.projections.registry import FOLDS
+
+    with context.open() as flow:
+        with context.screen.progress(", ".join(tables or FOLDS)) as report:
+            rows = flow.rebuild(*tables or (), progress=report)
+        context.screen.json({"rebuilt": dict(rows)})
+        shown = tuple((name, f"{count:,}") for name, count in rows.items())
+        context.screen.table(TableOfView("", ("Read table", "Rows"), shown))
+
+
+@with_context
+def backup(
+    context: CommandContext,
+    to: Annotated[str, typer.Argument(metavar="TO", help="A new file; none is overwritten.")],
+) -> None:
+    """Copy a SQLite database into a new file while others go on recording."""
+    with context.open() as flow:
+        made = flow.backup(to)
+        recorded = from_instant(made.recorded)
+        context.screen.json(
+            {
+                "file": str(made.file),
+                "bytes": made.bytes,
+                "position": made.position,
+                "recorded_at": recorded.isoformat(),
+            }
+        )
+        at = local_time(recorded, flow.settings().timezone)
+        context.screen.line(f"backed up to {to} ({size_of(made.bytes)})")
+        context.screen.line(f"up to position {made.position:,}, recorded at {at}")
+
+
+@with_context
+def accept(
+    context: CommandContext,
+    because: Annotated[str, typer.Option("--because", help="Why the clock is right.")],
+    actor: Annotated[str | None, typer.Option("--actor", help="Who accepts it.")] = None,
+) -> None:
+    """Go on recording although this host's clock is behind the log, and say so in the log."""
+    with context.open() as flow:
+        receipt = flow.accept_clock(actor=actor, because=because)
+        recorded = from_instant(receipt.recorded)
+        context.screen.json({"position": receipt.last, "recorded_at": recorded.isoformat()})
+        at = local_time(recorded, flow.settings().timezone)
+        context.screen.line(f"accepted at position {receipt.last:,}, recorded at {at}")

@@ -1,0 +1,361 @@
+"""`salesflow ask`: a command for every question, made from its fields.
+
+A question's required fields become arguments, the others options; its docstring is the help.
+Values are read by pydantic as the question itself would, so a new question needs nothing
+here. `--as-of` and `--known-at` say at which moment it is asked, `--compare-to` at which
+other one, to show both answers and the difference.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Union, get_args, get_origin
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from salesflow.cli.context import AsOf, CommandContext, CompareTo, KnownAt, with_context
+from salesflow.cli.ids import find_customer, find_deal, find_rep
+from salesflow.cli.options import PERIOD_OPTIONS, is_period, moment_said, with_period
+from salesflow.domain.time import Period, from_instant, to_instant
+from salesflow.errors import InputError
+from salesflow.presentation.format import span_text
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.comparison import Comparison
+from salesflow.projections.core.parameters import wrong_parameters
+from salesflow.projections.core.question import Question, View
+from salesflow.projections.scope.narrowing import MET
+
+__all__ = ["command_of", "notes_of", "show_comparison", "show_view"]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+
+QuestionClass = type[Question[View]]
+Brief = Annotated[
+    bool,
+    typer.Option(
+        "--brief",
+        help="Leave out what is counted and how; of a retrospective show what matters most.",
+        rich_help_panel="Common options",
+    ),
+]
+
+
+CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=CommandContext
+)
+
+
+def command_of(question: QuestionClass) -> Callable[..., None]:
+    """Make the command of a question."""
+
+    def command(
+        context: CommandContext,
+        as_of: str | None,
+        known_at: str | None,
+        compare_to: str | None,
+        brief: bool,
+        **given: object,
+    ) -> None:
+        with context.open() as flow:
+            if is_period(question.model_fields):
+                given = with_period(given, flow, known_at)
+            asked = _asked(question, given, flow)
+            if compare_to is None:
+                view = flow.ask(asked, as_of=as_of, known_at=known_at)
+                notes = notes_of(flow, asked, view, context.language)
+                show_view(context, view, brief=brief, notes=[*notes])
+                return
+            then, known_then = moment_said(compare_to)
+            comparison = flow.compare(
+                asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
+            )
+            show_comparison(context, comparison, brief=brief)
+            for note in notes_of(flow, asked, comparison.now, context.language):
+                context.screen.line(note, "yellow")
+
+    parameters = [
+        CONTEXT,
+        *_parameters(question),
+        _option("as_of", AsOf),
+        _option("known_at", KnownAt),
+        _option("compare_to", CompareTo),
+        _made("brief", Brief, default=False),
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__doc__ = question.summary
+    return with_context(command)
+
+
+def show_view(
+    context: CommandContext, view: View, *, brief: bool = False, notes: Sequence[str] = ()
+) -> None:
+    """Print a view: its tables, what it counts and how, and the moment it stands at."""
+    screen = context.screen
+    if screen.as_json:
+        screen.json({**view.to_dict(), **({"notes": [*notes]} if notes else {})})
+        return
+    for table in view.named_tables(context.language, brief=brief):
+        screen.table(table)
+    if not brief:
+        _show_meaning(context, view)
+    for note in notes:
+        screen.line(note, "yellow")
+    _show_moment(context, view)
+
+
+def show_comparison(
+    context: CommandContext, comparison: Comparison[View], *, brief: bool = False
+) -> None:
+    """Print two answers side by side: what each table held then, holds now, the difference."""
+    screen = context.screen
+    if screen.as_json:
+        screen.json(comparison.to_dict())
+        return
+    for table in comparison.tables(context.language):
+        screen.table(table)
+    if not brief:
+        _show_meaning(context, comparison.now)
+    _show_moment(context, comparison.then, "Then")
+    _show_moment(context, comparison.now, "Now")
+
+
+def _show_meaning(context: CommandContext, view: View) -> None:
+    for line in view.meaning_lines(context.language):
+        context.screen.line(line, "dim")
+
+
+def _show_moment(context: CommandContext, view: View, label: str = "") -> None:
+    said = _labelled(context, label) if label else ""
+    *warnings, moment = view.moment_lines(context.language)
+    for line in warnings:
+        context.screen.line(f"{said}{line}", "yellow")
+    context.screen.line(f"{said}{moment}", "green")
+
+
+def _labelled(context: CommandContext, label: str) -> str:
+    return context.screen.word(label) + ("：" if context.language == "zh" else ": ")
+
+
+def _asked(
+    question: QuestionClass, given: dict[str, object], flow: "SalesFlow"
+) -> Question[View]:
+    values = {
+        name: _identified(name, given[name], field, flow)
+        for name, field in question.model_fields.items()
+        if given.get(name) not in (None, (), [])
+    }
+    try:
+        found: Question[View] = question.__pydantic_validator__.validate_python(values)
+    except ValidationError as error:
+        wrong = wrong_parameters(error, map(_flag, question.model_fields))
+        complaints = (f"{_flag(name)}: {why}" for name, why in wrong.items())
+        raise InputError("; ".join(complaints)) from error
+    return found
+
+
+def _flag(name: str) -> str:
+    return name if " " in name else f"--{name.rstrip('_').replace('_', '-')}"
+
+
+def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -> object:
+    """Let deals, customers and reps be written as people write them: a name, first digits."""
+    kinds = _kinds(field.annotation)
+    find = _finder(name) if UUID in kinds else _rep if name == "owner" else None
+    if find is None:
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(find(flow, str(one)) for one in value)
+    return find(flow, str(value))
+
+
+def _finder(name: str) -> "Callable[[SalesFlow, str], UUID] | None":
+    noun = name.partition("_")[0].removesuffix("s")
+    return {"deal": find_deal, "customer": find_customer}.get(noun)
+
+
+def _rep(flow: "SalesFlow", text: str) -> str:
+    """Find a rep by name, unless deals have such an owner."""
+    if not text.strip():
+        return text  # which the question refuses
+    return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
+
+
+def _parameters(question: QuestionClass) -> Iterator[inspect.Parameter]:
+    """Make the arguments and options of a question; a period is typed in a way of its own."""
+    periods = PERIOD_OPTIONS if is_period(question.model_fields) else {}
+    for name, field in question.model_fields.items():
+        if name not in periods:
+            yield _parameter(name, field)
+    yield from (_option(name, annotation) for name, annotation in periods.items())
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    """Make the argument or option of one field of a question."""
+    kinds = _kinds(field.annotation)
+    choices = next((k for k in kinds if get_origin(k) is Literal), None)
+    several = any(get_origin(kind) is tuple for kind in kinds)
+    kind: object = choices if choices is not None else int if int in kinds else str
+    if bool in kinds:
+        kind = bool
+    if several:
+        kind = list[str]
+    text = _help_of(name, field)
+    if field.is_required():
+        argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
+        return _made(name, Annotated[kind, argument])
+    option = typer.Option(_flag(name), help=text, show_default=False)
+    if kind is bool:
+        return _made(name, Annotated[bool, option], default=bool(field.get_default()))
+    return _made(name, Annotated[kind | None, option], default=None)  # type: ignore[operator]
+
+
+def _help_of(name: str, field: FieldInfo) -> str:
+    text = field.description or _default_text(field)
+    if UUID in _kinds(field.annotation) and _finder(name) is not None:
+        called = "title" if _finder(name) is find_deal else "name"
+        return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
+    return f"{text} May be said by id or name." if name == "owner" else text
+
+
+def _default_text(field: FieldInfo) -> str:
+    default = None if field.is_required() else field.get_default(call_default_factory=False)
+    return "" if default in (None, ()) else f"Default: {default}."
+
+
+def _kinds(annotation: object) -> tuple[object, ...]:
+    """Give the types an annotation allows, None left out."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        found = (kind for part in get_args(annotation) for kind in _kinds(part))
+        return tuple(kind for kind in found if kind is not types.NoneType)
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) is tuple:
+        return (annotation, *_kinds(get_args(annotation)[0]))
+    return (annotation,)
+
+
+def _made(name: str, annotation: object, **more: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        annotation=annotation,
+        **more,
+    )
+
+
+def _option(name: str, annotation: object) -> inspect.Parameter:
+    return _made(name, annotation, default=None)
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+
+# What an answer cannot say of itself: that nothing happened lately, that a rep is unknown.
+#
+# An answer of zeros looks like a true one. Whoever asks about a period that has not begun or
+# ended by the moment asked of, about a time after the last event, or of a rep by whom no deal
+# was ever owned, of a channel, a currency, a customer or a survey that was never met, is told
+# so in a line of its own, as known at the answer's moment.
+
+LOOKS_AHEAD: Final = ("forecast",)
+"""Questions about a period that need not have begun."""
+TICK: Final = timedelta(microseconds=1)
+
+
+def notes_of(
+    flow: "SalesFlow", asked: Question[View], view: View, language: Language
+) -> Iterator[str]:
+    """Say what a reader of the answer should know besides."""
+    from salesflow.projections.scope.narrowing import MET
+
+    for name, met in MET.items():
+        value = getattr(asked, name, None)
+        if value is None or flow.ask(met(value=str(value)), at=view.moment).met:
+            continue
+        yield f"{in_language(met.unmet, language)} {str(value)!r}"
+    period = getattr(view, "period", None)
+    if isinstance(period, Period):
+        span = _PeriodDays(period, view)
+        if asked.name in LOOKS_AHEAD:
+            yield from _silence(flow, asked, span, language)
+        elif span.begins_later:
+            yield _not_begun(span, language)
+        else:
+            if span.ends_later and _is_named(asked):
+                yield _not_ended(span, language)
+            yield from _silence(flow, asked, span, language)
+
+
+class _PeriodDays:
+    """The period of an answer, in days of the business time zone, beside its moment."""
+
+    def __init__(self, period: Period, view: View) -> None:
+        moment, zone = view.moment, ZoneInfo(view.timezone)
+        self.view, self.zone = view, zone
+        self.begins_later = moment.as_of < period.start
+        self.ends_later = moment.as_of < period.end - TICK
+        length = period.end - period.start
+        self.since = moment.as_of - length if self.begins_later else period.start
+        """From when on something ought to have happened."""
+        last = (period.end - TICK).astimezone(zone).date()
+        self.named = span_text(period.start.astimezone(zone).date(), last)
+        self.as_of, self.known_at = (
+            at.astimezone(zone).date() for at in (moment.as_of, moment.known_at)
+        )
+
+
+def _is_named(asked: Question[View]) -> bool:
+    """Say whether somebody named the period; the one of the moment is meant to go on."""
+    return any(getattr(asked, name, None) is not None for name in ("from_", "to"))
+
+
+def _not_begun(span: _PeriodDays, language: Language) -> str:
+    earlier = span.as_of < span.known_at
+    if language == "zh":
+        way_out = "请用更晚的 --as-of" if earlier else "请查询此前的期间"
+        return (
+            f"期间 {span.named} 截至 {span.as_of} 尚未开始；"
+            f"已知事件截至 {span.known_at}，{way_out}"
+        )
+    way_out = "ask --as-of a later day" if earlier else "ask about a period up to then"
+    return (
+        f"the period {span.named} has not begun as of {span.as_of}; facts are known until"
+        f" {span.known_at}, {way_out}"
+    )
+
+
+def _not_ended(span: _PeriodDays, language: Language) -> str:
+    if language == "zh":
+        return f"期间 {span.named} 截至 {span.as_of} 尚未结束；已知事件截至 {span.known_at}"
+    return (
+        f"the period {span.named} has not ended as of {span.as_of}; facts are known until"
+        f" {span.known_at}"
+    )
+
+
+def _silence(
+    flow: "SalesFlow", asked: Question[View], span: _PeriodDays, language: Language
+) -> Iterator[str]:
+    from salesflow.adapters.event_store.search import last_happened
+
+    known = to_instant(span.view.moment.known_at)
+    last = last_happened(flow.log, to_instant(span.since), known)
+    if last is None:
+        return
+    day = from_instant(last).astimezone(span.zone).date()
+    named = _is_named(asked) and asked.name not in LOOKS_AHEAD
+    if language == "zh":
+        way_out = "请查询此前的期间" if named else f"可用 --as-of {day} 查询"
+        yield f"{day} 之后没有发生任何事；{way_out}"
+    else:
+        way_out = "ask about a period up to then" if named else f"ask --as-of {day}"
+        yield f"nothing has happened since {day}; {way_out}"

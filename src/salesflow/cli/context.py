@@ -1,0 +1,283 @@
+"""What every command has at hand: the database, the tenant, the language, the screen.
+
+`@at_desk` gives a command the options they all share (`--db`, `--tenant`, `--lang`,
+`--json`) and hands them in as one `Desk`; the command itself names only its own.
+
+A command that reads never creates a database: `context.open()` refuses one that does not exist.
+"""
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from salesflow.cli.options import time_of, two_times
+from salesflow.cli.screen import Screen
+from salesflow.domain.time import zone
+from salesflow.domain.wording import shortened
+from salesflow.errors import DatabaseError, InputError, NotFoundError
+from salesflow.presentation.words import Language
+
+__all__ = [
+    "DATABASE_VARIABLE",
+    "AsOf",
+    "CommandContext",
+    "CompareTo",
+    "KnownAt",
+    "with_context",
+]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+
+DATABASE_VARIABLE = "SALESFLOW_DB"
+DATABASE_DEFAULT = "sqlite:///salesflow.db"
+SQLITE = "sqlite:///"
+PASSING = ("sqlite://", SQLITE, f"{SQLITE}:memory:")
+SCHEME = re.compile(r"(sqlite|postgres|postgresql|file)(\+\w+)?:", re.IGNORECASE)
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help=f"Database: sqlite:///FILE, postgresql://…, or a plain path of a SQLite file."
+        f" Default: ${DATABASE_VARIABLE}, else {DATABASE_DEFAULT}.",
+        rich_help_panel="Common options",
+        show_default=False,
+    ),
+]
+TenantOption = Annotated[
+    str,
+    typer.Option("--tenant", help="Whose log to use.", rich_help_panel="Common options"),
+]
+LanguageOption = Annotated[
+    Language,
+    typer.Option("--lang", help="Language of the labels.", rich_help_panel="Common options"),
+]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON document.", rich_help_panel="Common options"),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="What had happened by then: 2026-03-31 (the end of that day) or"
+        " 2026-03-31T17:00:00+08:00. Default: now.",
+        rich_help_panel="Moment",
+        show_default=False,
+        callback=time_of("--as-of"),
+    ),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        "--known-at",
+        metavar="TIME",
+        help="What had been recorded by then. Default: all that is recorded.",
+        rich_help_panel="Moment",
+        show_default=False,
+        callback=time_of("--known-at"),
+    ),
+]
+CompareTo = Annotated[
+    str | None,
+    typer.Option(
+        "--compare-to",
+        metavar="AS_OF[@KNOWN_AT]",
+        help="Another moment, to show what is different: 2026-03-31, or 2026-03-31@2026-03-31"
+        " as it was known on that day. Known by default: what is known at the first moment.",
+        rich_help_panel="Moment",
+        show_default=False,
+        callback=two_times("--compare-to"),
+    ),
+]
+
+COMMON = (
+    inspect.Parameter(
+        "db", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=DatabaseOption
+    ),
+    inspect.Parameter(
+        "tenant", inspect.Parameter.KEYWORD_ONLY, default="main", annotation=TenantOption
+    ),
+    inspect.Parameter(
+        "lang", inspect.Parameter.KEYWORD_ONLY, default="en", annotation=LanguageOption
+    ),
+    inspect.Parameter(
+        "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption
+    ),
+)
+
+
+class CommandContext:
+    """One command's database, tenant and screen."""
+
+    def __init__(
+        self, *, db: str | None, tenant: str, language: Language, as_json: bool
+    ) -> None:
+        self.db_given = db is not None
+        if db is not None:
+            self.url = _url(db, "--db")
+        else:
+            url = os.environ.get(DATABASE_VARIABLE) or DATABASE_DEFAULT
+            self.url = _url(url, f"${DATABASE_VARIABLE}")
+        self.tenant = tenant
+        self.screen = Screen(language=language, as_json=as_json)
+
+    @property
+    def language(self) -> Language:
+        """The language of the labels."""
+        return self.screen.language
+
+    @property
+    def shown_url(self) -> str:
+        """The database's URL without a password."""
+        from salesflow.adapters.database.url import without_password
+
+        return without_password(self.url)
+
+    @contextmanager
+    def open(self) -> "Iterator[SalesFlow]":
+        """Open the database to read it, or to record where something was recorded before.
+
+        Raises:
+            NotFoundError: when there is none; none is made.
+        """
+        try:
+            flow = self._flow(create=False)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"{error}; name a database with --db, or make one with `salesflow demo` or"
+                " `salesflow import`"
+            ) from error
+        with flow:
+            yield flow
+
+    @contextmanager
+    def record(self, timezone: str | None) -> "Iterator[SalesFlow]":
+        """Open the database to record, a new one in this time zone.
+
+        A new SQLite file in which nothing came to be recorded is taken away again; one that
+        this call did not make never is, whoever's log it holds.
+        """
+        self.ensure_lasting()
+        if timezone is not None:
+            zone(timezone)
+        if self.holds_a_log():
+            with self.open() as flow:
+                yield flow
+            return
+        from salesflow.adapters.database.sqlite_file import NewFile
+
+        made, founded = NewFile.make(self.url), 0
+        try:
+            with self._flow(timezone=timezone) as flow:
+                founded = flow.log.head().position
+                yield flow
+        except BaseException:  # whatever it was, also Ctrl-C: it goes on
+            if made is not None:
+                made.take_away(events_max=founded)
+            raise
+
+    def _ensure_place(self) -> None:
+        """Refuse a path that is none of a file, or lies in a folder that does not exist."""
+        from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+
+        url = parsed_url(self.url)
+        if url.drivername not in SQLITE:
+            return
+        path, name = Path(url.database or "").absolute(), url.database or "~"
+        if not path.parent.is_dir() and not name.startswith("~"):
+            raise DatabaseError(
+                f"there is no folder {shortened(path.parent)} for the database"
+                f" {shortened(path.name)}; make that folder, or name another file with --db"
+            )
+        sqlite_path(url)
+
+    def ensure_lasting(self) -> None:
+        """Refuse to record in memory, where it would be gone with the command."""
+        if self.url.partition("?")[0] in PASSING:
+            raise InputError(
+                f"what is recorded in {self.url} would be lost at once; name a file with --db"
+            )
+
+    @contextmanager
+    def rehearse(self, timezone: str | None) -> "Iterator[SalesFlow]":
+        """Open the database to try something, or a passing one where there is none."""
+        if self.holds_a_log():
+            with self.open() as flow:
+                yield flow
+        else:
+            with self._flow("sqlite://", timezone=timezone) as flow:
+                yield flow
+
+    def founds_beside(self) -> bool:
+        """Say whether recording would found a log in a database that is there already.
+
+        What founds a log can never be taken away again; so what may be refused is tried first.
+        """
+        from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+
+        if self.holds_a_log():
+            return False
+        url = parsed_url(self.url)
+        path = sqlite_path(url) if url.drivername in SQLITE else None
+        return path is None or path.exists()
+
+    def holds_a_log(self) -> bool:
+        """Say whether something was recorded of this tenant before; make nothing."""
+        try:
+            with self._flow(create=False):
+                return True
+        except NotFoundError:
+            return False
+
+    def _flow(
+        self, url: str = "", *, timezone: str | None = None, create: bool = True
+    ) -> "SalesFlow":
+        from salesflow.engine import SalesFlow
+
+        if not url:
+            self._ensure_place()
+        return SalesFlow(url or self.url, tenant=self.tenant, timezone=timezone, create=create)
+
+
+def with_context(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options all commands share; it is handed a `Desk` instead of them."""
+
+    def command(**given: object) -> None:
+        db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)
+        context = CommandContext(db=db, tenant=tenant, language=lang, as_json=as_json)  # type: ignore[arg-type]
+        function(context, **given)
+
+    signature = inspect.signature(function)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in list(signature.parameters.values())[1:]
+    ]
+    parameters = [*own, *COMMON]
+    command.__name__ = function.__name__
+    command.__doc__ = function.__doc__
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+def _url(given: str, said_by: str) -> str:
+    if not given.strip():
+        raise InputError(
+            f"{said_by} is empty; name a file such as sales.db, or a URL such as"
+            " postgresql://user@host/name"
+        )
+    if "://" in given or (SCHEME.match(given) and not Path(given).exists()):
+        return given  # what is no URL after all is refused with what to write instead
+    return SQLITE + given.replace("%", "%25").replace("?", "%3F")

@@ -1,0 +1,1 @@
+"""`salesflow deal`: lists, one deal, its history, its replay."""

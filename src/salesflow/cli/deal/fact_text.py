@@ -1,0 +1,155 @@
+"""What facts say, in words, in English and Chinese.
+
+Details are the fact's own fields in plain text: amounts with separators, times in the business
+time zone, lists joined, what is empty left out.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.deal.quotes import QuoteLine
+from salesflow.domain.deal.stages import Check
+from salesflow.domain.event import Fact
+from salesflow.domain.process import CRITERIA, ProcessPublished
+from salesflow.domain.values import Money, Value
+from salesflow.domain.wording import shortened
+from salesflow.presentation.format import amount_text, given_percent, local_time, short_id
+from salesflow.presentation.words import Language, in_language
+
+__all__ = ["briefly", "details_of", "money_text"]
+
+
+FIELDS_ZH: Final = {
+    "budget": "预算",
+    "category": "预测类别",
+    "position": "职位",
+    "terms": "条款",
+    "timezone": "时区",
+    "to": "发给",
+}
+"""Labels of fields that are not called what the same word means elsewhere."""
+
+SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction", "level"})
+"""Fields of few values, which have names in both languages."""
+NAMES_FIELDS: Final = "cleared"
+"""A field that names other fields."""
+REPS: Final = frozenset({"by", "overridden_by", "owner", "person", "rep"})
+"""Fields that name a rep by id."""
+TELLS_EVENTS_APART: Final = "event_id"
+"""An id that begins with its time: only the whole of it says which event is meant."""
+FIELD_MAX: Final = 60
+LINE_MAX: Final = 160
+"""Characters of a field, and of a fact, where a line tells it."""
+
+
+def details_of(
+    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str] = str
+) -> str:
+    """Say what a fact says, field by field; `rep` puts names beside the ids of reps."""
+    return " · ".join(f"{name} {text}" for name, text in _fields(fact, language, zone, rep))
+
+
+def briefly(fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]) -> str:
+    """Say what a fact says in a line: the beginning of each field, and that there is more."""
+    if isinstance(fact, ProcessPublished):
+        version, stages = fact.process, len(fact.process.stages)
+        name = version.name_zh if language == "zh" else version.name_en
+        return f"{name} v{version.version} · {stages} {in_language('stages', language)}"
+    said, left = [], LINE_MAX
+    for name, text in _fields(fact, language, zone, rep):
+        part = f"{name} {shortened(text, FIELD_MAX)}"
+        if len(part) > left:
+            said.append("…")
+            break
+        said.append(part)
+        left -= len(part)
+    return " · ".join(said).replace("\n", " ")
+
+
+def money_text(money: Money | None) -> str:
+    """Write an amount; nothing where there is none."""
+    if money is None:
+        return ""
+    return amount_text(money.amount, money.currency)
+
+
+def _fields(
+    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    """Give the label and the text of each field that says something."""
+    for name, field in type(fact).model_fields.items():
+        value = getattr(fact, name)
+        if value != field.default and (text := _said(name, value, language, zone, rep)):
+            yield _label(name, language), text
+
+
+def _label(field: str, language: Language) -> str:
+    plain = field.replace("_", " ")
+    if language == "en":
+        return plain
+    return FIELDS_ZH.get(field) or in_language(plain.capitalize(), language)
+
+
+def _said(
+    field: str, value: object, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+) -> str:
+    if field in SAID_IN_WORDS:
+        parts = value if isinstance(value, tuple) else (value,)
+        named = _label if field == NAMES_FIELDS else in_language
+        return ", ".join(named(str(part), language) for part in parts)
+    if field in REPS and isinstance(value, str):
+        return rep(value)
+    if field == TELLS_EVENTS_APART:
+        return str(value)
+    return _plain(value, language, zone)
+
+
+def _plain(value: object, language: Language, zone: ZoneInfo) -> str:
+    """Write a value of a fact for people."""
+    match value:
+        case None:
+            shown = ""
+        case bool():
+            shown = in_language("yes" if value else "no", language)
+        case datetime():
+            shown = local_time(value, zone)
+        case Decimal():
+            shown = f"{value:,}"
+        case UUID():
+            shown = short_id(value)
+        case tuple():
+            shown = ", ".join(_plain(each, language, zone) for each in value)
+        case Value():
+            shown = _composed(value, language, zone)
+        case _:
+            shown = str(value)
+    return shown
+
+
+def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
+    match value:
+        case Money():
+            return money_text(value)
+        case QuoteLine():
+            return _line(value, language)
+        case Check():
+            return _check(value, language)
+        case _:
+            named = (getattr(value, name) for name in type(value).model_fields)
+            return " ".join(filter(None, (_plain(part, language, zone) for part in named)))
+
+
+def _line(line: QuoteLine, language: Language) -> str:
+    less = f" -{given_percent(line.discount)}" if line.discount else ""
+    at = in_language("at", language)
+    return f"{line.quantity:,} x {line.product} {at} {money_text(line.unit_price)}{less}"
+
+
+def _check(check: Check, language: Language) -> str:
+    criterion = CRITERIA.get(check.criterion, ("", ""))[1] if language == "zh" else ""
+    parts = (criterion or check.criterion, in_language(check.result, language))
+    return " ".join((*parts, *filter(None, (check.by, check.because))))

@@ -1,0 +1,1 @@
+"""`salesflow import` and `salesflow rates`: what other systems say happened."""

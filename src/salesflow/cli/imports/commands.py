@@ -1,0 +1,279 @@
+"""`salesflow import`: what other systems say happened, recorded as it is, with a report."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from salesflow.cli.context import CommandContext, with_context
+from salesflow.domain.wording import shortened
+from salesflow.errors import InputError, SalesflowError
+
+__all__ = ["Strict", "TimeZone", "Trial", "readable_again", "table", "tell_refused"]
+
+
+if TYPE_CHECKING:  # loaded when something is imported
+    from salesflow.adapters.importers import ImportReport
+    from salesflow.adapters.importers import MappingFile as ReadMapping
+    from salesflow.engine import SalesFlow
+
+
+TableFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A CSV file; - is standard input.",
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+MappingFile = Annotated[
+    Path,
+    typer.Option(
+        help="What its columns mean: a TOML file, see docs/import-a-table.md.",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(help="Zone of days and of times without one, such as Asia/Shanghai."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Record nothing of the file, and end with 2, when anything in it is refused or"
+        " adjusted, or is told otherwise than it was recorded.",
+    ),
+]
+ApplyChanges = Annotated[
+    bool,
+    typer.Option("--apply-changes", help="Retract what the source tells differently now."),
+]
+Trial = Annotated[
+    bool,
+    typer.Option("--trial", "--dry-run", help="Read and check everything, and record nothing."),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the whole report here as JSON: every row refused, and why.", dir_okay=False
+    ),
+]
+
+
+@with_context
+def table(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    file: TableFile,
+    mapping: MappingFile,
+    timezone: TimeZone = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import any CSV file as a mapping says; the same file again records nothing twice.
+
+    Ends with 0 when the file was taken, even when rows of it were refused; with 1 when every
+    row was refused; with 2 for wrong use, a file that cannot be read, or any problem under
+    --strict.
+    """
+    from salesflow.adapters.importers import import_table, read_mapping
+
+    if str(file) != "-" and not file.exists():
+        raise InputError(f"there is no file {shortened(file)}")
+    read = read_mapping(mapping)
+    _ensure_report_writable(context, report, file, mapping, read)
+    zone = timezone or read.mapping.timezone
+
+    def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
+        how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
+        with context.screen.progress(file.name) as told:
+            return import_table(
+                file, read, log=flow.log, timezone=timezone, progress=told, **how
+            )
+
+    with readable_again(file, needed=not trial and context.founds_beside()) as begin_anew:
+        if begin_anew is not None:
+            with context.rehearse(zone) as flow:
+                tried = imported(flow, trial=True)
+            if _is_fruitless(tried):
+                _tell(context, tried, file, report)
+            begin_anew()
+        with (context.rehearse if trial else context.record)(zone) as flow:
+            _tell(context, imported(flow, trial=trial), file, report)
+
+
+def _tell(
+    context: CommandContext, done: "ImportReport", file: Path, report: Path | None
+) -> None:
+    _show(context, done)
+    if report is not None:
+        _write(done, report)
+    _ensure_something_taken(done, file, report)
+    taken = done.rows_read - done.rows_refused
+    tell_refused(context, done.rows_refused, taken, recorded=done.recorded, report=report)
+
+
+def _show(context: CommandContext, report: "ImportReport") -> None:
+    context.screen.json(report.model_dump(mode="json"))
+    for each in report.tables(context.language):
+        context.screen.table(each)
+
+
+def _write(done: "ImportReport", report: Path) -> None:
+    try:
+        done.write(report)
+    except OSError as error:
+        recorded = (
+            "what is shown above was recorded" if done.recorded else "nothing was recorded"
+        )
+        raise InputError(f"{report} cannot be written: {error.strerror}; {recorded}") from error
+
+
+def _is_fruitless(done: "ImportReport") -> bool:
+    """Say whether nothing of the file could be taken, or nothing may be as it is strict."""
+    refused = done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read
+    return bool(refused or (done.strict and done.problems))
+
+
+def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | None) -> None:
+    """End with another exit code than 0 when nothing of the file could be taken."""
+    where = "listed above" if report is None else f"listed above and in {report}"
+    if done.strict and not done.recorded and done.problems:
+        raise InputError(
+            f"--strict: {done.problems:,} problem{'s' if done.problems > 1 else ''} in {file},"
+            f" {where}; nothing was recorded"
+        )
+    if _is_fruitless(done):
+        raise SalesflowError(
+            f"every row of {file} was refused ({done.rows_refused:,}), {where}; no deal"
+            " was recorded"
+        )
+
+
+def _database_files(context: CommandContext) -> list[Path]:
+    from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+
+    url = parsed_url(context.url)
+    file = sqlite_path(url) if url.drivername in SQLITE else None
+    return [] if file is None else [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")]
+
+
+def _ensure_report_writable(
+    context: CommandContext, report: Path | None, file: Path, mapping: Path, read: "ReadMapping"
+) -> None:
+    """Refuse a report that would overwrite what it is made of, or cannot be written."""
+    if report is None:
+        return
+    lookups = [each.file for each in read.mapping.lookups.values()]
+    sources = [folder / each for folder in (mapping.parent, file.parent) for each in lookups]
+    _ensure_no_overwriting(report, [file, mapping, *sources, *_database_files(context)])
+    _ensure_writable(report)
+
+
+def _ensure_no_overwriting(report: Path, precious: Iterable[Path]) -> None:
+    """Never write the report over what it is made of."""
+    for each in precious:
+        same = report.exists() and each.exists() and report.samefile(each)
+        if same or report.resolve() == each.resolve():
+            raise InputError(
+                f"--report {report} would overwrite {each}; name another file for the report"
+            )
+
+
+def _ensure_writable(report: Path) -> None:
+    """Say at once that the report cannot be written, not after an hour of importing."""
+    if not report.resolve().parent.is_dir():
+        raise InputError(f"there is no folder {report.resolve().parent} for the report")
+    if report.exists() and not report.is_file():
+        return
+    new = not report.exists()
+    try:
+        report.open("ab").close()
+    except OSError as error:
+        raise InputError(
+            f"{report} cannot be written: {error.strerror}; name another file for the report"
+        ) from error
+    if new:
+        report.unlink()
+
+
+# What an import says last: how much of the file was refused.
+#
+# Whoever reads only the end of it would take the file for imported.
+
+
+def tell_refused(
+    context: CommandContext,
+    refused: int,
+    taken: int,
+    *,
+    recorded: bool,
+    report: Path | None = None,
+) -> None:
+    """Say in a last line how much of a file was refused, and how to see it or refuse it all."""
+    if refused:
+        words = _chinese if context.language == "zh" else _english
+        file = None if report is None else shortened(report)
+        said = words(refused, refused + taken, recorded, file)
+        context.screen.line(said, "red" if refused > taken else "yellow")
+
+
+def _english(refused: int, read: int, recorded: bool, report: str | None) -> str:
+    was = "was" if refused == 1 else "were"
+    what = f"{was} refused" if recorded else "would be refused"
+    it, is_ = ("it" if refused == 1 else "them"), ("is" if recorded else "would be")
+    where = f"{report} names each" if report else "--report FILE writes down each"
+    return (
+        f"{refused:,} of {read:,} rows {what}, nothing of {it} {is_} recorded; {where},"
+        " --strict refuses the whole file"
+    )
+
+
+def _chinese(refused: int, read: int, recorded: bool, report: str | None) -> str:
+    what = "被拒绝，其内容均未记录" if recorded else "会被拒绝，其内容不会记录"
+    where = f"每行原因见 {report}" if report else "用 --report FILE 可写出每行原因"
+    return f"{read:,} 行中有 {refused:,} 行{what}；{where}，用 --strict 则拒绝整个文件"
+
+
+# What may be refused is tried first, where something would stay behind of it.
+#
+# What founds a log can never be taken away again. A new file is (see `Desk.record`); a new
+# tenant of a database that is there already is not, so an import into one is rehearsed in
+# memory before; not where it comes from a pipe with a name, which can be read only once.
+
+STANDARD_INPUT = "-"
+
+
+@contextmanager
+def readable_again(file: Path, *, needed: bool) -> Iterator[Callable[[], object] | None]:
+    """Keep standard input, where that is the file, so that it can be read a second time.
+
+    What is given begins it anew; None where that is not needed.
+    """
+    if not needed or file.is_fifo():
+        yield None
+        return
+    if str(file) != STANDARD_INPUT:
+        yield lambda: None
+        return
+    given = sys.stdin
+    with TemporaryFile() as kept:
+        shutil.copyfileobj(given.buffer, kept)
+        kept.seek(0)
+        sys.stdin = TextIOWrapper(kept)
+        try:
+            yield lambda: kept.seek(0)
+        finally:
+            sys.stdin.detach()
+            sys.stdin = given

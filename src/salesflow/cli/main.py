@@ -1,0 +1,177 @@
+"""Runs a command line: whatever happens, it gives an exit code.
+
+Whatever goes wrong ends in one line on stderr and an exit code:
+2 for wrong use (an unknown option, a bad date, no such deal, no such database), 1 for what
+a rule, a busy database or a fold refuses, 130 after Ctrl-C, 70 for a fault of this program
+(`SALESFLOW_TRACEBACK=1` shows where). Nobody else ever meets a traceback.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from salesflow.domain.wording import quoted
+from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
+
+__all__ = ["run"]
+
+
+WRONG_USE = 2
+REFUSED = 1
+FAULT = 70
+STOPPED = 130
+TRACEBACK_VARIABLE = "SALESFLOW_TRACEBACK"
+SHOWN_MAX = 200
+"""So much of what was typed or read is repeated."""
+LINE_MAX = 2_000
+TOO_LONG = re.compile(rf"\S{{{SHOWN_MAX + 1},}}")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (the process's own by default) and give its exit code."""
+    try:
+        if any(_is_missing(name) for name in ("rich", "typer")):
+            needed = "the command line needs typer and rich; run: pip install 'salesflow[cli]'"
+            return _complain(needed, WRONG_USE)
+        code = _main(arguments)
+    except KeyboardInterrupt:  # while everything is being loaded, or while it ends
+        code = _stopped()
+    if arguments is None:
+        with suppress(KeyboardInterrupt):  # which has been told already, or comes too late
+            from salesflow.cli.screen import stop_at_once
+
+            stop_at_once()
+    return code
+
+
+def _is_missing(package: str) -> bool:
+    try:
+        import_module(package)
+    except ImportError:
+        return True
+    return False
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    from salesflow.cli.screen import end_quietly, prepare, replaced
+
+    prepare()
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        _complain(replaced(), code)
+    except BrokenPipeError:
+        code = REFUSED
+        end_quietly()
+    except OSError as error:  # of a file, or of the stream itself
+        code = _complain_of_system(error)
+        _flush_or(end_quietly)
+    return code
+
+
+def _flush_or(otherwise: Callable[[], None]) -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        otherwise()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import typer  # not before it is needed: this and the next load everything
+    from typer.main import get_command
+
+    from salesflow.cli.app import app
+
+    try:
+        given = _readable(sys.argv[1:] if arguments is None else arguments)
+        code = get_command(app).main(given, prog_name="salesflow", standalone_mode=False)
+    except typer.TyperException as error:
+        return _complain(_misuse(error), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = STOPPED
+    except SystemExit as gone:  # how typer and rich tell of a broken pipe
+        raise BrokenPipeError from gone
+    except OSError:  # of the streams, or of files
+        raise
+    except Exception as error:  # noqa: BLE001 - the last one there is between it and a person
+        return _refused(error)
+    if code == STOPPED:
+        return _stopped()
+    return code if isinstance(code, int) else 0
+
+
+def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
+    """Say what is wrong with an option, in the words of questions."""
+    from pydantic import ValidationError
+
+    from salesflow.projections.core.parameters import wrong_value
+
+    said: str = error.format_message()
+    wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)
+    if not isinstance(wrong, ValidationError) or not flags:
+        return said
+    return f"{flags[-1]}: {wrong_value(wrong)}"
+
+
+def _refused(error: Exception) -> int:
+    if not isinstance(error, SalesflowError):
+        return _confess(error)
+    misused = isinstance(error, InputError | NotFoundError | DatabaseError)
+    busy = isinstance(error, BusyError)
+    return _complain(str(error), WRONG_USE if misused and not busy else REFUSED)
+
+
+def _readable(arguments: Sequence[str]) -> list[str]:
+    """Read arguments that came as bytes of another encoding than UTF-8 where that can be.
+
+    Raises:
+        InputError: for one that is not UTF-8, or holds a NUL.
+    """
+    read = []
+    for number, text in enumerate(arguments, 1):
+        try:
+            read.append(os.fsencode(text).decode())
+        except UnicodeError as error:
+            raise InputError(f"argument {number}, {quoted(text)}, is not UTF-8") from error
+        if "\0" in text:
+            raise InputError(f"argument {number}, {quoted(text)}, holds a NUL character")
+    return read
+
+
+def _confess(error: Exception) -> int:
+    """Say that this program is at fault, and how to see where."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        raise error
+    return _complain(
+        f"this is a fault of salesflow, please report it: {type(error).__name__}: {error}"
+        f" ({TRACEBACK_VARIABLE}=1 shows where)",
+        FAULT,
+    )
+
+
+def _complain_of_system(error: OSError) -> int:
+    where = f"{error.filename}: " if error.filename else ""
+    return _complain(f"{where}{error.strerror or error}", WRONG_USE)
+
+
+def _complain(message: str, code: int) -> int:
+    """Say it in one line, if there is anything to say and anybody to hear it."""
+    from salesflow.presentation.format import one_line
+
+    line = one_line(message.replace("Value error, ", ""))
+    line = TOO_LONG.sub(lambda word: f"{word[0][:SHOWN_MAX]}…", line)[:LINE_MAX]
+    if line:
+        try:
+            sys.stderr.write(f"salesflow: {line}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return code
+    return code
+
+
+def _stopped() -> int:
+    return _complain("stopped; what was recorded stays", STOPPED)

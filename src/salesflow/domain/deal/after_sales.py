@@ -1,0 +1,179 @@
+"""After-sales: service, repeat orders, surveys and what the customer says of us.
+
+Feedback may come at any time, also on a lost deal. Scores name their scale, and scales are
+never mixed: nps runs from 0 to 10, csat from 1 to 5, ces from 1 to 7.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self, assert_never
+from uuid import UUID
+
+from pydantic import Field, Strict, model_validator
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal.core import DealCore, require_positive, require_text
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.values import Money, Personal, Reference, SafeText
+from salesflow.errors import InputError
+
+__all__ = [
+    "SCALES",
+    "AfterSales",
+    "FeedbackReceived",
+    "RepeatOrderPlaced",
+    "Scale",
+    "ServiceDelivered",
+    "ServiceFact",
+    "SurveySent",
+]
+
+
+Scale = Literal["nps", "csat", "ces"]
+SCALES: Final[Mapping[Scale, tuple[int, int]]] = {
+    "nps": (0, 10),
+    "csat": (1, 5),
+    "ces": (1, 7),
+}
+"""Lowest and highest score of each scale."""
+
+
+class ServiceDelivered(Fact):
+    """We did something for the customer after the sale."""
+
+    kind: ClassVar[str] = "deal.service_delivered"
+    name_zh: ClassVar[str] = "售后服务"
+    service: SafeText | None = None
+    note: Personal | None = None
+    by: Reference | None = None
+
+
+class RepeatOrderPlaced(Fact):
+    """The customer bought again under this deal; it counts as an order of its own."""
+
+    kind: ClassVar[str] = "deal.repeat_order_placed"
+    name_zh: ClassVar[str] = "重复购买"
+    order: Reference | None = None
+    amount: Money | None = None
+
+
+class SurveySent(Fact):
+    """The customer was asked what they think of us."""
+
+    kind: ClassVar[str] = "deal.survey_sent"
+    name_zh: ClassVar[str] = "满意度调查"
+    survey: Reference
+    scale: Scale | None = None
+    person_id: UUID | None = None
+
+
+class FeedbackReceived(Fact):
+    """The customer said what they think: a score on a named scale, words, or both."""
+
+    kind: ClassVar[str] = "deal.feedback_received"
+    name_zh: ClassVar[str] = "客户反馈"
+    survey: Reference | None = None
+    scale: Scale | None = None
+    score: Annotated[int, Strict(), Field(ge=0, le=10)] | None = None
+    text: Personal | None = None
+    person_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.score is None:
+            return self
+        if self.scale is None:
+            raise ValueError("a score needs its scale: nps, csat or ces")
+        lowest, highest = SCALES[self.scale]
+        if not lowest <= self.score <= highest:
+            raise ValueError(
+                f"{self.score} is not on the {self.scale} scale of {lowest} to {highest}"
+            )
+        return self
+
+
+ServiceFact = ServiceDelivered | RepeatOrderPlaced | SurveySent | FeedbackReceived
+
+
+class AfterSales(DealCore):
+    """What happens between the customer and us beside and after the sale."""
+
+    services: list[ServiceDelivered]
+    repeat_orders: list[RepeatOrderPlaced]
+    surveys: list[SurveySent]
+    feedback: list[FeedbackReceived]
+
+    def deliver_service(
+        self,
+        service: str,
+        *,
+        note: str | None = None,
+        by: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note what we did for the customer after the sale."""
+        self.at(occurred_at)._ensure_was_won("deliver service for it")
+        fact = ServiceDelivered(service=require_text(service, "a service"), note=note, by=by)
+        self._record(fact, occurred_at)
+
+    def place_repeat_order(
+        self, amount: Money, *, order: str | None = None, occurred_at: OccurredAt = None
+    ) -> None:
+        """Note that the customer bought again."""
+        self.at(occurred_at)._ensure_won("take a repeat order")
+        self._record(
+            RepeatOrderPlaced(order=order, amount=require_positive(amount)), occurred_at
+        )
+
+    def send_survey(
+        self,
+        survey: str,
+        *,
+        scale: Scale,
+        person_id: UUID | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Ask the customer what they think of us."""
+        self._record(SurveySent(survey=survey, scale=scale, person_id=person_id), occurred_at)
+
+    def receive_feedback(
+        self,
+        *,
+        survey: str | None = None,
+        scale: Scale | None = None,
+        score: int | None = None,
+        text: str | None = None,
+        person_id: UUID | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note what the customer thinks: a score, words, or both.
+
+        The scale may be left out when the survey was sent with one.
+        """
+        if score is None and not (text or "").strip():
+            raise InputError("feedback has a score, words, or both")
+        if scale is None and score is not None:
+            then = self.at(occurred_at)
+            scale = next((s.scale for s in then.surveys if s.survey == survey), None)
+        fact = FeedbackReceived(
+            survey=survey, scale=scale, score=score, text=text, person_id=person_id
+        )
+        self._record(fact, occurred_at)
+
+    def _start_service(self) -> None:
+        self.services = []
+        self.repeat_orders = []
+        self.surveys = []
+        self.feedback = []
+
+    def _apply_service(self, fact: ServiceFact, _: Event) -> None:
+        match fact:
+            case ServiceDelivered():
+                self.services.append(fact)
+            case RepeatOrderPlaced():
+                self.repeat_orders.append(fact)
+            case SurveySent():
+                self.surveys.append(fact)
+            case FeedbackReceived():
+                self.feedback.append(fact)
+            case _:
+                assert_never(fact)

@@ -1,0 +1,245 @@
+"""Merges that cannot be: into itself, in a circle, or into what does not exist.
+
+A deal that is merged counts in the deal it was merged into, a customer's deals in the other
+customer. Where that chain ends nowhere money would be in no figure and nobody would miss it, so
+such a merge never enters the log. `impossible_merges` says which of the facts about to be
+recorded would do that, and why: the gate before the log asks it, and so does whoever wants to
+leave those out beforehand (an import, which lists them).
+
+A merge is judged at every time it is believed to stand, also when it is told late: two deals
+that were merged into one another in turn, with an unmerge between, are no circle.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, get_args
+from uuid import UUID
+
+from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
+from salesflow.domain.deal.merging import (
+    DealAbsorbed,
+    DealMerged,
+    DealUnmerged,
+    MergingFact,
+)
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.deal.state import StageState
+from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.history import believed_history
+from salesflow.domain.time import FOREVER, Instant, when_told
+
+__all__ = ["MAY_MERGE", "ImpossibleMerge", "TellsOf", "impossible_merges", "standing_faults"]
+
+
+Stored = Callable[[UUID], Sequence[Event]]
+"""Gives the events of a stream."""
+
+MAY_MERGE: Final[frozenset[type[Fact]]] = frozenset(
+    {FactRetracted, CustomerMerged, CustomerUnmerged, *get_args(MergingFact)}
+)
+"""The facts after which a merge may stand that did not before; without one, nothing to ask."""
+
+
+class TellsOf(NamedTuple):
+    """A fact about to be recorded in a stream; `occurred` None is the time of recording."""
+
+    stream_id: UUID
+    fact: Fact
+    occurred: Instant | None = None
+
+
+class ImpossibleMerge(NamedTuple):
+    """A merge that cannot be; of deals, both of its halves have to be left out."""
+
+    absorbed: UUID
+    into: UUID
+    because: str
+    """A sentence, such as `deal 4f… cannot be merged into itself`."""
+
+
+class _CountedSpan(NamedTuple):
+    """From when a deal or customer counts in another one, or in itself (None)."""
+
+    start: Instant
+    into: UUID | None
+
+
+Fault = tuple[UUID, UUID, Instant]
+"""Who is merged into whom, from when."""
+
+
+def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[ImpossibleMerge]:
+    """Say which merges of what is about to be recorded cannot be; empty when all can.
+
+    `told` is all that is recorded together, openings included (of an import: all that its file
+    says); `stored` gives what the log holds of a stream. The earlier of two merges that close a
+    circle stands, the later one is named. Without the DealMerged and DealAbsorbed of every
+    merge named the rest can be recorded. What stood impossibly before is not named again.
+    """
+    facts = list(told)
+    graph = _Graph(stored)
+    touched = {each.stream_id for each in facts if type(each.fact) in MAY_MERGE}
+    touched |= {other for stream_id in touched for other in graph.absorbed_by(stream_id)}
+    before = graph.faults(touched)
+    stood = graph.merges(touched)
+    merges = [each for each in facts if isinstance(each.fact, DealMerged | CustomerMerged)]
+    for each in facts:
+        if not isinstance(each.fact, DealMerged | CustomerMerged):
+            graph.tell(each)
+    found = graph.faults(touched, besides=before)
+    for each in sorted(merges, key=when_told):
+        graph.tell(each)
+        new = graph.faults({each.stream_id}, besides=before | found)
+        if new:
+            graph.untell(each)
+            found |= new
+    return [
+        ImpossibleMerge(
+            *merge[:2], f"{why}; take that merge back first" * (merge in stood) or why
+        )
+        for merge, why in found.items()
+    ]
+
+
+def standing_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
+    """Say of the merges of these which stand and cannot be, and why."""
+    return list(_Graph(stored).faults(streams).values())
+
+
+class _Graph:
+    """Which deal or customer counts in which, at every time, as stored and as told so far."""
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        self._events: dict[UUID, list[Event]] = {}
+        self._spans: dict[UUID, list[_CountedSpan]] = {}
+        self._number = 0
+
+    def tell(self, told: TellsOf) -> None:
+        """Believe a fact as the last of its stream."""
+        self._number += 1
+        last, no_event = FOREVER + self._number, UUID(int=self._number)
+        event = Event(told.fact, told.stream_id, last, last, when_told(told), FOREVER, no_event)
+        self._of(told.stream_id).append(event)
+        self._spans.pop(told.stream_id, None)
+
+    def untell(self, told: TellsOf) -> None:
+        """Take back what was told last."""
+        self._of(told.stream_id).pop()
+        self._spans.pop(told.stream_id, None)
+
+    def absorbed_by(self, survivor: UUID) -> set[UUID]:
+        """Name the deals that were ever merged into this one."""
+        facts = (event.fact for event in self._of(survivor))
+        return {fact.absorbed for fact in facts if isinstance(fact, DealAbsorbed)}
+
+    def faults(
+        self, streams: Iterable[UUID], besides: Iterable[Fault] = ()
+    ) -> dict[Fault, str]:
+        """Say of each merge of these that cannot be why, by who, whereinto and since when."""
+        return {
+            (id, span.into, span.start): why
+            for id in streams
+            for span in self._merged(id)
+            if span.into is not None
+            and (id, span.into, span.start) not in besides
+            and (why := self._fault(id, span.into, span.start)) is not None
+        }
+
+    def merges(self, streams: Iterable[UUID]) -> set[Fault]:
+        """Give all merges of these that stand at some time."""
+        spans = ((id, span) for id in streams for span in self._merged(id))
+        return {(id, span.into, span.start) for id, span in spans if span.into is not None}
+
+    def _fault(self, id: UUID, into: UUID, start: Instant) -> str | None:
+        noun = _noun(self._opening(id))
+        if into == id:
+            return f"{noun} {id} cannot be merged into itself"
+        opening = self._opening(into)
+        if opening is None or _noun(opening) != noun:
+            return f"{noun} {id} cannot be merged into {into}: there is no such {noun}"
+        if opening.occurred > start:
+            return (
+                f"{noun} {id} cannot be merged into {into}, which was begun only later;"
+                " say that it was there before, or merge it later"
+            )
+        chain = self._circle(id)
+        if chain is None:
+            return None
+        way = " and so into ".join(map(str, chain[1:]))
+        return f"{noun} {id} cannot be merged into {way}: that is a circle"
+
+    def _circle(self, id: UUID) -> list[UUID] | None:
+        """Find a time at which the chain of one comes back to it, and give the chain."""
+        near, waiting = {id}, [id]
+        while waiting:
+            further = {span.into for span in self._merged(waiting.pop())} - {None, *near}
+            named = [each for each in further if each is not None]
+            near.update(named)
+            waiting += named
+        if all(span.into != id for each in near for span in self._merged(each)):
+            return None
+        starts = sorted({span.start for each in near for span in self._merged(each)})
+        chains = (self._chain(id, at) for at in starts)
+        return next((chain for chain in chains if chain[1:] and chain[-1] == id), None)
+
+    def _chain(self, id: UUID, at: Instant) -> list[UUID]:
+        """Follow one at a time until its chain ends, or meets itself."""
+        chain = [id]
+        while (into := self._into(chain[-1], at)) is not None:
+            met = into in chain
+            chain.append(into)
+            if met:
+                break
+        return chain
+
+    def _into(self, id: UUID, at: Instant) -> UUID | None:
+        stands = [span.into for span in self._merged(id) if span.start <= at]
+        return stands[-1] if stands else None
+
+    def _merged(self, id: UUID) -> Sequence[_CountedSpan]:
+        found = self._spans.get(id)
+        if found is None:
+            found = self._spans[id] = _spans(believed_history(self._of(id)))
+        return found
+
+    def _opening(self, id: UUID) -> Event | None:
+        history = believed_history(self._of(id))
+        return history[0] if history else None
+
+    def _of(self, id: UUID) -> list[Event]:
+        found = self._events.get(id)
+        if found is None:
+            found = self._events[id] = list(self._stored(id))
+        return found
+
+
+def _spans(history: Sequence[Event]) -> list[_CountedSpan]:
+    """Say from when one counted where; the process of a deal decides nothing about it."""
+    spans: list[_CountedSpan] = []
+    ground = StageState({})
+    into: UUID | None = None
+    for event in history:
+        groundless = ground.evolve(event)
+        early = event.occurred < history[0].occurred
+        match event.fact:
+            case CustomerMerged(into=other) if not early:
+                now: UUID | None = other
+            case CustomerUnmerged() if not early:
+                now = None
+            case DealMerged(into=other) if groundless is None:
+                now = other
+            case DealUnmerged() if groundless is None:
+                now = None
+            case _:
+                continue
+        if now != into:
+            spans.append(_CountedSpan(event.effect, now))
+            into = now
+    return spans
+
+
+def _noun(opening: Event | None) -> str:
+    """Name what was begun; a deal's merge may be told before anything begins."""
+    if opening is None or isinstance(opening.fact, DealOpened):
+        return "deal"
+    return "customer" if isinstance(opening.fact, CustomerRegistered) else opening.fact.kind

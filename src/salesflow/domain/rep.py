@@ -1,0 +1,232 @@
+"""Reps: who sells, and in which team.
+
+A rep is addressed by the opaque id that deals name as `owner`; the name behind it is personal
+and stands in the joining alone. Membership may be told late or planned ahead. Later knowledge
+may pull the ground from under it: whoever turns out to have left in April did not move in May.
+`Membership` is the one place that judges that, for the rep and for every fold.
+"""
+
+import unicodedata
+from datetime import date, datetime
+from functools import lru_cache
+from typing import ClassVar, Final, Self, assert_never, get_args
+from uuid import UUID, uuid5
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.team import Team
+from salesflow.domain.values import Name, Reason, Reference, trimmed
+from salesflow.errors import InputError, RuleError
+
+__all__ = ["Membership", "Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "rep_id"]
+
+
+REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
+BEFORE_JOINING: Final = "before the rep joined"
+
+
+class RepJoined(PlannedFact):
+    """A rep began to sell in a team; somebody who left may join again."""
+
+    kind: ClassVar[str] = "rep.joined"
+    name_zh: ClassVar[str] = "加入团队"
+    is_opening: ClassVar[bool] = True
+    rep: Reference
+    team: Reference
+    name: Name | None = None
+
+
+class RepMoved(PlannedFact):
+    """A rep went over to another team; what was sold before stays with the old one."""
+
+    kind: ClassVar[str] = "rep.moved"
+    name_zh: ClassVar[str] = "调换团队"
+    team: Reference
+    because: Reason | None = None
+
+
+class RepLeft(PlannedFact):
+    """A rep no longer sells for us, in any team."""
+
+    kind: ClassVar[str] = "rep.left"
+    name_zh: ClassVar[str] = "离开团队"
+    because: Reason | None = None
+
+
+RepFact = RepJoined | RepMoved | RepLeft
+
+
+class Membership:
+    """In which team a rep is, as the believed history goes by; see `evolve`."""
+
+    __slots__ = ("opening", "rep", "team")
+
+    def __init__(self, opening: Event | None = None) -> None:
+        self.opening = opening
+        """The first of the believed history; the first one judged where it is left out."""
+        self.rep: str | None = None
+        self.team: str | None = None
+        """The key of the team; None before joining and after leaving."""
+
+    def evolve(self, event: Event) -> str | None:
+        """Take the next believed fact; say why it is groundless, or None when it counts."""
+        if self.opening is None:
+            self.opening = event
+        opening, fact = self.opening, event.fact
+        if event.occurred < opening.occurred or event.effect < opening.effect:
+            return BEFORE_JOINING
+        match fact:
+            case RepJoined():
+                return self._join(fact, event.stream_id)
+            case RepMoved():
+                return self._change("moved", fact.team)
+            case RepLeft():
+                return self._change("left", None)
+            case _:
+                return None
+
+    def _join(self, fact: RepJoined, stream_id: UUID) -> str | None:
+        if rep_id(fact.rep) != stream_id:
+            return f"it names another rep, {fact.rep!r}"
+        if self.team is not None:
+            return f"joined while in team {self.team!r}"
+        self.rep, self.team = fact.rep, fact.team
+        return None
+
+    def _change(self, what: str, team: str | None) -> str | None:
+        if self.team is None:
+            return f"{what} while in no team"
+        self.team = team
+        return None
+
+
+class Rep(PlannedAggregate):
+    """A sales rep; `session.get(Rep, rep_id("ann"))` finds the one deals call "ann"."""
+
+    noun: ClassVar[str] = "rep"
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(RepFact)
+
+    reference: str | None
+    """The opaque id that deals name as owner."""
+    name: str | None
+    team: str | None
+    """The key of the team; None after leaving."""
+    irregular: list[tuple[Event, str]]
+    """Facts that later knowledge left without ground, each with the reason; they count for
+    nothing."""
+
+    @classmethod
+    def join(
+        cls,
+        rep: str,
+        *,
+        team: Team | str,
+        name: str,
+        effective_from: datetime | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> Self:
+        """Take a new rep into a team; `rep` is the id deals will name as owner.
+
+        Until `effective_from` there is no such rep.
+        """
+        if not name.strip():
+            raise InputError("a rep needs a name")
+        fact = RepJoined(rep=rep, team=_key(team), name=name, effective_from=effective_from)
+        self = cls.new(rep_id(fact.rep))
+        self._record(fact, occurred_at)
+        return self
+
+    def rejoin(
+        self,
+        team: Team | str,
+        *,
+        name: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Take a rep who left into a team again; the name stays where none is given."""
+        starts = self._effective(effective_from)
+        then = self._then(occurred_at, starts)
+        if then.team is not None:
+            raise RuleError(f"{then._who} is in team {then.team!r} already and cannot join")
+        if then.reference is None:
+            raise RuleError(
+                f"{then._who} has not joined by that time; retract the joining that stands and"
+                " record the right one"
+            )
+        fact = RepJoined(rep=then.reference, team=_key(team), name=name, effective_from=starts)
+        self._record(fact, occurred_at)
+
+    def move(
+        self,
+        team: Team | str,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Put the rep into another team, perhaps from a later day."""
+        starts = self._effective(effective_from)
+        fact = RepMoved(team=_key(team), because=because, effective_from=starts)
+        then = self._then(occurred_at, starts)
+        then._ensure_in_team("move")
+        if then.team == fact.team:
+            raise RuleError(f"{then._who} is in team {then.team!r} already")
+        self._record(fact, occurred_at)
+
+    def leave(
+        self,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that the rep sells no longer, perhaps from a later day."""
+        starts = self._effective(effective_from)
+        self._then(occurred_at, starts)._ensure_in_team("leave")
+        self._record(RepLeft(because=because, effective_from=starts), occurred_at)
+
+    @property
+    def _who(self) -> str:
+        return f"rep {self.id}" if self.reference is None else f"rep {self.reference!r}"
+
+    def _then(self, occurred_at: OccurredAt, starts: datetime | None) -> Self:
+        """Give the rep as believed when a command would hold."""
+        if not self._history:
+            self.ensure_exists()
+        return self._planned(occurred_at, starts)
+
+    def _ensure_in_team(self, asked: str) -> None:
+        if self.team is None:
+            raise RuleError(f"{self._who} is in no team at that time and cannot {asked}")
+
+    def _start(self) -> None:
+        self._membership = Membership(self._history[0] if self._history else None)
+        self.reference = self.name = self.team = None
+        self.irregular = []
+
+    def _apply(self, event: Event) -> None:
+        fact: RepFact = event.fact  # type: ignore[assignment]
+        groundless = self._membership.evolve(event)
+        if groundless is not None:
+            self.irregular.append((event, groundless))
+            return
+        self.reference, self.team = self._membership.rep, self._membership.team
+        match fact:
+            case RepJoined():
+                self.name = fact.name or self.name
+            case RepMoved() | RepLeft():
+                pass  # membership is settled above
+            case _:
+                assert_never(fact)
+
+
+@lru_cache(maxsize=4096)
+def rep_id(reference: str) -> UUID:
+    """Give the stream id of a rep; the same reference is the same rep everywhere."""
+    return uuid5(REPS, trimmed(unicodedata.normalize("NFC", reference)))
+
+
+def _key(team: Team | str) -> str:
+    return team.key if isinstance(team, Team) else team

@@ -1,0 +1,116 @@
+"""Teams: what a report calls the reps who sell together.
+
+A team has a key, which facts and reports name it by, and a name in English and in Chinese.
+Who belongs to it is told by its reps (`reps.py`), so that one move is one fact. A team that
+reps joined and nobody formed is called by its key.
+"""
+
+import unicodedata
+from datetime import date, datetime
+from functools import lru_cache
+from typing import ClassVar, Self, assert_never, get_args
+from uuid import UUID, uuid5
+
+from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.values import Reference, Value, trimmed
+from salesflow.errors import RuleError
+
+__all__ = ["Team", "TeamFact", "TeamFormed", "TeamName", "TeamRenamed", "team_id"]
+
+
+TEAMS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a02")
+
+
+class TeamName(Value):
+    """What a team is called in English and in Chinese."""
+
+    en: Reference
+    zh: Reference
+
+
+class TeamFormed(Fact):
+    """A team came about; reports call it by this name."""
+
+    kind: ClassVar[str] = "team.formed"
+    name_zh: ClassVar[str] = "组建团队"
+    is_opening: ClassVar[bool] = True
+    team: Reference
+    name: TeamName
+
+
+class TeamRenamed(PlannedFact):
+    """A team is called otherwise from now on; it stays the same team."""
+
+    kind: ClassVar[str] = "team.renamed"
+    name_zh: ClassVar[str] = "团队更名"
+    name: TeamName
+
+
+TeamFact = TeamFormed | TeamRenamed
+
+
+class Team(PlannedAggregate):
+    """A sales team by its key; `session.get(Team, team_id("east"))` finds it."""
+
+    noun: ClassVar[str] = "team"
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(TeamFact)
+
+    key: str
+    name_en: str
+    name_zh: str
+
+    @classmethod
+    def form(
+        cls, key: str, *, name_en: str, name_zh: str, occurred_at: OccurredAt = None
+    ) -> Self:
+        """Form a team; its key is what reps join and reports group by."""
+        fact = TeamFormed(team=key, name=TeamName(en=name_en, zh=name_zh))
+        self = cls.new(team_id(fact.team))
+        self._record(fact, occurred_at)
+        return self
+
+    def rename(
+        self,
+        *,
+        name_en: str,
+        name_zh: str,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Call the team otherwise, perhaps from a later day."""
+        starts = self._effective(effective_from)
+        then = self._planned(occurred_at, starts)
+        fact = TeamRenamed(name=TeamName(en=name_en, zh=name_zh), effective_from=starts)
+        if (then.name_en, then.name_zh) == (fact.name.en, fact.name.zh):
+            raise RuleError(f"team {then.key!r} is called {name_en} / {name_zh} already")
+        self._record(fact, occurred_at)
+
+    def name(self, language: str = "en") -> str:
+        """Give its name in English (`en`) or Chinese (`zh`)."""
+        return self.name_zh if language == "zh" else self.name_en
+
+    def _start(self) -> None:
+        self.key = self.name_en = self.name_zh = ""
+
+    def _apply(self, event: Event) -> None:
+        fact: TeamFact = event.fact  # type: ignore[assignment]
+        opening = self._history[0]
+        if event.occurred < opening.occurred:
+            return
+        match fact:
+            case TeamFormed():
+                if event is opening:
+                    self.key = fact.team
+                    self.name_en, self.name_zh = fact.name.en, fact.name.zh
+            case TeamRenamed():
+                self.name_en, self.name_zh = fact.name.en, fact.name.zh
+            case _:
+                assert_never(fact)
+
+
+@lru_cache(maxsize=1024)
+def team_id(key: str) -> UUID:
+    """Give the stream id of a team; the same key is the same team everywhere."""
+    return uuid5(TEAMS, trimmed(unicodedata.normalize("NFC", key)))

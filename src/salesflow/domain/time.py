@@ -1,0 +1,278 @@
+"""Time: instants, periods and the moment a question is asked at.
+
+Inside the log and the read tables an instant is an `int`: microseconds since 1970-01-01 UTC,
+exact and the same on every database. At the public surface it is an aware `datetime`. A bare
+date is cut into instants here and nowhere else: as a moment it means the *end* of that day in
+the business time zone (the next local midnight less one microsecond).
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from typing import Annotated, Final, Protocol, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator
+
+from salesflow.domain.values import GivenTime, Value
+from salesflow.domain.wording import quoted
+from salesflow.errors import InputError
+
+__all__ = [
+    "DAY",
+    "FOREVER",
+    "MICROSECOND",
+    "ONE_DAY",
+    "SKEW",
+    "Instant",
+    "Moment",
+    "Period",
+    "Time",
+    "When",
+    "end_of_day",
+    "ensure_not_future",
+    "from_instant",
+    "instant_of",
+    "microseconds_between",
+    "read_day",
+    "same_rules",
+    "start_of_day",
+    "start_of_next_day",
+    "to_instant",
+    "when_told",
+    "zone",
+]
+
+
+Instant = int
+"""Microseconds since 1970-01-01 UTC."""
+
+When = datetime | date | str
+"""What callers may say for a time: an aware datetime, a date, or either in ISO 8601."""
+
+
+class EventTime(Protocol):
+    """A fact about to be recorded; None stands for the time of recording."""
+
+    @property
+    def occurred(self) -> Instant | None:
+        """When it happened, where somebody said so."""
+
+
+FOREVER: Instant = 2**62
+"""Later than everything: the end of a row that has not ended."""
+
+SKEW: Final[Instant] = 5_000_000
+"""How far the clocks of hosts may differ: five seconds."""
+
+DAY: Final = 86_400_000_000
+"""Microseconds of a day of 24 hours."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+ONE_DAY: Final = timedelta(days=1)
+DAY_SAID = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+"""No time can be said from here on: it would have no local time in every zone."""
+
+
+def _in_utc(at: datetime) -> datetime:
+    to_instant(at)
+    return at.astimezone(UTC)
+
+
+Time = Annotated[GivenTime, AfterValidator(_in_utc)]
+"""A time inside a fact: aware when given, stored in UTC."""
+
+
+class Moment(Value):
+    """Where on both time axes an answer stands, and at which position of the log.
+
+    `as_of` cuts what happened, `known_at` what was known; `position` and `revision` (of the
+    projection) make the answer repeatable for ever.
+    """
+
+    as_of: datetime
+    known_at: datetime
+    position: int
+    revision: int
+
+
+class Period(Value):
+    """A half-open span of time `[start, end)`."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def of_days(cls, first: date, last: date, timezone: ZoneInfo) -> Self:
+        """Give the period of whole business days from the first to the last, both included."""
+        if last < first:
+            raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+        return cls(
+            start=from_instant(start_of_day(first, timezone)),
+            end=from_instant(start_of_next_day(last, timezone)),
+        )
+
+
+def to_instant(at: datetime) -> Instant:
+    """Turn an aware datetime into microseconds since 1970 UTC.
+
+    Raises:
+        InputError: for no datetime, a naive one, or a time before 1900 or after 9999-12-30 UTC.
+    """
+    if not isinstance(at, datetime):
+        raise InputError(f"{quoted(at)} is no time; pass an aware datetime")
+    if at.tzinfo is None:
+        raise InputError(f"{at.isoformat()} has no time zone; pass an aware datetime")
+    if at < EARLIEST:
+        raise InputError(f"{at.isoformat()} lies before 1900 UTC, the first time there is")
+    if at >= LATEST:
+        raise InputError(f"{at.isoformat()} lies after 9999-12-30 UTC, the last time there is")
+    return (at - EPOCH) // MICROSECOND
+
+
+def from_instant(at: Instant) -> datetime:
+    """Turn microseconds into an aware datetime in UTC.
+
+    Raises:
+        InputError: when it lies outside the years 1 to 9999.
+    """
+    try:
+        return EPOCH + timedelta(microseconds=at)
+    except OverflowError as error:
+        raise InputError(f"{at} microseconds from 1970 lie outside the calendar") from error
+
+
+def ensure_not_future(occurred: Instant, now: Instant) -> None:
+    """Refuse what is said to have happened later than the clocks of hosts may differ.
+
+    Raises:
+        InputError: saying what time it is.
+    """
+    if occurred > now + SKEW:
+        raise InputError(
+            f"{from_instant(occurred).isoformat()} lies in the future:"
+            f" it is {from_instant(now).isoformat()}"
+        )
+
+
+def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
+    """Give the first instant of a day in the business time zone.
+
+    Raises:
+        InputError: for no day, or one before 1900 or after 9999-12-30.
+    """
+    _ensure_day(day)
+    if day.year < EARLIEST.year:
+        raise InputError(f"{day} lies before 1900; name a day from 1900-01-02 on")
+    return to_instant(datetime.combine(day, time(), timezone))
+
+
+def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
+    """Give the first instant that is not of this day any more.
+
+    Raises:
+        InputError: for 9999-12-31, after which no day is known.
+    """
+    _ensure_day(day)
+    if day == date.max:
+        raise InputError(f"{day} is the last day there is; name one before it")
+    return start_of_day(day + ONE_DAY, timezone)
+
+
+def when_told(told: EventTime) -> Instant:
+    """Give when a fact that is not recorded yet happened; without a time, last of all."""
+    return FOREVER if told.occurred is None else told.occurred
+
+
+def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
+    """Give the last microsecond of a day: the next local midnight less one."""
+    return start_of_next_day(day, timezone) - 1
+
+
+def instant_of(when: When, timezone: ZoneInfo) -> Instant:
+    """Cut what a caller said into an instant; a bare date means the end of that day."""
+    if isinstance(when, str):
+        said, when = when, _parsed(when)
+        if isinstance(when, datetime) and when.tzinfo is None:
+            raise InputError(
+                f"{quoted(said)} has no time zone; write one behind it, such as"
+                f" {when.isoformat()}+08:00, or Z for UTC"
+            )
+    if isinstance(when, datetime):
+        return to_instant(when)
+    if not isinstance(when, date):
+        raise InputError(
+            f"{quoted(when)} is no time; pass an aware datetime, a date, or either as text"
+        )
+    return end_of_day(when, timezone)
+
+
+def microseconds_between(
+    start: Instant, end: Instant, timezone: ZoneInfo, *, days_only: bool
+) -> int:
+    """Give the microseconds between two instants; calendar days where both are only days.
+
+    A calendar day counts 24 hours, whatever the clocks did.
+    """
+    if not days_only:
+        return end - start
+    return (_ordinal(end, timezone) - _ordinal(start, timezone)) * DAY
+
+
+def zone(name: str) -> ZoneInfo:
+    """Find a time zone by its IANA name such as Asia/Shanghai."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise InputError(
+            f"{quoted(name)} is not a time zone; write one like Asia/Shanghai"
+        ) from error
+
+
+def same_rules(one: ZoneInfo, other: ZoneInfo) -> bool:
+    """Say whether two names are of one zone, as Asia/Calcutta and Asia/Kolkata are."""
+    return one.key == other.key or _rules(one.key) == _rules(other.key) is not None
+
+
+def _rules(key: str) -> bytes | None:
+    """Read the rules of a zone as the package `tzdata` has them; None where it has none."""
+    try:
+        return files("tzdata").joinpath("zoneinfo", *key.split("/")).read_bytes()
+    except OSError:
+        return None
+
+
+def _ensure_day(day: object) -> None:
+    if not isinstance(day, date):
+        raise InputError(f"{quoted(day)} is no day; pass a date such as date(2026, 3, 31)")
+
+
+def read_day(text: str) -> date:
+    """Read a day as ISO 8601 writes it.
+
+    Raises:
+        InputError: when it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{quoted(text)} is not a day; write one like 2026-03-31") from error
+
+
+def _parsed(text: str) -> datetime | date:
+    try:
+        return date.fromisoformat(text) if DAY_SAID(text) else datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{quoted(text)} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"
+        ) from error
+
+
+@lru_cache(maxsize=65_536)
+def _ordinal(at: Instant, timezone: ZoneInfo) -> int:
+    """Number the day an instant lies in; imported instants are few days over and over."""
+    return from_instant(at).astimezone(timezone).toordinal()

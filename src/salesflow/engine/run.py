@@ -1,0 +1,281 @@
+"""Running a function until it is recorded: once per command id, again when others were first.
+
+Three shapes: in a transaction of the log's own; inside an open transaction of the host, each
+attempt in a savepoint of it (`connection=`); and in a transaction begun for each attempt on the
+host's engine (`engine=`), so that rows of the host are written anew with every attempt and
+recorded together with the facts.
+"""
+
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import RLock
+from typing import Any, TypeVar, overload
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from salesflow.adapters.database.holding import Forkable, survive_forks
+from salesflow.adapters.database.host_connections import (
+    Host,
+    Opener,
+    host_savepoint,
+    host_transaction,
+    lost_race,
+)
+from salesflow.adapters.event_store.log import EventLog, Receipt
+from salesflow.adapters.logs import tell_retry
+from salesflow.domain.arguments import called, guarded_host
+from salesflow.domain.never_added import give_up
+from salesflow.domain.values import shown
+from salesflow.engine.session import CommandMetadata, Session
+from salesflow.errors import (
+    AlreadyRecordedError,
+    ConcurrentChangeError,
+    InputError,
+    StaleTransactionError,
+)
+
+__all__ = ["Running", "Runs", "Turns"]
+
+
+# Taking turns: threads that met others again and again try one after another.
+#
+# Waiting has an end, so that nobody who holds a turn for long holds up everybody: whoever has
+# waited long enough goes on without.
+
+DoneT = TypeVar("DoneT")
+
+
+class Turns(Forkable):
+    """One turn at a time."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        self._wait_seconds = wait_seconds
+        self._lock = RLock()  # which knows its owner, so that it can be released twice
+        survive_forks(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let nobody wait for a thread that lives in the parent alone."""
+        self._lock = RLock()
+
+    def take(self, work: Callable[[], DoneT]) -> DoneT:
+        """Do something in a turn; an exception at any instant gives the turn back."""
+        lock = self._lock
+        try:
+            lock.acquire(timeout=self._wait_seconds)
+            done = work()
+            lock.release()
+        except BaseException:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                lock.release()
+            raise
+        return done
+
+
+ATTEMPTS_MAX = 100
+FUNCTION = "the function that is run"
+HASTY_ATTEMPTS = 3
+"""Attempts after which the threads of this process that met others queue up for the rest."""
+
+
+class Running(threading.local):
+    """The sessions of the runs a thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+
+
+@guarded_host
+class Runs:
+    """The part of the engine that opens sessions and runs functions in them."""
+
+    log: EventLog
+    _turns: Turns
+    _running: Running
+
+    @overload
+    def run(
+        self,
+        function: Callable[[Session], object],
+        *,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
+        attempts: int = ATTEMPTS_MAX,
+        connection: Host | None = None,
+    ) -> Receipt | None: ...
+
+    @overload
+    def run(
+        self,
+        function: Callable[[Session, Any], object],
+        *,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
+        attempts: int = ATTEMPTS_MAX,
+        engine: Opener,
+    ) -> Receipt | None: ...
+
+    def run(  # noqa: PLR0913 - all by keyword
+        self,
+        function: Callable[..., object],
+        *,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
+        attempts: int = ATTEMPTS_MAX,
+        connection: Host | None = None,
+        engine: Opener | None = None,
+    ) -> Receipt | None:
+        """Run a function in a session, again when somebody else was first, and once per id.
+
+        Called with a command id recorded before, it gives the first receipt (`again` true)
+        without running the function, also when that meets what its twin has done meanwhile;
+        None when nothing was recorded. `fingerprint` tells requests of one id apart.
+
+        With `engine`, a SQLAlchemy engine or sessionmaker of yours, every attempt is a new
+        transaction of it, committed with the facts; the function is given session and
+        connection (or ORM session). With `connection`, every attempt is a savepoint of yours.
+
+        Raises:
+            AlreadyRecordedError: the command was another actor's or request's; see `differs`.
+            ConcurrentChangeError: all attempts met a change by somebody else.
+            InputError: a connection or engine leads elsewhere or commits by itself.
+        """
+        if type(attempts) is not int or attempts < 1:
+            raise InputError(f"attempts is {shown(attempts)}; write a whole number, 1 or more")
+        if connection is not None and engine is not None:
+            raise InputError("pass connection= or engine=, not both: each names a transaction")
+        said = CommandMetadata.of(actor, command_id, fingerprint=fingerprint)
+        running = self._running.sessions
+        around = len(running)
+        try:
+            return self._tried(function, said, attempts, connection, engine)
+        finally:
+            del running[around:]
+
+    def _tried(
+        self,
+        function: Callable[..., object],
+        said: CommandMetadata,
+        attempts: int,
+        connection: Host | None,
+        engine: Opener | None,
+    ) -> Receipt | None:
+        attempt = 1
+        while True:
+            try:
+                if attempt <= HASTY_ATTEMPTS or connection is not None:
+                    return self._attempt(function, said, connection, engine)
+                return self._turns.take(
+                    lambda: self._attempt(function, said, connection, engine)
+                )
+            except ConcurrentChangeError:
+                if attempt >= attempts:
+                    raise
+                tell_retry(attempt, attempts)
+                attempt += 1
+
+    def _attempt(
+        self,
+        function: Callable[..., object],
+        said: CommandMetadata,
+        connection: Host | None,
+        engine: Opener | None,
+    ) -> Receipt | None:
+        try:
+            return self._once(function, said, connection, engine)
+        except AlreadyRecordedError as known:
+            return _receipt(known)
+        except ConcurrentChangeError:
+            raise
+        except Exception as error:
+            # What it met may be the work of its twin, which was recorded in the meantime: a row
+            # that is there already, a deal that is won.
+            first = self._first(said)
+            if first is not None:
+                return first
+            if engine is not None and _began_too_early(error):
+                raise ConcurrentChangeError(
+                    "the transaction of this attempt was undone, since others changed what it"
+                    f" had read: {getattr(error, 'orig', None) or error}"
+                ) from error
+            raise  # only the host can begin its own transaction anew
+
+    def _once(
+        self,
+        function: Callable[..., object],
+        said: CommandMetadata,
+        connection: Host | None,
+        engine: Opener | None,
+    ) -> Receipt | None:
+        if engine is not None:
+            with (
+                host_transaction(engine, self.log.database) as (opened, inside),
+                self._working(said, inside) as session,
+            ):
+                called(function, FUNCTION, {"a session": session, "a connection": opened})
+        elif connection is not None:
+            with (
+                host_savepoint(connection, self.log.database) as inside,
+                self._working(said, inside) as session,
+            ):
+                called(function, FUNCTION, {"a session": session})
+        else:
+            session = self._session(said)
+            self._running.sessions.append(session)
+            try:
+                called(function, FUNCTION, {"a session": session})
+                session.commit()
+            except BaseException as error:
+                give_up(error)
+                if isinstance(error, Exception):
+                    self.log.database.ensure_not_replaced()
+                raise
+            finally:
+                session.end()
+        return session.receipt
+
+    def _first(self, said: CommandMetadata) -> Receipt | None:
+        known = self.log.known_command(
+            said.command_id, actor=said.actor, fingerprint=said.fingerprint
+        )
+        return None if known is None else _receipt(known)
+
+    @contextmanager
+    def _working(
+        self, said: CommandMetadata, connection: Connection | None = None
+    ) -> Iterator[Session]:
+        """Open a session, and append at its end what it recorded."""
+        session = self._session(said, connection=connection)
+        try:
+            yield session
+            session.commit()
+        except BaseException as error:
+            give_up(error)
+            if connection is None and isinstance(error, Exception):
+                # what was read may be of a database that is no longer there
+                self.log.database.ensure_not_replaced()
+            raise
+        finally:
+            session.end()
+
+    @abstractmethod
+    def _session(
+        self, said: CommandMetadata, *, connection: Connection | None = None
+    ) -> Session:
+        """Open a session that appends nothing by itself."""
+
+
+def _began_too_early(error: Exception) -> bool:
+    """Say whether the same may go well in a transaction that begins now."""
+    return isinstance(error, StaleTransactionError) or lost_race(error)
+
+
+def _receipt(known: AlreadyRecordedError) -> Receipt:
+    if known.differs is not None or not isinstance(known.receipt, Receipt):
+        raise known
+    return known.receipt._replace(again=True)

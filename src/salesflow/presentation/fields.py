@@ -1,0 +1,154 @@
+"""What the fields of a view and of its rows are: keys, names, figures, traits, lists.
+
+A view is a record, and so is each row in its lists. Whoever treats all questions alike (a
+comparison, an Arrow table) needs to know which fields tell rows apart and which are counted.
+Mostly the type says so; a field says it itself where the type would mislead:
+
+    class DealStanding(Value):
+        deal: Annotated[UUID, Role.KEY]    # the only key: stage and owner are traits then
+
+Leaves out what a field means: that is its view's formula.
+"""
+
+import types
+from collections.abc import Mapping, Set
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Annotated, Literal, TypeAlias, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from salesflow.domain.time import Period
+from salesflow.domain.values import Money
+from salesflow.presentation.format import Total
+
+__all__ = ["FieldRole", "Json", "bare", "field_roles", "is_record", "item_of", "plain"]
+
+
+class FieldRole(Enum):
+    """What a field is to its row."""
+
+    KEY = "key"
+    """Tells the rows of a list apart."""
+    NAME = "name"
+    """Names the row for people; rows are the same whatever it says."""
+    FIGURE = "figure"
+    """A number or amounts: one can be subtracted from another."""
+    TRAIT = "trait"
+    """Anything else that a row has."""
+    LIST = "list"
+    """Rows of its own."""
+    PART = "part"
+    """One record inside."""
+
+
+NAMES = ("_en", "_zh")
+NUMBERS = frozenset({int, Decimal, timedelta, Money})
+KEYS = frozenset({str, UUID, date, Period})
+
+
+@cache
+def field_roles(record: type[BaseModel]) -> Mapping[str, FieldRole]:
+    """Say of each field of a record what it is.
+
+    Where a field is marked as a key, the others of the types of keys are traits.
+    """
+    fields = record.model_fields
+    marks = {name: _marked(field) for name, field in fields.items()}
+    keyed = FieldRole.KEY in marks.values()
+    return {
+        name: marks[name] or _by_type(name, bare(field.annotation), keyed=keyed)
+        for name, field in fields.items()
+    }
+
+
+def bare(annotation: object) -> object:
+    """Give the type itself, without its marks and without None."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            kinds = [bare(kind) for kind in get_args(annotation) if kind is not type(None)]
+            annotation = kinds[0] if len(set(map(repr, kinds))) == 1 else _widest(kinds)
+        else:
+            return annotation
+
+
+def item_of(kind: object) -> object | None:
+    """Give the type of the items of a `tuple[X, ...]`; None of anything else."""
+    found = get_args(kind)
+    many = get_origin(kind) is tuple and len(found) == 2 and found[1] is Ellipsis
+    return bare(found[0]) if many else None
+
+
+def is_record(kind: object) -> bool:
+    """Say whether a type is a record with fields of its own; money and periods are not."""
+    return (
+        isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in (Money, Period)
+    )
+
+
+def _marked(field: FieldInfo) -> FieldRole | None:
+    return next((mark for mark in field.metadata if isinstance(mark, FieldRole)), None)
+
+
+def _by_type(name: str, kind: object, *, keyed: bool) -> FieldRole:
+    item = item_of(kind)
+    if name.endswith(NAMES):
+        return FieldRole.NAME
+    if kind in NUMBERS or item is Total:
+        return FieldRole.FIGURE
+    if is_record(item):
+        return FieldRole.LIST
+    if is_record(kind):
+        return FieldRole.PART
+    is_key = kind in KEYS or get_origin(kind) is Literal
+    return FieldRole.KEY if is_key and not keyed else FieldRole.TRAIT
+
+
+def _widest(kinds: list[object]) -> object:
+    """Give the type that holds them all: Decimal of numbers, else anything."""
+    return Decimal if all(kind in (int, Decimal) for kind in kinds) else object
+
+
+# Values as JSON says them: stable English words whatever the language of the labels.
+#
+# Every time is ISO 8601 in UTC, always written `+00:00`; amounts are strings of digits, so that
+# no reader rounds them; a set is a sorted list. Leaves out how facts are stored: see
+# `domain.event`.
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+
+def plain(value: object) -> Json:
+    """Turn a value of ours, however deep, into what JSON can hold."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case date():
+            return value.isoformat()
+        case Decimal() | UUID():
+            return str(value)
+        case Set():
+            return sorted(map(plain, value), key=str)
+        case _:
+            return _composed(value)
+
+
+def _composed(value: object) -> Json:
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    raise TypeError(f"{value!r} has no plain form")

@@ -1,0 +1,233 @@
+"""How amounts and times are written for people, in every table alike."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal, localcontext
+from itertools import pairwise
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.time import Moment, Period, end_of_day, to_instant
+from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value, tidy
+from salesflow.presentation.words import Language, in_language
+
+__all__ = [
+    "ShortId",
+    "Total",
+    "amount_text",
+    "days_text",
+    "distinct_ids",
+    "given_percent",
+    "harmless",
+    "harmless_json",
+    "local_day",
+    "local_time",
+    "moment_line",
+    "money_text",
+    "number_text",
+    "one_line",
+    "percent_text",
+    "short_id",
+    "span_text",
+    "totals",
+    "totals_text",
+]
+
+
+ID_DIGITS = 8
+TIMED_DIGITS = 18
+TIMED_VERSIONS = (6, 7)
+"""An id that begins with its time shares eight digits with all of that minute."""
+SMALLEST_SHOWN = Decimal("0.005")
+"""Half a per cent: less would be written as nothing."""
+
+
+def amount_text(amount: Decimal | None, currency: str | None) -> str:
+    """Write an amount: without decimals where it is whole, else with two or more.
+
+    A dash where there is none.
+    """
+    if amount is None or currency is None:
+        return "–"
+    whole, hundredths = amount == amount.to_integral_value(), amount == round(amount, 2)
+    digits = ",.0f" if whole else ",.2f" if hundredths else ","
+    return f"{amount:{digits}} {currency}"
+
+
+def money_text(amount: Decimal | None, currency: str | None) -> str:
+    """Write an amount rounded half even to hundredths; a dash where there is none."""
+    return amount_text(None if amount is None else round(amount, 2), currency)
+
+
+def number_text(number: Decimal | None) -> str:
+    """Write a number to one place; a dash where it is undefined."""
+    return "–" if number is None else f"{number:z,.1f}"
+
+
+def percent_text(share: Decimal | None) -> str:
+    """Write a share that was worked out, in whole per cent; a dash where it is undefined.
+
+    What is little is not written as nothing, nor what is nearly all as all: <1%, >99%.
+    """
+    if share is None:
+        return "–"
+    if 0 < share < SMALLEST_SHOWN:
+        return "<1%"
+    if 1 - SMALLEST_SHOWN < share < 1:
+        return ">99%"
+    return f"{share:z.0%}"
+
+
+def given_percent(share: Decimal | None) -> str:
+    """Write a share that somebody gave (a discount, a probability) with all its digits."""
+    return "–" if share is None else f"{tidy(share * 100):f}%"
+
+
+def days_text(period: Period, timezone: ZoneInfo) -> str:
+    """Write the days of a period, the first and the last."""
+    first, after = (at.astimezone(timezone).date() for at in (period.start, period.end))
+    return f"{first} … {after - timedelta(days=1)}"
+
+
+def span_text(first: date, last: date) -> str:
+    """Write a span of days: a month as 2026-04, a year as 2026, others by both their ends."""
+    if first.day == 1 and (last + timedelta(days=1)).day == 1:
+        if (first.year, first.month) == (last.year, last.month):
+            return f"{first:%Y-%m}"
+        if first.year == last.year and (first.month, last.month) == (1, 12):
+            return f"{first:%Y}"
+    return f"{first} … {last}"
+
+
+class ShortId(str):
+    """The first digits of an id as they are shown, and the whole of it behind them."""
+
+    __slots__ = ("id",)
+    id: UUID
+
+
+def short_id(id: UUID) -> ShortId:
+    """Write the first digits of an id, by which people find it."""
+    shown = ShortId(str(id)[: _digits(id)])
+    shown.id = id
+    return shown
+
+
+def distinct_ids(ids: Collection[UUID]) -> dict[UUID, str]:
+    """Write as many digits of each id as it takes to tell it from the others."""
+    digits = {id: _digits(id) for id in sorted(set(ids))}
+    for one, other in pairwise(digits):
+        both = zip(str(one), str(other), strict=True)
+        apart = next(number for number, (a, b) in enumerate(both, 1) if a != b)
+        digits[one], digits[other] = (max(digits[each], apart) for each in (one, other))
+    return {id: str(id)[:count] for id, count in digits.items()}
+
+
+def _digits(id: UUID) -> int:
+    """Say how many digits are shown at least: past the time, where the id begins with one."""
+    return TIMED_DIGITS if id.version in TIMED_VERSIONS else ID_DIGITS
+
+
+def local_time(at: datetime, timezone: ZoneInfo, *, exact: bool = True) -> str:
+    """Write a time in the business time zone: to the second, or finer where there is more.
+
+    In an hour that clocks show twice the offset says which one is meant.
+    """
+    local = at.astimezone(timezone)
+    if local.utcoffset() == local.replace(fold=1 - local.fold).utcoffset():
+        local = local.replace(tzinfo=None)
+    finer = exact and local.microsecond
+    return local.isoformat(sep=" ", timespec="microseconds" if finer else "seconds")
+
+
+def local_day(at: datetime, timezone: ZoneInfo) -> str:
+    """Write the day of a time in the business time zone, where the hour tells nothing more."""
+    return str(at.astimezone(timezone).date())
+
+
+def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
+    """Say where on both time axes an answer stands, and at which position of the log."""
+    parts = (
+        f"{in_language('as of', language)} {_moment_text(moment.as_of, timezone, language)}",
+        f"{in_language('known at', language)}"
+        f" {_moment_text(moment.known_at, timezone, language)}",
+        f"{in_language('position', language)} {moment.position:,}",
+        timezone.key,
+    )
+    return " · ".join(parts)
+
+
+def _moment_text(at: datetime, timezone: ZoneInfo, language: Language) -> str:
+    """Write a time; the last instant of a day as the end of that day."""
+    day = at.astimezone(timezone).date()
+    if day < date.max and to_instant(at) == end_of_day(day, timezone):
+        end = in_language("end of", language)
+        return f"{day} {end}" if language == "zh" else f"{end} {day}"
+    return local_time(at, timezone)
+
+
+# What a text may not do to whoever reads it: move the cursor, change colours, turn direction.
+#
+# The log keeps every text as it came. Shown, what a terminal would obey and what would reorder
+# other text is written out instead, so that it is seen.
+
+OBEYED: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    rf"\ud800-\udfff{NO_CHARACTERS}]"
+)
+"""Controls of terminals, marks and overrides of direction, separators, what is no character."""
+
+
+def harmless(text: str) -> str:
+    """Write out what a terminal would obey; line breaks stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return OBEYED.sub(_written_out, text.replace("\t", " "))
+
+
+def harmless_json(written: str) -> str:
+    """Escape it in JSON, where it only ever stands in a text."""
+    return OBEYED.sub(lambda sign: json.dumps(sign[0])[1:-1], written)
+
+
+def one_line(text: str) -> str:
+    """Write a text on one line, whatever it holds."""
+    return harmless(" ".join(text.split()))
+
+
+def _written_out(sign: re.Match[str]) -> str:
+    code = ord(sign[0])
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+# Totals: exact sums, one a currency, added up and written side by side.
+
+
+class Total(Value):
+    """An exact sum in one currency; unlike currencies are never added."""
+
+    currency: Currency
+    amount: Decimal
+
+
+def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
+    """Add up currency, amount and how much of it counts (one: all); no currency, no amount."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    with localcontext(prec=EXACT_DIGITS):
+        for currency, amount, share in parts:
+            if currency is not None:
+                sums[currency] += amount * share
+        return tuple(
+            Total(currency=currency, amount=tidy(sums[currency])) for currency in sorted(sums)
+        )
+
+
+def totals_text(sums: Sequence[Total]) -> str:
+    """Write sums side by side, rounded half even to hundredths."""
+    return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"

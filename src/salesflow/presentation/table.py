@@ -1,0 +1,131 @@
+"""The shape of a table for people, between the view that fills it and whoever prints it."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+from salesflow.presentation.format import harmless
+
+__all__ = ["Column", "TableOfView", "columns_of", "html_of", "is_number", "told_once"]
+
+
+NUMBER = re.compile(
+    r"[-+–<>]?\s?(\d[\d,]*(\.\d+)?)?\s?"
+    r"(%( [A-Z]{3})?|[A-Z]{3}|[dhsx]|days?|KiB|MiB|GiB|B|points|个百分点)?",
+    re.ASCII,
+)
+INTERVAL_AFTER = re.compile(r" \(-?[\d.,]+ … -?[\d.,]+\)$", re.ASCII)
+AMOUNT = r"[-<>]?[\d,]+(\.\d+)?%? [A-Z]{3}"
+AMOUNTS = re.compile(rf"{AMOUNT}( \+ {AMOUNT})+", re.ASCII)
+
+
+class TableOfView(NamedTuple):
+    """A view as a table for people: a title, column names, rows of ready text.
+
+    Title and columns are English; where the table is printed they are put into the reader's
+    language, as are the cells of the columns that hold `words` of ours. All else is printed
+    as it is: other cells, notes, and what the title is `about` (an id, a name).
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    about: str = ""
+    words: tuple[str, ...] = ()
+
+
+class Column(NamedTuple):
+    """A column's header and cells in the reader's language, one amount a line."""
+
+    name: str
+    cells: list[str]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether all its cells are numbers, amounts or shares, with an interval or without."""
+        return any(self.cells) and all(
+            is_number(INTERVAL_AFTER.sub("", it)) for it in self.cells
+        )
+
+
+def told_once(table: TableOfView, column: str) -> TableOfView:
+    """Put what is the same in all rows into the title, and leave its column out."""
+    at = table.columns.index(column)
+    said = {row[at] for row in table.rows}
+    if len(said) != 1:
+        return table
+    return table._replace(
+        about=" · ".join(filter(None, (table.about, *said))),
+        columns=(*table.columns[:at], *table.columns[at + 1 :]),
+        rows=tuple((*row[:at], *row[at + 1 :]) for row in table.rows),
+    )
+
+
+def columns_of(table: TableOfView, word: Callable[[str], str]) -> list[Column]:
+    """Return the columns of a table; `word` puts what is ours into the reader's language."""
+    columns = []
+    for number, name in enumerate(table.columns):
+        said = word if name in table.words else str
+        cells = [_one_amount_a_line(harmless(said(row[number]))) for row in table.rows]
+        columns.append(Column(word(name), cells))
+    return columns
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell holds nothing but a number, or amounts one a line."""
+    return all(NUMBER.fullmatch(line) for line in cell.split("\n"))
+
+
+def _one_amount_a_line(cell: str) -> str:
+    return cell.replace(" + ", "\n") if AMOUNTS.fullmatch(cell) else cell
+
+
+# Answers as HTML for notebooks: tables, notes, and what the answer means and stands at.
+#
+# Everything an answer holds is escaped. Colours and fonts are those of the notebook.
+
+CELL = "padding:.15em .6em;text-align:{align};vertical-align:top;white-space:{space}"
+FAINT = "opacity:.7;font-size:smaller;margin:.2em 0;max-width:60em"
+TITLE = "caption-side:top;text-align:left;font-weight:bold;padding:.4em 0"
+SENTENCE = 40
+"""Cells longer than this many characters may be broken between words."""
+
+
+def html_of(
+    tables: Sequence[TableOfView], word: Callable[[str], str], lines: Iterable[str]
+) -> str:
+    """Return tables one below the other, each with its notes, and some lines below all."""
+    parts = [part for table in tables for part in _table(table, word)]
+    parts += [_faint(line) for line in lines]
+    return f'<div class="salesflow">{"".join(parts)}</div>'
+
+
+def _table(table: TableOfView, word: Callable[[str], str]) -> Iterator[str]:
+    columns = columns_of(table, word)
+    title = " ".join(filter(None, (word(table.title), table.about)))
+    aligns = ["right" if column.is_numeric else "left" for column in columns]
+    names = (
+        f'<th style="{CELL.format(align=align, space="normal")}">{escape(column.name)}</th>'
+        for column, align in zip(columns, aligns, strict=True)
+    )
+    rows = zip(*(column.cells for column in columns), strict=True)
+    body = (
+        "".join(_cell(cell, align) for cell, align in zip(row, aligns, strict=True))
+        for row in rows
+    )
+    yield f'<table><caption style="{TITLE}">{escape(title)}</caption>'
+    yield f"<thead><tr>{''.join(names)}</tr></thead>"
+    yield f"<tbody>{''.join(f'<tr>{cells}</tr>' for cells in body)}</tbody></table>"
+    yield from map(_faint, table.notes)
+
+
+def _cell(cell: str, align: str) -> str:
+    space = "normal" if len(cell) > SENTENCE else "nowrap"
+    text = escape(cell).replace("\n", "<br>")
+    return f'<td style="{CELL.format(align=align, space=space)}">{text}</td>'
+
+
+def _faint(line: str) -> str:
+    return f'<p style="{FAINT}">{escape(line)}</p>'

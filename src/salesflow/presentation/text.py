@@ -1,0 +1,225 @@
+"""How a table is laid out in the width there is: amounts stay whole, texts give way.
+
+Where there is room every column is as wide as it likes. Where there is not, texts wrap; an
+amount, an interval, a date or a word is never split. Where even that is too wide, the spaces
+between columns shrink. At last, or where it takes fewer lines, rows and columns change places,
+and where there are too many rows for that, each is written with its columns one below the
+other. Nothing is ever cut off.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from io import StringIO
+
+from salesflow.errors import SalesflowError
+from salesflow.presentation.format import harmless
+from salesflow.presentation.table import Column, TableOfView, columns_of, is_number
+
+__all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
+
+
+try:
+    from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len, chop_cells
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+except ImportError as error:
+    raise SalesflowError(
+        "tables as text are laid out by rich; run: pip install 'salesflow[cli]'"
+    ) from error
+
+
+PIPE_WIDTH = 10_000
+"""Room for every row on lines of its own."""
+
+FIGURES = re.compile(r"[\s\d,.·–]*")
+"""Figures side by side, such as a count and a sum."""
+QUANTITY = re.compile(
+    r"[-+<>]?[\d,.]*\d(?: [A-Z]{3}| [dh]|%(?: [A-Z]{3})?)(?![A-Za-z])\S*", re.ASCII
+)
+INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
+SPAN = re.compile(r"\d{4}-\d\d-\d\d …", re.ASCII)
+"""The first day of a span, which is broken behind the dots."""
+UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}|{SPAN.pattern}|\S+", re.ASCII)
+WORD_MAX = 16
+"""A longer word may be split: an id, a path; an amount may not."""
+CHINESE_MAX = 10
+"""The same of what is written without spaces between words."""
+WIDE, NARROW = 3, 1
+"""Spaces between columns."""
+EDGES = 2
+
+
+def laid_out(
+    table: TableOfView, word: Callable[[str], str], width: int
+) -> Iterator[RenderableType]:
+    """Lay a table out in a width: its title, then its rows."""
+    title = harmless(" ".join(filter(None, (word(table.title), table.about))))
+    if title:
+        yield Text(title, style="bold")
+    if not table.rows:
+        yield Text(f"  {word('none')}\n")
+        return
+    columns = columns_of(table, word)
+    for gap in (WIDE, NARROW):
+        room = _room(columns, gap, width)
+        widths = _widths(columns, room)
+        if sum(widths) <= room and _is_short(columns, widths, width):
+            yield _side_by_side(columns, widths, gap)
+            break
+    else:
+        turned = _turned(columns)
+        gap = WIDE if _has_room(turned, WIDE, width) else NARROW
+        if _has_room(turned, gap, width):
+            yield _side_by_side(turned, [*map(_width_liked, turned)], gap)
+        else:
+            yield _one_below_the_other(columns, width)
+    if gap == NARROW:
+        yield ""
+
+
+def text_of(
+    tables: Sequence[TableOfView], word: Callable[[str], str], width: int | None
+) -> str:
+    """Lay tables out as plain text, one below the other, their notes below each."""
+    out = StringIO()
+    console = Console(
+        file=out, width=width or PIPE_WIDTH, highlight=False, emoji=False, color_system=None
+    )
+    for table in tables:
+        for part in laid_out(table, word, console.width):
+            console.print(part)
+        for note in table.notes:
+            console.print(Text(harmless(f"  {note}")))
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
+
+
+def _widths(columns: Sequence[Column], room: int) -> list[int]:
+    """Give what room there is to the columns that have most to say."""
+    likes = [_width_liked(column) for column in columns]
+    if sum(likes) <= room:
+        return likes
+    widths = [_column_width_min(column) for column in columns]
+    says = [sum(map(cell_len, column.cells)) for column in columns]
+    for _ in range(room - sum(widths)):
+        wider = [n for n in range(len(widths)) if widths[n] < likes[n]]
+        widths[max(wider, key=lambda n: says[n] / max(widths[n], 1))] += 1
+    return widths
+
+
+def _room(columns: Sequence[Column], gap: int, width: int) -> int:
+    return width - gap * (len(columns) - 1) - (EDGES if gap == WIDE else 0)
+
+
+def _has_room(columns: Sequence[Column], gap: int, width: int) -> bool:
+    """Say whether every column can be as wide as it likes."""
+    return sum(map(_width_liked, columns)) <= _room(columns, gap, width)
+
+
+def _turned(columns: Sequence[Column]) -> list[Column]:
+    """Make a column of each row: the figures of a few periods or currencies side by side."""
+    first, *rest = columns
+    headed = not first.is_numeric
+    told = [each for each in (rest if headed else columns) if any(map(str.strip, each.cells))]
+    names = Column(first.name if headed else "", [each.name for each in told])
+    heads = first.cells if headed else [""] * len(first.cells)
+    rows = zip(*(each.cells for each in told), strict=True)
+    return [names, *(Column(h, [*row]) for h, row in zip(heads, rows, strict=True))]
+
+
+def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> bool:
+    """Say whether rows side by side take no more lines than one below the other."""
+    room = _room_beside_names(columns, width)
+    beside = below = 0
+    for row in zip(*(column.cells for column in columns), strict=True):
+        beside += max(_lines(cell, its) for cell, its in zip(row, widths, strict=True))
+        below += 1 + sum(_lines(cell, room) for cell in row if cell.strip())
+    return beside <= below
+
+
+def _lines(cell: str, width: int) -> int:
+    return _wrapped(cell, width).plain.count("\n") + 1
+
+
+def _room_beside_names(columns: Sequence[Column], width: int) -> int:
+    return max(width - max(_width(column.name) for column in columns) - 1, 2)
+
+
+def _side_by_side(columns: Sequence[Column], widths: Sequence[int], gap: int) -> Table:
+    shown = Table(
+        box=SIMPLE_HEAD,
+        header_style="bold cyan",
+        show_header=any(column.name for column in columns),
+        pad_edge=False,
+        show_edge=gap == WIDE,
+        padding=(0, (gap - 1) // 2),
+    )
+    for column, width in zip(columns, widths, strict=True):
+        justify = "right" if column.is_numeric else "left"
+        name = _wrapped(column.name, width)
+        shown.add_column(name, justify=justify, width=width, no_wrap=True)  # type: ignore[arg-type]
+    for row in zip(*(column.cells for column in columns), strict=True):
+        shown.add_row(*map(_wrapped, row, widths))
+    return shown
+
+
+def _one_below_the_other(columns: Sequence[Column], width: int) -> Table:
+    room = _room_beside_names(columns, width)
+    shown = Table.grid(padding=(0, 1))
+    shown.add_column(style="bold cyan", no_wrap=True)
+    shown.add_column(no_wrap=True)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        shown.add_row()
+        for column, cell in zip(columns, row, strict=True):
+            if cell.strip():
+                shown.add_row(Text(column.name), _wrapped(cell, room))
+    return shown
+
+
+def _wrapped(cell: str, width: int) -> Text:
+    """Break a cell's lines between words where they are too long."""
+    lines = (
+        line if cell_len(line) <= width else "\n".join(_broken(line, width))
+        for line in cell.split("\n")
+    )
+    return Text("\n".join(lines))
+
+
+def _broken(line: str, width: int) -> Iterator[str]:
+    begun = ""
+    for word in UNBROKEN.findall(line):
+        joined = f"{begun} {word}" if begun else word
+        if cell_len(joined) <= width:
+            begun = joined
+            continue
+        if begun:
+            yield begun
+        *full, begun = chop_cells(word, width)
+        yield from full
+    yield begun
+
+
+def _width_liked(column: Column) -> int:
+    return max(map(_width, [column.name, *column.cells]))
+
+
+def _column_width_min(column: Column) -> int:
+    whole = all(FIGURES.fullmatch(cell) or is_number(cell) for cell in column.cells)
+    return max(_width_min(column.name), *map(_width if whole else _width_min, column.cells), 0)
+
+
+def _width(cell: str) -> int:
+    return max(map(cell_len, cell.split("\n")))
+
+
+def _width_min(cell: str) -> int:
+    return max(map(_word_width_min, UNBROKEN.findall(cell)), default=0)
+
+
+def _word_width_min(word: str) -> int:
+    whole = any(kind.fullmatch(word) for kind in (QUANTITY, INTERVAL, SPAN))
+    if whole:
+        return cell_len(word)
+    most = WORD_MAX if cell_len(word) == len(word) else CHINESE_MAX
+    return min(cell_len(word), most)

@@ -1,0 +1,1 @@
+"""Cases: one closed deal told, beside those most like it."""

@@ -1,0 +1,480 @@
+"""Closed deals like another: found by a plain score, and the one deal beside them.
+
+    score = stages both passed ÷ stages either passed
+          + 1 where the amounts are in one currency and the greater is at most twice the other
+          + 1 where they came from the same lead source
+          + 1 where the customers are of the same segment
+
+Candidates are the other deals of the process that stand won or lost; those of the highest score
+are taken, of equal ones the latest to close. A stage was passed when the deal stood in it while
+open. All is as of the closing (of a deal that is still open, as of the moment), but for the
+customers' segments, which are those of the moment. Leaves out disqualified deals, which never
+were a chance.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from heapq import nsmallest
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
+from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteLine, QuoteRevised
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.deal.state import DealState
+from salesflow.domain.event import Event
+from salesflow.domain.history import believed_history
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
+from salesflow.domain.values import Currency, Money, Reference, SafeText, Value
+from salesflow.errors import DealClosedError, NotFoundError
+from salesflow.presentation.fields import FieldRole
+from salesflow.projections.core.question import Reader
+from salesflow.projections.core.statistics import decimal_of
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.table import AMOUNT_SCALE, Processes
+
+__all__ = [
+    "CaseDifference",
+    "ClosedDeal",
+    "DealSnapshot",
+    "HistoryStep",
+    "Likeness",
+    "OfferAtTime",
+    "SimilarDeal",
+    "StagePath",
+    "days_between",
+    "days_of",
+    "differences",
+    "discount_of",
+    "like",
+    "list_value_of",
+    "offers_of",
+    "path_figures",
+    "path_to_closing",
+    "read_closed",
+    "read_deal",
+    "similar_deal",
+    "similar_deals",
+    "walk",
+]
+
+
+# One deal's facts in order, each with where the deal stood before it and after.
+#
+# What case studies are told from, and what deals are compared by: figures of the way up to the
+# standing closing. Facts without ground are passed over. Leaves out all wording.
+
+
+class DealSnapshot(NamedTuple):
+    """Where a deal stood at one point of its history."""
+
+    outcome: str
+    stage: str
+    process: ProcessVersion | None
+    owner: str | None
+    amount: Money | None
+    expected_close: date | None
+
+
+class HistoryStep(NamedTuple):
+    """A fact with ground, and where the deal stood around it; nowhere before its opening."""
+
+    event: Event
+    before: DealSnapshot | None
+    after: DealSnapshot
+
+
+class OfferAtTime(NamedTuple):
+    """A draft or an offer at the time of one of its facts."""
+
+    quote: str
+    sent: Event | None
+    """The fact with which it was sent; None for a draft."""
+    lines: tuple[QuoteLine, ...]
+
+
+class StagePath(NamedTuple):
+    """What is counted of a deal on its way, to lay it beside others."""
+
+    contacts: int
+    quote_revisions: int
+    discount: Fraction | None
+    """Of the last offer sent; None where none was, or no list value is known of it."""
+    objections: int
+
+
+def walk(history: Iterable[Event], processes: Processes) -> list[HistoryStep]:
+    """Go through a believed history; facts without ground are left out."""
+    standing = DealState(processes)
+    found: list[HistoryStep] = []
+    for event in history:
+        if standing.take(event):
+            before = found[-1].after if found else None
+            found.append(HistoryStep(event, before, _stood(standing)))
+    return found
+
+
+def path_to_closing(way: Sequence[HistoryStep]) -> Sequence[HistoryStep]:
+    """Give the way up to the fact that brought the standing outcome about, with that fact."""
+    changes = (
+        number
+        for number, here in enumerate(way)
+        if here.before is None or here.before.outcome != here.after.outcome
+    )
+    return way[: max(changes, default=-1) + 1]
+
+
+def path_figures(way: Iterable[HistoryStep]) -> StagePath:
+    """Count what happened on a way."""
+    contacts = revisions = objections = 0
+    discount: Fraction | None = None
+    for offer in offers_of(way):
+        if offer.sent is not None:
+            discount = discount_of(offer.lines)
+    for here in way:
+        contacts += isinstance(here.event.fact, ContactLogged)
+        revisions += isinstance(here.event.fact, QuoteRevised)
+        objections += isinstance(here.event.fact, ObjectionRaised)
+    return StagePath(contacts, revisions, discount, objections)
+
+
+def offers_of(way: Iterable[HistoryStep]) -> Iterator[OfferAtTime]:
+    """Give every draft and offer with its lines; an offer without any keeps those before."""
+    known: dict[str, tuple[QuoteLine, ...]] = {}
+    for here in way:
+        match here.event.fact:
+            case QuoteDrafted(quote=quote, lines=lines):
+                known[quote] = lines
+                yield OfferAtTime(quote, None, lines)
+            case QuoteIssued(quote=quote, lines=lines) | QuoteRevised(quote=quote, lines=lines):
+                known[quote] = lines or known.get(quote, ())
+                yield OfferAtTime(quote, here.event, known[quote])
+            case _:
+                pass
+
+
+def list_value_of(lines: Sequence[QuoteLine]) -> Fraction | None:
+    """Give what lines would cost without discount; None without lines or in two currencies."""
+    if len({line.unit_price.currency for line in lines}) != 1:
+        return None
+    return sum((_listed(line) for line in lines), Fraction(0))
+
+
+def discount_of(lines: Sequence[QuoteLine]) -> Fraction | None:
+    """Give the part of the list value that is taken off; None where there is no list value."""
+    value = list_value_of(lines)
+    if not value:
+        return None
+    off = sum((_listed(line) * Fraction(line.discount) for line in lines), Fraction(0))
+    return off / value
+
+
+def days_between(
+    start: tuple[Instant, bool], end: tuple[Instant, bool], timezone: ZoneInfo
+) -> Fraction:
+    """Give the days between two instants, each with whether only its day is known.
+
+    Between two such days there are calendar days, between other times what has passed.
+    """
+    days_only = start[1] and end[1]
+    return Fraction(microseconds_between(start[0], end[0], timezone, days_only=days_only), DAY)
+
+
+def days_of(start: Event, end: Event, timezone: ZoneInfo) -> Decimal:
+    """Give the days between two events."""
+    first, last = ((e.effect, e.precision == "day") for e in (start, end))
+    return decimal_of(days_between(first, last, timezone))
+
+
+def _listed(line: QuoteLine) -> Fraction:
+    return Fraction(line.quantity) * Fraction(line.unit_price.amount)
+
+
+def _stood(standing: DealState) -> DealSnapshot:
+    return DealSnapshot(
+        standing.outcome,
+        standing.ground.stage,
+        standing.ground.process,
+        standing.owner,
+        standing.worth.amount,
+        standing.worth.expected_close,
+    )
+
+
+Column: TypeAlias = "sa.ColumnElement[Any]"
+Reason = Literal[
+    "same_stage_path", "shared_stages", "similar_amount", "same_lead_source", "same_segment"
+]
+AMOUNT_FACTOR_MAX: Final = 2
+STANDING: Final = ("process", "owner", "customer_id", "lead_source", "amount", "currency")
+"""What is read of an open deal as it stands, besides the segment of its customer."""
+FIGURES: Final = ("days", "contacts", "quote_revisions", "discount", "objections")
+
+
+class ClosedDeal(NamedTuple):
+    """A deal as it stood when its standing outcome came about."""
+
+    deal: UUID
+    opened: Instant
+    opened_day_only: int
+    outcome: str
+    closed: Instant
+    closed_day_only: int
+    process: str
+    process_version: int
+    owner: str | None
+    customer_id: UUID | None
+    lead_source: str | None
+    amount: int | None
+    currency: str | None
+    because: str | None
+    competitor: str | None
+    segment: str | None
+
+    def days(self, timezone: ZoneInfo) -> Fraction:
+        """Give the days from opening to closing."""
+        return days_between(
+            (self.opened, bool(self.opened_day_only)),
+            (self.closed, bool(self.closed_day_only)),
+            timezone,
+        )
+
+    @property
+    def worth(self) -> Decimal | None:
+        """What it was worth, in its currency."""
+        return None if self.amount is None else Decimal(self.amount) / AMOUNT_SCALE
+
+
+class Likeness(NamedTuple):
+    """Why and how much a deal is like the one that is told of."""
+
+    other: ClosedDeal
+    stages_shared: int
+    stages_all: int
+    reasons: tuple[Reason, ...]
+
+    @property
+    def score(self) -> Fraction:
+        """The sum of the parts of the module's formula, from 0 to 4."""
+        alike = sum(
+            reason not in ("same_stage_path", "shared_stages") for reason in self.reasons
+        )
+        path = Fraction(self.stages_shared, self.stages_all or 1)
+        return path + alike
+
+
+class SimilarDeal(Value):
+    """Another closed deal, how much it is like this one, and why."""
+
+    deal: Annotated[UUID, FieldRole.KEY]
+    title: SafeText
+    outcome: Reference
+    closed_at: datetime
+    days: Decimal
+    amount: Decimal | None
+    currency: Currency | None
+    score: Decimal
+    stages_shared: int
+    stages_all: int
+    reasons: tuple[Reason, ...]
+
+
+class CaseDifference(Value):
+    """A figure of this deal beside those of its similar deals."""
+
+    figure: Annotated[Reference, FieldRole.KEY]
+    value: Decimal | None
+    count: int
+    """Of how many similar deals it is known."""
+    mean: Decimal | None
+    median: Decimal | None
+    difference: Decimal | None
+    """The value less the median; None where one is unknown."""
+
+
+def read_closed(reader: Reader, wanted: Column) -> dict[UUID, ClosedDeal]:
+    """Read deals as they stood when they closed; `wanted` is about the table of closings."""
+    c, k = CLOSING.c, CUSTOMER.c
+    own = [c[name] for name in ClosedDeal._fields[1:-1]]
+    registered = sa.and_(
+        k.tenant == c.tenant, k.entity_id == c.customer_id, CUSTOMER.visible_at(reader.cut)
+    )
+    shown: list[Column] = [c.entity_id, *own, k.segment]
+    select = (
+        sa.select(*shown)
+        .join_from(CLOSING.table, CUSTOMER.table, registered, isouter=True)
+        .where(CLOSING.visible_at(reader.cut), wanted)
+    )
+    return {row[0]: ClosedDeal._make(row) for row in reader.rows(select)}
+
+
+def read_deal(reader: Reader, deal: UUID) -> ClosedDeal:
+    """Read a deal as it stood when it closed, or as it stands where it is open.
+
+    Raises:
+        NotFoundError: when no such deal is believed to exist at the moment.
+        DealClosedError: when it is merged into another then.
+    """
+    found = read_closed(reader, CLOSING.c.entity_id == deal).get(deal)
+    if found is None:
+        raise NotFoundError(f"no deal {deal} is believed to exist at that moment")
+    if found.outcome == "merged":
+        raise DealClosedError(
+            f"deal {deal} is merged at that moment; ask about the one it was merged into"
+        )
+    if found.outcome != "open":
+        return found
+    c, k = DEAL_STATE.c, CUSTOMER.c
+    registered = sa.and_(
+        k.tenant == c.tenant, k.entity_id == c.customer_id, CUSTOMER.visible_at(reader.cut)
+    )
+    shown: list[Column] = [*(c[name] for name in STANDING), k.segment]
+    select = (
+        sa.select(*shown)
+        .join_from(DEAL_STATE.table, CUSTOMER.table, registered, isouter=True)
+        .where(DEAL_STATE.visible_at(reader.cut), c.entity_id == deal)
+    )
+    [row] = reader.rows(select)
+    return found._replace(**dict(zip((*STANDING, "segment"), row, strict=True)))
+
+
+def like(reader: Reader, this: ClosedDeal, at_most: int) -> list[Likeness]:
+    """Find the deals most like this one; those with nothing in common are none."""
+    c = CLOSING.c
+    mine = c.entity_id == this.deal
+    others = sa.and_(
+        c.process == this.process, c.entity_id != this.deal, c.outcome.in_(("won", "lost"))
+    )
+    path = _paths(reader, this, mine).get(this.deal, frozenset())
+    paths = _paths(reader, this, others)
+    found = [
+        _likeness(this, other, path, paths.get(other.deal, frozenset()))
+        for other in read_closed(reader, others).values()
+    ]
+    alike = (each for each in found if each.score)
+    return nsmallest(
+        at_most, alike, key=lambda it: (-it.score, -it.other.closed, it.other.deal)
+    )
+
+
+def _paths(reader: Reader, this: ClosedDeal, wanted: Column) -> Mapping[UUID, frozenset[str]]:
+    """Read which stages of the process deals stood in while they were open."""
+    c, v = CLOSING.c, STAGE_VISIT.c
+    joined = sa.and_(v.tenant == c.tenant, v.entity_id == c.entity_id)
+    shown: list[Column] = [v.entity_id, v.stage]
+    select = (
+        sa.select(*shown)
+        .distinct()
+        .join_from(CLOSING.table, STAGE_VISIT.table, joined)
+        .where(CLOSING.visible_at(reader.cut), wanted, STAGE_VISIT.started_by(reader.cut))
+        .where(v.process == this.process, v.outcome == "open", v.stage.is_not(None))
+    )
+    found: dict[UUID, set[str]] = {}
+    for row in reader.rows(select):
+        found.setdefault(row.entity_id, set()).add(row.stage)
+    return {deal: frozenset(stages) for deal, stages in found.items()}
+
+
+def _likeness(
+    this: ClosedDeal, other: ClosedDeal, mine: frozenset[str], theirs: frozenset[str]
+) -> Likeness:
+    shared, every = mine & theirs, mine | theirs
+    reasons: list[Reason] = []
+    if shared:
+        reasons.append("same_stage_path" if shared == every else "shared_stages")
+    if _within_factor(this, other):
+        reasons.append("similar_amount")
+    if this.lead_source is not None and this.lead_source == other.lead_source:
+        reasons.append("same_lead_source")
+    if this.segment is not None and this.segment == other.segment:
+        reasons.append("same_segment")
+    return Likeness(other, len(shared), len(every), tuple(reasons))
+
+
+def _within_factor(this: ClosedDeal, other: ClosedDeal) -> bool:
+    if this.amount is None or other.amount is None or this.currency != other.currency:
+        return False
+    low, high = sorted((this.amount, other.amount))
+    return low > 0 and high <= AMOUNT_FACTOR_MAX * low
+
+
+def similar_deals(reader: Reader, this: ClosedDeal, at_most: int) -> tuple[SimilarDeal, ...]:
+    """Find the closed deals most like a deal and write them down, the most alike first."""
+    found = like(reader, this, at_most)
+    streams = reader.streams(each.other.deal for each in found)
+
+    def title(each: Likeness) -> str:
+        return _title(believed_history(streams[each.other.deal], reader.cut.known_at))
+
+    return tuple(similar_deal(each, title(each), reader.timezone) for each in found)
+
+
+def _title(history: Sequence[Event]) -> str:
+    opened = history[0].fact if history else None  # its opening cannot be read any more
+    return (opened.title or "") if isinstance(opened, DealOpened) else ""
+
+
+def similar_deal(found: Likeness, title: str, timezone: ZoneInfo) -> SimilarDeal:
+    """Write a similar deal down."""
+    other = found.other
+    return SimilarDeal(
+        deal=other.deal,
+        title=title,
+        outcome=other.outcome,
+        closed_at=from_instant(other.closed),
+        days=decimal_of(other.days(timezone)),
+        amount=other.worth,
+        currency=other.currency,
+        score=decimal_of(found.score),
+        stages_shared=found.stages_shared,
+        stages_all=found.stages_all,
+        reasons=found.reasons,
+    )
+
+
+def differences(
+    this: tuple[Fraction, StagePath], others: Sequence[tuple[Fraction, StagePath]]
+) -> tuple[CaseDifference, ...]:
+    """Lay each figure of this deal beside the mean and the median of the others."""
+    mine, theirs = _row(this), [_row(other) for other in others]
+    return tuple(
+        _difference(figure, mine[number], [row[number] for row in theirs])
+        for number, figure in enumerate(FIGURES)
+    )
+
+
+def _row(figures: tuple[Fraction, StagePath]) -> tuple[Fraction | None, ...]:
+    days, on_way = figures
+    return days, *(None if each is None else Fraction(each) for each in on_way)
+
+
+def _difference(
+    figure: str, value: Fraction | None, others: Sequence[Fraction | None]
+) -> CaseDifference:
+    known = sorted(each for each in others if each is not None)
+    mean = median = None
+    if known:
+        mean = sum(known, Fraction(0)) / len(known)
+        median = (known[(len(known) - 1) // 2] + known[len(known) // 2]) / 2
+    apart = None if value is None or median is None else value - median
+    return CaseDifference(
+        figure=figure,
+        value=_written(value),
+        count=len(known),
+        mean=_written(mean),
+        median=_written(median),
+        difference=_written(apart),
+    )
+
+
+def _written(exact: Fraction | None) -> Decimal | None:
+    return None if exact is None else decimal_of(exact)

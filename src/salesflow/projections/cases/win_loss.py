@@ -1,0 +1,402 @@
+"""Why deals are won and lost: what was different about them, and which reasons cost most.
+
+Answers "what do the deals we win have that those we lose have not?" for the deals that closed
+in a period, at any past moment. Drivers are differences with their intervals, never causes;
+those that rest on few deals are flagged. Beside them the reasons of losses (Pareto) and, apart
+from them, to whom deals were lost. Where a deal is named, the closed deals most like it stand
+beside, with the reasons for each, and how many of them were won. Leaves out the single deal:
+that is its case study.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from salesflow.domain.time import Instant, Moment, Period
+from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import (
+    Total,
+    amount_text,
+    days_text,
+    percent_text,
+    totals,
+    totals_text,
+)
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.cases.case_study import CaseLayout
+from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
+from salesflow.projections.core.amounts import exact, exact_sum
+from salesflow.projections.core.currency import (
+    CurrencyConverter,
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+)
+from salesflow.projections.core.names import Names
+from salesflow.projections.core.period import PeriodQuestion
+from salesflow.projections.core.question import Reader
+from salesflow.projections.core.statistics import (
+    Estimate,
+    Share,
+    difference,
+    estimate_text,
+    ratio,
+    share,
+)
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.factor import FACTOR
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.scope.reason_names import names_of, of_one_deal
+
+__all__ = [
+    "ClosedGroup",
+    "Driver",
+    "LossReason",
+    "LostTo",
+    "WinLoss",
+    "WinLossView",
+    "loss_reasons",
+]
+
+
+Column: TypeAlias = "sa.ColumnElement[Any]"
+FEW = 10
+"""Fewer deals than this on either side are few."""
+SIMILAR_MAX = 50
+
+
+class Driver(Value):
+    """Something that happened on the way of some deals, and how often those and others won."""
+
+    factor: Reference
+    detail: SafeText
+    """Where or how: a channel, a stage, a lead source; empty where there is nothing to add."""
+    won_with: int
+    lost_with: int
+    won_without: int
+    lost_without: int
+    win_rate_with: Decimal | None
+    win_rate_without: Decimal | None
+    difference: Estimate | None
+    """The first less the second, with its 95% Newcombe interval; None where one is of none."""
+    few: bool
+    """Whether it rests on fewer than ten deals with or without it."""
+
+
+class LossReason(Value):
+    """What was lost for one reason, in one currency, the dearest reason first."""
+
+    currency: Annotated[Currency | None, FieldRole.KEY]
+    because: Annotated[SafeText | None, FieldRole.KEY]
+    deals: int
+    amount: Decimal
+    share: Decimal | None
+    """Of all that was lost in this currency; of the deals where no amount is known."""
+    cumulative_share: Decimal | None
+
+
+class LostTo(Value):
+    """What was lost to one competitor."""
+
+    competitor: Annotated[SafeText, FieldRole.KEY]
+    deals: int
+    amounts: tuple[Total, ...]
+
+
+class WinLossView(MoneyView):
+    """Drivers by the size of their difference, reasons of losses, and competitors."""
+
+    population: ClassVar[str] = (
+        "deals standing won or lost whose last believed closing falls in the period; owner and"
+        " process are those of the closing; similar deals: those of the named deal's process"
+        " that stand won or lost, whenever they closed"
+    )
+    formula: ClassVar[str] = (
+        "win rate = won / (won + lost), of deals with a factor and of those without; difference"
+        " = the first - the second with its 95% Newcombe interval, no claim of cause; share ="
+        " lost amount of a reason / all lost amount, per currency; likeness = stages both"
+        " passed / stages either passed + 1 each for an amount within a factor of two in one"
+        " currency, the same lead source, the same customer segment; won of similar deals with"
+        " its 95% Wilson interval"
+    )
+    population_zh: ClassVar[str] = (
+        "当前所信结束时间落在期间内、处于赢单或输单的商机；负责人与流程取结束时的值；"
+        "相似商机：所指商机同一流程中处于赢单或输单的商机，不限结束时间"
+    )
+    formula_zh: ClassVar[str] = (
+        "赢单率 = 赢单 ÷（赢单 + 输单），分别就具备与不具备该因素的商机计算；"
+        "差异附 95% 置信区间，不代表因果；占比 = 某原因的输单金额 ÷ 全部输单金额，按币种；"
+        "相似度 = 共同经过的阶段 ÷ 任一方经过的阶段，金额同币种且相差不超过一倍、来源相同、"
+        "客户细分相同各加 1；相似商机的赢单占比附 95% 置信区间"
+    )
+    period: Period
+    won: int
+    lost: int
+    drivers: tuple[Driver, ...]
+    losses: tuple[LossReason, ...]
+    lost_to: tuple[LostTo, ...]
+    deal: UUID | None
+    """The deal whose like was asked for."""
+    similar: tuple[SimilarDeal, ...]
+    """The most alike first; none where no deal was named."""
+    similar_won: Estimate | None
+    """Which share of them was won, with its Wilson interval; None of none."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out: drivers, then reasons, then competitors."""
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        few = in_language("* fewer than ten deals with or without it", language)
+        drivers = tuple(_driver_row(driver, self.names, language) for driver in self.drivers)
+        losses = tuple(_loss_row(loss) for loss in self.losses)
+        lost_to = tuple(
+            (o.competitor, f"{o.deals:,}", totals_text(o.amounts)) for o in self.lost_to
+        )
+        with_ = (
+            "Factor",
+            "Deals with",
+            "Won with",
+            "Deals without",
+            "Won without",
+            "Difference",
+        )
+        reasons = ("Because", "Deals", "Amount", "Share", "Cumulative")
+        notes = (few,) if any(driver.few for driver in self.drivers) else ()
+        similar = () if self.deal is None else (self._similar(language),)
+        return [
+            TableOfView("Win and loss drivers", with_, drivers, notes=notes, about=days),
+            TableOfView("Reasons of losses", reasons, losses),
+            TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), lost_to),
+            *similar,
+        ]
+
+    def _similar(self, language: Language) -> TableOfView:
+        table = CaseLayout(ZoneInfo(self.timezone), language).similar(self.similar)
+        won = in_language("Won of similar deals", language)
+        said = f"{won}: {estimate_text(self.similar_won, percent=True)}"
+        return table._replace(notes=(said,), about=str(self.deal))
+
+
+class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
+    """What was different about the deals we won, and why were others lost?"""
+
+    name: ClassVar[str] = "win-loss"
+    folds: ClassVar[tuple[str, ...]] = (
+        CLOSING.name,
+        CUSTOMER.name,
+        DEAL_STATE.name,
+        FACTOR.name,
+        STAGE_VISIT.name,
+    )
+    rates_usual: ClassVar[RateRule] = "closing"
+    process: Reference | None = None
+    """Only deals that closed under this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals that closed under this rep; all when left out."""
+    deal: UUID | None = None
+    """Show the closed deals most like this one, open or closed, beside."""
+    similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX, strict=True)] = FEW
+    """How many similar deals to name at most. Default: 10."""
+
+    def answer(self, reader: Reader, moment: Moment) -> WinLossView:
+        """Count the closed deals of the period with and without each factor.
+
+        Raises:
+            NotFoundError: when the deal named is not believed to exist at the moment.
+            DealClosedError: when it is merged then.
+        """
+        span, exchange = self.span(reader), self.exchange(reader)
+        wanted = list(self._wanted(reader))
+        closed = list(self._closed(reader, wanted, exchange, span.end - 1))
+        outcomes = Counter[str]()
+        for group in closed:
+            outcomes[group.outcome] += group.deals
+        lost = [group for group in closed if group.outcome == "lost"]
+        alike: tuple[SimilarDeal, ...] = ()
+        if self.deal is not None:
+            alike = similar_deals(reader, read_deal(reader, self.deal), self.similar)
+        return WinLossView(
+            moment=moment,
+            period=span.period(),
+            won=outcomes["won"],
+            lost=outcomes["lost"],
+            drivers=tuple(_drivers(self._factors(reader, wanted), outcomes)),
+            losses=tuple(loss_reasons(lost)),
+            lost_to=tuple(_lost_to(lost)),
+            deal=self.deal,
+            similar=alike,
+            similar_won=share(sum(each.outcome == "won" for each in alike), len(alike)),
+            rates=exchange.used,
+            names=names_of(reader, wanted),
+        )
+
+    def _closed(
+        self,
+        reader: Reader,
+        wanted: Sequence[sa.ColumnElement[bool]],
+        exchange: CurrencyConverter,
+        end: Instant,
+    ) -> Iterator["ClosedGroup"]:
+        """Read what closed alike; to convert amounts, only what closed at the same time."""
+        c = CLOSING.c
+        at: list[Column] = [] if exchange.currency is None else [c.closed]
+        by: list[Column] = [c.outcome, c.because, c.competitor, c.currency]
+        shown: list[Column] = [*by, sa.func.count(), *exact_sum(c.amount), *at]
+        select = sa.select(*shown).where(*wanted).group_by(*by, *at)
+        for row in reader.rows(select):
+            group = ClosedGroup._make(row[: len(ClosedGroup._fields)])
+            if at and group.outcome == "lost":
+                day = exchange.day(end, event=row[-1], closing=row[-1])
+                into = exchange.into(group.currency, day, times=group.deals)
+                whole, rest = into.summed(group.whole, group.millionths)
+                group = group._replace(currency=into.currency, whole=whole, millionths=rest)
+            yield group
+
+    def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
+        c, span = CLOSING.c, self.span(reader)
+        yield CLOSING.visible_at(reader.cut)
+        yield c.outcome.in_(("won", "lost"))
+        yield c.closed >= span.start
+        yield c.closed < span.end
+        for column, value in ((c.process, self.process), (c.owner, self.owner)):
+            if value is not None:
+                yield column == value
+
+    def _factors(
+        self, reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]
+    ) -> dict[tuple[str, str], Counter[str]]:
+        """Count won and lost deals by factor."""
+        c, f = CLOSING.c, FACTOR.c
+        shown: list[Column] = [f.factor, f.detail, c.outcome]
+        select = (
+            sa.select(*shown, sa.func.count().label("deals"))
+            .join_from(CLOSING.table, FACTOR.table, of_one_deal())
+            .where(FACTOR.visible_at(reader.cut), *wanted)
+            .group_by(f.factor, f.detail, c.outcome)
+        )
+        found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for row in reader.rows(select):
+            found[row.factor, row.detail][row.outcome] = row.deals
+        return found
+
+
+class ClosedGroup(NamedTuple):
+    """So many deals that closed alike, and what they were worth."""
+
+    outcome: str
+    because: str | None
+    competitor: str | None
+    currency: str | None
+    deals: int
+    whole: int | None
+    millionths: int | None
+
+    @property
+    def worth(self) -> Decimal:
+        """What these deals were worth."""
+        return exact(self.whole, self.millionths)
+
+
+def _drivers(
+    factors: dict[tuple[str, str], Counter[str]], outcomes: Counter[str]
+) -> list[Driver]:
+    found = [_driver(key, with_, outcomes) for key, with_ in factors.items()]
+
+    def by_effect(driver: Driver) -> tuple[Decimal, str, str]:
+        effect = Decimal(-1) if driver.difference is None else abs(driver.difference.value)
+        return -effect, driver.factor, driver.detail
+
+    return sorted(found, key=by_effect)
+
+
+def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -> Driver:
+    here = Share(with_["won"], with_["won"] + with_["lost"])
+    won_without = outcomes["won"] - with_["won"]
+    there = Share(won_without, won_without + outcomes["lost"] - with_["lost"])
+    return Driver(
+        factor=key[0],
+        detail=key[1],
+        won_with=here.part,
+        lost_with=here.whole - here.part,
+        won_without=there.part,
+        lost_without=there.whole - there.part,
+        win_rate_with=ratio(*here),
+        win_rate_without=ratio(*there),
+        difference=difference(here, there),
+        few=min(here.whole, there.whole) < FEW,
+    )
+
+
+def loss_reasons(lost: Iterable[ClosedGroup]) -> Iterator[LossReason]:
+    """Give the reasons per currency, the dearest first, with their shares added up."""
+    reasons: dict[str | None, dict[str | None, list[ClosedGroup]]] = {}
+    for group in lost:
+        by_reason = reasons.setdefault(group.currency, {})
+        by_reason.setdefault(group.because, []).append(group)
+    for currency in sorted(reasons, key=lambda name: (name is None, name or "")):
+        rows = [
+            (because, sum(g.deals for g in found), sum((g.worth for g in found), Decimal(0)))
+            for because, found in reasons[currency].items()
+        ]
+        rows.sort(key=lambda row: (-row[2], -row[1], row[0] or ""))
+        sizes = [Decimal(deals) if currency is None else worth for _, deals, worth in rows]
+        whole, so_far = sum(sizes, Decimal(0)), Decimal(0)
+        for (because, deals, worth), size in zip(rows, sizes, strict=True):
+            so_far += size
+            yield LossReason(
+                currency=currency,
+                because=because,
+                deals=deals,
+                amount=tidy(worth),
+                share=size / whole if whole else None,
+                cumulative_share=so_far / whole if whole else None,
+            )
+
+
+def _lost_to(lost: Iterable[ClosedGroup]) -> list[LostTo]:
+    by_name: dict[str, list[ClosedGroup]] = defaultdict(list)
+    for group in lost:
+        if group.competitor is not None:
+            by_name[group.competitor].append(group)
+    found = [
+        LostTo(
+            competitor=name,
+            deals=sum(group.deals for group in groups),
+            amounts=totals((g.currency, g.worth, Decimal(1)) for g in groups),
+        )
+        for name, groups in by_name.items()
+    ]
+    return sorted(found, key=lambda other: (-other.deals, other.competitor))
+
+
+def _driver_row(driver: Driver, names: Names, language: Language) -> tuple[str, ...]:
+    name = in_language(driver.factor.replace("_", " "), language)
+    detail = names.label(driver.detail, language)
+    return (
+        (f"{name} {detail}" if detail else name) + (" *" if driver.few else ""),
+        f"{driver.won_with + driver.lost_with:,}",
+        percent_text(driver.win_rate_with),
+        f"{driver.won_without + driver.lost_without:,}",
+        percent_text(driver.win_rate_without),
+        estimate_text(driver.difference, percent=True),
+    )
+
+
+def _loss_row(loss: LossReason) -> tuple[str, ...]:
+    amount = "–" if loss.currency is None else amount_text(round(loss.amount, 2), loss.currency)
+    return (
+        loss.because or "–",
+        f"{loss.deals:,}",
+        amount,
+        percent_text(loss.share),
+        percent_text(loss.cumulative_share),
+    )

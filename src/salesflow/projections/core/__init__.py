@@ -1,0 +1,1 @@
+"""What every question stands on: tables, moments, periods, currencies, statistics, balances."""

@@ -1,0 +1,287 @@
+"""Questions and views: what can be asked at a moment, and the frozen answer.
+
+A question is a frozen parameter model. It builds selects for a moment, runs them through a
+`Reader` (which holds the snapshot) and returns a view. A view carries its moment, population
+and formula, so that a number can never be separated from what it means.
+"""
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
+
+from salesflow.domain.arguments import guarded_host
+from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.event import Event
+from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.time import Moment
+from salesflow.domain.values import SafeText, Value
+from salesflow.errors import InputError
+from salesflow.presentation.arrow import arrow_tables, data_frames, tidy_tables
+from salesflow.presentation.fields import plain
+from salesflow.presentation.format import local_time, moment_line
+from salesflow.presentation.table import TableOfView, html_of
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.left_out import Behind, LeftOut
+from salesflow.projections.core.names import (
+    NO_NAMES,
+    Names,
+    named_json,
+    with_name_columns,
+    with_names,
+)
+from salesflow.projections.core.parameters import described, field_docstrings, wrong_parameters
+from salesflow.projections.table import Processes, ReadPoint
+
+__all__ = ["ENVELOPE", "Question", "Reader", "View"]
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
+ENVELOPE = frozenset({"moment", "known_since", "names", "timezone", "left_out", "behind"})
+"""What every view carries beside its answer."""
+
+
+class Reader(Protocol):
+    """One snapshot of the read tables and the log, cut at the question's moment."""
+
+    @property
+    def cut(self) -> ReadPoint:
+        """The moment, in the units of the tables."""
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The business time zone as known at the moment."""
+
+    @property
+    def calendar(self) -> FiscalCalendar:
+        """The fiscal calendar as known at the moment."""
+
+    @property
+    def report_currency(self) -> str | None:
+        """The currency reports are made in, by the settings known at the moment."""
+
+    @property
+    def processes(self) -> Processes:
+        """The published process versions."""
+
+    def published(self) -> list[str]:
+        """Give the keys of all processes; looks through the whole log."""
+
+    def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Run a select in the snapshot."""
+
+    def events(self, stream_id: UUID) -> list[Event]:
+        """Give a stream's events known by the moment, in the order of the log."""
+
+    def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
+        """Give the same of many streams in few queries; those without events are left out."""
+
+    def rates(self) -> RateTable:
+        """Give the exchange rates known by the moment, whenever they were published."""
+
+
+@guarded_host
+class View(Value):
+    """The base of all answers."""
+
+    _instead: ClassVar[str] = "ask anew with `flow.ask`, or change what `to_dict()` gives"
+    population: ClassVar[str]
+    formula: ClassVar[str]
+    population_zh: ClassVar[str] = ""
+    formula_zh: ClassVar[str] = ""
+    """The same in Chinese; in English where it is left out."""
+    moment: Moment
+    known_since: datetime | None = None
+    """When the log began, for an answer of a time before that: nothing was known then."""
+    timezone: SafeText = "UTC"
+    """The business time zone as known at the moment, in which the tables show times."""
+    names: Names = NO_NAMES
+    """What the deals, customers and reps in it are called, as known at the moment."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Streams that count for nothing from an event on, which cannot be read."""
+    behind: Behind | None = None
+    """What the answer does not know yet, where nothing could be written. It says when it was
+    asked for, not what it is: asked for again at its moment, the answer is equal."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare two answers, whenever they were asked for."""
+        if not isinstance(other, View) or self.behind is other.behind is None:
+            return super().__eq__(other)
+        here, there = (each.model_copy(update={"behind": None}) for each in (self, other))
+        return super(View, here).__eq__(there)
+
+    def __hash__(self) -> int:
+        """Hash what is compared."""
+        return hash((type(self), self.moment))
+
+    @abstractmethod
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out for people; the language is that of names, as of stages."""
+
+    def brief_tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay out what matters most of it; all of it unless the answer says otherwise."""
+        return self.tables(language)
+
+    def named_tables(
+        self, language: Language = "en", *, brief: bool = False
+    ) -> list[TableOfView]:
+        """Lay the answer out for people, with titles and names beside the ids."""
+        tables = self.brief_tables(language) if brief else self.tables(language)
+        return [with_names(table, self.names, language) for table in tables]
+
+    def meaning(self, language: Language = "en") -> tuple[str, str]:
+        """Say what is counted (the population) and how (the formula)."""
+        if language == "zh":
+            return self.population_zh or self.population, self.formula_zh or self.formula
+        return self.population, self.formula
+
+    def table(self, language: Language = "en", *, width: int | None = None) -> str:
+        """Return the answer as text for a terminal: tables, meaning, moment in business time.
+
+        Where a width is given (in characters) the tables are laid out in it; nothing is ever
+        cut off.
+        """
+        from salesflow.presentation.text import text_of  # rich is loaded where it is needed
+
+        word = partial(in_language, language=language)
+        tables = text_of(self.named_tables(language), word, width)
+        return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
+
+    def meaning_lines(self, language: Language = "en") -> list[str]:
+        """Return what is counted and how, a labelled line each."""
+        word, colon = (
+            partial(in_language, language=language),
+            "：" if language == "zh" else ": ",
+        )
+        said = zip(("Population", "Formula"), self.meaning(language), strict=True)
+        return [f"{word(label)}{colon}{text}" for label, text in said]
+
+    def moment_lines(self, language: Language = "en") -> list[str]:
+        """Return where on both time axes the answer stands, and what follows from that."""
+        zone, lines = ZoneInfo(self.timezone), [each.said(language) for each in self.left_out]
+        if self.behind is not None:
+            lines.append(self.behind.said(language))
+        if self.known_since is not None:
+            since = in_language("nothing was known yet, the log begins at", language)
+            lines.append(f"{since} {local_time(self.known_since, zone, exact=False)}")
+        return [*lines, moment_line(self.moment, zone, language)]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of the answer."""
+        return html_of(
+            self.named_tables(),
+            partial(in_language, language="en"),
+            [*self.meaning_lines(), *self.moment_lines()],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the answer as plain JSON values: decimals as strings, times in UTC."""
+        population, formula = self.meaning()
+        return {
+            "question": type(self).__name__.removesuffix("View"),
+            "population": population,
+            "formula": formula,
+            **{name: named_json(plain(it), self.names) for name, it in self if name != "names"},
+        }
+
+    def to_arrow(self, *, tidy: bool = False) -> "dict[str, pa.Table]":
+        """Return the answer as Arrow tables, one for each list of rows, by the list's name.
+
+        What is beside the lists is a table of one row, `answer`. The moment, population and
+        formula are in the metadata of each schema. With `tidy` nothing is nested: amounts and
+        lists inside rows are tables of their own. Titles and names stand beside ids. See
+        `salesflow.presentation.arrow` and `salesflow.presentation.arrow`.
+
+        Raises:
+            SalesflowError: when pyarrow (the extra `analytics`) is not installed.
+        """
+        population, formula = self.meaning()
+        said = {"question": type(self).__name__.removesuffix("View")}
+        said |= {"population": population, "formula": formula}
+        envelope = {**dict(self.moment), "known_since": self.known_since}
+        envelope["timezone"] = self.timezone
+        envelope["left_out"] = self.left_out or None
+        envelope["behind"] = self.behind
+        said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
+        tables = (tidy_tables if tidy else arrow_tables)(self, beside=ENVELOPE, metadata=said)
+        return with_name_columns(tables, self.names)
+
+    def to_pandas(self) -> "dict[str, pd.DataFrame]":
+        """Return the answer as tidy data frames for figures and plots, by the lists' names.
+
+        Amounts and shares are floats there, days are timestamps; what has to be exact is in
+        `to_arrow`.
+
+        Raises:
+            SalesflowError: when pandas or pyarrow (the extra `notebook`) is not installed.
+        """
+        return data_frames(partial(self.to_arrow, tidy=True))
+
+
+class Question(Value, Generic[ViewT_co]):
+    """The base of all questions: its fields are the parameters, its docstring the help.
+
+    Made with a parameter that can never be right, it raises InputError, which says what is.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    """What is asked, in a sentence: the docstring as it is written."""
+    folds: ClassVar[tuple[str, ...]] = ()
+    """Names of the fold tables it reads; they are caught up before it is answered."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Describe each parameter by the docstring below its field, its bases' included."""
+        written: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            if base is not Question and issubclass(base, Question):
+                written |= field_docstrings(base)
+        for name, field in cls.model_fields.items():
+            field.description = field.description or written.get(name)
+        cls.summary = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+        cls.__doc__ = described(cls.summary, cls.model_fields)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describe the question and its parameters in JSON schemas too."""
+        found = handler.resolve_ref_schema(handler(schema))
+        found["description"] = cls.summary
+        for name, parameter in found.get("properties", {}).items():
+            if text := cls.model_fields[name].description:
+                parameter["description"] = text
+        return found
+
+    def __init__(self, /, *unnamed: object, **parameters: object) -> None:
+        if unnamed:
+            there = ", ".join(type(self).model_fields)
+            raise InputError(
+                f"{type(self).__name__}: name each parameter, as in by=…; there are {there}"
+            )
+        super().__init__(**parameters)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def _complaint(cls, error: ValidationError) -> str:
+        wrong = wrong_parameters(error, cls.model_fields)
+        return "; ".join(f"{cls.__name__}: {name}: {why}" for name, why in wrong.items())
+
+    @abstractmethod
+    def answer(self, reader: Reader, moment: Moment) -> ViewT_co:
+        """Read the rows at the moment and give the view."""

@@ -1,0 +1,1 @@
+"""Feedback: what customers say, in scores and in their own words."""

@@ -1,0 +1,404 @@
+"""What customers say of us: NPS, CSAT and CES of a period, who answered, and their own words.
+
+Answers "how satisfied are customers, with which stage, rep or product, and what do they say?"
+for any past moment, the period before beside it. Feedback counts whatever became of the deal,
+lost or merged. Scales are never mixed: each score counts on the scale it names. Leaves out
+what follows from it: that is for the drivers of winning and for retrospectives.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
+from salesflow.domain.time import Moment, Period, from_instant
+from salesflow.domain.values import Personal, Reference, SafeText, Value
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import days_text, local_day, short_id
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.parameters import Limit
+from salesflow.projections.core.period import PeriodQuestion, Span
+from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.statistics import (
+    Estimate,
+    estimate_text,
+    mean,
+    net_promoters,
+    share,
+)
+from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.scope.grouping import stage_name
+
+__all__ = [
+    "FIGURE_COLUMNS",
+    "Answers",
+    "Feedback",
+    "FeedbackFigures",
+    "FeedbackGroup",
+    "FeedbackView",
+    "Verbatim",
+    "counted",
+    "feedback_groups",
+    "figures_text",
+    "read_words",
+]
+
+
+# Scores of customers as figures: NPS, CSAT, CES and response rate, each with its interval.
+#
+# Whoever counts scores (feedback, key figures) counts them here, so that one scale is never
+# taken for another: NPS is made of scores from 0 to 10 alone, CSAT of 1 to 5, CES of 1 to 7.
+
+PROMOTER, PASSIVE, SATISFIED = 9, 7, 4
+"""The lowest score of a promoter, of a passive (both of 10) and of the top box (of 5)."""
+
+FIGURE_COLUMNS: Final = (
+    "Responses", "NPS", "Promoters", "Passives", "Detractors", "CSAT top box", "CSAT mean",
+    "CES mean", "Sent", "Answered", "Response rate",
+)  # fmt: skip
+
+
+class FeedbackFigures(Value):
+    """What was said on each scale, and how many of those asked said something."""
+
+    responses: int
+    """All feedback, words without a score included."""
+    promoters: int
+    passives: int
+    detractors: int
+    nps: Estimate | None
+    """Share of promoters less that of detractors, x 100; None without a score from 0 to 10."""
+    csat_scores: int
+    satisfied: int
+    csat_top_box: Estimate | None
+    """Share of 4 and 5 among the scores from 1 to 5."""
+    csat_mean: Estimate | None
+    ces_scores: int
+    ces_mean: Estimate | None
+    """Mean of the scores from 1 to 7."""
+    sent: int
+    answered: int
+    """How many of the surveys sent in the period have been answered by the moment."""
+    response_rate: Estimate | None
+
+
+class Answers(NamedTuple):
+    """So many rows alike: surveys sent, or feedback with one score on one scale."""
+
+    rows: int
+    process_version: int
+    """The newest of theirs, to name stages by."""
+    kind: str
+    scale: Scale | None
+    score: int | None
+    answered: int
+    group: tuple[str | None, ...]
+
+
+def counted(answers: Iterable[Answers]) -> FeedbackFigures:
+    """Work out the figures of some answers.
+
+    Raises:
+        SalesflowError: when a mean has an interval and scipy is not installed.
+    """
+    scores: dict[str | None, Counter[int]] = defaultdict(Counter)
+    responses = sent = answered = 0
+    for each in answers:
+        if each.kind == "sent":
+            sent += each.rows
+            answered += each.rows * each.answered
+            continue
+        responses += each.rows
+        if each.score is not None:
+            scores[each.scale][each.score] += each.rows
+    nps, csat, ces = scores["nps"], scores["csat"], scores["ces"]
+    promoters, satisfied = _at_least(PROMOTER, nps), _at_least(SATISFIED, csat)
+    passives = _at_least(PASSIVE, nps) - promoters
+    detractors = nps.total() - promoters - passives
+    return FeedbackFigures(
+        responses=responses,
+        promoters=promoters,
+        passives=passives,
+        detractors=detractors,
+        nps=net_promoters(promoters, detractors, nps.total()),
+        csat_scores=csat.total(),
+        satisfied=satisfied,
+        csat_top_box=share(satisfied, csat.total()),
+        csat_mean=mean(csat),
+        ces_scores=ces.total(),
+        ces_mean=mean(ces),
+        sent=sent,
+        answered=answered,
+        response_rate=share(answered, sent),
+    )
+
+
+def figures_text(figures: FeedbackFigures) -> tuple[str, ...]:
+    """Write the figures for people, in the order of `FIGURE_COLUMNS`."""
+    return (
+        f"{figures.responses:,}",
+        estimate_text(figures.nps),
+        f"{figures.promoters:,}",
+        f"{figures.passives:,}",
+        f"{figures.detractors:,}",
+        estimate_text(figures.csat_top_box, percent=True),
+        estimate_text(figures.csat_mean, places=2),
+        estimate_text(figures.ces_mean, places=2),
+        f"{figures.sent:,}",
+        f"{figures.answered:,}",
+        estimate_text(figures.response_rate, percent=True),
+    )
+
+
+def _at_least(lowest: int, scores: Counter[int]) -> int:
+    return sum(times for score, times in scores.items() if score >= lowest)
+
+
+By = Literal["stage", "owner", "product"]
+LISTED = 20
+WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
+
+
+class FeedbackGroup(Value):
+    """The figures of one stage, owner or product; `key` is None where it is not known."""
+
+    key: SafeText | None
+    process: Reference | None
+    """The stage's process; None in groups by owner or product."""
+    name_en: SafeText | None
+    name_zh: SafeText | None
+    figures: FeedbackFigures
+
+
+class Verbatim(Value):
+    """What a customer said in their own words, and where the deal stood then."""
+
+    position: Annotated[int, FieldRole.KEY]
+    deal: UUID
+    occurred_at: datetime
+    stage: Reference
+    stage_en: SafeText
+    stage_zh: SafeText
+    owner: Reference | None
+    products: tuple[SafeText, ...]
+    survey: Reference | None
+    scale: Scale | None
+    score: int | None
+    text: Personal
+
+
+class FeedbackView(View):
+    """The figures of a period and of the one before, group by group, and the newest words."""
+
+    population: ClassVar[str] = (
+        "feedback received, and surveys sent, in the period by the moment, on any deal whatever"
+        " became of it; stage, owner and products are those of the deal at that time; a deal"
+        " of several products counts for each"
+    )
+    formula: ClassVar[str] = (
+        "NPS = (share of 9-10 less share of 0-6 of 0-10 scores) x 100; CSAT top box = share of"
+        " 4-5 of 1-5 scores; CES = mean of 1-7 scores; response rate = surveys answered / sent,"
+        " an answer settles the last unanswered survey of its name; in brackets 95% intervals:"
+        " shares Wilson, means Student's t, NPS normal with variance (p + d - (p - d)^2) / n"
+    )
+    population_zh: ClassVar[str] = (
+        "截至该时刻、期间内收到的全部客户反馈与发出的调查，不论商机结果如何；"
+        "阶段、负责人与产品取当时的值；含多个产品的商机计入每个产品"
+    )
+    formula_zh: ClassVar[str] = (
+        "NPS = (9–10 分占比 − 0–6 分占比) × 100；CSAT = 1–5 分中 4–5 分的占比；"
+        "CES = 1–7 分的均值；回复率 = 已回复 ÷ 已发送；括号内为 95% 置信区间"
+    )
+    period: Period
+    before: Period
+    by: By | None
+    total: FeedbackFigures
+    total_before: FeedbackFigures
+    groups: tuple[FeedbackGroup, ...]
+    verbatims: tuple[Verbatim, ...]
+    verbatims_total: int
+    """How many there are in all, the listed ones included."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out: a row per period and group, then the words, newest first."""
+        zone = ZoneInfo(self.timezone)
+        rows = [
+            (days_text(self.period, zone), *figures_text(self.total)),
+            (days_text(self.before, zone), *figures_text(self.total_before)),
+            *((_name(group, language), *figures_text(group.figures)) for group in self.groups),
+        ]
+        listed = (
+            f"{in_language('listed', language)} {len(self.verbatims):,}"
+            f" · {in_language('in all', language)} {self.verbatims_total:,}"
+        )
+        said = tuple(_words(verbatim, zone, language) for verbatim in self.verbatims)
+        first = (self.by or "period").capitalize()
+        return [
+            TableOfView("Feedback", (first, *FIGURE_COLUMNS), tuple(rows)),
+            TableOfView("Verbatims", WORDS, said, notes=(listed,)),
+        ]
+
+
+class Feedback(PeriodQuestion[FeedbackView]):
+    """How satisfied are customers, and what do they say?"""
+
+    name: ClassVar[str] = "feedback"
+    folds: ClassVar[tuple[str, ...]] = (FEEDBACK.name,)
+    by: By | None = None
+    """Also group by stage, owner or product, as they were at the time."""
+    process: Reference | None = None
+    """Only deals that were of this process (its key) at the time; all when left out."""
+    owner: Reference | None = None
+    """Only deals that were owned by this rep at the time; all when left out."""
+    survey: Reference | None = None
+    """Only this survey; all, and feedback nobody asked for, when left out."""
+    limit: Limit = LISTED
+    """How many verbatims to list at most. Default: 20."""
+
+    def answer(self, reader: Reader, moment: Moment) -> FeedbackView:
+        """Count the rows that hold at the moment; fetch the words of those listed.
+
+        Raises:
+            SalesflowError: when a mean has an interval and scipy is not installed.
+        """
+        span, before = self.span(reader), self.span_before(reader)
+        answers = self._answers(reader, span)
+        verbatims, in_all = self._verbatims(reader, span)
+        return FeedbackView(
+            moment=moment,
+            period=span.period(),
+            before=before.period(),
+            by=self.by,
+            total=counted(answers),
+            total_before=counted(self._answers(reader, before)),
+            groups=tuple(feedback_groups(answers, self.by, reader)),
+            verbatims=tuple(verbatims),
+            verbatims_total=in_all,
+        )
+
+    def _answers(self, reader: Reader, span: Span) -> list[Answers]:
+        c = FEEDBACK.c
+        columns = {"stage": (c.process, c.stage), "owner": (c.owner,), "product": (c.products,)}
+        by = columns[self.by] if self.by is not None else ()
+        grouped = (c.kind, c.scale, c.score, c.answered, *by)
+        shown: list[sa.ColumnElement[Any]] = [
+            sa.func.count(),
+            sa.func.max(c.process_version),
+            *grouped,
+        ]
+        select = sa.select(*shown).where(*self._wanted(reader, span)).group_by(*grouped)
+        return [Answers._make((*row[:6], tuple(row[6:]))) for row in reader.rows(select)]
+
+    def _wanted(self, reader: Reader, span: Span) -> list[sa.ColumnElement[bool]]:
+        c = FEEDBACK.c
+        given = {c.process: self.process, c.owner: self.owner, c.survey: self.survey}
+        return [
+            FEEDBACK.visible_at(reader.cut),
+            c.occurred >= span.start,
+            c.occurred < span.end,
+            *(column == value for column, value in given.items() if value is not None),
+        ]
+
+    def _verbatims(self, reader: Reader, span: Span) -> tuple[list[Verbatim], int]:
+        """Find the newest words, and how many there are in all."""
+        c = FEEDBACK.c
+        wanted = [*self._wanted(reader, span), c.kind == "received", c.worded == 1]
+        [(in_all,)] = reader.rows(sa.select(sa.func.count()).where(*wanted))
+        newest = (
+            sa.select(FEEDBACK.table)
+            .where(*wanted)
+            .order_by(c.occurred.desc(), c.position.desc())
+            .limit(self.limit)
+        )
+        return read_words(reader, reader.rows(newest)), in_all
+
+
+def read_words(reader: Reader, rows: Sequence[sa.Row[Any]]) -> list[Verbatim]:
+    """Read from the log what was said in rows of feedback: it is personal, and only there."""
+    streams = reader.streams({row.entity_id for row in rows})
+    said = {
+        event.position: event.fact.text
+        for events in streams.values()
+        for event in events
+        if isinstance(event.fact, FeedbackReceived)
+    }
+    return [_verbatim(row, said.get(row.position) or "", reader) for row in rows]
+
+
+def feedback_groups(
+    answers: Sequence[Answers], by: By | None, reader: Reader
+) -> Iterable[FeedbackGroup]:
+    """Count group by group: stages in the order of their process, others by name."""
+    found: dict[tuple[str | None, ...], list[Answers]] = defaultdict(list)
+    for each in answers:
+        for key in _keys_of(each, by):
+            found[key].append(each)
+    groups = []
+    for key, members in found.items():
+        process, name = (key[0], key[1]) if by == "stage" else (None, key[0])
+        order, name_en, name_zh = 0, name, name
+        if process is not None and name is not None:
+            version = max(member.process_version for member in members)
+            order, name_en, name_zh = stage_name(name, process, version, reader.processes)
+        group = FeedbackGroup(
+            key=name,
+            process=process,
+            name_en=name_en,
+            name_zh=name_zh,
+            figures=counted(members),
+        )
+        groups.append(((process or "", order, name is None, name or ""), group))
+    return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
+
+
+def _keys_of(answers: Answers, by: By | None) -> list[tuple[str | None, ...]]:
+    """Name the groups rows belong to: one, or each of several products."""
+    if by is None:
+        return []
+    if by == "product":
+        return [(product,) for product in _products(answers.group[0])] or [(None,)]
+    return [answers.group]
+
+
+def _products(lines: str | None) -> tuple[str, ...]:
+    return () if lines is None else tuple(lines.split("\n"))
+
+
+def _verbatim(row: sa.Row[Any], text: str, reader: Reader) -> Verbatim:
+    stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
+    return Verbatim(
+        position=row.position,
+        deal=row.entity_id,
+        occurred_at=from_instant(row.occurred),
+        stage=row.stage,
+        stage_en=stage.name_en,
+        stage_zh=stage.name_zh,
+        owner=row.owner,
+        products=_products(row.products),
+        survey=row.survey,
+        scale=row.scale,
+        score=row.score,
+        text=text,
+    )
+
+
+def _name(group: FeedbackGroup, language: Language) -> str:
+    return (group.name_zh if language == "zh" else group.name_en) or "–"
+
+
+def _words(verbatim: Verbatim, zone: ZoneInfo, language: Language) -> tuple[str, ...]:
+    return (
+        local_day(verbatim.occurred_at, zone),
+        short_id(verbatim.deal),
+        verbatim.stage_zh if language == "zh" else verbatim.stage_en,
+        verbatim.owner or "–",
+        (verbatim.scale or "–").upper(),
+        "–" if verbatim.score is None else str(verbatim.score),
+        verbatim.text,
+    )

@@ -1,0 +1,415 @@
+"""The forecast of a period: what is won, what is likely, what slipped, how right we were.
+
+Answers "what will this period bring, and how far can that be believed?" for any period and any
+past moment. Open deals are those expected to close in the period, as they stand at the moment;
+slippage follows those that were expected at its start. Beside them stand the forecasts of the
+periods before, made at their start and in their middle. Leaves out forecasts that people
+submit, and goals: coverage is not known until goals are kept.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from salesflow.domain.time import (
+    ONE_DAY,
+    Instant,
+    Moment,
+    Period,
+    from_instant,
+    start_of_day,
+)
+from salesflow.domain.values import Reference
+from salesflow.presentation.format import days_text, money_text, percent_text
+from salesflow.presentation.table import TableOfView, told_once
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.currency import (
+    CurrencyConverter,
+    MoneyQuestion,
+    MoneyView,
+    RateApplied,
+    RateRule,
+)
+from salesflow.projections.core.period import PeriodQuestion, Span, span_of
+from salesflow.projections.core.question import Reader
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.forecast.forecast_figures import (
+    CategoryLine,
+    ChangesLine,
+    ForecastLine,
+    PastForecast,
+    SlippageLine,
+    category_lines,
+    changes_lines,
+    forecast_lines,
+    past_forecasts,
+    slippage_lines,
+    sums_of,
+)
+from salesflow.projections.forecast.forecast_reading import (
+    ClosedRow,
+    ForecastPoint,
+    Known,
+    OpenRow,
+    OutcomeRow,
+    PastForecastKey,
+    Scope,
+    When,
+    WonRow,
+    read_changes,
+    read_closed,
+    read_open,
+    read_outcomes,
+    read_won,
+)
+from salesflow.projections.table import ReadPoint
+
+__all__ = [
+    "Forecast",
+    "ForecastView",
+    "end_of",
+    "forecasts_of",
+    "in_one_currency",
+    "sums_in_one_currency",
+]
+
+
+# What a forecast is worked out from, in one currency.
+#
+# Open deals and bookings are converted at the end of their stand's period, or at the stand's
+# own moment where that comes first: a forecast made earlier takes the rate of the day it was
+# made on, what came of it that of the period's end. All rates are those known at the question's
+# moment. Leaves out changes of forecasts, which are counted and not summed.
+
+DealsT = TypeVar("DealsT", OpenRow, OutcomeRow)
+SumsT = TypeVar("SumsT", WonRow, ClosedRow)
+
+
+def in_one_currency(
+    rows: Iterable[DealsT], exchange: CurrencyConverter, end: Callable[[DealsT], Instant]
+) -> Iterator[DealsT]:
+    """Convert what deals are worth; those without a rate stay, without an amount."""
+    for row in rows:
+        into = _into(exchange, row.currency, end(row), row.deals)
+        whole, millionths = into.summed(row.whole, row.millionths)
+        yield row._replace(currency=into.currency, whole=whole, millionths=millionths)
+
+
+def sums_in_one_currency(
+    rows: Iterable[SumsT], exchange: CurrencyConverter, end: Callable[[SumsT], Instant]
+) -> Iterator[SumsT]:
+    """Convert sums of money; those without a rate are left out."""
+    for row in rows:
+        into = _into(exchange, row.currency, end(row), 1)
+        if into.currency is not None:
+            whole, millionths = into.summed(row.whole, row.millionths)
+            yield row._replace(currency=into.currency, whole=whole, millionths=millionths)
+
+
+def _into(
+    exchange: CurrencyConverter, currency: str | None, end: Instant, times: int
+) -> RateApplied:
+    return exchange.into(currency, exchange.day(end, event=None, closing=None), times=times)
+
+
+By = Literal["owner", "process"]
+Line = ForecastLine | CategoryLine | SlippageLine | ChangesLine | PastForecast
+TRAILING_DAYS: Final = 90
+DAYS_MOST: Final = 3_650
+PERIODS_MOST: Final = 40
+UNKNOWN: Final = "–"
+KNOWN: Final[tuple[Known, ...]] = ("then", "moment")
+
+
+class ForecastView(MoneyView):
+    """Forecasts, categories, slippage, changes and past forecasts, per group and currency."""
+
+    population: ClassVar[str] = (
+        "open deals expected to close in the period, as they stand at the moment, and bookings"
+        " of the period by then; slippage: deals open and expected in it at its start, grouped"
+        " and valued as at the start; changes: of deals open at the time; owner and process of"
+        " a booking or closing are those credited with it"
+    )
+    formula: ClassVar[str] = (
+        "forecast = won so far + measure of open deals expected in the period: weighted ="
+        " amount x probability of all of them; commit = category commit (or closed), best case"
+        " = that + best_case, pipeline = that + pipeline, omitted in none of these three;"
+        " coverage = open amount ÷ remaining goal (null until goals are kept); required = 1 ÷"
+        " win rate by value, won ÷ (won + lost), of the trailing days; slippage = (moved out +"
+        " overdue) at the period's end or the moment ÷ expected at its start; pushes ="
+        " forecasts that moved the date later; increases, decreases = forecasts or agreed lines"
+        " that moved a known amount in its currency; accuracy = 1 − |forecast − actual| ÷"
+        " actual, null unless the actual is above 0 and the period is over; per currency"
+    )
+    population_zh: ClassVar[str] = (
+        "截至该时刻预计在期间内成交的进行中商机，及期间内至此的入账；延期：期初进行中且预计在期间内"
+        "成交的商机，按期初的分组与金额；变更：当时进行中的商机；入账与结束按其归属的负责人与流程"
+    )
+    formula_zh: ClassVar[str] = (
+        "预测 = 已成交 + 预计在期间内成交的进行中商机：加权 = 全部商机的金额 × 概率之和；"
+        "承诺 = 类别为承诺（或已成交），乐观 = 承诺 + 乐观类，储备 = 乐观 + 储备类，"
+        "三者均不含不计入类；覆盖率 = 进行中金额 ÷ 目标余额（设定目标前为空）；"
+        "所需覆盖率 = 1 ÷ 近若干天按金额的赢单率；"
+        "延期率 =（移出期间 + 逾期）÷ 期初预计成交；推迟次数 = 使日期推后的预测；"
+        "金额调增、调减 = 在同一币种内改变已知金额的预测或商定明细；"
+        "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；按币种分别计算"
+    )
+    period: Period
+    win_rate_period: Period
+    """The trailing days that the win rate by value is of."""
+    opening_known_at: Literal["moment", "then"]
+    """Whether the start is that known at the moment, or that known at the start itself."""
+    by: By | None
+    lines: tuple[ForecastLine, ...]
+    categories: tuple[CategoryLine, ...]
+    slippage: tuple[SlippageLine, ...]
+    """Nothing before the period has begun."""
+    changes: tuple[ChangesLine, ...]
+    accuracy: tuple[PastForecast, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the forecast out; what there is nothing to say of is left out."""
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        forecast = self._forecast()._replace(about=days)
+        rest = (self._categories(), self._slippage(), self._changes(), self._accuracy(language))
+        return [forecast, *(table for table in rest if table.rows)]
+
+    def _forecast(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                f"{line.deals:,}",
+                *(money_text(each, line.currency) for each in (line.amount, line.won)),
+                *(
+                    money_text(each, line.currency)
+                    for each in (
+                        line.forecast_weighted, line.forecast_commit,
+                        line.forecast_best_case, line.forecast_pipeline,
+                    )
+                ),
+                _times(line.coverage),
+                _times(line.coverage_required),
+            )
+            for line in self.lines
+        )  # fmt: skip
+        columns = (
+            "Open deals", "Amount", "Won so far", "Weighted", "Commit", "Best case", "Pipeline",
+            "Coverage", "Coverage required",
+        )  # fmt: skip
+        return TableOfView("Forecast", (*self._first(), *columns), tuple(rows))
+
+    def _categories(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                line.forecast_category,
+                f"{line.deals:,}",
+                *(money_text(each, line.currency) for each in (line.amount, line.weighted)),
+            )
+            for line in self.categories
+        )
+        columns = (*self._first(), "Forecast category", "Deals", "Amount", "Weighted")
+        words = ("Forecast category",)
+        return TableOfView("Forecast by category", columns, tuple(rows), words=words)
+
+    def _slippage(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                f"{line.expected:,}",
+                money_text(line.expected_amount, line.currency),
+                f"{line.won:,}",
+                f"{line.left_otherwise:,}",
+                f"{line.moved:,}",
+                f"{line.overdue:,}",
+                f"{line.pending:,}",
+                money_text(line.slipped_amount, line.currency),
+                percent_text(line.slippage),
+                percent_text(line.slippage_by_value),
+            )
+            for line in self.slippage
+        )
+        columns = (
+            "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue", "Pending",
+            "Amount slipped", "Slippage", "Slippage by value",
+        )  # fmt: skip
+        return TableOfView("Slippage", (*self._first(), *columns), tuple(rows))
+
+    def _changes(self) -> TableOfView:
+        rows = (
+            (
+                *self._head(line),
+                line.currency or UNKNOWN,
+                *(f"{each:,}" for each in (line.pushes, line.deals_pushed)),
+                *(f"{line.deals_pushed_again:,}", f"{line.increases:,}"),
+                f"{line.decreases:,}",
+            )
+            for line in self.changes
+        )
+        columns = (
+            "Currency", "Pushes", "Deals pushed", "Pushed more than once", "Increases",
+            "Decreases",
+        )  # fmt: skip
+        return TableOfView("Changes of forecasts", (*self._first(), *columns), tuple(rows))
+
+    def _accuracy(self, language: Language) -> TableOfView:
+        known = {"then": "known then", "moment": "known now"}
+        rows = (
+            (
+                *self._head(line),
+                f"{line.first} … {line.last}",
+                in_language(line.made, language),
+                in_language(known[line.known], language),
+                money_text(line.actual, line.currency),
+                _judged(line.forecast_weighted, line.accuracy_weighted),
+                _judged(line.forecast_commit, line.accuracy_commit),
+                _judged(line.forecast_best_case, line.accuracy_best_case),
+            )
+            for line in self.accuracy
+        )
+        columns = (
+            "Period", "Made at", "Known", "Actual", "Weighted", "Commit", "Best case",
+        )  # fmt: skip
+        title = "Accuracy of past forecasts"
+        told = TableOfView(title, (*self._first(), *columns), tuple(rows))
+        return told_once(told, "Period")
+
+    def _first(self) -> tuple[str, ...]:
+        return () if self.by is None else (self.by.capitalize(),)
+
+    def _head(self, line: Line) -> tuple[str, ...]:
+        return () if self.by is None else (line.group or UNKNOWN,)
+
+
+class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
+    """What will a period bring, what slipped, and how right were the forecasts before?"""
+
+    name: ClassVar[str] = "forecast"
+    folds: ClassVar[tuple[str, ...]] = tuple(
+        sorted((BOOKING.name, CLOSING.name, DEAL_STATE.name, PIPELINE.name))
+    )
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is: period_end (of each period, or the day of the forecast,
+    whichever comes first) or fixed."""
+    by: By | None = None
+    """Lines of their own for each owner or process."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals of this rep, and sales credited to them; all when left out."""
+    periods: Annotated[int, Field(ge=0, le=PERIODS_MOST, strict=True)] = 1
+    """How many earlier periods to judge the forecasts of. Default: 1."""
+    trailing_days: Annotated[int, Field(gt=0, le=DAYS_MOST, strict=True)] = TRAILING_DAYS
+    """The win rate behind the required coverage is that of so many last days. Default: 90."""
+    as_known_then: bool = False
+    """Take the start of the period, for slippage, as it was known at the start itself."""
+
+    def answer(self, reader: Reader, moment: Moment) -> ForecastView:
+        """Read every forecast together, then slippage, changes and the win rate."""
+        span = self.span(reader)
+        trailing, exchange = self._trailing(reader), self.exchange(reader)
+        scope = Scope(self.by, self.process, self.owner)
+        stands, past = self._past(reader, span)
+        ends = [stand.span.closing(stand.cut.as_of) for stand in stands]
+        opened, won = read_open(reader, stands, scope), read_won(reader, stands, scope)
+        closed = read_closed(reader, trailing.start, scope)
+        sums = sums_of(
+            in_one_currency(opened, exchange, lambda row: ends[row.stand]),
+            sums_in_one_currency(won, exchange, lambda row: ends[row.stand]),
+        )
+        rates = sums_in_one_currency(closed, exchange, lambda _: trailing.end - 1)
+        now = sums.get(0, {})
+        return ForecastView(
+            moment=moment,
+            period=span.period(),
+            win_rate_period=trailing.period(),
+            opening_known_at="then" if self.as_known_then else "moment",
+            by=self.by,
+            lines=tuple(forecast_lines(now, rates)),
+            categories=tuple(category_lines(now)),
+            slippage=tuple(self._slippage(reader, span, scope, exchange)),
+            changes=tuple(changes_lines(read_changes(reader, span, scope))),
+            accuracy=tuple(past_forecasts(past, stands, sums)),
+            rates=exchange.used,
+        )
+
+    def _past(
+        self, reader: Reader, span: Span
+    ) -> tuple[list[ForecastPoint], list[PastForecastKey]]:
+        """Give the stands to read, that of the period first, and the forecasts made before."""
+        stands, past = [ForecastPoint(reader.cut, span)], list[PastForecastKey]()
+        for earlier in self._spans_before(reader, span):
+            past += forecasts_of(earlier, reader, stands, KNOWN)
+        return stands, past
+
+    def _spans_before(self, reader: Reader, span: Span) -> Iterator[Span]:
+        for _ in range(self.periods):
+            span = self.model_copy(update=span.parameters()).span_before(reader)
+            yield span
+
+    def _slippage(
+        self, reader: Reader, span: Span, scope: Scope, exchange: CurrencyConverter
+    ) -> Iterator[SlippageLine]:
+        if span.opening > reader.cut.as_of:
+            return
+        known = reader.cut.known_at
+        known_then = min(span.opening, known) if self.as_known_then else known
+        start = reader.cut._replace(as_of=span.opening, known_at=known_then)
+        end, over = end_of(span, reader)
+        fates = read_outcomes(reader, ForecastPoint(start, span), end, over, scope)
+        yield from slippage_lines(in_one_currency(fates, exchange, lambda _: end.as_of))
+
+    def _trailing(self, reader: Reader) -> Span:
+        last = _day_of(reader.cut.as_of, reader)
+        return span_of(last - (self.trailing_days - 1) * ONE_DAY, last, reader)
+
+
+def forecasts_of(
+    span: Span, reader: Reader, stands: list[ForecastPoint], known: Sequence[Known]
+) -> Iterator[PastForecastKey]:
+    """Add the stands that judge a period: what came of it, and its forecasts made by now."""
+    cut, actual = reader.cut, len(stands)
+    stands.append(ForecastPoint(cut, span))
+    at: dict[When, Instant] = {"start": span.opening, "middle": _middle(span, reader)}
+    for made, as_of in at.items():
+        if as_of > cut.as_of:
+            continue
+        for each in known:
+            known_at = min(as_of, cut.known_at) if each == "then" else cut.known_at
+            yield PastForecastKey(len(stands), actual, made, each)
+            stands.append(ForecastPoint(ReadPoint(cut.tenant, as_of, known_at), span))
+
+
+def end_of(span: Span, reader: Reader) -> tuple[ReadPoint, date]:
+    """Cut where a period ends, or at the moment; give also the last day that is over then."""
+    closing = span.closing(reader.cut.as_of)
+    return reader.cut._replace(as_of=closing), _day_of(closing + 1, reader) - ONE_DAY
+
+
+def _middle(span: Span, reader: Reader) -> Instant:
+    """Give the end of the first half of a period, in whole days."""
+    days = (span.last - span.first).days + 1
+    return start_of_day(span.first + days // 2 * ONE_DAY, reader.timezone) - 1
+
+
+def _day_of(at: Instant, reader: Reader) -> date:
+    return from_instant(at).astimezone(reader.timezone).date()
+
+
+def _times(coverage: Decimal | None) -> str:
+    return UNKNOWN if coverage is None else f"{coverage:.1f}x"
+
+
+def _judged(forecast: Decimal, accuracy: Decimal | None) -> str:
+    """Write a forecast and how right it was: "1,200 (80%)"."""
+    rounded = round(forecast, 2)
+    digits = ",.0f" if rounded == rounded.to_integral_value() else ",.2f"
+    return f"{rounded:{digits}} ({percent_text(accuracy)})"

@@ -1,0 +1,356 @@
+"""The figures of one line of the KPIs, worked out from bookings, openings and closings.
+
+What each figure means is said by the view. Filters have been applied by whoever read the
+rows; here rows are put to spans and groups and counted. Nothing is rounded before it is shown.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.time import DAY, Instant, from_instant, start_of_day
+from salesflow.domain.values import Currency, SafeText, Value
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Total, totals
+from salesflow.projections.core.currency import CurrencyConverter
+from salesflow.projections.core.period import Span
+from salesflow.projections.core.question import Reader
+from salesflow.projections.core.statistics import (
+    Estimate,
+    Share,
+    Spread,
+    decimal_of,
+    ratio,
+    share,
+    spread,
+)
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.performance.kpi_rows import (
+    CLOSED_COLUMNS,
+    Booked,
+    Closed,
+    Contact,
+    FollowUps,
+    Response,
+    Score,
+    closing_whose,
+    first_response,
+    follow_ups,
+    lasted,
+    opening_whose,
+    top_box,
+    won_or_lost_in,
+)
+from salesflow.projections.scope.grouping import Attribution, Group, Grouping, group_order
+from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
+
+__all__ = [
+    "KpiLine",
+    "Rows",
+    "SpanTotals",
+    "ValueRate",
+    "Velocity",
+    "kpi_lines",
+    "velocities",
+    "velocity",
+]
+
+
+# Sales velocity: how much money a day the pipeline brings, judged by what closed lately.
+#
+# Velocity = open deals at or past the qualifying stage x mean won amount x win rate ÷ mean
+# cycle days. The deals are those open at the end of a span (or at the moment), the last three
+# figures those of deals that closed in the days before it. The mean won amount is a sum of
+# money in each currency: so much of each does a won deal bring on the average. Where a process
+# names no qualifying stage all its open deals count.
+
+
+class Velocity(Value):
+    """How much money a day the open deals bring, and what it is worked out from."""
+
+    open_deals: int
+    """Open deals at or past the qualifying stage of their process."""
+    won_mean: tuple[Total, ...]
+    """Of the deals won lately whose amount is known."""
+    win_rate: Decimal | None
+    cycle_days: Decimal | None
+    """The mean of the deals won lately, from opening to closing."""
+    per_day: tuple[Total, ...]
+    """Empty where it is undefined: nothing won lately, or won in no time."""
+
+
+class _Open(NamedTuple):
+    """So many open deals alike."""
+
+    deals: int
+    process_version: int
+    stage: str
+    rep: str | None
+    customer_id: UUID | None
+    lead_source: str | None
+    process: str
+
+
+def velocities(
+    reader: Reader, at: Instant, days: int, grouping: Grouping, exchange: CurrencyConverter
+) -> dict[Group, Velocity]:
+    """Give the velocity at an instant of every group that has open deals or closed any."""
+    cut = reader.cut._replace(as_of=at)
+    opened = _open_deals(reader, cut, grouping)
+    closed: dict[Group, list[Closed]] = defaultdict(list)
+    for deal in _closed_lately(reader, cut, days):
+        whose = closing_whose(deal)
+        if whose is not None and grouping.wants(whose):
+            worth = won_or_lost_in(deal, exchange, at) if deal.outcome == "won" else deal
+            closed[grouping.of(whose)].append(worth)
+    return {
+        group: velocity(opened[group], closed[group], reader.timezone)
+        for group in {*opened, *closed}
+    }
+
+
+def velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> Velocity:
+    """Work the velocity out from so many open deals, and from deals won or lost lately."""
+    won = [deal for deal in closed if deal.outcome == "won"]
+    means = _won_mean(won)
+    cycle = Fraction(sum(lasted(deal, timezone) for deal in won), len(won) or 1) / DAY
+    per_day: dict[str, Fraction] = {}
+    if cycle:
+        speed = open_deals * Fraction(len(won), len(closed)) / cycle
+        per_day = {currency: amount * speed for currency, amount in means.items()}
+    return Velocity(
+        open_deals=open_deals,
+        won_mean=_totals(means),
+        win_rate=ratio(len(won), len(closed)),
+        cycle_days=decimal_of(cycle) if won else None,
+        per_day=_totals(per_day),
+    )
+
+
+def _won_mean(won: Sequence[Closed]) -> dict[str, Fraction]:
+    sums: Counter[str] = Counter()
+    known = [(d.currency, d.amount) for d in won if d.currency is not None]
+    for currency, amount in known:
+        sums[currency] += amount or 0
+    return {c: Fraction(amount, AMOUNT_SCALE * len(known)) for c, amount in sums.items()}
+
+
+def _totals(sums: dict[str, Fraction]) -> tuple[Total, ...]:
+    return tuple(
+        Total(currency=currency, amount=decimal_of(amount))
+        for currency, amount in sorted(sums.items())
+    )
+
+
+def _open_deals(reader: Reader, cut: ReadPoint, grouping: Grouping) -> Counter[Group]:
+    c = DEAL_STATE.c
+    cells: list[sa.ColumnElement[Any]] = [
+        *(c.process_version, c.stage, c.owner, c.customer_id, c.lead_source, c.process)
+    ]
+    select = sa.select(sa.func.count(), *cells).where(
+        DEAL_STATE.visible_at(cut), c.outcome == "open"
+    )
+    found: Counter[Group] = Counter()
+    for row in map(_Open._make, reader.rows(select.group_by(*cells))):
+        about = (row.rep, row.customer_id, row.lead_source, row.process)
+        whose = Attribution(cut.as_of, *about)
+        if grouping.wants(whose) and _qualifies(row, reader.processes):
+            found[grouping.of(whose)] += row.deals
+    return found
+
+
+def _qualifies(row: _Open, processes: Processes) -> bool:
+    process = processes.get((row.process, row.process_version))
+    if process is None or process.qualifying_stage is None:
+        return True
+    return process.order(row.stage) >= process.order(process.qualifying_stage)
+
+
+def _closed_lately(reader: Reader, cut: ReadPoint, days: int) -> list[Closed]:
+    """Read the deals won or lost in so many days, the one of the instant included."""
+    c = CLOSING.c
+    last = from_instant(cut.as_of).astimezone(reader.timezone).date()
+    start = start_of_day(last - timedelta(days=days - 1), reader.timezone)
+    select = sa.select(*CLOSED_COLUMNS).where(
+        CLOSING.visible_at(cut), c.outcome.in_(("won", "lost")), c.closed >= start
+    )
+    return [Closed._make(row) for row in reader.rows(select)]
+
+
+class ValueRate(Value):
+    """What was won of what was won or lost, in one currency."""
+
+    currency: Currency
+    rate: Decimal
+
+
+class KpiLine(Value):
+    """The figures of one span of days and one group."""
+
+    first: Annotated[date, FieldRole.KEY]
+    last: Annotated[date, FieldRole.KEY]
+    """The last day of the span, included."""
+    group: Annotated[SafeText | None, FieldRole.KEY]
+    """The rep, team, customer's id, lead source or process; None where nobody said it."""
+    sales: tuple[Total, ...]
+    orders: int
+    """Deals standing won, closed in the span, and repeat orders placed in it."""
+    repeat_orders: int
+    created: int
+    created_won: int
+    created_open: int
+    win_rate_of_created: Decimal | None
+    won: int
+    lost: int
+    disqualified: int
+    win_rate: Estimate | None
+    win_rate_by_value: tuple[ValueRate, ...]
+    cycle: Spread
+    """Of the deals won in the span, from opening to closing."""
+    new_customers: int
+    """Customers whose first deal standing won was won in the span."""
+    customers: int
+    """Customers with at least one order by the end of the span."""
+    customers_again: int
+    """Those of them with two orders or more."""
+    repeat_rate: Decimal | None
+    follow_ups: FollowUps
+    first_response: Spread
+    """Of the deals opened in the span, from opening to the first outbound contact."""
+    csat: Estimate | None
+    """The share of 4 and 5 among the scores from 1 to 5 received in the span."""
+    velocity: Velocity
+    """At the end of the span, or at the moment where that comes first."""
+
+
+class Rows(NamedTuple):
+    """What happened in all spans of a question."""
+
+    booked: Sequence[Booked]
+    closed: Sequence[Closed]
+    contacts: Sequence[Contact]
+    responses: Mapping[UUID, Response]
+    scores: Sequence[Score]
+
+
+class SpanTotals(NamedTuple):
+    """What is counted once for a span, by group."""
+
+    new_customers: Counter[Group]
+    buyers: Mapping[Group, Share]
+    velocities: Mapping[Group, Velocity]
+
+
+class _KpiGroup:
+    """What belongs to one group."""
+
+    def __init__(self) -> None:
+        self.booked: list[Booked] = []
+        self.opened: list[Closed] = []
+        self.responses: list[tuple[Closed, Response]] = []
+        """Of the deals opened: the first outbound contact of each that has one."""
+        self.closed: list[Closed] = []
+        self.contacts: list[Contact] = []
+        self.scores: list[Score] = []
+
+
+def kpi_lines(
+    span: Span, rows: Rows, standing: SpanTotals, grouping: Grouping, timezone: ZoneInfo
+) -> Iterator[KpiLine]:
+    """Give a line per group with anything in the span; one in any case without groups.
+
+    A group whose open deals count for velocity has a line, whatever else happened.
+    """
+    groups: dict[Group, _KpiGroup] = defaultdict(_KpiGroup)
+    if grouping.by is None:
+        groups[None] = _KpiGroup()
+    _sort_deals(span, rows, grouping, groups)
+    for contact in rows.contacts:
+        if span.holds(contact.whose.at) and grouping.wants(contact.whose):
+            groups[grouping.of(contact.whose)].contacts.append(contact)
+    for score in rows.scores:
+        if span.holds(score.whose.at) and grouping.wants(score.whose):
+            groups[grouping.of(score.whose)].scores.append(score)
+    quiet = {group for group, each in standing.velocities.items() if each.open_deals}
+    for group in sorted({*groups, *quiet}, key=group_order):
+        yield _line(span, group, groups[group], standing, timezone)
+
+
+def _sort_deals(
+    span: Span, rows: Rows, grouping: Grouping, groups: dict[Group, _KpiGroup]
+) -> None:
+    for row in rows.booked:
+        if span.holds(row.occurred) and grouping.wants(row.whose):
+            groups[grouping.of(row.whose)].booked.append(row)
+    for deal in rows.closed:
+        opening, closing = opening_whose(deal), closing_whose(deal)
+        if span.holds(opening.at) and grouping.wants(opening):
+            group = groups[grouping.of(opening)]
+            group.opened.append(deal)
+            if deal.deal in rows.responses:
+                group.responses.append((deal, rows.responses[deal.deal]))
+        if closing is not None and span.holds(closing.at) and grouping.wants(closing):
+            groups[grouping.of(closing)].closed.append(deal)
+
+
+def _line(
+    span: Span, group: Group, rows: _KpiGroup, standing: SpanTotals, timezone: ZoneInfo
+) -> KpiLine:
+    won = [deal for deal in rows.closed if deal.outcome == "won"]
+    lost = [deal for deal in rows.closed if deal.outcome == "lost"]
+    repeats = sum(
+        row.sign for row in rows.booked if row.kind == "repeated" and row.role == "owner"
+    )
+    created_won = sum(deal.outcome == "won" for deal in rows.opened)
+    buyers = standing.buyers.get(group, Share(0, 0))
+    return KpiLine(
+        first=span.first,
+        last=span.last,
+        group=group,
+        sales=totals(_part(row) for row in rows.booked),
+        orders=len(won) + repeats,
+        repeat_orders=repeats,
+        created=len(rows.opened),
+        created_won=created_won,
+        created_open=sum(deal.outcome == "open" for deal in rows.opened),
+        win_rate_of_created=ratio(created_won, len(rows.opened)),
+        won=len(won),
+        lost=len(lost),
+        disqualified=sum(deal.outcome == "disqualified" for deal in rows.closed),
+        win_rate=share(len(won), len(won) + len(lost)),
+        win_rate_by_value=tuple(_by_value(won, lost)),
+        cycle=spread(lasted(deal, timezone) for deal in won),
+        new_customers=standing.new_customers[group],
+        customers=buyers.whole,
+        customers_again=buyers.part,
+        repeat_rate=ratio(*buyers),
+        follow_ups=follow_ups(rows.contacts),
+        first_response=first_response(rows.responses, timezone),
+        csat=top_box(rows.scores),
+        velocity=standing.velocities.get(group) or velocity(0, (), timezone),
+    )
+
+
+def _part(row: Booked) -> tuple[str | None, Decimal, Decimal]:
+    amount = Decimal(row.sign * (row.amount or 0)) / AMOUNT_SCALE
+    return row.currency, amount, Decimal(row.share) / AMOUNT_SCALE
+
+
+def _by_value(won: Sequence[Closed], lost: Sequence[Closed]) -> Iterator[ValueRate]:
+    value: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for number, deals in enumerate((won, lost)):
+        for deal in deals:
+            if deal.currency is not None:
+                value[deal.currency][number] += deal.amount or 0
+    for currency, (gained, missed) in sorted(value.items()):
+        rate = ratio(gained, gained + missed)
+        if rate is not None:
+            yield ValueRate(currency=currency, rate=rate)

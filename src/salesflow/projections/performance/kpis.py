@@ -1,0 +1,302 @@
+"""The figures of a period: sales, orders, win rates, customers, by rep, team and more.
+
+Answers "how did we do?" for any period and any past moment, the period before beside it.
+Sales stand where they were booked; counts and rates use the outcome standing at the moment, so
+a deal counts once, in the period of its last believed closing. Customers merged at the moment
+count as one. Leaves out what stands open (funnel), how it got there (flow, conversion) and
+what is likely (forecast).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.time import Moment, Period
+from salesflow.domain.values import Reference
+from salesflow.presentation.format import number_text, percent_text, span_text, totals_text
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.currency import (
+    CurrencyConverter,
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+)
+from salesflow.projections.core.period import PeriodQuestion, Span, span_of
+from salesflow.projections.core.question import Reader
+from salesflow.projections.core.statistics import estimate_text
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.contact import CONTACT
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.performance.kpi_figures import (
+    KpiLine,
+    Rows,
+    SpanTotals,
+    kpi_lines,
+    velocities,
+)
+from salesflow.projections.performance.kpi_rows import (
+    CustomerOrders,
+    in_one_currency,
+    read_booked,
+    read_closed,
+    read_contacts,
+    read_responses,
+    read_scores,
+)
+from salesflow.projections.scope.grouping import By, Customers, Grouping, Teams
+
+__all__ = ["Kpis", "KpisView", "kpi_tables"]
+
+
+# How KPIs are laid out for people: small tables, the period in their titles.
+#
+# A period alone stands beside the one before it, a figure a row. Reps, teams or parts of the
+# period are rows of three tables each, since no screen is wide enough for all figures at once.
+
+Figures = Mapping[str, Callable[[KpiLine], str]]
+
+
+def _by_value(line: KpiLine) -> str:
+    rates = line.win_rate_by_value
+    return " + ".join(f"{percent_text(its.rate)} {its.currency}" for its in rates) or "–"
+
+
+SALES: Final[Figures] = {
+    "Sales": lambda line: totals_text(line.sales),
+    "Orders": lambda line: f"{line.orders:,}",
+    "Win rate by value": _by_value,
+    "Qualified deals": lambda line: f"{line.velocity.open_deals:,}",
+    "Velocity per day": lambda line: totals_text(line.velocity.per_day),
+}
+DEALS: Final[Figures] = {
+    "Created": lambda line: f"{line.created:,}",
+    "Won": lambda line: f"{line.won:,}",
+    "Lost": lambda line: f"{line.lost:,}",
+    "Win rate": lambda line: estimate_text(line.win_rate, percent=True),
+    "Of created": lambda line: percent_text(line.win_rate_of_created),
+    "Cycle days median": lambda line: number_text(line.cycle.days_median),
+    "Cycle days p90": lambda line: number_text(line.cycle.days_p90),
+}
+CUSTOMERS: Final[Figures] = {
+    "New customers": lambda line: f"{line.new_customers:,}",
+    "Repeat purchase rate": lambda line: percent_text(line.repeat_rate),
+    "Contacts": lambda line: f"{line.follow_ups.contacts:,}",
+    "Contacts per deal": lambda line: number_text(line.follow_ups.per_deal),
+    "First response days": lambda line: number_text(line.first_response.days_median),
+    "CSAT top box": lambda line: estimate_text(line.csat, percent=True),
+}
+PARTS: Final[Mapping[str, Figures]] = {
+    "Sales and pipeline": SALES,
+    "Deals created and closed": DEALS,
+    "Customers": CUSTOMERS,
+}
+FIGURES: Final[Figures] = {
+    **{name: SALES[name] for name in ("Sales", "Orders")},
+    **{name: DEALS[name] for name in ("Created", "Won", "Lost", "Win rate")},
+    "Win rate by value": SALES["Win rate by value"],
+    **DEALS,
+    **SALES,
+    **CUSTOMERS,
+}
+"""All of them, what is asked first and most told first."""
+
+
+def kpi_tables(
+    lines: Sequence[KpiLine], before: Sequence[KpiLine], by: str | None
+) -> list[TableOfView]:
+    """Lay out the lines of a period and of the one before it, by group where there is one."""
+    if by is not None:
+        return [*_grouped((*lines, *before), by.capitalize())]
+    if len(lines) == 1:
+        return [_beside((*lines, *before))]
+    rows = (*lines, *before)
+    return [_part(title, rows, "Period", _days) for title in PARTS]
+
+
+def _grouped(lines: Iterable[KpiLine], by: str) -> Iterator[TableOfView]:
+    for days, rows in groupby(lines, _days):
+        group = tuple(rows)
+        for title in PARTS:
+            yield _part(title, group, by, lambda line: line.group or "–", about=days)
+
+
+def _part(
+    title: str,
+    lines: Iterable[KpiLine],
+    first: str,
+    named: Callable[[KpiLine], str],
+    about: str = "",
+) -> TableOfView:
+    figures = PARTS[title]
+    rows = tuple((named(line), *(write(line) for write in figures.values())) for line in lines)
+    return TableOfView(title, (first, *figures), rows, about=about)
+
+
+def _beside(lines: Sequence[KpiLine]) -> TableOfView:
+    rows = tuple((name, *map(write, lines)) for name, write in FIGURES.items())
+    columns = ("Figure", *map(_days, lines))
+    return TableOfView("KPIs", columns, rows, words=("Figure",))
+
+
+def _days(line: KpiLine) -> str:
+    return span_text(line.first, line.last)
+
+
+Each = Literal["month", "quarter", "year"]
+DAYS_MAX: Final = 3653
+
+
+class KpisView(MoneyView):
+    """A line for each span of the period and each group, and those of the period before."""
+
+    population: ClassVar[str] = (
+        "sales: bookings that happened in the period by the moment; orders, win rate and cycle:"
+        " deals whose standing closing falls in it; created: deals opened in it; merged deals"
+        " are left out; owner, customer, process and team are those of that time; contacts and"
+        " CSAT scores: those of the period, whatever became of the deal; customers: those of"
+        " deals won and repeat orders, merged ones as one; velocity: deals open at the end of"
+        " the period or at the moment, and those closed in the days before it"
+    )
+    formula: ClassVar[str] = (
+        "sales = sum of bookings x share, per currency; orders = deals standing won + repeat"
+        " orders; win rate = won / (won + lost), by count with its 95% Wilson interval and by"
+        " value; of created = standing won / created; cycle = closed - opened of won deals;"
+        " new customers = whose first deal standing won falls in the period, no customer since"
+        " a day before it; repeat purchase rate = customers with 2 orders or more / with 1 or"
+        " more, by the end of the period; first response = first outbound contact - opened, of"
+        " deals opened in the period; CSAT top box = share of 4-5 among 1-5, with its interval;"
+        " velocity = open deals at or past the qualifying stage x mean won amount x win rate /"
+        " mean cycle days"
+    )
+    population_zh: ClassVar[str] = (
+        "销售额：截至该时刻、期间内发生的入账；订单、赢单率与周期：当前所信结束时间落在期间内的商机；"
+        "新建：期间内创建的商机；不含已合并商机；负责人、客户、流程与团队取当时的值；"
+        "跟进与满意度评分：期间内发生的，不论商机结果；客户：赢单与重复订单的客户，已合并的视为同一客户；"
+        "销售速度：期末 (或该时刻) 进行中的商机，以及此前若干天内结束的商机"
+    )
+    formula_zh: ClassVar[str] = (
+        "销售额 = 入账 × 分成之和，按币种；订单 = 赢单商机 + 重复订单；"
+        "赢单率 = 赢单 ÷（赢单 + 输单），附 95% 置信区间，亦按金额；"
+        "新建赢单率 = 新建中已赢单 ÷ 新建；周期 = 赢单商机的结束 − 创建；"
+        "新客户 = 首个赢单落在期间内、且此前未成为客户；"
+        "重复购买率 = 截至期末订单 ≥ 2 的客户 ÷ 订单 ≥ 1 的客户；"
+        "首次响应 = 首次我方跟进 − 创建 (期间内创建的商机)；"
+        "满意度 = 1–5 分中 4–5 分的占比，附 95% 置信区间；"
+        "销售速度 = 合格阶段及以后的进行中商机数 × 平均赢单金额 × 赢单率 ÷ 平均周期天数"
+    )
+    period: Period
+    before: Period
+    by: By | None
+    lines: tuple[KpiLine, ...]
+    lines_before: tuple[KpiLine, ...]
+    """The whole period before, group by group."""
+    before_joining: int
+    """How often a rep's first team stands for a time before they joined it."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the figures out, those of the period before beside or below them."""
+        tables = kpi_tables(self.lines, self.lines_before, self.by)
+        if self.before_joining:
+            told = in_language("times a rep's first team stands for a time before it", language)
+            tables[0] = tables[0]._replace(notes=(f"{self.before_joining:,} {told}",))
+        return tables
+
+
+class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
+    """How did we do in a period?"""
+
+    name: ClassVar[str] = "kpis"
+    folds: ClassVar[tuple[str, ...]] = (
+        BOOKING.name,
+        CLOSING.name,
+        CONTACT.name,
+        CUSTOMER.name,
+        DEAL_STATE.name,
+        FEEDBACK.name,
+        MEMBERSHIP.name,
+    )
+    rates_usual: ClassVar[RateRule] = "event"
+    each: Each | None = None
+    """A line for each fiscal month, quarter or year of the period; one for all left out."""
+    by: By | None = None
+    """A line for each rep, team, customer, channel (lead source) or process."""
+    process: Reference | None = None
+    """Only deals of this process (its key) at the time; all when left out."""
+    owner: Reference | None = None
+    """Only deals owned by this rep, and sales credited to them; all when left out."""
+    velocity_days: Annotated[int, Field(ge=1, le=DAYS_MAX, strict=True)] = 90
+    """Velocity is judged by the deals that closed in so many days."""
+
+    def answer(self, reader: Reader, moment: Moment) -> KpisView:
+        """Read what happened in the period, and work the figures out."""
+        teams = Teams.read(reader)
+        grouping = Grouping(
+            self.by, teams, Customers.read(reader), process=self.process, owner=self.owner
+        )
+        span, before = self.span(reader), self.span_before(reader)
+        exchange = self.exchange(reader)
+        spans = tuple(_parts(span, self.each, reader))
+        return KpisView(
+            moment=moment,
+            period=span.period(),
+            before=before.period(),
+            by=self.by,
+            lines=tuple(self._lines(reader, spans, grouping, exchange)),
+            lines_before=tuple(self._lines(reader, (before,), grouping, exchange)),
+            before_joining=teams.before_joining,
+            rates=exchange.used,
+        )
+
+    def _lines(
+        self,
+        reader: Reader,
+        spans: tuple[Span, ...],
+        grouping: Grouping,
+        exchange: CurrencyConverter,
+    ) -> Iterator[KpiLine]:
+        start, end = spans[0].start, spans[-1].end
+        booked, closed = in_one_currency(
+            read_booked(reader, start, end),
+            read_closed(reader, start, end),
+            exchange,
+            spans,
+            grouping,
+        )
+        rows = Rows(
+            booked,
+            closed,
+            read_contacts(reader, start, end),
+            read_responses(reader, start, end),
+            read_scores(reader, start, end),
+        )
+        orders = CustomerOrders.read(reader, end, grouping)
+        for span in spans:
+            at = span.closing(reader.cut.as_of)
+            standing = SpanTotals(
+                orders.new_customers(span),
+                orders.buyers(span),
+                velocities(reader, at, self.velocity_days, grouping, exchange),
+            )
+            yield from kpi_lines(span, rows, standing, grouping, reader.timezone)
+
+
+def _parts(span: Span, each: Each | None, reader: Reader) -> Iterator[Span]:
+    """Cut a period into the fiscal months, quarters or years it touches, at its own edges."""
+    if each is None:
+        yield span
+        return
+    calendar: FiscalCalendar = reader.calendar
+    day: date = span.first
+    while day <= span.last:
+        last = min(calendar.span(each, day).last, span.last)
+        yield span_of(day, last, reader)
+        day = date.fromordinal(last.toordinal() + 1)

@@ -1,0 +1,1 @@
+"""The pipeline: what stands in it, how it moved, one deal's way through it."""

@@ -1,0 +1,162 @@
+"""The list of deals: which there are at a moment, where each stands and what it is worth.
+
+Answers "which deals are there?" for any past moment on both time axes, by stage, owner or
+outcome; a deal's id leads on to its timeline. Leaves out the customer's name, which is the
+customer's own, and sums, which are the funnel's.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.event import Event
+from salesflow.domain.history import believed_history
+from salesflow.domain.time import Moment, from_instant
+from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import amount_text, short_id
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.parameters import Limit
+from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.table import AMOUNT_SCALE
+
+__all__ = ["DealStanding", "Deals", "DealsView"]
+
+
+COLUMNS = ("Deal", "Title", "Stage", "Outcome", "Owner", "Amount", "Expected close")
+LISTED = 50
+
+
+class DealStanding(Value):
+    """A deal and where it stands, unchanged since `since`."""
+
+    deal: Annotated[UUID, FieldRole.KEY]
+    title: Annotated[SafeText | None, FieldRole.NAME]
+    process: Reference
+    process_version: Annotated[int, FieldRole.TRAIT]
+    stage: Reference
+    stage_en: SafeText
+    stage_zh: SafeText
+    outcome: Reference
+    owner: Reference | None
+    customer_id: UUID | None
+    amount: Decimal | None
+    currency: Currency | None
+    expected_close: SafeText | None
+    forecast_category: Reference
+    probability: Decimal
+    lead_source: SafeText | None
+    since: datetime
+
+
+class DealsView(View):
+    """Some of the deals there are at the moment, and how many there are in all."""
+
+    population: ClassVar[str] = "every deal believed to exist at the moment, as filtered"
+    formula: ClassVar[str] = "the deals whose standing changed last come first"
+    population_zh: ClassVar[str] = "截至该时刻所知存在的、符合条件的全部商机"
+    formula_zh: ClassVar[str] = "最近有变化的商机排在最前"
+    deals: tuple[DealStanding, ...]
+    deals_total: int
+    """How many there are in all, the listed ones included."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the list out: a row per deal, its id by the first digits."""
+        listed = (
+            f"{in_language('listed', language)} {len(self.deals):,}"
+            f" · {in_language('in all', language)} {self.deals_total:,}"
+        )
+        rows = tuple(
+            (
+                short_id(deal.deal),
+                deal.title or "–",
+                deal.stage_zh if language == "zh" else deal.stage_en,
+                deal.outcome,
+                deal.owner or "–",
+                amount_text(deal.amount, deal.currency),
+                deal.expected_close or "–",
+            )
+            for deal in self.deals
+        )
+        title = "List of deals"
+        return [TableOfView(title, COLUMNS, rows, notes=(listed,), words=("Outcome",))]
+
+
+class Deals(Question[DealsView]):
+    """Which deals are there at a moment?"""
+
+    name: ClassVar[str] = "deals"
+    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    stage: Reference | None = None
+    """Only deals that stand in this stage (its key) at the moment."""
+    owner: Reference | None = None
+    """Only deals owned by this rep at the moment."""
+    outcome: Literal["open", "won", "lost", "disqualified", "merged"] | None = None
+    """Only deals that stand so at the moment."""
+    limit: Limit = LISTED
+    """How many to list at most. Default: 50."""
+
+    def answer(self, reader: Reader, moment: Moment) -> DealsView:
+        """Read the deals' rows that hold at the moment."""
+        c = DEAL_STATE.c
+        [(total,)] = reader.rows(sa.select(sa.func.count()).where(*self._wanted(reader)))
+        attributes = (DEAL_STATE.table.c[a.name] for a in DEAL_STATE.attributes)
+        listed = (
+            sa.select(c.entity_id, c.valid_from, *attributes)
+            .where(*self._wanted(reader))
+            .order_by(c.valid_from.desc(), c.entity_id)
+            .limit(self.limit)
+        )
+        rows = reader.rows(listed)
+        titles = _titles(reader.streams([row.entity_id for row in rows]))
+        deals = tuple(_standing(row, titles.get(row.entity_id), reader) for row in rows)
+        return DealsView(moment=moment, deals=deals, deals_total=total)
+
+    def _wanted(self, reader: Reader) -> list[sa.ColumnElement[bool]]:
+        given = {
+            name: value
+            for name in ("process", "stage", "owner", "outcome")
+            if (value := getattr(self, name)) is not None
+        }
+        wanted = (DEAL_STATE.table.c[name] == value for name, value in given.items())
+        return [DEAL_STATE.visible_at(reader.cut), *wanted]
+
+
+def _standing(row: sa.Row[Any], title: str | None, reader: Reader) -> DealStanding:
+    process = reader.processes.get((row.process, row.process_version))
+    stage = None if process is None else process.by_key.get(row.stage)
+    return DealStanding(
+        deal=row.entity_id,
+        title=title,
+        process=row.process,
+        process_version=row.process_version,
+        stage=row.stage,
+        stage_en=row.stage if stage is None else stage.name_en,
+        stage_zh=row.stage if stage is None else stage.name_zh,
+        outcome=row.outcome,
+        owner=row.owner,
+        customer_id=row.customer_id,
+        amount=None if row.amount is None else tidy(Decimal(row.amount) / AMOUNT_SCALE),
+        currency=row.currency,
+        expected_close=row.expected_close,
+        forecast_category=row.forecast_category,
+        probability=Decimal(row.probability) / AMOUNT_SCALE,
+        lead_source=row.lead_source,
+        since=from_instant(row.valid_from),
+    )
+
+
+def _titles(streams: Mapping[UUID, list[Event]]) -> dict[UUID, str | None]:
+    """Give the titles of the openings, which stand first; no other fact changes them."""
+    believes = {deal: believed_history(events) for deal, events in streams.items()}
+    openings = {deal: history[0].fact for deal, history in believes.items() if history}
+    return {deal: fact.title for deal, fact in openings.items() if isinstance(fact, DealOpened)}

@@ -1,0 +1,376 @@
+"""The sales funnel: open deals and their amount per stage at a moment, closed ones beside.
+
+Answers "where do our open deals stand, and what are they worth?" for any past moment on both
+time axes. Without an owner, a team, a customer or a channel it reads balances and is as fast
+for any number of deals. Leaves out how deals got there: that is Flow (movements) and
+Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, localcontext
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.time import Instant, Moment
+from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Total, totals, totals_text
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language
+from salesflow.projections.core.amounts import exact, exact_sum
+from salesflow.projections.core.balances import balances
+from salesflow.projections.core.currency import (
+    CurrencyConverter,
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+)
+from salesflow.projections.core.question import Reader
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.scope.grouping import Customers, Teams, group_order
+from salesflow.projections.table import AMOUNT_SCALE, Processes
+
+__all__ = [
+    "CLOSED",
+    "ClosedDeals",
+    "Funnel",
+    "FunnelStage",
+    "FunnelView",
+    "PipelineCell",
+    "booked",
+    "closed_deals",
+    "funnel_stages",
+]
+
+
+# What stands in the cells of the pipeline at an instant, laid out by stage and outcome.
+#
+# The funnel and its trend read the same cells: from balances, where the cells are enough, or
+# from the deals' own rows, where a part of the pipeline is asked for or grouped by what no cell
+# holds (an owner, a team, a customer, a channel). Leaves out how cells came to be: that is
+# Flow.
+
+CLOSED: Final = ("won", "lost", "disqualified", "merged")
+
+
+class FunnelStage(Value):
+    """One stage of one process: the open deals in it, what they are worth and likely worth."""
+
+    group: Annotated[Reference | None, FieldRole.KEY] = None
+    """Of which owner, team, customer, channel, currency or process, where asked by one."""
+    process: Annotated[Reference, FieldRole.KEY]
+    stage: Annotated[Reference, FieldRole.KEY]
+    name_en: SafeText
+    name_zh: SafeText
+    deals: int
+    deals_without_amount: int
+    amounts: tuple[Total, ...]
+    weighted: tuple[Total, ...]
+
+
+class ClosedDeals(Value):
+    """Deals that stand won, lost, disqualified or merged at the moment."""
+
+    group: Annotated[Reference | None, FieldRole.KEY] = None
+    outcome: Annotated[Reference, FieldRole.KEY]
+    deals: int
+    amounts: tuple[Total, ...]
+
+
+class PipelineCell(NamedTuple):
+    """The deals that stood in a cell, what they were worth and likely worth."""
+
+    process: str
+    version: int
+    stage: str
+    outcome: str
+    currency: str | None
+    deals: int
+    amount: Decimal
+    weighted: Decimal
+
+    def into(self, exchange: CurrencyConverter, at: Instant) -> "PipelineCell":
+        """Give it in the currency asked for; without a rate it has no amount."""
+        day = exchange.day(at, event=None, closing=None)
+        into = exchange.into(self.currency, day, times=self.deals)
+        amount, weighted = into.amount(self.amount), into.amount(self.weighted)
+        return self._replace(currency=into.currency, amount=amount, weighted=weighted)
+
+    def worth(self) -> tuple[str | None, Decimal, Decimal]:
+        """Give its currency, its amount, and that all of it counts."""
+        return self.currency, self.amount, Decimal(1)
+
+    def likely(self) -> tuple[str | None, Decimal, Decimal]:
+        """Give the same of what is likely of it."""
+        return self.currency, self.weighted, Decimal(1)
+
+
+def booked(
+    reader: Reader, instants: Sequence[Instant], *, process: str | None
+) -> list[list[PipelineCell]]:
+    """Read what stood in the cells at some instants: as fast for any number of deals."""
+    return [
+        [
+            PipelineCell._make((*cell, *sums))
+            for cell, sums in found.items()
+            if process in (None, cell[0])
+        ]
+        for found in balances(reader.rows, PIPELINE, reader.cut, instants)
+    ]
+
+
+def closed_deals(
+    cells: Sequence[PipelineCell], group: str | None = None
+) -> Iterator[ClosedDeals]:
+    """Give every outcome, also those nothing stands at."""
+    for outcome in CLOSED:
+        found = [cell for cell in cells if cell.outcome == outcome]
+        yield ClosedDeals(
+            group=group,
+            outcome=outcome,
+            deals=sum(cell.deals for cell in found),
+            amounts=totals(cell.worth() for cell in found),
+        )
+
+
+def funnel_stages(
+    cells: Sequence[PipelineCell], processes: Processes, group: str | None = None
+) -> Iterable[FunnelStage]:
+    """Give every open stage of every process in use, in order, empty ones included."""
+    newest: dict[str, int] = {}
+    by_stage: dict[tuple[str, str], list[PipelineCell]] = defaultdict(list)
+    for cell in cells:
+        newest[cell.process] = max(cell.version, newest.get(cell.process, 0))
+        if cell.outcome == "open":
+            by_stage[cell.process, cell.stage].append(cell)
+    for key in sorted(newest):
+        process = processes[key, newest[key]]
+        own = [stage.key for stage in process.stages if stage.category == "open"]
+        gone = sorted({stage for p, stage in by_stage if p == key} - set(own))
+        for stage in [*own, *gone]:
+            found = by_stage.get((key, stage), [])
+            name_en, name_zh = _named(stage, found, process, processes)
+            yield FunnelStage(
+                group=group,
+                process=key,
+                stage=stage,
+                name_en=name_en,
+                name_zh=name_zh,
+                deals=sum(cell.deals for cell in found),
+                deals_without_amount=sum(c.deals for c in found if c.currency is None),
+                amounts=totals(cell.worth() for cell in found),
+                weighted=totals(cell.likely() for cell in found),
+            )
+
+
+def _named(
+    stage: str, cells: Sequence[PipelineCell], newest: ProcessVersion, processes: Processes
+) -> tuple[str, str]:
+    """Name a stage as the newest version that has it does."""
+    versions = sorted({cell.version for cell in cells} | {newest.version}, reverse=True)
+    for version in versions:
+        for candidate in processes[newest.key, version].stages:
+            if candidate.key == stage:
+                return candidate.name_en, candidate.name_zh
+    return stage, stage
+
+
+By = Literal["process", "owner", "team", "customer", "channel", "currency"]
+Groups = dict[str | None, list[PipelineCell]]
+OF_DEALS: Mapping[str, str] = {
+    "owner": "owner",
+    "team": "owner",
+    "customer": "customer_id",
+    "channel": "lead_source",
+}
+"""What no cell of the pipeline holds, and the column of a deal that says it."""
+
+
+class FunnelView(MoneyView):
+    """Open deals per stage in the order of the process, closed deals beside them."""
+
+    population: ClassVar[str] = "every deal believed to exist at the moment"
+    formula: ClassVar[str] = (
+        "per stage: count and sum of amount of open deals; weighted = sum of amount x"
+        " probability of the deal's process version (or its own forecast); per currency"
+    )
+    population_zh: ClassVar[str] = "截至该时刻所知存在的全部商机"
+    formula_zh: ClassVar[str] = (
+        "各阶段：进行中商机的数量与金额合计；加权金额 = 金额 × 商机所属流程版本的成交概率"
+        "（或商机自己的预测）之和；按币种分别合计"
+    )
+    by: By | None
+    stages: tuple[FunnelStage, ...]
+    closed: tuple[ClosedDeals, ...]
+    open_deals: int
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the funnel out: a row per stage, then a row per outcome; group by group."""
+        zh, several = language == "zh", len({stage.process for stage in self.stages}) > 1
+        first = () if self.by is None else (self.by.capitalize(),)
+        rows = tuple(
+            (
+                *self._named(s),
+                (f"{s.process}: " if several else "") + (s.name_zh if zh else s.name_en),
+                f"{s.deals:,}",
+                totals_text(s.amounts),
+                totals_text(s.weighted),
+                f"{s.deals_without_amount:,}" if s.deals_without_amount else "",
+            )
+            for s in self.stages
+        )
+        closed = tuple(
+            (*self._named(c), c.outcome, f"{c.deals:,}", totals_text(c.amounts))
+            for c in self.closed
+        )
+        columns = (*first, "Stage", "Deals", "Amount", "Weighted", "Without amount")
+        outcomes = (*first, "Outcome", "Deals", "Amount")
+        return [
+            TableOfView("Funnel", columns, rows),
+            TableOfView("Closed", outcomes, closed, words=("Outcome",)),
+        ]
+
+    def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
+        return () if self.by is None else (row.group or "–",)
+
+
+class Funnel(MoneyQuestion[FunnelView]):
+    """How many open deals stand in each stage, and what are they worth?"""
+
+    name: ClassVar[str] = "funnel"
+    folds: ClassVar[tuple[str, ...]] = (
+        CUSTOMER.name,
+        DEAL_STATE.name,
+        MEMBERSHIP.name,
+        PIPELINE.name,
+    )
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is: period_end (here the day of the moment) or fixed."""
+    by: By | None = None
+    """A funnel for each process, owner, team, customer, channel (lead source) or currency."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals owned by this rep at the moment; all when left out."""
+    team: Reference | None = None
+    """Only deals whose owner is in this team at the moment; all when left out."""
+    customer: UUID | None = None
+    """Only deals of this customer, and of those merged into it; all when left out."""
+    channel: Reference | None = None
+    """Only deals that came from this lead source; all when left out."""
+    currency: Currency | None = None
+    """Only deals in this currency; all when left out."""
+
+    def answer(self, reader: Reader, moment: Moment) -> FunnelView:
+        """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
+        exchange = self.exchange(reader)
+        groups = self._groups(reader)
+        converted = {
+            group: [cell.into(exchange, reader.cut.as_of) for cell in groups[group]]
+            for group in sorted(groups, key=group_order)
+        }
+        return FunnelView(
+            moment=moment,
+            by=self.by,
+            stages=tuple(
+                stage
+                for group, cells in converted.items()
+                for stage in funnel_stages(cells, reader.processes, group)
+            ),
+            closed=tuple(
+                outcome
+                for group, cells in converted.items()
+                for outcome in closed_deals(cells, group)
+            ),
+            open_deals=sum(
+                cell.deals
+                for cells in converted.values()
+                for cell in cells
+                if cell.outcome == "open"
+            ),
+            rates=exchange.used,
+        )
+
+    def _groups(self, reader: Reader) -> Groups:
+        """Read what stands, group by group."""
+        groups: Groups = {} if self.by else {None: []}
+        if columns := sorted({OF_DEALS[name] for name in OF_DEALS if self.asks_for(name)}):
+            for group, cell in _Deals(self, columns, reader).all():
+                groups.setdefault(group, []).append(cell)
+            return groups
+        (cells,) = booked(reader, [reader.cut.as_of], process=self.process)
+        for cell in cells:
+            if self.currency in (None, cell.currency):
+                group = None if self.by is None else getattr(cell, self.by)
+                groups.setdefault(group, []).append(cell)
+        return groups
+
+    def asks_for(self, name: str) -> bool:
+        """Say whether deals of one such are asked for, or a funnel for each."""
+        return self.by == name or getattr(self, name) is not None
+
+
+class _FunnelAttribution(NamedTuple):
+    """What the columns of a deal say of whose it is; None where a column is not read."""
+
+    owner: str | None = None
+    customer_id: UUID | None = None
+    lead_source: str | None = None
+
+
+class _Deals:
+    """The deals' own rows, summed up by cell and by what no cell holds."""
+
+    def __init__(self, asked: Funnel, columns: list[str], reader: Reader) -> None:
+        wanted = {name for name in ("team", "customer") if asked.asks_for(name)}
+        self._asked = asked
+        self._columns = columns
+        self._reader = reader
+        self._teams = Teams.read(reader) if "team" in wanted else Teams({})
+        self._customers = Customers.read(reader) if "customer" in wanted else Customers({}, {})
+
+    def all(self) -> Iterator[tuple[str | None, PipelineCell]]:
+        """Give the cells of the part asked for, each with its group."""
+        size = len(self._columns)
+        for row in self._reader.rows(self._select()):
+            *cell, probability, deals, whole, millionths = tuple(row)[size:]
+            amount = exact(whole, millionths)
+            with localcontext(prec=EXACT_DIGITS):
+                likely = amount * probability / AMOUNT_SCALE
+            stood = PipelineCell._make((*cell, deals, amount, likely))
+            of = self._groups_of(
+                _FunnelAttribution(**dict(zip(self._columns, row, strict=False))), stood
+            )
+            if all(getattr(self._asked, name) in (None, of[name]) for name in of):
+                group = None if self._asked.by is None else of[self._asked.by]
+                yield (None if group is None else str(group)), stood
+
+    def _select(self) -> sa.Select[Any]:
+        c = DEAL_STATE.c
+        cell = (c.process, c.process_version, c.stage, c.outcome, c.currency, c.probability)
+        by: list[sa.ColumnElement[Any]] = [*(c[name] for name in self._columns), *cell]
+        select = sa.select(*by, sa.func.count(), *exact_sum(c.amount))
+        select = select.where(DEAL_STATE.visible_at(self._reader.cut)).group_by(*by)
+        for name, column in (("owner", c.owner), ("channel", c.lead_source)):
+            if (wanted := getattr(self._asked, name)) is not None:
+                select = select.where(column == wanted)
+        return select
+
+    def _groups_of(self, whose: _FunnelAttribution, stood: PipelineCell) -> dict[str, Any]:
+        """Say of which group of every kind it is, as far as that was read."""
+        asked, customer = self._asked, whose.customer_id
+        of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
+        of |= {"owner": whose.owner, "channel": whose.lead_source}
+        if asked.asks_for("team"):
+            of["team"] = self._teams.valid(whose.owner, self._reader.cut.as_of)
+        if asked.asks_for("customer"):
+            of["customer"] = None if customer is None else self._customers.survivor(customer)
+        return of

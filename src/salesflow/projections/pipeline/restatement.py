@@ -1,0 +1,357 @@
+"""A restatement: the funnel as it was known then beside the same funnel as it is known now.
+
+Answers "why does that figure no longer say what it said?". Both sides stand at the same
+`as_of`; what lies between them is what became known meanwhile, and the events that brought it
+are listed: late facts and retractions of deals that count otherwise now. Leaves out what
+happened after `as_of`: that is Flow.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from pydantic import field_validator
+
+from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.time import Instant, Moment, When, from_instant, instant_of
+from salesflow.domain.values import Heard, Reference, SafeText, Value
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Total, local_time, short_id, totals, totals_text
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language, kind_name
+from salesflow.projections.core.amounts import exact, exact_sum
+from salesflow.projections.core.parameters import Limit
+from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
+from salesflow.projections.scope.grouping import StageName, stage_name
+from salesflow.projections.table import Processes, ReadPoint
+
+__all__ = ["RestatedCell", "Restatement", "RestatementView", "RestatingEvent"]
+
+
+Outcome = Literal["open", "won", "lost", "disqualified", "merged"]
+OUTCOMES: tuple[Outcome, ...] = ("open", "won", "lost", "disqualified", "merged")
+LISTED = 50
+STREAMS = 500
+"""So many deals' events are held at a time."""
+UTC = ZoneInfo("UTC")
+
+COLUMNS = (
+    "Stage", "Outcome", "Deals then", "Deals now", "Change", "Amount then", "Amount now",
+    "Change of amount",
+)  # fmt: skip
+
+
+class RestatedCell(Value):
+    """The deals open in one stage, or closed with one outcome, as known then and now."""
+
+    outcome: Outcome
+    process: Reference | None
+    """None beside closed deals, which stand in no stage of the funnel; so are the names."""
+    stage: Reference | None
+    name_en: SafeText | None
+    name_zh: SafeText | None
+    deals_then: int
+    deals_now: int
+    deals_change: int
+    amounts_then: tuple[Total, ...]
+    amounts_now: tuple[Total, ...]
+    amounts_change: tuple[Total, ...]
+    """Now less then; no entry where nothing changed in a currency."""
+
+
+class RestatingEvent(Value):
+    """A late fact or a retraction that makes a deal count otherwise."""
+
+    position: Annotated[int, FieldRole.KEY]
+    kind: Reference
+    deal: UUID
+    occurred_at: datetime
+    recorded_at: datetime
+    actor: Heard | None
+    retracts: int | None
+    """The position of what it takes back; None of what is no retraction."""
+
+
+class RestatementView(View):
+    """Every cell of the funnel then and now, and the events between the two."""
+
+    population: ClassVar[str] = (
+        "every deal believed to exist at the moment's as_of, as known then or as known now"
+    )
+    formula: ClassVar[str] = (
+        "change = as known at known_at less as known at known_then, at the same as_of; events:"
+        " recorded after known_then, of deals that stand in another cell or with another amount"
+        " now, in effect by as_of and able to move a deal, and retractions of such"
+    )
+    population_zh: ClassVar[str] = "按当时所知或现在所知，截至该时刻存在的全部商机"
+    formula_zh: ClassVar[str] = (
+        "变化 = 同一截至时刻下，现在所知 − 当时所知；"
+        "事件：其后记录的、使商机换格或改变金额的补录与撤销"
+    )
+    known_then: datetime
+    cells: tuple[RestatedCell, ...]
+    deals_restated: int
+    """How many deals stand in another cell or with another amount now."""
+    events: tuple[RestatingEvent, ...]
+    events_total: int
+    """How many there are in all, the listed ones included."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay both sides out: a row per cell, then the events in the order of the log."""
+        zone, word = ZoneInfo(self.timezone), in_language
+        sides = (
+            f"{word('known then', language)} {local_time(self.known_then, zone)}"
+            f" · {word('known now', language)} {local_time(self.moment.known_at, zone)}"
+        )
+        listed = (
+            f"{word('deals restated', language)} {self.deals_restated:,}"
+            f" · {word('listed', language)} {len(self.events):,}"
+            f" · {word('in all', language)} {self.events_total:,}"
+        )
+        cells = tuple(_cell_text(cell, language) for cell in self.cells)
+        events = tuple(_event_text(event, zone, language) for event in self.events)
+        told = ("Position", "Fact", "Deal", "Occurred", "Recorded", "Actor", "Retracts")
+        return [
+            TableOfView("Restatement", COLUMNS, cells, notes=(sides,), words=("Outcome",)),
+            TableOfView("The events that explain it", told, events, notes=(listed,)),
+        ]
+
+
+class Restatement(Question[RestatementView]):
+    """What does the funnel say otherwise than it was known to say then, and why?"""
+
+    name: ClassVar[str] = "restatement"
+    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
+    known_then: When | None = None
+    """What was known by this day or time, never later than --known-at. Default: as_of."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals owned by this rep at the moment; all when left out."""
+    limit: Limit = LISTED
+    """How many events to list at most. Default: 50."""
+
+    @field_validator("known_then", mode="before")
+    @classmethod
+    def _is_a_time(cls, when: When | None) -> When | None:
+        if when is not None:
+            instant_of(when, UTC)
+        return when
+
+    def answer(self, reader: Reader, moment: Moment) -> RestatementView:
+        """Read the funnel at both cuts; fetch the events of the deals that differ."""
+        then = reader.cut._replace(known_at=self._known_then(reader))
+        restated = self._restated(reader, then)
+        events, in_all = _explaining(restated, reader, then, self.limit)
+        groups = (self._groups(reader, then), self._groups(reader, reader.cut))
+        return RestatementView(
+            moment=moment,
+            known_then=from_instant(then.known_at),
+            cells=tuple(_cells(*groups, reader.processes)),
+            deals_restated=len(restated),
+            events=tuple(events),
+            events_total=in_all,
+        )
+
+    def _known_then(self, reader: Reader) -> Instant:
+        wish = reader.cut.as_of
+        if self.known_then is not None:
+            wish = instant_of(self.known_then, reader.timezone)
+        return min(wish, reader.cut.known_at)
+
+    def _groups(self, reader: Reader, cut: ReadPoint) -> list["_RestatedGroup"]:
+        c = DEAL_STATE.c
+        by = (c.outcome, c.process, c.stage, c.currency)
+        shown: list[sa.ColumnElement[Any]] = [
+            *by,
+            sa.func.max(c.process_version),
+            sa.func.count(),
+            *exact_sum(c.amount),
+        ]
+        select = (
+            sa.select(*shown).where(DEAL_STATE.visible_at(cut), *self._wanted()).group_by(*by)
+        )
+        return [_RestatedGroup._make(row) for row in reader.rows(select)]
+
+    def _restated(self, reader: Reader, then: ReadPoint) -> list[UUID]:
+        """Name the deals that count otherwise: only rows seen at one of the cuts can tell."""
+        before, after = DEAL_STATE.visible_at(then), DEAL_STATE.visible_at(reader.cut)
+        vanished = self._standings(reader, before & ~after)
+        appeared = self._standings(reader, after & ~before)
+        deals = vanished.keys() | appeared.keys()
+        return sorted(deal for deal in deals if vanished.get(deal) != appeared.get(deal))
+
+    def _standings(
+        self, reader: Reader, where: sa.ColumnElement[bool]
+    ) -> Mapping[UUID, tuple[object, ...]]:
+        c = DEAL_STATE.c
+        shown: list[sa.ColumnElement[Any]] = [
+            c.entity_id, c.outcome, c.process, c.stage, c.amount, c.currency,
+        ]  # fmt: skip
+        select = sa.select(*shown).where(where, *self._wanted())
+        return {
+            row.entity_id: (
+                _cell(row.outcome, row.process, row.stage),
+                row.amount,
+                row.currency,
+            )
+            for row in reader.rows(select)
+        }
+
+    def _wanted(self) -> list[sa.ColumnElement[bool]]:
+        c = DEAL_STATE.c
+        given = {c.process: self.process, c.owner: self.owner}
+        return [column == value for column, value in given.items() if value is not None]
+
+
+_Cell = tuple[Outcome, str | None, str | None]
+
+
+class _RestatedGroup(NamedTuple):
+    outcome: Outcome
+    process: str
+    stage: str
+    currency: str | None
+    process_version: int
+    deals: int
+    whole: int | None
+    millionths: int | None
+
+    @property
+    def cell(self) -> _Cell:
+        return _cell(self.outcome, self.process, self.stage)
+
+    def part(self, share: int) -> tuple[str | None, Decimal, Decimal]:
+        return self.currency, exact(self.whole, self.millionths), Decimal(share)
+
+
+def _cell(outcome: Outcome, process: str, stage: str) -> _Cell:
+    """Say where in the funnel a deal counts: in its stage while it is open."""
+    return (outcome, process, stage) if outcome == "open" else (outcome, None, None)
+
+
+def _cells(
+    then: Sequence[_RestatedGroup], now: Sequence[_RestatedGroup], processes: Processes
+) -> Iterator[RestatedCell]:
+    """Lay both sides beside one another: stages in the order of the process, then outcomes."""
+    found: dict[_Cell, tuple[list[_RestatedGroup], list[_RestatedGroup]]] = defaultdict(
+        lambda: ([], [])
+    )
+    for side, groups in enumerate((then, now)):
+        for group in groups:
+            found[group.cell][side].append(group)
+    named = {cell: _name(cell, chain(*sides), processes) for cell, sides in found.items()}
+
+    def place(cell: _Cell) -> tuple[int, str, int, str]:
+        name = named[cell]
+        order = 0 if name is None else name.order
+        return OUTCOMES.index(cell[0]), cell[1] or "", order, cell[2] or ""
+
+    for cell in sorted(found, key=place):
+        yield _restated_cell(cell, named[cell], *found[cell])
+
+
+def _name(
+    cell: _Cell, groups: Iterable[_RestatedGroup], processes: Processes
+) -> StageName | None:
+    _, process, stage = cell
+    if process is None or stage is None:
+        return None
+    version = max(group.process_version for group in groups)
+    return stage_name(stage, process, version, processes)
+
+
+def _restated_cell(
+    cell: _Cell,
+    name: StageName | None,
+    then: Sequence[_RestatedGroup],
+    now: Sequence[_RestatedGroup],
+) -> RestatedCell:
+    before, after = (sum(group.deals for group in side) for side in (then, now))
+    change = [*(group.part(1) for group in now), *(group.part(-1) for group in then)]
+    return RestatedCell(
+        outcome=cell[0],
+        process=cell[1],
+        stage=cell[2],
+        name_en=None if name is None else name.name_en,
+        name_zh=None if name is None else name.name_zh,
+        deals_then=before,
+        deals_now=after,
+        deals_change=after - before,
+        amounts_then=totals(group.part(1) for group in then),
+        amounts_now=totals(group.part(1) for group in now),
+        amounts_change=tuple(total for total in totals(change) if total.amount),
+    )
+
+
+def _explaining(
+    deals: Sequence[UUID], reader: Reader, then: ReadPoint, limit: int
+) -> tuple[list[RestatingEvent], int]:
+    """Find what became known of these deals: the first so many events, and how many in all."""
+    first: list[RestatingEvent] = []
+    in_all, waiting = 0, iter(deals)
+    while chunk := list(islice(waiting, STREAMS)):
+        for events in reader.streams(chunk).values():
+            found = list(_restating(events, then))
+            in_all += len(found)
+            first += found
+        first = sorted(first, key=lambda event: event.position)[:limit]
+    return first, in_all
+
+
+def _restating(events: Sequence[Event], then: ReadPoint) -> Iterator[RestatingEvent]:
+    """Pick what was recorded after `then` and can have moved the deal at its `as_of`.
+
+    Taking an opening back may bring another one to light, so that counts whenever it was.
+    """
+    by_id = {event.event_id: event for event in events}
+    for event in events:
+        root, target = event, None
+        while isinstance(root.fact, FactRetracted) and root.fact.event_id in by_id:
+            root = by_id[root.fact.event_id]
+            target = target or root
+        moves = type(root.fact) in DEAL_STATES.facts
+        meant = root.effect <= then.as_of or (target is not None and root.fact.is_opening)
+        if event.recorded > then.known_at and moves and meant:
+            yield RestatingEvent(
+                position=event.position,
+                kind=event.fact.kind,
+                deal=event.stream_id,
+                occurred_at=event.occurred_at,
+                recorded_at=event.recorded_at,
+                actor=event.actor,
+                retracts=None if target is None else target.position,
+            )
+
+
+def _cell_text(cell: RestatedCell, language: Language) -> tuple[str, ...]:
+    name = cell.name_zh if language == "zh" else cell.name_en
+    return (
+        name or "–",
+        cell.outcome,
+        f"{cell.deals_then:,}",
+        f"{cell.deals_now:,}",
+        f"{cell.deals_change:+,}" if cell.deals_change else "",
+        totals_text(cell.amounts_then),
+        totals_text(cell.amounts_now),
+        totals_text(cell.amounts_change) if cell.amounts_change else "",
+    )
+
+
+def _event_text(event: RestatingEvent, zone: ZoneInfo, language: Language) -> tuple[str, ...]:
+    return (
+        f"{event.position:,}",
+        kind_name(event.kind, language),
+        short_id(event.deal),
+        local_time(event.occurred_at, zone, exact=False),
+        local_time(event.recorded_at, zone, exact=False),
+        event.actor or "–",
+        "" if event.retracts is None else f"{event.retracts:,}",
+    )

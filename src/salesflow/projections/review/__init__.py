@@ -1,0 +1,1 @@
+"""Reviews: a period looked back on, beside the one before."""

@@ -1,0 +1,478 @@
+"""A retrospective: a period looked back on, beside the period before.
+
+Answers "what moved, where did deals get stuck, which slipped and which stalled, why did we
+lose, what do customers say, and how right were our forecasts?" for a rep, a team, a process or
+all, at any past moment. Every figure is that of the question it comes from (`Kpis`, `Flow`,
+`Conversion`, `StageTimes`, `Forecast`, `WinLoss`, `Feedback`), and is defined there.
+
+Leaves out what people concluded: goals, the forecasts they submitted and the actions of earlier
+reviews. A submitted forecast will be one more measure of `forecasts`; goals and actions will be
+lists of their own.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from salesflow.domain.time import Moment, Period
+from salesflow.domain.values import Reference
+from salesflow.presentation.format import (
+    Total,
+    days_text,
+    money_text,
+    number_text,
+    totals,
+    totals_text,
+)
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language
+from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
+from salesflow.projections.core.names import Names
+from salesflow.projections.core.parameters import Limit
+from salesflow.projections.core.period import PeriodQuestion, Span
+from salesflow.projections.core.question import Reader, View
+from salesflow.projections.feedback.feedback import Verbatim
+from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.forecast.forecast_figures import SlippageLine
+from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.performance.kpis import Kpis
+from salesflow.projections.pipeline.flow import Flow, FlowAccount
+from salesflow.projections.review.retrospective_deals import (
+    Bottleneck,
+    DealSlipped,
+    DealStalled,
+    StagePassed,
+    bottleneck,
+    slippage_of,
+    slipped_deals,
+    stages_passed,
+    stalled_deals,
+)
+from salesflow.projections.review.retrospective_figures import (
+    FigureMoved,
+    ForecastJudged,
+    MovementBeside,
+    ReviewScope,
+    ScoreMoved,
+    Theme,
+    Voices,
+    judged_forecasts,
+    moved_figures,
+    movements_beside,
+)
+from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.scope.grouping import Teams
+from salesflow.projections.scope.reason_names import Meant, named
+from salesflow.projections.stages.visits import Way, read_paths
+
+__all__ = [
+    "LINES",
+    "LINE_COLUMNS",
+    "RULE",
+    "OpeningFigures",
+    "Retrospective",
+    "RetrospectiveView",
+    "main_currency",
+    "moved_most",
+    "opening",
+]
+
+
+# What matters most in a retrospective, in five lines.
+#
+# By one rule, from the figures of the answer alone: first the three figures that moved most,
+# then the stage in which deals stood too long, what slipped, what stalled and the dearest
+# reason of losses, until there are five lines. A figure moved by its difference as a share of
+# the larger of its two values; counts that are below ten in both periods say nothing, and of
+# money only the currency counts in which most was sold or is open. Ties go in the order of the
+# figures.
+
+LINES: Final = 5
+FIGURES: Final = 3
+COUNT_MIN: Final = 10
+LINE_COLUMNS: Final = ("What", "Period", "Before", "Change")
+RULE: Final = "by relative change; small counts and minor currencies are left out"
+LEFT_OUT: Final = frozenset({"open_weighted", "velocity_per_day", "win_rate_by_value"})
+"""Figures that say the same as another one beside them."""
+
+
+def main_currency(figures: Sequence[FigureMoved]) -> str | None:
+    """Give the currency in which most deals are: the one of the largest sums, by name."""
+    sums: dict[str, Decimal] = {}
+    for each in figures:
+        if each.figure in ("sales", "open_amount") and each.currency is not None:
+            amounts = (each.value or Decimal(0)) + (each.value_before or Decimal(0))
+            sums[each.currency] = sums.get(each.currency, Decimal(0)) + amounts
+    return min(sums, key=lambda name: (-sums[name], name), default=None)
+
+
+def moved_most(figures: Sequence[FigureMoved]) -> list[FigureMoved]:
+    """Choose the figures that moved most, the one that moved most first."""
+    currency = main_currency(figures)
+    eligible = [each for each in figures if _says_something(each, currency)]
+    order = {id(each): number for number, each in enumerate(figures)}
+    found = sorted(eligible, key=lambda each: (-relative(each), order[id(each)]))
+    return found[:FIGURES]
+
+
+def relative(each: FigureMoved) -> Decimal:
+    """Give a figure's difference as a share of the larger of its two values, 0 to 1."""
+    larger = max(abs(each.value or Decimal(0)), abs(each.value_before or Decimal(0)))
+    if not larger or each.difference is None:
+        return Decimal(0)
+    return abs(each.difference) / larger
+
+
+def _says_something(each: FigureMoved, currency: str | None) -> bool:
+    if each.figure in LEFT_OUT or each.currency not in (None, currency) or not relative(each):
+        return False
+    sides = (each.value or Decimal(0), each.value_before or Decimal(0))
+    return each.unit != "count" or max(sides) >= COUNT_MIN
+
+
+# The five lines a retrospective opens with, in words; which ones is said by its brief.
+
+NONE = "–"
+Line = tuple[str, str, str, str]
+
+
+class OpeningFigures(NamedTuple):
+    """What a retrospective says of which the five lines are made."""
+
+    figures: Sequence[FigureMoved]
+    bottlenecks: tuple[Bottleneck | None, Bottleneck | None]
+    """Now and before."""
+    slipped: Sequence[DealSlipped]
+    slipped_total: int
+    stalled_total: int
+    stalled_amounts: Sequence[Total]
+    losses: tuple[Sequence[LossReason], Sequence[LossReason]]
+    """Now and before."""
+
+
+def opening(told: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> TableOfView:
+    """Lay out the five lines that matter most."""
+    rows = tuple(islice(_lines(told, lay, names), LINES))
+    notes = (f"{lay.word('chosen')} {lay.word(RULE)}",)
+    return TableOfView("What matters most", LINE_COLUMNS, rows, notes=notes)
+
+
+def _lines(told: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> Iterator[Line]:
+    for each in moved_most(told.figures):
+        yield lay.figure_row(each)
+    now, before = told.bottlenecks
+    if now is not None:
+        yield lay.word("Bottleneck"), _narrow(now, lay), _narrow(before, lay), ""
+    if told.slipped:
+        yield lay.word("Slipped deals"), _slipped(told, lay, names), "", ""
+    if told.stalled_total:
+        stalled = f"{told.stalled_total:,} · {totals_text(told.stalled_amounts)}"
+        yield lay.word("Stalled deals"), stalled, "", ""
+    if told.losses[0]:
+        now_lost, lost_before = (_dearest(side, lay, names) for side in told.losses)
+        yield lay.word("Dearest reason of losses"), now_lost, lost_before, ""
+
+
+def _narrow(found: Bottleneck | None, lay: RetrospectiveLayout) -> str:
+    if found is None:
+        return NONE
+    return f"{lay.stage(found)} · {number_text(found.days_over)} {lay.word('days over')}"
+
+
+def _slipped(told: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> str:
+    dearest = max(told.slipped, key=lambda deal: deal.amount or Decimal(0))
+    title = next((each.title for each in names.deals if each.deal == dearest.deal), None)
+    worth = totals((d.currency, d.amount or Decimal(0), Decimal(1)) for d in told.slipped)
+    parts = [f"{told.slipped_total:,} · {totals_text(worth)}"]
+    if title:
+        amount = money_text(dearest.amount, dearest.currency)
+        parts.append(f"{lay.word('dearest')} {title} {amount}")
+    return " · ".join(parts)
+
+
+def _dearest(losses: Sequence[LossReason], lay: RetrospectiveLayout, names: Names) -> str:
+    if not losses:
+        return NONE
+    found = max(losses, key=lambda each: (each.deals, each.amount))
+    reason = names.label(found.because or NONE, lay.language)
+    return f"{reason} · {found.deals:,} · {money_text(found.amount, found.currency)}"
+
+
+LISTED: Final = 20
+ONE: Final = Decimal(1)
+
+
+class RetrospectiveView(View):
+    """What moved, what got stuck, what was lost, what was said, and how right we were."""
+
+    population: ClassVar[str] = (
+        "what happened in the period by the moment, and in the period before; figures, open"
+        " deals and losses: as in the KPIs, the flow and the loss reasons; stages: visits of"
+        " deals to open stages that lie in the period; slipped: deals open at the period's"
+        " start and expected in it; stalled: deals at the period's end, or at the moment;"
+        " feedback: received in the period; what happened belongs to whoever had the deal then,"
+        " what stands at a time to whoever has it at that time"
+    )
+    formula: ClassVar[str] = (
+        "difference = period - period before; bottleneck = open stage with the most days over,"
+        " ties to the lower conversion, null where no deal stood too long; days over = sum of"
+        " the time that visits spent in the period beyond the stage's longest stay, of the"
+        " process version entered under; conversion = moved on / (moved on + left otherwise) of"
+        " deals that entered in the period, by the moment; slipped = neither won nor otherwise"
+        " closed by the period's end, moved out of it or overdue; stalled = end - entered > the"
+        " longest stay; forecast = won so far + measure of open deals expected in the period,"
+        " as of its start (its first instant - 1 microsecond) and its middle, as known at the"
+        " moment; accuracy = 1 - |forecast - actual| / actual, null unless the actual is above"
+        " 0 and the period is over; score = NPS, CSAT top box or mean CES of a survey;"
+        " detractors = scores 0-6 of 10; per currency"
+    )
+    population_zh: ClassVar[str] = (
+        "截至该时刻、期间内及上一期间内发生的事实；"
+        "指标、进行中商机与输单原因同关键绩效指标、漏斗变动与输单分析；"
+        "阶段：落在期间内的进行中阶段停留；延期：期初进行中且预计在期间内成交的商机；"
+        "停滞：期末（或该时刻）的商机；反馈：期间内收到的；"
+        "已发生的归当时的负责人，状态归该时点的负责人"
+    )
+    formula_zh: ClassVar[str] = (
+        "差异 = 本期 − 上期；"
+        "瓶颈 = 超期天数最多的进行中阶段，相同时取转化率较低者，无超期时为空；"
+        "超期天数 = 各次停留在期间内超出该阶段最长停留（按进入时的流程版本）的时间之和；"
+        "转化率 = 已推进 ÷（已推进 + 以其他方式离开），期间内进入的商机，截至该时刻；"
+        "延期 = 期末仍未结束，且已移出期间或逾期；停滞 = 期末 − 进入 > 最长停留；"
+        "预测 = 已成交 + 预计在期间内成交的进行中商机的计量，"
+        "于期初（首个瞬间前 1 微秒）与期中，按该时刻所知；"
+        "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；"
+        "评分 = 调查的 NPS、CSAT 4–5 分占比或 CES 均值；贬损者 = 10 分制 0–6 分；按币种分别计算"
+    )
+    period: Period
+    before: Period
+    """The period to compare with."""
+    owner: Reference | None
+    team: Reference | None
+    process: Reference | None
+    figures: tuple[FigureMoved, ...]
+    movements: tuple[MovementBeside, ...]
+    """The books of open deals, from opening to closing."""
+    bottleneck: Bottleneck | None
+    bottleneck_before: Bottleneck | None
+    stages: tuple[StagePassed, ...]
+    """The open stages any deal was in, in either period."""
+    slippage: tuple[SlippageLine, ...]
+    slippage_before: tuple[SlippageLine, ...]
+    slipped: tuple[DealSlipped, ...]
+    slipped_total: int
+    """How many there are in all, the listed ones included; so are the other totals."""
+    stalled: tuple[DealStalled, ...]
+    stalled_total: int
+    stalled_amounts: tuple[Total, ...]
+    losses: tuple[LossReason, ...]
+    losses_before: tuple[LossReason, ...]
+    forecasts: tuple[ForecastJudged, ...]
+    scores: tuple[ScoreMoved, ...]
+    themes: tuple[Theme, ...]
+    detractors: tuple[Verbatim, ...]
+    """The newest words, by stage."""
+    detractors_total: int
+    before_joining: bool
+    """Whether a rep's first team stands for a time before they joined it."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the retrospective out; what there is nothing to say of is left out."""
+        lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
+        found = [
+            *self.brief_tables(language),
+            lay.figures(self.figures, self.period, self.before, self._part()),
+            lay.movements(self.movements),
+            lay.stages(self.stages, self.bottleneck, self.bottleneck_before),
+            *lay.slippage(self.slippage, self.slippage_before),
+            lay.slipped(self.slipped, self.slipped_total),
+            lay.stalled(self.stalled, self.stalled_total, self.stalled_amounts),
+            lay.losses(self.losses, self.losses_before),
+            lay.forecasts(self.forecasts),
+            lay.scores(self.scores),
+            lay.themes(self.themes),
+            lay.detractors(self.detractors, self.detractors_total),
+        ]
+        if self.before_joining:
+            found[1] = found[1]._replace(notes=(lay.joined_later(),))
+        return [table for table in found if table.rows]
+
+    def brief_tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay out the five lines that matter most."""
+        lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
+        told = OpeningFigures(
+            figures=self.figures,
+            bottlenecks=(self.bottleneck, self.bottleneck_before),
+            slipped=self.slipped,
+            slipped_total=self.slipped_total,
+            stalled_total=self.stalled_total,
+            stalled_amounts=self.stalled_amounts,
+            losses=(self.losses, self.losses_before),
+        )
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        return [opening(told, lay, self.names)._replace(about=days)]
+
+    def _part(self) -> str:
+        return " · ".join(each for each in (self.owner, self.team, self.process) if each)
+
+
+class Retrospective(PeriodQuestion[RetrospectiveView]):
+    """What moved in a period, what got stuck, what was lost and said, and how right were we?"""
+
+    name: ClassVar[str] = "retrospective"
+    folds: ClassVar[tuple[str, ...]] = tuple(
+        dict.fromkeys(
+            (
+                *(*Kpis.folds, *Flow.folds, CLOSING.name, DEAL_STATE.name),
+                *(FEEDBACK.name, MEMBERSHIP.name, STAGE_VISIT.name),
+            )
+        )
+    )
+    owner: Reference | None = None
+    """Only deals of this rep, and sales credited to them; all when left out."""
+    team: Reference | None = None
+    """Only what belonged to the reps of this team (its key) when they were in it."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    limit: Limit = LISTED
+    """How many slipped deals, stalled deals and words to list at most. Default: 20."""
+
+    def answer(self, reader: Reader, moment: Moment) -> RetrospectiveView:
+        """Look back on the period and on the one before.
+
+        Raises:
+            SalesflowError: when a mean has an interval and scipy is not installed.
+        """
+        ways = list(read_paths(reader))
+        span, before = self.span(reader), self.span_before(reader)
+        part = ReviewScope(
+            Teams.read(reader), owner=self.owner, team=self.team, process=self.process
+        )
+        parts = (
+            self._moved((span, before), reader, moment),
+            _stages(ways, (span, before), part, reader),
+            self._deals(ways, span, part, reader),
+            self._said((span, before), part, reader),
+        )
+        lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
+        return RetrospectiveView(
+            moment=moment,
+            period=span.period(),
+            before=before.period(),
+            owner=self.owner,
+            team=self.team,
+            process=self.process,
+            slippage=tuple(slippage_of(span, part, reader)),
+            slippage_before=tuple(slippage_of(before, part, reader)),
+            losses=lost.reasons(),
+            losses_before=lost_before.reasons(),
+            names=named(lost.meant() | lost_before.meant(), reader.processes),
+            forecasts=tuple(judged_forecasts(span, part, reader)),
+            before_joining=part.before_joining,
+            **{name: it for found in parts for name, it in found.items()},
+        )
+
+    def _moved(
+        self, periods: tuple[Span, Span], reader: Reader, moment: Moment
+    ) -> dict[str, Any]:
+        now, before = (self._flow(span, reader, moment) for span in periods)
+        lines = self._kpis(periods[0], reader, moment)
+        return {
+            "figures": tuple(moved_figures(lines, (now, before))),
+            "movements": tuple(movements_beside(now, before)),
+        }
+
+    def _deals(
+        self, ways: Sequence[Way], span: Span, part: ReviewScope, reader: Reader
+    ) -> dict[str, Any]:
+        slipped = slipped_deals(span, part, reader)
+        stalled = stalled_deals(ways, span, part, reader)
+        return {
+            "slipped": tuple(slipped[: self.limit]),
+            "slipped_total": len(slipped),
+            "stalled": tuple(stalled[: self.limit]),
+            "stalled_total": len(stalled),
+            "stalled_amounts": totals(
+                (deal.currency, deal.amount or Decimal(0), ONE) for deal in stalled
+            ),
+        }
+
+    def _said(
+        self, periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+    ) -> dict[str, Any]:
+        voices = Voices.read(periods, part, reader)
+        detractors, worded = voices.detractors(self.limit)
+        return {
+            "scores": tuple(voices.scores()),
+            "themes": tuple(voices.themes()),
+            "detractors": tuple(detractors),
+            "detractors_total": worded,
+        }
+
+    def _kpis(
+        self, span: Span, reader: Reader, moment: Moment
+    ) -> tuple[KpiLine | None, KpiLine | None]:
+        """Give the KPIs of the period and the one before; None where the team has none."""
+        asked = {"owner": self.owner, "process": self.process}
+        asked["by"] = None if self.team is None else "team"
+        view = Kpis.model_validate({**span.parameters(), **asked}).answer(reader, moment)
+        now, before = (
+            next((line for line in lines if line.group == self.team), None)
+            for lines in (view.lines, view.lines_before)
+        )
+        return now, before
+
+    def _flow(self, span: Span, reader: Reader, moment: Moment) -> tuple[FlowAccount, ...]:
+        asked = {"owner": self.owner, "team": self.team, "process": self.process}
+        question = Flow.model_validate({**span.parameters(), **asked})
+        return question.answer(reader, moment).accounts
+
+
+def _stages(
+    ways: Sequence[Way], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+) -> dict[str, Any]:
+    stages = stages_passed(ways, periods, part, reader)
+    return {
+        "stages": tuple(stages),
+        "bottleneck": bottleneck(stages, lambda stage: stage.figures),
+        "bottleneck_before": bottleneck(stages, lambda stage: stage.figures_before),
+    }
+
+
+class _Losses:
+    """What was lost in a period, by reason, and what its processes call the reasons."""
+
+    def __init__(self, span: Span, part: ReviewScope, reader: Reader) -> None:
+        c = CLOSING.c
+        shown: list[sa.ColumnElement[Any]] = [
+            *(c.owner, c.process, c.process_version, c.closed),
+            *(c.because, c.competitor, c.currency, c.amount),
+        ]
+        select = sa.select(*shown).where(
+            CLOSING.visible_at(reader.cut),
+            *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
+        )
+        self._rows = [
+            row for row in reader.rows(select) if part.has(row.owner, row.process, row.closed)
+        ]
+
+    def reasons(self) -> tuple[LossReason, ...]:
+        """Give the reasons, the dearest first."""
+        return tuple(
+            loss_reasons(
+                ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
+                for row in self._rows
+            )
+        )
+
+    def meant(self) -> set[Meant]:
+        """Give each reason with the process versions it was given under."""
+        return {Meant(row.process, row.process_version, row.because) for row in self._rows}

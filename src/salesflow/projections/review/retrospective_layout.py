@@ -1,0 +1,383 @@
+"""A retrospective laid out for people: one table for each thing it looks back on."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.time import Period
+from salesflow.presentation.format import (
+    Total,
+    days_text,
+    local_day,
+    local_time,
+    money_text,
+    number_text,
+    percent_text,
+    short_id,
+    totals,
+    totals_text,
+)
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.cases.win_loss import LossReason
+from salesflow.projections.core.statistics import Estimate, estimate_text
+from salesflow.projections.feedback.feedback import Verbatim
+from salesflow.projections.forecast.forecast_figures import SlippageLine
+from salesflow.projections.pipeline.flow import FlowFigures
+from salesflow.projections.review.retrospective_deals import (
+    Bottleneck,
+    DealSlipped,
+    DealStalled,
+    StagePassed,
+)
+from salesflow.projections.review.retrospective_figures import (
+    MOVEMENTS,
+    FigureMoved,
+    ForecastJudged,
+    MovementBeside,
+    ScoreMoved,
+    Theme,
+    Unit,
+)
+
+__all__ = ["RetrospectiveLayout"]
+
+
+Staged = Bottleneck | StagePassed | DealSlipped | DealStalled | Verbatim
+"""Rows that name a stage."""
+UNKNOWN: Final = "–"
+
+
+class RetrospectiveLayout:
+    """Writes the parts of a retrospective in one language and time zone."""
+
+    def __init__(self, timezone: ZoneInfo, language: Language) -> None:
+        self._timezone = timezone
+        self.language: Language = language
+
+    def figures(
+        self, moved: Iterable[FigureMoved], period: Period, before: Period, part: str
+    ) -> TableOfView:
+        """Lay out what moved."""
+        rows = tuple(
+            self.figure_row(each)
+            for each in moved
+            if each.unit != "money" or each.value or each.value_before
+        )
+        days = days_text(period, self._timezone)
+        columns = ("Figure", "Period", "Before", "Difference")
+        beside = f"{self.word('Before')} {days_text(before, self._timezone)}"
+        about = " · ".join(each for each in (part, days, beside) if each)
+        return TableOfView("Retrospective", columns, rows, about=about)
+
+    def figure_row(self, each: FigureMoved) -> tuple[str, str, str, str]:
+        """Write one figure: what it is, its values now and before, the difference."""
+        now, before = (self._number(n, each) for n in (each.value, each.value_before))
+        return self._figure(each), now, before, self._signed(each.difference, each)
+
+    def joined_later(self) -> str:
+        """Say that a rep's first team stands for a time before it."""
+        return self.word("a rep's first team stands for a time before it")
+
+    def movements(self, movements: Sequence[MovementBeside]) -> TableOfView:
+        """Lay out the books of open deals, their currencies side by side."""
+        told = {each.movement for each in movements if _counts(each)}
+        rows = []
+        for kind in sorted(told, key=MOVEMENTS.index):
+            mine = [each for each in movements if each.movement == kind]
+            row = [kind]
+            for figures in ([m.figures for m in mine], [m.figures_before for m in mine]):
+                worth = zip((m.currency for m in mine), figures, strict=True)
+                row += [f"{sum(f.deals for f in figures):,}", _worth(worth)]
+            rows.append(tuple(row))
+        columns = ("Movement", "Deals", "Amount", "Deals before", "Amount before")
+        return TableOfView("Flow", columns, tuple(rows), words=("Movement",))
+
+    def stages(
+        self,
+        stages: Sequence[StagePassed],
+        now: Bottleneck | None,
+        before: Bottleneck | None,
+    ) -> TableOfView:
+        """Lay out the open stages, the bottleneck below them."""
+        rows = tuple(
+            (
+                self.stage(each),
+                f"{each.figures.deals:,}",
+                f"{each.figures.deals_over:,}",
+                number_text(each.figures.days_over),
+                number_text(each.figures_before.days_over),
+                UNKNOWN if each.days_max is None else f"{each.days_max:,}",
+                number_text(each.figures.days_median),
+                number_text(each.figures_before.days_median),
+                _rate(each.figures.conversion),
+                _rate(each.figures_before.conversion),
+            )
+            for each in stages
+        )
+        columns = (
+            "Stage", "Deals", "Deals over", "Days over", "Days over before", "Max days",
+            "Median days", "Median days before", "Cohort resolved", "Resolved before",
+        )  # fmt: skip
+        notes = (
+            f"{self.word('Bottleneck')}: {self._narrow(now)}",
+            f"{self.word('Bottleneck before')}: {self._narrow(before)}",
+        )
+        return TableOfView("Stages", columns, rows, notes=notes)
+
+    def slippage(
+        self, now: Sequence[SlippageLine], before: Sequence[SlippageLine]
+    ) -> list[TableOfView]:
+        """Lay out what became of the deals that were expected, per period and currency."""
+        tables = (self._slippage("Slippage", now), self._slippage("Slippage before", before))
+        return [table for table in tables if table.rows]
+
+    def _slippage(self, title: str, lines: Sequence[SlippageLine]) -> TableOfView:
+        rows = tuple(
+            (
+                f"{line.expected:,}",
+                money_text(line.expected_amount, line.currency),
+                *(f"{count:,}" for count in (line.won, line.left_otherwise)),
+                *(f"{count:,}" for count in (line.moved, line.overdue, line.pending)),
+                money_text(line.slipped_amount, line.currency),
+                percent_text(line.slippage),
+                percent_text(line.slippage_by_value),
+            )
+            for line in lines
+        )
+        columns = (
+            "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue",
+            "Pending", "Amount slipped", "Slippage", "Slippage by value",
+        )  # fmt: skip
+        return TableOfView(title, columns, rows)
+
+    def slipped(self, deals: Sequence[DealSlipped], in_all: int) -> TableOfView:
+        """Name the deals that slipped."""
+        rows = tuple(
+            (
+                short_id(deal.deal),
+                self.stage(deal),
+                deal.owner or UNKNOWN,
+                money_text(deal.amount, deal.currency),
+                str(deal.expected_close),
+                _day(deal.expected_after),
+                "moved out" if deal.slipped == "moved" else deal.slipped,
+                deal.outcome or UNKNOWN,
+            )
+            for deal in deals
+        )
+        columns = (
+            "Deal", "Stage", "Owner", "Amount", "Expected close", "Moved to", "How", "Outcome",
+        )  # fmt: skip
+        notes, words = (self._listed(rows, in_all),), ("How", "Outcome")
+        return TableOfView("Slipped deals", columns, rows, notes=notes, words=words)
+
+    def stalled(
+        self, deals: Sequence[DealStalled], in_all: int, amounts: Sequence[Total]
+    ) -> TableOfView:
+        """Name the deals that stalled."""
+        rows = tuple(
+            (
+                short_id(deal.deal),
+                self.stage(deal),
+                deal.owner or UNKNOWN,
+                money_text(deal.amount, deal.currency),
+                _day(deal.expected_close),
+                local_day(deal.entered_at, self._timezone),
+                number_text(deal.days),
+                f"{deal.days_max:,}",
+            )
+            for deal in deals
+        )
+        columns = (
+            "Deal", "Stage", "Owner", "Amount", "Expected close", "Entered at", "Days",
+            "Max days",
+        )  # fmt: skip
+        listed = f"{self._listed(rows, in_all)} · {totals_text(amounts)}"
+        return TableOfView("Stalled deals", columns, rows, notes=(listed,))
+
+    def losses(self, now: Sequence[LossReason], before: Sequence[LossReason]) -> TableOfView:
+        """Lay out why deals were lost; reasons of the period before alone come last."""
+        here, there = ({(r.currency, r.because): r for r in side} for side in (now, before))
+        rows = []
+        currencies = dict.fromkeys(currency for currency, _ in (*here, *there))
+        order = {currency: number for number, currency in enumerate(currencies)}
+        for key in sorted({**here, **there}, key=lambda key: order[key[0]]):
+            row = [key[1] or UNKNOWN]
+            for reason in (here.get(key), there.get(key)):
+                row += [
+                    "0" if reason is None else f"{reason.deals:,}",
+                    money_text(Decimal(0) if reason is None else reason.amount, key[0]),
+                    percent_text(None if reason is None else reason.share),
+                ]
+            rows.append(tuple(row))
+        columns = (
+            "Because", "Deals", "Amount", "Share", "Deals before", "Amount before",
+            "Share before",
+        )  # fmt: skip
+        return TableOfView("Reasons of losses", columns, tuple(rows))
+
+    def forecasts(self, judged: Iterable[ForecastJudged]) -> TableOfView:
+        """Lay out what was forecast of the period beside what was sold in it."""
+        rows = tuple(
+            (
+                self.word(each.made),
+                local_time(each.made_at, self._timezone, exact=False),
+                self.word(each.measure),
+                f"{each.deals:,}",
+                money_text(each.forecast, each.currency),
+                money_text(each.actual, each.currency),
+                _plus(each.difference, money_text(each.difference, each.currency)),
+                percent_text(each.accuracy),
+            )
+            for each in judged
+        )
+        columns = (
+            "Made", "Time", "Measure", "Open deals", "Forecast", "Actual", "Difference",
+            "Accuracy",
+        )  # fmt: skip
+        return TableOfView("Forecast then, outcome now", columns, rows)
+
+    def scores(self, scores: Iterable[ScoreMoved]) -> TableOfView:
+        """Lay out the score of each survey and what it was."""
+        rows = tuple(
+            (
+                each.survey or UNKNOWN,
+                each.scale.upper(),
+                _score(each.score, each.scale),
+                _score(each.score_before, each.scale),
+                self._points(each),
+                "0" if each.score is None else f"{each.score.count:,}",
+                "0" if each.score_before is None else f"{each.score_before.count:,}",
+            )
+            for each in scores
+        )
+        columns = (
+            "Survey", "Scale", "Score", "Before", "Difference", "Responses",
+            "Responses before",
+        )  # fmt: skip
+        return TableOfView("Scores of surveys", columns, rows)
+
+    def themes(self, themes: Iterable[Theme]) -> TableOfView:
+        """Lay out what was said by stage and by product."""
+        rows = tuple(
+            (
+                f"{self.word(each.kind.capitalize())}: {self._theme(each)}",
+                f"{each.figures.responses:,}",
+                f"{each.figures_before.responses:,}",
+                f"{each.figures.detractors:,}",
+                estimate_text(each.figures.nps),
+                estimate_text(each.figures_before.nps),
+                estimate_text(each.figures.csat_top_box, percent=True),
+                estimate_text(each.figures.ces_mean, places=1),
+            )
+            for each in themes
+            if each.figures.responses or each.figures_before.responses
+        )
+        columns = (
+            "Theme", "Responses", "Responses before", "Detractors", "NPS", "NPS before",
+            "CSAT top box", "CES mean",
+        )  # fmt: skip
+        return TableOfView("Themes of feedback", columns, rows)
+
+    def detractors(self, said: Sequence[Verbatim], in_all: int) -> TableOfView:
+        """Give the words of detractors, by stage."""
+        rows = tuple(
+            (
+                self.stage(each),
+                ", ".join(each.products) or UNKNOWN,
+                local_day(each.occurred_at, self._timezone),
+                short_id(each.deal),
+                each.owner or UNKNOWN,
+                UNKNOWN if each.score is None else f"{each.score:,}",
+                each.text,
+            )
+            for each in said
+        )
+        columns = ("Stage", "Product", "Time", "Deal", "Owner", "Score", "Text")
+        listed = (self._listed(rows, in_all),)
+        return TableOfView("Words of detractors", columns, rows, notes=listed)
+
+    def _theme(self, each: Theme) -> str:
+        return (each.name_zh if self.language == "zh" else each.name_en) or UNKNOWN
+
+    def _figure(self, each: FigureMoved) -> str:
+        name = self.word(each.figure)
+        label = name[0].upper() + name[1:]
+        shown = each.unit != "money" and each.currency is not None
+        return f"{label} {each.currency}" if shown else label
+
+    def _number(self, number: Decimal | None, each: FigureMoved) -> str:
+        if number is None:
+            return UNKNOWN
+        if each.currency is not None and each.unit == "money":
+            return money_text(number, each.currency)
+        written: dict[Unit, str] = {
+            "count": f"{number:,f}",
+            "share": percent_text(number),
+            "days": number_text(number),
+        }
+        return written[each.unit]
+
+    def _signed(self, difference: Decimal | None, each: FigureMoved) -> str:
+        if each.unit == "share" and difference is not None:
+            return f"{difference * 100:+z.1f} {self.word('points')}"
+        return _plus(difference, self._number(difference, each))
+
+    def _points(self, each: ScoreMoved) -> str:
+        if each.difference is None:
+            return UNKNOWN
+        if each.scale == "csat":
+            return f"{each.difference * 100:+z.1f} {self.word('points')}"
+        return f"{each.difference:+z.1f}"
+
+    def _narrow(self, found: Bottleneck | None) -> str:
+        """Say which stage is the bottleneck, and what makes it one."""
+        if found is None:
+            return self.word("none")
+        figures = (
+            f"{number_text(found.days_over)} {self.word('days over')}",
+            f"{percent_text(found.days_over_share)} {self.word('of all')}",
+            f"{found.deals_over:,} {self.word('deals over')}",
+            f"{percent_text(found.conversion)} {self.word('went on')}",
+        )
+        return f"{self.stage(found)} · {' · '.join(figures)}"
+
+    def stage(self, row: Staged) -> str:
+        """Name the stage of a row."""
+        return row.stage_zh if self.language == "zh" else row.stage_en
+
+    def _listed(self, rows: Sequence[object], in_all: int) -> str:
+        return f"{self.word('listed')} {len(rows):,} · {self.word('in all')} {in_all:,}"
+
+    def word(self, text: str) -> str:
+        """Give a word of ours in the language of the layout."""
+        return in_language(text, self.language)
+
+
+def _counts(movement: MovementBeside) -> bool:
+    """Say whether there is anything to show: what is only weighted otherwise is not."""
+    sides = (movement.figures, movement.figures_before)
+    return any(figures.deals or figures.amount for figures in sides)
+
+
+def _worth(figures: Iterable[tuple[str | None, FlowFigures]]) -> str:
+    return totals_text(totals((name, each.amount, Decimal(1)) for name, each in figures))
+
+
+def _plus(difference: Decimal | None, written: str) -> str:
+    return f"+{written}" if difference is not None and difference > 0 else written
+
+
+def _rate(conversion: Estimate | None) -> str:
+    return estimate_text(conversion, percent=True)
+
+
+def _score(score: Estimate | None, scale: str) -> str:
+    return estimate_text(score, percent=scale == "csat", places=1 if scale == "ces" else 0)
+
+
+def _day(day: date | None) -> str:
+    return UNKNOWN if day is None else str(day)

@@ -1,0 +1,248 @@
+"""In which team somebody was at an instant, for figures by team.
+
+Read once for a question: reps are few. What happened counts for the team the rep was in then,
+as known at the question's `known_at` whatever its `as_of`, so that a finished period never
+changes; where that lies before a rep's first team (a rep registered years after the imported
+deals), the first one is used, and whoever asks is told. What stands at a moment counts for the
+team that is valid then, or for none.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from itertools import pairwise
+from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.time import FOREVER, Instant
+from salesflow.projections.core.question import Reader
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.table import Processes
+
+__all__ = [
+    "Attribution",
+    "By",
+    "Customers",
+    "Group",
+    "Grouping",
+    "MembershipPeriod",
+    "StageName",
+    "TeamChange",
+    "Teams",
+    "group_order",
+    "stage_name",
+]
+
+
+# Where a stage stands in its process and what it is called, for tables grouped by stage.
+
+
+class StageName(NamedTuple):
+    """A stage's place in its process, and its names; one sorts as it stands there."""
+
+    order: int
+    name_en: str
+    name_zh: str
+
+
+def stage_name(stage: str, process: str, version: int, processes: Processes) -> StageName:
+    """Find a stage in a process version; one it does not know comes last, under its key."""
+    found = processes.get((process, version))
+    stages = () if found is None else found.stages
+    for order, each in enumerate(stages):
+        if each.key == stage:
+            return StageName(order, each.name_en, each.name_zh)
+    return StageName(len(stages), stage, stage)
+
+
+# Who counts as one customer at a moment, for figures that count customers.
+#
+# Read once for a question: only entries that are merged or that are customers for longer than
+# the log is old are read. While an entry is merged into another its deals count for that one,
+# and on along a chain. Where entries were merged in a circle (each into the next, by two who
+# did not know of one another), all of it is one customer under its lowest id.
+
+
+class CustomerEntry(NamedTuple):
+    """An entry in the books of customers."""
+
+    entry: UUID
+    into: UUID | None
+    since: str | None
+
+
+class Customers:
+    """The merged customers as known at a moment, and since when customers are customers."""
+
+    def __init__(self, into: Mapping[UUID, UUID], since: Mapping[UUID, date]) -> None:
+        self._into = into
+        self._since: dict[UUID, date] = {}
+        for entry, day in since.items():
+            survivor = self.survivor(entry)
+            self._since[survivor] = min(day, self._since.get(survivor, day))
+
+    @classmethod
+    def read(cls, reader: Reader) -> "Customers":
+        """Read them at the question's moment."""
+        c = CUSTOMER.c
+        shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.merged_into, c.customer_since]
+        said = sa.or_(c.merged_into.is_not(None), c.customer_since.is_not(None))
+        select = sa.select(*shown).where(CUSTOMER.visible_at(reader.cut), said)
+        rows = [CustomerEntry._make(row) for row in reader.rows(select)]
+        return cls(
+            {row.entry: row.into for row in rows if row.into is not None},
+            {row.entry: date.fromisoformat(row.since) for row in rows if row.since is not None},
+        )
+
+    def survivor(self, entry: UUID) -> UUID:
+        """Give the customer an entry counts as; itself while it is not merged."""
+        way = [entry]
+        while (after := self._into.get(way[-1])) is not None:
+            if after in way:
+                return min(way[way.index(after) :])
+            way.append(after)
+        return way[-1]
+
+    def since(self, survivor: UUID) -> date | None:
+        """Give the earliest day any entry of a customer is known to be one; None without."""
+        return self._since.get(survivor)
+
+
+class MembershipPeriod(NamedTuple):
+    """A span of time in a team, or in none: from `start` until the next one begins."""
+
+    start: Instant
+    team: str | None
+    event_id: UUID
+    """The fact that put the rep there."""
+
+
+class TeamChange(NamedTuple):
+    """A rep went from one team (or none) to another."""
+
+    at: Instant
+    left: str | None
+    entered: str | None
+    event_id: UUID
+
+
+class Teams:
+    """The teams of all reps as known at a moment."""
+
+    def __init__(self, stays: Mapping[str, Sequence[MembershipPeriod]]) -> None:
+        self._stays = stays
+        self.before_joining = 0
+        """How often somebody was asked about at a time before their first team."""
+
+    @classmethod
+    def read(cls, reader: Reader, *, known_at: Instant | None = None) -> "Teams":
+        """Read all that is known of them at the question's moment, or was before it."""
+        c, cut = MEMBERSHIP.c, reader.cut._replace(as_of=FOREVER)
+        if known_at is not None:
+            cut = cut._replace(known_at=known_at)
+        shown: list[sa.ColumnElement[Any]] = [c.rep, c.valid_from, c.team, c.event_id]
+        stays: dict[str, list[MembershipPeriod]] = defaultdict(list)
+        for row in reader.rows(sa.select(*shown).where(MEMBERSHIP.started_by(cut))):
+            stays[row[0]].append(MembershipPeriod._make(row[1:]))
+        for found in stays.values():
+            found.sort(key=lambda stay: stay.start)
+        return cls(stays)
+
+    def of(self, rep: str | None, at: Instant) -> str | None:
+        """Give the team for what a rep did at an instant; None where nobody said so."""
+        stay = self.stay(rep, at)
+        if stay is None:
+            return None
+        self.before_joining += at < stay.start
+        return stay.team
+
+    def valid(self, rep: str | None, at: Instant) -> str | None:
+        """Give the team that is valid at an instant, for what stands then; None before any."""
+        stay = self.stay(rep, at)
+        return None if stay is None or at < stay.start else stay.team
+
+    def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
+        """Give where a rep was at an instant; the first one for any time before it."""
+        stays = self._stays.get(rep or "")
+        if not stays:
+            return None
+        begun = bisect_right(stays, at, key=lambda stay: stay.start)
+        return stays[max(begun - 1, 0)]
+
+    def changes(
+        self, rep: str | None, after: Instant, through: Instant
+    ) -> Iterator[TeamChange]:
+        """Give the changes of team after one instant and up to another, in order."""
+        for left, entered in pairwise(self._stays.get(rep or "", ())):
+            if after < entered.start <= through and left.team != entered.team:
+                yield TeamChange(entered.start, left.team, entered.team, entered.event_id)
+
+
+# To which group a figure of a period belongs: a rep, a team, a customer, a channel, a process.
+#
+# What happened belongs to whoever had the deal when it happened; what stands open, to whoever
+# has it at the time asked about. A customer is the one an entry counts as at the moment.
+
+By = Literal["rep", "team", "customer", "channel", "process"]
+Group = str | None
+
+
+class Attribution(NamedTuple):
+    """To whom something belonged when it happened."""
+
+    at: Instant
+    rep: str | None
+    customer_id: UUID | None
+    lead_source: str | None
+    process: str
+
+
+class Grouping:
+    """To which group something belongs, and whether it was asked for at all."""
+
+    def __init__(
+        self,
+        by: By | None,
+        teams: Teams,
+        customers: Customers,
+        *,
+        process: str | None,
+        owner: str | None,
+    ) -> None:
+        self.by: Final = by
+        self.customers: Final = customers
+        self._teams = teams
+        self._process = process
+        self._owner = owner
+
+    def wants(self, whose: Attribution) -> bool:
+        """Say whether it is of the process and the rep asked for."""
+        return self._process in (None, whose.process) and self._owner in (None, whose.rep)
+
+    def of(self, whose: Attribution) -> Group:
+        """Say to which group it belongs."""
+        match self.by:
+            case None:
+                return None
+            case "rep":
+                return whose.rep
+            case "team":
+                return self._teams.of(whose.rep, whose.at)
+            case "customer":
+                return self._customer(whose.customer_id)
+            case "channel":
+                return whose.lead_source
+            case "process":
+                return whose.process
+
+    def _customer(self, entry: UUID | None) -> Group:
+        return None if entry is None else str(self.customers.survivor(entry))
+
+
+def group_order(group: Group) -> tuple[bool, str]:
+    """Sort groups by name, the one nobody named last."""
+    return group is None, group or ""

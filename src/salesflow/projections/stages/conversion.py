@@ -1,0 +1,226 @@
+"""Conversion: how many deals go on from each stage, how far deals come, where exits lead.
+
+Answers "at which stage do we lose deals?" for a period, by count and by value. Cohort
+conversion follows the deals that entered a stage in the period up to the moment; period
+conversion sets what happened in the period side by side, whichever deals it happened to. Reach
+follows the deals created in the period. The transition matrix shares out the exits.
+
+A later stage is later by the order of the process version. Every event counts for the rep who
+owned the deal then, with the amount it had then. Leaves out how long anything took: that is
+StageTimes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from typing import ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.time import Instant, Moment, Period
+from salesflow.domain.values import Reference
+from salesflow.presentation.format import amount_text, days_text, percent_text
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language
+from salesflow.projections.core.period import PeriodQuestion, Span
+from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.statistics import Estimate, estimate_text
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.stages.conversion_figures import (
+    StageConversion,
+    StageOrders,
+    StageReach,
+    Transition,
+    conversions,
+    reaches,
+    transitions,
+)
+from salesflow.projections.stages.visits import StageVisit, read_paths, stages_of
+
+__all__ = ["Conversion", "ConversionView"]
+
+
+KINDS: Final = ("advanced", "skipped", "returned", "won", "lost", "disqualified")
+
+
+class ConversionView(View):
+    """Conversion and reach per stage in the order of the process, and the exits."""
+
+    population: ClassVar[str] = (
+        "deals that entered a stage in the period (cohort), entries and exits of the period,"
+        " deals created in the period (reach); without deals merged into others at the moment"
+    )
+    formula: ClassVar[str] = (
+        "cohort, to date = moved on ÷ entered; resolved = moved on ÷ (moved on + left"
+        " otherwise); moved on = later entered any later stage or won, by the moment; period ="
+        " entries to later stages ÷ entries, may exceed 1; reached = entered or passed;"
+        " transitions = exits by target ÷ exits; amounts as at the event; intervals of 95%"
+    )
+    population_zh: ClassVar[str] = (
+        "期间内进入某阶段的商机（同期群）、期间内的进入与离开、期间内新建的商机（到达）；"
+        "不含该时刻已并入其他商机者"
+    )
+    formula_zh: ClassVar[str] = (
+        "同期群：至今转化率 = 已推进 ÷ 进入；已定转化率 = 已推进 ÷（已推进 + 以其他方式离开）；"
+        "已推进 = 此后到该时刻进入过任何更后的阶段或赢单；"
+        "期间转化率 = 进入后续阶段次数 ÷ 进入次数，"
+        "可大于 1；到达 = 进入过或越过；转移 = 各去向的离开次数 ÷ 离开总次数；"
+        "金额以事件发生时为准；区间为 95%"
+    )
+    period: Period
+    before: Period
+    """The period to compare with."""
+    stages: tuple[StageConversion, ...]
+    stages_before: tuple[StageConversion, ...]
+    """The same of the period before, followed up to the same moment."""
+    reach: tuple[StageReach, ...]
+    transitions: tuple[Transition, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out: conversion by count and by value, reach, exits."""
+        return [*_ConversionLayout(self, language).tables()]
+
+
+class Conversion(PeriodQuestion[ConversionView]):
+    """How many deals go on from each stage?"""
+
+    name: ClassVar[str] = "conversion"
+    folds: ClassVar[tuple[str, ...]] = (STAGE_VISIT.name,)
+    process: Reference | None = None
+    """Only stages of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only what happened while this rep owned the deal."""
+
+    def answer(self, reader: Reader, moment: Moment) -> ConversionView:
+        """Count on the way of every deal up to the moment."""
+        span, before = self.span(reader), self.span_before(reader)
+        every = list(read_paths(reader))
+        ways = [way for way in every if way[-1].outcome != "merged"]
+        named = stages_of(ways, reader.processes)
+        names = {key: named[key] for key in named if self.process in (None, key[0])}
+        orders, during = StageOrders(reader.processes), _during(span)
+        return ConversionView(
+            moment=moment,
+            period=span.period(),
+            before=before.period(),
+            stages=conversions(ways, names, orders, during, self._wants),
+            stages_before=conversions(ways, names, orders, _during(before), self._wants),
+            reach=reaches(ways, names, orders, during, self._wants),
+            transitions=transitions(ways, names, during, self._wants),
+        )
+
+    def _wants(self, step: StageVisit) -> bool:
+        return self.process in (None, step.process) and self.owner in (None, step.owner)
+
+
+def _during(span: Span) -> Callable[[Instant], bool]:
+    """Say what lies in a period; what lies behind the moment is not read at all."""
+    return lambda at: span.start <= at < span.end
+
+
+class _ConversionLayout(NamedTuple):
+    """Lays a view out for people in a language."""
+
+    view: ConversionView
+    language: Language
+
+    def tables(self) -> Iterator[TableOfView]:
+        """Give the tables that have anything to show."""
+        yield self._stages()
+        if any(stage.values for stage in self.view.stages):
+            yield self._values()
+        if self.view.reach:
+            yield self._reach()
+        if self.view.transitions:
+            yield self._matrix()
+
+    def _stages(self) -> TableOfView:
+        rows = tuple(
+            (
+                self._stage(now),
+                f"{now.entered:,}",
+                f"{now.moved_on:,}",
+                f"{now.left:,}",
+                f"{now.still_there:,}",
+                _percent(now.to_date),
+                _percent(now.resolved),
+                _percent(before.to_date),
+                percent_text(now.in_period),
+            )
+            for now, before in zip(self.view.stages, self.view.stages_before, strict=True)
+        )
+        columns = (
+            "Stage", "Entered", "Moved on", "Left otherwise", "Still there",
+            "Cohort to date", "Cohort resolved", "To date before", "In period",
+        )  # fmt: skip
+        days = days_text(self.view.period, ZoneInfo(self.view.timezone))
+        return TableOfView("Conversion", columns, rows, about=days)
+
+    def _values(self) -> TableOfView:
+        rows = tuple(
+            (
+                self._stage(stage),
+                " + ".join(amount_text(each.entered, each.currency) for each in stage.values),
+                " + ".join(amount_text(each.moved_on, each.currency) for each in stage.values),
+                _shares((each.to_date, each.currency) for each in stage.values),
+                _shares((each.resolved, each.currency) for each in stage.values),
+                _shares((each.in_period, each.currency) for each in stage.values),
+            )
+            for stage in self.view.stages
+            if stage.values
+        )
+        columns = (
+            "Stage", "Entered", "Moved on", "Cohort to date", "Cohort resolved",
+            "In period",
+        )  # fmt: skip
+        return TableOfView("Conversion by value", columns, rows)
+
+    def _reach(self) -> TableOfView:
+        rows = tuple(
+            (
+                self._stage(stage),
+                f"{stage.created:,}",
+                f"{stage.entered:,}",
+                f"{stage.reached:,}",
+                _percent(stage.entered_share),
+                _percent(stage.reached_share),
+            )
+            for stage in self.view.reach
+        )
+        columns = (
+            "Stage", "Created", "Entered", "Reached or passed", "Entered, share",
+            "Reached, share",
+        )  # fmt: skip
+        return TableOfView("Stage reach", columns, rows)
+
+    def _matrix(self) -> TableOfView:
+        """Sum up the exits from each stage by kind."""
+        exits: dict[tuple[str, str], tuple[str, Counter[str]]] = {}
+        for each in self.view.transitions:
+            key = (each.process, each.stage)
+            _, counts = exits.setdefault(key, (self._stage(each), Counter()))
+            counts[each.kind] += each.exits
+        rows = tuple(
+            (
+                stage,
+                f"{counts.total():,}",
+                *(percent_text(Decimal(counts[kind]) / counts.total()) for kind in KINDS),
+            )
+            for stage, counts in exits.values()
+        )
+        columns = ("Stage", "Exits", *(kind.capitalize() for kind in KINDS))
+        return TableOfView("Where exits lead", columns, rows)
+
+    def _stage(self, row: StageConversion | StageReach | Transition) -> str:
+        several = len({stage.process for stage in self.view.stages}) > 1
+        name = row.stage_zh if self.language == "zh" else row.stage_en
+        return f"{row.process}: {name}" if several else name
+
+
+def _percent(estimate: Estimate | None) -> str:
+    return estimate_text(estimate, percent=True)
+
+
+def _shares(found: Iterable[tuple[Decimal | None, str]]) -> str:
+    """Write a share of each currency; where it is undefined, nothing."""
+    told = (f"{percent_text(share)} {its}" for share, its in found if share is not None)
+    return " + ".join(told) or "–"

@@ -1,0 +1,317 @@
+"""Stage times: how long deals stay in each stage, which stand too long, when deals end.
+
+Answers "where do our deals get stuck?" and "how long until a deal is won or lost?" for any
+past moment. Visits of no length count; an open visit counts up to the moment. A visit that
+goes on, or was ended by a merge or by a migration to another stage, tells no more than that
+it lasted so long: it is censored. So is a deal that is open at the moment, and one that is
+merged, from when it was.
+
+Between two facts of which only the day is known there are calendar days; everything else is
+measured to the microsecond, also what one deal's times add up to. Leaves out which deals move
+on: that is Conversion.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field
+
+from salesflow.domain.time import Moment
+from salesflow.domain.values import Reference
+from salesflow.errors import NotFoundError
+from salesflow.presentation.format import (
+    local_day,
+    local_time,
+    number_text,
+    percent_text,
+    short_id,
+)
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.words import Language, in_language
+from salesflow.projections.core.parameters import ensure_no_flag
+from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.statistics import Duration
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.stages.stage_time_figures import (
+    DealTime,
+    StageTime,
+    StalledDeal,
+    TimeToEvent,
+    deal_time,
+    ending_of,
+    read_stalled,
+    stage_time,
+    stalled_deal,
+    time_to_event,
+    visits_of,
+)
+from salesflow.projections.stages.visits import (
+    StageKey,
+    StageNames,
+    StageVisit,
+    StepClock,
+    Way,
+    read_paths,
+    stages_of,
+)
+from salesflow.projections.table import Processes
+
+__all__ = ["StageTimes", "StageTimesView"]
+
+
+Days = Annotated[int, BeforeValidator(ensure_no_flag), Field(gt=0, le=36_500)]
+DAYS = (30, 60, 90)
+LISTED = 50
+
+
+class StageTimesView(View):
+    """Days per stage, stalled deals, and the time to leave a stage or to end a deal."""
+
+    population: ClassVar[str] = (
+        "every visit of a deal to a stage that had begun by the moment, also those of no"
+        " length and those of deals closed or merged since"
+    )
+    formula: ClassVar[str] = (
+        "a visit lasts from entering to leaving, or to the moment; latest = the last visit of"
+        " each deal, cumulative = all its visits; percentiles of type 7; stalled = moment -"
+        " entered > the longest stay of the stage; time to an event: Kaplan-Meier and"
+        " Aalen-Johansen, open and merged deals censored; days between two facts of which only"
+        " the day is known are calendar days"
+    )
+    population_zh: ClassVar[str] = (
+        "截至该时刻已开始的全部阶段停留，包括时长为零的停留，以及此后已结束或已合并商机的停留"
+    )
+    formula_zh: ClassVar[str] = (
+        "停留 = 从进入到离开（或到该时刻）；最近一次 = 每个商机的最后一次停留，"
+        "累计 = 其全部停留；"
+        "百分位数按第 7 类方法；停滞 = 该时刻 − 进入时间 > 该阶段最长停留天数；"
+        "事件时间：Kaplan-Meier 与 Aalen-Johansen，进行中与已合并的商机作删失处理；"
+        "仅知日期的两个事实之间按日历天数计算"
+    )
+    stages: tuple[StageTime, ...]
+    stalled: tuple[StalledDeal, ...]
+    """Those that stand longest come first."""
+    leaving: tuple[TimeToEvent, ...]
+    """Per stage: of its visits."""
+    ending: tuple[TimeToEvent, ...]
+    """Per process: of its deals, until their standing outcome."""
+    deals: tuple[DealTime, ...]
+    """Only when one deal was asked about."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out: stages, stalled deals, chances over time."""
+        return [*_StageTimesLayout(self, language).tables()]
+
+
+class StageTimes(Question[StageTimesView]):
+    """How long do deals stay in each stage, and how long until they end?"""
+
+    name: ClassVar[str] = "stage-times"
+    folds: ClassVar[tuple[str, ...]] = (STAGE_VISIT.name, DEAL_STATE.name)
+    process: Reference | None = None
+    """Only stages of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only visits that began while this rep owned the deal; stalled deals: who owns it now."""
+    start: Reference | None = None
+    """Time the end of deals from their first entry into this open stage; else their opening."""
+    days: tuple[Days, ...] = DAYS
+    """After how many days to give chances. Default: 30, 60, 90."""
+    deal: UUID | None = None
+    """Only this deal, with what its time went to."""
+
+    def answer(self, reader: Reader, moment: Moment) -> StageTimesView:
+        """Time every way of a deal up to the moment.
+
+        Raises:
+            NotFoundError: when no such stage or deal is believed to exist then.
+        """
+        ways = list(read_paths(reader, self.deal))
+        if self.deal is not None and not ways:
+            raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
+        self._ensure_known_start(ways, reader.processes)
+        clock = StepClock(reader.cut.as_of, reader.timezone)
+        names = stages_of(ways, reader.processes)
+        visits = visits_of(ways, clock, self._wants)
+        stalled = self._stalled(ways, names, reader)
+        counts = Counter((deal.process, deal.stage) for deal in stalled)
+        mine = [key for key in names if self.process in (None, key[0])]
+        return StageTimesView(
+            moment=moment,
+            stages=tuple(
+                stage_time(key, names[key], visits.get(key, []), counts[key]) for key in mine
+            ),
+            stalled=tuple(stalled),
+            leaving=tuple(
+                time_to_event(
+                    key, (Duration(v.lasted, v.cause) for v in visits[key]), self.days
+                )
+                for key in mine
+                if key in visits
+            ),
+            ending=tuple(self._ending(ways, clock)),
+            deals=() if self.deal is None else (deal_time(ways[0], reader.cut.as_of),),
+        )
+
+    def _wants(self, step: StageVisit) -> bool:
+        return self.process in (None, step.process) and self.owner in (None, step.owner)
+
+    def _ensure_known_start(self, ways: Sequence[Way], processes: Processes) -> None:
+        if self.start is None or not ways:
+            return
+        versions = {(s.process, s.version) for way in ways for s in way}
+        mine = [v for v in sorted(versions) if self.process in (None, v[0])]
+        known = dict.fromkeys(s.key for v in mine for s in processes[v].open_stages)
+        if mine and self.start not in known:
+            raise NotFoundError(
+                f"there is no open stage {self.start!r}; deals have passed {', '.join(known)}"
+            )
+
+    def _ending(self, ways: Sequence[Way], clock: StepClock) -> Iterator[TimeToEvent]:
+        spells: dict[str, list[Duration]] = {}
+        for way in ways:
+            start = self._start(way)
+            if start is not None and self._wants(start):
+                spells.setdefault(start.process, []).append(ending_of(way, start, clock))
+        for process, found in sorted(spells.items()):
+            yield time_to_event((process, self.start), found, self.days)
+
+    def _start(self, way: Way) -> StageVisit | None:
+        if self.start is None:
+            return way[0]
+        return next((s for s in way if s.stage == self.start and s.outcome == "open"), None)
+
+    def _stalled(
+        self, ways: Sequence[Way], names: Mapping[StageKey, StageNames], reader: Reader
+    ) -> list[StalledDeal]:
+        as_of = reader.cut.as_of
+        found = [
+            stalled_deal(step, names[step.key], as_of, standing.days_max)
+            for step, standing in read_stalled(ways, reader, as_of, self.deal)
+            if self._wants(step)
+        ]
+        return sorted(found, key=lambda deal: (-deal.days, deal.deal))
+
+
+class _StageTimesLayout(NamedTuple):
+    """Lays a view out for people in a language."""
+
+    view: StageTimesView
+    language: Language
+
+    def tables(self) -> Iterator[TableOfView]:
+        """Give the tables that have anything to show."""
+        yield self._stages()
+        if self.view.stalled:
+            yield self._stalled()
+        if self.view.leaving:
+            yield self._leaving()
+        if self.view.ending:
+            yield self._ending()
+        if self.view.deals:
+            yield self._deals()
+
+    def _stages(self) -> TableOfView:
+        columns = (
+            "Stage", "Deals", "Visits", "Open visits", "Median days", "Mean days", "p90 days",
+            "Median in all", "Mean in all", "p90 in all", "Stalled",
+        )  # fmt: skip
+        rows = tuple(
+            (
+                self._stage(s.process, s.stage),
+                f"{s.deals:,}",
+                f"{s.visits:,}",
+                f"{s.open_visits:,}",
+                *(
+                    number_text(getattr(spread, name))
+                    for spread in (s.latest, s.cumulative)
+                    for name in ("days_median", "days_mean", "days_p90")
+                ),
+                f"{s.stalled:,}" if s.stalled else "",
+            )
+            for s in self.view.stages
+        )
+        return TableOfView("Days in each stage", columns, rows)
+
+    def _stalled(self) -> TableOfView:
+        zone = ZoneInfo(self.view.timezone)
+        rows = tuple(
+            (
+                short_id(s.deal),
+                self._stage(s.process, s.stage),
+                s.owner or "–",
+                local_day(s.entered_at, zone),
+                number_text(s.days),
+                str(s.days_max),
+            )
+            for s in self.view.stalled[:LISTED]
+        )
+        listed = (
+            f"{in_language('listed', self.language)} {len(rows):,}"
+            f" · {in_language('in all', self.language)} {len(self.view.stalled):,}"
+        )
+        if len(rows) < len(self.view.stalled):
+            listed += f" · {in_language('all of them with --json', self.language)}"
+        columns = ("Deal", "Stage", "Owner", "Entered at", "Days", "Max days")
+        return TableOfView("Stalled deals", columns, rows, notes=(listed,))
+
+    def _leaving(self) -> TableOfView:
+        days = tuple(f"> {chance.days} d" for chance in self.view.leaving[0].chances)
+        rows = tuple(
+            (
+                self._stage(each.process, each.stage),
+                f"{each.count:,}",
+                f"{each.count - each.censored:,}",
+                number_text(each.days_median),
+                *(percent_text(chance.lasting) for chance in each.chances),
+            )
+            for each in self.view.leaving
+        )
+        columns = ("Stage", "Visits", "Left", "Median days", *days)
+        return TableOfView("Time until a stage is left", columns, rows)
+
+    def _ending(self) -> TableOfView:
+        rows = tuple(
+            (
+                each.process,
+                f"{each.count:,}",
+                number_text(each.days_median),
+                str(chance.days),
+                f"{chance.at_risk:,}",
+                *map(
+                    percent_text, (chance.lasting, chance.won, chance.lost, chance.disqualified)
+                ),
+            )
+            for each in self.view.ending
+            for chance in each.chances
+        )
+        columns = (
+            "Process", "Deals", "Median days", "After days", "At risk",
+            "Open", "Won", "Lost", "Disqualified",
+        )  # fmt: skip
+        return TableOfView("Time until a deal ends", columns, rows)
+
+    def _deals(self) -> TableOfView:
+        zone = ZoneInfo(self.view.timezone)
+        rows = tuple(
+            (
+                short_id(deal.deal),
+                local_time(deal.first_at, zone),
+                local_time(deal.last_at, zone),
+                f"{deal.visits_seconds:,} s",
+                f"{deal.closed_seconds:,} s",
+                f"{deal.first_to_last_seconds:,} s",
+            )
+            for deal in self.view.deals
+        )
+        columns = ("Deal", "From", "To", "Visits", "Closed", "Total")
+        return TableOfView("What its time went to", columns, rows)
+
+    def _stage(self, process: str, key: str | None) -> str:
+        found = next(s for s in self.view.stages if (s.process, s.stage) == (process, key))
+        several = len({stage.process for stage in self.view.stages}) > 1
+        name = found.stage_zh if self.language == "zh" else found.stage_en
+        return f"{process}: {name}" if several else name

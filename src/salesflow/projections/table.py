@@ -1,0 +1,301 @@
+"""The base of all read tables: rows that are true over a span of both time axes.
+
+An *interval* row says: from `valid_from` to `valid_to` this held, and we believed so from
+`known_from` to `known_to` (all half-open, microseconds UTC). Where an open belief ends
+exactly with the append that ended it, one row is enough: it is `collapsed`, open-ended for
+whoever asks before that append and ended for whoever asks after it.
+
+A *ledger* row is a movement: posted once, at the instant of its effect, and never changed.
+What later knowledge takes back is reversed by the same movement with its sign turned, so that
+the sum of all movements that happened by `as_of` and were recorded by `known_at` is what was
+believed then.
+
+A fold is a table and a pure state machine. It sees one entity's believed history, fact by
+fact, and answers each with the rows that changed or the movements to post. It knows nothing
+of late facts, retractions, batches or databases; the runner does.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.time import FOREVER, Instant
+
+__all__ = [
+    "AMOUNT_SCALE",
+    "FIGURES",
+    "Cell",
+    "Change",
+    "Fold",
+    "FoldState",
+    "Instants",
+    "IntervalFold",
+    "IntervalTable",
+    "Key",
+    "Ledger",
+    "LedgerTable",
+    "Millionths",
+    "Processes",
+    "ReadPoint",
+    "ReadTable",
+    "Row",
+    "Shares",
+    "millionths",
+]
+
+
+# What a column of whole numbers holds: instants, or amounts and shares in millionths.
+#
+# In the tables these are whole numbers, exact on every database. A fold names the kind of a
+# column so that the SQL views beside the tables can show timestamps and decimals to people.
+
+
+class Instants(sa.BigInteger):
+    """Microseconds since 1970-01-01 UTC."""
+
+
+class Millionths(sa.BigInteger):
+    """Amounts in whole millionths of their currency."""
+
+
+class Shares(sa.Integer):
+    """Parts of one in whole millionths: shares, probabilities."""
+
+
+AMOUNT_SCALE = 1_000_000
+"""Amounts and shares are stored as whole millionths."""
+FIGURES = ("deals", "amount", "amount_rest", "weighted", "weighted_rest", "weighted_rest_rest")
+"""What balances hold of a cell; a rest is in millionths of what stands before it."""
+Cell = str | int | UUID | None
+"""What one column of a row holds, as every database driver takes it."""
+Key = tuple[Cell, ...]
+"""Tells apart the rows of one entity that hold at the same time; `()` where there is one."""
+Row = tuple[Cell, ...]
+"""The attributes of a row, in the order of its table."""
+Change = tuple[Key, Row | None]
+"""A row of the entity from now on, or None when it holds no more."""
+Processes = Mapping[tuple[str, int], ProcessVersion]
+
+
+TableT_co = TypeVar("TableT_co", bound="ReadTable", covariant=True)
+SaidT_co = TypeVar("SaidT_co", covariant=True)
+
+
+class FoldState(Protocol[SaidT_co]):
+    """One entity on its way through its history."""
+
+    def apply(self, event: Event) -> Iterable[SaidT_co]:
+        """Take the next believed fact, say what it changed; never raise on old facts."""
+
+
+@dataclass(frozen=True)
+class _Fold(Generic[TableT_co, SaidT_co]):
+    """A table, and the state machine that fills it from one entity's believed history."""
+
+    table: TableT_co
+    facts: frozenset[type[Fact]]
+    """The facts it listens to; retractions of them reach it without being named."""
+    start: Callable[[Processes], FoldState[SaidT_co]]
+    """Begins an entity that nothing has happened to."""
+
+
+class IntervalFold(_Fold["IntervalTable", Change]):
+    """A fold of intervals: each fact is answered with the rows it changed."""
+
+
+class Ledger(_Fold["LedgerTable", Row]):
+    """A fold of movements: each fact is answered with the movements to post."""
+
+
+Fold = IntervalFold | Ledger
+
+
+class ReadPoint(NamedTuple):
+    """A moment in the units of the tables, for one tenant."""
+
+    tenant: str
+    as_of: Instant
+    known_at: Instant
+
+
+@dataclass(frozen=True)
+class ReadTable(ABC):
+    """A table that a fold fills.
+
+    Every `revision` of a fold has a table of its own, so that a new one is filled while the
+    old one is still read: raise it whenever the rows would come out differently.
+    """
+
+    label: str
+    revision: int
+    table: sa.Table = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Build the table from its parts."""
+        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
+
+    @property
+    def name(self) -> str:
+        """The table's name in the database, which it may share with a service's own tables."""
+        return f"salesflow_{self.label}_{self.revision}"
+
+    @abstractmethod
+    def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Give a table of this shape under another name, to be filled beside the live one."""
+
+    def shape_all(self, name: str) -> sa.MetaData:
+        """Describe this table under another name, and whatever is kept beside it."""
+        metadata = sa.MetaData()
+        self.shaped(name, metadata)
+        return metadata
+
+    @cached_property
+    def parts(self) -> sa.MetaData:
+        """Describe the live table, and whatever is kept beside it."""
+        return self.shape_all(self.name)
+
+    def named(self, name: str) -> sa.Table:
+        """Give the live table, or one of this shape under another name."""
+        return self.table if name == self.name else self.shaped(name, sa.MetaData())
+
+    @property
+    def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
+        """The columns, for selects."""
+        return self.table.c
+
+
+@dataclass(frozen=True)
+class IntervalTable(ReadTable):
+    """A read table of interval rows: the entity, the key, the two time axes, the attributes."""
+
+    keys: tuple[sa.Column[Cell], ...] = ()
+    attributes: tuple[sa.Column[Cell], ...] = ()
+    keeps_zero_length: bool = False
+    """Whether a row that ended in the instant in which it began is kept; its key must tell it
+    from all others of its entity. No moment sees it, but it can be counted (see
+    `started_by`)."""
+
+    def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Give a table of this shape under another name, to be filled beside the live one."""
+        return sa.Table(
+            name,
+            metadata,
+            sa.Column("tenant", sa.String(64), primary_key=True),
+            sa.Column("entity_id", sa.Uuid, primary_key=True),
+            *(sa.Column(c.name, c.type, primary_key=True) for c in self.keys),
+            sa.Column("valid_from", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("known_from", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("valid_to", sa.BigInteger, nullable=False),
+            sa.Column("known_to", sa.BigInteger, nullable=False),
+            sa.Column("collapsed", sa.SmallInteger, nullable=False),
+            *(sa.Column(c.name, c.type) for c in self.attributes),
+            sqlite_with_rowid=False,
+        )
+
+    def visible_at(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+        """Say which rows hold at a moment."""
+        return sa.and_(self.started_by(cut), self._still_valid(cut))
+
+    def started_by(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+        """Say which rows had begun at a moment, also those that have ended by then."""
+        c = self.table.c
+        return sa.and_(
+            c.tenant == cut.tenant,
+            c.known_from <= cut.known_at,
+            c.known_to > cut.known_at,
+            c.valid_from <= cut.as_of,
+        )
+
+    def _still_valid(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+        c = self.table.c
+        return sa.or_(
+            c.valid_to > cut.as_of, sa.and_(c.collapsed == 1, c.valid_to > cut.known_at)
+        )
+
+    def valid_to(self, cut: ReadPoint) -> sa.ColumnElement[int]:
+        """Give the end of a row as believed at a moment; FOREVER while it was open."""
+        c = self.table.c
+        open_then = sa.and_(c.collapsed == 1, c.valid_to > cut.known_at)
+        return sa.case((open_then, FOREVER), else_=c.valid_to)
+
+
+@dataclass(frozen=True)
+class LedgerTable(ReadTable):
+    """A read table of movements: the entity, what posted them and when, the attributes.
+
+    `sign` is 1 where a movement is posted and -1 where it is taken back; a sum over movements
+    multiplies by it. `occurred` is the instant of the effect, `recorded` that of the append
+    with which the movement was posted or taken back, `position` that of the fact behind it.
+    """
+
+    attributes: tuple[sa.Column[Cell], ...] = ()
+    cells: tuple[str, ...] = ()
+    """The attributes of a leg by which balances are kept; where it is empty none are kept."""
+
+    def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Give a table of this shape under another name, to be filled beside the live one."""
+        return sa.Table(
+            name,
+            metadata,
+            sa.Column("tenant", sa.String(64), primary_key=True),
+            sa.Column("occurred", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("number", sa.SmallInteger, primary_key=True, autoincrement=False),
+            sa.Column("recorded", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("sign", sa.SmallInteger, primary_key=True, autoincrement=False),
+            sa.Column("entity_id", sa.Uuid, nullable=False),
+            sa.Column("event_id", sa.Uuid, nullable=False),
+            *(sa.Column(c.name, c.type) for c in self.attributes),
+            *([sa.Index(f"{name}_recorded", "tenant", "recorded")] if self.cells else []),
+            sqlite_with_rowid=False,
+        )
+
+    def shape_all(self, name: str) -> sa.MetaData:
+        """Describe this table under another name, and its balances where they are kept."""
+        metadata = super().shape_all(name)
+        if self.cells:
+            self.balances(name, metadata)
+        return metadata
+
+    @cached_property
+    def balance(self) -> sa.Table:
+        """The balances kept beside the live table."""
+        return self.balances(self.name, sa.MetaData())
+
+    def balances(self, name: str, metadata: sa.MetaData) -> sa.Table:
+        """Describe the balances of the ledger of this name: see `projections.balances`."""
+        types = {column.name: column.type for column in self.attributes}
+        cells = [sa.Column(c, types[f"entered_{c}"], primary_key=True) for c in self.cells]
+        return sa.Table(
+            f"{name}_balance",
+            metadata,
+            sa.Column("tenant", sa.String(64), primary_key=True),
+            sa.Column("level", sa.SmallInteger, primary_key=True, autoincrement=False),
+            sa.Column("upto", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+            *cells,
+            *(sa.Column(figure, sa.BigInteger, nullable=False) for figure in FIGURES),
+            sqlite_with_rowid=False,
+        )
+
+    def posted_by(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+        """Say which movements had happened and were recorded at a moment."""
+        c = self.table.c
+        return sa.and_(
+            c.tenant == cut.tenant,
+            c.occurred <= cut.as_of,
+            c.recorded <= cut.known_at,
+        )
+
+
+def millionths(number: Decimal) -> int:
+    """Give an amount or a share as it is stored: exactly, since it has six places at most."""
+    return int(number * AMOUNT_SCALE)
