@@ -2,7 +2,7 @@
 
 `main` is the script's entry. It loads everything where a Ctrl-C is caught, so that one who
 presses it early meets one line and exit code 130 as well; how a command ends otherwise stands
-in `running`.
+in `cli.main`.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """What every command has at hand: the database, the tenant, the language, the screen.
 
 `@at_desk` gives a command the options they all share (`--db`, `--tenant`, `--lang`,
-`--json`) and hands them in as one `Desk`; the command itself names only its own.
+`--json`) and hands them in as one `CommandContext`; the command itself names only its own.
 
 A command that reads never creates a database: `context.open()` refuses one that does not exist.
 """
@@ -252,7 +252,7 @@ class CommandContext:
 
 
 def with_context(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options all commands share; it is handed a `Desk` instead of them."""
+    """Give a command the options all commands share; it is handed a context instead of them."""
 
     def command(**given: object) -> None:
         db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)

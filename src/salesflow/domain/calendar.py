@@ -2,7 +2,7 @@
 
 Either calendar months from any day of any month, or weeks: 4-4-5, 4-5-4 or 5-4-4 weeks to the
 months of each quarter, where a year has 52 weeks and, every five or six years, a 53rd in its
-last month. Days in, days out; `moments` cuts days into instants.
+last month. Days in, days out; `domain.time` cuts days into instants.
 """
 
 from datetime import date, timedelta

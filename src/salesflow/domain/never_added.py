@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from inspect import CO_OPTIMIZED
+from itertools import islice
 from traceback import walk_tb
 from types import FrameType
 from typing import Any, Final, NamedTuple
@@ -67,11 +68,11 @@ def let_go(thing: object) -> None:
     _made.pop(id(thing), None)
 
 
-def tell_forgotten() -> None:
-    """Warn of what nobody holds any more, and nobody has added."""
+def tell_forgotten(newest: int | None = None) -> None:
+    """Warn of what nobody holds any more, and nobody has added; look at so many (None: all)."""
     if not (_made or _gone):
         return
-    for key, made in list(_made.items()):
+    for key, made in list(islice(reversed(_made.items()), newest)):
         if made.thing() is None and _made.pop(key, None) is made:
             _gone.append(made)
     while _gone:

@@ -64,7 +64,8 @@ __all__ = [
 ]
 
 
-EXACT: Final = Context(prec=60)
+EXACT_DIGITS: Final = 60
+EXACT: Final = Context(prec=EXACT_DIGITS)
 """Where sums are worked out, so that no digit is ever rounded away."""
 
 PLAIN_DIGITS = re.compile(r"[+-]?(?=.{1,21}$)[0-9]*\.?[0-9]*(?<=[0-9])")
@@ -473,9 +474,6 @@ class Money(Value):
     def _same_currency(self, other: "Money") -> None:
         if self.currency != other.currency:
             raise InputError(f"{self} and {other} are unlike currencies and cannot be added")
-
-
-EXACT_DIGITS = 60
 
 
 # What callers may say for a day, a time, a flag, a name or a reason; nothing that looks alike.

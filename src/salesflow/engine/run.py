@@ -231,9 +231,7 @@ class Runs:
                 called(function, FUNCTION, {"a session": session})
                 session.commit()
             except BaseException as error:
-                give_up(error)
-                if isinstance(error, Exception):
-                    self.log.database.ensure_not_replaced()
+                self._give_up(error)
                 raise
             finally:
                 session.end()
@@ -255,13 +253,16 @@ class Runs:
             yield session
             session.commit()
         except BaseException as error:
-            give_up(error)
-            if connection is None and isinstance(error, Exception):
-                # what was read may be of a database that is no longer there
-                self.log.database.ensure_not_replaced()
+            self._give_up(error, connection)
             raise
         finally:
             session.end()
+
+    def _give_up(self, error: BaseException, connection: Connection | None = None) -> None:
+        """Let go of what was made; say so when what was read is of a database that is gone."""
+        give_up(error)
+        if connection is None and isinstance(error, Exception):
+            self.log.database.ensure_not_replaced()
 
     @abstractmethod
     def _session(

@@ -62,6 +62,10 @@ Changed = list[tuple[UUID, Aggregate]]
 MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
 
+NEWEST = 100
+"""Among so many of the newest things its end looks for those that were never added: a host may
+make thousands before it adds them one by one."""
+
 PLAIN = attrgetter("is_immediate")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
@@ -286,7 +290,7 @@ class Session:
             )
 
     def _commit(self) -> Receipt | None:
-        tell_forgotten()
+        tell_forgotten(NEWEST)
         changed, count = [], 0
         for id, each in self._aggregates.items():
             each.ensure_unassigned()

@@ -1,7 +1,7 @@
 """Titles, columns and labels of tables in Chinese, in the order of the English ones.
 
-Fields that are no column have theirs in `field_labels.py`. Other words of ours are in
-`words.py`, which is where all of them are looked up.
+Fields that are no column have theirs below. Other words of ours are in `presentation.words`,
+which is where all of them are looked up.
 """
 
 from typing import Final
@@ -392,7 +392,7 @@ LABELS_ZH: Final[dict[str, str]] = {
 
 # What the fields of views are called in Chinese where a comparison shows them.
 #
-# A field that goes by the same words as a column of a table is in `labels.py`.
+# A field that goes by the same words as a column of a table is among those above.
 
 FIELD_LABELS_ZH: Final[dict[str, str]] = {
     "Accounts": "变动账",

@@ -61,7 +61,6 @@ CLOSELY_MAX = 5
 
 AT_ONCE = 5_000
 _stream_of = attrgetter("stream_id")
-_recorded_of = attrgetter("recorded")
 
 
 class TablesCheck:
@@ -138,9 +137,7 @@ class TablesCheck:
         for stream in streams:
             known = [event for event in stream if event.position <= through]
             self._stream = folding.relevant(known)
-            for _, append in groupby(self._stream, key=_recorded_of):
-                folding.apply_append(stream[0].stream_id, list(append), batch)
-            folding.absorber.forget()
+            folding.apply_stream(stream[0].stream_id, self._stream, batch)
         return Counter(folding.writer.rows(batch))
 
     def _folding(self, fold: Fold, processes: Processes) -> TableFold:

@@ -1,7 +1,7 @@
 """Importing: what other systems say happened, recorded as it is, once, with its source named.
 
 `import_table` takes any CSV file and a mapping (docs/import-a-table.md). Ids, the report and
-the comparison with what is recorded (`recording`) are shared by every importer.
+the comparison with what is recorded (`table.reconcile`) are shared by every importer.
 """
 
 from salesflow.adapters.importers.ids import fact_source_id, object_id, parse_object

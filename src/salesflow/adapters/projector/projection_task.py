@@ -53,7 +53,7 @@ __all__ = [
 
 # A fold on its way into a table: what absorbs facts, what writes rows, and how it fails.
 
-FACT = attrgetter("fact")
+FACT, RECORDED = attrgetter("fact"), attrgetter("recorded")
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -105,6 +105,18 @@ class TableFold:
 
     def _is_besides(self, fact: Fact) -> bool:
         return isinstance(fact, UnreadableFact) and fact.stored in self._besides
+
+    def apply_stream(self, entity: UUID, events: Iterable[Event], batch: object) -> None:
+        """Take all that is relevant of one entity, from its beginning, and hold nothing of it.
+
+        Raises:
+            ProjectionError: when the fold failed; says at which fact.
+        """
+        try:
+            for _, append in groupby(events, key=RECORDED):
+                self.apply_append(entity, list(append), batch)
+        finally:
+            self.absorber.forget()
 
     def apply_append(self, entity: UUID, append: Sequence[Event], batch: object) -> None:
         """Take what one append says of one entity.
@@ -182,11 +194,8 @@ class Refilling:
         batch: Any = folding.new_batch()
         folding.take_left_out()
         for id, events in self._log.streams(streams, through=through).items():
-            folding.absorber.forget()
             self._stream = folding.relevant(events)
-            for _, append in groupby(self._stream, key=lambda event: event.recorded):
-                folding.apply_append(id, list(append), batch)
-        folding.absorber.forget()
+            folding.apply_stream(id, self._stream, batch)
         self._stream = ()
         return Fresh(folding.writer.rows(batch), folding.take_left_out())
 
@@ -202,7 +211,6 @@ class Refilling:
 
 
 PAGE_EVENTS = 10_000
-RECORDED = attrgetter("recorded")
 
 STREAM_EVENTS_MAX = 20_000
 """So many events of streams are held at once, or those of one stream."""

@@ -72,7 +72,6 @@ class TableSlice(NamedTuple):
 
 
 _stream_of = attrgetter("stream_id")
-_recorded_of = attrgetter("recorded")
 
 
 class StreamRange(NamedTuple):
@@ -137,10 +136,7 @@ class TableFiller:
         batch: Any = folding.new_batch()
         for stream in streams:
             self._stream = folding.relevant(stream)
-            for _, append in groupby(self._stream, key=_recorded_of):
-                events = list(append)
-                folding.apply_append(stream[0].stream_id, events, batch)
-            folding.absorber.forget()
+            folding.apply_stream(stream[0].stream_id, self._stream, batch)
         return folding.writer.rows(batch)
 
     def _at_hand(self, _: UUID) -> Sequence[Event]:

@@ -248,8 +248,8 @@ def _chinese(refused: int, read: int, recorded: bool, report: str | None) -> str
 
 # What may be refused is tried first, where something would stay behind of it.
 #
-# What founds a log can never be taken away again. A new file is (see `Desk.record`); a new
-# tenant of a database that is there already is not, so an import into one is rehearsed in
+# What founds a log can never be taken away again. A new file is (see `CommandContext.record`);
+# a new tenant of a database that is there already is not, so an import into one is rehearsed in
 # memory before; not where it comes from a pipe with a name, which can be read only once.
 
 STANDARD_INPUT = "-"

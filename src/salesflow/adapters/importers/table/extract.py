@@ -1,6 +1,6 @@
 """What the rows of one deal tell: facts with their times and keys, and what was refused.
 
-Only the rows are looked at here; `settling` then brings in what is recorded of the deal.
+Only the rows are looked at here; `order_facts` then brings in what is recorded of the deal.
 """
 
 import re
