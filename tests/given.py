@@ -12,7 +12,7 @@ Beside the standard process there are two plain ones, and days are those of Shan
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact
 from salesflow.domain.process import Label, ProcessVersion, Stage
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.state import values_of
 from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
 from salesflow.testing import ENTITY as DEAL
@@ -50,6 +51,7 @@ __all__ = [
     "on",
     "opened",
     "read",
+    "read_of",
     "refuses",
 ]
 
@@ -135,6 +137,12 @@ def read(
     """Give an aggregate of a history as it is believed at a time."""
     known = (*PROCESSES.values(), *published)
     return testing.read(kind, given, now=now, id=id, published=known, timezone=SHANGHAI)
+
+
+def read_of(thing: Aggregate) -> dict[str, Any]:
+    """Give all that can be read of what a thing is by now."""
+    declared = [name for cls in type(thing.state).__mro__ for name in values_of(cls)]
+    return {name: getattr(thing, name) for name in declared if not name.startswith("_")}
 
 
 def deal_of(

@@ -21,11 +21,12 @@ from typing import NamedTuple, TypeVar, overload
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.aggregate import Aggregate, ReplayContext
+from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, Precision
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.errors import SalesflowError
 
@@ -112,8 +113,8 @@ def read(
 ) -> AggregateT:
     """Give an aggregate of a history as it is believed at a time."""
     processes = {(process.key, process.version): process for process in published}
-    world = ReplayContext(processes, timezone, to_instant(now))
-    return kind.replay(id, events_of(given, id), world=world, as_of=to_instant(now))
+    context = ReplayContext(processes, timezone, to_instant(now))
+    return kind.replay(id, events_of(given, id), context=context, as_of=to_instant(now))
 
 
 @overload

@@ -85,7 +85,7 @@ def test_an_erased_person_is_gone_for_good() -> None:
     customer = acme(LI_ADDED)
     customer.erase_person(LI, because="asked on 1 May")
     assert recorded(customer) == [PersonErased(person_id=LI, because="asked on 1 May")]
-    assert (customer.people, customer.erased) == ({}, {LI})
+    assert (customer.people, customer.erased) == ({}, frozenset({LI}))
     with pytest.raises(RuleError, match="is known at customer"):
         customer.add_person(name="Li", person_id=LI)
     with pytest.raises(NotFoundError, match="has no contact person"):

@@ -58,7 +58,7 @@ def test_a_merge_is_recorded_on_both_deals() -> None:
     assert recorded(deal) == [DealMerged(into=OTHER, because="same")]
     assert recorded(survivor) == [DealAbsorbed(absorbed=DEAL, because="same")]
     assert (deal.merged_into, deal.is_open, deal.stage) == (OTHER, False, "b")
-    assert (survivor.absorbed, survivor.is_open) == ({DEAL}, True)
+    assert (survivor.absorbed, survivor.is_open) == (frozenset({DEAL}), True)
     assert survivor.amount == cny("7"), "the survivor is worth what was said of it alone"
 
 
@@ -139,7 +139,7 @@ def test_both_halves_are_retracted_together(first: str) -> None:
     here.retract_pair(event(2), there, because="wrong")
     assert recorded(deal) == [FactRetracted(event_id=event(2), because="wrong")]
     assert recorded(survivor) == [FactRetracted(event_id=event(2), because="wrong")]
-    assert (deal.merged_into, survivor.absorbed) == (None, set())
+    assert (deal.merged_into, survivor.absorbed) == (None, frozenset())
 
 
 @pytest.mark.parametrize("first", ["absorbed", "survivor"])
@@ -147,17 +147,17 @@ def test_an_unmerge_is_retracted_as_a_pair_too(first: str) -> None:
     deal, survivor = pair([MERGED, UNMERGED], [ABSORBED, RELEASED])
     here, there = (deal, survivor) if first == "absorbed" else (survivor, deal)
     here.retract_pair(event(3), there, because="wrong")
-    assert (deal.merged_into, survivor.absorbed) == (OTHER, {DEAL})
+    assert (deal.merged_into, survivor.absorbed) == (OTHER, frozenset({DEAL}))
 
 
 def test_the_retraction_of_a_merge_is_itself_a_pair() -> None:
     out = on(FactRetracted(event_id=event(2), because="wrong"), LATER + HOUR)
     deal, survivor = pair([MERGED, out], [ABSORBED, out])
-    assert (deal.merged_into, survivor.absorbed) == (None, set())
+    assert (deal.merged_into, survivor.absorbed) == (None, frozenset())
     with pytest.raises(RuleError, match="is retracted as one"):
         deal.retract(event(3), because="right after all")
     deal.retract_pair(event(3), survivor, because="right after all")
-    assert (deal.merged_into, survivor.absorbed) == (OTHER, {DEAL})
+    assert (deal.merged_into, survivor.absorbed) == (OTHER, frozenset({DEAL}))
 
 
 def test_a_pair_is_two_halves_of_one_append() -> None:

@@ -20,9 +20,8 @@ from given import (
     opened,
     refuses,
 )
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal, QuoteLine
-from salesflow.domain.deal.money import LineItemsAgreed
+from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
@@ -34,6 +33,7 @@ from salesflow.domain.deal.quotes import (
     QuoteState,
     QuoteWithdrawn,
 )
+from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError, QuoteError
 
 LINES = (line("100"), line("20"))
@@ -227,7 +227,7 @@ def test_a_quote_is_accepted_while_it_holds_even_when_that_is_told_later() -> No
 
 def test_a_quote_of_a_deal_nobody_has_recorded_yet_has_not_expired() -> None:
     deal = Deal.open(deal_of(opened()).process_in_force, title="ERP", owner="ann")
-    deal.world = ReplayContext(deal.world.processes, SHANGHAI)
+    deal.belong(ReplayContext(deal.context.processes, SHANGHAI))
     key = deal.issue_quote(lines=LINES, valid_until=day("2020-01-01"))
     deal.accept_quote(key)
     assert deal.quotes[key].state == "accepted"
@@ -262,7 +262,7 @@ def test_a_quote_moves_neither_amount_nor_outcome_also_after_the_end() -> None:
         when=lambda deal: deal.accept_quote("Q1", note="too late"),
         then=[QuoteAccepted(quote="Q1", note="too late")],
     )
-    assert (deal.amount, deal.outcome, deal.irregular) == (cny("5"), "lost", [])
+    assert (deal.amount, deal.outcome, deal.irregular) == (cny("5"), "lost", ())
     decides(
         given=lost,
         when=lambda deal: deal.issue_quote(lines=LINES),

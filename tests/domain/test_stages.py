@@ -26,9 +26,9 @@ from salesflow.domain.deal.activities import (
     NeedIdentified,
     TaskCompleted,
 )
+from salesflow.domain.deal.criteria import Check
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import (
-    Check,
     DealMigrated,
     DealOpened,
     StageMapping,
@@ -425,7 +425,7 @@ def test_going_there_and_back_inside_a_minute_leaves_every_step_in_the_history()
     assert [type(e.fact) for e in deal.history] == [DealOpened, *[StageMoved] * 3]
     assert deal.stage == "b"
     assert deal.at(START + 1.3 * minute).stage == "a"
-    assert deal.irregular == []
+    assert deal.irregular == ()
 
 
 def test_several_moves_in_one_session_each_stand() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from given import HOUR, NOW, SHANGHAI, START, Given, day, event, events_of, on, read
 from salesflow import testing
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.event import Fact, FactRetracted
 from salesflow.domain.history import believed_history
-from salesflow.domain.rep import Membership, Rep, RepJoined, RepLeft, RepMoved, rep_id
+from salesflow.domain.rep import Rep, RepJoined, RepLeft, RepMoved, RepState, rep_id
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
@@ -55,8 +55,8 @@ def east(*given: Given, now: datetime = NOW) -> Team:
 
 
 def judged(*given: Given) -> list[str | None]:
-    membership = Membership()
-    return [membership.evolve(each) for each in believed_history(events_of(given, ANN))]
+    rep = RepState()
+    return [rep.evolve(each) for each in believed_history(events_of(given, ANN))]
 
 
 def test_a_team_is_formed_with_a_key_and_a_name_in_both_languages() -> None:
@@ -275,7 +275,7 @@ def test_a_move_after_leaving_counts_for_nothing_while_the_leaving_stands() -> N
     ]
     back = ann(moved, left)
     back.retract(event(3), because="a mix-up")
-    assert (back.team, back.irregular) == ("south", [])
+    assert (back.team, back.irregular) == ("south", ())
 
 
 def test_which_facts_have_no_ground() -> None:
@@ -303,8 +303,10 @@ def test_what_would_hold_before_a_planned_joining_has_no_ground() -> None:
     ]
     rep = read(Rep, [planned, SOUTH, JOINED], id=ANN, now=JULY)
     assert (rep.team, len(rep.irregular)) == ("east", 2)
-    world = ReplayContext(timezone=SHANGHAI, now=to_instant(NOW))
-    then = Rep.load(ANN, events_of([planned, JOINED], ANN), world=world, as_of=to_instant(NOW))
+    context = ReplayContext(timezone=SHANGHAI, now=to_instant(NOW))
+    then = Rep.load(
+        ANN, events_of([planned, JOINED], ANN), context=context, as_of=to_instant(NOW)
+    )
     assert (then.team, len(then.irregular)) == (None, 1)
 
 

@@ -16,7 +16,7 @@ from salesflow.adapters.checks import check as checking
 from salesflow.adapters.checks import check_tables as checking_tables
 from salesflow.adapters.projector import balances as balancing
 from salesflow.adapters.projector import rebuild as filling
-from salesflow.domain.deal.money import ForecastGiven
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.event import Event
 from salesflow.errors import DamagedError, SchemaError
 from salesflow.projections.core.problems import Checked

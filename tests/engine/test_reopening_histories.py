@@ -43,7 +43,7 @@ def test_a_history_is_reopened_at_the_time_it_says(
     assert (event.occurred_at.replace(microsecond=0), event.precision) == (happened, precision)
     deal = flow.get(Deal, id)
     assert deal.title == "ERP, this time for real"
-    assert len(deal.contacts) == (0 if said is None else 1), "what came before has no ground"
+    assert len(deal.contacts) == (0 if said is None else 1), "what came before is irregular"
 
 
 def test_a_naive_time_reopens_nothing(flow: SalesFlow) -> None:

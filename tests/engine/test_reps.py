@@ -85,5 +85,5 @@ def test_a_rep_who_left_comes_back_in_another_team(flow: SalesFlow, clock: Clock
     with flow.session() as session:
         session.get(Rep, rep_id("ann")).rejoin("south")
     ann = flow.get(Rep, rep_id("ann"))
-    assert (ann.team, ann.name, ann.irregular) == ("south", "Ann Li", [])
+    assert (ann.team, ann.name, ann.irregular) == ("south", "Ann Li", ())
     assert flow.get(Rep, rep_id("ann"), as_of="2026-06-01").team is None

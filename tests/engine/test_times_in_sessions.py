@@ -113,7 +113,7 @@ def test_a_command_that_names_a_time_is_checked_against_what_lies_before_that_ti
         shown = (deal.outcome, deal.owner, deal.amount, deal.irregular, deal.stage)
     read = flow.get(Deal, id)
     assert (read.outcome, read.owner, read.amount, read.irregular, read.stage) == shown
-    assert read.irregular == []
+    assert read.irregular == ()
 
 
 @pytest.mark.parametrize(("first", "second", "refusal"), PAIRS, ids=range(len(PAIRS)))
@@ -167,7 +167,7 @@ def test_times_a_little_ahead_are_cut_where_the_command_is_given(flow: SalesFlow
                 occurred_at=ahead + timedelta(seconds=1),
             )
         assert deal.closed_at == ahead
-    assert (flow.get(Deal, id).outcome, flow.get(Deal, id).irregular) == ("lost", [])
+    assert (flow.get(Deal, id).outcome, flow.get(Deal, id).irregular) == ("lost", ())
 
 
 def test_times_ahead_said_before_the_session_are_cut_in_it_and_keep_their_order(

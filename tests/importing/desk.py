@@ -9,10 +9,10 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.importers import ImportReport, import_table, object_id
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.history import without_retracted
+from salesflow.domain.state import ReplayContext
 
 __all__ = ["EVENTS", "TODAY", "WIDE", "Desk"]
 
@@ -169,8 +169,10 @@ class Desk:
         ]
 
     def deal(self, object: str, source: str = "crm") -> Deal:
-        world = ReplayContext(PublishedProcesses(self.log))
-        return Deal.replay(object_id(source, object), self.events(object, source), world=world)
+        context = ReplayContext(PublishedProcesses(self.log))
+        return Deal.replay(
+            object_id(source, object), self.events(object, source), context=context
+        )
 
 
 def moves(desk: Desk, object: str = "1") -> list[str]:

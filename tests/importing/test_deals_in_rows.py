@@ -8,7 +8,7 @@ import pytest
 from importing.desk import WIDE, Desk
 from salesflow.adapters.importers import object_id
 from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.deal.money import LineItemsAgreed
+from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import QuoteIssued, QuoteLine
 from salesflow.domain.deal.stages import DealOpened

@@ -11,10 +11,10 @@ import pytest
 from importing.desk import Desk
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.importers import ImportReport, import_table, object_id
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import Event
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import end_of_day, zone
 
 ROOT = Path(__file__).parent.parent.parent
@@ -40,9 +40,9 @@ def deals_at(desk: Desk, day: date) -> Counter[tuple[str, str]]:
     for event in desk.log.page(0, 100_000):
         if event.occurred <= end_of_day(day, zone("UTC")):
             streams.setdefault(event.stream_id, []).append(event)
-    world = ReplayContext(PublishedProcesses(desk.log))
+    context = ReplayContext(PublishedProcesses(desk.log))
     deals = [
-        Deal.replay(id, events, world=world)
+        Deal.replay(id, events, context=context)
         for id, events in streams.items()
         if events[0].fact.kind == "deal.opened"
     ]

@@ -29,18 +29,18 @@ from salesflow.domain.deal.activities import (
     ObjectionResolved,
 )
 from salesflow.domain.deal.after_sales import FeedbackReceived, RepeatOrderPlaced, SurveySent
-from salesflow.domain.deal.merging import (
-    DealAbsorbed,
-    DealMerged,
-    DealReleased,
-    DealUnmerged,
-)
-from salesflow.domain.deal.money import (
+from salesflow.domain.deal.billing import (
     ContractAmended,
     ForecastGiven,
     LineItemsAgreed,
     RefundGiven,
     TermsAgreed,
+)
+from salesflow.domain.deal.merging import (
+    DealAbsorbed,
+    DealMerged,
+    DealReleased,
+    DealUnmerged,
 )
 from salesflow.domain.deal.outcomes import (
     DealDisqualified,

@@ -131,13 +131,13 @@ def _merged_for_good(patch: pytest.MonkeyPatch) -> None:
 
 
 def _contacts_before_the_opening(patch: pytest.MonkeyPatch) -> None:
-    right = DealState.take
+    right = DealState.evolve
 
-    def takes(self: DealState, event: Event) -> bool:
+    def evolves(self: DealState, event: Event) -> str | None:
         right(self, event)
-        return True
+        return None
 
-    patch.setattr(DealState, "take", takes)
+    patch.setattr(DealState, "evolve", evolves)
 
 
 @pytest.mark.parametrize("mistake", [late_facts_as_they_come, _merged_for_good])

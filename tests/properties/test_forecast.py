@@ -28,8 +28,8 @@ from properties.readable import shown
 from properties.world import HOUR, OWNERS, START, at, deal_id, instant, money
 from salesflow.adapters.database.ids import new_id
 from salesflow.adapters.event_store.log import NewEvent
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merge_checks import MAY_MERGE
-from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact, FactRetracted
 from salesflow.errors import RuleError

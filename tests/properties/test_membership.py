@@ -173,20 +173,20 @@ def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
 
 
 def _moves_whoever_left(patch: pytest.MonkeyPatch) -> None:
-    def moves(self: reps.Membership, _: str, team: str | None) -> None:
+    def moves(self: reps.RepState, team: str | None, _: str) -> None:
         self.team = team
 
-    patch.setattr(reps.Membership, "_change", moves)
+    patch.setattr(reps.RepState, "_leave_for", moves)
 
 
 def _joins_whoever_is_there(patch: pytest.MonkeyPatch) -> None:
-    right = reps.Membership._join
+    right = reps.RepState._join
 
-    def joins(self: reps.Membership, fact: reps.RepJoined, stream_id: UUID) -> str | None:
+    def joins(self: reps.RepState, fact: reps.RepJoined, stream_id: UUID) -> str | None:
         self.team = None
         return right(self, fact, stream_id)
 
-    patch.setattr(reps.Membership, "_join", joins)
+    patch.setattr(reps.RepState, "_join", joins)
 
 
 def _plans_hold_at_once(patch: pytest.MonkeyPatch) -> None:

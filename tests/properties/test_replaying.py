@@ -13,12 +13,12 @@ from properties.effort import TALLY, examples
 from properties.histories import Append, Book, appends, raw_of
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event
+from salesflow.domain.state import ReplayContext
 from salesflow.errors import NotFoundError
 
-WORLD = ReplayContext({(process.key, process.version): process for process in PROCESSES})
+CONTEXT = ReplayContext({(process.key, process.version): process for process in PROCESSES})
 
 
 def booked(history: list[Append]) -> Book:
@@ -42,7 +42,7 @@ def instants(events: list[Event]) -> list[int]:
 def replayed(events: list[Event], stream: UUID, as_of: int, known_at: int) -> object:
     known = [event for event in events if event.recorded <= known_at]
     try:
-        return said_by_deal(Deal.replay(stream, known, world=WORLD, as_of=as_of))
+        return said_by_deal(Deal.replay(stream, known, context=CONTEXT, as_of=as_of))
     except NotFoundError:
         return None
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from given import read_of
 from properties.commands import COMMANDS, open_deal
 from properties.customers import give_customer
 from properties.effort import TALLY, examples
@@ -46,8 +47,6 @@ GAPS: Final = (0, 1, 1_000_000, 2 * HOUR)
 """How far sessions lie apart; never so that a plan comes into force while one is open."""
 AHEAD: Final = (-3 * HOUR, 3 * HOUR + HOUR // 2, 27 * HOUR + HOUR // 2)
 TIMES: Final = {"opened_at", "closed_at", "first_closed_at", "first_won_at"}
-BESIDE: Final = {"pending", "version", "id_given", "is_recorded"}
-"""What belongs to the session and not to what is believed."""
 
 
 class Step(NamedTuple):
@@ -212,14 +211,9 @@ def _seen(give: Callable[[], Aggregate]) -> State:
 
 def state_of(found: Aggregate) -> dict[str, Any]:
     """Give all that can be read of an aggregate."""
-    found.settle()
-    seen = {
-        name: value
-        for name, value in vars(found).items()
-        if not name.startswith("_") and name not in BESIDE
-    }
+    seen = read_of(found)
     if isinstance(found, Deal):
-        seen |= {name: getattr(found, name) for name in ("quotes", "credits", "is_open")}
+        seen["quotes"] = found.quotes
     if isinstance(found, Deal | Rep):
         seen["irregular"] = [(event.fact, why) for event, why in found.irregular]
     if isinstance(found, RateTable):

@@ -16,8 +16,8 @@ from salesflow.domain.deal.activities import (
     ObjectionRaised,
     ObjectionResolved,
 )
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
-from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import (
     CollaboratorJoined,

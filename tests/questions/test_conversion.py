@@ -8,8 +8,8 @@ import pytest
 from given import CLOSED_STAGES, PLAIN, opened
 from properties.world import STANDARD_2
 from questions.shop import Shop, deal_id, shop, told
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
-from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from given import opened
 from questions.shop import Shop, deal_id, shop
 from salesflow.domain.deal.after_sales import SCALES, FeedbackReceived, Scale, SurveySent
+from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
-from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued, QuoteLine

@@ -10,8 +10,8 @@ import pytest
 from given import CLOSED_STAGES, cny, opened
 from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop
 from salesflow import Money
+from salesflow.domain.deal.billing import ContractAmended, ForecastGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
-from salesflow.domain.deal.money import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved

@@ -9,8 +9,8 @@ import pytest
 from given import PLAIN, cny, line, opened
 from questions.shop import Shop, deal_id, shop, told
 from salesflow import Money
+from salesflow.domain.deal.billing import ForecastGiven, LineItemsAgreed, RefundGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
-from salesflow.domain.deal.money import ForecastGiven, LineItemsAgreed, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
 from salesflow.domain.event import Fact

@@ -12,8 +12,8 @@ from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Deal, Money, Rep
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
+from salesflow.domain.deal.billing import ContractAmended, RefundGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealUnmerged, counterpart_of
-from salesflow.domain.deal.money import ContractAmended, RefundGiven
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
 from salesflow.domain.event import Fact

@@ -11,7 +11,7 @@ from given import cny, opened
 from questions.shop import Shop, publish, shop, told
 from salesflow import ExternalEvent, Money
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
-from salesflow.domain.deal.money import ContractAmended, ForecastGiven
+from salesflow.domain.deal.billing import ContractAmended, ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import FactRetracted
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished

@@ -10,8 +10,8 @@ from given import PLAIN, cny, line, opened
 from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Money
 from salesflow.domain.deal.after_sales import FeedbackReceived
+from salesflow.domain.deal.billing import ForecastGiven, LineItemsAgreed
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
-from salesflow.domain.deal.money import ForecastGiven, LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, StageMoved

@@ -10,8 +10,8 @@ from given import cny, opened
 from questions.shop import Shop, deal_id, shop, told
 from salesflow import Money, QuoteLine
 from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
-from salesflow.domain.deal.money import ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.deal.stages import StageMoved

@@ -1,4 +1,4 @@
-"""The base of all aggregates: a believed history, commands that check, `apply` that assigns.
+"""The base of all aggregates: a believed history, the state that follows, commands that check.
 
 A command may be said to have happened in the past. It is then checked against the history
 believed up to that time (`self.at(occurred_at)`); what happened later is not checked again. A
@@ -6,12 +6,13 @@ command without a time happens when its session is recorded, after everything th
 as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
+from copy import copy
 from datetime import date, datetime
-from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
+from operator import attrgetter
+from typing import ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner
-from salesflow.domain.assigned import Seen, State
 from salesflow.domain.event import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
     believed_history,
@@ -26,11 +27,11 @@ from salesflow.domain.pending import (
     Closed,
     OccurredAt,
     PendingEvent,
-    ReplayContext,
     closed_error,
     in_log_order,
     is_untimed,
 )
+from salesflow.domain.state import ReplayContext, State, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,
@@ -41,7 +42,7 @@ from salesflow.domain.time import (
     start_of_day,
     to_instant,
 )
-from salesflow.domain.wording import require_reason
+from salesflow.domain.wording import require_reason, shortened
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [
@@ -49,7 +50,6 @@ __all__ = [
     "Aggregate",
     "OccurredAt",
     "PendingEvent",
-    "ReplayContext",
     "is_untimed",
 ]
 
@@ -59,51 +59,77 @@ UNNAMED = UUID(int=0)
 
 MICROSECOND: Precision = "microsecond"
 
-UNSETTLED = State(
-    ("_id", "_world", "_log", "_history", "_horizon", "_settled", "_closed", "_seen")
-)
-"""What an aggregate has before its state is computed."""
-
 
 @guarded
 class Aggregate:
     """A thing with a stream of its own and the rules that guard it.
 
     Subclasses give `noun` (as in "deal 4f… is lost"), `facts` (all they record), commands
-    that end in `self._record(fact, occurred_at)`, and `_apply(event)`, which only assigns.
+    that end in `self._record(fact, occurred_at)`, and beside this class the `State` that their
+    facts change. What the state says is read on the aggregate itself: `deal.stage` is
+    `deal.state.stage`. It is never assigned.
     """
 
     noun: ClassVar[str]
     facts: ClassVar[tuple[type[Fact], ...]] = ()
+    has_defaults: ClassVar[bool] = False
+    """Whether its state means something also where nothing is believed of it."""
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
-    _state: ClassVar[State] = State()
-    """What its state is made of, as far as one has been seen."""
-    _seen: tuple[State, Seen] = UNSETTLED, ()
-    """What the state held when this last assigned it."""
-
-    is_recorded = False
-    """Whether a session has appended it."""
-    id_given = True
-    """False for a new aggregate whose caller named no id: its session gives it one."""
+    _state_class: ClassVar[type[State]] = State
+    _version = 0
+    _log: list[Event] = []  # noqa: RUF012 - never changed in place, as none of these
+    _history: list[Event] = []  # noqa: RUF012
+    _horizon: Instant = FOREVER
+    """The time up to which it is believed."""
+    _context: ReplayContext
+    _state: State | None = None
+    """None until it is asked for, and when it has to be computed anew."""
+    _id_given = True
+    _is_recorded = False
     _closed: Closed | None = None
     """Why it takes no commands; None while it does."""
 
     def __init_subclass__(cls) -> None:
-        """Remember which facts it applies; others in its stream are left alone."""
-        cls._known, cls._state = frozenset(cls.facts), State()
+        """Find its state, and let what that says be read on the aggregate.
+
+        Facts that it does not name are left alone in its stream.
+        """
+        cls._known = frozenset(cls.facts)
+        states = [
+            base
+            for base in cls.__mro__
+            if issubclass(base, State) and not issubclass(base, Aggregate)
+        ]
+        cls._state_class = next(iter(states), State)
+        for name in {name for base in states for name in values_of(base)}:
+            first = next(base for base in cls.__mro__ if name in values_of(base))
+            if not issubclass(first, Aggregate):
+                doc = getattr(vars(first).get(name), "__doc__", None)
+                setattr(cls, name, property(attrgetter(f"state.{name}"), doc=doc))
         guarded(cls)
 
-    def __init__(self, id: UUID, world: ReplayContext | None = None) -> None:
+    def __init__(self, id: UUID, context: ReplayContext | None = None) -> None:
         self._id = id
-        self.version = 0
-        """Version of the last stored event of the stream; 0 for a new one."""
-        self.pending: list[PendingEvent] = []
-        self._world = world or ReplayContext()
-        self._log: list[Event] = []
-        self._history: list[Event] = []
-        self._horizon: Instant = FOREVER
-        self._settled = False
-        """Whether the state has been computed; it is when it is first asked for."""
+        self._pending: list[PendingEvent] = []
+        self._context = context or ReplayContext()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what a caller assigns, of which nothing would be recorded.
+
+        Raises:
+            InputError: always, for what is public.
+        """
+        if name[0] != "_":
+            raise self._unassignable(name, "assigned")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        """Refuse what a caller deletes.
+
+        Raises:
+            InputError: always.
+        """
+        raise self._unassignable(name, "deleted")
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied: a copy would record what is recorded already.
@@ -115,26 +141,12 @@ class Aggregate:
             f"a {self.noun} cannot be pickled or copied; pass its id on, and load it by that"
         )
 
-    if not TYPE_CHECKING:  # a type checker has to see which parts there are
-
-        def __getattr__(self, name: str) -> object:
-            """Settle the state, which is what is missing until then; give the part asked for.
-
-            Most commands of a busy day (a contact logged, a task done) ask for none of it.
-            """
-            if self.__dict__.get("_settled", True):
-                if not name.startswith("_") and not self.__dict__.get("_history", True):
-                    self.ensure_exists()
-                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
-            self.settle()
-            return getattr(self, name)
-
     @property
     def id(self) -> UUID:
         """Which one it is: the id of its stream; a random one when asked before a session."""
         if self._id is UNNAMED:
             self._id = uuid4()
-            self._tell_pending()
+            self._rebuild()
         return self._id
 
     @property
@@ -143,22 +155,49 @@ class Aggregate:
         return self._id is not UNNAMED
 
     @property
-    def world(self) -> ReplayContext:
-        """What it may read beside its history; another world is another belief."""
-        return self._world
+    def version(self) -> int:
+        """Version of the last stored event of the stream; 0 for a new one."""
+        return self._version
 
-    @world.setter
-    def world(self, world: ReplayContext) -> None:
-        """Belong to a session, whose world it reads; days and times ahead are cut there.
+    @property
+    def pending(self) -> list[PendingEvent]:
+        """What was recorded and waits to be appended."""
+        return self._pending
+
+    @property
+    def id_given(self) -> bool:
+        """Whether its caller named its id; else the session gives it one."""
+        return self._id_given
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a session has appended it."""
+        return self._is_recorded
+
+    @property
+    def context(self) -> ReplayContext:
+        """What it may read beside its history; in another context it may be something else."""
+        return self._context
+
+    @property
+    def state(self) -> State:
+        """What follows from its believed history up to the time it is believed at.
+
+        It is computed when it is asked for, which most commands of a busy day do not do.
 
         Raises:
-            InputError: for a time that lies in the future, or before it was opened.
+            NotFoundError: when nothing is believed of it, as where its opening was retracted.
         """
-        self.belong(world)
+        state = self._state
+        if state is None:
+            if not self._history and self._log and not self.has_defaults:
+                self.ensure_exists()
+            state = self._state = self._replayed()
+        return state
 
     @inner
-    def belong(self, world: ReplayContext, id: UUID | None = None) -> None:
-        """Belong to a session: read its world, and be known by the id that it may give.
+    def belong(self, context: ReplayContext, id: UUID | None = None) -> None:
+        """Belong to a session: read its context, and be known by the id that it may give.
 
         Raises:
             InputError: for a time that lies in the future, or before it was opened; and for
@@ -167,20 +206,21 @@ class Aggregate:
         if id is not None:
             self._ensure_unnamed()
             self._id = id
-        self._closed = None
-        self._world = world
+        if self._closed is not None:
+            self._closed = None
+        self._context = context
         self._cut_days()
-        times = [told.occurred for told in self.pending if told.occurred is not None]
-        if times and max(times) > world.latest:
+        times = [each.occurred for each in self._pending if each.occurred is not None]
+        if times and max(times) > context.latest:
             times = self._cut_ahead()
-        if world.now < FOREVER:
-            self._horizon = max(world.now, *times) if times else world.now
-        self._tell_pending()
+        if context.now < FOREVER:
+            self._horizon = max(context.now, *times) if times else context.now
+        self._rebuild()
 
     @property
     def is_loaded(self) -> bool:
         """Whether the log has it, so that a session loads it and does not take it in."""
-        return bool(self.version) or self.is_recorded or self._closed == "reading"
+        return bool(self._version) or self._is_recorded or self._closed == "reading"
 
     @classmethod
     @inner
@@ -189,12 +229,12 @@ class Aggregate:
         id: UUID,
         events: list[Event],
         *,
-        world: ReplayContext | None = None,
+        context: ReplayContext | None = None,
         as_of: Instant = FOREVER,
     ) -> Self:
         """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
-        self = cls(id, world)
-        self.version = events[-1].version if events else 0
+        self = cls(id, context)
+        self._version = events[-1].version if events else 0
         self._log = events
         self._horizon = as_of
         self._believe()
@@ -207,7 +247,7 @@ class Aggregate:
         id: UUID,
         events: list[Event],
         *,
-        world: ReplayContext | None = None,
+        context: ReplayContext | None = None,
         as_of: Instant = FOREVER,
     ) -> Self:
         """Rebuild an aggregate that is believed to exist.
@@ -215,7 +255,7 @@ class Aggregate:
         Raises:
             NotFoundError: when no opening is believed, or it happened after `as_of`.
         """
-        self = cls.load(id, events, world=world, as_of=as_of)
+        self = cls.load(id, events, context=context, as_of=as_of)
         self.ensure_exists()
         return self
 
@@ -237,7 +277,7 @@ class Aggregate:
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
     def at(self, occurred_at: OccurredAt) -> Self:
-        """Give this aggregate as believed up to a time, for reading; itself when that is now.
+        """Return this aggregate as believed up to a time, for reading; itself when that is now.
 
         What was recorded without a time happens later than every time that has passed.
 
@@ -246,24 +286,27 @@ class Aggregate:
         """
         if occurred_at is None or not self._history:
             return self
-        until, latest = self._instant(occurred_at)[0], self.world.latest
+        until, latest = self._instant(occurred_at)[0], self._context.latest
         ahead = until > max(self._horizon, latest + SKEW if latest < FOREVER else 0)
         if not ahead:
             self._ensure_after_opening(until)
         return self._until(until if ahead else min(until, latest), untimed=ahead)
 
     def _until(self, until: Instant, *, untimed: bool) -> Self:
-        """Give it as believed up to an instant, with what happens last of all or without."""
-        log = self._log
-        if not untimed and any(is_untimed(event) for event in log[-len(self.pending) :]):
+        """Return it as believed up to an instant, with what happens last of all or without."""
+        log, pending = self._log, self._pending
+        if not untimed and any(is_untimed(event) for event in log[-len(pending) :]):
             log = [e for e in log if not is_untimed(e) or isinstance(e.fact, FactRetracted)]
-        stands = log is self._log and self._last_effect() <= min(until, self._horizon)
-        then = type(self)(self._id, self.world)
-        if stands:
-            vars(then).update(vars(self))
-        then._log, then._horizon, then._closed = log, until, "reading"
-        if not stands:
-            then._history = self._history if log is self._log else believed_history(log)
+        unchanged = log is self._log
+        then = type(self)(self._id, self._context)
+        then._version, then._log, then._horizon, then._closed = (
+            *(self._version, log, until),
+            "reading",
+        )
+        then._pending = [*pending] if unchanged else []
+        then._history = self._history if unchanged else believed_history(log)
+        if unchanged and self._last_effect() <= min(until, self._horizon):
+            then._state = copy(self._state)
         return then
 
     @inner
@@ -271,7 +314,7 @@ class Aggregate:
         """Take no more commands; for its session, which ends, and may have appended it."""
         self._closed = "ended"
         if recorded:
-            self.is_recorded = True
+            self._is_recorded = True
 
     @inner
     def ensure_open(self) -> None:
@@ -284,33 +327,14 @@ class Aggregate:
             name = type(self).__name__
             raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
 
-    @inner
-    def ensure_unassigned(self) -> None:
-        """Insist that nobody assigned what only commands change; for the end of a session.
-
-        What is changed within a value, such as a list, is not noticed.
-
-        Raises:
-            InputError: naming what was assigned or deleted.
-        """
-        (state, seen), held = self._seen, vars(self)
-        if state.attributes.issuperset(held) and (not seen or state.read(held) == seen):
-            return
-        name = state.changed(seen, held)
-        if name is not None:
-            kind = type(self).__name__
-            raise InputError(
-                f"{kind}.{name} was assigned, of which nothing would be recorded; begin anew,"
-                f" and give one of the commands that `help({kind})` lists"
-            )
-
     @classmethod
     @inner
-    def new(cls, id: UUID | None, world: ReplayContext | None = None) -> Self:
+    def new(cls, id: UUID | None, context: ReplayContext | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
         ensure_id(id)
-        self = cls(id or UNNAMED, world)
-        self.id_given = id is not None
+        self = cls(id or UNNAMED, context)
+        if id is None:
+            self._id_given = False
         return self
 
     def holds(self, event_id: UUID) -> bool:
@@ -328,7 +352,7 @@ class Aggregate:
         require_reason(because, "a retraction")
         ensure_retractable(event_id, self._stored)
         ensure_not_retracted(event_id, self._stored)
-        taken_back = (t.fact for t in self.pending if isinstance(t.fact, FactRetracted))
+        taken_back = (e.fact for e in self._pending if isinstance(e.fact, FactRetracted))
         if any(fact.event_id == event_id for fact in taken_back):
             raise RuleError(f"event {event_id} is retracted in this session already")
         self._record(FactRetracted(event_id=event_id, because=because), None)
@@ -336,7 +360,7 @@ class Aggregate:
     @property
     def _stored(self) -> list[Event]:
         """The events it was loaded with; those it records get their ids when appended."""
-        return self._log[: len(self._log) - len(self.pending)]
+        return self._log[: len(self._log) - len(self._pending)]
 
     @property
     def history(self) -> tuple[Event, ...]:
@@ -350,11 +374,11 @@ class Aggregate:
         What was recorded meanwhile was checked against what held before.
         """
         history, horizon = self._history, self._horizon
-        if not (self.pending and history):
+        if not (self._pending and history):
             return None
         if history[-1].effect <= horizon and history[0].effect <= horizon:
             return None
-        latest = self._world.latest
+        latest = self._context.latest
         if latest == FOREVER:
             return None
         return next((event for event in history if horizon < event.effect <= latest), None)
@@ -362,69 +386,88 @@ class Aggregate:
     @inner
     def to_append(self) -> list[PendingEvent]:
         """Give what was recorded in the order in which it is to stand in the log."""
-        pending = self.pending
-        return pending if len(pending) == 1 else in_log_order(pending, self._world.now)
+        pending = self._pending
+        return pending if len(pending) == 1 else in_log_order(pending, self._context.now)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
+        """Note a fact for the session to append, and believe it from now on."""
         if self._closed is not None:
             self.ensure_open()
-        history, pending = self._history, self.pending
+        history, pending = self._history, self._pending
         if not (history or fact.is_opening or isinstance(fact, FactRetracted)):
             self.ensure_exists()
-        if self._settled:
-            self.ensure_unassigned()
         before = self._horizon
         if occurred_at is None:
-            told = PendingEvent(fact, None, MICROSECOND)
+            noted = PendingEvent(fact, None, MICROSECOND)
         else:
-            told = PendingEvent(fact, *self._said(occurred_at))
-            if told.occurred is not None:
-                self._ensure_after_opening(told.occurred)
-                self._horizon = max(before, told.occurred)
-        pending.append(told)
-        if not self.version and len(pending) == 1:
+            noted = PendingEvent(fact, *self._time_of(occurred_at))
+            if noted.occurred is not None:
+                self._ensure_after_opening(noted.occurred)
+                self._horizon = max(before, noted.occurred)
+        pending.append(noted)
+        if not self._version and len(pending) == 1:
             note_made(self, self.noun, type(self).__name__)
         horizon = self._horizon
-        event = told.event(self._id, self.version, len(pending), now=horizon)
+        event = noted.event(self._id, self._version, len(pending), now=horizon)
         self._log = log = [*self._log, event]
         if before < horizon and history:
-            self._tell_pending()
+            self._rebuild()
             return
         holds = fact.is_immediate or (
             not isinstance(fact, FactRetracted) and event.effect <= horizon
         )
         if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
             self._history = [*history, event]
-            if self._settled:
-                self._apply(event)
-                self._see()
+            if self._state is not None:
+                self._evolve(self._state, [event])
         else:
             self._believe()
 
-    def _tell_pending(self) -> None:
-        """Tell anew when all that waits to be appended happened, and what follows from it."""
-        told = [
-            each.event(self._id, self.version, number, now=self._horizon)
-            for number, each in enumerate(self.pending, 1)
+    def _rebuild(self) -> None:
+        """Say anew when all that waits to be appended happened, and what follows from it."""
+        waiting = [
+            each.event(self._id, self._version, number, now=self._horizon)
+            for number, each in enumerate(self._pending, 1)
         ]
-        self._log = [*self._stored, *told]
+        self._log = [*self._stored, *waiting]
         self._believe()
+
+    def _believe(self) -> None:
+        """Order the history anew; the state is computed from it when it is asked for."""
+        self._history = believed_history(self._log)
+        if self._state is not None:
+            self._state = None
+
+    def _replayed(self) -> State:
+        """Return the state after the believed history up to the time it is believed at."""
+        events, horizon = self._history, self._horizon
+        state = self._state_class(self._context, events[0] if events else None)
+        if events and self._last_effect() > horizon:
+            events = [event for event in events if event.effect <= horizon]
+        self._evolve(state, events)
+        return state
+
+    def _evolve(self, state: State, events: list[Event]) -> None:
+        known, evolve = self._known, state.evolve
+        for event in events:
+            if type(event.fact) in known:
+                evolve(event)
 
     def _last_effect(self) -> Instant:
         """Give the latest effect of the believed history, planned ones included."""
         return max(self._history[0].effect, self._history[-1].effect)
 
-    def _said(self, when: datetime | date) -> tuple[Instant | None, Precision, date | None]:
+    def _time_of(self, when: datetime | date) -> tuple[Instant | None, Precision, date | None]:
         """Cut what a caller said; a day waits where the business time zone is not known."""
         ensure_time(when)
-        if isinstance(when, datetime) or self._world.knows_days:
+        if isinstance(when, datetime) or self._context.knows_days:
             occurred, precision = self._instant(when)
             return self._not_ahead(occurred), precision, None
         return None, "day", when
 
     def _not_ahead(self, occurred: Instant) -> Instant:
         """Cut what lies ahead by no more than clocks may differ; refuse what lies further."""
-        latest = self._world.latest_known(occurred)
+        latest = self._context.latest_known(occurred)
         if occurred > latest:
             ensure_not_future(occurred, latest)
         return min(occurred, latest)
@@ -438,22 +481,22 @@ class Aggregate:
 
     def _cut_days(self) -> None:
         """Cut the days that were said before the business time zone was known."""
-        for number, (fact, _, _, day) in enumerate(self.pending):
-            if day is not None and self._world.knows_days:
+        for number, (fact, _, _, day) in enumerate(self._pending):
+            if day is not None and self._context.knows_days:
                 occurred, precision = self._instant(day)
                 if not fact.is_opening:
                     self._ensure_after_opening(occurred)
-                self.pending[number] = PendingEvent(fact, occurred, precision)
-                self._tell_pending()
+                self._pending[number] = PendingEvent(fact, occurred, precision)
+                self._rebuild()
 
     def _cut_ahead(self) -> list[Instant]:
         """Cut times ahead that were said before a session was known, and keep their order."""
         cut = self._not_ahead
-        self.pending = [
-            told._replace(occurred=told.occurred and cut(told.occurred))
-            for told in self.to_append()
+        self._pending = [
+            each._replace(occurred=each.occurred and cut(each.occurred))
+            for each in self.to_append()
         ]
-        return [told.occurred for told in self.pending if told.occurred is not None]
+        return [each.occurred for each in self._pending if each.occurred is not None]
 
     def _ensure_after_opening(self, occurred: Instant) -> None:
         opening = self._history[0] if self._history else None
@@ -466,40 +509,12 @@ class Aggregate:
             f" at {from_instant(occurred).isoformat()}"
         )
 
-    def _believe(self) -> None:
-        """Order the history anew, and settle the state anew if anybody has seen it."""
-        self._history = believed_history(self._log)
-        if self._settled:
-            self.settle()
-
-    @inner
-    def settle(self) -> None:
-        """Compute the state now, from the believed history up to the time it is believed at."""
-        self.ensure_unassigned()
-        self._settled = True
-        self._start()
-        events, horizon = self._history, self._horizon
-        if events and self._last_effect() > horizon:
-            events = [event for event in events if event.effect <= horizon]
-        known, apply = self._known, self._apply
-        for event in events:
-            if type(event.fact) in known:
-                apply(event)
-        self._see()
-
-    def _see(self) -> None:
-        """Remember what the state holds, to know what others assign."""
-        held, state = vars(self), self._state
-        if not held.keys() <= state.attributes:
-            state = type(self)._state = state.grown(held)
-        self._seen = state, state.read(held)
-
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
         """Cut a time; a bare day is its midnight, but not before what is timed on that day."""
         if isinstance(when, datetime) or not isinstance(when, date):
             return to_instant(when), MICROSECOND
-        midnight = start_of_day(when, self.world.timezone)
-        last = end_of_day(when, self.world.timezone)
+        midnight = start_of_day(when, self._context.timezone)
+        last = end_of_day(when, self._context.timezone)
         timed = [
             event.occurred
             for event in self._history
@@ -507,10 +522,10 @@ class Aggregate:
         ]
         return max([midnight, *timed]), "day"
 
-    def _start(self) -> None:
-        """Set the state before anything happened."""
-        raise NotImplementedError
-
-    def _apply(self, event: Event) -> None:
-        """Assign what the event says; never refuse."""
-        raise NotImplementedError
+    def _unassignable(self, name: str, done: str) -> InputError:
+        kind = type(self).__name__
+        load = f"load it in a session, `s.get({kind}, id)`, and " if self._closed else ""
+        return InputError(
+            f"{kind}.{shortened(name)} cannot be {done}, nothing of it would be recorded;"
+            f" {load}give it one of the commands that `help({kind})` lists"
+        )

@@ -11,6 +11,7 @@ from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
+from salesflow.domain.state import State
 from salesflow.domain.team import Team
 
 __all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of", "noun_of"]
@@ -24,16 +25,18 @@ CATALOGUE: Final = FactCatalogue(
 """Every fact of the package, by its stored kind and version."""
 
 
-class _Other(Aggregate):
+class _OtherState(State):
+    """Nothing: what the facts of other people mean is not known here."""
+
+    def evolve(self, _: Event) -> str | None:
+        """Leave it to whoever knows."""
+        return None
+
+
+class _Other(Aggregate, _OtherState):
     """Something of which only facts of other people are told; see `aggregate_of`."""
 
     noun: ClassVar[str] = "thing"
-
-    def _start(self) -> None:
-        """Begin with nothing: what its facts mean is not known here."""
-
-    def _apply(self, event: Event) -> None:
-        """Leave it to whoever knows."""
 
 
 def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:

@@ -5,12 +5,14 @@ customer is derived from the first standing won deal, so no fact here says it. C
 are persons: their names are personal and can be erased.
 """
 
+from collections.abc import Mapping
 from datetime import date
-from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
+from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
 from uuid import UUID, uuid4
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import EMPTY, State, with_item, without
 from salesflow.domain.values import Day, Flag, Name, Personal, Reason, SafeReason, SafeText
 from salesflow.domain.wording import require_reason
 from salesflow.errors import InputError, NotFoundError, RuleError
@@ -25,12 +27,14 @@ __all__ = [
     "CustomerMerged",
     "CustomerQualified",
     "CustomerRegistered",
+    "CustomerState",
     "CustomerUnmerged",
     "PersonErased",
     "Standing",
 ]
 
 Standing = Literal["prospect", "qualified", "loyal"]
+BEFORE_REGISTERING: Final = "before the customer was registered"
 
 
 class CustomerRegistered(Fact):
@@ -134,21 +138,83 @@ class ContactPerson(NamedTuple):
     phone: str | None = None
 
 
-class Customer(Aggregate):
+class CustomerState(State):
+    """What is so of one customer by now."""
+
+    name: str | None = None
+    natural_person: bool = False
+    customer_since: date | None = None
+    segment: str | None = None
+    region: str | None = None
+    standing: Standing = "prospect"
+    people: Mapping[UUID, ContactPerson] = EMPTY
+    """The contact people by their id."""
+    merged_into: UUID | None = None
+    """The customer it is the same as; None while it stands on its own."""
+    erased: frozenset[UUID] = frozenset()
+    """The people who were erased."""
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        fact: CustomerFact = event.fact  # type: ignore[assignment]
+        if self._opening is None and isinstance(fact, CustomerRegistered):
+            self._opening = event
+        if self._opening is None or event.occurred < self._opening.occurred:
+            return BEFORE_REGISTERING
+        match fact:
+            case CustomerRegistered():
+                return self._register(fact, event)
+            case CustomerQualified():
+                self.standing = "qualified" if self.standing == "prospect" else self.standing
+            case CustomerMarkedLoyal():
+                self.standing = "loyal"
+            case ContactPersonAdded():
+                self._set_person(fact, ContactPerson(fact.person_id))
+            case ContactPersonUpdated():
+                self._set_person(fact, self.people.get(fact.person_id))
+            case CustomerMerged():
+                self.merged_into = fact.into
+            case CustomerUnmerged():
+                self.merged_into = None
+            case PersonErased():
+                self._erase(fact.person_id, event.stream_id)
+            case _:
+                assert_never(fact)
+        return None
+
+    def _register(self, fact: CustomerRegistered, event: Event) -> str | None:
+        if event is not self._opening:
+            return "the customer was registered before"
+        self.name, self.natural_person = fact.name, fact.natural_person
+        self.customer_since = fact.customer_since
+        self.segment, self.region = fact.segment, fact.region
+        return None
+
+    def _set_person(
+        self, fact: ContactPersonAdded | ContactPersonUpdated, before: ContactPerson | None
+    ) -> None:
+        if before is None or fact.person_id in self.erased:
+            return
+        person = ContactPerson(
+            fact.person_id,
+            fact.name or before.name,
+            fact.position or before.position,
+            fact.email or before.email,
+            fact.phone or before.phone,
+        )
+        self.people = with_item(self.people, fact.person_id, person)
+
+    def _erase(self, person_id: UUID, customer_id: UUID) -> None:
+        self.erased |= {person_id}
+        self.people = without(self.people, person_id)
+        self.name = None if person_id == customer_id else self.name
+
+
+class Customer(Aggregate, CustomerState):
     """One customer, or somebody who may become one."""
 
     noun: ClassVar[str] = "customer"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(CustomerFact)
-
-    name: str | None
-    natural_person: bool
-    customer_since: date | None
-    segment: str | None
-    region: str | None
-    standing: Standing
-    people: dict[UUID, ContactPerson]
-    merged_into: UUID | None
-    erased: set[UUID]
 
     @classmethod
     def register(
@@ -274,53 +340,3 @@ class Customer(Aggregate):
         if found is None:
             raise NotFoundError(f"customer {self.id} has no contact person {person_id}")
         return found
-
-    def _start(self) -> None:
-        self.name = self.customer_since = self.segment = self.region = None
-        self.natural_person = False
-        self.standing = "prospect"
-        self.people = {}
-        self.merged_into = None
-        self.erased = set()
-
-    def _apply(self, event: Event) -> None:
-        fact: CustomerFact = event.fact  # type: ignore[assignment]
-        opening = self._history[0]
-        if event.occurred < opening.occurred:
-            return
-        match fact:
-            case CustomerRegistered():
-                if event is opening:
-                    self.name, self.natural_person = fact.name, fact.natural_person
-                    self.customer_since = fact.customer_since
-                    self.segment, self.region = fact.segment, fact.region
-            case CustomerQualified():
-                self.standing = "qualified" if self.standing == "prospect" else self.standing
-            case CustomerMarkedLoyal():
-                self.standing = "loyal"
-            case ContactPersonAdded():
-                self._set_person(fact, ContactPerson(fact.person_id))
-            case ContactPersonUpdated():
-                self._set_person(fact, self.people.get(fact.person_id))
-            case CustomerMerged():
-                self.merged_into = fact.into
-            case CustomerUnmerged():
-                self.merged_into = None
-            case PersonErased():
-                self.erased.add(fact.person_id)
-                self.people.pop(fact.person_id, None)
-                self.name = None if fact.person_id == self.id else self.name
-            case _:
-                assert_never(fact)
-
-    def _set_person(
-        self, fact: ContactPersonAdded | ContactPersonUpdated, before: ContactPerson | None
-    ) -> None:
-        if before is not None and fact.person_id not in self.erased:
-            self.people[fact.person_id] = ContactPerson(
-                fact.person_id,
-                fact.name or before.name,
-                fact.position or before.position,
-                fact.email or before.email,
-                fact.phone or before.phone,
-            )

@@ -18,9 +18,11 @@ from fractions import Fraction
 from typing import Annotated, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
-from salesflow.domain.aggregate import Aggregate, OccurredAt, ReplayContext
+from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.arguments import guarded
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.history import order_key
+from salesflow.domain.state import NOTHING_BESIDE, ReplayContext, State
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Currency, Day, Exact, SafeText, Value, number
 from salesflow.errors import InputError
@@ -73,44 +75,48 @@ class ExactRate(NamedTuple):
     sources: tuple[str, ...]
 
 
-class RateTable(Aggregate):
-    """All exchange rates of one tenant."""
+@guarded
+class RateTableState(State):
+    """The rates of one tenant by now."""
 
-    noun: ClassVar[str] = "rate table"
-    facts: ClassVar[tuple[type[Fact], ...]] = (RatesPublished,)
+    _bases: dict[str, Order]
+    """When each was first published."""
+    _days: dict[tuple[str, str], list[date]]
+    _rates: dict[tuple[str, str, date], Quoted]
+    _published: dict[tuple[str, str, date], Order]
 
-    @classmethod
-    def begin(
-        cls,
-        *,
-        day: date,
-        base: str,
-        rates: Mapping[str, Decimal | str],
-        source: str,
-        occurred_at: OccurredAt = None,
-    ) -> Self:
-        """Publish the first rates of a new table."""
-        self = cls.new(RATES_ID, ReplayContext())
-        self.publish(day=day, base=base, rates=rates, source=source, occurred_at=occurred_at)
-        return self
-
-    def publish(
-        self,
-        *,
-        day: date,
-        base: str,
-        rates: Mapping[str, Decimal | str],
-        source: str,
-        occurred_at: OccurredAt = None,
+    def __init__(
+        self, context: ReplayContext = NOTHING_BESIDE, opening: Event | None = None
     ) -> None:
-        """Publish rates of a day: units of each currency for one unit of the base."""
-        if not rates:
-            raise InputError(f"no rates are given for {day}")
-        if base in rates:
-            raise InputError(f"{base} is the base; it needs no rate")
-        named = tuple(Rate(currency=c, rate=number(rates[c])) for c in sorted(rates))
-        fact = RatesPublished(day=day, base=base, rates=named, source=source)
-        self._record(fact, occurred_at)
+        super().__init__(context, opening)
+        self._bases, self._days, self._rates, self._published = {}, {}, {}, {}
+
+    def __copy__(self) -> Self:
+        """Return one of its own, since rates are many and are taken in one by one."""
+        other = type(self)(self._context, self._opening)
+        other._bases, other._rates = {**self._bases}, {**self._rates}
+        other._days = {pair: [*days] for pair, days in self._days.items()}
+        other._published = {**self._published}
+        return other
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed rates, which replace those that were published before them.
+
+        Every one counts. Which opened the table says nothing of that: the first recorded may
+        be the last that was published.
+        """
+        fact: RatesPublished = event.fact  # type: ignore[assignment]
+        here = order_key(event)
+        self._bases[fact.base] = min(here, self._bases.get(fact.base, here))
+        for each in fact.rates:
+            key = (fact.base, each.currency, fact.day)
+            if self._published.get(key, here) > here:
+                continue
+            if key not in self._rates:
+                insort(self._days.setdefault(key[:2], []), fact.day)
+            self._rates[key] = Quoted(*key, each.rate, fact.source)
+            self._published[key] = here
+        return None
 
     def rate(self, source: str, target: str, day: date) -> Decimal | None:
         """Give units of `target` for one of `source`, by the last rate on or before a day.
@@ -170,30 +176,46 @@ class RateTable(Aggregate):
         found = bisect_right(days, day)
         return self._rates[base, currency, days[found - 1]] if found else None
 
-    def _start(self) -> None:
-        self._bases: dict[str, Order] = {}
-        """When each was first published."""
-        self._days: dict[tuple[str, str], list[date]] = {}
-        self._rates: dict[tuple[str, str, date], Quoted] = {}
-        self._published: dict[tuple[str, str, date], Order] = {}
 
-    def _apply(self, event: Event) -> None:
-        """Take rates, which replace those that were published before them.
+class RateTable(Aggregate, RateTableState):
+    """All exchange rates of one tenant."""
 
-        Which opened the table says nothing of that: the first recorded may be the last that
-        was published.
-        """
-        fact: RatesPublished = event.fact  # type: ignore[assignment]
-        here = order_key(event)
-        self._bases[fact.base] = min(here, self._bases.get(fact.base, here))
-        for each in fact.rates:
-            key = (fact.base, each.currency, fact.day)
-            if self._published.get(key, here) > here:
-                continue
-            if key not in self._rates:
-                insort(self._days.setdefault(key[:2], []), fact.day)
-            self._rates[key] = Quoted(*key, each.rate, fact.source)
-            self._published[key] = here
+    noun: ClassVar[str] = "rate table"
+    facts: ClassVar[tuple[type[Fact], ...]] = (RatesPublished,)
+    has_defaults: ClassVar[bool] = True
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        day: date,
+        base: str,
+        rates: Mapping[str, Decimal | str],
+        source: str,
+        occurred_at: OccurredAt = None,
+    ) -> Self:
+        """Publish the first rates of a new table."""
+        self = cls.new(RATES_ID, ReplayContext())
+        self.publish(day=day, base=base, rates=rates, source=source, occurred_at=occurred_at)
+        return self
+
+    def publish(
+        self,
+        *,
+        day: date,
+        base: str,
+        rates: Mapping[str, Decimal | str],
+        source: str,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Publish rates of a day: units of each currency for one unit of the base."""
+        if not rates:
+            raise InputError(f"no rates are given for {day}")
+        if base in rates:
+            raise InputError(f"{base} is the base; it needs no rate")
+        named = tuple(Rate(currency=c, rate=number(rates[c])) for c in sorted(rates))
+        fact = RatesPublished(day=day, base=base, rates=named, source=source)
+        self._record(fact, occurred_at)
 
 
 def _agree(one: Decimal, other: Decimal) -> bool:

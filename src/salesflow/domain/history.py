@@ -31,7 +31,7 @@ def without_retracted(events: Iterable[Event], known_at: Instant = FOREVER) -> l
 
     A retraction may itself be retracted; it names an earlier event, so reading them from the
     last to the first settles each before it is asked about. From a standing fact on that
-    cannot be read, nothing is kept: what follows would be believed on wrong grounds.
+    cannot be read, nothing is kept: what follows would be believed by mistake.
     """
     known = [event for event in events if event.recorded <= known_at]
     if False not in [event.fact.is_immediate for event in known]:
@@ -92,7 +92,7 @@ def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> li
 
     The opening is the standing opening fact of the lowest position. Without one nothing is
     believed and the list is empty. Facts that happened before the opening stay in the list
-    (behind it, in order); whether they have ground is for the domain to say.
+    (behind it, in order); whether they count is for the domain to say.
     """
     known = [*events]
     if known_at < FOREVER:

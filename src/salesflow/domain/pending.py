@@ -5,11 +5,9 @@ before the commit. Until then it is told at the time up to which its aggregate i
 behind everything else of that time.
 """
 
-from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from salesflow.domain.event import Event, Fact, Precision
 from salesflow.domain.time import FOREVER, SKEW, Instant, from_instant
@@ -20,9 +18,9 @@ __all__ = [
     "Closed",
     "OccurredAt",
     "PendingEvent",
-    "ReplayContext",
     "closed_error",
     "in_log_order",
+    "is_unrecorded",
     "is_untimed",
 ]
 
@@ -58,15 +56,20 @@ class PendingEvent(NamedTuple):
     day: date | None = None
 
     def event(self, stream_id: UUID, version: int, number: int, *, now: Instant) -> Event:
-        """Give the event it is until it is appended, the n-th after a version."""
+        """Return the event it is until it is appended, the n-th after a version."""
         fact, occurred, precision, _ = self
         last, when = (UNTIMED, now) if occurred is None else (FOREVER, occurred)
-        told = (fact, stream_id, version + number, last + number, when)
-        return _new(Event, (*told, FOREVER, NO_EVENT, precision, *NOT_KNOWN))
+        known = (fact, stream_id, version + number, last + number, when)
+        return _new(Event, (*known, FOREVER, NO_EVENT, precision, *NOT_KNOWN))
+
+
+def is_unrecorded(event: Event) -> bool:
+    """Return whether it waits to be appended."""
+    return event.position > FOREVER
 
 
 def is_untimed(event: Event) -> bool:
-    """Say whether it waits to be appended and happens when it is, after all that has a time."""
+    """Return whether it waits to be appended and happens then, after all that has a time."""
     return event.position > UNTIMED
 
 
@@ -97,64 +100,3 @@ def closed_error(noun: str, name: str, id: UUID, closed: Closed, as_of: Instant)
         f"{noun} {id} belongs to no open session; what it recorded now would be lost: load"
         f" it in a session, `s.get({name}, id)`, and give the command on that"
     )
-
-
-# What an aggregate may read beside its own history, handed in by the session.
-
-
-class ReplayContext:
-    """What an aggregate may read beside its own history, handed in by the session.
-
-    `processes` are the published process versions by (key, version); `timezone` is the
-    tenant's business time zone (or a callable that finds it when it is needed; None before a
-    session has said it); `now` is when the session began and `clock` says how late it is by
-    then (without one, times ahead of `now` are left for the log to judge). `end` says when the
-    log was last written, which another clock may have put ahead of this one.
-    """
-
-    __slots__ = ("_clock", "_end", "_timezone", "now", "processes")
-
-    def __init__(
-        self,
-        processes: Mapping[tuple[str, int], Any] | None = None,
-        timezone: ZoneInfo | Callable[[], ZoneInfo] | None = None,
-        now: Instant = FOREVER,
-        clock: Callable[[], Instant] | None = None,
-        end: Callable[[], Instant] | None = None,
-    ) -> None:
-        self.processes = {} if processes is None else processes
-        self.now = now
-        self._timezone = timezone
-        self._clock = clock
-        self._end = end
-
-    @property
-    def latest(self) -> Instant:
-        """The latest time a command may name; later than everything where nobody knows it."""
-        return FOREVER if self._clock is None else max(self.now, self._clock())
-
-    def latest_known(self, wanted: Instant) -> Instant:
-        """Give the latest time a command may name; the log's last where the clock is behind."""
-        latest = self.latest
-        return latest if wanted <= latest or self._end is None else max(latest, self._end())
-
-    @property
-    def knows_days(self) -> bool:
-        """Whether the business time zone is known, in which days are cut."""
-        return self._timezone is not None
-
-    @property
-    def timezone(self) -> ZoneInfo:
-        """The business time zone.
-
-        Raises:
-            InputError: before a session has said it.
-        """
-        if self._timezone is None:
-            raise InputError(
-                "a day is cut in the business time zone, which the session knows: add it to"
-                " the session first, or name an aware time"
-            )
-        if not isinstance(self._timezone, ZoneInfo):
-            self._timezone = self._timezone()
-        return self._timezone

@@ -25,14 +25,14 @@ class PlannedAggregate(Aggregate):
 
     def _now(self) -> Instant | None:
         """Give the time it is believed at; None when nobody said (one not recorded yet)."""
-        now = self.world.now if self._horizon == FOREVER else self._horizon
+        now = self._context.now if self._horizon == FOREVER else self._horizon
         return None if now == FOREVER else now
 
     def _effective(self, effective_from: datetime | date | None) -> Time | None:
         """Turn a day on which something takes effect into the start of that day."""
         if effective_from is None or isinstance(effective_from, datetime):
             return effective_from
-        return from_instant(start_of_day(effective_from, self.world.timezone))
+        return from_instant(start_of_day(effective_from, self._context.timezone))
 
     def _planned(self, occurred_at: OccurredAt, effective_from: datetime | None) -> Self:
         """Give it as believed when a planned fact takes effect, to check the fact against."""

@@ -13,8 +13,9 @@ from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
-from salesflow.domain.aggregate import Aggregate, OccurredAt, ReplayContext
+from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import EMPTY, ReplayContext, State, with_item
 from salesflow.domain.time import Instant
 from salesflow.domain.values import (
     Flag,
@@ -260,14 +261,37 @@ class ProcessRetired(Fact):
 ProcessFact = ProcessPublished | ProcessRetired
 
 
-class SalesProcess(Aggregate):
+class SalesProcessState(State):
+    """The versions of a sales process by now."""
+
+    versions: Mapping[int, ProcessVersion] = EMPTY
+    retired: frozenset[int] = frozenset()
+
+    @property
+    def latest(self) -> ProcessVersion:
+        """The version published last."""
+        return self.versions[max(self.versions)]
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        fact: ProcessFact = event.fact  # type: ignore[assignment]
+        match fact:
+            case ProcessPublished(process=process):
+                if process.version in self.versions:
+                    return f"version {process.version} was published before"
+                self.versions = with_item(self.versions, process.version, process)
+            case ProcessRetired():
+                self.retired |= {fact.process_version}
+            case _:
+                assert_never(fact)
+        return None
+
+
+class SalesProcess(Aggregate, SalesProcessState):
     """A sales process by its key, and the versions published of it."""
 
     noun: ClassVar[str] = "sales process"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(ProcessFact)
-
-    versions: dict[int, ProcessVersion]
-    retired: set[int]
 
     @classmethod
     def publish(cls, process: ProcessVersion, *, occurred_at: OccurredAt = None) -> Self:
@@ -275,11 +299,6 @@ class SalesProcess(Aggregate):
         self = cls.new(process_id(process.key), ReplayContext())
         self._record(ProcessPublished(process=process), occurred_at)
         return self
-
-    @property
-    def latest(self) -> ProcessVersion:
-        """The version published last."""
-        return self.versions[max(self.versions)]
 
     def publish_version(
         self, process: ProcessVersion, *, occurred_at: OccurredAt = None
@@ -322,20 +341,6 @@ class SalesProcess(Aggregate):
             f"version {version} of process {self.latest.key!r} is retired; no new deal is"
             f" opened under it{f', in use: {left}' if left else ''}"
         )
-
-    def _start(self) -> None:
-        self.versions = {}
-        self.retired = set()
-
-    def _apply(self, event: Event) -> None:
-        fact: ProcessFact = event.fact  # type: ignore[assignment]
-        match fact:
-            case ProcessPublished():
-                self.versions.setdefault(fact.process.version, fact.process)
-            case ProcessRetired():
-                self.retired.add(fact.process_version)
-            case _:
-                assert_never(fact)
 
 
 @lru_cache(maxsize=1024)

@@ -2,8 +2,8 @@
 
 A rep is addressed by the opaque id that deals name as `owner`; the name behind it is personal
 and stands in the joining alone. Membership may be told late or planned ahead. Later knowledge
-may pull the ground from under it: whoever turns out to have left in April did not move in May.
-`Membership` is the one place that judges that, for the rep and for every fold.
+may leave it without what it builds on: whoever turns out to have left in April did not move in
+May. `RepState` is the one place that judges that, for the rep and for every fold.
 """
 
 import unicodedata
@@ -15,11 +15,12 @@ from uuid import UUID, uuid5
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.state import State
 from salesflow.domain.team import Team
 from salesflow.domain.values import Name, Reason, Reference, trimmed
 from salesflow.errors import InputError, RuleError
 
-__all__ = ["Membership", "Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "rep_id"]
+__all__ = ["Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "RepState", "rep_id"]
 
 
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
@@ -57,64 +58,62 @@ class RepLeft(PlannedFact):
 RepFact = RepJoined | RepMoved | RepLeft
 
 
-class Membership:
-    """In which team a rep is, as the believed history goes by; see `evolve`."""
+class RepState(State):
+    """Who a rep is and in which team, by now."""
 
-    __slots__ = ("opening", "rep", "team")
-
-    def __init__(self, opening: Event | None = None) -> None:
-        self.opening = opening
-        """The first of the believed history; the first one judged where it is left out."""
-        self.rep: str | None = None
-        self.team: str | None = None
-        """The key of the team; None before joining and after leaving."""
+    reference: str | None = None
+    """The opaque id that deals name as owner."""
+    name: str | None = None
+    team: str | None = None
+    """The key of the team; None before joining and after leaving."""
+    irregular: tuple[tuple[Event, str], ...] = ()
+    """Facts that later knowledge left without what they build on, each with the reason; they
+    count for nothing."""
 
     def evolve(self, event: Event) -> str | None:
-        """Take the next believed fact; say why it is groundless, or None when it counts."""
-        if self.opening is None:
-            self.opening = event
-        opening, fact = self.opening, event.fact
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        if self._opening is None:
+            self._opening = event
+        irregular = self._change(event, self._opening)
+        if irregular is not None:
+            self.irregular = (*self.irregular, (event, irregular))
+        return irregular
+
+    def _change(self, event: Event, opening: Event) -> str | None:
+        fact: RepFact = event.fact  # type: ignore[assignment]
         if event.occurred < opening.occurred or event.effect < opening.effect:
             return BEFORE_JOINING
         match fact:
             case RepJoined():
                 return self._join(fact, event.stream_id)
             case RepMoved():
-                return self._change("moved", fact.team)
+                return self._leave_for(fact.team, "moved")
             case RepLeft():
-                return self._change("left", None)
+                return self._leave_for(None, "left")
             case _:
-                return None
+                assert_never(fact)
 
     def _join(self, fact: RepJoined, stream_id: UUID) -> str | None:
         if rep_id(fact.rep) != stream_id:
             return f"it names another rep, {fact.rep!r}"
         if self.team is not None:
             return f"joined while in team {self.team!r}"
-        self.rep, self.team = fact.rep, fact.team
+        self.reference, self.team = fact.rep, fact.team
+        self.name = fact.name or self.name
         return None
 
-    def _change(self, what: str, team: str | None) -> str | None:
+    def _leave_for(self, team: str | None, what: str) -> str | None:
         if self.team is None:
             return f"{what} while in no team"
         self.team = team
         return None
 
 
-class Rep(PlannedAggregate):
+class Rep(PlannedAggregate, RepState):
     """A sales rep; `session.get(Rep, rep_id("ann"))` finds the one deals call "ann"."""
 
     noun: ClassVar[str] = "rep"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(RepFact)
-
-    reference: str | None
-    """The opaque id that deals name as owner."""
-    name: str | None
-    team: str | None
-    """The key of the team; None after leaving."""
-    irregular: list[tuple[Event, str]]
-    """Facts that later knowledge left without ground, each with the reason; they count for
-    nothing."""
 
     @classmethod
     def join(
@@ -200,26 +199,6 @@ class Rep(PlannedAggregate):
     def _ensure_in_team(self, asked: str) -> None:
         if self.team is None:
             raise RuleError(f"{self._who} is in no team at that time and cannot {asked}")
-
-    def _start(self) -> None:
-        self._membership = Membership(self._history[0] if self._history else None)
-        self.reference = self.name = self.team = None
-        self.irregular = []
-
-    def _apply(self, event: Event) -> None:
-        fact: RepFact = event.fact  # type: ignore[assignment]
-        groundless = self._membership.evolve(event)
-        if groundless is not None:
-            self.irregular.append((event, groundless))
-            return
-        self.reference, self.team = self._membership.rep, self._membership.team
-        match fact:
-            case RepJoined():
-                self.name = fact.name or self.name
-            case RepMoved() | RepLeft():
-                pass  # membership is settled above
-            case _:
-                assert_never(fact)
 
 
 @lru_cache(maxsize=4096)

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, Strict
 
-from salesflow.domain.aggregate import Aggregate, ReplayContext
+from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import ReplayContext, State
 from salesflow.domain.time import zone
 from salesflow.domain.values import Currency, Reason, Reference
 from salesflow.errors import InputError
@@ -62,16 +63,37 @@ class ClockAccepted(Fact):
 SettingsFact = SettingsChanged | ClockAccepted
 
 
-class Settings(Aggregate):
+class SettingsState(State):
+    """How the books are kept by now."""
+
+    timezone: ZoneInfo = zone("UTC")
+    fiscal_calendar: FiscalCalendar = FiscalCalendar()
+    working_days: tuple[int, ...] = MONDAY_TO_FRIDAY
+    report_currency: str | None = None
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; every one counts."""
+        fact: SettingsFact = event.fact  # type: ignore[assignment]
+        match fact:
+            case SettingsChanged():
+                if fact.timezone is not None:
+                    self.timezone = _zone_or_utc(fact.timezone)
+                self.fiscal_calendar = fact.fiscal_calendar or self.fiscal_calendar
+                self.working_days = fact.working_days or self.working_days
+                self.report_currency = fact.report_currency or self.report_currency
+            case ClockAccepted():
+                pass  # it says why times stand still; it sets nothing
+            case _:
+                assert_never(fact)
+        return None
+
+
+class Settings(Aggregate, SettingsState):
     """How one tenant keeps its books."""
 
     noun: ClassVar[str] = "settings"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(SettingsFact)
-
-    timezone: ZoneInfo
-    fiscal_calendar: FiscalCalendar
-    working_days: tuple[int, ...]
-    report_currency: str | None
+    has_defaults: ClassVar[bool] = True
 
     @classmethod
     def begin(
@@ -128,26 +150,6 @@ class Settings(Aggregate):
             ),
             None,
         )
-
-    def _start(self) -> None:
-        self.timezone = zone("UTC")
-        self.fiscal_calendar = FiscalCalendar()
-        self.working_days = MONDAY_TO_FRIDAY
-        self.report_currency = None
-
-    def _apply(self, event: Event) -> None:
-        fact: SettingsFact = event.fact  # type: ignore[assignment]
-        match fact:
-            case SettingsChanged():
-                if fact.timezone is not None:
-                    self.timezone = _zone_or_utc(fact.timezone)
-                self.fiscal_calendar = fact.fiscal_calendar or self.fiscal_calendar
-                self.working_days = fact.working_days or self.working_days
-                self.report_currency = fact.report_currency or self.report_currency
-            case ClockAccepted():
-                pass  # it says why times stand still; it sets nothing
-            case _:
-                assert_never(fact)
 
 
 def _zone_or_utc(name: str) -> ZoneInfo:

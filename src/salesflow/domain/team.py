@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.state import State
 from salesflow.domain.values import Reference, Value, trimmed
 from salesflow.errors import RuleError
 
@@ -51,15 +52,38 @@ class TeamRenamed(PlannedFact):
 TeamFact = TeamFormed | TeamRenamed
 
 
-class Team(PlannedAggregate):
+class TeamState(State):
+    """What a team is called by now."""
+
+    key: str = ""
+    name_en: str = ""
+    name_zh: str = ""
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        fact: TeamFact = event.fact  # type: ignore[assignment]
+        if self._opening is None:
+            self._opening = event
+        if event.occurred < self._opening.occurred:
+            return "before the team was formed"
+        match fact:
+            case TeamFormed():
+                if event is not self._opening:
+                    return "the team was formed before"
+                self.key = fact.team
+            case TeamRenamed():
+                pass
+            case _:
+                assert_never(fact)
+        self.name_en, self.name_zh = fact.name.en, fact.name.zh
+        return None
+
+
+class Team(PlannedAggregate, TeamState):
     """A sales team by its key; `session.get(Team, team_id("east"))` finds it."""
 
     noun: ClassVar[str] = "team"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(TeamFact)
-
-    key: str
-    name_en: str
-    name_zh: str
 
     @classmethod
     def form(
@@ -90,24 +114,6 @@ class Team(PlannedAggregate):
     def name(self, language: str = "en") -> str:
         """Give its name in English (`en`) or Chinese (`zh`)."""
         return self.name_zh if language == "zh" else self.name_en
-
-    def _start(self) -> None:
-        self.key = self.name_en = self.name_zh = ""
-
-    def _apply(self, event: Event) -> None:
-        fact: TeamFact = event.fact  # type: ignore[assignment]
-        opening = self._history[0]
-        if event.occurred < opening.occurred:
-            return
-        match fact:
-            case TeamFormed():
-                if event is opening:
-                    self.key = fact.team
-                    self.name_en, self.name_zh = fact.name.en, fact.name.zh
-            case TeamRenamed():
-                self.name_en, self.name_zh = fact.name.en, fact.name.zh
-            case _:
-                assert_never(fact)
 
 
 @lru_cache(maxsize=1024)

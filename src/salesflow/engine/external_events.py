@@ -1,7 +1,7 @@
 """Facts from elsewhere: what another system says happened, recorded as it is.
 
 An importer knows facts, not commands. No gate or rule of a process is applied to them and
-nothing is pretended; their envelope names the source. What has no ground is kept and shown
+nothing is pretended; their envelope names the source. What is irregular is kept and shown
 as irregular; what could never be read back, and half a merge, is refused.
 """
 

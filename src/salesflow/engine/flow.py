@@ -31,12 +31,12 @@ from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.adapters.projector.runner import Progress, Runner
 from salesflow.adapters.projector.sql_views import select_at
-from salesflow.domain.aggregate import Aggregate, ReplayContext
+from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.read_only import seal
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.admin import FOUNDING, Admin, initialize
 from salesflow.engine.external_events import ExternalEvent, record_foreign
@@ -212,11 +212,11 @@ class SalesFlow(Runs, Admin):
         stored = with_unpublished_unreadable(stored, self._processes)
         cut = self._cutter.cut(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= cut.known_at]
-        world = self._world(cut.as_of, self._processes, cut.known_at)
-        found = kind.replay(id, events, world=world, as_of=cut.as_of)
-        found.settle()
+        context = self._context(cut.as_of, self._processes, cut.known_at)
+        found = kind.replay(id, events, context=context, as_of=cut.as_of)
+        _ = found.state  # computed while the log is open
         found.close()
-        return seal(found)
+        return found
 
     def history(
         self, id: UUID, *, known_at: When | None = None, merged: bool = False
@@ -240,7 +240,9 @@ class SalesFlow(Runs, Admin):
         if not events:
             raise NotFoundError(f"nothing has been recorded of {id}")
         return (
-            merged_history(id, events_of, self._world(0, self._processes)) if merged else events
+            merged_history(id, events_of, self._context(0, self._processes))
+            if merged
+            else events
         )
 
     def ask(
@@ -367,7 +369,7 @@ class SalesFlow(Runs, Admin):
             processes = PublishedProcesses(self.log, connection, self._processes)
         return Session(
             self.log,
-            self._world_now,
+            self._context_now,
             processes,
             said=said,
             connection=connection,
@@ -421,13 +423,13 @@ class SalesFlow(Runs, Admin):
                 " from `salesflow.domain.settings`"
             )
 
-    def _world(
+    def _context(
         self, head: Instant, processes: Processes, known_at: Instant = FOREVER
     ) -> ReplayContext:
         now = max(self.log.now(), head)
         return ReplayContext(processes, lambda: self.settings(known_at).timezone, now)
 
-    def _world_now(self, head: Instant, processes: Processes) -> ReplayContext:
+    def _context_now(self, head: Instant, processes: Processes) -> ReplayContext:
         """Give what a session's aggregates read: all that is known, by a clock that goes on."""
         now = max(self.log.now(), head, self.log.seen)
         zone = lambda: self.settings().timezone  # noqa: E731 - asked for seldom

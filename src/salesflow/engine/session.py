@@ -21,7 +21,7 @@ from salesflow.adapters.event_store.published import (
     PublishedProcesses,
     with_unpublished_unreadable,
 )
-from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt, ReplayContext
+from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt
 from salesflow.domain.arguments import guarded_host, inner
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import (
@@ -41,6 +41,7 @@ from salesflow.domain.process import (
     ensure_alike,
     process_id,
 )
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
@@ -128,7 +129,7 @@ class Session:
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
-        world: Callable[[Instant, Processes], ReplayContext],
+        context: Callable[[Instant, Processes], ReplayContext],
         processes: PublishedProcesses,
         *,
         said: CommandMetadata,
@@ -140,7 +141,7 @@ class Session:
         self.receipt: Receipt | None = None
         """What was recorded; there once the session has ended without an error."""
         self._log = log
-        self._world = world
+        self._context = context
         self._processes = processes
         self._said = said
         self._connection = connection
@@ -173,8 +174,8 @@ class Session:
         known = self._aggregates.get(id)
         if known is None:
             events, latest = self._log.stream_for_commands(id, connection=self._connection)
-            world = self._world(latest, self._processes)
-            fresh = kind.replay(id, events, world=world, as_of=world.now)
+            context = self._context(latest, self._processes)
+            fresh = kind.replay(id, events, context=context, as_of=context.now)
             self._loaded = True
             self._aggregates[id] = fresh
             return fresh
@@ -202,7 +203,7 @@ class Session:
         id = named or aggregate.id
         if id in self._aggregates:
             raise InputError(f"{aggregate.noun} {id} is in this session already")
-        aggregate.belong(self._world(0, self._known_to(aggregate)), named)
+        aggregate.belong(self._context(0, self._known_to(aggregate)), named)
         self._aggregates[id] = aggregate
         return aggregate
 
@@ -227,7 +228,7 @@ class Session:
     ) -> None:
         """Record a new opening in a stream whose opening was retracted; its facts come back.
 
-        What happened before the new opening has no ground, so say when that was: an aware
+        What happened before the new opening is irregular, so say when that was: an aware
         time, or a day for its first instant. Left out, it is the time of recording.
 
         Raises:
@@ -293,7 +294,6 @@ class Session:
         tell_forgotten(NEWEST)
         changed, count = [], 0
         for id, each in self._aggregates.items():
-            each.ensure_unassigned()
             pending = each.pending
             if pending:
                 changed.append((id, each))
@@ -357,7 +357,7 @@ class Session:
         Raises:
             InputError: when one of its own is published as something else.
         """
-        own, published, known = aggregate.world.processes, self._processes, True
+        own, published, known = aggregate.context.processes, self._processes, True
         for version in own.values():
             here = self._aggregates.get(process_id(version.key))
             if isinstance(here, SalesProcess):
@@ -409,8 +409,8 @@ class Session:
             events, latest = self._log.stream_for_commands(id, connection=self._connection)
             if not events:
                 raise NotFoundError(f"nothing has been recorded of {id}")
-            world = self._world(latest, self._processes)
-            known = aggregate_of(events).load(id, events, world=world, as_of=world.now)
+            context = self._context(latest, self._processes)
+            known = aggregate_of(events).load(id, events, context=context, as_of=context.now)
             self._loaded = True
             self._aggregates[id] = known
         return known

@@ -312,7 +312,7 @@ def name_facts(classes: "Iterable[type[Fact]]") -> None:
 
 
 def irregularity_name(reason: str, language: Language = "en") -> str:
-    """Say why a fact has no ground."""
+    """Return why a fact is irregular, in a language."""
     if language == "zh":
         for pattern, text in IRREGULAR_ZH:
             found = re.fullmatch(pattern, reason)

@@ -137,7 +137,7 @@ commands = sa.Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""Which command recorded which positions; the ground of idempotence.
+"""Which command recorded which positions; what idempotence rests on.
 
 `fingerprint` is the SHA-256 of the request, where the caller gave it to be told from others.
 """

@@ -232,7 +232,6 @@ class PublishedRates:
         table = self._tables.get(len(known))
         if table is None:
             table = RateTable.load(RATES_ID, known)
-            table.settle()
             kept = list(self._tables.items())[1 - KEPT :]
             self._tables = {**dict(kept), len(known): table}
         return table

@@ -202,7 +202,7 @@ class ImportReport(ReportLine):
     inferred: list[Inferred] = Field(default_factory=list)
     changed: list[ReportedChange] = Field(default_factory=list)
     irregular: list[Irregular] = Field(default_factory=list)
-    """Facts that were recorded but have no ground, so that no figure counts them."""
+    """Facts that were recorded but are irregular, so that no figure counts them."""
     unlisted: list[Unlisted] = Field(default_factory=list)
     """What the lists above are too long for, by reason."""
     other_rules: dict[str, int] = Field(default_factory=dict)

@@ -54,7 +54,7 @@ class Inferred(ReportLine):
 
 
 class Irregular(ReportLine):
-    """A fact that was recorded but has no ground, so that no figure counts it."""
+    """A fact that was recorded but is irregular, so that no figure counts it."""
 
     file: str
     line: int

@@ -8,7 +8,7 @@ properties test against a rebuild. Movements of ledgers are posted in `ledger_ta
 
 From a fact on that cannot be read an entity says nothing (see `history.without_retracted`): its
 rows stand as they were, `left_out` says so, and only a retraction is looked at. Rows written by
-who could read more or less are no ground to go on from; such entities are `unlike`.
+who could read more or less are nothing to go on from; such entities are `unlike`.
 
 It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
 within one batch, so that only final rows are written.

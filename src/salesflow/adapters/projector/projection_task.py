@@ -139,7 +139,7 @@ class TableFold:
 #
 # An event may have been readable when its stream was folded and not be so now, or the other way
 # round: its bytes were damaged or mended, or one of two programs alone knows its kind. Then the
-# rows are no ground to go on from. They are folded anew from what can be read now, as a rebuild
+# rows are nothing to go on from. They are folded anew from what can be read now, as a rebuild
 # folds them, and take the place of the old ones in one transaction.
 
 STREAMS_AT_ONCE = 500

@@ -71,7 +71,7 @@ def steps_json(steps: Iterable[ReplayStep], called: Called) -> list[Json]:
                     for name in after
                     if before.get(name) != after[name] and (before or after[name])
                 ],
-                "irregular": step.groundless,
+                "irregular": step.irregular,
             }
         )
         before = after

@@ -133,7 +133,7 @@ def replay_table(
     rows = []
     for step in steps:
         event = step.event
-        odd = irregularity_name(step.groundless or "", context.language)
+        odd = irregularity_name(step.irregular or "", context.language)
         remarks = [f"{word('irregular')}: {odd}"] if odd else []
         late = lateness(event, context.language)
         remarks += [f"{word('late by')} {late}"] if late else []
@@ -156,7 +156,7 @@ def _moment_of(
     """Give the moment at which a deal was read."""
     zone, head = flow.settings().timezone, flow.log.head()
     known = head.recorded if known_at is None else instant_of(known_at, zone)
-    then = deal.world.now if as_of is None else instant_of(as_of, zone)
+    then = deal.context.now if as_of is None else instant_of(as_of, zone)
     return Moment(
         as_of=from_instant(then),
         known_at=from_instant(min(known, head.recorded)),
@@ -166,7 +166,7 @@ def _moment_of(
 
 
 def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:
-    """Say of each event that does not count why: retracted, unread, or without ground."""
+    """Say of each event that does not count why: retracted, unread, or irregular."""
     out = retracted_ids(events)
     marks = dict.fromkeys(out, ("retracted", ""))
     for id in {event.stream_id for event in events}:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from salesflow.cli.deal.fact_text import money_text
 from salesflow.cli.ids import Called
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event
 from salesflow.domain.process import Label, ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.presentation.format import given_percent
@@ -40,7 +40,7 @@ class _Facets:
     """One deal in the words of one language."""
 
     def __init__(self, deal: Deal, called: Called, language: Language) -> None:
-        process = deal.world.processes.get((deal.process, deal.process_version))
+        process = deal.context.processes.get((deal.process, deal.process_version))
         self._deal = deal
         self._called = called
         self._language: Language = language
@@ -212,7 +212,7 @@ def _text(value: object) -> str:
 
 # Replays a deal: its believed history fact by fact, and what each fact changed.
 #
-# A fact that later knowledge left without ground changes nothing and says why.
+# An irregular fact changes nothing and says why.
 
 WORTH_TELLING = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -238,7 +238,7 @@ class ReplayStep(NamedTuple):
     event: Event
     deal: Deal
     changes: tuple[FacetChange, ...]
-    groundless: str | None
+    irregular: str | None
 
 
 def replay(deal: Deal, called: Called, language: Language, as_of: Instant) -> list[ReplayStep]:
@@ -247,10 +247,10 @@ def replay(deal: Deal, called: Called, language: Language, as_of: Instant) -> li
     before: dict[str, str] = {}
     happened = [event for event in deal.history if event.effect <= as_of]
     for number, event in enumerate(happened, 1):
-        then = Deal.replay(deal.id, happened[:number], world=_world_at(deal, event))
+        then = Deal.replay(deal.id, happened[:number], context=_context_at(deal, event))
         after = facets_of(then, called, language)
-        groundless = next((why for odd, why in then.irregular if odd is event), None)
-        steps.append(ReplayStep(number, event, then, _changes(before, after), groundless))
+        irregular = next((why for odd, why in then.irregular if odd is event), None)
+        steps.append(ReplayStep(number, event, then, _changes(before, after), irregular))
         before = after
     return steps
 
@@ -265,9 +265,9 @@ def lateness(event: Event, language: Language) -> str:
     return f"{late // DAY:,} {in_language('d', language)}"
 
 
-def _world_at(deal: Deal, event: Event) -> ReplayContext:
-    """Give the world when a fact took effect; a quote had not run out then that has now."""
-    return ReplayContext(deal.world.processes, deal.world.timezone, event.effect)
+def _context_at(deal: Deal, event: Event) -> ReplayContext:
+    """Return the context when a fact took effect; a quote had not run out then that has now."""
+    return ReplayContext(deal.context.processes, deal.context.timezone, event.effect)
 
 
 def _changes(before: dict[str, str], after: dict[str, str]) -> tuple[FacetChange, ...]:

@@ -1,13 +1,13 @@
 """The deal: one possible sale to one customer, from prospecting to after-sales service.
 
-`Deal` is put together from parts, each with its facts, its state and its commands:
+`Deal` is put together from parts, each with its facts, what they change, and its commands:
 
-    stages     opened, moved, migrated            quotes    drafted … accepted, expired
-    outcomes   won, lost, disqualified, reopened  money     forecast, lines, terms, invoices
-    merging    merged, absorbed, unmerged         people    owner, collaborators, help
-    talks      contacts, needs, objections …      service   service, repeat orders, feedback
+    stages      opened, moved, migrated             quotes       drafted … accepted, expired
+    outcomes    won, lost, disqualified, reopened   billing      forecast, terms, invoices
+    merging     merged, absorbed, unmerged          people       owner, collaborators, help
+    activities  contacts, needs, objections …       after_sales  service, orders, feedback
 
-`ground.py` settles stage, outcome and merging from the facts, and says which have no ground.
+`DealState` in `state.py` is what follows from all of them, for commands and read tables alike.
 """
 
 from salesflow.domain.deal.deal import Deal

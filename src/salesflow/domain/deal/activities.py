@@ -4,13 +4,15 @@ Talking goes on after a deal is closed, so nothing here asks about its outcome. 
 criteria of most stages look at what is noted here.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from typing import ClassVar, Literal, NamedTuple, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, require_text
+from salesflow.domain.deal.core import DealCommands, DealCore, require_text
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import EMPTY, with_item
 from salesflow.domain.values import (
     Day,
     Flag,
@@ -30,6 +32,7 @@ from salesflow.errors import InputError, RuleError
 __all__ = [
     "Activities",
     "ActivityFact",
+    "ActivityState",
     "BudgetConfirmed",
     "CompetitorNamed",
     "ContactLogged",
@@ -182,23 +185,57 @@ class Objection(NamedTuple):
     answer: str | None = None
 
 
-class Activities(DealCore):
+class ActivityState(DealCore):
     """What is known of the customer's side of a deal."""
 
-    contacts: list[ContactLogged]
-    intent: IntentStated | None
-    needs: list[NeedIdentified]
-    budget: BudgetConfirmed | None
-    decision: DecisionProcessMapped | None
-    solutions: list[SolutionProposed]
-    tasks_done: set[str]
-    objections: dict[str, Objection]
-    competitors: list[str]
+    contacts: tuple[ContactLogged, ...] = ()
+    intent: IntentStated | None = None
+    needs: tuple[NeedIdentified, ...] = ()
+    budget: BudgetConfirmed | None = None
+    decision: DecisionProcessMapped | None = None
+    solutions: tuple[SolutionProposed, ...] = ()
+    tasks_done: frozenset[str] = frozenset()
+    objections: Mapping[str, Objection] = EMPTY
+    """By their key, in the order in which they were raised."""
+    competitors: tuple[str, ...] = ()
 
     @property
     def contact_count(self) -> int:
         """How many contacts were logged."""
         return len(self.contacts)
+
+    def _evolve_activities(self, fact: ActivityFact, _: Event) -> None:
+        match fact:
+            case ContactLogged():
+                self.contacts = (*self.contacts, fact)
+            case IntentStated():
+                self.intent = fact
+            case NeedIdentified():
+                self.needs = (*self.needs, fact)
+            case BudgetConfirmed():
+                self.budget = fact
+            case DecisionProcessMapped():
+                self.decision = fact
+            case SolutionProposed():
+                self.solutions = (*self.solutions, fact)
+            case TaskCompleted():
+                self.tasks_done |= {fact.task}
+            case ObjectionRaised(objection=key):
+                raised = Objection(key, fact.doubt, fact.topic, resolved=False)
+                self.objections = with_item(self.objections, key, raised)
+            case ObjectionResolved(objection=key):
+                if key in self.objections:
+                    resolved = self.objections[key]._replace(resolved=True, answer=fact.answer)
+                    self.objections = with_item(self.objections, key, resolved)
+            case CompetitorNamed():
+                if fact.competitor not in self.competitors:
+                    self.competitors = (*self.competitors, fact.competitor)
+            case _:
+                assert_never(fact)
+
+
+class Activities(DealCommands, ActivityState):
+    """What a rep does with the customer."""
 
     def log_contact(
         self,
@@ -333,43 +370,3 @@ class Activities(DealCore):
             CompetitorNamed(competitor=require_text(competitor, "a competitor"), note=note),
             occurred_at,
         )
-
-    def _start_talks(self) -> None:
-        self.contacts = []
-        self.intent = None
-        self.needs = []
-        self.budget = None
-        self.decision = None
-        self.solutions = []
-        self.tasks_done = set()
-        self.objections = {}
-        self.competitors = []
-
-    def _apply_talk(self, fact: ActivityFact, _: Event) -> None:
-        match fact:
-            case ContactLogged():
-                self.contacts.append(fact)
-            case IntentStated():
-                self.intent = fact
-            case NeedIdentified():
-                self.needs.append(fact)
-            case BudgetConfirmed():
-                self.budget = fact
-            case DecisionProcessMapped():
-                self.decision = fact
-            case SolutionProposed():
-                self.solutions.append(fact)
-            case TaskCompleted():
-                self.tasks_done.add(fact.task)
-            case ObjectionRaised(objection=key):
-                self.objections[key] = Objection(key, fact.doubt, fact.topic, resolved=False)
-            case ObjectionResolved(objection=key):
-                raised = self.objections.get(key)
-                if raised is not None:
-                    answered = raised._replace(resolved=True, answer=fact.answer)
-                    self.objections[key] = answered
-            case CompetitorNamed():
-                if fact.competitor not in self.competitors:
-                    self.competitors.append(fact.competitor)
-            case _:
-                assert_never(fact)

@@ -11,7 +11,12 @@ from uuid import UUID
 from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, require_positive, require_text
+from salesflow.domain.deal.core import (
+    DealCommands,
+    DealCore,
+    require_positive,
+    require_text,
+)
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.values import Money, Personal, Reference, SafeText
 from salesflow.errors import InputError
@@ -19,6 +24,7 @@ from salesflow.errors import InputError
 __all__ = [
     "SCALES",
     "AfterSales",
+    "AfterSalesState",
     "FeedbackReceived",
     "RepeatOrderPlaced",
     "Scale",
@@ -94,13 +100,37 @@ class FeedbackReceived(Fact):
 ServiceFact = ServiceDelivered | RepeatOrderPlaced | SurveySent | FeedbackReceived
 
 
-class AfterSales(DealCore):
-    """What happens between the customer and us beside and after the sale."""
+class AfterSalesState(DealCore):
+    """What happened between the customer and us beside and after the sale."""
 
-    services: list[ServiceDelivered]
-    repeat_orders: list[RepeatOrderPlaced]
-    surveys: list[SurveySent]
-    feedback: list[FeedbackReceived]
+    services: tuple[ServiceDelivered, ...] = ()
+    repeat_orders: tuple[RepeatOrderPlaced, ...] = ()
+    surveys: tuple[SurveySent, ...] = ()
+    feedback: tuple[FeedbackReceived, ...] = ()
+
+    def _evolve_service(self, fact: ServiceFact, _: Event) -> str | None:
+        match fact:
+            case ServiceDelivered():
+                self.services = (*self.services, fact)
+            case RepeatOrderPlaced():
+                return self._repeat(fact)
+            case SurveySent():
+                self.surveys = (*self.surveys, fact)
+            case FeedbackReceived():
+                self.feedback = (*self.feedback, fact)
+            case _:
+                assert_never(fact)
+        return None
+
+    def _repeat(self, fact: RepeatOrderPlaced) -> str | None:
+        irregular = self._needs_win()
+        if irregular is None:
+            self.repeat_orders = (*self.repeat_orders, fact)
+        return irregular
+
+
+class AfterSales(DealCommands, AfterSalesState):
+    """What we do for the customer beside and after the sale, and what they say of it."""
 
     def deliver_service(
         self,
@@ -158,22 +188,3 @@ class AfterSales(DealCore):
             survey=survey, scale=scale, score=score, text=text, person_id=person_id
         )
         self._record(fact, occurred_at)
-
-    def _start_service(self) -> None:
-        self.services = []
-        self.repeat_orders = []
-        self.surveys = []
-        self.feedback = []
-
-    def _apply_service(self, fact: ServiceFact, _: Event) -> None:
-        match fact:
-            case ServiceDelivered():
-                self.services.append(fact)
-            case RepeatOrderPlaced():
-                self.repeat_orders.append(fact)
-            case SurveySent():
-                self.surveys.append(fact)
-            case FeedbackReceived():
-                self.feedback.append(fact)
-            case _:
-                assert_never(fact)

@@ -1,66 +1,183 @@
-"""What every part of a deal stands on: where it stands, and how a command asks about that.
+"""What every part of a deal stands on: its stage, outcome and worth, and what commands refuse.
 
-Stage, outcome and merging are settled in one place (`ground.py`); the parts read them here.
+The parts beside it (`stages.py`, `quotes.py` …) each hold their facts, what these change in
+the deal's state, and the commands that record them.
 """
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
-from salesflow.domain.aggregate import is_untimed
 from salesflow.domain.event import Event
+from salesflow.domain.pending import is_unrecorded, is_untimed
 from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.process import ForecastCategory, Outcome, ProcessVersion
+from salesflow.domain.process import (
+    Category,
+    ForecastCategory,
+    Outcome,
+    ProcessVersion,
+    Stage,
+)
+from salesflow.domain.state import State
+from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.domain.wording import require_reason
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
-__all__ = ["DealCore", "require_positive", "require_reason", "require_text"]
+__all__ = ["DealCommands", "DealCore", "require_positive", "require_reason", "require_text"]
+
+IMPOSSIBLE, CERTAIN = Decimal(0), Decimal(1)
+CLOSED_CATEGORY: Final[dict[Outcome, ForecastCategory]] = {
+    "won": "closed",
+    "lost": "omitted",
+    "disqualified": "omitted",
+}
 
 
-class DealCore(PlannedAggregate):
-    """A deal's standing, and the refusals its parts share."""
+class DealCore(State):
+    """What every part of a deal's state builds on."""
 
-    noun: ClassVar[str] = "deal"
-
-    title: str
-    process: str
+    title: str = ""
+    process: str = ""
     """Key of its sales process."""
-    process_version: int
-    stage: str
-    outcome: Outcome
-    merged_into: UUID | None
+    process_version: int = 0
+    version_in_force: ProcessVersion | None = None
+    """The process version it stands on; None where that one is not known here."""
+    stage: str = ""
+    outcome: Outcome = "open"
+    merged_into: UUID | None = None
     """The deal it was merged into; None while it stands on its own."""
-    last_open_stage: str | None
+    last_open_stage: str | None = None
     """Where it stood open last; it comes back to there when it is reopened."""
-    amount: Money | None
-    expected_close: date | None
-    forecast_category: ForecastCategory
-    """The stage's category unless another was given; closed or omitted once it is closed."""
-    probability: Decimal
-    """Of winning it: the stage's unless another was given; 1 or 0 once it is closed."""
-    category_given: ForecastCategory | None
+    owner: str | None = None
+    customer_id: UUID | None = None
+    amount: Money | None = None
+    """The latest that it was opened with, forecast, agreed in lines, signed or amended."""
+    expected_close: date | None = None
+    category_given: ForecastCategory | None = None
     """The forecast category somebody gave; None where the stage's holds."""
-    probability_given: Decimal | None
+    probability_given: Decimal | None = None
     """The probability somebody gave; None where the stage's holds."""
-    opened_at: datetime | None
-    """None until it is recorded, for a deal opened without a time."""
-    closed_at: datetime | None
-    """When the standing outcome came about; None while open."""
-    first_outcome: Outcome | None
-    first_closed_at: datetime | None
-    first_won_at: datetime | None
-    ever_won: bool
-    irregular: list[tuple[Event, str]]
-    """Facts that later knowledge left without ground, each with the reason; they count for
-    nothing."""
-    _process: ProcessVersion | None
+    first_outcome: Outcome | None = None
+    irregular: tuple[tuple[Event, str], ...] = ()
+    """Facts that later knowledge left without what they build on, each with the reason; they
+    count for nothing."""
+    _closing: Event | None = None
+    """What brought the standing outcome about; None while open."""
+    _first_closing: Event | None = None
+    _first_win: Event | None = None
+
+    @property
+    def opened(self) -> Instant | None:
+        """The instant it was opened; None before that."""
+        return None if self._opening is None else self._opening.occurred
+
+    @property
+    def opened_at(self) -> datetime | None:
+        """When it was opened; None until it is recorded, for one opened without a time."""
+        return self._time(self._opening)
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When the standing outcome came about; None while open."""
+        return self._time(self._closing)
+
+    @property
+    def first_closed_at(self) -> datetime | None:
+        """When it was closed for the first time."""
+        return self._time(self._first_closing)
+
+    @property
+    def first_won_at(self) -> datetime | None:
+        """When it was won for the first time."""
+        return self._time(self._first_win)
+
+    @property
+    def ever_won(self) -> bool:
+        """Whether it was won at some time, also where it was reopened since."""
+        return self._first_win is not None
 
     @property
     def is_open(self) -> bool:
         """Whether it can still be won: neither closed nor merged."""
         return self.outcome == "open" and self.merged_into is None
+
+    @property
+    def counted_outcome(self) -> str:
+        """Open, won, lost, disqualified or, while it is merged into another, merged."""
+        return self.outcome if self.merged_into is None else "merged"
+
+    @property
+    def stage_in_force(self) -> Stage | None:
+        """The stage it stands in; None when its process version does not know it."""
+        process = self.version_in_force
+        return None if process is None else process.by_key.get(self.stage)
+
+    @property
+    def probability(self) -> Decimal:
+        """Of winning it: the stage's unless another was given; 1 or 0 once it is closed."""
+        if self.outcome != "open":
+            return CERTAIN if self.outcome == "won" else IMPOSSIBLE
+        if self.probability_given is not None:
+            return self.probability_given
+        stage = self.stage_in_force
+        return IMPOSSIBLE if stage is None else stage.probability
+
+    @property
+    def forecast_category(self) -> ForecastCategory:
+        """The stage's category unless another was given; closed or omitted once it ended."""
+        if self.outcome != "open":
+            return CLOSED_CATEGORY[self.outcome]
+        if self.category_given is not None:
+            return self.category_given
+        stage = self.stage_in_force
+        return "pipeline" if stage is None else stage.forecast_category
+
+    def category(self, stage: str) -> Category:
+        """Return a stage's category under the version in force; unknown ones are open."""
+        process = self.version_in_force
+        return "open" if process is None else process.category(stage)
+
+    def meets(self, criterion: str) -> bool:
+        """Return whether an exit criterion holds; see `criteria.py`."""
+        raise NotImplementedError
+
+    def _name_process(self, key: str, version: int) -> None:
+        self.process, self.process_version = key, version
+        self.version_in_force = self._context.processes.get((key, version))
+
+    def _first_stage(self, *categories: Category) -> str | None:
+        process = self.version_in_force
+        first = None if process is None else process.first_of(*categories)
+        return None if first is None else first.key
+
+    def _close(self, outcome: Outcome, stage: str | None) -> str | None:
+        """Close the deal in a stage; without one it stays where it stood open last."""
+        if self.outcome == outcome:
+            return f"{outcome} while already {outcome}"
+        self.outcome = outcome
+        self.stage = stage or self.last_open_stage or self.stage
+        return None
+
+    def _needs_win(self) -> str | None:
+        """Return why something that builds on a win does not count; None while it is won."""
+        if self.merged_into is not None:
+            return "not won but merged"
+        return None if self.outcome == "won" else f"not won but {self.outcome}"
+
+    def _time(self, event: Event | None) -> datetime | None:
+        """Return when it happened; None for what a new deal will be recorded with."""
+        opening = self._opening
+        if event is None or opening is None or (is_untimed(event) and is_unrecorded(opening)):
+            return None
+        return event.occurred_at
+
+
+class DealCommands(PlannedAggregate, DealCore):
+    """What the commands of every part of a deal share: what they refuse."""
+
+    noun: ClassVar[str] = "deal"
 
     @property
     def process_in_force(self) -> ProcessVersion:
@@ -69,12 +186,13 @@ class DealCore(PlannedAggregate):
         Raises:
             NotFoundError: when that version is not known here.
         """
-        if self._process is None:
+        found = self.version_in_force
+        if found is None:
             raise NotFoundError(
                 f"deal {self.id} stands on process {self.process!r} version"
                 f" {self.process_version}, which was never published"
             )
-        return self._process
+        return found
 
     def _ensure_open(self, asked: str) -> None:
         self._ensure_unmerged(asked)
@@ -107,13 +225,9 @@ class DealCore(PlannedAggregate):
             number += 1
         return f"{letter}{number}"
 
-    def _time(self, event: Event) -> datetime | None:
-        """Give when it happened; None for a new deal's fact without a time, until recorded."""
-        return None if is_untimed(event) and not self.version else event.occurred_at
-
 
 def require_positive(amount: Money) -> Money:
-    """Insist on more than nothing.
+    """Return an amount that is more than nothing.
 
     Raises:
         InputError: when it is zero or less.
@@ -124,10 +238,10 @@ def require_positive(amount: Money) -> Money:
 
 
 def require_text(text: str, what: str) -> str:
-    """Insist on words.
+    """Return a text that is not blank.
 
     Raises:
-        InputError: when they are blank.
+        InputError: when it is.
     """
     if not text.strip():
         raise InputError(f"{what} cannot be blank")

@@ -22,7 +22,7 @@ from salesflow.domain.deal.merging import (
     MergingFact,
 )
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.deal.state import StageState
+from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import believed_history
 from salesflow.domain.time import FOREVER, Instant, when_told
@@ -216,19 +216,19 @@ class _Graph:
 def _spans(history: Sequence[Event]) -> list[_CountedSpan]:
     """Say from when one counted where; the process of a deal decides nothing about it."""
     spans: list[_CountedSpan] = []
-    ground = StageState({})
+    deal = DealState()
     into: UUID | None = None
     for event in history:
-        groundless = ground.evolve(event)
+        irregular = deal.evolve(event)
         early = event.occurred < history[0].occurred
         match event.fact:
             case CustomerMerged(into=other) if not early:
                 now: UUID | None = other
             case CustomerUnmerged() if not early:
                 now = None
-            case DealMerged(into=other) if groundless is None:
+            case DealMerged(into=other) if irregular is None:
                 now = other
-            case DealUnmerged() if groundless is None:
+            case DealUnmerged() if irregular is None:
                 now = None
             case _:
                 continue

@@ -11,9 +11,7 @@ from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.after_sales import AfterSales
-from salesflow.domain.deal.core import require_reason
-from salesflow.domain.deal.outcomes import Outcomes
+from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import ensure_not_retracted
 from salesflow.domain.values import Reason
@@ -24,6 +22,7 @@ __all__ = [
     "DealMerged",
     "DealReleased",
     "DealUnmerged",
+    "MergeState",
     "Merging",
     "MergingFact",
     "counterpart_of",
@@ -86,10 +85,31 @@ class DealReleased(Fact):
 MergingFact = DealMerged | DealAbsorbed | DealUnmerged | DealReleased
 
 
-class Merging(Outcomes, AfterSales):
-    """Which deals are one."""
+class MergeState(DealCore):
+    """Which deals are one; the deal it was merged into stands in `DealCore`."""
 
-    absorbed: set[UUID]
+    absorbed: frozenset[UUID] = frozenset()
+    """The deals that are merged into it."""
+
+    def _evolve_merging(self, fact: MergingFact, _: Event) -> str | None:
+        match fact:
+            case DealMerged():
+                if self.merged_into is not None:
+                    return "merged while already merged"
+                self.merged_into = fact.into
+            case DealUnmerged():
+                self.merged_into = None
+            case DealAbsorbed():
+                self.absorbed |= {fact.absorbed}
+            case DealReleased():
+                self.absorbed -= {fact.released}
+            case _:
+                assert_never(fact)
+        return None
+
+
+class Merging(DealCommands, MergeState):
+    """How deals are made one, and two again."""
 
     def merge_into(
         self, survivor: Self, *, because: str, occurred_at: OccurredAt = None
@@ -140,20 +160,6 @@ class Merging(Outcomes, AfterSales):
         for deal, event in ((self, here), (other, there)):
             retraction = FactRetracted(event_id=event.event_id, because=because)
             deal._record(retraction, None)
-
-    def _start_merging(self) -> None:
-        self.absorbed = set()
-
-    def _apply_merging(self, fact: MergingFact, _: Event) -> None:
-        match fact:
-            case DealMerged() | DealUnmerged():
-                pass  # settled by the ground
-            case DealAbsorbed():
-                self.absorbed.add(fact.absorbed)
-            case DealReleased():
-                self.absorbed.discard(fact.released)
-            case _:
-                assert_never(fact)
 
 
 def ensure_whole_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> None:

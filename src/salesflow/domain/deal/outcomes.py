@@ -8,9 +8,11 @@ the world, so no gate stops a win; which exit criteria were unmet is in the fact
 from typing import ClassVar, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import require_reason
-from salesflow.domain.deal.stages import Check, Stages
+from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
+from salesflow.domain.deal.criteria import Check, check_criterion
+from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import CLOSING, Outcome, ProcessVersion
 from salesflow.domain.values import Key, Money, Personal, Reason, SafeName, SafeReason
 from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
@@ -21,7 +23,9 @@ __all__ = [
     "DealReopened",
     "DealWon",
     "OutcomeFact",
+    "OutcomeState",
     "Outcomes",
+    "outcome_of",
 ]
 
 
@@ -68,13 +72,84 @@ class DealReopened(Fact):
 OutcomeFact = DealWon | DealLost | DealDisqualified | DealReopened
 
 
-class Outcomes(Stages):
+def outcome_of(fact: Fact, process: ProcessVersion | None) -> Outcome | None:
+    """Return the outcome that a fact brings under a process version; None for none.
+
+    Entering a stage of category won, lost or disqualified is that outcome, also at opening.
+    """
+    match fact:
+        case DealWon():
+            return "won"
+        case DealLost():
+            return "lost"
+        case DealDisqualified():
+            return "disqualified"
+        case DealReopened():
+            return "open"
+        case StageMoved(target=stage) if process is not None:
+            return CLOSING.get(process.category(stage))
+        case DealOpened(stage=stage):
+            return CLOSING.get("open" if process is None else process.category(stage), "open")
+        case _:
+            return None
+
+
+class OutcomeState(DealCore):
     """How a deal ended, if it did."""
 
-    lost_because: str | None
+    lost_because: str | None = None
     """The reason of the standing loss."""
-    lost_to: str | None
-    disqualified_because: str | None
+    lost_to: str | None = None
+    disqualified_because: str | None = None
+
+    def _evolve_outcome(self, fact: OutcomeFact, _: Event) -> str | None:
+        match fact:
+            case DealWon():
+                irregular = self._close("won", self._first_stage("after_sales", "won"))
+            case DealLost():
+                irregular = self._close("lost", self._first_stage("lost"))
+            case DealDisqualified():
+                irregular = self._close("disqualified", self._first_stage("disqualified"))
+            case DealReopened():
+                irregular = self._reopen(fact)
+            case _:
+                assert_never(fact)
+        if irregular is None:
+            self._note_reasons(fact)
+        return irregular
+
+    def _reopen(self, fact: DealReopened) -> str | None:
+        if self.outcome == "open":
+            return "reopened while open"
+        self.outcome = "open"
+        self.stage = (
+            fact.stage or self.last_open_stage or self._first_stage("open") or self.stage
+        )
+        self.last_open_stage = self.stage
+        return None
+
+    def _note_reasons(self, fact: OutcomeFact) -> None:
+        self.lost_because = self.lost_to = self.disqualified_because = None
+        if isinstance(fact, DealWon):
+            self.amount = fact.amount or self.amount
+        elif isinstance(fact, DealLost):
+            self.lost_because, self.lost_to = fact.because, fact.competitor
+        elif isinstance(fact, DealDisqualified):
+            self.disqualified_because = fact.because
+
+    def _note_outcome(self, event: Event) -> None:
+        """Note when the outcome came about; the first one is kept for good."""
+        if self.outcome != "lost":
+            self.lost_because = self.lost_to = None
+        self._closing = None if self.outcome == "open" else event
+        if self.outcome != "open" and self.first_outcome is None:
+            self.first_outcome, self._first_closing = self.outcome, event
+        if self.outcome == "won" and self._first_win is None:
+            self._first_win = event
+
+
+class Outcomes(DealCommands, OutcomeState):
+    """How a deal is closed and taken up again."""
 
     def win(
         self,
@@ -90,7 +165,7 @@ class Outcomes(Stages):
             raise InputError(f"{amount} cannot be signed")
         here = then.process_in_force.by_key.get(then.stage)
         criteria = () if here is None else here.exit_criteria
-        checks = tuple(then._check(criterion, None, None) for criterion in criteria)
+        checks = tuple(check_criterion(then, criterion) for criterion in criteria)
         self._record(DealWon(amount=amount, because=because, checks=checks), occurred_at)
 
     def lose(
@@ -135,18 +210,3 @@ class Outcomes(Stages):
             raise StageError(f"a deal is reopened in an open stage; {quoted(stage)} is none")
         fact = DealReopened(stage=stage, because=require_reason(because, "reopening"))
         self._record(fact, occurred_at)
-
-    def _start_outcomes(self) -> None:
-        self.lost_because = self.lost_to = self.disqualified_because = None
-
-    def _apply_outcome(self, fact: OutcomeFact, _: Event) -> None:
-        self.lost_because = self.lost_to = self.disqualified_because = None
-        match fact:
-            case DealWon() | DealReopened():
-                pass  # outcome, stage and amount are settled by the ground
-            case DealLost():
-                self.lost_because, self.lost_to = fact.because, fact.competitor
-            case DealDisqualified():
-                self.disqualified_because = fact.because
-            case _:
-                assert_never(fact)

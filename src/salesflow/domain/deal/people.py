@@ -4,7 +4,7 @@ The owner is credited with what the collaborators leave over; their shares never
 more than the whole. Changes of people may be planned ahead with `effective_from`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar, NamedTuple, Self, assert_never
@@ -12,8 +12,9 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.core import DealCore, require_reason, require_text
+from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.state import EMPTY, with_item, without
 from salesflow.domain.values import (
     Personal,
     Reason,
@@ -38,6 +39,7 @@ __all__ = [
     "OwnerAssigned",
     "People",
     "PeopleFact",
+    "PeopleState",
 ]
 
 NOTHING = Decimal(0)
@@ -144,14 +146,14 @@ class HelpRequest(NamedTuple):
     by: str | None = None
 
 
-class People(DealCore):
-    """Who works on a deal, and for whom."""
+class PeopleState(DealCore):
+    """Who works on a deal, and for whom; owner and customer stand in `DealCore`."""
 
-    owner: str | None
-    customer_id: UUID | None
-    collaborators: dict[str, Collaborator]
-    messages: list[MessagePosted]
-    help_requests: dict[str, HelpRequest]
+    collaborators: Mapping[str, Collaborator] = EMPTY
+    """By person."""
+    messages: tuple[MessagePosted, ...] = ()
+    help_requests: Mapping[str, HelpRequest] = EMPTY
+    """By their key."""
 
     @property
     def credits(self) -> dict[str, Decimal]:
@@ -161,6 +163,33 @@ class People(DealCore):
             rest = max(WHOLE - sum(shares.values(), NOTHING), NOTHING)
             shares[self.owner] = shares.get(self.owner, NOTHING) + rest
         return shares
+
+    def _evolve_people(self, fact: PeopleFact, _: Event) -> None:
+        match fact:
+            case OwnerAssigned():
+                self.owner = fact.owner
+            case CollaboratorJoined(person=person):
+                joined = Collaborator(person, fact.department, fact.role, fact.credit)
+                self.collaborators = with_item(self.collaborators, person, joined)
+            case CollaboratorLeft():
+                self.collaborators = without(self.collaborators, fact.person)
+            case CustomerChanged():
+                self.customer_id = fact.customer_id
+            case MessagePosted():
+                self.messages = (*self.messages, fact)
+            case HelpRequested(request=key):
+                asked = HelpRequest(key, fact.question, fact.department, given=False)
+                self.help_requests = with_item(self.help_requests, key, asked)
+            case HelpGiven(request=key):
+                if key in self.help_requests:
+                    given = self.help_requests[key]._replace(given=True, by=fact.by)
+                    self.help_requests = with_item(self.help_requests, key, given)
+            case _:
+                assert_never(fact)
+
+
+class People(DealCommands, PeopleState):
+    """Who takes a deal over, joins it, helps with it."""
 
     def assign_owner(
         self,
@@ -301,35 +330,3 @@ class People(DealCore):
                 if getattr(event.fact, "person", None) == person:
                     return
                 yield self._until(event.effect, untimed=True)
-
-    def _start_people(self) -> None:
-        self.owner = None
-        self.customer_id = None
-        self.collaborators = {}
-        self.messages = []
-        self.help_requests = {}
-
-    def _apply_people(self, fact: PeopleFact, _: Event) -> None:
-        match fact:
-            case OwnerAssigned():
-                self.owner = fact.owner
-            case CollaboratorJoined(person=person):
-                self.collaborators[person] = Collaborator(
-                    person, fact.department, fact.role, fact.credit
-                )
-            case CollaboratorLeft():
-                self.collaborators.pop(fact.person, None)
-            case CustomerChanged():
-                self.customer_id = fact.customer_id
-            case MessagePosted():
-                self.messages.append(fact)
-            case HelpRequested(request=key):
-                self.help_requests[key] = HelpRequest(
-                    key, fact.question, fact.department, given=False
-                )
-            case HelpGiven(request=key):
-                asked = self.help_requests.get(key)
-                if asked is not None:
-                    self.help_requests[key] = asked._replace(given=True, by=fact.by)
-            case _:
-                assert_never(fact)

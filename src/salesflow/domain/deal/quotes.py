@@ -5,7 +5,7 @@ end of its `valid_until` without anybody recording it. Quotes never move the dea
 outcome, and their paperwork may go on after the deal is closed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from pydantic import model_validator
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, require_reason
+from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import EMPTY, with_item
 from salesflow.domain.time import Instant, Time, from_instant, start_of_next_day, to_instant
 from salesflow.domain.values import (
     MOST,
@@ -47,6 +48,7 @@ __all__ = [
     "QuoteState",
     "QuoteWithdrawn",
     "Quotes",
+    "QuotesState",
     "checked",
     "expiry_of",
     "total_of",
@@ -227,22 +229,67 @@ class Quote(NamedTuple):
         return self._replace(state="expired") if to_instant(self.expires_at) <= now else self
 
 
-class Quotes(DealCore):
+class QuotesState(DealCore):
     """The offers of a deal."""
 
-    ever_issued: bool
-    _quotes: dict[str, Quote]
+    offers: Mapping[str, Quote] = EMPTY
+    """By their number, as last told; one that has run out since is not marked as expired."""
+    ever_issued: bool = False
+
+    @property
+    def accepted_quote(self) -> Quote | None:
+        """The accepted offer that stands."""
+        return next((q for q in self.offers.values() if q.state == "accepted"), None)
+
+    def _evolve_quotes(self, fact: QuoteFact, _: Event) -> str | None:
+        before = self.offers.get(fact.quote)
+        if before is None and not isinstance(fact, QuoteDrafted | QuoteIssued):
+            return f"there is no quote {fact.quote!r}"
+        match fact:
+            case QuoteDrafted():
+                total = fact.total or total_of(fact.lines)
+                self._put(Quote(fact.quote, "drafted", fact.lines, total))
+            case QuoteIssued() | QuoteRevised():
+                self._put(_offer(fact, before, self._runs_out(fact)))
+                self.ever_issued = True
+            case QuoteAccepted():
+                self._supersede()
+                self._mark(before, "accepted")
+            case QuoteRejected():
+                self._mark(before, "rejected")
+            case QuoteWithdrawn():
+                self._mark(before, "withdrawn")
+            case QuoteExpired():
+                self._mark(before, "expired")
+            case _:
+                assert_never(fact)
+        return None
+
+    def _mark(self, quote: Quote | None, state: QuoteState) -> None:
+        if quote is not None:
+            self._put(quote._replace(state=state))
+
+    def _put(self, quote: Quote) -> None:
+        self.offers = with_item(self.offers, quote.key, quote)
+
+    def _supersede(self) -> None:
+        self._mark(self.accepted_quote, "superseded")
+
+    def _runs_out(self, fact: QuoteIssued | QuoteRevised) -> datetime | None:
+        """Return when an offer runs out; one told by its last day, at the end of that."""
+        if fact.valid_until is None or fact.expires_at or not self._context.knows_days:
+            return fact.expires_at
+        return expiry_of(fact.valid_until, self._context.timezone)
+
+
+class Quotes(DealCommands, QuotesState):
+    """What a rep offers, and what becomes of it."""
 
     @property
     def quotes(self) -> dict[str, Quote]:
         """The offers by their number, as they stand at the time this deal is read at."""
         now = self._now()
-        return {key: quote.at(now) for key, quote in self._quotes.items()}
-
-    @property
-    def accepted_quote(self) -> Quote | None:
-        """The accepted offer that stands."""
-        return next((q for q in self._quotes.values() if q.state == "accepted"), None)
+        return {key: quote.at(now) for key, quote in self.offers.items()}
 
     def draft_quote(
         self,
@@ -266,7 +313,7 @@ class Quotes(DealCore):
     ) -> str:
         """Send an offer: a draft by its number, or a new one by its lines; gives its number."""
         then = self.at(occurred_at)
-        drafted = then._quotes.get(quote) if quote is not None else None
+        drafted = then.offers.get(quote) if quote is not None else None
         if drafted is None:
             if lines is None:
                 raise QuoteError(f"deal {self.id} has no quote {quoted(quote)}; name its lines")
@@ -366,54 +413,16 @@ class Quotes(DealCore):
     def _expiry(self, valid_until: date | None, occurred_at: OccurredAt) -> datetime | None:
         if valid_until is None:
             return None
-        expires = expiry_of(valid_until, self.world.timezone)
+        expires = expiry_of(valid_until, self.context.timezone)
         issued = self._now() if occurred_at is None else self._instant(occurred_at)[0]
         if issued is not None and to_instant(expires) <= issued:
             raise InputError(f"a quote valid until {valid_until} would have expired already")
         return expires
 
-    def _runs_out(self, fact: QuoteIssued | QuoteRevised) -> datetime | None:
-        """Give the time an offer runs out; one told by its last day, at the end of that."""
-        if fact.valid_until is None or fact.expires_at or not self.world.knows_days:
-            return fact.expires_at
-        return expiry_of(fact.valid_until, self.world.timezone)
-
-    def _start_quotes(self) -> None:
-        self._quotes = {}
-        self.ever_issued = False
-
-    def _apply_quote(self, fact: QuoteFact, _: Event) -> None:
-        quotes, before = self._quotes, self._quotes.get(fact.quote)
-        match fact:
-            case QuoteDrafted():
-                total = fact.total or total_of(fact.lines)
-                quotes[fact.quote] = Quote(fact.quote, "drafted", fact.lines, total)
-            case QuoteIssued() | QuoteRevised():
-                quotes[fact.quote] = _offer(fact, before, self._runs_out(fact))
-                self.ever_issued = True
-            case QuoteAccepted():
-                for key, quote in quotes.items():
-                    if quote.state == "accepted":
-                        quotes[key] = quote._replace(state="superseded")
-                _set(quotes, fact.quote, "accepted")
-            case QuoteRejected():
-                _set(quotes, fact.quote, "rejected")
-            case QuoteWithdrawn():
-                _set(quotes, fact.quote, "withdrawn")
-            case QuoteExpired():
-                _set(quotes, fact.quote, "expired")
-            case _:
-                assert_never(fact)
-
 
 def expiry_of(valid_until: date, timezone: ZoneInfo) -> datetime:
     """Give the time from which an offer has run out: the end of its last day."""
     return from_instant(start_of_next_day(valid_until, timezone))
-
-
-def _set(quotes: dict[str, Quote], key: str, state: QuoteState) -> None:
-    if key in quotes:
-        quotes[key] = quotes[key]._replace(state=state)
 
 
 def _offer(

@@ -6,18 +6,15 @@ for the process version to allow. A fact stores its target only: which stage was
 whether that was forward, follows from the facts around it.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal, assert_never
+from collections.abc import Mapping
+from typing import ClassVar, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.activities import Activities
-from salesflow.domain.deal.core import require_reason
-from salesflow.domain.deal.money import Billing
-from salesflow.domain.deal.people import People
-from salesflow.domain.deal.quotes import Quotes
+from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
+from salesflow.domain.deal.criteria import Check, check_criteria
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import TASK_COMPLETED, ProcessVersion, Stage, VersionNumber
+from salesflow.domain.process import CLOSING, ProcessVersion, Stage, VersionNumber
 from salesflow.domain.values import (
     Day,
     Key,
@@ -29,20 +26,17 @@ from salesflow.domain.values import (
     Value,
 )
 from salesflow.domain.wording import quoted
-from salesflow.errors import GateError, InputError, RuleError, StageError
+from salesflow.errors import InputError, RuleError, StageError
 
 __all__ = [
-    "Check",
-    "CheckResult",
     "DealMigrated",
     "DealOpened",
     "StageFact",
     "StageMapping",
     "StageMoved",
+    "StageState",
     "Stages",
 ]
-
-CheckResult = Literal["passed", "failed", "overridden", "not_checked"]
 
 
 class DealOpened(Fact):
@@ -60,15 +54,6 @@ class DealOpened(Fact):
     amount: Money | None = None
     expected_close: Day | None = None
     lead_source: SafeText | None = None
-
-
-class Check(Value):
-    """What came of one exit criterion; an overridden one says by whom and why."""
-
-    criterion: Reference
-    result: CheckResult
-    by: Reference | None = None
-    because: Reason | None = None
 
 
 class StageMoved(Fact):
@@ -107,10 +92,63 @@ class DealMigrated(Fact):
 StageFact = DealOpened | StageMoved | DealMigrated
 
 
-class Stages(Activities, Quotes, Billing, People):
+class StageState(DealCore):
     """Where a deal stands in its process."""
 
-    lead_source: str | None
+    lead_source: str | None = None
+
+    def _evolve_stages(self, fact: StageFact, event: Event) -> str | None:
+        match fact:
+            case StageMoved():
+                return self._move(fact)
+            case DealMigrated():
+                self._migrate(fact)
+            case DealOpened():
+                return self._open(fact, event)
+            case _:
+                assert_never(fact)
+        return None
+
+    def _open(self, fact: DealOpened, event: Event) -> str | None:
+        if self._opening is not event:
+            return "the deal was opened before"
+        self._name_process(fact.process, fact.process_version)
+        category = self.category(fact.stage)
+        self.title, self.stage = fact.title or "", fact.stage
+        self.outcome = CLOSING.get(category, "open")
+        if category == "open":
+            self.last_open_stage = fact.stage
+        self.owner, self.customer_id = fact.owner, fact.customer_id
+        self.amount, self.expected_close = fact.amount, fact.expected_close
+        self.lead_source = fact.lead_source
+        return None
+
+    def _move(self, fact: StageMoved) -> str | None:
+        category = self.category(fact.target)
+        closing = CLOSING.get(category)
+        if closing is not None:
+            return self._close(closing, fact.target)
+        if self.merged_into is not None:
+            return "moved while merged"
+        if self.outcome in ("lost", "disqualified"):
+            return f"moved while {self.outcome}"
+        if category == "open":
+            if self.outcome == "won":
+                return "moved to an open stage while won"
+            self.last_open_stage = fact.target
+        self.stage = fact.target
+        return None
+
+    def _migrate(self, fact: DealMigrated) -> None:
+        moves = {each.old: each.new for each in fact.mapping}
+        self._name_process(fact.process, fact.process_version)
+        self.stage = moves.get(self.stage, self.stage)
+        if self.last_open_stage is not None:
+            self.last_open_stage = moves.get(self.last_open_stage, self.last_open_stage)
+
+
+class Stages(DealCommands, StageState):
+    """How a deal is taken through its process."""
 
     def advance(
         self,
@@ -172,7 +210,7 @@ class Stages(Activities, Quotes, Billing, People):
                 f"process {process.key!r} version {process.version} does not allow skipping"
                 f" {skipped}"
             )
-        checks = then._checks(process, passed, override or {}, overridden_by)
+        checks = check_criteria(then, process, passed, override or {}, overridden_by)
         fact = StageMoved(
             target=stage, because=require_reason(because, "a move"), checks=checks
         )
@@ -205,7 +243,7 @@ class Stages(Activities, Quotes, Billing, People):
         """Let the deal go on under another process version; say where each old stage went."""
         then = self.at(occurred_at)
         then._ensure_unmerged("migrate it")
-        if self.world.processes.get((process.key, process.version)) != process:
+        if self.context.processes.get((process.key, process.version)) != process:
             raise InputError(
                 f"process {process.key!r} version {process.version} has not been published"
             )
@@ -253,72 +291,3 @@ class Stages(Activities, Quotes, Billing, People):
                 f" {target.category}"
             )
         return process, target
-
-    def _checks(
-        self,
-        process: ProcessVersion,
-        stages: Iterable[Stage],
-        override: Mapping[str, str],
-        by: str | None,
-    ) -> tuple[Check, ...]:
-        """Check the exit criteria of the stages passed; refuse when one is unmet."""
-        criteria = list(dict.fromkeys(c for stage in stages for c in stage.exit_criteria))
-        strange = sorted(set(override) - set(criteria))
-        if strange:
-            raise InputError(f"{strange[0]!r} is not asked for here; there is no overriding it")
-        if override and not (by or "").strip():
-            raise InputError("say who overrides the exit criteria")
-        checks = tuple(
-            self._check(criterion, override.get(criterion), by) for criterion in criteria
-        )
-        missing = [c.criterion for c in checks if c.result == "failed"]
-        if missing:
-            names = ", ".join(f"{process.criterion_name(c)} ({c})" for c in missing)
-            raise GateError(f"deal {self.id} cannot leave {self.stage!r}: not met: {names}")
-        return checks
-
-    def _check(self, criterion: str, why: str | None, by: str | None) -> Check:
-        if self._meets(criterion):
-            return Check(criterion=criterion, result="passed")
-        if why is None:
-            return Check(criterion=criterion, result="failed")
-        because = require_reason(why, f"overriding {criterion}")
-        return Check(criterion=criterion, result="overridden", by=by, because=because)
-
-    def _meets(self, criterion: str) -> bool:
-        """Look whether a criterion holds; one this version does not know does not."""
-        met = {
-            "contact_logged": bool(self.contacts),
-            "customer_answered": any(c.direction == "in" for c in self.contacts),
-            "customer_named": self.customer_id is not None,
-            "intent_stated": self.intent is not None,
-            "need_identified": bool(self.needs),
-            "budget_confirmed": self.budget is not None,
-            "decision_process_mapped": self.decision is not None,
-            "solution_proposed": bool(self.solutions),
-            "amount_known": self.amount is not None,
-            "expected_close_known": self.expected_close is not None,
-            "quote_issued": self.ever_issued,
-            "quote_accepted": self.accepted_quote is not None,
-            "terms_agreed": self.terms is not None,
-            "objections_resolved": all(o.resolved for o in self.objections.values()),
-        }
-        if criterion.startswith(TASK_COMPLETED):
-            return criterion.removeprefix(TASK_COMPLETED) in self.tasks_done
-        return met.get(criterion, False)
-
-    def _start_stages(self) -> None:
-        self.lead_source = None
-
-    def _apply_stage(self, fact: StageFact, event: Event) -> None:
-        match fact:
-            case DealOpened():
-                self.title = fact.title or ""
-                self.owner = fact.owner
-                self.customer_id = fact.customer_id
-                self.lead_source = fact.lead_source
-                self.opened_at = self._time(event)
-            case StageMoved() | DealMigrated():
-                pass  # stage and process version are settled by the ground
-            case _:
-                assert_never(fact)

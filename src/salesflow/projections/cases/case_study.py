@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from salesflow.domain.aggregate import ReplayContext
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event
 from salesflow.domain.history import believed_history
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.presentation.format import (
@@ -452,8 +452,8 @@ class CaseStudy(Question[CaseStudyView]):
         return this
 
     def _deal(self, events: list[Event], reader: Reader) -> Deal:
-        world = ReplayContext(reader.processes, reader.timezone, reader.cut.as_of)
-        return Deal.replay(self.deal, events, world=world, as_of=reader.cut.as_of)
+        context = ReplayContext(reader.processes, reader.timezone, reader.cut.as_of)
+        return Deal.replay(self.deal, events, context=context, as_of=reader.cut.as_of)
 
 
 def _in_effect(events: list[Event], reader: Reader) -> list[Event]:

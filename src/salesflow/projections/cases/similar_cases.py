@@ -30,6 +30,7 @@ from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event
 from salesflow.domain.history import believed_history
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, Money, Reference, SafeText, Value
 from salesflow.errors import DealClosedError, NotFoundError
@@ -71,7 +72,7 @@ __all__ = [
 # One deal's facts in order, each with where the deal stood before it and after.
 #
 # What case studies are told from, and what deals are compared by: figures of the way up to the
-# standing closing. Facts without ground are passed over. Leaves out all wording.
+# standing closing. Irregular facts are passed over. Leaves out all wording.
 
 
 class DealSnapshot(NamedTuple):
@@ -86,7 +87,7 @@ class DealSnapshot(NamedTuple):
 
 
 class HistoryStep(NamedTuple):
-    """A fact with ground, and where the deal stood around it; nowhere before its opening."""
+    """A fact that counts, and where the deal stood around it; nowhere before its opening."""
 
     event: Event
     before: DealSnapshot | None
@@ -113,13 +114,13 @@ class StagePath(NamedTuple):
 
 
 def walk(history: Iterable[Event], processes: Processes) -> list[HistoryStep]:
-    """Go through a believed history; facts without ground are left out."""
-    standing = DealState(processes)
+    """Go through a believed history; irregular facts are left out."""
+    deal = DealState(ReplayContext(processes))
     found: list[HistoryStep] = []
     for event in history:
-        if standing.take(event):
+        if deal.evolve(event) is None:
             before = found[-1].after if found else None
-            found.append(HistoryStep(event, before, _stood(standing)))
+            found.append(HistoryStep(event, before, _stood(deal)))
     return found
 
 
@@ -199,14 +200,14 @@ def _listed(line: QuoteLine) -> Fraction:
     return Fraction(line.quantity) * Fraction(line.unit_price.amount)
 
 
-def _stood(standing: DealState) -> DealSnapshot:
+def _stood(deal: DealState) -> DealSnapshot:
     return DealSnapshot(
-        standing.outcome,
-        standing.ground.stage,
-        standing.ground.process,
-        standing.owner,
-        standing.worth.amount,
-        standing.worth.expected_close,
+        deal.counted_outcome,
+        deal.stage,
+        deal.version_in_force,
+        deal.owner,
+        deal.amount,
+        deal.expected_close,
     )
 
 

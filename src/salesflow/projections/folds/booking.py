@@ -17,10 +17,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
-from salesflow.domain.deal.money import ContractAmended, RefundGiven
+from salesflow.domain.deal.billing import ContractAmended, RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.projections.table import (
@@ -79,11 +80,10 @@ class Credit(NamedTuple):
 class Booking:
     """One deal on its way through its bookings."""
 
-    __slots__ = ("_booked", "_credit", "_merged", "_shares", "_signed", "_standing")
+    __slots__ = ("_booked", "_credit", "_deal", "_merged", "_signed")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = DealState(processes)
-        self._shares: dict[str, int] = {}
+        self._deal = DealState(ReplayContext(processes))
         self._credit: Credit | None = None
         """To whom the standing win belongs."""
         self._signed: Money | None = None
@@ -93,13 +93,12 @@ class Booking:
         """What was booked of the win when it was merged; None when that win stands no more."""
 
     def apply(self, event: Event) -> Iterable[Row]:
-        """Take the next believed fact, post its bookings; one without ground posts none."""
-        before = self._standing.outcome
-        if not self._standing.take(event):
+        """Take the next believed fact, post its bookings; an irregular one posts none."""
+        before = self._deal.counted_outcome
+        if self._deal.evolve(event) is not None:
             return ()
-        self._share(event.fact)
-        after = self._standing.outcome
-        if self._standing.ground.outcome != "won":
+        after = self._deal.counted_outcome
+        if self._deal.outcome != "won":
             self._merged = None
         if after == "won" and before == "merged":
             return list(self._unmerge(event.effect))
@@ -109,18 +108,9 @@ class Booking:
             return list(self._undo("reopened" if after == "open" else after))
         return list(self._change(event.fact, event.effect))
 
-    def _share(self, fact: Fact) -> None:
-        match fact:
-            case CollaboratorJoined():
-                self._shares[fact.person] = millionths(fact.credit)
-            case CollaboratorLeft():
-                self._shares.pop(fact.person, None)
-            case _:
-                pass
-
     def _win(self, kind: str, at: Instant) -> Iterator[Row]:
         self._credit = self._credited(at)
-        self._signed = self._standing.worth.amount
+        self._signed = self._deal.amount
         self._booked.clear()
         yield from self._book(kind, *_parts(self._signed), self._credit)
 
@@ -172,16 +162,21 @@ class Booking:
         yield from _rows(kind, amount, currency, credit)
 
     def _credited(self, at: Instant) -> Credit:
-        standing = self._standing
+        deal = self._deal
         return Credit(
-            standing.owner,
-            tuple(sorted((p, share) for p, share in self._shares.items() if share)),
-            standing.ground.process_key,
-            standing.ground.process_version,
-            standing.customer_id,
-            standing.lead_source,
+            deal.owner,
+            _shares(deal),
+            deal.process,
+            deal.process_version,
+            deal.customer_id,
+            deal.lead_source,
             at,
         )
+
+
+def _shares(deal: DealState) -> tuple[tuple[str, int], ...]:
+    shares = ((c.person, millionths(c.credit)) for c in deal.collaborators.values())
+    return tuple(sorted((person, share) for person, share in shares if share))
 
 
 def _parts(money: Money | None) -> tuple[Decimal | None, str | None]:

@@ -5,7 +5,7 @@ for any moment; win rates, orders and cycle lengths count these rows. A deal cou
 its last believed closing, which is its own won, lost or disqualified fact: a merge takes it out
 while it stands, and unmerging brings it back as it was closed before. Its attributes are those
 of that instant (of the opening while it is open), since a rate belongs to whoever had the deal
-when it closed. Leaves out what became of it afterwards: that is its standing.
+when it closed. Leaves out what became of it afterwards: that is its deal.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.projections.table import (
     Change,
@@ -61,13 +62,13 @@ merged; `stage` is where the deal stood before it closed; `because` and `competi
 of a loss or a disqualification."""
 
 
-class ClosingState:
+class ClosingRows:
     """One deal on its way through its outcomes."""
 
-    __slots__ = ("_opened", "_outcome", "_own", "_own_outcome", "_stage", "_standing")
+    __slots__ = ("_deal", "_opened", "_outcome", "_own", "_own_outcome", "_stage")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = DealState(processes)
+        self._deal = DealState(ReplayContext(processes))
         self._opened: Row = ()
         self._outcome = self._own_outcome = ""
         self._own: Row = ()
@@ -75,42 +76,42 @@ class ClosingState:
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; only another outcome is another row."""
-        standing = self._standing
-        if not standing.take(event):
+        deal = self._deal
+        if deal.evolve(event) is not None:
             return ()
         if not self._opened:
             self._opened = (*_when(event), *self._whose())
-            self._stage = standing.ground.stage
-        if standing.ground.outcome != self._own_outcome:
-            self._own_outcome = standing.ground.outcome
+            self._stage = deal.stage
+        if deal.outcome != self._own_outcome:
+            self._own_outcome = deal.outcome
             self._own = self._row(event, self._own_outcome)
-        if standing.outcome == self._outcome:
-            self._stage = standing.ground.stage
+        if deal.counted_outcome == self._outcome:
+            self._stage = deal.stage
             return ()
-        self._outcome = standing.outcome
-        merged = standing.ground.merged_into is not None
+        self._outcome = deal.counted_outcome
+        merged = deal.merged_into is not None
         row = self._row(event, self._outcome) if merged else self._own
-        self._stage = standing.ground.stage
+        self._stage = deal.stage
         return (((), row),)
 
     def _whose(self) -> Row:
-        standing = self._standing
-        return standing.ground.process_key, standing.owner, standing.customer_id
+        deal = self._deal
+        return deal.process, deal.owner, deal.customer_id
 
     def _row(self, event: Event, outcome: str) -> Row:
-        standing = self._standing
-        money = standing.worth.amount
+        deal = self._deal
+        money = deal.amount
         closed = (None, None) if outcome == "open" else _when(event)
         return (
             *self._opened,
             outcome,
             *closed,
-            standing.ground.process_key,
-            standing.ground.process_version,
+            deal.process,
+            deal.process_version,
             self._stage,
-            standing.owner,
-            standing.customer_id,
-            standing.lead_source,
+            deal.owner,
+            deal.customer_id,
+            deal.lead_source,
             None if money is None else millionths(money.amount),
             None if money is None else money.currency,
             *_reason(event.fact),
@@ -131,4 +132,4 @@ def _reason(fact: Fact) -> tuple[str | None, str | None]:
             return None, None
 
 
-CLOSINGS: Final = IntervalFold(CLOSING, STATE_FACTS, ClosingState)
+CLOSINGS: Final = IntervalFold(CLOSING, STATE_FACTS, ClosingRows)

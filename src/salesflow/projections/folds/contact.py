@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
@@ -50,18 +51,18 @@ where they contacted us, null where nobody said. `opened` is the instant at whic
 opened; `day_only` and `opened_day_only` are 1 where no more than the day is known."""
 
 
-class ContactState:
+class ContactRows:
     """One deal on its way through its contacts."""
 
-    __slots__ = ("_opened", "_standing")
+    __slots__ = ("_deal", "_opened")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = DealState(processes)
+        self._deal = DealState(ReplayContext(processes))
         self._opened: Row = ()
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; a contact from before the opening has no row."""
-        if not self._standing.take(event):
+        if self._deal.evolve(event) is not None:
             return ()
         fact = event.fact
         if not self._opened:
@@ -71,20 +72,20 @@ class ContactState:
         return (((event.position,), self._row(event, fact)),)
 
     def _row(self, event: Event, fact: ContactLogged) -> Row:
-        standing = self._standing
+        deal = self._deal
         return (
             event.occurred,
             int(event.precision == "day"),
             fact.channel,
             fact.direction,
-            standing.ground.process_key,
-            standing.ground.process_version,
-            standing.ground.stage,
-            standing.owner,
-            standing.customer_id,
-            standing.lead_source,
+            deal.process,
+            deal.process_version,
+            deal.stage,
+            deal.owner,
+            deal.customer_id,
+            deal.lead_source,
             *self._opened,
         )
 
 
-CONTACTS: Final = IntervalFold(CONTACT, STATE_FACTS | {ContactLogged}, ContactState)
+CONTACTS: Final = IntervalFold(CONTACT, STATE_FACTS | {ContactLogged}, ContactRows)

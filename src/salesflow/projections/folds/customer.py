@@ -9,7 +9,6 @@ its deals say.
 
 from collections.abc import Iterable
 from typing import Final
-from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -18,11 +17,11 @@ from salesflow.domain.customer import (
     CustomerMerged,
     CustomerQualified,
     CustomerRegistered,
+    CustomerState,
     CustomerUnmerged,
-    Standing,
 )
 from salesflow.domain.event import Event
-from salesflow.domain.time import Instant
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["CUSTOMER", "CUSTOMERS"]
@@ -42,50 +41,28 @@ CUSTOMER: Final = IntervalTable(
 qualified or loyal, as somebody judged it."""
 
 
-class CustomerState:
+class CustomerRows:
     """One customer on the way through its history."""
 
-    __slots__ = ("merged_into", "opened", "registered", "standing")
+    __slots__ = ("_customer",)
 
-    def __init__(self, _: Processes) -> None:
-        self.opened: Instant | None = None
-        self.registered: CustomerRegistered | None = None
-        self.standing: Standing = "prospect"
-        self.merged_into: UUID | None = None
+    def __init__(self, processes: Processes) -> None:
+        self._customer = CustomerState(ReplayContext(processes))
 
     def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; one from before the registration changes nothing."""
-        fact = event.fact
-        if self.opened is None:
-            if not isinstance(fact, CustomerRegistered):
-                return ()
-            self.opened, self.registered = event.occurred, fact
-        elif event.occurred < self.opened:
+        """Take the next believed fact; an irregular one changes nothing."""
+        customer = self._customer
+        if customer.evolve(event) is not None:
             return ()
-        match fact:
-            case CustomerQualified() if self.standing == "prospect":
-                self.standing = "qualified"
-            case CustomerMarkedLoyal():
-                self.standing = "loyal"
-            case CustomerMerged():
-                self.merged_into = fact.into
-            case CustomerUnmerged():
-                self.merged_into = None
-            case _:
-                pass  # a second registration says nothing, contact people have no rows
-        return (self._change(),)
-
-    def _change(self) -> Change:
-        known = self.registered
-        assert known is not None
-        since = known.customer_since
-        return (), (
+        since = customer.customer_since
+        row = (
             None if since is None else since.isoformat(),
-            self.standing,
-            self.merged_into,
-            known.segment,
-            known.region,
+            customer.standing,
+            customer.merged_into,
+            customer.segment,
+            customer.region,
         )
+        return (((), row),)
 
 
 CUSTOMERS: Final = IntervalFold(
@@ -99,5 +76,5 @@ CUSTOMERS: Final = IntervalFold(
             CustomerUnmerged,
         }
     ),
-    CustomerState,
+    CustomerRows,
 )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     IntervalFold,
@@ -49,31 +50,31 @@ DEAL_STATE: Final = IntervalTable(
 class DealStateRows:
     """One deal on its way through its history."""
 
-    __slots__ = ("_standing",)
+    __slots__ = ("_deal",)
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = DealState(processes)
+        self._deal = DealState(ReplayContext(processes))
 
     def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; one without ground changes nothing."""
-        return (((), _row(self._standing)),) if self._standing.take(event) else ()
+        """Take the next believed fact; an irregular one changes nothing."""
+        return () if self._deal.evolve(event) is not None else (((), _row(self._deal)),)
 
 
-def _row(standing: DealState) -> Row:
-    ground, money, close = standing.ground, standing.worth.amount, standing.worth.expected_close
+def _row(deal: DealState) -> Row:
+    money, close = deal.amount, deal.expected_close
     return (
-        ground.process_key,
-        ground.process_version,
-        ground.stage,
-        standing.outcome,
-        standing.owner,
-        standing.customer_id,
+        deal.process,
+        deal.process_version,
+        deal.stage,
+        deal.counted_outcome,
+        deal.owner,
+        deal.customer_id,
         None if money is None else millionths(money.amount),
         None if money is None else money.currency,
         None if close is None else close.isoformat(),
-        standing.category,
-        millionths(standing.probability),
-        standing.lead_source,
+        deal.forecast_category,
+        millionths(deal.probability),
+        deal.lead_source,
     )
 
 

@@ -23,13 +23,14 @@ from salesflow.domain.deal.activities import (
     ObjectionResolved,
     SolutionProposed,
 )
-from salesflow.domain.deal.money import LineItemsAgreed
+from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.people import CollaboratorJoined, HelpGiven
 from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
@@ -65,38 +66,38 @@ PRICED: Final = (LineItemsAgreed, QuoteDrafted, QuoteIssued, QuoteRevised)
 Factor = tuple[str, str]
 
 
-class FactorState:
+class FactorRows:
     """One deal on its way to its closing."""
 
-    __slots__ = ("_entered", "_factors", "_shown", "_standing")
+    __slots__ = ("_deal", "_entered", "_factors", "_shown")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = DealState(processes)
+        self._deal = DealState(ReplayContext(processes))
         self._factors: Counter[Factor] = Counter()
         self._shown: frozenset[Factor] = frozenset()
         self._entered: Instant = 0
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; rows change when the deal closes or opens again."""
-        standing = self._standing
+        deal = self._deal
         outcome, stage, process = (
-            standing.outcome,
-            standing.ground.stage,
-            standing.ground.process,
+            deal.counted_outcome,
+            deal.stage,
+            deal.version_in_force,
         )
-        first = standing.ground.opened is None
-        if not standing.take(event):
+        first = deal.opened is None
+        if deal.evolve(event) is not None:
             return ()
         if first or outcome == "open":
             self._factors.update(_noted(event.fact, stage, process))
-        if first or (stage, outcome) != (standing.ground.stage, standing.outcome):
+        if first or (stage, outcome) != (deal.stage, deal.counted_outcome):
             if not first and outcome == "open":
                 self._factors.update(_overdue(stage, process, event.effect - self._entered))
             self._entered = event.effect
-        return () if standing.outcome == outcome and not first else list(self._changes())
+        return () if deal.counted_outcome == outcome and not first else list(self._changes())
 
     def _changes(self) -> Iterator[Change]:
-        closed = self._standing.outcome in ("won", "lost")
+        closed = self._deal.counted_outcome in ("won", "lost")
         wanted = self._factors if closed else Counter[Factor]()
         for factor in sorted(self._shown - wanted.keys()):
             yield factor, None
@@ -144,5 +145,5 @@ def _overdue(stage: str, process: ProcessVersion | None, lasted: int) -> Iterato
 FACTORS: Final = IntervalFold(
     FACTOR,
     STATE_FACTS | PLAIN.keys() | {ContactLogged, *PRICED},
-    FactorState,
+    FactorRows,
 )

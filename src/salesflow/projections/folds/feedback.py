@@ -14,7 +14,6 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, SurveySent
-from salesflow.domain.deal.money import LineItemsAgreed
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
     QuoteDrafted,
@@ -27,6 +26,7 @@ from salesflow.domain.deal.quotes import (
 )
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Change,
@@ -89,22 +89,18 @@ class Asked(NamedTuple):
         return self.survey == answer.survey and len(people) <= 1
 
 
-class FeedbackState:
+class FeedbackRows:
     """One deal on its way through its history."""
 
-    __slots__ = ("accepted", "agreed", "offers", "standing", "waiting")
+    __slots__ = ("_deal", "_waiting")
 
     def __init__(self, processes: Processes) -> None:
-        self.standing = DealState(processes)
-        self.agreed: str | None = None
-        self.offers: dict[str, str | None] = {}
-        """The products of each quote, as it was offered last."""
-        self.accepted: str | None = None
-        self.waiting: list[Asked] = []
+        self._deal = DealState(ReplayContext(processes))
+        self._waiting: list[Asked] = []
 
     def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; one without ground was never asked nor said."""
-        if not self.standing.take(event):
+        """Take the next believed fact; an irregular one was never asked nor said."""
+        if self._deal.evolve(event) is not None:
             return ()
         fact = event.fact
         match fact:
@@ -112,44 +108,39 @@ class FeedbackState:
                 return (self._sent(event, fact),)
             case FeedbackReceived():
                 return self._received(event, fact)
-            case LineItemsAgreed():
-                self.agreed = _products(fact.lines)
-            case _ if type(fact) in QUOTES:
-                self._take_quote(fact)
             case _:
-                pass  # where the deal stands is settled by Standing
-        return ()
+                return ()
 
     def _sent(self, event: Event, fact: SurveySent) -> Change:
         row = self._row(event, "sent", fact)
-        self.waiting.append(Asked(event.position, fact.survey, fact.person_id, row))
+        self._waiting.append(Asked(event.position, fact.survey, fact.person_id, row))
         return (event.position,), row
 
     def _received(self, event: Event, fact: FeedbackReceived) -> Iterable[Change]:
         """Note an answer; it settles the last survey sent that it may be to."""
         yield (event.position,), self._row(event, "received", fact)
-        for number in reversed(range(len(self.waiting))):
-            if self.waiting[number].fits(fact):
-                asked = self.waiting.pop(number)
+        for number in reversed(range(len(self._waiting))):
+            if self._waiting[number].fits(fact):
+                asked = self._waiting.pop(number)
                 yield (asked.position,), (*asked.row[:-1], 1)
                 return
 
     def _row(
         self, event: Event, kind: str, fact: SurveySent | FeedbackReceived
     ) -> tuple[Cell, ...]:
-        standing, score, worded = self.standing, None, False
+        deal, score, worded = self._deal, None, False
         if isinstance(fact, FeedbackReceived):
             score, worded = fact.score, bool((fact.text or "").strip())
         return (
             event.occurred,
             kind,
-            standing.ground.process_key,
-            standing.ground.process_version,
-            standing.ground.stage,
-            standing.owner,
-            standing.customer_id,
-            standing.lead_source,
-            self.agreed or self._offered(),
+            deal.process,
+            deal.process_version,
+            deal.stage,
+            deal.owner,
+            deal.customer_id,
+            deal.lead_source,
+            _products(deal.line_items) or _products(_accepted_lines(deal)),
             fact.survey,
             fact.scale,
             score,
@@ -157,25 +148,10 @@ class FeedbackState:
             0,
         )
 
-    def _offered(self) -> str | None:
-        return None if self.accepted is None else self.offers.get(self.accepted)
 
-    def _take_quote(self, fact: Fact) -> None:
-        match fact:
-            case QuoteDrafted() | QuoteIssued() | QuoteRevised():
-                before = None if isinstance(fact, QuoteDrafted) else self.offers.get(fact.quote)
-                self.offers[fact.quote] = _products(fact.lines) or before
-                self._unaccept(fact.quote)
-            case QuoteAccepted():
-                self.accepted = fact.quote
-            case QuoteRejected() | QuoteWithdrawn() | QuoteExpired():
-                self._unaccept(fact.quote)
-            case _:
-                pass  # no other fact is about a quote
-
-    def _unaccept(self, quote: str) -> None:
-        if self.accepted == quote:
-            self.accepted = None
+def _accepted_lines(deal: DealState) -> Sequence[QuoteLine]:
+    quote = deal.accepted_quote
+    return () if quote is None else quote.lines
 
 
 def _products(lines: Sequence[QuoteLine]) -> str | None:
@@ -186,5 +162,5 @@ def _products(lines: Sequence[QuoteLine]) -> str | None:
 FEEDBACKS: Final = IntervalFold(
     FEEDBACK,
     STATE_FACTS | QUOTES | {SurveySent, FeedbackReceived},
-    FeedbackState,
+    FeedbackRows,
 )

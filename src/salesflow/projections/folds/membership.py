@@ -12,7 +12,8 @@ from typing import Final, get_args
 import sqlalchemy as sa
 
 from salesflow.domain.event import Event
-from salesflow.domain.rep import Membership, RepFact
+from salesflow.domain.rep import RepFact, RepState
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["MEMBERSHIP", "MEMBERSHIPS"]
@@ -30,20 +31,20 @@ MEMBERSHIP: Final = IntervalTable(
 leaving), `event_id` the fact that put the rep there."""
 
 
-class MembershipState:
+class MembershipRows:
     """One rep on the way through their history."""
 
-    __slots__ = ("membership",)
+    __slots__ = ("_rep",)
 
-    def __init__(self, _: Processes) -> None:
-        self.membership = Membership()
+    def __init__(self, processes: Processes) -> None:
+        self._rep = RepState(ReplayContext(processes))
 
     def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; one without ground changes nothing."""
-        membership = self.membership
-        if membership.evolve(event) is not None:
+        """Take the next believed fact; an irregular one changes nothing."""
+        rep = self._rep
+        if rep.evolve(event) is not None:
             return ()
-        return (((), (membership.rep, membership.team, event.event_id)),)
+        return (((), (rep.reference, rep.team, event.event_id)),)
 
 
-MEMBERSHIPS: Final = IntervalFold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipState)
+MEMBERSHIPS: Final = IntervalFold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipRows)

@@ -18,6 +18,7 @@ from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Ledger,
@@ -100,36 +101,36 @@ CREATED: Final[Row] = ("created", *(None,) * len(LEG))
 class Pipeline:
     """One deal on its way through the books."""
 
-    __slots__ = ("_standing", "_stands")
+    __slots__ = ("_deal", "_leg")
 
     def __init__(self, processes: Processes) -> None:
-        self._standing = DealState(processes)
-        self._stands: Leg | None = None
+        self._deal = DealState(ReplayContext(processes))
+        self._leg: Leg | None = None
 
     def apply(self, event: Event) -> Iterable[Row]:
-        """Take the next believed fact, post its movements; one without ground posts none."""
-        left, process = self._stands, self._standing.ground.process
-        if not self._standing.take(event):
+        """Take the next believed fact, post its movements; an irregular one posts none."""
+        left, process = self._leg, self._deal.version_in_force
+        if self._deal.evolve(event) is not None:
             return ()
-        entered = self._stands = _leg(self._standing)
+        entered = self._leg = _leg(self._deal)
         if left is None:
             return ((*CREATED, *_cells(entered)),)
         return _movements(event.fact, left, entered, process)
 
 
-def _leg(standing: DealState) -> Leg:
-    ground, money = standing.ground, standing.worth.amount
+def _leg(deal: DealState) -> Leg:
+    money = deal.amount
     return Leg(
-        ground.process_key,
-        ground.process_version,
-        ground.stage,
-        standing.outcome,
-        standing.owner,
+        deal.process,
+        deal.process_version,
+        deal.stage,
+        deal.counted_outcome,
+        deal.owner,
         None if money is None else money.currency,
         0 if money is None else millionths(money.amount),
-        standing.worth.expected_close,
-        standing.category,
-        millionths(standing.probability),
+        deal.expected_close,
+        deal.forecast_category,
+        millionths(deal.probability),
     )
 
 

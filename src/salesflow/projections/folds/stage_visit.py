@@ -23,6 +23,7 @@ from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.state import STATE_FACTS, DealState
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Change,
@@ -80,20 +81,20 @@ class Place(NamedTuple):
     stage: str | None = None
 
 
-class StageVisitState:
+class StageVisitRows:
     """One deal on its way through its stages."""
 
-    __slots__ = ("begun", "place", "standing")
+    __slots__ = ("_deal", "begun", "place")
 
     def __init__(self, processes: Processes) -> None:
-        self.standing = DealState(processes)
+        self._deal = DealState(ReplayContext(processes))
         self.place: Place | None = None
         self.begun = 0
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; one that leaves the deal in its place changes no row."""
-        left = self.standing.ground.stage
-        if not self.standing.take(event):
+        left = self._deal.stage
+        if self._deal.evolve(event) is not None:
             return ()
         before, place = self.place, self._place()
         if place == before:
@@ -104,27 +105,26 @@ class StageVisitState:
         return [*ended, ((event.position,), row)]
 
     def _place(self) -> Place:
-        ground = self.standing.ground
-        if ground.merged_into is not None:
+        deal = self._deal
+        if deal.merged_into is not None:
             return Place("merged")
-        unnamed = ground.outcome == "won" and ground.category(ground.stage) == "open"
-        if ground.outcome in ("lost", "disqualified") or unnamed:
-            return Place(ground.outcome)
-        return Place(ground.outcome, ground.process_key, ground.stage)
+        unnamed = deal.outcome == "won" and deal.category(deal.stage) == "open"
+        if deal.outcome in ("lost", "disqualified") or unnamed:
+            return Place(deal.outcome)
+        return Place(deal.outcome, deal.process, deal.stage)
 
     def _entered(self, fact: Fact, before: Place | None, left: str) -> str:
         """Say how the deal came here: by an outcome, by what happened to it, or by a move."""
         by_itself = BY_THEMSELVES.get(type(fact))
         if by_itself is not None:
             return by_itself
-        ground = self.standing.ground
-        outcome = ground.outcome
+        outcome = self._deal.outcome
         if before is not None and before.outcome != outcome:
             return outcome
-        return self._direction(left, ground.stage)
+        return self._direction(left, self._deal.stage)
 
     def _direction(self, left: str, target: str) -> str:
-        process = self.standing.ground.process
+        process = self._deal.version_in_force
         if process is None:
             return "advanced"
         here, there = process.order(left), process.order(target)
@@ -135,18 +135,18 @@ class StageVisitState:
         return "skipped" if any(s.category == category for s in between) else "advanced"
 
     def _row(self, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:
-        standing, money = self.standing, self.standing.worth.amount
+        deal, money = self._deal, self._deal.amount
         return (
-            standing.ground.process_key,
-            standing.ground.process_version,
+            deal.process,
+            deal.process_version,
             place.stage,
             place.outcome,
             entered,
             int(event.precision == "day"),
-            standing.owner,
+            deal.owner,
             None if money is None else millionths(money.amount),
             None if money is None else money.currency,
         )
 
 
-STAGE_VISITS: Final = IntervalFold(STAGE_VISIT, STATE_FACTS, StageVisitState)
+STAGE_VISITS: Final = IntervalFold(STAGE_VISIT, STATE_FACTS, StageVisitRows)

@@ -1,7 +1,7 @@
 """One deal's timeline: the spans of its state, and every fact that led from one to the next.
 
 Answers "how did this deal get where it stands, as we knew it then?" for any past moment. A
-fact that later knowledge left without ground counts for nothing and is shown as irregular.
+fact that later knowledge left without what it builds on counts for nothing: it is irregular.
 Leaves out what is not believed (retracted facts are in the deal's history).
 """
 
@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.state import StageState
+from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Precision
 from salesflow.domain.history import believed_history
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Moment, from_instant
 from salesflow.domain.values import Currency, Heard, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
@@ -56,7 +57,7 @@ class StateSpan(Value):
 
 
 class TimelineFact(Value):
-    """A believed fact; `irregular` says why it has no ground, None when it counts."""
+    """A believed fact; `irregular` says why it does not count, None when it does."""
 
     position: Annotated[int, FieldRole.KEY]
     kind: Annotated[Reference, FieldRole.NAME]
@@ -190,8 +191,8 @@ def _span(row: sa.Row[Any], reader: Reader) -> StateSpan:
 
 
 def timeline_facts(history: list[Event], processes: Processes) -> list[TimelineFact]:
-    """List the facts of a believed history, and say of each whether it has ground."""
-    ground = StageState(processes)
+    """List the facts of a believed history, and say of each why it is irregular, if it is."""
+    deal = DealState(ReplayContext(processes))
     return [
         TimelineFact(
             position=event.position,
@@ -201,7 +202,7 @@ def timeline_facts(history: list[Event], processes: Processes) -> list[TimelineF
             recorded_at=event.recorded_at,
             precision=event.precision,
             actor=event.actor,
-            irregular=ground.evolve(event),
+            irregular=deal.evolve(event),
         )
         for event in history
     ]

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.table.plan import OPENED, RulePlan
-from salesflow.domain.deal.money import ForecastGiven
+from salesflow.domain.deal.billing import ForecastGiven
+from salesflow.domain.deal.outcomes import outcome_of
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.deal.state import outcome_of
 from salesflow.domain.event import Fact, Precision
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant

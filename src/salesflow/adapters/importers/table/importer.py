@@ -4,7 +4,7 @@
     print(report.facts_recorded, report.rows_refused)
 
 Facts are recorded as they are told: no gate or rule of a process is applied (see
-`salesflow.domain.deal.state` for what then has no ground). The log's event ids, times of
+`salesflow.domain.deal.state` for what then is irregular). The log's event ids, times of
 recording and positions are its own; where each fact came from is in its envelope.
 
 What it leaves out: opening the database in the right time zone, which is the caller's, who

@@ -541,7 +541,7 @@ class TableMapping(MappingPart):
     """What to do with a deal whose rows open it nowhere."""
     closed_before_opened: Literal["open_earlier", "keep", "refuse"] = "open_earlier"
     """A deal told closed before it was opened: opened at its closing and listed, or as it
-    stands, in which case the closing has no ground, or refused."""
+    stands, in which case the closing is irregular, or refused."""
     twins: Literal["refuse", "keep"] = "refuse"
     """A row without an id that tells the same, at the same time, as an earlier row."""
     totals: Literal["refuse", "keep"] = "refuse"

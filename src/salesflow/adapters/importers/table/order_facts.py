@@ -28,10 +28,11 @@ from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObjec
 from salesflow.domain.deal.merge_checks import ImpossibleMerge, TellsOf, impossible_merges
 from salesflow.domain.deal.merging import DealMerged, MergingFact
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.deal.state import StageState
+from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.history import believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import (
     FOREVER,
     Instant,
@@ -43,10 +44,10 @@ from salesflow.domain.time import (
 __all__ = [
     "GUESSED",
     "NO_OPENING",
-    "Groundless",
+    "IrregularFact",
     "Survivors",
     "components",
-    "groundless",
+    "irregular_facts",
     "merges",
     "order_facts",
 ]
@@ -323,7 +324,7 @@ def _event(told: ExtractedFact) -> Event:
     return Event(told.fact, told.stream_id, 1, 1, at, FOREVER, UUID(int=1))
 
 
-# Which imported facts have no ground: recorded all the same, counted by no figure, listed.
+# Which imported facts are irregular: recorded all the same, counted by no figure, listed.
 #
 # A source may tell that a closed deal moved on, or that an offer it never made was accepted.
 # Such facts are kept (see `salesflow.domain.deal.state`); the report names them, so that a
@@ -332,19 +333,19 @@ def _event(told: ExtractedFact) -> Event:
 NOBODY = UUID(int=0)
 
 
-class Groundless(NamedTuple):
-    """A fact without ground, and why."""
+class IrregularFact(NamedTuple):
+    """A fact that is irregular, and why."""
 
     told: ExtractedFact
     reason: str
 
 
-def groundless(
+def irregular_facts(
     new: Iterable[ExtractedFact],
     stored: Sequence[Event],
     retracted: frozenset[UUID],
     processes: Mapping[tuple[str, int], ProcessVersion],
-) -> list[Groundless]:
+) -> list[IrregularFact]:
     """Judge the new facts of one deal among those that are recorded of it already."""
     events = [event for event in stored if event.event_id not in retracted]
     by_position = {FOREVER + number: told for number, told in enumerate(new)}
@@ -360,10 +361,10 @@ def groundless(
         )
         for position, told in by_position.items()
     ]
-    ground = StageState(processes)
+    deal = DealState(ReplayContext(processes))
     found = []
     for event in believed_history(events):
-        reason = ground.evolve(event)
+        reason = deal.evolve(event)
         if reason is not None and event.position in by_position:
-            found.append(Groundless(by_position[event.position], reason))
+            found.append(IrregularFact(by_position[event.position], reason))
     return found

@@ -22,7 +22,7 @@ from salesflow.adapters.importers.table.extracted import ExtractedDeal, Extracte
 from salesflow.adapters.importers.table.order_facts import (
     Survivors,
     components,
-    groundless,
+    irregular_facts,
     merges,
     order_facts,
 )
@@ -162,7 +162,7 @@ class ImportBatch:
             return
         stored = self._streams.get(deal.stream_id, ())
         published = self._plan.context.published
-        for told, reason in groundless(own, stored, compared.without, published):
+        for told, reason in irregular_facts(own, stored, compared.without, published):
             self._part.irregular.append(
                 Irregular(
                     file=self._part.file,

@@ -1,4 +1,4 @@
-"""Which facts later knowledge leaves without ground: exactly these, and no others."""
+"""Which facts are irregular by later knowledge: exactly these, and no others."""
 
 import pytest
 
@@ -17,9 +17,15 @@ from given import (
 )
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.after_sales import FeedbackReceived, RepeatOrderPlaced
+from salesflow.domain.deal.billing import ContractAmended, ForecastGiven, RefundGiven
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
-from salesflow.domain.deal.money import ContractAmended, ForecastGiven, RefundGiven
-from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
+from salesflow.domain.deal.outcomes import (
+    DealDisqualified,
+    DealLost,
+    DealReopened,
+    DealWon,
+    outcome_of,
+)
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
@@ -31,10 +37,11 @@ from salesflow.domain.deal.quotes import (
     QuoteWithdrawn,
 )
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
-from salesflow.domain.deal.state import StageState, outcome_of
+from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Fact
 from salesflow.domain.history import believed_history
 from salesflow.domain.process import Outcome
+from salesflow.domain.state import ReplayContext
 
 MERGED = DealMerged(into=OTHER)
 LOST = DealLost(because="price")
@@ -43,8 +50,8 @@ REFUND = RefundGiven(amount=cny("1"))
 
 
 def judged(*given: Given) -> list[str | None]:
-    ground = StageState(PROCESSES)
-    return [ground.evolve(event) for event in believed_history(events_of(given))]
+    deal = DealState(ReplayContext(PROCESSES))
+    return [deal.evolve(event) for event in believed_history(events_of(given))]
 
 
 @pytest.mark.parametrize(
@@ -137,10 +144,10 @@ def test_what_was_decided_before_the_opening_has_no_ground_when_it_takes_effect_
 
 
 def test_nothing_has_ground_before_there_is_an_opening() -> None:
-    ground = StageState(PROCESSES)
+    deal = DealState(ReplayContext(PROCESSES))
     event = events_of([ContactLogged()])[0]
-    assert ground.evolve(event) == "before the deal was opened"
-    assert ground.opened is None
+    assert deal.evolve(event) == "before the deal was opened"
+    assert deal.opened is None
 
 
 def test_what_has_the_very_time_of_the_opening_counts() -> None:
@@ -148,19 +155,19 @@ def test_what_has_the_very_time_of_the_opening_counts() -> None:
 
 
 def test_an_unknown_process_or_stage_counts_as_open() -> None:
-    ground = StageState({})
+    deal = DealState()
     facts = [opened(), StageMoved(target="closed_won"), LOST, DealReopened(), DealWon()]
-    assert [ground.evolve(event) for event in events_of(facts)] == [None] * 5
-    assert (ground.stage, ground.outcome, ground.stage_in_force) == ("closed_won", "won", None)
+    assert [deal.evolve(event) for event in events_of(facts)] == [None] * 5
+    assert (deal.stage, deal.outcome, deal.stage_in_force) == ("closed_won", "won", None)
 
 
-def test_groundless_facts_change_nothing_and_are_listed_with_the_reason() -> None:
+def test_irregular_facts_change_nothing_and_are_listed_with_the_reason() -> None:
     deal = deal_of(opened(amount=cny("5")), LOST, StageMoved(target="b"), REFUND)
     assert [(e.fact, why) for e, why in deal.irregular] == [
         (StageMoved(target="b"), "moved while lost"),
         (REFUND, "not won but lost"),
     ]
-    assert (deal.stage, deal.outcome, deal.refunds) == ("a", "lost", [])
+    assert (deal.stage, deal.outcome, deal.refunds) == ("a", "lost", ())
 
 
 def test_losing_a_won_deal_puts_it_back_where_it_stood_open_last() -> None:

@@ -1,7 +1,7 @@
 """Money: the forecast, agreed lines and terms, the contract, invoices, payments, refunds.
 
 The amount of a deal is the latest of what it was opened with, forecast, agreed in lines,
-signed or amended (`amounts.py`); quotes and terms never move it.
+signed or amended; quotes and terms never move it.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,14 @@ from decimal import Decimal
 from typing import ClassVar, Literal, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCore, require_positive, require_reason, require_text
-from salesflow.domain.deal.quotes import QuoteLine, checked
+from salesflow.domain.deal.core import (
+    DealCommands,
+    DealCore,
+    require_positive,
+    require_reason,
+    require_text,
+)
+from salesflow.domain.deal.quotes import QuoteLine, checked, total_of
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.values import (
@@ -29,6 +35,7 @@ from salesflow.errors import InputError
 __all__ = [
     "Billing",
     "BillingFact",
+    "BillingState",
     "ContractAmended",
     "ForecastGiven",
     "ForecastPart",
@@ -127,14 +134,61 @@ BillingFact = (
 )
 
 
-class Billing(DealCore):
-    """What a deal is worth, and what was paid."""
+class BillingState(DealCore):
+    """What was agreed and paid."""
 
-    line_items: tuple[QuoteLine, ...]
-    terms: TermsAgreed | None
-    invoices: list[InvoiceIssued]
-    payments: list[PaymentReceived]
-    refunds: list[RefundGiven]
+    line_items: tuple[QuoteLine, ...] = ()
+    terms: TermsAgreed | None = None
+    invoices: tuple[InvoiceIssued, ...] = ()
+    payments: tuple[PaymentReceived, ...] = ()
+    refunds: tuple[RefundGiven, ...] = ()
+
+    def _evolve_billing(self, fact: BillingFact, _: Event) -> str | None:
+        match fact:
+            case ForecastGiven():
+                self._forecast(fact)
+            case LineItemsAgreed():
+                self.line_items = fact.lines
+                self.amount = total_of(fact.lines) or self.amount
+            case TermsAgreed():
+                self.terms = fact
+            case ContractAmended():
+                return self._amend(fact)
+            case InvoiceIssued():
+                self.invoices = (*self.invoices, fact)
+            case PaymentReceived():
+                self.payments = (*self.payments, fact)
+            case RefundGiven():
+                return self._refund(fact)
+            case _:
+                assert_never(fact)
+        return None
+
+    def _forecast(self, fact: ForecastGiven) -> None:
+        if fact.amount is not None or "amount" in fact.cleared:
+            self.amount = fact.amount
+        if fact.expected_close is not None or "expected_close" in fact.cleared:
+            self.expected_close = fact.expected_close
+        if fact.category is not None or "category" in fact.cleared:
+            self.category_given = fact.category
+        if fact.probability is not None or "probability" in fact.cleared:
+            self.probability_given = fact.probability
+
+    def _amend(self, fact: ContractAmended) -> str | None:
+        irregular = self._needs_win()
+        if irregular is None:
+            self.amount = fact.amount or self.amount
+        return irregular
+
+    def _refund(self, fact: RefundGiven) -> str | None:
+        irregular = self._needs_win()
+        if irregular is None:
+            self.refunds = (*self.refunds, fact)
+        return irregular
+
+
+class Billing(DealCommands, BillingState):
+    """What a deal is worth, and what was paid."""
 
     def forecast(
         self,
@@ -257,27 +311,3 @@ class Billing(DealCore):
             ),
             occurred_at,
         )
-
-    def _start_money(self) -> None:
-        self.line_items = ()
-        self.terms = None
-        self.invoices = []
-        self.payments = []
-        self.refunds = []
-
-    def _apply_money(self, fact: BillingFact, _: Event) -> None:
-        match fact:
-            case ForecastGiven() | ContractAmended():
-                pass  # what the deal is worth is settled in `amounts.py`
-            case LineItemsAgreed():
-                self.line_items = fact.lines
-            case TermsAgreed():
-                self.terms = fact
-            case InvoiceIssued():
-                self.invoices.append(fact)
-            case PaymentReceived():
-                self.payments.append(fact)
-            case RefundGiven():
-                self.refunds.append(fact)
-            case _:
-                assert_never(fact)

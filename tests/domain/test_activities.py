@@ -146,7 +146,7 @@ def test_a_competitor_is_named_once_however_often_they_turn_up() -> None:
         when=lambda deal: deal.name_competitor("Globex", note="cheaper"),
         then=[CompetitorNamed(competitor="Globex", note="cheaper")],
     )
-    assert deal.competitors == ["Globex"]
+    assert deal.competitors == ("Globex",)
 
 
 def test_nothing_is_logged_of_a_deal_before_it_was_opened() -> None:

@@ -22,8 +22,7 @@ from given import (
     refuses,
 )
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
-from salesflow.domain.deal.merging import DealMerged
-from salesflow.domain.deal.money import (
+from salesflow.domain.deal.billing import (
     ContractAmended,
     ForecastGiven,
     InvoiceIssued,
@@ -32,6 +31,7 @@ from salesflow.domain.deal.money import (
     RefundGiven,
     TermsAgreed,
 )
+from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued
 from salesflow.domain.deal.stages import StageMoved

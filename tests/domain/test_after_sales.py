@@ -61,7 +61,7 @@ def test_a_survey_goes_out_and_its_answer_knows_its_scale() -> None:
         when=lambda deal: deal.send_survey("spring", scale="nps", person_id=OTHER),
         then=[survey],
     )
-    assert deal.surveys == [survey]
+    assert deal.surveys == (survey,)
     deal = decides(
         given=[opened(), DealWon(), survey],
         when=lambda deal: deal.receive_feedback(survey="spring", score=9, text="fine"),
