@@ -9,9 +9,8 @@ from uuid import UUID
 import pytest
 
 from salesflow import Deal, Money, SalesFlow
-from salesflow.cli.deal.as_json import standing_json
-from salesflow.cli.deal.view import facets_of
 from salesflow.cli.ids import Called
+from salesflow.presentation.deal_view import attribute_texts, deal_json
 from salesflow.projections.pipeline.deals import Deals, DealStanding
 from simulated import demo, ran
 
@@ -36,8 +35,8 @@ def test_json_says_of_a_deal_whatever_is_shown_of_it() -> None:
         called = Called(flow)
         for each in flow.ask(Deals(limit=300), as_of="2025-12-31").deals:
             deal = flow.get(Deal, each.deal, as_of="2025-12-31")
-            said = standing_json(deal, called)
-            labels = facets_of(deal, called)
+            said = deal_json(deal, called)
+            labels = attribute_texts(deal, called)
             assert [label for label in labels if not said[key_of(label, each)]] == []
 
 

@@ -20,6 +20,9 @@ DATABASE = "sqlite:///salesflow-demo.db"
 def demo(
     context: CommandContext,
     seed: Annotated[int, typer.Option(help="Another seed, another story.")] = 1,
+    example: Annotated[
+        bool, typer.Option("--example", help="The small example of the README, in a second.")
+    ] = False,
 ) -> None:
     """Simulate a sales team from 2024-01-01 to 2026-06-30 and tell its story.
 
@@ -33,7 +36,31 @@ def demo(
             f"{context.shown_url} holds a log already, and the demo needs a new database; name"
             " another one with --db, or remove this one first"
         )
-    _live(context, seed)
+    if example:
+        _record_example(context)
+    else:
+        _live(context, seed)
+
+
+def _record_example(context: CommandContext) -> None:
+    from salesflow.demo.agenda import TurnedClock
+    from salesflow.demo.example import EXAMPLE_START, EXAMPLE_ZONE, record_example
+    from salesflow.demo.workplace import SeededIds
+    from salesflow.engine import SalesFlow
+
+    clock = TurnedClock(EXAMPLE_START)
+    with SalesFlow(
+        context.url,
+        tenant=context.tenant,
+        timezone=EXAMPLE_ZONE.key,
+        clock=clock,
+        event_ids=SeededIds(clock, 1),
+    ) as flow:
+        record_example(flow, clock)
+        head = flow.log.head()
+    context.screen.json({"db": context.shown_url, "position": head.position})
+    said = f"{context.shown_url} · {context.screen.word('position')} {head.position:,}"
+    context.screen.line(said, "green")
 
 
 def _live(context: CommandContext, seed: int) -> None:

@@ -9,8 +9,6 @@ from salesflow.adapters.event_store.search import log_stats
 from salesflow.cli.ask import show_view
 from salesflow.cli.context import CommandContext
 from salesflow.cli.deal.commands import replay_table
-from salesflow.cli.deal.fact_text import details_of, money_text
-from salesflow.cli.deal.view import replay
 from salesflow.cli.ids import Called
 from salesflow.cli.screen import Json
 from salesflow.demo.agenda import END, ZONE
@@ -20,6 +18,8 @@ from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.time import to_instant
 from salesflow.engine import SalesFlow
+from salesflow.presentation.deal_view import replay
+from salesflow.presentation.fact_text import describe_fact, money_text
 from salesflow.presentation.format import Total, amount_text, local_time
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.words import fact_name
@@ -185,7 +185,7 @@ class Story:
                 local_time(event.occurred_at, ZONE),
                 local_time(event.recorded_at, ZONE),
                 fact_name(type(event.fact), self.desk.language),
-                details_of(event.fact, self.desk.language, ZONE),
+                describe_fact(event.fact, self.desk.language, ZONE),
                 event.actor or "",
             )
             for event in explaining

@@ -19,8 +19,33 @@ from salesflow.demo.staff import staff_lives
 from salesflow.demo.world import CUSTOMERS, Company
 from salesflow.engine import SalesFlow
 
-__all__ = ["simulate"]
+__all__ = ["SCRIPT", "simulate"]
 
+
+SCRIPT: Final = frozenset(
+    f"{subject}.{act}"
+    for subject, acts in {
+        "fact": "retracted",
+        "settings": "changed clock_accepted",
+        "rates": "published",
+        "process": "published retired",
+        "team": "formed renamed",
+        "rep": "joined moved left",
+        "customer": "registered qualified marked_loyal contact_person_added"
+        " contact_person_updated merged unmerged person_erased",
+        "deal": "opened stage_moved migrated won lost disqualified reopened merged absorbed"
+        " unmerged released contact_logged intent_stated need_identified budget_confirmed"
+        " decision_process_mapped solution_proposed task_completed objection_raised"
+        " objection_resolved competitor_named quote_drafted quote_issued quote_revised"
+        " quote_accepted quote_rejected quote_withdrawn quote_expired forecast_given"
+        " line_items_agreed terms_agreed contract_amended invoice_issued payment_received"
+        " refund_given owner_assigned collaborator_joined collaborator_left customer_changed"
+        " message_posted help_requested help_given service_delivered repeat_order_placed"
+        " survey_sent feedback_received",
+    }.items()
+    for act in acts.split()
+)
+"""The kinds of facts that happen to the team."""
 
 SEASON: Final = (0.85, 0.55, 1.2, 1.05, 0.95, 1.1, 0.95, 0.9, 1.1, 0.85, 1.15, 1.2)
 """How many more or fewer deals begin in each month of the year."""

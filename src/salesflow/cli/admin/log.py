@@ -230,11 +230,11 @@ def _late(context: CommandContext, entry: "LogEntry") -> str:
 
 
 def _said(context: CommandContext, zone: ZoneInfo, entry: "LogEntry", called: "Called") -> str:
-    from salesflow.cli.deal.fact_text import briefly
+    from salesflow.presentation.fact_text import summarize_fact
 
     if entry.event is None:
         return f"{context.screen.word('cannot be read')}: {shortened(entry.problem)}"
-    said = briefly(entry.event.fact, context.language, zone, called.rep)
+    said = summarize_fact(entry.event.fact, context.language, zone, called.rep)
     if entry.retracts is None:
         return said
     kind = kind_name(entry.retracts_kind or "", context.language)

@@ -8,15 +8,22 @@ from zoneinfo import ZoneInfo
 import typer
 
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
-from salesflow.cli.deal.as_json import event_json, standing_json, steps_json
-from salesflow.cli.deal.fact_text import details_of
-from salesflow.cli.deal.view import ReplayStep, facets_of, lateness, replay
 from salesflow.cli.ids import Called, find_deal
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.history import first_unreadable, retracted_ids
 from salesflow.domain.time import Moment, from_instant, instant_of, to_instant
 from salesflow.errors import NotFoundError
+from salesflow.presentation.deal_view import (
+    ReplayStep,
+    attribute_texts,
+    deal_json,
+    event_json,
+    lateness,
+    replay,
+    steps_json,
+)
+from salesflow.presentation.fact_text import describe_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import distinct_ids, local_time
 from salesflow.presentation.table import TableOfView
@@ -59,17 +66,16 @@ def show(
     with context.open() as flow:
         found = flow.get(Deal, find_deal(flow, deal), as_of=as_of, known_at=known_at)
         called = Called(flow)
-        facets = facets_of(found, called, context.language)
+        texts = attribute_texts(found, called, context.language)
         moment = _moment_of(flow, found, as_of, known_at)
         zone = flow.settings().timezone
-        rows = [(context.screen.word("Id"), str(found.id)), *facets.items()]
+        rows = [(context.screen.word("Id"), str(found.id)), *texts.items()]
         for label, at in (("Opened at", found.opened_at), ("Closed at", found.closed_at)):
             if at is not None:
                 rows.append((context.screen.word(label), local_time(at, zone)))
         if found.irregular:
             rows.append((context.screen.word("Irregular"), f"{len(found.irregular):,}"))
-        standing = standing_json(found, called)
-        context.screen.json({**standing, "moment": plain(moment)})
+        context.screen.json({**deal_json(found, called), "moment": plain(moment)})
         columns = ("Attribute", "Value")
         context.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
         context.screen.moment(moment, flow.settings().timezone)
@@ -129,12 +135,14 @@ def replay_table(
     context: CommandContext, flow: "SalesFlow", deal: Deal, steps: list[ReplayStep]
 ) -> TableOfView:
     """Lay a replay out: when, what happened, what changed, and what is odd about it."""
-    zone, word = flow.settings().timezone, context.screen.word
+    zone, word, called = flow.settings().timezone, context.screen.word, Called(flow)
     rows = []
     for step in steps:
         event = step.event
         odd = irregularity_name(step.irregular or "", context.language)
         remarks = [f"{word('irregular')}: {odd}"] if odd else []
+        told = "" if odd else describe_fact(event.fact, context.language, zone, called.rep)
+        unchanged = f"{told} ({word('nothing changed')})" if told else word("nothing changed")
         late = lateness(event, context.language)
         remarks += [f"{word('late by')} {late}"] if late else []
         rows.append(
@@ -142,7 +150,7 @@ def replay_table(
                 f"{step.number:,}",
                 _occurred(event, zone, context.language, exact=False),
                 fact_name(type(event.fact), context.language),
-                "\n".join(map(str, step.changes)) or word("nothing changed"),
+                "\n".join(map(str, step.changes)) or unchanged,
                 "; ".join(remarks),
             )
         )
@@ -210,7 +218,7 @@ def _history_row(
 ) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
     said = context.screen.word(mark)
-    details = details_of(event.fact, context.language, zone, called.rep)
+    details = describe_fact(event.fact, context.language, zone, called.rep)
     if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
         position = positions[event.fact.event_id]
         details = f"{context.screen.word('retracts position')} {position:,} · {details}"

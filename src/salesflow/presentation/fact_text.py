@@ -4,10 +4,10 @@ Details are the fact's own fields in plain text: amounts with separators, times 
 time zone, lists joined, what is empty left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from salesflow.domain.wording import shortened
 from salesflow.presentation.format import amount_text, given_percent, local_time, short_id
 from salesflow.presentation.words import Language, in_language
 
-__all__ = ["briefly", "details_of", "money_text"]
+__all__ = ["describe_fact", "money_text", "summarize_fact", "value_text"]
 
 
 FIELDS_ZH: Final = {
@@ -46,14 +46,16 @@ LINE_MAX: Final = 160
 """Characters of a field, and of a fact, where a line tells it."""
 
 
-def details_of(
+def describe_fact(
     fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str] = str
 ) -> str:
     """Say what a fact says, field by field; `rep` puts names beside the ids of reps."""
     return " · ".join(f"{name} {text}" for name, text in _fields(fact, language, zone, rep))
 
 
-def briefly(fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]) -> str:
+def summarize_fact(
+    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+) -> str:
     """Say what a fact says in a line: the beginning of each field, and that there is more."""
     if isinstance(fact, ProcessPublished):
         version, stages = fact.process, len(fact.process.stages)
@@ -105,10 +107,10 @@ def _said(
         return rep(value)
     if field == TELLS_EVENTS_APART:
         return str(value)
-    return _plain(value, language, zone)
+    return value_text(value, language, zone)
 
 
-def _plain(value: object, language: Language, zone: ZoneInfo) -> str:
+def value_text(value: object, language: Language, zone: ZoneInfo) -> str:
     """Write a value of a fact for people."""
     match value:
         case None:
@@ -121,13 +123,25 @@ def _plain(value: object, language: Language, zone: ZoneInfo) -> str:
             shown = f"{value:,}"
         case UUID():
             shown = short_id(value)
-        case tuple():
-            shown = ", ".join(_plain(each, language, zone) for each in value)
+        case Mapping() | tuple() | Set():
+            shown = _listed(value, language, zone)
         case Value():
             shown = _composed(value, language, zone)
         case _:
             shown = str(value)
     return shown
+
+
+def _listed(
+    values: Mapping[Any, object] | tuple[object, ...] | Set[object],
+    language: Language,
+    zone: ZoneInfo,
+) -> str:
+    """List values; facts and records, which hold commas of their own, by semicolons."""
+    each = values.values() if isinstance(values, Mapping) else values
+    texts = [text for one in each if (text := value_text(one, language, zone))]
+    apart = isinstance(values, Mapping) or any(isinstance(one, Fact) for one in each)
+    return ("; " if apart else ", ").join(sorted(texts) if isinstance(values, Set) else texts)
 
 
 def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
@@ -140,7 +154,7 @@ def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
             return _check(value, language)
         case _:
             named = (getattr(value, name) for name in type(value).model_fields)
-            return " ".join(filter(None, (_plain(part, language, zone) for part in named)))
+            return " ".join(filter(None, (value_text(part, language, zone) for part in named)))
 
 
 def _line(line: QuoteLine, language: Language) -> str:
