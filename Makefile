@@ -15,7 +15,7 @@ EVENTS ?= 320000
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install demo test lint torture lowest bench clean
+.PHONY: help install demo test lint torture catalogues lowest bench clean
 
 help:  ## list what can be made
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -51,6 +51,9 @@ torture: install  ## the same properties and crashes, ten times as hard (TIMES=1
 		--dist worksteal tests/properties tests/store tests/importing \
 		tests/cli/test_hostile_commands.py tests/domain/test_impossible_merges.py \
 		tests/test_docs.py::test_a_fact_is_added_by_what_the_document_shows
+
+catalogues: install  ## compile the messages that translators have written
+	$(BIN)/python tests/catalogues.py
 
 lowest:  ## run the tests with the oldest versions that pyproject.toml allows
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)

@@ -117,6 +117,11 @@ def test_types_come_along(wheel: ZipFile) -> None:
     assert "salesflow/py.typed" in wheel.namelist()
 
 
+def test_the_chinese_messages_come_along(wheel: ZipFile) -> None:
+    names = wheel.namelist()
+    assert "salesflow/presentation/locale/zh/LC_MESSAGES/salesflow.mo" in names
+
+
 def test_only_the_package_comes_along(wheel: ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert {re.sub(r"-.*", "", top) for top in tops} == {"salesflow"}

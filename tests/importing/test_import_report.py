@@ -159,7 +159,7 @@ def test_changes_behind_those_listed_are_problems_too(desk: Desk) -> None:
         ("Amount: is not a number; see [numbers] for commas", "Amount：不是数字；逗号"),
         ("Opened: can be read as %d.%m.%y or %m.%d.%y; took the first", "；取前者"),
         ("deal.won: amount: is less than 5; left out", "deal.won：amount：小于 5；已略去"),
-        ("deal.won: won while already lost", "deal.won：商机输单时再次赢单"),
+        ("deal.won: won while already won", "deal.won：商机赢单时再次赢单"),
         ("Stage: is not one of a, b", "Stage：不在可选值之内：a, b"),
         ("has 3 fields where the header has 4", "有 3 个字段，而表头有 4 个"),
         ("deal 17 cannot be merged into itself", "deal 17 不能并入自身"),

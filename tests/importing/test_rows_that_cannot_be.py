@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalogues import messages
 from importing.desk import EVENTS, WIDE, Desk
 from properties.effort import examples
 from salesflow import SalesFlow
@@ -16,7 +17,6 @@ from salesflow.adapters.database import schema
 from salesflow.adapters.database.ids import new_id, stored_uuid
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.importers import import_table, object_id
-from salesflow.adapters.importers.report_text import ZH
 from salesflow.domain.deal import Deal
 from salesflow.errors import InputError
 
@@ -138,8 +138,8 @@ def test_every_count_and_note_has_a_chinese_name(desk: Desk) -> None:
         | {"not_told": {"deal.won": 1}}
     )
     english, chinese = counts.tables()[0], counts.tables("zh")[0]
-    assert {label for label, _ in english.rows} <= set(ZH)
-    assert not {label for label, _ in chinese.rows} & set(ZH)
+    assert {label for label, _ in english.rows} <= set(messages())
+    assert not {label for label, _ in chinese.rows} & set(messages())
     assert [note for note in chinese.notes if note.isascii()] == []
 
 

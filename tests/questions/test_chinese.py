@@ -6,11 +6,12 @@ from typing import get_type_hints
 
 from pydantic import BaseModel
 
+from catalogues import messages
 from given import opened
 from questions.shop import deal_id, shop
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.presentation.fields import bare, field_roles, is_record, item_of
-from salesflow.presentation.words import ZH, in_language
+from salesflow.presentation.words import in_language
 from salesflow.projections.core.comparison import called
 from salesflow.projections.core.question import ENVELOPE
 from salesflow.projections.core.statistics import Estimate
@@ -18,6 +19,7 @@ from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.flow import Flow
 from salesflow.projections.registry import QUESTIONS
 
+SAID_IN_CHINESE = messages().keys()
 APRIL = {"from_": date(2026, 4, 1), "to": date(2026, 5, 1)}
 
 
@@ -38,7 +40,7 @@ def test_every_field_of_every_answer_has_a_chinese_name() -> None:
     views = [get_type_hints(question.answer)["return"] for question in QUESTIONS.values()]
     names = {name for view in views for name in fields_of(view)}
     assert len(names) > 200
-    assert {called(name) for name in names} - ZH.keys() == set()
+    assert {called(name) for name in names} - SAID_IN_CHINESE == set()
 
 
 def test_every_title_and_column_of_every_answer_has_a_chinese_name() -> None:
@@ -53,7 +55,7 @@ def test_every_title_and_column_of_every_answer_has_a_chinese_name() -> None:
         views = [books.flow.ask(question, as_of="2026-04-30") for question in asked]
     tables = [table for view in views for table in view.tables("zh")]
     words = {word for table in tables for word in (table.title, *table.columns) if word}
-    assert {word for word in words if word[0].isupper()} - ZH.keys() == set()
+    assert {word for word in words if word[0].isupper()} - SAID_IN_CHINESE == set()
 
 
 def test_figures_movements_and_titles_are_compared_in_chinese() -> None:

@@ -24,6 +24,7 @@ from salesflow.cli.options import PERIOD_OPTIONS, is_period, moment_said, with_p
 from salesflow.domain.time import Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
+from salesflow.presentation.messages import say
 from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.parameters import wrong_parameters
@@ -320,25 +321,25 @@ def _is_named(asked: Question[View]) -> bool:
 
 def _not_begun(span: _PeriodDays, language: Language) -> str:
     earlier = span.as_of < span.known_at
-    if language == "zh":
-        way_out = "请用更晚的 --as-of" if earlier else "请查询此前的期间"
-        return (
-            f"期间 {span.named} 截至 {span.as_of} 尚未开始；"
-            f"已知事件截至 {span.known_at}，{way_out}"
-        )
     way_out = "ask --as-of a later day" if earlier else "ask about a period up to then"
-    return (
-        f"the period {span.named} has not begun as of {span.as_of}; facts are known until"
-        f" {span.known_at}, {way_out}"
+    return say(
+        "the period {period} has not begun as of {as_of}; facts are known until {known_at},"
+        " {way_out}",
+        language,
+        period=span.named,
+        as_of=span.as_of,
+        known_at=span.known_at,
+        way_out=say(way_out, language),
     )
 
 
 def _not_ended(span: _PeriodDays, language: Language) -> str:
-    if language == "zh":
-        return f"期间 {span.named} 截至 {span.as_of} 尚未结束；已知事件截至 {span.known_at}"
-    return (
-        f"the period {span.named} has not ended as of {span.as_of}; facts are known until"
-        f" {span.known_at}"
+    return say(
+        "the period {period} has not ended as of {as_of}; facts are known until {known_at}",
+        language,
+        period=span.named,
+        as_of=span.as_of,
+        known_at=span.known_at,
     )
 
 
@@ -353,9 +354,9 @@ def _silence(
         return
     day = from_instant(last).astimezone(span.zone).date()
     named = _is_named(asked) and asked.name not in LOOKS_AHEAD
-    if language == "zh":
-        way_out = "请查询此前的期间" if named else f"可用 --as-of {day} 查询"
-        yield f"{day} 之后没有发生任何事；{way_out}"
-    else:
-        way_out = "ask about a period up to then" if named else f"ask --as-of {day}"
-        yield f"nothing has happened since {day}; {way_out}"
+    way_out = (
+        say("ask about a period up to then", language)
+        if named
+        else say("ask --as-of {day}", language, day=day)
+    )
+    yield say("nothing has happened since {day}; {way_out}", language, day=day, way_out=way_out)

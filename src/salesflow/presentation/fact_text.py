@@ -18,20 +18,11 @@ from salesflow.domain.process import CRITERIA, ProcessPublished
 from salesflow.domain.values import Money, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import amount_text, given_percent, local_time, short_id
-from salesflow.presentation.words import Language, in_language
+from salesflow.presentation.messages import Language, translated
+from salesflow.presentation.words import in_language
 
 __all__ = ["describe_fact", "money_text", "summarize_fact", "value_text"]
 
-
-FIELDS_ZH: Final = {
-    "budget": "预算",
-    "category": "预测类别",
-    "position": "职位",
-    "terms": "条款",
-    "timezone": "时区",
-    "to": "发给",
-}
-"""Labels of fields that are not called what the same word means elsewhere."""
 
 SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction", "level"})
 """Fields of few values, which have names in both languages."""
@@ -93,7 +84,8 @@ def _label(field: str, language: Language) -> str:
     plain = field.replace("_", " ")
     if language == "en":
         return plain
-    return FIELDS_ZH.get(field) or in_language(plain.capitalize(), language)
+    text = translated(plain, language, "field of a fact")
+    return text if text != plain else in_language(plain.capitalize(), language)
 
 
 def _said(

@@ -37,11 +37,12 @@ from salesflow.adapters.importers.report_text import (
     STAYS_OPEN,
     Counted,
     ReportGroup,
+    ReportWords,
     entry_text,
     finding_group,
-    words_of,
 )
 from salesflow.domain.wording import shortened
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -351,13 +352,13 @@ class ImportReport(ReportLine):
         """Write the whole report as JSON."""
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
-    def tables(self, language: str = "en") -> list[TableOfView]:
+    def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the report out for people: the counts, then what happened and how often."""
-        words = words_of(language, recorded=self.recorded)
+        words = ReportWords(language, recorded=self.recorded)
         counts = TableOfView(
-            words.get("Import", "Import"),
-            (words.get("What", "What"), words.get("Count", "Count")),
-            tuple((words.get(label, label), f"{count:,}") for label, count in self._counts()),
+            words("Import"),
+            (words("What"), words("Count")),
+            tuple((words(label), f"{count:,}") for label, count in self._counts()),
             notes=self._notes(words),
         )
         remarks = [group for group in self._groups(words) if group.rows]
@@ -391,10 +392,10 @@ class ImportReport(ReportLine):
         ]
         return always + [pair for pair in sometimes if pair[1]]
 
-    def _notes(self, words: dict[str, str]) -> tuple[str, ...]:
+    def _notes(self, words: ReportWords) -> tuple[str, ...]:
         wrote = self.facts_recorded or self.facts_retracted or self.facts_restored
         idle = [rule for rule, rows in self.rules.items() if not rows and self.rows_read]
-        entered = [f"{kind} → {words.get(to, to)}" for kind, to in self.enters.items()]
+        entered = [f"{kind} → {words(to)}" for kind, to in self.enters.items()]
         notes = [
             ("recorded as", self.import_id if self.recorded and wrote else ""),
             ("published process", self.process_published or ""),
@@ -406,17 +407,17 @@ class ImportReport(ReportLine):
             (ENTERS, ", ".join(entered) if self.facts_recorded else ""),
             (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
         ]
-        entry_text = [f"{words.get(label, label)} {text}" for label, text in notes if text]
+        entry_text = [f"{words(label)} {text}" for label, text in notes if text]
         nothing = "nothing was recorded"
-        return (*entry_text, *(() if self.recorded else (words.get(nothing, nothing),)))
+        return (*entry_text, *(() if self.recorded else (words(nothing),)))
 
-    def _cut(self, words: dict[str, str]) -> Iterator[str]:
+    def _cut(self, words: ReportWords) -> Iterator[str]:
         for name in LISTED:
             count = sum(each.count for each in self.unlisted if each.list == name)
             if count:
-                yield f"{words.get(name, name)} ({count:,})"
+                yield f"{words(name)} ({count:,})"
 
-    def _groups(self, words: dict[str, str]) -> list[ReportGroup]:
+    def _groups(self, words: ReportWords) -> list[ReportGroup]:
         ask = (ASK,) if self.facts_changed_only_listed else ()
         left_out = [(out.reason, out.rows, out.first_line) for out in self.left_out]
         columns = [(finding_group(f, words), f.rows, f.first_line) for f in self.findings]

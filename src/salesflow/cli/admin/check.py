@@ -6,6 +6,7 @@ import typer
 
 from salesflow.cli.context import CommandContext, with_context
 from salesflow.presentation.fields import plain
+from salesflow.presentation.messages import say
 
 __all__ = ["check"]
 
@@ -53,34 +54,32 @@ def check(
 
 def _not_compared(tables: str, context: CommandContext) -> str:
     """Say which read tables were not looked at, and how to have them filled."""
-    if context.language == "zh":
-        which = f"读表 {tables} " if tables else "读表"
-        return f"{which}尚未填充，未作比对；用 salesflow project 填充"
     if tables:
-        return (
-            f"read tables that are not filled yet, so not compared: {tables}; `salesflow"
-            " project` fills them"
+        return say(
+            "read tables that are not filled yet, so not compared: {tables}; `salesflow"
+            " project` fills them",
+            context.language,
+            tables=tables,
         )
-    return (
+    return say(
         "the read tables are not filled yet, so nothing of them was compared; `salesflow"
-        " project` fills them"
+        " project` fills them",
+        context.language,
     )
 
 
 def _summary(found: "Checked", context: CommandContext, *, log_only: bool) -> str:
-    wrong = len(found.problems) + found.more
-    if context.language == "zh":
-        parts = [
-            f"问题 {wrong:,} 个" if wrong else "日志未发现问题" if log_only else "未发现问题",
-            f"事件 {found.position:,} 条",
-            f"比对数据流 {found.streams_compared:,} / {found.streams:,} 个",
-            f"余额 {found.bins_compared:,} 组",
-        ]
-    else:
-        parts = [
-            f"{wrong:,} problems" if wrong else NOTHING + " in the log" * log_only,
-            f"{found.position:,} events",
-            f"{found.streams_compared:,} of {found.streams:,} streams compared",
-            f"{found.bins_compared:,} bins summed",
-        ]
+    language, wrong = context.language, len(found.problems) + found.more
+    nothing = say(f"{NOTHING} in the log" if log_only else NOTHING, language)
+    parts = (
+        say("{count:,} problems", language, count=wrong) if wrong else nothing,
+        say("{count:,} events", language, count=found.position),
+        say(
+            "{compared:,} of {count:,} streams compared",
+            language,
+            compared=found.streams_compared,
+            count=found.streams,
+        ),
+        say("{count:,} bins summed", language, count=found.bins_compared),
+    )
     return " · ".join(parts)

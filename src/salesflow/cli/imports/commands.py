@@ -14,6 +14,7 @@ import typer
 from salesflow.cli.context import CommandContext, with_context
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
+from salesflow.presentation.messages import Language, say, say_count
 
 __all__ = ["Strict", "TimeZone", "Trial", "readable_again", "table", "tell_refused"]
 
@@ -223,27 +224,35 @@ def tell_refused(
 ) -> None:
     """Say in a last line how much of a file was refused, and how to see it or refuse it all."""
     if refused:
-        words = _chinese if context.language == "zh" else _english
         file = None if report is None else shortened(report)
-        said = words(refused, refused + taken, recorded, file)
+        said = _refused(refused, refused + taken, recorded, file, context.language)
         context.screen.line(said, "red" if refused > taken else "yellow")
 
 
-def _english(refused: int, read: int, recorded: bool, report: str | None) -> str:
-    was = "was" if refused == 1 else "were"
-    what = f"{was} refused" if recorded else "would be refused"
-    it, is_ = ("it" if refused == 1 else "them"), ("is" if recorded else "would be")
-    where = f"{report} names each" if report else "--report FILE writes down each"
-    return (
-        f"{refused:,} of {read:,} rows {what}, nothing of {it} {is_} recorded; {where},"
-        " --strict refuses the whole file"
+RECORDED = (
+    "{count:,} of {read:,} rows was refused, nothing of it is recorded; {where}, --strict"
+    " refuses the whole file",
+    "{count:,} of {read:,} rows were refused, nothing of them is recorded; {where}, --strict"
+    " refuses the whole file",
+)
+TRIAL = (
+    "{count:,} of {read:,} rows would be refused, nothing of it would be recorded; {where},"
+    " --strict refuses the whole file",
+    "{count:,} of {read:,} rows would be refused, nothing of them would be recorded; {where},"
+    " --strict refuses the whole file",
+)
+
+
+def _refused(
+    refused: int, read: int, recorded: bool, report: str | None, language: Language
+) -> str:
+    one, many = RECORDED if recorded else TRIAL
+    where = (
+        say("--report FILE writes down each", language)
+        if report is None
+        else say("{file} names each", language, file=report)
     )
-
-
-def _chinese(refused: int, read: int, recorded: bool, report: str | None) -> str:
-    what = "被拒绝，其内容均未记录" if recorded else "会被拒绝，其内容不会记录"
-    where = f"每行原因见 {report}" if report else "用 --report FILE 可写出每行原因"
-    return f"{read:,} 行中有 {refused:,} 行{what}；{where}，用 --strict 则拒绝整个文件"
+    return say_count(one, many, refused, language, read=read, where=where)
 
 
 # What may be refused is tried first, where something would stay behind of it.

@@ -14,6 +14,7 @@ from salesflow.domain.exchange_rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.time import read_day
 from salesflow.domain.values import number
 from salesflow.errors import InputError, NotFoundError, SalesflowError
+from salesflow.presentation.messages import say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.words import in_language
 
@@ -106,19 +107,22 @@ def _tell(context: CommandContext, done: "RateImport", file: Path) -> None:
         )
 
 
+TRIAL = (
+    "{count:,} line would be refused; --strict refuses the whole file",
+    "{count:,} lines would be refused; --strict refuses the whole file",
+)
+RECORDED = (
+    "{count:,} line was refused and is not recorded; --strict refuses the whole file",
+    "{count:,} lines were refused and are not recorded; --strict refuses the whole file",
+)
+
+
 def _tell_refused(context: CommandContext, done: "RateImport") -> None:
     """Say in a last line how many lines were refused; the table above may be long."""
     if not done.lines_refused:
         return
-    if context.language == "zh":
-        what = "行会被拒绝" if done.trial else "行被拒绝，未记录"
-        said = f"{done.lines_refused:,} {what}；用 --strict 则拒绝整个文件"
-    else:
-        one = done.lines_refused == 1
-        was, is_ = ("was", "is") if one else ("were", "are")
-        what = "would be refused" if done.trial else f"{was} refused and {is_} not recorded"
-        lines = f"{done.lines_refused:,} line{'' if one else 's'}"
-        said = f"{lines} {what}; --strict refuses the whole file"
+    one, many = TRIAL if done.trial else RECORDED
+    said = say_count(one, many, done.lines_refused, context.language)
     context.screen.line(said, "red" if done.lines_refused > done.rates_told else "yellow")
 
 

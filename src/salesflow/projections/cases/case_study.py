@@ -344,15 +344,6 @@ class CaseStudyView(View):
         " part of the list value taken off in the last offer sent; difference = this deal - the"
         " median, no claim of cause"
     )
-    population_zh: ClassVar[str] = (
-        "一个在该时刻已结束的商机及其截至该时刻生效的所信事实；"
-        "相似商机：同一流程中其他处于赢单或输单的商机"
-    )
-    formula_zh: ClassVar[str] = (
-        "相似度 = 共同经过的阶段 ÷ 任一方经过的阶段，金额同币种且相差不超过一倍、来源相同、"
-        "客户细分相同各加 1，均取结束时的值；对比指标从建立计到结束；"
-        "折扣 = 最后一次发出的报价相对目录价值的优惠比例；差异 = 该商机 − 中位数，不代表因果"
-    )
     summary: CaseSummary
     credits: tuple[CreditShare, ...]
     """As of the closing."""

@@ -129,16 +129,6 @@ class WinLossView(MoneyView):
         " currency, the same lead source, the same customer segment; won of similar deals with"
         " its 95% Wilson interval"
     )
-    population_zh: ClassVar[str] = (
-        "当前所信结束时间落在期间内、处于赢单或输单的商机；负责人与流程取结束时的值；"
-        "相似商机：所指商机同一流程中处于赢单或输单的商机，不限结束时间"
-    )
-    formula_zh: ClassVar[str] = (
-        "赢单率 = 赢单 ÷（赢单 + 输单），分别就具备与不具备该因素的商机计算；"
-        "差异附 95% 置信区间，不代表因果；占比 = 某原因的输单金额 ÷ 全部输单金额，按币种；"
-        "相似度 = 共同经过的阶段 ÷ 任一方经过的阶段，金额同币种且相差不超过一倍、来源相同、"
-        "客户细分相同各加 1；相似商机的赢单占比附 95% 置信区间"
-    )
     period: Period
     won: int
     lost: int

@@ -28,6 +28,7 @@ from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Currency, Day, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.messages import say
 from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.amounts import exact
 from salesflow.projections.core.question import Question, Reader, View
@@ -47,19 +48,11 @@ __all__ = [
 RateRule = Literal["event", "closing", "period_end", "fixed"]
 ViewT = TypeVar("ViewT", bound=View)
 
-RULES: Final[dict[Language, dict[RateRule, str]]] = {
-    "en": {
-        "event": "the event date",
-        "closing": "the closing date",
-        "period_end": "the period end or the moment, whichever comes first",
-        "fixed": "the fixed day {day}",
-    },
-    "zh": {
-        "event": "事件日",
-        "closing": "成交日",
-        "period_end": "期末（或该时刻，以先到者为准）",
-        "fixed": "固定日 {day} ",
-    },
+RULES: Final[dict[RateRule, str]] = {
+    "event": "the event date",
+    "closing": "the closing date",
+    "period_end": "the period end or the moment, whichever comes first",
+    "fixed": "the fixed day {day}",
 }
 
 
@@ -85,18 +78,17 @@ class RatesUsed(Value):
 
     def said(self, language: Language) -> str:
         """Say it in a sentence for people."""
-        rule = RULES[language][self.rule].format(day=self.rates_on)
+        rule = say(RULES[self.rule], language, day=self.rates_on)
         days = f"{self.oldest} … {self.newest}" if self.oldest != self.newest else self.oldest
+        said = say(
+            "; in {currency} at the last rate on or before {rule}",
+            language,
+            currency=self.report_currency,
+            rule=rule,
+        )
+        said += say(" (rates of {days})", language, days=days) if days else ""
         sources = ", ".join(self.sources)
-        if language == "zh":
-            parts = [f"；折算为 {self.report_currency}，按{rule}或之前最近公布的汇率"]
-            parts += [f"（{days}）"] if days else []
-            parts += [f"，来源 {sources}"] if sources else []
-        else:
-            parts = [f"; in {self.report_currency} at the last rate on or before {rule}"]
-            parts += [f" (rates of {days})"] if days else []
-            parts += [f", source {sources}"] if sources else []
-        return "".join(parts)
+        return said + (say(", source {sources}", language, sources=sources) if sources else "")
 
     def left_out_said(self, language: Language) -> list[str]:
         """Say in a line how many amounts are missing in the sums; in none where none is."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from salesflow.domain.values import SafeText, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import one_line
-from salesflow.presentation.words import Language
+from salesflow.presentation.messages import Language, say
 
 __all__ = ["Behind", "LeftOut", "in_brief"]
 
@@ -37,19 +37,20 @@ class LeftOut(Value):
 
     def said(self, language: Language = "en") -> str:
         """Return it as a sentence: which stream, from where on, why, and the way out."""
-        place = f"{self.stream_id}", f"{self.version:,}", f"{self.position:,}"
-        if language == "zh":
-            told = (
-                f"数据流 {place[0]} 自版本 {place[1]}（位置 {place[2]}）起未计入：该处的"
-                f" {self.stored} 无法读取（{self.reason}）。请按事件编号 {self.event_id} 撤销"
-            )
-            return told + (f"；另有 {self.more:,} 个数据流未计入" if self.more else "")
-        told = (
-            f"stream {place[0]} is left out from version {place[1]}, position {place[2]} on:"
-            f" {self.stored} there cannot be read ({self.reason}). Retract event"
-            f" {self.event_id}"
+        told = say(
+            "stream {stream} is left out from version {version:,}, position {position:,} on:"
+            " {stored} there cannot be read ({reason}). Retract event {event}",
+            language,
+            stream=self.stream_id,
+            version=self.version,
+            position=self.position,
+            stored=self.stored,
+            reason=self.reason,
+            event=self.event_id,
         )
-        return told + (f"; {self.more:,} streams more are left out" if self.more else "")
+        if not self.more:
+            return told
+        return told + say("; {more:,} streams more are left out", language, more=self.more)
 
 
 class Behind(Value):
@@ -61,9 +62,9 @@ class Behind(Value):
 
     def said(self, language: Language = "en") -> str:
         """Return it as a sentence."""
-        if language == "zh":
-            return f"无法写入，答案落后 {self.events:,} 条事件：{self.because}"
-        return (
-            f"nothing can be written, the answer is {self.events:,} events behind:"
-            f" {self.because}"
+        return say(
+            "nothing can be written, the answer is {events:,} events behind: {because}",
+            language,
+            events=self.events,
+            because=self.because,
         )

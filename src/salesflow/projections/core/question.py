@@ -28,6 +28,7 @@ from salesflow.errors import InputError
 from salesflow.presentation.arrow import arrow_tables, data_frames, tidy_tables
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
+from salesflow.presentation.messages import translated
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.left_out import Behind, LeftOut
@@ -144,9 +145,12 @@ class View(Value):
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Say what is counted (the population) and how (the formula)."""
-        if language == "zh":
-            return self.population_zh or self.population, self.formula_zh or self.formula
-        return self.population, self.formula
+        own = (self.population_zh, self.formula_zh) if language == "zh" else ("", "")
+        meant = (self.population, self.formula)
+        return tuple(  # type: ignore[return-value]
+            text or translated(english, language)
+            for text, english in zip(own, meant, strict=True)
+        )
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
         """Return the answer as text for a terminal: tables, meaning, moment in business time.

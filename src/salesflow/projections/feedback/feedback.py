@@ -207,14 +207,6 @@ class FeedbackView(View):
         " an answer settles the last unanswered survey of its name; in brackets 95% intervals:"
         " shares Wilson, means Student's t, NPS normal with variance (p + d - (p - d)^2) / n"
     )
-    population_zh: ClassVar[str] = (
-        "截至该时刻、期间内收到的全部客户反馈与发出的调查，不论商机结果如何；"
-        "阶段、负责人与产品取当时的值；含多个产品的商机计入每个产品"
-    )
-    formula_zh: ClassVar[str] = (
-        "NPS = (9–10 分占比 − 0–6 分占比) × 100；CSAT = 1–5 分中 4–5 分的占比；"
-        "CES = 1–7 分的均值；回复率 = 已回复 ÷ 已发送；括号内为 95% 置信区间"
-    )
     period: Period
     before: Period
     by: By | None

@@ -148,19 +148,6 @@ class ForecastView(MoneyView):
         " that moved a known amount in its currency; accuracy = 1 − |forecast − actual| ÷"
         " actual, null unless the actual is above 0 and the period is over; per currency"
     )
-    population_zh: ClassVar[str] = (
-        "截至该时刻预计在期间内成交的进行中商机，及期间内至此的入账；延期：期初进行中且预计在期间内"
-        "成交的商机，按期初的分组与金额；变更：当时进行中的商机；入账与结束按其归属的负责人与流程"
-    )
-    formula_zh: ClassVar[str] = (
-        "预测 = 已成交 + 预计在期间内成交的进行中商机：加权 = 全部商机的金额 × 概率之和；"
-        "承诺 = 类别为承诺（或已成交），乐观 = 承诺 + 乐观类，储备 = 乐观 + 储备类，"
-        "三者均不含不计入类；覆盖率 = 进行中金额 ÷ 目标余额（设定目标前为空）；"
-        "所需覆盖率 = 1 ÷ 近若干天按金额的赢单率；"
-        "延期率 =（移出期间 + 逾期）÷ 期初预计成交；推迟次数 = 使日期推后的预测；"
-        "金额调增、调减 = 在同一币种内改变已知金额的预测或商定明细；"
-        "准确率 = 1 − |预测 − 实际| ÷ 实际，期间未结束或实际不大于 0 时为空；按币种分别计算"
-    )
     period: Period
     win_rate_period: Period
     """The trailing days that the win rate by value is of."""

@@ -75,8 +75,6 @@ class DealTimelineView(View):
 
     population: ClassVar[str] = "one deal: its believed facts that happened by the moment"
     formula: ClassVar[str] = "a span begins at the effect of a fact that changed the state"
-    population_zh: ClassVar[str] = "一个商机：截至该时刻已发生的、所信的事实"
-    formula_zh: ClassVar[str] = "改变商机状态的事实生效时，新的时段开始"
     deal: UUID
     spans: tuple[StateSpan, ...]
     facts: tuple[TimelineFact, ...]

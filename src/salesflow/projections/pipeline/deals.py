@@ -61,8 +61,6 @@ class DealsView(View):
 
     population: ClassVar[str] = "every deal believed to exist at the moment, as filtered"
     formula: ClassVar[str] = "the deals whose standing changed last come first"
-    population_zh: ClassVar[str] = "截至该时刻所知存在的、符合条件的全部商机"
-    formula_zh: ClassVar[str] = "最近有变化的商机排在最前"
     deals: tuple[DealStanding, ...]
     deals_total: int
     """How many there are in all, the listed ones included."""

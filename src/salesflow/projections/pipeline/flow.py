@@ -309,12 +309,6 @@ class FlowView(MoneyView):
         " weighted = amount x probability; per currency; by team a leg counts for the team its"
         " owner was in at the time, reorganised = what stood with an owner at a change of team"
     )
-    population_zh: ClassVar[str] = "所问范围内的记账分录：未指定结果时为进行中的商机"
-    formula_zh: ClassVar[str] = (
-        "期初 + 各类变动 + 重述 = 期末；每类变动为其分录净额；加权金额 = 金额 × 概率；"
-        "按币种分别合计；按团队时，分录计入负责人当时所在团队，"
-        "团队调整 = 负责人调换团队时名下的余额"
-    )
     period: Period
     opening_known_at: Literal["moment", "then"]
     """Whether the opening is that known at the moment, or that known at the opening itself."""

@@ -201,11 +201,6 @@ class FunnelView(MoneyView):
         "per stage: count and sum of amount of open deals; weighted = sum of amount x"
         " probability of the deal's process version (or its own forecast); per currency"
     )
-    population_zh: ClassVar[str] = "截至该时刻所知存在的全部商机"
-    formula_zh: ClassVar[str] = (
-        "各阶段：进行中商机的数量与金额合计；加权金额 = 金额 × 商机所属流程版本的成交概率"
-        "（或商机自己的预测）之和；按币种分别合计"
-    )
     by: By | None
     stages: tuple[FunnelStage, ...]
     closed: tuple[ClosedDeals, ...]

@@ -76,13 +76,6 @@ class FunnelTrendView(MoneyView):
         "per end and stage: count and sum of amount of open deals; weighted = sum of amount x"
         " probability of the deal's process version (or its own forecast); per currency"
     )
-    population_zh: ClassVar[str] = (
-        "截至该时刻所知、在各期末存在的全部商机；期末晚于该时刻的取该时刻"
-    )
-    formula_zh: ClassVar[str] = (
-        "各期末、各阶段：进行中商机的数量与金额合计；加权金额 = 金额 × 所属流程版本的成交概率"
-        "（或商机自己的预测）之和；按币种分别合计"
-    )
     period: Period
     every: Every
     ends: tuple[FunnelEnd, ...]

@@ -90,11 +90,6 @@ class RestatementView(View):
         " recorded after known_then, of deals that stand in another cell or with another amount"
         " now, in effect by as_of and able to move a deal, and retractions of such"
     )
-    population_zh: ClassVar[str] = "按当时所知或现在所知，截至该时刻存在的全部商机"
-    formula_zh: ClassVar[str] = (
-        "变化 = 同一截至时刻下，现在所知 − 当时所知；"
-        "事件：其后记录的、使商机换格或改变金额的补录与撤销"
-    )
     known_then: datetime
     cells: tuple[RestatedCell, ...]
     deals_restated: int

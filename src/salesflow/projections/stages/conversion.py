@@ -55,17 +55,6 @@ class ConversionView(View):
         " entries to later stages ÷ entries, may exceed 1; reached = entered or passed;"
         " transitions = exits by target ÷ exits; amounts as at the event; intervals of 95%"
     )
-    population_zh: ClassVar[str] = (
-        "期间内进入某阶段的商机（同期群）、期间内的进入与离开、期间内新建的商机（到达）；"
-        "不含该时刻已并入其他商机者"
-    )
-    formula_zh: ClassVar[str] = (
-        "同期群：至今转化率 = 已推进 ÷ 进入；已定转化率 = 已推进 ÷（已推进 + 以其他方式离开）；"
-        "已推进 = 此后到该时刻进入过任何更后的阶段或赢单；"
-        "期间转化率 = 进入后续阶段次数 ÷ 进入次数，"
-        "可大于 1；到达 = 进入过或越过；转移 = 各去向的离开次数 ÷ 离开总次数；"
-        "金额以事件发生时为准；区间为 95%"
-    )
     period: Period
     before: Period
     """The period to compare with."""

@@ -82,16 +82,6 @@ class StageTimesView(View):
         " Aalen-Johansen, open and merged deals censored; days between two facts of which only"
         " the day is known are calendar days"
     )
-    population_zh: ClassVar[str] = (
-        "截至该时刻已开始的全部阶段停留，包括时长为零的停留，以及此后已结束或已合并商机的停留"
-    )
-    formula_zh: ClassVar[str] = (
-        "停留 = 从进入到离开（或到该时刻）；最近一次 = 每个商机的最后一次停留，"
-        "累计 = 其全部停留；"
-        "百分位数按第 7 类方法；停滞 = 该时刻 − 进入时间 > 该阶段最长停留天数；"
-        "事件时间：Kaplan-Meier 与 Aalen-Johansen，进行中与已合并的商机作删失处理；"
-        "仅知日期的两个事实之间按日历天数计算"
-    )
     stages: tuple[StageTime, ...]
     stalled: tuple[StalledDeal, ...]
     """Those that stand longest come first."""
