@@ -147,7 +147,7 @@ def test_nothing_has_ground_before_there_is_an_opening() -> None:
     deal = DealState(ReplayContext(PROCESSES))
     event = events_of([ContactLogged()])[0]
     assert deal.evolve(event) == "before the deal was opened"
-    assert deal.opened is None
+    assert deal.opened_at is None
 
 
 def test_what_has_the_very_time_of_the_opening_counts() -> None:

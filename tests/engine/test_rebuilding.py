@@ -15,7 +15,6 @@ from salesflow.adapters.projector import rebuild as rebuild_helpers
 from salesflow.adapters.projector import rebuild as rebuilding
 from salesflow.adapters.projector.read_tables import PROJECTIONS
 from salesflow.adapters.projector.rebuild import StreamRanges, helping, stream_ranges
-from salesflow.adapters.projector.sql_views import view_name
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact, FactRetracted
@@ -246,7 +245,7 @@ def test_views_show_the_tables_that_have_taken_the_place_of_others(flow: SalesFl
     record_one(flow)
     flow.catch_up()
     for table in (DEAL_STATE, PIPELINE):
-        seen = sa.text(f"SELECT count(DISTINCT entity_id) FROM {view_name(table)}")
+        seen = sa.text(f"SELECT count(DISTINCT entity_id) FROM {table.view}")
         with flow.log.database.read() as connection:
             assert connection.execute(seen).scalar_one() == 31
 

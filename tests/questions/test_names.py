@@ -8,8 +8,8 @@ from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow, SalesProc
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.process import Label, ProcessVersion, process_id
 from salesflow.domain.rep import rep_id
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 from salesflow.projections.cases.case_study import CaseStudy
 from salesflow.projections.cases.win_loss import WinLoss
 from salesflow.projections.core.question import Question, View

@@ -24,8 +24,7 @@ from salesflow.cli.options import PERIOD_OPTIONS, is_period, moment_said, with_p
 from salesflow.domain.time import Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
-from salesflow.presentation.messages import say
-from salesflow.presentation.words import Language, in_language
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.parameters import wrong_parameters
 from salesflow.projections.core.question import Question, View

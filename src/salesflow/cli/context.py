@@ -21,7 +21,7 @@ from salesflow.cli.screen import Screen
 from salesflow.domain.time import zone
 from salesflow.domain.wording import shortened
 from salesflow.errors import DatabaseError, InputError, NotFoundError
-from salesflow.presentation.words import Language
+from salesflow.presentation.messages import Language
 
 __all__ = [
     "DATABASE_VARIABLE",

@@ -32,9 +32,9 @@ from rich.text import Text
 from salesflow.domain.time import Moment
 from salesflow.presentation.fields import Json
 from salesflow.presentation.format import harmless, harmless_json, moment_line
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.text import PIPE_WIDTH, laid_out
-from salesflow.presentation.words import Language, in_language
 
 __all__ = [
     "Json",

@@ -101,12 +101,25 @@ class Aggregate:
             if issubclass(base, State) and not issubclass(base, Aggregate)
         ]
         cls._state_class = next(iter(states), State)
-        for name in {name for base in states for name in values_of(base)}:
-            first = next(base for base in cls.__mro__ if name in values_of(base))
-            if not issubclass(first, Aggregate):
-                doc = getattr(vars(first).get(name), "__doc__", None)
+        own = [base for base in cls.__mro__ if issubclass(base, Aggregate)]
+        taken = set().union(*(vars(base) for base in own), *map(values_of, own))
+        for base in states:
+            for name in values_of(base) - taken - vars(cls).keys():
+                doc = getattr(vars(base).get(name), "__doc__", None)
                 setattr(cls, name, property(attrgetter(f"state.{name}"), doc=doc))
         guarded(cls)
+
+    @inner
+    def evolve(self, _: Event) -> NoReturn:
+        """Refuse an event: facts reach an aggregate by its commands alone.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"a {self.noun} takes no events, only commands; to know what follows from an event,"
+            f" evolve a {self._state_class.__name__}"
+        )
 
     def __init__(self, id: UUID, context: ReplayContext | None = None) -> None:
         self._id = id

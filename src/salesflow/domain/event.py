@@ -158,6 +158,8 @@ KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+").fullmatch
 KIND_LENGTH_MAX = 100
 ALIKE_LENGTH_MAX, ALIKE_MAX = 100, 1_000
 """Up to how many bytes a fact is long that is kept when read, and how many of each kind are."""
+REREAD_MAX: Final = 64
+"""How many facts of a kind are kept that are read time and again, however long."""
 RETRACT: Final = (
     "retract what is wrong, by `s.retract(event_id, because=…)` in a session, and record what"
     " is right"
@@ -182,6 +184,9 @@ class Fact(Value):
     """Why a fact of this kind cannot be retracted by itself; None when it can."""
     is_immediate: ClassVar[bool] = True
     """Whether it holds from when it happened and takes nothing back: nearly all facts."""
+
+    is_reread: ClassVar[bool] = False
+    """Whether many streams refer to it, so that it is kept when it was read."""
 
     stored_as: ClassVar[str]
     """Kind and version, as in `deal.stage_moved:1`."""
@@ -412,6 +417,19 @@ class FactCatalogue:
         cls = self._current.get(topic)
         if cls is None:
             return self._read_old(topic, payload)
+        if cls.is_reread:
+            return self._reread(cls, payload)
+        return self._read(cls, payload)
+
+    def _reread(self, cls: type[Fact], payload: bytes) -> Fact:
+        """Read a fact that is read time and again, once."""
+        known = self._alike.get(cls.stored_as, NONE_ALIKE).get(payload)
+        if known is None:
+            known = self._read(cls, payload)
+            self._keep(cls.stored_as, payload, known, REREAD_MAX)
+        return known
+
+    def _read(self, cls: type[Fact], payload: bytes) -> Fact:
         fact: Fact = cls.__pydantic_validator__.validate_json(payload)
         colons = payload.count(b":")
         if colons != len(fact.__pydantic_fields_set__):
@@ -437,13 +455,13 @@ class FactCatalogue:
             if fact is None:
                 fact = read(topic, payload)
                 if type(fact) in self._trusted:
-                    self._keep(topic, payload, fact)
+                    self._keep(topic, payload, fact, ALIKE_MAX)
             facts.append(fact)
         return facts
 
-    def _keep(self, topic: str, payload: bytes, fact: Fact) -> None:
+    def _keep(self, topic: str, payload: bytes, fact: Fact, most: int) -> None:
         alike = self._alike.setdefault(topic, {})
-        if len(alike) >= ALIKE_MAX:
+        if len(alike) >= most:
             alike.clear()
         alike[payload] = fact
 

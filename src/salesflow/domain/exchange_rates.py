@@ -19,7 +19,6 @@ from typing import Annotated, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
-from salesflow.domain.arguments import guarded
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.history import order_key
 from salesflow.domain.state import NOTHING_BESIDE, ReplayContext, State
@@ -75,7 +74,6 @@ class ExactRate(NamedTuple):
     sources: tuple[str, ...]
 
 
-@guarded
 class RateTableState(State):
     """The rates of one tenant by now."""
 

@@ -4,11 +4,12 @@ One class for each kind of thing says what its facts change. Aggregates, read ta
 and cases all evolve that one, so they cannot disagree about it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from salesflow.domain.arguments import guarded, inner
 from salesflow.domain.event import Event
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.errors import InputError
@@ -101,6 +102,12 @@ class State:
     _opening: Event | None
     """The first of the believed history; the first one taken in where it is left out."""
 
+    def __init_subclass__(cls) -> None:
+        """Let its methods name an argument that is wrong, as those of aggregates do."""
+        if "evolve" in vars(cls):
+            inner(cls.evolve)
+        guarded(cls)
+
     def __init__(
         self, context: ReplayContext = NOTHING_BESIDE, opening: Event | None = None
     ) -> None:
@@ -116,7 +123,7 @@ class State:
         raise NotImplementedError
 
 
-def values_of(cls: type) -> Collection[str]:
+def values_of(cls: type) -> set[str]:
     """Return the names of what a class itself declares as a value: annotated, or a property."""
     own = vars(cls)
     properties = [name for name, value in own.items() if isinstance(value, property)]

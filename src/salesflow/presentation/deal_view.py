@@ -23,7 +23,7 @@ from salesflow.domain.values import Money
 from salesflow.presentation.fact_text import money_text, value_text
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import given_percent
-from salesflow.presentation.words import Language, in_language
+from salesflow.presentation.messages import Language, in_language
 
 __all__ = [
     "AttributeChange",

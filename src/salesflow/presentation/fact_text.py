@@ -18,8 +18,7 @@ from salesflow.domain.process import CRITERIA, ProcessPublished
 from salesflow.domain.values import Money, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import amount_text, given_percent, local_time, short_id
-from salesflow.presentation.messages import Language, translated
-from salesflow.presentation.words import in_language
+from salesflow.presentation.messages import Language, in_language, translated
 
 __all__ = ["describe_fact", "money_text", "summarize_fact", "value_text"]
 

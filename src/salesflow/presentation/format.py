@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Moment, Period, end_of_day, to_instant
 from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value, tidy
-from salesflow.presentation.words import Language, in_language
+from salesflow.presentation.messages import Language, in_language
 
 __all__ = [
     "ShortId",

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["LOCALES", "Language", "say", "say_count", "translated"]
+__all__ = ["LOCALES", "Language", "in_language", "say", "say_count", "translated"]
 
 Language = Literal["en", "zh"]
 LOCALES: Final = Path(__file__).parent / "locale"
@@ -39,6 +39,11 @@ def translated(message: str, language: Language, context: str | None = None) -> 
     if context is None:
         return catalogue.gettext(message)
     return catalogue.pgettext(context, message)
+
+
+def in_language(word: str, language: Language) -> str:
+    """Return a word in a language; keys of several words are written with blanks."""
+    return translated(word.replace("_", " "), language)
 
 
 @cache

@@ -14,7 +14,6 @@ from salesflow.presentation.messages import Language, say, translated
 __all__ = [
     "Language",
     "fact_name",
-    "in_language",
     "irregularity_name",
     "kind_name",
     "name_facts",
@@ -36,11 +35,6 @@ WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 OTHERS: "dict[str, type[Fact]]" = {}
 """Classes of facts that were handed in, by their kind."""
-
-
-def in_language(text: str, language: Language) -> str:
-    """Give a word in the wanted language; keys of several words are written with blanks."""
-    return translated(text.replace("_", " "), language)
 
 
 def fact_name(cls: "type[Fact]", language: Language = "en") -> str:

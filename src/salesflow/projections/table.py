@@ -137,15 +137,16 @@ class ReadTable(ABC):
     label: str
     revision: int
     table: sa.Table = field(init=False)
+    name: str = field(init=False, compare=False)
+    """The table's name in the database, which it may share with a service's own tables."""
+    view: str = field(init=False, compare=False)
+    """The name of its view, which is the same for every revision."""
 
     def __post_init__(self) -> None:
         """Build the table from its parts."""
+        object.__setattr__(self, "view", f"salesflow_{self.label}")
+        object.__setattr__(self, "name", f"{self.view}_{self.revision}")
         object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
-
-    @property
-    def name(self) -> str:
-        """The table's name in the database, which it may share with a service's own tables."""
-        return f"salesflow_{self.label}_{self.revision}"
 
     @abstractmethod
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:

@@ -130,6 +130,8 @@ class Database:
         self.wait_seconds = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
         self._connections = _kind_of(self.url)(self.url, wait_seconds)
+        self.dialect: Final[str] = self._connections.name
+        """`sqlite` or `postgresql`."""
         self._closed = False
         try:
             self._check(shared=shared, create=create)
@@ -147,11 +149,6 @@ class Database:
     def engine(self) -> sa.Engine:
         """The SQLAlchemy engine, for those who need one of their own transactions."""
         return self._connections.engine
-
-    @property
-    def dialect(self) -> str:
-        """`sqlite` or `postgresql`."""
-        return self._connections.name
 
     def read(self) -> Block:
         """Give a connection on which all selects see one and the same snapshot."""

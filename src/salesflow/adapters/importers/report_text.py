@@ -12,9 +12,9 @@ from salesflow.adapters.importers.report_entries import (
     ReportedChange,
 )
 from salesflow.domain.wording import shortened
-from salesflow.presentation.messages import Language, translated
+from salesflow.presentation.messages import Language, in_language, translated
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import in_language, irregularity_name
+from salesflow.presentation.words import irregularity_name
 
 __all__ = [
     "ASK",

@@ -22,7 +22,7 @@ from salesflow.adapters.projector.read_tables import (
     positions_of,
     start_position,
 )
-from salesflow.adapters.projector.sql_views import STANDING_VIEW, refresh_views, view_name
+from salesflow.adapters.projector.sql_views import STANDING_VIEW, refresh_views
 from salesflow.projections.table import Fold, ReadTable
 
 __all__ = ["Mending"]
@@ -60,7 +60,7 @@ class Mending:
         self._shapes = {name: folds[name].table.parts for name in sorted(folds)}
         """In the order in which everybody locks positions."""
         self._tables: dict[str, ReadTable] = {name: fold.table for name, fold in folds.items()}
-        self._views = {view_name(table) for table in self._tables.values()} | {STANDING_VIEW}
+        self._views = {table.view for table in self._tables.values()} | {STANDING_VIEW}
         self._version: object = None
         self._begun = False
 

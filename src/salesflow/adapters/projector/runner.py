@@ -70,6 +70,17 @@ class RecordedTimes:
         return self._found[position]
 
 
+class _Tasks(dict[str, ProjectionTask]):
+    """The tasks of projections, each made when it is first asked for."""
+
+    def __init__(self, make: Callable[[str], ProjectionTask]) -> None:
+        self._make = make
+
+    def __missing__(self, name: str) -> ProjectionTask:
+        task = self[name] = self._make(name)
+        return task
+
+
 class Runner(Forkable):
     """Keeps the tables of a set of folds level with one log."""
 
@@ -79,9 +90,9 @@ class Runner(Forkable):
         self._folds = folds
         self._processes = processes
         self._lock = threading.RLock()
-        self._projections = {
-            name: ProjectionTask(fold, log, processes, name) for name, fold in folds.items()
-        }
+        self._projections = _Tasks(
+            lambda name: ProjectionTask(folds[name], log, processes, name)
+        )
         self._beside = ShadowTables(log)
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None

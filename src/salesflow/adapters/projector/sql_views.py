@@ -38,7 +38,7 @@ from salesflow.projections.table import (
     Shares,
 )
 
-__all__ = ["STANDING_VIEW", "VIEW_FORM", "refresh_views", "select_at", "view_name"]
+__all__ = ["STANDING_VIEW", "VIEW_FORM", "refresh_views", "select_at"]
 
 
 VIEW_FORM = 2
@@ -70,23 +70,18 @@ def refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
     """
     tables = list(tables)
     _ensure_free_names(tables)
-    wanted = {view_name(each): Mark(each.revision, VIEW_FORM) for each in tables}
+    wanted = {each.view: Mark(each.revision, VIEW_FORM) for each in tables}
     wanted[STANDING_VIEW] = Mark(1, VIEW_FORM)
     with database.whole(), database.read() as connection:
         missing = _outdated(connection, wanted)
     if not missing:
         return
-    selects = {view_name(each): each for each in tables}
+    selects = {each.view: each for each in tables}
     with database.whole(), database.creating() as connection:
         for name in _outdated(connection, wanted):  # another process may have been here
             shape = selects.get(name)
             select = _standing() if shape is None else _select(connection.dialect, shape)
             _make(connection, name, wanted[name], select)
-
-
-def view_name(table: ReadTable) -> str:
-    """Give the name of a read table's view, which is the same for every revision."""
-    return f"salesflow_{table.label}"
 
 
 def select_at(table: ReadTable, cut: ReadPoint) -> str:
@@ -97,16 +92,16 @@ def select_at(table: ReadTable, cut: ReadPoint) -> str:
         moment = [f"known_from <= '{known}'", f"known_to > '{known}'"]
         moment += [f"valid_from <= '{then}'", f"valid_to > '{then}'"]
     where = "\n   AND ".join([f"tenant = '{cut.tenant}'", *moment])
-    return f"SELECT *\n  FROM {view_name(table)}\n WHERE {where};"
+    return f"SELECT *\n  FROM {table.view}\n WHERE {where};"
 
 
 def _ensure_free_names(tables: Iterable[ReadTable]) -> None:
     taken = {*STORE.tables, PROJECTIONS.name, REACTORS.name, EVENT_VIEW, STANDING_VIEW}
     taken |= {table.name for table in tables}
     for table in tables:
-        if view_name(table) in taken:
+        if table.view in taken:
             raise InputError(
-                f"a read table cannot be called {table.label!r}: {view_name(table)} is taken"
+                f"a read table cannot be called {table.label!r}: {table.view} is taken"
             )
 
 

@@ -14,8 +14,8 @@ from salesflow.domain.process import (
 from salesflow.domain.wording import quoted
 from salesflow.errors import NotFoundError
 from salesflow.presentation.format import given_percent, local_time
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 
 __all__ = ["list_processes", "show_process"]
 

@@ -14,9 +14,8 @@ from salesflow.domain.exchange_rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.time import read_day
 from salesflow.domain.values import number
 from salesflow.errors import InputError, NotFoundError, SalesflowError
-from salesflow.presentation.messages import say_count
+from salesflow.presentation.messages import in_language, say_count
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import in_language
 
 __all__ = ["import_ecb", "import_file", "list_rates", "publish"]
 

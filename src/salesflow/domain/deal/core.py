@@ -20,7 +20,6 @@ from salesflow.domain.process import (
     Stage,
 )
 from salesflow.domain.state import State
-from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.domain.wording import require_reason
 from salesflow.errors import DealClosedError, InputError, NotFoundError
@@ -67,11 +66,6 @@ class DealCore(State):
     """What brought the standing outcome about; None while open."""
     _first_closing: Event | None = None
     _first_win: Event | None = None
-
-    @property
-    def opened(self) -> Instant | None:
-        """The instant it was opened; None before that."""
-        return None if self._opening is None else self._opening.occurred
 
     @property
     def opened_at(self) -> datetime | None:
@@ -136,12 +130,15 @@ class DealCore(State):
 
     def category(self, stage: str) -> Category:
         """Return a stage's category under the version in force; unknown ones are open."""
-        process = self.version_in_force
-        return "open" if process is None else process.category(stage)
+        return self._category(stage)
 
     def meets(self, criterion: str) -> bool:
         """Return whether an exit criterion holds; see `criteria.py`."""
         raise NotImplementedError
+
+    def _category(self, stage: str) -> Category:
+        process = self.version_in_force
+        return "open" if process is None else process.category(stage)
 
     def _name_process(self, key: str, version: int) -> None:
         self.process, self.process_version = key, version

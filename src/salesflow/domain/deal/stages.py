@@ -113,7 +113,7 @@ class StageState(DealCore):
         if self._opening is not event:
             return "the deal was opened before"
         self._name_process(fact.process, fact.process_version)
-        category = self.category(fact.stage)
+        category = self._category(fact.stage)
         self.title, self.stage = fact.title or "", fact.stage
         self.outcome = CLOSING.get(category, "open")
         if category == "open":
@@ -124,7 +124,7 @@ class StageState(DealCore):
         return None
 
     def _move(self, fact: StageMoved) -> str | None:
-        category = self.category(fact.target)
+        category = self._category(fact.target)
         closing = CLOSING.get(category)
         if closing is not None:
             return self._close(closing, fact.target)

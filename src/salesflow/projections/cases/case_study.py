@@ -25,8 +25,9 @@ from salesflow.presentation.format import (
     percent_text,
     short_id,
 )
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language, irregularity_name, kind_name
+from salesflow.presentation.words import irregularity_name, kind_name
 from salesflow.projections.cases.case_figures import (
     CaseSummary,
     Chapter,

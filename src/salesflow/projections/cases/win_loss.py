@@ -29,8 +29,8 @@ from salesflow.presentation.format import (
     totals,
     totals_text,
 )
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
 from salesflow.projections.core.amounts import exact, exact_sum

@@ -28,8 +28,7 @@ from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Currency, Day, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.messages import say
-from salesflow.presentation.words import Language, in_language
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.amounts import exact
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.table import AMOUNT_SCALE

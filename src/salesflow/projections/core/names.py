@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.format import ShortId, distinct_ids
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 
 __all__ = [
     "NO_NAMES",

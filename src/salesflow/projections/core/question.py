@@ -28,9 +28,8 @@ from salesflow.errors import InputError
 from salesflow.presentation.arrow import arrow_tables, data_frames, tidy_tables
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
-from salesflow.presentation.messages import translated
+from salesflow.presentation.messages import Language, in_language, translated
 from salesflow.presentation.table import TableOfView, html_of
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.left_out import Behind, LeftOut
 from salesflow.projections.core.names import (
     NO_NAMES,

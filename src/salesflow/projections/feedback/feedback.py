@@ -20,8 +20,8 @@ from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, local_day, short_id
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.parameters import Limit
 from salesflow.projections.core.period import PeriodQuestion, Span
 from salesflow.projections.core.question import Reader, View

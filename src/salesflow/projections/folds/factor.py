@@ -85,7 +85,7 @@ class FactorRows:
             deal.stage,
             deal.version_in_force,
         )
-        first = deal.opened is None
+        first = not deal.process
         if deal.evolve(event) is not None:
             return ()
         if first or outcome == "open":

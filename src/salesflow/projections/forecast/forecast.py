@@ -25,8 +25,8 @@ from salesflow.domain.time import (
 )
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import days_text, money_text, percent_text
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView, told_once
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,

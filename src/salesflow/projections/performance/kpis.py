@@ -18,8 +18,8 @@ from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import number_text, percent_text, span_text, totals_text
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,

@@ -20,8 +20,8 @@ from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import amount_text, short_id
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.parameters import Limit
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE

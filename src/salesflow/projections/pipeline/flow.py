@@ -31,8 +31,8 @@ from salesflow.domain.values import (
     tidy,
 )
 from salesflow.presentation.format import amount_text, days_text
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.amounts import AMOUNT_PLACES, exact_sum, unscaled
 from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.currency import (

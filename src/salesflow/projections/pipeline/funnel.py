@@ -19,8 +19,8 @@ from salesflow.domain.time import Instant, Moment
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, totals, totals_text
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 from salesflow.projections.core.amounts import exact, exact_sum
 from salesflow.projections.core.balances import balances
 from salesflow.projections.core.currency import (

@@ -22,8 +22,8 @@ from salesflow.domain.values import Reference, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, local_time, totals, totals_text
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.period import PeriodQuestion, Span, span_of
 from salesflow.projections.core.question import Reader

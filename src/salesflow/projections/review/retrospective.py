@@ -28,8 +28,8 @@ from salesflow.presentation.format import (
     totals,
     totals_text,
 )
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.parameters import Limit

@@ -19,8 +19,8 @@ from salesflow.presentation.format import (
     totals,
     totals_text,
 )
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.cases.win_loss import LossReason
 from salesflow.projections.core.statistics import Estimate, estimate_text
 from salesflow.projections.feedback.feedback import Verbatim

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from salesflow.domain.time import Moment
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE

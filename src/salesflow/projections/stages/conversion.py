@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import amount_text, days_text, percent_text
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language
 from salesflow.projections.core.period import PeriodQuestion, Span
 from salesflow.projections.core.question import Reader, View
 from salesflow.projections.core.statistics import Estimate, estimate_text

@@ -29,8 +29,8 @@ from salesflow.presentation.format import (
     percent_text,
     short_id,
 )
+from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import Language, in_language
 from salesflow.projections.core.parameters import ensure_no_flag
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.core.statistics import Duration
