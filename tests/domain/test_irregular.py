@@ -24,7 +24,6 @@ from salesflow.domain.deal.outcomes import (
     DealLost,
     DealReopened,
     DealWon,
-    outcome_of,
 )
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.quotes import (
@@ -189,25 +188,36 @@ def test_a_deal_that_came_in_lost_can_be_migrated_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fact", "outcome"),
+    ("facts", "outcome"),
     [
-        (opened(CLOSED_STAGES), "open"),
-        (opened(CLOSED_STAGES, stage="junk"), "disqualified"),
-        (StageMoved(target="closed_won"), "won"),
-        (StageMoved(target="talks"), None),
-        (DealWon(), "won"),
-        (LOST, "lost"),
-        (JUNK, "disqualified"),
-        (DealReopened(), "open"),
-        (ContactLogged(), None),
+        ([opened(CLOSED_STAGES)], "open"),
+        ([opened(CLOSED_STAGES, stage="junk")], "disqualified"),
+        ([opened(CLOSED_STAGES), StageMoved(target="closed_won")], "won"),
+        ([opened(CLOSED_STAGES), StageMoved(target="talks")], "open"),
+        ([opened(CLOSED_STAGES), DealWon()], "won"),
+        ([opened(CLOSED_STAGES), LOST], "lost"),
+        ([opened(CLOSED_STAGES), JUNK], "disqualified"),
+        ([opened(CLOSED_STAGES), LOST, DealReopened()], "open"),
+        ([opened(CLOSED_STAGES), ContactLogged()], "open"),
     ],
 )
-def test_one_place_says_which_outcome_a_fact_brings(
-    fact: Fact, outcome: Outcome | None
+def test_entering_a_stage_that_means_an_outcome_is_that_outcome(
+    facts: list[Fact], outcome: Outcome
 ) -> None:
-    assert outcome_of(fact, CLOSED_STAGES) == outcome
+    assert deal_of(*facts).outcome == outcome
 
 
 def test_under_an_unknown_process_no_stage_is_an_outcome() -> None:
-    assert outcome_of(StageMoved(target="closed_won"), None) is None
-    assert outcome_of(opened(CLOSED_STAGES, stage="closed_won"), None) == "open"
+    deal = DealState()
+    for event in events_of([opened(CLOSED_STAGES), StageMoved(target="closed_won")]):
+        assert deal.evolve(event) is None
+    assert deal.outcome == "open"
+
+
+def test_the_reason_of_an_outcome_goes_with_it() -> None:
+    under = opened(CLOSED_STAGES)
+    assert deal_of(under, JUNK).disqualified_because == "spam"
+    won = deal_of(under, JUNK, StageMoved(target="closed_won"))
+    assert (won.outcome, won.disqualified_because) == ("won", None)
+    lost = deal_of(under, LOST, StageMoved(target="junk"))
+    assert (lost.outcome, lost.lost_because, lost.lost_to) == ("disqualified", None, None)

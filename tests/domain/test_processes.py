@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from given import CLOSED_STAGES, PLAIN, START, event, on, read
+from salesflow.domain.deal import state
 from salesflow.domain.event import Fact
 from salesflow.domain.process import (
     CRITERIA,
@@ -177,3 +178,7 @@ def test_a_retirement_may_be_retracted() -> None:
     assert sales.retired == set()
     sales = read(SalesProcess, [on(ProcessPublished(process=PLAIN), START), retired])
     assert sales.retired == {1}
+
+
+def test_it_is_known_of_every_exit_criterion_when_it_is_met() -> None:
+    assert state._MET.keys() == CRITERIA.keys()

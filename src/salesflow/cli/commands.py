@@ -2,7 +2,7 @@
 
 A list of commands is shown with the first sentence of each one's docstring, read from its
 source, so that `salesflow --help` loads neither the engine nor a database. To add a command,
-write a function `@at_desk` in a module of this package and name it here.
+write a function `@with_context` in a module of this package and name it here.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """What every command has at hand: the database, the tenant, the language, the screen.
 
-`@at_desk` gives a command the options they all share (`--db`, `--tenant`, `--lang`,
+`@with_context` gives a command the options they all share (`--db`, `--tenant`, `--lang`,
 `--json`) and hands them in as one `CommandContext`; the command itself names only its own.
 
 A command that reads never creates a database: `context.open()` refuses one that does not exist.

@@ -183,11 +183,6 @@ class Aggregate:
         return self._id_given
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether a session has appended it."""
-        return self._is_recorded
-
-    @property
     def context(self) -> ReplayContext:
         """What it may read beside its history; in another context it may be something else."""
         return self._context

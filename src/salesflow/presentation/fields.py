@@ -5,7 +5,7 @@ comparison, an Arrow table) needs to know which fields tell rows apart and which
 Mostly the type says so; a field says it itself where the type would mislead:
 
     class DealStanding(Value):
-        deal: Annotated[UUID, Role.KEY]    # the only key: stage and owner are traits then
+        deal: Annotated[UUID, FieldRole.KEY]    # the only key: stage and owner are traits then
 
 Leaves out what a field means: that is its view's formula.
 """

@@ -3,7 +3,7 @@
 The rules here hold on every database: values of wrong types and texts that no envelope may
 hold are refused, versions of a stream follow one another, `occurred` never lies after
 `recorded`, a clock may not lag behind the log. What may be in an event at all is for the `gate`
-to say. How the rows get into a database is said in `sqlite_appending` and `postgres_appending`.
+to say. How the rows get into a database is said in `sqlite_append` and `postgres_append`.
 """
 
 from collections.abc import Callable, Sequence

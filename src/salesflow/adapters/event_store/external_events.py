@@ -2,8 +2,8 @@
 
 Whoever records what another system says (`SalesFlow.record`, every importer) says it in
 `ExternalEvent`s. `new_events_of` numbers them as the next events of their streams, after the
-versions one has seen. When somebody else was first these versions are old: `try_again` reads,
-drafts and appends anew.
+versions one has seen. When somebody else was first these versions are old:
+`retry_on_conflict` reads, drafts and appends anew.
 
 What it leaves out: which facts are new, and which can never be right; that is for whoever
 records them.

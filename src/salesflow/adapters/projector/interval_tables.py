@@ -1,6 +1,6 @@
 """Makes any pure fold bitemporal: from appends, in the order of the log, to rows.
 
-An `TableUpdater` takes one append of one entity at a time. Nearly all appends are in order
+A `TableUpdater` takes one append of one entity at a time. Nearly all appends are in order
 (nothing happened before the entity's last believed fact and nothing is retracted): they extend
 the entity's state. A late or retracting append folds the entity's history twice, as believed
 before and after it, and writes the difference. Either way the rows are the same, which the

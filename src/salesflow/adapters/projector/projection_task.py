@@ -306,7 +306,7 @@ class ProjectionTask:
         self._streams = None
         return batch
 
-    def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as absorb gave it
+    def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as the task gave it
         """Write what so many events came to, and what of them is left out.
 
         The position has been moved (`hold`), so that nobody else changes these rows meanwhile.

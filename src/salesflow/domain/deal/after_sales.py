@@ -112,8 +112,10 @@ class AfterSalesState(DealCore):
         match fact:
             case ServiceDelivered():
                 self.services = (*self.services, fact)
+            case RepeatOrderPlaced() if irregular := self._needs_win():
+                return irregular
             case RepeatOrderPlaced():
-                return self._repeat(fact)
+                self.repeat_orders = (*self.repeat_orders, fact)
             case SurveySent():
                 self.surveys = (*self.surveys, fact)
             case FeedbackReceived():
@@ -121,12 +123,6 @@ class AfterSalesState(DealCore):
             case _:
                 assert_never(fact)
         return None
-
-    def _repeat(self, fact: RepeatOrderPlaced) -> str | None:
-        irregular = self._needs_win()
-        if irregular is None:
-            self.repeat_orders = (*self.repeat_orders, fact)
-        return irregular
 
 
 class AfterSales(DealCommands, AfterSalesState):

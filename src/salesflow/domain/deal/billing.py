@@ -57,6 +57,7 @@ class ForecastGiven(Fact):
 
     kind: ClassVar[str] = "deal.forecast_given"
     name_zh: ClassVar[str] = "预计金额 / 预计成交日期"
+    is_headline: ClassVar[bool] = True
     amount: Money | None = None
     expected_close: Day | None = None
     category: ForecastCategory | None = None
@@ -71,6 +72,7 @@ class LineItemsAgreed(Fact):
 
     kind: ClassVar[str] = "deal.line_items_agreed"
     name_zh: ClassVar[str] = "商定产品明细"
+    is_headline: ClassVar[bool] = True
     lines: tuple[QuoteLine, ...] = ()
 
 
@@ -89,6 +91,7 @@ class ContractAmended(PlannedFact):
 
     kind: ClassVar[str] = "deal.contract_amended"
     name_zh: ClassVar[str] = "合同变更"
+    is_headline: ClassVar[bool] = True
     amount: Money | None = None
     contract: Reference | None = None
     because: Reason | None = None
@@ -145,6 +148,8 @@ class BillingState(DealCore):
 
     def _evolve_billing(self, fact: BillingFact, _: Event) -> str | None:
         match fact:
+            case ContractAmended() | RefundGiven() if irregular := self._needs_win():
+                return irregular
             case ForecastGiven():
                 self._forecast(fact)
             case LineItemsAgreed():
@@ -153,13 +158,13 @@ class BillingState(DealCore):
             case TermsAgreed():
                 self.terms = fact
             case ContractAmended():
-                return self._amend(fact)
+                self.amount = fact.amount or self.amount
             case InvoiceIssued():
                 self.invoices = (*self.invoices, fact)
             case PaymentReceived():
                 self.payments = (*self.payments, fact)
             case RefundGiven():
-                return self._refund(fact)
+                self.refunds = (*self.refunds, fact)
             case _:
                 assert_never(fact)
         return None
@@ -173,18 +178,6 @@ class BillingState(DealCore):
             self.category_given = fact.category
         if fact.probability is not None or "probability" in fact.cleared:
             self.probability_given = fact.probability
-
-    def _amend(self, fact: ContractAmended) -> str | None:
-        irregular = self._needs_win()
-        if irregular is None:
-            self.amount = fact.amount or self.amount
-        return irregular
-
-    def _refund(self, fact: RefundGiven) -> str | None:
-        irregular = self._needs_win()
-        if irregular is None:
-            self.refunds = (*self.refunds, fact)
-        return irregular
 
 
 class Billing(DealCommands, BillingState):

@@ -133,7 +133,7 @@ class DealCore(State):
         return self._category(stage)
 
     def meets(self, criterion: str) -> bool:
-        """Return whether an exit criterion holds; see `criteria.py`."""
+        """Return whether an exit criterion is met; `DealState` knows of all its parts."""
         raise NotImplementedError
 
     def _category(self, stage: str) -> Category:

@@ -10,9 +10,7 @@ from typing import ClassVar, assert_never
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.deal.criteria import Check, check_criterion
-from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import CLOSING, Outcome, ProcessVersion
 from salesflow.domain.values import Key, Money, Personal, Reason, SafeName, SafeReason
 from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
@@ -25,7 +23,6 @@ __all__ = [
     "OutcomeFact",
     "OutcomeState",
     "Outcomes",
-    "outcome_of",
 ]
 
 
@@ -34,6 +31,7 @@ class DealWon(Fact):
 
     kind: ClassVar[str] = "deal.won"
     name_zh: ClassVar[str] = "赢单"
+    is_headline: ClassVar[bool] = True
     amount: Money | None = None
     """What was signed; None where it is what the deal was worth anyway."""
     because: Reason | None = None
@@ -45,6 +43,7 @@ class DealLost(Fact):
 
     kind: ClassVar[str] = "deal.lost"
     name_zh: ClassVar[str] = "输单"
+    is_headline: ClassVar[bool] = True
     because: SafeReason | None = None
     """The reason, from the process version's closed list where it has one."""
     competitor: SafeName | None = None
@@ -56,6 +55,7 @@ class DealDisqualified(Fact):
 
     kind: ClassVar[str] = "deal.disqualified"
     name_zh: ClassVar[str] = "无效"
+    is_headline: ClassVar[bool] = True
     because: SafeReason | None = None
     note: Personal | None = None
 
@@ -65,33 +65,12 @@ class DealReopened(Fact):
 
     kind: ClassVar[str] = "deal.reopened"
     name_zh: ClassVar[str] = "重新激活"
+    is_headline: ClassVar[bool] = True
     stage: Key | None = None
     because: Reason | None = None
 
 
 OutcomeFact = DealWon | DealLost | DealDisqualified | DealReopened
-
-
-def outcome_of(fact: Fact, process: ProcessVersion | None) -> Outcome | None:
-    """Return the outcome that a fact brings under a process version; None for none.
-
-    Entering a stage of category won, lost or disqualified is that outcome, also at opening.
-    """
-    match fact:
-        case DealWon():
-            return "won"
-        case DealLost():
-            return "lost"
-        case DealDisqualified():
-            return "disqualified"
-        case DealReopened():
-            return "open"
-        case StageMoved(target=stage) if process is not None:
-            return CLOSING.get(process.category(stage))
-        case DealOpened(stage=stage):
-            return CLOSING.get("open" if process is None else process.category(stage), "open")
-        case _:
-            return None
 
 
 class OutcomeState(DealCore):
@@ -106,6 +85,8 @@ class OutcomeState(DealCore):
         match fact:
             case DealWon():
                 irregular = self._close("won", self._first_stage("after_sales", "won"))
+                if irregular is None and fact.amount is not None:
+                    self.amount = fact.amount
             case DealLost():
                 irregular = self._close("lost", self._first_stage("lost"))
             case DealDisqualified():
@@ -114,8 +95,6 @@ class OutcomeState(DealCore):
                 irregular = self._reopen(fact)
             case _:
                 assert_never(fact)
-        if irregular is None:
-            self._note_reasons(fact)
         return irregular
 
     def _reopen(self, fact: DealReopened) -> str | None:
@@ -128,19 +107,12 @@ class OutcomeState(DealCore):
         self.last_open_stage = self.stage
         return None
 
-    def _note_reasons(self, fact: OutcomeFact) -> None:
-        self.lost_because = self.lost_to = self.disqualified_because = None
-        if isinstance(fact, DealWon):
-            self.amount = fact.amount or self.amount
-        elif isinstance(fact, DealLost):
-            self.lost_because, self.lost_to = fact.because, fact.competitor
-        elif isinstance(fact, DealDisqualified):
-            self.disqualified_because = fact.because
-
     def _note_outcome(self, event: Event) -> None:
-        """Note when the outcome came about; the first one is kept for good."""
-        if self.outcome != "lost":
-            self.lost_because = self.lost_to = None
+        """Note why and when the outcome came about; the first one is kept for good."""
+        fact = event.fact
+        self.lost_because = fact.because if isinstance(fact, DealLost) else None
+        self.lost_to = fact.competitor if isinstance(fact, DealLost) else None
+        self.disqualified_because = fact.because if isinstance(fact, DealDisqualified) else None
         self._closing = None if self.outcome == "open" else event
         if self.outcome != "open" and self.first_outcome is None:
             self.first_outcome, self._first_closing = self.outcome, event

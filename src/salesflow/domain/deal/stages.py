@@ -44,6 +44,7 @@ class DealOpened(Fact):
 
     kind: ClassVar[str] = "deal.opened"
     name_zh: ClassVar[str] = "商机建立"
+    is_headline: ClassVar[bool] = True
     is_opening: ClassVar[bool] = True
     process: Key
     process_version: VersionNumber
@@ -65,6 +66,7 @@ class StageMoved(Fact):
 
     kind: ClassVar[str] = "deal.stage_moved"
     name_zh: ClassVar[str] = "阶段变动"
+    is_headline: ClassVar[bool] = True
     target: Key
     because: Reason | None = None
     checks: tuple[Check, ...] = ()
@@ -83,6 +85,7 @@ class DealMigrated(Fact):
 
     kind: ClassVar[str] = "deal.migrated"
     name_zh: ClassVar[str] = "流程版本迁移"
+    is_headline: ClassVar[bool] = True
     process: Key
     process_version: VersionNumber
     mapping: tuple[StageMapping, ...] = ()

@@ -18,31 +18,20 @@ from salesflow.domain.deal.after_sales import AfterSalesState, ServiceFact
 from salesflow.domain.deal.billing import (
     BillingFact,
     BillingState,
-    ContractAmended,
-    ForecastGiven,
-    LineItemsAgreed,
 )
-from salesflow.domain.deal.merging import DealMerged, DealUnmerged, MergeState, MergingFact
+from salesflow.domain.deal.merging import MergeState, MergingFact
 from salesflow.domain.deal.outcomes import (
-    DealDisqualified,
-    DealLost,
-    DealReopened,
-    DealWon,
     OutcomeFact,
     OutcomeState,
 )
 from salesflow.domain.deal.people import (
-    CustomerChanged,
-    OwnerAssigned,
     PeopleFact,
     PeopleState,
 )
 from salesflow.domain.deal.quotes import QuoteFact, QuotesState
 from salesflow.domain.deal.stages import (
-    DealMigrated,
     DealOpened,
     StageFact,
-    StageMoved,
     StageState,
 )
 from salesflow.domain.event import Event, Fact
@@ -51,26 +40,6 @@ from salesflow.domain.process import TASK_COMPLETED
 __all__ = ["STATE_FACTS", "DealState"]
 
 BEFORE_OPENING: Final = "before the deal was opened"
-
-STATE_FACTS: Final[frozenset[type[Fact]]] = frozenset(
-    {
-        DealOpened,
-        StageMoved,
-        DealMigrated,
-        DealWon,
-        DealLost,
-        DealDisqualified,
-        DealReopened,
-        DealMerged,
-        DealUnmerged,
-        ForecastGiven,
-        LineItemsAgreed,
-        ContractAmended,
-        OwnerAssigned,
-        CustomerChanged,
-    }
-)
-"""The facts that can change where a deal stands: stage, outcome, worth, owner, customer."""
 
 
 class DealState(
@@ -148,3 +117,6 @@ def _changes() -> Iterator[tuple[type[Fact], Change]]:
 
 _CHANGES: Final = dict(_changes())
 """The part of the state that each fact changes."""
+
+STATE_FACTS: Final[frozenset[type[Fact]]] = frozenset(c for c in _CHANGES if c.is_headline)
+"""The facts that can change where a deal stands: stage, outcome, worth, owner, customer."""

@@ -1,1 +1,1 @@
-"""Performance: sales, orders, win rates, velocity, and why deals are won and lost."""
+"""Performance: sales, orders, win rates, new customers, first response, velocity."""

@@ -10,11 +10,11 @@ from uuid import UUID
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.table.plan import OPENED, RulePlan
 from salesflow.domain.deal.billing import ForecastGiven
-from salesflow.domain.deal.outcomes import outcome_of
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
-from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact, Precision
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import CLOSING, ProcessVersion
 from salesflow.domain.time import Instant
 
 __all__ = ["ExtractedDeal", "ExtractedFact", "Keys", "Twins", "closes", "in_order"]
@@ -85,8 +85,12 @@ class ExtractedDeal:
 
 
 def closes(fact: Fact, version: ProcessVersion) -> bool:
-    """Say whether a fact closes its deal under this process."""
-    return outcome_of(fact, version) in {"won", "lost", "disqualified"}
+    """Return whether a fact closes its deal under this process, also by entering a stage."""
+    match fact:
+        case StageMoved(target=stage) | DealOpened(stage=stage):
+            return version.category(stage) in CLOSING
+        case _:
+            return isinstance(fact, DealWon | DealLost | DealDisqualified)
 
 
 def in_order(told: ExtractedFact) -> tuple[bool, Instant, bool, bool, int]:
