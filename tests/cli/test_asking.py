@@ -54,7 +54,7 @@ class Parrot(Question[ParrotView]):
     more: tuple[str, ...] = ()
 
     def answer(self, reader: Reader, moment: Moment) -> ParrotView:
-        assert reader.cut.as_of
+        assert reader.read_point.as_of
         said = f"{self.word}/{self.by}/{self.times}/{self.share}/{self.loud}/{self.more}"
         return ParrotView(moment=moment, said=said)
 

@@ -280,7 +280,7 @@ def test_what_is_read_at_another_time_takes_no_commands() -> None:
 def test_a_deal_reads_another_context_when_it_is_given_one() -> None:
     deal = Deal.open(PLAIN, title="ERP", owner="ann", occurred_at=START)
     assert deal.probability != 0
-    deal.belong(ReplayContext({}))
+    deal.attach(ReplayContext({}))
     assert deal.probability == 0
     assert deal.stage == "a"
     with pytest.raises(InputError, match="business time zone, which the session knows"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from properties.effort import examples
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
-from salesflow.domain.deal.merge_checks import ImpossibleMerge, TellsOf, impossible_merges
+from salesflow.domain.deal.merge_checks import CandidateFact, ImpossibleMerge, impossible_merges
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, FactRetracted
@@ -22,25 +22,25 @@ def nothing(_: UUID) -> list[Event]:
     return []
 
 
-def deals(*ids: UUID, at: int = 0) -> list[TellsOf]:
-    return [TellsOf(id, OPENED, at) for id in ids]
+def deals(*ids: UUID, at: int = 0) -> list[CandidateFact]:
+    return [CandidateFact(id, OPENED, at) for id in ids]
 
 
-def merge(deal: UUID, into: UUID, at: int | None = 10) -> list[TellsOf]:
+def merge(deal: UUID, into: UUID, at: int | None = 10) -> list[CandidateFact]:
     return [
-        TellsOf(deal, DealMerged(into=into), at),
-        TellsOf(into, DealAbsorbed(absorbed=deal), at),
+        CandidateFact(deal, DealMerged(into=into), at),
+        CandidateFact(into, DealAbsorbed(absorbed=deal), at),
     ]
 
 
-def part(deal: UUID, out_of: UUID, at: int) -> list[TellsOf]:
+def part(deal: UUID, out_of: UUID, at: int) -> list[CandidateFact]:
     return [
-        TellsOf(deal, DealUnmerged(out_of=out_of), at),
-        TellsOf(out_of, DealReleased(released=deal), at),
+        CandidateFact(deal, DealUnmerged(out_of=out_of), at),
+        CandidateFact(out_of, DealReleased(released=deal), at),
     ]
 
 
-def stored(told: list[TellsOf]) -> dict[UUID, list[Event]]:
+def stored(told: list[CandidateFact]) -> dict[UUID, list[Event]]:
     log: dict[UUID, list[Event]] = {}
     for position, (id, fact, at) in enumerate(told, 1):
         events = log.setdefault(id, [])
@@ -64,7 +64,7 @@ def test_a_deal_is_not_merged_into_one_that_is_not_there() -> None:
 
 
 def test_a_deal_is_not_merged_into_a_customer() -> None:
-    told = [*deals(A), TellsOf(B, REGISTERED, 0), *merge(A, B)]
+    told = [*deals(A), CandidateFact(B, REGISTERED, 0), *merge(A, B)]
     assert edges(impossible_merges(told, nothing)) == {(A, B)}
 
 
@@ -102,7 +102,7 @@ def test_a_merge_told_late_closes_a_circle_with_a_later_one() -> None:
 def test_taking_back_an_unmerge_closes_a_circle_too() -> None:
     log = stored([*deals(A, B), *merge(A, B, 10), *part(A, B, 20), *merge(B, A, 30)])
     wrong = [
-        TellsOf(event.stream_id, FactRetracted(event_id=event.event_id, because="x"))
+        CandidateFact(event.stream_id, FactRetracted(event_id=event.event_id, because="x"))
         for events in log.values()
         for event in events
         if isinstance(event.fact, DealUnmerged | DealReleased)
@@ -113,31 +113,31 @@ def test_taking_back_an_unmerge_closes_a_circle_too() -> None:
 
 def test_the_opening_of_a_survivor_is_not_taken_back_while_others_are_merged_into_it() -> None:
     log = stored([*deals(A, B), *merge(A, B)])
-    gone = TellsOf(B, FactRetracted(event_id=log[B][0].event_id, because="x"))
+    gone = CandidateFact(B, FactRetracted(event_id=log[B][0].event_id, because="x"))
     [found] = impossible_merges([gone], lambda id: log.get(id, []))
     assert (found.absorbed, found.into) == (A, B)
-    again = [gone, TellsOf(B, OPENED, 5)]
+    again = [gone, CandidateFact(B, OPENED, 5)]
     assert impossible_merges(again, lambda id: log.get(id, [])) == []
 
 
 def test_what_was_wrong_before_can_be_taken_back() -> None:
     log = stored([*deals(A), *merge(A, A)])
     pair = [event for event in log[A] if not isinstance(event.fact, DealOpened)]
-    other = TellsOf(A, FactRetracted(event_id=UUID(int=7), because="something else"))
-    back = [TellsOf(A, FactRetracted(event_id=e.event_id, because="x")) for e in pair]
+    other = CandidateFact(A, FactRetracted(event_id=UUID(int=7), because="something else"))
+    back = [CandidateFact(A, FactRetracted(event_id=e.event_id, because="x")) for e in pair]
     assert impossible_merges([other], lambda id: log.get(id, [])) == []
     assert impossible_merges(back, lambda id: log.get(id, [])) == []
 
 
 def test_a_customer_is_not_merged_in_a_circle_or_into_one_that_is_not_there() -> None:
-    both = [TellsOf(A, REGISTERED, 0), TellsOf(B, REGISTERED, 0)]
+    both = [CandidateFact(A, REGISTERED, 0), CandidateFact(B, REGISTERED, 0)]
 
-    def merged(one: UUID, other: UUID, at: int) -> TellsOf:
-        return TellsOf(one, CustomerMerged(into=other, because="same"), at)
+    def merged(one: UUID, other: UUID, at: int) -> CandidateFact:
+        return CandidateFact(one, CustomerMerged(into=other, because="same"), at)
 
     circle = [*both, merged(A, B, 10), merged(B, A, 20)]
     assert edges(impossible_merges(circle, nothing)) == {(B, A)}
-    between = TellsOf(A, CustomerUnmerged(because="two"), 15)
+    between = CandidateFact(A, CustomerUnmerged(because="two"), 15)
     assert impossible_merges([*circle, between], nothing) == []
     assert edges(impossible_merges([*both, merged(A, C, 10)], nothing)) == {(A, C)}
 
@@ -150,7 +150,7 @@ steps = st.lists(
 )
 
 
-def lost(told: list[TellsOf]) -> set[tuple[UUID, int]]:
+def lost(told: list[CandidateFact]) -> set[tuple[UUID, int]]:
     """Walk the days one by one; name the deals that end in none, with the day."""
     found = set()
     into: dict[UUID, UUID] = {}
@@ -169,8 +169,8 @@ def lost(told: list[TellsOf]) -> set[tuple[UUID, int]]:
     return found
 
 
-def told_of(plan: list[Step]) -> list[TellsOf]:
-    told: list[TellsOf] = []
+def told_of(plan: list[Step]) -> list[CandidateFact]:
+    told: list[CandidateFact] = []
     for is_merge, one, other, day in plan:
         pair = merge if is_merge else part
         told += pair([A, B, C, A][one], [A, B, C, D][other], day)

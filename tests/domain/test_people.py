@@ -203,11 +203,11 @@ def test_a_source_may_give_more_shares_than_there_are() -> None:
 
 def test_a_handover_of_a_deal_opened_just_now_may_be_planned() -> None:
     deal = Deal.open(PLAIN, title="ERP", owner="ann")
-    deal.belong(ReplayContext(PROCESSES, SHANGHAI, to_instant(NOW)))
+    deal.attach(ReplayContext(PROCESSES, SHANGHAI, to_instant(NOW)))
     deal.assign_owner("bob", effective_from=day("2026-07-01"))
     assert deal.pending[1].fact == OwnerAssigned(owner="bob", effective_from=JULY)
     deal = Deal.open(PLAIN, title="ERP", owner="ann", occurred_at=START)
-    deal.belong(ReplayContext(PROCESSES, SHANGHAI, to_instant(NOW)))
+    deal.attach(ReplayContext(PROCESSES, SHANGHAI, to_instant(NOW)))
     deal.assign_owner("bob", effective_from=day("2026-07-01"))
     assert (deal.owner, deal.at(JULY).owner) == ("ann", "bob")
 

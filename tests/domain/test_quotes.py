@@ -227,7 +227,7 @@ def test_a_quote_is_accepted_while_it_holds_even_when_that_is_told_later() -> No
 
 def test_a_quote_of_a_deal_nobody_has_recorded_yet_has_not_expired() -> None:
     deal = Deal.open(deal_of(opened()).process_in_force, title="ERP", owner="ann")
-    deal.belong(ReplayContext(deal.context.processes, SHANGHAI))
+    deal.attach(ReplayContext(deal.context.processes, SHANGHAI))
     key = deal.issue_quote(lines=LINES, valid_until=day("2020-01-01"))
     deal.accept_quote(key)
     assert deal.quotes[key].state == "accepted"

@@ -210,8 +210,8 @@ def small(url: str, patch: pytest.MonkeyPatch) -> SalesFlow:
 def kinds(found: Checked) -> set[str]:
     assert not found.whole
     for problem in found.problems:
-        assert problem.where in problem.said()
-        assert problem.where in problem.said("zh")
+        assert problem.where in problem.sentence()
+        assert problem.where in problem.sentence("zh")
     return {problem.kind for problem in found.problems}
 
 
@@ -341,7 +341,7 @@ def test_a_table_of_the_store_that_was_dropped_is_named_by_whatever_meets_it(
         tamper(flow, f"DROP TABLE {table}{cascade}")
         found = flow.check().problems
         assert (found[0].kind, found[0].where) == ("schema", f"table {table}")
-        assert "from a backup" in found[0].said()
+        assert "from a backup" in found[0].sentence()
         uses: list[Callable[[], object]] = [
             lambda: flow.ask(Funnel()),
             flow.catch_up,
@@ -407,7 +407,7 @@ def test_a_merge_stored_in_a_circle_is_named(database_url: str) -> None:
         assert len(found) == 2
         assert f"deal {deals[0]} cannot be merged into" in found[0].where
         assert "that is a circle" in found[0].where
-        assert "撤销" in found[0].said("zh")
+        assert "撤销" in found[0].sentence("zh")
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -424,8 +424,8 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     with SalesFlow(f"sqlite:///{path}") as flow:
         found = flow.check().problems
         assert {each.kind for each in found} == {"damaged"}
-        assert "put it back from a backup" in found[0].said()
-        assert "从备份恢复" in found[0].said("zh")
+        assert "put it back from a backup" in found[0].sentence()
+        assert "从备份恢复" in found[0].sentence("zh")
         with pytest.raises(DamagedError, match=r"is damaged.*put the database back"):
             flow.rebuild("pipeline", "deal_state")
 
@@ -446,5 +446,5 @@ def test_a_missing_trigger_or_view_is_named(database_url: str) -> None:
             ("schema", f"trigger {trigger}"),
             ("schema", "view salesflow_event_view"),
         ]
-        assert "from a backup" in found.problems[0].said()
-        assert "从备份恢复" in found.problems[0].said("zh")
+        assert "from a backup" in found.problems[0].sentence()
+        assert "从备份恢复" in found.problems[0].sentence("zh")

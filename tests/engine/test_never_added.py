@@ -12,7 +12,7 @@ import pytest
 
 from given import deal_of, opened
 from salesflow import STANDARD, Customer, Deal, SalesFlow, Session
-from salesflow.domain.never_added import tell_forgotten
+from salesflow.domain.never_added import warn_never_added
 from salesflow.errors import InputError, NeverAddedWarning, RuleError
 
 SAID = r"^a deal was made and was never added to a session: .* add it, as in `s\.add\(Deal\.…"
@@ -43,7 +43,7 @@ def silence() -> Iterator[None]:
         warnings.simplefilter("always")
         yield
         gc.collect()
-        tell_forgotten()
+        warn_never_added()
     assert [str(each.message) for each in told] == []
 
 
@@ -67,7 +67,7 @@ def test_deals_that_are_thrown_away_in_a_loop_warn_while_it_goes_on() -> None:
         throw_away(9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tell_forgotten()
+        warn_never_added()
 
 
 def test_a_deal_that_takes_the_place_of_one_let_go_hides_nothing() -> None:
@@ -75,7 +75,7 @@ def test_a_deal_that_takes_the_place_of_one_let_go_hides_nothing() -> None:
         warnings.simplefilter("always")
         for _ in range(100):  # most of them lie where the one before them lay
             new_deal()
-        tell_forgotten()
+        warn_never_added()
     assert len(told) == 100
 
 

@@ -313,7 +313,7 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
         kept = [sorted(map(repr, rows_of(flow, name))) for name in names]
         for projection in flow._tables()._projections.values():
             absorber = projection._folding.absorber
-            weighed = [belief.weigh() for belief in absorber._live.values()]
+            weighed = [belief.weigh() for belief in absorber._cache.values()]
             assert absorber._held == sum(weighed) <= most
         flow.rebuild()
         assert [sorted(map(repr, rows_of(flow, name))) for name in names] == kept

@@ -107,7 +107,7 @@ def test_catch_up_rebuild_and_follow_say_what_they_leave_out(
     wrong = lost(flow, deal)
     spoil(flow, wrong)
     said = f"stream {deal} is left out from version 2, position {wrong.position} on"
-    assert said in flow.catch_up()[0].said()
+    assert said in flow.catch_up()[0].sentence()
     caplog.clear()
     flow.rebuild()
     assert said in caplog.text
@@ -119,7 +119,7 @@ def test_catch_up_rebuild_and_follow_say_what_they_leave_out(
 
     flow.follow(stop=stop, on_caught_up=tell)
     found = told.get(timeout=WAIT_SECONDS)
-    assert said in found.left_out[0].said()
+    assert said in found.left_out[0].sentence()
     assert found.failed == {}
     assert {s.position for s in found.standings.values()} == {found.head.position}
 

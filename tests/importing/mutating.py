@@ -96,9 +96,9 @@ def mutated_mapping(random: Random, mapping: str) -> str:
             case 4:
                 lines.insert(place, lines[random.randrange(len(lines))])
             case _:
-                cut = random.randrange(len(lines[place]) + 1)
+                read_point = random.randrange(len(lines[place]) + 1)
                 odd = random.choice(("", '"', "[", "]", "{", "=", "#", ".", "\0", "é", "\\"))
-                lines[place] = lines[place][:cut] + odd + lines[place][cut + 1 :]
+                lines[place] = lines[place][:read_point] + odd + lines[place][read_point + 1 :]
     return "\n".join(lines) + "\n"
 
 

@@ -237,14 +237,14 @@ ROWS = st.lists(
 )
 
 
-@given(rows=ROWS, cut=st.integers(0, 12))
+@given(rows=ROWS, read_point=st.integers(0, 12))
 @settings(
     max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_file_in_two_parts_and_again_whole_ends_as_the_whole_file(
-    desk: Desk, rows: list[tuple[int, str, int]], cut: int
+    desk: Desk, rows: list[tuple[int, str, int]], read_point: int
 ) -> None:
     lines = [
         f"{n},{what},2026-01-0{day + 1}T10:00Z,u,Q,e{i}\n"
@@ -254,13 +254,13 @@ def test_a_file_in_two_parts_and_again_whole_ends_as_the_whole_file(
     # In which direction a file stands is a guess where nobody says it, and a part may differ.
     said = 'at = "time"\nevent_id = "id"\norder = "oldest_first"'
     mapping = EVENTS.replace('at = "time"', said)
-    tenant = f"t{desk.log.head().position}-{len(rows)}-{cut}-{abs(hash(tuple(rows)))}"
+    tenant = f"t{desk.log.head().position}-{len(rows)}-{read_point}-{abs(hash(tuple(rows)))}"
     one = EventLog(desk.log.database, tenant=f"{tenant}-a", clock=desk.clock)
     two = EventLog(desk.log.database, tenant=f"{tenant}-b", clock=desk.clock)
     desk.log = one
     desk.bring(mapping, head + "".join(lines))
     desk.log = two
-    desk.bring(mapping, head + "".join(lines[:cut]), apply_changes=True)
+    desk.bring(mapping, head + "".join(lines[:read_point]), apply_changes=True)
     desk.bring(mapping, head + "".join(lines), apply_changes=True)
     assert told(one) == told(two)
 

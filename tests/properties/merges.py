@@ -12,7 +12,7 @@ from uuid import UUID
 
 from properties.world import CUSTOMERS, DEALS, customer_id, deal_id
 from salesflow.domain.customer import CustomerMerged
-from salesflow.domain.deal.merge_checks import TellsOf, impossible_merges
+from salesflow.domain.deal.merge_checks import CandidateFact, impossible_merges
 from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.event import Fact
 from salesflow.engine import SalesFlow
@@ -49,6 +49,6 @@ def possible(
     first = n % len(ids)
     for into in ids[first:] + ids[:first]:
         tried = one._replace(fact=one.fact.model_copy(update={"into": into}))
-        if not impossible_merges([TellsOf(*each) for each in (*beside, tried)], stored):
+        if not impossible_merges([CandidateFact(*each) for each in (*beside, tried)], stored):
             return tried
     return None

@@ -13,9 +13,9 @@ __all__ = ["late_facts_as_they_come"]
 
 def late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
     """Take every append for one that is in order, once the entity has begun."""
-    right = TableUpdater._follows
+    right = TableUpdater._last_if_in_order
 
     def wrong(belief: EntityBelief, append: Sequence[Event]) -> Order | None:
         return right(belief, append) if belief.last is None else order_key(append[-1])
 
-    patch.setattr(TableUpdater, "_follows", staticmethod(wrong))
+    patch.setattr(TableUpdater, "_last_if_in_order", staticmethod(wrong))

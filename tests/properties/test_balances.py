@@ -73,9 +73,9 @@ def check(flow: SalesFlow, seed: int) -> None:
 
 def read(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
     """Ask for balances in a snapshot."""
-    cut = ReadPoint(flow.log.tenant, max(times), known_at)
+    read_point = ReadPoint(flow.log.tenant, max(times), known_at)
     with flow.log.database.read() as connection:
-        return balances(lambda s: connection.execute(s).all(), PIPELINE, cut, times)
+        return balances(lambda s: connection.execute(s).all(), PIPELINE, read_point, times)
 
 
 def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
@@ -111,8 +111,10 @@ def forgets_the_day_of_the_moment(patch: pytest.MonkeyPatch) -> None:
 def takes_a_later_bin(patch: pytest.MonkeyPatch) -> None:
     right = balances_module._marks
 
-    def wrong(rows: Any, table: Any, cut: ReadPoint) -> Any:  # noqa: ANN401 - as it is
-        return right(rows, table, cut._replace(known_at=cut.known_at + 3_600_000_000))
+    def wrong(rows: Any, table: Any, read_point: ReadPoint) -> Any:  # noqa: ANN401 - as it is
+        return right(
+            rows, table, read_point._replace(known_at=read_point.known_at + 3_600_000_000)
+        )
 
     patch.setattr(balances_module, "_marks", wrong)
 

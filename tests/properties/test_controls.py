@@ -106,16 +106,16 @@ def counts_irregular_facts(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_that_it_did_not_know_the_end(patch: pytest.MonkeyPatch) -> None:
-    def ended(self: IntervalTable, cut: ReadPoint) -> sa.ColumnElement[bool]:
-        return self.table.c.valid_to > cut.as_of
+    def ended(self: IntervalTable, read_point: ReadPoint) -> sa.ColumnElement[bool]:
+        return self.table.c.valid_to > read_point.as_of
 
     patch.setattr(IntervalTable, "_still_valid", ended)
 
 
 def knows_what_was_recorded_later(patch: pytest.MonkeyPatch) -> None:
-    def known(self: IntervalTable, cut: ReadPoint) -> sa.ColumnElement[bool]:
+    def known(self: IntervalTable, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         c = self.table.c
-        mine = sa.and_(c.tenant == cut.tenant, c.valid_from <= cut.as_of)
+        mine = sa.and_(c.tenant == read_point.tenant, c.valid_from <= read_point.as_of)
         return sa.and_(mine, c.known_to == FOREVER)
 
     patch.setattr(IntervalTable, "started_by", known)

@@ -54,17 +54,20 @@ def test_a_view_at_a_moment_is_the_table_at_that_moment(
         player.flow.catch_up()
         raw = raw_log(player.flow)
         for pick in asked:
-            cut = ReadPoint(player.flow.log.tenant, *moment_of(pick, raw))
+            read_point = ReadPoint(player.flow.log.tenant, *moment_of(pick, raw))
             for fold in FOLDS.values():
-                found = by_view(database_url, fold.table, cut)
-                assert found == by_table(player.flow, fold.table, cut), (cut, shown(raw))
+                found = by_view(database_url, fold.table, read_point)
+                assert found == by_table(player.flow, fold.table, read_point), (
+                    read_point,
+                    shown(raw),
+                )
                 TALLY["rows of SQL views"] += len(found)
 
 
-def by_view(url: str, table: ReadTable, cut: ReadPoint) -> Seen:
+def by_view(url: str, table: ReadTable, read_point: ReadPoint) -> Seen:
     """Read a table's view with a client that knows nothing of salesflow."""
     with plain_connection(url) as connection:
-        cursor = connection.execute(select_at(table, cut))
+        cursor = connection.execute(select_at(table, read_point))
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in rows:
@@ -73,16 +76,16 @@ def by_view(url: str, table: ReadTable, cut: ReadPoint) -> Seen:
     return sorted(tuple(sorted((n, plain(n, v)) for n, v in row.items())) for row in rows)
 
 
-def by_table(flow: SalesFlow, table: ReadTable, cut: ReadPoint) -> Seen:
+def by_table(flow: SalesFlow, table: ReadTable, read_point: ReadPoint) -> Seen:
     """Read the rows as questions do, and write them as people do."""
     columns = [c for c in table.table.columns if not c.name.startswith(("known_", "collapsed"))]
     if isinstance(table, IntervalTable):
         columns = [c for c in columns if c.name != "valid_to"]
-        ends = [table.valid_to(cut).label("valid_to")]
-        select = sa.select(*columns, *ends).where(table.visible_at(cut))
+        ends = [table.valid_to(read_point).label("valid_to")]
+        select = sa.select(*columns, *ends).where(table.visible_at(read_point))
     else:
         assert isinstance(table, LedgerTable)
-        select = sa.select(*columns).where(table.posted_by(cut))
+        select = sa.select(*columns).where(table.posted_by(read_point))
     kinds = {c.name: c.type for c in table.table.columns}
     with flow.log.database.read() as connection:
         rows = connection.execute(select).mappings().all()

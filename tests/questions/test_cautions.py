@@ -18,6 +18,6 @@ from salesflow.projections.core.left_out import Behind, in_brief
     ],
 )
 def test_whatever_a_reason_holds_is_said_in_one_line(text: str) -> None:
-    said = Behind(events=1, because=in_brief(text)).said()
+    said = Behind(events=1, because=in_brief(text)).sentence()
     assert said.isprintable()
     assert len(said) < 500

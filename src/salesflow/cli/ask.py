@@ -133,11 +133,11 @@ def _show_meaning(context: CommandContext, view: View) -> None:
 
 
 def _show_moment(context: CommandContext, view: View, label: str = "") -> None:
-    said = _labelled(context, label) if label else ""
+    text = _labelled(context, label) if label else ""
     *warnings, moment = view.moment_lines(context.language)
     for line in warnings:
-        context.screen.line(f"{said}{line}", "yellow")
-    context.screen.line(f"{said}{moment}", "green")
+        context.screen.line(f"{text}{line}", "yellow")
+    context.screen.line(f"{text}{moment}", "green")
 
 
 def _labelled(context: CommandContext, label: str) -> str:

@@ -59,8 +59,8 @@ def _record_example(context: CommandContext) -> None:
         record_example(flow, clock)
         head = flow.log.head()
     context.screen.json({"db": context.shown_url, "position": head.position})
-    said = f"{context.shown_url} · {context.screen.word('position')} {head.position:,}"
-    context.screen.line(said, "green")
+    text = f"{context.shown_url} · {context.screen.word('position')} {head.position:,}"
+    context.screen.line(text, "green")
 
 
 def _live(context: CommandContext, seed: int) -> None:

@@ -126,16 +126,16 @@ def _found(flow: "SalesFlow", text: str, sort: Sort) -> UUID:
 
 
 def _unknown(text: str, sort: Sort, near: list[str]) -> InputError | NotFoundError:
-    said = f"; did you mean {_listed(map(repr, near))}?" if near else ""
+    message = f"; did you mean {_listed(map(repr, near))}?" if near else ""
     if ":" in text:
-        return NotFoundError(f"no {sort.noun} {shortened(text)} has been imported{said}")
+        return NotFoundError(f"no {sort.noun} {shortened(text)} has been imported{message}")
     if _digits(text):
-        return NotFoundError(f"there is no {sort.noun} {text}{said}")
+        return NotFoundError(f"there is no {sort.noun} {text}{message}")
     way_out = (
         f"; write its id, the first {DIGITS_MIN} or more digits of it, its whole {sort.called},"
         " or SOURCE:OBJECT"
     )
-    return InputError(f"{quoted(text)} is not a {sort.noun}{said or way_out}")
+    return InputError(f"{quoted(text)} is not a {sort.noun}{message or way_out}")
 
 
 def _digits(text: str) -> str:

@@ -110,10 +110,10 @@ def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
 
     from salesflow.projections.core.parameters import wrong_value
 
-    said: str = error.format_message()
+    text: str = error.format_message()
     wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)
     if not isinstance(wrong, ValidationError) or not flags:
-        return said
+        return text
     return f"{flags[-1]}: {wrong_value(wrong)}"
 
 

@@ -138,15 +138,15 @@ def with_period(
     Raises:
         InputError: when there is no such period, or it is said twice.
     """
-    said = {name: given.pop(name) for name in (*PERIOD_OPTIONS,) if given.get(name) is not None}
-    if len(said) > 1 and said.keys() - {"from_", "to"}:
-        flags = ", ".join(f"--{name.rstrip('_')}" for name in said)
+    text = {name: given.pop(name) for name in (*PERIOD_OPTIONS,) if given.get(name) is not None}
+    if len(text) > 1 and text.keys() - {"from_", "to"}:
+        flags = ", ".join(f"--{name.rstrip('_')}" for name in text)
         raise InputError(f"{flags}: say the period in one way only")
-    named = next((name for name in NAMED if name in said), None)
+    named = next((name for name in NAMED if name in text), None)
     if named is not None:
-        days = _named(named, said[named], flow, known_at)
+        days = _named(named, text[named], flow, known_at)
         return {**given, "from_": days.first, "to": _after(days.last)}
-    first, last = (said.get(name) and read_day(said[name]) for name in ("from_", "to"))
+    first, last = (text.get(name) and read_day(text[name]) for name in ("from_", "to"))
     if first is not None and last is not None and last < first:
         raise InputError(f"--from {first} --to {last}: the last day lies before the first")
     if first is None and last is not None:

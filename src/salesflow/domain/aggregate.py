@@ -21,13 +21,13 @@ from salesflow.domain.history import (
     ensure_readable,
     ensure_retractable,
 )
-from salesflow.domain.never_added import note_made
+from salesflow.domain.never_added import track_new
 from salesflow.domain.pending import (
     NO_EVENT,
-    Closed,
+    Detached,
     OccurredAt,
     PendingEvent,
-    closed_error,
+    detached_error,
     in_log_order,
     is_untimed,
 )
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 
-UNNAMED = UUID(int=0)
+UNASSIGNED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
 
 MICROSECOND: Precision = "microsecond"
@@ -72,21 +72,21 @@ class Aggregate:
 
     noun: ClassVar[str]
     facts: ClassVar[tuple[type[Fact], ...]] = ()
-    has_defaults: ClassVar[bool] = False
+    exists_without_events: ClassVar[bool] = False
     """Whether its state means something also where nothing is believed of it."""
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
     _state_class: ClassVar[type[State]] = State
     _version = 0
     _log: list[Event] = []  # noqa: RUF012 - never changed in place, as none of these
     _history: list[Event] = []  # noqa: RUF012
-    _horizon: Instant = FOREVER
+    _as_of: Instant = FOREVER
     """The time up to which it is believed."""
     _context: ReplayContext
     _state: State | None = None
     """None until it is asked for, and when it has to be computed anew."""
     _id_given = True
     _is_recorded = False
-    _closed: Closed | None = None
+    _detached: Detached | None = None
     """Why it takes no commands; None while it does."""
 
     def __init_subclass__(cls) -> None:
@@ -157,15 +157,15 @@ class Aggregate:
     @property
     def id(self) -> UUID:
         """Which one it is: the id of its stream; a random one when asked before a session."""
-        if self._id is UNNAMED:
+        if self._id is UNASSIGNED:
             self._id = uuid4()
             self._rebuild()
         return self._id
 
     @property
-    def is_named(self) -> bool:
+    def has_id(self) -> bool:
         """Whether it has an id already; a new one gets it from the session it is added to."""
-        return self._id is not UNNAMED
+        return self._id is not UNASSIGNED
 
     @property
     def version(self) -> int:
@@ -198,13 +198,13 @@ class Aggregate:
         """
         state = self._state
         if state is None:
-            if not self._history and self._log and not self.has_defaults:
+            if not self._history and self._log and not self.exists_without_events:
                 self.ensure_exists()
             state = self._state = self._replayed()
         return state
 
     @inner
-    def belong(self, context: ReplayContext, id: UUID | None = None) -> None:
+    def attach(self, context: ReplayContext, id: UUID | None = None) -> None:
         """Belong to a session: read its context, and be known by the id that it may give.
 
         Raises:
@@ -212,23 +212,23 @@ class Aggregate:
                 an id when it has one, which somebody may have been told.
         """
         if id is not None:
-            self._ensure_unnamed()
+            self._ensure_no_id()
             self._id = id
-        if self._closed is not None:
-            self._closed = None
+        if self._detached is not None:
+            self._detached = None
         self._context = context
         self._cut_days()
         times = [each.occurred for each in self._pending if each.occurred is not None]
         if times and max(times) > context.latest:
             times = self._cut_ahead()
         if context.now < FOREVER:
-            self._horizon = max(context.now, *times) if times else context.now
+            self._as_of = max(context.now, *times) if times else context.now
         self._rebuild()
 
     @property
     def is_loaded(self) -> bool:
         """Whether the log has it, so that a session loads it and does not take it in."""
-        return bool(self._version) or self._is_recorded or self._closed == "reading"
+        return bool(self._version) or self._is_recorded or self._detached == "reading"
 
     @classmethod
     @inner
@@ -244,8 +244,8 @@ class Aggregate:
         self = cls(id, context)
         self._version = events[-1].version if events else 0
         self._log = events
-        self._horizon = as_of
-        self._believe()
+        self._as_of = as_of
+        self._reorder_history()
         return self
 
     @classmethod
@@ -279,7 +279,7 @@ class Aggregate:
         opening = history[0] if history else None
         if (
             opening is None
-            or opening.effect > self._horizon
+            or opening.effect > self._as_of
             or type(opening.fact) not in self._known
         ):
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
@@ -295,7 +295,7 @@ class Aggregate:
         if occurred_at is None or not self._history:
             return self
         until, latest = self._instant(occurred_at)[0], self._context.latest
-        ahead = until > max(self._horizon, latest + SKEW if latest < FOREVER else 0)
+        ahead = until > max(self._as_of, latest + SKEW if latest < FOREVER else 0)
         if not ahead:
             self._ensure_after_opening(until)
         return self._until(until if ahead else min(until, latest), untimed=ahead)
@@ -307,20 +307,20 @@ class Aggregate:
             log = [e for e in log if not is_untimed(e) or isinstance(e.fact, FactRetracted)]
         unchanged = log is self._log
         then = type(self)(self._id, self._context)
-        then._version, then._log, then._horizon, then._closed = (
+        then._version, then._log, then._as_of, then._detached = (
             *(self._version, log, until),
             "reading",
         )
         then._pending = [*pending] if unchanged else []
         then._history = self._history if unchanged else believed_history(log)
-        if unchanged and self._last_effect() <= min(until, self._horizon):
+        if unchanged and self._last_effect() <= min(until, self._as_of):
             then._state = copy(self._state)
         return then
 
     @inner
     def close(self, recorded: bool = False) -> None:
         """Take no more commands; for its session, which ends, and may have appended it."""
-        self._closed = "ended"
+        self._detached = "ended"
         if recorded:
             self._is_recorded = True
 
@@ -331,16 +331,16 @@ class Aggregate:
         Raises:
             InputError: when it is of an earlier time, or of no session that is open.
         """
-        if self._closed is not None:
+        if self._detached is not None:
             name = type(self).__name__
-            raise closed_error(self.noun, name, self._id, self._closed, self._horizon)
+            raise detached_error(self.noun, name, self._id, self._detached, self._as_of)
 
     @classmethod
     @inner
     def new(cls, id: UUID | None, context: ReplayContext | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
         ensure_id(id)
-        self = cls(id or UNNAMED, context)
+        self = cls(id or UNASSIGNED, context)
         if id is None:
             self._id_given = False
         return self
@@ -376,20 +376,20 @@ class Aggregate:
         return tuple(self._history)
 
     @inner
-    def plan_in_force(self) -> Event | None:
+    def plan_now_due(self) -> Event | None:
         """Give a plan that has taken effect since it was looked at; None nearly always.
 
         What was recorded meanwhile was checked against what held before.
         """
-        history, horizon = self._history, self._horizon
+        history, until = self._history, self._as_of
         if not (self._pending and history):
             return None
-        if history[-1].effect <= horizon and history[0].effect <= horizon:
+        if history[-1].effect <= until and history[0].effect <= until:
             return None
         latest = self._context.latest
         if latest == FOREVER:
             return None
-        return next((event for event in history if horizon < event.effect <= latest), None)
+        return next((event for event in history if until < event.effect <= latest), None)
 
     @inner
     def to_append(self) -> list[PendingEvent]:
@@ -399,48 +399,48 @@ class Aggregate:
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         """Note a fact for the session to append, and believe it from now on."""
-        if self._closed is not None:
+        if self._detached is not None:
             self.ensure_open()
         history, pending = self._history, self._pending
         if not (history or fact.is_opening or isinstance(fact, FactRetracted)):
             self.ensure_exists()
-        before = self._horizon
+        before = self._as_of
         if occurred_at is None:
             noted = PendingEvent(fact, None, MICROSECOND)
         else:
             noted = PendingEvent(fact, *self._time_of(occurred_at))
             if noted.occurred is not None:
                 self._ensure_after_opening(noted.occurred)
-                self._horizon = max(before, noted.occurred)
+                self._as_of = max(before, noted.occurred)
         pending.append(noted)
         if not self._version and len(pending) == 1:
-            note_made(self, self.noun, type(self).__name__)
-        horizon = self._horizon
-        event = noted.event(self._id, self._version, len(pending), now=horizon)
+            track_new(self, self.noun, type(self).__name__)
+        until = self._as_of
+        event = noted.event(self._id, self._version, len(pending), now=until)
         self._log = log = [*self._log, event]
-        if before < horizon and history:
+        if before < until and history:
             self._rebuild()
             return
         holds = fact.is_immediate or (
-            not isinstance(fact, FactRetracted) and event.effect <= horizon
+            not isinstance(fact, FactRetracted) and event.effect <= until
         )
         if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
             self._history = [*history, event]
             if self._state is not None:
                 self._evolve(self._state, [event])
         else:
-            self._believe()
+            self._reorder_history()
 
     def _rebuild(self) -> None:
         """Say anew when all that waits to be appended happened, and what follows from it."""
         waiting = [
-            each.event(self._id, self._version, number, now=self._horizon)
+            each.event(self._id, self._version, number, now=self._as_of)
             for number, each in enumerate(self._pending, 1)
         ]
         self._log = [*self._stored, *waiting]
-        self._believe()
+        self._reorder_history()
 
-    def _believe(self) -> None:
+    def _reorder_history(self) -> None:
         """Order the history anew; the state is computed from it when it is asked for."""
         self._history = believed_history(self._log)
         if self._state is not None:
@@ -448,10 +448,10 @@ class Aggregate:
 
     def _replayed(self) -> State:
         """Return the state after the believed history up to the time it is believed at."""
-        events, horizon = self._history, self._horizon
+        events, until = self._history, self._as_of
         state = self._state_class(self._context, events[0] if events else None)
-        if events and self._last_effect() > horizon:
-            events = [event for event in events if event.effect <= horizon]
+        if events and self._last_effect() > until:
+            events = [event for event in events if event.effect <= until]
         self._evolve(state, events)
         return state
 
@@ -480,8 +480,8 @@ class Aggregate:
             ensure_not_future(occurred, latest)
         return min(occurred, latest)
 
-    def _ensure_unnamed(self) -> None:
-        if self.is_named:
+    def _ensure_no_id(self) -> None:
+        if self.has_id:
             raise InputError(
                 f"under a command id the id of a new {self.noun} derives from that; add it to"
                 " the session before you name it elsewhere"
@@ -532,7 +532,7 @@ class Aggregate:
 
     def _unassignable(self, name: str, done: str) -> InputError:
         kind = type(self).__name__
-        load = f"load it in a session, `s.get({kind}, id)`, and " if self._closed else ""
+        load = f"load it in a session, `s.get({kind}, id)`, and " if self._detached else ""
         return InputError(
             f"{kind}.{shortened(name)} cannot be {done}, nothing of it would be recorded;"
             f" {load}give it one of the commands that `help({kind})` lists"

@@ -97,15 +97,15 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def why(error: Exception) -> str:
     """Say what was wrong with a stored fact, briefly."""
     if not isinstance(error, ValidationError):
-        said = str(error) if isinstance(error, ValueError) else repr(error)
-        return shortened(said)
+        text = str(error) if isinstance(error, ValueError) else repr(error)
+        return shortened(text)
     found = error.errors(include_url=False, include_input=False)
-    told = [
+    complaints = [
         shortened(f"{'.'.join(map(str, each['loc'])) or 'value'}: {reason_of(each)}")
         for each in found[:COMPLAINTS_MAX]
     ]
-    more = len(found) - len(told)
-    return "; ".join(told) + (f" and {more} more" if more else "")
+    more = len(found) - len(complaints)
+    return "; ".join(complaints) + (f" and {more} more" if more else "")
 
 
 def _names(value: BaseModel) -> int:
@@ -408,8 +408,8 @@ class FactCatalogue:
         try:
             return self.read(topic, payload)
         except UNREADABLE as error:
-            said = f"{shortened(topic)} at {where} cannot be read: {why(error)}"
-            raise HistoryError(said) from error
+            text = f"{shortened(topic)} at {where} cannot be read: {why(error)}"
+            raise HistoryError(text) from error
 
     def read(self, topic: str, payload: bytes) -> Fact:
         """Read a stored fact as `decode` does; what is wrong is raised as it comes.

@@ -21,7 +21,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.history import order_key
-from salesflow.domain.state import NOTHING_BESIDE, ReplayContext, State
+from salesflow.domain.state import EMPTY_CONTEXT, ReplayContext, State
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Currency, Day, Exact, SafeText, Value, number
 from salesflow.errors import InputError
@@ -84,7 +84,7 @@ class RateTableState(State):
     _published: dict[tuple[str, str, date], Order]
 
     def __init__(
-        self, context: ReplayContext = NOTHING_BESIDE, opening: Event | None = None
+        self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
     ) -> None:
         super().__init__(context, opening)
         self._bases, self._days, self._rates, self._published = {}, {}, {}, {}
@@ -180,7 +180,7 @@ class RateTable(Aggregate, RateTableState):
 
     noun: ClassVar[str] = "rate table"
     facts: ClassVar[tuple[type[Fact], ...]] = (RatesPublished,)
-    has_defaults: ClassVar[bool] = True
+    exists_without_events: ClassVar[bool] = True
 
     @classmethod
     def begin(

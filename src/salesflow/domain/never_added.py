@@ -21,7 +21,7 @@ from weakref import ref
 
 from salesflow.errors import NeverAddedWarning
 
-__all__ = ["give_up", "let_go", "note_made", "tell_forgotten"]
+__all__ = ["give_up", "track_new", "untrack", "warn_never_added"]
 
 PACKAGE: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 NEVER_ADDED: Final = (
@@ -47,7 +47,7 @@ _made: Final[dict[int, Made]] = {}
 _gone: Final[list[Made]] = []
 
 
-def note_made(thing: object, noun: str, kind: str) -> None:
+def track_new(thing: object, noun: str, kind: str) -> None:
     """Remember a new thing of which something was recorded, until it is added."""
     frame: FrameType = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
@@ -60,15 +60,15 @@ def note_made(thing: object, noun: str, kind: str) -> None:
         _gone.append(before)
     _made[id(thing)] = made
     if not len(_made) & (len(_made) - 1):  # each time there are twice as many
-        tell_forgotten()
+        warn_never_added()
 
 
-def let_go(thing: object) -> None:
+def untrack(thing: object) -> None:
     """Forget a thing that was added, or that need not be."""
     _made.pop(id(thing), None)
 
 
-def tell_forgotten(newest: int | None = None) -> None:
+def warn_never_added(newest: int | None = None) -> None:
     """Warn of what nobody holds any more, and nobody has added; look at so many (None: all)."""
     if not (_made or _gone):
         return
@@ -93,7 +93,7 @@ def give_up(error: BaseException) -> None:
     Nothing was recorded in their session, and the error says so.
     """
     for thing in _held(error):
-        let_go(thing)
+        untrack(thing)
     for key, made in list(_made.items()):
         if made.thing() is None:
             _made.pop(key, None)
@@ -110,4 +110,4 @@ def _held(error: BaseException) -> list[object]:
     return found
 
 
-atexit.register(tell_forgotten)
+atexit.register(warn_never_added)

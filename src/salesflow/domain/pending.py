@@ -15,10 +15,10 @@ from salesflow.errors import InputError
 
 __all__ = [
     "NO_EVENT",
-    "Closed",
+    "Detached",
     "OccurredAt",
     "PendingEvent",
-    "closed_error",
+    "detached_error",
     "in_log_order",
     "is_unrecorded",
     "is_untimed",
@@ -28,7 +28,7 @@ __all__ = [
 OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
 
-Closed = Literal["reading", "ended"]
+Detached = Literal["reading", "ended"]
 """Why an aggregate takes no commands: it is one of another time, or of no open session."""
 
 NO_EVENT = UUID(int=0)
@@ -89,9 +89,11 @@ def in_log_order(pending: list[PendingEvent], now: Instant) -> list[PendingEvent
     return sorted(pending, key=time)
 
 
-def closed_error(noun: str, name: str, id: UUID, closed: Closed, as_of: Instant) -> InputError:
+def detached_error(
+    noun: str, name: str, id: UUID, detached: Detached, as_of: Instant
+) -> InputError:
     """Say why an aggregate takes no commands, and what does."""
-    if closed == "reading":
+    if detached == "reading":
         return InputError(
             f"this is {noun} {id} as of {from_instant(as_of)}, for reading; give the"
             " command on the one you loaded, with `occurred_at`"

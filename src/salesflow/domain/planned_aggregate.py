@@ -25,7 +25,7 @@ class PlannedAggregate(Aggregate):
 
     def _now(self) -> Instant | None:
         """Give the time it is believed at; None when nobody said (one not recorded yet)."""
-        now = self._context.now if self._horizon == FOREVER else self._horizon
+        now = self._context.now if self._as_of == FOREVER else self._as_of
         return None if now == FOREVER else now
 
     def _effective(self, effective_from: datetime | date | None) -> Time | None:

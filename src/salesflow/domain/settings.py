@@ -93,7 +93,7 @@ class Settings(Aggregate, SettingsState):
 
     noun: ClassVar[str] = "settings"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(SettingsFact)
-    has_defaults: ClassVar[bool] = True
+    exists_without_events: ClassVar[bool] = True
 
     @classmethod
     def begin(

@@ -16,7 +16,7 @@ from salesflow.errors import InputError
 
 __all__ = [
     "EMPTY",
-    "NOTHING_BESIDE",
+    "EMPTY_CONTEXT",
     "ReplayContext",
     "State",
     "values_of",
@@ -88,7 +88,7 @@ class ReplayContext:
         return self._timezone
 
 
-NOTHING_BESIDE: Final = ReplayContext()
+EMPTY_CONTEXT: Final = ReplayContext()
 
 
 class State:
@@ -109,7 +109,7 @@ class State:
         guarded(cls)
 
     def __init__(
-        self, context: ReplayContext = NOTHING_BESIDE, opening: Event | None = None
+        self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
     ) -> None:
         self._context = context
         self._opening = opening

@@ -60,24 +60,24 @@ def _appends(log: EventLog, facts: Iterable[ExternalEvent]) -> list[Told]:
     """Put the facts of one entity into one append; and those of all deals it is paired with."""
     by_entity: dict[UUID, list[ExternalEvent]] = {}
     paired: list[ExternalEvent] = []
-    for told in facts:
-        if not isinstance(told, ExternalEvent):
-            raise InputError(f"{shown(told)} is told; tell ExternalEvent(id, fact)")
-        if not isinstance(told.stream_id, UUID):
-            raise InputError(f"{shown(told.stream_id)} is not an id; pass a UUID")
-        by_entity.setdefault(told.stream_id, []).append(told)
-        if type(told.fact) in PAIRED:
-            paired.append(told)
+    for external in facts:
+        if not isinstance(external, ExternalEvent):
+            raise InputError(f"{shown(external)} is told; tell ExternalEvent(id, fact)")
+        if not isinstance(external.stream_id, UUID):
+            raise InputError(f"{shown(external.stream_id)} is not an id; pass a UUID")
+        by_entity.setdefault(external.stream_id, []).append(external)
+        if type(external.fact) in PAIRED:
+            paired.append(external)
     together = {entity: [entity] for entity in by_entity}
-    for told in paired:
-        other = other_deal(told.stream_id, told.fact, log.stream)
-        ours, theirs = together[told.stream_id], together.get(other) if other else None
+    for external in paired:
+        other = other_deal(external.stream_id, external.fact, log.stream)
+        ours, theirs = together[external.stream_id], together.get(other) if other else None
         if theirs is not None and theirs is not ours:
             ours += theirs
             together.update(dict.fromkeys(theirs, ours))
     groups = {id(group): group for group in together.values()}
     return [
-        [told for entity in group for told in sorted(by_entity[entity], key=when_told)]
+        [external for entity in group for external in sorted(by_entity[entity], key=when_told)]
         for group in groups.values()
     ]
 
@@ -89,20 +89,22 @@ def _check(
 ) -> None:
     """Refuse what could never be read back, and what is only half told."""
     ensure_published(
-        (told.fact for append in appends for told in append), processes.__contains__
+        (external.fact for append in appends for external in append), processes.__contains__
     )
     for append in appends:
-        paired = [told for told in append if type(told.fact) in PAIRED]
-        for told in paired:
-            if isinstance(told.fact, FactRetracted):
-                if told.occurred is not None:
+        paired = [external for external in append if type(external.fact) in PAIRED]
+        for external in paired:
+            if isinstance(external.fact, FactRetracted):
+                if external.occurred is not None:
                     raise InputError(
                         "a retraction takes no time, it holds from when it is recorded on:"
-                        f" leave `occurred_at` out for the one of {told.fact.event_id}"
+                        f" leave `occurred_at` out for the one of {external.fact.event_id}"
                     )
-                stream = log.stream(told.stream_id)
-                ensure_valid_retraction(told.fact, told.stream_id, stream)
-        missing = missing_half([(told.stream_id, told.fact) for told in paired], log.stream)
+                stream = log.stream(external.stream_id)
+                ensure_valid_retraction(external.fact, external.stream_id, stream)
+        missing = missing_half(
+            [(external.stream_id, external.fact) for external in paired], log.stream
+        )
         if missing is not None:
             raise InputError(f"{missing}: tell what happened to both deals together")
 
@@ -122,7 +124,7 @@ def _batches(appends: Iterable[Told]) -> Iterator[list[Told]]:
 
 def _append(log: EventLog, batch: Sequence[Told], correlation_id: str | None) -> list[Receipt]:
     """Append a batch, numbered after what stands now."""
-    versions = log.versions({told.stream_id for append in batch for told in append})
+    versions = log.versions({external.stream_id for append in batch for external in append})
     return log.append_many(
-        [new_events_of(told, versions, correlation_id, log.catalogue) for told in batch]
+        [new_events_of(external, versions, correlation_id, log.catalogue) for external in batch]
     )

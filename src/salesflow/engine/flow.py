@@ -109,7 +109,7 @@ class SalesFlow(Runs, Admin):
         self._running = Running()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
-            self._cutter = MomentResolver(self.log)
+            self._moments = MomentResolver(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
@@ -160,11 +160,11 @@ class SalesFlow(Runs, Admin):
                 `differs` says whether by another actor, or of another request.
             ConcurrentChangeError: at the end, when somebody else changed a stream first.
         """
-        said = CommandMetadata.of(
+        metadata = CommandMetadata.of(
             actor, command_id, correlation_id, causation_id, fingerprint=fingerprint
         )
         inside = None if connection is None else host_connection(connection, self._database)
-        with self._working(said, inside) as session:
+        with self._working(metadata, inside) as session:
             yield session
 
     def record(
@@ -210,10 +210,10 @@ class SalesFlow(Runs, Admin):
         """
         stored, head = self.log.stream_and_head(id)
         stored = with_unpublished_unreadable(stored, self._processes)
-        cut = self._cutter.cut(as_of, known_at, head)
-        events = [event for event in stored if event.recorded <= cut.known_at]
-        context = self._context(cut.as_of, self._processes, cut.known_at)
-        found = kind.replay(id, events, context=context, as_of=cut.as_of)
+        read_point = self._moments.read_point(as_of, known_at, head)
+        events = [event for event in stored if event.recorded <= read_point.known_at]
+        context = self._context(read_point.as_of, self._processes, read_point.known_at)
+        found = kind.replay(id, events, context=context, as_of=read_point.as_of)
         _ = found.state  # computed while the log is open
         found.close()
         return found
@@ -230,7 +230,9 @@ class SalesFlow(Runs, Admin):
             NotFoundError: when nothing was recorded of it by then.
         """
         until = (
-            FOREVER if known_at is None else self._cutter.cut(None, known_at, FOREVER).known_at
+            FOREVER
+            if known_at is None
+            else self._moments.read_point(None, known_at, FOREVER).known_at
         )
 
         def events_of(id: UUID) -> list[Event]:
@@ -346,8 +348,10 @@ class SalesFlow(Runs, Admin):
         """
         table, runner = self._table(name), self._tables()
         runner.catch_up([table.name])
-        cut = self._cutter.cut(as_of, known_at, runner.standing(table.name).recorded)
-        return select_at(table, cut)
+        read_point = self._moments.read_point(
+            as_of, known_at, runner.standing(table.name).recorded
+        )
+        return select_at(table, read_point)
 
     def standings(self) -> dict[str, ProjectionPosition]:
         """Say up to which position each read table stands."""
@@ -356,14 +360,14 @@ class SalesFlow(Runs, Admin):
 
     def _session(
         self,
-        said: CommandMetadata,
+        metadata: CommandMetadata,
         *,
         connection: Connection | None = None,
         accept_clock: bool = False,
     ) -> Session:
         self._database.ensure_open()
-        if said.command_id is not None:
-            self._ensure_new_command(said, connection)
+        if metadata.command_id is not None:
+            self._ensure_new_command(metadata, connection)
         processes = self._processes
         if connection is not None:  # what the caller may still roll back is not remembered
             processes = PublishedProcesses(self.log, connection, self._processes)
@@ -371,18 +375,20 @@ class SalesFlow(Runs, Admin):
             self.log,
             self._context_now,
             processes,
-            said=said,
+            metadata=metadata,
             connection=connection,
             accept_clock=accept_clock,
             event_ids=self._event_ids,
             within=tuple(self._running.sessions),
         )
 
-    def _ensure_new_command(self, said: CommandMetadata, connection: Connection | None) -> None:
+    def _ensure_new_command(
+        self, metadata: CommandMetadata, connection: Connection | None
+    ) -> None:
         known = self.log.known_command(
-            said.command_id,
-            actor=said.actor,
-            fingerprint=said.fingerprint,
+            metadata.command_id,
+            actor=metadata.actor,
+            fingerprint=metadata.fingerprint,
             connection=connection,
         )
         if known is not None:
@@ -390,7 +396,7 @@ class SalesFlow(Runs, Admin):
 
     def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
         return snapshot_for(
-            question, self._cutter, self._processes, self._rates, self._tables()
+            question, self._moments, self._processes, self._rates, self._tables()
         )
 
     def _table(self, name: str) -> ReadTable:

@@ -51,7 +51,7 @@ class MomentResolver:
         """Give the settings as known at an instant, in the snapshot when there is one."""
         return settings_at(self.log, known, self._connection)
 
-    def cut(self, as_of: When | None, known_at: When | None, head: Instant) -> ReadPoint:
+    def read_point(self, as_of: When | None, known_at: When | None, head: Instant) -> ReadPoint:
         """Cut a moment: now where nothing is said, knowing all up to the head."""
         known = head if known_at is None else min(self._known(known_at), head)
         if as_of is None:
@@ -86,7 +86,7 @@ class Snapshot(Generic[ViewT]):
         stands: Sequence[ProjectionPosition],
     ) -> None:
         self._question = question
-        self._cutter = MomentResolver(cutter.log, connection)
+        self._moments = MomentResolver(cutter.log, connection)
         self._processes = processes
         self._rates = rates
         self._connection = connection
@@ -115,16 +115,21 @@ class Snapshot(Generic[ViewT]):
     ) -> ViewT:
         """Answer the question at a moment; a position is given where it was answered before."""
         self._ensure_within_log(position)
-        cut = self._cutter.cut(as_of, known_at, self._stand.recorded)
+        read_point = self._moments.read_point(as_of, known_at, self._stand.recorded)
         moment = Moment(
-            as_of=from_instant(cut.as_of),
-            known_at=from_instant(cut.known_at),
+            as_of=from_instant(read_point.as_of),
+            known_at=from_instant(read_point.known_at),
             position=self._stand.position if position is None else position,
             revision=self._revision,
         )
-        settings = self._cutter.settings(cut.known_at)
+        settings = self._moments.settings(read_point.known_at)
         reader = SnapshotReader(
-            self._connection, self._cutter.log, cut, settings, self._processes, self._rates
+            self._connection,
+            self._moments.log,
+            read_point,
+            settings,
+            self._processes,
+            self._rates,
         )
         ensure_known(self._question, reader)
         try:
@@ -134,17 +139,17 @@ class Snapshot(Generic[ViewT]):
                 f"{self._question.name} reaches beyond the ends of the calendar or of 64 bits"
                 f" at that moment: {error}"
             ) from error
-        said: dict[str, object] = {"timezone": settings.timezone.key}
-        folds, log = self._question.folds, self._cutter.log
-        left_out = left_out_at(log, folds, cut.known_at, self._connection)
+        envelope: dict[str, object] = {"timezone": settings.timezone.key}
+        folds, log = self._question.folds, self._moments.log
+        left_out = left_out_at(log, folds, read_point.known_at, self._connection)
         if left_out:
-            said["left_out"] = left_out
+            envelope["left_out"] = left_out
         if self._behind is not None:
-            said["behind"] = self._behind
-        if cut.known_at < self._begun:
-            said["known_since"] = from_instant(self._begun)
-        said["names"] = names_in(view, self._cutter.log, self._connection, cut)
-        return view.model_copy(update=said)
+            envelope["behind"] = self._behind
+        if read_point.known_at < self._begun:
+            envelope["known_since"] = from_instant(self._begun)
+        envelope["names"] = names_in(view, self._moments.log, self._connection, read_point)
+        return view.model_copy(update=envelope)
 
 
 @contextmanager

@@ -149,18 +149,18 @@ class Runs:
             raise InputError(f"attempts is {shown(attempts)}; write a whole number, 1 or more")
         if connection is not None and engine is not None:
             raise InputError("pass connection= or engine=, not both: each names a transaction")
-        said = CommandMetadata.of(actor, command_id, fingerprint=fingerprint)
+        metadata = CommandMetadata.of(actor, command_id, fingerprint=fingerprint)
         running = self._running.sessions
         around = len(running)
         try:
-            return self._tried(function, said, attempts, connection, engine)
+            return self._tried(function, metadata, attempts, connection, engine)
         finally:
             del running[around:]
 
     def _tried(
         self,
         function: Callable[..., object],
-        said: CommandMetadata,
+        metadata: CommandMetadata,
         attempts: int,
         connection: Host | None,
         engine: Opener | None,
@@ -169,9 +169,9 @@ class Runs:
         while True:
             try:
                 if attempt <= HASTY_ATTEMPTS or connection is not None:
-                    return self._attempt(function, said, connection, engine)
+                    return self._attempt(function, metadata, connection, engine)
                 return self._turns.take(
-                    lambda: self._attempt(function, said, connection, engine)
+                    lambda: self._attempt(function, metadata, connection, engine)
                 )
             except ConcurrentChangeError:
                 if attempt >= attempts:
@@ -182,12 +182,12 @@ class Runs:
     def _attempt(
         self,
         function: Callable[..., object],
-        said: CommandMetadata,
+        metadata: CommandMetadata,
         connection: Host | None,
         engine: Opener | None,
     ) -> Receipt | None:
         try:
-            return self._once(function, said, connection, engine)
+            return self._once(function, metadata, connection, engine)
         except AlreadyRecordedError as known:
             return _receipt(known)
         except ConcurrentChangeError:
@@ -195,7 +195,7 @@ class Runs:
         except Exception as error:
             # What it met may be the work of its twin, which was recorded in the meantime: a row
             # that is there already, a deal that is won.
-            first = self._first(said)
+            first = self._first(metadata)
             if first is not None:
                 return first
             if engine is not None and _began_too_early(error):
@@ -208,24 +208,24 @@ class Runs:
     def _once(
         self,
         function: Callable[..., object],
-        said: CommandMetadata,
+        metadata: CommandMetadata,
         connection: Host | None,
         engine: Opener | None,
     ) -> Receipt | None:
         if engine is not None:
             with (
                 host_transaction(engine, self.log.database) as (opened, inside),
-                self._working(said, inside) as session,
+                self._working(metadata, inside) as session,
             ):
                 called(function, FUNCTION, {"a session": session, "a connection": opened})
         elif connection is not None:
             with (
                 host_savepoint(connection, self.log.database) as inside,
-                self._working(said, inside) as session,
+                self._working(metadata, inside) as session,
             ):
                 called(function, FUNCTION, {"a session": session})
         else:
-            session = self._session(said)
+            session = self._session(metadata)
             self._running.sessions.append(session)
             try:
                 called(function, FUNCTION, {"a session": session})
@@ -237,18 +237,18 @@ class Runs:
                 session.end()
         return session.receipt
 
-    def _first(self, said: CommandMetadata) -> Receipt | None:
+    def _first(self, metadata: CommandMetadata) -> Receipt | None:
         known = self.log.known_command(
-            said.command_id, actor=said.actor, fingerprint=said.fingerprint
+            metadata.command_id, actor=metadata.actor, fingerprint=metadata.fingerprint
         )
         return None if known is None else _receipt(known)
 
     @contextmanager
     def _working(
-        self, said: CommandMetadata, connection: Connection | None = None
+        self, metadata: CommandMetadata, connection: Connection | None = None
     ) -> Iterator[Session]:
         """Open a session, and append at its end what it recorded."""
-        session = self._session(said, connection=connection)
+        session = self._session(metadata, connection=connection)
         try:
             yield session
             session.commit()
@@ -266,7 +266,7 @@ class Runs:
 
     @abstractmethod
     def _session(
-        self, said: CommandMetadata, *, connection: Connection | None = None
+        self, metadata: CommandMetadata, *, connection: Connection | None = None
     ) -> Session:
         """Open a session that appends nothing by itself."""
 

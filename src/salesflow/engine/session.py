@@ -26,14 +26,14 @@ from salesflow.domain.arguments import guarded_host, inner
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import (
     MergingFact,
+    describe_pair,
     ensure_whole_merges,
     other_deal,
-    said_of_pair,
 )
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import ensure_readable, ensure_retractable
-from salesflow.domain.never_added import let_go, tell_forgotten
+from salesflow.domain.never_added import untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,
@@ -132,7 +132,7 @@ class Session:
         context: Callable[[Instant, Processes], ReplayContext],
         processes: PublishedProcesses,
         *,
-        said: CommandMetadata,
+        metadata: CommandMetadata,
         connection: Connection | None = None,
         accept_clock: bool = False,
         event_ids: Callable[[], UUID] = new_id,
@@ -143,7 +143,7 @@ class Session:
         self._log = log
         self._context = context
         self._processes = processes
-        self._said = said
+        self._metadata = metadata
         self._connection = connection
         self._accept_clock = accept_clock
         self._event_ids = event_ids
@@ -191,7 +191,7 @@ class Session:
             InputError: when it is in the session already, was loaded or recorded elsewhere, or
                 a deal under a process version that is published as something else.
         """
-        let_go(aggregate)
+        untrack(aggregate)
         self._ensure_running()
         if aggregate.is_loaded:
             raise InputError(
@@ -203,7 +203,7 @@ class Session:
         id = named or aggregate.id
         if id in self._aggregates:
             raise InputError(f"{aggregate.noun} {id} is in this session already")
-        aggregate.belong(self._context(0, self._known_to(aggregate)), named)
+        aggregate.attach(self._context(0, self._known_to(aggregate)), named)
         self._aggregates[id] = aggregate
         return aggregate
 
@@ -219,9 +219,9 @@ class Session:
         event = self._found(event_id, loaded)
         if other_deal(event.stream_id, event.fact, self._stored) is not None:
             raise RuleError(
-                f"{said_of_pair(event, self._stored)}; load both deals and use retract_pair"
+                f"{describe_pair(event, self._stored)}; load both deals and use retract_pair"
             )
-        self._held(event.stream_id).retract(event_id, because=because)
+        self._get_or_load(event.stream_id).retract(event_id, because=because)
 
     def reopen_history(
         self, id: UUID, opening: Fact, *, occurred_at: OccurredAt = None
@@ -240,7 +240,7 @@ class Session:
         self._ensure_running()
         if not opening.is_opening:
             raise InputError(f"{opening.kind} opens nothing")
-        held = self._held(id)
+        held = self._get_or_load(id)
         ensure_readable(held._log)  # noqa: SLF001 - with what it recorded
         if type(opening) not in held.facts:
             raise InputError(f"{opening.kind} cannot open {id}, which is a {held.noun}")
@@ -291,7 +291,7 @@ class Session:
             )
 
     def _commit(self) -> Receipt | None:
-        tell_forgotten(NEWEST)
+        warn_never_added(NEWEST)
         changed, count = [], 0
         for id, each in self._aggregates.items():
             pending = each.pending
@@ -313,7 +313,7 @@ class Session:
 
     def _append(self, changed: Changed) -> None:
         self._ensure_consistent(changed)
-        actor, command_id, correlation_id, causation_id, fingerprint = self._said
+        actor, command_id, correlation_id, causation_id, fingerprint = self._metadata
         self.receipt = self._log.append(
             self._drafts(changed, (actor, correlation_id, causation_id, None, None)),
             command_id=command_id,
@@ -337,19 +337,19 @@ class Session:
         if not self._loaded and all(map(PLAIN, kinds)):
             return  # what is new holds only what was recorded here, so nothing planned
         for _, each in changed:
-            plan = each.plan_in_force()
+            plan = each.plan_now_due()
             if plan is not None:
-                raise _overtaken(each, plan)
+                raise _plan_conflict(each, plan)
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
         """Find an id for a new aggregate: one that sorts by time, unless a command says which.
 
         None for one that has an id by now, and may keep it.
         """
-        if self._said.command_id is not None:
-            name = f"{self._log.tenant}/{self._said.command_id}/{self._added}"
+        if self._metadata.command_id is not None:
+            name = f"{self._log.tenant}/{self._metadata.command_id}/{self._added}"
             return uuid5(COMMANDS, name)
-        return None if aggregate.is_named else new_id()
+        return None if aggregate.has_id else new_id()
 
     def _known_to(self, aggregate: Aggregate) -> Processes:
         """Give the process versions a new aggregate sees: those published, before its own.
@@ -402,7 +402,7 @@ class Session:
         assert process is not None, "it has been published"
         return process
 
-    def _held(self, id: UUID) -> Aggregate:
+    def _get_or_load(self, id: UUID) -> Aggregate:
         """Give what a stream is about, also where it is not believed to exist."""
         known = self._aggregates.get(id)
         if known is None:
@@ -422,11 +422,12 @@ class Session:
             return None
         return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
 
-    def _drafts(self, changed: Changed, said: Iterable[str | None]) -> list[NewEvent]:
+    def _drafts(self, changed: Changed, metadata: Iterable[str | None]) -> list[NewEvent]:
         event_ids, encode = self._event_ids, self._log.catalogue.encode
         return [
             _new(
-                NewEvent, (id, version, *encode(fact), event_ids(), occurred, precision, *said)
+                NewEvent,
+                (id, version, *encode(fact), event_ids(), occurred, precision, *metadata),
             )
             for id, each in changed
             for version, (fact, occurred, precision, _) in enumerate(
@@ -435,7 +436,7 @@ class Session:
         ]
 
 
-def _overtaken(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
+def _plan_conflict(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
     """Say that commands were given before a plan took effect that changes what they meet."""
     return ConcurrentChangeError(
         f"{aggregate.noun} {aggregate.id}: {plan.fact.kind} was planned and took effect at"

@@ -234,9 +234,9 @@ ATTRIBUTES: Final = (
     _Attribute("stage", lambda it: it.deal.stage, "Stage", _stage),
     _Attribute(
         "outcome",
-        lambda it: it.deal.counted_outcome,
+        lambda it: it.deal.status,
         "Outcome",
-        text=lambda it: it.word(it.deal.counted_outcome),
+        text=lambda it: it.word(it.deal.status),
     ),
     _Attribute("lost_because", lambda it: it.deal.lost_because, "Lost because", _loss),
     _Attribute("lost_to", lambda it: it.deal.lost_to, "Lost to"),

@@ -201,30 +201,31 @@ class IntervalTable(ReadTable):
             sqlite_with_rowid=False,
         )
 
-    def visible_at(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+    def visible_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Say which rows hold at a moment."""
-        return sa.and_(self.started_by(cut), self._still_valid(cut))
+        return sa.and_(self.started_by(read_point), self._still_valid(read_point))
 
-    def started_by(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+    def started_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Say which rows had begun at a moment, also those that have ended by then."""
         c = self.table.c
         return sa.and_(
-            c.tenant == cut.tenant,
-            c.known_from <= cut.known_at,
-            c.known_to > cut.known_at,
-            c.valid_from <= cut.as_of,
+            c.tenant == read_point.tenant,
+            c.known_from <= read_point.known_at,
+            c.known_to > read_point.known_at,
+            c.valid_from <= read_point.as_of,
         )
 
-    def _still_valid(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+    def _still_valid(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         c = self.table.c
         return sa.or_(
-            c.valid_to > cut.as_of, sa.and_(c.collapsed == 1, c.valid_to > cut.known_at)
+            c.valid_to > read_point.as_of,
+            sa.and_(c.collapsed == 1, c.valid_to > read_point.known_at),
         )
 
-    def valid_to(self, cut: ReadPoint) -> sa.ColumnElement[int]:
+    def valid_to(self, read_point: ReadPoint) -> sa.ColumnElement[int]:
         """Give the end of a row as believed at a moment; FOREVER while it was open."""
         c = self.table.c
-        open_then = sa.and_(c.collapsed == 1, c.valid_to > cut.known_at)
+        open_then = sa.and_(c.collapsed == 1, c.valid_to > read_point.known_at)
         return sa.case((open_then, FOREVER), else_=c.valid_to)
 
 
@@ -287,13 +288,13 @@ class LedgerTable(ReadTable):
             sqlite_with_rowid=False,
         )
 
-    def posted_by(self, cut: ReadPoint) -> sa.ColumnElement[bool]:
+    def posted_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Say which movements had happened and were recorded at a moment."""
         c = self.table.c
         return sa.and_(
-            c.tenant == cut.tenant,
-            c.occurred <= cut.as_of,
-            c.recorded <= cut.known_at,
+            c.tenant == read_point.tenant,
+            c.occurred <= read_point.as_of,
+            c.recorded <= read_point.known_at,
         )
 
 

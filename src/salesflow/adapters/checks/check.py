@@ -85,8 +85,8 @@ class Findings:
         if self._counts[kind, subject] > NAMED_MAX:
             self.more += 1
         else:
-            said = in_brief(where)
-            self.named.append(Problem(kind=kind, subject=subject, where=said))
+            text = in_brief(where)
+            self.named.append(Problem(kind=kind, subject=subject, where=text))
 
 
 class LogCheck:
@@ -106,8 +106,8 @@ class LogCheck:
         log = self._log
         with log.database.whole(), log.database.read() as connection:
             damaged = damaged_pages(connection)
-            for said in damaged:
-                self._found.add("damaged", "file", said)
+            for text in damaged:
+                self._found.add("damaged", "file", text)
             for part in wrong_parts(connection):
                 self._found.add("schema", "schema", part)
             if damaged or missing_tables(connection):
@@ -160,8 +160,8 @@ class LogCheck:
                 merges.take(event)
                 stands = Head(event.position, event.recorded)
             report(stands.position)
-        for said in merges.impossible():
-            self._add("merge", said)
+        for text in merges.impossible():
+            self._add("merge", text)
         if stands != head:
             where = f"it stands at position {head.position:,}, the last event at"
             self._add("head", f"{where} {stands.position:,}")
@@ -291,12 +291,12 @@ def damaged_pages(connection: sa.Connection) -> list[str]:
     if connection.dialect.name != "sqlite":
         return []
     try:
-        said = connection.exec_driver_sql(QUICK_CHECK).scalars().all()
+        message = connection.exec_driver_sql(QUICK_CHECK).scalars().all()
     except sa.exc.DatabaseError as error:
         if not is_damage(error.orig):
             raise
         return [str(error.orig)]
-    return [line for text in said for line in str(text).splitlines() if line != "ok"]
+    return [line for text in message for line in str(text).splitlines() if line != "ok"]
 
 
 def _columns(connection: sa.Connection, besides: list[str]) -> list[str]:

@@ -205,8 +205,8 @@ class _TableCheck:
         wrong = Counter(_int(row[self._entity]) for row in (fresh - stored).elements())
         extra = Counter(_int(row[self._entity]) for row in (stored - fresh).elements())
         for id in sorted({*wrong, *extra}):
-            said = f"{wrong[id]:,} rows missing, {extra[id]:,} rows too many"
-            add("rows", self.label, f"entity {UUID(int=id)}: {said}")
+            text = f"{wrong[id]:,} rows missing, {extra[id]:,} rows too many"
+            add("rows", self.label, f"entity {UUID(int=id)}: {text}")
 
     def _stored(self, slice: StreamRange | None) -> Iterator[tuple[Cell, ...]]:
         """Read the rows of this tenant, those of a slice or all, a few at a time."""

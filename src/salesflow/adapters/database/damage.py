@@ -77,18 +77,18 @@ def lacking(where: str, names: Iterable[str]) -> DamagedError:
     )
 
 
-def altered(where: str, said: object, statement: str = "") -> DamagedError:
+def altered(where: str, text: object, statement: str = "") -> DamagedError:
     """Say that a statement met a table or column that is not as it was made."""
-    found = NAME.search(f"{said} {statement}")
+    found = NAME.search(f"{text} {statement}")
     name = f"{found[0]} of {where}" if found else f"a table of {where}"
     return DamagedError(
-        f"{name} was dropped or changed, by a migration for instance ({said}); {WAY_OUT}"
+        f"{name} was dropped or changed, by a migration for instance ({text}); {WAY_OUT}"
     )
 
 
-def damaged(where: str, said: object) -> DamagedError:
+def damaged(where: str, text: object) -> DamagedError:
     """Say that what is stored cannot be read any more."""
     return DamagedError(
         f"{where} is damaged: a part of it was cut off or written over, or its disk fails"
-        f" ({said}); {WAY_OUT}"
+        f" ({text}); {WAY_OUT}"
     )

@@ -91,8 +91,8 @@ def options_of(url: sa.URL) -> Options:
         InputError: for an option that nobody knows, or a value it cannot have.
     """
     pooled = _yes_or_no(url.query.get(POOLED, "false"))
-    said = url.query.get(THRESHOLD)
-    threshold = _threshold(said) if said is not None else None if pooled else DEFAULT
+    text = url.query.get(THRESHOLD)
+    threshold = _threshold(text) if text is not None else None if pooled else DEFAULT
     plain = url.difference_update_query([POOLED, THRESHOLD])
     try:
         make_conninfo(**{key: _one(key, value) for key, value in plain.query.items()})
@@ -116,15 +116,15 @@ def _one(key: str, value: str | tuple[str, ...]) -> str:
     raise InputError(f"the URL says {key} {len(value)} times; say it once")
 
 
-def _yes_or_no(said: str | tuple[str, ...]) -> bool:
-    word = _one(POOLED, said).lower()
+def _yes_or_no(text: str | tuple[str, ...]) -> bool:
+    word = _one(POOLED, text).lower()
     if word not in YES + NO:
         raise InputError(f"{POOLED}={word[:40]} in the URL: write true or false")
     return word in YES
 
 
-def _threshold(said: str | tuple[str, ...]) -> int | None:
-    word = _one(THRESHOLD, said).lower()
+def _threshold(text: str | tuple[str, ...]) -> int | None:
+    word = _one(THRESHOLD, text).lower()
     if word == "none":
         return None
     if not (word.isascii() and word.isdigit() and len(word) < 10):
@@ -520,13 +520,13 @@ def translate_postgres(error: psycopg.Error) -> SalesflowError:
 
 
 def _other(error: psycopg.Error, state: str) -> SalesflowError:
-    said = error.diag.message_primary or str(error)
+    text = error.diag.message_primary or str(error)
     if state in UNWRITABLE_STATES:
         return UnwritableError(f"PostgreSQL: {error}")
     if state.startswith(WRONG_CLASS):
-        return altered("the PostgreSQL database", said, str(error))
+        return altered("the PostgreSQL database", text, str(error))
     if state.startswith(DAMAGED_CLASS):
-        return damaged("the PostgreSQL database", said)
+        return damaged("the PostgreSQL database", text)
     if isinstance(error, psycopg.DataError):
         return InputError(f"PostgreSQL cannot store the value: {error}")
     return DatabaseError(f"PostgreSQL: {error}")

@@ -43,10 +43,10 @@ __all__ = [
     "checked",
     "columns_of",
     "host_clock",
+    "log_shrunk_error",
     "next_instant",
     "receipts_of",
     "version_error",
-    "went_back",
 ]
 
 
@@ -338,13 +338,13 @@ def clock_error(now: Instant, recorded: Instant) -> ClockError:
     )
 
 
-def went_back(where: str, tenant: str, stood: int, stands: int) -> ReplacedError:
+def log_shrunk_error(where: str, tenant: str, expected: int, actual: int) -> ReplacedError:
     """Say that the log does not reach as far as it did."""
     return ReplacedError(
-        f"the log of tenant {tenant} stood at position {stood:,}, and stands at {stands:,} now:"
-        " while it was open events were removed from the log, or an older copy was put in the"
-        f" place of {where}. Close this SalesFlow, see that the right database is there, and"
-        " open it anew"
+        f"the log of tenant {tenant} stood at position {expected:,}, and stands at {actual:,}"
+        " now: while it was open events were removed from the log, or an older copy was put in"
+        f" the place of {where}. Close this SalesFlow, see that the right database is there,"
+        " and open it anew"
     )
 
 

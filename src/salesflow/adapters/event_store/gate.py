@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from salesflow.adapters.event_store.append import Append, NewEvent, all_new_events
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.deal.merge_checks import MAY_MERGE, TellsOf, impossible_merges
+from salesflow.domain.deal.merge_checks import MAY_MERGE, CandidateFact, impossible_merges
 from salesflow.domain.event import EncodedFact, Event, FactCatalogue
 from salesflow.domain.time import FOREVER
 from salesflow.domain.values import shown
@@ -205,7 +205,9 @@ class Gate:
         read = self._catalogue.decode
         wanted = _merging_topics() | _opening_topics()
         told = [
-            TellsOf(each.stream_id, read(each.topic, each.payload, where=""), each.occurred)
+            CandidateFact(
+                each.stream_id, read(each.topic, each.payload, where=""), each.occurred
+            )
             for each in drafts
             if each.topic in wanted
         ]

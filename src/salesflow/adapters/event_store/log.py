@@ -167,10 +167,10 @@ class EventLog(EventReading, Forkable):
             return None
         receipt, before, print_before = found
         positions = f"at positions {receipt.first} to {receipt.last}"
-        said = f"command {shown(command_id)} was recorded before, {positions}"
+        text = f"command {shown(command_id)} was recorded before, {positions}"
         if before != actor:
             return AlreadyRecordedError(
-                f"{said}, by {shown(before) if before else 'nobody named'} and not by"
+                f"{text}, by {shown(before) if before else 'nobody named'} and not by"
                 f" {shown(actor) if actor else 'nobody named'}; give each request an id of"
                 " its own, such as one that begins with who sends it",
                 receipt,
@@ -178,12 +178,12 @@ class EventLog(EventReading, Forkable):
             )
         if fingerprint is not None and print_before not in (None, fingerprint):
             return AlreadyRecordedError(
-                f"{said}, for another request: its fingerprint differs; give each request an"
+                f"{text}, for another request: its fingerprint differs; give each request an"
                 " id of its own",
                 receipt,
                 "fingerprint",
             )
-        return AlreadyRecordedError(said, receipt)
+        return AlreadyRecordedError(text, receipt)
 
     def subscribe(self, after: int = 0) -> Subscription[Event]:
         """Give every event after a position, and then those to come; see `Subscription`."""

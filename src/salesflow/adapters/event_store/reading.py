@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.ids import read_uuid, uuid_of_bytes
-from salesflow.adapters.event_store.append import Head, Receipt, went_back
+from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
 from salesflow.adapters.event_store.gaps import raise_version_gap
 from salesflow.domain.catalogue import CATALOGUE, noun_of
 from salesflow.domain.event import (
@@ -217,7 +217,9 @@ class EventReading:
             ReplacedError: when it stands before that; another database is read now.
         """
         if self._sqlite and found.position < before.position:
-            raise went_back(self.database.shown, self.tenant, before.position, found.position)
+            raise log_shrunk_error(
+                self.database.shown, self.tenant, before.position, found.position
+            )
         if found.position > self._committed.position:
             self._committed = found
 

@@ -181,8 +181,8 @@ def _classes(log: EventLog, kind: str) -> list[type[Fact]]:
     ]
     if not found:
         near = get_close_matches(kind[:100], [cls.kind for cls in log.catalogue], n=3)
-        said = f"; did you mean {', '.join(near)}?" if near else "; write one like deal.won"
-        raise InputError(f"there is no kind of facts {kind[:100]!r}{said}")
+        text = f"; did you mean {', '.join(near)}?" if near else "; write one like deal.won"
+        raise InputError(f"there is no kind of facts {kind[:100]!r}{text}")
     return found
 
 

@@ -28,9 +28,9 @@ from salesflow.adapters.event_store.append import (
     Rejected,
     columns_of,
     host_clock,
+    log_shrunk_error,
     next_instant,
     receipts_of,
-    went_back,
 )
 from salesflow.domain.time import Instant
 
@@ -118,7 +118,7 @@ class SqliteAppending:
         head = connection.execute(HEAD, (tenant,)).fetchone()
         base, recorded, accepted = head or (0, 0, 0)
         if base < least:
-            raise went_back(self._database.path, tenant, least, base)
+            raise log_shrunk_error(self._database.path, tenant, least, base)
         now = self._clock()
         first = next_instant(appends, now, recorded, accepted=bool(accepted))
         if accepted or now <= recorded:
@@ -189,8 +189,8 @@ def _given(
     recorded = [first + number for number in columns.numbers]
     occurred = columns.occurred
     if occurred.count(None) < len(occurred):
-        said = zip(occurred, recorded, strict=True)
-        happened = [now if then is None or then > now else then for then, now in said]
+        text = zip(occurred, recorded, strict=True)
+        happened = [now if then is None or then > now else then for then, now in text]
     else:
         happened = recorded
     given = (

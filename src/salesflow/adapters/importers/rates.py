@@ -100,14 +100,14 @@ def import_rates(
             refused.
     """
     today = from_instant(log.now()).astimezone(timezone).date()
-    told, refused, lines = _read(path, today)
+    rates_read, refused, lines = _read(path, today)
     if strict and refused:
         first = refused[0]
         raise InputError(
             f"{path}, line {first.line}: {first.reason}; {len(refused):,} of {lines:,} lines"
             " cannot be taken, nothing was recorded"
         )
-    rates = [rate for rate, _ in told.values()]
+    rates = [rate for rate, _ in rates_read.values()]
     recorded = record_rates(rates, log, source=source, timezone=timezone, trial=trial)
     return RateImport(
         source=source,
@@ -125,22 +125,22 @@ def _read(
     path: Path, today: date
 ) -> tuple[dict[Key, tuple[ExtractedRate, int]], list[RefusedLine], int]:
     """Give the rates of a file with their lines, the lines that are refused, and how many."""
-    told: dict[Key, tuple[ExtractedRate, int]] = {}
+    rates_read: dict[Key, tuple[ExtractedRate, int]] = {}
     refused: list[RefusedLine] = []
     lines = 0
     for line, each in _lines(path, today):
         lines += 1
         if isinstance(each, ExtractedRate):
-            before, number = told.setdefault(each[:3], (each, line))
+            before, number = rates_read.setdefault(each[:3], (each, line))
             if before != each:
                 each = f"line {number} tells another rate of that day"
         if isinstance(each, str):
             refused.append(RefusedLine(line=line, reason=each))
-    return told, refused, lines
+    return rates_read, refused, lines
 
 
 def record_rates(
-    told: Iterable[ExtractedRate],
+    rates_read: Iterable[ExtractedRate],
     log: EventLog,
     *,
     source: str,
@@ -151,7 +151,7 @@ def record_rates(
 
     A fact of a day and base happened on that day; its envelope names the source.
     """
-    rates = list(told)
+    rates = list(rates_read)
 
     def attempt() -> RecordedRates:
         stream = log.stream(RATES_ID)
@@ -197,7 +197,7 @@ def _lines(path: Path, today: date) -> Iterator[tuple[int, ExtractedRate | str]]
             f"{path} has no column {missing[0]!r}; its header must name {', '.join(COLUMNS)}"
         )
     places = [table.header.index(name) for name in COLUMNS]
-    read = partial(_told, today=today)
+    read = partial(_extracted_rate, today=today)
     for row in table.rows():
         if isinstance(row, BadRow):
             yield row.line, row.reason
@@ -214,7 +214,9 @@ def _taken(
         return str(error)
 
 
-def _told(day: str, base: str, currency: str, rate: str, *, today: date) -> ExtractedRate:
+def _extracted_rate(
+    day: str, base: str, currency: str, rate: str, *, today: date
+) -> ExtractedRate:
     of = read_day(day)
     if of > today:
         raise InputError(f"{day} lies ahead")

@@ -114,11 +114,11 @@ class Balancer:
 
     def _note(self, connection: sa.Connection, level: int, through: Instant) -> None:
         """Write a row that says how far something goes, and holds no figures."""
-        said = {
+        text = {
             each.name: "" if isinstance(each.type, sa.String) else 0 for each in self._balance.c
         }
-        said |= {"tenant": self._tenant, "level": level, "upto": through}
-        connection.execute(sa.insert(self._balance).values(**said))
+        text |= {"tenant": self._tenant, "level": level, "upto": through}
+        connection.execute(sa.insert(self._balance).values(**text))
 
     def _bin(
         self, connection: sa.Connection, binned: Instant, end: Instant, offset: Instant
@@ -167,9 +167,9 @@ class Balancer:
         parts: Sequence[sa.Select[Any]],
     ) -> None:
         sums = by_cell(parts, self._ledger).subquery("sums")
-        said = (sa.literal(self._tenant), sa.literal(level), sa.literal(end, sa.BigInteger))
+        text = (sa.literal(self._tenant), sa.literal(level), sa.literal(end, sa.BigInteger))
         names = ("tenant", "level", "upto", "day", *self._ledger.cells, *FIGURES)
-        select = sa.select(*said, *sums.c)
+        select = sa.select(*text, *sums.c)
         connection.execute(sa.insert(self._balance).from_select(names, select))
 
     def _count(self, connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]]) -> int:

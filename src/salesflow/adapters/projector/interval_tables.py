@@ -65,7 +65,7 @@ class EntityBelief(Protocol):
 
     last: Order | None
     """Where its last fact stands; None while no opening is believed."""
-    stopped: Event | None
+    first_unreadable: Event | None
     """The fact that cannot be read from which on nothing counts; None mostly."""
     weight: int
     """What it weighed when it was weighed last: 0 before that."""
@@ -98,36 +98,36 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
         """Entities whose rows are left out from elsewhere on than what can be read of them
         now, and the event that stops them now."""
         self._stream = stream
-        self._live: OrderedDict[UUID, BeliefT] = OrderedDict()
+        self._cache: OrderedDict[UUID, BeliefT] = OrderedDict()
         self._held = 0
 
     def forget(self) -> None:
         """Drop what is held of entities, after a batch that was not written."""
-        self._live.clear()
+        self._cache.clear()
         self._held = 0
         self.noted, self.unlike = {}, {}
 
-    def touch(self, entity: UUID) -> bool:
+    def use_cached(self, entity: UUID) -> bool:
         """Say whether the entity's state is at hand; it is let go of after others then."""
-        known = entity in self._live
+        known = entity in self._cache
         if known:
-            self._live.move_to_end(entity)
+            self._cache.move_to_end(entity)
         return known
 
     def apply_append(self, entity: UUID, append: Sequence[Event], batch: BatchT) -> None:
         """Take what one append says of one entity (in the order of the log)."""
         now = append[0].recorded
-        belief = self._live.get(entity)
+        belief = self._cache.get(entity)
         if belief is None:
             belief = self._recall(entity, append[0])
         else:
-            self._live.move_to_end(entity)
-        if belief.stopped is not None:
+            self._cache.move_to_end(entity)
+        if belief.first_unreadable is not None:
             self._weigh(belief)
             if any(isinstance(event.fact, FactRetracted) for event in append):
                 self._refold(entity, now, batch)
             return
-        last = self._follows(belief, append)
+        last = self._last_if_in_order(belief, append)
         if last is None:
             self._refold(entity, now, batch)
         else:
@@ -142,22 +142,22 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
             belief = self._believe(earlier)
         else:
             belief = self._begin()
-        if self.noted or belief.stopped is not None:
+        if self.noted or belief.first_unreadable is not None:
             self._compare(entity, belief)
-        self._live[entity] = belief  # weighed with what the append adds to it
+        self._cache[entity] = belief  # weighed with what the append adds to it
         return belief
 
     def _compare(self, entity: UUID, belief: BeliefT) -> None:
         """Note an entity whose rows are not those of the belief found of it."""
-        stopped = None if belief.stopped is None else belief.stopped.position
+        stopped = None if belief.first_unreadable is None else belief.first_unreadable.position
         if stopped != self.noted.get(entity):
-            self.unlike[entity] = belief.stopped
+            self.unlike[entity] = belief.first_unreadable
 
     def _keep(self, entity: UUID, belief: BeliefT) -> None:
-        before = self._live.get(entity)
+        before = self._cache.get(entity)
         if before is not None:
             self._held -= before.weight
-        self._live[entity] = belief
+        self._cache[entity] = belief
         self._weigh(belief)
 
     def _weigh(self, belief: BeliefT) -> None:
@@ -168,11 +168,11 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
         belief.weight = weight
         self._held += weight - before
         while self._held > HELD_MAX:
-            _, longest = self._live.popitem(last=False)
+            _, longest = self._cache.popitem(last=False)
             self._held -= longest.weight
 
     @staticmethod
-    def _follows(belief: EntityBelief, append: Sequence[Event]) -> Order | None:
+    def _last_if_in_order(belief: EntityBelief, append: Sequence[Event]) -> Order | None:
         """Say where an append's last fact stands; None when the append is out of order."""
         last = belief.last
         if last is None:
@@ -207,11 +207,13 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
         before = self._believe([e for e in events if e.recorded < now])
         self._compare(entity, before)
         after = self._believe([e for e in events if e.recorded <= now])
-        if before.stopped != after.stopped:
-            self.left_out.append(LeftOutChange(before.stopped, after.stopped, now))
+        if before.first_unreadable != after.first_unreadable:
+            self.left_out.append(
+                LeftOutChange(before.first_unreadable, after.first_unreadable, now)
+            )
             self.noted.pop(entity, None)
-            if after.stopped is not None:
-                self.noted[entity] = after.stopped.position
+            if after.first_unreadable is not None:
+                self.noted[entity] = after.first_unreadable.position
         self._write(entity, before, after, now, batch)
         self._keep(entity, after)
 
@@ -234,7 +236,7 @@ class EntityState:
     last: Order | None
     rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
     open: dict[Key, tuple[Instant, Attributes]]
-    stopped: Event | None
+    first_unreadable: Event | None
     weight: int = 0
 
     def weigh(self) -> int:

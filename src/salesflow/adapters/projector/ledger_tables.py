@@ -46,7 +46,7 @@ class LedgerState:
     state: FoldState[Row]
     last: Order | None
     movements: frozenset[Movement]
-    stopped: Event | None
+    first_unreadable: Event | None
     weight: int = 0
 
     def weigh(self) -> int:

@@ -84,7 +84,7 @@ def note_left_out(
             connection.execute(ended.values(known_to=now))
         if after is not None:
             assert isinstance(after.fact, UnreadableFact)
-            said = {
+            text = {
                 "tenant": tenant,
                 "name": name,
                 "position": after.position,
@@ -96,7 +96,7 @@ def note_left_out(
                 "stored": after.fact.stored,
                 "reason": after.fact.reason,
             }
-            connection.execute(sa.insert(LEFT_OUT).values(**said))
+            connection.execute(sa.insert(LEFT_OUT).values(**text))
 
 
 def left_out_at(
@@ -112,8 +112,8 @@ def left_out_at(
     if not names:
         return ()
     select = FIND.format(names=", ".join("?" * len(names)))
-    said = (log.tenant, *names, known_at, known_at)
-    rows = log.database.rows(select, said, connection)
+    text = (log.tenant, *names, known_at, known_at)
+    rows = log.database.rows(select, text, connection)
     found = [_left_out(row) for row in rows[:NAMED_MAX]]
     if len(rows) > NAMED_MAX:
         found[-1] = found[-1].model_copy(update={"more": len(rows) - NAMED_MAX})
@@ -140,8 +140,8 @@ def stands_and_notes(
     notes: dict[str, dict[UUID, int]] = {name: {} for name in names}
     if names:
         select = STAND.format(names=", ".join("?" * len(names)))
-        said = (log.tenant, *names) * 2
-        for name, revision, position, recorded, stream in log.database.rows(select, said):
+        text = (log.tenant, *names) * 2
+        for name, revision, position, recorded, stream in log.database.rows(select, text):
             if stream is None:
                 stands[name] = ProjectionPosition(revision, position, recorded)
             else:

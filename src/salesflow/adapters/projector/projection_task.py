@@ -387,13 +387,13 @@ class ProjectionTask:
         """
         for stream, stopped in self._folding.absorber.unlike.items():
             label = self.fold.table.label
-            said = "can be read now"
+            text = "can be read now"
             if stopped is not None:
                 at = f"version {stopped.version}, position {stopped.position}"
-                said = f"cannot be read from {at} on"
+                text = f"cannot be read from {at} on"
             raise ProjectionError(
                 f"read table {label} was filled when stream {stream} was read otherwise: it"
-                f" {said}. Run `salesflow rebuild {label}`"
+                f" {text}. Run `salesflow rebuild {label}`"
             )
 
     def _settle(self, connection: sa.Connection, events: int) -> None:
@@ -426,7 +426,7 @@ class ProjectionTask:
                 continue
             last = entity
             seen.add(entity)
-            if absorber.touch(entity) or event.version == 1:
+            if absorber.use_cached(entity) or event.version == 1:
                 continue
             if length > STREAM_EVENTS_MAX and events[number - 1].recorded != event.recorded:
                 self._fetch(cold)
@@ -501,8 +501,8 @@ def page_after(log: EventLog, after: ProjectionPosition) -> Page:
         events = log.page(after.position, limit)
         _ensure_in_order(after, events)
         if len(events) == limit:
-            cut = events[-1].recorded
-            whole = [event for event in events if event.recorded != cut]
+            read_point = events[-1].recorded
+            whole = [event for event in events if event.recorded != read_point]
             if not whole:
                 limit *= 4
                 continue

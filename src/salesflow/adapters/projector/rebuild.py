@@ -305,9 +305,9 @@ class Helper:
                 f"a process that helped to rebuild ended with exit code {self._last_words()};"
                 " the read tables stand as they were"
             )
-        said = json.loads(answer)
-        if said is not None:
-            raise getattr(errors, said["error"], DatabaseError)(said["message"])
+        text = json.loads(answer)
+        if text is not None:
+            raise getattr(errors, text["error"], DatabaseError)(text["message"])
 
     def _last_words(self) -> str:
         """Give the exit code of a process that has died, and the last line it wrote."""

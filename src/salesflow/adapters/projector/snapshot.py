@@ -56,12 +56,12 @@ class SnapshotReader:
         self,
         connection: sa.Connection,
         log: EventLog,
-        cut: ReadPoint,
+        read_point: ReadPoint,
         settings: Settings,
         processes: Processes,
         rates: PublishedRates,
     ) -> None:
-        self.cut: Final = cut
+        self.read_point: Final = read_point
         self.timezone: Final = settings.timezone
         self.calendar: Final = settings.fiscal_calendar
         self.report_currency: Final = settings.report_currency
@@ -82,7 +82,7 @@ class SnapshotReader:
         """
         stored = self._log.stream(stream_id, connection=self._connection)
         events = with_unpublished_unreadable(stored, self.processes)
-        ensure_readable(events, self.cut.known_at)
+        ensure_readable(events, self.read_point.known_at)
         return self._known(events)
 
     def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
@@ -100,10 +100,10 @@ class SnapshotReader:
 
     def rates(self) -> RateTable:
         """Give the exchange rates known by the moment."""
-        return self._rates.known(self.cut.known_at, self._connection)
+        return self._rates.known(self.read_point.known_at, self._connection)
 
     def _known(self, events: list[Event]) -> list[Event]:
-        return [event for event in events if event.recorded <= self.cut.known_at]
+        return [event for event in events if event.recorded <= self.read_point.known_at]
 
 
 FactT = TypeVar("FactT", bound=Fact)
@@ -113,14 +113,16 @@ OF_REPS: Final = (RepJoined, FactRetracted)
 OF_PROCESSES: Final = (ProcessPublished,)
 
 
-def names_in(view: View, log: EventLog, connection: sa.Connection, cut: ReadPoint) -> Names:
+def names_in(
+    view: View, log: EventLog, connection: sa.Connection, read_point: ReadPoint
+) -> Names:
     """Give the names of everything an answer names by id, beside those its question gave."""
     ids = ids_in(view)
     if not any(ids):
         return NO_NAMES
-    reader = _Reader(log, connection, cut)
+    reader = _Reader(log, connection, read_point)
     deals = [
-        DealCalled(deal=id, title=_title(events), customer_id=_customer(events, cut))
+        DealCalled(deal=id, title=_title(events), customer_id=_customer(events, read_point))
         for id, events in reader.believed(ids.deals, OF_DEALS).items()
     ]
     customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
@@ -147,10 +149,10 @@ def names_in(view: View, log: EventLog, connection: sa.Connection, cut: ReadPoin
 class _Reader:
     """Reads a few kinds of facts of many streams in a snapshot, at a moment."""
 
-    def __init__(self, log: EventLog, connection: sa.Connection, cut: ReadPoint) -> None:
+    def __init__(self, log: EventLog, connection: sa.Connection, read_point: ReadPoint) -> None:
         self._log = log
         self._connection = connection
-        self._cut = cut
+        self._read_point = read_point
 
     def believed(
         self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
@@ -161,7 +163,7 @@ class _Reader:
         except HistoryError:
             return {}
         known = (
-            (id, [event for event in events if event.recorded <= self._cut.known_at])
+            (id, [event for event in events if event.recorded <= self._read_point.known_at])
             for id, events in found.items()
         )
         return {id: told for id, events in known if (told := believed_history(events))}
@@ -184,11 +186,11 @@ def _title(events: Sequence[Event]) -> str | None:
     return opening.title if isinstance(opening, DealOpened) else None
 
 
-def _customer(events: Sequence[Event], cut: ReadPoint) -> UUID | None:
+def _customer(events: Sequence[Event], read_point: ReadPoint) -> UUID | None:
     found = None
     for event in events:
         told = isinstance(event.fact, DealOpened | CustomerChanged)
-        if told and event.effect <= cut.as_of:
+        if told and event.effect <= read_point.as_of:
             assert isinstance(event.fact, DealOpened | CustomerChanged)
             found = event.fact.customer_id
     return found

@@ -84,14 +84,14 @@ def refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
             _make(connection, name, wanted[name], select)
 
 
-def select_at(table: ReadTable, cut: ReadPoint) -> str:
+def select_at(table: ReadTable, read_point: ReadPoint) -> str:
     """Write the select that shows a read table as it is seen at a moment."""
-    then, known = (from_instant(at).isoformat(" ", "microseconds") for at in cut[1:])
+    then, known = (from_instant(at).isoformat(" ", "microseconds") for at in read_point[1:])
     moment = [f"recorded_at <= '{known}'", f"occurred_at <= '{then}'"]
     if isinstance(table, IntervalTable):
         moment = [f"known_from <= '{known}'", f"known_to > '{known}'"]
         moment += [f"valid_from <= '{then}'", f"valid_to > '{then}'"]
-    where = "\n   AND ".join([f"tenant = '{cut.tenant}'", *moment])
+    where = "\n   AND ".join([f"tenant = '{read_point.tenant}'", *moment])
     return f"SELECT *\n  FROM {table.view}\n WHERE {where};"
 
 
@@ -204,10 +204,10 @@ def _sqlite_decimal(column: str) -> str:
 def _standing() -> str:
     """Say of every read table of every tenant how far it stands behind the log."""
     ending = "'_' || CAST(p.revision AS TEXT)"
-    cut = f"length(p.name) - length({ending})"
+    length = f"length(p.name) - length({ending})"
     return (
-        f"SELECT p.tenant, substr(p.name, 1, {cut}) AS read_table, p.revision, p.position,"
+        f"SELECT p.tenant, substr(p.name, 1, {length}) AS read_table, p.revision, p.position,"
         f" h.position AS head, h.position - p.position AS behind FROM {PROJECTIONS.name} AS p"
         " JOIN salesflow_head AS h ON h.tenant = p.tenant"
-        f" WHERE substr(p.name, 1 + {cut}) = {ending}"
+        f" WHERE substr(p.name, 1 + {length}) = {ending}"
     )

@@ -36,7 +36,7 @@ def check(
         stands = {} if found.problems else flow.standings()
     context.screen.json(plain(found))
     for problem in found.problems:
-        context.screen.line(problem.said(context.language), "red")
+        context.screen.line(problem.sentence(context.language), "red")
     empty = [name for name, stand in stands.items() if stand.position < min(1, found.position)]
     none_filled = len(empty) == len(stands) > 0
     style = "red" if found.problems else "green"

@@ -234,11 +234,11 @@ def _said(context: CommandContext, zone: ZoneInfo, entry: "LogEntry", called: "C
 
     if entry.event is None:
         return f"{context.screen.word('cannot be read')}: {shortened(entry.problem)}"
-    said = summarize_fact(entry.event.fact, context.language, zone, called.rep)
+    text = summarize_fact(entry.event.fact, context.language, zone, called.rep)
     if entry.retracts is None:
-        return said
+        return text
     kind = kind_name(entry.retracts_kind or "", context.language)
-    return f"{context.screen.word('retracts position')} {entry.retracts:,} ({kind}) · {said}"
+    return f"{context.screen.word('retracts position')} {entry.retracts:,} ({kind}) · {text}"
 
 
 def _as_json(entry: "LogEntry") -> dict[str, Json]:

@@ -48,7 +48,7 @@ def project(
             found = CaughtUp(flow.log.head(), flow.standings(), {}, left_out=left_out)
             context.screen.json(_as_json(found))
             for each in left_out:
-                context.screen.line(each.said(context.language), "yellow")
+                context.screen.line(each.sentence(context.language), "yellow")
             context.screen.line(_as_line(context, flow, found))
         return
     with _stopping() as stop, context.open() as flow:
@@ -100,13 +100,13 @@ class ProgressPrinter:
         """Tell how they stand now; why a fold failed only once."""
         screen = self._desk.screen
         screen.json_line(_as_json(found))
-        for table, said in found.failed.items():
-            if self._failed.get(table) != said:
-                screen.line(f"{table} {screen.word('stopped')}: {said}", "red")
+        for table, text in found.failed.items():
+            if self._failed.get(table) != text:
+                screen.line(f"{table} {screen.word('stopped')}: {text}", "red")
         self._failed = found.failed
         for each in found.left_out:
             if each not in self._left_out:
-                screen.line(each.said(self._desk.language), "yellow")
+                screen.line(each.sentence(self._desk.language), "yellow")
         self._left_out = found.left_out
         if found.busy:
             screen.line(screen.word("the database is busy, trying again"), "yellow")

@@ -52,9 +52,9 @@ def status(context: CommandContext) -> None:
     if reactors:
         context.screen.table(_reactors(reactors, head))
     for each in left_out:
-        context.screen.line(each.said(context.language), "yellow")
-    for said in wrong:
-        context.screen.line(said, "red")
+        context.screen.line(each.sentence(context.language), "yellow")
+    for text in wrong:
+        context.screen.line(text, "red")
     if wrong:
         raise typer.Exit(1)
 

@@ -218,7 +218,7 @@ def _history_row(
     positions: Mapping[UUID, int],
 ) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
-    said = context.screen.word(mark)
+    message = context.screen.word(mark)
     details = describe_fact(event.fact, context.language, zone, called.rep)
     if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
         position = positions[event.fact.event_id]
@@ -231,7 +231,7 @@ def _history_row(
         called.rep(event.actor),
         event.command_id or "",
         " ".join(text for text in (event.source, event.source_id) if text),
-        f"{said}: {irregularity_name(why, context.language)}" if why else said,
+        f"{message}: {irregularity_name(why, context.language)}" if why else message,
         str(event.event_id),
         fact_name(type(event.fact), context.language),
         details,

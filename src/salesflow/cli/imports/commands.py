@@ -225,8 +225,8 @@ def tell_refused(
     """Say in a last line how much of a file was refused, and how to see it or refuse it all."""
     if refused:
         file = None if report is None else shortened(report)
-        said = _refused(refused, refused + taken, recorded, file, context.language)
-        context.screen.line(said, "red" if refused > taken else "yellow")
+        text = _refused(refused, refused + taken, recorded, file, context.language)
+        context.screen.line(text, "red" if refused > taken else "yellow")
 
 
 RECORDED = (

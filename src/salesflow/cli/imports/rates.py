@@ -121,8 +121,8 @@ def _tell_refused(context: CommandContext, done: "RateImport") -> None:
     if not done.lines_refused:
         return
     one, many = TRIAL if done.trial else RECORDED
-    said = say_count(one, many, done.lines_refused, context.language)
-    context.screen.line(said, "red" if done.lines_refused > done.rates_told else "yellow")
+    text = say_count(one, many, done.lines_refused, context.language)
+    context.screen.line(text, "red" if done.lines_refused > done.rates_told else "yellow")
 
 
 @with_context
@@ -196,11 +196,11 @@ def list_rates(context: CommandContext, on: OnDay = None, known_at: KnownAt = No
 
 def _disagreeing(context: CommandContext, table: RateTable, day: date) -> tuple[str, ...]:
     """Say which rates were told in both directions and are not the inverse of one another."""
-    said = in_language(
+    text = in_language(
         "told in both directions and disagreeing, the first counts", context.language
     )
     return tuple(
-        f"{said}: {one.base} {one.currency} {one.rate:f} ({one.source or '–'}), {other.base}"
+        f"{text}: {one.base} {one.currency} {one.rate:f} ({one.source or '–'}), {other.base}"
         f" {other.currency} {other.rate:f} ({other.source or '–'}), {one.day}"
         for one, other in table.disagreeing(day)
     )

@@ -98,7 +98,7 @@ class DealCore(State):
         return self.outcome == "open" and self.merged_into is None
 
     @property
-    def counted_outcome(self) -> str:
+    def status(self) -> str:
         """Open, won, lost, disqualified or, while it is merged into another, merged."""
         return self.outcome if self.merged_into is None else "merged"
 
@@ -191,28 +191,28 @@ class DealCommands(PlannedAggregate, DealCore):
             )
         return found
 
-    def _ensure_open(self, asked: str) -> None:
-        self._ensure_unmerged(asked)
+    def _ensure_open(self, action: str) -> None:
+        self._ensure_unmerged(action)
         if self.outcome != "open":
             raise DealClosedError(
-                f"deal {self.id} is already {self.outcome}; to {asked}, reopen it first"
+                f"deal {self.id} is already {self.outcome}; to {action}, reopen it first"
             )
 
-    def _ensure_won(self, asked: str) -> None:
-        self._ensure_unmerged(asked)
+    def _ensure_won(self, action: str) -> None:
+        self._ensure_unmerged(action)
         if self.outcome != "won":
-            raise DealClosedError(f"deal {self.id} is {self.outcome}, not won; cannot {asked}")
+            raise DealClosedError(f"deal {self.id} is {self.outcome}, not won; cannot {action}")
 
-    def _ensure_was_won(self, asked: str) -> None:
+    def _ensure_was_won(self, action: str) -> None:
         if not self.ever_won:
             raise DealClosedError(
-                f"deal {self.id} is {self.outcome} and was never won; cannot {asked}"
+                f"deal {self.id} is {self.outcome} and was never won; cannot {action}"
             )
 
-    def _ensure_unmerged(self, asked: str) -> None:
+    def _ensure_unmerged(self, action: str) -> None:
         if self.merged_into is not None:
             raise DealClosedError(
-                f"deal {self.id} is merged into {self.merged_into}; {asked} there"
+                f"deal {self.id} is merged into {self.merged_into}; {action} there"
             )
 
     def _fresh_key(self, letter: str, taken: set[str]) -> str:

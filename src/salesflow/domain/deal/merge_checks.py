@@ -27,7 +27,13 @@ from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import believed_history
 from salesflow.domain.time import FOREVER, Instant, when_told
 
-__all__ = ["MAY_MERGE", "ImpossibleMerge", "TellsOf", "impossible_merges", "standing_faults"]
+__all__ = [
+    "MAY_MERGE",
+    "CandidateFact",
+    "ImpossibleMerge",
+    "impossible_merges",
+    "standing_faults",
+]
 
 
 Stored = Callable[[UUID], Sequence[Event]]
@@ -39,7 +45,7 @@ MAY_MERGE: Final[frozenset[type[Fact]]] = frozenset(
 """The facts after which a merge may stand that did not before; without one, nothing to ask."""
 
 
-class TellsOf(NamedTuple):
+class CandidateFact(NamedTuple):
     """A fact about to be recorded in a stream; `occurred` None is the time of recording."""
 
     stream_id: UUID
@@ -63,11 +69,13 @@ class _CountedSpan(NamedTuple):
     into: UUID | None
 
 
-Fault = tuple[UUID, UUID, Instant]
+MergeEdge = tuple[UUID, UUID, Instant]
 """Who is merged into whom, from when."""
 
 
-def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[ImpossibleMerge]:
+def impossible_merges(
+    candidate: Iterable[CandidateFact], stored: Stored
+) -> list[ImpossibleMerge]:
     """Say which merges of what is about to be recorded cannot be; empty when all can.
 
     `told` is all that is recorded together, openings included (of an import: all that its file
@@ -75,7 +83,7 @@ def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[Impossibl
     circle stands, the later one is named. Without the DealMerged and DealAbsorbed of every
     merge named the rest can be recorded. What stood impossibly before is not named again.
     """
-    facts = list(told)
+    facts = list(candidate)
     graph = _Graph(stored)
     touched = {each.stream_id for each in facts if type(each.fact) in MAY_MERGE}
     touched |= {other for stream_id in touched for other in graph.absorbed_by(stream_id)}
@@ -84,13 +92,13 @@ def impossible_merges(told: Iterable[TellsOf], stored: Stored) -> list[Impossibl
     merges = [each for each in facts if isinstance(each.fact, DealMerged | CustomerMerged)]
     for each in facts:
         if not isinstance(each.fact, DealMerged | CustomerMerged):
-            graph.tell(each)
+            graph.add(each)
     found = graph.faults(touched, besides=before)
     for each in sorted(merges, key=when_told):
-        graph.tell(each)
+        graph.add(each)
         new = graph.faults({each.stream_id}, besides=before | found)
         if new:
-            graph.untell(each)
+            graph.remove(each)
             found |= new
     return [
         ImpossibleMerge(
@@ -114,18 +122,26 @@ class _Graph:
         self._spans: dict[UUID, list[_CountedSpan]] = {}
         self._number = 0
 
-    def tell(self, told: TellsOf) -> None:
+    def add(self, candidate: CandidateFact) -> None:
         """Believe a fact as the last of its stream."""
         self._number += 1
         last, no_event = FOREVER + self._number, UUID(int=self._number)
-        event = Event(told.fact, told.stream_id, last, last, when_told(told), FOREVER, no_event)
-        self._of(told.stream_id).append(event)
-        self._spans.pop(told.stream_id, None)
+        event = Event(
+            candidate.fact,
+            candidate.stream_id,
+            last,
+            last,
+            when_told(candidate),
+            FOREVER,
+            no_event,
+        )
+        self._of(candidate.stream_id).append(event)
+        self._spans.pop(candidate.stream_id, None)
 
-    def untell(self, told: TellsOf) -> None:
+    def remove(self, candidate: CandidateFact) -> None:
         """Take back what was told last."""
-        self._of(told.stream_id).pop()
-        self._spans.pop(told.stream_id, None)
+        self._of(candidate.stream_id).pop()
+        self._spans.pop(candidate.stream_id, None)
 
     def absorbed_by(self, survivor: UUID) -> set[UUID]:
         """Name the deals that were ever merged into this one."""
@@ -133,8 +149,8 @@ class _Graph:
         return {fact.absorbed for fact in facts if isinstance(fact, DealAbsorbed)}
 
     def faults(
-        self, streams: Iterable[UUID], besides: Iterable[Fault] = ()
-    ) -> dict[Fault, str]:
+        self, streams: Iterable[UUID], besides: Iterable[MergeEdge] = ()
+    ) -> dict[MergeEdge, str]:
         """Say of each merge of these that cannot be why, by who, whereinto and since when."""
         return {
             (id, span.into, span.start): why
@@ -145,7 +161,7 @@ class _Graph:
             and (why := self._fault(id, span.into, span.start)) is not None
         }
 
-    def merges(self, streams: Iterable[UUID]) -> set[Fault]:
+    def merges(self, streams: Iterable[UUID]) -> set[MergeEdge]:
         """Give all merges of these that stand at some time."""
         spans = ((id, span) for id in streams for span in self._merged(id))
         return {(id, span.into, span.start) for id, span in spans if span.into is not None}

@@ -26,11 +26,11 @@ __all__ = [
     "Merging",
     "MergingFact",
     "counterpart_of",
+    "describe_pair",
     "ensure_whole_merges",
     "missing_half",
     "other_deal",
     "other_half",
-    "said_of_pair",
 ]
 
 
@@ -182,15 +182,15 @@ def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> str |
     `stored` gives what was recorded of a deal before, to know what a retraction is about.
     """
     balance: Counter[Mark] = Counter()
-    told: dict[Mark, tuple[UUID, Fact]] = {}
+    halves_by_mark: dict[Mark, tuple[UUID, Fact]] = {}
     for deal_id, fact in recorded:
         found = _half(deal_id, fact, stored)
         if found is not None:
             balance[found.mark] += found.side
-            told[found.mark] = deal_id, fact
+            halves_by_mark[found.mark] = deal_id, fact
     for mark, halves in balance.items():
         if halves:
-            return _said(*told[mark], stored)
+            return _describe_half(*halves_by_mark[mark], stored)
     return None
 
 
@@ -204,16 +204,16 @@ def counterpart_of(deal_id: UUID, fact: Fact) -> tuple[UUID, MergingFact] | None
     """Give the other deal of a merge, and what happened to that; None for any other fact."""
     match fact:
         case DealMerged(into=other):
-            twin: MergingFact = DealAbsorbed(absorbed=deal_id, because=fact.because)
+            counterpart: MergingFact = DealAbsorbed(absorbed=deal_id, because=fact.because)
         case DealAbsorbed(absorbed=other):
-            twin = DealMerged(into=deal_id, because=fact.because)
+            counterpart = DealMerged(into=deal_id, because=fact.because)
         case DealUnmerged(out_of=other):
-            twin = DealReleased(released=deal_id, because=fact.because)
+            counterpart = DealReleased(released=deal_id, because=fact.because)
         case DealReleased(released=other):
-            twin = DealUnmerged(out_of=deal_id, because=fact.because)
+            counterpart = DealUnmerged(out_of=deal_id, because=fact.because)
         case _:
             return None
-    return other, twin.model_copy(update={"inferred": fact.inferred})
+    return other, counterpart.model_copy(update={"inferred": fact.inferred})
 
 
 def other_half(event: Event, stored: Stored) -> Event | None:
@@ -247,17 +247,17 @@ def _half(deal_id: UUID, fact: Fact, stored: Stored) -> _Half | None:
             if event.event_id == fact.event_id:
                 half = _half(deal_id, event.fact, stored)
                 return half and half._replace(mark=(event.recorded, *half.mark))
-    twin = counterpart_of(deal_id, fact)
-    if twin is None:
+    counterpart = counterpart_of(deal_id, fact)
+    if counterpart is None:
         return None
-    other, _ = twin
+    other, _ = counterpart
     what = "merged into" if isinstance(fact, DealMerged | DealAbsorbed) else "unmerged from"
     if isinstance(fact, DealMerged | DealUnmerged):
         return _Half((what, deal_id, other), 1, other)
     return _Half((what, other, deal_id), -1, other)
 
 
-def _said(deal_id: UUID, fact: Fact, stored: Stored) -> str:
+def _describe_half(deal_id: UUID, fact: Fact, stored: Stored) -> str:
     """Name a half whose other half is missing."""
     half = _half(deal_id, fact, stored)
     assert half is not None
@@ -265,10 +265,10 @@ def _said(deal_id: UUID, fact: Fact, stored: Stored) -> str:
         what, absorbed, survivor = half.mark
         return f"deal {absorbed} is {what} {survivor}"
     [event] = [each for each in stored(deal_id) if each.event_id == fact.event_id]
-    return said_of_pair(event, stored)
+    return describe_pair(event, stored)
 
 
-def said_of_pair(event: Event, stored: Stored) -> str:
+def describe_pair(event: Event, stored: Stored) -> str:
     """Say which two events are a pair."""
     other = other_half(event, stored)
     there = "an event" if other is None else f"{other.fact.kind} {other.event_id}"

@@ -393,14 +393,14 @@ class Quotes(DealCommands, QuotesState):
         self._record(QuoteExpired(quote=quote), occurred_at)
 
     def _ensure_quote(
-        self, quote: str, asked: str, wanted: frozenset[QuoteState] | set[QuoteState]
+        self, quote: str, action: str, wanted: frozenset[QuoteState] | set[QuoteState]
     ) -> None:
         found = self.quotes.get(quote)
         if found is None:
-            raise QuoteError(f"deal {self.id} has no quote {quoted(quote)}; cannot {asked} it")
+            raise QuoteError(f"deal {self.id} has no quote {quoted(quote)}; cannot {action} it")
         if found.state not in wanted:
             raise QuoteError(
-                f"quote {quoted(quote)} of deal {self.id} is {found.state}; cannot {asked} it"
+                f"quote {quoted(quote)} of deal {self.id} is {found.state}; cannot {action} it"
             )
 
     def _number(self, quote: str | None) -> str:

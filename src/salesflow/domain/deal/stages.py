@@ -198,7 +198,7 @@ class Stages(DealCommands, StageState):
             StageError: when the process version does not allow it.
         """
         then = self.at(occurred_at)
-        process, target = then._way_to(stage, "advance it")
+        process, target = then._resolve_target(stage, "advance it")
         here, there = process.order(then.stage), process.order(stage)
         if there < here:
             raise StageError(
@@ -222,7 +222,7 @@ class Stages(DealCommands, StageState):
     def return_to(self, stage: str, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Take the deal back to an earlier stage, where the process version allows it."""
         then = self.at(occurred_at)
-        process, _ = then._way_to(stage, "return it")
+        process, _ = then._resolve_target(stage, "return it")
         if process.order(stage) > process.order(then.stage) >= 0:
             raise StageError(
                 f"{quoted(stage)} lies behind {then.stage!r}; use advance_to to go there"
@@ -273,11 +273,11 @@ class Stages(DealCommands, StageState):
             occurred_at,
         )
 
-    def _way_to(self, stage: str, asked: str) -> tuple[ProcessVersion, Stage]:
+    def _resolve_target(self, stage: str, action: str) -> tuple[ProcessVersion, Stage]:
         """Refuse what can be no target from here, forward or back."""
-        self._ensure_unmerged(asked)
+        self._ensure_unmerged(action)
         if self.outcome in ("lost", "disqualified"):
-            self._ensure_open(asked)
+            self._ensure_open(action)
         process = self.process_in_force
         target = process.by_key.get(stage)
         if target is None:

@@ -348,24 +348,24 @@ def chapters(
 ) -> list[Chapter]:
     """Cut a believed history at the facts with which the steps of the deal begin."""
     by_begun = {step.begun: step for step in steps}
-    told: list[_StepAndEvents] = []
+    here: list[_StepAndEvents] = []
     for event, fact in zip(history, timeline_facts(list(history), processes), strict=True):
         if event.position in by_begun:
-            told.append(_StepAndEvents(by_begun[event.position], [], Counter()))
-        told[-1].facts.append(fact)
+            here.append(_StepAndEvents(by_begun[event.position], [], Counter()))
+        here[-1].facts.append(fact)
         if isinstance(event.fact, ContactLogged) and fact.irregular is None:
-            told[-1].contacts[event.fact.channel, event.fact.direction] += 1
-    ends: list[StageVisit | None] = [*(each.step for each in told[1:]), None]
+            here[-1].contacts[event.fact.channel, event.fact.direction] += 1
+    ends: list[StageVisit | None] = [*(each.step for each in here[1:]), None]
     return [
         _chapter(each, end, clock.lasted(each.step, end), processes)
-        for each, end in zip(told, ends, strict=True)
+        for each, end in zip(here, ends, strict=True)
     ]
 
 
 def _chapter(
-    told: _StepAndEvents, end: StageVisit | None, lasted: int, processes: Processes
+    steps: _StepAndEvents, end: StageVisit | None, lasted: int, processes: Processes
 ) -> Chapter:
-    step, name, days_max = told.step, None, None
+    step, name, days_max = steps.step, None, None
     if step.stage is not None:
         name = stage_name(step.stage, step.process, step.version, processes)
         process = processes.get((step.process, step.version))
@@ -384,8 +384,8 @@ def _chapter(
         days=decimal_of(Fraction(lasted, DAY)),
         days_max=days_max,
         overdue=days_max is not None and lasted > days_max * DAY,
-        contacts=tuple(_counted(told.contacts)),
-        facts=tuple(told.facts),
+        contacts=tuple(_counted(steps.contacts)),
+        facts=tuple(steps.facts),
     )
 
 

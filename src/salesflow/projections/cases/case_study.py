@@ -398,7 +398,7 @@ class CaseStudy(Question[CaseStudyView]):
             DealClosedError: when it is open or merged then, and no case yet.
         """
         this = self._closed(reader)
-        zone, cut = reader.timezone, reader.cut
+        zone, read_point = reader.timezone, reader.read_point
         history = _in_effect(reader.events(self.deal), reader)
         way = walk(history, reader.processes)
         here, closing = (self._deal(events, reader) for events in (history, _closing(way)))
@@ -413,7 +413,7 @@ class CaseStudy(Question[CaseStudyView]):
             summary=_summary(this, here.title, zone),
             credits=tuple(credit_shares(closing)),
             chapters=tuple(
-                chapters(history, steps, reader.processes, StepClock(cut.as_of, zone))
+                chapters(history, steps, reader.processes, StepClock(read_point.as_of, zone))
             ),
             quotes=tuple(quotes(way, here)),
             objections=tuple(objections(way, zone)),
@@ -444,13 +444,13 @@ class CaseStudy(Question[CaseStudyView]):
         return this
 
     def _deal(self, events: list[Event], reader: Reader) -> Deal:
-        context = ReplayContext(reader.processes, reader.timezone, reader.cut.as_of)
-        return Deal.replay(self.deal, events, context=context, as_of=reader.cut.as_of)
+        context = ReplayContext(reader.processes, reader.timezone, reader.read_point.as_of)
+        return Deal.replay(self.deal, events, context=context, as_of=reader.read_point.as_of)
 
 
 def _in_effect(events: list[Event], reader: Reader) -> list[Event]:
-    history = believed_history(events, reader.cut.known_at)
-    return [event for event in history if event.effect <= reader.cut.as_of]
+    history = believed_history(events, reader.read_point.known_at)
+    return [event for event in history if event.effect <= reader.read_point.as_of]
 
 
 def _closing(way: Sequence[HistoryStep]) -> list[Event]:

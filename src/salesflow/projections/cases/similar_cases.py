@@ -202,7 +202,7 @@ def _listed(line: QuoteLine) -> Fraction:
 
 def _stood(deal: DealState) -> DealSnapshot:
     return DealSnapshot(
-        deal.counted_outcome,
+        deal.status,
         deal.stage,
         deal.version_in_force,
         deal.owner,
@@ -307,13 +307,15 @@ def read_closed(reader: Reader, wanted: Column) -> dict[UUID, ClosedDeal]:
     c, k = CLOSING.c, CUSTOMER.c
     own = [c[name] for name in ClosedDeal._fields[1:-1]]
     registered = sa.and_(
-        k.tenant == c.tenant, k.entity_id == c.customer_id, CUSTOMER.visible_at(reader.cut)
+        k.tenant == c.tenant,
+        k.entity_id == c.customer_id,
+        CUSTOMER.visible_at(reader.read_point),
     )
     shown: list[Column] = [c.entity_id, *own, k.segment]
     select = (
         sa.select(*shown)
         .join_from(CLOSING.table, CUSTOMER.table, registered, isouter=True)
-        .where(CLOSING.visible_at(reader.cut), wanted)
+        .where(CLOSING.visible_at(reader.read_point), wanted)
     )
     return {row[0]: ClosedDeal._make(row) for row in reader.rows(select)}
 
@@ -336,13 +338,15 @@ def read_deal(reader: Reader, deal: UUID) -> ClosedDeal:
         return found
     c, k = DEAL_STATE.c, CUSTOMER.c
     registered = sa.and_(
-        k.tenant == c.tenant, k.entity_id == c.customer_id, CUSTOMER.visible_at(reader.cut)
+        k.tenant == c.tenant,
+        k.entity_id == c.customer_id,
+        CUSTOMER.visible_at(reader.read_point),
     )
     shown: list[Column] = [*(c[name] for name in STANDING), k.segment]
     select = (
         sa.select(*shown)
         .join_from(DEAL_STATE.table, CUSTOMER.table, registered, isouter=True)
-        .where(DEAL_STATE.visible_at(reader.cut), c.entity_id == deal)
+        .where(DEAL_STATE.visible_at(reader.read_point), c.entity_id == deal)
     )
     [row] = reader.rows(select)
     return found._replace(**dict(zip((*STANDING, "segment"), row, strict=True)))
@@ -376,7 +380,11 @@ def _paths(reader: Reader, this: ClosedDeal, wanted: Column) -> Mapping[UUID, fr
         sa.select(*shown)
         .distinct()
         .join_from(CLOSING.table, STAGE_VISIT.table, joined)
-        .where(CLOSING.visible_at(reader.cut), wanted, STAGE_VISIT.started_by(reader.cut))
+        .where(
+            CLOSING.visible_at(reader.read_point),
+            wanted,
+            STAGE_VISIT.started_by(reader.read_point),
+        )
         .where(v.process == this.process, v.outcome == "open", v.stage.is_not(None))
     )
     found: dict[UUID, set[str]] = {}
@@ -414,7 +422,7 @@ def similar_deals(reader: Reader, this: ClosedDeal, at_most: int) -> tuple[Simil
     streams = reader.streams(each.other.deal for each in found)
 
     def title(each: Likeness) -> str:
-        return _title(believed_history(streams[each.other.deal], reader.cut.known_at))
+        return _title(believed_history(streams[each.other.deal], reader.read_point.known_at))
 
     return tuple(similar_deal(each, title(each), reader.timezone) for each in found)
 

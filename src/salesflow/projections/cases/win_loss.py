@@ -253,7 +253,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
 
     def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
         c, span = CLOSING.c, self.span(reader)
-        yield CLOSING.visible_at(reader.cut)
+        yield CLOSING.visible_at(reader.read_point)
         yield c.outcome.in_(("won", "lost"))
         yield c.closed >= span.start
         yield c.closed < span.end
@@ -270,7 +270,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         select = (
             sa.select(*shown, sa.func.count().label("deals"))
             .join_from(CLOSING.table, FACTOR.table, of_one_deal())
-            .where(FACTOR.visible_at(reader.cut), *wanted)
+            .where(FACTOR.visible_at(reader.read_point), *wanted)
             .group_by(f.factor, f.detail, c.outcome)
         )
         found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)

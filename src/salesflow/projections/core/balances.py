@@ -98,7 +98,7 @@ def by_cell(parts: Sequence[sa.Select[Any]], ledger: LedgerTable) -> sa.Select[A
 
 
 def balances(
-    rows: Rows, ledger: LedgerTable, cut: ReadPoint, instants: Sequence[Instant]
+    rows: Rows, ledger: LedgerTable, read_point: ReadPoint, instants: Sequence[Instant]
 ) -> list[dict[Cells, CellSums]]:
     """Give what stood in each cell of a ledger at each of some instants, oldest first.
 
@@ -107,8 +107,8 @@ def balances(
     instants.
     """
     wanted = sorted(set(instants))
-    cut = cut._replace(as_of=wanted[-1])
-    parts = _Parts(ledger, cut, _marks(rows, ledger.balance, cut), wanted)
+    read_point = read_point._replace(as_of=wanted[-1])
+    parts = _Parts(ledger, read_point, _marks(rows, ledger.balance, read_point), wanted)
     here: list[dict[Cells, list[int]]] = [{} for _ in range(2 * len(wanted))]
     width = 1 + len(ledger.cells)
     for row in rows(by_cell(parts.all(rows), ledger)):
@@ -132,13 +132,13 @@ class _Parts:
     def __init__(
         self,
         ledger: LedgerTable,
-        cut: ReadPoint,
+        read_point: ReadPoint,
         marks: Marks,
         wanted: Sequence[Instant],
     ) -> None:
         self._ledger = ledger
         self._table = ledger.balance
-        self._cut = cut
+        self._read_point = read_point
         self._marks = marks
         self._wanted = wanted
         self._days = [(at + 1 + marks.offset) // DAY + FIRST_DAY for at in wanted]
@@ -188,7 +188,7 @@ class _Parts:
         """Read what was recorded after the last bin from the movements themselves."""
         c = self._ledger.table.c
         number = _place(c.occurred, _numbered(at + 1 for at in self._wanted))
-        return self._legs(number, self._cut, c.recorded > self._marks.binned)
+        return self._legs(number, self._read_point, c.recorded > self._marks.binned)
 
     def _edges(self) -> list[sa.Select[Any]]:
         """Read the days that instants lie in from the movements of those days.
@@ -205,15 +205,19 @@ class _Parts:
                 ends.append((at + 1, len(self._wanted) + number))
         if not ends or self._marks.binned < 0:
             return []
-        mine = c.tenant == self._cut.tenant  # with each day, so that its index is searched
+        mine = (
+            c.tenant == self._read_point.tenant
+        )  # with each day, so that its index is searched
         days = sa.or_(*(sa.and_(mine, c.occurred.between(*d)) for d in open_days.items()))
         said = (days, c.recorded <= self._marks.binned)
         first, ledger = _place(c.occurred, ends), self._ledger
         return [_legs(ledger, ledger.table, first, side, *said) for side in (-1, 1)]
 
-    def _legs(self, number: Column, cut: ReadPoint, *where: Column) -> list[sa.Select[Any]]:
+    def _legs(
+        self, number: Column, read_point: ReadPoint, *where: Column
+    ) -> list[sa.Select[Any]]:
         ledger = self._ledger
-        said = (ledger.posted_by(cut), *where)
+        said = (ledger.posted_by(read_point), *where)
         return [_legs(ledger, ledger.table, number, side, *said) for side in (-1, 1)]
 
     def _by_day(self, day: Column) -> Column:
@@ -227,18 +231,18 @@ class _Parts:
 
     def _rows(self, level: int) -> tuple[Column, Column]:
         c = self._table.c
-        return c.tenant == self._cut.tenant, c.level == level
+        return c.tenant == self._read_point.tenant, c.level == level
 
 
-def _marks(rows: Rows, table: sa.Table, cut: ReadPoint) -> Marks:
+def _marks(rows: Rows, table: sa.Table, read_point: ReadPoint) -> Marks:
     """Find the last carry and the last bin that were whole at the moment."""
     c = table.c
 
     def last(level: int) -> Column:
-        whole = (c.tenant == cut.tenant, c.level == level, c.upto <= cut.known_at)
+        whole = (c.tenant == read_point.tenant, c.level == level, c.upto <= read_point.known_at)
         return sa.select(sa.func.max(c.upto)).where(*whole).scalar_subquery()
 
-    offset = sa.select(c.upto).where(c.tenant == cut.tenant, c.level == OFFSET)
+    offset = sa.select(c.upto).where(c.tenant == read_point.tenant, c.level == OFFSET)
     found = rows(sa.select(last(CARRIED), last(BINNED), offset.scalar_subquery()))[0]
     nothing = (-FIRST_DAY * DAY, -FIRST_DAY * DAY, 0)
     return Marks(

@@ -75,7 +75,7 @@ class RatesUsed(Value):
     newest: date | None
     without_rate: tuple[WithoutRate, ...]
 
-    def said(self, language: Language) -> str:
+    def sentence(self, language: Language) -> str:
         """Say it in a sentence for people."""
         rule = say(RULES[self.rule], language, day=self.rates_on)
         days = f"{self.oldest} … {self.newest}" if self.oldest != self.newest else self.oldest
@@ -105,7 +105,9 @@ class MoneyView(View):
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Say what is counted and how; in one currency also by which rule and rates."""
         population, formula = super().meaning(language)
-        return population, formula + ("" if self.rates is None else self.rates.said(language))
+        return population, formula + (
+            "" if self.rates is None else self.rates.sentence(language)
+        )
 
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where the answer stands, and in front of it which amounts it leaves out."""
@@ -158,7 +160,7 @@ class CurrencyConverter:
         self.currency: Final = currency
         self._rule: Final = rule
         self._rates_on: Final = rates_on
-        self._as_of: Final = reader.cut.as_of
+        self._as_of: Final = reader.read_point.as_of
         self._timezone: Final = reader.timezone
         self._table: Final[RateTable | None] = None if currency is None else reader.rates()
         self._found: dict[tuple[str, date], ExactRate | None] = {}

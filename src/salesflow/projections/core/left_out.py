@@ -35,9 +35,9 @@ class LeftOut(Value):
     more: int = 0
     """How many streams more are left out that are not named."""
 
-    def said(self, language: Language = "en") -> str:
+    def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence: which stream, from where on, why, and the way out."""
-        told = say(
+        sentence = say(
             "stream {stream} is left out from version {version:,}, position {position:,} on:"
             " {stored} there cannot be read ({reason}). Retract event {event}",
             language,
@@ -49,8 +49,8 @@ class LeftOut(Value):
             event=self.event_id,
         )
         if not self.more:
-            return told
-        return told + say("; {more:,} streams more are left out", language, more=self.more)
+            return sentence
+        return sentence + say("; {more:,} streams more are left out", language, more=self.more)
 
 
 class Behind(Value):
@@ -60,7 +60,7 @@ class Behind(Value):
     """How many events were recorded that the answer does not know."""
     because: SafeText
 
-    def said(self, language: Language = "en") -> str:
+    def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence."""
         return say(
             "nothing can be written, the answer is {events:,} events behind: {because}",

@@ -94,7 +94,7 @@ class PeriodQuestion(Question[ViewT]):
 
     def day(self, reader: Reader) -> date:
         """Give the business day of the moment."""
-        return from_instant(reader.cut.as_of).astimezone(reader.timezone).date()
+        return from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
 
 
 def span_of(first: date, last: date, reader: Reader) -> Span:

@@ -61,7 +61,7 @@ class Problem(Value):
     where: SafeText
     """The place as people find it: positions, a stream, a command, an entity."""
 
-    def said(self, language: Language = "en") -> str:
+    def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence."""
         said = translated(SAID[self.kind], language)
         colon = "：" if language == "zh" else ": "

@@ -58,7 +58,7 @@ class Reader(Protocol):
     """One snapshot of the read tables and the log, cut at the question's moment."""
 
     @property
-    def cut(self) -> ReadPoint:
+    def read_point(self) -> ReadPoint:
         """The moment, in the units of the tables."""
 
     @property
@@ -169,14 +169,17 @@ class View(Value):
             partial(in_language, language=language),
             "：" if language == "zh" else ": ",
         )
-        said = zip(("Population", "Formula"), self.meaning(language), strict=True)
-        return [f"{word(label)}{colon}{text}" for label, text in said]
+        labelled = zip(("Population", "Formula"), self.meaning(language), strict=True)
+        return [f"{word(label)}{colon}{text}" for label, text in labelled]
 
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where on both time axes the answer stands, and what follows from that."""
-        zone, lines = ZoneInfo(self.timezone), [each.said(language) for each in self.left_out]
+        zone, lines = (
+            ZoneInfo(self.timezone),
+            [each.sentence(language) for each in self.left_out],
+        )
         if self.behind is not None:
-            lines.append(self.behind.said(language))
+            lines.append(self.behind.sentence(language))
         if self.known_since is not None:
             since = in_language("nothing was known yet, the log begins at", language)
             lines.append(f"{since} {local_time(self.known_since, zone, exact=False)}")
@@ -212,14 +215,16 @@ class View(Value):
             SalesflowError: when pyarrow (the extra `analytics`) is not installed.
         """
         population, formula = self.meaning()
-        said = {"question": type(self).__name__.removesuffix("View")}
-        said |= {"population": population, "formula": formula}
+        labelled = {"question": type(self).__name__.removesuffix("View")}
+        labelled |= {"population": population, "formula": formula}
         envelope = {**dict(self.moment), "known_since": self.known_since}
         envelope["timezone"] = self.timezone
         envelope["left_out"] = self.left_out or None
         envelope["behind"] = self.behind
-        said |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
-        tables = (tidy_tables if tidy else arrow_tables)(self, beside=ENVELOPE, metadata=said)
+        labelled |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
+        tables = (tidy_tables if tidy else arrow_tables)(
+            self, beside=ENVELOPE, metadata=labelled
+        )
         return with_name_columns(tables, self.names)
 
     def to_pandas(self) -> "dict[str, pd.DataFrame]":

@@ -291,7 +291,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         c = FEEDBACK.c
         given = {c.process: self.process, c.owner: self.owner, c.survey: self.survey}
         return [
-            FEEDBACK.visible_at(reader.cut),
+            FEEDBACK.visible_at(reader.read_point),
             c.occurred >= span.start,
             c.occurred < span.end,
             *(column == value for column, value in given.items() if value is not None),

@@ -94,10 +94,10 @@ class Booking:
 
     def apply(self, event: Event) -> Iterable[Row]:
         """Take the next believed fact, post its bookings; an irregular one posts none."""
-        before = self._deal.counted_outcome
+        before = self._deal.status
         if self._deal.evolve(event) is not None:
             return ()
-        after = self._deal.counted_outcome
+        after = self._deal.status
         if self._deal.outcome != "won":
             self._merged = None
         if after == "won" and before == "merged":

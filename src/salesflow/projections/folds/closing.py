@@ -85,10 +85,10 @@ class ClosingRows:
         if deal.outcome != self._own_outcome:
             self._own_outcome = deal.outcome
             self._own = self._row(event, self._own_outcome)
-        if deal.counted_outcome == self._outcome:
+        if deal.status == self._outcome:
             self._stage = deal.stage
             return ()
-        self._outcome = deal.counted_outcome
+        self._outcome = deal.status
         merged = deal.merged_into is not None
         row = self._row(event, self._outcome) if merged else self._own
         self._stage = deal.stage

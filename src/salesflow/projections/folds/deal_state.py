@@ -66,7 +66,7 @@ def _row(deal: DealState) -> Row:
         deal.process,
         deal.process_version,
         deal.stage,
-        deal.counted_outcome,
+        deal.status,
         deal.owner,
         deal.customer_id,
         None if money is None else millionths(money.amount),

@@ -81,7 +81,7 @@ class FactorRows:
         """Take the next believed fact; rows change when the deal closes or opens again."""
         deal = self._deal
         outcome, stage, process = (
-            deal.counted_outcome,
+            deal.status,
             deal.stage,
             deal.version_in_force,
         )
@@ -90,14 +90,14 @@ class FactorRows:
             return ()
         if first or outcome == "open":
             self._factors.update(_noted(event.fact, stage, process))
-        if first or (stage, outcome) != (deal.stage, deal.counted_outcome):
+        if first or (stage, outcome) != (deal.stage, deal.status):
             if not first and outcome == "open":
                 self._factors.update(_overdue(stage, process, event.effect - self._entered))
             self._entered = event.effect
-        return () if deal.counted_outcome == outcome and not first else list(self._changes())
+        return () if deal.status == outcome and not first else list(self._changes())
 
     def _changes(self) -> Iterator[Change]:
-        closed = self._deal.counted_outcome in ("won", "lost")
+        closed = self._deal.status in ("won", "lost")
         wanted = self._factors if closed else Counter[Factor]()
         for factor in sorted(self._shown - wanted.keys()):
             yield factor, None

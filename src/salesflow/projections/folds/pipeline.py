@@ -124,7 +124,7 @@ def _leg(deal: DealState) -> Leg:
         deal.process,
         deal.process_version,
         deal.stage,
-        deal.counted_outcome,
+        deal.status,
         deal.owner,
         None if money is None else money.currency,
         0 if money is None else millionths(money.amount),

@@ -305,7 +305,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         trailing, exchange = self._trailing(reader), self.exchange(reader)
         scope = Scope(self.by, self.process, self.owner)
         stands, past = self._past(reader, span)
-        ends = [stand.span.closing(stand.cut.as_of) for stand in stands]
+        ends = [stand.span.closing(stand.read_point.as_of) for stand in stands]
         opened, won = read_open(reader, stands, scope), read_won(reader, stands, scope)
         closed = read_closed(reader, trailing.start, scope)
         sums = sums_of(
@@ -332,7 +332,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         self, reader: Reader, span: Span
     ) -> tuple[list[ForecastPoint], list[PastForecastKey]]:
         """Give the stands to read, that of the period first, and the forecasts made before."""
-        stands, past = [ForecastPoint(reader.cut, span)], list[PastForecastKey]()
+        stands, past = [ForecastPoint(reader.read_point, span)], list[PastForecastKey]()
         for earlier in self._spans_before(reader, span):
             past += forecasts_of(earlier, reader, stands, KNOWN)
         return stands, past
@@ -345,17 +345,17 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
     def _slippage(
         self, reader: Reader, span: Span, scope: Scope, exchange: CurrencyConverter
     ) -> Iterator[SlippageLine]:
-        if span.opening > reader.cut.as_of:
+        if span.opening > reader.read_point.as_of:
             return
-        known = reader.cut.known_at
+        known = reader.read_point.known_at
         known_then = min(span.opening, known) if self.as_known_then else known
-        start = reader.cut._replace(as_of=span.opening, known_at=known_then)
+        start = reader.read_point._replace(as_of=span.opening, known_at=known_then)
         end, over = end_of(span, reader)
         fates = read_outcomes(reader, ForecastPoint(start, span), end, over, scope)
         yield from slippage_lines(in_one_currency(fates, exchange, lambda _: end.as_of))
 
     def _trailing(self, reader: Reader) -> Span:
-        last = _day_of(reader.cut.as_of, reader)
+        last = _day_of(reader.read_point.as_of, reader)
         return span_of(last - (self.trailing_days - 1) * ONE_DAY, last, reader)
 
 
@@ -363,22 +363,24 @@ def forecasts_of(
     span: Span, reader: Reader, stands: list[ForecastPoint], known: Sequence[Known]
 ) -> Iterator[PastForecastKey]:
     """Add the stands that judge a period: what came of it, and its forecasts made by now."""
-    cut, actual = reader.cut, len(stands)
-    stands.append(ForecastPoint(cut, span))
+    read_point, actual = reader.read_point, len(stands)
+    stands.append(ForecastPoint(read_point, span))
     at: dict[When, Instant] = {"start": span.opening, "middle": _middle(span, reader)}
     for made, as_of in at.items():
-        if as_of > cut.as_of:
+        if as_of > read_point.as_of:
             continue
         for each in known:
-            known_at = min(as_of, cut.known_at) if each == "then" else cut.known_at
+            known_at = (
+                min(as_of, read_point.known_at) if each == "then" else read_point.known_at
+            )
             yield PastForecastKey(len(stands), actual, made, each)
-            stands.append(ForecastPoint(ReadPoint(cut.tenant, as_of, known_at), span))
+            stands.append(ForecastPoint(ReadPoint(read_point.tenant, as_of, known_at), span))
 
 
 def end_of(span: Span, reader: Reader) -> tuple[ReadPoint, date]:
     """Cut where a period ends, or at the moment; give also the last day that is over then."""
-    closing = span.closing(reader.cut.as_of)
-    return reader.cut._replace(as_of=closing), _day_of(closing + 1, reader) - ONE_DAY
+    closing = span.closing(reader.read_point.as_of)
+    return reader.read_point._replace(as_of=closing), _day_of(closing + 1, reader) - ONE_DAY
 
 
 def _middle(span: Span, reader: Reader) -> Instant:

@@ -338,7 +338,7 @@ def _past(
     actual: Decimal,
 ) -> PastForecast:
     stand, judged = stands[made.stand], stands[made.actual]
-    over = judged.cut.as_of >= judged.span.end - 1
+    over = judged.read_point.as_of >= judged.span.end - 1
     weighted = sums.with_weighted()
     commit, best_case = sums.with_categories(COMMIT), sums.with_categories(BEST_CASE)
     accuracy = [
@@ -352,7 +352,7 @@ def _past(
         last=stand.span.last,
         made=made.made,
         known=made.known,
-        made_at=from_instant(stand.cut.as_of),
+        made_at=from_instant(stand.read_point.as_of),
         deals=sums.open().deals,
         forecast_weighted=weighted,
         forecast_commit=commit,

@@ -55,7 +55,7 @@ SLIPPED: Final = ("moved", "overdue")
 class ForecastPoint(NamedTuple):
     """Where a forecast stands: the moment at which it is made, and the period it is of."""
 
-    cut: ReadPoint
+    read_point: ReadPoint
     span: Span
 
 
@@ -210,7 +210,7 @@ def read_won(reader: Reader, stands: Sequence[ForecastPoint], scope: Scope) -> I
             *_summed(c.sign * c.amount),
         )
         .where(
-            BOOKING.posted_by(stand.cut),
+            BOOKING.posted_by(stand.read_point),
             c.currency.is_not(None),
             *(c.occurred >= stand.span.start, c.occurred < stand.span.end),
             scope.holds(c.person, c.process),
@@ -228,7 +228,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
     select = (
         sa.select(*shown, *_summed(c.amount))
         .where(
-            CLOSING.visible_at(reader.cut),
+            CLOSING.visible_at(reader.read_point),
             *(c.closed >= since, c.outcome.in_(("won", "lost")), c.currency.is_not(None)),
             scope.holds(c.owner, c.process),
         )
@@ -261,7 +261,7 @@ def read_slipped(
     then, now, c = _at_start(start, scope), _at_end(end), DEAL_STATE.c
     today = (
         sa.select(c.entity_id, c.outcome)
-        .where(DEAL_STATE.visible_at(reader.cut))
+        .where(DEAL_STATE.visible_at(reader.read_point))
         .subquery("today")
     )
     fate = _fate(now, start.span, past)
@@ -325,7 +325,7 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     """
     c = PIPELINE.c
     during = sa.and_(
-        PIPELINE.posted_by(reader.cut), c.occurred >= span.start, c.occurred < span.end
+        PIPELINE.posted_by(reader.read_point), c.occurred >= span.start, c.occurred < span.end
     )
     times = sa.func.sum(c.sign)
     each = (
@@ -370,7 +370,7 @@ def _expected(stand: ForecastPoint) -> Column:
     """Say which deals are open at a stand and expected to close in its period."""
     c, span = DEAL_STATE.c, stand.span
     return sa.and_(
-        DEAL_STATE.visible_at(stand.cut),
+        DEAL_STATE.visible_at(stand.read_point),
         c.outcome == "open",
         c.expected_close >= span.first.isoformat(),
         c.expected_close <= span.last.isoformat(),

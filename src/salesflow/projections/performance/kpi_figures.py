@@ -103,10 +103,10 @@ def velocities(
     reader: Reader, at: Instant, days: int, grouping: Grouping, exchange: CurrencyConverter
 ) -> dict[Group, Velocity]:
     """Give the velocity at an instant of every group that has open deals or closed any."""
-    cut = reader.cut._replace(as_of=at)
-    opened = _open_deals(reader, cut, grouping)
+    read_point = reader.read_point._replace(as_of=at)
+    opened = _open_deals(reader, read_point, grouping)
     closed: dict[Group, list[Closed]] = defaultdict(list)
-    for deal in _closed_lately(reader, cut, days):
+    for deal in _closed_lately(reader, read_point, days):
         whose = closing_whose(deal)
         if whose is not None and grouping.wants(whose):
             worth = won_or_lost_in(deal, exchange, at) if deal.outcome == "won" else deal
@@ -150,18 +150,18 @@ def _totals(sums: dict[str, Fraction]) -> tuple[Total, ...]:
     )
 
 
-def _open_deals(reader: Reader, cut: ReadPoint, grouping: Grouping) -> Counter[Group]:
+def _open_deals(reader: Reader, read_point: ReadPoint, grouping: Grouping) -> Counter[Group]:
     c = DEAL_STATE.c
     cells: list[sa.ColumnElement[Any]] = [
         *(c.process_version, c.stage, c.owner, c.customer_id, c.lead_source, c.process)
     ]
     select = sa.select(sa.func.count(), *cells).where(
-        DEAL_STATE.visible_at(cut), c.outcome == "open"
+        DEAL_STATE.visible_at(read_point), c.outcome == "open"
     )
     found: Counter[Group] = Counter()
     for row in map(_Open._make, reader.rows(select.group_by(*cells))):
         about = (row.rep, row.customer_id, row.lead_source, row.process)
-        whose = Attribution(cut.as_of, *about)
+        whose = Attribution(read_point.as_of, *about)
         if grouping.wants(whose) and _qualifies(row, reader.processes):
             found[grouping.of(whose)] += row.deals
     return found
@@ -174,13 +174,13 @@ def _qualifies(row: _Open, processes: Processes) -> bool:
     return process.order(row.stage) >= process.order(process.qualifying_stage)
 
 
-def _closed_lately(reader: Reader, cut: ReadPoint, days: int) -> list[Closed]:
+def _closed_lately(reader: Reader, read_point: ReadPoint, days: int) -> list[Closed]:
     """Read the deals won or lost in so many days, the one of the instant included."""
     c = CLOSING.c
-    last = from_instant(cut.as_of).astimezone(reader.timezone).date()
+    last = from_instant(read_point.as_of).astimezone(reader.timezone).date()
     start = start_of_day(last - timedelta(days=days - 1), reader.timezone)
     select = sa.select(*CLOSED_COLUMNS).where(
-        CLOSING.visible_at(cut), c.outcome.in_(("won", "lost")), c.closed >= start
+        CLOSING.visible_at(read_point), c.outcome.in_(("won", "lost")), c.closed >= start
     )
     return [Closed._make(row) for row in reader.rows(select)]
 

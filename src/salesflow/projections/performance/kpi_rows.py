@@ -121,7 +121,7 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     c = BOOKING.c
     shown: list[sa.ColumnElement[Any]] = [c[name] for name in Booked._fields]
     select = sa.select(*shown).where(
-        BOOKING.posted_by(reader.cut), c.occurred >= start, c.occurred < end
+        BOOKING.posted_by(reader.read_point), c.occurred >= start, c.occurred < end
     )
     standing: Counter[Booked] = Counter()
     for row in map(Booked._make, reader.rows(select)):
@@ -133,7 +133,7 @@ def read_closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
     """Read the deals that were opened or closed in `[start, end)`."""
     c = CLOSING.c
     select = sa.select(*CLOSED_COLUMNS).where(
-        CLOSING.visible_at(reader.cut),
+        CLOSING.visible_at(reader.read_point),
         c.outcome != "merged",
         sa.or_(
             sa.and_(c.opened >= start, c.opened < end),
@@ -286,7 +286,7 @@ def _won(reader: Reader, end: Instant) -> list[CustomerOrder]:
         *(c.owner, c.customer_id, c.lead_source, c.process),
     ]
     select = sa.select(*shown).where(
-        CLOSING.visible_at(reader.cut),
+        CLOSING.visible_at(reader.read_point),
         c.outcome == "won",
         c.closed < end,
         c.customer_id.is_not(None),
@@ -301,7 +301,7 @@ def _repeated(reader: Reader, end: Instant) -> list[CustomerOrder]:
         *(c.person, c.customer_id, c.lead_source, c.process),
     ]
     select = sa.select(*shown).where(
-        BOOKING.posted_by(reader.cut),
+        BOOKING.posted_by(reader.read_point),
         c.kind == "repeated",
         c.role == "owner",
         c.occurred < end,
@@ -388,7 +388,7 @@ def read_contacts(reader: Reader, start: Instant, end: Instant) -> list[Contact]
         *(c.occurred, c.owner, c.customer_id, c.lead_source, c.process),
     ]
     select = sa.select(*shown).where(
-        CONTACT.visible_at(reader.cut), c.occurred >= start, c.occurred < end
+        CONTACT.visible_at(reader.read_point), c.occurred >= start, c.occurred < end
     )
     return [Contact._make(row) for row in reader.rows(select)]
 
@@ -398,7 +398,10 @@ def read_responses(reader: Reader, start: Instant, end: Instant) -> dict[UUID, R
     c = CONTACT.c
     shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.occurred, c.position, c.day_only]
     select = sa.select(*shown).where(
-        CONTACT.visible_at(reader.cut), c.direction == "out", c.opened >= start, c.opened < end
+        CONTACT.visible_at(reader.read_point),
+        c.direction == "out",
+        c.opened >= start,
+        c.opened < end,
     )
     first: dict[UUID, Response] = {}
     for response in map(Response._make, reader.rows(select)):
@@ -413,7 +416,7 @@ def read_scores(reader: Reader, start: Instant, end: Instant) -> list[Score]:
         *(c.score, c.occurred, c.owner, c.customer_id, c.lead_source, c.process)
     ]
     select = sa.select(*shown).where(
-        FEEDBACK.visible_at(reader.cut),
+        FEEDBACK.visible_at(reader.read_point),
         c.kind == "received",
         c.scale == "csat",
         c.score.is_not(None),

@@ -264,7 +264,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
         )
         orders = CustomerOrders.read(reader, end, grouping)
         for span in spans:
-            at = span.closing(reader.cut.as_of)
+            at = span.closing(reader.read_point.as_of)
             standing = SpanTotals(
                 orders.new_customers(span),
                 orders.buyers(span),

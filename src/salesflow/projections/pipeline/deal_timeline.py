@@ -146,8 +146,8 @@ class DealTimeline(Question[DealTimelineView]):
         spans = tuple(_span(row, reader) for row in reader.rows(self._select(reader)))
         if not spans:
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
-        history = believed_history(reader.events(self.deal), reader.cut.known_at)
-        happened = [event for event in history if event.occurred <= reader.cut.as_of]
+        history = believed_history(reader.events(self.deal), reader.read_point.known_at)
+        happened = [event for event in history if event.occurred <= reader.read_point.as_of]
         return DealTimelineView(
             moment=moment,
             deal=self.deal,
@@ -158,16 +158,16 @@ class DealTimeline(Question[DealTimelineView]):
     def _select(self, reader: Reader) -> sa.Select[Any]:
         c = DEAL_STATE.c
         return (
-            sa.select(c.valid_from, DEAL_STATE.valid_to(reader.cut).label("end"))
+            sa.select(c.valid_from, DEAL_STATE.valid_to(reader.read_point).label("end"))
             .add_columns(*DEAL_STATE.table.c[tuple(a.name for a in DEAL_STATE.attributes)])
-            .where(DEAL_STATE.started_by(reader.cut), c.entity_id == self.deal)
+            .where(DEAL_STATE.started_by(reader.read_point), c.entity_id == self.deal)
             .order_by(c.valid_from)
         )
 
 
 def _span(row: sa.Row[Any], reader: Reader) -> StateSpan:
     """Write a row as a span; what ends only after the moment has not ended yet."""
-    ended = row.end != FOREVER and row.end <= reader.cut.as_of
+    ended = row.end != FOREVER and row.end <= reader.read_point.as_of
     process = reader.processes.get((row.process, row.process_version))
     stage = None if process is None else process.by_key.get(row.stage)
     return StateSpan(

@@ -126,7 +126,7 @@ class Deals(Question[DealsView]):
             if (value := getattr(self, name)) is not None
         }
         wanted = (DEAL_STATE.table.c[name] == value for name, value in given.items())
-        return [DEAL_STATE.visible_at(reader.cut), *wanted]
+        return [DEAL_STATE.visible_at(reader.read_point), *wanted]
 
 
 def _standing(row: sa.Row[Any], title: str | None, reader: Reader) -> DealStanding:

@@ -167,7 +167,7 @@ class InTeams:
     ) -> Self:
         """Read the teams as known at the opening and at the moment."""
         now = then = Teams.read(reader)
-        if known_then != reader.cut.known_at:
+        if known_then != reader.read_point.known_at:
             then = Teams.read(reader, known_at=known_then)
         return cls(then, now, opening=opening, closing=closing)
 
@@ -382,12 +382,12 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     def answer(self, reader: Reader, moment: Moment) -> FlowView:
         """Add up the legs inside the scope up to the period's end, or the moment's."""
         span, exchange = self.span(reader), self.exchange(reader)
-        closing = span.closing(reader.cut.as_of)
+        closing = span.closing(reader.read_point.as_of)
         opening = min(span.opening, closing)
-        known = reader.cut.known_at
+        known = reader.read_point.known_at
         known_then = min(opening, known) if self.as_known_then else known
-        cut = reader.cut._replace(as_of=closing)
-        rows = reader.rows(self._select(cut, opening, known_then))
+        read_point = reader.read_point._replace(as_of=closing)
+        rows = reader.rows(self._select(read_point, opening, known_then))
         told = [*self._opening(reader, opening, known_then), *map(Line.read, rows)]
         lines = [line.into(exchange, span.end - 1) for line in told]
         before_joining = 0
@@ -426,18 +426,21 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         """Give what stood in the scope before the period, where balances can say so."""
         if not self._in_cells:
             return
-        cut = reader.cut._replace(known_at=known_then)
-        (found,) = balances(reader.rows, PIPELINE, cut, [opening])
+        read_point = reader.read_point._replace(known_at=known_then)
+        (found,) = balances(reader.rows, PIPELINE, read_point, [opening])
         for cell, sums in found.items():
             place = dict(zip(PIPELINE.cells, cell, strict=True))
             if all(getattr(self, name, None) in (None, place[name]) for name in place):
                 yield Line.opening(cell, sums, self.by, opening)
 
-    def _select(self, cut: ReadPoint, opening: Instant, known_then: Instant) -> sa.Select[Any]:
+    def _select(
+        self, read_point: ReadPoint, opening: Instant, known_then: Instant
+    ) -> sa.Select[Any]:
         """Sum the legs by what they are, group, currency, probability and event."""
-        said = self._said(cut, opening, known_then)
+        said = self._said(read_point, opening, known_then)
         legs = sa.union_all(
-            self._legs(cut, "left", -1).where(*said), self._legs(cut, "entered", 1).where(*said)
+            self._legs(read_point, "left", -1).where(*said),
+            self._legs(read_point, "entered", 1).where(*said),
         ).subquery("legs")
         c = legs.c
         opens = sa.and_(c.occurred <= opening, c.recorded <= known_then)
@@ -459,30 +462,32 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
             *(sa.literal_column(str(n)) for n in range(1, len(by) + 1)), c.probability
         )
 
-    def _said(self, cut: ReadPoint, opening: Instant, known_then: Instant) -> list[Column]:
+    def _said(
+        self, read_point: ReadPoint, opening: Instant, known_then: Instant
+    ) -> list[Column]:
         """Say which movements are read: those that balances say nothing of."""
         c = PIPELINE.c
         if not self._in_cells:
             return []
-        if known_then >= cut.known_at:
+        if known_then >= read_point.known_at:
             return [c.occurred > opening]
         return [sa.or_(c.occurred > opening, c.recorded > known_then)]
 
-    def _legs(self, cut: ReadPoint, side: str, sign: int) -> sa.Select[Any]:
+    def _legs(self, read_point: ReadPoint, side: str, sign: int) -> sa.Select[Any]:
         c = PIPELINE.c
         names = ("process", "process_version", "stage", "owner", "currency", "amount")
         shown: list[Column] = [
             *(c.kind, c.occurred, c.recorded, c.event_id, (c.sign * sign).label("sign")),
             *(c[f"{side}_{n}"].label(n) for n in (*names, "category", "probability")),
         ]
-        select = sa.select(*shown).where(PIPELINE.posted_by(cut))
+        select = sa.select(*shown).where(PIPELINE.posted_by(read_point))
         for name, column in SCOPES.items():
             if (wanted := getattr(self, name)) is not None:
                 select = select.where(c[f"{side}_{column}"] == wanted)
         if self.team is not None:
             member = MEMBERSHIP.c
             ever = sa.select(member.rep).where(
-                member.tenant == cut.tenant, member.team == self.team
+                member.tenant == read_point.tenant, member.team == self.team
             )
             select = select.where(c[f"{side}_owner"].in_(ever))
         close = c[f"{side}_close"]

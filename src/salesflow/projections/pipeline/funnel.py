@@ -122,7 +122,7 @@ def booked(
             for cell, sums in found.items()
             if process in (None, cell[0])
         ]
-        for found in balances(reader.rows, PIPELINE, reader.cut, instants)
+        for found in balances(reader.rows, PIPELINE, reader.read_point, instants)
     ]
 
 
@@ -269,7 +269,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         exchange = self.exchange(reader)
         groups = self._groups(reader)
         converted = {
-            group: [cell.into(exchange, reader.cut.as_of) for cell in groups[group]]
+            group: [cell.into(exchange, reader.read_point.as_of) for cell in groups[group]]
             for group in sorted(groups, key=group_order)
         }
         return FunnelView(
@@ -301,7 +301,7 @@ class Funnel(MoneyQuestion[FunnelView]):
             for group, cell in _Deals(self, columns, reader).all():
                 groups.setdefault(group, []).append(cell)
             return groups
-        (cells,) = booked(reader, [reader.cut.as_of], process=self.process)
+        (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
         for cell in cells:
             if self.currency in (None, cell.currency):
                 group = None if self.by is None else getattr(cell, self.by)
@@ -353,7 +353,7 @@ class _Deals:
         cell = (c.process, c.process_version, c.stage, c.outcome, c.currency, c.probability)
         by: list[sa.ColumnElement[Any]] = [*(c[name] for name in self._columns), *cell]
         select = sa.select(*by, sa.func.count(), *exact_sum(c.amount))
-        select = select.where(DEAL_STATE.visible_at(self._reader.cut)).group_by(*by)
+        select = select.where(DEAL_STATE.visible_at(self._reader.read_point)).group_by(*by)
         for name, column in (("owner", c.owner), ("channel", c.lead_source)):
             if (wanted := getattr(self._asked, name)) is not None:
                 select = select.where(column == wanted)
@@ -365,7 +365,7 @@ class _Deals:
         of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
         of |= {"owner": whose.owner, "channel": whose.lead_source}
         if asked.asks_for("team"):
-            of["team"] = self._teams.valid(whose.owner, self._reader.cut.as_of)
+            of["team"] = self._teams.valid(whose.owner, self._reader.read_point.as_of)
         if asked.asks_for("customer"):
             of["customer"] = None if customer is None else self._customers.survivor(customer)
         return of

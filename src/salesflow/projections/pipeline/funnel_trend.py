@@ -156,7 +156,7 @@ class FunnelTrend(MoneyQuestion[FunnelTrendView], PeriodQuestion[FunnelTrendView
         first, today, number = span.first, self.day(reader), 0
         while first <= min(span.last, today):
             last = min(self._last(first, reader), span.last)
-            at = span_of(first, last, reader).closing(reader.cut.as_of)
+            at = span_of(first, last, reader).closing(reader.read_point.as_of)
             yield _End(first, last, at)
             first, number = last + ONE_DAY, number + 1
             if number > ENDS_MAX:

@@ -143,10 +143,10 @@ class Restatement(Question[RestatementView]):
 
     def answer(self, reader: Reader, moment: Moment) -> RestatementView:
         """Read the funnel at both cuts; fetch the events of the deals that differ."""
-        then = reader.cut._replace(known_at=self._known_then(reader))
+        then = reader.read_point._replace(known_at=self._known_then(reader))
         restated = self._restated(reader, then)
         events, in_all = _explaining(restated, reader, then, self.limit)
-        groups = (self._groups(reader, then), self._groups(reader, reader.cut))
+        groups = (self._groups(reader, then), self._groups(reader, reader.read_point))
         return RestatementView(
             moment=moment,
             known_then=from_instant(then.known_at),
@@ -157,12 +157,12 @@ class Restatement(Question[RestatementView]):
         )
 
     def _known_then(self, reader: Reader) -> Instant:
-        wish = reader.cut.as_of
+        wish = reader.read_point.as_of
         if self.known_then is not None:
             wish = instant_of(self.known_then, reader.timezone)
-        return min(wish, reader.cut.known_at)
+        return min(wish, reader.read_point.known_at)
 
-    def _groups(self, reader: Reader, cut: ReadPoint) -> list["_RestatedGroup"]:
+    def _groups(self, reader: Reader, read_point: ReadPoint) -> list["_RestatedGroup"]:
         c = DEAL_STATE.c
         by = (c.outcome, c.process, c.stage, c.currency)
         shown: list[sa.ColumnElement[Any]] = [
@@ -172,13 +172,15 @@ class Restatement(Question[RestatementView]):
             *exact_sum(c.amount),
         ]
         select = (
-            sa.select(*shown).where(DEAL_STATE.visible_at(cut), *self._wanted()).group_by(*by)
+            sa.select(*shown)
+            .where(DEAL_STATE.visible_at(read_point), *self._wanted())
+            .group_by(*by)
         )
         return [_RestatedGroup._make(row) for row in reader.rows(select)]
 
     def _restated(self, reader: Reader, then: ReadPoint) -> list[UUID]:
         """Name the deals that count otherwise: only rows seen at one of the cuts can tell."""
-        before, after = DEAL_STATE.visible_at(then), DEAL_STATE.visible_at(reader.cut)
+        before, after = DEAL_STATE.visible_at(then), DEAL_STATE.visible_at(reader.read_point)
         vanished = self._standings(reader, before & ~after)
         appeared = self._standings(reader, after & ~before)
         deals = vanished.keys() | appeared.keys()

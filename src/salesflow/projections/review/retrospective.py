@@ -158,26 +158,29 @@ class OpeningFigures(NamedTuple):
     """Now and before."""
 
 
-def opening(told: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> TableOfView:
+def opening(figures: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> TableOfView:
     """Lay out the five lines that matter most."""
-    rows = tuple(islice(_lines(told, lay, names), LINES))
+    rows = tuple(islice(_lines(figures, lay, names), LINES))
     notes = (f"{lay.word('chosen')} {lay.word(RULE)}",)
     return TableOfView("What matters most", LINE_COLUMNS, rows, notes=notes)
 
 
-def _lines(told: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> Iterator[Line]:
-    for each in moved_most(told.figures):
+def _lines(
+    opening_figures: OpeningFigures, lay: RetrospectiveLayout, names: Names
+) -> Iterator[Line]:
+    for each in moved_most(opening_figures.figures):
         yield lay.figure_row(each)
-    now, before = told.bottlenecks
+    now, before = opening_figures.bottlenecks
     if now is not None:
         yield lay.word("Bottleneck"), _narrow(now, lay), _narrow(before, lay), ""
-    if told.slipped:
-        yield lay.word("Slipped deals"), _slipped(told, lay, names), "", ""
-    if told.stalled_total:
-        stalled = f"{told.stalled_total:,} · {totals_text(told.stalled_amounts)}"
+    if opening_figures.slipped:
+        yield lay.word("Slipped deals"), _slipped(opening_figures, lay, names), "", ""
+    if opening_figures.stalled_total:
+        amounts = totals_text(opening_figures.stalled_amounts)
+        stalled = f"{opening_figures.stalled_total:,} · {amounts}"
         yield lay.word("Stalled deals"), stalled, "", ""
-    if told.losses[0]:
-        now_lost, lost_before = (_dearest(side, lay, names) for side in told.losses)
+    if opening_figures.losses[0]:
+        now_lost, lost_before = (_dearest(side, lay, names) for side in opening_figures.losses)
         yield lay.word("Dearest reason of losses"), now_lost, lost_before, ""
 
 
@@ -187,11 +190,11 @@ def _narrow(found: Bottleneck | None, lay: RetrospectiveLayout) -> str:
     return f"{lay.stage(found)} · {number_text(found.days_over)} {lay.word('days over')}"
 
 
-def _slipped(told: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> str:
-    dearest = max(told.slipped, key=lambda deal: deal.amount or Decimal(0))
+def _slipped(figures: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> str:
+    dearest = max(figures.slipped, key=lambda deal: deal.amount or Decimal(0))
     title = next((each.title for each in names.deals if each.deal == dearest.deal), None)
-    worth = totals((d.currency, d.amount or Decimal(0), Decimal(1)) for d in told.slipped)
-    parts = [f"{told.slipped_total:,} · {totals_text(worth)}"]
+    worth = totals((d.currency, d.amount or Decimal(0), Decimal(1)) for d in figures.slipped)
+    parts = [f"{figures.slipped_total:,} · {totals_text(worth)}"]
     if title:
         amount = money_text(dearest.amount, dearest.currency)
         parts.append(f"{lay.word('dearest')} {title} {amount}")
@@ -290,7 +293,7 @@ class RetrospectiveView(View):
     def brief_tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay out the five lines that matter most."""
         lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
-        told = OpeningFigures(
+        opening_figures = OpeningFigures(
             figures=self.figures,
             bottlenecks=(self.bottleneck, self.bottleneck_before),
             slipped=self.slipped,
@@ -300,7 +303,7 @@ class RetrospectiveView(View):
             losses=(self.losses, self.losses_before),
         )
         days = days_text(self.period, ZoneInfo(self.timezone))
-        return [opening(told, lay, self.names)._replace(about=days)]
+        return [opening(opening_figures, lay, self.names)._replace(about=days)]
 
     def _part(self) -> str:
         return " · ".join(each for each in (self.owner, self.team, self.process) if each)
@@ -439,7 +442,7 @@ class _Losses:
             *(c.because, c.competitor, c.currency, c.amount),
         ]
         select = sa.select(*shown).where(
-            CLOSING.visible_at(reader.cut),
+            CLOSING.visible_at(reader.read_point),
             *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
         )
         self._rows = [

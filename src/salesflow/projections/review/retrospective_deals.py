@@ -122,7 +122,9 @@ def slippage_of(span: Span, part: ReviewScope, reader: Reader) -> list[SlippageL
     end, over = end_of(span, reader)
     fates = read_outcomes(reader, stand, end, over, part.scope)
     mine = (
-        row._replace(group=None) for row in fates if part.has_rep(row.group, stand.cut.as_of)
+        row._replace(group=None)
+        for row in fates
+        if part.has_rep(row.group, stand.read_point.as_of)
     )
     return list(slippage_lines(mine))
 
@@ -134,7 +136,7 @@ def slipped_deals(span: Span, part: ReviewScope, reader: Reader) -> list[DealSli
         return []
     end, over = end_of(span, reader)
     rows = read_slipped(reader, stand, end, over, part.scope)
-    mine = (row for row in rows if part.has_rep(row.owner, stand.cut.as_of))
+    mine = (row for row in rows if part.has_rep(row.owner, stand.read_point.as_of))
     return sorted((_slipped(row, reader) for row in mine), key=_order)
 
 
@@ -142,7 +144,7 @@ def stalled_deals(
     ways: Iterable[Way], span: Span, part: ReviewScope, reader: Reader
 ) -> list[DealStalled]:
     """Name the deals that stalled by a period's end: per currency, the dearest first."""
-    at = span.closing(reader.cut.as_of)
+    at = span.closing(reader.read_point.as_of)
     by_then = ([step for step in way if step.at <= at] for way in ways)
     found = read_stalled([way for way in by_then if way], reader, at)
     mine = [
@@ -155,9 +157,9 @@ def stalled_deals(
 
 def _start(span: Span, reader: Reader) -> ForecastPoint | None:
     """Cut the period's start; None where it lies ahead."""
-    if span.opening > reader.cut.as_of:
+    if span.opening > reader.read_point.as_of:
         return None
-    return ForecastPoint(reader.cut._replace(as_of=span.opening), span)
+    return ForecastPoint(reader.read_point._replace(as_of=span.opening), span)
 
 
 def _order(deal: DealSlipped | DealStalled) -> Order:
@@ -320,9 +322,9 @@ def _tallies(
     ways: Iterable[Way], span: Span, part: ReviewScope, reader: Reader
 ) -> dict[StageKey, _Tally]:
     """Put the visits to open stages that lie in a period to their stages."""
-    closing = span.closing(reader.cut.as_of)
-    until = min(span.end, reader.cut.as_of)
-    clock = StepClock(reader.cut.as_of, reader.timezone)
+    closing = span.closing(reader.read_point.as_of)
+    until = min(span.end, reader.read_point.as_of)
+    clock = StepClock(reader.read_point.as_of, reader.timezone)
     found: dict[StageKey, _Tally] = defaultdict(_Tally)
     for step, end in _open_visits(ways, part):
         if step.at > closing or (end is not None and end.at < span.start):

@@ -336,7 +336,9 @@ class Voices:
         """Read surveys sent and feedback received in two periods that follow one another."""
         c, (span, before) = FEEDBACK.c, periods
         select = sa.select(FEEDBACK.table).where(
-            FEEDBACK.visible_at(reader.cut), c.occurred >= before.start, c.occurred < span.end
+            FEEDBACK.visible_at(reader.read_point),
+            c.occurred >= before.start,
+            c.occurred < span.end,
         )
         rows = [
             row for row in reader.rows(select) if part.has(row.owner, row.process, row.occurred)
@@ -463,7 +465,7 @@ def judged_forecasts(span: Span, part: ReviewScope, reader: Reader) -> Iterator[
     opened = [
         row._replace(group=None)
         for row in read_open(reader, stands, part.scope)
-        if part.has_rep(row.group, stands[row.stand].cut.as_of)
+        if part.has_rep(row.group, stands[row.stand].read_point.as_of)
     ]
     booked = [
         row
@@ -480,7 +482,7 @@ def _won(booked: Iterable[Booked], stands: Sequence[ForecastPoint]) -> Iterator[
     """Give to each stand what was booked in the period by then."""
     for row in booked:
         for number, stand in enumerate(stands):
-            if row.occurred <= stand.cut.as_of and row.currency is not None:
+            if row.occurred <= stand.read_point.as_of and row.currency is not None:
                 amount = row.sign * (row.amount or 0)
                 yield WonRow(number, None, row.currency, row.share, 0, amount)
 

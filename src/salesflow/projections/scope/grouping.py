@@ -91,7 +91,7 @@ class Customers:
         c = CUSTOMER.c
         shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.merged_into, c.customer_since]
         said = sa.or_(c.merged_into.is_not(None), c.customer_since.is_not(None))
-        select = sa.select(*shown).where(CUSTOMER.visible_at(reader.cut), said)
+        select = sa.select(*shown).where(CUSTOMER.visible_at(reader.read_point), said)
         rows = [CustomerEntry._make(row) for row in reader.rows(select)]
         return cls(
             {row.entry: row.into for row in rows if row.into is not None},
@@ -141,12 +141,12 @@ class Teams:
     @classmethod
     def read(cls, reader: Reader, *, known_at: Instant | None = None) -> "Teams":
         """Read all that is known of them at the question's moment, or was before it."""
-        c, cut = MEMBERSHIP.c, reader.cut._replace(as_of=FOREVER)
+        c, read_point = MEMBERSHIP.c, reader.read_point._replace(as_of=FOREVER)
         if known_at is not None:
-            cut = cut._replace(known_at=known_at)
+            read_point = read_point._replace(known_at=known_at)
         shown: list[sa.ColumnElement[Any]] = [c.rep, c.valid_from, c.team, c.event_id]
         stays: dict[str, list[MembershipPeriod]] = defaultdict(list)
-        for row in reader.rows(sa.select(*shown).where(MEMBERSHIP.started_by(cut))):
+        for row in reader.rows(sa.select(*shown).where(MEMBERSHIP.started_by(read_point))):
             stays[row[0]].append(MembershipPeriod._make(row[1:]))
         for found in stays.values():
             found.sort(key=lambda stay: stay.start)

@@ -77,7 +77,9 @@ def _met(stage: str, question: Question[View], reader: Reader) -> bool:
         c = fold.table.c
         column = next((c[name] for name in STAGES if name in c), None)
         if fold.table.name in question.folds and column is not None:
-            mine = sa.select(column).where(c.tenant == reader.cut.tenant, column == stage)
+            mine = sa.select(column).where(
+                c.tenant == reader.read_point.tenant, column == stage
+            )
             if reader.rows(mine.limit(1)):
                 return True
     return False
@@ -96,7 +98,7 @@ def _ensure_known_team(team: str, reader: Reader) -> None:
     named: sa.Select[Any] = (
         sa.select(c.team)
         .distinct()
-        .where(MEMBERSHIP.started_by(reader.cut), c.team.is_not(None))
+        .where(MEMBERSHIP.started_by(reader.read_point), c.team.is_not(None))
         .order_by(c.team)
     )
     known = [row.team for row in reader.rows(named)]
@@ -139,7 +141,9 @@ class Met(Question[MetView]):
         found: list[Any] = []
         for table, column in self.places:
             there = table.c[column]
-            rows = sa.select(there).where(there == self._stored(), table.started_by(reader.cut))
+            rows = sa.select(there).where(
+                there == self._stored(), table.started_by(reader.read_point)
+            )
             found += reader.rows(rows.limit(1))
         return found
 

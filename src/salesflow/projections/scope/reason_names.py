@@ -67,7 +67,7 @@ def names_of(reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]) -> Names:
     details = (
         sa.select(*under, f.detail)
         .join_from(CLOSING.table, FACTOR.table, of_one_deal())
-        .where(FACTOR.visible_at(reader.cut), *wanted)
+        .where(FACTOR.visible_at(reader.read_point), *wanted)
     )
     rows = [row for each in (reasons, details) for row in reader.rows(each.distinct())]
     return named(map(Meant._make, rows), reader.processes)

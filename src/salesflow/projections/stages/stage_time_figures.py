@@ -316,7 +316,8 @@ def read_stalled(
         *(c.amount, c.currency, c.expected_close),
     ]
     select = sa.select(*shown).where(
-        DEAL_STATE.visible_at(reader.cut._replace(as_of=at)), c.outcome.in_(("open", "won"))
+        DEAL_STATE.visible_at(reader.read_point._replace(as_of=at)),
+        c.outcome.in_(("open", "won")),
     )
     if deal is not None:
         select = select.where(c.entity_id == deal)

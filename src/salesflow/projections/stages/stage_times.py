@@ -123,7 +123,7 @@ class StageTimes(Question[StageTimesView]):
         if self.deal is not None and not ways:
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
         self._ensure_known_start(ways, reader.processes)
-        clock = StepClock(reader.cut.as_of, reader.timezone)
+        clock = StepClock(reader.read_point.as_of, reader.timezone)
         names = stages_of(ways, reader.processes)
         visits = visits_of(ways, clock, self._wants)
         stalled = self._stalled(ways, names, reader)
@@ -143,7 +143,7 @@ class StageTimes(Question[StageTimesView]):
                 if key in visits
             ),
             ending=tuple(self._ending(ways, clock)),
-            deals=() if self.deal is None else (deal_time(ways[0], reader.cut.as_of),),
+            deals=() if self.deal is None else (deal_time(ways[0], reader.read_point.as_of),),
         )
 
     def _wants(self, step: StageVisit) -> bool:
@@ -177,7 +177,7 @@ class StageTimes(Question[StageTimesView]):
     def _stalled(
         self, ways: Sequence[Way], names: Mapping[StageKey, StageNames], reader: Reader
     ) -> list[StalledDeal]:
-        as_of = reader.cut.as_of
+        as_of = reader.read_point.as_of
         found = [
             stalled_deal(step, names[step.key], as_of, standing.days_max)
             for step, standing in read_stalled(ways, reader, as_of, self.deal)

@@ -77,7 +77,7 @@ def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[Way]:
     select = (
         sa.select(c.entity_id, c.valid_from, c.begun)
         .add_columns(*(c[attribute.name] for attribute in STAGE_VISIT.attributes))
-        .where(STAGE_VISIT.started_by(reader.cut))
+        .where(STAGE_VISIT.started_by(reader.read_point))
         .order_by(c.entity_id)
     )
     if deal is not None:

@@ -125,15 +125,15 @@ class _Extractor:
         bare = []
         for number, rule in taken:
             actor = rule.actor(cells) if rule.actor else ""
-            told = self._fact(rule, cells, line, notes)._replace(
+            extracted = self._fact(rule, cells, line, notes)._replace(
                 order=place * len(rules) + number, actor=_actor(actor, rule)
             )
             if rule.key is None or not rule.key(cells):
-                bare.append((rule.label, told))
-            halves = _other_half(told)
+                bare.append((rule.label, extracted))
+            halves = _other_half(extracted)
             for half in halves:
                 self._deal.named[half.stream_id] = _other_named(rule, cells)
-            facts += (told, *halves)
+            facts += (extracted, *halves)
         if self._twins is not None and len(bare) == len(taken):
             self._twins.refuse(bare)
         self._ensure_no_total(facts)
@@ -144,7 +144,7 @@ class _Extractor:
         mapping, object = self._plan.context.mapping, self._deal.object
         if mapping.totals == "keep" or not TOTALS.fullmatch(object):
             return
-        if all(told.occurred is None for told in facts):
+        if all(extracted.occurred is None for extracted in facts):
             column = " or ".join(mapping.object.named)
             raise RowError(
                 'looks like a line of totals: it has no time; if it is a deal, totals = "keep"',
@@ -254,12 +254,12 @@ def _other_named(rule: RulePlan, cells: Sequence[str]) -> str:
     return next((g.text(cells) for g in getters if g is not None and g.text), "")
 
 
-def _other_half(told: ExtractedFact) -> list[ExtractedFact]:
+def _other_half(extracted: ExtractedFact) -> list[ExtractedFact]:
     """Give what happened to the other deal of a merge; the pair is one append."""
-    twin = counterpart_of(told.stream_id, told.fact)
+    twin = counterpart_of(extracted.stream_id, extracted.fact)
     if twin is None:
         return []
     other, fact = twin
-    if other == told.stream_id:
+    if other == extracted.stream_id:
         raise RowError("merges a deal with itself")
-    return [told._replace(stream_id=other, fact=fact)]
+    return [extracted._replace(stream_id=other, fact=fact)]

@@ -80,8 +80,8 @@ class ExtractedDeal:
     def refuse(self, line: int, problem: RowError) -> None:
         """Refuse a row with all it tells."""
         self.refused.setdefault(line, problem)
-        self.facts = [told for told in self.facts if told.line != line]
-        self.customers = [told for told in self.customers if told.line != line]
+        self.facts = [extracted for extracted in self.facts if extracted.line != line]
+        self.customers = [extracted for extracted in self.customers if extracted.line != line]
 
 
 def closes(fact: Fact, version: ProcessVersion) -> bool:
@@ -93,11 +93,17 @@ def closes(fact: Fact, version: ProcessVersion) -> bool:
             return isinstance(fact, DealWon | DealLost | DealDisqualified)
 
 
-def in_order(told: ExtractedFact) -> tuple[bool, Instant, bool, bool, int]:
+def in_order(extracted: ExtractedFact) -> tuple[bool, Instant, bool, bool, int]:
     """Sort by time, the opening first, a day behind what is timed, then as in the file."""
-    late = told.occurred is None
-    opens = told.fact.is_opening
-    return (late, told.occurred or 0, not opens, told.day is not None, told.order)
+    late = extracted.occurred is None
+    opens = extracted.fact.is_opening
+    return (
+        late,
+        extracted.occurred or 0,
+        not opens,
+        extracted.day is not None,
+        extracted.order,
+    )
 
 
 class Keys:
@@ -175,8 +181,11 @@ class Twins:
         Raises:
             RowProblem: when an earlier row has told all of it.
         """
-        places = [(label, told.occurred, told.day) for label, told in row]
-        twins = [self._twin(place, told) for place, (_, told) in zip(places, row, strict=True)]
+        places = [(label, extracted.occurred, extracted.day) for label, extracted in row]
+        twins = [
+            self._twin(place, extracted)
+            for place, (_, extracted) in zip(places, row, strict=True)
+        ]
         first = twins[0]
         if first is not None and all(twin is not None for twin in twins):
             raise RowError(
@@ -184,12 +193,14 @@ class Twins:
                 ' happened, name event_id, or say twins = "keep"',
                 value=f"line {first.line}",
             )
-        for place, (_, told) in zip(places, row, strict=True):
-            self._told.setdefault(place, []).append(told)
+        for place, (_, extracted) in zip(places, row, strict=True):
+            self._told.setdefault(place, []).append(extracted)
 
-    def _twin(self, place: tuple[object, ...], told: ExtractedFact) -> ExtractedFact | None:
+    def _twin(
+        self, place: tuple[object, ...], extracted: ExtractedFact
+    ) -> ExtractedFact | None:
         before = self._told.get(place, [])
-        if isinstance(told.fact, RETURNING):
+        if isinstance(extracted.fact, RETURNING):
             before = before[-1:]
-        same = (b for b in before if b.fact == told.fact and b.actor == told.actor)
+        same = (b for b in before if b.fact == extracted.fact and b.actor == extracted.actor)
         return next(same, None)

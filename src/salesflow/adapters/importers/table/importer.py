@@ -158,9 +158,9 @@ class _Import:
             parts = self._parts(spool)
             if strict or trial or self._zone is None:
                 tried = report.model_copy(deep=True)
-                told = progress if trial else None
+                extracted = progress if trial else None
                 batches = self._batches(tried, apply_changes)
-                batches.run(spool, record=False, parts=parts, progress=told)
+                batches.run(spool, record=False, parts=parts, progress=extracted)
                 if trial or (strict and tried.problems):
                     tried.recorded = False
                     return self._finished(tried, spool)

@@ -25,7 +25,7 @@ from salesflow.adapters.importers.table.extracted import (
 from salesflow.adapters.importers.table.plan import OPENED, ImportPlan
 from salesflow.adapters.importers.table.recorded_facts import RecordedFacts
 from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
-from salesflow.domain.deal.merge_checks import ImpossibleMerge, TellsOf, impossible_merges
+from salesflow.domain.deal.merge_checks import CandidateFact, ImpossibleMerge, impossible_merges
 from salesflow.domain.deal.merging import DealMerged, MergingFact
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import DealState
@@ -66,7 +66,7 @@ def order_facts(deal: ExtractedDeal, plan: ImportPlan, stored: Sequence[Event]) 
     _after_timed(deal, plan, events)
     _date_openings(deal)
     _open_before_closing(deal, plan, events)
-    if deal.facts and not any(told.fact.is_opening for told in deal.facts):
+    if deal.facts and not any(extracted.fact.is_opening for extracted in deal.facts):
         _open(deal, plan, events)
     deal.facts.sort(key=in_order)
 
@@ -84,7 +84,7 @@ def _open(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> Non
                 columns = " or ".join(plan.context.mapping.object.named)
                 reason = f"no row opens the deal, and it cannot be named: {error.reason}"
                 problem = RowError(reason, columns, deal.object)
-        for line in {told.line for told in deal.facts}:
+        for line in {extracted.line for extracted in deal.facts}:
             deal.refuse(line, problem)
 
 
@@ -94,7 +94,12 @@ def _open_before_closing(
     """Open a deal that was closed before it was opened, written up late, at its closing."""
     how = plan.context.mapping.closed_before_opened
     opening = next(
-        (told for told in deal.facts if told.fact.is_opening and not told.undated), None
+        (
+            extracted
+            for extracted in deal.facts
+            if extracted.fact.is_opening and not extracted.undated
+        ),
+        None,
     )
     if opening is None or opening.occurred is None or how == "keep":
         return
@@ -140,7 +145,9 @@ def _after_timed(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event])
     """Put what is known by its day not before what is timed on that day; an opening stays."""
     zone = plan.context.day_zone
     days = {
-        told.day for told in deal.facts if told.day is not None and not told.fact.is_opening
+        extracted.day
+        for extracted in deal.facts
+        if extracted.day is not None and not extracted.fact.is_opening
     }
     if not days or zone is None:
         return
@@ -153,10 +160,10 @@ def _after_timed(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event])
         start, end = start_of_day(day, zone), start_of_next_day(day, zone)
         latest[day] = max((at for at in timed if start <= at < end), default=start)
     deal.facts = [
-        told._replace(occurred=latest[told.day])
-        if told.day is not None and not told.fact.is_opening
-        else told
-        for told in deal.facts
+        extracted._replace(occurred=latest[extracted.day])
+        if extracted.day is not None and not extracted.fact.is_opening
+        else extracted
+        for extracted in deal.facts
     ]
 
 
@@ -166,13 +173,13 @@ def _undated(event: Event) -> bool:
 
 def _date_openings(deal: ExtractedDeal) -> None:
     """Let an opening without a date happen with the first fact that has one."""
-    for i, told in enumerate(deal.facts):
-        if not (told.fact.is_opening and told.undated):
+    for i, extracted in enumerate(deal.facts):
+        if not (extracted.fact.is_opening and extracted.undated):
             continue
         first = _first(deal)
         if first is not None:
-            fact = told.fact.model_copy(update={"inferred": NO_OPENING_DATE})
-            deal.facts[i] = told._replace(
+            fact = extracted.fact.model_copy(update={"inferred": NO_OPENING_DATE})
+            deal.facts[i] = extracted._replace(
                 fact=fact, occurred=first.occurred, precision=first.precision, day=first.day
             )
 
@@ -225,7 +232,7 @@ MERGING = get_args(MergingFact)
 
 def merges(deal: ExtractedDeal) -> bool:
     """Say whether its rows tell that a deal was merged, or is no more."""
-    return any(isinstance(told.fact, MERGING) for told in deal.facts)
+    return any(isinstance(extracted.fact, MERGING) for extracted in deal.facts)
 
 
 def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
@@ -234,7 +241,11 @@ def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
     near: dict[int, set[int]] = defaultdict(set)
     by_other: dict[UUID, int] = {}
     for number, deal in enumerate(deals):
-        for other in {told.stream_id for told in deal.facts if isinstance(told.fact, MERGING)}:
+        for other in {
+            extracted.stream_id
+            for extracted in deal.facts
+            if isinstance(extracted.fact, MERGING)
+        }:
             there = place.get(other, by_other.setdefault(other, number))
             near[number].add(there)
             near[there].add(number)
@@ -276,15 +287,22 @@ class Survivors:
                 continue
             deal = tell(rows)
             order_facts(deal, plan, self._log.stream(id))
-            self._openings[id] = [_event(told) for told in deal.facts if told.fact.is_opening]
+            self._openings[id] = [
+                _event(extracted) for extracted in deal.facts if extracted.fact.is_opening
+            ]
 
     def leave_out_impossible(
         self, deals: Sequence[ExtractedDeal], known: RecordedFacts, plan: ImportPlan
     ) -> None:
         """Leave out the merges that cannot be, and say so of their rows."""
-        new = [told for deal in deals for told in deal.facts if known.find(told) is None]
-        told = [TellsOf(one.stream_id, one.fact, one.occurred) for one in new]
-        found = {(each.absorbed, each.into): each.because for each in self._found(told)}
+        new = [
+            extracted
+            for deal in deals
+            for extracted in deal.facts
+            if known.find(extracted) is None
+        ]
+        extracted = [CandidateFact(one.stream_id, one.fact, one.occurred) for one in new]
+        found = {(each.absorbed, each.into): each.because for each in self._found(extracted)}
         names = {str(id): repr(name) for deal in deals for id, name in deal.named.items()}
         names |= {str(deal.stream_id): repr(deal.object) for deal in deals}
         for deal in deals if found else ():
@@ -297,8 +315,8 @@ class Survivors:
                         because = because.replace(id, name)
                     _leave_out(deal, one, because, plan)
 
-    def _found(self, told: Sequence[TellsOf]) -> list[ImpossibleMerge]:
-        return impossible_merges(told, self._stored)
+    def _found(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
+        return impossible_merges(extracted, self._stored)
 
     def _stored(self, id: UUID) -> Sequence[Event]:
         return self._log.stream(id) or self._openings.get(id, [])
@@ -315,13 +333,13 @@ def _leave_out(
     if not others:
         deal.refuse(merged.line, RowError(because, columns))
         return
-    deal.facts = [told for told in deal.facts if told.order != merged.order]
+    deal.facts = [extracted for extracted in deal.facts if extracted.order != merged.order]
     deal.adjust(merged.line, Adjustment(f"{because}; the merge was left out", columns, None))
 
 
-def _event(told: ExtractedFact) -> Event:
-    at = FOREVER if told.occurred is None else told.occurred
-    return Event(told.fact, told.stream_id, 1, 1, at, FOREVER, UUID(int=1))
+def _event(extracted: ExtractedFact) -> Event:
+    at = FOREVER if extracted.occurred is None else extracted.occurred
+    return Event(extracted.fact, extracted.stream_id, 1, 1, at, FOREVER, UUID(int=1))
 
 
 # Which imported facts are irregular: recorded all the same, counted by no figure, listed.
@@ -348,18 +366,18 @@ def irregular_facts(
 ) -> list[IrregularFact]:
     """Judge the new facts of one deal among those that are recorded of it already."""
     events = [event for event in stored if event.event_id not in retracted]
-    by_position = {FOREVER + number: told for number, told in enumerate(new)}
+    by_position = {FOREVER + number: extracted for number, extracted in enumerate(new)}
     events += [
         Event(
-            fact=told.fact,
-            stream_id=told.stream_id,
+            fact=extracted.fact,
+            stream_id=extracted.stream_id,
             version=0,
             position=position,
-            occurred=FOREVER if told.occurred is None else told.occurred,
+            occurred=FOREVER if extracted.occurred is None else extracted.occurred,
             recorded=FOREVER,
             event_id=NOBODY,
         )
-        for position, told in by_position.items()
+        for position, extracted in by_position.items()
     ]
     deal = DealState(ReplayContext(processes))
     found = []

@@ -92,7 +92,9 @@ class ImportBatch:
         for group in groups:
             drafts: list[NewEvent] = []
             for deal in group:
-                customers = [told for told in deal.customers if self._is_first(told)]
+                customers = [
+                    extracted for extracted in deal.customers if self._is_first(extracted)
+                ]
                 found = reconcile(deal, customers, known, self._plan)
                 self._other_rules.update(found.other_rules)
                 self._not_told.update(found.not_told)
@@ -133,26 +135,26 @@ class ImportBatch:
             self._count_rows(deal, compared)
         return report
 
-    def _is_first(self, told: ExtractedFact) -> bool:
-        if told.stream_id in self._met or told.stream_id in self.customers:
+    def _is_first(self, extracted: ExtractedFact) -> bool:
+        if extracted.stream_id in self._met or extracted.stream_id in self.customers:
             return False
-        self.customers.add(told.stream_id)
+        self.customers.add(extracted.stream_id)
         return True
 
     def _infer(self, deal: ExtractedDeal, new: Sequence[ExtractedFact]) -> None:
-        for told in new:
-            if told.fact.inferred is not None:
+        for extracted in new:
+            if extracted.fact.inferred is not None:
                 self._part.facts_inferred += 1
                 self._part.objects_undated += (
-                    told.fact.is_opening and told.fact.inferred == NO_DATE
+                    extracted.fact.is_opening and extracted.fact.inferred == NO_DATE
                 )
                 self._part.inferred.append(
                     Inferred(
                         file=self._part.file,
-                        line=told.line,
+                        line=extracted.line,
                         object=deal.object,
-                        kind=told.fact.kind,
-                        reason=told.fact.inferred,
+                        kind=extracted.fact.kind,
+                        reason=extracted.fact.inferred,
                     )
                 )
 
@@ -162,14 +164,14 @@ class ImportBatch:
             return
         stored = self._streams.get(deal.stream_id, ())
         published = self._plan.context.published
-        for told, reason in irregular_facts(own, stored, compared.without, published):
+        for extracted, reason in irregular_facts(own, stored, compared.without, published):
             self._part.irregular.append(
                 Irregular(
                     file=self._part.file,
-                    line=told.line,
+                    line=extracted.line,
                     object=deal.object,
-                    kind=told.fact.kind,
-                    source_id=told.source_id,
+                    kind=extracted.fact.kind,
+                    source_id=extracted.source_id,
                     reason=reason,
                 )
             )
@@ -180,7 +182,7 @@ class ImportBatch:
             title = self._plan.rules[number].title
             report.rules[title] = report.rules.get(title, 0) + rows
         report.rows_tied += len(deal.tied - set(deal.refused))
-        new = {told.line for told in compared.new}
+        new = {extracted.line for extracted in compared.new}
         changed = {change.line for change in compared.changes}
         for line in deal.lines:
             if line in deal.refused:
@@ -201,8 +203,8 @@ class ImportBatch:
 def _streams(deals: Sequence[ExtractedDeal]) -> Iterator[UUID]:
     for deal in deals:
         yield deal.stream_id
-        for told in chain(deal.facts, deal.customers):
-            yield told.stream_id
+        for extracted in chain(deal.facts, deal.customers):
+            yield extracted.stream_id
 
 
 ROWS_MAX = 5_000

@@ -111,9 +111,9 @@ def publish_process(log: EventLog, version: ProcessVersion, *, import_id: str) -
         _ensure_same(version, published)
         if version.version in published:
             return False
-        told = ExternalEvent(id, ProcessPublished(process=version))
+        extracted = ExternalEvent(id, ProcessPublished(process=version))
         stands = {event.stream_id: event.version for event in stream}
-        log.append(new_events_of([told], stands, import_id))
+        log.append(new_events_of([extracted], stands, import_id))
         return True
 
     return retry_on_conflict(publish)

@@ -69,8 +69,8 @@ def reconcile(
     for one in [*customers, *deal.facts]:
         _sort(one, known, found)
     _settle_guesses(found)
-    told = {one.source_id for one in deal.facts}
-    untold = known.untold(deal.stream_id, deal.object, told)
+    extracted = {one.source_id for one in deal.facts}
+    untold = known.untold(deal.stream_id, deal.object, extracted)
     if untold:
         _Rows(deal, known, plan, found).compare(untold)
     return found
@@ -302,23 +302,27 @@ class AppendPlan:
             event.stream_id, fact, source=self._source, source_id=event.source_id
         )
 
-    def _foreign(self, told: ExtractedFact) -> ExternalEvent:
+    def _foreign(self, extracted: ExtractedFact) -> ExternalEvent:
         return ExternalEvent(
-            told.stream_id,
-            told.fact,
-            told.occurred,
-            told.precision,
+            extracted.stream_id,
+            extracted.fact,
+            extracted.occurred,
+            extracted.precision,
             self._source,
-            told.source_id,
-            told.actor,
+            extracted.source_id,
+            extracted.actor,
         )
 
 
 def _change(object: str, each: ChangedFact, *, applied: bool) -> ReportedChange:
-    told, event = each.told, each.event
+    extracted, event = each.told, each.event
     now = was = None
-    if told is not None:
-        now = (told.fact.kind, told.source_id, _shown(told.fact, told.occurred))
+    if extracted is not None:
+        now = (
+            extracted.fact.kind,
+            extracted.source_id,
+            _shown(extracted.fact, extracted.occurred),
+        )
     if event is not None:
         was = (event.fact.kind, event.source_id or "", _shown(event.fact, event.occurred))
     stands = now or was

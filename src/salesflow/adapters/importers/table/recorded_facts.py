@@ -53,9 +53,9 @@ class RecordedFacts:
                 elif event.source == source and event.source_id:
                     latest[event.source_id] = event
 
-    def find(self, told: ExtractedFact) -> Event | None:
+    def find(self, extracted: ExtractedFact) -> Event | None:
         """Give what was recorded last under the same source id."""
-        return self._latest.get(told.stream_id, {}).get(told.source_id)
+        return self._latest.get(extracted.stream_id, {}).get(extracted.source_id)
 
     def stands(self, event: Event) -> bool:
         """Say whether no retraction names it."""
@@ -69,26 +69,26 @@ class RecordedFacts:
         )
         return found if ours else []
 
-    def same(self, told: ExtractedFact, event: Event) -> bool:
+    def same(self, extracted: ExtractedFact, event: Event) -> bool:
         """Say whether a fact is told as it was recorded."""
-        if event.fact != told.fact:
+        if event.fact != extracted.fact:
             return False
-        if told.occurred is None:
+        if extracted.occurred is None:
             return True
-        if told.day is not None and self._zone is not None:
-            start = start_of_day(told.day, self._zone)
-            end = start_of_next_day(told.day, self._zone)
+        if extracted.day is not None and self._zone is not None:
+            start = start_of_day(extracted.day, self._zone)
+            end = start_of_next_day(extracted.day, self._zone)
             return event.precision == "day" and start <= event.occurred < end
-        clamped = event.occurred == event.recorded < told.occurred
-        return event.precision == told.precision and (
-            event.occurred == told.occurred or clamped
+        clamped = event.occurred == event.recorded < extracted.occurred
+        return event.precision == extracted.precision and (
+            event.occurred == extracted.occurred or clamped
         )
 
-    def untold(self, stream_id: UUID, object: str, told: set[str]) -> list[Event]:
+    def untold(self, stream_id: UUID, object: str, extracted: set[str]) -> list[Event]:
         """Give the standing facts of a deal whose keys are told no more; not its opening."""
         found = []
         for source_id, event in self._latest.get(stream_id, {}).items():
-            if source_id in told or event.event_id not in self._standing:
+            if source_id in extracted or event.event_id not in self._standing:
                 continue
             whose, key = split_source_id(source_id)
             if whose == object and key != OPENED:

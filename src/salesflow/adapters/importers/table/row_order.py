@@ -85,8 +85,8 @@ class RowsByObject:
         with _room():
             found = self._file.execute(IN_ORDER)
             for number, rows in groupby(found, key=lambda row: row[0]):
-                told = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
-                yield ObjectRows(objects[number], told)
+                extracted = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
+                yield ObjectRows(objects[number], extracted)
 
     def _flush(self) -> None:
         with _room():
@@ -234,16 +234,20 @@ def order_ties(deal: ExtractedDeal, plan: ImportPlan, newest_first: bool | None)
     deal.tied = {line for group in tied for line in group}
     if plan.context.mapping.order is not None:
         return
-    times = {told.line: told.occurred for told in deal.facts if told.occurred is not None}
+    times = {
+        extracted.line: extracted.occurred
+        for extracted in deal.facts
+        if extracted.occurred is not None
+    }
     own = Direction.of(times[line] for line in sorted(times)).newest_first
     if not (newest_first if own is None else own):
         return
     rules = len(plan.rules)
     deal.facts = [
-        told._replace(order=told.order % rules - told.line * rules)
-        if told.line in deal.tied
-        else told
-        for told in deal.facts
+        extracted._replace(order=extracted.order % rules - extracted.line * rules)
+        if extracted.line in deal.tied
+        else extracted
+        for extracted in deal.facts
     ]
     names = " or ".join(plan.clock.names) if plan.clock else None
     for group in tied:
@@ -255,9 +259,9 @@ def order_ties(deal: ExtractedDeal, plan: ImportPlan, newest_first: bool | None)
 def _tied(facts: Sequence[ExtractedFact]) -> list[list[int]]:
     """Group the lines of a deal that tell something of one and the same time."""
     at: dict[tuple[Instant, date | None], list[int]] = defaultdict(list)
-    for told in facts:
-        if told.occurred is not None and not told.fact.is_opening:
-            lines = at[told.occurred, told.day]
-            if told.line not in lines[-1:]:
-                lines.append(told.line)
+    for extracted in facts:
+        if extracted.occurred is not None and not extracted.fact.is_opening:
+            lines = at[extracted.occurred, extracted.day]
+            if extracted.line not in lines[-1:]:
+                lines.append(extracted.line)
     return [lines for lines in at.values() if len(lines) > 1]
