@@ -141,7 +141,7 @@ def read(
 
 def read_of(thing: Aggregate) -> dict[str, Any]:
     """Give all that can be read of what a thing is by now."""
-    declared = [name for cls in type(thing.state).__mro__ for name in values_of(cls)]
+    declared = [name for cls in thing.state_class.__mro__ for name in values_of(cls)]
     return {name: getattr(thing, name) for name in declared if not name.startswith("_")}
 
 

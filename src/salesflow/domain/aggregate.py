@@ -9,6 +9,7 @@ as in the log, so here. Nothing here knows a database; the session appends what 
 from copy import copy
 from datetime import date, datetime
 from operator import attrgetter
+from types import FunctionType
 from typing import ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
@@ -31,7 +32,7 @@ from salesflow.domain.pending import (
     in_log_order,
     is_untimed,
 )
-from salesflow.domain.state import ReplayContext, State, values_of
+from salesflow.domain.state import ReplayContext, State, read_only, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,
@@ -66,8 +67,8 @@ class Aggregate:
 
     Subclasses give `noun` (as in "deal 4f… is lost"), `facts` (all they record), commands
     that end in `self._record(fact, occurred_at)`, and beside this class the `State` that their
-    facts change. What the state says is read on the aggregate itself: `deal.stage` is
-    `deal.state.stage`. It is never assigned.
+    facts change. What the state says is read on the aggregate itself, as in `deal.stage`. It is
+    never assigned.
     """
 
     noun: ClassVar[str]
@@ -75,7 +76,8 @@ class Aggregate:
     exists_without_events: ClassVar[bool] = False
     """Whether its state means something also where nothing is believed of it."""
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
-    _state_class: ClassVar[type[State]] = State
+    state_class: ClassVar[type[State]] = State
+    """What its facts change."""
     _version = 0
     _log: list[Event] = []  # noqa: RUF012 - never changed in place, as none of these
     _history: list[Event] = []  # noqa: RUF012
@@ -100,13 +102,18 @@ class Aggregate:
             for base in cls.__mro__
             if issubclass(base, State) and not issubclass(base, Aggregate)
         ]
-        cls._state_class = next(iter(states), State)
+        cls.state_class = next(iter(states), State)
         own = [base for base in cls.__mro__ if issubclass(base, Aggregate)]
         taken = set().union(*(vars(base) for base in own), *map(values_of, own))
         for base in states:
-            for name in values_of(base) - taken - vars(cls).keys():
-                doc = getattr(vars(base).get(name), "__doc__", None)
-                setattr(cls, name, property(attrgetter(f"state.{name}"), doc=doc))
+            for name in values_of(base) - vars(cls).keys():
+                if name not in taken:
+                    setattr(cls, name, _shown_of(base, name))
+                elif isinstance(getattr(cls, name, None), FunctionType):
+                    raise InputError(
+                        f"{name} is a command of {cls.__name__}; call the value of"
+                        f" {base.__name__} otherwise"
+                    )
         guarded(cls)
 
     @inner
@@ -118,7 +125,7 @@ class Aggregate:
         """
         raise InputError(
             f"a {self.noun} takes no events, only commands; to know what follows from an event,"
-            f" evolve a {self._state_class.__name__}"
+            f" evolve a {self.state_class.__name__}"
         )
 
     def __init__(self, id: UUID, context: ReplayContext | None = None) -> None:
@@ -143,6 +150,14 @@ class Aggregate:
             InputError: always.
         """
         raise self._unassignable(name, "deleted")
+
+    def __copy__(self) -> NoReturn:
+        """Refuse to be copied, as `__reduce_ex__` does.
+
+        Raises:
+            InputError: always.
+        """
+        self.__reduce_ex__(None)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied: a copy would record what is recorded already.
@@ -187,9 +202,9 @@ class Aggregate:
         """What it may read beside its history; in another context it may be something else."""
         return self._context
 
-    @property
-    def state(self) -> State:
-        """What follows from its believed history up to the time it is believed at.
+    @inner
+    def current_state(self) -> State:
+        """Return what follows from its believed history up to the time it is believed at.
 
         It is computed when it is asked for, which most commands of a busy day do not do.
 
@@ -198,7 +213,9 @@ class Aggregate:
         """
         state = self._state
         if state is None:
-            if not self._history and self._log and not self.exists_without_events:
+            history = self._history
+            is_there = history and history[0].occurred <= self._as_of
+            if self._log and not is_there and not self.exists_without_events:
                 self.ensure_exists()
             state = self._state = self._replayed()
         return state
@@ -449,7 +466,7 @@ class Aggregate:
     def _replayed(self) -> State:
         """Return the state after the believed history up to the time it is believed at."""
         events, until = self._history, self._as_of
-        state = self._state_class(self._context, events[0] if events else None)
+        state = self.state_class(self._context, events[0] if events else None)
         if events and self._last_effect() > until:
             events = [event for event in events if event.effect <= until]
         self._evolve(state, events)
@@ -537,3 +554,13 @@ class Aggregate:
             f"{kind}.{shortened(name)} cannot be {done}, nothing of it would be recorded;"
             f" {load}give it one of the commands that `help({kind})` lists"
         )
+
+
+def _shown_of(base: type[State], name: str) -> property:
+    """Let a value of the state be read on the aggregate; what is shown cannot be changed."""
+    of = attrgetter(name)
+
+    def shown(aggregate: Aggregate) -> object:
+        return read_only(of(aggregate.current_state()))
+
+    return property(shown, doc=getattr(vars(base).get(name), "__doc__", None))

@@ -5,14 +5,14 @@ customer is derived from the first standing won deal, so no fact here says it. C
 are persons: their names are personal and can be erased.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date
 from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
 from uuid import UUID, uuid4
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, State, with_item, without
+from salesflow.domain.state import EMPTY, State, with_item, with_member, without
 from salesflow.domain.values import Day, Flag, Name, Personal, Reason, SafeReason, SafeText
 from salesflow.domain.wording import require_reason
 from salesflow.errors import InputError, NotFoundError, RuleError
@@ -151,7 +151,7 @@ class CustomerState(State):
     """The contact people by their id."""
     merged_into: UUID | None = None
     """The customer it is the same as; None while it stands on its own."""
-    erased: frozenset[UUID] = frozenset()
+    erased: Set[UUID] = frozenset()
     """The people who were erased."""
 
     def evolve(self, event: Event) -> str | None:
@@ -205,7 +205,7 @@ class CustomerState(State):
         self.people = with_item(self.people, fact.person_id, person)
 
     def _erase(self, person_id: UUID, customer_id: UUID) -> None:
-        self.erased |= {person_id}
+        self.erased = with_member(self.erased, person_id)
         self.people = without(self.people, person_id)
         self.name = None if person_id == customer_id else self.name
 

@@ -6,7 +6,7 @@ meaning of old deals stays what it was. Exit criteria are a closed set a machine
 a deal; the checking itself is the deal's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cached_property, lru_cache
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
 from uuid import UUID, uuid5
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, ReplayContext, State, with_item
+from salesflow.domain.state import EMPTY, ReplayContext, State, with_item, with_member
 from salesflow.domain.time import Instant
 from salesflow.domain.values import (
     Flag,
@@ -266,7 +266,7 @@ class SalesProcessState(State):
     """The versions of a sales process by now."""
 
     versions: Mapping[int, ProcessVersion] = EMPTY
-    retired: frozenset[int] = frozenset()
+    retired: Set[int] = frozenset()
 
     @property
     def latest(self) -> ProcessVersion:
@@ -282,7 +282,7 @@ class SalesProcessState(State):
                     return f"version {process.version} was published before"
                 self.versions = with_item(self.versions, process.version, process)
             case ProcessRetired():
-                self.retired |= {fact.process_version}
+                self.retired = with_member(self.retired, fact.process_version)
             case _:
                 assert_never(fact)
         return None

@@ -7,6 +7,7 @@ May. `RepState` is the one place that judges that, for the rep and for every fol
 """
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import ClassVar, Final, Self, assert_never, get_args
@@ -15,7 +16,7 @@ from uuid import UUID, uuid5
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.state import State
+from salesflow.domain.state import State, appended
 from salesflow.domain.team import Team
 from salesflow.domain.values import Name, Reason, Reference, trimmed
 from salesflow.errors import InputError, RuleError
@@ -66,7 +67,7 @@ class RepState(State):
     name: str | None = None
     team: str | None = None
     """The key of the team; None before joining and after leaving."""
-    irregular: tuple[tuple[Event, str], ...] = ()
+    irregular: Sequence[tuple[Event, str]] = ()
     """Facts that later knowledge left without what they build on, each with the reason; they
     count for nothing."""
 
@@ -76,7 +77,7 @@ class RepState(State):
             self._opening = event
         irregular = self._change(event, self._opening)
         if irregular is not None:
-            self.irregular = (*self.irregular, (event, irregular))
+            self.irregular = appended(self.irregular, (event, irregular))
         return irregular
 
     def _change(self, event: Event, opening: Event) -> str | None:

@@ -4,9 +4,10 @@ One class for each kind of thing says what its facts change. Aggregates, read ta
 and cases all evolve that one, so they cannot disagree about it.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping, Sequence, Set
+from inspect import get_annotations
+from types import FunctionType, MappingProxyType
+from typing import Any, ClassVar, Final, NoReturn, Self, TypeVar, get_origin
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import guarded, inner
@@ -17,11 +18,16 @@ from salesflow.errors import InputError
 __all__ = [
     "EMPTY",
     "EMPTY_CONTEXT",
+    "ReadOnlyDict",
     "ReplayContext",
     "State",
+    "appended",
+    "read_only",
     "values_of",
     "with_item",
+    "with_member",
     "without",
+    "without_member",
 ]
 
 KeyT = TypeVar("KeyT")
@@ -94,8 +100,9 @@ EMPTY_CONTEXT: Final = ReplayContext()
 class State:
     """What is so by now; every value is as its class says until a fact changes it.
 
-    No value is changed in place: a tuple that grows becomes another tuple. So a copy of a
-    state keeps what it held, and a new one costs nothing.
+    A new state costs nothing: lists, dicts and sets are made when something is put into them.
+    They are a state's own, and a copy of it has others. What an aggregate shows of them cannot
+    be changed.
     """
 
     _context: ReplayContext
@@ -114,8 +121,15 @@ class State:
         self._context = context
         self._opening = opening
 
+    def __copy__(self) -> Self:
+        """Return a state that keeps what this one holds now."""
+        other = object.__new__(type(self))
+        for name, value in vars(self).items():
+            vars(other)[name] = value.copy() if type(value) in OWN else value
+        return other
+
     def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts.
+        """Take in the next believed event; return why it is irregular, None when it counts.
 
         An irregular fact is one that later knowledge left without what it builds on, such as
         a refund on a deal whose win was retracted. It changes nothing.
@@ -123,18 +137,86 @@ class State:
         raise NotImplementedError
 
 
+OWN: Final = frozenset({list, dict, set})
+"""What grows in place, within one state."""
+
+
+class ReadOnlyDict(dict[KeyT, ItemT]):
+    """Items as an aggregate shows them."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise InputError(
+            "what is read of an aggregate cannot be changed, nothing of it would be recorded;"
+            " give one of its commands"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[KeyT, ItemT]], tuple[dict[KeyT, ItemT]]]:
+        """Be copied and pickled as a dict."""
+        return dict, (dict(self),)
+
+
+VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
+    list: tuple,
+    set: frozenset,
+    dict: ReadOnlyDict,
+    MappingProxyType: ReadOnlyDict,
+}
+
+
+def read_only(value: object) -> object:
+    """Return a value of a state as it is shown: what grows in place cannot be changed."""
+    view = VIEWS.get(type(value))
+    return value if view is None else view(value)
+
+
 def values_of(cls: type) -> set[str]:
-    """Return the names of what a class itself declares as a value: annotated, or a property."""
-    own = vars(cls)
-    properties = [name for name, value in own.items() if isinstance(value, property)]
-    return {*own.get("__annotations__", ()), *properties}
+    """Return the names of the values that a class itself declares, properties among them."""
+    kinds: dict[str, object] = get_annotations(cls)
+    of_class = {name for name, kind in kinds.items() if get_origin(kind) == ClassVar}
+    plain = {
+        name
+        for name, value in vars(cls).items()
+        if name[:2] != "__" and not isinstance(value, FunctionType | classmethod | staticmethod)
+    }
+    return (kinds.keys() | plain) - of_class
+
+
+def appended(items: Sequence[ItemT], item: ItemT) -> Sequence[ItemT]:
+    """Return a state's items with one more behind them."""
+    if type(items) is not list:
+        return [*items, item]
+    items.append(item)
+    return items
 
 
 def with_item(items: Mapping[KeyT, ItemT], key: KeyT, item: ItemT) -> Mapping[KeyT, ItemT]:
-    """Return items with one more, or with another one under its key."""
-    return MappingProxyType({**items, key: item})
+    """Return a state's items with one more, or with another one under its key."""
+    if type(items) is not dict:
+        return {**items, key: item}
+    items[key] = item
+    return items
 
 
 def without(items: Mapping[KeyT, ItemT], key: KeyT) -> Mapping[KeyT, ItemT]:
-    """Return items without one; all of them where it is not among them."""
-    return MappingProxyType({k: item for k, item in items.items() if k != key})
+    """Return a state's items without one; all of them where it is not among them."""
+    if type(items) is dict:
+        items.pop(key, None)
+    return items
+
+
+def with_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
+    """Return a state's set with one more in it."""
+    if type(items) is not set:
+        return {*items, item}
+    items.add(item)
+    return items
+
+
+def without_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
+    """Return a state's set without one."""
+    if type(items) is set:
+        items.discard(item)
+    return items

@@ -214,7 +214,7 @@ class SalesFlow(Runs, Admin):
         events = [event for event in stored if event.recorded <= read_point.known_at]
         context = self._context(read_point.as_of, self._processes, read_point.known_at)
         found = kind.replay(id, events, context=context, as_of=read_point.as_of)
-        _ = found.state  # computed while the log is open
+        found.current_state()  # computed while the log is open
         found.close()
         return found
 

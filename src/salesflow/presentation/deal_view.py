@@ -7,9 +7,10 @@ fact is seen without an edit here. JSON says keys of stages and tasks instead of
 and whole ids; what is not known is null or empty there, and left out for people.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from inspect import get_annotations
 from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.deal.quotes import Quote
 from salesflow.domain.event import Event
 from salesflow.domain.process import Label
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.state import ReplayContext, values_of
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Money
 from salesflow.presentation.fact_text import money_text, value_text
@@ -214,7 +215,7 @@ def _money(amounts: Iterable[Money]) -> str:
     return " + ".join(map(money_text, amounts))
 
 
-def _count(things: tuple[object, ...]) -> str:
+def _count(things: Sequence[object]) -> str:
     return f"{len(things):,}" if things else ""
 
 
@@ -411,15 +412,15 @@ def _attributes(deal: Deal) -> Iterator[_Attribute]:
     """Give what is said of a deal; values that are in no list by their own name, at the end."""
     yield from ATTRIBUTES
     listed = NOT_SHOWN.union(*({each.key, *each.made_of} for each in ATTRIBUTES))
-    for cls in reversed(type(deal.state).__mro__):
-        for name in vars(cls).get("__annotations__", ()):
-            if name[0] != "_" and name not in listed:
+    for cls in reversed(deal.state_class.__mro__):
+        for name in get_annotations(cls):
+            if name[0] != "_" and name not in listed and name in values_of(cls):
                 yield _by_itself(name)
 
 
 def _by_itself(name: str) -> _Attribute:
     label = name.replace("_", " ").capitalize()
-    return _Attribute(name, lambda it: getattr(it.deal, name), label)
+    return _Attribute(name, lambda it: getattr(it.deal, name, None), label)
 
 
 def attribute_texts(deal: Deal, names: Names, language: Language = "en") -> dict[str, str]:

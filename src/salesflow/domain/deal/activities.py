@@ -4,7 +4,7 @@ Talking goes on after a deal is closed, so nothing here asks about its outcome. 
 criteria of most stages look at what is noted here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from datetime import date
 from typing import ClassVar, Literal, NamedTuple, assert_never
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_text
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, with_item
+from salesflow.domain.state import EMPTY, appended, with_item, with_member
 from salesflow.domain.values import (
     Day,
     Flag,
@@ -188,16 +188,16 @@ class Objection(NamedTuple):
 class ActivityState(DealCore):
     """What is known of the customer's side of a deal."""
 
-    contacts: tuple[ContactLogged, ...] = ()
+    contacts: Sequence[ContactLogged] = ()
     intent: IntentStated | None = None
-    needs: tuple[NeedIdentified, ...] = ()
+    needs: Sequence[NeedIdentified] = ()
     budget: BudgetConfirmed | None = None
     decision: DecisionProcessMapped | None = None
-    solutions: tuple[SolutionProposed, ...] = ()
-    tasks_done: frozenset[str] = frozenset()
+    solutions: Sequence[SolutionProposed] = ()
+    tasks_done: Set[str] = frozenset()
     objections: Mapping[str, Objection] = EMPTY
     """By their key, in the order in which they were raised."""
-    competitors: tuple[str, ...] = ()
+    competitors: Sequence[str] = ()
 
     @property
     def contact_count(self) -> int:
@@ -207,19 +207,19 @@ class ActivityState(DealCore):
     def _evolve_activities(self, fact: ActivityFact, _: Event) -> None:
         match fact:
             case ContactLogged():
-                self.contacts = (*self.contacts, fact)
+                self.contacts = appended(self.contacts, fact)
             case IntentStated():
                 self.intent = fact
             case NeedIdentified():
-                self.needs = (*self.needs, fact)
+                self.needs = appended(self.needs, fact)
             case BudgetConfirmed():
                 self.budget = fact
             case DecisionProcessMapped():
                 self.decision = fact
             case SolutionProposed():
-                self.solutions = (*self.solutions, fact)
+                self.solutions = appended(self.solutions, fact)
             case TaskCompleted():
-                self.tasks_done |= {fact.task}
+                self.tasks_done = with_member(self.tasks_done, fact.task)
             case ObjectionRaised(objection=key):
                 raised = Objection(key, fact.doubt, fact.topic, resolved=False)
                 self.objections = with_item(self.objections, key, raised)
@@ -229,7 +229,7 @@ class ActivityState(DealCore):
                     self.objections = with_item(self.objections, key, resolved)
             case CompetitorNamed():
                 if fact.competitor not in self.competitors:
-                    self.competitors = (*self.competitors, fact.competitor)
+                    self.competitors = appended(self.competitors, fact.competitor)
             case _:
                 assert_never(fact)
 

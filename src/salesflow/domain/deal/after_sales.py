@@ -4,7 +4,7 @@ Feedback may come at any time, also on a lost deal. Scores name their scale, and
 never mixed: nps runs from 0 to 10, csat from 1 to 5, ces from 1 to 7.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from salesflow.domain.deal.core import (
     require_text,
 )
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import appended
 from salesflow.domain.values import Money, Personal, Reference, SafeText
 from salesflow.errors import InputError
 
@@ -103,23 +104,23 @@ ServiceFact = ServiceDelivered | RepeatOrderPlaced | SurveySent | FeedbackReceiv
 class AfterSalesState(DealCore):
     """What happened between the customer and us beside and after the sale."""
 
-    services: tuple[ServiceDelivered, ...] = ()
-    repeat_orders: tuple[RepeatOrderPlaced, ...] = ()
-    surveys: tuple[SurveySent, ...] = ()
-    feedback: tuple[FeedbackReceived, ...] = ()
+    services: Sequence[ServiceDelivered] = ()
+    repeat_orders: Sequence[RepeatOrderPlaced] = ()
+    surveys: Sequence[SurveySent] = ()
+    feedback: Sequence[FeedbackReceived] = ()
 
     def _evolve_service(self, fact: ServiceFact, _: Event) -> str | None:
         match fact:
             case ServiceDelivered():
-                self.services = (*self.services, fact)
+                self.services = appended(self.services, fact)
             case RepeatOrderPlaced() if irregular := self._needs_win():
                 return irregular
             case RepeatOrderPlaced():
-                self.repeat_orders = (*self.repeat_orders, fact)
+                self.repeat_orders = appended(self.repeat_orders, fact)
             case SurveySent():
-                self.surveys = (*self.surveys, fact)
+                self.surveys = appended(self.surveys, fact)
             case FeedbackReceived():
-                self.feedback = (*self.feedback, fact)
+                self.feedback = appended(self.feedback, fact)
             case _:
                 assert_never(fact)
         return None

@@ -20,6 +20,7 @@ from salesflow.domain.deal.core import (
 from salesflow.domain.deal.quotes import QuoteLine, checked, total_of
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.process import ForecastCategory
+from salesflow.domain.state import appended
 from salesflow.domain.values import (
     Count,
     Day,
@@ -142,9 +143,9 @@ class BillingState(DealCore):
 
     line_items: tuple[QuoteLine, ...] = ()
     terms: TermsAgreed | None = None
-    invoices: tuple[InvoiceIssued, ...] = ()
-    payments: tuple[PaymentReceived, ...] = ()
-    refunds: tuple[RefundGiven, ...] = ()
+    invoices: Sequence[InvoiceIssued] = ()
+    payments: Sequence[PaymentReceived] = ()
+    refunds: Sequence[RefundGiven] = ()
 
     def _evolve_billing(self, fact: BillingFact, _: Event) -> str | None:
         match fact:
@@ -160,11 +161,11 @@ class BillingState(DealCore):
             case ContractAmended():
                 self.amount = fact.amount or self.amount
             case InvoiceIssued():
-                self.invoices = (*self.invoices, fact)
+                self.invoices = appended(self.invoices, fact)
             case PaymentReceived():
-                self.payments = (*self.payments, fact)
+                self.payments = appended(self.payments, fact)
             case RefundGiven():
-                self.refunds = (*self.refunds, fact)
+                self.refunds = appended(self.refunds, fact)
             case _:
                 assert_never(fact)
         return None

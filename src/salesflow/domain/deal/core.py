@@ -4,6 +4,7 @@ The parts beside it (`stages.py`, `quotes.py` …) each hold their facts, what t
 the deal's state, and the commands that record them.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -59,7 +60,7 @@ class DealCore(State):
     probability_given: Decimal | None = None
     """The probability somebody gave; None where the stage's holds."""
     first_outcome: Outcome | None = None
-    irregular: tuple[tuple[Event, str], ...] = ()
+    irregular: Sequence[tuple[Event, str]] = ()
     """Facts that later knowledge left without what they build on, each with the reason; they
     count for nothing."""
     _closing: Event | None = None
@@ -166,9 +167,10 @@ class DealCore(State):
     def _time(self, event: Event | None) -> datetime | None:
         """Return when it happened; None for what a new deal will be recorded with."""
         opening = self._opening
-        if event is None or opening is None or (is_untimed(event) and is_unrecorded(opening)):
+        if event is None or opening is None:
             return None
-        return event.occurred_at
+        is_new = opening.version == 1 and is_unrecorded(opening)
+        return None if is_new and is_untimed(event) else event.occurred_at
 
 
 class DealCommands(PlannedAggregate, DealCore):

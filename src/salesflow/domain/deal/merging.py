@@ -6,7 +6,7 @@ out of all counts; its history stays its own, and unmerging puts it back where i
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import ensure_not_retracted
+from salesflow.domain.state import with_member, without_member
 from salesflow.domain.values import Reason
 from salesflow.errors import NotFoundError, RuleError
 
@@ -90,7 +91,7 @@ MergingFact = DealMerged | DealAbsorbed | DealUnmerged | DealReleased
 class MergeState(DealCore):
     """Which deals are one; the deal it was merged into stands in `DealCore`."""
 
-    absorbed: frozenset[UUID] = frozenset()
+    absorbed: Set[UUID] = frozenset()
     """The deals that are merged into it."""
 
     def _evolve_merging(self, fact: MergingFact, _: Event) -> str | None:
@@ -102,9 +103,9 @@ class MergeState(DealCore):
             case DealUnmerged():
                 self.merged_into = None
             case DealAbsorbed():
-                self.absorbed |= {fact.absorbed}
+                self.absorbed = with_member(self.absorbed, fact.absorbed)
             case DealReleased():
-                self.absorbed -= {fact.released}
+                self.absorbed = without_member(self.absorbed, fact.released)
             case _:
                 assert_never(fact)
         return None

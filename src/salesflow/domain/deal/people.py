@@ -4,7 +4,7 @@ The owner is credited with what the collaborators leave over; their shares never
 more than the whole. Changes of people may be planned ahead with `effective_from`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar, NamedTuple, Self, assert_never
@@ -14,7 +14,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.state import EMPTY, with_item, without
+from salesflow.domain.state import EMPTY, appended, with_item, without
 from salesflow.domain.values import (
     Personal,
     Reason,
@@ -153,7 +153,7 @@ class PeopleState(DealCore):
 
     collaborators: Mapping[str, Collaborator] = EMPTY
     """By person."""
-    messages: tuple[MessagePosted, ...] = ()
+    messages: Sequence[MessagePosted] = ()
     help_requests: Mapping[str, HelpRequest] = EMPTY
     """By their key."""
 
@@ -178,7 +178,7 @@ class PeopleState(DealCore):
             case CustomerChanged():
                 self.customer_id = fact.customer_id
             case MessagePosted():
-                self.messages = (*self.messages, fact)
+                self.messages = appended(self.messages, fact)
             case HelpRequested(request=key):
                 asked = HelpRequest(key, fact.question, fact.department, given=False)
                 self.help_requests = with_item(self.help_requests, key, asked)

@@ -28,7 +28,14 @@ from salesflow.domain.deal.people import (
     PeopleFact,
     PeopleState,
 )
-from salesflow.domain.deal.quotes import QuoteFact, QuotesState
+from salesflow.domain.deal.quotes import (
+    Quote,
+    QuoteDrafted,
+    QuoteFact,
+    QuoteIssued,
+    QuoteRevised,
+    QuotesState,
+)
 from salesflow.domain.deal.stages import (
     DealOpened,
     StageFact,
@@ -36,8 +43,15 @@ from salesflow.domain.deal.stages import (
 )
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import TASK_COMPLETED
+from salesflow.domain.state import (
+    EMPTY_CONTEXT,
+    ReplayContext,
+    appended,
+    values_of,
+    with_item,
+)
 
-__all__ = ["STATE_FACTS", "DealState"]
+__all__ = ["STATE_FACTS", "DealState", "DealSummary"]
 
 BEFORE_OPENING: Final = "before the deal was opened"
 
@@ -54,6 +68,12 @@ class DealState(
 ):
     """All that is so of one deal by now; before its opening nothing but that."""
 
+    def __init__(
+        self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
+    ) -> None:
+        is_ours = opening is not None and isinstance(opening.fact, DealOpened)
+        super().__init__(context, opening if is_ours else None)
+
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""
         fact, opening, before = event.fact, self._opening, self.outcome
@@ -65,7 +85,7 @@ class DealState(
             change = _CHANGES.get(type(fact))
             irregular = None if change is None else change(self, fact, event)
         if irregular is not None:
-            self.irregular = (*self.irregular, (event, irregular))
+            self.irregular = appended(self.irregular, (event, irregular))
         elif self.outcome != before:
             self._note_outcome(event)
         return irregular
@@ -120,3 +140,28 @@ _CHANGES: Final = dict(_changes())
 
 STATE_FACTS: Final[frozenset[type[Fact]]] = frozenset(c for c in _CHANGES if c.is_headline)
 """The facts that can change where a deal stands: stage, outcome, worth, owner, customer."""
+
+
+class DealSummary(DealState):
+    """A deal's state for read tables: it keeps what they show of every deal, and no more.
+
+    Tables hold the states of many deals. What facts say beside stage, outcome, worth, owner,
+    customer and the shares of collaborators is not kept; of quotes only that they are there.
+    """
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed event; return why it is irregular, None when it counts."""
+        irregular = super().evolve(event)
+        kept = vars(self)
+        for name in _DETAILS & kept.keys():
+            del kept[name]
+        fact = event.fact
+        if irregular is None and isinstance(fact, QuoteDrafted | QuoteIssued | QuoteRevised):
+            quote = Quote(fact.quote, "issued", (), None)
+            self.offers = with_item(self.offers, quote.key, quote)
+        return irregular
+
+
+_DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_requests"}).union(
+    *(values_of(part) for part in (ActivityState, BillingState, AfterSalesState))
+)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.billing import ContractAmended, RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
@@ -83,7 +83,7 @@ class Booking:
     __slots__ = ("_booked", "_credit", "_deal", "_merged", "_signed")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
         self._credit: Credit | None = None
         """To whom the standing win belongs."""
         self._signed: Money | None = None
@@ -174,7 +174,7 @@ class Booking:
         )
 
 
-def _shares(deal: DealState) -> tuple[tuple[str, int], ...]:
+def _shares(deal: DealSummary) -> tuple[tuple[str, int], ...]:
     shares = ((c.person, millionths(c.credit)) for c in deal.collaborators.values())
     return tuple(sorted((person, share) for person, share in shares if share))
 

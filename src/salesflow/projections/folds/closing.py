@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
@@ -68,7 +68,7 @@ class ClosingRows:
     __slots__ = ("_deal", "_opened", "_outcome", "_own", "_own_outcome", "_stage")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
         self._opened: Row = ()
         self._outcome = self._own_outcome = ""
         self._own: Row = ()

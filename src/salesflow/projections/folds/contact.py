@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from salesflow.domain.deal.activities import ContactLogged
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
 from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
@@ -57,7 +57,7 @@ class ContactRows:
     __slots__ = ("_deal", "_opened")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
         self._opened: Row = ()
 
     def apply(self, event: Event) -> Iterable[Change]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
 from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
@@ -53,14 +53,14 @@ class DealStateRows:
     __slots__ = ("_deal",)
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
 
     def apply(self, event: Event) -> Iterable[Change]:
         """Take the next believed fact; an irregular one changes nothing."""
         return () if self._deal.evolve(event) is not None else (((), _row(self._deal)),)
 
 
-def _row(deal: DealState) -> Row:
+def _row(deal: DealSummary) -> Row:
     money, close = deal.amount, deal.expected_close
     return (
         deal.process,

@@ -27,7 +27,7 @@ from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.people import CollaboratorJoined, HelpGiven
 from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext
@@ -72,7 +72,7 @@ class FactorRows:
     __slots__ = ("_deal", "_entered", "_factors", "_shown")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
         self._factors: Counter[Factor] = Counter()
         self._shown: frozenset[Factor] = frozenset()
         self._entered: Instant = 0

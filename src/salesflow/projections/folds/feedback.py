@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, SurveySent
+from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
     QuoteDrafted,
@@ -24,7 +25,7 @@ from salesflow.domain.deal.quotes import (
     QuoteRevised,
     QuoteWithdrawn,
 )
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
@@ -92,10 +93,14 @@ class Asked(NamedTuple):
 class FeedbackRows:
     """One deal on its way through its history."""
 
-    __slots__ = ("_deal", "_waiting")
+    __slots__ = ("_accepted", "_agreed", "_deal", "_offered", "_waiting")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
+        self._agreed: str | None = None
+        self._offered: dict[str, str | None] = {}
+        """The products of each quote, as it was offered last."""
+        self._accepted: str | None = None
         self._waiting: list[Asked] = []
 
     def apply(self, event: Event) -> Iterable[Change]:
@@ -108,8 +113,13 @@ class FeedbackRows:
                 return (self._sent(event, fact),)
             case FeedbackReceived():
                 return self._received(event, fact)
+            case LineItemsAgreed():
+                self._agreed = _products(fact.lines)
+            case _ if type(fact) in QUOTES:
+                self._take_quote(fact)
             case _:
-                return ()
+                pass  # where the deal stands is said by its state
+        return ()
 
     def _sent(self, event: Event, fact: SurveySent) -> Change:
         row = self._row(event, "sent", fact)
@@ -140,7 +150,7 @@ class FeedbackRows:
             deal.owner,
             deal.customer_id,
             deal.lead_source,
-            _products(deal.line_items) or _products(_accepted_lines(deal)),
+            self._agreed or self._products_accepted(),
             fact.survey,
             fact.scale,
             score,
@@ -148,10 +158,26 @@ class FeedbackRows:
             0,
         )
 
+    def _products_accepted(self) -> str | None:
+        return None if self._accepted is None else self._offered.get(self._accepted)
 
-def _accepted_lines(deal: DealState) -> Sequence[QuoteLine]:
-    quote = deal.accepted_quote
-    return () if quote is None else quote.lines
+    def _take_quote(self, fact: Fact) -> None:
+        match fact:
+            case QuoteDrafted() | QuoteIssued() | QuoteRevised():
+                is_draft = isinstance(fact, QuoteDrafted)
+                before = None if is_draft else self._offered.get(fact.quote)
+                self._offered[fact.quote] = _products(fact.lines) or before
+                self._unaccept(fact.quote)
+            case QuoteAccepted():
+                self._accepted = fact.quote
+            case QuoteRejected() | QuoteWithdrawn() | QuoteExpired():
+                self._unaccept(fact.quote)
+            case _:
+                pass  # no other fact is about a quote
+
+    def _unaccept(self, quote: str) -> None:
+        if self._accepted == quote:
+            self._accepted = None
 
 
 def _products(lines: Sequence[QuoteLine]) -> str | None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.stages import DealMigrated, StageMoved
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext
@@ -104,7 +104,7 @@ class Pipeline:
     __slots__ = ("_deal", "_leg")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
         self._leg: Leg | None = None
 
     def apply(self, event: Event) -> Iterable[Row]:
@@ -118,7 +118,7 @@ class Pipeline:
         return _movements(event.fact, left, entered, process)
 
 
-def _leg(deal: DealState) -> Leg:
+def _leg(deal: DealSummary) -> Leg:
     money = deal.amount
     return Leg(
         deal.process,

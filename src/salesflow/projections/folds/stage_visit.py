@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
-from salesflow.domain.deal.state import STATE_FACTS, DealState
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
@@ -87,7 +87,7 @@ class StageVisitRows:
     __slots__ = ("_deal", "begun", "place")
 
     def __init__(self, processes: Processes) -> None:
-        self._deal = DealState(ReplayContext(processes))
+        self._deal = DealSummary(ReplayContext(processes))
         self.place: Place | None = None
         self.begun = 0
 
