@@ -6,11 +6,12 @@ command without a time happens when its session is recorded, after everything th
 as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
+from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import date, datetime
 from operator import attrgetter
-from types import FunctionType
-from typing import ClassVar, NoReturn, Self
+from types import FunctionType, MappingProxyType
+from typing import Any, ClassVar, Final, NoReturn, Self
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner
@@ -32,7 +33,7 @@ from salesflow.domain.pending import (
     in_log_order,
     is_untimed,
 )
-from salesflow.domain.state import ReplayContext, State, read_only, values_of
+from salesflow.domain.state import ReadOnlyDict, ReplayContext, State, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,
@@ -59,6 +60,14 @@ UNASSIGNED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
 
 MICROSECOND: Precision = "microsecond"
+
+VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
+    list: tuple,
+    set: frozenset,
+    dict: ReadOnlyDict,
+    MappingProxyType: ReadOnlyDict,
+}
+"""What grows in a state is shown as something that cannot be changed."""
 
 
 @guarded
@@ -561,6 +570,8 @@ def _shown_of(base: type[State], name: str) -> property:
     of = attrgetter(name)
 
     def shown(aggregate: Aggregate) -> object:
-        return read_only(of(aggregate.current_state()))
+        value = of(aggregate.current_state())
+        view = VIEWS.get(type(value))
+        return value if view is None else view(value)
 
     return property(shown, doc=getattr(vars(base).get(name), "__doc__", None))

@@ -22,7 +22,6 @@ __all__ = [
     "ReplayContext",
     "State",
     "appended",
-    "read_only",
     "values_of",
     "with_item",
     "with_member",
@@ -156,20 +155,6 @@ class ReadOnlyDict(dict[KeyT, ItemT]):
     def __reduce__(self) -> tuple[type[dict[KeyT, ItemT]], tuple[dict[KeyT, ItemT]]]:
         """Be copied and pickled as a dict."""
         return dict, (dict(self),)
-
-
-VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
-    list: tuple,
-    set: frozenset,
-    dict: ReadOnlyDict,
-    MappingProxyType: ReadOnlyDict,
-}
-
-
-def read_only(value: object) -> object:
-    """Return a value of a state as it is shown: what grows in place cannot be changed."""
-    view = VIEWS.get(type(value))
-    return value if view is None else view(value)
 
 
 def values_of(cls: type) -> set[str]:

@@ -28,7 +28,7 @@ from salesflow.presentation.messages import Language, in_language
 
 __all__ = [
     "AttributeChange",
-    "Names",
+    "NameLookup",
     "ReplayStep",
     "attribute_texts",
     "deal_json",
@@ -43,8 +43,8 @@ DAY = timedelta(days=1)
 QUOTE = ("state", "total", "valid_until", "expires_at", "revisions", "lines")
 
 
-class Names(Protocol):
-    """Names customers and reps, whose ids are all that a deal holds of them."""
+class NameLookup(Protocol):
+    """NameLookup customers and reps, whose ids are all that a deal holds of them."""
 
     def customer(self, deal: Deal) -> str:
         """Return the customer's name; their id where no name is known, "" without one."""
@@ -59,7 +59,7 @@ class Names(Protocol):
 class _Shown:
     """One deal in the words of one language."""
 
-    def __init__(self, deal: Deal, names: Names, language: Language) -> None:
+    def __init__(self, deal: Deal, names: NameLookup, language: Language) -> None:
         self.deal = deal
         self.names = names
         self.language: Language = language
@@ -423,7 +423,7 @@ def _by_itself(name: str) -> _Attribute:
     return _Attribute(name, lambda it: getattr(it.deal, name, None), label)
 
 
-def attribute_texts(deal: Deal, names: Names, language: Language = "en") -> dict[str, str]:
+def attribute_texts(deal: Deal, names: NameLookup, language: Language = "en") -> dict[str, str]:
     """Return what people read of a deal, label by label; what is not known is left out."""
     it = _Shown(deal, names, language)
     found: dict[str, str] = {}
@@ -437,13 +437,13 @@ def attribute_texts(deal: Deal, names: Names, language: Language = "en") -> dict
     return {label: text for label, text in found.items() if text}
 
 
-def deal_json(deal: Deal, names: Names) -> dict[str, Json]:
+def deal_json(deal: Deal, names: NameLookup) -> dict[str, Json]:
     """Return a deal as JSON: keys and values are the same in every language."""
     it = _Shown(deal, names, "en")
     return {each.key: plain(each.value(it)) for each in _attributes(deal)}
 
 
-def event_json(event: Event, names: Names, mark: str, why: str) -> Json:
+def event_json(event: Event, names: NameLookup, mark: str, why: str) -> Json:
     """Return an event with its envelope as JSON, and whether it counts."""
     return {
         "position": event.position,
@@ -502,7 +502,9 @@ class ReplayStep(NamedTuple):
     irregular: str | None
 
 
-def replay(deal: Deal, names: Names, language: Language, as_of: Instant) -> list[ReplayStep]:
+def replay(
+    deal: Deal, names: NameLookup, language: Language, as_of: Instant
+) -> list[ReplayStep]:
     """Go through a deal's believed history up to an instant."""
     steps: list[ReplayStep] = []
     before: dict[str, str] = {}
@@ -516,7 +518,7 @@ def replay(deal: Deal, names: Names, language: Language, as_of: Instant) -> list
     return steps
 
 
-def steps_json(steps: Iterable[ReplayStep], names: Names) -> list[Json]:
+def steps_json(steps: Iterable[ReplayStep], names: NameLookup) -> list[Json]:
     """Return each step of a replay as JSON, and what it changed in how the deal stands."""
     found: list[Json] = []
     before: dict[str, Json] = {}
