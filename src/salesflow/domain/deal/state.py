@@ -15,10 +15,7 @@ from typing import Final, get_args
 
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
 from salesflow.domain.deal.after_sales import AfterSalesState, ServiceFact
-from salesflow.domain.deal.billing import (
-    BillingFact,
-    BillingState,
-)
+from salesflow.domain.deal.billing import BillingFact, BillingState, LineItemsAgreed
 from salesflow.domain.deal.merging import MergeState, MergingFact
 from salesflow.domain.deal.outcomes import (
     OutcomeFact,
@@ -152,10 +149,12 @@ class DealSummary(DealState):
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed event; return why it is irregular, None when it counts."""
         irregular = super().evolve(event)
+        fact = event.fact
+        if irregular is None and type(fact) in _WORDLESS:  # as nearly all that tables take in
+            return None
         kept = vars(self)
         for name in _DETAILS & kept.keys():
             del kept[name]
-        fact = event.fact
         if irregular is None and isinstance(fact, QuoteDrafted | QuoteIssued | QuoteRevised):
             quote = Quote(fact.quote, "issued", (), None)
             self.offers = with_item(self.offers, quote.key, quote)
@@ -165,3 +164,6 @@ class DealSummary(DealState):
 _DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_requests"}).union(
     *(values_of(part) for part in (ActivityState, BillingState, AfterSalesState))
 )
+
+_WORDLESS: Final = STATE_FACTS - {LineItemsAgreed}
+"""The facts that leave nothing in a state but what a summary keeps."""
