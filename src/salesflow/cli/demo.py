@@ -4,7 +4,7 @@ Two and a half years are lived through with a turned clock, so both axes of time
 what happened, and when the log learned of it. The same seed gives the same answers.
 """
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from salesflow.cli.context import CommandContext, with_context
 from salesflow.errors import InputError
 
 __all__ = ["demo"]
+
+if TYPE_CHECKING:  # loaded when the demo is asked for
+    from salesflow.demo.agenda import TurnedClock
+    from salesflow.engine import SalesFlow
 
 DATABASE = "sqlite:///salesflow-demo.db"
 
@@ -45,17 +49,9 @@ def demo(
 def _record_example(context: CommandContext) -> None:
     from salesflow.demo.agenda import TurnedClock
     from salesflow.demo.example import EXAMPLE_START, EXAMPLE_ZONE, record_example
-    from salesflow.demo.workplace import SeededIds
-    from salesflow.engine import SalesFlow
 
     clock = TurnedClock(EXAMPLE_START)
-    with SalesFlow(
-        context.url,
-        tenant=context.tenant,
-        timezone=EXAMPLE_ZONE.key,
-        clock=clock,
-        event_ids=SeededIds(clock, 1),
-    ) as flow:
+    with _opened(context, clock, EXAMPLE_ZONE.key, 1) as flow:
         record_example(flow, clock)
         head = flow.log.head()
     context.screen.json({"db": context.shown_url, "position": head.position})
@@ -67,19 +63,27 @@ def _live(context: CommandContext, seed: int) -> None:
     from salesflow.cli.story import Story
     from salesflow.demo.agenda import END, START, ZONE, TurnedClock
     from salesflow.demo.simulation import simulate
-    from salesflow.demo.workplace import SeededIds
-    from salesflow.engine import SalesFlow
 
     clock = TurnedClock(START)
-    with SalesFlow(
-        context.url,
-        tenant=context.tenant,
-        timezone=ZONE.key,
-        clock=clock,
-        event_ids=SeededIds(clock, seed),
-    ) as flow:
+    with _opened(context, clock, ZONE.key, seed) as flow:
         with context.screen.progress(f"{START:%Y-%m-%d} … {END:%Y-%m-%d}") as report:
             office = simulate(flow, clock, seed=seed, progress=report)
         with context.screen.progress("read tables") as report:
             flow.catch_up(progress=report)
         Story(context, flow, office).tell()
+
+
+def _opened(
+    context: CommandContext, clock: "TurnedClock", timezone: str, seed: int
+) -> "SalesFlow":
+    """Open a new log whose times are those of a turned clock, and whose ids are seeded."""
+    from salesflow.demo.workplace import SeededIds
+    from salesflow.engine import SalesFlow
+
+    return SalesFlow(
+        context.url,
+        tenant=context.tenant,
+        timezone=timezone,
+        clock=clock,
+        event_ids=SeededIds(clock, seed),
+    )

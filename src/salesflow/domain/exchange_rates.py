@@ -91,10 +91,8 @@ class RateTableState(State):
 
     def __copy__(self) -> Self:
         """Return one of its own, since rates are many and are taken in one by one."""
-        other = type(self)(self._context, self._opening)
-        other._bases, other._rates = {**self._bases}, {**self._rates}
+        other = super().__copy__()
         other._days = {pair: [*days] for pair, days in self._days.items()}
-        other._published = {**self._published}
         return other
 
     def evolve(self, event: Event) -> str | None:

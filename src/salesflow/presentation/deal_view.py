@@ -223,6 +223,15 @@ def _names(values: Iterable[str | None], word: str) -> str:
     return "; ".join(value or word for value in values)
 
 
+def _summed(key: str, label: str, facts: str) -> _Attribute:
+    """Tell the amounts of facts of the state, added up."""
+
+    def sums(it: _Shown) -> list[Money]:
+        return _sums(fact.amount for fact in getattr(it.deal, facts))
+
+    return _Attribute(key, sums, label, lambda it: _money(sums(it)), (facts,))
+
+
 ATTRIBUTES: Final = (
     _Attribute("id", lambda it: it.deal.id),
     _Attribute("title", lambda it: it.deal.title, "Title"),
@@ -358,27 +367,9 @@ ATTRIBUTES: Final = (
         text=lambda it: _count(it.deal.line_items),
     ),
     _Attribute("terms", lambda it: it.deal.terms, "Terms", _terms),
-    _Attribute(
-        "invoiced",
-        lambda it: _sums(i.amount for i in it.deal.invoices),
-        "Invoiced",
-        text=lambda it: _money(_sums(i.amount for i in it.deal.invoices)),
-        made_of=("invoices",),
-    ),
-    _Attribute(
-        "paid",
-        lambda it: _sums(p.amount for p in it.deal.payments),
-        "Paid",
-        text=lambda it: _money(_sums(p.amount for p in it.deal.payments)),
-        made_of=("payments",),
-    ),
-    _Attribute(
-        "refunded",
-        lambda it: _sums(r.amount for r in it.deal.refunds),
-        "Refunded",
-        text=lambda it: _money(_sums(r.amount for r in it.deal.refunds)),
-        made_of=("refunds",),
-    ),
+    _summed("invoiced", "Invoiced", "invoices"),
+    _summed("paid", "Paid", "payments"),
+    _summed("refunded", "Refunded", "refunds"),
     _Attribute(
         "services",
         lambda it: it.deal.services,
@@ -408,13 +399,15 @@ NOT_SHOWN: Final = frozenset(
 """Values of the state that only rules need."""
 
 
+LISTED: Final = NOT_SHOWN.union(*({each.key, *each.made_of} for each in ATTRIBUTES))
+
+
 def _attributes(deal: Deal) -> Iterator[_Attribute]:
     """Give what is said of a deal; values that are in no list by their own name, at the end."""
     yield from ATTRIBUTES
-    listed = NOT_SHOWN.union(*({each.key, *each.made_of} for each in ATTRIBUTES))
     for cls in reversed(deal.state_class.__mro__):
         for name in get_annotations(cls):
-            if name[0] != "_" and name not in listed and name in values_of(cls):
+            if name[0] != "_" and name not in LISTED and name in values_of(cls):
                 yield _by_itself(name)
 
 
