@@ -16,9 +16,9 @@ from uuid import UUID
 from salesflow import SalesFlow
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.adapters.event_store.reading import StoredEvent
-from salesflow.demo.agenda import START, ZONE, TurnedClock
+from salesflow.demo.office import SeededIds
 from salesflow.demo.simulation import simulate
-from salesflow.demo.workplace import SeededIds
+from salesflow.demo.world import START, ZONE, TurnedClock
 from salesflow.domain.time import from_instant
 
 __all__ = ["demo_events", "long_log"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from salesflow import Deal, Deals, Funnel, SalesFlow
-from salesflow.demo.agenda import TurnedClock
 from salesflow.demo.example import EXAMPLE_START, EXAMPLE_ZONE, record_example
-from salesflow.demo.workplace import SeededIds
+from salesflow.demo.office import SeededIds
+from salesflow.demo.world import TurnedClock
 from simulated import ran
 
 

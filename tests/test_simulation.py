@@ -9,12 +9,11 @@ from random import Random
 import pytest
 
 from salesflow import Deal, Rep, SalesFlow, Team
-from salesflow.demo.agenda import END, START, ZONE, TurnedClock, office_time
 from salesflow.demo.house import NEW_VERSION
 from salesflow.demo.offers import cny_per
+from salesflow.demo.office import SeededIds
 from salesflow.demo.simulation import SCRIPT, simulate
-from salesflow.demo.workplace import SeededIds
-from salesflow.demo.world import CUSTOMERS, REPS
+from salesflow.demo.world import CUSTOMERS, END, REPS, START, ZONE, TurnedClock, office_time
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Event, FactRetracted

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from salesflow import STANDARD, Customer, Deal, Money, QuoteLine, SalesFlow
-from salesflow.demo.agenda import TurnedClock
+from salesflow.demo.world import TurnedClock
 
 ERP = UUID("e4900000-0000-4000-8000-000000000001")
 MES = UUID("3e500000-0000-4000-8000-000000000002")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from salesflow.cli.commands import COMMANDS, CommandGroup
+from salesflow.cli.app import COMMANDS, CommandGroup
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 

@@ -6,10 +6,9 @@ import pytest
 
 from given import CLOSED_STAGES, HOUR, OTHER, START, cny, deal_of, decides, opened, refuses
 from salesflow.domain.deal.activities import ObjectionRaised
-from salesflow.domain.deal.criteria import Check
 from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
-from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.deal.stages import Check, StageMoved
 from salesflow.domain.standard_process import STANDARD
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 

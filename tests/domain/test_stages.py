@@ -26,9 +26,9 @@ from salesflow.domain.deal.activities import (
     NeedIdentified,
     TaskCompleted,
 )
-from salesflow.domain.deal.criteria import Check
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import (
+    Check,
     DealMigrated,
     DealOpened,
     StageMapping,

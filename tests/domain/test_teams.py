@@ -15,7 +15,7 @@ from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
-from salesflow.presentation.words import irregularity_name
+from salesflow.presentation.messages import irregularity_name
 
 JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
 JUNE = datetime(2026, 6, 15, tzinfo=SHANGHAI)

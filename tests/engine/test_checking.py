@@ -19,7 +19,7 @@ from salesflow.adapters.projector import rebuild as filling
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.event import Event
 from salesflow.errors import DamagedError, SchemaError
-from salesflow.projections.core.problems import Checked
+from salesflow.projections.core.left_out import Checked
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import Funnel

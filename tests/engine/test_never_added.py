@@ -12,7 +12,7 @@ import pytest
 
 from given import deal_of, opened
 from salesflow import STANDARD, Customer, Deal, SalesFlow, Session
-from salesflow.domain.never_added import warn_never_added
+from salesflow.domain.pending import warn_never_added
 from salesflow.errors import InputError, NeverAddedWarning, RuleError
 
 SAID = r"^a deal was made and was never added to a session: .* add it, as in `s\.add\(Deal\.…"

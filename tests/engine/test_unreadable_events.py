@@ -11,7 +11,7 @@ import pytest
 from databases import tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, Reactor, SalesFlow
-from salesflow.adapters.database.holding import Patience
+from salesflow.adapters.database.connections import Patience
 from salesflow.adapters.projector.projection_task import OvertakenError, hold, page_after
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.people import OwnerAssigned

@@ -10,7 +10,7 @@ from importing.desk import WIDE, Desk
 from salesflow.adapters.importers import ImportReport
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.report import LISTED_MAX, REASONS_MAX
-from salesflow.adapters.importers.report_text import reason_in_chinese
+from salesflow.adapters.importers.report_entries import reason_in_chinese
 
 HEAD = "id,rep,amount,status,created,closed\n"
 TABLE = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n2,u2,x,Open,2026-01-05,\n3,u3,,Open,,\n\n4\n"

@@ -20,7 +20,7 @@ from properties.effort import TALLY, TORTURE
 from salesflow.adapters.database.schema import events
 from salesflow.adapters.importers import ImportReport, import_table
 from salesflow.adapters.importers.rates import import_rates
-from salesflow.adapters.importers.report_text import reason_in_chinese
+from salesflow.adapters.importers.report_entries import reason_in_chinese
 from salesflow.engine import SalesFlow
 from salesflow.errors import SalesflowError
 from salesflow.projections.pipeline.deals import Deals

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from salesflow import SalesFlow
-from salesflow.adapters.importers.ecb import ECB, euro_rates
 from salesflow.adapters.importers.rates import (
+    ECB,
     ExtractedRate,
     RateImport,
     RefusedLine,
+    euro_rates,
     import_rates,
     record_rates,
 )

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from salesflow.adapters import importers
-from salesflow.adapters.importers.report_text import reason_in_chinese
+from salesflow.adapters.importers.report_entries import reason_in_chinese
 
 WHERE = {"RowError": 0, "Adjustment": 0, "BadRow": 1}
 """At which place of their calls the reason stands."""

@@ -14,7 +14,7 @@ from importing.desk import EVENTS, WIDE, Desk
 from properties.effort import examples
 from salesflow import SalesFlow
 from salesflow.adapters.database import schema
-from salesflow.adapters.database.ids import new_id, stored_uuid
+from salesflow.adapters.database.schema import new_id, stored_uuid
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.importers import import_table, object_id
 from salesflow.domain.deal import Deal

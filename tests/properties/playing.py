@@ -33,7 +33,7 @@ from properties.world import (
     instant,
     stream_id,
 )
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal

@@ -22,8 +22,13 @@ from properties.test_books import check_books
 from properties.test_tables import check_states, content, rebuilt
 from properties.world import at
 from salesflow.adapters.projector import interval_tables as refolding
-from salesflow.adapters.projector.interval_tables import Address, IntervalBatch, TableUpdater
-from salesflow.adapters.projector.ledger_tables import LedgerBatch, LedgerUpdater
+from salesflow.adapters.projector.interval_tables import (
+    Address,
+    IntervalBatch,
+    LedgerBatch,
+    LedgerUpdater,
+    TableUpdater,
+)
 from salesflow.adapters.projector.rebuild import TableFiller
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event

@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from properties.effort import TALLY, examples
 from salesflow import STANDARD, SalesFlow
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE

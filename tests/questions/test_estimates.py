@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from salesflow.errors import SalesflowError
-from salesflow.projections.core.amounts import unscaled
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.statistics import (
     Estimate,
     Share,

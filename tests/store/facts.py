@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid4
 
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.gate import OTHERS
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.event import Fact, FactCatalogue

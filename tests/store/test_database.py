@@ -23,7 +23,7 @@ from uuid import uuid4
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.adapters.event_store.gate import OTHERS
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.schema import new_id
 sys.stdin.read(1)
 with Database(sys.argv[1]) as database:
     log = EventLog(database, catalogue=OTHERS)

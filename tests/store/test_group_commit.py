@@ -8,8 +8,7 @@ from uuid import uuid4
 import pytest
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.group_commit import GroupCommit, Request
-from salesflow.adapters.event_store.log import EventLog, Receipt
+from salesflow.adapters.event_store.log import EventLog, GroupCommit, Receipt, Request
 from salesflow.errors import (
     AlreadyRecordedError,
     BusyError,

@@ -22,7 +22,7 @@ import pytest
 
 from properties.effort import TORTURE
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.database import pool
+from salesflow.adapters.database import connections as pool
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.event_store import postgres_append
 from salesflow.errors import DatabaseError, SalesflowError

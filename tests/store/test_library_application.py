@@ -16,7 +16,7 @@ from eventsourcing.persistence import (
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.gate import OTHERS
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.eventsourcing_recorders import SalesflowProcessRecorder
+from salesflow.adapters.recorder import SalesflowProcessRecorder
 
 
 class Dog(Aggregate):

@@ -10,13 +10,13 @@ from eventsourcing.utils import Environment, get_topic
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.gate import OTHERS
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.eventsourcing_recorders import (
+from salesflow.adapters.recorder import (
     SalesflowAggregateRecorder,
     SalesflowApplicationRecorder,
+    SalesflowFactory,
     SalesflowProcessRecorder,
     SalesflowTrackingRecorder,
 )
-from salesflow.adapters.recorder import SalesflowFactory
 
 LIBRARY_TESTS_WHAT_IT_DEPRECATES = pytest.mark.filterwarnings(
     "always:'log' is deprecated:DeprecationWarning"

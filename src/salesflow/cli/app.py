@@ -1,14 +1,206 @@
 """The command line put together: the first word, its options and what it lists."""
 
+import ast
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version as version_of
-from typing import Annotated
+from importlib.util import find_spec
+from inspect import cleandoc
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command
 
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
-from salesflow.cli.commands import COMMANDS, LazyGroup
+from salesflow.errors import InputError
+from salesflow.projections.homes import QUESTION_HOMES, question_homes
 
-__all__ = ["app", "installed"]
+__all__ = [
+    "COMMANDS",
+    "CommandGroup",
+    "LazyGroup",
+    "app",
+    "installed",
+]
+
+
+# Every command there is and where it lives; each is loaded when it is called, not before.
+#
+# A list of commands is shown with the first sentence of each one's docstring, read from its
+# source, so that `salesflow --help` loads neither the engine nor a database. To add a command,
+# write a function `@with_context` in a module of this package and name it here.
+
+HOME: Final = "salesflow.cli."
+
+
+class CommandGroup(NamedTuple):
+    """Commands under one word: functions and questions by their homes, or further groups."""
+
+    help: str
+    commands: "Mapping[str, str | CommandGroup]"
+
+
+ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
+
+COMMANDS: Final = CommandGroup(
+    "Record what happened, ask as of any moment: an event-sourced sales process engine.",
+    {
+        "demo": f"{HOME}demo:demo",
+        "import": CommandGroup(
+            "Import what another system recorded.",
+            {
+                "table": f"{HOME}imports.commands:table",
+                "rates": f"{HOME}imports.rates:import_file",
+                "ecb": f"{HOME}imports.rates:import_ecb",
+            },
+        ),
+        "ask": ASK,
+        "deal": CommandGroup(
+            "Look at deals at any past moment.",
+            {
+                "list": QUESTION_HOMES["deals"],
+                "show": f"{HOME}deal.commands:show",
+                "history": f"{HOME}deal.commands:history",
+                "replay": f"{HOME}deal.commands:replay_deal",
+            },
+        ),
+        "log": f"{HOME}admin.log:log",
+        "status": f"{HOME}admin.status:status",
+        "check": f"{HOME}admin.check:check",
+        "rebuild": f"{HOME}admin.status:rebuild",
+        "backup": f"{HOME}admin.status:backup",
+        "project": f"{HOME}admin.project:project",
+        "retract": f"{HOME}admin.log:retract",
+        "sql": f"{HOME}admin.project:sql",
+        "clock": CommandGroup(
+            "The clock behind the log.", {"accept": f"{HOME}admin.status:accept"}
+        ),
+        "process": CommandGroup(
+            "The published sales processes.",
+            {
+                "list": f"{HOME}admin.process:list_processes",
+                "show": f"{HOME}admin.process:show_process",
+            },
+        ),
+        "rates": CommandGroup(
+            "Exchange rates, for reports in one currency.",
+            {
+                "publish": f"{HOME}imports.rates:publish",
+                "list": f"{HOME}imports.rates:list_rates",
+            },
+        ),
+        "version": f"{HOME}admin.status:version",
+    },
+)
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands without loading them."""
+
+    group: CommandGroup = COMMANDS
+
+    def __init__(self, **named: Any) -> None:  # noqa: ANN401 - as Typer
+        super().__init__(**named)
+        self.commands = {name: _Listed(name, home) for name, home in self._listed().items()}
+
+    def _listed(self) -> "Mapping[str, str | CommandGroup]":
+        return question_homes() if self.group is ASK else self.group.commands
+
+    def resolve_command(
+        self,
+        ctx: Any,  # noqa: ANN401 - a private class of Typer
+        args: list[str],
+    ) -> tuple[str | None, Any, list[str]]:
+        """Load the command that is called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, _loaded(name, self._listed()[name]) if name else command, rest
+
+
+class OneValueEach(TyperCommand):
+    """A command that refuses an option which takes one value and is given several."""
+
+    def parse_args(
+        self,
+        ctx: Any,  # noqa: ANN401 - a private class of Typer
+        args: list[str],
+    ) -> list[str]:
+        """Count the options before they are read: of several values the last would win."""
+        _, _, given = self.make_parser(ctx).parse_args([*args])
+        for option, times in Counter(map(_flag_of, given)).items():
+            if option and times > 1:
+                often = "twice" if times == 2 else f"{times:,} times"
+                raise InputError(f"{option} is given {often} and takes one value; give it once")
+        return super().parse_args(ctx, args)
+
+
+def _flag_of(parameter: object) -> str:
+    """Name an option that takes one value; nothing for flags, arguments and lists."""
+    if not isinstance(parameter, TyperOption) or parameter.multiple or parameter.is_flag:
+        return ""
+    return parameter.opts[-1]
+
+
+class _Listed(TyperCommand):
+    """A command as it stands in a list: a name, and a help that is read when it is shown."""
+
+    def __init__(self, name: str, home: str | CommandGroup) -> None:
+        super().__init__(name)
+        self._home = home
+
+    @property
+    def help(self) -> str:
+        return self._home.help if isinstance(self._home, CommandGroup) else _help_of(self._home)
+
+    @help.setter
+    def help(self, _: str | None) -> None:
+        """Let Typer set what is read anyway."""
+
+
+@cache
+def _help_of(home: str) -> str:
+    """Read the docstring of a function or class from its source, without loading it.
+
+    Where an installed package hands in what is not written down there, its home is named.
+    """
+    module, _, name = home.partition(":")
+    try:
+        spec = find_spec(module)
+    except ImportError:
+        spec = None
+    if spec is not None and spec.origin is not None and spec.origin.endswith(".py"):
+        body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+                return cleandoc(ast.get_docstring(node) or "")
+    return f"Is handed in as {home}."
+
+
+def _loaded(name: str, home: str | CommandGroup) -> Any:  # noqa: ANN401 - a private class of Typer
+    if isinstance(home, CommandGroup):
+        return _group(name, home)
+    module, _, attribute = home.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{name}, which is {home}, cannot be loaded: {error}") from error
+    if isinstance(found, type):
+        from salesflow.cli.ask import command_of
+
+        found = command_of(found)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name, cls=OneValueEach)(found)
+    return get_command(alone)
+
+
+def _group(name: str, group: CommandGroup) -> LazyGroup:
+    cls = type("LazyGroup", (LazyGroup,), {"group": group})
+    made: LazyGroup = cls(name=name, help=group.help, no_args_is_help=True)
+    return made
+
 
 app = typer.Typer(
     name="salesflow",

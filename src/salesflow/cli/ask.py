@@ -18,16 +18,24 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from salesflow.cli.context import AsOf, CommandContext, CompareTo, KnownAt, with_context
+from salesflow.cli.context import (
+    PERIOD_OPTIONS,
+    AsOf,
+    CommandContext,
+    CompareTo,
+    KnownAt,
+    is_period,
+    moment_said,
+    with_context,
+    with_period,
+)
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.options import PERIOD_OPTIONS, is_period, moment_said, with_period
 from salesflow.domain.time import Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
-from salesflow.projections.core.parameters import wrong_parameters
-from salesflow.projections.core.question import Question, View
+from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.scope.narrowing import MET
 
 __all__ = ["command_of", "notes_of", "show_comparison", "show_view"]

@@ -1,21 +1,280 @@
-"""How a stage ends: forward, back, in a stall, or with an outcome."""
+"""How a stage ends: forward, back, in a stall or with an outcome; what follows."""
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from salesflow.demo.after_sales import DemoAfterSales
-from salesflow.demo.agenda import Life
-from salesflow.demo.corrections import mend_the_win
-from salesflow.demo.offers import LOSS_NOTES
-from salesflow.demo.office import DealLife
+from salesflow.demo.offers import LOSS_NOTES, PRAISE, SERVICES
+from salesflow.demo.office import Correction, DealLife, Pace
 from salesflow.demo.work import WORK, good_for
-from salesflow.demo.world import COMPETITORS
+from salesflow.demo.world import COMPETITORS, Life, office_time
+from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.outcomes import DealLost, DealWon
+from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.values import Money
 from salesflow.errors import GateError
 
-__all__ = ["go_on", "live"]
+__all__ = [
+    "DemoAfterSales",
+    "doubt_a_loss",
+    "go_on",
+    "live",
+    "mend_the_opening",
+    "mend_the_win",
+    "mistake_a_loss",
+    "mistake_a_move",
+]
+
+
+# What follows a signed contract: invoices, payments, service, surveys, repeat orders.
+#
+# Some contracts are amended, a few payments go back, some customers buy again and some say what
+# they think of us; after the third deal a customer counts as loyal.
+
+AMENDED: Final = 0.10
+REFUNDED: Final = 0.05
+SURVEYED: Final = 0.6
+ANSWERED: Final = 0.65
+BUYS_AGAIN: Final = 0.22
+LOYAL_AFTER: Final = 3
+SERVICE = "svc-01"
+FINANCE = "fin-01"
+
+
+class DemoAfterSales:
+    """One won deal on its way through service."""
+
+    def __init__(self, life: DealLife, signed: Money) -> None:
+        self.life = life
+        self.signed = signed
+        self.chance = life.office.chance("after sales", life.plan.number)
+        self.pace = Pace(self.chance, life.office.clock.now, life.plan.rep.tardiness)
+        self._bills = 0
+
+    def live(self) -> Life:
+        """Go through service to the end, unless the deal is reopened first."""
+        yield from self._bill("0.3", 4)
+        yield from self._deliver()
+        if self._maybe(AMENDED):
+            yield from self._amend()
+        yield from self._bill("0.7", 20)
+        yield from self._survey()
+        if self._maybe(REFUNDED):
+            yield from self._refund()
+        if self._maybe(BUYS_AGAIN):
+            yield from self._buy_again()
+        self._praise_loyalty()
+
+    def _bill(self, part: str, days: float) -> Life:
+        self._bills += 1
+        number = f"INV-{self.life.plan.number:05}-{self._bills}"
+        amount = _part(self.signed, part)
+        yield self.pace.after(days)
+        with self._deal(FINANCE) as deal:
+            due = self.pace.happened.date() + timedelta(days=30)
+            deal.issue_invoice(amount, invoice=number, due=due, occurred_at=self.pace.when)
+        yield self.pace.after(24)
+        with self._deal(FINANCE) as deal:
+            deal.receive_payment(amount, invoice=number, occurred_at=self.pace.when)
+
+    def _deliver(self) -> Life:
+        yield self.pace.after(5)
+        with self._deal(SERVICE) as deal:
+            deal.deliver_service(
+                self.chance.choice(SERVICES), by=SERVICE, occurred_at=self.pace.when
+            )
+            then = deal.at(self.pace.when)
+            if then.stage == "onboarding":
+                why = "验收完成 / accepted"
+                deal.advance_to("after_sales", because=why, occurred_at=self.pace.when)
+            if self._maybe(0.4):
+                deal.complete_task("hand_over", by=SERVICE, occurred_at=self.pace.when)
+
+    def _amend(self) -> Life:
+        """Change the contract; every other time from the first of the month after next."""
+        yield self.pace.after(10)
+        factor = self.chance.choice(("0.9", "1.1", "1.2", "1.35"))
+        first = self.pace.happened.date().replace(day=1)
+        ahead = (first + timedelta(days=63)).replace(day=1)
+        with self._deal() as deal:
+            self.signed = _part(self.signed, factor)
+            deal.amend_contract(
+                self.signed,
+                because="增加站点 / sites added"
+                if factor > "1"
+                else "减少模块 / fewer modules",
+                effective_from=ahead if self._maybe(0.5) else None,
+                occurred_at=self.pace.when,
+            )
+
+    def _survey(self) -> Life:
+        if not self._maybe(SURVEYED):
+            return
+        scale = self.chance.choices(("csat", "nps", "ces"), (6, 3, 1))[0]
+        survey = f"{scale}-{self.pace.happened.year}"
+        yield self.pace.after(8)
+        with self._deal(SERVICE) as deal:
+            deal.send_survey(survey, scale=scale, occurred_at=self.pace.when)  # type: ignore[arg-type]
+        if not self._maybe(ANSWERED):
+            return
+        yield self.pace.after(5)
+        with self._deal(SERVICE) as deal:
+            mark, text = PRAISE[self.chance.choices(range(5), (1, 2, 4, 8, 7))[0]]
+            score = {"csat": mark, "nps": mark * 2, "ces": min(7, mark + 1)}[scale]
+            deal.receive_feedback(
+                survey=survey,
+                score=score,
+                text=text if self._maybe(0.5) else None,
+                occurred_at=self.pace.when,
+            )
+
+    def _refund(self) -> Life:
+        yield self.pace.after(15)
+        with self._deal(FINANCE) as deal:
+            deal.give_refund(
+                _part(self.signed, "0.08"),
+                because="延迟上线补偿 / late go-live",
+                occurred_at=self.pace.when,
+            )
+
+    def _buy_again(self) -> Life:
+        yield self.pace.after(80)
+        with self._deal() as deal:
+            deal.place_repeat_order(
+                _part(self.signed, self.chance.choice(("0.2", "0.35", "0.5"))),
+                order=f"PO-{self.life.plan.number:05}",
+                occurred_at=self.pace.when,
+            )
+
+    def _praise_loyalty(self) -> None:
+        office, name = self.life.office, self.life.plan.company.name
+        if office.wins.get(name, 0) < LOYAL_AFTER:
+            return
+        with office.session(self.life.plan.rep.id) as session:
+            customer = session.get(Customer, office.customers[name])
+            if customer.standing != "loyal":
+                customer.mark_loyal(because="三次以上采购 / bought three times or more")
+
+    def _maybe(self, share: float) -> bool:
+        return self.chance.random() < share
+
+    def _deal(self, actor: str | None = None) -> AbstractContextManager[Deal]:
+        return self.life.deal(actor=actor, any_outcome=True)
+
+
+def _part(money: Money, part: str) -> Money:
+    amount = (money.amount * Decimal(part)).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    return Money(amount, money.currency)
+
+
+# Mistakes and how they are put right: by retraction and then the right facts, never by change.
+#
+# Wins with a wrong amount, moves and losses recorded of the wrong deal, an opening under a
+# wrong date, a retraction that was itself a mistake.
+
+CONTROLLER = "fin-01"
+
+
+def mend_the_win(life: DealLife, wrong: Money, right: Money) -> Life:
+    """Find weeks later that a signed amount was mistyped; retract the win, record it right."""
+    office = life.office
+    late = timedelta(days=life.chance.uniform(8, 70))
+    yield office_time(office.chance("mend", life.plan.number), office.clock.now + late)
+    with office.deal(life.id, actor=CONTROLLER, any_outcome=True) as deal:
+        event = _last(deal, DealWon, lambda fact: fact.amount == wrong)
+        if event is None:
+            return
+        deal.retract(event.event_id, because="金额录入错误 / the amount was mistyped")
+        deal.win(right, because="按合同更正 / as signed", occurred_at=event.occurred_at)
+    office.corrections.append(Correction(life.id, wrong, right, office.clock.now))
+
+
+def mistake_a_move(life: DealLife) -> Life:
+    """Move the wrong deal on, and take that back a few days later."""
+    office, chance = life.office, life.office.chance("mistake", life.plan.number)
+    yield office_time(chance, office.clock.now + timedelta(days=chance.uniform(5, 40)))
+    with life.deal() as deal:
+        process = deal.process_in_force
+        ahead = process.open_stages[-1].key
+        passed = process.stages[process.order(deal.stage) : process.order(ahead)]
+        if not passed:
+            return
+        deal.advance_to(
+            ahead,
+            because="客户口头同意 / agreed on the phone",
+            override={c: "稍后补录 / papers follow" for s in passed for c in s.exit_criteria},
+            overridden_by=life.manager,
+        )
+    life.misplaced = True
+    yield office_time(chance, office.clock.now + timedelta(days=chance.uniform(1, 9)))
+    life.misplaced = False
+    with life.deal(any_outcome=True) as deal:
+        event = _last(deal, StageMoved, lambda fact: fact.target == ahead)
+        if event is not None:
+            deal.retract(event.event_id, because="选错商机 / wrong deal chosen")
+
+
+def mistake_a_loss(life: DealLife) -> Life:
+    """Retract a loss that seemed to be of another deal; later find that it was right."""
+    office, chance = life.office, life.office.chance("loss", life.plan.number)
+    because = "登记到了错误的商机 / noted of the wrong deal"
+    with office.deal(life.id, actor=CONTROLLER, any_outcome=True) as deal:
+        event = _last(deal, DealLost)
+        if event is None:
+            return
+        deal.retract(event.event_id, because=because)
+    yield office_time(chance, office.clock.now + timedelta(days=chance.uniform(6, 30)))
+    with office.session(CONTROLLER) as session:
+        events = office.flow.log.stream(life.id, connection=office.connection)
+        retraction = _last_of(events, FactRetracted, lambda fact: fact.because == because)
+        if retraction is not None:
+            session.retract(
+                retraction.event_id, because="确实是该商机 / it was this one after all"
+            )
+
+
+def doubt_a_loss(life: DealLife) -> Life:
+    """Find that a deal that came back had never been lost: its return hangs in the air then."""
+    with life.deal(actor=CONTROLLER, any_outcome=True) as deal:
+        event = _last(deal, DealLost)
+        if event is not None:
+            deal.retract(event.event_id, because="从未丢单，登记有误 / it was never lost")
+    yield from ()
+
+
+def mend_the_opening(life: DealLife) -> Life:
+    """Find that a deal was opened by mistake, then that it was not: open its history anew."""
+    life.given_up, life.stage = True, ""
+    office, chance = life.office, life.office.chance("opening", life.plan.number)
+    yield office_time(chance, office.clock.now + timedelta(days=chance.uniform(3, 20)))
+    with office.session(CONTROLLER) as session:
+        deal = session.get(Deal, life.id)
+        opening = deal.history[0]
+    with office.session(CONTROLLER) as session:
+        session.retract(opening.event_id, because="重复建立 / opened by mistake")
+    yield office_time(chance, office.clock.now + timedelta(days=chance.uniform(1, 5)))
+    with office.session(CONTROLLER) as session:
+        assert isinstance(opening.fact, DealOpened)
+        session.reopen_history(
+            life.id, opening.fact.model_copy(update={"lead_source": "partner"})
+        )
+
+
+def _last(
+    deal: Deal, kind: type[Fact], matches: Callable[..., bool] = lambda _: True
+) -> Event | None:
+    return _last_of(deal.history, kind, matches)
+
+
+def _last_of(
+    events: Sequence[Event], kind: type[Fact], matches: Callable[..., bool] = lambda _: True
+) -> Event | None:
+    found = [e for e in events if isinstance(e.fact, kind) and matches(e.fact)]
+    return found[-1] if found else None
 
 
 PASSES: Final = {

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from salesflow.demo.agenda import TurnedClock
+from salesflow.demo.world import TurnedClock
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal, QuoteLine
 from salesflow.domain.rep import Rep

@@ -1,20 +1,241 @@
-"""What the house itself does: its books, exchange rates, process versions, a wrong clock."""
+"""What the house itself does: people, customers, books, rates, versions, its clock."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Final
 from uuid import UUID
 
-from salesflow.demo.agenda import END, START, ZONE, Life, office_time
 from salesflow.demo.offers import cny_per
-from salesflow.demo.office import Office
+from salesflow.demo.office import MANAGERS, Office
+from salesflow.demo.world import (
+    CUSTOMERS,
+    END,
+    REPS,
+    START,
+    ZONE,
+    Company,
+    DemoRep,
+    Life,
+    office_time,
+)
+from salesflow.domain import rep as reps
+from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.exchange_rates import RATES_ID, RateTable
 from salesflow.domain.process import Label, ProcessVersion, SalesProcess, Stage, process_id
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.team import Team, team_id
 
-__all__ = ["NEW_VERSION", "house_lives"]
+__all__ = [
+    "NEW_VERSION",
+    "customer_lives",
+    "house_lives",
+    "register",
+    "staff_lives",
+]
+
+
+# Who sells in the simulated house: its teams, and who joins, moves between them and leaves.
+#
+# Teams here are what reports count by. A rep's deals come from the region of `REPS` throughout,
+# also after a move.
+
+PEOPLE: Final = "hr-01"
+TEAMS: Final = {"east": ("East", "华东团队"), "south": ("South", "华南团队")}
+NAMES: Final = {
+    "east-01": "周岚",
+    "east-02": "陈立群",
+    "east-03": "何静",
+    "east-04": "许航",
+    "south-01": "梁川",
+    "south-02": "罗敏仪",
+    "south-03": "黄岳",
+    "south-04": "邓晴",
+}
+HIRED_BEFORE: Final = timedelta(days=20)
+"""How long before the first day a contract is signed."""
+
+MOVES: Final = REPS[3]
+"""The rep who goes over to the other team in the middle of 2025."""
+MOVE_AGREED = datetime(2025, 6, 16, 15, 30, tzinfo=ZONE)
+MOVE_HOLDS = date(2025, 7, 1)
+RENAMED = datetime(2025, 12, 18, 10, 0, tzinfo=ZONE)
+NEW_NAME: Final = ("South and Southwest", "华南及西南团队")
+NEW_NAME_HOLDS = date(2026, 1, 1)
+
+
+def staff_lives(office: Office) -> list[tuple[datetime, Life]]:
+    """Give how the teams will come about and change, and from when."""
+    return [
+        (START, _form_teams(office)),
+        *((_signed(rep), _join(office, rep)) for rep in REPS),
+        (MOVE_AGREED, _move(office)),
+        (RENAMED, _rename(office)),
+    ]
+
+
+def _first_day(rep: DemoRep) -> datetime:
+    return datetime.combine(rep.since, datetime.min.time(), ZONE)
+
+
+def _signed(rep: DemoRep) -> datetime:
+    return max(START, _first_day(rep).replace(hour=11) - HIRED_BEFORE)
+
+
+def _form_teams(office: Office) -> Life:
+    with office.session(PEOPLE) as session:
+        for key, (english, chinese) in TEAMS.items():
+            session.add(
+                Team.form(key, name_en=english, name_zh=chinese, occurred_at=START.date())
+            )
+    yield from ()
+
+
+def _join(office: Office, rep: DemoRep) -> Life:
+    """Take a rep in: those of the first day at once, the others from a day that is ahead."""
+    first_day = _first_day(rep)
+    ahead = first_day > office.clock.now
+    with office.session(PEOPLE) as session:
+        session.add(
+            reps.Rep.join(
+                rep.id,
+                team=rep.team,
+                name=NAMES[rep.id],
+                effective_from=first_day if ahead else None,
+                occurred_at=None if ahead else first_day,
+            )
+        )
+    yield from ()
+
+
+def _move(office: Office) -> Life:
+    with office.session(MANAGERS[MOVES.team]) as session:
+        rep = session.get(reps.Rep, reps.rep_id(MOVES.id))
+        rep.move("south", because="充实华南团队 / the south grows", effective_from=MOVE_HOLDS)
+    yield from ()
+
+
+def _rename(office: Office) -> Life:
+    english, chinese = NEW_NAME
+    with office.session(PEOPLE) as session:
+        team = session.get(Team, team_id("south"))
+        team.rename(name_en=english, name_zh=chinese, effective_from=NEW_NAME_HOLDS)
+    yield from ()
+
+
+# Customers and the people there: registered, known better, merged, asked to be forgotten.
+
+KNOWN_BEFORE: Final = 24
+"""How many customers are in the books from the first day."""
+SERVED_BEFORE: Final = 9
+"""How many of them were customers years before the log begins."""
+DUPLICATES: Final = ((3, True), (17, False), (41, True))
+"""Customers somebody registers twice, and whether the merge stands."""
+ERASED: Final = (5, 28)
+"""Customers one of whose people asks to be forgotten."""
+
+
+def customer_lives(office: Office) -> list[tuple[datetime, Life]]:
+    """Give what will happen to customers, and from when."""
+    chance = office.chance("customers")
+    return [
+        (START, _take_over_the_books(office)),
+        *(
+            (START + timedelta(days=chance.randint(120, 800)), _duplicate(office, n, stands))
+            for n, stands in DUPLICATES
+        ),
+        *(
+            (START + timedelta(days=chance.randint(300, 850)), _erase(office, n))
+            for n in ERASED
+        ),
+        *(
+            (START + timedelta(days=chance.randint(60, 880)), _update(office, n))
+            for n in range(0, len(CUSTOMERS), 4)
+        ),
+    ]
+
+
+def register(office: Office, company: Company, actor: str, since: date | None = None) -> UUID:
+    """Take a customer into the books, once, with the person we know there."""
+    known = office.customers.get(company.name)
+    if known is not None:
+        return known
+    id = office.id("customer", company.name)
+    with office.session(actor) as session:
+        customer = session.add(
+            Customer.register(
+                name=company.name,
+                customer_since=since,
+                segment=company.segment,
+                region=company.region,
+                id=id,
+            )
+        )
+        customer.add_person(
+            name=company.contact,
+            position=company.job,
+            person_id=office.id("person", company.name),
+        )
+    office.customers[company.name] = id
+    return id
+
+
+def _take_over_the_books(office: Office) -> Life:
+    chance = office.chance("books")
+    for number, company in enumerate(CUSTOMERS[:KNOWN_BEFORE]):
+        served = number < SERVED_BEFORE
+        since = date(chance.randint(2015, 2022), chance.randint(1, 12), 1) if served else None
+        register(office, company, "ops-01", since)
+    yield from ()
+
+
+def _duplicate(office: Office, number: int, stands: bool) -> Life:
+    """Register a customer a second time, merge the two, and perhaps take that back."""
+    company, chance = CUSTOMERS[number], office.chance("duplicate", number)
+    first = register(office, company, "ops-01")
+    second = office.id("duplicate", company.name)
+    with office.session("ops-01") as session:
+        session.add(Customer.register(name=f"{company.name}（分公司）", id=second))
+    yield _in_days(office, chance, 9)
+    with office.session("ops-01") as session:
+        twin, survivor = session.get(Customer, second), session.get(Customer, first)
+        twin.merge_into(survivor, because="同一法人 / the same legal person")
+    if not stands:
+        yield _in_days(office, chance, 30)
+        with office.session("ops-01") as session:
+            session.get(Customer, second).unmerge(because="独立核算 / separate books")
+
+
+def _erase(office: Office, number: int) -> Life:
+    """Note a second person, and later that she asked to be forgotten."""
+    company, chance = CUSTOMERS[number], office.chance("erase", number)
+    id = register(office, company, "ops-01")
+    person = office.id("second person", company.name)
+    with office.session("ops-01") as session:
+        session.get(Customer, id).add_person(
+            name="李晓", position="助理", email="li@example.com", person_id=person
+        )
+    yield _in_days(office, chance, 60)
+    with office.session("ops-01") as session:
+        session.get(Customer, id).erase_person(person, because="request of the person")
+
+
+def _update(office: Office, number: int) -> Life:
+    company = CUSTOMERS[number]
+    id = register(office, company, "ops-01")
+    with office.session("ops-01") as session:
+        session.get(Customer, id).update_person(
+            office.id("person", company.name), phone="+86 21 5555 0100", position="总经理"
+        )
+    yield from ()
+
+
+def _in_days(office: Office, chance: Random, days: int) -> datetime:
+    return office_time(
+        chance, office.clock.now + timedelta(days=days * chance.uniform(0.5, 1.5))
+    )
 
 
 OPERATIONS = "ops-01"

@@ -5,17 +5,16 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Final
 
-from salesflow.demo.agenda import END, START, ZONE, Life, office_time
-from salesflow.demo.corrections import (
+from salesflow.demo.endings import (
     doubt_a_loss,
+    go_on,
     mend_the_opening,
     mistake_a_loss,
     mistake_a_move,
 )
-from salesflow.demo.endings import go_on
 from salesflow.demo.offers import DemoOffer
 from salesflow.demo.office import MANAGERS, DealLife, DealPlan, Office
-from salesflow.demo.world import CUSTOMERS, REPS, DemoRep
+from salesflow.demo.world import CUSTOMERS, END, REPS, START, ZONE, DemoRep, Life, office_time
 from salesflow.domain import rep as reps
 from salesflow.domain.deal import Deal
 

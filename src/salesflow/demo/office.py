@@ -5,24 +5,170 @@ winning in `after_sales`.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
-from uuid import UUID
+from random import Random
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-from salesflow.demo.agenda import Life, office_time
+from sqlalchemy import Connection
+
 from salesflow.demo.offers import CHANNELS, CONTACT_NOTES, LEAD_SOURCES, NEXT_STEPS, DemoOffer
-from salesflow.demo.pace import Pace
-from salesflow.demo.workplace import Workplace
-from salesflow.demo.world import Company, DemoRep
+from salesflow.demo.world import Agenda, Company, DemoRep, Life, TurnedClock, office_time
 from salesflow.domain.deal import Deal
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.values import Money
+from salesflow.engine import SalesFlow, Session
 from salesflow.errors import DealClosedError
 
-__all__ = ["MANAGERS", "Correction", "DealLife", "DealPlan", "Office"]
+__all__ = [
+    "MANAGERS",
+    "Correction",
+    "DealLife",
+    "DealPlan",
+    "Office",
+    "Pace",
+    "SeededIds",
+    "Workplace",
+]
+
+
+# How quickly things happen, and how late they are written down.
+#
+# A `Pace` walks one life through time. `after(days)` lets days pass and gives the time at which
+# what happened then is recorded: mostly at once, sometimes the same evening, now and then days
+# or weeks later. `when` is what the record should say: None when it was prompt.
+
+PROMPT: Final = 0.6
+"""Of what is not tardy, the share that is recorded on the spot; the rest hours later."""
+VERY_LATE: Final = 0.15
+"""Of what is tardy, the share that comes weeks late."""
+SOON = timedelta(minutes=7)
+
+
+class Pace:
+    """One life's way through time."""
+
+    def __init__(self, chance: Random, begins: datetime, tardiness: float) -> None:
+        self.chance = chance
+        self.happened = begins
+        """When the last thing happened."""
+        self.when: datetime | None = None
+        """What the record says of it; None for the time of recording."""
+        self._recorded = begins
+        self._tardiness = tardiness
+
+    def after(self, days: float, *, prompt: bool = False) -> datetime:
+        """Let about so many days pass; give the time at which that is recorded."""
+        passed = days * self.chance.uniform(0.4, 1.6)
+        earliest = max(self.happened, self._recorded if self.when is None else self.happened)
+        self.happened = office_time(self.chance, earliest + SOON + timedelta(days=passed))
+        late = timedelta(0) if prompt else self.lateness()
+        told = self.happened if late == timedelta(0) else self._told(late)
+        self._recorded = max(told, self._recorded + SOON)
+        self.when = None if self._recorded == self.happened else self.happened
+        return self._recorded
+
+    def lateness(self) -> timedelta:
+        """Say how long after the fact somebody gets round to recording it."""
+        roll = self.chance.random()
+        if roll > self._tardiness:
+            hours = self.chance.uniform(0.2, 7) if self.chance.random() > PROMPT else 0.0
+            return timedelta(hours=hours)
+        if roll > self._tardiness * VERY_LATE:
+            return timedelta(days=self.chance.uniform(0.6, 4))
+        return timedelta(days=self.chance.uniform(5, 26))
+
+    def _told(self, late: timedelta) -> datetime:
+        told = self.happened + late
+        return told if late < timedelta(hours=12) else office_time(self.chance, told)
+
+
+# Where the simulation happens: a log, the clock that is turned, and seeded chance.
+#
+# Lives record through `session` like any embedding does. Ids and chances derive from
+# the seed and a name, so that one life never disturbs another.
+
+SIMULATION = uuid5(NAMESPACE_URL, "salesflow:simulation")
+
+
+class SeededIds:
+    """Event ids as UUID version 7 by the turned clock and a seeded chance."""
+
+    def __init__(self, clock: TurnedClock, seed: int) -> None:
+        self._clock = clock
+        self._chance = Random(f"{seed}/events")
+
+    def __call__(self) -> UUID:
+        """Make the next id."""
+        milliseconds = int(self._clock.now.timestamp() * 1000)
+        high = milliseconds << 80 | 0x7 << 76 | self._chance.getrandbits(12) << 64
+        return UUID(int=high | 0b10 << 62 | self._chance.getrandbits(62))
+
+
+@dataclass
+class Workplace:
+    """A log that is worked on by the turned clock."""
+
+    flow: SalesFlow
+    clock: TurnedClock
+    seed: int
+    agenda: Agenda = field(init=False)
+    connection: Connection | None = None
+    """The transaction that several days' sessions share; None between two of them."""
+    _transaction: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        """Set up the agenda over the same clock."""
+        self.agenda = Agenda(self.clock)
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.connection = None
+        self._transaction.__exit__(kind, error, trace)
+
+    def settle(self) -> None:
+        """Commit what was recorded since the last time; every append keeps its own instant."""
+        with self.apart():
+            pass
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Do something outside the shared transaction."""
+        self.connection = None
+        self._transaction.close()
+        yield
+        self._begin()
+
+    def _begin(self) -> None:
+        self._transaction = ExitStack()
+        begun = self.flow.log.database.begin()
+        self.connection = self._transaction.enter_context(begun)
+
+    def chance(self, *name: object) -> Random:
+        """Give a chance of its own to a life, by its name."""
+        return Random("/".join(map(str, (self.seed, *name))))
+
+    def id(self, *name: object) -> UUID:
+        """Give the id of a thing by its name."""
+        return uuid5(SIMULATION, "/".join(map(str, (self.seed, *name))))
+
+    @contextmanager
+    def session(self, actor: str) -> Iterator[Session]:
+        """Open a session of somebody, now."""
+        with self.flow.session(actor=actor, connection=self.connection) as session:
+            yield session
 
 
 MANAGERS: Final = {"east": "lead-east", "south": "lead-south"}

@@ -8,15 +8,21 @@ from random import Random
 from typing import Final
 
 from salesflow.adapters.projector.runner import Progress
-from salesflow.demo.agenda import END, START, ZONE, Life, TurnedClock, office_time
-from salesflow.demo.customers import customer_lives, register
 from salesflow.demo.endings import live
-from salesflow.demo.house import house_lives
+from salesflow.demo.house import customer_lives, house_lives, register, staff_lives
 from salesflow.demo.incidents import active_reps, incident_lives
 from salesflow.demo.offers import offer_for
 from salesflow.demo.office import DealLife, DealPlan, Office
-from salesflow.demo.staff import staff_lives
-from salesflow.demo.world import CUSTOMERS, Company
+from salesflow.demo.world import (
+    CUSTOMERS,
+    END,
+    START,
+    ZONE,
+    Company,
+    Life,
+    TurnedClock,
+    office_time,
+)
 from salesflow.engine import SalesFlow
 
 __all__ = ["SCRIPT", "simulate"]

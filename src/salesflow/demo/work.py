@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from salesflow.demo.agenda import Life
 from salesflow.demo.offers import HELP, MESSAGES, SOLUTIONS
 from salesflow.demo.office import DealLife
-from salesflow.demo.world import COMPETITORS, NEEDS, OBJECTIONS, SUPPORT
+from salesflow.demo.world import COMPETITORS, NEEDS, OBJECTIONS, SUPPORT, Life
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.activities import DecisionMaker

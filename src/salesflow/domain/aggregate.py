@@ -23,7 +23,6 @@ from salesflow.domain.history import (
     ensure_readable,
     ensure_retractable,
 )
-from salesflow.domain.never_added import track_new
 from salesflow.domain.pending import (
     NO_EVENT,
     Detached,
@@ -32,6 +31,7 @@ from salesflow.domain.pending import (
     detached_error,
     in_log_order,
     is_untimed,
+    track_new,
 )
 from salesflow.domain.state import ReadOnlyDict, ReplayContext, State, values_of
 from salesflow.domain.time import (

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
-from salesflow.adapters.database.gc_paused import gc_paused
+from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.external_events import (
     ExternalEvent,
     new_events_of,

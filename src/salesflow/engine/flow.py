@@ -9,24 +9,28 @@
 It knows no SQL and no rule of sales: rules live in the aggregates, statements in the adapters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from threading import Event as Flag
-from typing import NoReturn, Self, TypeVar
+from typing import Final, NoReturn, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from salesflow.adapters.checks.check import LogCheck
+from salesflow.adapters.database.backup import Backup, back_up
 from salesflow.adapters.database.database import WAIT_SECONDS, Database
 from salesflow.adapters.database.host_connections import Host, host_connection
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.event_store.published import (
     PublishedProcesses,
     PublishedRates,
     with_unpublished_unreadable,
 )
+from salesflow.adapters.logs import tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.adapters.projector.runner import Progress, Runner
@@ -34,13 +38,15 @@ from salesflow.adapters.projector.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.deal import Deal
+from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
-from salesflow.engine.admin import FOUNDING, Admin, initialize
 from salesflow.engine.external_events import ExternalEvent, record_foreign
-from salesflow.engine.merged_history import merged_history
 from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
 from salesflow.engine.reactors import Reactor, Reactors
 from salesflow.engine.run import Running, Runs, Turns
@@ -51,14 +57,119 @@ from salesflow.errors import (
     InputError,
     NotFoundError,
 )
-from salesflow.presentation.words import name_facts
+from salesflow.presentation.messages import name_facts
 from salesflow.projections.core.comparison import Comparison
-from salesflow.projections.core.left_out import LeftOut
+from salesflow.projections.core.left_out import Checked, LeftOut
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import with_folds
 from salesflow.projections.table import Fold, ReadTable
 
-__all__ = ["SalesFlow"]
+__all__ = [
+    "FOUNDING",
+    "Admin",
+    "Backup",
+    "SalesFlow",
+    "initialize",
+    "merged_history",
+]
+
+
+# What keeps a database safe, as the engine offers it.
+
+
+@guarded_host
+class Admin:
+    """The part of the engine that backs its database up, and looks whether all is well."""
+
+    log: EventLog
+    _folds: Mapping[str, Fold]
+    _processes: PublishedProcesses
+
+    def backup(self, to: str | os.PathLike[str]) -> Backup:
+        """Copy the whole SQLite database into a new file while others go on recording.
+
+        The file holds every tenant and also tables of your own, as they stood at one moment;
+        open it like any other database. Never copy the `.db` file of a database in use: the
+        newest commits lie in the `-wal` file beside it.
+
+        Raises:
+            InputError: on PostgreSQL (use `pg_dump`), when the file is there already, or
+                cannot be made.
+            DatabaseError: when the disk is full, or the database is damaged.
+        """
+        return back_up(self.log.database, self.log.tenant, to)
+
+    def disagreements(self) -> list[str]:
+        """Say where read tables stand that do not agree with the log; mostly nothing.
+
+        It is what can be told at once; `check` looks at everything.
+        """
+        return self._tables().disagreements()
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Give the streams that read tables leave out, from which event on, and why."""
+        found = self._tables().left_out()
+        tell_left_out(found)
+        return found
+
+    def check(self, *, all: bool = False, progress: Progress | None = None) -> Checked:
+        """Look whether log and read tables agree with themselves and one another.
+
+        The log is looked at whole. Read tables are compared with a fresh fold of a sample of
+        streams, with `all` of every one. Nothing is changed, so it needs no right to write.
+        """
+        return LogCheck(self.log, self._folds, self._processes, whole=all).run(progress)
+
+    def _tables(self) -> Runner:
+        raise NotImplementedError
+
+
+# What a new database begins with: its settings and the built-in sales process.
+
+FOUNDING: Final = "salesflow:founding"
+"""The id of the command that founds a tenant's log, once."""
+
+
+def initialize(session: Session, timezone: str) -> None:
+    """Record the settings and the built-in process."""
+    session.add(Settings.begin(timezone=timezone))
+    session.add(SalesProcess.publish(STANDARD))
+
+
+# Histories of deals that are one: the survivor's, and those of all that was merged into it.
+#
+# Histories stay apart; here they are only read together. A merge counts while it stands on the
+# deal that was merged, which is also what every figure goes by.
+
+
+def merged_history(
+    id: UUID, events_of: Callable[[UUID], list[Event]], context: ReplayContext
+) -> list[Event]:
+    """Give a deal's events and those of every deal merged into it, in the order of the log."""
+    found: dict[UUID, list[Event]] = {}
+    waiting = [id]
+    while waiting:
+        survivor = waiting.pop()
+        found[survivor] = events_of(survivor)
+        named = {
+            event.fact.absorbed
+            for event in found[survivor]
+            if isinstance(event.fact, DealAbsorbed)
+        }
+        waiting += [
+            absorbed
+            for absorbed in named.difference(found, waiting)
+            if _merged_into(absorbed, events_of(absorbed), context) == survivor
+        ]
+    events = [event for history in found.values() for event in history]
+    return sorted(events, key=lambda event: event.position)
+
+
+def _merged_into(id: UUID, events: list[Event], context: ReplayContext) -> UUID | None:
+    try:
+        return Deal.replay(id, events, context=context).merged_into
+    except NotFoundError:
+        return None
 
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)

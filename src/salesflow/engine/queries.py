@@ -13,8 +13,7 @@ from sqlalchemy import Connection
 
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.published import PublishedRates
-from salesflow.adapters.projector.left_out import left_out_at
-from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
 from salesflow.adapters.projector.runner import Runner
 from salesflow.adapters.projector.snapshot import SnapshotReader, names_in
 from salesflow.domain.history import ensure_readable

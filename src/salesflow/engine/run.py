@@ -16,7 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.database.holding import Forkable, survive_forks
+from salesflow.adapters.database.connections import Forkable, survive_forks
 from salesflow.adapters.database.host_connections import (
     Host,
     Opener,
@@ -27,7 +27,7 @@ from salesflow.adapters.database.host_connections import (
 from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.arguments import called, guarded_host
-from salesflow.domain.never_added import give_up
+from salesflow.domain.pending import give_up
 from salesflow.domain.values import shown
 from salesflow.engine.session import CommandMetadata, Session
 from salesflow.errors import (

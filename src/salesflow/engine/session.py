@@ -12,8 +12,8 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.database.gc_paused import gc_paused
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.connections import gc_paused
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.event_store.published import (
     UNDER_A_PROCESS,
@@ -33,7 +33,7 @@ from salesflow.domain.deal.merging import (
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import ensure_readable, ensure_retractable
-from salesflow.domain.never_added import untrack, warn_never_added
+from salesflow.domain.pending import untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,

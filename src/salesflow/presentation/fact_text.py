@@ -11,8 +11,8 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.deal.criteria import Check
 from salesflow.domain.deal.quotes import QuoteLine
+from salesflow.domain.deal.stages import Check
 from salesflow.domain.event import Fact
 from salesflow.domain.process import CRITERIA, ProcessPublished
 from salesflow.domain.values import Money, Value

@@ -19,8 +19,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.checks.check_tables import TablesCheck, balances_that_differ
 from salesflow.adapters.database import schema
-from salesflow.adapters.database.damage import missing_tables
-from salesflow.adapters.database.ids import read_uuid
+from salesflow.adapters.database.schema import missing_tables, read_uuid
 from salesflow.adapters.database.sqlite_connections import is_damage
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.reading import Row
@@ -34,8 +33,7 @@ from salesflow.domain.deal.merge_checks import standing_faults
 from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.event import Event, UnreadableFact
 from salesflow.domain.history import first_unreadable
-from salesflow.projections.core.left_out import in_brief
-from salesflow.projections.core.problems import Checked, Problem, ProblemKind
+from salesflow.projections.core.left_out import Checked, Problem, ProblemKind, in_brief
 from salesflow.projections.table import Fold, LedgerTable, Processes
 
 __all__ = ["LogCheck", "MergesCheck", "Progress", "damaged_pages", "wrong_parts"]

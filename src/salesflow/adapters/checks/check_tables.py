@@ -16,12 +16,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.gc_paused import gc_paused
+from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.balances import Balancer
-from salesflow.adapters.projector.left_out import LEFT_OUT
 from salesflow.adapters.projector.projection_task import TableFold
-from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.adapters.projector.read_tables import LEFT_OUT, ProjectionPosition
 from salesflow.adapters.projector.rebuild import StreamRange, stream_ranges
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.time import FOREVER, Instant
@@ -36,7 +35,7 @@ from salesflow.projections.core.balances import (
     by_cell,
     legs_by_day,
 )
-from salesflow.projections.core.problems import ProblemKind
+from salesflow.projections.core.left_out import ProblemKind
 from salesflow.projections.table import (
     FIGURES,
     Cell,

@@ -17,8 +17,8 @@ from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import Final, NamedTuple
 
-from salesflow.adapters.database.damage import damaged
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.schema import damaged
 from salesflow.adapters.database.sqlite_connections import is_of_writing, translate_sqlite
 from salesflow.adapters.database.sqlite_file import STAMP
 from salesflow.adapters.logs import BACKUP

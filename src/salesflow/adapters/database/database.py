@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol, Self
 import sqlalchemy as sa
 
 from salesflow.adapters.database import schema
-from salesflow.adapters.database.damage import ensure_tables, tables_there
-from salesflow.adapters.database.holding import Block, Holds, Kind, Owner, Patience, Whole
+from salesflow.adapters.database.connections import Block, Holds, Kind, Owner, Patience, Whole
+from salesflow.adapters.database.schema import ensure_tables, tables_there
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.database.url import (
     SQLITE,

@@ -22,17 +22,20 @@ import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-from salesflow.adapters.database.damage import altered, damaged
-from salesflow.adapters.database.holding import (
+from salesflow.adapters.database.connections import (
     Block,
+    ConnectionPool,
     Forkable,
     Holds,
+    ListPool,
     Patience,
     give_back,
+    reclaim,
     survive_forks,
+    takes,
+    tell_pool,
 )
-from salesflow.adapters.database.pool import ConnectionPool, ListPool, reclaim, takes, tell_pool
-from salesflow.adapters.database.schema import POSTGRES_DDL
+from salesflow.adapters.database.schema import POSTGRES_DDL, altered, damaged
 from salesflow.errors import (
     BusyError,
     DatabaseError,

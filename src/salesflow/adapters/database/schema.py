@@ -1,4 +1,4 @@
-"""The tables of the event store, and the triggers that keep them append-only.
+"""The tables of the event store, the triggers that keep them append-only, ids, and damage.
 
 All instants are whole microseconds UTC, so that one more is exact on every database; the view
 `salesflow_event_view` shows the same log to people, with timestamps, hex ids and text. The
@@ -10,12 +10,20 @@ also INSERT OR REPLACE, which slips past update and delete triggers. They stop m
 somebody who owns the database is stopped by proofs, not by triggers.
 """
 
-from typing import Any
+import os
+import re
+from collections.abc import Iterable
+from random import Random
+from time import time_ns
+from typing import Any, Final
+from uuid import UUID, SafeUUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from salesflow.adapters.database import schema
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
+from salesflow.errors import DamagedError
 
 __all__ = [
     "EVENT_VIEW",
@@ -24,16 +32,28 @@ __all__ = [
     "SQLITE_DDL",
     "STORE",
     "TABLE_PREFIX",
+    "WAY_OUT",
+    "altered",
     "clock",
     "commands",
+    "damaged",
+    "ensure_tables",
     "events",
     "head",
+    "lacking",
+    "missing_tables",
+    "new_id",
     "postgres_time",
+    "read_uuid",
     "schema_row",
     "snapshots",
     "sqlite_time",
     "sqlite_uuid",
+    "stored_uuid",
+    "tables_of_store",
+    "tables_there",
     "tracking",
+    "uuid_of_bytes",
 ]
 
 
@@ -304,3 +324,137 @@ POSTGRES_DDL: tuple[str, ...] = (
     )
     + " FROM salesflow_events",
 )
+
+
+# A database that is no longer whole: which part is missing, and the way out.
+#
+# A table that was dropped by a migration or by hand, a file that was cut off or written over:
+# each is named as what it is by whatever command meets it, and never made anew in silence,
+# since what stood in it is gone.
+
+WAY_OUT: Final = (
+    "end what has it open and put the database back from a backup, with the tools of your"
+    ' database or as docs/operating.md says ("Back up and restore")'
+)
+THERE: Final = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgresql": "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p')"
+    " AND relname >= 'salesflow_' AND relname < 'salesflow`' AND pg_table_is_visible(oid)",
+}
+NAME: Final = re.compile(r"\bsalesflow_\w+\b(?!\.\.\.)")
+
+
+def tables_of_store(dialect: str) -> frozenset[str]:
+    """Name the tables that every database of ours has."""
+    made = schema.STORE.sorted_tables
+    return frozenset(t.name for t in made if t.info.get("only", dialect) == dialect)
+
+
+def tables_there(connection: sa.Connection) -> set[str]:
+    """Name the tables of a database that may be ours.
+
+    SQLAlchemy's inspector would keep what it compiles for every engine that ever was.
+    """
+    return {*connection.scalars(sa.text(THERE[connection.dialect.name]))}
+
+
+def missing_tables(connection: sa.Connection) -> list[str]:
+    """Name the tables of the store that a database of ours has lost."""
+    return sorted(tables_of_store(connection.dialect.name) - tables_there(connection))
+
+
+def ensure_tables(dialect: str, there: set[str], where: str) -> None:
+    """Refuse a database of ours that has lost a table of the store.
+
+    Raises:
+        DamagedError: then.
+    """
+    missing = tables_of_store(dialect) - there
+    if missing:
+        raise lacking(where, sorted(missing))
+
+
+def lacking(where: str, names: Iterable[str]) -> DamagedError:
+    """Say which tables of the store a database lacks."""
+    listed = ", ".join(names)
+    return DamagedError(
+        f"{where} lacks what every database of salesflow has: {listed}. It was dropped, by a"
+        f" migration for instance; {WAY_OUT}"
+    )
+
+
+def altered(where: str, text: object, statement: str = "") -> DamagedError:
+    """Say that a statement met a table or column that is not as it was made."""
+    found = NAME.search(f"{text} {statement}")
+    name = f"{found[0]} of {where}" if found else f"a table of {where}"
+    return DamagedError(
+        f"{name} was dropped or changed, by a migration for instance ({text}); {WAY_OUT}"
+    )
+
+
+def damaged(where: str, text: object) -> DamagedError:
+    """Say that what is stored cannot be read any more."""
+    return DamagedError(
+        f"{where} is damaged: a part of it was cut off or written over, or its disk fails"
+        f" ({text}); {WAY_OUT}"
+    )
+
+
+# Ids of events and new aggregates: UUID version 7, fast to make and fast to read back.
+#
+# An id begins with the time it was made (milliseconds, then 1/4096 of a millisecond), so ids
+# made one after the other sort in that order to within a quarter of a microsecond; the other
+# 62 bits are random. It says nothing about when a fact was recorded: that is `recorded_at`.
+
+_random = Random(os.urandom(32))
+_new = object.__new__
+_set_number = vars(UUID)["int"].__set__
+_set_safety = vars(UUID)["is_safe"].__set__
+_number = int.from_bytes
+_UNKNOWN = SafeUUID.unknown
+
+
+def new_id() -> UUID:
+    """Make a UUID version 7; safe in threads and after a fork."""
+    milliseconds, rest = divmod(time_ns(), 1_000_000)
+    return uuid_of_int(
+        milliseconds << 80
+        | 0x7000 << 64
+        | (rest << 12) // 1_000_000 << 64
+        | 0x8000_0000_0000_0000
+        | _random.getrandbits(62)
+    )
+
+
+def stored_uuid(id: UUID, dialect: str) -> UUID | bytes:
+    """Give a UUID as a database keeps it: SQLite in 16 bytes, PostgreSQL as it is."""
+    return id.bytes if dialect == "sqlite" else id
+
+
+def read_uuid(stored: UUID | bytes) -> UUID:
+    """Read a UUID back from how a database keeps it."""
+    return uuid_of_bytes(stored) if isinstance(stored, bytes) else stored
+
+
+def uuid_of_bytes(data: bytes) -> UUID:
+    """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
+    made = _new(UUID)
+    _set_number(made, _number(data, "big"))
+    _set_safety(made, _UNKNOWN)
+    return made
+
+
+def uuid_of_int(number: int) -> UUID:
+    """Build a UUID from its number without the checks of its constructor."""
+    made = _new(UUID)
+    _set_number(made, number)
+    _set_safety(made, _UNKNOWN)
+    return made
+
+
+def _reseed() -> None:
+    _random.seed(os.urandom(32))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reseed)

@@ -23,26 +23,31 @@ from weakref import WeakSet
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.holding import (
+from salesflow.adapters.database.connections import (
     Block,
+    ConnectionPool,
     Forkable,
     Holds,
+    ListPool,
     Patience,
     give_back,
     lend,
     lent_by,
+    reclaim,
     survive_forks,
+    takes,
+    tell_pool,
 )
-from salesflow.adapters.database.pool import ConnectionPool, ListPool, reclaim, takes, tell_pool
 from salesflow.adapters.database.schema import SQLITE_DDL
-from salesflow.adapters.database.sqlite_archive import Archive, open_file
 from salesflow.adapters.database.sqlite_connections import (
     FORK_SECONDS,
+    Archive,
     SqliteConnection,
     SqliteWaiter,
     close_cursors,
     note_cursor,
     open_among,
+    open_file,
     translate_sqlite,
     use_wal,
     wait_for_others,

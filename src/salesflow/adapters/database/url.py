@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.damage import WAY_OUT
+from salesflow.adapters.database.schema import WAY_OUT
 from salesflow.domain.wording import shortened
 from salesflow.errors import DatabaseError, InputError, NotFoundError
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple, Self, TypeVar
 from uuid import UUID
 
-from salesflow.adapters.database.ids import new_id
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append import NewEvent
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.catalogue import CATALOGUE

@@ -15,7 +15,7 @@ from weakref import finalize
 import psycopg
 import sqlalchemy as sa
 
-from salesflow.adapters.database.holding import Forkable, lend, lent_by, survive_forks
+from salesflow.adapters.database.connections import Forkable, lend, lent_by, survive_forks
 from salesflow.adapters.database.postgres import (
     PostgresCursor,
     PostgresDatabase,

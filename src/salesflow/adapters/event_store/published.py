@@ -13,8 +13,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.ids import read_uuid
-from salesflow.adapters.database.schema import events
+from salesflow.adapters.database.schema import events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Event, Fact, UnreadableFact

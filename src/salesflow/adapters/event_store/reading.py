@@ -7,17 +7,16 @@ envelopes only (proofs, exports, the `eventsourcing` library). Every read takes 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.ids import read_uuid, uuid_of_bytes
+from salesflow.adapters.database.schema import read_uuid, uuid_of_bytes
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.adapters.event_store.gaps import raise_version_gap
 from salesflow.domain.catalogue import CATALOGUE, noun_of
 from salesflow.domain.event import (
     UNREADABLE,
@@ -30,7 +29,18 @@ from salesflow.domain.event import (
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
-__all__ = ["STREAM_MIN", "Command", "EventReading", "RecentStreams", "StoredEvent"]
+__all__ = [
+    "BACKUP",
+    "STREAM_MIN",
+    "Command",
+    "EventReading",
+    "RecentStreams",
+    "StoredEvent",
+    "ensure_no_gaps",
+    "gap_said",
+    "head_borne_out",
+    "raise_version_gap",
+]
 
 
 # Streams that were read a moment ago, so that rows which are still the same are not read anew.
@@ -505,3 +515,80 @@ def _whole(events: list[Event]) -> list[Event]:
     if events and events[-1].version - events[0].version + 1 != len(events):
         raise_version_gap(events[0].stream_id, events)
     return events
+
+
+# A log that does not agree with itself: a head without its event, gaps, and the way out.
+
+PAGE = 10_000
+BACKUP: Final = "`salesflow check` names all that is wrong; put the log back from a backup"
+COUNT = "SELECT count(*) FROM salesflow_events WHERE tenant = ? AND position <= ?"
+BORNE_OUT = (
+    "SELECT position, recorded, (SELECT recorded FROM salesflow_events AS e"
+    " WHERE e.tenant = h.tenant AND e.position = h.position)"
+    " FROM salesflow_head AS h WHERE tenant = ?"
+)
+POSITIONS_AFTER = (
+    "SELECT position FROM salesflow_events WHERE tenant = ? AND position > ?"
+    " ORDER BY position LIMIT ?"
+)
+
+
+def head_borne_out(log: EventReading) -> Head:
+    """Say where a log stands, where an event bears that out: on SQLite the last one says it.
+
+    Raises:
+        HistoryError: when there is no such event.
+    """
+    if log.database.dialect == "sqlite":
+        return log.head()
+    found = log.database.rows(BORNE_OUT, (log.tenant,))
+    if not found:
+        return Head(0, 0)
+    *stands, recorded = found[0]
+    head = Head(*stands)
+    if head.position and recorded != head.recorded:
+        raise HistoryError(
+            f"the head of the log says that it stands at position {head.position:,}, where"
+            f" there is no such event: events were removed from the log. {BACKUP}"
+        )
+    return head
+
+
+def ensure_no_gaps(log: EventReading, through: int) -> None:
+    """Insist that there is an event at every position up to one.
+
+    Raises:
+        HistoryError: which positions are missing first.
+    """
+    [(count,)] = log.database.rows(COUNT, (log.tenant, through))
+    if count == through:
+        return
+    stands = 0
+    while page := log.database.rows(POSITIONS_AFTER, (log.tenant, stands, PAGE)):
+        for (position,) in page:
+            if position != stands + 1:
+                raise HistoryError(gap_said(stands + 1, position - 1))
+            stands = position
+    raise HistoryError(gap_said(stands + 1, through))
+
+
+def raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
+    """Say after which event of a stream a version is missing.
+
+    Raises:
+        HistoryError: always.
+    """
+    before = next(e for e, after in pairwise(events) if after.version != e.version + 1)
+    raise HistoryError(
+        f"stream {stream_id} has no version {before.version + 1} after position"
+        f" {before.position}: an event was removed from the log, or its version was changed."
+        f" {BACKUP}"
+    )
+
+
+def gap_said(first: int, last: int) -> str:
+    """Say which positions have no event."""
+    which = f"positions {first:,} to {last:,} are"
+    if first == last:
+        which = f"position {first:,} is"
+    return f"{which} missing from the log: events were removed from it. {BACKUP}"

@@ -18,8 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.ids import read_uuid, stored_uuid
-from salesflow.adapters.database.schema import events
+from salesflow.adapters.database.schema import events, read_uuid, stored_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.reading import StoredEvent
 from salesflow.domain.event import Event, Fact, FactRetracted

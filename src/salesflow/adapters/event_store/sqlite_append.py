@@ -13,7 +13,7 @@ from time import monotonic
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.holding import lend
+from salesflow.adapters.database.connections import lend
 from salesflow.adapters.database.sqlite import SqliteDatabase, sqlite_connection
 from salesflow.adapters.database.sqlite_connections import (
     BUSY,

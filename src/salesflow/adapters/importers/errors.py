@@ -17,8 +17,8 @@ from salesflow.errors import InputError
 __all__ = [
     "CURRENCY",
     "Adjustment",
+    "KeyPath",
     "MappingError",
-    "Path",
     "RowError",
     "allowed",
     "in_words",
@@ -49,7 +49,7 @@ NAMES_MAX = 30
 CLOSE_MAX = 2_000
 CURRENCY = "is no currency: three capital letters, such as EUR"
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Where in a mapping: ("facts", 2, "fields", "amount")."""
 
 
@@ -92,7 +92,7 @@ def row_error(error: Exception) -> RowError:
 class MappingError(InputError):
     """The mapping cannot be right: `path` names the key."""
 
-    def __init__(self, message: str, path: Path = ()) -> None:
+    def __init__(self, message: str, path: KeyPath = ()) -> None:
         super().__init__(message)
         self.path = path
 

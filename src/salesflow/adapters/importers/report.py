@@ -16,17 +16,6 @@ from pydantic import Field, PrivateAttr
 
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.report_entries import (
-    Finding,
-    Inferred,
-    Irregular,
-    ListName,
-    Remark,
-    ReportedChange,
-    ReportLine,
-    RowsLeftOut,
-    Unlisted,
-)
-from salesflow.adapters.importers.report_text import (
     ASK,
     CUT,
     ENTERS,
@@ -36,8 +25,17 @@ from salesflow.adapters.importers.report_text import (
     OTHER_RULES,
     STAYS_OPEN,
     Counted,
+    Finding,
+    Inferred,
+    Irregular,
+    ListName,
+    Remark,
+    ReportedChange,
     ReportGroup,
+    ReportLine,
     ReportWords,
+    RowsLeftOut,
+    Unlisted,
     entry_text,
     finding_group,
 )

@@ -13,26 +13,29 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.database.connections import Patience
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.holding import Patience
-from salesflow.adapters.event_store.gaps import BACKUP, gap_said
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import with_unpublished_unreadable
+from salesflow.adapters.event_store.reading import BACKUP, gap_said
 from salesflow.adapters.logs import tell_begun_anew
 from salesflow.adapters.projector.balances import balancer_of
 from salesflow.adapters.projector.interval_tables import (
     IntervalBatch,
     IntervalUpdater,
+    LedgerBatch,
+    LedgerUpdater,
     LeftOutChange,
     TableUpdater,
 )
-from salesflow.adapters.projector.ledger_tables import LedgerBatch, LedgerUpdater
-from salesflow.adapters.projector.left_out import forget_streams, note_left_out, open_notes
 from salesflow.adapters.projector.read_tables import (
     IntervalWriter,
     LedgerWriter,
     ProjectionPosition,
+    forget_streams,
     move_positions,
+    note_left_out,
+    open_notes,
 )
 from salesflow.domain.event import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
 from salesflow.domain.history import first_unreadable

@@ -26,12 +26,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow import errors
-from salesflow.adapters.database.gc_paused import gc_paused
+from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.interval_tables import LeftOutChange
-from salesflow.adapters.projector.left_out import note_left_out
 from salesflow.adapters.projector.projection_task import TableFold
-from salesflow.adapters.projector.read_tables import TableWriter
+from salesflow.adapters.projector.read_tables import TableWriter, note_left_out
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import Event, Fact
 from salesflow.errors import BusyError, DatabaseError, SalesflowError

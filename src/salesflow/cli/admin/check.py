@@ -12,7 +12,7 @@ __all__ = ["check"]
 
 
 if TYPE_CHECKING:  # loaded when a database is opened
-    from salesflow.projections.core.problems import Checked
+    from salesflow.projections.core.left_out import Checked
 
 
 NOTHING = "nothing is wrong"

@@ -1,4 +1,4 @@
-"""`salesflow log`: facts across all streams, by who, what, when on either axis, and how late.
+"""`salesflow log` shows facts of all streams and how late they came, `retract` takes one back.
 
 The newest first. Every entry names its position, by which `salesflow retract` takes it, and a
 retraction the position of what it retracts, so that the two can be matched; ids of events stand
@@ -7,6 +7,7 @@ history` tell all of it. What is found is written as it is read: a list of any l
 little memory.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
@@ -16,24 +17,25 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from salesflow.cli.context import CommandContext, with_context
-from salesflow.cli.options import time_of
+from salesflow.cli.context import CommandContext, time_of, with_context
 from salesflow.cli.screen import Json
 from salesflow.domain.time import DAY, DAY_SAID, Period, instant_of, read_day, to_instant
 from salesflow.domain.values import envelope_text
 from salesflow.domain.wording import shortened
-from salesflow.errors import InputError
+from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.format import distinct_ids, local_time
+from salesflow.presentation.messages import kind_name
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import kind_name
 
-__all__ = ["log"]
-
-
-if TYPE_CHECKING:  # loaded when a database is opened
+if TYPE_CHECKING:
     from salesflow.adapters.event_store.search import LogEntry, LogSearch
     from salesflow.cli.ids import Called
     from salesflow.engine import SalesFlow
+
+__all__ = [
+    "log",
+    "retract",
+]
 
 
 LISTED = 50
@@ -306,3 +308,53 @@ def _microseconds(days: int | None) -> int | None:
     if not 0 <= days <= DAYS_MAX:
         raise InputError(f"--late-by {str(days)[:20]}: write days, 0 to {DAYS_MAX:,}")
     return days * DAY
+
+
+# `salesflow retract`: takes an event back, also one that cannot be read.
+
+DIGITS_MAX = 18
+POSITION = re.compile(r"[1-9][0-9]*|[1-9][0-9]{0,2}(,[0-9]{3})+").fullmatch
+"""A position as people and tables write it; an id may begin with digits alone, mostly a 0."""
+
+
+@with_context
+def retract(
+    context: CommandContext,
+    event: Annotated[
+        str,
+        typer.Argument(help="Its position in the log, or its whole id."),
+    ],
+    because: Annotated[str, typer.Option("--because", help="Why it was wrong.")],
+    actor: Annotated[str | None, typer.Option("--actor", help="Who says so.")] = None,
+) -> None:
+    """Take an event back that was wrong, or that cannot be read; it stays in the log."""
+    with context.open() as flow:
+        id = _found(flow, event)
+        with flow.session(actor=actor) as s:
+            s.retract(id, because=because)
+        assert s.receipt is not None
+        context.screen.json({"retracted": str(id), "position": s.receipt.last})
+        word = context.screen.word
+        context.screen.line(f"{word('retracted')} {id} · {word('position')} {s.receipt.last:,}")
+
+
+def _found(flow: "SalesFlow", text: str) -> UUID:
+    """Find an event by its position, as tables write it, or by its whole id."""
+    from salesflow.adapters.event_store.search import event_at
+
+    digits = text.replace(",", "")
+    if POSITION(text) and len(digits) <= DIGITS_MAX:
+        id = event_at(flow.log, int(digits))
+        if id is None:
+            raise NotFoundError(
+                f"there is no event at position {int(digits):,}; the log ends at"
+                f" {flow.log.head().position:,}"
+            )
+        return id
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise InputError(
+            f"{text[:100]!r} is neither a position nor the id of an event; `salesflow log` and"
+            " `salesflow deal history` show both"
+        ) from error

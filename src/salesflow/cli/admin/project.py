@@ -1,4 +1,4 @@
-"""`salesflow project`: brings the read tables to the head of the log, and keeps them there.
+"""`salesflow project` brings the read tables to the head of the log, `sql` asks them.
 
 Nobody needs to run it: a question catches up first. With `--follow` it is a worker for those
 who want their questions answered at once; any number of workers may run beside one another.
@@ -14,20 +14,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.cli.context import CommandContext, with_context
+from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
 from salesflow.cli.screen import Json
 from salesflow.domain.time import from_instant
 from salesflow.errors import BusyError, HistoryError, ProjectionError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 
-__all__ = ["ProgressPrinter", "project"]
-
-
-if TYPE_CHECKING:  # loaded when a database is opened
+if TYPE_CHECKING:
     from salesflow.engine import SalesFlow
     from salesflow.engine.worker import CaughtUp
     from salesflow.projections.core.left_out import LeftOut
+
+__all__ = [
+    "ProgressPrinter",
+    "project",
+    "sql",
+]
 
 
 @with_context
@@ -142,3 +145,26 @@ def _as_line(context: CommandContext, flow: "SalesFlow", found: "CaughtUp") -> s
         tables,
     )
     return " · ".join(parts)
+
+
+# `salesflow sql`: prints the SQL that shows a read table at a moment.
+#
+# What it prints is plain SQL over a view of the database, the same on SQLite and PostgreSQL, to
+# be pasted into any client. The views are described in docs/query-with-sql.md.
+
+
+@with_context
+def sql(
+    context: CommandContext,
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A read table, as `status` lists them.")
+    ],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> None:
+    """Print the SQL that shows a read table at a moment, for any client of the database."""
+    with context.open() as flow:
+        statement = flow.sql(table.replace("-", "_"), as_of=as_of, known_at=known_at)
+        context.screen.json({"sql": statement})
+        for line in statement.splitlines():
+            context.screen.line(line)

@@ -1,9 +1,12 @@
-"""`salesflow status`, `rebuild`, `backup` and `clock`: how the log and its tables stand."""
+"""`salesflow status`, `rebuild`, `backup`, `clock` and `version`: how everything stands."""
 
+from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from salesflow.adapters.database.schema_version import SCHEMA_VERSION
+from salesflow.cli.app import installed
 from salesflow.cli.context import CommandContext, with_context
 from salesflow.cli.screen import Json, size_of
 from salesflow.domain.time import from_instant
@@ -11,14 +14,19 @@ from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.table import TableOfView
 
-__all__ = ["accept", "backup", "rebuild", "status"]
-
-
-if TYPE_CHECKING:  # loaded when a database is opened
+if TYPE_CHECKING:
     from salesflow.adapters.event_store.log import Head
     from salesflow.adapters.event_store.search import LogStats
     from salesflow.adapters.projector.read_tables import ProjectionPosition
     from salesflow.domain.settings import Settings
+
+__all__ = [
+    "accept",
+    "backup",
+    "rebuild",
+    "status",
+    "version",
+]
 
 
 @with_context
@@ -163,3 +171,13 @@ def accept(
         context.screen.json({"position": receipt.last, "recorded_at": recorded.isoformat()})
         at = local_time(recorded, flow.settings().timezone)
         context.screen.line(f"accepted at position {receipt.last:,}, recorded at {at}")
+
+
+# `salesflow version`: which version this is, and which schema it writes.
+
+
+@with_context
+def version(context: CommandContext) -> None:
+    """Say which version this is, and which schema it writes."""
+    context.screen.json({"version": version_of("salesflow"), "schema": SCHEMA_VERSION})
+    context.screen.line(installed())

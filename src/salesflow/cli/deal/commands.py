@@ -26,9 +26,8 @@ from salesflow.presentation.deal_view import (
 from salesflow.presentation.fact_text import describe_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import distinct_ids, local_time
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, fact_name, in_language, irregularity_name
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import fact_name, irregularity_name
 
 __all__ = ["history", "replay_deal", "replay_table", "show"]
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.cli.context import CommandContext, KnownAt, with_context
+from salesflow.cli.context import CommandContext, KnownAt, day_of, with_context
 from salesflow.cli.imports.commands import Strict, TimeZone, Trial
-from salesflow.cli.options import day_of
 from salesflow.domain.exchange_rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.time import read_day
 from salesflow.domain.values import number
@@ -133,8 +132,7 @@ def import_ecb(
     timezone: TimeZone = None,
 ) -> None:
     """Import the euro reference rates of the European Central Bank (needs the extra fx)."""
-    from salesflow.adapters.importers.ecb import ECB, euro_rates
-    from salesflow.adapters.importers.rates import RateImport, record_rates
+    from salesflow.adapters.importers.rates import ECB, RateImport, euro_rates, record_rates
 
     told = list(euro_rates(read_day(since), currency or ()))
     with context.record(timezone) as flow:

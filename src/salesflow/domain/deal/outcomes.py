@@ -9,7 +9,7 @@ from typing import ClassVar, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
-from salesflow.domain.deal.criteria import Check, check_criterion
+from salesflow.domain.deal.stages import Check, check_criterion
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.values import Key, Money, Personal, Reason, SafeName, SafeReason
 from salesflow.domain.wording import quoted

@@ -25,9 +25,8 @@ from salesflow.presentation.format import (
     percent_text,
     short_id,
 )
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, irregularity_name, kind_name
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import irregularity_name, kind_name
 from salesflow.projections.cases.case_figures import (
     CaseSummary,
     Chapter,
@@ -69,7 +68,7 @@ from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope.reason_names import Meant, named
+from salesflow.projections.scope.grouping import Meant, named
 from salesflow.projections.stages.visits import StepClock, read_paths
 
 __all__ = ["CaseLayout", "CaseStudy", "CaseStudyView"]

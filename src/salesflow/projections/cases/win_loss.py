@@ -33,12 +33,13 @@ from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
-from salesflow.projections.core.amounts import exact, exact_sum
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
+    exact,
+    exact_sum,
 )
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.period import PeriodQuestion
@@ -56,7 +57,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope.reason_names import names_of, of_one_deal
+from salesflow.projections.scope.grouping import names_of, of_one_deal
 
 __all__ = [
     "ClosedGroup",

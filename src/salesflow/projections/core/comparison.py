@@ -23,9 +23,8 @@ from salesflow.domain.values import Money, Value, tidy
 from salesflow.presentation.arrow import data_frames, stacked
 from salesflow.presentation.fields import FieldRole, Json, field_roles, plain
 from salesflow.presentation.format import Total, amount_text, local_time, totals, totals_text
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, kind_name
 from salesflow.presentation.table import TableOfView, html_of
-from salesflow.presentation.words import kind_name
 from salesflow.projections.core.names import with_names
 from salesflow.projections.core.question import ENVELOPE, View
 from salesflow.projections.core.statistics import Estimate, estimate_text

@@ -3,15 +3,105 @@
 Figures that are not whole say so wherever they are shown; nothing is left out in silence.
 """
 
+from typing import Final, Literal
 from unicodedata import normalize
 from uuid import UUID
 
 from salesflow.domain.values import SafeText, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import one_line
-from salesflow.presentation.messages import Language, say
+from salesflow.presentation.messages import Language, say, translated
 
-__all__ = ["Behind", "LeftOut", "in_brief"]
+__all__ = [
+    "Behind",
+    "Checked",
+    "LeftOut",
+    "Problem",
+    "ProblemKind",
+    "in_brief",
+]
+
+
+# What a check of the log and its read tables has found, and how far it looked.
+#
+# One sentence a problem, in English and Chinese; `salesflow check` prints them.
+
+ProblemKind = Literal[
+    "damaged",
+    "schema",
+    "merge",
+    "head",
+    "gap",
+    "time",
+    "version",
+    "command",
+    "unreadable",
+    "readable",
+    "missing",
+    "beyond",
+    "rows",
+    "left_out",
+    "balance",
+]
+
+SAID: Final[dict[ProblemKind, str]] = {
+    "damaged": "the file is damaged; put it back from a backup",
+    "schema": "a part of the schema that holds the log, keeps it append-only or shows it is"
+    " missing, disabled or changed; put the database back from a backup, or make that part as a"
+    " new database has it",
+    "merge": "a merge cannot be, so that what was merged counts nowhere; retract it",
+    "head": "the head of the log does not agree with its events",
+    "gap": "positions are missing from the log",
+    "time": "times of recording do not grow",
+    "version": "versions of a stream do not agree",
+    "command": "a command and what it recorded do not agree",
+    "unreadable": "an event cannot be read",
+    "readable": "an event can be read now that a read table leaves out; rebuild it",
+    "missing": "a read table is missing; the next question makes it again",
+    "beyond": "a read table does not stand where the log does; rebuild it when the log is"
+    " right",
+    "rows": "rows of a read table are not what the log says; rebuild it where the log is right",
+    "left_out": "an event of a read table cannot be read any more, or again; rebuild it",
+    "balance": "balances are not the sums of their movements; rebuild the read table",
+}
+"""What each kind of problem means, and the way out where there is one by itself."""
+
+
+class Problem(Value):
+    """Something that is wrong: what kind of thing, where, and in what way."""
+
+    kind: ProblemKind
+    subject: SafeText
+    """`log`, or the label of a read table."""
+    where: SafeText
+    """The place as people find it: positions, a stream, a command, an entity."""
+
+    def sentence(self, language: Language = "en") -> str:
+        """Return it as a sentence."""
+        said = translated(SAID[self.kind], language)
+        colon = "：" if language == "zh" else ": "
+        return f"{self.subject}{colon}{said}{colon}{self.where}"
+
+
+class Checked(Value):
+    """What was looked at, and what is wrong with it."""
+
+    position: int
+    """Where the log stood."""
+    streams: int
+    """How many streams there are."""
+    streams_compared: int
+    """How many of them were folded afresh and compared with the read tables."""
+    bins_compared: int
+    """How many bins of balances were summed afresh."""
+    problems: tuple[Problem, ...]
+    more: int = 0
+    """How many problems were found besides those named."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
 
 
 SHOWN_MAX = 400

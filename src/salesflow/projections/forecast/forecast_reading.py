@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.time import Instant
-from salesflow.projections.core.amounts import exact, exact_sum
+from salesflow.projections.core.currency import exact, exact_sum
 from salesflow.projections.core.period import Span
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.booking import BOOKING

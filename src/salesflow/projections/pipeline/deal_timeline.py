@@ -22,9 +22,8 @@ from salesflow.domain.values import Currency, Heard, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import amount_text, given_percent, local_time
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, irregularity_name, kind_name
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import irregularity_name, kind_name
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.table import AMOUNT_SCALE, Processes

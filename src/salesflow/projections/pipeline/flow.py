@@ -33,13 +33,15 @@ from salesflow.domain.values import (
 from salesflow.presentation.format import amount_text, days_text
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.amounts import AMOUNT_PLACES, exact_sum, unscaled
 from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
+    exact_sum,
+    unscaled,
 )
 from salesflow.projections.core.period import PeriodQuestion
 from salesflow.projections.core.question import Reader

@@ -21,13 +21,14 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, totals, totals_text
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.amounts import exact, exact_sum
 from salesflow.projections.core.balances import balances
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
+    exact,
+    exact_sum,
 )
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER

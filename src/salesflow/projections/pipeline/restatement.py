@@ -23,12 +23,10 @@ from salesflow.domain.time import Instant, Moment, When, from_instant, instant_o
 from salesflow.domain.values import Heard, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, local_time, short_id, totals, totals_text
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, kind_name
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.words import kind_name
-from salesflow.projections.core.amounts import exact, exact_sum
-from salesflow.projections.core.parameters import Limit
-from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.currency import exact, exact_sum
+from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
 from salesflow.projections.scope.grouping import StageName, stage_name
 from salesflow.projections.table import Processes, ReadPoint

@@ -32,9 +32,8 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.parameters import Limit
 from salesflow.projections.core.period import PeriodQuestion, Span
-from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.question import Limit, Reader, View
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -69,8 +68,7 @@ from salesflow.projections.review.retrospective_figures import (
     movements_beside,
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
-from salesflow.projections.scope.grouping import Teams
-from salesflow.projections.scope.reason_names import Meant, named
+from salesflow.projections.scope.grouping import Meant, Teams, named
 from salesflow.projections.stages.visits import Way, read_paths
 
 __all__ = [

@@ -18,7 +18,7 @@ from uuid import UUID
 from salesflow.domain.time import DAY, Instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
-from salesflow.projections.core.amounts import exact
+from salesflow.projections.core.currency import exact
 from salesflow.projections.core.period import Span
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import Estimate, decimal_of, spread

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from salesflow.adapters.importers.errors import MappingError, Path, RowError
+from salesflow.adapters.importers.errors import KeyPath, MappingError, RowError
 from salesflow.adapters.importers.table.columns import Cells, Context, Layout
 from salesflow.adapters.importers.table.csv import tidied
 from salesflow.adapters.importers.table.mapping import Condition, Constant
@@ -32,7 +32,7 @@ FIRST: Final = "first"
 LAST: Final = "last"
 
 
-def compile_condition(when: Condition, context: Context, path: Path) -> Test:
+def compile_condition(when: Condition, context: Context, path: KeyPath) -> Test:
     """Give the test of a row's cells that a condition stands for.
 
     Raises:
@@ -89,7 +89,7 @@ def as_text(value: Constant) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def _of_column(when: Condition, layout: Layout, path: Path) -> list[Test]:
+def _of_column(when: Condition, layout: Layout, path: KeyPath) -> list[Test]:
     if when.column is None:
         return []
     read = first_filled(layout.slots(when.column, (*path, "column")))
@@ -113,7 +113,7 @@ def _of_column(when: Condition, layout: Layout, path: Path) -> list[Test]:
     return tests
 
 
-def _of_two(when: Condition, context: Context, path: Path) -> list[Test]:
+def _of_two(when: Condition, context: Context, path: KeyPath) -> list[Test]:
     """Compare a column with another one, or with what it held in the row before."""
     if when.column is None:
         return []
@@ -132,7 +132,7 @@ def _of_two(when: Condition, context: Context, path: Path) -> list[Test]:
     return tests + _of_size(when, read, context, path)
 
 
-def _of_size(when: Condition, read: Text, context: Context, path: Path) -> list[Test]:
+def _of_size(when: Condition, read: Text, context: Context, path: KeyPath) -> list[Test]:
     """Compare a column with another one as times or numbers."""
     names = " or ".join(when.column or ())
     times = context.times()
@@ -161,7 +161,7 @@ def _there(
     said: str | Decimal,
     measure: Callable[[str], int | Decimal],
     layout: Layout,
-    path: Path,
+    path: KeyPath,
 ) -> Measured:
     if isinstance(said, Decimal):
         return lambda _: said
@@ -216,7 +216,7 @@ def _is_filled(read: Callable[[Cells], str], wanted: bool) -> Test:
     return lambda cells: bool(read(cells)) is wanted
 
 
-def _of_flags(when: Condition, layout: Layout, path: Path) -> list[Test]:
+def _of_flags(when: Condition, layout: Layout, path: KeyPath) -> list[Test]:
     tests: list[Test] = []
     for asked, name in ((when.first, FIRST), (when.last, LAST)):
         if asked is not None:

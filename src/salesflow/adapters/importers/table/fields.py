@@ -20,8 +20,8 @@ from pydantic_core import ErrorDetails
 
 from salesflow.adapters.importers.errors import (
     Adjustment,
+    KeyPath,
     MappingError,
-    Path,
     RowError,
     allowed,
     in_words,
@@ -255,7 +255,7 @@ class FactBuilder:
     """Builds the facts of one rule from the cells of rows."""
 
     def __init__(
-        self, cls: type[Fact], raw: Mapping[str, Any], context: Context, path: Path
+        self, cls: type[Fact], raw: Mapping[str, Any], context: Context, path: KeyPath
     ) -> None:
         """Compile what a rule says of a fact's fields.
 
@@ -279,7 +279,7 @@ class FactBuilder:
         if name in fields_of(self.cls):
             self.getters.setdefault(name, getter)
 
-    def ensure_complete(self, path: Path) -> None:
+    def ensure_complete(self, path: KeyPath) -> None:
         """Insist that every field the fact needs is said."""
         missing = [name for name in self._needed if name not in self.getters]
         if missing:
@@ -334,13 +334,13 @@ class FactBuilder:
                 reason = f"{self.cls.kind}: valid_until: {OUT_OF_RANGE}"
                 raise RowError(reason, columns, said) from error
 
-    def _getter(self, name: str, field: FieldInfo, raw: object, path: Path) -> Getter:
+    def _getter(self, name: str, field: FieldInfo, raw: object, path: KeyPath) -> Getter:
         getter = _compile(whole_type(field), raw, self._context, path, role_of(self.cls, name))
         if getter.fixed:
             self._check_constant(field, getter, path)
         return getter
 
-    def _check_constant(self, field: FieldInfo, getter: Getter, path: Path) -> None:
+    def _check_constant(self, field: FieldInfo, getter: Getter, path: KeyPath) -> None:
         value = getter.read((), [])
         try:
             TypeAdapter(whole_type(field)).validate_python(value)
@@ -371,7 +371,7 @@ def role_of(cls: type[BaseModel], name: str) -> str:
 
 
 def _compile(
-    annotation: object, raw: object, context: Context, path: Path, role: str
+    annotation: object, raw: object, context: Context, path: KeyPath, role: str
 ) -> Getter:
     kind, detail = kind_of_field(annotation)
     if kind == "many":
@@ -388,7 +388,7 @@ def _compile(
     return _single(spec, convert, context, path, signed=signed)
 
 
-def value_spec(raw: object, path: Path) -> ValueSpec:
+def value_spec(raw: object, path: KeyPath) -> ValueSpec:
     """Read a value's origin: a column by its name, several, a table of keys, or a constant."""
     if isinstance(raw, str):
         return ValueSpec(column=raw)
@@ -404,7 +404,7 @@ def value_spec(raw: object, path: Path) -> ValueSpec:
     return _spec_of(raw, path)
 
 
-def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
+def _spec_of(raw: dict[str, Any], path: KeyPath) -> ValueSpec:
     for key in raw:
         if key not in ValueSpec.model_fields:
             raise MappingError(allowed(str(key), ValueSpec.model_fields, "key"), (*path, key))
@@ -416,7 +416,7 @@ def _spec_of(raw: dict[str, Any], path: Path) -> ValueSpec:
 
 
 def _single(
-    spec: ValueSpec, convert: Convert, context: Context, path: Path, *, signed: bool = False
+    spec: ValueSpec, convert: Convert, context: Context, path: KeyPath, *, signed: bool = False
 ) -> Getter:
     taken: TakenValue = take(spec, context, path, signed=signed)
     text = text_of(spec, context, path)
@@ -443,7 +443,7 @@ def _single(
     return Getter(read, False, taken.columns, omit, text)
 
 
-def _money(raw: object, context: Context, path: Path) -> Getter:
+def _money(raw: object, context: Context, path: KeyPath) -> Getter:
     said = raw if isinstance(raw, dict) and "amount" in raw else None
     if said is not None:
         for key in said:
@@ -475,7 +475,7 @@ def _money(raw: object, context: Context, path: Path) -> Getter:
     return Getter(read, fixed, columns, amount.omit, amount.text, parts)
 
 
-def _currency(raw: object, context: Context, path: Path) -> Getter:
+def _currency(raw: object, context: Context, path: KeyPath) -> Getter:
     code = context.mapping.currency
     if raw is not None:
         spec = value_spec(raw, (*path, "currency"))
@@ -490,7 +490,7 @@ def _currency(raw: object, context: Context, path: Path) -> Getter:
     return Getter(lambda _cells, _notes: code, True)
 
 
-def _part(cls: type[BaseModel], raw: object, context: Context, path: Path) -> Getter:
+def _part(cls: type[BaseModel], raw: object, context: Context, path: KeyPath) -> Getter:
     known = fields_of(cls)
     if not isinstance(raw, dict):
         raise MappingError(f"write a table with some of {', '.join(known)}", path)
@@ -514,7 +514,7 @@ def _part(cls: type[BaseModel], raw: object, context: Context, path: Path) -> Ge
     return Getter(read, not asked, columns, parts=dict(getters.items()))
 
 
-def _many(item: object, raw: object, context: Context, path: Path, role: str) -> Getter:
+def _many(item: object, raw: object, context: Context, path: KeyPath, role: str) -> Getter:
     if isinstance(raw, list | tuple):
         each = [_compile(item, said, context, (*path, i), role) for i, said in enumerate(raw)]
     elif isinstance(raw, dict) and "split" in raw:
@@ -532,7 +532,7 @@ def _many(item: object, raw: object, context: Context, path: Path, role: str) ->
 
 
 def _split(
-    item: object, raw: dict[str, Any], context: Context, path: Path, role: str
+    item: object, raw: dict[str, Any], context: Context, path: KeyPath, role: str
 ) -> Getter:
     spec = value_spec(raw, path)
     convert = converter(kind_of_field(item)[0], role, spec, context, path)

@@ -1,4 +1,4 @@
-"""Reads a mapping from a TOML file, and says what is wrong with it.
+"""Reads a mapping and its sales process from a TOML file, and says what is wrong with it.
 
 A complaint names the key, the line and what is allowed instead. The line is found in the text
 itself, since TOML readers forget where a value stood; inside an inline table it is the line
@@ -8,20 +8,199 @@ of the table.
 import re
 import tomllib
 from collections import abc
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from pathlib import Path as FilePath
-from typing import Annotated, Any, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from salesflow.adapters.importers.errors import MappingError, Path, allowed
+from salesflow.adapters.event_store.external_events import (
+    ExternalEvent,
+    new_events_of,
+    retry_on_conflict,
+)
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.importers.errors import KeyPath, MappingError, allowed
 from salesflow.adapters.importers.table.mapping import NamedProcess, TableMapping
-from salesflow.adapters.importers.table.process import SOURCE, declared_process
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import Label, ProcessPublished, ProcessVersion, process_id
+from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import reason_of, shortened
 from salesflow.errors import InputError
 
-__all__ = ["MappingFile", "read_mapping"]
+__all__ = [
+    "MappingFile",
+    "ProcessPlan",
+    "declared_process",
+    "find_process",
+    "publish_process",
+    "read_mapping",
+]
+
+
+# The sales process a mapping speaks of: defined in it, published already, or the standard one.
+#
+# A process defined in a mapping is a version like any other: it is published when it is not
+# yet, and refused when what is published under that key and version is something else. Beside
+# the fields of a process version a stage and a loss reason may say under which `source` values
+# the table knows them.
+
+SOURCE = "source"
+
+
+class ProcessPlan(NamedTuple):
+    """A process version and how the table names its stages and loss reasons."""
+
+    version: ProcessVersion
+    defined: bool
+    """Whether the mapping defines it (and it may have to be published)."""
+    stages: Mapping[str, str]
+    """From what the table says to the key of a stage."""
+    reasons: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        version: ProcessVersion,
+        *,
+        defined: bool = False,
+        stages: Mapping[str, str] | None = None,
+        reasons: Mapping[str, str] | None = None,
+    ) -> "ProcessPlan":
+        """Let a table name stages and reasons by key or name, and as the mapping says."""
+        return cls(
+            version,
+            defined,
+            {**_by_label(version.stages), **(stages or {})},
+            {**_by_label(version.loss_reasons), **(reasons or {})},
+        )
+
+
+def declared_process(raw: Mapping[str, Any] | None) -> ProcessPlan | NamedProcess:
+    """Read the `[process]` of a mapping: a definition, or the name of a published one.
+
+    Raises:
+        MappingError: when two stages claim the same value of the table.
+        ValidationError: when it is no process version; its places begin behind `process`.
+    """
+    if raw is None:
+        return ProcessPlan.of(STANDARD)
+    if "stages" not in raw:
+        return NamedProcess.model_validate(raw)
+    bare = dict(raw)
+    claims: dict[str, dict[str, str]] = {}
+    for part in ("stages", "loss_reasons"):
+        claims[part] = {}
+        if isinstance(bare.get(part), list):
+            bare[part] = [
+                _without_source(entry, claims[part], ("process", part, i))
+                for i, entry in enumerate(bare[part])
+            ]
+    version = ProcessVersion.__pydantic_validator__.validate_python(bare)
+    return ProcessPlan.of(
+        version, defined=True, stages=claims["stages"], reasons=claims["loss_reasons"]
+    )
+
+
+def find_process(declared: ProcessPlan | NamedProcess, log: EventLog) -> ProcessPlan:
+    """Give the process version a mapping speaks of.
+
+    Raises:
+        MappingError: when it is named but not published, or published with other content.
+    """
+    if isinstance(declared, NamedProcess):
+        published = _published(log, declared.key)
+        found = published.get(declared.version)
+        if found is None:
+            raise MappingError(
+                f"process {declared.key!r} version {declared.version} is not published;"
+                " define its stages in [process], or name one that is",
+                ("process",),
+            )
+        return ProcessPlan.of(found)
+    if declared.defined:
+        _ensure_same(declared.version, _published(log, declared.version.key))
+    return declared
+
+
+def publish_process(log: EventLog, version: ProcessVersion, *, import_id: str) -> bool:
+    """Publish a process version unless it is; say whether it had to be."""
+    id = process_id(version.key)
+
+    def publish() -> bool:
+        stream = log.stream(id)
+        published = _versions(event.fact for event in stream)
+        _ensure_same(version, published)
+        if version.version in published:
+            return False
+        extracted = ExternalEvent(id, ProcessPublished(process=version))
+        stands = {event.stream_id: event.version for event in stream}
+        log.append(new_events_of([extracted], stands, import_id))
+        return True
+
+    return retry_on_conflict(publish)
+
+
+def _published(log: EventLog, key: str) -> dict[int, ProcessVersion]:
+    return _versions(event.fact for event in log.stream(process_id(key)))
+
+
+def _versions(facts: Iterable[object]) -> dict[int, ProcessVersion]:
+    found: dict[int, ProcessVersion] = {}
+    for fact in facts:
+        if isinstance(fact, ProcessPublished):
+            found.setdefault(fact.process.version, fact.process)
+    return found
+
+
+def _ensure_same(version: ProcessVersion, published: Mapping[int, ProcessVersion]) -> None:
+    known = published.get(version.version)
+    if known is None:
+        if published and version.version < max(published):
+            raise MappingError(
+                f"process {version.key!r} is published up to version {max(published)};"
+                f" version {version.version} cannot follow it",
+                ("process", "version"),
+            )
+        return
+    ours, theirs = version.model_dump(mode="json"), known.model_dump(mode="json")
+    differs = [part for part in ours if ours[part] != theirs[part]]
+    if differs:
+        raise MappingError(
+            f"process {version.key!r} version {version.version} is published already with"
+            f" other {' and '.join(differs)}; a published version never changes: write"
+            f" version = {max(published) + 1}, or the process as it was published",
+            ("process",),
+        )
+
+
+def _without_source(entry: object, claims: dict[str, str], path: KeyPath) -> object:
+    if not isinstance(entry, dict) or SOURCE not in entry:
+        return entry
+    bare = dict(entry)
+    said = bare.pop(SOURCE)
+    values = [said] if isinstance(said, str) else said
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise MappingError(
+            'source is a text or a list of texts: source = ["Won"]', (*path, SOURCE)
+        )
+    for value in values:
+        if claims.setdefault(value, str(bare.get("key"))) != bare.get("key"):
+            raise MappingError(
+                f"{value!r} is the source of both {claims[value]!r} and {bare.get('key')!r}",
+                (*path, SOURCE),
+            )
+    return bare
+
+
+def _by_label(labels: Iterable[Label]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for label in labels:
+        for name in (label.key, label.name_en, label.name_zh):
+            names.setdefault(name, label.key)
+    for label in labels:
+        names[label.key] = label.key
+    return names
 
 
 MAPPING_MAX = 256_000
@@ -45,7 +224,7 @@ class MappingFile:
     """A mapping with the name and the text it came from."""
 
     def __init__(
-        self, mapping: TableMapping, name: str, text: str = "", folder: FilePath | None = None
+        self, mapping: TableMapping, name: str, text: str = "", folder: Path | None = None
     ) -> None:
         self.mapping = mapping
         self.name = name
@@ -63,13 +242,13 @@ class MappingFile:
         return _explained(self.name, self._lines, error)
 
 
-def read_mapping(path: str | FilePath) -> MappingFile:
+def read_mapping(path: str | Path) -> MappingFile:
     """Read a mapping from a file.
 
     Raises:
         InputError: when there is no such file, it is no TOML, or no mapping.
     """
-    file = FilePath(path)
+    file = Path(path)
     text = _text_of(file)
     if MANY_PARTS.search(text):
         raise InputError(f"{file} holds a dotted key of {PARTS_MAX} parts or more")
@@ -85,7 +264,7 @@ def read_mapping(path: str | FilePath) -> MappingFile:
         raise _explained(str(file), _lines_of(text), error) from error
 
 
-def _text_of(file: FilePath) -> str:
+def _text_of(file: Path) -> str:
     """Read a mapping's text, and no more than a mapping can have."""
     try:
         with file.open("rb") as opened:
@@ -130,7 +309,7 @@ def mapping_of(raw: abc.Mapping[str, Any]) -> TableMapping:
 
 def _ensure_bounded(raw: abc.Mapping[str, Any]) -> None:
     """Refuse what is nested too deeply, and numbers nobody writes."""
-    waiting: list[tuple[Path, object]] = [((), raw)]
+    waiting: list[tuple[KeyPath, object]] = [((), raw)]
     while waiting:
         path, value = waiting.pop()
         if len(path) > NESTING_MAX:
@@ -147,7 +326,7 @@ def _ensure_bounded(raw: abc.Mapping[str, Any]) -> None:
 
 
 def _translated(
-    error: ValidationError, raw: abc.Mapping[str, Any], model: type[BaseModel], path: Path
+    error: ValidationError, raw: abc.Mapping[str, Any], model: type[BaseModel], path: KeyPath
 ) -> MappingError:
     """Turn pydantic's first complaint into ours: unknown keys before missing ones."""
     found = error.errors(include_url=False)
@@ -164,7 +343,7 @@ def _translated(
     return MappingError(reason_of(first), (*path, *where))
 
 
-def _existing(loc: tuple[str | int, ...], raw: object) -> Path:
+def _existing(loc: tuple[str | int, ...], raw: object) -> KeyPath:
     """Keep the parts of a place that are in the document; pydantic puts its own between."""
     path: list[str | int] = []
     here: Any = raw
@@ -179,7 +358,7 @@ def _existing(loc: tuple[str | int, ...], raw: object) -> Path:
     return tuple(path)
 
 
-def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
+def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Give the keys a mapping may have at a place."""
     here: Any = model
     for part in path:
@@ -204,7 +383,7 @@ def _inner(annotation: object) -> object:
     return annotation
 
 
-def _explained(name: str, lines: abc.Mapping[Path, int], error: MappingError) -> InputError:
+def _explained(name: str, lines: abc.Mapping[KeyPath, int], error: MappingError) -> InputError:
     if not error.path:
         return InputError(f"{name}: {error}")
     line = next(
@@ -219,7 +398,7 @@ def _explained(name: str, lines: abc.Mapping[Path, int], error: MappingError) ->
     return InputError(f"{where}: {_dotted(error.path)}: {error}")
 
 
-def _dotted(path: Path) -> str:
+def _dotted(path: KeyPath) -> str:
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -229,11 +408,11 @@ def _dotted(path: Path) -> str:
     return text
 
 
-def _lines_of(text: str) -> dict[Path, int]:
+def _lines_of(text: str) -> dict[KeyPath, int]:
     """Find the line of every table and key written on a line of its own."""
-    lines: dict[Path, int] = {}
-    counts: dict[Path, int] = {}
-    here: Path = ()
+    lines: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    here: KeyPath = ()
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > LINE_MAX:
             continue
@@ -246,8 +425,8 @@ def _lines_of(text: str) -> dict[Path, int]:
     return lines
 
 
-def _entered(names: list[str], counts: dict[Path, int], *, array: bool) -> Path:
-    path: Path = ()
+def _entered(names: list[str], counts: dict[KeyPath, int], *, array: bool) -> KeyPath:
+    path: KeyPath = ()
     for i, name in enumerate(names):
         path = (*path, name)
         if array and i == len(names) - 1:

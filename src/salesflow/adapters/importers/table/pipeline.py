@@ -20,6 +20,7 @@ from salesflow.adapters.importers.report import ImportReport, Inferred, Irregula
 from salesflow.adapters.importers.table.extract import NO_DATE, extract
 from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.table.order_facts import (
+    RecordedFacts,
     Survivors,
     components,
     irregular_facts,
@@ -28,7 +29,6 @@ from salesflow.adapters.importers.table.order_facts import (
 )
 from salesflow.adapters.importers.table.plan import ImportPlan
 from salesflow.adapters.importers.table.reconcile import AppendPlan, Compared, reconcile
-from salesflow.adapters.importers.table.recorded_facts import RecordedFacts
 from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Event

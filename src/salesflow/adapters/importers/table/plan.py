@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from salesflow.adapters.importers.errors import (
     Adjustment,
+    KeyPath,
     MappingError,
-    Path,
     RowError,
     allowed,
 )
@@ -78,7 +78,7 @@ Rank = tuple[int, Decimal, str]
 class ReadAt:
     """Reads when a row's fact happened."""
 
-    def __init__(self, at: TimeRule, context: Context, path: Path) -> None:
+    def __init__(self, at: TimeRule, context: Context, path: KeyPath) -> None:
         self.names = at.named
         self._picks = min if at.earlier else max
         self._choices = (
@@ -240,7 +240,7 @@ def sub_field(cls: type[Fact]) -> str | None:
 def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
     mapping, layout = context.mapping, context.layout
     rule = mapping.facts[number]
-    path: Path = ("facts", number)
+    path: KeyPath = ("facts", number)
     offered = facts_offered()
     cls = offered.get(rule.kind)
     if cls is None:
@@ -275,7 +275,7 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
     )
 
 
-def _time_of(rule: FactRule, otherwise: TimeRule | None, path: Path) -> TimeRule | None:
+def _time_of(rule: FactRule, otherwise: TimeRule | None, path: KeyPath) -> TimeRule | None:
     at = rule.at or otherwise
     if at is None and rule.undated != "import":
         raise MappingError(
@@ -318,7 +318,7 @@ def _object(context: Context) -> Text:
 def _customer(rule: CustomerRule | None, context: Context) -> CustomerPlan | None:
     if rule is None:
         return None
-    path: Path = ("customer",)
+    path: KeyPath = ("customer",)
     slots = context.layout.slots(rule.id, (*path, "id"))
     raw = {"name": {"columns": list(rule.id)}, **rule.fields}
     return CustomerPlan(

@@ -17,14 +17,15 @@ from salesflow.adapters.event_store.append import NewEvent
 from salesflow.adapters.event_store.external_events import ExternalEvent, new_events_of
 from salesflow.adapters.importers.report import ReportedChange
 from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact, closes
-from salesflow.adapters.importers.table.order_facts import GUESSED, NO_OPENING
-from salesflow.adapters.importers.table.plan import ImportPlan
-from salesflow.adapters.importers.table.recorded_facts import (
+from salesflow.adapters.importers.table.order_facts import (
+    GUESSED,
+    NO_OPENING,
     KeyParts,
     RecordedFacts,
     key_parts,
     sub_of,
 )
+from salesflow.adapters.importers.table.plan import ImportPlan
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import Instant, from_instant
 

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from salesflow.adapters.importers.errors import (
     Adjustment,
+    KeyPath,
     MappingError,
-    Path,
     RowError,
     allowed,
 )
@@ -57,7 +57,9 @@ class TakenValue(NamedTuple):
     columns: tuple[str, ...]
 
 
-def take(spec: ValueSpec, context: Context, path: Path, *, signed: bool = False) -> TakenValue:
+def take(
+    spec: ValueSpec, context: Context, path: KeyPath, *, signed: bool = False
+) -> TakenValue:
     """Compile where a value comes from; its map and default are applied.
 
     With `signed` it is a number, of which no minus may be left behind.
@@ -108,7 +110,7 @@ def _extracted(
     return read
 
 
-def text_of(spec: ValueSpec, context: Context, path: Path) -> Callable[[Cells], str]:
+def text_of(spec: ValueSpec, context: Context, path: KeyPath) -> Callable[[Cells], str]:
     """Compile the text a value is read from: one column, the first filled one, a template."""
     layout = context.layout
     if spec.running is not None:
@@ -121,7 +123,9 @@ def text_of(spec: ValueSpec, context: Context, path: Path) -> Callable[[Cells], 
     return first_filled(layout.slots(spec.named, path))
 
 
-def converter(kind: str, role: str, spec: ValueSpec, context: Context, path: Path) -> Convert:
+def converter(
+    kind: str, role: str, spec: ValueSpec, context: Context, path: KeyPath
+) -> Convert:
     """Give the function that turns text into what a field of this kind and name holds."""
     if kind in {"number", "integer"}:
         return _number(context, spec.scale, whole=kind == "integer")
@@ -149,7 +153,7 @@ def _text(role: str, context: Context) -> Convert:
     return lambda text, _: text
 
 
-def _running(said: bool | str, context: Context, path: Path) -> Callable[[Cells], str]:
+def _running(said: bool | str, context: Context, path: KeyPath) -> Callable[[Cells], str]:
     if not context.running:
         raise MappingError("a running number is for the fields of [[facts]]", path)
     layout = context.layout
@@ -172,7 +176,7 @@ def on_one_line(convert: Convert, columns: str) -> Convert:
 
 
 def _template(
-    template: str, layout: Layout, path: Path, number: int | None = None
+    template: str, layout: Layout, path: KeyPath, number: int | None = None
 ) -> Callable[[Cells], str]:
     parts = BRACES.split(template)
     texts, names = parts[::2], parts[1::2]
@@ -198,7 +202,7 @@ def _template(
     return read
 
 
-def _map(spec: ValueSpec, context: Context, path: Path) -> Mapping[str, Constant] | None:
+def _map(spec: ValueSpec, context: Context, path: KeyPath) -> Mapping[str, Constant] | None:
     if not isinstance(spec.map, str):
         if spec.map is None and spec.unmapped != "keep":
             raise MappingError("unmapped goes with a map", (*path, "unmapped"))
