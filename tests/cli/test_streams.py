@@ -158,4 +158,5 @@ def test_ctrl_c_ends_in_one_line_at_any_time(seconds: float, db: str) -> None:
             process.send_signal(signal.SIGINT)
         said = process.stderr.read().decode()
     assert process.returncode in (0, 130, -signal.SIGINT)
-    assert said in ("", "salesflow: stopped; what was recorded stays\n")
+    stopped = "salesflow: stopped"  # before it has begun, or in the middle
+    assert said in ("", f"{stopped}\n", f"{stopped}; what was recorded stays\n")

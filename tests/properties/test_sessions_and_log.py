@@ -256,7 +256,7 @@ def sessions_agree(url: str, history: list[tuple[int, list[Step]]]) -> None:
 def without_a_time_happens_when_the_session_began(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(aggregate, "is_untimed", lambda _: False)
     patch.setattr(pending, "UNTIMED", FOREVER)
-    patch.setattr(Aggregate, "to_append", lambda self: self.pending)
+    patch.setattr(Aggregate, "to_append", lambda self: (self.version, self.pending))
 
 
 def test_a_session_in_which_no_time_means_its_beginning_would_be_noticed(

@@ -12,8 +12,8 @@ import pytest
 
 from databases import plain_connection
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store import append as sqlite_appending
 from salesflow.adapters.event_store import postgres_append as postgres_appending
-from salesflow.adapters.event_store import sqlite_append as sqlite_appending
 from salesflow.adapters.event_store.append import Columns
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.adapters.event_store.postgres_rows import field

@@ -35,7 +35,8 @@ from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
-from salesflow.projections.core.question import Question, View, wrong_parameters
+from salesflow.projections.core.parameters import wrong_parameters
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.scope.narrowing import MET
 
 __all__ = ["command_of", "notes_of", "show_comparison", "show_view"]

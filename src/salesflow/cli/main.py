@@ -108,7 +108,7 @@ def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
     """Say what is wrong with an option, in the words of questions."""
     from pydantic import ValidationError
 
-    from salesflow.projections.core.question import wrong_value
+    from salesflow.projections.core.parameters import wrong_value
 
     text: str = error.format_message()
     wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)

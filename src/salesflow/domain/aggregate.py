@@ -6,12 +6,13 @@ command without a time happens when its session is recorded, after everything th
 as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from datetime import date, datetime
+from inspect import get_annotations
 from operator import attrgetter
 from types import FunctionType, MappingProxyType
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, NoReturn, Self, get_args, get_origin
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner
@@ -19,6 +20,7 @@ from salesflow.domain.event import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
     believed_history,
     comes_after,
+    effective,
     ensure_not_retracted,
     ensure_readable,
     ensure_retractable,
@@ -70,6 +72,15 @@ VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
 """What grows in a state is shown as something that cannot be changed."""
 
 
+class ReplayedWhenRead:
+    """The state of an aggregate: computed when it is read first, from then on an attribute."""
+
+    def __get__(self, aggregate: "Aggregate", _: type) -> State:
+        """Return it, and leave it to be found without this from now on."""
+        state = vars(aggregate)["_state"] = aggregate._replayed()
+        return state
+
+
 @guarded
 class Aggregate:
     """A thing with a stream of its own and the rules that guard it.
@@ -93,8 +104,8 @@ class Aggregate:
     _as_of: Instant = FOREVER
     """The time up to which it is believed."""
     _context: ReplayContext
-    _state: State | None = None
-    """None until it is asked for, and when it has to be computed anew."""
+    _state: Any = ReplayedWhenRead()
+    """What follows from its believed history; forgotten whenever it has to be computed anew."""
     _id_given = True
     _is_recorded = False
     _detached: Detached | None = None
@@ -220,13 +231,7 @@ class Aggregate:
         Raises:
             NotFoundError: when nothing is believed of it, as where its opening was retracted.
         """
-        state = self._state
-        if state is None:
-            history = self._history
-            is_there = history and history[0].occurred <= self._as_of
-            if self._log and not is_there and not self.exists_without_events:
-                self.ensure_exists()
-            state = self._state = self._replayed()
+        state: State = self._state
         return state
 
     @inner
@@ -302,12 +307,7 @@ class Aggregate:
         history = self._history
         if len(history) < len(self._log):  # else all of it could be read
             ensure_readable(self._log)
-        opening = history[0] if history else None
-        if (
-            opening is None
-            or opening.effect > self._as_of
-            or type(opening.fact) not in self._known
-        ):
+        if not effective(history[:1], self._as_of) or type(history[0].fact) not in self._known:
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
     def at(self, occurred_at: OccurredAt) -> Self:
@@ -318,6 +318,9 @@ class Aggregate:
         Raises:
             InputError: when that lies before it was opened.
         """
+        return self._at(occurred_at)
+
+    def _at(self, occurred_at: OccurredAt) -> Self:
         if occurred_at is None or not self._history:
             return self
         until, latest = self._instant(occurred_at)[0], self._context.latest
@@ -339,8 +342,10 @@ class Aggregate:
         )
         then._pending = [*pending] if unchanged else []
         then._history = self._history if unchanged else believed_history(log)
-        if unchanged and self._last_effect() <= min(until, self._as_of):
-            then._state = copy(self._state)
+        if unchanged and "_state" in vars(self):
+            history, until = self._history, min(until, self._as_of)
+            if effective(history, until) is history:
+                then._state = copy(self._state)
         return then
 
     @inner
@@ -408,9 +413,7 @@ class Aggregate:
         What was recorded meanwhile was checked against what held before.
         """
         history, until = self._history, self._as_of
-        if not (self._pending and history):
-            return None
-        if history[-1].effect <= until and history[0].effect <= until:
+        if not self._pending or effective(history, until) is history:
             return None
         latest = self._context.latest
         if latest == FOREVER:
@@ -418,10 +421,12 @@ class Aggregate:
         return next((event for event in history if until < event.effect <= latest), None)
 
     @inner
-    def to_append(self) -> list[PendingEvent]:
-        """Give what was recorded in the order in which it is to stand in the log."""
+    def to_append(self) -> tuple[int, list[PendingEvent]]:
+        """Return the version it was loaded at, and what it recorded in the order of the log."""
         pending = self._pending
-        return pending if len(pending) == 1 else in_log_order(pending, self._context.now)
+        if len(pending) > 1:
+            pending = in_log_order(pending, self._context.now)
+        return self._version, pending
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         """Note a fact for the session to append, and believe it from now on."""
@@ -452,7 +457,7 @@ class Aggregate:
         )
         if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
             self._history = [*history, event]
-            if self._state is not None:
+            if "_state" in vars(self):
                 self._evolve(self._state, [event])
         else:
             self._reorder_history()
@@ -469,16 +474,17 @@ class Aggregate:
     def _reorder_history(self) -> None:
         """Order the history anew; the state is computed from it when it is asked for."""
         self._history = believed_history(self._log)
-        if self._state is not None:
-            self._state = None
+        vars(self).pop("_state", None)
 
     def _replayed(self) -> State:
         """Return the state after the believed history up to the time it is believed at."""
-        events, until = self._history, self._as_of
-        state = self.state_class(self._context, events[0] if events else None)
-        if events and self._last_effect() > until:
-            events = [event for event in events if event.effect <= until]
-        self._evolve(state, events)
+        history, until = self._history, self._as_of
+        opening = history[0] if history else None
+        is_there = opening is not None and opening.occurred <= until
+        if self._log and not is_there and not self.exists_without_events:
+            self.ensure_exists()
+        state = self.state_class(self._context, opening)
+        self._evolve(state, effective(history, until))
         return state
 
     def _evolve(self, state: State, events: list[Event]) -> None:
@@ -486,10 +492,6 @@ class Aggregate:
         for event in events:
             if type(event.fact) in known:
                 evolve(event)
-
-    def _last_effect(self) -> Instant:
-        """Give the latest effect of the believed history, planned ones included."""
-        return max(self._history[0].effect, self._history[-1].effect)
 
     def _time_of(self, when: datetime | date) -> tuple[Instant | None, Precision, date | None]:
         """Cut what a caller said; a day waits where the business time zone is not known."""
@@ -528,7 +530,7 @@ class Aggregate:
         cut = self._not_ahead
         self._pending = [
             each._replace(occurred=each.occurred and cut(each.occurred))
-            for each in self.to_append()
+            for each in self.to_append()[1]
         ]
         return [each.occurred for each in self._pending if each.occurred is not None]
 
@@ -565,13 +567,22 @@ class Aggregate:
         )
 
 
+def _is_collection(kind: object) -> bool:
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Collection)
+
+
 def _shown_of(base: type[State], name: str) -> property:
     """Let a value of the state be read on the aggregate; what is shown cannot be changed."""
-    of = attrgetter(name)
+    read = attrgetter(f"_state.{name}")
+    doc = getattr(vars(base).get(name), "__doc__", None)
+    kind = get_annotations(base).get(name)
+    if kind is not None and not any(map(_is_collection, (kind, *get_args(kind)))):
+        return property(read, doc=doc)
 
     def shown(aggregate: Aggregate) -> object:
-        value = of(aggregate.current_state())
+        value = read(aggregate)
         view = VIEWS.get(type(value))
         return value if view is None else view(value)
 
-    return property(shown, doc=getattr(vars(base).get(name), "__doc__", None))
+    return property(shown, doc=doc)

@@ -246,7 +246,7 @@ class Customer(Aggregate, CustomerState):
 
     def qualify(self, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Say that this prospect has shown interest, and how."""
-        if self.at(occurred_at).standing != "prospect":
+        if self._at(occurred_at).standing != "prospect":
             raise RuleError(f"customer {self.id} is {self.standing} already")
         self._record(
             CustomerQualified(because=require_reason(because, "qualifying")), occurred_at
@@ -254,7 +254,7 @@ class Customer(Aggregate, CustomerState):
 
     def mark_loyal(self, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Say that this customer is loyal, and what shows it."""
-        if self.at(occurred_at).standing == "loyal":
+        if self._at(occurred_at).standing == "loyal":
             raise RuleError(f"customer {self.id} is loyal already")
         self._record(
             CustomerMarkedLoyal(because=require_reason(because, "loyalty")), occurred_at
@@ -293,7 +293,7 @@ class Customer(Aggregate, CustomerState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Correct what is known of a contact person; what is not named stays."""
-        self.at(occurred_at)._known_person(person_id)
+        self._at(occurred_at)._known_person(person_id)
         if not any([name, position, email, phone]):
             raise InputError("name at least one thing that changed")
         self._record(
@@ -308,7 +308,7 @@ class Customer(Aggregate, CustomerState):
     ) -> None:
         """Record that a person (or this customer, when it is one) was erased."""
         if person_id != self.id:
-            self.at(occurred_at)._known_person(person_id)
+            self._at(occurred_at)._known_person(person_id)
         elif not self.natural_person:
             raise RuleError(f"customer {self.id} is not a natural person")
         if because is not None:
@@ -321,7 +321,7 @@ class Customer(Aggregate, CustomerState):
         """Say that this entry and another are the same customer; the other survives."""
         if survivor.id == self.id:
             raise RuleError(f"customer {self.id} cannot be merged into itself")
-        for each in (self.at(occurred_at), survivor.at(occurred_at)):
+        for each in (self._at(occurred_at), survivor._at(occurred_at)):
             if each.merged_into is not None:
                 raise RuleError(f"customer {each.id} is merged into {each.merged_into}")
         require_reason(because, "a merge")
@@ -329,7 +329,7 @@ class Customer(Aggregate, CustomerState):
 
     def unmerge(self, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Say that they are two customers after all."""
-        if self.at(occurred_at).merged_into is None:
+        if self._at(occurred_at).merged_into is None:
             raise RuleError(f"customer {self.id} is not merged")
         self._record(
             CustomerUnmerged(because=require_reason(because, "unmerging")), occurred_at

@@ -363,6 +363,10 @@ class FactCatalogue:
         home = self._homes.get(topic)
         return self._homes.get(topic.partition(":")[0]) if home is None else home
 
+    def homes_of(self, topics: Iterable[str]) -> dict[str, str | None]:
+        """Return by topic, for those that can be read, what `home` says of them."""
+        return {topic: self.home(topic) for topic in topics if self.knows(topic)}
+
     def topics_besides(self, wanted: Collection[type[Fact]]) -> list[str]:
         """Name what is stored of all other facts than these, in every version known."""
         return [

@@ -15,6 +15,7 @@ from salesflow.errors import HistoryError, NotFoundError, RuleError
 __all__ = [
     "believed_history",
     "comes_after",
+    "effective",
     "ensure_not_retracted",
     "ensure_readable",
     "ensure_retractable",
@@ -124,6 +125,14 @@ def _believed(events: list[Event]) -> list[Event]:
     opening = min(openings, key=lambda event: event.position)
     rest = sorted((event for event in facts if event is not opening), key=order_key)
     return [opening, *rest]
+
+
+def effective(history: list[Event], until: Instant) -> list[Event]:
+    """Return what of a believed history holds by then: all of it, or what was not planned."""
+    for event in (history[0], history[-1]) if history else ():
+        if (event.occurred if event.fact.is_immediate else event.effect) > until:
+            return [event for event in history if event.effect <= until]
+    return history
 
 
 def comes_after(event: Event, last: Event) -> bool:

@@ -37,13 +37,13 @@ class PlannedAggregate(Aggregate):
     def _planned(self, occurred_at: OccurredAt, effective_from: datetime | None) -> Self:
         """Give it as believed when a planned fact takes effect, to check the fact against."""
         if effective_from is None or not self._is_timed:
-            return self.at(occurred_at)
+            return self._at(occurred_at)
         starts, now = to_instant(effective_from), self._now()
         if occurred_at is None:
             ahead = now is None or starts > now
             return self._until(starts, untimed=True) if ahead else self
         if starts <= self._instant(occurred_at)[0]:
-            return self.at(occurred_at)
+            return self._at(occurred_at)
         return self._until(starts, untimed=now is not None and starts > now)
 
     @property

@@ -316,7 +316,7 @@ class SalesProcess(Aggregate, SalesProcessState):
 
     def retire(self, version: int, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Take a version out of use for new deals."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         if version not in then.versions:
             raise RuleError(f"version {version} of {self.latest.key!r} was never published")
         if version in then.retired:

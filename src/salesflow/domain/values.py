@@ -57,6 +57,7 @@ __all__ = [
     "Value",
     "envelope_text",
     "is_blank",
+    "is_plain_reference",
     "number",
     "shown",
     "tidy",
@@ -242,14 +243,14 @@ def _checked_characters(
     return text
 
 
+is_plain_reference: Final = re.compile(
+    rf"[!-~](?:[ -~]{{,{LINE_LENGTH_MAX - 2}}}[!-~])?"
+).fullmatch
+"""Whether a text is a reference in letters of ASCII, as nearly all are."""
+
+
 def _checked_reference(text: str) -> str:
-    if (
-        text[:1] > " "
-        and text[-1] != " "
-        and len(text) <= LINE_LENGTH_MAX
-        and text.isascii()
-        and text.isprintable()
-    ):
+    if is_plain_reference(text):
         return text  # nearly all
     checked = trimmed(_checked_line(text))
     if not checked:

@@ -33,7 +33,7 @@ from salesflow.domain.deal.merging import (
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import ensure_readable, ensure_retractable
-from salesflow.domain.pending import untrack, warn_never_added
+from salesflow.domain.pending import PendingEvent, untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,
@@ -58,8 +58,6 @@ __all__ = [
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 Processes = Mapping[tuple[str, int], ProcessVersion]
-Changed = list[tuple[UUID, Aggregate]]
-"""Of which something was recorded in a session."""
 MANY = 100
 """Facts from which on a commit is worth holding the garbage collector off."""
 
@@ -72,6 +70,16 @@ PLAIN = attrgetter("is_immediate")
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
 _new = tuple.__new__
+
+
+class Change(NamedTuple):
+    """What was recorded of one aggregate, in the order of the log."""
+
+    id: UUID
+    aggregate: Aggregate
+    version: int
+    """At which it was loaded; 0 for a new one."""
+    pending: list[PendingEvent]
 
 
 class CommandMetadata(NamedTuple):
@@ -292,54 +300,54 @@ class Session:
 
     def _commit(self) -> Receipt | None:
         warn_never_added(NEWEST)
-        changed, count = [], 0
+        changes, count = [], 0
         for id, each in self._aggregates.items():
-            pending = each.pending
+            version, pending = each.to_append()
             if pending:
-                changed.append((id, each))
+                changes.append(Change(id, each, version, pending))
                 count += len(pending)
-        if not changed:
+        if not changes:
             if self._connection is None:
                 self._log.database.ensure_not_replaced()
             return None
         if self._within:
-            ensure_not_loaded_by(self._within, {id for id, _ in changed})
+            ensure_not_loaded_by(self._within, {change.id for change in changes})
         if count > MANY:
             with gc_paused():
-                self._append(changed)
+                self._append(changes)
         else:
-            self._append(changed)
+            self._append(changes)
         return self.receipt
 
-    def _append(self, changed: Changed) -> None:
-        self._ensure_consistent(changed)
+    def _append(self, changes: list[Change]) -> None:
+        self._ensure_consistent(changes)
         actor, command_id, correlation_id, causation_id, fingerprint = self._metadata
         self.receipt = self._log.append(
-            self._drafts(changed, (actor, correlation_id, causation_id, None, None)),
+            self._drafts(changes, (actor, correlation_id, causation_id, None, None)),
             command_id=command_id,
             fingerprint=fingerprint,
-            home_of=self._home_of,
-            nouns=tuple([each.noun for _, each in changed]),
+            homes=self._homes_of(changes),
+            nouns=tuple([change.aggregate.noun for change in changes]),
             connection=self._connection,
             accept_clock=self._accept_clock,
         )
 
-    def _ensure_consistent(self, changed: Changed) -> None:
+    def _ensure_consistent(self, changes: list[Change]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
-        facts = [told.fact for _, each in changed for told in each.pending]
+        facts = [event.fact for change in changes for event in change.pending]
         kinds = set(map(type, facts))
         if not PAIRED.isdisjoint(kinds):
-            recorded = [(id, told.fact) for id, each in changed for told in each.pending]
+            recorded = [(each.id, event.fact) for each in changes for event in each.pending]
             ensure_whole_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
             ensure_published(facts, self._is_published)
-            self._ensure_in_use(facts, changed)
+            self._ensure_in_use(facts, changes)
         if not self._loaded and all(map(PLAIN, kinds)):
             return  # what is new holds only what was recorded here, so nothing planned
-        for _, each in changed:
-            plan = each.plan_now_due()
+        for change in changes:
+            plan = change.aggregate.plan_now_due()
             if plan is not None:
-                raise _plan_conflict(each, plan)
+                raise _plan_conflict(change.aggregate, plan)
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
         """Find an id for a new aggregate: one that sorts by time, unless a command says which.
@@ -385,12 +393,12 @@ class Session:
         process = self._processes.recorded(key[0])
         return process is not None and key[1] in process.versions
 
-    def _ensure_in_use(self, facts: Iterable[Fact], changed: Changed) -> None:
+    def _ensure_in_use(self, facts: Iterable[Fact], changes: list[Change]) -> None:
         """Refuse a deal opened anew under a version that was out of use by then."""
         for key in {fact.process for fact in facts if type(fact) is DealOpened}:
             process = self._process(key)
-            for _, deal in changed if process.retired else ():
-                for fact, occurred, *_ in () if deal.version else deal.pending:
+            for change in changes if process.retired else ():
+                for fact, occurred, *_ in () if change.version else change.pending:
                     if type(fact) is DealOpened and fact.process == key:
                         process.ensure_in_use(fact.process_version, occurred)
 
@@ -415,24 +423,22 @@ class Session:
             self._aggregates[id] = known
         return known
 
-    def _home_of(self, id: UUID) -> str | None:
-        """Say what a stream is about, where it has been read; None where that tells nothing."""
-        each = self._aggregates[id]
-        if not each.version:
-            return None
-        return self._log.catalogue.home(each._log[0].fact.stored_as)  # noqa: SLF001
+    def _homes_of(self, changes: list[Change]) -> dict[UUID, str]:
+        """Return what the streams that were loaded are about, where their first fact tells."""
+        home = self._log.catalogue.home
+        first = {c.id: c.aggregate._log[0] for c in changes if c.version}  # noqa: SLF001
+        homes = {id: home(event.fact.stored_as) for id, event in first.items()}
+        return {id: each for id, each in homes.items() if each is not None}
 
-    def _drafts(self, changed: Changed, metadata: Iterable[str | None]) -> list[NewEvent]:
+    def _drafts(self, changes: list[Change], metadata: Iterable[str | None]) -> list[NewEvent]:
         event_ids, encode = self._event_ids, self._log.catalogue.encode
         return [
             _new(
                 NewEvent,
                 (id, version, *encode(fact), event_ids(), occurred, precision, *metadata),
             )
-            for id, each in changed
-            for version, (fact, occurred, precision, _) in enumerate(
-                each.to_append(), each.version + 1
-            )
+            for id, _, before, pending in changes
+            for version, (fact, occurred, precision, _) in enumerate(pending, before + 1)
         ]
 
 

@@ -6,20 +6,29 @@ hold are refused, versions of a stream follow one another, `occurred` never lies
 to say. How the rows get into a database is said in `sqlite_append` and `postgres_append`.
 """
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
-from itertools import chain, product, repeat
-from time import time_ns
-from typing import Final, NamedTuple, Protocol, get_args
+from functools import lru_cache
+from itertools import chain, compress, repeat
+from time import monotonic, time_ns
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.database.connections import lend
+from salesflow.adapters.database.sqlite import SqliteDatabase, sqlite_connection
+from salesflow.adapters.database.sqlite_connections import (
+    BUSY,
+    stale_transaction,
+    translate_sqlite,
+)
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import EncodedFact, Precision
+from salesflow.domain.event import Precision
 from salesflow.domain.time import SKEW, Instant, ensure_not_future, from_instant
-from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import (
     ClockError,
     ConcurrentChangeError,
@@ -39,8 +48,8 @@ __all__ = [
     "NewEvent",
     "Receipt",
     "Rejected",
+    "SqliteAppending",
     "all_new_events",
-    "checked",
     "columns_of",
     "host_clock",
     "log_shrunk_error",
@@ -57,29 +66,6 @@ Look = Callable[[], None] | None
 """What looks at an append again once nobody else can append; None where nothing has to."""
 
 SECOND: Instant = 1_000_000
-NONE = type(None)
-KINDS: Final[dict[str, frozenset[type]]] = {
-    "stream_id": frozenset({UUID}),
-    "version": frozenset({int}),
-    "topic": frozenset({str}),
-    "payload": frozenset({bytes, EncodedFact}),
-    "event_id": frozenset({UUID}),
-    "occurred": frozenset({int, NONE}),
-    "precision": frozenset({str}),
-}
-"""What the first columns of a draft take."""
-
-ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
-"""The other columns of a draft, which are texts."""
-NO_TEXTS: Final = frozenset({NONE})
-PLAIN: Final = frozenset(product(*KINDS.values(), (str, NONE), *repeat((NONE,), 4)))
-"""The types of a draft that has no texts but perhaps its actor's."""
-
-PRECISIONS: Final = frozenset(get_args(Precision))
-VERSION_MAX = 2**31 - 1
-INSTANT_MIN = -62_135_510_400_000_000
-INSTANT_MAX = 253_402_214_399_999_999
-"""From 0001-01-02 to 9999-12-30: what has a local time in every zone."""
 
 
 class NewEvent(NamedTuple):
@@ -202,54 +188,6 @@ class Rejected(Exception):  # noqa: N818 - never leaves the adapters
     """A database refused a row; whoever catches it finds out why."""
 
 
-def checked(
-    drafts: Sequence[NewEvent],
-    command_id: str | None = None,
-    *,
-    accept_clock: bool = False,
-    fingerprint: str | None = None,
-    nouns: tuple[str, ...] = (),
-) -> Append:
-    """Check what can be checked without a database, and write texts as they are kept (NFC).
-
-    Raises:
-        InputError: for no drafts, versions that do not follow one another, values of wrong
-            types, numbers out of range, and texts that no envelope may hold.
-    """
-    if not drafts:
-        raise InputError("an append without events records nothing")
-    if command_id is not None:
-        command_id = envelope_text(command_id, "command_id")
-    told = command_id, accept_clock, fingerprint, nouns, False
-    if len(drafts) == 1 and _is_plain(draft := drafts[0]):
-        return _new(Append, (drafts, (draft.stream_id,), draft.occurred, *told))
-    columns = [*zip(*drafts, strict=True)]
-    types = map(map, repeat(type), columns)
-    if not all(map(frozenset.issuperset, KINDS.values(), types)):
-        _ensure_types(columns)
-    streams, versions, _, _, _, occurred, precisions, *others = columns
-    if not PRECISIONS.issuperset(precisions):
-        raise InputError("a time is known to the 'microsecond' or to the 'day'")
-    following = _following(streams, versions)
-    times = [time for time in occurred if time is not None]
-    _check_numbers(versions, following, times)
-    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
-        drafts = _with_texts(drafts, others)
-    latest = max(times) if times else None
-    return _new(Append, (drafts, tuple(following), latest, *told))
-
-
-def _is_plain(draft: NewEvent) -> bool:
-    """Say at once that nothing can be wrong with a draft, as of nearly all."""
-    return (
-        tuple(map(type, draft)) in PLAIN
-        and ((actor := draft.actor) is None or envelope_text(actor, "actor") == actor)
-        and 0 <= draft.version < VERSION_MAX
-        and draft.precision in PRECISIONS
-        and (draft.occurred is None or INSTANT_MIN <= draft.occurred <= INSTANT_MAX)
-    )
-
-
 class Columns(NamedTuple):
     """The drafts of one transaction turned into columns."""
 
@@ -356,64 +294,196 @@ def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowErro
     )
 
 
-def _following(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
-    """Give the version that follows in each stream, streams in order of their first event."""
-    if versions.count(1) == len(versions):
-        begun = dict.fromkeys(streams, 2)
-        if len(begun) == len(streams):
-            return begun  # each by one fact
-    following: dict[UUID, int] = {}
-    here, expected = streams[0], versions[0]
-    for stream_id, version in zip(streams, versions, strict=True):
-        if stream_id is not here:
-            following[here] = expected
-            here, expected = stream_id, following.get(stream_id, version)
-        if version != expected:
-            raise InputError(
-                f"stream {stream_id}: version {version} does not follow the one before"
-            )
-        expected += 1
-    following[here] = expected
-    return following
+# How an append gets into SQLite: one immediate transaction, rows in one `executemany`.
+#
+# The write lock of the file is taken first; then the clock is read, so that nobody's time
+# passes while waiting. The last event says where the log stands.
+
+HEAD = (
+    "SELECT position, recorded, (SELECT accepted FROM salesflow_clock WHERE tenant = ?1)"
+    " FROM salesflow_events WHERE tenant = ?1 ORDER BY position DESC LIMIT 1"
+)
+ACCEPT = (
+    "INSERT INTO salesflow_clock VALUES (?, ?)"
+    " ON CONFLICT (tenant) DO UPDATE SET accepted = excluded.accepted"
+)
+AT_ONCE_SECONDS = 0.005
+COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?,?)"
+ROW = f"INSERT INTO salesflow_events VALUES ({','.join('?' * 16)})"
+FEW = 12
+"""So many rows are written one by one sooner than as columns."""
 
 
-def _check_numbers(
-    versions: Sequence[int], following: dict[UUID, int], times: list[Instant]
-) -> None:
-    if min(versions) < 0 or max(following.values()) > VERSION_MAX:
-        raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
-    if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
-        raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")
+class SqliteAppending:
+    """Writes appends of one tenant into a SQLite file."""
 
+    def __init__(
+        self, database: SqliteDatabase, tenant: str, clock: Callable[[], Instant] | None
+    ) -> None:
+        self.least = 0
+        """The position that the log is known to have reached; it never stands before that."""
+        self._database = database
+        self._tenant = tenant
+        self._clock = clock or host_clock
 
-def _ensure_types(columns: Sequence[Sequence[object]]) -> None:
-    """Refuse the first value of a type that a column does not take; UUIDs of a host may do."""
-    for column, (what, kinds) in zip(columns, KINDS.items(), strict=False):
-        for value in column:
-            if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
-                names = sorted(kind.__name__ for kind in kinds if kind is not NONE)
-                took = " or ".join(names)
-                raise InputError(f"{what} of an event is {shown(value)}; it takes {took}")
+    def write(
+        self, appends: Sequence[Append], deadline: float, look: Look = None
+    ) -> list[Receipt]:
+        """Write all of them in one transaction by then, or none."""
 
+        def work(writer: sqlite3.Connection) -> list[Receipt]:
+            if look is not None:
+                look()
+            return self._insert(writer, appends, self.least)
 
-def _with_texts(drafts: Sequence[NewEvent], columns: Sequence[Texts]) -> Sequence[NewEvent]:
-    """Check the texts of the envelopes; most drafts are given back as they are."""
-    kept = drafts
-    for what, column in zip(ENVELOPE, columns, strict=True):
         try:
-            given = set(column)
-        except TypeError:
-            given = set()
-            for value in column:
-                envelope_text(value, what)
-        changed = {
-            text: normal
-            for text in given
-            if text is not None and (normal := envelope_text(text, what)) != text
-        }
-        if changed:
-            kept = [
-                each._replace(**{what: changed.get(getattr(each, what), getattr(each, what))})
-                for each in kept
-            ]
-    return kept
+            return self._database.write(work, deadline)
+        except sqlite3.Error as error:
+            raise self._refusal(error) from error
+
+    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
+        """Write one into the caller's transaction, which stays intact when it fails."""
+        raw = sqlite_connection(connection.connection)
+        try:
+            if not connection.in_transaction():
+                connection.begin()
+            lend(self._database, connection, raw.total_changes)
+            if raw.in_transaction:
+                _become_writer(raw)
+            else:
+                raw.execute("BEGIN IMMEDIATE")
+            if look is not None:
+                look()
+            raw.execute("SAVEPOINT salesflow_append")
+            try:
+                receipts = self._insert(raw, [append])
+                raw.execute("RELEASE salesflow_append")
+            except BaseException:
+                if raw.in_transaction:
+                    with suppress(sqlite3.OperationalError):  # it is released already
+                        raw.execute("ROLLBACK TO salesflow_append")
+                        raw.execute("RELEASE salesflow_append")
+                raise
+        except sqlite3.Error as error:
+            raise self._refusal(error) from error
+        return receipts[0]
+
+    def _refusal(self, error: sqlite3.Error) -> Exception:
+        if isinstance(error, sqlite3.IntegrityError):
+            return Rejected(str(error))
+        return translate_sqlite(error, self._database.path)
+
+    def _insert(
+        self, connection: sqlite3.Connection, appends: Sequence[Append], least: int = 0
+    ) -> list[Receipt]:
+        tenant = self._tenant
+        head = connection.execute(HEAD, (tenant,)).fetchone()
+        base, recorded, accepted = head or (0, 0, 0)
+        if base < least:
+            raise log_shrunk_error(self._database.path, tenant, least, base)
+        now = self._clock()
+        first = next_instant(appends, now, recorded, accepted=bool(accepted))
+        if accepted or now <= recorded:
+            still = int(now <= recorded and bool(accepted or appends[0].accept_clock))
+            if still != (accepted or 0):
+                connection.execute(ACCEPT, (tenant, still))
+        receipts = receipts_of(appends, base, first)
+        if receipts[-1].last - base <= FEW:
+            connection.executemany(ROW, _rows_of(tenant, appends, base, first))
+        else:
+            self._add(connection, columns_of(appends), base, first)
+        for append, receipt in zip(appends, receipts, strict=True):
+            if receipt.command_id is not None:
+                command = (tenant, receipt.command_id, *receipt[:3], append.fingerprint)
+                connection.execute(COMMANDS, command)
+        return receipts
+
+    def _add(
+        self, connection: sqlite3.Connection, columns: Columns, base: int, first: Instant
+    ) -> None:
+        """Insert many rows; what is the same in all of them stands in the statement."""
+        count = len(columns.versions)
+        days = columns.precisions.count("day") > 0
+        texts = (
+            *(columns.actors, columns.command_ids, columns.correlation_ids),
+            *(columns.causation_ids, columns.sources, columns.source_ids),
+        )
+        there = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
+        statement = _statement(self._tenant, days, *there)
+        rows = zip(*_given(columns, base, first, days), *compress(texts, there), strict=True)
+        connection.executemany(statement, rows)
+
+
+def _rows_of(
+    tenant: str, appends: Sequence[Append], base: int, first: Instant
+) -> Iterator[tuple[object, ...]]:
+    """Give the rows of a few drafts, which `_given` does for many."""
+    # fmt: off
+    position, recorded = base, first
+    for drafts, _, _, command, *_ in appends:
+        for (
+            stream, version, topic, payload, event, then, precision, actor, correlation,
+            causation, source, source_id,
+        ) in drafts:
+            position += 1
+            happened = recorded if then is None or then > recorded else then
+            yield (
+                tenant, position, bytearray(stream.int.to_bytes(16)), version,
+                bytearray(event.int.to_bytes(16)), topic, bytearray(payload), happened,
+                recorded, precision, actor, command, correlation, causation, source, source_id,
+            )
+        recorded += 1
+    # fmt: on
+
+
+@lru_cache(maxsize=1024)
+def _statement(tenant: str, days: bool, *there: bool) -> str:
+    """Write the statement for rows of which some texts are there and the others are NULL."""
+    marks = ["?"] * 8 + ["?" if days else "'microsecond'"]
+    marks += ["?" if each else "NULL" for each in there]
+    return f"INSERT INTO salesflow_events VALUES ('{tenant}',{','.join(marks)})"
+
+
+def _given(
+    columns: Columns, base: int, first: Instant, days: bool
+) -> tuple[Sequence[object], ...]:
+    """Give the columns that differ from row to row, before the texts of the envelope."""
+    recorded = [first + number for number in columns.numbers]
+    occurred = columns.occurred
+    if occurred.count(None) < len(occurred):
+        text = zip(occurred, recorded, strict=True)
+        happened = [now if then is None or then > now else then for then, now in text]
+    else:
+        happened = recorded
+    given = (
+        range(base + 1, base + len(recorded) + 1),
+        _blobs([id.int.to_bytes(16) for id in columns.stream_ids]),
+        columns.versions,
+        _blobs([id.int.to_bytes(16) for id in columns.event_ids]),
+        columns.topics,
+        _blobs(columns.payloads),
+        happened,
+        recorded,
+    )
+    return (*given, columns.precisions) if days else given
+
+
+def _blobs(column: Sequence[bytes]) -> list[bytearray]:
+    """Give bytes as the driver binds them at once; `bytes` it looks up among its adapters."""
+    return [*map(bytearray, column)]
+
+
+def _become_writer(connection: sqlite3.Connection) -> None:
+    """Take the write lock in a transaction that is under way, before anything is read.
+
+    SQLite waits for other writers unless the transaction has read, since it then never could
+    become a writer after them.
+    """
+    begun = monotonic()
+    try:
+        connection.execute("DELETE FROM salesflow_clock WHERE 0")
+    except sqlite3.OperationalError as error:
+        at_once = monotonic() - begun < AT_ONCE_SECONDS
+        if at_once and error.sqlite_errorcode & 0xFF == BUSY:
+            raise stale_transaction(error) from error
+        raise

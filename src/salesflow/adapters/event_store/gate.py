@@ -4,7 +4,7 @@ Sessions, `SalesFlow.record`, imports, bulk appends and the recorders of the `ev
 library all append through one `EventLog`, and each of its appends passes here first:
 
 * only kinds of the log's catalogue, in bytes that are proven to be read back;
-* envelopes whose texts can be shown and asked for (see `appending.checked`);
+* envelopes whose texts can be shown and asked for (see `checked`);
 * one kind of thing in a stream: no deal's fact in a customer's, no two openings of two kinds;
 * no merge into itself, in a circle, or into what does not exist. This is looked at again once
   nobody else can append any more, since two merges that are told at once may close a circle.
@@ -16,22 +16,23 @@ sales, which commands check, and halves of a merge, which are for whoever record
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from itertools import chain, product, repeat
 from operator import attrgetter
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.event_store.append import Append, NewEvent, all_new_events
+from salesflow.adapters.event_store.append import Append, NewEvent, Texts
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.merge_checks import MAY_MERGE, CandidateFact, impossible_merges
-from salesflow.domain.event import EncodedFact, Event, FactCatalogue
-from salesflow.domain.time import FOREVER
-from salesflow.domain.values import shown
+from salesflow.domain.event import EncodedFact, Event, FactCatalogue, Precision
+from salesflow.domain.time import FOREVER, Instant
+from salesflow.domain.values import envelope_text, is_plain_reference, shown
 from salesflow.errors import HistoryError, InputError, RuleError
 
-__all__ = ["OTHERS", "Gate"]
+__all__ = ["OTHERS", "Gate", "checked"]
 
 
 OTHERS: Final = FactCatalogue([])
@@ -39,6 +40,8 @@ OTHERS: Final = FactCatalogue([])
 
 TOPIC, VERSION, PAYLOAD = map(attrgetter, ("topic", "version", "payload"))
 WRITTEN: Final = frozenset({EncodedFact})
+
+_new = tuple.__new__
 
 STREAMS_MAX = 50_000
 """So many streams are remembered by what they are about."""
@@ -57,14 +60,36 @@ class Gate:
         self._homes: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
+    def check(  # noqa: PLR0913 - all by keyword
+        self,
+        drafts: Sequence[NewEvent],
+        *,
+        command_id: str | None,
+        accept_clock: bool,
+        fingerprint: str | None,
+        nouns: tuple[str, ...],
+        homes: Mapping[UUID, str] | None,
+        connection: sa.Connection | None,
+    ) -> Append:
+        """Return an append of these drafts that has passed, or say why it does not.
+
+        Raises:
+            InputError, RuleError: as `checked` and `admit`.
+        """
+        append = checked(
+            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
+        )
+        (append,) = self.admit((append,), homes=homes, connection=connection)
+        return append
+
     def admit(
         self,
         appends: Sequence[Append],
         *,
-        home_of: Callable[[UUID], str | None] | None = None,
+        homes: Mapping[UUID, str] | None = None,
         connection: sa.Connection | None = None,
     ) -> Sequence[Append]:
-        """Let appends of one transaction pass; `home_of` says what a stream is known to be.
+        """Let appends of one transaction pass; `homes` says what streams are known to be.
 
         They are given back, marked where they have to be looked at again; see `look_again`.
 
@@ -76,8 +101,10 @@ class Gate:
         if self._catalogue is OTHERS:
             self._ensure_not_ours(connection)
             return appends
-        drafts = all_new_events(appends)
-        if home_of is not None and len(drafts) == 1 and self._is_plain(drafts[0], home_of):
+        drafts = appends[0].drafts
+        if len(appends) > 1:
+            drafts = [draft for append in appends for draft in append.drafts]
+        elif homes is not None and len(drafts) == 1 and self._is_usual(drafts[0], homes):
             return appends
         topics = set(map(TOPIC, drafts))
         if not topics <= self._passed.keys():
@@ -85,19 +112,19 @@ class Gate:
         if not WRITTEN.issuperset(map(type, map(PAYLOAD, drafts))):
             self._prove(drafts)
         if not self._begin_alike(appends, drafts, topics):
-            self._ensure_unmixed(drafts, home_of, connection)
+            self._ensure_unmixed(drafts, homes or {}, connection)
         if topics.isdisjoint(_merging_topics()):
             return appends
         self._ensure_possible_merges(drafts, connection)
         return [append._replace(merges=True) for append in appends]
 
-    def _is_plain(self, draft: NewEvent, home_of: Callable[[UUID], str | None]) -> bool:
+    def _is_usual(self, draft: NewEvent, homes: Mapping[UUID, str]) -> bool:
         """Say at once that a draft may pass: like others before, in a stream of its kind."""
         return (
             type(draft.payload) is EncodedFact
             and draft.version > 1
             and (home := self._usual.get(draft.topic)) is not None
-            and home_of(draft.stream_id) == home
+            and homes.get(draft.stream_id) == home
         )
 
     def look_again(
@@ -125,13 +152,13 @@ class Gate:
                     self._homes[draft.stream_id.int] = home
 
     def _ensure_known(self, topics: Collection[str]) -> None:
+        homes = self._catalogue.homes_of(topics)
         for topic in topics:
-            if not self._catalogue.knows(topic):
+            if topic not in homes:
                 raise InputError(_unknown(topic))
-        told = {topic: self._catalogue.home(topic) for topic in topics}
-        self._passed |= told
+        self._passed |= homes
         merging = _merging_topics()
-        self._usual |= {t: home for t, home in told.items() if home and t not in merging}
+        self._usual |= {t: home for t, home in homes.items() if home and t not in merging}
 
     def _prove(self, drafts: Iterable[NewEvent]) -> None:
         """Refuse what cannot be read back, where that is not proven by who wrote it."""
@@ -155,7 +182,7 @@ class Gate:
     def _ensure_unmixed(
         self,
         drafts: Sequence[NewEvent],
-        home_of: Callable[[UUID], str | None] | None,
+        homes: Mapping[UUID, str],
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
@@ -167,7 +194,7 @@ class Gate:
                 continue
             here = told.get(stream_id.int)
             if here is None and not new:
-                here = self._homes.get(stream_id.int) or (home_of and home_of(stream_id))
+                here = self._homes.get(stream_id.int) or homes.get(stream_id)
             if here is None:
                 told[stream_id.int] = home
                 if not new:
@@ -275,3 +302,141 @@ def _merging_topics() -> frozenset[str]:
 @cache
 def _opening_topics() -> frozenset[str]:
     return frozenset(each.stored_as for each in CATALOGUE if each.is_opening)
+
+
+# What can be checked without a database: types, numbers, texts, versions that follow.
+
+NONE = type(None)
+KINDS: Final[dict[str, frozenset[type]]] = {
+    "stream_id": frozenset({UUID}),
+    "version": frozenset({int}),
+    "topic": frozenset({str}),
+    "payload": frozenset({bytes, EncodedFact}),
+    "event_id": frozenset({UUID}),
+    "occurred": frozenset({int, NONE}),
+    "precision": frozenset({str}),
+}
+"""What the first columns of a draft take."""
+
+ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
+"""The other columns of a draft, which are texts."""
+NO_TEXTS: Final = frozenset({NONE})
+PLAIN: Final = frozenset(product(*KINDS.values(), (str, NONE), *repeat((NONE,), 4)))
+"""The types of a draft that has no texts but perhaps its actor's."""
+
+PRECISIONS: Final = frozenset(get_args(Precision))
+VERSION_MAX = 2**31 - 1
+INSTANT_MIN = -62_135_510_400_000_000
+INSTANT_MAX = 253_402_214_399_999_999
+"""From 0001-01-02 to 9999-12-30: what has a local time in every zone."""
+
+
+def checked(
+    drafts: Sequence[NewEvent],
+    command_id: str | None = None,
+    *,
+    accept_clock: bool = False,
+    fingerprint: str | None = None,
+    nouns: tuple[str, ...] = (),
+) -> Append:
+    """Check what can be checked without a database, and write texts as they are kept (NFC).
+
+    Raises:
+        InputError: for no drafts, versions that do not follow one another, values of wrong
+            types, numbers out of range, and texts that no envelope may hold.
+    """
+    if not drafts:
+        raise InputError("an append without events records nothing")
+    if command_id is not None:
+        command_id = envelope_text(command_id, "command_id")
+    told = command_id, accept_clock, fingerprint, nouns, False
+    if len(drafts) == 1 and _is_plain(draft := drafts[0]):
+        return _new(Append, (drafts, (draft.stream_id,), draft.occurred, *told))
+    columns = [*zip(*drafts, strict=True)]
+    types = map(map, repeat(type), columns)
+    if not all(map(frozenset.issuperset, KINDS.values(), types)):
+        _ensure_types(columns)
+    streams, versions, _, _, _, occurred, precisions, *others = columns
+    if not PRECISIONS.issuperset(precisions):
+        raise InputError("a time is known to the 'microsecond' or to the 'day'")
+    following = _following(streams, versions)
+    times = [time for time in occurred if time is not None]
+    _check_numbers(versions, following, times)
+    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
+        drafts = _with_texts(drafts, others)
+    latest = max(times) if times else None
+    return _new(Append, (drafts, tuple(following), latest, *told))
+
+
+def _is_plain(draft: NewEvent) -> bool:
+    """Say at once that nothing can be wrong with a draft, as of nearly all."""
+    return (
+        tuple(map(type, draft)) in PLAIN
+        and ((actor := draft.actor) is None or is_plain_reference(actor) is not None)
+        and 0 <= draft.version < VERSION_MAX
+        and draft.precision in PRECISIONS
+        and (draft.occurred is None or INSTANT_MIN <= draft.occurred <= INSTANT_MAX)
+    )
+
+
+def _following(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
+    """Give the version that follows in each stream, streams in order of their first event."""
+    if versions.count(1) == len(versions):
+        begun = dict.fromkeys(streams, 2)
+        if len(begun) == len(streams):
+            return begun  # each by one fact
+    following: dict[UUID, int] = {}
+    here, expected = streams[0], versions[0]
+    for stream_id, version in zip(streams, versions, strict=True):
+        if stream_id is not here:
+            following[here] = expected
+            here, expected = stream_id, following.get(stream_id, version)
+        if version != expected:
+            raise InputError(
+                f"stream {stream_id}: version {version} does not follow the one before"
+            )
+        expected += 1
+    following[here] = expected
+    return following
+
+
+def _check_numbers(
+    versions: Sequence[int], following: dict[UUID, int], times: list[Instant]
+) -> None:
+    if min(versions) < 0 or max(following.values()) > VERSION_MAX:
+        raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
+    if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
+        raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")
+
+
+def _ensure_types(columns: Sequence[Sequence[object]]) -> None:
+    """Refuse the first value of a type that a column does not take; UUIDs of a host may do."""
+    for column, (what, kinds) in zip(columns, KINDS.items(), strict=False):
+        for value in column:
+            if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
+                names = sorted(kind.__name__ for kind in kinds if kind is not NONE)
+                took = " or ".join(names)
+                raise InputError(f"{what} of an event is {shown(value)}; it takes {took}")
+
+
+def _with_texts(drafts: Sequence[NewEvent], columns: Sequence[Texts]) -> Sequence[NewEvent]:
+    """Check the texts of the envelopes; most drafts are given back as they are."""
+    kept = drafts
+    for what, column in zip(ENVELOPE, columns, strict=True):
+        try:
+            given = set(column)
+        except TypeError:
+            given = set()
+            for value in column:
+                envelope_text(value, what)
+        changed = {
+            text: normal
+            for text in given
+            if text is not None and (normal := envelope_text(text, what)) != text
+        }
+        if changed:
+            kept = [
+                each._replace(**{what: changed.get(getattr(each, what), getattr(each, what))})
+                for each in kept
+            ]
+    return kept

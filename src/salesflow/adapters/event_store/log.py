@@ -14,7 +14,7 @@ out: business rules (see the aggregates) and read tables (see `runner`).
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
@@ -37,14 +37,13 @@ from salesflow.adapters.event_store.append import (
     NewEvent,
     Receipt,
     Rejected,
-    checked,
+    SqliteAppending,
     host_clock,
     receipts_of,
     version_error,
 )
-from salesflow.adapters.event_store.gate import Gate
+from salesflow.adapters.event_store.gate import Gate, checked
 from salesflow.adapters.event_store.reading import EventReading, StoredEvent
-from salesflow.adapters.event_store.sqlite_append import SqliteAppending
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import Event, FactCatalogue, UnreadableFact
 from salesflow.domain.history import first_unreadable, unreadable_message
@@ -90,6 +89,7 @@ AnswerT = TypeVar("AnswerT")
 
 GROUP_MAX = 128
 DEADLINE = attrgetter("deadline")
+MERGES = attrgetter("merges")
 LOOK_SECONDS = 0.05
 """How often who waits looks whether the lead was left behind."""
 
@@ -295,7 +295,7 @@ class EventLog(EventReading, Forkable):
         *,
         command_id: str | None = None,
         fingerprint: str | None = None,
-        home_of: Callable[[UUID], str | None] | None = None,
+        homes: Mapping[UUID, str] | None = None,
         nouns: tuple[str, ...] = (),
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
@@ -303,8 +303,8 @@ class EventLog(EventReading, Forkable):
         """Record events, all or none, at one instant.
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
-        until that commits, and other writers wait, so append last. `home_of` says what a stream
-        that the caller has read is about, `nouns` what the receipt says of each; `fingerprint`
+        until that commits, and other writers wait, so append last. `homes` says what streams
+        that the caller has read are about, `nouns` what the receipt says of each; `fingerprint`
         tells the request behind the command from another one.
 
         Raises:
@@ -315,13 +315,18 @@ class EventLog(EventReading, Forkable):
             RuleError: a merge that cannot be; see `gate`.
             BusyError: another writer held the log for too long.
         """
-        append = checked(
-            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
+        append = self._gate.check(
+            drafts,
+            command_id=command_id,
+            accept_clock=accept_clock,
+            fingerprint=fingerprint,
+            nouns=nouns,
+            homes=homes,
+            connection=connection,
         )
-        (append,) = self._gate.admit((append,), home_of=home_of, connection=connection)
         if connection is None:
             receipts = self._group.submit((append,))
-            if home_of is None:  # else the next writer reads the streams too
+            if homes is None:  # else the next writer reads the streams too
                 self._gate.remember((append,))
             return receipts[0]
         look = self._gate.look_again((append,), connection)
@@ -434,7 +439,9 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        look = self._gate.look_again(appends)
+        look = None
+        if any(map(MERGES, appends)):
+            look = self._gate.look_again(appends)
         self._appending.least = self._committed.position
         receipts = self._appending.write(appends, deadline, look)
         last = receipts[-1]

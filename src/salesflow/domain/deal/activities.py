@@ -319,7 +319,7 @@ class Activities(DealCommands, ActivityState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Tick off a task of the process's checklist."""
-        process = self.at(occurred_at).process_in_force
+        process = self._at(occurred_at).process_in_force
         tasks = [each.key for stage in process.stages for each in stage.tasks]
         if task not in tasks:
             raise RuleError(
@@ -353,7 +353,7 @@ class Activities(DealCommands, ActivityState):
         self, objection: str, *, answer: str, occurred_at: OccurredAt = None
     ) -> None:
         """Note how we answered their doubt."""
-        found = self.at(occurred_at).objections.get(objection)
+        found = self._at(occurred_at).objections.get(objection)
         if found is None:
             raise RuleError(f"deal {self.id} has no objection {quoted(objection)}")
         if found.resolved:

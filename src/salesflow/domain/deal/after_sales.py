@@ -138,7 +138,7 @@ class AfterSales(DealCommands, AfterSalesState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note what we did for the customer after the sale."""
-        self.at(occurred_at)._ensure_was_won("deliver service for it")
+        self._at(occurred_at)._ensure_was_won("deliver service for it")
         fact = ServiceDelivered(service=require_text(service, "a service"), note=note, by=by)
         self._record(fact, occurred_at)
 
@@ -146,7 +146,7 @@ class AfterSales(DealCommands, AfterSalesState):
         self, amount: Money, *, order: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Note that the customer bought again."""
-        self.at(occurred_at)._ensure_won("take a repeat order")
+        self._at(occurred_at)._ensure_won("take a repeat order")
         self._record(
             RepeatOrderPlaced(order=order, amount=require_positive(amount)), occurred_at
         )
@@ -179,7 +179,7 @@ class AfterSales(DealCommands, AfterSalesState):
         if score is None and not (text or "").strip():
             raise InputError("feedback has a score, words, or both")
         if scale is None and score is not None:
-            then = self.at(occurred_at)
+            then = self._at(occurred_at)
             scale = next((s.scale for s in then.surveys if s.survey == survey), None)
         fact = FeedbackReceived(
             survey=survey, scale=scale, score=score, text=text, person_id=person_id

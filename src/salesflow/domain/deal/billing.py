@@ -196,7 +196,7 @@ class Billing(DealCommands, BillingState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Say what you now think: how much, when, how sure; `clear` what is open again."""
-        self.at(occurred_at)._ensure_open("forecast it")
+        self._at(occurred_at)._ensure_open("forecast it")
         share = None if probability is None else number(probability)
         given: dict[ForecastPart, object] = {
             "amount": amount,
@@ -226,7 +226,7 @@ class Billing(DealCommands, BillingState):
         self, lines: Sequence[QuoteLine], *, occurred_at: OccurredAt = None
     ) -> None:
         """Note what is to be bought; the sum becomes the amount."""
-        self.at(occurred_at)._ensure_open("agree line items")
+        self._at(occurred_at)._ensure_open("agree line items")
         self._record(LineItemsAgreed(lines=checked(lines)), occurred_at)
 
     def agree_terms(
@@ -238,7 +238,7 @@ class Billing(DealCommands, BillingState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note the terms of the contract."""
-        self.at(occurred_at)._ensure_unmerged("agree terms")
+        self._at(occurred_at)._ensure_unmerged("agree terms")
         fact = TermsAgreed(
             terms=require_text(terms, "terms"), payment_days=payment_days, contract=contract
         )
@@ -254,7 +254,7 @@ class Billing(DealCommands, BillingState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that the signed contract is worth another amount, perhaps from a later day."""
-        self.at(occurred_at)._ensure_won("amend its contract")
+        self._at(occurred_at)._ensure_won("amend its contract")
         self._record(
             ContractAmended(
                 amount=amount,
@@ -274,7 +274,7 @@ class Billing(DealCommands, BillingState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that the customer was billed."""
-        self.at(occurred_at)._ensure_was_won("bill it")
+        self._at(occurred_at)._ensure_was_won("bill it")
         fact = InvoiceIssued(amount=require_positive(amount), invoice=invoice, due=due)
         self._record(fact, occurred_at)
 
@@ -282,7 +282,7 @@ class Billing(DealCommands, BillingState):
         self, amount: Money, *, invoice: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Note that the customer paid."""
-        self.at(occurred_at)._ensure_was_won("take a payment for it")
+        self._at(occurred_at)._ensure_was_won("take a payment for it")
         self._record(
             PaymentReceived(amount=require_positive(amount), invoice=invoice), occurred_at
         )
@@ -296,7 +296,7 @@ class Billing(DealCommands, BillingState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that money went back to the customer, and why."""
-        self.at(occurred_at)._ensure_won("refund it")
+        self._at(occurred_at)._ensure_won("refund it")
         self._record(
             RefundGiven(
                 amount=require_positive(amount),

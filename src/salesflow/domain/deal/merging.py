@@ -118,7 +118,7 @@ class Merging(DealCommands, MergeState):
         self, survivor: Self, *, because: str, occurred_at: OccurredAt = None
     ) -> None:
         """Say that this deal is part of another one; both must be of the same session."""
-        then, other = self.at(occurred_at), survivor.at(occurred_at)
+        then, other = self._at(occurred_at), survivor._at(occurred_at)
         if survivor.id == self.id:
             raise RuleError(f"deal {self.id} cannot be merged into itself")
         then._ensure_unmerged("merge it")
@@ -134,8 +134,8 @@ class Merging(DealCommands, MergeState):
         self, survivor: Self, *, because: str, occurred_at: OccurredAt = None
     ) -> None:
         """Say that they are two deals after all; this one goes on where it stood."""
-        then = self.at(occurred_at)
-        survivor.at(occurred_at)
+        then = self._at(occurred_at)
+        survivor._at(occurred_at)
         if then.merged_into != survivor.id:
             raise RuleError(f"deal {self.id} is not merged into {survivor.id}")
         require_reason(because, "unmerging")

@@ -131,7 +131,7 @@ class Outcomes(DealCommands, OutcomeState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that they signed, and for how much where that is news."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_open("win it")
         if amount is not None and amount.amount < 0:
             raise InputError(f"{amount} cannot be signed")
@@ -149,7 +149,7 @@ class Outcomes(DealCommands, OutcomeState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that we lost it, why, and to whom if anybody."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_open("lose it")
         require_reason(because, "a loss")
         reasons = [reason.key for reason in then.process_in_force.loss_reasons]
@@ -165,7 +165,7 @@ class Outcomes(DealCommands, OutcomeState):
         self, *, because: str, note: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Say that it never was a chance to sell, and why."""
-        self.at(occurred_at)._ensure_open("disqualify it")
+        self._at(occurred_at)._ensure_open("disqualify it")
         fact = DealDisqualified(because=require_reason(because, "disqualifying"), note=note)
         self._record(fact, occurred_at)
 
@@ -173,7 +173,7 @@ class Outcomes(DealCommands, OutcomeState):
         self, *, stage: str | None = None, because: str, occurred_at: OccurredAt = None
     ) -> None:
         """Take a closed deal up again, where it stood open last or in a stage you name."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_unmerged("reopen it")
         if then.outcome == "open":
             raise DealClosedError(f"deal {self.id} is open; there is nothing to reopen")

@@ -266,7 +266,7 @@ class People(DealCommands, PeopleState):
     ) -> None:
         """Say whose deal it really is."""
         customer_id = customer.id if isinstance(customer, Customer) else customer
-        if self.at(occurred_at).customer_id == customer_id:
+        if self._at(occurred_at).customer_id == customer_id:
             raise RuleError(f"deal {self.id} is with customer {customer_id} already")
         fact = CustomerChanged(
             customer_id=customer_id, because=require_reason(because, "changing the customer")
@@ -320,7 +320,7 @@ class People(DealCommands, PeopleState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Answer a call for help; others may add to it."""
-        if request not in self.at(occurred_at).help_requests:
+        if request not in self._at(occurred_at).help_requests:
             raise RuleError(f"nobody asked for {quoted(request)} on deal {self.id}")
         self._record(HelpGiven(request=request, answer=answer, by=by), occurred_at)
 

@@ -312,7 +312,7 @@ class Quotes(DealCommands, QuotesState):
         occurred_at: OccurredAt = None,
     ) -> str:
         """Send an offer: a draft by its number, or a new one by its lines; gives its number."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         drafted = then.offers.get(quote) if quote is not None else None
         if drafted is None:
             if lines is None:
@@ -343,7 +343,7 @@ class Quotes(DealCommands, QuotesState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Send a changed offer under the same number; an expired one comes to life again."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_quote(quote, "revise", {"issued", "revised", "expired"})
         self._record(
             QuoteRevised(
@@ -360,7 +360,7 @@ class Quotes(DealCommands, QuotesState):
         self, quote: str, *, note: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Note that the customer accepted; refused once it has expired."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_quote(quote, "accept", WITH_CUSTOMER)
         standing = then.accepted_quote
         if standing is not None:
@@ -374,14 +374,14 @@ class Quotes(DealCommands, QuotesState):
         self, quote: str, *, because: str | None = None, occurred_at: OccurredAt = None
     ) -> None:
         """Note that the customer turned it down, and why if they said so."""
-        self.at(occurred_at)._ensure_quote(quote, "reject", {*WITH_CUSTOMER, "expired"})
+        self._at(occurred_at)._ensure_quote(quote, "reject", {*WITH_CUSTOMER, "expired"})
         self._record(QuoteRejected(quote=quote, because=because), occurred_at)
 
     def withdraw_quote(
         self, quote: str, *, because: str, occurred_at: OccurredAt = None
     ) -> None:
         """Take an offer or a draft back."""
-        self.at(occurred_at)._ensure_quote(quote, "withdraw", {"drafted", *WITH_CUSTOMER})
+        self._at(occurred_at)._ensure_quote(quote, "withdraw", {"drafted", *WITH_CUSTOMER})
         self._record(
             QuoteWithdrawn(quote=quote, because=require_reason(because, "withdrawing a quote")),
             occurred_at,
@@ -389,7 +389,7 @@ class Quotes(DealCommands, QuotesState):
 
     def expire_quote(self, quote: str, *, occurred_at: OccurredAt = None) -> None:
         """Say that an offer has run out; one with a `valid_until` does so by itself."""
-        self.at(occurred_at)._ensure_quote(quote, "expire", WITH_CUSTOMER)
+        self._at(occurred_at)._ensure_quote(quote, "expire", WITH_CUSTOMER)
         self._record(QuoteExpired(quote=quote), occurred_at)
 
     def _ensure_quote(

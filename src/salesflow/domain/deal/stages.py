@@ -228,7 +228,7 @@ class Stages(DealCommands, StageState):
             GateError: when exit criteria are not met and nobody overrode them.
             StageError: in the last stage; then it is time to win or lose.
         """
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_open("advance it")
         following = then.process_in_force.next_open(then.stage)
         if following is None:
@@ -258,7 +258,7 @@ class Stages(DealCommands, StageState):
             GateError: when exit criteria are not met and nobody overrode them.
             StageError: when the process version does not allow it.
         """
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         process, target = then._resolve_target(stage, "advance it")
         here, there = process.order(then.stage), process.order(stage)
         if there < here:
@@ -282,7 +282,7 @@ class Stages(DealCommands, StageState):
 
     def return_to(self, stage: str, *, because: str, occurred_at: OccurredAt = None) -> None:
         """Take the deal back to an earlier stage, where the process version allows it."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         process, _ = then._resolve_target(stage, "return it")
         if process.order(stage) > process.order(then.stage) >= 0:
             raise StageError(
@@ -305,7 +305,7 @@ class Stages(DealCommands, StageState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Let the deal go on under another process version; say where each old stage went."""
-        then = self.at(occurred_at)
+        then = self._at(occurred_at)
         then._ensure_unmerged("migrate it")
         if self.context.processes.get((process.key, process.version)) != process:
             raise InputError(

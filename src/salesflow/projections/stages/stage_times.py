@@ -31,7 +31,8 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.question import Question, Reader, View, ensure_no_flag
+from salesflow.projections.core.parameters import ensure_no_flag
+from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.core.statistics import Duration
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
