@@ -15,7 +15,7 @@ from types import FunctionType, MappingProxyType
 from typing import Any, ClassVar, Final, NoReturn, Self, get_args, get_origin
 from uuid import UUID, uuid4
 
-from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner
+from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner, require_reason
 from salesflow.domain.event import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
     believed_history,
@@ -46,7 +46,7 @@ from salesflow.domain.time import (
     start_of_day,
     to_instant,
 )
-from salesflow.domain.wording import require_reason, shortened
+from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [

@@ -30,6 +30,7 @@ __all__ = [
     "inner",
     "miscalled",
     "perhaps",
+    "require_reason",
     "wrong_argument",
 ]
 
@@ -70,6 +71,17 @@ def inner(method: MethodT) -> MethodT:
     """Leave a method of such a class as it is: this package alone calls it."""
     method.is_inner = True  # type: ignore[attr-defined]
     return method
+
+
+def require_reason(because: str, what: str) -> str:
+    """Insist on a reason.
+
+    Raises:
+        InputError: when it is blank.
+    """
+    if not str(because).strip():
+        raise InputError(f"{what} needs a reason; say why")
+    return because
 
 
 def ensure_id(id: object) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 from pydantic import AfterValidator, Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import EMPTY, ReplayContext, State, with_item, with_member
 from salesflow.domain.time import Instant
@@ -28,7 +29,7 @@ from salesflow.domain.values import (
     TextMark,
     Value,
 )
-from salesflow.domain.wording import quoted, require_reason
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
@@ -180,6 +181,11 @@ class ProcessVersion(Label):
         return {stage.key: stage for stage in self.stages}
 
     @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each stage in the process, from 0."""
+        return {stage.key: place for place, stage in enumerate(self.stages)}
+
+    @cached_property
     def open_stages(self) -> tuple[Stage, ...]:
         """The stages a deal passes while it is open, in order."""
         return tuple(stage for stage in self.stages if stage.category == "open")
@@ -205,12 +211,12 @@ class ProcessVersion(Label):
 
     def order(self, key: str) -> int:
         """Give the place of a stage in the process, from 0; -1 for an unknown one."""
-        return next((i for i, stage in enumerate(self.stages) if stage.key == key), -1)
+        return self.places.get(key, -1)
 
     def next_open(self, key: str) -> Stage | None:
         """Give the open stage that follows; None behind the last."""
-        here = self.order(key)
-        return next((s for s in self.open_stages if self.order(s.key) > here), None)
+        here, places = self.order(key), self.places
+        return next((s for s in self.open_stages if places[s.key] > here), None)
 
     def first_of(self, *categories: Category) -> Stage | None:
         """Give the first stage of the first category that has one."""

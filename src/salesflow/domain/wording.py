@@ -16,7 +16,6 @@ __all__ = [
     "TIME",
     "quoted",
     "reason_of",
-    "require_reason",
     "shortened",
     "unchangeable",
 ]
@@ -34,17 +33,6 @@ def shortened(given: object, most: int = REPEATED_MAX) -> str:
 def quoted(given: object) -> str:
     """Quote what was given."""
     return repr(shortened(given)) if isinstance(given, str) else shortened(repr(given))
-
-
-def require_reason(because: str, what: str) -> str:
-    """Insist on a reason.
-
-    Raises:
-        InputError: when it is blank.
-    """
-    if not str(because).strip():
-        raise InputError(f"{what} needs a reason; say why")
-    return because
 
 
 MONEY: Final = 'Money("98000", "CNY")'
@@ -81,11 +69,11 @@ def reason_of(error: ErrorDetails) -> str:
         return f"must be a Money, such as {MONEY}{_not_this(error)}"
     if named.get("pattern") == CURRENCY:
         return "must be three capital letters, such as CNY"
-    require_reason = SAID.get(kind) or SAID.get(f"{kind.partition('_')[0]}_")
-    if require_reason is None or ("{" in require_reason and not named):
+    template = SAID.get(kind) or SAID.get(f"{kind.partition('_')[0]}_")
+    if template is None or ("{" in template and not named):
         return error["msg"].removeprefix("Value error, ")
-    require_reason = require_reason.format_map(named)
-    return require_reason + _not_this(error) if kind.endswith(OF_A_TYPE) else require_reason
+    text = template.format_map(named)
+    return text + _not_this(error) if kind.endswith(OF_A_TYPE) else text
 
 
 def _not_this(error: ErrorDetails) -> str:

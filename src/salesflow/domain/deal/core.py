@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import ClassVar, Final
 from uuid import UUID
 
+from salesflow.domain.arguments import inner, require_reason
 from salesflow.domain.event import Event
 from salesflow.domain.pending import is_unrecorded, is_untimed
 from salesflow.domain.planned_aggregate import PlannedAggregate
@@ -22,7 +23,6 @@ from salesflow.domain.process import (
 )
 from salesflow.domain.state import State
 from salesflow.domain.values import Money
-from salesflow.domain.wording import require_reason
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
 __all__ = ["DealCommands", "DealCore", "require_positive", "require_reason", "require_text"]
@@ -131,19 +131,13 @@ class DealCore(State):
 
     def category(self, stage: str) -> Category:
         """Return a stage's category under the version in force; unknown ones are open."""
-        return self._category(stage)
-
-    def meets(self, criterion: str) -> bool:
-        """Return whether an exit criterion is met; `DealState` knows of all its parts."""
-        raise NotImplementedError
-
-    def _category(self, stage: str) -> Category:
         process = self.version_in_force
         return "open" if process is None else process.category(stage)
 
-    def _name_process(self, key: str, version: int) -> None:
-        self.process, self.process_version = key, version
-        self.version_in_force = self._context.processes.get((key, version))
+    @inner
+    def meets(self, criterion: str) -> bool:
+        """Return whether an exit criterion is met; `DealState` knows of all its parts."""
+        raise NotImplementedError
 
     def _first_stage(self, *categories: Category) -> str | None:
         process = self.version_in_force

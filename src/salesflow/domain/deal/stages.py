@@ -11,9 +11,10 @@ from typing import ClassVar, Literal, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.arguments import require_reason
 from salesflow.domain.deal.core import DealCommands, DealCore
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import CLOSING, ProcessVersion, Stage, VersionNumber
+from salesflow.domain.process import CLOSING, Category, ProcessVersion, Stage, VersionNumber
 from salesflow.domain.values import (
     Day,
     Key,
@@ -24,7 +25,7 @@ from salesflow.domain.values import (
     SafeText,
     Value,
 )
-from salesflow.domain.wording import quoted, require_reason
+from salesflow.domain.wording import quoted
 from salesflow.errors import GateError, InputError, RuleError, StageError
 
 __all__ = [
@@ -80,7 +81,8 @@ def check_criteria(
         raise InputError(f"{strange[0]!r} is not asked for here; there is no overriding it")
     if override and not (by or "").strip():
         raise InputError("say who overrides the exit criteria")
-    checks = tuple(check_criterion(deal, each, override.get(each), by) for each in criteria)
+    state: DealCore = deal._state
+    checks = tuple(check_criterion(state, each, override.get(each), by) for each in criteria)
     missing = [c.criterion for c in checks if c.result == "failed"]
     if missing:
         names = ", ".join(f"{process.criterion_name(c)} ({c})" for c in missing)
@@ -173,6 +175,15 @@ class StageState(DealCore):
                 assert_never(fact)
         return None
 
+    def _name_process(self, key: str, version: int) -> None:
+        self.process, self.process_version = key, version
+        self.version_in_force = self._context.processes.get((key, version))
+
+    def _category(self, stage: str) -> Category:
+        process = self.version_in_force
+        known = None if process is None else process.by_key.get(stage)
+        return "open" if known is None else known.category
+
     def _open(self, fact: DealOpened, event: Event) -> str | None:
         if self._opening is not event:
             return "the deal was opened before"
@@ -230,17 +241,14 @@ class Stages(DealCommands, StageState):
         """
         then = self._at(occurred_at)
         then._ensure_open("advance it")
-        following = then.process_in_force.next_open(then.stage)
+        process = then.process_in_force
+        following = process.next_open(then.stage)
         if following is None:
             raise StageError(
                 f"deal {self.id} is in {then.stage!r}, its last open stage; win it or lose it"
             )
-        self.advance_to(
-            following.key,
-            because=because,
-            override=override,
-            overridden_by=overridden_by,
-            occurred_at=occurred_at,
+        self._advance(
+            then, process, following, because, override or {}, overridden_by, occurred_at
         )
 
     def advance_to(
@@ -260,10 +268,25 @@ class Stages(DealCommands, StageState):
         """
         then = self._at(occurred_at)
         process, target = then._resolve_target(stage, "advance it")
-        here, there = process.order(then.stage), process.order(stage)
+        self._advance(
+            then, process, target, because, override or {}, overridden_by, occurred_at
+        )
+
+    def _advance(
+        self,
+        then: "Stages",
+        process: ProcessVersion,
+        target: Stage,
+        because: str,
+        override: Mapping[str, str],
+        overridden_by: str | None,
+        occurred_at: OccurredAt,
+    ) -> None:
+        here, there = process.places.get(then.stage, -1), process.places[target.key]
         if there < here:
             raise StageError(
-                f"{quoted(stage)} lies before {then.stage!r}; use return_to to go back there"
+                f"{quoted(target.key)} lies before {then.stage!r}; use return_to to go back"
+                " there"
             )
         passed = [
             s for s in process.stages[max(here, 0) : there] if s.category == target.category
@@ -274,9 +297,9 @@ class Stages(DealCommands, StageState):
                 f"process {process.key!r} version {process.version} does not allow skipping"
                 f" {skipped}"
             )
-        checks = check_criteria(then, process, passed, override or {}, overridden_by)
+        checks = check_criteria(then, process, passed, override, overridden_by)
         fact = StageMoved(
-            target=stage, because=require_reason(because, "a move"), checks=checks
+            target=target.key, because=require_reason(because, "a move"), checks=checks
         )
         self._record(fact, occurred_at)
 

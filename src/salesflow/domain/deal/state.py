@@ -13,6 +13,7 @@ would: also while merged, and after another outcome.
 from collections.abc import Callable, Iterator
 from typing import Final, get_args
 
+from salesflow.domain.arguments import inner
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
 from salesflow.domain.deal.after_sales import AfterSalesState, ServiceFact
 from salesflow.domain.deal.billing import BillingFact, BillingState, LineItemsAgreed
@@ -87,12 +88,14 @@ class DealState(
             self._note_outcome(event)
         return irregular
 
+    @inner
     def meets(self, criterion: str) -> bool:
         """Return whether an exit criterion is met; one that is not known here is not."""
-        if criterion.startswith(TASK_COMPLETED):
-            return criterion.removeprefix(TASK_COMPLETED) in self.tasks_done
         is_met = _MET.get(criterion)
-        return is_met is not None and is_met(self)
+        if is_met is not None:
+            return is_met(self)
+        task = criterion.removeprefix(TASK_COMPLETED)
+        return task != criterion and task in self.tasks_done
 
 
 _MET: Final[dict[str, Callable[[DealState], bool]]] = {
