@@ -29,8 +29,7 @@ from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Event, FactRetracted
-from salesflow.domain.history import believed_history, without_retracted
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.history import ReplayContext, believed_history, without_retracted
 from salesflow.domain.time import to_instant
 from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError, StageError
 

@@ -9,9 +9,8 @@ import pytest
 from given import HOUR, NOW, SHANGHAI, START, Given, day, event, events_of, on, read
 from salesflow import testing
 from salesflow.domain.event import Fact, FactRetracted
-from salesflow.domain.history import believed_history
+from salesflow.domain.history import ReplayContext, believed_history
 from salesflow.domain.rep import Rep, RepJoined, RepLeft, RepMoved, RepState, rep_id
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError

@@ -18,12 +18,16 @@ from uuid import UUID, uuid4
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner, require_reason
 from salesflow.domain.event import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
+    ReadOnlyDict,
+    ReplayContext,
+    State,
     believed_history,
     comes_after,
     effective,
     ensure_not_retracted,
     ensure_readable,
     ensure_retractable,
+    values_of,
 )
 from salesflow.domain.pending import (
     NO_EVENT,
@@ -35,7 +39,6 @@ from salesflow.domain.pending import (
     is_untimed,
     track_new,
 )
-from salesflow.domain.state import ReadOnlyDict, ReplayContext, State, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,

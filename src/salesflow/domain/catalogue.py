@@ -8,10 +8,10 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.history import State
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
-from salesflow.domain.state import State
 from salesflow.domain.team import Team
 
 __all__ = ["AGGREGATES", "CATALOGUE", "aggregate_of", "noun_of"]

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, ReplayContext, State, with_item, with_member
+from salesflow.domain.history import EMPTY, ReplayContext, State, with_item, with_member
 from salesflow.domain.time import Instant
 from salesflow.domain.values import (
     Flag,

@@ -10,19 +10,16 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event as Flag
 from typing import Final, NoReturn, Self, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from salesflow.adapters.checks.check import LogCheck
 from salesflow.adapters.database.backup import Backup, back_up
 from salesflow.adapters.database.database import WAIT_SECONDS, Database
-from salesflow.adapters.database.host_connections import Host, host_connection
 from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.event_store.published import (
@@ -41,10 +38,10 @@ from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.external_events import ExternalEvent, record_foreign
 from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
@@ -249,35 +246,6 @@ class SalesFlow(Runs, Admin):
 
     # Recording
 
-    @contextmanager
-    def session(
-        self,
-        *,
-        actor: str | UUID | None = None,
-        command_id: str | UUID | None = None,
-        correlation_id: str | UUID | None = None,
-        causation_id: str | UUID | None = None,
-        fingerprint: str | bytes | None = None,
-        connection: Host | None = None,
-    ) -> Iterator[Session]:
-        """Open a unit of work: what it records is appended at its end, all or nothing.
-
-        With `connection`, a SQLAlchemy connection or ORM session of the caller, it reads and
-        appends inside that one's transaction; the log stays locked for other writers until
-        the caller commits, so do that last. For `fingerprint` see `run`.
-
-        Raises:
-            AlreadyRecordedError: at entry, when the command id was recorded before; its
-                `differs` says whether by another actor, or of another request.
-            ConcurrentChangeError: at the end, when somebody else changed a stream first.
-        """
-        metadata = CommandMetadata.of(
-            actor, command_id, correlation_id, causation_id, fingerprint=fingerprint
-        )
-        inside = None if connection is None else host_connection(connection, self._database)
-        with self._working(metadata, inside) as session:
-            yield session
-
     def record(
         self, facts: Iterable[ExternalEvent], *, correlation_id: str | None = None
     ) -> list[Receipt]:
@@ -469,42 +437,6 @@ class SalesFlow(Runs, Admin):
         stands = self._tables().standings()
         return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 
-    def _session(
-        self,
-        metadata: CommandMetadata,
-        *,
-        connection: Connection | None = None,
-        accept_clock: bool = False,
-    ) -> Session:
-        self._database.ensure_open()
-        if metadata.command_id is not None:
-            self._ensure_new_command(metadata, connection)
-        processes = self._processes
-        if connection is not None:  # what the caller may still roll back is not remembered
-            processes = PublishedProcesses(self.log, connection, self._processes)
-        return Session(
-            self.log,
-            self._context_now,
-            processes,
-            metadata=metadata,
-            connection=connection,
-            accept_clock=accept_clock,
-            event_ids=self._event_ids,
-            within=tuple(self._running.sessions),
-        )
-
-    def _ensure_new_command(
-        self, metadata: CommandMetadata, connection: Connection | None
-    ) -> None:
-        known = self.log.known_command(
-            metadata.command_id,
-            actor=metadata.actor,
-            fingerprint=metadata.fingerprint,
-            connection=connection,
-        )
-        if known is not None:
-            raise known
-
     def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
         return snapshot_for(
             question, self._moments, self._processes, self._rates, self._tables()
@@ -545,11 +477,3 @@ class SalesFlow(Runs, Admin):
     ) -> ReplayContext:
         now = max(self.log.now(), head)
         return ReplayContext(processes, lambda: self.settings(known_at).timezone, now)
-
-    def _context_now(self, head: Instant, processes: Processes) -> ReplayContext:
-        """Give what a session's aggregates read: all that is known, by a clock that goes on."""
-        now = max(self.log.now(), head, self.log.seen)
-        zone = lambda: self.settings().timezone  # noqa: E731 - asked for seldom
-        return ReplayContext(
-            processes, zone, now, self.log.now, lambda: self.log.head().recorded
-        )

@@ -1,4 +1,4 @@
-"""Running a function until it is recorded: once per command id, again when others were first.
+"""Sessions, and running functions in them until that is recorded, once per command id.
 
 Three shapes: in a transaction of the log's own; inside an open transaction of the host, each
 attempt in a savepoint of it (`connection=`); and in a transaction begun for each attempt on the
@@ -20,14 +20,18 @@ from salesflow.adapters.database.connections import Forkable, survive_forks
 from salesflow.adapters.database.host_connections import (
     Host,
     Opener,
+    host_connection,
     host_savepoint,
     host_transaction,
     lost_race,
 )
 from salesflow.adapters.event_store.log import EventLog, Receipt
+from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.arguments import called, guarded_host
 from salesflow.domain.pending import give_up
+from salesflow.domain.settings import Settings
+from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.values import shown
 from salesflow.engine.session import CommandMetadata, Session
 from salesflow.errors import (
@@ -92,8 +96,39 @@ class Runs:
     """The part of the engine that opens sessions and runs functions in them."""
 
     log: EventLog
+    _processes: PublishedProcesses
+    _event_ids: Callable[[], UUID]
     _turns: Turns
     _running: Running
+
+    @contextmanager
+    def session(
+        self,
+        *,
+        actor: str | UUID | None = None,
+        command_id: str | UUID | None = None,
+        correlation_id: str | UUID | None = None,
+        causation_id: str | UUID | None = None,
+        fingerprint: str | bytes | None = None,
+        connection: Host | None = None,
+    ) -> Iterator[Session]:
+        """Open a unit of work: what it records is appended at its end, all or nothing.
+
+        With `connection`, a SQLAlchemy connection or ORM session of the caller, it reads and
+        appends inside that one's transaction; the log stays locked for other writers until
+        the caller commits, so do that last. For `fingerprint` see `run`.
+
+        Raises:
+            AlreadyRecordedError: at entry, when the command id was recorded before; its
+                `differs` says whether by another actor, or of another request.
+            ConcurrentChangeError: at the end, when somebody else changed a stream first.
+        """
+        metadata = CommandMetadata.of(
+            actor, command_id, correlation_id, causation_id, fingerprint=fingerprint
+        )
+        inside = None if connection is None else host_connection(connection, self.log.database)
+        with self._working(metadata, inside) as session:
+            yield session
 
     @overload
     def run(
@@ -264,11 +299,45 @@ class Runs:
         if connection is None and isinstance(error, Exception):
             self.log.database.ensure_not_replaced()
 
-    @abstractmethod
     def _session(
-        self, metadata: CommandMetadata, *, connection: Connection | None = None
+        self,
+        metadata: CommandMetadata,
+        *,
+        connection: Connection | None = None,
+        accept_clock: bool = False,
     ) -> Session:
-        """Open a session that appends nothing by itself."""
+        self.log.database.ensure_open()
+        if metadata.command_id is not None:
+            self._ensure_new_command(metadata, connection)
+        processes = self._processes
+        if connection is not None:  # what the caller may still roll back is not remembered
+            processes = PublishedProcesses(self.log, connection, self._processes)
+        return Session(
+            self.log,
+            lambda: self.settings().timezone,
+            processes,
+            metadata=metadata,
+            connection=connection,
+            accept_clock=accept_clock,
+            event_ids=self._event_ids,
+            within=tuple(self._running.sessions),
+        )
+
+    def _ensure_new_command(
+        self, metadata: CommandMetadata, connection: Connection | None
+    ) -> None:
+        known = self.log.known_command(
+            metadata.command_id,
+            actor=metadata.actor,
+            fingerprint=metadata.fingerprint,
+            connection=connection,
+        )
+        if known is not None:
+            raise known
+
+    @abstractmethod
+    def settings(self, known_at: Instant = FOREVER) -> Settings:
+        """Return the tenant's settings as known at an instant."""
 
 
 def _began_too_early(error: Exception) -> bool:

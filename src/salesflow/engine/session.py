@@ -9,6 +9,7 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import Final, NamedTuple, NoReturn, TypeVar, get_args
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -32,7 +33,7 @@ from salesflow.domain.deal.merging import (
 )
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted
-from salesflow.domain.history import ensure_readable, ensure_retractable
+from salesflow.domain.history import ReplayContext, ensure_readable, ensure_retractable
 from salesflow.domain.pending import PendingEvent, untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
@@ -41,7 +42,6 @@ from salesflow.domain.process import (
     ensure_alike,
     process_id,
 )
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
@@ -137,7 +137,7 @@ class Session:
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
-        context: Callable[[Instant, Processes], ReplayContext],
+        timezone: Callable[[], ZoneInfo],
         processes: PublishedProcesses,
         *,
         metadata: CommandMetadata,
@@ -149,7 +149,7 @@ class Session:
         self.receipt: Receipt | None = None
         """What was recorded; there once the session has ended without an error."""
         self._log = log
-        self._context = context
+        self._timezone = timezone
         self._processes = processes
         self._metadata = metadata
         self._connection = connection
@@ -348,6 +348,15 @@ class Session:
             plan = change.aggregate.plan_now_due()
             if plan is not None:
                 raise _plan_conflict(change.aggregate, plan)
+
+    def _context(self, head: Instant, processes: Processes) -> ReplayContext:
+        """Return what its aggregates read: all that is known, by a clock that goes on."""
+        log = self._log
+        now = max(log.now(), head, log.seen)
+        return ReplayContext(processes, self._timezone, now, log.now, self._last_recorded)
+
+    def _last_recorded(self) -> Instant:
+        return self._log.head().recorded
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
         """Find an id for a new aggregate: one that sorts by time, unless a command says which.

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from salesflow.domain.arguments import inner, require_reason
 from salesflow.domain.event import Event
+from salesflow.domain.history import State
 from salesflow.domain.pending import is_unrecorded, is_untimed
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import (
@@ -21,7 +22,6 @@ from salesflow.domain.process import (
     ProcessVersion,
     Stage,
 )
-from salesflow.domain.state import State
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 

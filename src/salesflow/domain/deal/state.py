@@ -40,14 +40,14 @@ from salesflow.domain.deal.stages import (
     StageState,
 )
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import TASK_COMPLETED
-from salesflow.domain.state import (
+from salesflow.domain.history import (
     EMPTY_CONTEXT,
     ReplayContext,
     appended,
     values_of,
     with_item,
 )
+from salesflow.domain.process import TASK_COMPLETED
 
 __all__ = ["STATE_FACTS", "DealState", "DealSummary"]
 

@@ -28,9 +28,8 @@ from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteLine, Q
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event
-from salesflow.domain.history import believed_history
+from salesflow.domain.history import ReplayContext, believed_history
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, Money, Reference, SafeText, Value
 from salesflow.errors import DealClosedError, NotFoundError

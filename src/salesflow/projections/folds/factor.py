@@ -29,8 +29,8 @@ from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 

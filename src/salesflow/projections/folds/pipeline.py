@@ -17,8 +17,8 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReope
 from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Ledger,

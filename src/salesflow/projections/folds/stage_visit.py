@@ -23,7 +23,7 @@ from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.history import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Change,

@@ -31,9 +31,8 @@ from salesflow.domain.deal.merging import DealMerged, MergingFact
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Fact, FactRetracted
-from salesflow.domain.history import believed_history, without_retracted
+from salesflow.domain.history import ReplayContext, believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import (
     FOREVER,
     Instant,
