@@ -310,7 +310,13 @@ class Aggregate:
         history = self._history
         if len(history) < len(self._log):  # else all of it could be read
             ensure_readable(self._log)
-        if not effective(history[:1], self._as_of) or type(history[0].fact) not in self._known:
+        opening = history[0] if history else None
+        if (
+            opening is None
+            or opening.occurred > self._as_of
+            or not (opening.fact.is_immediate or opening.effect <= self._as_of)
+            or type(opening.fact) not in self._known
+        ):
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
     def at(self, occurred_at: OccurredAt) -> Self:

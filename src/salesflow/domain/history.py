@@ -13,7 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import guarded, inner
-from salesflow.domain.event import Event, FactRetracted, UnreadableFact
+from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, InputError, NotFoundError, RuleError
@@ -288,6 +288,8 @@ class State:
     be changed.
     """
 
+    openings: ClassVar[tuple[type[Fact], ...]] = (Fact,)
+    """The facts that open such a thing; all, where none but its own are among its history."""
     _context: ReplayContext
     _opening: Event | None
     """The first of the believed history; the first one taken in where it is left out."""
@@ -302,7 +304,8 @@ class State:
         self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
     ) -> None:
         self._context = context
-        self._opening = opening
+        is_ours = opening is not None and isinstance(opening.fact, self.openings)
+        self._opening = opening if is_ours else None
 
     def __copy__(self) -> Self:
         """Return a state that keeps what this one holds now."""

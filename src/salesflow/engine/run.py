@@ -266,10 +266,8 @@ class Runs:
                 called(function, FUNCTION, {"a session": session})
                 session.commit()
             except BaseException as error:
-                self._give_up(error)
+                self._give_up(session, error)
                 raise
-            finally:
-                session.end()
         return session.receipt
 
     def _first(self, metadata: CommandMetadata) -> Receipt | None:
@@ -288,13 +286,14 @@ class Runs:
             yield session
             session.commit()
         except BaseException as error:
-            self._give_up(error, connection)
+            self._give_up(session, error, connection)
             raise
-        finally:
-            session.end()
 
-    def _give_up(self, error: BaseException, connection: Connection | None = None) -> None:
+    def _give_up(
+        self, session: Session, error: BaseException, connection: Connection | None = None
+    ) -> None:
         """Let go of what was made; say so when what was read is of a database that is gone."""
+        session.end()
         give_up(error)
         if connection is None and isinstance(error, Exception):
             self.log.database.ensure_not_replaced()

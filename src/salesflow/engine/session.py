@@ -326,7 +326,11 @@ class Session:
             self._drafts(changes, (actor, correlation_id, causation_id, None, None)),
             command_id=command_id,
             fingerprint=fingerprint,
-            homes=self._homes_of(changes),
+            first_topics={
+                c.id: c.aggregate._log[0].fact.stored_as  # noqa: SLF001 - as it was loaded
+                for c in changes
+                if c.version
+            },
             nouns=tuple([change.aggregate.noun for change in changes]),
             connection=self._connection,
             accept_clock=self._accept_clock,
@@ -431,13 +435,6 @@ class Session:
             self._loaded = True
             self._aggregates[id] = known
         return known
-
-    def _homes_of(self, changes: list[Change]) -> dict[UUID, str]:
-        """Return what the streams that were loaded are about, where their first fact tells."""
-        home = self._log.catalogue.home
-        first = {c.id: c.aggregate._log[0] for c in changes if c.version}  # noqa: SLF001
-        homes = {id: home(event.fact.stored_as) for id, event in first.items()}
-        return {id: each for id, each in homes.items() if each is not None}
 
     def _drafts(self, changes: list[Change], metadata: Iterable[str | None]) -> list[NewEvent]:
         event_ids, encode = self._event_ids, self._log.catalogue.encode

@@ -68,7 +68,7 @@ class Gate:
         accept_clock: bool,
         fingerprint: str | None,
         nouns: tuple[str, ...],
-        homes: Mapping[UUID, str] | None,
+        first_topics: Mapping[UUID, str] | None,
         connection: sa.Connection | None,
     ) -> Append:
         """Return an append of these drafts that has passed, or say why it does not.
@@ -79,17 +79,17 @@ class Gate:
         append = checked(
             drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
         )
-        (append,) = self.admit((append,), homes=homes, connection=connection)
+        (append,) = self.admit((append,), first_topics=first_topics, connection=connection)
         return append
 
     def admit(
         self,
         appends: Sequence[Append],
         *,
-        homes: Mapping[UUID, str] | None = None,
+        first_topics: Mapping[UUID, str] | None = None,
         connection: sa.Connection | None = None,
     ) -> Sequence[Append]:
-        """Let appends of one transaction pass; `homes` says what streams are known to be.
+        """Let appends of one transaction pass; `first_topics` begin streams that were read.
 
         They are given back, marked where they have to be looked at again; see `look_again`.
 
@@ -104,27 +104,28 @@ class Gate:
         drafts = appends[0].drafts
         if len(appends) > 1:
             drafts = [draft for append in appends for draft in append.drafts]
-        elif homes is not None and len(drafts) == 1 and self._is_usual(drafts[0], homes):
+        elif first_topics and len(drafts) == 1 and self._is_usual(drafts[0], first_topics):
             return appends
-        topics = set(map(TOPIC, drafts))
-        if not topics <= self._passed.keys():
-            self._ensure_known(topics)
+        topics, first_topics = set(map(TOPIC, drafts)), first_topics or {}
+        if not self._passed.keys() >= topics.union(first_topics.values()):
+            self._ensure_known(topics, first_topics.values())
         if not WRITTEN.issuperset(map(type, map(PAYLOAD, drafts))):
             self._prove(drafts)
         if not self._begin_alike(appends, drafts, topics):
-            self._ensure_unmixed(drafts, homes or {}, connection)
+            self._ensure_unmixed(drafts, first_topics, connection)
         if topics.isdisjoint(_merging_topics()):
             return appends
         self._ensure_possible_merges(drafts, connection)
         return [append._replace(merges=True) for append in appends]
 
-    def _is_usual(self, draft: NewEvent, homes: Mapping[UUID, str]) -> bool:
+    def _is_usual(self, draft: NewEvent, first_topics: Mapping[UUID, str]) -> bool:
         """Say at once that a draft may pass: like others before, in a stream of its kind."""
         return (
             type(draft.payload) is EncodedFact
             and draft.version > 1
             and (home := self._usual.get(draft.topic)) is not None
-            and homes.get(draft.stream_id) == home
+            and (first := first_topics.get(draft.stream_id)) is not None
+            and self._passed.get(first) == home
         )
 
     def look_again(
@@ -151,8 +152,8 @@ class Gate:
                 if home is not None:
                     self._homes[draft.stream_id.int] = home
 
-    def _ensure_known(self, topics: Collection[str]) -> None:
-        homes = self._catalogue.homes_of(topics)
+    def _ensure_known(self, topics: Collection[str], first_topics: Iterable[str]) -> None:
+        homes = self._catalogue.homes_of({*topics, *first_topics})
         for topic in topics:
             if topic not in homes:
                 raise InputError(_unknown(topic))
@@ -182,7 +183,7 @@ class Gate:
     def _ensure_unmixed(
         self,
         drafts: Sequence[NewEvent],
-        homes: Mapping[UUID, str],
+        first_topics: Mapping[UUID, str],
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
@@ -194,7 +195,9 @@ class Gate:
                 continue
             here = told.get(stream_id.int)
             if here is None and not new:
-                here = self._homes.get(stream_id.int) or homes.get(stream_id)
+                here = self._homes.get(stream_id.int) or self._passed.get(
+                    first_topics.get(stream_id, "")
+                )
             if here is None:
                 told[stream_id.int] = home
                 if not new:

@@ -295,7 +295,7 @@ class EventLog(EventReading, Forkable):
         *,
         command_id: str | None = None,
         fingerprint: str | None = None,
-        homes: Mapping[UUID, str] | None = None,
+        first_topics: Mapping[UUID, str] | None = None,
         nouns: tuple[str, ...] = (),
         connection: sa.Connection | None = None,
         accept_clock: bool = False,
@@ -303,9 +303,9 @@ class EventLog(EventReading, Forkable):
         """Record events, all or none, at one instant.
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
-        until that commits, and other writers wait, so append last. `homes` says what streams
-        that the caller has read are about, `nouns` what the receipt says of each; `fingerprint`
-        tells the request behind the command from another one.
+        until that commits, and other writers wait, so append last. `first_topics` says with
+        which topics streams begin that the caller has read, `nouns` what the receipt says of
+        each; `fingerprint` tells the request behind the command from another one.
 
         Raises:
             ConcurrentChangeError: somebody else appended to one of the streams first.
@@ -321,14 +321,17 @@ class EventLog(EventReading, Forkable):
             accept_clock=accept_clock,
             fingerprint=fingerprint,
             nouns=nouns,
-            homes=homes,
+            first_topics=first_topics,
             connection=connection,
         )
-        if connection is None:
-            receipts = self._group.submit((append,))
-            if homes is None:  # else the next writer reads the streams too
-                self._gate.remember((append,))
-            return receipts[0]
+        if connection is not None:
+            return self._append_in(connection, append)
+        receipts = self._group.submit((append,))
+        if first_topics is None:  # else the next writer reads the streams too
+            self._gate.remember((append,))
+        return receipts[0]
+
+    def _append_in(self, connection: sa.Connection, append: Append) -> Receipt:
         look = self._gate.look_again((append,), connection)
         try:
             return self._appending.write_in(connection, append, look)

@@ -11,7 +11,7 @@ would: also while merged, and after another outcome.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final, get_args
+from typing import ClassVar, Final, get_args
 
 from salesflow.domain.arguments import inner
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
@@ -41,8 +41,6 @@ from salesflow.domain.deal.stages import (
 )
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.history import (
-    EMPTY_CONTEXT,
-    ReplayContext,
     appended,
     values_of,
     with_item,
@@ -66,11 +64,7 @@ class DealState(
 ):
     """All that is so of one deal by now; before its opening nothing but that."""
 
-    def __init__(
-        self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
-    ) -> None:
-        is_ours = opening is not None and isinstance(opening.fact, DealOpened)
-        super().__init__(context, opening if is_ours else None)
+    openings: ClassVar[tuple[type[Fact], ...]] = (DealOpened,)
 
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""
