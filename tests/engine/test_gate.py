@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from given import opened
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
-from salesflow.adapters.event_store.append import Append, Look, Receipt
+from salesflow.adapters.event_store.append import Append, Receipt, Recheck
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealWon
@@ -188,9 +188,11 @@ def before_writing(flow: SalesFlow, then: Callable[[], object]) -> None:
     """Do something between the gate and the database."""
     write = flow.log._appending.write
 
-    def later(appends: Sequence[Append], deadline: float, look: Look = None) -> list[Receipt]:
+    def later(
+        appends: Sequence[Append], deadline: float, recheck: Recheck = None
+    ) -> list[Receipt]:
         then()
-        return write(appends, deadline, look)
+        return write(appends, deadline, recheck)
 
     flow.log._appending.write = later  # type: ignore[method-assign]
 
@@ -262,9 +264,9 @@ def test_a_host_that_has_waited_for_the_lock_closes_no_circle_either(database_ur
             x, y = (s.add(Customer.register(name=name)).id for name in "XY")
         write = one.log._appending.write_in
 
-        def later(connection: Connection, append: Append, look: Look = None) -> Receipt:
+        def later(connection: Connection, append: Append, recheck: Recheck = None) -> Receipt:
             two.record([ExternalEvent(y, CustomerMerged(into=x))])
-            return write(connection, append, look)
+            return write(connection, append, recheck)
 
         one.log._appending.write_in = later  # type: ignore[method-assign]
         with one.log.database.engine.connect() as connection:

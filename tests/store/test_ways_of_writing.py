@@ -91,7 +91,7 @@ def few_rows_take_cause_for_correlation(patch: Patch) -> None:
 
 
 def many_rows_keep_times_ahead(patch: Patch) -> None:
-    right = sqlite_appending._given
+    right = sqlite_appending._columns_of_many
 
     def wrong(columns: Columns, *given: object) -> object:
         found = list(right(columns, *given))  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def many_rows_keep_times_ahead(patch: Patch) -> None:
         found[6] = [now if then is None else then for then, now in said]
         return found
 
-    patch.setattr(sqlite_appending, "_given", wrong)
+    patch.setattr(sqlite_appending, "_columns_of_many", wrong)
 
 
 def copied_rows_all_have_a_source_id(patch: Patch) -> None:

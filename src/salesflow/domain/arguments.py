@@ -1,4 +1,4 @@
-"""The door of the package: what is given in a wrong type is an InputError that names it.
+"""Arguments of public methods: what is given in a wrong type is an InputError that names it.
 
 Commands and methods say by their annotations what they take. They are not checked on the way
 in, which would cost every command; when one fails with an error of Python's own, its arguments
@@ -110,11 +110,11 @@ def ensure_callable(function: object, what: str, *given: str) -> None:
     Raises:
         InputError: saying what is given to it.
     """
-    said = f"{what} is called with {' and '.join(given) or 'nothing'}"
+    text = f"{what} is called with {' and '.join(given) or 'nothing'}"
     if not callable(function):
-        raise InputError(f"{said}; pass a function, not {shown(function)}")
+        raise InputError(f"{text}; pass a function, not {shown(function)}")
     if any(kind(function) for kind in PROMISING):
-        raise InputError(f"{said} {ACTS}")
+        raise InputError(f"{text} {ACTS}")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -123,7 +123,7 @@ def ensure_callable(function: object, what: str, *given: str) -> None:
         signature.bind(*given)
     except TypeError as error:
         name = shown(getattr(function, "__name__", "it"))[1:-1]
-        raise InputError(f"{said}; {name}{signature} does not take that") from error
+        raise InputError(f"{text}; {name}{signature} does not take that") from error
 
 
 def called(function: Callable[..., ReturnT], what: str, given: Mapping[str, object]) -> ReturnT:
@@ -167,7 +167,7 @@ def wrong_argument(
         for each in values if annotation is not parameter.empty else ():
             if not _fits(each, annotation):
                 way_out = _way_out(each, annotation)
-                return f"{name} is {shown(each)}, not {_said(annotation)}{way_out}"
+                return f"{name} is {shown(each)}, not {_type_name(annotation)}{way_out}"
     return None
 
 
@@ -187,7 +187,7 @@ def _guard(cls: ClassT, *, alone: bool) -> ClassT:
 
 def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Callable[..., Any]:
     @wraps(function)
-    def door(*args: object, **named: object) -> object:
+    def guarded_call(*args: object, **named: object) -> object:
         try:
             return function(*args, **named)
         except SalesflowError:
@@ -200,12 +200,12 @@ def _guarded(function: Callable[..., Any], called: str, *, alone: bool) -> Calla
             if wrong is not None:
                 raise InputError(f"{_named(called, args)}: {wrong}") from error
             if alone and isinstance(error, OUT_OF_BOUNDS):
-                told = isinstance(error, ValueError)
-                said = shown(str(error))[1:-1] if told else "a number that is out of bounds"
-                raise InputError(f"{_named(called, args)}: {said}") from error
+                has_text = isinstance(error, ValueError)
+                text = shown(str(error))[1:-1] if has_text else "a number that is out of bounds"
+                raise InputError(f"{_named(called, args)}: {text}") from error
             raise
 
-    return door
+    return guarded_call
 
 
 def _named(called: str, args: Sequence[object]) -> str:
@@ -258,7 +258,7 @@ def _way_out(value: object, annotation: object) -> str:
     """Say how to write what is wanted, where that is not plain."""
     if isinstance(value, type) and _fits_instance(value, annotation):
         return f"; write {value.__name__}()"
-    return f"; write {MONEY}" if "Money" in _said(annotation).split() else ""
+    return f"; write {MONEY}" if "Money" in _type_name(annotation).split() else ""
 
 
 def _fits_instance(cls: type, annotation: object) -> bool:
@@ -274,25 +274,25 @@ def _plain(annotation: object) -> object:
     return generic.get("origin") or annotation
 
 
-def _said(annotation: object) -> str:
+def _type_name(annotation: object) -> str:
     annotation = _plain(annotation)
     if annotation is None or annotation is type(None):
         return "None"
     origin, within = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _said(within[0])
+        return _type_name(within[0])
     if origin in (Union, types.UnionType):
-        return " or ".join(_said(each) for each in within)
+        return " or ".join(_type_name(each) for each in within)
     if origin is Literal:
         return " or ".join(map(repr, within))
     if isinstance(annotation, TypeVar):
-        return _said(annotation.__bound__) if annotation.__bound__ else annotation.__name__
+        return _type_name(annotation.__bound__) if annotation.__bound__ else annotation.__name__
     if isinstance(origin, type) and issubclass(origin, Iterable) and within:
-        return f"{origin.__name__} of {_said(within[0])}"
+        return f"{origin.__name__} of {_type_name(within[0])}"
     if origin is type:
-        return f"a class of {_said(within[0])}"
+        return f"a class of {_type_name(within[0])}"
     if origin is not None:
-        return _said(origin)
+        return _type_name(origin)
     return getattr(annotation, "__name__", str(annotation))
 
 
@@ -326,8 +326,8 @@ def miscalled(
         return f"{_unknown(unknown, takes)}; {_takes(takes)}"
     if given > len(by_place) and not _has(signature, inspect.Parameter.VAR_POSITIONAL):
         return _too_many(given, by_place, [name for name in takes if name not in by_place])
-    said = {*by_place[:given], *named}
-    missing = [p.name for p in known if p.default is p.empty and p.name not in said]
+    text = {*by_place[:given], *named}
+    missing = [p.name for p in known if p.default is p.empty and p.name not in text]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         return f"{_listed(missing)} {verb} missing; {_takes(takes)}"
@@ -356,8 +356,8 @@ def perhaps(name: str, known: Iterable[str]) -> str:
 
 
 def _unknown(names: Sequence[str], known: Sequence[str]) -> str:
-    said = [f"{shortened(name)}{perhaps(name, known)}" for name in names]
-    return f"there is no argument {' and no '.join(said)}"
+    text = [f"{shortened(name)}{perhaps(name, known)}" for name in names]
+    return f"there is no argument {' and no '.join(text)}"
 
 
 def _too_many(given: int, by_place: Sequence[str], by_name: Sequence[str]) -> str:

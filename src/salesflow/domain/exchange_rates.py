@@ -129,8 +129,8 @@ class RateTableState(State):
         if source == target:
             return ExactRate(Fraction(1), (), ())
         bases = sorted(self._bases, key=self._bases.__getitem__)
-        ways = [way for base in bases if (way := self._way(base, source, target, day))]
-        return max(ways, key=lambda way: min(way.days), default=None)
+        paths = [path for base in bases if (path := self._path(base, source, target, day))]
+        return max(paths, key=lambda path: min(path.days), default=None)
 
     def quoted(self, day: date) -> list[Quoted]:
         """Give the last rate of every currency on or before a day, by base and currency."""
@@ -153,7 +153,7 @@ class RateTableState(State):
             and not _agree(each.rate, other.rate)
         ]
 
-    def _way(self, base: str, source: str, target: str, day: date) -> ExactRate | None:
+    def _path(self, base: str, source: str, target: str, day: date) -> ExactRate | None:
         """Go from one currency to another by a base."""
         legs = [
             None if currency == base else self._last(base, currency, day)

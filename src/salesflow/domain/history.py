@@ -70,8 +70,8 @@ def first_unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> Ev
     if not wrong:
         return None
     out = retracted_ids([event for event in events if event.recorded <= known_at])
-    stands = (e for e in wrong if e.recorded <= known_at and e.event_id not in out)
-    return next(stands, None)
+    standing = (e for e in wrong if e.recorded <= known_at and e.event_id not in out)
+    return next(standing, None)
 
 
 def ensure_readable(events: Sequence[Event], known_at: Instant = FOREVER) -> None:

@@ -92,12 +92,12 @@ def in_log_order(pending: list[PendingEvent], now: Instant) -> list[PendingEvent
     As they were said, but what happened close to now by its time, and what has none last: the
     log may cut several times to that of recording, and then its order decides.
     """
-    if all(told.occurred is None for told in pending):
+    if all(event.occurred is None for event in pending):
         return pending
     floor = now - 2 * SKEW
 
-    def time(told: PendingEvent) -> Instant:
-        return FOREVER if told.occurred is None else max(told.occurred, floor)
+    def time(event: PendingEvent) -> Instant:
+        return FOREVER if event.occurred is None else max(event.occurred, floor)
 
     return sorted(pending, key=time)
 

@@ -33,6 +33,7 @@ __all__ = [
     "end_of_day",
     "ensure_not_future",
     "from_instant",
+    "instant_from",
     "instant_of",
     "microseconds_between",
     "read_day",
@@ -40,7 +41,6 @@ __all__ = [
     "start_of_day",
     "start_of_next_day",
     "to_instant",
-    "when_told",
     "zone",
 ]
 
@@ -72,7 +72,7 @@ DAY: Final = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 ONE_DAY: Final = timedelta(days=1)
-DAY_SAID = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
+IS_DAY = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 """No time can be said from here on: it would have no local time in every zone."""
@@ -183,9 +183,9 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     return start_of_day(day + ONE_DAY, timezone)
 
 
-def when_told(told: EventTime) -> Instant:
+def instant_from(event: EventTime) -> Instant:
     """Give when a fact that is not recorded yet happened; without a time, last of all."""
-    return FOREVER if told.occurred is None else told.occurred
+    return FOREVER if event.occurred is None else event.occurred
 
 
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
@@ -265,7 +265,7 @@ def read_day(text: str) -> date:
 
 def _parsed(text: str) -> datetime | date:
     try:
-        return date.fromisoformat(text) if DAY_SAID(text) else datetime.fromisoformat(text)
+        return date.fromisoformat(text) if IS_DAY(text) else datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
             f"{quoted(text)} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"

@@ -490,14 +490,14 @@ WRITTEN = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}").match
 class Given:
     """Looks at what is given in Python before it is read, and at nothing that was stored."""
 
-    look: Callable[[object], object]
+    check: Callable[[object], object]
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         """Give pydantic what to call, in Python alone."""
         schema = handler(source)
-        looked = core_schema.no_info_before_validator_function(self.look, schema)
+        looked = core_schema.no_info_before_validator_function(self.check, schema)
         return core_schema.json_or_python_schema(json_schema=schema, python_schema=looked)
 
 
@@ -514,7 +514,7 @@ def _time(given: object) -> object:
     raise PydanticCustomError("datetime_type", TIME)
 
 
-def _said(given: object) -> object:
+def _ensure_not_blank(given: object) -> object:
     if isinstance(given, str) and is_blank(given):
         raise ValueError("must not be blank; say it, or leave it out")
     return given
@@ -529,14 +529,14 @@ GivenTime = Annotated[datetime, Given(_time)]
 Flag = Annotated[bool, Strict()]
 """Yes or no; neither a number nor a text is taken for it."""
 
-Reason = Annotated[Personal, Given(_said)]
+Reason = Annotated[Personal, Given(_ensure_not_blank)]
 """Why something was done, in free words: never blank."""
 
-SafeReason = Annotated[SafeText, Given(_said)]
+SafeReason = Annotated[SafeText, Given(_ensure_not_blank)]
 """Why something was done, in a word or line that is not about a person: never blank."""
 
-Name = Annotated[Personal, Given(_said)]
+Name = Annotated[Personal, Given(_ensure_not_blank)]
 """What somebody is called: never blank."""
 
-SafeName = Annotated[SafeText, Given(_said)]
+SafeName = Annotated[SafeText, Given(_ensure_not_blank)]
 """What a thing is called: one line, never blank."""

@@ -19,20 +19,20 @@ from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.domain.deal.merging import missing_half, other_deal
 from salesflow.domain.event import FactRetracted
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.time import when_told
+from salesflow.domain.time import instant_from
 from salesflow.domain.values import shown
-from salesflow.engine.session import PAIRED, ensure_published, ensure_valid_retraction
+from salesflow.engine.session import PAIRED_FACTS, ensure_published, ensure_valid_retraction
 from salesflow.errors import InputError
 
-__all__ = ["ExternalEvent", "record_foreign"]
+__all__ = ["ExternalEvent", "record_external"]
 
 
 BATCH_EVENTS = 5_000
 
-Told = Sequence[ExternalEvent]
+ExternalEvents = Sequence[ExternalEvent]
 
 
-def record_foreign(
+def record_external(
     log: EventLog,
     processes: Mapping[tuple[str, int], ProcessVersion],
     facts: Iterable[ExternalEvent],
@@ -56,7 +56,7 @@ def record_foreign(
     return receipts
 
 
-def _appends(log: EventLog, facts: Iterable[ExternalEvent]) -> list[Told]:
+def _appends(log: EventLog, facts: Iterable[ExternalEvent]) -> list[ExternalEvents]:
     """Put the facts of one entity into one append; and those of all deals it is paired with."""
     by_entity: dict[UUID, list[ExternalEvent]] = {}
     paired: list[ExternalEvent] = []
@@ -66,7 +66,7 @@ def _appends(log: EventLog, facts: Iterable[ExternalEvent]) -> list[Told]:
         if not isinstance(external.stream_id, UUID):
             raise InputError(f"{shown(external.stream_id)} is not an id; pass a UUID")
         by_entity.setdefault(external.stream_id, []).append(external)
-        if type(external.fact) in PAIRED:
+        if type(external.fact) in PAIRED_FACTS:
             paired.append(external)
     together = {entity: [entity] for entity in by_entity}
     for external in paired:
@@ -77,7 +77,11 @@ def _appends(log: EventLog, facts: Iterable[ExternalEvent]) -> list[Told]:
             together.update(dict.fromkeys(theirs, ours))
     groups = {id(group): group for group in together.values()}
     return [
-        [external for entity in group for external in sorted(by_entity[entity], key=when_told)]
+        [
+            external
+            for entity in group
+            for external in sorted(by_entity[entity], key=instant_from)
+        ]
         for group in groups.values()
     ]
 
@@ -85,14 +89,14 @@ def _appends(log: EventLog, facts: Iterable[ExternalEvent]) -> list[Told]:
 def _check(
     log: EventLog,
     processes: Mapping[tuple[str, int], ProcessVersion],
-    appends: Sequence[Told],
+    appends: Sequence[ExternalEvents],
 ) -> None:
     """Refuse what could never be read back, and what is only half told."""
     ensure_published(
         (external.fact for append in appends for external in append), processes.__contains__
     )
     for append in appends:
-        paired = [external for external in append if type(external.fact) in PAIRED]
+        paired = [external for external in append if type(external.fact) in PAIRED_FACTS]
         for external in paired:
             if isinstance(external.fact, FactRetracted):
                 if external.occurred is not None:
@@ -109,8 +113,8 @@ def _check(
             raise InputError(f"{missing}: tell what happened to both deals together")
 
 
-def _batches(appends: Iterable[Told]) -> Iterator[list[Told]]:
-    batch: list[Told] = []
+def _batches(appends: Iterable[ExternalEvents]) -> Iterator[list[ExternalEvents]]:
+    batch: list[ExternalEvents] = []
     waiting = 0
     for append in appends:
         batch.append(append)
@@ -122,7 +126,9 @@ def _batches(appends: Iterable[Told]) -> Iterator[list[Told]]:
         yield batch
 
 
-def _append(log: EventLog, batch: Sequence[Told], correlation_id: str | None) -> list[Receipt]:
+def _append(
+    log: EventLog, batch: Sequence[ExternalEvents], correlation_id: str | None
+) -> list[Receipt]:
     """Append a batch, numbered after what stands now."""
     versions = log.versions({external.stream_id for append in batch for external in append})
     return log.append_many(

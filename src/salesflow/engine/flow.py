@@ -43,7 +43,7 @@ from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
-from salesflow.engine.external_events import ExternalEvent, record_foreign
+from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
 from salesflow.engine.reactors import Reactor, Reactors
 from salesflow.engine.run import Running, Runs, Turns
@@ -260,9 +260,9 @@ class SalesFlow(Runs, Admin):
         running = self._running.sessions
         if running:
             facts = [*facts]
-            told = {getattr(each, "stream_id", None) for each in facts}
-            ensure_not_loaded_by(running, told)
-        return record_foreign(self.log, self._processes, facts, correlation_id=correlation_id)
+            stream_ids = {getattr(each, "stream_id", None) for each in facts}
+            ensure_not_loaded_by(running, stream_ids)
+        return record_external(self.log, self._processes, facts, correlation_id=correlation_id)
 
     def accept_clock(self, *, actor: str | None = None, because: str) -> Receipt:
         """Go on recording although the clock is behind the log, and say so in the log."""

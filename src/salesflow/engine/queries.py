@@ -82,19 +82,19 @@ class Snapshot(Generic[ViewT]):
         processes: Processes,
         rates: PublishedRates,
         connection: Connection,
-        stands: Sequence[ProjectionPosition],
+        positions: Sequence[ProjectionPosition],
     ) -> None:
         self._question = question
         self._moments = MomentResolver(cutter.log, connection)
         self._processes = processes
         self._rates = rates
         self._connection = connection
-        self._stand = min(stands, key=lambda stand: stand.position)
-        self._revision = max(stand.revision for stand in stands)
+        self._stand = min(positions, key=lambda stand: stand.position)
+        self._revision = max(stand.revision for stand in positions)
         self._begun = cutter.log.begun(connection)
         self._behind: Behind | None = None
 
-    def say_behind(self, head: Head, error: UnwritableError) -> None:
+    def raise_if_behind(self, head: Head, error: UnwritableError) -> None:
         """Let answers say what they do not know, since nothing could be written."""
         events = head.position - self._stand.position
         if events:
@@ -168,13 +168,13 @@ def snapshot_for(
         unwritable = error
     log = cutter.log
     with log.database.read() as connection:
-        stands = list(runner.standings(question.folds, connection).values())
+        positions = list(runner.standings(question.folds, connection).values())
         head = log.head(connection)
-        if not stands:
-            stands = [ProjectionPosition(1, head.position, head.recorded)]
-        snapshot = Snapshot(question, cutter, processes, rates, connection, stands)
+        if not positions:
+            positions = [ProjectionPosition(1, head.position, head.recorded)]
+        snapshot = Snapshot(question, cutter, processes, rates, connection, positions)
         if unwritable is not None:
-            snapshot.say_behind(head, unwritable)
+            snapshot.raise_if_behind(head, unwritable)
         yield snapshot
 
 

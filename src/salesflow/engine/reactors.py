@@ -33,7 +33,7 @@ from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.history import first_unreadable, unreadable_message
 from salesflow.domain.values import is_blank, shown
-from salesflow.engine.worker import look_until
+from salesflow.engine.worker import follow_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
 __all__ = ["Reacted", "Reactor", "Reactors"]
@@ -120,7 +120,7 @@ class Failure(NamedTuple):
     """Why a reactor stopped, and when it is tried again."""
 
     again: float
-    said: str
+    message: str
 
 
 @guarded_host
@@ -169,17 +169,17 @@ class Reactors:
         """
         ensure_callable(on_reacted, "on_reacted", "how the reactors stand")
         stop = stop or Flag()
-        look = partial(self._look, {}, stop)
+        react = partial(self._react, {}, stop)
         with self._log.database.whole():
-            look_until(stop, self._log.database, look, on_reacted)
+            follow_until(stop, self._log.database, react, on_reacted)
 
-    def _look(self, failed: dict[str, Failure], stop: Flag) -> Reacted:
+    def _react(self, failed: dict[str, Failure], stop: Flag) -> Reacted:
         """Let each go on that did not just fail, and say how all stand."""
         busy = self._go_on_all(failed, stop)
-        said = {name: failure.said for name, failure in failed.items()}
-        stands = self.positions()
-        mine = {name: stands[name] for name in self._reactors}
-        return Reacted(self._log.head(), mine, said, busy)
+        message = {name: failure.message for name, failure in failed.items()}
+        position = self.positions()
+        mine = {name: position[name] for name in self._reactors}
+        return Reacted(self._log.head(), mine, message, busy)
 
     def _go_on_all(self, failed: dict[str, Failure], stop: Flag) -> bool:
         """Let each go on that did not just fail; say whether the database was busy."""
@@ -205,22 +205,22 @@ class Reactors:
 
     def _go_on(self, reactor: Reactor, stop: Flag) -> None:
         name, goal = reactor.name, self._log.head().position
-        stands = self._positions.all()[name]
-        while stands < goal:
-            page = self._log.page(stands, PAGE_EVENTS)
+        positions = self._positions.all()[name]
+        while positions < goal:
+            page = self._log.page(positions, PAGE_EVENTS)
             for event in page:
                 if stop.is_set():
                     return
                 if self._concerns(reactor, event):
-                    if not self._deliver(reactor, stands, event):
+                    if not self._deliver(reactor, positions, event):
                         return  # another worker acts on it, or has
-                    stands = event.position
+                    positions = event.position
             last = page[-1].position
-            if stands < last:
+            if positions < last:
                 with self._log.database.begin() as connection:
-                    if not self._positions.move(connection, name, stands, last):
+                    if not self._positions.move(connection, name, positions, last):
                         return
-                stands = last
+                positions = last
 
     def _concerns(self, reactor: Reactor, event: Event) -> bool:
         """Say whether a reactor listens to a fact, or to the one that is taken back by it."""
@@ -245,31 +245,31 @@ class Reactors:
                 raise HistoryError(unreadable_message(wrong))
         return False
 
-    def _deliver(self, reactor: Reactor, stands: int, event: Event) -> bool:
+    def _deliver(self, reactor: Reactor, positions: int, event: Event) -> bool:
         """Give one event to a reactor; False when another worker was first."""
         if reactor.act is not None:
-            return self._act(reactor.act, reactor, stands, event)
+            return self._act(reactor.act, reactor, positions, event)
         assert reactor.write is not None
         with self._log.database.begin() as connection:
-            moved = self._positions.move(connection, reactor.name, stands, event.position)
+            moved = self._positions.move(connection, reactor.name, positions, event.position)
             if moved:
                 write = partial(reactor.write, event, connection)
                 _call(write, reactor, event)
         return moved
 
     def _act(
-        self, act: Callable[[Event], object], reactor: Reactor, stands: int, event: Event
+        self, act: Callable[[Event], object], reactor: Reactor, positions: int, event: Event
     ) -> bool:
         """Act outside any transaction, while no other worker may."""
-        holder, after = uuid4().hex, stands
+        holder, after = uuid4().hex, positions
         until = self._log.now() + int(reactor.lease_seconds * SECOND)
-        if not self._positions.claim(reactor.name, stands, holder, until):
+        if not self._positions.claim(reactor.name, positions, holder, until):
             return False
         try:
             _call(partial(act, event), reactor, event)
             after = event.position
         finally:
-            settled = self._positions.settle(reactor.name, stands, holder, after)
+            settled = self._positions.settle(reactor.name, positions, holder, after)
         return settled
 
 

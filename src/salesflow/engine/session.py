@@ -47,7 +47,7 @@ from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
 __all__ = [
-    "PAIRED",
+    "PAIRED_FACTS",
     "CommandMetadata",
     "Session",
     "ensure_not_loaded_by",
@@ -65,7 +65,7 @@ NEWEST = 100
 """Among so many of the newest things its end looks for those that were never added: a host may
 make thousands before it adds them one by one."""
 
-PLAIN = attrgetter("is_immediate")
+IS_IMMEDIATE = attrgetter("is_immediate")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
@@ -183,10 +183,10 @@ class Session:
         if known is None:
             events, latest = self._log.stream_for_commands(id, connection=self._connection)
             context = self._context(latest, self._processes)
-            fresh = kind.replay(id, events, context=context, as_of=context.now)
+            loaded = kind.replay(id, events, context=context, as_of=context.now)
             self._loaded = True
-            self._aggregates[id] = fresh
-            return fresh
+            self._aggregates[id] = loaded
+            return loaded
         if not isinstance(known, kind):
             raise NotFoundError(f"{id} is a {known.noun}, not a {kind.noun}")
         known.ensure_exists()
@@ -224,7 +224,7 @@ class Session:
         """
         self._ensure_running()
         loaded = next((a for a in self._aggregates.values() if a.holds(event_id)), None)
-        event = self._found(event_id, loaded)
+        event = self._find_event(event_id, loaded)
         if other_deal(event.stream_id, event.fact, self._stored) is not None:
             raise RuleError(
                 f"{describe_pair(event, self._stored)}; load both deals and use retract_pair"
@@ -253,9 +253,9 @@ class Session:
         if type(opening) not in held.facts:
             raise InputError(f"{opening.kind} cannot open {id}, which is a {held.noun}")
         if held.history:
-            stands = held.history[0]
-            which = "of this session" if stands.event_id == NO_EVENT else str(stands.event_id)
-            raise RuleError(f"{id} is open by {stands.fact.kind} {which}; retract that first")
+            opened = held.history[0]
+            which = "of this session" if opened.event_id == NO_EVENT else str(opened.event_id)
+            raise RuleError(f"{id} is open by {opened.fact.kind} {which}; retract that first")
         held._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
 
     @inner
@@ -340,13 +340,13 @@ class Session:
         """Refuse what has to be true of all that is recorded together, and is not."""
         facts = [event.fact for change in changes for event in change.pending]
         kinds = set(map(type, facts))
-        if not PAIRED.isdisjoint(kinds):
+        if not PAIRED_FACTS.isdisjoint(kinds):
             recorded = [(each.id, event.fact) for each in changes for event in each.pending]
             ensure_whole_merges(recorded, self._stored)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
             ensure_published(facts, self._is_published)
             self._ensure_in_use(facts, changes)
-        if not self._loaded and all(map(PLAIN, kinds)):
+        if not self._loaded and all(map(IS_IMMEDIATE, kinds)):
             return  # what is new holds only what was recorded here, so nothing planned
         for change in changes:
             plan = change.aggregate.plan_now_due()
@@ -390,7 +390,7 @@ class Session:
         stored = self._log.stream(id, connection=self._connection)
         return with_unpublished_unreadable(stored, self._processes)
 
-    def _found(self, event_id: UUID, loaded: Aggregate | None) -> Event:
+    def _find_event(self, event_id: UUID, loaded: Aggregate | None) -> Event:
         if loaded is not None:
             stored = self._stored(loaded.id)
             found = next((each for each in stored if each.event_id == event_id), None)
@@ -479,7 +479,7 @@ def ensure_not_loaded_by(running: Iterable[Session], ids: Collection[UUID | None
 # retracted) on both deals at once. Only the few kinds of facts that can break these are looked
 # at, so that all others cost nothing.
 
-PAIRED: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(MergingFact)})
+PAIRED_FACTS: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(MergingFact)})
 """Facts that come in pairs, and those that may take half of a pair back."""
 
 

@@ -27,7 +27,7 @@ from salesflow.errors import (
 )
 from salesflow.projections.core.left_out import LeftOut
 
-__all__ = ["CaughtUp", "Follower", "look_until"]
+__all__ = ["CaughtUp", "Follower", "follow_until"]
 
 
 FoundT = TypeVar("FoundT")
@@ -64,12 +64,12 @@ class Follower:
         self._stuck: dict[str, tuple[ProjectionPosition, str]] = {}
         """Where a table stood when its fold failed, and what it said, by the table's name."""
 
-    def run(self, stop: Flag, tell: Callable[[CaughtUp], object]) -> None:
+    def run(self, stop: Flag, report: Callable[[CaughtUp], object]) -> None:
         """Follow until stopped; tell whenever something is not as it was told last."""
         with suppress(_Stopped):
-            look_until(stop, self._log.database, lambda: self._look(stop), tell)
+            follow_until(stop, self._log.database, lambda: self._level(stop), report)
 
-    def _look(self, stop: Flag) -> CaughtUp:
+    def _level(self, stop: Flag) -> CaughtUp:
         def heed(_done: int, _goal: int) -> None:
             if stop.is_set():
                 raise _Stopped
@@ -82,13 +82,13 @@ class Follower:
         except UnwritableError as error:
             unwritable = str(error)
         found = self._runner.standings(self._labels)
-        stands = {label: found[name] for name, label in self._labels.items()}
+        positions = {label: found[name] for name, label in self._labels.items()}
         failed = {self._labels[name]: said for name, (_, said) in self._stuck.items()}
         head = self._log.head()
         if unwritable:
-            behind = [label for label, at in stands.items() if at.position < head.position]
+            behind = [label for label, at in positions.items() if at.position < head.position]
             failed |= dict.fromkeys(behind, unwritable)
-        return CaughtUp(head, stands, failed, busy, self._runner.left_out())
+        return CaughtUp(head, positions, failed, busy, self._runner.left_out())
 
     def _catch_up(self, progress: Progress) -> None:
         """Bring up all tables together; where one fails, each by itself."""
@@ -112,27 +112,27 @@ class Follower:
         return name in self._stuck
 
 
-def look_until(
+def follow_until(
     stop: Flag,
     database: Database,
-    look: Callable[[], FoundT],
-    tell: Callable[[FoundT], object],
+    check: Callable[[], FoundT],
+    report: Callable[[FoundT], object],
 ) -> None:
     """Look whenever something may be new, until stopped; tell what is not as it was told.
 
     While the database cannot be reached it tries again, at first soon and then more rarely.
     """
-    told: FoundT | None = None
+    reported: FoundT | None = None
     waiter = database.waiter()
     pause = PAUSE_SECONDS
     try:
         while not stop.is_set():
             try:
                 waiter.listen()
-                found = look()
-                if found != told:
-                    tell(found)
-                    told = found
+                found = check()
+                if found != reported:
+                    report(found)
+                    reported = found
                 pause = PAUSE_SECONDS
                 if not stop.is_set():
                     waiter.wait(POLL_SECONDS)

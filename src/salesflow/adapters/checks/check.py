@@ -29,7 +29,7 @@ from salesflow.adapters.projector.read_tables import (
     positions_of,
 )
 from salesflow.domain.customer import CustomerMerged
-from salesflow.domain.deal.merge_checks import standing_faults
+from salesflow.domain.deal.merge_checks import merge_faults
 from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.event import Event, UnreadableFact
 from salesflow.domain.history import first_unreadable
@@ -118,8 +118,8 @@ class LogCheck:
 
             self._check_events(connection, head, report)
             self._check_streams(connection)
-            stands = self._standings(connection, head)
-            tables = TablesCheck(log, self._folds, stands, self._processes, connection)
+            positions = self._standings(connection, head)
+            tables = TablesCheck(log, self._folds, positions, self._processes, connection)
             compared = tables.compare(
                 self._found.add,
                 whole=self._whole,
@@ -130,7 +130,9 @@ class LogCheck:
                     log, fold.table, connection, self._found.add, whole=self._whole
                 )
                 for label, fold in self._folds.items()
-                if label in stands and isinstance(fold.table, LedgerTable) and fold.table.cells
+                if label in positions
+                and isinstance(fold.table, LedgerTable)
+                and fold.table.cells
             )
             [(streams,)] = self._rows(COUNT_STREAMS, connection)
         return self._checked(head.position, streams, compared, bins)
@@ -151,18 +153,18 @@ class LogCheck:
         self, connection: sa.Connection, head: Head, report: Callable[[int], None]
     ) -> None:
         """Walk through the log: no gap, times that grow, facts that can be read."""
-        stands, merges = Head(0, 0), MergesCheck(self._log, connection)
-        while page := self._log.page(stands.position, PAGE_EVENTS, connection):
+        positions, merges = Head(0, 0), MergesCheck(self._log, connection)
+        while page := self._log.page(positions.position, PAGE_EVENTS, connection):
             for event in page:
-                self._check_event(event, stands, connection)
+                self._check_event(event, positions, connection)
                 merges.take(event)
-                stands = Head(event.position, event.recorded)
-            report(stands.position)
+                positions = Head(event.position, event.recorded)
+            report(positions.position)
         for text in merges.impossible():
             self._add("merge", text)
-        if stands != head:
+        if positions != head:
             where = f"it stands at position {head.position:,}, the last event at"
-            self._add("head", f"{where} {stands.position:,}")
+            self._add("head", f"{where} {positions.position:,}")
 
     def _check_event(self, event: Event, before: Head, connection: sa.Connection) -> None:
         if event.position != before.position + 1:
@@ -206,7 +208,7 @@ class LogCheck:
             return {}
         names = {fold.table.name: label for label, fold in self._folds.items()}
         found = positions_of(connection, self._log.tenant, names)
-        stands: dict[str, ProjectionPosition] = {}
+        positions: dict[str, ProjectionPosition] = {}
         for name, label in names.items():
             stand = found.get(name)
             parts = set(self._folds[label].table.shape_all(name).tables)
@@ -223,8 +225,8 @@ class LogCheck:
                 where = f"at position {stand.position:,} the log has another event now"
                 self._found.add("beyond", label, where)
             else:
-                stands[label] = stand
-        return stands
+                positions[label] = stand
+        return positions
 
     def _add(self, kind: ProblemKind, where: str) -> None:
         self._found.add(kind, "log", where)
@@ -252,7 +254,7 @@ class MergesCheck:
     def impossible(self) -> Iterator[str]:
         """Say of each merge that cannot be why."""
         read, connection = self._log.stream_as_it_is, self._connection
-        yield from standing_faults(self._merged, lambda id: read(id, connection))
+        yield from merge_faults(self._merged, lambda id: read(id, connection))
 
 
 # Names the parts of the event store that are gone, switched off, or not as they were made.

@@ -69,7 +69,7 @@ class TablesCheck:
         self,
         log: EventLog,
         folds: Mapping[str, Fold],
-        stands: Mapping[str, ProjectionPosition],
+        positions: Mapping[str, ProjectionPosition],
         processes: Processes,
         connection: sa.Connection,
     ) -> None:
@@ -85,13 +85,13 @@ class TablesCheck:
                 connection,
                 self._folding(folds[label], processes),
             )
-            for label, stand in stands.items()
+            for label, stand in positions.items()
         ]
         wanted: frozenset[type[Fact]] = frozenset()
         for each in self._checks:
             wanted |= each.folding.wanted
         self._without = log.catalogue.topics_besides(wanted)
-        self._upto = max((stand.position for stand in stands.values()), default=0)
+        self._upto = max((stand.position for stand in positions.values()), default=0)
 
     def compare(self, add: Add, *, whole: bool, report: Callable[[int], None]) -> int:
         """Compare slices of streams, all or a sample; give how many streams that were."""
@@ -106,7 +106,7 @@ class TablesCheck:
             streams += self._compare(slice, add)
             report(self._upto * number // (len(chosen) + 1))
         for each in self._checks:
-            each.compare_ledger(chosen, add, lambda slice: self._fresh(each, slice))  # noqa: B023
+            each.compare_ledger(chosen, add, lambda slice: self._expected(each, slice))  # noqa: B023
         report(self._upto)
         return streams
 
@@ -120,7 +120,7 @@ class TablesCheck:
                     add("rows", each.label, error)
         return len(streams)
 
-    def _fresh(self, check: "_TableCheck", slice: StreamRange) -> Rows:
+    def _expected(self, check: "_TableCheck", slice: StreamRange) -> Rows:
         return self._rows(check, self._streams(slice))
 
     def _streams(self, slice: StreamRange) -> list[list[Event]]:
@@ -140,8 +140,10 @@ class TablesCheck:
         return Counter(folding.writer.rows(batch))
 
     def _folding(self, fold: Fold, processes: Processes) -> TableFold:
-        told = (fold.table.name, self._log.tenant, self._log.database.dialect)
-        return TableFold(fold, processes, lambda _: self._stream, told, self._log.catalogue)
+        table_key = (fold.table.name, self._log.tenant, self._log.database.dialect)
+        return TableFold(
+            fold, processes, lambda _: self._stream, table_key, self._log.catalogue
+        )
 
 
 class _TableCheck:
@@ -170,16 +172,16 @@ class _TableCheck:
             self._entity = 1
         self._sums: dict[StreamRange, int] = {}
 
-    def take(self, slice: StreamRange, fresh: Rows, add: Add) -> None:
+    def take(self, slice: StreamRange, expected: Rows, add: Add) -> None:
         """Compare the rows of a slice, or remember what they come to."""
         self._compare_left_out(slice, add)
         if self._is_ledger:
-            self._sums[slice] = sum(map(_weight, fresh.elements()))
+            self._sums[slice] = sum(map(_weight, expected.elements()))
         else:
-            self._compare_rows(fresh, Counter(self._stored(slice)), add)
+            self._compare_rows(expected, Counter(self._stored(slice)), add)
 
     def compare_ledger(
-        self, slices: Sequence[StreamRange], add: Add, fresh: Callable[[StreamRange], Rows]
+        self, slices: Sequence[StreamRange], add: Add, expected: Callable[[StreamRange], Rows]
     ) -> None:
         """Read a ledger once, and compare what its slices come to."""
         if not self._is_ledger:
@@ -193,16 +195,16 @@ class _TableCheck:
         wrong = [slice for slice in slices if sums[slice] != self._sums.get(slice)]
         for slice in wrong[:CLOSELY_MAX]:
             rows = Counter(row for row in self._stored(None) if self._lies_in(row, slice))
-            self._compare_rows(fresh(slice), rows, add)
+            self._compare_rows(expected(slice), rows, add)
         for slice in wrong[CLOSELY_MAX:]:
             add("rows", self.label, f"streams {slice.first} to {slice.last}")
 
     def _lies_in(self, row: Sequence[Cell], slice: StreamRange) -> bool:
         return slice.first.int <= _int(row[self._entity]) <= slice.last.int
 
-    def _compare_rows(self, fresh: Rows, stored: Rows, add: Add) -> None:
-        wrong = Counter(_int(row[self._entity]) for row in (fresh - stored).elements())
-        extra = Counter(_int(row[self._entity]) for row in (stored - fresh).elements())
+    def _compare_rows(self, expected: Rows, stored: Rows, add: Add) -> None:
+        wrong = Counter(_int(row[self._entity]) for row in (expected - stored).elements())
+        extra = Counter(_int(row[self._entity]) for row in (stored - expected).elements())
         for id in sorted({*wrong, *extra}):
             text = f"{wrong[id]:,} rows missing, {extra[id]:,} rows too many"
             add("rows", self.label, f"entity {UUID(int=id)}: {text}")
@@ -220,13 +222,13 @@ class _TableCheck:
 
     def _compare_left_out(self, slice: StreamRange, add: Add) -> None:
         """Compare which events of a slice are known to be left out with those that are."""
-        fresh: dict[tuple[int, int], int] = {}
+        expected: dict[tuple[int, int], int] = {}
         for before, after, now in self.folding.take_left_out():
-            for at in [at for at, end in fresh.items() if end == FOREVER]:
+            for at in [at for at, end in expected.items() if end == FOREVER]:
                 if before is not None and at[0] == before.position:
-                    fresh[at] = now
+                    expected[at] = now
             if after is not None:
-                fresh[after.position, now] = FOREVER
+                expected[after.position, now] = FOREVER
         c = LEFT_OUT.c
         select = sa.select(c.position, c.known_from, c.known_to).where(
             c.tenant == self._log.tenant,
@@ -234,9 +236,9 @@ class _TableCheck:
             c.stream_id.between(*slice),
         )
         stored = {(row[0], row[1]): row[2] for row in self._connection.execute(select)}
-        for position, _ in sorted(stored.keys() - fresh.keys()):
+        for position, _ in sorted(stored.keys() - expected.keys()):
             add("readable", self.label, f"position {position:,}")
-        for position, since in sorted(fresh.keys() - stored.keys()):
+        for position, since in sorted(expected.keys() - stored.keys()):
             del since
             add("left_out", self.label, f"position {position:,}")
 
@@ -304,10 +306,10 @@ class _Balances:
     def _compare_bin(self, first: Instant, last: Instant, offset: Instant) -> None:
         c = self._ledger.table.c
         new = (c.tenant == self._tenant, c.recorded > first, c.recorded <= last)
-        fresh = by_cell(
+        expected = by_cell(
             legs_by_day(self._ledger, self._ledger.table, offset, *new), self._ledger
         )
-        self._compare(BIN, last, fresh)
+        self._compare(BIN, last, expected)
 
     def _compare_carry(self, through: Instant) -> None:
         """Compare what was carried with all bins up to it, and spans with what was carried."""
@@ -316,10 +318,10 @@ class _Balances:
         self._compare(DAYS, through, by_cell([bins], self._ledger))
         self._compare(SPAN, through, by_cell([self._balancer.spans(through)], self._ledger))
 
-    def _compare(self, level: int, through: Instant, fresh: sa.Select[Any]) -> None:
+    def _compare(self, level: int, through: Instant, expected: sa.Select[Any]) -> None:
         c = self._balance.c
         stored = sa.select(*self._shown).where(*self._mine(level), c.upto == through)
-        if self._rows(stored) != self._rows(fresh):
+        if self._rows(stored) != self._rows(expected):
             self._wrong(level, through)
 
     def _rows(self, select: sa.Select[Any]) -> Counter[tuple[Any, ...]]:

@@ -44,9 +44,9 @@ __all__ = [
     "Appending",
     "Columns",
     "Head",
-    "Look",
     "NewEvent",
     "Receipt",
+    "Recheck",
     "Rejected",
     "SqliteAppending",
     "all_new_events",
@@ -62,7 +62,7 @@ __all__ = [
 _new = tuple.__new__
 
 Texts = tuple[str | None, ...]
-Look = Callable[[], None] | None
+Recheck = Callable[[], None] | None
 """What looks at an append again once nobody else can append; None where nothing has to."""
 
 SECOND: Instant = 1_000_000
@@ -166,11 +166,11 @@ class Append(NamedTuple):
 class Appending(Protocol):
     """Writes appends of one tenant into one database."""
 
-    least: int
+    position_min: int
     """The position that the log is known to have reached."""
 
     def write(
-        self, appends: Sequence[Append], deadline: float, look: Look = None
+        self, appends: Sequence[Append], deadline: float, recheck: Recheck = None
     ) -> list[Receipt]:
         """Write all of them in one transaction of their own, or none.
 
@@ -180,7 +180,9 @@ class Appending(Protocol):
             BusyError: when other writers held the log until the deadline (monotonic seconds).
         """
 
-    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
+    def write_in(
+        self, connection: sa.Connection, append: Append, recheck: Recheck = None
+    ) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
 
 
@@ -236,8 +238,8 @@ def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list
     for drafts, stream_ids, _, command_id, _, _, nouns, _ in appends:
         last = base + len(drafts)
         ids = tuple([draft.event_id for draft in drafts])
-        told = base + 1, last, recorded, ids, stream_ids, command_id, nouns, False
-        receipts.append(_new(Receipt, told))
+        rest = base + 1, last, recorded, ids, stream_ids, command_id, nouns, False
+        receipts.append(_new(Receipt, rest))
         base = last
         recorded += 1
     return receipts
@@ -320,28 +322,30 @@ class SqliteAppending:
     def __init__(
         self, database: SqliteDatabase, tenant: str, clock: Callable[[], Instant] | None
     ) -> None:
-        self.least = 0
+        self.position_min = 0
         """The position that the log is known to have reached; it never stands before that."""
         self._database = database
         self._tenant = tenant
         self._clock = clock or host_clock
 
     def write(
-        self, appends: Sequence[Append], deadline: float, look: Look = None
+        self, appends: Sequence[Append], deadline: float, recheck: Recheck = None
     ) -> list[Receipt]:
         """Write all of them in one transaction by then, or none."""
 
         def work(writer: sqlite3.Connection) -> list[Receipt]:
-            if look is not None:
-                look()
-            return self._insert(writer, appends, self.least)
+            if recheck is not None:
+                recheck()
+            return self._insert(writer, appends, self.position_min)
 
         try:
             return self._database.write(work, deadline)
         except sqlite3.Error as error:
             raise self._refusal(error) from error
 
-    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
+    def write_in(
+        self, connection: sa.Connection, append: Append, recheck: Recheck = None
+    ) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
         raw = sqlite_connection(connection.connection)
         try:
@@ -352,8 +356,8 @@ class SqliteAppending:
                 _become_writer(raw)
             else:
                 raw.execute("BEGIN IMMEDIATE")
-            if look is not None:
-                look()
+            if recheck is not None:
+                recheck()
             raw.execute("SAVEPOINT salesflow_append")
             try:
                 receipts = self._insert(raw, [append])
@@ -374,13 +378,13 @@ class SqliteAppending:
         return translate_sqlite(error, self._database.path)
 
     def _insert(
-        self, connection: sqlite3.Connection, appends: Sequence[Append], least: int = 0
+        self, connection: sqlite3.Connection, appends: Sequence[Append], position_min: int = 0
     ) -> list[Receipt]:
         tenant = self._tenant
         head = connection.execute(HEAD, (tenant,)).fetchone()
         base, recorded, accepted = head or (0, 0, 0)
-        if base < least:
-            raise log_shrunk_error(self._database.path, tenant, least, base)
+        if base < position_min:
+            raise log_shrunk_error(self._database.path, tenant, position_min, base)
         now = self._clock()
         first = next_instant(appends, now, recorded, accepted=bool(accepted))
         if accepted or now <= recorded:
@@ -408,9 +412,13 @@ class SqliteAppending:
             *(columns.actors, columns.command_ids, columns.correlation_ids),
             *(columns.causation_ids, columns.sources, columns.source_ids),
         )
-        there = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
-        statement = _statement(self._tenant, days, *there)
-        rows = zip(*_given(columns, base, first, days), *compress(texts, there), strict=True)
+        present = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
+        statement = _statement(self._tenant, days, *present)
+        rows = zip(
+            *_columns_of_many(columns, base, first, days),
+            *compress(texts, present),
+            strict=True,
+        )
         connection.executemany(statement, rows)
 
 
@@ -437,14 +445,14 @@ def _rows_of(
 
 
 @lru_cache(maxsize=1024)
-def _statement(tenant: str, days: bool, *there: bool) -> str:
+def _statement(tenant: str, days: bool, *present: bool) -> str:
     """Write the statement for rows of which some texts are there and the others are NULL."""
     marks = ["?"] * 8 + ["?" if days else "'microsecond'"]
-    marks += ["?" if each else "NULL" for each in there]
+    marks += ["?" if each else "NULL" for each in present]
     return f"INSERT INTO salesflow_events VALUES ('{tenant}',{','.join(marks)})"
 
 
-def _given(
+def _columns_of_many(
     columns: Columns, base: int, first: Instant, days: bool
 ) -> tuple[Sequence[object], ...]:
     """Give the columns that differ from row to row, before the texts of the envelope."""

@@ -128,17 +128,17 @@ class Gate:
             and self._passed.get(first) == home
         )
 
-    def look_again(
+    def recheck_merges(
         self, appends: Iterable[Append], connection: sa.Connection | None = None
     ) -> Callable[[], None] | None:
         """Give what refuses merges by what stands once nobody else can append.
 
         None where there is none. Without a connection it reads what is committed.
         """
-        told = [append for append in appends if append.merges]
-        if not told:
+        kinds = [append for append in appends if append.merges]
+        if not kinds:
             return None
-        drafts = [draft for append in told for draft in append.drafts]
+        drafts = [draft for append in kinds for draft in append.drafts]
         return partial(self._ensure_possible_merges, drafts, connection)
 
     def remember(self, appends: Iterable[Append]) -> None:
@@ -187,23 +187,23 @@ class Gate:
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
-        told: dict[int, str] = {}
+        kinds: dict[int, str] = {}
         asked: dict[UUID, tuple[str, str]] = {}
         for stream_id, topic, new in _firsts(drafts):
             home = self._passed[topic]
             if home is None:
                 continue
-            here = told.get(stream_id.int)
-            if here is None and not new:
-                here = self._homes.get(stream_id.int) or self._passed.get(
+            current = kinds.get(stream_id.int)
+            if current is None and not new:
+                current = self._homes.get(stream_id.int) or self._passed.get(
                     first_topics.get(stream_id, "")
                 )
-            if here is None:
-                told[stream_id.int] = home
+            if current is None:
+                kinds[stream_id.int] = home
                 if not new:
                     asked[stream_id] = topic, home
-            elif here != home:
-                raise InputError(_mixed(stream_id, here, topic, home))
+            elif current != home:
+                raise InputError(_mixed(stream_id, current, topic, home))
         if asked:
             self._ensure_same(asked, connection)
 
@@ -211,18 +211,18 @@ class Gate:
         self, asked: Mapping[UUID, tuple[str, str]], connection: sa.Connection | None
     ) -> None:
         """Refuse what is told of streams that are about something else, as the log says."""
-        for stream_id, here in self._stored(asked, connection):
+        for stream_id, current in self._stored(asked, connection):
             topic, home = asked[stream_id]
-            if here != home:
-                raise InputError(_mixed(stream_id, here, topic, home))
+            if current != home:
+                raise InputError(_mixed(stream_id, current, topic, home))
 
     def _stored(
         self, streams: Iterable[UUID], connection: sa.Connection | None
     ) -> Iterator[tuple[UUID, str]]:
         """Say what streams are about, by the first of their facts that tells."""
         for stream_id, topics in self._log.topics(streams, connection).items():
-            told = (home for topic in topics if (home := self._catalogue.home(topic)))
-            home = next(told, None)
+            kinds = (home for topic in topics if (home := self._catalogue.home(topic)))
+            home = next(kinds, None)
             if home is not None:
                 if connection is None:
                     self._homes[stream_id.int] = home
@@ -234,7 +234,7 @@ class Gate:
         """Refuse a merge after which something would count nowhere."""
         read = self._catalogue.decode
         wanted = _merging_topics() | _opening_topics()
-        told = [
+        kinds = [
             CandidateFact(
                 each.stream_id, read(each.topic, each.payload, where=""), each.occurred
             )
@@ -251,7 +251,7 @@ class Gate:
                 streams[id] = self._log.stream(id, connection=connection)
             return streams[id]
 
-        wrong = impossible_merges(told, stored)
+        wrong = impossible_merges(kinds, stored)
         if wrong:
             raise RuleError("; ".join(each.because for each in wrong[:3]))
 
@@ -289,11 +289,11 @@ def _unknown(topic: str) -> str:
     )
 
 
-def _mixed(stream_id: UUID, here: str, topic: str, home: str) -> str:
+def _mixed(stream_id: UUID, current: str, topic: str, home: str) -> str:
     kind = topic.partition(":")[0]
     return (
-        f"{stream_id} is a {here}; {kind} is told of a {home}. A stream tells of one thing, so"
-        " give each an id of its own"
+        f"{stream_id} is a {current}; {kind} is told of a {home}. A stream tells of one thing,"
+        " so give each an id of its own"
     )
 
 
@@ -310,7 +310,7 @@ def _opening_topics() -> frozenset[str]:
 # What can be checked without a database: types, numbers, texts, versions that follow.
 
 NONE = type(None)
-KINDS: Final[dict[str, frozenset[type]]] = {
+TYPES: Final[dict[str, frozenset[type]]] = {
     "stream_id": frozenset({UUID}),
     "version": frozenset({int}),
     "topic": frozenset({str}),
@@ -324,7 +324,7 @@ KINDS: Final[dict[str, frozenset[type]]] = {
 ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
 """The other columns of a draft, which are texts."""
 NO_TEXTS: Final = frozenset({NONE})
-PLAIN: Final = frozenset(product(*KINDS.values(), (str, NONE), *repeat((NONE,), 4)))
+USUAL_TYPES: Final = frozenset(product(*TYPES.values(), (str, NONE), *repeat((NONE,), 4)))
 """The types of a draft that has no texts but perhaps its actor's."""
 
 PRECISIONS: Final = frozenset(get_args(Precision))
@@ -352,29 +352,29 @@ def checked(
         raise InputError("an append without events records nothing")
     if command_id is not None:
         command_id = envelope_text(command_id, "command_id")
-    told = command_id, accept_clock, fingerprint, nouns, False
-    if len(drafts) == 1 and _is_plain(draft := drafts[0]):
-        return _new(Append, (drafts, (draft.stream_id,), draft.occurred, *told))
+    kinds = command_id, accept_clock, fingerprint, nouns, False
+    if len(drafts) == 1 and _is_faultless(draft := drafts[0]):
+        return _new(Append, (drafts, (draft.stream_id,), draft.occurred, *kinds))
     columns = [*zip(*drafts, strict=True)]
     types = map(map, repeat(type), columns)
-    if not all(map(frozenset.issuperset, KINDS.values(), types)):
+    if not all(map(frozenset.issuperset, TYPES.values(), types)):
         _ensure_types(columns)
     streams, versions, _, _, _, occurred, precisions, *others = columns
     if not PRECISIONS.issuperset(precisions):
         raise InputError("a time is known to the 'microsecond' or to the 'day'")
-    following = _following(streams, versions)
+    next_versions = _next_versions(streams, versions)
     times = [time for time in occurred if time is not None]
-    _check_numbers(versions, following, times)
+    _check_numbers(versions, next_versions, times)
     if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
         drafts = _with_texts(drafts, others)
     latest = max(times) if times else None
-    return _new(Append, (drafts, tuple(following), latest, *told))
+    return _new(Append, (drafts, tuple(next_versions), latest, *kinds))
 
 
-def _is_plain(draft: NewEvent) -> bool:
+def _is_faultless(draft: NewEvent) -> bool:
     """Say at once that nothing can be wrong with a draft, as of nearly all."""
     return (
-        tuple(map(type, draft)) in PLAIN
+        tuple(map(type, draft)) in USUAL_TYPES
         and ((actor := draft.actor) is None or is_plain_reference(actor) is not None)
         and 0 <= draft.version < VERSION_MAX
         and draft.precision in PRECISIONS
@@ -382,31 +382,31 @@ def _is_plain(draft: NewEvent) -> bool:
     )
 
 
-def _following(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
+def _next_versions(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
     """Give the version that follows in each stream, streams in order of their first event."""
     if versions.count(1) == len(versions):
         begun = dict.fromkeys(streams, 2)
         if len(begun) == len(streams):
             return begun  # each by one fact
-    following: dict[UUID, int] = {}
-    here, expected = streams[0], versions[0]
+    next_versions: dict[UUID, int] = {}
+    current, expected = streams[0], versions[0]
     for stream_id, version in zip(streams, versions, strict=True):
-        if stream_id is not here:
-            following[here] = expected
-            here, expected = stream_id, following.get(stream_id, version)
+        if stream_id is not current:
+            next_versions[current] = expected
+            current, expected = stream_id, next_versions.get(stream_id, version)
         if version != expected:
             raise InputError(
                 f"stream {stream_id}: version {version} does not follow the one before"
             )
         expected += 1
-    following[here] = expected
-    return following
+    next_versions[current] = expected
+    return next_versions
 
 
 def _check_numbers(
-    versions: Sequence[int], following: dict[UUID, int], times: list[Instant]
+    versions: Sequence[int], next_versions: dict[UUID, int], times: list[Instant]
 ) -> None:
-    if min(versions) < 0 or max(following.values()) > VERSION_MAX:
+    if min(versions) < 0 or max(next_versions.values()) > VERSION_MAX:
         raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
     if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
         raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")
@@ -414,7 +414,7 @@ def _check_numbers(
 
 def _ensure_types(columns: Sequence[Sequence[object]]) -> None:
     """Refuse the first value of a type that a column does not take; UUIDs of a host may do."""
-    for column, (what, kinds) in zip(columns, KINDS.items(), strict=False):
+    for column, (what, kinds) in zip(columns, TYPES.items(), strict=False):
         for value in column:
             if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
                 names = sorted(kind.__name__ for kind in kinds if kind is not NONE)

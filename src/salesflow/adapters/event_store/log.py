@@ -332,9 +332,9 @@ class EventLog(EventReading, Forkable):
         return receipts[0]
 
     def _append_in(self, connection: sa.Connection, append: Append) -> Receipt:
-        look = self._gate.look_again((append,), connection)
+        recheck = self._gate.recheck_merges((append,), connection)
         try:
-            return self._appending.write_in(connection, append, look)
+            return self._appending.write_in(connection, append, recheck)
         except Rejected as refusal:
             raise self._reason((append,), refusal, connection) from refusal
 
@@ -442,11 +442,11 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        look = None
+        recheck = None
         if any(map(MERGES, appends)):
-            look = self._gate.look_again(appends)
-        self._appending.least = self._committed.position
-        receipts = self._appending.write(appends, deadline, look)
+            recheck = self._gate.recheck_merges(appends)
+        self._appending.position_min = self._committed.position
+        receipts = self._appending.write(appends, deadline, recheck)
         last = receipts[-1]
         if last.last > self._committed.position:
             self._committed = Head(last.last, last.recorded)
@@ -479,13 +479,13 @@ class EventLog(EventReading, Forkable):
             )
             if known is not None:
                 return known
-        stands = self.versions([i for a in appends for i in a.stream_ids], connection)
+        stored = self.versions([i for a in appends for i in a.stream_ids], connection)
         for append in appends:
             for draft in append.drafts:
-                current = stands.get(draft.stream_id, -1)
+                current = stored.get(draft.stream_id, -1)
                 if current >= draft.version:
                     return version_error(draft.stream_id, draft.version, current)
-                stands[draft.stream_id] = draft.version
+                stored[draft.stream_id] = draft.version
         return DatabaseError(f"the database refused the append: {refusal}")
 
 

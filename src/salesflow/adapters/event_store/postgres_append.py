@@ -27,8 +27,8 @@ from salesflow.adapters.database.postgres import (
 from salesflow.adapters.event_store.append import (
     Append,
     Columns,
-    Look,
     Receipt,
+    Recheck,
     Rejected,
     columns_of,
     next_instant,
@@ -80,7 +80,7 @@ class Limit:
         self.theirs = 0
         self.ours = ours
 
-    def set_beside(self, theirs: int) -> None:
+    def note_theirs(self, theirs: int) -> None:
         """Note the limit of the server; 0 is none."""
         self.theirs = theirs
         self.ours = theirs == 0 or self.wanted < theirs
@@ -102,7 +102,7 @@ class PostgresAppending(Forkable):
     def __init__(
         self, database: PostgresDatabase, tenant: str, clock: Callable[[], Instant] | None
     ) -> None:
-        self.least = 0
+        self.position_min = 0
         self._database = database
         self._tenant = tenant
         self._clock = clock
@@ -115,7 +115,7 @@ class PostgresAppending(Forkable):
         self._writer = None
 
     def write(
-        self, appends: Sequence[Append], deadline: float, look: Look = None
+        self, appends: Sequence[Append], deadline: float, recheck: Recheck = None
     ) -> list[Receipt]:
         """Write all of them in one transaction by then, or none.
 
@@ -128,8 +128,8 @@ class PostgresAppending(Forkable):
             cursor = self._cursor()
             connection = cursor.connection
             wait = max(1, int((deadline - monotonic()) * 1000))
-            if self._database.options.pooled or look is not None or not _is_small(appends):
-                receipts = self._write_in_steps(cursor, appends, wait, look)
+            if self._database.options.pooled or recheck is not None or not _is_small(appends):
+                receipts = self._write_in_steps(cursor, appends, wait, recheck)
             else:
                 self._limit_to(cursor, wait)
                 receipts = self._insert(cursor, appends)
@@ -146,7 +146,7 @@ class PostgresAppending(Forkable):
         return receipts
 
     def _write_in_steps(
-        self, cursor: PostgresCursor, appends: Sequence[Append], wait: int, look: Look
+        self, cursor: PostgresCursor, appends: Sequence[Append], wait: int, recheck: Recheck
     ) -> list[Receipt]:
         """Write in a transaction of several statements, whose first ones wait for others."""
         limit, pooled = Limit(wait, ours=True), self._database.options.pooled
@@ -156,17 +156,17 @@ class PostgresAppending(Forkable):
         with _refusing(limit), cursor.connection.transaction():
             if pooled:
                 _limit_transaction(cursor, limit)
-            self._look_again(cursor, look)
+            self._recheck(cursor, recheck)
             if _is_small(appends):
                 return self._insert(cursor, appends)
             return self._copy(cursor, appends, limit)
 
-    def _look_again(self, cursor: PostgresCursor, look: Look) -> None:
+    def _recheck(self, cursor: PostgresCursor, recheck: Recheck) -> None:
         """Take the lock that orders all appends, and look at what stands then."""
-        if look is not None:
+        if recheck is not None:
             for statement in (NEW_HEAD, LOCK_HEAD):
                 cursor.execute(statement, [self._tenant])
-            look()
+            recheck()
 
     def _limit_to(self, cursor: PostgresCursor, wait: int) -> None:
         """Have the server end a statement of this connection that waits for longer."""
@@ -175,7 +175,7 @@ class PostgresAppending(Forkable):
             return
         with _refusing(Limit(0, ours=False)):
             self._limit.wanted = wait
-            self._limit.set_beside(self._limit.theirs)
+            self._limit.note_theirs(self._limit.theirs)
             cursor.execute(SET_LIMITS, [str(wait), str(self._limit.milliseconds), False])
 
     def _ensure_no_own_transaction(self) -> None:
@@ -191,7 +191,9 @@ class PostgresAppending(Forkable):
                 " connection (connection=)"
             )
 
-    def write_in(self, connection: sa.Connection, append: Append, look: Look = None) -> Receipt:
+    def write_in(
+        self, connection: sa.Connection, append: Append, recheck: Recheck = None
+    ) -> Receipt:
         """Write one into the caller's transaction, which stays intact when it fails."""
         raw = postgres_connection(connection.connection)
         if raw.autocommit:
@@ -206,7 +208,7 @@ class PostgresAppending(Forkable):
                 raw.execute("SELECT 1")
             with raw.transaction(), numbered_cursor(raw) as cursor:
                 locks = _limit_transaction(cursor, limit)
-                self._look_again(cursor, look)
+                self._recheck(cursor, recheck)
                 if _is_small([append]):
                     receipts = self._insert(cursor, [append])
                 else:
@@ -288,10 +290,10 @@ class PostgresAppending(Forkable):
             row = cursor.execute(statement.query, values, prepare=prepare).fetchone()
             if row is not None:
                 return int(row[0]), int(row[1])
-            self._look(cursor, parameters, appends)
+            self._explain_unmoved(cursor, parameters, appends)
         raise BusyError(f"the head of log {self._tenant} did not settle; try again")
 
-    def _look(
+    def _explain_unmoved(
         self, cursor: PostgresCursor, parameters: Parameters, appends: Sequence[Append]
     ) -> None:
         row = cursor.execute(LOOK.query, LOOK.values(parameters)).fetchone()
@@ -305,7 +307,7 @@ class PostgresAppending(Forkable):
 def _limit_transaction(cursor: PostgresCursor, limit: Limit) -> int:
     """Limit how long a transaction waits for others; give how long it waited for locks."""
     ((theirs, locks, *_),) = cursor.execute(LIMIT_TO, [limit.wanted]).fetchall()
-    limit.set_beside(theirs)
+    limit.note_theirs(theirs)
     return int(locks)
 
 

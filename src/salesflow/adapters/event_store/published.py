@@ -56,20 +56,20 @@ def with_unpublished_unreadable(
     """
     facts = list(map(FACT, events))
     under = compress(facts, map(UNDER_A_PROCESS.__contains__, map(type, facts)))
-    if all(_has_ground(fact, processes) for fact in under):
+    if all(_is_published(fact, processes) for fact in under):
         return events
-    return [_grounded(event, processes) for event in events]
+    return [_unreadable_if_unpublished(event, processes) for event in events]
 
 
-def _has_ground(
+def _is_published(
     fact: DealOpened | DealMigrated, processes: Mapping[Key, ProcessVersion]
 ) -> bool:
     return (fact.process, fact.process_version) in processes
 
 
-def _grounded(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
+def _unreadable_if_unpublished(event: Event, processes: Mapping[Key, ProcessVersion]) -> Event:
     fact = event.fact
-    if not isinstance(fact, DealOpened | DealMigrated) or _has_ground(fact, processes):
+    if not isinstance(fact, DealOpened | DealMigrated) or _is_published(fact, processes):
         return event
     process, version = fact.process, fact.process_version
     reason = f"process {process[:NAME_SHOWN]!r} version {version} was never published"
@@ -143,10 +143,10 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
     def recorded(self, key: str) -> SalesProcess | None:
         """Give a process as it is recorded now, for reading; None when it never was."""
         id, connection = process_id(key), self._connection
-        stands = self._log.versions([id], connection).get(id)
+        stored = self._log.versions([id], connection).get(id)
         known = self._recorded.get(key)
-        if stands is None or (known is not None and known.version == stands):
-            return None if stands is None else known
+        if stored is None or (known is not None and known.version == stored):
+            return None if stored is None else known
         process = SalesProcess.replay(id, self._log.stream(id, connection=connection))
         self._recorded[key] = process
         return process
@@ -236,9 +236,9 @@ class PublishedRates:
         return table
 
     def _stored(self, connection: sa.Connection) -> list[Event]:
-        stands = self._log.versions([RATES_ID], connection).get(RATES_ID, 0)
+        version = self._log.versions([RATES_ID], connection).get(RATES_ID, 0)
         events = self._events
-        if stands > len(events):
+        if version > len(events):
             events = self._log.stream(RATES_ID, connection=connection)
             if len(events) > len(self._events):
                 self._events = events

@@ -42,7 +42,7 @@ COLUMNS: Final = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
     " actor, command_id, correlation_id, causation_id, source, source_id"
 )
-FOUND: Final = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
+SELECT: Final = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 HAPPENED: Final = (
     "SELECT occurred FROM salesflow_events WHERE tenant = ? AND recorded <= ?"
     " AND topic >= 'deal.' AND topic < 'deal/'"
@@ -109,7 +109,7 @@ def search(log: EventLog, wanted: LogSearch) -> Iterator[LogEntry]:
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         where = [*conditions, *([] if after is None else [f"position {sign} ?"])]
-        statement = "".join([FOUND, *(f" AND {each}" for each in where)])
+        statement = "".join([SELECT, *(f" AND {each}" for each in where)])
         given = (*parameters, *(() if after is None else (after,)), size)
         rows = log.database.rows(
             f"{statement} ORDER BY position{order} LIMIT ?", (log.tenant, *given)
@@ -118,7 +118,7 @@ def search(log: EventLog, wanted: LogSearch) -> Iterator[LogEntry]:
             StoredEvent._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
             for r in rows
         ]
-        yield from _told(log, page)
+        yield from _log_entries(log, page)
         if len(page) < size:
             return
         after, left = page[-1].position, None if left is None else left - size
@@ -189,7 +189,7 @@ def _topics(classes: Sequence[type[Fact]]) -> list[str]:
     return [f"{cls.kind}:{n}" for cls in classes for n in range(1, cls.version + 1)]
 
 
-def _told(log: EventLog, page: Sequence[StoredEvent]) -> Iterator[LogEntry]:
+def _log_entries(log: EventLog, page: Sequence[StoredEvent]) -> Iterator[LogEntry]:
     entries = [_entry(log, stored) for stored in page]
     named = _retracted(log, entries)
     for entry in entries:

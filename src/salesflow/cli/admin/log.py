@@ -19,7 +19,7 @@ import typer
 
 from salesflow.cli.context import CommandContext, time_of, with_context
 from salesflow.cli.screen import Json
-from salesflow.domain.time import DAY, DAY_SAID, Period, instant_of, read_day, to_instant
+from salesflow.domain.time import DAY, IS_DAY, Period, instant_of, read_day, to_instant
 from salesflow.domain.values import envelope_text
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, NotFoundError
@@ -296,7 +296,7 @@ def _start(text: str | None, zone: ZoneInfo) -> int | None:
     """Cut where something begins: a bare day at its first instant."""
     if text is None:
         return None
-    if not DAY_SAID(text):
+    if not IS_DAY(text):
         return instant_of(text, zone)
     day: date = read_day(text)
     return to_instant(Period.of_days(day, day, zone).start)

@@ -25,14 +25,14 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.history import believed_history
-from salesflow.domain.time import FOREVER, Instant, when_told
+from salesflow.domain.time import FOREVER, Instant, instant_from
 
 __all__ = [
     "MAY_MERGE",
     "CandidateFact",
     "ImpossibleMerge",
     "impossible_merges",
-    "standing_faults",
+    "merge_faults",
 ]
 
 
@@ -88,13 +88,13 @@ def impossible_merges(
     touched = {each.stream_id for each in facts if type(each.fact) in MAY_MERGE}
     touched |= {other for stream_id in touched for other in graph.absorbed_by(stream_id)}
     before = graph.faults(touched)
-    stood = graph.merges(touched)
+    existing = graph.merges(touched)
     merges = [each for each in facts if isinstance(each.fact, DealMerged | CustomerMerged)]
     for each in facts:
         if not isinstance(each.fact, DealMerged | CustomerMerged):
             graph.add(each)
     found = graph.faults(touched, besides=before)
-    for each in sorted(merges, key=when_told):
+    for each in sorted(merges, key=instant_from):
         graph.add(each)
         new = graph.faults({each.stream_id}, besides=before | found)
         if new:
@@ -102,13 +102,13 @@ def impossible_merges(
             found |= new
     return [
         ImpossibleMerge(
-            *merge[:2], f"{why}; take that merge back first" * (merge in stood) or why
+            *merge[:2], f"{why}; take that merge back first" * (merge in existing) or why
         )
         for merge, why in found.items()
     ]
 
 
-def standing_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
+def merge_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
     """Say of the merges of these which stand and cannot be, and why."""
     return list(_Graph(stored).faults(streams).values())
 
@@ -131,7 +131,7 @@ class _Graph:
             candidate.stream_id,
             last,
             last,
-            when_told(candidate),
+            instant_from(candidate),
             FOREVER,
             no_event,
         )
@@ -181,8 +181,8 @@ class _Graph:
         chain = self._circle(id)
         if chain is None:
             return None
-        way = " and so into ".join(map(str, chain[1:]))
-        return f"{noun} {id} cannot be merged into {way}: that is a circle"
+        chain_text = " and so into ".join(map(str, chain[1:]))
+        return f"{noun} {id} cannot be merged into {chain_text}: that is a circle"
 
     def _circle(self, id: UUID) -> list[UUID] | None:
         """Find a time at which the chain of one comes back to it, and give the chain."""
@@ -209,8 +209,8 @@ class _Graph:
         return chain
 
     def _into(self, id: UUID, at: Instant) -> UUID | None:
-        stands = [span.into for span in self._merged(id) if span.start <= at]
-        return stands[-1] if stands else None
+        survivors = [span.into for span in self._merged(id) if span.start <= at]
+        return survivors[-1] if survivors else None
 
     def _merged(self, id: UUID) -> Sequence[_CountedSpan]:
         found = self._spans.get(id)
