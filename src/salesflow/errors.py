@@ -87,7 +87,7 @@ class SalesflowError(Exception):
     def __reduce__(
         self,
     ) -> tuple[Callable[..., "SalesflowError"], tuple[object, ...], dict[str, object]]:
-        """Say how to make a copy elsewhere, whatever the constructor takes."""
+        """Return how to make a copy elsewhere, whatever the constructor takes."""
         return _copied, (type(self), *self.args), dict(self.__dict__)
 
     @classmethod

@@ -68,17 +68,17 @@ Given = Fact | GivenFact
 
 
 def on(fact: Fact, occurred_at: datetime, *, recorded_at: datetime | None = None) -> GivenFact:
-    """Say when a fact happened, and when it became known if that was later."""
+    """Return when a fact happened, and when it became known if that was later."""
     return GivenFact(fact, occurred_at, recorded_at)
 
 
 def event(number: int) -> UUID:
-    """Give the id of the n-th event of a history."""
+    """Return the id of the n-th event of a history."""
     return UUID(int=number)
 
 
 def events_of(given: Sequence[Given], stream_id: UUID = ENTITY) -> list[Event]:
-    """Give facts the envelopes they would have been recorded in."""
+    """Return facts the envelopes they would have been recorded in."""
     events = []
     for number, each in enumerate(given, 1):
         told = (
@@ -111,7 +111,7 @@ def read(
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> AggregateT:
-    """Give an aggregate of a history as it is believed at a time."""
+    """Return an aggregate of a history as it is believed at a time."""
     processes = {(process.key, process.version): process for process in published}
     context = ReplayContext(processes, timezone, to_instant(now))
     return kind.replay(id, events_of(given, id), context=context, as_of=to_instant(now))
@@ -151,7 +151,7 @@ def decides(  # noqa: PLR0913 - all by keyword
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> Aggregate:
-    """Insist that a command records exactly these facts; give the aggregate after it.
+    """Raise unless a command records exactly these facts; give the aggregate after it.
 
     `kind` is the aggregate, a deal when left out, and `id` its stream (`rep_id("ann")` for a
     rep). `published` are all process versions there
@@ -177,7 +177,7 @@ def refuses(  # noqa: PLR0913 - all by keyword
     published: Sequence[ProcessVersion] = (STANDARD,),
     timezone: ZoneInfo = UTC_ZONE,
 ) -> None:
-    """Insist that a command is refused with this very error and that nothing is recorded.
+    """Raise unless a command is refused with this very error and that nothing is recorded.
 
     `match` is a regular expression that is found in the message.
     """

@@ -24,7 +24,7 @@ __all__ = ["installed_facts", "installed_folds"]
 
 @cache
 def installed_facts() -> tuple[type[Fact], ...]:
-    """Give the classes of facts that installed packages hand in.
+    """Return the classes of facts that installed packages hand in.
 
     Raises:
         InputError: naming the entry point that cannot be loaded, or names something else.
@@ -40,7 +40,7 @@ def installed_facts() -> tuple[type[Fact], ...]:
 
 @cache
 def installed_folds() -> tuple[Fold, ...]:
-    """Give the read tables that installed packages hand in.
+    """Return the read tables that installed packages hand in.
 
     Raises:
         InputError: naming the entry point that cannot be loaded, or names something else.

@@ -55,7 +55,7 @@ class ReactorPositions:
                 )
 
     def all(self) -> dict[str, int]:
-        """Say where every reactor that was ever registered stands."""
+        """Return where every reactor that was ever registered stands."""
         with self._database.whole(), self._database.read() as connection:
             if not sa.inspect(connection).has_table(REACTORS.name):
                 return {}

@@ -203,7 +203,7 @@ class SalesflowApplicationRecorder(_Recorder, ApplicationRecorder):
         return [Notification(read_uuid(row[0]), *row[1:]) for row in rows]
 
     def max_notification_id(self) -> int | None:
-        """Give the last position; None when nothing is recorded."""
+        """Return the last position; None when nothing is recorded."""
         with _library_errors():
             return self.log.head().position or None
 
@@ -265,7 +265,7 @@ class SalesflowTrackingRecorder(_Recorder, TrackingRecorder):
             self._insert_tracking(connection, tracking)
 
     def max_tracking_id(self, application_name: str) -> int | None:
-        """Give how far an application has been followed; None when it never was."""
+        """Return how far an application has been followed; None when it never was."""
         for (notification_id,) in self._select(TRACKED, application_name):
             return int(notification_id)
         return None

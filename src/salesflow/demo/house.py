@@ -67,7 +67,7 @@ NEW_NAME_HOLDS = date(2026, 1, 1)
 
 
 def staff_lives(office: Office) -> list[tuple[datetime, Life]]:
-    """Give how the teams will come about and change, and from when."""
+    """Return how the teams will come about and change, and from when."""
     return [
         (START, _form_teams(office)),
         *((_signed(rep), _join(office, rep)) for rep in REPS),
@@ -138,7 +138,7 @@ ERASED: Final = (5, 28)
 
 
 def customer_lives(office: Office) -> list[tuple[datetime, Life]]:
-    """Give what will happen to customers, and from when."""
+    """Return what will happen to customers, and from when."""
     chance = office.chance("customers")
     return [
         (START, _take_over_the_books(office)),
@@ -280,7 +280,7 @@ MISPRINTED = date(2025, 5, 1)
 
 
 def house_lives(office: Office) -> list[tuple[datetime, Life]]:
-    """Give what the house will do, and from when."""
+    """Return what the house will do, and from when."""
     return [
         (START, _set_up_books(office)),
         (START, _publish_rates(office)),

@@ -29,7 +29,7 @@ OPENINGS_MENDED = ((2024, 5, 20), (2025, 10, 15))
 
 
 def incident_lives(office: Office) -> list[tuple[datetime, Life]]:
-    """Give what will cross the lives of deals, and from when."""
+    """Return what will cross the lives of deals, and from when."""
     return [
         (START + timedelta(days=40), _every(office, "merge", 24, _merge_a_duplicate)),
         (START + timedelta(days=60), _every(office, "handover", 16, _hand_over)),
@@ -46,7 +46,7 @@ def incident_lives(office: Office) -> list[tuple[datetime, Life]]:
 
 
 def active_reps(team: str, day: date) -> list[DemoRep]:
-    """Give the reps of a team who work there that day."""
+    """Return the reps of a team who work there that day."""
     return [rep for rep in REPS if rep.team == team and rep.since <= day < rep.until]
 
 

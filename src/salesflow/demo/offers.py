@@ -57,7 +57,7 @@ class DemoOffer:
         return _round(self.total, Decimal(chance.randint(70, 130)) / 100)
 
     def at_discount(self, percent: int) -> tuple[QuoteLine, ...]:
-        """Give the lines with so many percent off."""
+        """Return the lines with so many percent off."""
         off = Decimal(percent) / 100
         return tuple(line.model_copy(update={"discount": off}) for line in self.lines)
 
@@ -72,7 +72,7 @@ def offer_for(company: Company, day: date, chance: Random) -> DemoOffer:
 
 
 def cny_per(currency: str, day: date) -> Decimal:
-    """Give the invented rate of a day, straight between the starts of quarters."""
+    """Return the invented rate of a day, straight between the starts of quarters."""
     month = (day.year - 2024) * 12 + day.month - 1
     quarter, rest = divmod(month, MONTHS_A_QUARTER)
     rates = RATES[currency]

@@ -73,7 +73,7 @@ class Pace:
         return self._recorded
 
     def lateness(self) -> timedelta:
-        """Say how long after the fact somebody gets round to recording it."""
+        """Return how long after the fact somebody gets round to recording it."""
         roll = self.chance.random()
         if roll > self._tardiness:
             hours = self.chance.uniform(0.2, 7) if self.chance.random() > PROMPT else 0.0
@@ -157,11 +157,11 @@ class Workplace:
         self.connection = self._transaction.enter_context(begun)
 
     def chance(self, *name: object) -> Random:
-        """Give a chance of its own to a life, by its name."""
+        """Return a chance of its own to a life, by its name."""
         return Random("/".join(map(str, (self.seed, *name))))
 
     def id(self, *name: object) -> UUID:
-        """Give the id of a thing by its name."""
+        """Return the id of a thing by its name."""
         return uuid5(SIMULATION, "/".join(map(str, (self.seed, *name))))
 
     @contextmanager

@@ -19,7 +19,7 @@ BUDGET_UNKNOWN: Final = 0.08
 
 
 def good_for(day: date, chance_days: int) -> date:
-    """Give the day until which an offer holds."""
+    """Return the day until which an offer holds."""
     return day + timedelta(days=chance_days)
 
 

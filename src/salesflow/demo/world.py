@@ -355,12 +355,12 @@ class Agenda:
 
 
 def is_workday(day: date) -> bool:
-    """Say whether people work that day."""
+    """Return whether people work that day."""
     return day.weekday() < SATURDAY and day not in OFF
 
 
 def office_time(chance: Random, not_before: datetime) -> datetime:
-    """Give a time in office hours, on the first working day that is not before another time."""
+    """Return a time in office hours, on the first working day not before another time."""
     local = not_before.astimezone(ZONE)
     day = local.date()
     opens = datetime.combine(day, time(9), ZONE)

@@ -366,7 +366,7 @@ class Aggregate:
 
     @inner
     def ensure_open(self) -> None:
-        """Insist that it takes commands.
+        """Raise unless it takes commands.
 
         Raises:
             InputError: when it is of an earlier time, or of no session that is open.
@@ -386,7 +386,7 @@ class Aggregate:
         return self
 
     def holds(self, event_id: UUID) -> bool:
-        """Say whether an event of this id was loaded with this aggregate."""
+        """Return whether an event of this id was loaded with this aggregate."""
         return any(event.event_id == event_id for event in self._stored)
 
     def retract(self, event_id: UUID, *, because: str) -> None:
@@ -417,7 +417,7 @@ class Aggregate:
 
     @inner
     def plan_now_due(self) -> Event | None:
-        """Give a plan that has taken effect since it was looked at; None nearly always.
+        """Return a plan that has taken effect since it was looked at; None nearly always.
 
         What was recorded meanwhile was checked against what held before.
         """
@@ -472,7 +472,7 @@ class Aggregate:
             self._reorder_history()
 
     def _rebuild(self) -> None:
-        """Say anew when all that waits to be appended happened, and what follows from it."""
+        """Tell anew when all that waits to be appended happened, and what follows from it."""
         waiting = [
             each.event(self._id, self._version, number, now=self._as_of)
             for number, each in enumerate(self._pending, 1)

@@ -152,7 +152,7 @@ def called(function: Callable[..., ReturnT], what: str, given: Mapping[str, obje
 def wrong_argument(
     function: Callable[..., object], args: Iterable[object], named: Mapping[str, object]
 ) -> str | None:
-    """Say which argument of a call is of a wrong type; None when all may be right."""
+    """Return which argument of a call is of a wrong type; None when all may be right."""
     signature = inspect.signature(function)
     given = signature.bind(*args, **named).arguments
     for name, value in given.items():
@@ -219,7 +219,7 @@ def _named(called: str, args: Sequence[object]) -> str:
 
 
 def _fits(value: object, annotation: object) -> bool:
-    """Say whether a value may be what an annotation says; true where that is not known."""
+    """Return whether a value may be what an annotation says; true where that is not known."""
     annotation = _plain(annotation)
     origin, within = get_origin(annotation), get_args(annotation)
     if annotation is None or annotation is type(None):
@@ -255,21 +255,21 @@ def _fits_generic(value: object, origin: type, within: tuple[object, ...]) -> bo
 
 
 def _way_out(value: object, annotation: object) -> str:
-    """Say how to write what is wanted, where that is not plain."""
+    """Return how to write what is wanted, where that is not plain."""
     if isinstance(value, type) and _fits_instance(value, annotation):
         return f"; write {value.__name__}()"
     return f"; write {MONEY}" if "Money" in _type_name(annotation).split() else ""
 
 
 def _fits_instance(cls: type, annotation: object) -> bool:
-    """Say whether an instance of a class would have fitted."""
+    """Return whether an instance of a class would have fitted."""
     annotation = _plain(annotation)
     wanted = [get_origin(annotation) or annotation, *get_args(annotation)]
     return any(isinstance(each, type) and issubclass(cls, each) for each in wanted)
 
 
 def _plain(annotation: object) -> object:
-    """Give a generic model of pydantic without its parameters."""
+    """Return a generic model of pydantic without its parameters."""
     generic = getattr(annotation, "__pydantic_generic_metadata__", {})
     return generic.get("origin") or annotation
 
@@ -306,7 +306,7 @@ NAME_MAX = 100
 def miscalled(
     method: Callable[..., object], args: Sequence[object], named: Mapping[str, object]
 ) -> str | None:
-    """Say which arguments a method does not take or does not get; None when they all fit.
+    """Return which arguments a method does not take or does not get; None when they all fit.
 
     What does not fit is never entered, so an error within a method is not taken for it.
     """

@@ -69,7 +69,7 @@ class FiscalCalendar(Value):
         return self
 
     def span(self, kind: Span, day: date) -> Days:
-        """Give the fiscal month, quarter or year a day lies in.
+        """Return the fiscal month, quarter or year a day lies in.
 
         Raises:
             InputError: where the calendar ends before its year does.
@@ -80,7 +80,7 @@ class FiscalCalendar(Value):
         return Days(starts[here], starts[here + size] - DAY)
 
     def before(self, kind: Span, day: date) -> Days:
-        """Give the span before the one a day lies in.
+        """Return the span before the one a day lies in.
 
         Raises:
             InputError: where the calendar begins or ends with that one.
@@ -91,7 +91,7 @@ class FiscalCalendar(Value):
         return self.span(kind, here.first - DAY)
 
     def year(self, number: int) -> Days:
-        """Give the days of the fiscal year of a number.
+        """Return the days of the fiscal year of a number.
 
         Raises:
             ValueError: when the calendar does not reach so far.
@@ -100,7 +100,7 @@ class FiscalCalendar(Value):
         return next(self.span("year", day) for day in middles if self.numbers(day)[0] == number)
 
     def quarter(self, year: int, number: int) -> Days:
-        """Give the days of a quarter, 1 to 4, of the fiscal year of a number.
+        """Return the days of a quarter, 1 to 4, of the fiscal year of a number.
 
         Raises:
             ValueError: when there is none.
@@ -113,13 +113,13 @@ class FiscalCalendar(Value):
         return found
 
     def numbers(self, day: date) -> tuple[int, int, int]:
-        """Give the number of the fiscal year, quarter and month a day lies in."""
+        """Return the number of the fiscal year, quarter and month a day lies in."""
         starts = self._starts(day)
         month = max(i for i in range(12) if starts[i] <= day) + 1
         return starts[11].year, (month + 2) // 3, month
 
     def _starts(self, day: date) -> list[date]:
-        """Give the first days of the months of the year a day lies in, and of the next year."""
+        """Return the first days of the months of a day's year, and of the next year."""
         try:
             return self._month_starts(self._year_start(day))
         except (ValueError, OverflowError) as error:
@@ -134,14 +134,14 @@ class FiscalCalendar(Value):
         return max(start for start in map(self._start_in, years) if start <= day)
 
     def _start_in(self, year: int) -> date:
-        """Give the first day of the fiscal year that begins in a year, or near its edge."""
+        """Return the first day of the fiscal year that begins in a year, or near its edge."""
         if self.anchor is None:
             return date(year, self.start_month, self.start_day)
         return self._start_near(date(year, self._month_first.month, 1))
 
     @property
     def _month_first(self) -> date:
-        """Give the first of the month that the anchor stands next to."""
+        """Return the first of the month that the anchor stands next to."""
         anchor = self.anchor or date(1, 1, 1)
         first = anchor.replace(day=1)
         if anchor - first <= 3 * DAY and self.year_begins == "nearest":
@@ -149,14 +149,14 @@ class FiscalCalendar(Value):
         return first if anchor == first else (first + 32 * DAY).replace(day=1)
 
     def _start_near(self, first: date) -> date:
-        """Give the day of the anchor's weekday that begins a year around a first of month."""
+        """Return the day of the anchor's weekday that begins a year around a first of month."""
         after = ((self.anchor or first).weekday() - first.weekday()) % 7
         if self.year_begins == "nearest":
             return first + (after if after <= 3 else after - 7) * DAY
         return first + (after - 7 if after else 0) * DAY
 
     def _month_starts(self, year: date) -> list[date]:
-        """Give the first days of the twelve months of a fiscal year, and of the next year."""
+        """Return the first days of the twelve months of a fiscal year, and of the next year."""
         if self.anchor is None:
             months = [(year.year * 12 + year.month - 1 + i) for i in range(13)]
             return [date(month // 12, month % 12 + 1, self.start_day) for month in months]

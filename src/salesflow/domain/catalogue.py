@@ -40,7 +40,7 @@ class _Other(Aggregate, _OtherState):
 
 
 def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
-    """Say what a stream is about, by the first of its facts that some aggregate records.
+    """Return what a stream is about, by the first of its facts that some aggregate records.
 
     A stream that only facts of other people tell of can be mended all the same.
     """
@@ -52,7 +52,7 @@ def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
 
 
 def noun_of(topic: str) -> str:
-    """Say what a stream is about that begins with a fact stored so; "" when it is not ours."""
+    """Return what a stream is about that begins with a fact stored so; "" if it is not ours."""
     return _NOUNS.get(topic.partition(":")[0], "")
 
 

@@ -95,7 +95,7 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def why(error: Exception) -> str:
-    """Say what was wrong with a stored fact, briefly."""
+    """Return what was wrong with a stored fact, briefly."""
     if not isinstance(error, ValidationError):
         text = str(error) if isinstance(error, ValueError) else repr(error)
         return shortened(text)
@@ -135,7 +135,7 @@ def _nested(cls: type[BaseModel]) -> tuple[tuple[str, int], ...]:
 
 
 def _always(annotation: object) -> int:
-    """Say how many fields every value of a type names, None aside; 0 where it depends."""
+    """Return how many fields every value of a type names, None aside; 0 where it depends."""
     one_of = get_origin(annotation) in (Union, UnionType)
     kinds = {*(get_args(annotation) if one_of else (annotation,))} - {type(None)}
     cls = kinds.pop()
@@ -204,11 +204,11 @@ class Fact(Value):
         cls.stored_as = f"{getattr(cls, 'kind', cls.__name__)}:{cls.version}"
 
     def to_json(self) -> bytes:
-        """Give the bytes that are stored: UTF-8 JSON, fields without a value left out."""
+        """Return the bytes that are stored: UTF-8 JSON, fields without a value left out."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
     def effect(self, occurred: Instant) -> Instant:
-        """Say from when the fact holds; the same instant unless it was planned ahead."""
+        """Return from when the fact holds; the same instant unless it was planned ahead."""
         return occurred
 
 
@@ -219,7 +219,7 @@ class PlannedFact(Fact):
     effective_from: Time | None = None
 
     def effect(self, occurred: Instant) -> Instant:
-        """Give the later of the decision and the time it takes effect."""
+        """Return the later of the decision and the time it takes effect."""
         if self.effective_from is None:
             return occurred
         return max(occurred, to_instant(self.effective_from))
@@ -340,7 +340,7 @@ class FactCatalogue:
         return iter(self._kinds.values())
 
     def with_own(self, own: Iterable[type[Fact]]) -> "FactCatalogue":
-        """Give a catalogue that knows classes from outside too; itself when there are none.
+        """Return a catalogue that knows classes from outside too; itself when there are none.
 
         Raises:
             InputError: for what is no class of facts, and for a kind that is taken.
@@ -351,7 +351,7 @@ class FactCatalogue:
         return FactCatalogue(self._trusted, homes=self._all_homes, own=more)
 
     def knows(self, topic: str) -> bool:
-        """Say whether facts of a kind and version can be read."""
+        """Return whether facts of a kind and version can be read."""
         if topic in self._current:
             return True
         kind, _, version = topic.partition(":")
@@ -359,7 +359,7 @@ class FactCatalogue:
         return cls is not None and version.isdecimal() and 1 <= int(version) <= cls.version
 
     def home(self, topic: str) -> str | None:
-        """Say which kind of thing a stream with such a fact is about; None when any may."""
+        """Return which kind of thing a stream with such a fact is about; None when any may."""
         home = self._homes.get(topic)
         return self._homes.get(topic.partition(":")[0]) if home is None else home
 
@@ -377,7 +377,7 @@ class FactCatalogue:
         ]
 
     def encode(self, fact: Fact) -> tuple[str, EncodedFact]:
-        """Give what is stored of a fact, and prove that it can be read back.
+        """Return what is stored of a fact, and prove that it can be read back.
 
         A fact of the package was checked when it was made (`Value` lets none be made or copied
         unchecked), and digits and ASCII come back as they were written; so does text in other
@@ -473,7 +473,7 @@ class FactCatalogue:
         alike[payload] = fact
 
     def class_of(self, topic: str) -> type[Fact] | None:
-        """Give the class that a fact stored under a kind and version belongs to, if any."""
+        """Return the class that a fact stored under a kind and version belongs to, if any."""
         return self._kinds.get(topic.partition(":")[0])
 
     def _take(self, cls: type[Fact], home: str | None) -> None:
@@ -548,7 +548,7 @@ def _checked_class(cls: object) -> type[Fact]:
 
 
 def _is_settled(payload: bytes) -> bool:
-    """Say whether reading changes no text in these bytes: parts of a normal form are such."""
+    """Return whether reading changes no text in these bytes: parts of normal form are such."""
     text = payload.decode()
     return text.isprintable() and is_normalized("NFC", text)
 

@@ -114,7 +114,7 @@ class RateTableState(State):
         return None
 
     def rate(self, source: str, target: str, day: date) -> Decimal | None:
-        """Give units of `target` for one of `source`, by the last rate on or before a day.
+        """Return units of `target` for one of `source`, by the last rate on or before a day.
 
         Rounded to 28 digits. None when nothing was published by then that leads from one to
         the other.
@@ -125,7 +125,7 @@ class RateTableState(State):
         return Decimal(found.rate.numerator) / found.rate.denominator
 
     def exact(self, source: str, target: str, day: date) -> ExactRate | None:
-        """Give the same rate as a fraction, with the days and sources behind it."""
+        """Return the same rate as a fraction, with the days and sources behind it."""
         if source == target:
             return ExactRate(Fraction(1), (), ())
         bases = sorted(self._bases, key=self._bases.__getitem__)
@@ -133,12 +133,12 @@ class RateTableState(State):
         return max(paths, key=lambda path: min(path.days), default=None)
 
     def quoted(self, day: date) -> list[Quoted]:
-        """Give the last rate of every currency on or before a day, by base and currency."""
+        """Return the last rate of every currency on or before a day, by base and currency."""
         last = (self._last(base, currency, day) for base, currency in sorted(self._days))
         return [each for each in last if each is not None]
 
     def disagreeing(self, day: date) -> list[tuple[Quoted, Quoted]]:
-        """Give the last rates told in both directions that are not one rate, rounded.
+        """Return the last rates told in both directions that are not one rate, rounded.
 
         Both of one day; a report takes the one whose base was published first.
         """
@@ -214,7 +214,7 @@ class RateTable(Aggregate, RateTableState):
 
 
 def _agree(one: Decimal, other: Decimal) -> bool:
-    """Say whether two rates are the inverse of one another, as far as they were rounded."""
+    """Return whether two rates are the inverse of one another, as far as they were rounded."""
     off = abs(Fraction(one) * Fraction(other) - 1)
     return off <= Fraction(one) * _last_place(other) + Fraction(other) * _last_place(one)
 

@@ -63,7 +63,7 @@ def without_retracted(events: Iterable[Event], known_at: Instant = FOREVER) -> l
 
 
 def first_unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> Event | None:
-    """Give the first event that cannot be read and was not retracted by then; None mostly."""
+    """Return the first event that cannot be read and was not retracted by then; None mostly."""
     if False not in [event.fact.is_immediate for event in events]:
         return None
     wrong = [event for event in events if isinstance(event.fact, UnreadableFact)]
@@ -86,7 +86,7 @@ def ensure_readable(events: Sequence[Event], known_at: Instant = FOREVER) -> Non
 
 
 def unreadable_message(event: Event) -> str:
-    """Say which event cannot be read, why, and the way out."""
+    """Return which event cannot be read, why, and the way out."""
     assert isinstance(event.fact, UnreadableFact)
     return (
         f"{event.fact.stored} at stream {event.stream_id}, version {event.version}, position"
@@ -97,7 +97,7 @@ def unreadable_message(event: Event) -> str:
 
 
 def retracted_ids(known: Iterable[Event]) -> set[UUID]:
-    """Give the ids of the events that a standing retraction among these takes back."""
+    """Return the ids of the events that a standing retraction among these takes back."""
     out: set[UUID] = set()
     for event in sorted(known, key=lambda event: -event.position):
         if isinstance(event.fact, FactRetracted) and event.event_id not in out:
@@ -106,7 +106,7 @@ def retracted_ids(known: Iterable[Event]) -> set[UUID]:
 
 
 def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
-    """Give the believed history of one entity: the opening fact first, then in order of effect.
+    """Return the believed history of one entity: the opening first, then in order of effect.
 
     The opening is the standing opening fact of the lowest position. Without one nothing is
     believed and the list is empty. Facts that happened before the opening stay in the list
@@ -119,7 +119,7 @@ def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> li
 
 
 def _as_lived(events: list[Event]) -> bool:
-    """Say whether the log tells it in order: opened first, nothing late or taken back."""
+    """Return whether the log tells it in order: opened first, nothing late or taken back."""
     if not events or not events[0].fact.is_opening:
         return False
     occurred = position = -FOREVER
@@ -153,7 +153,7 @@ def effective(history: list[Event], until: Instant) -> list[Event]:
 
 
 def comes_after(event: Event, last: Event) -> bool:
-    """Say whether an event comes behind what was the last of a history."""
+    """Return whether an event comes behind what was the last of a history."""
     if event.fact.is_immediate and last.fact.is_immediate and event.occurred > last.occurred:
         return True
     return order_key(event) > order_key(last)

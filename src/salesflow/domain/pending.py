@@ -105,7 +105,7 @@ def in_log_order(pending: list[PendingEvent], now: Instant) -> list[PendingEvent
 def detached_error(
     noun: str, name: str, id: UUID, detached: Detached, as_of: Instant
 ) -> InputError:
-    """Say why an aggregate takes no commands, and what does."""
+    """Return why an aggregate takes no commands, and what does."""
     if detached == "reading":
         return InputError(
             f"this is {noun} {id} as of {from_instant(as_of)}, for reading; give the"
@@ -203,7 +203,7 @@ def give_up(error: BaseException) -> None:
 
 
 def _held(error: BaseException) -> list[object]:
-    """Give what the functions that an error came through had in hand."""
+    """Return what the functions that an error came through had in hand."""
     found: list[object] = []
     for frame, _ in walk_tb(error.__traceback__):
         held = frame.f_locals

@@ -24,7 +24,7 @@ class PlannedAggregate(Aggregate):
     """An aggregate whose facts may take effect later than they were decided."""
 
     def _now(self) -> Instant | None:
-        """Give the time it is believed at; None when nobody said (one not recorded yet)."""
+        """Return the time it is believed at; None when nobody said (one not recorded yet)."""
         now = self._context.now if self._as_of == FOREVER else self._as_of
         return None if now == FOREVER else now
 
@@ -35,7 +35,7 @@ class PlannedAggregate(Aggregate):
         return from_instant(start_of_day(effective_from, self._context.timezone))
 
     def _planned(self, occurred_at: OccurredAt, effective_from: datetime | None) -> Self:
-        """Give it as believed when a planned fact takes effect, to check the fact against."""
+        """Return it as believed when a planned fact takes effect, to check the fact against."""
         if effective_from is None or not self._is_timed:
             return self._at(occurred_at)
         starts, now = to_instant(effective_from), self._now()

@@ -111,7 +111,7 @@ class Label(Value):
     name_zh: SafeText
 
     def name(self, language: str = "en") -> str:
-        """Give its name in English (`en`) or Chinese (`zh`)."""
+        """Return its name in English (`en`) or Chinese (`zh`)."""
         return self.name_zh if language == "zh" else self.name_en
 
 
@@ -191,7 +191,7 @@ class ProcessVersion(Label):
         return tuple(stage for stage in self.stages if stage.category == "open")
 
     def stage(self, key: str) -> Stage:
-        """Give a stage by its key.
+        """Return a stage by its key.
 
         Raises:
             InputError: when this version has no such stage.
@@ -205,21 +205,21 @@ class ProcessVersion(Label):
         return found
 
     def category(self, key: str) -> Category:
-        """Give a stage's category; a stage this version does not know counts as open."""
+        """Return a stage's category; a stage this version does not know counts as open."""
         found = self.by_key.get(key)
         return "open" if found is None else found.category
 
     def order(self, key: str) -> int:
-        """Give the place of a stage in the process, from 0; -1 for an unknown one."""
+        """Return the place of a stage in the process, from 0; -1 for an unknown one."""
         return self.places.get(key, -1)
 
     def next_open(self, key: str) -> Stage | None:
-        """Give the open stage that follows; None behind the last."""
+        """Return the open stage that follows; None behind the last."""
         here, places = self.order(key), self.places
         return next((s for s in self.open_stages if places[s.key] > here), None)
 
     def first_of(self, *categories: Category) -> Stage | None:
-        """Give the first stage of the first category that has one."""
+        """Return the first stage of the first category that has one."""
         for category in categories:
             for stage in self.stages:
                 if stage.category == category:
@@ -227,7 +227,7 @@ class ProcessVersion(Label):
         return None
 
     def criterion_name(self, criterion: str, language: str = "en") -> str:
-        """Say a criterion in English (`en`) or Chinese (`zh`)."""
+        """Return the name of a criterion in English (`en`) or Chinese (`zh`)."""
         zh = language == "zh"
         if criterion in CRITERIA:
             return CRITERIA[criterion][zh]
@@ -352,7 +352,7 @@ class SalesProcess(Aggregate, SalesProcessState):
 
 @lru_cache(maxsize=1024)
 def process_id(key: str) -> UUID:
-    """Give the stream id of a process; the same key is the same process everywhere."""
+    """Return the stream id of a process; the same key is the same process everywhere."""
     return uuid5(PROCESSES, key)
 
 

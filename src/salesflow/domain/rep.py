@@ -192,7 +192,7 @@ class Rep(PlannedAggregate, RepState):
         return f"rep {self.id}" if self.reference is None else f"rep {self.reference!r}"
 
     def _then(self, occurred_at: OccurredAt, starts: datetime | None) -> Self:
-        """Give the rep as believed when a command would hold."""
+        """Return the rep as believed when a command would hold."""
         if not self._history:
             self.ensure_exists()
         return self._planned(occurred_at, starts)
@@ -204,7 +204,7 @@ class Rep(PlannedAggregate, RepState):
 
 @lru_cache(maxsize=4096)
 def rep_id(reference: str) -> UUID:
-    """Give the stream id of a rep; the same reference is the same rep everywhere."""
+    """Return the stream id of a rep; the same reference is the same rep everywhere."""
     return uuid5(REPS, trimmed(unicodedata.normalize("NFC", reference)))
 
 

@@ -112,11 +112,11 @@ class Team(PlannedAggregate, TeamState):
         self._record(fact, occurred_at)
 
     def name(self, language: str = "en") -> str:
-        """Give its name in English (`en`) or Chinese (`zh`)."""
+        """Return its name in English (`en`) or Chinese (`zh`)."""
         return self.name_zh if language == "zh" else self.name_en
 
 
 @lru_cache(maxsize=1024)
 def team_id(key: str) -> UUID:
-    """Give the stream id of a team; the same key is the same team everywhere."""
+    """Return the stream id of a team; the same key is the same team everywhere."""
     return uuid5(TEAMS, trimmed(unicodedata.normalize("NFC", key)))

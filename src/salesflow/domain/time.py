@@ -108,7 +108,7 @@ class Period(Value):
 
     @classmethod
     def of_days(cls, first: date, last: date, timezone: ZoneInfo) -> Self:
-        """Give the period of whole business days from the first to the last, both included."""
+        """Return the period of whole business days, the first and the last included."""
         if last < first:
             raise InputError(f"a period cannot end ({last}) before it starts ({first})")
         return cls(
@@ -160,7 +160,7 @@ def ensure_not_future(occurred: Instant, now: Instant) -> None:
 
 
 def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
-    """Give the first instant of a day in the business time zone.
+    """Return the first instant of a day in the business time zone.
 
     Raises:
         InputError: for no day, or one before 1900 or after 9999-12-30.
@@ -172,7 +172,7 @@ def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
 
 
 def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
-    """Give the first instant that is not of this day any more.
+    """Return the first instant that is not of this day any more.
 
     Raises:
         InputError: for 9999-12-31, after which no day is known.
@@ -184,12 +184,12 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
 
 
 def instant_from(event: EventTime) -> Instant:
-    """Give when a fact that is not recorded yet happened; without a time, last of all."""
+    """Return when a fact that is not recorded yet happened; without a time, last of all."""
     return FOREVER if event.occurred is None else event.occurred
 
 
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
-    """Give the last microsecond of a day: the next local midnight less one."""
+    """Return the last microsecond of a day: the next local midnight less one."""
     return start_of_next_day(day, timezone) - 1
 
 
@@ -214,7 +214,7 @@ def instant_of(when: When, timezone: ZoneInfo) -> Instant:
 def microseconds_between(
     start: Instant, end: Instant, timezone: ZoneInfo, *, days_only: bool
 ) -> int:
-    """Give the microseconds between two instants; calendar days where both are only days.
+    """Return the microseconds between two instants; calendar days where both are only days.
 
     A calendar day counts 24 hours, whatever the clocks did.
     """
@@ -234,7 +234,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def same_rules(one: ZoneInfo, other: ZoneInfo) -> bool:
-    """Say whether two names are of one zone, as Asia/Calcutta and Asia/Kolkata are."""
+    """Return whether two names are of one zone, as Asia/Calcutta and Asia/Kolkata are."""
     return one.key == other.key or _rules(one.key) == _rules(other.key) is not None
 
 

@@ -198,7 +198,7 @@ class Value(BaseModel):
 
 
 def tidy(amount: Decimal) -> Decimal:
-    """Give an amount without needless zeros: 12.5 for 12.500000, 100 for 100.000000."""
+    """Return an amount without needless zeros: 12.5 for 12.500000, 100 for 100.000000."""
     whole = amount.to_integral_value()
     return whole if whole == amount else amount.normalize(EXACT)
 
@@ -259,7 +259,7 @@ def _checked_reference(text: str) -> str:
 
 
 def trimmed(text: str) -> str:
-    """Give an id or key without what shows nothing at its ends."""
+    """Return an id or key without what shows nothing at its ends."""
     first, end = 0, len(text)
     while first < end and is_blank(text[first]):
         first += 1
@@ -277,7 +277,7 @@ def _checked_key(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Say whether a text shows nothing: empty, spaces, marks of format, fillers."""
+    """Return whether a text shows nothing: empty, spaces, marks of format, fillers."""
     first = text[:1]
     if "!" <= first <= "~" or (first.isalnum() and first not in UNSEEN):
         return False
@@ -285,7 +285,7 @@ def is_blank(text: str) -> bool:
 
 
 def envelope_text(given: object, what: str) -> str | None:
-    """Give a text of an event's envelope as it is kept: by the rules of a `Reference`.
+    """Return a text of an event's envelope as it is kept: by the rules of a `Reference`.
 
     A UUID is taken for its text; None is none. `what` names it: "actor", "command_id" …
 
@@ -360,7 +360,7 @@ class Exact:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """Give pydantic one function to call, and plain digits to write."""
+        """Return pydantic one function to call, and plain digits to write."""
         del source, handler
         written = core_schema.plain_serializer_function_ser_schema(str, when_used="json")
         return core_schema.json_or_python_schema(
@@ -383,7 +383,7 @@ class Exact:
         return self.read(amount)
 
     def read(self, amount: object) -> Decimal:
-        """Give the number, or say why it is none that can be kept."""
+        """Return the number, or say why it is none that can be kept."""
         if type(amount) is str and self._fits(amount):
             exact = Decimal(amount)
         else:
@@ -495,7 +495,7 @@ class Given:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """Give pydantic what to call, in Python alone."""
+        """Return pydantic what to call, in Python alone."""
         schema = handler(source)
         looked = core_schema.no_info_before_validator_function(self.check, schema)
         return core_schema.json_or_python_schema(json_schema=schema, python_schema=looked)

@@ -25,7 +25,7 @@ __all__ = [
 
 
 def shortened(given: object, most: int = REPEATED_MAX) -> str:
-    """Give what was given as text, and only its beginning where it is too long to repeat."""
+    """Return what was given as text, and only its beginning where it is too long to repeat."""
     text = str(given)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -63,7 +63,7 @@ CURRENCY: Final = "^[A-Z]{3}$"
 
 
 def reason_of(error: ErrorDetails) -> str:
-    """Say what is wrong with a field, as a sentence that goes on from its name."""
+    """Return what is wrong with a field, as a sentence that goes on from its name."""
     kind, named = error["type"], error.get("ctx", {})
     if named.get("class_name") == "Money":
         return f"must be a Money, such as {MONEY}{_not_this(error)}"
@@ -90,7 +90,7 @@ def _not_this(error: ErrorDetails) -> str:
 def unchangeable(
     thing: object, name: str, done: str, fields: Collection[str], instead: str
 ) -> InputError:
-    """Say that a thing never changes, and what to do instead of assigning or deleting."""
+    """Return the error of who assigns to what never changes, with what to do instead."""
     kind = type(thing).__name__
     refused = f"{kind}.{shortened(name)} cannot be {done}, since it never changes"
     if name not in fields:

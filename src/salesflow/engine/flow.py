@@ -97,14 +97,14 @@ class Admin:
         return back_up(self.log.database, self.log.tenant, to)
 
     def disagreements(self) -> list[str]:
-        """Say where read tables stand that do not agree with the log; mostly nothing.
+        """Return where read tables stand that do not agree with the log; mostly nothing.
 
         It is what can be told at once; `check` looks at everything.
         """
         return self._tables().disagreements()
 
     def left_out(self) -> tuple[LeftOut, ...]:
-        """Give the streams that read tables leave out, from which event on, and why."""
+        """Return the streams that read tables leave out, from which event on, and why."""
         found = self._tables().left_out()
         tell_left_out(found)
         return found
@@ -142,7 +142,7 @@ def initialize(session: Session, timezone: str) -> None:
 def merged_history(
     id: UUID, events_of: Callable[[UUID], list[Event]], context: ReplayContext
 ) -> list[Event]:
-    """Give a deal's events and those of every deal merged into it, in the order of the log."""
+    """Return a deal's events and those of all merged into it, in the order of the log."""
     found: dict[UUID, list[Event]] = {}
     waiting = [id]
     while waiting:
@@ -282,7 +282,7 @@ class SalesFlow(Runs, Admin):
         as_of: When | None = None,
         known_at: When | None = None,
     ) -> AggregateT:
-        """Give one entity as it was at `as_of`, as known at `known_at`; both default to now.
+        """Return one entity as it was at `as_of`, as known at `known_at`; both default to now.
 
         Raises:
             NotFoundError: when it is not believed to exist at that moment.
@@ -300,7 +300,7 @@ class SalesFlow(Runs, Admin):
     def history(
         self, id: UUID, *, known_at: When | None = None, merged: bool = False
     ) -> list[Event]:
-        """Give every event of an entity with its envelope, in the order of the log.
+        """Return every event of an entity with its envelope, in the order of the log.
 
         With `merged` the histories of all deals that are merged into this one (and into
         those) stand between its own events.
@@ -374,7 +374,7 @@ class SalesFlow(Runs, Admin):
                 raise type(error)(f"to compare with, as of {to_as_of}: {error}") from error
 
     def settings(self, known_at: Instant = FOREVER) -> Settings:
-        """Give the tenant's settings as known at an instant.
+        """Return the tenant's settings as known at an instant.
 
         Of a time before the log began those it began with: its days are cut as they are today.
 
@@ -433,7 +433,7 @@ class SalesFlow(Runs, Admin):
         return select_at(table, read_point)
 
     def standings(self) -> dict[str, ProjectionPosition]:
-        """Say up to which position each read table stands."""
+        """Return up to which position each read table stands."""
         stands = self._tables().standings()
         return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 

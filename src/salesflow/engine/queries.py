@@ -47,7 +47,7 @@ class MomentResolver:
         self._connection = connection
 
     def settings(self, known: Instant) -> Settings:
-        """Give the settings as known at an instant, in the snapshot when there is one."""
+        """Return the settings as known at an instant, in the snapshot when there is one."""
         return settings_at(self.log, known, self._connection)
 
     def read_point(self, as_of: When | None, known_at: When | None, head: Instant) -> ReadPoint:
@@ -181,7 +181,7 @@ def snapshot_for(
 def settings_at(
     log: EventLog, known_at: Instant, connection: Connection | None = None
 ) -> Settings:
-    """Give a tenant's settings as known at an instant; see `SalesFlow.settings`.
+    """Return a tenant's settings as known at an instant; see `SalesFlow.settings`.
 
     Raises:
         HistoryError: when a part of them cannot be read.

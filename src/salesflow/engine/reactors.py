@@ -140,7 +140,7 @@ class Reactors:
             )
 
     def positions(self) -> dict[str, int]:
-        """Say up to which position of the log every reactor ever registered has acted."""
+        """Return up to which position of the log every reactor ever registered has acted."""
         return self._positions.all()
 
     def catch_up(self) -> None:
@@ -223,7 +223,7 @@ class Reactors:
                 positions = last
 
     def _concerns(self, reactor: Reactor, event: Event) -> bool:
-        """Say whether a reactor listens to a fact, or to the one that is taken back by it."""
+        """Return whether a reactor listens to a fact, or to the one it takes back."""
         fact = event.fact
         if isinstance(fact, UnreadableFact):
             return self._may_concern(reactor, event, fact)
@@ -246,7 +246,7 @@ class Reactors:
         return False
 
     def _deliver(self, reactor: Reactor, positions: int, event: Event) -> bool:
-        """Give one event to a reactor; False when another worker was first."""
+        """Return one event to a reactor; False when another worker was first."""
         if reactor.act is not None:
             return self._act(reactor.act, reactor, positions, event)
         assert reactor.write is not None

@@ -340,7 +340,7 @@ class Runs:
 
 
 def _began_too_early(error: Exception) -> bool:
-    """Say whether the same may go well in a transaction that begins now."""
+    """Return whether the same may go well in a transaction that begins now."""
     return isinstance(error, StaleTransactionError) or lost_race(error)
 
 

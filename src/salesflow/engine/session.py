@@ -119,7 +119,7 @@ NOBODY = CommandMetadata()
 
 
 def _digest(request: str | bytes | None) -> str | None:
-    """Give what is kept of a request to know it again: its SHA-256."""
+    """Return what is kept of a request to know it again: its SHA-256."""
     if request is None:
         return None
     if isinstance(request, str):
@@ -277,7 +277,7 @@ class Session:
 
     @inner
     def loaded(self) -> dict[UUID, str]:
-        """Say by its ids what it has loaded and may record on; nothing once it has ended."""
+        """Return by its ids what it has loaded and may record on; nothing once it has ended."""
         if self._ended:
             return {}
         return {id: each.noun for id, each in self._aggregates.items() if each.version}
@@ -373,7 +373,7 @@ class Session:
         return None if aggregate.has_id else new_id()
 
     def _known_to(self, aggregate: Aggregate) -> Processes:
-        """Give the process versions a new aggregate sees: those published, before its own.
+        """Return the process versions a new aggregate sees: those published, before its own.
 
         Raises:
             InputError: when one of its own is published as something else.
@@ -424,7 +424,7 @@ class Session:
         return process
 
     def _get_or_load(self, id: UUID) -> Aggregate:
-        """Give what a stream is about, also where it is not believed to exist."""
+        """Return what a stream is about, also where it is not believed to exist."""
         known = self._aggregates.get(id)
         if known is None:
             events, latest = self._log.stream_for_commands(id, connection=self._connection)
@@ -449,7 +449,7 @@ class Session:
 
 
 def _plan_conflict(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
-    """Say that commands were given before a plan took effect that changes what they meet."""
+    """Return the error of commands that were given before a plan took effect."""
     return ConcurrentChangeError(
         f"{aggregate.noun} {aggregate.id}: {plan.fact.kind} was planned and took effect at"
         f" {from_instant(plan.effect).isoformat()}, while this session was open; load it again"

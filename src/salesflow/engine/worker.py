@@ -106,7 +106,7 @@ class Follower:
             self._stuck[name] = self._runner.standing(name), str(error)
 
     def _is_stuck(self, name: str) -> bool:
-        """Say whether a table still stands where its fold failed."""
+        """Return whether a table still stands where its fold failed."""
         if name in self._stuck and self._runner.standing(name) != self._stuck[name][0]:
             del self._stuck[name]
         return name in self._stuck

@@ -202,7 +202,7 @@ class LogCheck:
     def _standings(
         self, connection: sa.Connection, head: Head
     ) -> dict[str, ProjectionPosition]:
-        """Say where tables stand that agree with the log; name the others."""
+        """Return where tables stand that agree with the log; name the others."""
         there = set(sa.inspect(connection).get_table_names())
         if PROJECTIONS.name not in there:
             return {}
@@ -252,7 +252,7 @@ class MergesCheck:
             self._merged[event.stream_id] = None
 
     def impossible(self) -> Iterator[str]:
-        """Say of each merge that cannot be why."""
+        """Return of each merge that cannot be why."""
         read, connection = self._log.stream_as_it_is, self._connection
         yield from merge_faults(self._merged, lambda id: read(id, connection))
 
@@ -279,7 +279,7 @@ QUICK_CHECK: Final = "PRAGMA quick_check(20)"
 
 
 def wrong_parts(connection: sa.Connection) -> list[str]:
-    """Give what is not as in a new database: "table NAME", "trigger NAME is disabled"."""
+    """Return what is not as in a new database: "table NAME", "trigger NAME is disabled"."""
     missing = missing_tables(connection)
     found = [f"table {name}" for name in missing]
     found += _columns(connection, besides=missing)
@@ -287,7 +287,7 @@ def wrong_parts(connection: sa.Connection) -> list[str]:
 
 
 def damaged_pages(connection: sa.Connection) -> list[str]:
-    """Give what SQLite finds wrong in the file; PostgreSQL has tools of its own for that."""
+    """Return what SQLite finds wrong in the file; PostgreSQL has tools of its own for that."""
     if connection.dialect.name != "sqlite":
         return []
     try:

@@ -101,7 +101,7 @@ class Receipt(NamedTuple):
     """Whether this command was recorded before, and this is what it recorded then."""
 
     def id_of(self, kind: type[Aggregate]) -> UUID:
-        """Give the id of the one thing of a kind of which something was recorded.
+        """Return the id of the one thing of a kind of which something was recorded.
 
         The same for a command that was recorded before, so that a retry can be answered.
 
@@ -120,7 +120,7 @@ class Receipt(NamedTuple):
         return ids[0]
 
     def ids_of(self, kind: type[Aggregate]) -> tuple[UUID, ...]:
-        """Give the ids of all things of a kind of which something was recorded, in order.
+        """Return the ids of all things of a kind of which something was recorded, in order.
 
         Raises:
             InputError: for a receipt of `record`, whose ids the caller has given.
@@ -226,14 +226,14 @@ def columns_of(appends: Sequence[Append]) -> Columns:
 
 
 def all_new_events(appends: Sequence[Append]) -> Sequence[NewEvent]:
-    """Give all that the appends of one transaction record, in order."""
+    """Return all that the appends of one transaction record, in order."""
     if len(appends) == 1:
         return appends[0].drafts
     return list(chain.from_iterable([append.drafts for append in appends]))
 
 
 def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list[Receipt]:
-    """Say what the appends of one transaction recorded, the first one after position `base`."""
+    """Return what appends of one transaction recorded, the first one after position `base`."""
     receipts = []
     for drafts, stream_ids, _, command_id, _, _, nouns, _ in appends:
         last = base + len(drafts)
@@ -248,7 +248,7 @@ def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list
 def next_instant(
     appends: Sequence[Append], now: Instant, recorded: Instant, *, accepted: bool
 ) -> Instant:
-    """Give the time of the first append after `recorded`.
+    """Return the time of the first append after `recorded`.
 
     Raises:
         ClockError: when the clock lags behind and nobody has accepted that.
@@ -264,12 +264,12 @@ def next_instant(
 
 
 def host_clock() -> Instant:
-    """Say what time it is on this host."""
+    """Return what time it is on this host."""
     return time_ns() // 1000
 
 
 def clock_error(now: Instant, recorded: Instant) -> ClockError:
-    """Say that the clock lags too far behind the log."""
+    """Return the error that says that the clock lags too far behind the log."""
     CLOCK.warning("refused to record: the clock is %.1f s behind", (recorded - now) / SECOND)
     return ClockError(
         f"the clock says {from_instant(now).isoformat()}, the log was last written at"
@@ -279,7 +279,7 @@ def clock_error(now: Instant, recorded: Instant) -> ClockError:
 
 
 def log_shrunk_error(where: str, tenant: str, expected: int, actual: int) -> ReplacedError:
-    """Say that the log does not reach as far as it did."""
+    """Return the error that says that the log does not reach as far as it did."""
     return ReplacedError(
         f"the log of tenant {tenant} stood at position {expected:,}, and stands at {actual:,}"
         " now: while it was open events were removed from the log, or an older copy was put in"
@@ -289,7 +289,7 @@ def log_shrunk_error(where: str, tenant: str, expected: int, actual: int) -> Rep
 
 
 def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowError:
-    """Say that somebody else appended to the stream first."""
+    """Return the error that says that somebody else appended to the stream first."""
     return ConcurrentChangeError(
         f"stream {stream_id} stands at version {current}; version {expected} was to be"
         " appended, so it was changed since it was loaded"
@@ -425,7 +425,7 @@ class SqliteAppending:
 def _rows_of(
     tenant: str, appends: Sequence[Append], base: int, first: Instant
 ) -> Iterator[tuple[object, ...]]:
-    """Give the rows of a few drafts, which `_given` does for many."""
+    """Yield the rows of a few drafts, which `_given` does for many."""
     # fmt: off
     position, recorded = base, first
     for drafts, _, _, command, *_ in appends:
@@ -455,7 +455,7 @@ def _statement(tenant: str, days: bool, *present: bool) -> str:
 def _columns_of_many(
     columns: Columns, base: int, first: Instant, days: bool
 ) -> tuple[Sequence[object], ...]:
-    """Give the columns that differ from row to row, before the texts of the envelope."""
+    """Return the columns that differ from row to row, before the texts of the envelope."""
     recorded = [first + number for number in columns.numbers]
     occurred = columns.occurred
     if occurred.count(None) < len(occurred):
@@ -477,7 +477,7 @@ def _columns_of_many(
 
 
 def _blobs(column: Sequence[bytes]) -> list[bytearray]:
-    """Give bytes as the driver binds them at once; `bytes` it looks up among its adapters."""
+    """Return bytes as the driver binds them at once; `bytes` it looks up among its adapters."""
     return [*map(bytearray, column)]
 
 

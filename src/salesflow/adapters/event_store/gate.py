@@ -119,7 +119,7 @@ class Gate:
         return [append._replace(merges=True) for append in appends]
 
     def _is_usual(self, draft: NewEvent, first_topics: Mapping[UUID, str]) -> bool:
-        """Say at once that a draft may pass: like others before, in a stream of its kind."""
+        """Return at once that a draft may pass: like others before, in a stream of its kind."""
         return (
             type(draft.payload) is EncodedFact
             and draft.version > 1
@@ -131,7 +131,7 @@ class Gate:
     def recheck_merges(
         self, appends: Iterable[Append], connection: sa.Connection | None = None
     ) -> Callable[[], None] | None:
-        """Give what refuses merges by what stands once nobody else can append.
+        """Return what refuses merges by what stands once nobody else can append.
 
         None where there is none. Without a connection it reads what is committed.
         """
@@ -175,7 +175,7 @@ class Gate:
     def _begin_alike(
         self, appends: Sequence[Append], drafts: Sequence[NewEvent], topics: Collection[str]
     ) -> bool:
-        """Say whether all streams begin with these drafts, and all are of one kind of thing."""
+        """Return whether all streams begin with these drafts, all of one kind of thing."""
         streams = sum([len(append.stream_ids) for append in appends])
         begun = [*map(VERSION, drafts)].count(1)
         return begun == streams and len({self._passed[topic] for topic in topics}) == 1
@@ -219,7 +219,7 @@ class Gate:
     def _stored(
         self, streams: Iterable[UUID], connection: sa.Connection | None
     ) -> Iterator[tuple[UUID, str]]:
-        """Say what streams are about, by the first of their facts that tells."""
+        """Return what streams are about, by the first of their facts that tells."""
         for stream_id, topics in self._log.topics(streams, connection).items():
             kinds = (home for topic in topics if (home := self._catalogue.home(topic)))
             home = next(kinds, None)
@@ -270,7 +270,7 @@ class Gate:
 
 
 def _firsts(drafts: Iterable[NewEvent]) -> Iterator[tuple[UUID, str, bool]]:
-    """Give stream and topic of each draft that is not as the one before it.
+    """Yield stream and topic of each draft that is not as the one before it.
 
     And whether its stream begins with it.
     """
@@ -372,7 +372,7 @@ def checked(
 
 
 def _is_faultless(draft: NewEvent) -> bool:
-    """Say at once that nothing can be wrong with a draft, as of nearly all."""
+    """Return at once that nothing can be wrong with a draft, as of nearly all."""
     return (
         tuple(map(type, draft)) in USUAL_TYPES
         and ((actor := draft.actor) is None or is_plain_reference(actor) is not None)
@@ -383,7 +383,7 @@ def _is_faultless(draft: NewEvent) -> bool:
 
 
 def _next_versions(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
-    """Give the version that follows in each stream, streams in order of their first event."""
+    """Return the version that follows in each stream, streams in order of their first event."""
     if versions.count(1) == len(versions):
         begun = dict.fromkeys(streams, 2)
         if len(begun) == len(streams):

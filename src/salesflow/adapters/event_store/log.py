@@ -358,7 +358,7 @@ class EventLog(EventReading, Forkable):
         fingerprint: str | None,
         connection: sa.Connection | None = None,
     ) -> AlreadyRecordedError | None:
-        """Say that a command was recorded before, and whether by somebody or of something else.
+        """Return the error of a command that was recorded before, perhaps by somebody else.
 
         None when it was not, or has no id.
         """
@@ -388,11 +388,11 @@ class EventLog(EventReading, Forkable):
         return AlreadyRecordedError(text, receipt)
 
     def subscribe(self, after: int = 0) -> "Subscription[Event]":
-        """Give every event after a position, and then those to come; see `Subscription`."""
+        """Return every event after a position, and then those to come; see `Subscription`."""
         return Subscription(self.database, self._readable, after)
 
     def _readable(self, after: int, limit: int) -> list[Event]:
-        """Give a page up to what cannot be read; from there on raise what is wrong.
+        """Return a page up to what cannot be read; from there on raise what is wrong.
 
         What was retracted since is given as it is: whoever reads on is told of that too.
         """

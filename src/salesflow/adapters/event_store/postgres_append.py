@@ -218,7 +218,7 @@ class PostgresAppending(Forkable):
         return receipts[0]
 
     def _cursor(self) -> PostgresCursor:
-        """Give the writer's cursor; when the server went away meanwhile, a new one."""
+        """Return the writer's cursor; when the server went away meanwhile, a new one."""
         writer = self._writer
         if writer is not None and is_idle(writer.connection):
             try:

@@ -125,13 +125,13 @@ def search(log: EventLog, wanted: LogSearch) -> Iterator[LogEntry]:
 
 
 def event_at(log: EventLog, position: int) -> UUID | None:
-    """Give the id of the event at a position, be it readable or not; None without one."""
+    """Return the id of the event at a position, be it readable or not; None without one."""
     rows = log.database.rows(AT, (log.tenant, position))
     return read_uuid(rows[0][0]) if rows else None
 
 
 def last_happened(log: EventLog, since: Instant, known: Instant) -> Instant | None:
-    """Say when something last happened in a deal, if that was before an instant.
+    """Return when something last happened in a deal, if that was before an instant.
 
     None where something happened since, or never did. Looks from the end of the log, so that
     only where nothing is found all of it is read.
@@ -170,7 +170,7 @@ def _conditions(log: EventLog, wanted: LogSearch) -> tuple[list[str], list[Any]]
 
 
 def _classes(log: EventLog, kind: str) -> list[type[Fact]]:
-    """Give the classes of a kind, or of all kinds of a noun."""
+    """Return the classes of a kind, or of all kinds of a noun."""
     noun = kind.removesuffix("*")
     is_noun = noun != kind and noun.endswith(".")
     found = [
@@ -266,7 +266,7 @@ def log_stats(log: EventLog) -> LogStats:
 def beginning_with(
     log: EventLog, digits: str, *, opened_by: type[Fact], limit: int
 ) -> list[UUID]:
-    """Give the streams whose id begins with these hex digits and that hold a kind of fact."""
+    """Return the streams whose id begins with these hex digits and that hold a kind of fact."""
     c = events.c
     low = int(digits.ljust(HEX_DIGITS, "0"), 16)
     high = int(digits.ljust(HEX_DIGITS, "f"), 16)

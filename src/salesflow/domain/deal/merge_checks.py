@@ -76,7 +76,7 @@ MergeEdge = tuple[UUID, UUID, Instant]
 def impossible_merges(
     candidate: Iterable[CandidateFact], stored: Stored
 ) -> list[ImpossibleMerge]:
-    """Say which merges of what is about to be recorded cannot be; empty when all can.
+    """Return which merges of what is about to be recorded cannot be; empty when all can.
 
     `told` is all that is recorded together, openings included (of an import: all that its file
     says); `stored` gives what the log holds of a stream. The earlier of two merges that close a
@@ -109,7 +109,7 @@ def impossible_merges(
 
 
 def merge_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
-    """Say of the merges of these which stand and cannot be, and why."""
+    """Return of the merges of these which stand and cannot be, and why."""
     return list(_Graph(stored).faults(streams).values())
 
 
@@ -151,7 +151,7 @@ class _Graph:
     def faults(
         self, streams: Iterable[UUID], besides: Iterable[MergeEdge] = ()
     ) -> dict[MergeEdge, str]:
-        """Say of each merge of these that cannot be why, by who, whereinto and since when."""
+        """Return of merges that cannot be: why, by whom, into which deal and since when."""
         return {
             (id, span.into, span.start): why
             for id in streams
@@ -162,7 +162,7 @@ class _Graph:
         }
 
     def merges(self, streams: Iterable[UUID]) -> set[MergeEdge]:
-        """Give all merges of these that stand at some time."""
+        """Return all merges of these that stand at some time."""
         spans = ((id, span) for id in streams for span in self._merged(id))
         return {(id, span.into, span.start) for id, span in spans if span.into is not None}
 
@@ -230,7 +230,7 @@ class _Graph:
 
 
 def _spans(history: Sequence[Event]) -> list[_CountedSpan]:
-    """Say from when one counted where; the process of a deal decides nothing about it."""
+    """Return from when one counted where; the process of a deal decides nothing about it."""
     spans: list[_CountedSpan] = []
     deal = DealState()
     into: UUID | None = None

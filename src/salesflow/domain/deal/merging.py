@@ -177,7 +177,7 @@ def ensure_whole_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -
 
 
 def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> str | None:
-    """Say which half of a pair of one append lacks the other; None when all are whole.
+    """Return which half of a pair of one append lacks the other; None when all are whole.
 
     `stored` gives what was recorded of a deal before, to know what a retraction is about.
     """
@@ -195,13 +195,13 @@ def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> str |
 
 
 def other_deal(deal_id: UUID, fact: Fact, stored: Stored) -> UUID | None:
-    """Give the deal that the other half of a pair belongs to; None for any other fact."""
+    """Return the deal that the other half of a pair belongs to; None for any other fact."""
     found = _half(deal_id, fact, stored)
     return None if found is None else found.other
 
 
 def counterpart_of(deal_id: UUID, fact: Fact) -> tuple[UUID, MergingFact] | None:
-    """Give the other deal of a merge, and what happened to that; None for any other fact."""
+    """Return the other deal of a merge, and what happened to that; None for any other fact."""
     match fact:
         case DealMerged(into=other):
             counterpart: MergingFact = DealAbsorbed(absorbed=deal_id, because=fact.because)
@@ -269,7 +269,7 @@ def _describe_half(deal_id: UUID, fact: Fact, stored: Stored) -> str:
 
 
 def describe_pair(event: Event, stored: Stored) -> str:
-    """Say which two events are a pair."""
+    """Return which two events are a pair."""
     other = other_half(event, stored)
     there = "an event" if other is None else f"{other.fact.kind} {other.event_id}"
     half = _half(event.stream_id, event.fact, stored)

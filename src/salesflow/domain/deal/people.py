@@ -325,7 +325,7 @@ class People(DealCommands, PeopleState):
         self._record(HelpGiven(request=request, answer=answer, by=by), occurred_at)
 
     def _as_planned(self, then: Self, person: str) -> Iterator[Self]:
-        """Give the deal as it is to be after each plan, until one is about this person."""
+        """Yield the deal as it is to be after each plan, until one is about this person."""
         plans = (CollaboratorJoined, CollaboratorLeft, OwnerAssigned)
         for event in self._history:
             if event.effect > then._as_of and isinstance(event.fact, plans):

@@ -223,7 +223,7 @@ class Quote(NamedTuple):
     revisions: int = 0
 
     def at(self, now: Instant | None) -> "Quote":
-        """Give it as it stands at an instant: expired when it has run out by then."""
+        """Return it as it stands at an instant: expired when it has run out by then."""
         if now is None or self.expires_at is None or self.state not in WITH_CUSTOMER:
             return self
         return self._replace(state="expired") if to_instant(self.expires_at) <= now else self
@@ -421,7 +421,7 @@ class Quotes(DealCommands, QuotesState):
 
 
 def expiry_of(valid_until: date, timezone: ZoneInfo) -> datetime:
-    """Give the time from which an offer has run out: the end of its last day."""
+    """Return the time from which an offer has run out: the end of its last day."""
     return from_instant(start_of_next_day(valid_until, timezone))
 
 
