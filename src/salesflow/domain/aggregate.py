@@ -15,7 +15,7 @@ from types import FunctionType, MappingProxyType
 from typing import Any, ClassVar, Final, NoReturn, Self, get_args, get_origin
 from uuid import UUID, uuid4
 
-from salesflow.domain.arguments import ensure_id, ensure_time, guarded, inner, require_reason
+from salesflow.domain.arguments import ensure_id, ensure_time, guarded, internal, require_reason
 from salesflow.domain.event import Event, Fact, FactRetracted, Precision
 from salesflow.domain.history import (
     ReadOnlyDict,
@@ -139,7 +139,7 @@ class Aggregate:
                     )
         guarded(cls)
 
-    @inner
+    @internal
     def evolve(self, _: Event) -> NoReturn:
         """Refuse an event: facts reach an aggregate by its commands alone.
 
@@ -225,7 +225,7 @@ class Aggregate:
         """What it may read beside its history; in another context it may be something else."""
         return self._context
 
-    @inner
+    @internal
     def current_state(self) -> State:
         """Return what follows from its believed history up to the time it is believed at.
 
@@ -237,7 +237,7 @@ class Aggregate:
         state: State = self._state
         return state
 
-    @inner
+    @internal
     def attach(self, context: ReplayContext, id: UUID | None = None) -> None:
         """Belong to a session: read its context, and be known by the id that it may give.
 
@@ -265,7 +265,7 @@ class Aggregate:
         return bool(self._version) or self._is_recorded or self._detached == "reading"
 
     @classmethod
-    @inner
+    @internal
     def load(
         cls,
         id: UUID,
@@ -283,7 +283,7 @@ class Aggregate:
         return self
 
     @classmethod
-    @inner
+    @internal
     def replay(
         cls,
         id: UUID,
@@ -301,7 +301,7 @@ class Aggregate:
         self.ensure_exists()
         return self
 
-    @inner
+    @internal
     def ensure_exists(self) -> None:
         """Raise NotFoundError when no opening of its kind is believed by now.
 
@@ -357,14 +357,14 @@ class Aggregate:
                 then._state = copy(self._state)
         return then
 
-    @inner
+    @internal
     def close(self, recorded: bool = False) -> None:
         """Take no more commands; for its session, which ends, and may have appended it."""
         self._detached = "ended"
         if recorded:
             self._is_recorded = True
 
-    @inner
+    @internal
     def ensure_open(self) -> None:
         """Raise unless it takes commands.
 
@@ -376,7 +376,7 @@ class Aggregate:
             raise detached_error(self.noun, name, self._id, self._detached, self._as_of)
 
     @classmethod
-    @inner
+    @internal
     def new(cls, id: UUID | None, context: ReplayContext | None = None) -> Self:
         """Begin an aggregate that nothing has been recorded of; without an id for now."""
         ensure_id(id)
@@ -415,7 +415,7 @@ class Aggregate:
         """The believed history, the opening first, then in order of effect."""
         return tuple(self._history)
 
-    @inner
+    @internal
     def plan_now_due(self) -> Event | None:
         """Return a plan that has taken effect since it was looked at; None nearly always.
 
@@ -429,7 +429,7 @@ class Aggregate:
             return None
         return next((event for event in history if until < event.effect <= latest), None)
 
-    @inner
+    @internal
     def to_append(self) -> tuple[int, list[PendingEvent]]:
         """Return the version it was loaded at, and what it recorded in the order of the log."""
         pending = self._pending

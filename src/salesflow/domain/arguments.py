@@ -27,7 +27,7 @@ __all__ = [
     "ensure_time",
     "guarded",
     "guarded_host",
-    "inner",
+    "internal",
     "miscalled",
     "perhaps",
     "require_reason",
@@ -67,9 +67,9 @@ def guarded_host(cls: ClassT) -> ClassT:
     return _guard(cls, alone=False)
 
 
-def inner(method: MethodT) -> MethodT:
+def internal(method: MethodT) -> MethodT:
     """Leave a method of such a class as it is: this package alone calls it."""
-    method.is_inner = True  # type: ignore[attr-defined]
+    method.is_internal = True  # type: ignore[attr-defined]
     return method
 
 
@@ -176,7 +176,7 @@ def _guard(cls: ClassT, *, alone: bool) -> ClassT:
         if name.startswith("_") and (alone or name != "__init__"):
             continue
         called = f"{cls.__name__}.{name}".removesuffix(".__init__")
-        if getattr(getattr(member, "__func__", member), "is_inner", False):
+        if getattr(getattr(member, "__func__", member), "is_internal", False):
             continue
         if isinstance(member, types.FunctionType):
             setattr(cls, name, _guarded(member, called, alone=alone))

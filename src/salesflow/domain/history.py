@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, NoReturn, Self, TypeVar, get_origin
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.arguments import guarded, inner
+from salesflow.domain.arguments import guarded, internal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.wording import shortened
@@ -297,7 +297,7 @@ class State:
     def __init_subclass__(cls) -> None:
         """Let its methods name an argument that is wrong, as those of aggregates do."""
         if "evolve" in vars(cls):
-            inner(cls.evolve)
+            internal(cls.evolve)
         guarded(cls)
 
     def __init__(

@@ -23,7 +23,7 @@ from salesflow.adapters.event_store.published import (
     with_unpublished_unreadable,
 )
 from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt
-from salesflow.domain.arguments import guarded_host, inner
+from salesflow.domain.arguments import guarded_host, internal
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import (
     MergingFact,
@@ -133,7 +133,7 @@ def _digest(request: str | bytes | None) -> str | None:
 class Session:
     """Aggregates loaded and added, and what they have recorded so far."""
 
-    @inner
+    @internal
     def __init__(  # noqa: PLR0913 - what the engine hands in
         self,
         log: EventLog,
@@ -258,7 +258,7 @@ class Session:
             raise RuleError(f"{id} is open by {opened.fact.kind} {which}; retract that first")
         held._record(opening, occurred_at)  # noqa: SLF001 - as its commands do
 
-    @inner
+    @internal
     def commit(self) -> Receipt | None:
         """Append all that was recorded and end; None when there was nothing.
 
@@ -275,14 +275,14 @@ class Session:
         finally:
             self.end()
 
-    @inner
+    @internal
     def loaded(self) -> dict[UUID, str]:
         """Return by its ids what it has loaded and may record on; nothing once it has ended."""
         if self._ended:
             return {}
         return {id: each.noun for id, each in self._aggregates.items() if each.version}
 
-    @inner
+    @internal
     def end(self) -> None:
         """End without recording anything more; what it handed out takes no more commands."""
         if not self._ended:

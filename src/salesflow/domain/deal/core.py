@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import ClassVar, Final
 from uuid import UUID
 
-from salesflow.domain.arguments import inner, require_reason
+from salesflow.domain.arguments import internal, require_reason
 from salesflow.domain.event import Event
 from salesflow.domain.history import State
 from salesflow.domain.pending import is_unrecorded, is_untimed
@@ -134,7 +134,7 @@ class DealCore(State):
         process = self.version_in_force
         return "open" if process is None else process.category(stage)
 
-    @inner
+    @internal
     def meets(self, criterion: str) -> bool:
         """Return whether an exit criterion is met; `DealState` knows of all its parts."""
         raise NotImplementedError

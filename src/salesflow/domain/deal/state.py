@@ -13,7 +13,7 @@ would: also while merged, and after another outcome.
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Final, get_args
 
-from salesflow.domain.arguments import inner
+from salesflow.domain.arguments import internal
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
 from salesflow.domain.deal.after_sales import AfterSalesState, ServiceFact
 from salesflow.domain.deal.billing import BillingFact, BillingState, LineItemsAgreed
@@ -82,7 +82,7 @@ class DealState(
             self._note_outcome(event)
         return irregular
 
-    @inner
+    @internal
     def meets(self, criterion: str) -> bool:
         """Return whether an exit criterion is met; one that is not known here is not."""
         is_met = _MET.get(criterion)
