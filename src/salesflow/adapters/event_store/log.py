@@ -303,9 +303,8 @@ class EventLog(EventReading, Forkable):
         """Record events, all or none, at one instant.
 
         With `connection` it happens inside the caller's own transaction: nothing is recorded
-        until that commits, and other writers wait, so append last. `first_topics` says with
-        which topics streams begin that the caller has read, `nouns` what the receipt says of
-        each; `fingerprint` tells the request behind the command from another one.
+        until that commits, and other writers wait, so append last. `first_topics` begin the
+        streams that were read, `nouns` name what the receipt is of, `fingerprint` the request.
 
         Raises:
             ConcurrentChangeError: somebody else appended to one of the streams first.
