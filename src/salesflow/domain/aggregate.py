@@ -76,7 +76,11 @@ VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
 
 
 class ReplayedWhenRead:
-    """The state of an aggregate: computed when it is read first, from then on an attribute."""
+    """The state of an aggregate: computed when it is read first, from then on an attribute.
+
+    As `functools.cached_property`, which before Python 3.12 holds a lock of all aggregates
+    meanwhile, while this may read the log.
+    """
 
     def __get__(self, aggregate: "Aggregate", _: type) -> State:
         """Return it, and leave it to be found without this from now on."""
