@@ -14,23 +14,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from threading import get_ident
 from time import monotonic, sleep
 from traceback import walk_tb
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
-from salesflow.errors import BusyError, DatabaseError, SalesflowError
+from salesflow.errors import BusyError, SalesflowError
 
 __all__ = [
     "Block",
-    "ConnectionPool",
     "Forkable",
     "Holds",
     "Kind",
@@ -202,69 +202,6 @@ def tell_pool(engine: sa.Engine, is_clean: Callable[[Any], bool], wait_seconds: 
     pool.is_clean, pool.wait_seconds = is_clean, wait_seconds
 
 
-# Driver connections that wait to be used again.
-#
-# SQLAlchemy's pool does much for each checkout (events, resets, invalidation); reading a stream
-# through it costs a tenth more. Here a connection is a pop from a list, and giving it back an
-# append, both atomic in Python. Connections in it must be outside any transaction.
-
-KEPT_MAX = 16
-
-ItemT = TypeVar("ItemT")
-
-
-class ConnectionPool(Generic[ItemT]):
-    """Opens when none is idle, keeps at most sixteen of them."""
-
-    def __init__(self, connect: Callable[[], ItemT], close: Callable[[ItemT], None]) -> None:
-        self._connect = connect
-        self._close = close
-        self._idle: list[ItemT] = []
-        self._closed = False
-
-    def forget(self) -> list[ItemT]:
-        """Give up those that are idle without closing them."""
-        idle, self._idle = self._idle, []
-        return idle
-
-    def take(self, wanted: ItemT | None = None) -> ItemT:
-        """Give the one wanted if it is idle, else another, or a new one.
-
-        Give it back or drop it.
-        """
-        try:
-            if wanted is not None:
-                self._idle.remove(wanted)
-                return wanted
-            return self._idle.pop()
-        except ValueError:  # somebody else has it
-            return self.take()
-        except IndexError:
-            if self._closed:
-                raise DatabaseError("the database is closed; open a SalesFlow anew") from None
-            return self._connect()
-
-    def give_back(self, item: ItemT) -> None:
-        """Keep one for the next who needs it."""
-        self._idle.append(item)
-        if self._closed or len(self._idle) > KEPT_MAX:
-            self._close(self._idle.pop())
-
-    def drop(self, item: ItemT) -> None:
-        """Close one that failed."""
-        self._close(item)
-
-    def close(self) -> None:
-        """Close those that are idle; those in use close when they are given back."""
-        self._closed = True
-        self.clear()
-
-    def clear(self) -> None:
-        """Close those that are idle; others will be opened."""
-        while self._idle:
-            self._close(self._idle.pop())
-
-
 Kind = Literal["read", "write", "create"]
 
 
@@ -284,36 +221,34 @@ class Owner(Protocol):
         """Turn an error of SQLAlchemy around a driver's error into ours."""
 
 
+@dataclass(eq=False)
 class Block(AbstractContextManager[sa.Connection]):
     """One transaction, from taking its connection to giving that back."""
 
-    def __init__(
-        self,
-        owner: Owner,
-        kind: Kind,
-        blocks: "list[Block]",
-        then: Callable[[], None] | None = None,
-    ) -> None:
-        self.kind = kind
-        self.connection: sa.Connection | None = None
-        self.locks = False
-        """Whether it holds the lock of writers, or is about to."""
-        self.patience: Patience | None = None
-        """How long it waits for others; None for as long as writers do."""
-        self.changes = 0
-        self.since = self.until = sys.maxsize
-        """What was taken in between is its own connection; see `pool.reclaim`."""
-        self.cut_off = False
-        """Whether its connection was found in the middle of a statement."""
-        self._handled = sys.exception()
-        self._owner = owner
-        self._blocks = blocks
-        self._then = then
+    owner: Owner
+    kind: Kind
+    blocks: "list[Block]"
+    """Those its thread is in."""
+    then: Callable[[], None] | None = None
+    """What is done once it has ended well."""
+    patience: "Patience | None" = None
+    """How long it waits for others; None for as long as writers do."""
+    connection: sa.Connection | None = None
+    locks: bool = False
+    """Whether it holds the lock of writers, or is about to."""
+    changes: int = 0
+    since: int = sys.maxsize
+    until: int = sys.maxsize
+    """What was taken in between is its own connection; see `reclaim`."""
+    cut_off: bool = False
+    """Whether its connection was found in the middle of a statement."""
+    handled: BaseException | None = field(default_factory=sys.exception)
+    """What was being handled when it was begun, and has not come of it."""
 
     def __enter__(self) -> sa.Connection:
-        self._blocks.append(self)
+        self.blocks.append(self)
         try:
-            return self._owner.enter(self)
+            return self.owner.enter(self)
         except BaseException as error:
             self.let_go()
             self._translate(error)
@@ -327,27 +262,27 @@ class Block(AbstractContextManager[sa.Connection]):
     ) -> None:
         try:
             if error is None:
-                self._owner.finish(self)
+                self.owner.finish(self)
             self.let_go()
         except BaseException as late:
             self.let_go()
             self._translate(late)
             raise
         self._translate(error)
-        if self._then is not None and error is None:
-            self._then()
+        if self.then is not None and error is None:
+            self.then()
 
     def let_go(self) -> None:
         """Give everything back; what is not finished is undone."""
-        self._owner.leave(self)
-        if self in self._blocks:
-            self._blocks.remove(self)
+        self.owner.leave(self)
+        if self in self.blocks:
+            self.blocks.remove(self)
 
     def _translate(self, error: BaseException | None) -> None:
         if isinstance(error, sa.exc.DBAPIError | sa.exc.TimeoutError):
             if self.cut_off:
-                _raise_cause(error, self._handled)
-            raise self._owner.translated(error) from error
+                _raise_cause(error, self.handled)
+            raise self.owner.translated(error) from error
         if isinstance(error, AssertionError) and error.__context__ and _is_sqlalchemys(error):
             raise error.__context__  # what cut off the end of a transaction
         if isinstance(error, sa.exc.StatementError) and error.orig is not None:
@@ -361,21 +296,19 @@ class Holds(threading.local):
         self.blocks: list[Block] = []
 
 
+@dataclass(eq=False)
 class Whole(AbstractContextManager["Whole"]):
     """Something done as a whole: afterwards its thread holds what it held before."""
 
-    def __init__(self, holds: Holds) -> None:
-        self._blocks = holds.blocks
-        self._before = len(self._blocks)
-
-    def __enter__(self) -> Self:
-        return self
+    blocks: list[Block]
+    before: int
+    """How many it was in."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             gc_resumed()
-        while len(self._blocks) > self._before:
-            self._blocks[-1].let_go()
+        while len(self.blocks) > self.before:
+            self.blocks[-1].let_go()
 
 
 def _raise_cause(error: BaseException, handled: BaseException | None) -> None:
@@ -467,11 +400,12 @@ NOTED_SECONDS = 0.02
 """What takes less was no wait."""
 
 
+@dataclass(eq=False)
 class Patience:
     """What is left of the time in which others may be waited for."""
 
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
+    left: float
+    """Seconds."""
 
     @property
     def milliseconds(self) -> int:

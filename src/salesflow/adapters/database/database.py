@@ -35,7 +35,6 @@ from salesflow.errors import (
     DatabaseError,
     InputError,
     NotFoundError,
-    SalesflowError,
     SchemaError,
 )
 
@@ -82,28 +81,41 @@ class Connections(Owner, Protocol):
         self,
         statement: str,
         parameters: Row,
-        connection: sa.Connection | None,
+        connection: sa.Connection | None = None,
         look: bool = True,
     ) -> list[Row]:
-        """Run one select through the driver; `look` whether it is still the same database."""
+        """Run one select straight through the driver, its parameters marked `?`.
+
+        Who appends afterwards, or calls `ensure_not_replaced`, may leave out to `look` whether
+        the database is still the one that was opened.
+        """
 
     def ensure_not_replaced(self) -> None:
-        """Insist that the database is the one that was opened."""
+        """Insist that the database is the one that was opened.
+
+        Raises:
+            ReplacedError: when its file was removed, or another lies in its place.
+        """
 
     def change(
         self,
         statement: str,
         parameters: Row,
         connection: sa.Connection,
-        patience: Patience,
+        patience: Patience | None = None,
     ) -> int:
-        """Change rows that others may hold, and give how many there were."""
+        """Change rows that others may hold, their parameters marked `?`; give how many.
+
+        Raises:
+            BusyError: when others were waited for longer than the patience, or as long as
+                writers wait.
+        """
 
     def waiter(self) -> CommitListener:
-        """Give what waits for commits."""
+        """Give what waits for commits of anybody; see `event_store.subscription`."""
 
     def announce(self) -> None:
-        """Wake who waits in this process."""
+        """Wake who waits in this process: something was committed."""
 
     def ensure_unchanged(self) -> None:
         """Refuse what was read while somebody changed what cannot be read safely then."""
@@ -129,14 +141,21 @@ class Database:
             ensure_file_exists(self.url)
         self.wait_seconds = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
-        self._connections = _kind_of(self.url)(self.url, wait_seconds)
-        self.dialect: Final[str] = self._connections.name
+        self.connections: Final = _kind_of(self.url)(self.url, wait_seconds)
+        """What opens and uses it."""
+        self.dialect: Final[str] = self.connections.name
         """`sqlite` or `postgresql`."""
+        self.rows: Final = self.connections.rows
+        self.change: Final = self.connections.change
+        self.ensure_not_replaced: Final = self.connections.ensure_not_replaced
+        self.waiter: Final = self.connections.waiter
+        self.announce: Final = self.connections.announce
+        self.translated: Final = self.connections.translated
         self._closed = False
         try:
             self._check(shared=shared, create=create)
         except BaseException:
-            self._connections.close()
+            self.connections.close()
             raise
 
     def __enter__(self) -> Self:
@@ -148,17 +167,15 @@ class Database:
     @property
     def engine(self) -> sa.Engine:
         """The SQLAlchemy engine, for those who need one of their own transactions."""
-        return self._connections.engine
+        return self.connections.engine
 
     def read(self) -> Block:
         """Give a connection on which all selects see one and the same snapshot."""
-        return self._block("read", self._connections.ensure_unchanged)
+        return self._block("read", self.connections.ensure_unchanged)
 
     def begin(self, patience: Patience | None = None) -> Block:
         """Give a connection in a write transaction: committed at the end, or rolled back."""
-        block = self._block("write", self.announce)
-        block.patience = patience
-        return block
+        return self._block("write", self.announce, patience)
 
     def creating(self) -> Block:
         """Give a connection in a write transaction that keeps other creators out."""
@@ -166,76 +183,28 @@ class Database:
 
     def whole(self) -> Whole:
         """Do something as a whole: what interrupts it leaves no transaction open."""
-        return Whole(self._connections.holds)
+        blocks = self.connections.holds.blocks
+        return Whole(blocks, len(blocks))
 
     def create_tables(self, metadata: sa.MetaData) -> None:
         """Create the tables that are missing; two processes may do so at once."""
         with self.creating() as connection:
             metadata.create_all(connection)
 
-    def rows(
-        self,
-        statement: str,
-        parameters: Row,
-        connection: sa.Connection | None = None,
-        look: bool = True,
-    ) -> list[Row]:
-        """Run one select straight through the driver, its parameters marked `?`.
-
-        Who appends afterwards, or calls `ensure_not_replaced`, may leave out to `look` whether
-        the database is still the one that was opened.
-        """
-        return self._connections.rows(statement, parameters, connection, look)
-
-    def ensure_not_replaced(self) -> None:
-        """Insist that the database is the one that was opened.
-
-        Raises:
-            ReplacedError: when its file was removed, or another lies in its place.
-        """
-        self._connections.ensure_not_replaced()
-
-    def change(
-        self,
-        statement: str,
-        parameters: Row,
-        connection: sa.Connection,
-        patience: Patience | None = None,
-    ) -> int:
-        """Change rows that others may hold, their parameters marked `?`; give how many.
-
-        Raises:
-            BusyError: when others were waited for longer than the patience, or as long as
-                writers wait.
-        """
-        patience = patience or Patience(self.wait_seconds)
-        return self._connections.change(statement, parameters, connection, patience)
-
-    @property
-    def connections(self) -> Connections:
-        """What opens and uses it, for who has to know which database this is."""
-        return self._connections
-
-    def waiter(self) -> CommitListener:
-        """Give what waits for commits of anybody; see `event_store.subscription`."""
-        return self._connections.waiter()
-
-    def announce(self) -> None:
-        """Wake who waits in this process: something was committed."""
-        self._connections.announce()
-
-    def translated(self, error: Exception) -> SalesflowError:
-        """Turn a driver's error into one of ours."""
-        return self._connections.translated(error)
-
     def close(self) -> None:
         """Close every connection."""
         self._closed = True
-        self._connections.close()
+        self.connections.close()
 
-    def _block(self, kind: Kind, then: Callable[[], None] | None = None) -> Block:
-        connections = self._open()
-        return Block(connections, kind, connections.holds.blocks, then)
+    def _block(
+        self,
+        kind: Kind,
+        then: Callable[[], None] | None = None,
+        patience: Patience | None = None,
+    ) -> Block:
+        self.ensure_open()
+        blocks = self.connections.holds.blocks
+        return Block(self.connections, kind, blocks, then, patience)
 
     def ensure_open(self) -> None:
         """Insist that it is open.
@@ -245,10 +214,6 @@ class Database:
         """
         if self._closed:
             raise DatabaseError(f"{self.shown} is closed; open a SalesFlow anew")
-
-    def _open(self) -> Connections:
-        self.ensure_open()
-        return self._connections
 
     @property
     def shown(self) -> str:
@@ -262,15 +227,15 @@ class Database:
             raise NotFoundError(
                 f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
             )
-        self._connections.prepare()
+        self.connections.prepare()
         if not ready:
             self._make(shared=shared)
-        self._connections.watch()
+        self.connections.watch()
 
     def _make(self, *, shared: bool) -> None:
         with self.creating() as connection:
             if not _is_ready(connection, self.shown, shared=shared):
-                _create(connection, self._connections.ddl)
+                _create(connection, self.connections.ddl)
                 DATABASE.info("made the tables of a new log in %s", self.dialect)
 
 

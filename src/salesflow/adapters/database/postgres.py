@@ -24,7 +24,6 @@ from psycopg.pq import TransactionStatus
 
 from salesflow.adapters.database.connections import (
     Block,
-    ConnectionPool,
     Forkable,
     Holds,
     ListPool,
@@ -143,6 +142,7 @@ CHANNEL = "salesflow_log"
 """Where appends are announced; the payload is the tenant."""
 
 ACTIVE = TransactionStatus.ACTIVE
+IDLE_MAX = 16
 POLL_SECONDS = 0.2
 
 CREATING = 0x5A1E5F10
@@ -198,9 +198,8 @@ class PostgresDatabase(Forkable):
         )
         tell_pool(self.engine, is_idle, wait_seconds)
         sa.event.listen(self.engine, "connect", self._configure)
-        self._idle: ConnectionPool[PostgresCursor] = ConnectionPool(
-            lambda: numbered_cursor(self.connect()), lambda cursor: cursor.connection.close()
-        )
+        self._idle: list[PostgresCursor] = []
+        """Those that read outside of SQLAlchemy: popped, and appended when done."""
         self._own: WeakSet[PostgresConnection] = WeakSet()
         self._closed = False
         survive_forks(self)
@@ -255,7 +254,7 @@ class PostgresDatabase(Forkable):
         self,
         statement: str,
         parameters: Row,
-        connection: sa.Connection | None,
+        connection: sa.Connection | None = None,
         look: bool = True,  # noqa: ARG002 - there is nothing to look at
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
@@ -268,13 +267,17 @@ class PostgresDatabase(Forkable):
             try:
                 return self._select(query, parameters)
             except psycopg.OperationalError:
-                self._idle.clear()  # the server may have been restarted: once more, afresh
+                self._close_idle()  # the server may have been restarted: once more, afresh
                 return self._select(query, parameters)
         except psycopg.Error as error:
             raise translate_postgres(error) from error
 
     def change(
-        self, statement: str, parameters: Row, connection: sa.Connection, patience: Patience
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience | None = None,
     ) -> int:
         """Change rows that others may hold, in one round trip.
 
@@ -285,6 +288,7 @@ class PostgresDatabase(Forkable):
             BusyError: when the patience is at its end.
         """
         raw = postgres_connection(connection.connection)
+        patience = patience or Patience(self.wait_seconds)
         limit, begun = patience.milliseconds, monotonic()
         query = b"; ".join((LIMIT % limit, statement.replace("?", "%s").encode(), NO_LIMIT))
         try:
@@ -300,14 +304,23 @@ class PostgresDatabase(Forkable):
             raise translate_postgres(error) from error
 
     def _select(self, query: bytes, parameters: Row) -> list[Row]:
-        cursor = self._idle.take()
+        try:
+            cursor = self._idle.pop()
+        except IndexError:
+            cursor = numbered_cursor(self.connect())
         try:
             rows = cursor.execute(query, parameters, prepare=self.options.prepare).fetchall()
         except BaseException:
-            self._idle.drop(cursor)
+            cursor.connection.close()
             raise
-        self._idle.give_back(cursor)
+        self._idle.append(cursor)
+        if self._closed or len(self._idle) > IDLE_MAX:
+            self._idle.pop().connection.close()
         return rows
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().connection.close()
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
@@ -342,7 +355,7 @@ class PostgresDatabase(Forkable):
         """Close every connection."""
         self._closed = True
         self.engine.dispose()
-        self._idle.close()
+        self._close_idle()
         for connection in list(self._own):
             connection.close()
 
@@ -358,7 +371,7 @@ class PostgresDatabase(Forkable):
         for connection in carried:
             _cut_off(connection)
         self._own = WeakSet()
-        self._idle.forget()
+        self._idle = []
         self.holds.blocks.clear()
         self.engine.dispose(close=False)
 

@@ -25,7 +25,6 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.connections import (
     Block,
-    ConnectionPool,
     Forkable,
     Holds,
     ListPool,
@@ -87,6 +86,7 @@ PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 FINISH_SECONDS = 1.0
 """So long whoever opens a file waits for others to finish a checkpoint that was cut off."""
 
+IDLE_MAX = 16
 LOOK_SECONDS = 0.001
 TURN_SECONDS = 0.005
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
@@ -123,9 +123,8 @@ class SqliteDatabase(Forkable):
         self._checkpointer: SqliteConnection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
         self.waiters: WeakSet[SqliteWaiter] = WeakSet()
-        self._idle: ConnectionPool[SqliteConnection] = ConnectionPool(
-            self.connect, lambda idle: idle.close()
-        )
+        self._idle: list[SqliteConnection] = []
+        """Those that read and write outside of SQLAlchemy: popped, and appended when done."""
         self._written = 0
         self._closed = False
         self.engine = sa.create_engine(
@@ -168,13 +167,17 @@ class SqliteDatabase(Forkable):
         self._writer = self._checkpointer = self._folder = None
         self._forking, self.lock, self._turn = False, RLock(), RLock()
         self.holds.blocks.clear()
-        self._idle.forget()
+        self._idle = []
         self.engine.dispose(close=False)
 
     def _close_idle(self) -> None:
         self._close_writers()
-        self._idle.clear()
+        self._close_readers()
         self.engine.pool.dispose()
+
+    def _close_readers(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def _close_writers(self) -> None:
         """Close what copies the log back, and a writer that was left behind."""
@@ -201,7 +204,7 @@ class SqliteDatabase(Forkable):
             return
         if is_half_copied(self.path):
             self._finish_copying()
-        self.file.watch(FileContent(self.path, self._open_alone, self._ask))
+        self.file.watch(FileContent(self.path, self._open_alone, self.rows))
 
     def _finish_copying(self) -> None:
         """Finish a checkpoint that was cut off, so that the file tells something by itself."""
@@ -237,9 +240,6 @@ class SqliteDatabase(Forkable):
 
     def _owns_lock(self) -> bool:
         return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
-
-    def _ask(self, statement: str, parameters: Row) -> list[Row]:
-        return self.rows(statement, parameters, None)
 
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
@@ -294,7 +294,7 @@ class SqliteDatabase(Forkable):
         self,
         statement: str,
         parameters: Row,
-        connection: sa.Connection | None,
+        connection: sa.Connection | None = None,
         look: bool = True,
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
@@ -312,14 +312,29 @@ class SqliteDatabase(Forkable):
             raise translate_sqlite(error, self.path) from error
 
     def _read(self, statement: str, parameters: Row) -> list[Row]:
-        raw = self._idle.take()
+        raw = self._take()
         try:
             rows = raw.execute(statement, parameters).fetchall()
         except BaseException:
-            self._idle.drop(raw)
+            raw.close()
             raise
-        self._idle.give_back(raw)
+        self._give_back(raw)
         return rows
+
+    def _take(self) -> SqliteConnection:
+        """Take an idle connection, or a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            if self._closed:
+                raise DatabaseError("the database is closed; open a SalesFlow anew") from None
+            return self.connect()
+
+    def _give_back(self, raw: SqliteConnection) -> None:
+        """Keep a connection, which is outside of any transaction, for the next who needs it."""
+        self._idle.append(raw)
+        if self._closed or len(self._idle) > IDLE_MAX:
+            self._idle.pop().close()
 
     def _read_in_turn(self, statement: str, parameters: Row) -> list[Row]:
         """Read while no other thread is at work in SQLite, unless one is for long.
@@ -347,7 +362,11 @@ class SqliteDatabase(Forkable):
         return got
 
     def change(
-        self, statement: str, parameters: Row, connection: sa.Connection, _: Patience
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience | None = None,  # noqa: ARG002 - there is nobody to wait for
     ) -> int:
         """Change rows; nobody else can hold any while this transaction writes."""
         raw = sqlite_connection(connection.connection)
@@ -393,15 +412,21 @@ class SqliteDatabase(Forkable):
             _leave(turn, got)
             self._abandon(writer)
             raise
-        self._idle.give_back(writer)
+        self._give_back(writer)
         return done
 
     def _take_writer(self) -> SqliteConnection:
         """Take the connection that wrote last; it is not idle while somebody reads by it."""
         last = self._writer
-        if last is None or not _is_writing(last):
-            return self._idle.take(last)
-        last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
+        if last is None:
+            return self._take()
+        if _is_writing(last):
+            last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
+            return last
+        try:
+            self._idle.remove(last)
+        except ValueError:  # somebody reads by it
+            return self._take()
         return last
 
     def _abandon(self, writer: SqliteConnection | None) -> None:
@@ -410,7 +435,7 @@ class SqliteDatabase(Forkable):
             if writer is not None:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
-                self._idle.give_back(writer)
+                self._give_back(writer)
         except sqlite3.Error:
             self._writer = None  # of no use any more; closed with its last reference
         finally:
@@ -466,7 +491,7 @@ class SqliteDatabase(Forkable):
         """
         if self._archive is not None and self._archive.has_changed():
             self.engine.dispose()
-            self._idle.clear()
+            self._close_readers()
             self._archive.ensure_unchanged()
 
     def translated(self, error: Exception) -> SalesflowError:
@@ -479,7 +504,7 @@ class SqliteDatabase(Forkable):
         """Close every connection, the last one copying the write-ahead log back."""
         self._closed = True
         self.engine.dispose()
-        self._idle.close()
+        self._close_readers()
         self._close_writers()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
