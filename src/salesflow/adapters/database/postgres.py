@@ -24,12 +24,9 @@ from psycopg.pq import TransactionStatus
 
 from salesflow.adapters.database.connections import (
     Block,
-    Forkable,
-    Holds,
+    Connections,
     ListPool,
     Patience,
-    give_back,
-    reclaim,
     survive_forks,
     takes,
     tell_pool,
@@ -178,15 +175,14 @@ WRONG_CLASS, DAMAGED_CLASS = "42", "XX"
 """A table or column that is not as it was made; a file of the server that cannot be read."""
 
 
-class PostgresDatabase(Forkable):
+class PostgresDatabase(Connections):
     """The connections to one PostgreSQL database."""
 
     name = "postgresql"
     ddl = POSTGRES_DDL
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
-        self.wait_seconds = wait_seconds
-        self.holds = Holds()
+        super().__init__(url, wait_seconds)
         self.options = options_of(url)
         self._url = self.options.url
         self.engine = sa.create_engine(
@@ -196,12 +192,11 @@ class PostgresDatabase(Forkable):
             use_native_hstore=False,
             connect_args={"prepare_threshold": self.options.prepare_threshold},
         )
-        tell_pool(self.engine, is_idle, wait_seconds)
+        tell_pool(self.engine, lambda raw: not is_idle(raw), wait_seconds)
         sa.event.listen(self.engine, "connect", self._configure)
         self._idle: list[PostgresCursor] = []
         """Those that read outside of SQLAlchemy: popped, and appended when done."""
         self._own: WeakSet[PostgresConnection] = WeakSet()
-        self._closed = False
         survive_forks(self)
 
     def prepare(self) -> None:
@@ -237,15 +232,13 @@ class PostgresDatabase(Forkable):
             block.connection.commit()
 
     def leave(self, block: Block) -> None:
-        """Give the connection back; one that an exception caught in the middle is closed."""
+        """Close a connection that an exception caught in the middle of a statement."""
         connection = block.connection
         if connection is not None and not connection.closed and not connection.invalidated:
             raw: object = connection.connection.dbapi_connection
             if isinstance(raw, psycopg.Connection) and raw.pgconn.transaction_status == ACTIVE:
                 block.cut_off = True
                 raw.close()
-        give_back(block)
-        reclaim(self.engine, block.since, block.until)
 
     def ensure_not_replaced(self) -> None:
         """Do nothing: no other database takes the place of one behind open connections."""
@@ -303,6 +296,9 @@ class PostgresDatabase(Forkable):
         except psycopg.Error as error:
             raise translate_postgres(error) from error
 
+    def tables_version(self) -> None:
+        """Give None: nothing tells whether a table was made or dropped."""
+
     def _select(self, query: bytes, parameters: Row) -> list[Row]:
         try:
             cursor = self._idle.pop()
@@ -324,8 +320,7 @@ class PostgresDatabase(Forkable):
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
-        if self._closed:
-            raise DatabaseError("the database is closed; open a SalesFlow anew")
+        self.ensure_open()
         args, options = self.engine.dialect.create_connect_args(self._url)
         options["prepare_threshold"] = self.options.prepare_threshold
         try:
@@ -341,9 +336,6 @@ class PostgresDatabase(Forkable):
 
     def announce(self) -> None:
         """Do nothing: the append itself notifies."""
-
-    def ensure_unchanged(self) -> None:
-        """Do nothing: a snapshot of PostgreSQL does not change."""
 
     def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
