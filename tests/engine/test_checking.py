@@ -15,6 +15,7 @@ from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow,
 from salesflow.adapters.checks import check as checking
 from salesflow.adapters.checks import check_tables as checking_tables
 from salesflow.adapters.projector import balances as balancing
+from salesflow.adapters.projector import projection_task as projecting
 from salesflow.adapters.projector import rebuild as filling
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.event import Event
@@ -199,7 +200,7 @@ def test_all_of_it_is_found_on_postgresql_too(
 def small(url: str, patch: pytest.MonkeyPatch) -> SalesFlow:
     patch.setattr(balancing, "BIN_MOVEMENTS", 4)
     patch.setattr(balancing, "CARRY_ROWS", 6)
-    patch.setattr(balancing, "EVERY", 0)
+    patch.setattr(projecting, "BALANCES_EVERY", 0)
     patch.setattr(filling, "SLICE_EVENTS", 8)
     patch.setattr(checking_tables, "SAMPLE_SLICES", 100)
     flow = SalesFlow(url)

@@ -16,6 +16,7 @@ from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
 from salesflow.adapters.projector import balances as balancing
 from salesflow.adapters.projector import interval_tables as refolding
 from salesflow.adapters.projector import projection_task as projecting
+from salesflow.adapters.projector import runner as running
 from salesflow.adapters.projector.balances import Balancer
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
@@ -269,7 +270,7 @@ def test_bins_in_which_nothing_changed_its_cell_are_made_once(
 ) -> None:
     """Owners change a hundred bins long: nobody sums up the same movements twice."""
     monkeypatch.setattr(balancing, "BIN_MOVEMENTS", 4)
-    monkeypatch.setattr(balancing, "EVERY", 0)
+    monkeypatch.setattr(projecting, "BALANCES_EVERY", 0)
     count = Count(monkeypatch)
     with SalesFlow(database_url) as flow:
         deal, start = uuid4(), 1_735_689_600_000_000
@@ -296,7 +297,7 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
     most = 2 * refolding.ENTITY_WEIGHT + 2
     monkeypatch.setattr(refolding, "HELD_MAX", most)
     monkeypatch.setattr(projecting, "STREAM_EVENTS_MAX", 3)
-    monkeypatch.setattr(projecting, "PAGE_EVENTS", 17)
+    monkeypatch.setattr(running, "PAGE_EVENTS", 17)
     with SalesFlow(sqlite_url) as flow:
         deals = [opened(flow) for _ in range(6)]
         start = flow.history(deals[0])[0].occurred

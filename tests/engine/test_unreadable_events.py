@@ -12,7 +12,8 @@ from databases import tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, Reactor, SalesFlow
 from salesflow.adapters.database.connections import Patience
-from salesflow.adapters.projector.projection_task import OvertakenError, hold, page_after
+from salesflow.adapters.projector.read_tables import OvertakenError, hold
+from salesflow.adapters.projector.runner import page_after
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
@@ -420,5 +421,6 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
         assert rich.ask(Deals()).left_out == ()
         now = poor._tables().standing(DEAL_STATE.name)
         with pytest.raises(OvertakenError), poor.log.database.begin() as connection:
-            hold(connection, poor.log, {rows: now}, now, Patience(1))
+            stands, notes = {rows.name: now}, {rows.name: rows.notes}
+            hold(poor.log, stands, notes, now, connection, Patience(1))
         assert owners(rich) == [("bob", "open")]

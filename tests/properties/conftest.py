@@ -7,6 +7,7 @@ import pytest
 
 from properties.effort import TALLY
 from salesflow.adapters.projector import balances as balancing
+from salesflow.adapters.projector import projection_task as projecting
 
 OUTPUT = "tally"
 
@@ -28,7 +29,7 @@ def balances_of_few_movements() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(balancing, "BIN_MOVEMENTS", 5)
         patch.setattr(balancing, "CARRY_ROWS", 12)
-        patch.setattr(balancing, "EVERY", 0)
+        patch.setattr(projecting, "BALANCES_EVERY", 0)
         yield
 
 

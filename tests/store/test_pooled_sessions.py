@@ -29,7 +29,7 @@ def with_option(url: str, option: str) -> str:
 
 def left_behind(database: Database) -> list[tuple[int, ...]]:
     """Look into every session that is open."""
-    connections = database._connections
+    connections = database.connections
     assert isinstance(connections, PostgresDatabase)
     sessions = [each for each in connections._own if not each.closed]
     assert len(sessions) > 2
@@ -78,7 +78,7 @@ def test_the_drivers_option_may_stand_in_the_url(postgres_url: str, option: str)
 
 
 def left_behind_by_writers(database: Database) -> list[tuple[int, ...]]:
-    connections = database._connections
+    connections = database.connections
     assert isinstance(connections, PostgresDatabase)
     return [row for each in connections._own for row in each.execute(LEFT).fetchall()]
 

@@ -23,11 +23,11 @@ __all__ = [
     "REBUILD",
     "SLOW_SECONDS",
     "tell_begun_anew",
-    "tell_catch_up",
     "tell_left_out",
     "tell_lost",
     "tell_rebuild",
     "tell_retry",
+    "tell_slow_catch_up",
 ]
 
 
@@ -78,18 +78,12 @@ def tell_begun_anew(table: str, streams: int) -> None:
     )
 
 
-@contextmanager
-def tell_catch_up(head: Callable[[], int], tables: int) -> Iterator[None]:
-    """Tell of a catch-up that was slow, when it has come to its end or failed."""
-    begun = monotonic()
-    try:
-        yield
-    finally:
-        seconds = monotonic() - begun
-        if seconds >= SLOW_SECONDS and CATCH_UP.isEnabledFor(logging.WARNING):
-            CATCH_UP.warning(
-                "catch-up of %d read tables to position %d took %.1f s", tables, head(), seconds
-            )
+def tell_slow_catch_up(seconds: float, tables: int, head: Callable[[], int]) -> None:
+    """Tell of a catch-up that was slow, and has come to its end or failed."""
+    if CATCH_UP.isEnabledFor(logging.WARNING):
+        CATCH_UP.warning(
+            "catch-up of %d read tables to position %d took %.1f s", tables, head(), seconds
+        )
 
 
 @contextmanager

@@ -207,7 +207,7 @@ class LogCheck:
         if PROJECTIONS.name not in there:
             return {}
         names = {fold.table.name: label for label, fold in self._folds.items()}
-        found = positions_of(connection, self._log.tenant, names)
+        found = positions_of(self._log, list(names), connection)
         positions: dict[str, ProjectionPosition] = {}
         for name, label in names.items():
             stand = found.get(name)

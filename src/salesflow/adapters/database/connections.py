@@ -11,39 +11,40 @@ import gc
 import os
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from threading import get_ident
+from threading import RLock, get_ident
 from time import monotonic, sleep
 from traceback import walk_tb
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
+from salesflow.adapters.database.url import shown_url
 from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
 __all__ = [
     "Block",
-    "ConnectionPool",
+    "CommitListener",
+    "Connections",
     "Forkable",
     "Holds",
     "Kind",
     "ListPool",
-    "Owner",
     "Patience",
     "Whole",
     "gc_paused",
     "gc_resumed",
-    "give_back",
     "lend",
     "lent_by",
-    "reclaim",
     "survive_forks",
     "takes",
     "tell_pool",
@@ -114,8 +115,8 @@ class ListPool(Pool):
         self._idle: list[ConnectionPoolEntry] = []
         self._open: WeakKeyDictionary[ConnectionPoolEntry, Checkout] = WeakKeyDictionary()
         """By whom each of them was taken last, and when, as numbers count."""
-        self.is_clean: Callable[[Any], bool] = lambda _: True
-        """Says whether a driver's connection stands outside of any transaction."""
+        self.in_transaction: Callable[[Any], bool] = lambda _: False
+        """Says whether a driver's connection is in the middle of something."""
         self.wait_seconds = 5.0
 
     def recreate(self) -> "ListPool":
@@ -124,7 +125,7 @@ class ListPool(Pool):
             self._creator,
             **{**self._options, "_dispatch": self.dispatch, "dialect": self._dialect},
         )
-        fresh.is_clean, fresh.wait_seconds = self.is_clean, self.wait_seconds
+        fresh.in_transaction, fresh.wait_seconds = self.in_transaction, self.wait_seconds
         return fresh
 
     def dispose(self) -> None:
@@ -159,7 +160,7 @@ class ListPool(Pool):
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         raw = record.dbapi_connection
-        clean = record in self._open and (raw is None or self.is_clean(raw))
+        clean = record in self._open and (raw is None or not self.in_transaction(raw))
         if len(self._idle) < IDLE_MAX and clean:
             self._open[record] = NOBODY
             self._idle.append(record)
@@ -184,136 +185,45 @@ takes: Final = partial(next, count(1))
 """Gives the next of the numbers by which takings of all pools are told from one another."""
 
 
-def reclaim(engine: sa.Engine, since: int, until: int) -> None:
-    """Close what this thread has taken between two numbers, given by `takes`, and still has.
-
-    To be called once that was given back, as far as anybody knows it; what is left was caught
-    by an exception on its way.
-    """
-    pool = engine.pool
-    if isinstance(pool, ListPool):
-        pool.reclaim(since, until)
-
-
-def tell_pool(engine: sa.Engine, is_clean: Callable[[Any], bool], wait_seconds: float) -> None:
+def tell_pool(
+    engine: sa.Engine, in_transaction: Callable[[Any], bool], wait_seconds: float
+) -> None:
     """Tell the pool of a new engine what it has to know."""
     pool = engine.pool
     assert isinstance(pool, ListPool)
-    pool.is_clean, pool.wait_seconds = is_clean, wait_seconds
-
-
-# Driver connections that wait to be used again.
-#
-# SQLAlchemy's pool does much for each checkout (events, resets, invalidation); reading a stream
-# through it costs a tenth more. Here a connection is a pop from a list, and giving it back an
-# append, both atomic in Python. Connections in it must be outside any transaction.
-
-KEPT_MAX = 16
-
-ItemT = TypeVar("ItemT")
-
-
-class ConnectionPool(Generic[ItemT]):
-    """Opens when none is idle, keeps at most sixteen of them."""
-
-    def __init__(self, connect: Callable[[], ItemT], close: Callable[[ItemT], None]) -> None:
-        self._connect = connect
-        self._close = close
-        self._idle: list[ItemT] = []
-        self._closed = False
-
-    def forget(self) -> list[ItemT]:
-        """Give up those that are idle without closing them."""
-        idle, self._idle = self._idle, []
-        return idle
-
-    def take(self, wanted: ItemT | None = None) -> ItemT:
-        """Give the one wanted if it is idle, else another, or a new one.
-
-        Give it back or drop it.
-        """
-        try:
-            if wanted is not None:
-                self._idle.remove(wanted)
-                return wanted
-            return self._idle.pop()
-        except ValueError:  # somebody else has it
-            return self.take()
-        except IndexError:
-            if self._closed:
-                raise DatabaseError("the database is closed; open a SalesFlow anew") from None
-            return self._connect()
-
-    def give_back(self, item: ItemT) -> None:
-        """Keep one for the next who needs it."""
-        self._idle.append(item)
-        if self._closed or len(self._idle) > KEPT_MAX:
-            self._close(self._idle.pop())
-
-    def drop(self, item: ItemT) -> None:
-        """Close one that failed."""
-        self._close(item)
-
-    def close(self) -> None:
-        """Close those that are idle; those in use close when they are given back."""
-        self._closed = True
-        self.clear()
-
-    def clear(self) -> None:
-        """Close those that are idle; others will be opened."""
-        while self._idle:
-            self._close(self._idle.pop())
+    pool.in_transaction, pool.wait_seconds = in_transaction, wait_seconds
 
 
 Kind = Literal["read", "write", "create"]
 
 
-class Owner(Protocol):
-    """What begins and ends the transaction of a block."""
-
-    def enter(self, block: "Block") -> sa.Connection:
-        """Begin; what is taken on the way is noted in the block."""
-
-    def finish(self, block: "Block") -> None:
-        """End well: commit what was written."""
-
-    def leave(self, block: "Block") -> None:
-        """Undo what is not finished and give everything back; may be called again."""
-
-    def translated(self, error: Exception) -> SalesflowError:
-        """Turn an error of SQLAlchemy around a driver's error into ours."""
-
-
+@dataclass(eq=False)
 class Block(AbstractContextManager[sa.Connection]):
     """One transaction, from taking its connection to giving that back."""
 
-    def __init__(
-        self,
-        owner: Owner,
-        kind: Kind,
-        blocks: "list[Block]",
-        then: Callable[[], None] | None = None,
-    ) -> None:
-        self.kind = kind
-        self.connection: sa.Connection | None = None
-        self.locks = False
-        """Whether it holds the lock of writers, or is about to."""
-        self.patience: Patience | None = None
-        """How long it waits for others; None for as long as writers do."""
-        self.changes = 0
-        self.since = self.until = sys.maxsize
-        """What was taken in between is its own connection; see `pool.reclaim`."""
-        self.cut_off = False
-        """Whether its connection was found in the middle of a statement."""
-        self._handled = sys.exception()
-        self._owner = owner
-        self._blocks = blocks
-        self._then = then
+    owner: "Connections"
+    kind: Kind
+    blocks: "list[Block]"
+    """Those its thread is in."""
+    patience: "Patience"
+    """How long it waits for others."""
+    connection: sa.Connection | None = None
+    lock: "RLock | None" = None
+    """The lock of writers, when it holds that or is about to."""
+    changes: int = 0
+    since: int = sys.maxsize
+    until: int = sys.maxsize
+    """What was taken in between is its own connection; see `ListPool.reclaim`."""
+    cut_off: bool = False
+    """Whether its connection was found in the middle of a statement."""
+    handled: BaseException | None = field(default_factory=sys.exception)
+    """What was being handled when it was begun, and has not come of it."""
 
     def __enter__(self) -> sa.Connection:
-        self._blocks.append(self)
+        self.blocks.append(self)
         try:
-            return self._owner.enter(self)
+            with self.patience.waiting():
+                return self.owner.enter(self)
         except BaseException as error:
             self.let_go()
             self._translate(error)
@@ -327,27 +237,44 @@ class Block(AbstractContextManager[sa.Connection]):
     ) -> None:
         try:
             if error is None:
-                self._owner.finish(self)
+                self.owner.finish(self)
             self.let_go()
         except BaseException as late:
             self.let_go()
             self._translate(late)
             raise
         self._translate(error)
-        if self._then is not None and error is None:
-            self._then()
 
     def let_go(self) -> None:
-        """Give everything back; what is not finished is undone."""
-        self._owner.leave(self)
-        if self in self._blocks:
-            self._blocks.remove(self)
+        """Give everything back; what is not finished is undone. May be called again."""
+        self.owner.leave(self)
+        self._give_back()
+        if self.lock is not None:
+            with suppress(RuntimeError):  # it was not got, or is released already
+                self.lock.release()
+            self.lock = None
+        pool = self.owner.engine.pool
+        if isinstance(pool, ListPool):
+            pool.reclaim(self.since, self.until)
+        if self in self.blocks:
+            self.blocks.remove(self)
+
+    def _give_back(self) -> None:
+        """Give the connection back to its pool, rolled back where it is not committed."""
+        if self.connection is None:
+            return
+        try:
+            self.connection.close()
+        except sa.exc.SQLAlchemyError:  # of no use any more
+            with suppress(sa.exc.SQLAlchemyError):
+                self.connection.invalidate()
+        self.connection = None
 
     def _translate(self, error: BaseException | None) -> None:
         if isinstance(error, sa.exc.DBAPIError | sa.exc.TimeoutError):
             if self.cut_off:
-                _raise_cause(error, self._handled)
-            raise self._owner.translated(error) from error
+                _raise_cause(error, self.handled)
+            raise self.owner.translated(error) from error
         if isinstance(error, AssertionError) and error.__context__ and _is_sqlalchemys(error):
             raise error.__context__  # what cut off the end of a transaction
         if isinstance(error, sa.exc.StatementError) and error.orig is not None:
@@ -361,21 +288,19 @@ class Holds(threading.local):
         self.blocks: list[Block] = []
 
 
+@dataclass(eq=False)
 class Whole(AbstractContextManager["Whole"]):
     """Something done as a whole: afterwards its thread holds what it held before."""
 
-    def __init__(self, holds: Holds) -> None:
-        self._blocks = holds.blocks
-        self._before = len(self._blocks)
-
-    def __enter__(self) -> Self:
-        return self
+    blocks: list[Block]
+    before: int
+    """How many it was in."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             gc_resumed()
-        while len(self._blocks) > self._before:
-            self._blocks[-1].let_go()
+        while len(self.blocks) > self.before:
+            self.blocks[-1].let_go()
 
 
 def _raise_cause(error: BaseException, handled: BaseException | None) -> None:
@@ -395,19 +320,6 @@ def _is_sqlalchemys(error: BaseException) -> bool:
     """Say whether it was raised by a line of SQLAlchemy."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("sqlalchemy")
-
-
-def give_back(block: Block) -> None:
-    """Give the connection of a block back to its pool, rolled back; may be called again."""
-    connection = block.connection
-    if connection is None:
-        return
-    try:
-        connection.close()
-    except sa.exc.SQLAlchemyError:  # of no use any more
-        with suppress(sa.exc.SQLAlchemyError):
-            connection.invalidate()
-    block.connection = None
 
 
 # What an engine does when its process is forked (gunicorn, Celery, multiprocessing).
@@ -467,11 +379,12 @@ NOTED_SECONDS = 0.02
 """What takes less was no wait."""
 
 
+@dataclass(eq=False)
 class Patience:
     """What is left of the time in which others may be waited for."""
 
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
+    left: float
+    """Seconds."""
 
     @property
     def milliseconds(self) -> int:
@@ -535,3 +448,145 @@ def lent_by(owner: object, wrote: Callable[[sa.Connection, int], bool]) -> bool:
 
 def _is_open(connection: sa.Connection | None, besides: sa.Connection) -> bool:
     return connection is not None and connection is not besides and not connection.closed
+
+
+Row = tuple[Any, ...]
+
+
+class CommitListener(Protocol):
+    """Waits for somebody's commit: a hint, which may come for nothing or be missed."""
+
+    def listen(self) -> None:
+        """Begin to listen, when not listening yet; what is committed later is heard."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something was committed, when woken, or when the time is up."""
+
+    def wake(self) -> None:
+        """End a wait in another thread."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
+class Connections(Forkable, ABC):
+    """The connections to one database: what SQLite and PostgreSQL do each in its own way."""
+
+    name: str
+    engine: sa.Engine
+    ddl: tuple[str, ...]
+
+    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
+        self.url: Final = url
+        self.wait_seconds: Final = wait_seconds
+        """How long a writer waits for another one before it is told BusyError."""
+        self.holds: Final = Holds()
+        self._closed = False
+
+    def read(self) -> Block:
+        """Give a connection on which all selects see one and the same snapshot."""
+        self.ensure_open()
+        return Block(self, "read", self.holds.blocks, Patience(self.wait_seconds))
+
+    def begin(self, patience: Patience | None = None) -> Block:
+        """Give a connection in a write transaction: committed at the end, or rolled back."""
+        self.ensure_open()
+        patience = patience or Patience(self.wait_seconds)
+        return Block(self, "write", self.holds.blocks, patience)
+
+    def creating(self) -> Block:
+        """Give a connection in a write transaction that keeps other creators out."""
+        self.ensure_open()
+        return Block(self, "create", self.holds.blocks, Patience(self.wait_seconds))
+
+    def whole(self) -> Whole:
+        """Do something as a whole: what interrupts it leaves no transaction open."""
+        blocks = self.holds.blocks
+        return Whole(blocks, len(blocks))
+
+    def ensure_open(self) -> None:
+        """Insist that it is open.
+
+        Raises:
+            DatabaseError: when it is closed.
+        """
+        if self._closed:
+            raise DatabaseError(f"{shown_url(self.url)} is closed; open a SalesFlow anew")
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Set what the database itself remembers, once it is known to be ours."""
+
+    @abstractmethod
+    def watch(self) -> None:
+        """Look from now on whether somebody else changes what is not theirs."""
+
+    @abstractmethod
+    def enter(self, block: Block) -> sa.Connection:
+        """Begin; what is taken on the way is noted in the block."""
+
+    @abstractmethod
+    def finish(self, block: Block) -> None:
+        """End well: commit what was written, or let a snapshot go that is still whole."""
+
+    @abstractmethod
+    def leave(self, block: Block) -> None:
+        """Stop what its connection is in the middle of, before that is given back."""
+
+    @abstractmethod
+    def rows(
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection | None = None,
+        look: bool = True,
+    ) -> list[Row]:
+        """Run one select straight through the driver, its parameters marked `?`.
+
+        It runs on the caller's connection, or on an idle one. Who appends afterwards, or calls
+        `ensure_not_replaced`, may leave out to `look` whether the database is still the one
+        that was opened.
+        """
+
+    @abstractmethod
+    def change(
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience | None = None,
+    ) -> int:
+        """Change rows that others may hold, their parameters marked `?`; give how many.
+
+        Raises:
+            BusyError: when others were waited for longer than the patience, or as long as
+                writers wait.
+        """
+
+    @abstractmethod
+    def tables_version(self) -> int | None:
+        """Give what changes whenever a table is made or dropped; None where nothing tells."""
+
+    @abstractmethod
+    def ensure_not_replaced(self) -> None:
+        """Insist that the database is the one that was opened.
+
+        Raises:
+            ReplacedError: when its file was removed, or another lies in its place.
+        """
+
+    @abstractmethod
+    def waiter(self) -> CommitListener:
+        """Give what waits for commits of anybody; see `event_store.subscription`."""
+
+    @abstractmethod
+    def announce(self) -> None:
+        """Wake who waits in this process: something was committed."""
+
+    @abstractmethod
+    def translated(self, error: Exception) -> SalesflowError:
+        """Turn an error of SQLAlchemy around a driver's error into ours."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection."""

@@ -14,13 +14,13 @@ What it leaves out: events (see `event_store.log`), and every table's meaning (s
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol, Self
+from typing import Final, Self
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database import schema
-from salesflow.adapters.database.connections import Block, Holds, Kind, Owner, Patience, Whole
-from salesflow.adapters.database.schema import ensure_tables, tables_there
+from salesflow.adapters.database.connections import Connections
+from salesflow.adapters.database.schema import lacking, tables_of_store, tables_there
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.database.url import (
     SQLITE,
@@ -35,81 +35,15 @@ from salesflow.errors import (
     DatabaseError,
     InputError,
     NotFoundError,
-    SalesflowError,
     SchemaError,
 )
 
-__all__ = ["WAIT_SECONDS", "Connections", "Database"]
+__all__ = ["WAIT_SECONDS", "Database"]
 
 
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
-
-Row = tuple[Any, ...]
-
-
-class CommitListener(Protocol):
-    """Waits for somebody's commit: a hint, which may come for nothing or be missed."""
-
-    def listen(self) -> None:
-        """Begin to listen, when not listening yet; what is committed later is heard."""
-
-    def wait(self, seconds: float) -> None:
-        """Return when something was committed, when woken, or when the time is up."""
-
-    def wake(self) -> None:
-        """End a wait in another thread."""
-
-    def close(self) -> None:
-        """Stop listening."""
-
-
-class Connections(Owner, Protocol):
-    """What differs between SQLite and PostgreSQL when a database is opened and used."""
-
-    name: str
-    engine: sa.Engine
-    ddl: tuple[str, ...]
-    holds: Holds
-
-    def prepare(self) -> None:
-        """Set what the database itself remembers, once it is known to be ours."""
-
-    def watch(self) -> None:
-        """Look from now on whether somebody else changes what is not theirs."""
-
-    def rows(
-        self,
-        statement: str,
-        parameters: Row,
-        connection: sa.Connection | None,
-        look: bool = True,
-    ) -> list[Row]:
-        """Run one select through the driver; `look` whether it is still the same database."""
-
-    def ensure_not_replaced(self) -> None:
-        """Insist that the database is the one that was opened."""
-
-    def change(
-        self,
-        statement: str,
-        parameters: Row,
-        connection: sa.Connection,
-        patience: Patience,
-    ) -> int:
-        """Change rows that others may hold, and give how many there were."""
-
-    def waiter(self) -> CommitListener:
-        """Give what waits for commits."""
-
-    def announce(self) -> None:
-        """Wake who waits in this process."""
-
-    def ensure_unchanged(self) -> None:
-        """Refuse what was read while somebody changed what cannot be read safely then."""
-
-    def close(self) -> None:
-        """Close every connection."""
+NOT_OURS: Final = "is not a salesflow database"
 
 
 class Database:
@@ -127,16 +61,28 @@ class Database:
         _ensure_bounded_waiting(wait_seconds)
         if not create:
             ensure_file_exists(self.url)
-        self.wait_seconds = wait_seconds
-        """How long a writer waits for another one before it is told BusyError."""
-        self._connections = _kind_of(self.url)(self.url, wait_seconds)
-        self.dialect: Final[str] = self._connections.name
+        self.connections: Final = _kind_of(self.url)(self.url, wait_seconds)
+        """What opens and uses it, each database in its own way; most is handed out here."""
+        self.dialect: Final[str] = self.connections.name
         """`sqlite` or `postgresql`."""
-        self._closed = False
+        self.wait_seconds: Final[float] = self.connections.wait_seconds
+        self.read: Final = self.connections.read
+        self.begin: Final = self.connections.begin
+        self.creating: Final = self.connections.creating
+        self.whole: Final = self.connections.whole
+        self.rows: Final = self.connections.rows
+        self.change: Final = self.connections.change
+        self.tables_version: Final = self.connections.tables_version
+        self.ensure_open: Final = self.connections.ensure_open
+        self.ensure_not_replaced: Final = self.connections.ensure_not_replaced
+        self.waiter: Final = self.connections.waiter
+        self.announce: Final = self.connections.announce
+        self.translated: Final = self.connections.translated
+        self.close: Final = self.connections.close
         try:
             self._check(shared=shared, create=create)
         except BaseException:
-            self._connections.close()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -148,130 +94,72 @@ class Database:
     @property
     def engine(self) -> sa.Engine:
         """The SQLAlchemy engine, for those who need one of their own transactions."""
-        return self._connections.engine
-
-    def read(self) -> Block:
-        """Give a connection on which all selects see one and the same snapshot."""
-        return self._block("read", self._connections.ensure_unchanged)
-
-    def begin(self, patience: Patience | None = None) -> Block:
-        """Give a connection in a write transaction: committed at the end, or rolled back."""
-        block = self._block("write", self.announce)
-        block.patience = patience
-        return block
-
-    def creating(self) -> Block:
-        """Give a connection in a write transaction that keeps other creators out."""
-        return self._block("create")
-
-    def whole(self) -> Whole:
-        """Do something as a whole: what interrupts it leaves no transaction open."""
-        return Whole(self._connections.holds)
-
-    def create_tables(self, metadata: sa.MetaData) -> None:
-        """Create the tables that are missing; two processes may do so at once."""
-        with self.creating() as connection:
-            metadata.create_all(connection)
-
-    def rows(
-        self,
-        statement: str,
-        parameters: Row,
-        connection: sa.Connection | None = None,
-        look: bool = True,
-    ) -> list[Row]:
-        """Run one select straight through the driver, its parameters marked `?`.
-
-        Who appends afterwards, or calls `ensure_not_replaced`, may leave out to `look` whether
-        the database is still the one that was opened.
-        """
-        return self._connections.rows(statement, parameters, connection, look)
-
-    def ensure_not_replaced(self) -> None:
-        """Insist that the database is the one that was opened.
-
-        Raises:
-            ReplacedError: when its file was removed, or another lies in its place.
-        """
-        self._connections.ensure_not_replaced()
-
-    def change(
-        self,
-        statement: str,
-        parameters: Row,
-        connection: sa.Connection,
-        patience: Patience | None = None,
-    ) -> int:
-        """Change rows that others may hold, their parameters marked `?`; give how many.
-
-        Raises:
-            BusyError: when others were waited for longer than the patience, or as long as
-                writers wait.
-        """
-        patience = patience or Patience(self.wait_seconds)
-        return self._connections.change(statement, parameters, connection, patience)
-
-    @property
-    def connections(self) -> Connections:
-        """What opens and uses it, for who has to know which database this is."""
-        return self._connections
-
-    def waiter(self) -> CommitListener:
-        """Give what waits for commits of anybody; see `event_store.subscription`."""
-        return self._connections.waiter()
-
-    def announce(self) -> None:
-        """Wake who waits in this process: something was committed."""
-        self._connections.announce()
-
-    def translated(self, error: Exception) -> SalesflowError:
-        """Turn a driver's error into one of ours."""
-        return self._connections.translated(error)
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._closed = True
-        self._connections.close()
-
-    def _block(self, kind: Kind, then: Callable[[], None] | None = None) -> Block:
-        connections = self._open()
-        return Block(connections, kind, connections.holds.blocks, then)
-
-    def ensure_open(self) -> None:
-        """Insist that it is open.
-
-        Raises:
-            DatabaseError: when it is closed.
-        """
-        if self._closed:
-            raise DatabaseError(f"{self.shown} is closed; open a SalesFlow anew")
-
-    def _open(self) -> Connections:
-        self.ensure_open()
-        return self._connections
+        return self.connections.engine
 
     @property
     def shown(self) -> str:
         """The URL for people: without a password."""
         return shown_url(self.url)
 
+    def create_tables(self, metadata: sa.MetaData) -> None:
+        """Create the tables that are missing; two processes may do so at once."""
+        with self.creating() as connection:
+            metadata.create_all(connection)
+
     def _check(self, *, shared: bool, create: bool) -> None:
         with self.read() as connection:
-            ready = _is_ready(connection, self.shown, shared=shared)
+            ready = self._is_ready(connection, shared=shared)
         if not ready and not create:
             raise NotFoundError(
                 f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
             )
-        self._connections.prepare()
+        self.connections.prepare()
         if not ready:
             self._make(shared=shared)
-        self._connections.watch()
+        self.connections.watch()
 
     def _make(self, *, shared: bool) -> None:
         with self.creating() as connection:
-            if not _is_ready(connection, self.shown, shared=shared):
-                _create(connection, self._connections.ddl)
+            if not self._is_ready(connection, shared=shared):
+                _create(connection, self.connections.ddl)
                 DATABASE.info("made the tables of a new log in %s", self.dialect)
+
+    def _is_ready(self, connection: sa.Connection, *, shared: bool) -> bool:
+        """Say whether the tables are there; refuse a database that is not ours to use."""
+        there = tables_there(connection)
+        if schema.schema_row.name not in there:
+            self._ensure_usable(connection, shared=shared)
+            return False
+        try:
+            version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+            raise SchemaError(f"{self.shown} {NOT_OURS}: {error.orig}") from error
+        if not isinstance(version, int):
+            raise SchemaError(f"{self.shown} {NOT_OURS}: it has no schema version")
+        if version != schema.SCHEMA_VERSION:
+            raise SchemaError(f"{self.shown} has schema version {version}, {_way_out(version)}")
+        lost = tables_of_store(self.dialect) - there
+        if lost:
+            raise lacking(self.shown, sorted(lost))
+        return True
+
+    def _ensure_usable(self, connection: sa.Connection, *, shared: bool) -> None:
+        """Refuse to make tables beside those of others, or where some of ours are left."""
+        inspector = sa.inspect(connection)
+        others = sorted({*inspector.get_table_names(), *inspector.get_view_names()})
+        left = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
+        if left:
+            raise SchemaError(
+                f"{self.shown} {NOT_OURS}, or no whole one any more: it holds {_some(left)},"
+                f" and no {schema.schema_row.name}. If its tables were dropped (by a migration,"
+                " say), put it back from a backup"
+            )
+        if others and not shared:
+            raise SchemaError(
+                f"{self.shown} {NOT_OURS}: it holds {_some(others)}."
+                " Name another one; only a program of your own can put the log beside them"
+                " (SalesFlow(url, shared=True))"
+            )
 
 
 def _kind_of(url: sa.URL) -> Callable[[sa.URL, float], Connections]:
@@ -287,45 +175,15 @@ def _kind_of(url: sa.URL) -> Callable[[sa.URL, float], Connections]:
     return PostgresDatabase
 
 
-def _is_ready(connection: sa.Connection, where: str, *, shared: bool) -> bool:
-    """Say whether the tables are there; refuse a database that is not ours to use."""
-    there = tables_there(connection)
-    if schema.schema_row.name not in there:
-        inspector = sa.inspect(connection)
-        others = sorted({*inspector.get_table_names(), *inspector.get_view_names()})
-        left = [name for name in others if name.startswith(schema.TABLE_PREFIX)]
-        if left:
-            raise SchemaError(
-                f"{where} is not a salesflow database, or no whole one any more: it holds"
-                f" {_some(left)}, and no {schema.schema_row.name}. If its tables were dropped"
-                " (by a migration, say), put it back from a backup"
-            )
-        if others and not shared:
-            raise SchemaError(
-                f"{where} is not a salesflow database: it holds {_some(others)}."
-                " Name another one; only a program of your own can put the log beside them"
-                " (SalesFlow(url, shared=True))"
-            )
-        return False
-    try:
-        version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
-    except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
-        raise SchemaError(f"{where} is not a salesflow database: {error.orig}") from error
-    if not isinstance(version, int):
-        raise SchemaError(f"{where} is not a salesflow database: it has no schema version")
+def _way_out(version: int) -> str:
+    """Say what to do about a database of another schema version."""
+    ours = f"than this salesflow ({schema.SCHEMA_VERSION})"
     if version > schema.SCHEMA_VERSION:
-        raise SchemaError(
-            f"{where} has schema version {version}, newer than this salesflow"
-            f" ({schema.SCHEMA_VERSION}); install the newer one"
-        )
-    if version < schema.SCHEMA_VERSION:
-        raise SchemaError(
-            f"{where} has schema version {version}, older than this salesflow"
-            f" ({schema.SCHEMA_VERSION}) can read; no release wrote it and there is no upgrade,"
-            " so make it anew from its source"
-        )
-    ensure_tables(connection.dialect.name, there, where)
-    return True
+        return f"newer {ours}; install the newer one"
+    return (
+        f"older {ours} can read; no release wrote it and there is no upgrade, so make it anew"
+        " from its source"
+    )
 
 
 def _ensure_bounded_waiting(seconds: object) -> None:

@@ -24,13 +24,9 @@ from psycopg.pq import TransactionStatus
 
 from salesflow.adapters.database.connections import (
     Block,
-    ConnectionPool,
-    Forkable,
-    Holds,
+    Connections,
     ListPool,
     Patience,
-    give_back,
-    reclaim,
     survive_forks,
     takes,
     tell_pool,
@@ -143,6 +139,7 @@ CHANNEL = "salesflow_log"
 """Where appends are announced; the payload is the tenant."""
 
 ACTIVE = TransactionStatus.ACTIVE
+IDLE_MAX = 16
 POLL_SECONDS = 0.2
 
 CREATING = 0x5A1E5F10
@@ -178,15 +175,14 @@ WRONG_CLASS, DAMAGED_CLASS = "42", "XX"
 """A table or column that is not as it was made; a file of the server that cannot be read."""
 
 
-class PostgresDatabase(Forkable):
+class PostgresDatabase(Connections):
     """The connections to one PostgreSQL database."""
 
     name = "postgresql"
     ddl = POSTGRES_DDL
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
-        self.wait_seconds = wait_seconds
-        self.holds = Holds()
+        super().__init__(url, wait_seconds)
         self.options = options_of(url)
         self._url = self.options.url
         self.engine = sa.create_engine(
@@ -196,13 +192,11 @@ class PostgresDatabase(Forkable):
             use_native_hstore=False,
             connect_args={"prepare_threshold": self.options.prepare_threshold},
         )
-        tell_pool(self.engine, is_idle, wait_seconds)
+        tell_pool(self.engine, lambda raw: not is_idle(raw), wait_seconds)
         sa.event.listen(self.engine, "connect", self._configure)
-        self._idle: ConnectionPool[PostgresCursor] = ConnectionPool(
-            lambda: numbered_cursor(self.connect()), lambda cursor: cursor.connection.close()
-        )
+        self._idle: list[PostgresCursor] = []
+        """Those that read outside of SQLAlchemy: popped, and appended when done."""
         self._own: WeakSet[PostgresConnection] = WeakSet()
-        self._closed = False
         survive_forks(self)
 
     def prepare(self) -> None:
@@ -238,15 +232,13 @@ class PostgresDatabase(Forkable):
             block.connection.commit()
 
     def leave(self, block: Block) -> None:
-        """Give the connection back; one that an exception caught in the middle is closed."""
+        """Close a connection that an exception caught in the middle of a statement."""
         connection = block.connection
         if connection is not None and not connection.closed and not connection.invalidated:
             raw: object = connection.connection.dbapi_connection
             if isinstance(raw, psycopg.Connection) and raw.pgconn.transaction_status == ACTIVE:
                 block.cut_off = True
                 raw.close()
-        give_back(block)
-        reclaim(self.engine, block.since, block.until)
 
     def ensure_not_replaced(self) -> None:
         """Do nothing: no other database takes the place of one behind open connections."""
@@ -255,7 +247,7 @@ class PostgresDatabase(Forkable):
         self,
         statement: str,
         parameters: Row,
-        connection: sa.Connection | None,
+        connection: sa.Connection | None = None,
         look: bool = True,  # noqa: ARG002 - there is nothing to look at
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
@@ -268,13 +260,17 @@ class PostgresDatabase(Forkable):
             try:
                 return self._select(query, parameters)
             except psycopg.OperationalError:
-                self._idle.clear()  # the server may have been restarted: once more, afresh
+                self._close_idle()  # the server may have been restarted: once more, afresh
                 return self._select(query, parameters)
         except psycopg.Error as error:
             raise translate_postgres(error) from error
 
     def change(
-        self, statement: str, parameters: Row, connection: sa.Connection, patience: Patience
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience | None = None,
     ) -> int:
         """Change rows that others may hold, in one round trip.
 
@@ -285,6 +281,7 @@ class PostgresDatabase(Forkable):
             BusyError: when the patience is at its end.
         """
         raw = postgres_connection(connection.connection)
+        patience = patience or Patience(self.wait_seconds)
         limit, begun = patience.milliseconds, monotonic()
         query = b"; ".join((LIMIT % limit, statement.replace("?", "%s").encode(), NO_LIMIT))
         try:
@@ -299,20 +296,31 @@ class PostgresDatabase(Forkable):
         except psycopg.Error as error:
             raise translate_postgres(error) from error
 
+    def tables_version(self) -> None:
+        """Give None: nothing tells whether a table was made or dropped."""
+
     def _select(self, query: bytes, parameters: Row) -> list[Row]:
-        cursor = self._idle.take()
+        try:
+            cursor = self._idle.pop()
+        except IndexError:
+            cursor = numbered_cursor(self.connect())
         try:
             rows = cursor.execute(query, parameters, prepare=self.options.prepare).fetchall()
         except BaseException:
-            self._idle.drop(cursor)
+            cursor.connection.close()
             raise
-        self._idle.give_back(cursor)
+        self._idle.append(cursor)
+        if self._closed or len(self._idle) > IDLE_MAX:
+            self._idle.pop().connection.close()
         return rows
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().connection.close()
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
-        if self._closed:
-            raise DatabaseError("the database is closed; open a SalesFlow anew")
+        self.ensure_open()
         args, options = self.engine.dialect.create_connect_args(self._url)
         options["prepare_threshold"] = self.options.prepare_threshold
         try:
@@ -329,9 +337,6 @@ class PostgresDatabase(Forkable):
     def announce(self) -> None:
         """Do nothing: the append itself notifies."""
 
-    def ensure_unchanged(self) -> None:
-        """Do nothing: a snapshot of PostgreSQL does not change."""
-
     def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
@@ -342,7 +347,7 @@ class PostgresDatabase(Forkable):
         """Close every connection."""
         self._closed = True
         self.engine.dispose()
-        self._idle.close()
+        self._close_idle()
         for connection in list(self._own):
             connection.close()
 
@@ -358,7 +363,7 @@ class PostgresDatabase(Forkable):
         for connection in carried:
             _cut_off(connection)
         self._own = WeakSet()
-        self._idle.forget()
+        self._idle = []
         self.holds.blocks.clear()
         self.engine.dispose(close=False)
 

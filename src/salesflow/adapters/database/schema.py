@@ -37,7 +37,6 @@ __all__ = [
     "clock",
     "commands",
     "damaged",
-    "ensure_tables",
     "events",
     "head",
     "lacking",
@@ -361,17 +360,6 @@ def tables_there(connection: sa.Connection) -> set[str]:
 def missing_tables(connection: sa.Connection) -> list[str]:
     """Name the tables of the store that a database of ours has lost."""
     return sorted(tables_of_store(connection.dialect.name) - tables_there(connection))
-
-
-def ensure_tables(dialect: str, there: set[str], where: str) -> None:
-    """Refuse a database of ours that has lost a table of the store.
-
-    Raises:
-        DamagedError: then.
-    """
-    missing = tables_of_store(dialect) - there
-    if missing:
-        raise lacking(where, sorted(missing))
 
 
 def lacking(where: str, names: Iterable[str]) -> DamagedError:

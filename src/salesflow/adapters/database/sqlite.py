@@ -14,26 +14,23 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from threading import Event as Flag
 from threading import RLock
 from time import monotonic, sleep
 from typing import Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database.connections import (
     Block,
-    ConnectionPool,
-    Forkable,
-    Holds,
+    Connections,
     ListPool,
     Patience,
-    give_back,
     lend,
     lent_by,
-    reclaim,
     survive_forks,
     takes,
     tell_pool,
@@ -44,14 +41,11 @@ from salesflow.adapters.database.sqlite_connections import (
     Archive,
     SqliteConnection,
     SqliteWaiter,
-    close_cursors,
-    note_cursor,
     open_among,
     open_file,
     translate_sqlite,
     use_wal,
     wait_for_others,
-    wait_until,
 )
 from salesflow.adapters.database.sqlite_file import FileContent, SqliteFile, is_half_copied
 from salesflow.adapters.database.url import sqlite_path
@@ -87,24 +81,25 @@ PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 FINISH_SECONDS = 1.0
 """So long whoever opens a file waits for others to finish a checkpoint that was cut off."""
 
+IDLE_MAX, CURSORS_MAX = 16, 100
+"""So many connections are kept; among so many cursors those that are gone are forgotten."""
+
 LOOK_SECONDS = 0.001
 TURN_SECONDS = 0.005
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 SNAPSHOT = {"salesflow_begin": "BEGIN"}
 
 
-class SqliteDatabase(Forkable):
+class SqliteDatabase(Connections):
     """The connections to one SQLite file."""
 
     name = "sqlite"
     ddl = SQLITE_DDL
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
-        self.wait_seconds = wait_seconds
+        super().__init__(url, wait_seconds)
         self._patience = int(wait_seconds * 1000)
         """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
-        self._least_left, self._most_left = wait_seconds * 0.95, wait_seconds * 1.05
-        """Who has so many seconds left is not in a hurry."""
         self._folder: str | None = None
         self._archive: Archive | None = None
         """How the file is read where it cannot be written."""
@@ -114,7 +109,6 @@ class SqliteDatabase(Forkable):
         self._forking = False
         self._opening: set[object] = set()
         """Who opens a connection just now, which is not among all of them yet."""
-        self.holds = Holds()
         self.lock = RLock()  # which knows its owner, so that it can be released twice
         self._turn = RLock()
         """Held for a moment by a thread that is at work in SQLite; see `_read_in_turn`."""
@@ -123,19 +117,17 @@ class SqliteDatabase(Forkable):
         self._checkpointer: SqliteConnection | None = None
         self.waiting: WeakSet[Flag] = WeakSet()
         self.waiters: WeakSet[SqliteWaiter] = WeakSet()
-        self._idle: ConnectionPool[SqliteConnection] = ConnectionPool(
-            self.connect, lambda idle: idle.close()
-        )
+        self._idle: list[SqliteConnection] = []
+        """Those that read and write outside of SQLAlchemy: popped, and appended when done."""
         self._written = 0
-        self._closed = False
         self.engine = sa.create_engine(
             sa.URL.create("sqlite", database=self.path),
             creator=self.connect,
             poolclass=ListPool,
         )
-        tell_pool(self.engine, lambda raw: not raw.in_transaction, wait_seconds)
+        tell_pool(self.engine, attrgetter("in_transaction"), wait_seconds)
         sa.event.listen(self.engine, "begin", self._begin)
-        sa.event.listen(self.engine, "before_cursor_execute", note_cursor)
+        sa.event.listen(self.engine, "before_cursor_execute", _note_cursor)
         survive_forks(self)
 
     def before_fork(self) -> None:
@@ -146,7 +138,9 @@ class SqliteDatabase(Forkable):
             waiter.pause()
         own = sum(block.connection is not None for block in self.holds.blocks)
         for _ in wait_for_others(FORK_SECONDS):
-            self._close_idle()
+            self._close_writers()
+            self._close_readers()
+            self.engine.pool.dispose()
             if len(open_among(self._all)) <= own and not self._opening:
                 break
 
@@ -168,13 +162,12 @@ class SqliteDatabase(Forkable):
         self._writer = self._checkpointer = self._folder = None
         self._forking, self.lock, self._turn = False, RLock(), RLock()
         self.holds.blocks.clear()
-        self._idle.forget()
+        self._idle = []
         self.engine.dispose(close=False)
 
-    def _close_idle(self) -> None:
-        self._close_writers()
-        self._idle.clear()
-        self.engine.pool.dispose()
+    def _close_readers(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def _close_writers(self) -> None:
         """Close what copies the log back, and a writer that was left behind."""
@@ -201,7 +194,7 @@ class SqliteDatabase(Forkable):
             return
         if is_half_copied(self.path):
             self._finish_copying()
-        self.file.watch(FileContent(self.path, self._open_alone, self._ask))
+        self.file.watch(FileContent(self.path, self._open_alone, self.rows))
 
     def _finish_copying(self) -> None:
         """Finish a checkpoint that was cut off, so that the file tells something by itself."""
@@ -238,9 +231,6 @@ class SqliteDatabase(Forkable):
     def _owns_lock(self) -> bool:
         return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
 
-    def _ask(self, statement: str, parameters: Row) -> list[Row]:
-        return self.rows(statement, parameters, None)
-
     def enter(self, block: Block) -> sa.Connection:
         """Begin a snapshot, or a transaction that holds the write lock of the file."""
         block.since = takes()
@@ -251,40 +241,45 @@ class SqliteDatabase(Forkable):
             connection.execution_options(**SNAPSHOT).begin()
             return connection
         self.ensure_no_own_transaction()
-        patience = block.patience or Patience(self.wait_seconds)
-        deadline = monotonic() + patience.left
-        with patience.waiting():
-            block.locks = True
-            self._acquire(deadline)
-            connection = block.connection = self.engine.connect()
-            block.until = takes()
-            raw = sqlite_connection(connection.connection)
-            wait_until(raw, deadline)
-            block.changes = raw.total_changes
-            connection.execution_options(**IMMEDIATE).begin()
+        deadline = monotonic() + block.patience.left
+        block.lock = self.lock
+        self._acquire(deadline)
+        connection = block.connection = self.engine.connect()
+        block.until = takes()
+        raw = sqlite_connection(connection.connection)
+        assert isinstance(raw, SqliteConnection)
+        self._wait_until(raw, deadline)
+        block.changes = raw.total_changes
+        connection.execution_options(**IMMEDIATE).begin()
         return connection
 
     def finish(self, block: Block) -> None:
-        """Commit what was written; a snapshot is let go."""
+        """Commit what was written, and wake who waits for it; a snapshot is let go.
+
+        Raises:
+            BusyError: when somebody changed a file that is read as one that does not change.
+        """
         connection = block.connection
         assert connection is not None
         if block.kind == "read":
             connection.rollback()
+            self._ensure_unchanged()
             return
         raw = sqlite_connection(connection.connection)
         connection.commit()
         self.wrote(raw, raw.total_changes - block.changes)
+        self.announce()
 
     def leave(self, block: Block) -> None:
-        """Give the connection back, rolled back where it is not committed, and the lock."""
-        if block.connection is not None and not block.connection.closed:
-            close_cursors(block.connection)
-        give_back(block)
-        if block.locks:
-            with suppress(RuntimeError):  # it was not got, or is released already
-                self.lock.release()
-            block.locks = False
-        reclaim(self.engine, block.since, block.until)
+        """Close what somebody stopped to read in the middle, which would keep its snapshot."""
+        if block.connection is None or block.connection.closed:
+            return
+        raw: object = block.connection.connection.dbapi_connection
+        if isinstance(raw, SqliteConnection):
+            for cursor in [each() for each in raw.cursors]:
+                if cursor is not None:
+                    cursor.close()
+            raw.cursors = []
 
     def ensure_not_replaced(self) -> None:
         """Insist that the file is the one that was opened."""
@@ -294,7 +289,7 @@ class SqliteDatabase(Forkable):
         self,
         statement: str,
         parameters: Row,
-        connection: sa.Connection | None,
+        connection: sa.Connection | None = None,
         look: bool = True,
     ) -> list[Row]:
         """Run one select through the driver, on the caller's connection or an idle one."""
@@ -305,21 +300,37 @@ class SqliteDatabase(Forkable):
             if not look:
                 return self._read_in_turn(statement, parameters)
             self.file.check()
-            return self._read(statement, parameters)
+            rows = self._read(statement, parameters)
+            self._ensure_unchanged()
+            return rows
         except sqlite3.Error as error:
             if connection is None and not look:
                 self.file.check()
             raise translate_sqlite(error, self.path) from error
 
     def _read(self, statement: str, parameters: Row) -> list[Row]:
-        raw = self._idle.take()
+        raw = self._take()
         try:
             rows = raw.execute(statement, parameters).fetchall()
         except BaseException:
-            self._idle.drop(raw)
+            raw.close()
             raise
-        self._idle.give_back(raw)
+        self._give_back(raw)
         return rows
+
+    def _take(self) -> SqliteConnection:
+        """Take an idle connection, or a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            self.ensure_open()
+            return self.connect()
+
+    def _give_back(self, raw: SqliteConnection) -> None:
+        """Keep a connection, which is outside of any transaction, for the next who needs it."""
+        self._idle.append(raw)
+        if self._closed or len(self._idle) > IDLE_MAX:
+            self._idle.pop().close()
 
     def _read_in_turn(self, statement: str, parameters: Row) -> list[Row]:
         """Read while no other thread is at work in SQLite, unless one is for long.
@@ -347,7 +358,11 @@ class SqliteDatabase(Forkable):
         return got
 
     def change(
-        self, statement: str, parameters: Row, connection: sa.Connection, _: Patience
+        self,
+        statement: str,
+        parameters: Row,
+        connection: sa.Connection,
+        patience: Patience | None = None,  # noqa: ARG002 - there is nobody to wait for
     ) -> int:
         """Change rows; nobody else can hold any while this transaction writes."""
         raw = sqlite_connection(connection.connection)
@@ -355,6 +370,10 @@ class SqliteDatabase(Forkable):
             return raw.execute(statement, parameters).rowcount
         except sqlite3.Error as error:
             raise translate_sqlite(error, self.path) from error
+
+    def tables_version(self) -> int:
+        """Give what changes whenever a table is made or dropped."""
+        return int(self.rows("PRAGMA schema_version", ())[0][0])
 
     def write(self, work: Callable[[sqlite3.Connection], DoneT], deadline: float) -> DoneT:
         """Do something in a transaction of the connection that wrote last, if it is idle.
@@ -369,11 +388,7 @@ class SqliteDatabase(Forkable):
             self._acquire(deadline)
             got = turn.acquire(False) or self._wait_for(turn)
             writer = self._writer = self._take_writer()
-            left = deadline - monotonic()
-            if not self._least_left < left < self._most_left or (
-                writer.patience != self._patience
-            ):
-                wait_until(writer, deadline)
+            self._wait_until(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
@@ -387,21 +402,34 @@ class SqliteDatabase(Forkable):
             self.file.check()
             self.wrote(writer, writer.total_changes - before)
             if writer.patience < self._patience:
-                wait_until(writer, monotonic() + self.wait_seconds)
+                self._wait_until(writer, monotonic() + self.wait_seconds)
             self.lock.release()
         except BaseException:
             _leave(turn, got)
             self._abandon(writer)
             raise
-        self._idle.give_back(writer)
+        self._give_back(writer)
         return done
+
+    def _wait_until(self, connection: SqliteConnection, deadline: float) -> None:
+        """Let a connection wait for other writers no longer than to a point in time."""
+        left, patience = (deadline - monotonic()) * 1000, connection.patience
+        if not patience * 0.95 - 5 <= left <= patience * 1.05 + 5:
+            connection.patience = max(0, int(left))
+            connection.execute(f"PRAGMA busy_timeout = {connection.patience}")
 
     def _take_writer(self) -> SqliteConnection:
         """Take the connection that wrote last; it is not idle while somebody reads by it."""
         last = self._writer
-        if last is None or not _is_writing(last):
-            return self._idle.take(last)
-        last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
+        if last is None:
+            return self._take()
+        if _is_writing(last):
+            last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
+            return last
+        try:
+            self._idle.remove(last)
+        except ValueError:  # somebody reads by it
+            return self._take()
         return last
 
     def _abandon(self, writer: SqliteConnection | None) -> None:
@@ -410,7 +438,7 @@ class SqliteDatabase(Forkable):
             if writer is not None:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
-                self._idle.give_back(writer)
+                self._give_back(writer)
         except sqlite3.Error:
             self._writer = None  # of no use any more; closed with its last reference
         finally:
@@ -458,15 +486,11 @@ class SqliteDatabase(Forkable):
             raise
         return connection
 
-    def ensure_unchanged(self) -> None:
-        """Refuse what was read of a file that only this process takes for unchanging.
-
-        Raises:
-            BusyError: when somebody changed it meanwhile.
-        """
+    def _ensure_unchanged(self) -> None:
+        """Refuse what was read of a file that only this process takes for unchanging."""
         if self._archive is not None and self._archive.has_changed():
             self.engine.dispose()
-            self._idle.clear()
+            self._close_readers()
             self._archive.ensure_unchanged()
 
     def translated(self, error: Exception) -> SalesflowError:
@@ -479,7 +503,7 @@ class SqliteDatabase(Forkable):
         """Close every connection, the last one copying the write-ahead log back."""
         self._closed = True
         self.engine.dispose()
-        self._idle.close()
+        self._close_readers()
         self._close_writers()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -491,7 +515,7 @@ class SqliteDatabase(Forkable):
             OwnTransactionError: when this thread is in a transaction that writes.
         """
         own = self.holds.blocks
-        if (own and any(block.locks for block in own)) or lent_by(self, _wrote):
+        if (own and any(block.lock is not None for block in own)) or lent_by(self, _wrote):
             raise OwnTransactionError(
                 f"a transaction of your own has written to {self.path} and is still open, so"
                 " nothing can be written beside it; end it first, or hand in its connection"
@@ -501,8 +525,6 @@ class SqliteDatabase(Forkable):
             self.lock.release()  # left behind by what was interrupted twice
 
     def _acquire(self, deadline: float) -> None:
-        if self._closed:
-            raise DatabaseError(f"{self.path} is closed; open a SalesFlow anew")
         if self._archive is not None:
             self._archive.raise_unwritable()
         if not self.lock.acquire(timeout=max(0.0, deadline - monotonic())):
@@ -516,24 +538,15 @@ class SqliteDatabase(Forkable):
         # What fails here (another process writes just now, the disk is full) must not look as
         # if the commit before it had failed; the next commit tries again.
         with suppress(sqlite3.Error):
-            self.file.check()
-            holder.execute("BEGIN IMMEDIATE")
-            try:
-                self.file.changing = True
-                self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                self._written = 0
-                self.file.note_change()
-            finally:
-                self.file.changing = False
-                holder.execute("ROLLBACK")
+            self.file.copy_back(self._checkpointer, holder)
+            self._written = 0
 
     def _begin(self, connection: sa.Connection) -> None:
         options = connection.get_execution_options()
         connection.exec_driver_sql(str(options.get("salesflow_begin", "BEGIN")))
         if "salesflow_begin" not in options:  # a transaction of whoever uses our engine
-            lend(
-                self, connection, sqlite_connection(connection.connection).total_changes, False
-            )
+            changes = sqlite_connection(connection.connection).total_changes
+            lend(self, connection, changes, False)
 
     def _file(self, url: sa.URL) -> str:
         path = sqlite_path(url)
@@ -550,6 +563,19 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
+
+
+def _note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
+    """Remember a cursor of the transaction under way.
+
+    A set of weak references would run code where a cursor is let go, in which Python loses the
+    exception of an interrupt.
+    """
+    if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
+        known = cursor.connection.cursors
+        known.append(ref(cursor))
+        if len(known) > CURSORS_MAX:
+            known[:] = [each for each in known if each() is not None]
 
 
 def _leave(turn: RLock, got: bool) -> None:

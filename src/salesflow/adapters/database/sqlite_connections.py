@@ -21,8 +21,6 @@ from typing import Protocol
 from urllib.parse import quote
 from weakref import WeakSet, ref
 
-import sqlalchemy as sa
-
 from salesflow.adapters.database.schema import WAY_OUT, altered, damaged
 from salesflow.errors import (
     BusyError,
@@ -42,17 +40,14 @@ __all__ = [
     "SqliteConnection",
     "SqliteWaiter",
     "archive_of",
-    "close_cursors",
     "is_damage",
     "is_of_writing",
-    "note_cursor",
     "open_among",
     "open_file",
     "stale_transaction",
     "translate_sqlite",
     "use_wal",
     "wait_for_others",
-    "wait_until",
 ]
 
 
@@ -60,8 +55,6 @@ FORK_SECONDS = 1.0
 """How long whoever forks waits for connections in use."""
 
 BUSY_LOOK_SECONDS = 0.002
-CURSORS_MAX = 100
-"""Among so many, those that are gone are forgotten."""
 
 
 class SqliteConnection(sqlite3.Connection):
@@ -92,40 +85,6 @@ def wait_for_others(seconds: float) -> Iterator[None]:
     while monotonic() < deadline:
         yield
         sleep(BUSY_LOOK_SECONDS)
-
-
-def note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
-    """Remember a cursor of the transaction under way.
-
-    A set of weak references would run code where a cursor is let go, in which Python loses the
-    exception of an interrupt.
-    """
-    if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
-        known = cursor.connection.cursors
-        known.append(ref(cursor))
-        if len(known) > CURSORS_MAX:
-            known[:] = [each for each in known if each() is not None]
-
-
-def close_cursors(connection: sa.Connection) -> None:
-    """Close what somebody stopped to read in the middle, which would keep its snapshot."""
-    raw: object = connection.connection.dbapi_connection
-    if isinstance(raw, SqliteConnection):
-        for each in raw.cursors:
-            cursor = each()
-            if cursor is not None:
-                cursor.close()
-        raw.cursors = []
-
-
-def wait_until(connection: sqlite3.Connection, deadline: float) -> None:
-    """Let a connection wait for other writers no longer than to a point in time."""
-    if not isinstance(connection, SqliteConnection):
-        return
-    left, patience = (deadline - monotonic()) * 1000, connection.patience
-    if not patience * 0.95 - 5 <= left <= patience * 1.05 + 5:
-        connection.patience = max(0, int(left))
-        connection.execute(f"PRAGMA busy_timeout = {connection.patience}")
 
 
 def use_wal(path: str, wait_seconds: float) -> None:

@@ -253,15 +253,27 @@ class SqliteFile:
         """Whether it has to be looked at again after the next checkpoint."""
         self._looking, self._looker = RLock(), 0
         """Who looks into it; all others wait for what is found."""
-        self.changing = False
+        self._changing = False
         """Whether this process copies the write-ahead log back just now."""
 
     def watch(self, content: FileContent) -> None:
         """Look from now on whether the file is written over."""
         self._content = content
-        self.note_change()
+        self._note_change()
 
-    def note_change(self) -> None:
+    def copy_back(self, by: sqlite3.Connection, holder: sqlite3.Connection) -> None:
+        """Copy the write-ahead log back, while another connection keeps all writers out."""
+        self.check()
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            self._changing = True
+            by.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            self._note_change()
+        finally:
+            self._changing = False
+            holder.execute("ROLLBACK")
+
+    def _note_change(self) -> None:
         """Remember what the file holds, which this process has just seen to."""
         if self._content is not None:
             with suppress(OSError):  # said by the next check
@@ -296,7 +308,7 @@ class SqliteFile:
     def _look(self, changed: int) -> None:
         """Find out what has changed the file: a checkpoint, or somebody who wrote over it."""
         content = self._content
-        if content is None or self.changing or self._looker == get_ident():
+        if content is None or self._changing or self._looker == get_ident():
             return
         with self._looking:
             if changed == self._changed and (not self._unsure or content.is_half_copied()):

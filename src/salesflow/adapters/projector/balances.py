@@ -25,16 +25,14 @@ from salesflow.projections.core.balances import (
     by_cell,
     legs_by_day,
 )
-from salesflow.projections.table import FIGURES, LedgerTable, ReadTable
+from salesflow.projections.table import FIGURES, LedgerTable
 
-__all__ = ["Balancer", "balancer_of"]
+__all__ = ["Balancer"]
 
 
 BIN_MOVEMENTS = 4_096
 CARRY_ROWS = 16_384
 BINS_AT_ONCE = 64
-EVERY = 512
-"""How many events are folded between two looks at what is not in a bin yet."""
 
 
 class Balancer:
@@ -49,20 +47,11 @@ class Balancer:
             metadata = sa.MetaData()
             self._table = ledger.shaped(name, metadata)
             self._balance = ledger.balances(name, metadata)
-        self._unseen = EVERY
-
-    def folded(self, connection: sa.Connection, events: int) -> None:
-        """Hear of events just folded; now and then, sum up what is not in a bin yet."""
-        self._unseen += events
-        if self._unseen > EVERY:
-            self._unseen = 0
-            self.keep(connection)
 
     def begin_anew(self, connection: sa.Connection) -> None:
         """Drop all balances, since movements of the past have changed; `keep` makes them."""
         c = self._balance.c
         connection.execute(sa.delete(self._balance).where(c.tenant == self._tenant))
-        self._unseen = EVERY
 
     def keep(self, connection: sa.Connection) -> bool:
         """Put all movements into bins but the last few, and carry bins forward.
@@ -179,13 +168,6 @@ class Balancer:
     def _rows(self, level: int) -> tuple[sa.ColumnElement[bool], ...]:
         c = self._balance.c
         return c.tenant == self._tenant, c.level == level
-
-
-def balancer_of(table: ReadTable, name: str, log: EventLog) -> Balancer | None:
-    """Give what keeps the balances of a table of this name; None where none are kept."""
-    if isinstance(table, LedgerTable) and table.cells:
-        return Balancer(table, name, log)
-    return None
 
 
 def _utc_offset(log: EventLog) -> Instant:

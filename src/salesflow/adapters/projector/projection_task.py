@@ -5,21 +5,23 @@ the rows stand as it left them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
-from itertools import compress, groupby, pairwise
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import compress, groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.connections import Patience
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.published import with_unpublished_unreadable
-from salesflow.adapters.event_store.reading import BACKUP, gap_said
+from salesflow.adapters.event_store.published import (
+    UNDER_A_PROCESS,
+    with_unpublished_unreadable,
+)
 from salesflow.adapters.logs import tell_begun_anew
-from salesflow.adapters.projector.balances import balancer_of
+from salesflow.adapters.projector.balances import Balancer
 from salesflow.adapters.projector.interval_tables import (
     IntervalBatch,
     IntervalUpdater,
@@ -33,24 +35,19 @@ from salesflow.adapters.projector.read_tables import (
     LedgerWriter,
     ProjectionPosition,
     forget_streams,
-    move_positions,
     note_left_out,
-    open_notes,
 )
 from salesflow.domain.event import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
 from salesflow.domain.history import first_unreadable
 from salesflow.domain.wording import shortened
-from salesflow.errors import HistoryError, ProjectionError
-from salesflow.projections.table import Cell, Fold, Ledger, Processes
+from salesflow.errors import ProjectionError
+from salesflow.projections.table import Cell, Fold, Ledger, LedgerTable, Processes
 
 __all__ = [
-    "OvertakenError",
     "Page",
     "ProjectionTask",
     "Refilling",
     "TableFold",
-    "hold",
-    "page_after",
 ]
 
 
@@ -101,7 +98,8 @@ class TableFold:
         """Keep the events that the fold has to know of."""
         kinds = map(type, map(FACT, events))
         found = list(compress(events, map(self.wanted.__contains__, kinds)))
-        found = with_unpublished_unreadable(found, self._processes)
+        if not UNDER_A_PROCESS.isdisjoint(map(type, map(FACT, found))):
+            found = with_unpublished_unreadable(found, self._processes)
         if UnreadableFact in set(map(type, map(FACT, found))):
             return [event for event in found if not self._is_besides(event.fact)]
         return found
@@ -213,40 +211,35 @@ class Refilling:
         tell_begun_anew(self._name, len(streams))
 
 
-PAGE_EVENTS = 10_000
-
 STREAM_EVENTS_MAX = 20_000
 """So many events of streams are held at once, or those of one stream."""
 
 
+@dataclass(eq=False)
 class Streams:
     """Streams of entities that are not at hand, read once for all folds of a page."""
 
-    def __init__(self, log: EventLog, through: int) -> None:
-        self._log = log
-        self._upto = through
-        self._found: dict[UUID, list[Event]] = {}
-        self._events = 0
+    log: EventLog
+    through: int
+    """The position with which the page ends."""
+    found: dict[UUID, list[Event]] = field(default_factory=dict)
+    events: int = 0
 
     def fetch(self, ids: Iterable[UUID]) -> None:
         """Read streams in few queries, and let go of others when there are many."""
-        wanted = [id for id in ids if id not in self._found]
+        wanted = [id for id in ids if id not in self.found]
         if wanted:
-            if self._events > STREAM_EVENTS_MAX:
-                self._found, self._events = {}, 0
-            found = self._log.streams(wanted, through=self._upto)
-            self._found |= found
-            self._events += sum(map(len, found.values()))
+            if self.events > STREAM_EVENTS_MAX:
+                self.found, self.events = {}, 0
+            found = self.log.streams(wanted, through=self.through)
+            self.found |= found
+            self.events += sum(map(len, found.values()))
 
     def of(self, id: UUID) -> list[Event]:
         """Give the events of a stream up to the end of the page."""
-        if id not in self._found:
+        if id not in self.found:
             self.fetch([id])
-        return self._found.get(id, [])
-
-
-class OvertakenError(Exception):
-    """Somebody else has begun rows of a table anew, or moved its position."""
+        return self.found.get(id, [])
 
 
 class Page(NamedTuple):
@@ -258,36 +251,48 @@ class Page(NamedTuple):
     streams: Streams
 
 
+BALANCES_EVERY = 512
+"""How many events are folded between two looks at what balances do not hold yet."""
+
+
 class ProjectionTask:
     """One fold, its table of that name, and the entities it has at hand."""
 
     def __init__(self, fold: Fold, log: EventLog, processes: Processes, name: str) -> None:
-        self.fold = fold
-        self.name = name
-        self.begun = ProjectionPosition(fold.table.revision, 0, 0)
-        self._log = log
-        self._streams: Streams | None = None
-        told = (name, log.tenant, log.database.dialect)
-        self._folding = TableFold(fold, processes, self._stream, told, log.catalogue)
-        self.writer = self._folding.writer
-        self._balancer = balancer_of(fold.table, name, log)
-        self._begin_refilling = partial(Refilling, fold, processes, told, log)
-        self._notes: dict[UUID, int] = {}
+        self.fold: Final = fold
+        self.name: Final = name
+        self.begun: Final = ProjectionPosition(fold.table.revision, 0, 0)
+        self.notes: dict[UUID, int] = {}
         """From which position on the rows leave streams out, as the database said last."""
-        self._looked_at: set[tuple[UUID, int]] = set()
-        """Which of these were found to be as they are read here."""
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
+        self.unlike: list[UUID] = []
+        """The streams of the page applied last whose rows are not what is read of them."""
+        self._log: Final = log
+        self._processes: Final = processes
+        self._table: Final = (name, log.tenant, log.database.dialect)
+        self._made: TableFold | None = None
+        table, self._balancer = fold.table, None
+        if isinstance(table, LedgerTable) and table.cells:
+            self._balancer = Balancer(table, name, log)
+        self._streams: Streams | None = None
+        self._looked_at: set[tuple[UUID, int]] = set()
+        """Which notes were found to be as the streams are read here."""
+        self._unbalanced = BALANCES_EVERY
+        """How many events were folded since balances were looked at."""
+
+    @property
+    def _folding(self) -> TableFold:
+        """What folds and writes; made when there is something to fold for the first time."""
+        if self._made is None:
+            fold, catalogue = self.fold, self._log.catalogue
+            self._made = TableFold(fold, self._processes, self._stream, self._table, catalogue)
+        return self._made
 
     @cached_property
     def _refilling(self) -> Refilling:
         """What begins streams anew, which hardly ever happens."""
-        return self._begin_refilling()
-
-    def take_notes(self, notes: dict[UUID, int]) -> None:
-        """Hear which streams the rows leave out; what is held is of no use under others."""
-        if notes != self._notes:
-            self._notes, self.position = notes, None
+        return Refilling(self.fold, self._processes, self._table, self._log)
 
     def apply_page(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
         """Fold the page after a position into row changes.
@@ -297,7 +302,7 @@ class ProjectionTask:
         """
         if self.position != after:
             self._folding.absorber.forget()
-            self._folding.absorber.noted = dict(self._notes)
+            self._folding.absorber.noted = dict(self.notes)
         self.position = None
         self._streams = page.streams
         self._folding.take_left_out()
@@ -307,6 +312,7 @@ class ProjectionTask:
                 for entity, events in _by_entity(append).items():
                     self._folding.apply_append(entity, events, batch)
         self._streams = None
+        self.unlike = list(self._folding.absorber.unlike)
         return batch
 
     def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as the task gave it
@@ -319,7 +325,7 @@ class ProjectionTask:
                 hold what its fold gives.
         """
         try:
-            missing = self.writer.write(connection, batch)
+            missing = self._folding.writer.write(connection, batch)
         except (sa.exc.DBAPIError, OverflowError) as error:
             wrong = _wrong_cell(error, connection)
             if wrong is None:
@@ -335,25 +341,21 @@ class ProjectionTask:
                 f"read table {label} lacks {missing:,} rows that were to be ended: its rows"
                 f" were changed, and do not agree with the log. Run `salesflow rebuild {label}`"
             )
-        note_left_out(connection, self._log.tenant, self.name, self._folding.take_left_out())
-        self._settle(connection, events)
+        left_out = self._folding.take_left_out()
+        if left_out:
+            note_left_out(connection, self._log.tenant, self.name, left_out)
+        self._unbalanced += events
+        if self._balancer is not None and self._unbalanced > BALANCES_EVERY:
+            self._unbalanced = 0
+            self._balancer.keep(connection)
 
     def written(self, position: int) -> None:
         """Hear that a batch was written up to a position."""
-        self.position, self._notes = position, dict(self._folding.absorber.noted)
-
-    def leaves_out(self, notes: dict[UUID, int]) -> bool:
-        """Say whether these are the streams left out by the rows that it goes on from."""
-        return notes == self._notes
-
-    @property
-    def unlike(self) -> list[UUID]:
-        """The streams of the batch absorbed last whose rows are not what is read of them."""
-        return list(self._folding.absorber.unlike)
+        self.position, self.notes = position, dict(self._folding.absorber.noted)
 
     def readable_again(self, through: int) -> list[UUID]:
         """Find streams that the rows leave out, and that are read otherwise here."""
-        new = [each for each in self._notes.items() if each not in self._looked_at]
+        new = [each for each in self.notes.items() if each not in self._looked_at]
         if not new:
             return []
         found = self._refilling.stops([stream for stream, _ in new], through)
@@ -361,26 +363,26 @@ class ProjectionTask:
         self._looked_at.update(each for each in new if each not in wrong)
         return [stream for stream, _ in wrong]
 
-    def begin_anew(
-        self, streams: Sequence[UUID], standing: ProjectionPosition, patience: Patience
-    ) -> None:
-        """Put what is read of streams up to where the table stands in the place of their rows.
+    def fold_anew(
+        self, streams: Sequence[UUID], through: int
+    ) -> Iterator[tuple[Sequence[UUID], Fresh]]:
+        """Fold streams from their beginning up to a position, as they are read now.
 
         Raises:
-            OvertakenError: when somebody else was first.
             ProjectionError: when the fold failed.
         """
-        self.position = None
         for some in self._refilling.chunks(streams):
-            fresh = self._refilling.fold(some, standing.position)
-            with self._log.database.begin(patience) as connection:
-                hold(connection, self._log, {self: standing}, standing, patience)
-                self._refilling.write(connection, some, fresh)
-                if self._balancer is not None:
-                    self._balancer.begin_anew(connection)
-                    self._balancer.keep(connection)
-                notes = open_notes(self._log, [self.name], connection)[self.name]
-            self._notes = notes
+            yield some, self._refilling.fold(some, through)
+
+    def write_anew(
+        self, connection: sa.Connection, streams: Sequence[UUID], fresh: Fresh
+    ) -> None:
+        """Put what streams were folded to in the place of their rows."""
+        self._refilling.write(connection, streams, fresh)
+        if self._balancer is not None:
+            self._balancer.begin_anew(connection)
+            self._balancer.keep(connection)
+            self._unbalanced = BALANCES_EVERY
 
     def ensure_alike(self) -> None:
         """Refuse to go on over rows that are not what is read of their streams.
@@ -398,14 +400,6 @@ class ProjectionTask:
                 f"read table {label} was filled when stream {stream} was read otherwise: it"
                 f" {text}. Run `salesflow rebuild {label}`"
             )
-
-    def _settle(self, connection: sa.Connection, events: int) -> None:
-        """Keep balances level with what was written for so many events.
-
-        The table must hold everything there is up to its last row.
-        """
-        if self._balancer is not None:
-            self._balancer.folded(connection, events)
 
     def settle_all(self, database: Database) -> None:
         """Keep balances level with a table just filled, in transactions that are short."""
@@ -469,67 +463,3 @@ def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
     if isinstance(told, driver.ProgrammingError):  # of a type that it does not take
         wrong = wrong or "Error binding" in str(told) or getattr(told, "sqlstate", "") is None
     return shortened(str(told).partition("\n")[0]) if wrong else None
-
-
-def hold(
-    connection: sa.Connection,
-    log: EventLog,
-    stands: Mapping[ProjectionTask, ProjectionPosition],
-    after: ProjectionPosition,
-    patience: Patience,
-) -> None:
-    """Move projections that stand alike on, and keep everybody else from their rows.
-
-    Raises:
-        OvertakenError: when somebody else was first, or has begun streams anew since the notes
-            were taken.
-        BusyError: when somebody else held one for longer than the patience.
-    """
-    before = {each.name: standing for each, standing in stands.items()}
-    if not move_positions(log.database, log.tenant, before, after, connection, patience):
-        raise OvertakenError
-    notes = open_notes(log, list(before), connection)
-    if not all(each.leaves_out(notes[each.name]) for each in stands):
-        raise OvertakenError
-
-
-def page_after(log: EventLog, after: ProjectionPosition) -> Page:
-    """Read a page that ends with a whole append.
-
-    Raises:
-        HistoryError: when positions are missing, or times do not grow.
-    """
-    limit = PAGE_EVENTS
-    while True:
-        events = log.page(after.position, limit)
-        _ensure_in_order(after, events)
-        if len(events) == limit:
-            read_point = events[-1].recorded
-            whole = [event for event in events if event.recorded != read_point]
-            if not whole:
-                limit *= 4
-                continue
-            events = whole
-        last = events[-1]
-        return Page(events, last.position, last.recorded, Streams(log, last.position))
-
-
-def _ensure_in_order(after: ProjectionPosition, events: Sequence[Event]) -> None:
-    if not events:
-        raise HistoryError(gap_said(after.position + 1, after.position + 1))
-    if events[-1].position != after.position + len(events):
-        first, found = next(
-            (n, event.position)
-            for n, event in enumerate(events, after.position + 1)
-            if event.position != n
-        )
-        raise HistoryError(gap_said(first, found - 1))
-    pairs = pairwise(events)
-    wrong = next((event for before, event in pairs if event.recorded < before.recorded), None)
-    if events[0].recorded <= after.recorded:
-        wrong = events[0]
-    if wrong is not None:
-        raise HistoryError(
-            f"the event at position {wrong.position:,} was recorded before the one before it:"
-            f" times in the log were changed. {BACKUP}"
-        )

@@ -35,18 +35,21 @@ __all__ = [
     "PROJECTIONS",
     "IntervalWriter",
     "LedgerWriter",
+    "OvertakenError",
     "ProjectionPosition",
+    "StoredPosition",
     "TableWriter",
     "forget_left_out",
     "forget_streams",
+    "hold",
     "left_out_at",
     "move_positions",
     "note_left_out",
     "open_notes",
     "positions_of",
     "rename_left_out",
-    "stands_and_notes",
     "start_position",
+    "stored_positions",
 ]
 
 
@@ -63,6 +66,10 @@ PROJECTIONS = sa.Table(
 )
 
 
+STAND: Final = (
+    f"SELECT name, revision, position, recorded FROM {PROJECTIONS.name}"
+    " WHERE tenant = ? AND name IN ({names})"
+)
 MOVE: Final = (
     f"UPDATE {PROJECTIONS.name} SET position = ?, recorded = ?"
     f" WHERE tenant = ? AND position = ? AND name IN (SELECT name FROM {PROJECTIONS.name}"
@@ -83,16 +90,28 @@ class ProjectionPosition(NamedTuple):
         return from_instant(self.recorded)
 
 
+class OvertakenError(Exception):
+    """Somebody else has begun rows of a table anew, or moved its position."""
+
+
+class StoredPosition(NamedTuple):
+    """Where a projection stands, what the log has there, and what the rows leave out."""
+
+    stands: ProjectionPosition
+    there: Instant | None
+    """When the event at this position was recorded; None when there is none."""
+    notes: dict[UUID, int]
+    """From which position on streams are left out; mostly nothing."""
+
+
 def positions_of(
-    connection: sa.Connection, tenant: str, names: Iterable[str]
+    log: EventLog, names: Sequence[str], connection: sa.Connection | None = None
 ) -> dict[str, ProjectionPosition]:
     """Read where projections stand; those that were never begun are left out."""
-    c = PROJECTIONS.c
-    rows = connection.execute(
-        sa.select(c.name, c.revision, c.position, c.recorded).where(
-            c.tenant == tenant, c.name.in_(list(names))
-        )
-    )
+    if not names:
+        return {}
+    select = STAND.format(names=", ".join("?" * len(names)))
+    rows = log.database.rows(select, (log.tenant, *names), connection)
     return {name: ProjectionPosition(*row) for name, *row in rows}
 
 
@@ -331,10 +350,11 @@ OPEN = (
     f" WHERE tenant = ? AND name IN ({{names}}) AND known_to = {FOREVER}"
 )
 
-STAND = (
-    "SELECT name, revision, position, recorded, NULL"
-    f" FROM {PROJECTIONS.name} WHERE tenant = ? AND name IN ({{names}})"
-    " UNION ALL SELECT name, NULL, position, NULL, stream_id"
+STAND_AND_LEAVE_OUT = (
+    "SELECT name, revision, position, recorded, (SELECT e.recorded FROM salesflow_events AS e"
+    " WHERE e.tenant = p.tenant AND e.position = p.position), NULL"
+    f" FROM {PROJECTIONS.name} AS p WHERE tenant = ? AND name IN ({{names}})"
+    " UNION ALL SELECT name, NULL, position, NULL, NULL, stream_id"
     f" FROM {LEFT_OUT.name} WHERE tenant = ? AND name IN ({{names}}) AND known_to = {FOREVER}"
 )
 
@@ -399,21 +419,42 @@ def open_notes(
     return found
 
 
-def stands_and_notes(
-    log: EventLog, names: Sequence[str]
-) -> tuple[dict[str, ProjectionPosition], dict[str, dict[UUID, int]]]:
-    """Give where tables stand, and what they leave out there, in one select."""
-    stands: dict[str, ProjectionPosition] = {}
-    notes: dict[str, dict[UUID, int]] = {name: {} for name in names}
-    if names:
-        select = STAND.format(names=", ".join("?" * len(names)))
-        text = (log.tenant, *names) * 2
-        for name, revision, position, recorded, stream in log.database.rows(select, text):
-            if stream is None:
-                stands[name] = ProjectionPosition(revision, position, recorded)
-            else:
-                notes[name][_uuid(stream)] = position
-    return stands, notes
+def hold(
+    log: EventLog,
+    stands: Mapping[str, ProjectionPosition],
+    notes: Mapping[str, dict[UUID, int]],
+    after: ProjectionPosition,
+    connection: sa.Connection,
+    patience: Patience,
+) -> None:
+    """Move projections that stand alike on, and keep everybody else from their rows.
+
+    Raises:
+        OvertakenError: when somebody else was first, or has begun streams anew since the notes
+            were taken.
+        BusyError: when somebody else held one for longer than the patience.
+    """
+    if not move_positions(log.database, log.tenant, stands, after, connection, patience):
+        raise OvertakenError
+    if open_notes(log, list(stands), connection) != notes:
+        raise OvertakenError
+
+
+def stored_positions(log: EventLog, names: Sequence[str]) -> dict[str, StoredPosition]:
+    """Give where tables stand and what they leave out; not of those that were never begun."""
+    if not names:
+        return {}
+    select = STAND_AND_LEAVE_OUT.format(names=", ".join("?" * len(names)))
+    rows = log.database.rows(select, (log.tenant, *names) * 2)
+    found = {
+        name: StoredPosition(ProjectionPosition(revision, position, recorded), there, {})
+        for name, revision, position, recorded, there, stream in rows
+        if stream is None
+    }
+    for name, _, position, _, _, stream in rows:
+        if stream is not None and name in found:
+            found[name].notes[_uuid(stream)] = position
+    return found
 
 
 def forget_streams(

@@ -158,6 +158,9 @@ class _Reader:
         self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
     ) -> Mapping[UUID, list[Event]]:
         """Give the believed facts of these kinds, by stream."""
+        ids = [*ids]
+        if not ids:
+            return {}
         try:
             found = self._log.facts_of(ids, kinds, connection=self._connection)
         except HistoryError:

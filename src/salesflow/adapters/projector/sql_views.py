@@ -34,7 +34,6 @@ from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
     forget_left_out,
     positions_of,
-    stands_and_notes,
     start_position,
 )
 from salesflow.adapters.reactors import REACTORS
@@ -61,6 +60,12 @@ __all__ = [
 
 VIEW_FORM = 2
 """Raise it whenever a view of the same revision would read differently."""
+
+VIEWS: Final = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'view'",
+    "postgresql": "SELECT relname::text, obj_description(oid, 'pg_class') FROM pg_class"
+    " WHERE relkind = 'v' AND pg_table_is_visible(oid)",
+}
 
 END: Final = "9999-12-31 00:00:00.000000+00:00"
 """How the end of what has not ended is shown: a time, so that it can be compared; no moment
@@ -90,13 +95,11 @@ def refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
     _ensure_free_names(tables)
     wanted = {each.view: Mark(each.revision, VIEW_FORM) for each in tables}
     wanted[STANDING_VIEW] = Mark(1, VIEW_FORM)
-    with database.whole(), database.read() as connection:
-        missing = _outdated(connection, wanted)
-    if not missing:
+    if not _outdated(database, wanted):
         return
     selects = {each.view: each for each in tables}
     with database.whole(), database.creating() as connection:
-        for name in _outdated(connection, wanted):  # another process may have been here
+        for name in _outdated(database, wanted, connection):  # others may have been here
             shape = selects.get(name)
             select = _standing() if shape is None else _select(connection.dialect, shape)
             _make(connection, name, wanted[name], select)
@@ -123,17 +126,12 @@ def _ensure_free_names(tables: Iterable[ReadTable]) -> None:
             )
 
 
-def _outdated(connection: sa.Connection, wanted: Mapping[str, Mark]) -> list[str]:
+def _outdated(
+    database: Database, wanted: Mapping[str, Mark], connection: sa.Connection | None = None
+) -> list[str]:
     """Name the views that are missing or show a lower revision or form."""
-    if connection.dialect.name == "postgresql":
-        statement = (
-            "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
-            " WHERE relkind = 'v' AND pg_table_is_visible(oid)"
-        )
-    else:
-        statement = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
     found: dict[str, Mark] = {}
-    for name, text in connection.exec_driver_sql(statement):
+    for name, text in database.rows(VIEWS[database.dialect], (), connection):
         mark = MARK.search(text or "")
         if mark is not None:
             found[name] = Mark(int(mark[1]), int(mark[2]))
@@ -251,7 +249,6 @@ OBJECTS = {
     " AND c.relkind IN ('r', 'v', 'i') AND i.indisprimary IS NOT true"
     " AND pg_table_is_visible(coalesce(t.oid, c.oid))",
 }
-VERSION = "PRAGMA schema_version"
 
 
 class Objects(NamedTuple):
@@ -273,7 +270,6 @@ class Mending:
         """In the order in which everybody locks positions."""
         self._tables: dict[str, ReadTable] = {name: fold.table for name, fold in folds.items()}
         self._views = {table.view for table in self._tables.values()} | {STANDING_VIEW}
-        self._version: object = None
         self._begun = False
 
     def mend(self) -> list[str]:
@@ -285,9 +281,6 @@ class Mending:
             UnwritableError: when something is missing and nothing can be written.
             DamagedError: when a table of the store itself is missing.
         """
-        version = self._schema_version()
-        if self._begun and version is not None and version == self._version:
-            return []
         there = self._there(None)
         lost = sorted(tables_of_store(self._database.dialect) - there.tables)
         if lost:
@@ -297,7 +290,7 @@ class Mending:
             absent = self._make()
         if not self._begun or not self._views <= there.views or absent:
             refresh_views(self._database, self._tables.values())
-        self._begun, self._version = True, self._schema_version()
+        self._begun = True
         return absent
 
     def has_positions(self) -> bool:
@@ -307,12 +300,6 @@ class Mending:
     def restart(self) -> None:
         """Look again at everything the next time."""
         self._begun = False
-
-    def _schema_version(self) -> object:
-        """Give what SQLite changes with its tables; None where nothing tells."""
-        if self._database.dialect != "sqlite":
-            return None
-        return self._database.rows(VERSION, ())[0][0]
 
     def _there(self, connection: sa.Connection | None) -> Objects:
         rows = self._database.rows(OBJECTS[self._database.dialect], (), connection)
@@ -331,11 +318,10 @@ class Mending:
     def _all_begun(self) -> bool:
         if self._begun:
             return True
-        stands, _ = stands_and_notes(self._log, list(self._tables))
-        return len(stands) == len(self._tables)
+        return len(positions_of(self._log, list(self._tables))) == len(self._tables)
 
     def _make(self) -> list[str]:
-        tenant = self._log.tenant
+        tenant, names = self._log.tenant, list(self._tables)
         with self._database.creating() as connection:
             there = self._there(connection)
             forgotten = PROJECTIONS.name in there.tables and LEFT_OUT.name not in there.tables
@@ -345,13 +331,13 @@ class Mending:
             lacking = self._lacking(there)
             for name in lacking:
                 self._make_one(connection, name, there)
-            begun = positions_of(connection, tenant, self._tables)
+            begun = positions_of(self._log, names, connection)
             for name, table in self._tables.items():
                 if name not in begun:
                     if name in there.tables:  # else it was made just now
                         self._empty(connection, name)
                     start_position(connection, tenant, name, table.revision)
-        return list(self._tables) if forgotten else lacking
+        return names if forgotten else lacking
 
     def _make_one(self, connection: sa.Connection, name: str, there: Objects) -> None:
         """Make a read table, or what is missing beside it; without its rows all begins anew."""
