@@ -8,7 +8,7 @@ other one, to show both answers and the difference.
 
 import inspect
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -30,6 +30,7 @@ from salesflow.cli.context import (
     with_period,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep
+from salesflow.cli.screen import Screen
 from salesflow.domain.time import Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
@@ -63,6 +64,7 @@ CONTEXT = inspect.Parameter(
 
 def command_of(question: QuestionClass) -> Callable[..., None]:
     """Make the command of a question."""
+    of_period = is_period(question.model_fields)
 
     def command(
         context: CommandContext,
@@ -73,12 +75,12 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         **given: object,
     ) -> None:
         with context.open() as flow:
-            if is_period(question.model_fields):
+            if of_period:
                 given = with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
             if compare_to is None:
                 view = flow.ask(asked, as_of=as_of, known_at=known_at)
-                notes = notes_of(flow, asked, view, context.language)
+                notes = notes_of(flow, asked, view, context.screen.language)
                 show_view(context, view, brief=brief, notes=[*notes])
                 return
             then, known_then = moment_said(compare_to)
@@ -86,12 +88,12 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
                 asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
             )
             show_comparison(context, comparison, brief=brief)
-            for note in notes_of(flow, asked, comparison.now, context.language):
-                context.screen.line(note, "yellow")
+            notes = notes_of(flow, asked, comparison.now, context.screen.language)
+            context.screen.lines(notes, "yellow")
 
     parameters = [
         CONTEXT,
-        *_parameters(question),
+        *_parameters(question, PERIOD_OPTIONS if of_period else {}),
         _option("as_of", AsOf),
         _option("known_at", KnownAt),
         _option("compare_to", CompareTo),
@@ -110,13 +112,12 @@ def show_view(
     if screen.as_json:
         screen.json({**view.to_dict(), **({"notes": [*notes]} if notes else {})})
         return
-    for table in view.named_tables(context.language, brief=brief):
+    for table in view.named_tables(screen.language, brief=brief):
         screen.table(table)
     if not brief:
-        _show_meaning(context, view)
-    for note in notes:
-        screen.line(note, "yellow")
-    _show_moment(context, view)
+        screen.lines(view.meaning_lines(screen.language), "dim")
+    screen.lines(notes, "yellow")
+    _show_moment(screen, view)
 
 
 def show_comparison(
@@ -127,29 +128,19 @@ def show_comparison(
     if screen.as_json:
         screen.json(comparison.to_dict())
         return
-    for table in comparison.tables(context.language):
+    for table in comparison.tables(screen.language):
         screen.table(table)
     if not brief:
-        _show_meaning(context, comparison.now)
-    _show_moment(context, comparison.then, "Then")
-    _show_moment(context, comparison.now, "Now")
+        screen.lines(comparison.now.meaning_lines(screen.language), "dim")
+    colon = "：" if screen.language == "zh" else ": "
+    for label, view in (("Then", comparison.then), ("Now", comparison.now)):
+        _show_moment(screen, view, screen.word(label) + colon)
 
 
-def _show_meaning(context: CommandContext, view: View) -> None:
-    for line in view.meaning_lines(context.language):
-        context.screen.line(line, "dim")
-
-
-def _show_moment(context: CommandContext, view: View, label: str = "") -> None:
-    text = _labelled(context, label) if label else ""
-    *warnings, moment = view.moment_lines(context.language)
-    for line in warnings:
-        context.screen.line(f"{text}{line}", "yellow")
-    context.screen.line(f"{text}{moment}", "green")
-
-
-def _labelled(context: CommandContext, label: str) -> str:
-    return context.screen.word(label) + ("：" if context.language == "zh" else ": ")
+def _show_moment(screen: Screen, view: View, label: str = "") -> None:
+    *warnings, moment = view.moment_lines(screen.language)
+    screen.lines((f"{label}{line}" for line in warnings), "yellow")
+    screen.line(f"{label}{moment}", "green")
 
 
 def _asked(
@@ -196,9 +187,10 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
 
 
-def _parameters(question: QuestionClass) -> Iterator[inspect.Parameter]:
+def _parameters(
+    question: QuestionClass, periods: Mapping[str, object]
+) -> Iterator[inspect.Parameter]:
     """Make the arguments and options of a question; a period is typed in a way of its own."""
-    periods = PERIOD_OPTIONS if is_period(question.model_fields) else {}
     for name, field in question.model_fields.items():
         if name not in periods:
             yield _parameter(name, field)

@@ -34,6 +34,7 @@ __all__ = [
     "ensure_not_future",
     "from_instant",
     "instant_of",
+    "is_end_of_day",
     "microseconds_between",
     "read_day",
     "same_rules",
@@ -191,6 +192,12 @@ def when_told(told: EventTime) -> Instant:
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
     """Give the last microsecond of a day: the next local midnight less one."""
     return start_of_next_day(day, timezone) - 1
+
+
+def is_end_of_day(at: datetime, timezone: ZoneInfo) -> bool:
+    """Whether a time is the last microsecond of its day in the business time zone."""
+    day = at.astimezone(timezone).date()
+    return day < date.max and to_instant(at) == end_of_day(day, timezone)
 
 
 def instant_of(when: When, timezone: ZoneInfo) -> Instant:

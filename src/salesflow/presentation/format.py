@@ -11,9 +11,9 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.time import Moment, Period, end_of_day, to_instant
+from salesflow.domain.time import Moment, Period, is_end_of_day
 from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value, tidy
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
     "ShortId",
@@ -24,6 +24,7 @@ __all__ = [
     "given_percent",
     "harmless",
     "harmless_json",
+    "harmless_rows",
     "local_day",
     "local_time",
     "moment_line",
@@ -44,6 +45,7 @@ TIMED_VERSIONS = (6, 7)
 """An id that begins with its time shares eight digits with all of that minute."""
 SMALLEST_SHOWN = Decimal("0.005")
 """Half a per cent: less would be written as nothing."""
+MOMENT_WORDS = ("as of", "known at", "position", "end of")
 
 
 def amount_text(amount: Decimal | None, currency: str | None) -> str:
@@ -151,22 +153,21 @@ def local_day(at: datetime, timezone: ZoneInfo) -> str:
 
 def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
     """Say where on both time axes an answer stands, and at which position of the log."""
+    as_of, known_at, position, end = words_in(MOMENT_WORDS, language)
+    day = f"{{}} {end}" if language == "zh" else f"{end} {{}}"
     parts = (
-        f"{in_language('as of', language)} {_moment_text(moment.as_of, timezone, language)}",
-        f"{in_language('known at', language)}"
-        f" {_moment_text(moment.known_at, timezone, language)}",
-        f"{in_language('position', language)} {moment.position:,}",
+        f"{as_of} {_moment_text(moment.as_of, timezone, day)}",
+        f"{known_at} {_moment_text(moment.known_at, timezone, day)}",
+        f"{position} {moment.position:,}",
         timezone.key,
     )
     return " · ".join(parts)
 
 
-def _moment_text(at: datetime, timezone: ZoneInfo, language: Language) -> str:
-    """Write a time; the last instant of a day as the end of that day."""
-    day = at.astimezone(timezone).date()
-    if day < date.max and to_instant(at) == end_of_day(day, timezone):
-        end = in_language("end of", language)
-        return f"{day} {end}" if language == "zh" else f"{end} {day}"
+def _moment_text(at: datetime, timezone: ZoneInfo, day: str) -> str:
+    """Write a time; the last instant of a day as `day` has it."""
+    if is_end_of_day(at, timezone):
+        return day.format(at.astimezone(timezone).date())
     return local_time(at, timezone)
 
 
@@ -187,6 +188,11 @@ def harmless(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return OBEYED.sub(_written_out, text.replace("\t", " "))
+
+
+def harmless_rows(rows: Iterable[Iterable[str]]) -> list[list[str]]:
+    """Write out what a terminal would obey in any cell of some rows."""
+    return [[harmless(cell) for cell in row] for row in rows]
 
 
 def harmless_json(written: str) -> str:

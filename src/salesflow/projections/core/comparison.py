@@ -335,7 +335,7 @@ class Comparison(Value, Generic[ViewT]):
         """Return both answers side by side as text for a terminal; see `View.table`."""
         from salesflow.presentation.text import text_of  # rich is loaded where it is needed
 
-        tables = text_of(self.tables(language), partial(in_language, language=language), width)
+        tables = text_of(self.tables(language), language, width)
         return tables + "\n".join(self._lines(language))
 
     def _lines(self, language: Language) -> list[str]:
@@ -351,7 +351,7 @@ class Comparison(Value, Generic[ViewT]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of both answers."""
-        return html_of(self.tables(), partial(in_language, language="en"), self._lines("en"))
+        return html_of(self.tables(), "en", self._lines("en"))
 
 
 class _Line(NamedTuple):

@@ -171,7 +171,7 @@ def with_names(table: TableOfView, names: Names, language: Language) -> TableOfV
     Processes are called by their names, in front of a stage and as what a table is about too.
     """
     called = _Called(names, language)
-    rows = [called.row(table.columns, row) for row in table.rows]
+    rows = called.rows(table)
     table = table._replace(about=called.process(table.about))
     columns = [*table.columns]
     if DEAL in columns:
@@ -218,12 +218,13 @@ class _Called:
     def deal(self, id: UUID) -> DealCalled | None:
         return self._deals.get(id)
 
-    def row(self, columns: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
-        first = in_language("Process", self._language)
-        named = [
-            "Process" if column == "Value" and row[0] == first else column for column in columns
+    def rows(self, table: TableOfView) -> list[tuple[str, ...]]:
+        process = in_language("Process", self._language)
+        of_process = ["Process" if it == "Value" else it for it in table.columns]
+        return [
+            tuple(map(self._cell, row, of_process if row[0] == process else table.columns))
+            for row in table.rows
         ]
-        return tuple(self._cell(cell, column) for column, cell in zip(named, row, strict=True))
 
     def _cell(self, cell: str, column: str) -> str:
         key, colon, rest = cell.partition(": ")

@@ -285,8 +285,7 @@ class View(Value):
         """
         from salesflow.presentation.text import text_of  # rich is loaded where it is needed
 
-        word = partial(in_language, language=language)
-        tables = text_of(self.named_tables(language), word, width)
+        tables = text_of(self.named_tables(language), language, width)
         return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
 
     def meaning_lines(self, language: Language = "en") -> list[str]:
@@ -315,7 +314,7 @@ class View(Value):
         """Return what a notebook shows of the answer."""
         return html_of(
             self.named_tables(),
-            partial(in_language, language="en"),
+            "en",
             [*self.meaning_lines(), *self.moment_lines()],
         )
 
