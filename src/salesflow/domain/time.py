@@ -38,6 +38,7 @@ __all__ = [
     "microseconds_between",
     "read_day",
     "same_rules",
+    "start_and_end",
     "start_of_day",
     "start_of_next_day",
     "to_instant",
@@ -110,12 +111,12 @@ class Period(Value):
     @classmethod
     def of_days(cls, first: date, last: date, timezone: ZoneInfo) -> Self:
         """Give the period of whole business days from the first to the last, both included."""
-        if last < first:
-            raise InputError(f"a period cannot end ({last}) before it starts ({first})")
-        return cls(
-            start=from_instant(start_of_day(first, timezone)),
-            end=from_instant(start_of_next_day(last, timezone)),
-        )
+        return cls.between(*start_and_end(first, last, timezone))
+
+    @classmethod
+    def between(cls, start: Instant, end: Instant) -> Self:
+        """Give the period from one instant to another, which is not of it any more."""
+        return cls(start=from_instant(start), end=from_instant(end))
 
 
 def to_instant(at: datetime) -> Instant:
@@ -182,6 +183,17 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     if day == date.max:
         raise InputError(f"{day} is the last day there is; name one before it")
     return start_of_day(day + ONE_DAY, timezone)
+
+
+def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:
+    """Give the first instant of some days and the first that is not of them any more.
+
+    Raises:
+        InputError: when the last day lies before the first, or no such day is known.
+    """
+    if last < first:
+        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+    return start_of_day(first, timezone), start_of_next_day(last, timezone)
 
 
 def when_told(told: EventTime) -> Instant:

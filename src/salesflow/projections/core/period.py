@@ -7,18 +7,18 @@ any other period as many days before. What a period holds ends with the moment.
 """
 
 from datetime import date
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from salesflow.domain.time import ONE_DAY, Instant, Period, from_instant, to_instant
+from salesflow.domain.calendar import Days
+from salesflow.domain.time import ONE_DAY, Instant, Period, from_instant, start_and_end
 from salesflow.domain.values import Day
 from salesflow.errors import InputError
 from salesflow.projections.core.question import Question, Reader, View
 
-__all__ = ["PeriodQuestion", "Span", "span_of"]
+__all__ = ["PeriodQuestion", "Span", "span_before", "span_of"]
 
 
 ViewT = TypeVar("ViewT", bound=View)
-SPANS: Final = ("year", "quarter", "month")
 
 
 class Span(NamedTuple):
@@ -44,7 +44,7 @@ class Span(NamedTuple):
 
     def period(self) -> Period:
         """Give it as people read it."""
-        return Period(start=from_instant(self.start), end=from_instant(self.end))
+        return Period.between(self.start, self.end)
 
     def parameters(self) -> dict[str, date]:
         """Give the parameters of a question that asks about it."""
@@ -83,15 +83,6 @@ class PeriodQuestion(Question[ViewT]):
             )
         return span_of(first, after - ONE_DAY, reader)
 
-    def span_before(self, reader: Reader) -> Span:
-        """Cut the period to compare with: the fiscal one before, or as many days before."""
-        span = self.span(reader)
-        for kind in SPANS:
-            if reader.calendar.span(kind, span.first) == (span.first, span.last):
-                return span_of(*reader.calendar.before(kind, span.first), reader)
-        last = span.first - ONE_DAY
-        return span_of(last - (span.last - span.first), last, reader)
-
     def day(self, reader: Reader) -> date:
         """Give the business day of the moment."""
         return from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
@@ -99,5 +90,9 @@ class PeriodQuestion(Question[ViewT]):
 
 def span_of(first: date, last: date, reader: Reader) -> Span:
     """Cut whole business days, the first and the last included."""
-    period = Period.of_days(first, last, reader.timezone)
-    return Span(to_instant(period.start), to_instant(period.end), first, last)
+    return Span(*start_and_end(first, last, reader.timezone), first, last)
+
+
+def span_before(span: Span, reader: Reader) -> Span:
+    """Cut the period to compare one with: the fiscal one before, or as many days before."""
+    return span_of(*reader.calendar.days_before(Days(span.first, span.last)), reader)

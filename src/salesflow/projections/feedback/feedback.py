@@ -22,7 +22,7 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, local_day, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.period import PeriodQuestion, Span
+from salesflow.projections.core.period import PeriodQuestion, Span, span_before
 from salesflow.projections.core.question import Limit, Reader, View
 from salesflow.projections.core.statistics import (
     Estimate,
@@ -258,7 +258,8 @@ class Feedback(PeriodQuestion[FeedbackView]):
         Raises:
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         answers = self._answers(reader, span)
         verbatims, in_all = self._verbatims(reader, span)
         return FeedbackView(

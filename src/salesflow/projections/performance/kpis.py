@@ -20,13 +20,8 @@ from salesflow.domain.values import Reference
 from salesflow.presentation.format import number_text, percent_text, span_text, totals_text
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.currency import (
-    CurrencyConverter,
-    MoneyQuestion,
-    MoneyView,
-    RateRule,
-)
-from salesflow.projections.core.period import PeriodQuestion, Span, span_of
+from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
+from salesflow.projections.core.period import PeriodQuestion, Span, span_before, span_of
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import estimate_text
 from salesflow.projections.folds.booking import BOOKING
@@ -38,20 +33,9 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.performance.kpi_figures import (
     KpiLine,
-    Rows,
-    SpanTotals,
     kpi_lines,
-    velocities,
 )
-from salesflow.projections.performance.kpi_rows import (
-    CustomerOrders,
-    in_one_currency,
-    read_booked,
-    read_closed,
-    read_contacts,
-    read_responses,
-    read_scores,
-)
+from salesflow.projections.performance.kpi_rows import read_rows
 from salesflow.projections.scope.grouping import By, Customers, Grouping, Teams
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
@@ -226,51 +210,25 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
         grouping = Grouping(
             self.by, teams, Customers.read(reader), process=self.process, owner=self.owner
         )
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
+        rows = read_rows(reader, (before, *spans), exchange, grouping)
+        lines, lines_before = (
+            kpi_lines(reader, part, rows, grouping, exchange, self.velocity_days)
+            for part in (spans, (before,))
+        )
         return KpisView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
-            lines=tuple(self._lines(reader, spans, grouping, exchange)),
-            lines_before=tuple(self._lines(reader, (before,), grouping, exchange)),
+            lines=lines,
+            lines_before=lines_before,
             before_joining=teams.before_joining,
             rates=exchange.used,
         )
-
-    def _lines(
-        self,
-        reader: Reader,
-        spans: tuple[Span, ...],
-        grouping: Grouping,
-        exchange: CurrencyConverter,
-    ) -> Iterator[KpiLine]:
-        start, end = spans[0].start, spans[-1].end
-        booked, closed = in_one_currency(
-            read_booked(reader, start, end),
-            read_closed(reader, start, end),
-            exchange,
-            spans,
-            grouping,
-        )
-        rows = Rows(
-            booked,
-            closed,
-            read_contacts(reader, start, end),
-            read_responses(reader, start, end),
-            read_scores(reader, start, end),
-        )
-        orders = CustomerOrders.read(reader, end, grouping)
-        for span in spans:
-            at = span.closing(reader.read_point.as_of)
-            standing = SpanTotals(
-                orders.new_customers(span),
-                orders.buyers(span),
-                velocities(reader, at, self.velocity_days, grouping, exchange),
-            )
-            yield from kpi_lines(span, rows, standing, grouping, reader.timezone)
 
 
 def _parts(span: Span, each: Each | None, reader: Reader) -> Iterator[Span]:

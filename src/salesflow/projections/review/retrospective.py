@@ -32,7 +32,7 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.period import PeriodQuestion, Span
+from salesflow.projections.core.period import PeriodQuestion, Span, span_before
 from salesflow.projections.core.question import Limit, Reader, View
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
@@ -335,7 +335,8 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
         ways = list(read_paths(reader))
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         part = ReviewScope(
             Teams.read(reader), owner=self.owner, team=self.team, process=self.process
         )

@@ -21,7 +21,7 @@ from salesflow.domain.values import Reference
 from salesflow.presentation.format import amount_text, days_text, percent_text
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.period import PeriodQuestion, Span
+from salesflow.projections.core.period import PeriodQuestion, Span, span_before
 from salesflow.projections.core.question import Reader, View
 from salesflow.projections.core.statistics import Estimate, estimate_text
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
@@ -81,7 +81,8 @@ class Conversion(PeriodQuestion[ConversionView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ConversionView:
         """Count on the way of every deal up to the moment."""
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         every = list(read_paths(reader))
         ways = [way for way in every if way[-1].outcome != "merged"]
         named = stages_of(ways, reader.processes)
