@@ -3,11 +3,11 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,9 @@ from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value
 from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
+    "CellValue",
+    "Percent",
+    "RowOfValues",
     "ShortId",
     "Total",
     "amount_text",
@@ -35,9 +38,13 @@ __all__ = [
     "short_id",
     "span_text",
     "totals",
+    "totals_by",
     "totals_text",
+    "written_rows",
 ]
 
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 ID_DIGITS = 8
 TIMED_DIGITS = 18
@@ -234,6 +241,45 @@ def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total,
         )
 
 
+def totals_by(
+    groups: Mapping[KeyT, Iterable[tuple[str | None, Decimal, Decimal]]],
+) -> dict[KeyT, tuple[Total, ...]]:
+    """Add up each of several groups, by its key; see `totals`."""
+    return {key: totals(parts) for key, parts in groups.items()}
+
+
 def totals_text(sums: Sequence[Total]) -> str:
     """Write sums side by side, rounded half even to hundredths."""
     return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"
+
+
+# Rows of values, each written as its type asks for.
+
+
+class Percent(NamedTuple):
+    """A share that is written in whole per cent."""
+
+    share: Decimal | None
+
+
+CellValue = str | int | Decimal | Percent | tuple[Total, ...] | None
+RowOfValues = tuple[CellValue, ...]
+
+
+def written_rows(rows: Iterable[RowOfValues]) -> tuple[tuple[str, ...], ...]:
+    """Write the values of a table: texts as they are, counts, numbers, shares and sums."""
+    return tuple(tuple(map(_written, row)) for row in rows)
+
+
+def _written(value: CellValue) -> str:
+    match value:
+        case str():
+            return value
+        case int():
+            return f"{value:,}"
+        case Percent():
+            return percent_text(value.share)
+        case Decimal() | None:
+            return number_text(value)
+        case _:
+            return totals_text(value)

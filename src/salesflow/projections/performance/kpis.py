@@ -17,7 +17,13 @@ from pydantic import Field
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
-from salesflow.presentation.format import number_text, percent_text, span_text, totals_text
+from salesflow.presentation.format import (
+    CellValue,
+    Percent,
+    percent_text,
+    span_text,
+    written_rows,
+)
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
@@ -46,7 +52,7 @@ __all__ = ["Kpis", "KpisView", "kpi_tables"]
 # A period alone stands beside the one before it, a figure a row. Reps, teams or parts of the
 # period are rows of three tables each, since no screen is wide enough for all figures at once.
 
-Figures = Mapping[str, Callable[[KpiLine], str]]
+Figures = Mapping[str, Callable[[KpiLine], CellValue]]
 
 
 def _by_value(line: KpiLine) -> str:
@@ -55,27 +61,27 @@ def _by_value(line: KpiLine) -> str:
 
 
 SALES: Final[Figures] = {
-    "Sales": lambda line: totals_text(line.sales),
-    "Orders": lambda line: f"{line.orders:,}",
+    "Sales": lambda line: line.sales,
+    "Orders": lambda line: line.orders,
     "Win rate by value": _by_value,
-    "Qualified deals": lambda line: f"{line.velocity.open_deals:,}",
-    "Velocity per day": lambda line: totals_text(line.velocity.per_day),
+    "Qualified deals": lambda line: line.velocity.open_deals,
+    "Velocity per day": lambda line: line.velocity.per_day,
 }
 DEALS: Final[Figures] = {
-    "Created": lambda line: f"{line.created:,}",
-    "Won": lambda line: f"{line.won:,}",
-    "Lost": lambda line: f"{line.lost:,}",
+    "Created": lambda line: line.created,
+    "Won": lambda line: line.won,
+    "Lost": lambda line: line.lost,
     "Win rate": lambda line: estimate_text(line.win_rate, percent=True),
-    "Of created": lambda line: percent_text(line.win_rate_of_created),
-    "Cycle days median": lambda line: number_text(line.cycle.days_median),
-    "Cycle days p90": lambda line: number_text(line.cycle.days_p90),
+    "Of created": lambda line: Percent(line.win_rate_of_created),
+    "Cycle days median": lambda line: line.cycle.days_median,
+    "Cycle days p90": lambda line: line.cycle.days_p90,
 }
 CUSTOMERS: Final[Figures] = {
-    "New customers": lambda line: f"{line.new_customers:,}",
-    "Repeat purchase rate": lambda line: percent_text(line.repeat_rate),
-    "Contacts": lambda line: f"{line.follow_ups.contacts:,}",
-    "Contacts per deal": lambda line: number_text(line.follow_ups.per_deal),
-    "First response days": lambda line: number_text(line.first_response.days_median),
+    "New customers": lambda line: line.new_customers,
+    "Repeat purchase rate": lambda line: Percent(line.repeat_rate),
+    "Contacts": lambda line: line.follow_ups.contacts,
+    "Contacts per deal": lambda line: line.follow_ups.per_deal,
+    "First response days": lambda line: line.first_response.days_median,
     "CSAT top box": lambda line: estimate_text(line.csat, percent=True),
 }
 PARTS: Final[Mapping[str, Figures]] = {
@@ -121,14 +127,14 @@ def _part(
     about: str = "",
 ) -> TableOfView:
     figures = PARTS[title]
-    rows = tuple((named(line), *(write(line) for write in figures.values())) for line in lines)
-    return TableOfView(title, (first, *figures), rows, about=about)
+    rows = [(named(line), *(figure(line) for figure in figures.values())) for line in lines]
+    return TableOfView(title, (first, *figures), written_rows(rows), about=about)
 
 
 def _beside(lines: Sequence[KpiLine]) -> TableOfView:
-    rows = tuple((name, *map(write, lines)) for name, write in FIGURES.items())
+    rows = [(name, *map(figure, lines)) for name, figure in FIGURES.items()]
     columns = ("Figure", *map(_days, lines))
-    return TableOfView("KPIs", columns, rows, words=("Figure",))
+    return TableOfView("KPIs", columns, written_rows(rows), words=("Figure",))
 
 
 def _days(line: KpiLine) -> str:
@@ -206,7 +212,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        teams = Teams.read(reader)
+        teams = Teams.read(reader) if self.by == "team" else Teams({})
         grouping = Grouping(
             self.by, teams, Customers.read(reader), process=self.process, owner=self.owner
         )
