@@ -82,13 +82,11 @@ def _flush_or(otherwise: Callable[[], None]) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     import typer  # not before it is needed: this and the next load everything
-    from typer.main import get_command
 
-    from salesflow.cli.app import app
+    from salesflow.cli.app import call
 
     try:
-        given = _readable(sys.argv[1:] if arguments is None else arguments)
-        code = get_command(app).main(given, prog_name="salesflow", standalone_mode=False)
+        code = call(_readable(sys.argv[1:] if arguments is None else arguments))
     except typer.TyperException as error:
         return _complain(_misuse(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):

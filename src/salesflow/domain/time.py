@@ -101,6 +101,16 @@ class Moment(Value):
     position: int
     revision: int
 
+    @classmethod
+    def at(cls, as_of: Instant, known_at: Instant, *, position: int, revision: int) -> Self:
+        """Give the moment of two instants."""
+        return cls(
+            as_of=from_instant(as_of),
+            known_at=from_instant(known_at),
+            position=position,
+            revision=revision,
+        )
+
 
 class Period(Value):
     """A half-open span of time `[start, end)`."""
