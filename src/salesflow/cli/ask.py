@@ -30,7 +30,6 @@ from salesflow.cli.context import (
     with_period,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.screen import Screen
 from salesflow.domain.time import Period, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
@@ -116,8 +115,9 @@ def show_view(
         screen.table(table)
     if not brief:
         screen.lines(view.meaning_lines(screen.language), "dim")
-    screen.lines(notes, "yellow")
-    _show_moment(screen, view)
+    *warnings, moment = view.moment_lines(screen.language)
+    screen.lines([*notes, *warnings], "yellow")
+    screen.line(moment, "green")
 
 
 def show_comparison(
@@ -134,13 +134,10 @@ def show_comparison(
         screen.lines(comparison.now.meaning_lines(screen.language), "dim")
     colon = "：" if screen.language == "zh" else ": "
     for label, view in (("Then", comparison.then), ("Now", comparison.now)):
-        _show_moment(screen, view, screen.word(label) + colon)
-
-
-def _show_moment(screen: Screen, view: View, label: str = "") -> None:
-    *warnings, moment = view.moment_lines(screen.language)
-    screen.lines((f"{label}{line}" for line in warnings), "yellow")
-    screen.line(f"{label}{moment}", "green")
+        side = screen.word(label) + colon
+        *warnings, moment = (f"{side}{line}" for line in view.moment_lines(screen.language))
+        screen.lines(warnings, "yellow")
+        screen.line(moment, "green")
 
 
 def _asked(

@@ -63,7 +63,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
-        _complain(replaced(), code)
+        if lost := replaced():
+            _complain(lost, code)
     except BrokenPipeError:
         code = REFUSED
         end_quietly()
@@ -106,12 +107,12 @@ def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
     """Say what is wrong with an option, in the words of questions."""
     from pydantic import ValidationError
 
-    from salesflow.projections.core.question import wrong_value
-
     text: str = error.format_message()
     wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)
     if not isinstance(wrong, ValidationError) or not flags:
         return text
+    from salesflow.projections.core.question import wrong_value
+
     return f"{flags[-1]}: {wrong_value(wrong)}"
 
 

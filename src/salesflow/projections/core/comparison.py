@@ -328,7 +328,7 @@ class Comparison(Value, Generic[ViewT]):
             found.insert(0, TableOfView(title, SIDES, lines))
         found = [found[0]._replace(about=about), *found[1:]]
         for side in (self.now, self.then):
-            found = [with_names(table, side.names, language) for table in found]
+            found = with_names(found, side.names, language)
         return found
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:

@@ -24,7 +24,7 @@ from pydantic import Field, GetJsonSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
-from salesflow.domain.arguments import guarded_host, perhaps
+from salesflow.domain.arguments import guarded_host, inner, perhaps
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event
 from salesflow.domain.exchange_rates import RateTable
@@ -35,7 +35,7 @@ from salesflow.errors import InputError
 from salesflow.presentation.arrow import arrow_tables, data_frames, tidy_tables
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
-from salesflow.presentation.messages import Language, in_language, translated
+from salesflow.presentation.messages import Language, in_language, translated, words_in
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.left_out import Behind, LeftOut
 from salesflow.projections.core.names import (
@@ -261,20 +261,21 @@ class View(Value):
         """Lay out what matters most of it; all of it unless the answer says otherwise."""
         return self.tables(language)
 
+    @inner
     def named_tables(
         self, language: Language = "en", *, brief: bool = False
     ) -> list[TableOfView]:
         """Lay the answer out for people, with titles and names beside the ids."""
         tables = self.brief_tables(language) if brief else self.tables(language)
-        return [with_names(table, self.names, language) for table in tables]
+        return with_names(tables, self.names, language)
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Say what is counted (the population) and how (the formula)."""
-        own = (self.population_zh, self.formula_zh) if language == "zh" else ("", "")
-        meant = (self.population, self.formula)
-        return tuple(  # type: ignore[return-value]
-            text or translated(english, language)
-            for text, english in zip(own, meant, strict=True)
+        if language == "en":
+            return self.population, self.formula
+        return (
+            self.population_zh or translated(self.population, language),
+            self.formula_zh or translated(self.formula, language),
         )
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
@@ -288,21 +289,19 @@ class View(Value):
         tables = text_of(self.named_tables(language), language, width)
         return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
 
+    @inner
     def meaning_lines(self, language: Language = "en") -> list[str]:
         """Return what is counted and how, a labelled line each."""
-        word, colon = (
-            partial(in_language, language=language),
-            "：" if language == "zh" else ": ",
-        )
-        labelled = zip(("Population", "Formula"), self.meaning(language), strict=True)
-        return [f"{word(label)}{colon}{text}" for label, text in labelled]
+        labels = words_in(("Population", "Formula"), language)
+        colon = "：" if language == "zh" else ": "
+        meant = zip(labels, self.meaning(language), strict=True)
+        return [f"{label}{colon}{text}" for label, text in meant]
 
+    @inner
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where on both time axes the answer stands, and what follows from that."""
-        zone, lines = (
-            ZoneInfo(self.timezone),
-            [each.sentence(language) for each in self.left_out],
-        )
+        zone = ZoneInfo(self.timezone)
+        lines = [each.sentence(language) for each in self.left_out]
         if self.behind is not None:
             lines.append(self.behind.sentence(language))
         if self.known_since is not None:

@@ -42,7 +42,7 @@ from salesflow.projections.performance.kpi_figures import (
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope.grouping import By, Customers, Grouping, Teams
+from salesflow.projections.scope.grouping import By, Grouping
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -212,10 +212,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        teams = Teams.read(reader) if self.by == "team" else Teams({})
-        grouping = Grouping(
-            self.by, teams, Customers.read(reader), process=self.process, owner=self.owner
-        )
+        grouping = Grouping(reader, self.by, process=self.process, owner=self.owner)
         span = self.span(reader)
         before = span_before(span, reader)
         exchange = self.exchange(reader)
@@ -232,7 +229,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
             by=self.by,
             lines=lines,
             lines_before=lines_before,
-            before_joining=teams.before_joining,
+            before_joining=grouping.teams.before_joining,
             rates=exchange.used,
         )
 

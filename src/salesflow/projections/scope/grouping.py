@@ -213,17 +213,11 @@ class Grouping:
     """To which group something belongs, and whether it was asked for at all."""
 
     def __init__(
-        self,
-        by: By | None,
-        teams: Teams,
-        customers: Customers,
-        *,
-        process: str | None,
-        owner: str | None,
+        self, reader: Reader, by: By | None, *, process: str | None, owner: str | None
     ) -> None:
         self.by: Final = by
-        self.customers: Final = customers
-        self._teams = teams
+        self.customers: Final = Customers.read(reader)
+        self.teams: Final = Teams.read(reader) if by == "team" else Teams({})
         self._process = process
         self._owner = owner
 
@@ -239,7 +233,7 @@ class Grouping:
             case "rep":
                 return whose.rep
             case "team":
-                return self._teams.of(whose.rep, whose.at)
+                return self.teams.of(whose.rep, whose.at)
             case "customer":
                 return self._customer(whose.customer_id)
             case "channel":
