@@ -174,12 +174,12 @@ def snapshot_for(
     log = cutter.log
     with log.database.read() as connection:
         stands = list(runner.standings(question.folds, connection).values())
-        head = log.head(connection)
         if not stands:
+            head = log.head(connection)
             stands = [ProjectionPosition(1, head.position, head.recorded)]
         snapshot = Snapshot(question, cutter, processes, rates, connection, stands)
         if unwritable is not None:
-            snapshot.say_behind(head, unwritable)
+            snapshot.say_behind(log.head(connection), unwritable)
         yield snapshot
 
 
