@@ -26,7 +26,7 @@ from salesflow.projections.performance import kpi_figures as kpi_contacts
 from salesflow.projections.performance import kpi_figures as kpi_orders
 from salesflow.projections.performance import kpi_figures as kpi_velocity
 from salesflow.projections.performance.kpis import Kpis
-from salesflow.projections.scope.grouping import Customers
+from salesflow.projections.scope import Customers
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 DEALS, CUSTOMERS = 4, 2

@@ -44,7 +44,7 @@ from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View, wrong_parameters
-from salesflow.projections.scope.narrowing import MET
+from salesflow.projections.scope import MET
 
 __all__ = ["command_of", "notes_of", "show_comparison", "show_view"]
 
@@ -399,8 +399,6 @@ def notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Say what a reader of the answer should know besides."""
-    from salesflow.projections.scope.narrowing import MET
-
     for name, met in MET.items():
         value = getattr(asked, name, None)
         if value is None or flow.ask(met(value=str(value)), at=view.moment).met:

@@ -30,7 +30,7 @@ from salesflow.domain.time import (
 from salesflow.errors import InputError, UnwritableError
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.question import Question, View
-from salesflow.projections.scope.narrowing import ensure_known
+from salesflow.projections.scope import ensure_known
 from salesflow.projections.table import Processes, ReadPoint
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]

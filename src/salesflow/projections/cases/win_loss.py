@@ -58,7 +58,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope.grouping import names_of, of_one_deal
+from salesflow.projections.scope import names_of, of_one_deal
 
 __all__ = [
     "ClosedGroup",

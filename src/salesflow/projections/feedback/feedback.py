@@ -32,7 +32,7 @@ from salesflow.projections.core.statistics import (
     share,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
-from salesflow.projections.scope.grouping import stage_name
+from salesflow.projections.scope import stage_name
 
 __all__ = [
     "FIGURE_COLUMNS",

@@ -52,7 +52,7 @@ from salesflow.projections.performance.kpi_rows import (
     opening_whose,
     won_or_lost_in,
 )
-from salesflow.projections.scope.grouping import Attribution, Group, Grouping, group_order
+from salesflow.projections.scope import Attribution, Group, Grouping, group_order
 from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
 
 __all__ = [

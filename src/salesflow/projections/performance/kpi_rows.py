@@ -19,7 +19,7 @@ from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.feedback import FEEDBACK
-from salesflow.projections.scope.grouping import Attribution, Grouping
+from salesflow.projections.scope import Attribution, Grouping
 
 __all__ = [
     "CLOSED_COLUMNS",

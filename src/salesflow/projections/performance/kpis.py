@@ -42,7 +42,7 @@ from salesflow.projections.performance.kpi_figures import (
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope.grouping import By, Grouping
+from salesflow.projections.scope import By, Grouping
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 

@@ -35,7 +35,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.scope.grouping import Customers, Teams, group_order
+from salesflow.projections.scope import Customers, Teams, group_order
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [

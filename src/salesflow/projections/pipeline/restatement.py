@@ -28,7 +28,7 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import exact, exact_sum
 from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
-from salesflow.projections.scope.grouping import StageName, stage_name
+from salesflow.projections.scope import StageName, stage_name
 from salesflow.projections.table import Processes, ReadPoint
 
 __all__ = ["RestatedCell", "Restatement", "RestatementView", "RestatingEvent"]

@@ -68,7 +68,7 @@ from salesflow.projections.review.retrospective_figures import (
     movements_beside,
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
-from salesflow.projections.scope.grouping import Meant, Teams, named
+from salesflow.projections.scope import Meant, Teams, named
 from salesflow.projections.stages.visits import Way, read_paths
 
 __all__ = [

@@ -31,7 +31,7 @@ from salesflow.projections.forecast.forecast_reading import (
     read_slipped,
 )
 from salesflow.projections.review.retrospective_figures import ReviewScope
-from salesflow.projections.scope.grouping import stage_name
+from salesflow.projections.scope import stage_name
 from salesflow.projections.stages.conversion_figures import (
     StageConversion,
     StageOrders,

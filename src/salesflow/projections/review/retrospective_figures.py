@@ -48,7 +48,7 @@ from salesflow.projections.forecast.forecast_reading import (
 from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.performance.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
-from salesflow.projections.scope.grouping import Teams, stage_name
+from salesflow.projections.scope import Teams, stage_name
 from salesflow.projections.stages.visits import StageVisit
 
 __all__ = [
