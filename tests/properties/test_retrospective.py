@@ -31,7 +31,7 @@ from properties.world import HOUR, OWNERS, START, at, deal_id, instant
 from salesflow.domain.event import Fact, FactRetracted
 from salesflow.domain.rep import rep_id
 from salesflow.errors import NotFoundError
-from salesflow.projections.core.period import Span
+from salesflow.projections.core.question import Span
 from salesflow.projections.review import retrospective
 from salesflow.projections.review import retrospective_deals as retrospective_stages
 from salesflow.projections.review import retrospective_figures as retrospective_feedback

@@ -43,8 +43,7 @@ from salesflow.projections.core.currency import (
     exact_sum,
 )
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.period import PeriodQuestion
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.core.statistics import (
     Estimate,
     Share,

@@ -22,8 +22,14 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, local_day, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.period import PeriodQuestion, Span, span_before
-from salesflow.projections.core.question import Limit, Reader, View
+from salesflow.projections.core.question import (
+    Limit,
+    PeriodQuestion,
+    Reader,
+    Span,
+    View,
+    span_before,
+)
 from salesflow.projections.core.statistics import (
     Estimate,
     estimate_text,

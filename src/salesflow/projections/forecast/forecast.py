@@ -34,8 +34,13 @@ from salesflow.projections.core.currency import (
     RateApplied,
     RateRule,
 )
-from salesflow.projections.core.period import PeriodQuestion, Span, span_before, span_of
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import (
+    PeriodQuestion,
+    Reader,
+    Span,
+    span_before,
+    span_of,
+)
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE

@@ -26,8 +26,7 @@ from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, totals
 from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
     Estimate,
     Share,

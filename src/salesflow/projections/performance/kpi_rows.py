@@ -13,8 +13,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.time import Instant
 from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT

@@ -27,8 +27,13 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
-from salesflow.projections.core.period import PeriodQuestion, Span, span_before, span_of
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import (
+    PeriodQuestion,
+    Reader,
+    Span,
+    span_before,
+    span_of,
+)
 from salesflow.projections.core.statistics import estimate_text
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING

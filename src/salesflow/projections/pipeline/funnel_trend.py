@@ -25,8 +25,7 @@ from salesflow.presentation.format import RowOfValues, Total, local_time, totals
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
-from salesflow.projections.core.period import PeriodQuestion, Span, span_of
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import (
     ClosedDeals,

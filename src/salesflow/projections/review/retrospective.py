@@ -32,8 +32,14 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.period import PeriodQuestion, Span, span_before
-from salesflow.projections.core.question import Limit, Reader, View
+from salesflow.projections.core.question import (
+    Limit,
+    PeriodQuestion,
+    Reader,
+    Span,
+    View,
+    span_before,
+)
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE

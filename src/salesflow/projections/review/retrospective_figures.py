@@ -17,8 +17,7 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import Estimate
 from salesflow.projections.feedback.feedback import (
     PASSIVE,

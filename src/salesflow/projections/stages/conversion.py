@@ -28,8 +28,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.period import PeriodQuestion, Span, span_before
-from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.question import PeriodQuestion, Reader, Span, View, span_before
 from salesflow.projections.core.statistics import Estimate, estimate_text
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.conversion_figures import (
