@@ -92,7 +92,7 @@ class FiscalCalendar(Value):
         return self.span(kind, here.first - DAY)
 
     def days_before(self, days: Days) -> Days:
-        """Give the days to compare some with: the fiscal span before, or as many days before.
+        """Return the days to compare some with: the fiscal span or as many days before them.
 
         Raises:
             InputError: where the calendar begins or ends with them.

@@ -103,7 +103,7 @@ class Moment(Value):
 
     @classmethod
     def at(cls, as_of: Instant, known_at: Instant, *, position: int, revision: int) -> Self:
-        """Give the moment of two instants."""
+        """Return the moment of two instants."""
         return cls(
             as_of=from_instant(as_of),
             known_at=from_instant(known_at),
@@ -125,7 +125,7 @@ class Period(Value):
 
     @classmethod
     def between(cls, start: Instant, end: Instant) -> Self:
-        """Give the period from one instant to another, which is not of it any more."""
+        """Return the period from one instant to another, which is not of it any more."""
         return cls(start=from_instant(start), end=from_instant(end))
 
 
@@ -196,7 +196,7 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
 
 
 def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:
-    """Give the first instant of some days and the first that is not of them any more.
+    """Return the first instant of some days and the first that is not of them any more.
 
     Raises:
         InputError: when the last day lies before the first, or no such day is known.

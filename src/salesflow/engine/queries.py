@@ -48,7 +48,7 @@ class MomentResolver:
         self._read: dict[Instant, Settings] = {}
 
     def settings(self, known: Instant) -> Settings:
-        """Give the settings as known at an instant; in a snapshot they are read once."""
+        """Return the settings as known at an instant; in a snapshot they are read once."""
         if self._connection is None:
             return settings_at(self.log, known)
         if known not in self._read:

@@ -26,8 +26,8 @@ __all__ = [
     "distinct_ids",
     "given_percent",
     "harmless",
+    "harmless_cells",
     "harmless_json",
-    "harmless_rows",
     "local_day",
     "local_time",
     "moment_line",
@@ -197,9 +197,9 @@ def harmless(text: str) -> str:
     return OBEYED.sub(_written_out, text.replace("\t", " "))
 
 
-def harmless_rows(rows: Iterable[Iterable[str]]) -> list[list[str]]:
-    """Write out what a terminal would obey in any cell of some rows."""
-    return [[harmless(cell) for cell in row] for row in rows]
+def harmless_cells(columns: Iterable[Iterable[str]]) -> list[list[str]]:
+    """Write out what a terminal would obey in any cell of some columns."""
+    return [[harmless(cell) for cell in column] for column in columns]
 
 
 def harmless_json(written: str) -> str:

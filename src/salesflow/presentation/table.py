@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
-from salesflow.presentation.format import harmless_rows
+from salesflow.presentation.format import harmless_cells
 from salesflow.presentation.messages import Language, in_language, words_in
 
 __all__ = [
@@ -75,7 +75,7 @@ def columns_of(table: TableOfView, language: Language) -> list[Column]:
     return [
         Column(name, [*map(_one_amount_a_line, cells)])
         for name, cells in zip(
-            words_in(table.columns, language), harmless_rows(columns), strict=True
+            words_in(table.columns, language), harmless_cells(columns), strict=True
         )
     ]
 

@@ -399,12 +399,12 @@ def kpi_lines(
     orders = CustomerOrders(rows, spans[-1].end, grouping, timezone)
     lines: list[KpiLine] = []
     for span in spans:
-        totals_of = SpanTotals(
+        standing = SpanTotals(
             orders.new_customers(span),
             orders.buyers(span),
             _velocities(reader, span.closing(as_of), velocity_days, grouping, exchange),
         )
-        lines += _lines_of(span, rows, totals_of, grouping, timezone)
+        lines += _lines_of(span, rows, standing, grouping, timezone)
     return tuple(lines)
 
 

@@ -116,7 +116,7 @@ class PipelineCell(NamedTuple):
 def converted(
     cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
 ) -> Sequence[PipelineCell]:
-    """Give cells in the currency asked for; as they are where none is."""
+    """Return cells in the currency asked for; as they are where none is."""
     if exchange.currency is None:
         return cells
     return [cell.into(exchange, at) for cell in cells]
