@@ -24,7 +24,7 @@ from salesflow.cli.context import (
     CommandContext,
     CompareTo,
     KnownAt,
-    day_of,
+    day_text,
     moment_said,
     with_context,
 )
@@ -278,7 +278,7 @@ def _period_option(flag: str, metavar: str, text: str) -> object:
             help=text,
             rich_help_panel=PANEL,
             show_default=False,
-            callback=day_of(flag) if metavar == "DAY" else None,
+            parser=day_text if metavar == "DAY" else None,
         ),
     ]
 

@@ -32,38 +32,46 @@ __all__ = [
     "CommandContext",
     "CompareTo",
     "KnownAt",
-    "day_of",
+    "day_text",
     "moment_said",
-    "time_of",
-    "two_times",
+    "time_text",
+    "two_times_text",
     "with_context",
 ]
 
 
-# Options that take a day or a time: what is none is refused with the name of the option.
-
-Check = Callable[[str | None], str | None]
+# Texts of options that take a day or a time, which what parses the options calls.
 
 
-def time_of(flag: str) -> Check:
-    """Make what refuses a text that is no moment: a day, or a time with its zone."""
-    return _checked(flag, lambda text: instant_of(text, ZoneInfo("UTC")))
+def time_text(text: str) -> str:
+    """Return a text that is a day, or a time with its zone.
+
+    Raises:
+        InputError: when it is neither.
+    """
+    instant_of(text, ZoneInfo("UTC"))
+    return text
 
 
-def day_of(flag: str) -> Check:
-    """Make what refuses a text that is no day."""
-    return _checked(flag, read_day)
+def day_text(text: str) -> str:
+    """Return a text that is a day.
+
+    Raises:
+        InputError: when it is none.
+    """
+    read_day(text)
+    return text
 
 
-def two_times(flag: str) -> Check:
-    """Make what refuses a text that is no AS_OF[@KNOWN_AT]."""
+def two_times_text(text: str) -> str:
+    """Return a text that is AS_OF[@KNOWN_AT].
 
-    def read(text: str) -> None:
-        for time in moment_said(text):
-            if time is not None:
-                instant_of(time, ZoneInfo("UTC"))
-
-    return _checked(flag, read)
+    Raises:
+        InputError: when a side of it is no time.
+    """
+    for time in filter(None, moment_said(text)):
+        time_text(time)
+    return text
 
 
 def moment_said(text: str) -> tuple[str, str | None]:
@@ -79,18 +87,6 @@ def moment_said(text: str) -> tuple[str, str | None]:
             " 2026-03-31@2026-03-31 for what was known on that day"
         )
     return as_of, known_at or None
-
-
-def _checked(flag: str, read: Callable[[str], object]) -> Check:
-    def check(text: str | None) -> str | None:
-        try:
-            if text is not None:
-                read(text)
-        except InputError as error:
-            raise InputError(f"{flag}: {error}") from error
-        return text
-
-    return check
 
 
 DATABASE_VARIABLE = "SALESFLOW_DB"
@@ -131,7 +127,7 @@ AsOf = Annotated[
         " 2026-03-31T17:00:00+08:00. Default: now.",
         rich_help_panel="Moment",
         show_default=False,
-        callback=time_of("--as-of"),
+        parser=time_text,
     ),
 ]
 KnownAt = Annotated[
@@ -142,7 +138,7 @@ KnownAt = Annotated[
         help="What had been recorded by then. Default: all that is recorded.",
         rich_help_panel="Moment",
         show_default=False,
-        callback=time_of("--known-at"),
+        parser=time_text,
     ),
 ]
 CompareTo = Annotated[
@@ -154,7 +150,7 @@ CompareTo = Annotated[
         " as it was known on that day. Known by default: what is known at the first moment.",
         rich_help_panel="Moment",
         show_default=False,
-        callback=two_times("--compare-to"),
+        parser=two_times_text,
     ),
 ]
 
