@@ -33,7 +33,7 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, LEG, PIPELINE
 from salesflow.projections.pipeline import flow as flow_lines
 from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowFigures, InTeams
-from salesflow.projections.scope.grouping import TeamChange, Teams
+from salesflow.projections.scope import TeamChange, Teams
 
 MILLION = 1_000_000
 THEMES = (

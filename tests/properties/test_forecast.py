@@ -33,7 +33,7 @@ from salesflow.domain.deal.merge_checks import MAY_MERGE
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact, FactRetracted
 from salesflow.errors import RuleError
-from salesflow.projections.core.period import Span
+from salesflow.projections.core.question import Span
 from salesflow.projections.forecast import forecast, forecast_figures
 from salesflow.projections.forecast.forecast import Forecast, ForecastView
 from salesflow.projections.forecast.forecast_reading import OpenRow, OutcomeRow

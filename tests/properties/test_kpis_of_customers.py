@@ -22,11 +22,11 @@ from properties.playing import Act, Player
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import DELTAS, FIRST_CUSTOMER, at
+from salesflow.projections.performance import kpi_figures as kpi_contacts
+from salesflow.projections.performance import kpi_figures as kpi_orders
 from salesflow.projections.performance import kpi_figures as kpi_velocity
-from salesflow.projections.performance import kpi_rows as kpi_contacts
-from salesflow.projections.performance import kpi_rows as kpi_orders
 from salesflow.projections.performance.kpis import Kpis
-from salesflow.projections.scope.grouping import Customers
+from salesflow.projections.scope import Customers
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 DEALS, CUSTOMERS = 4, 2

@@ -17,8 +17,7 @@ from properties.rates import Publication, publications, publish, publish_all
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import at
-from salesflow.projections.core.period import PeriodQuestion
-from salesflow.projections.core.question import Question, View
+from salesflow.projections.core.question import PeriodQuestion, Question, View
 
 MONEY = ("flow", "forecast", "funnel", "funnel-trend", "kpis", "win-loss")
 SOLD = tuple(theme for theme in THEMES if "won" in theme)

@@ -16,7 +16,7 @@ from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.time import from_instant, instant_of, start_of_next_day, zone
 from salesflow.errors import InputError, NotFoundError, SalesflowError
-from salesflow.projections.core.period import PeriodQuestion
+from salesflow.projections.core.question import PeriodQuestion
 from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.registry import QUESTIONS
 

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version as version_of
@@ -24,6 +24,7 @@ __all__ = [
     "CommandGroup",
     "LazyGroup",
     "app",
+    "call",
     "installed",
 ]
 
@@ -210,6 +211,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def call(arguments: Sequence[str]) -> object:
+    """Run one command line, and return its exit code or what its command returned.
+
+    Raises:
+        typer.TyperException: when it is used wrongly.
+    """
+    return get_command(app).main([*arguments], prog_name="salesflow", standalone_mode=False)
 
 
 def installed() -> str:

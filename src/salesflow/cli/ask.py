@@ -7,10 +7,11 @@ other one, to show both answers and the difference.
 """
 
 import inspect
+import re
 import types
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,25 +20,31 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from salesflow.cli.context import (
-    PERIOD_OPTIONS,
     AsOf,
     CommandContext,
     CompareTo,
     KnownAt,
-    is_period,
+    day_text,
     moment_said,
     with_context,
-    with_period,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.domain.time import Period, from_instant, to_instant
+from salesflow.domain.calendar import Days
+from salesflow.domain.time import (
+    FOREVER,
+    ONE_DAY,
+    Period,
+    from_instant,
+    instant_of,
+    read_day,
+    to_instant,
+)
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
-from salesflow.projections.core.parameters import wrong_parameters
-from salesflow.projections.core.question import Question, View
-from salesflow.projections.scope.narrowing import MET
+from salesflow.projections.core.question import Question, View, wrong_parameters
+from salesflow.projections.scope import MET
 
 __all__ = ["command_of", "notes_of", "show_comparison", "show_view"]
 
@@ -64,6 +71,7 @@ CONTEXT = inspect.Parameter(
 
 def command_of(question: QuestionClass) -> Callable[..., None]:
     """Make the command of a question."""
+    of_period = _is_period(question.model_fields)
 
     def command(
         context: CommandContext,
@@ -74,12 +82,12 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         **given: object,
     ) -> None:
         with context.open() as flow:
-            if is_period(question.model_fields):
-                given = with_period(given, flow, known_at)
+            if of_period:
+                given = _with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
             if compare_to is None:
                 view = flow.ask(asked, as_of=as_of, known_at=known_at)
-                notes = notes_of(flow, asked, view, context.language)
+                notes = notes_of(flow, asked, view, context.screen.language)
                 show_view(context, view, brief=brief, notes=[*notes])
                 return
             then, known_then = moment_said(compare_to)
@@ -87,12 +95,12 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
                 asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
             )
             show_comparison(context, comparison, brief=brief)
-            for note in notes_of(flow, asked, comparison.now, context.language):
-                context.screen.line(note, "yellow")
+            notes = notes_of(flow, asked, comparison.now, context.screen.language)
+            context.screen.lines(notes, "yellow")
 
     parameters = [
         CONTEXT,
-        *_parameters(question),
+        *_parameters(question, PERIOD_OPTIONS if of_period else {}),
         _option("as_of", AsOf),
         _option("known_at", KnownAt),
         _option("compare_to", CompareTo),
@@ -111,13 +119,13 @@ def show_view(
     if screen.as_json:
         screen.json({**view.to_dict(), **({"notes": [*notes]} if notes else {})})
         return
-    for table in view.named_tables(context.language, brief=brief):
+    for table in view.named_tables(screen.language, brief=brief):
         screen.table(table)
     if not brief:
-        _show_meaning(context, view)
-    for note in notes:
-        screen.line(note, "yellow")
-    _show_moment(context, view)
+        screen.lines(view.meaning_lines(screen.language), "dim")
+    *warnings, moment = view.moment_lines(screen.language)
+    screen.lines([*notes, *warnings], "yellow")
+    screen.line(moment, "green")
 
 
 def show_comparison(
@@ -128,29 +136,16 @@ def show_comparison(
     if screen.as_json:
         screen.json(comparison.to_dict())
         return
-    for table in comparison.tables(context.language):
+    for table in comparison.tables(screen.language):
         screen.table(table)
     if not brief:
-        _show_meaning(context, comparison.now)
-    _show_moment(context, comparison.then, "Then")
-    _show_moment(context, comparison.now, "Now")
-
-
-def _show_meaning(context: CommandContext, view: View) -> None:
-    for line in view.meaning_lines(context.language):
-        context.screen.line(line, "dim")
-
-
-def _show_moment(context: CommandContext, view: View, label: str = "") -> None:
-    text = _labelled(context, label) if label else ""
-    *warnings, moment = view.moment_lines(context.language)
-    for line in warnings:
-        context.screen.line(f"{text}{line}", "yellow")
-    context.screen.line(f"{text}{moment}", "green")
-
-
-def _labelled(context: CommandContext, label: str) -> str:
-    return context.screen.word(label) + ("：" if context.language == "zh" else ": ")
+        screen.lines(comparison.now.meaning_lines(screen.language), "dim")
+    colon = "：" if screen.language == "zh" else ": "
+    for label, view in (("Then", comparison.then), ("Now", comparison.now)):
+        side = screen.word(label) + colon
+        *warnings, moment = (f"{side}{line}" for line in view.moment_lines(screen.language))
+        screen.lines(warnings, "yellow")
+        screen.line(moment, "green")
 
 
 def _asked(
@@ -197,9 +192,10 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
 
 
-def _parameters(question: QuestionClass) -> Iterator[inspect.Parameter]:
+def _parameters(
+    question: QuestionClass, periods: Mapping[str, object]
+) -> Iterator[inspect.Parameter]:
     """Make the arguments and options of a question; a period is typed in a way of its own."""
-    periods = PERIOD_OPTIONS if is_period(question.model_fields) else {}
     for name, field in question.model_fields.items():
         if name not in periods:
             yield _parameter(name, field)
@@ -264,8 +260,127 @@ def _option(name: str, annotation: object) -> inspect.Parameter:
     return _made(name, annotation, default=None)
 
 
-if TYPE_CHECKING:  # the engine is loaded when a database is opened
-    from salesflow.engine import SalesFlow
+# Periods as they are typed: a first and a last day, or a month, a quarter or a year by name.
+#
+# The last day belongs to the period. Quarters and years are the fiscal ones of the settings;
+# months are those of the calendar.
+
+PANEL: Final = "Period"
+MONTHS: Final = 12
+
+
+def _period_option(flag: str, metavar: str, text: str) -> object:
+    return Annotated[
+        str | None,
+        typer.Option(
+            flag,
+            metavar=metavar,
+            help=text,
+            rich_help_panel=PANEL,
+            show_default=False,
+            parser=day_text if metavar == "DAY" else None,
+        ),
+    ]
+
+
+PERIOD_OPTIONS: Final = {
+    "from_": _period_option(
+        "--from",
+        "DAY",
+        "The first day of the period. Default: of the fiscal quarter of the moment.",
+    ),
+    "to": _period_option(
+        "--to",
+        "DAY",
+        "The last day of the period, which belongs to it. Default: of the fiscal quarter.",
+    ),
+    "month": _period_option("--month", "YYYY-MM", "A month of the calendar, such as 2026-04."),
+    "quarter": _period_option(
+        "--quarter", "YYYY-QN", "A fiscal quarter by the settings, such as 2026-Q2."
+    ),
+    "year": _period_option("--year", "YYYY", "A fiscal year by the settings, such as 2026."),
+}
+"""What a question over a period takes instead of its own fields, by name."""
+FOUR_DIGITS = re.compile(r"(19|[2-9][0-9])[0-9]{2}(?![0-9])").match
+"""What a year begins with."""
+NAMED: Final = ("month", "quarter", "year")
+
+
+def _is_period(fields: Mapping[str, object]) -> bool:
+    """Say whether a question is about a period."""
+    return {"from_", "to"} <= fields.keys()
+
+
+def _with_period(
+    given: dict[str, Any], flow: "SalesFlow", known_at: str | None
+) -> dict[str, Any]:
+    """Turn the period that was typed into the days a question takes: `to` is the day after.
+
+    Raises:
+        InputError: when there is no such period, or it is said twice.
+    """
+    text = {name: given.pop(name) for name in (*PERIOD_OPTIONS,) if given.get(name) is not None}
+    if len(text) > 1 and text.keys() - {"from_", "to"}:
+        flags = ", ".join(f"--{name.rstrip('_')}" for name in text)
+        raise InputError(f"{flags}: say the period in one way only")
+    named = next((name for name in NAMED if name in text), None)
+    if named is not None:
+        days = _named(named, text[named], flow, known_at)
+        return {**given, "from_": days.first, "to": _after(days.last)}
+    first, last = (text.get(name) and read_day(text[name]) for name in ("from_", "to"))
+    if first is not None and last is not None and last < first:
+        raise InputError(f"--from {first} --to {last}: the last day lies before the first")
+    if first is None and last is not None:
+        raise InputError(
+            f"--to {last}: name the first day too, with --from, or a whole period with --month,"
+            " --quarter or --year"
+        )
+    return {**given, "from_": first, "to": None if last is None else _after(last)}
+
+
+def _named(kind: str, text: str, flow: "SalesFlow", known_at: str | None) -> Days:
+    known = FOREVER
+    if known_at is not None:
+        known = instant_of(known_at, flow.settings().timezone)
+    calendar = flow.settings(known).fiscal_calendar
+    try:
+        if not FOUR_DIGITS(text):
+            raise ValueError
+        if kind == "month":
+            return _month(text)
+        year, _, quarter = text.upper().partition("-Q")
+        if (kind == "quarter") != bool(quarter):
+            raise ValueError
+        if kind == "year":
+            return calendar.year(_number(year))
+        return calendar.quarter(_number(year), _number(quarter))
+    except (ValueError, OverflowError) as error:
+        if FOUR_DIGITS(text) and text.startswith(str(date.max.year)):
+            last = f"the calendar ends within it, on {date.max}; name one before it"
+            raise InputError(f"--{kind} {text}: {last}") from error
+        example = {"month": "2026-04", "quarter": "2026-Q2", "year": "2026"}[kind]
+        raise InputError(
+            f"--{kind}: {text!r} is not a {kind}; write one like {example}"
+        ) from error
+
+
+def _month(text: str) -> Days:
+    year, _, month = text.partition("-")
+    first = date(_number(year), _number(month), 1)
+    at = first.year * MONTHS + first.month
+    return Days(first, date(at // MONTHS, at % MONTHS + 1, 1) - ONE_DAY)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError
+    return int(text)
+
+
+def _after(day: date) -> date:
+    if day == date.max:
+        raise InputError(f"{day} is the last day there is; name one before it")
+    return day + ONE_DAY
 
 
 # What an answer cannot say of itself: that nothing happened lately, that a rep is unknown.
@@ -284,8 +399,6 @@ def notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Say what a reader of the answer should know besides."""
-    from salesflow.projections.scope.narrowing import MET
-
     for name, met in MET.items():
         value = getattr(asked, name, None)
         if value is None or flow.ask(met(value=str(value)), at=view.moment).met:

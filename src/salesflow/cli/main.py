@@ -63,7 +63,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
-        _complain(replaced(), code)
+        if lost := replaced():
+            _complain(lost, code)
     except BrokenPipeError:
         code = REFUSED
         end_quietly()
@@ -82,13 +83,11 @@ def _flush_or(otherwise: Callable[[], None]) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     import typer  # not before it is needed: this and the next load everything
-    from typer.main import get_command
 
-    from salesflow.cli.app import app
+    from salesflow.cli.app import call
 
     try:
-        given = _readable(sys.argv[1:] if arguments is None else arguments)
-        code = get_command(app).main(given, prog_name="salesflow", standalone_mode=False)
+        code = call(_readable(sys.argv[1:] if arguments is None else arguments))
     except typer.TyperException as error:
         return _complain(_misuse(error), error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -108,12 +107,12 @@ def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
     """Say what is wrong with an option, in the words of questions."""
     from pydantic import ValidationError
 
-    from salesflow.projections.core.parameters import wrong_value
-
     text: str = error.format_message()
     wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)
     if not isinstance(wrong, ValidationError) or not flags:
         return text
+    from salesflow.projections.core.question import wrong_value
+
     return f"{flags[-1]}: {wrong_value(wrong)}"
 
 

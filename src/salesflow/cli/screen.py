@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -162,6 +162,11 @@ class Screen:
         """Print one line of plain text, never wrapped when piped, without markup."""
         self.say(Text(harmless(text), style=style))
 
+    def lines(self, texts: Iterable[str], style: str = "") -> None:
+        """Print several of them."""
+        if text := "\n".join(texts):
+            self.say(Text(harmless(text), style=style))
+
     def heading(self, text: str) -> None:
         """Print a heading."""
         self.say("", Text(harmless(text), style="bold cyan"))
@@ -172,9 +177,8 @@ class Screen:
 
     def table(self, table: TableOfView) -> None:
         """Print a table in the language asked for, and its notes below."""
-        self.say(*laid_out(table, self.word, self.console.width))
-        for note in table.notes:
-            self.line(f"  {note}", "dim")
+        self.say(*laid_out(table, self.language, self.console.width))
+        self.lines((f"  {note}" for note in table.notes), "dim")
 
     def json(self, value: object) -> None:
         """Print one JSON document when JSON was asked for."""

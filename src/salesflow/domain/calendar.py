@@ -19,6 +19,7 @@ Pattern = Literal["months", "4-4-5", "4-5-4", "5-4-4"]
 YearBegins = Literal["nearest", "on_or_before"]
 Span = Literal["month", "quarter", "year"]
 MONTHS_OF: Final = {"month": 1, "quarter": 3, "year": 12}
+SPANS: Final[tuple[Span, ...]] = ("year", "quarter", "month")
 WEEK = timedelta(weeks=1)
 DAY = timedelta(days=1)
 QUARTERS = 4
@@ -89,6 +90,18 @@ class FiscalCalendar(Value):
         if here.first == date.min:
             raise InputError(f"the calendar begins with {day}; there is nothing before it")
         return self.span(kind, here.first - DAY)
+
+    def days_before(self, days: Days) -> Days:
+        """Return the days to compare some with: the fiscal span or as many days before them.
+
+        Raises:
+            InputError: where the calendar begins or ends with them.
+        """
+        for kind in SPANS:
+            if self.span(kind, days.first) == days:
+                return self.before(kind, days.first)
+        last = days.first - DAY
+        return Days(last - (days.last - days.first), last)
 
     def year(self, number: int) -> Days:
         """Return the days of the fiscal year of a number.

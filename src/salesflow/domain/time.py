@@ -35,9 +35,11 @@ __all__ = [
     "from_instant",
     "instant_from",
     "instant_of",
+    "is_end_of_day",
     "microseconds_between",
     "read_day",
     "same_rules",
+    "start_and_end",
     "start_of_day",
     "start_of_next_day",
     "to_instant",
@@ -99,6 +101,16 @@ class Moment(Value):
     position: int
     revision: int
 
+    @classmethod
+    def at(cls, as_of: Instant, known_at: Instant, *, position: int, revision: int) -> Self:
+        """Return the moment of two instants."""
+        return cls(
+            as_of=from_instant(as_of),
+            known_at=from_instant(known_at),
+            position=position,
+            revision=revision,
+        )
+
 
 class Period(Value):
     """A half-open span of time `[start, end)`."""
@@ -109,12 +121,12 @@ class Period(Value):
     @classmethod
     def of_days(cls, first: date, last: date, timezone: ZoneInfo) -> Self:
         """Return the period of whole business days, the first and the last included."""
-        if last < first:
-            raise InputError(f"a period cannot end ({last}) before it starts ({first})")
-        return cls(
-            start=from_instant(start_of_day(first, timezone)),
-            end=from_instant(start_of_next_day(last, timezone)),
-        )
+        return cls.between(*start_and_end(first, last, timezone))
+
+    @classmethod
+    def between(cls, start: Instant, end: Instant) -> Self:
+        """Return the period from one instant to another, which is not of it any more."""
+        return cls(start=from_instant(start), end=from_instant(end))
 
 
 def to_instant(at: datetime) -> Instant:
@@ -183,6 +195,17 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     return start_of_day(day + ONE_DAY, timezone)
 
 
+def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:
+    """Return the first instant of some days and the first that is not of them any more.
+
+    Raises:
+        InputError: when the last day lies before the first, or no such day is known.
+    """
+    if last < first:
+        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+    return start_of_day(first, timezone), start_of_next_day(last, timezone)
+
+
 def instant_from(event: EventTime) -> Instant:
     """Return when a fact that is not recorded yet happened; without a time, last of all."""
     return FOREVER if event.occurred is None else event.occurred
@@ -191,6 +214,12 @@ def instant_from(event: EventTime) -> Instant:
 def end_of_day(day: date, timezone: ZoneInfo) -> Instant:
     """Return the last microsecond of a day: the next local midnight less one."""
     return start_of_next_day(day, timezone) - 1
+
+
+def is_end_of_day(at: datetime, timezone: ZoneInfo) -> bool:
+    """Whether a time is the last microsecond of its day in the business time zone."""
+    day = at.astimezone(timezone).date()
+    return day < date.max and to_instant(at) == end_of_day(day, timezone)
 
 
 def instant_of(when: When, timezone: ZoneInfo) -> Instant:

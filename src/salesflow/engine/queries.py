@@ -30,7 +30,7 @@ from salesflow.domain.time import (
 from salesflow.errors import InputError, UnwritableError
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.question import Question, View
-from salesflow.projections.scope.narrowing import ensure_known
+from salesflow.projections.scope import ensure_known
 from salesflow.projections.table import Processes, ReadPoint
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
@@ -45,10 +45,15 @@ class MomentResolver:
     def __init__(self, log: EventLog, connection: Connection | None = None) -> None:
         self.log = log
         self._connection = connection
+        self._read: dict[Instant, Settings] = {}
 
     def settings(self, known: Instant) -> Settings:
-        """Return the settings as known at an instant, in the snapshot when there is one."""
-        return settings_at(self.log, known, self._connection)
+        """Return the settings as known at an instant; in a snapshot they are read once."""
+        if self._connection is None:
+            return settings_at(self.log, known)
+        if known not in self._read:
+            self._read[known] = settings_at(self.log, known, self._connection)
+        return self._read[known]
 
     def read_point(self, as_of: When | None, known_at: When | None, head: Instant) -> ReadPoint:
         """Cut a moment: now where nothing is said, knowing all up to the head."""
@@ -115,9 +120,9 @@ class Snapshot(Generic[ViewT]):
         """Answer the question at a moment; a position is given where it was answered before."""
         self._ensure_within_log(position)
         read_point = self._moments.read_point(as_of, known_at, self._stand.recorded)
-        moment = Moment(
-            as_of=from_instant(read_point.as_of),
-            known_at=from_instant(read_point.known_at),
+        moment = Moment.at(
+            read_point.as_of,
+            read_point.known_at,
             position=self._stand.position if position is None else position,
             revision=self._revision,
         )
@@ -138,7 +143,7 @@ class Snapshot(Generic[ViewT]):
                 f"{self._question.name} reaches beyond the ends of the calendar or of 64 bits"
                 f" at that moment: {error}"
             ) from error
-        envelope: dict[str, object] = {"timezone": settings.timezone.key}
+        envelope: dict[str, object] = {"timezone": reader.timezone.key}
         folds, log = self._question.folds, self._moments.log
         left_out = left_out_at(log, folds, read_point.known_at, self._connection)
         if left_out:
@@ -169,12 +174,12 @@ def snapshot_for(
     log = cutter.log
     with log.database.read() as connection:
         positions = list(runner.standings(question.folds, connection).values())
-        head = log.head(connection)
         if not positions:
+            head = log.head(connection)
             positions = [ProjectionPosition(1, head.position, head.recorded)]
         snapshot = Snapshot(question, cutter, processes, rates, connection, positions)
         if unwritable is not None:
-            snapshot.raise_if_behind(head, unwritable)
+            snapshot.raise_if_behind(log.head(connection), unwritable)
         yield snapshot
 
 

@@ -3,19 +3,22 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.time import Moment, Period, end_of_day, to_instant
+from salesflow.domain.time import Moment, Period, is_end_of_day
 from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value, tidy
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
+    "CellValue",
+    "Percent",
+    "RowOfValues",
     "ShortId",
     "Total",
     "amount_text",
@@ -23,6 +26,7 @@ __all__ = [
     "distinct_ids",
     "given_percent",
     "harmless",
+    "harmless_cells",
     "harmless_json",
     "local_day",
     "local_time",
@@ -34,9 +38,13 @@ __all__ = [
     "short_id",
     "span_text",
     "totals",
+    "totals_by",
     "totals_text",
+    "written_rows",
 ]
 
+
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 ID_DIGITS = 8
 TIMED_DIGITS = 18
@@ -44,6 +52,7 @@ TIMED_VERSIONS = (6, 7)
 """An id that begins with its time shares eight digits with all of that minute."""
 SMALLEST_SHOWN = Decimal("0.005")
 """Half a per cent: less would be written as nothing."""
+MOMENT_WORDS = ("as of", "known at", "position", "end of")
 
 
 def amount_text(amount: Decimal | None, currency: str | None) -> str:
@@ -151,22 +160,21 @@ def local_day(at: datetime, timezone: ZoneInfo) -> str:
 
 def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
     """Say where on both time axes an answer stands, and at which position of the log."""
+    as_of, known_at, position, end = words_in(MOMENT_WORDS, language)
+    day = f"{{}} {end}" if language == "zh" else f"{end} {{}}"
     parts = (
-        f"{in_language('as of', language)} {_moment_text(moment.as_of, timezone, language)}",
-        f"{in_language('known at', language)}"
-        f" {_moment_text(moment.known_at, timezone, language)}",
-        f"{in_language('position', language)} {moment.position:,}",
+        f"{as_of} {_moment_text(moment.as_of, timezone, day)}",
+        f"{known_at} {_moment_text(moment.known_at, timezone, day)}",
+        f"{position} {moment.position:,}",
         timezone.key,
     )
     return " · ".join(parts)
 
 
-def _moment_text(at: datetime, timezone: ZoneInfo, language: Language) -> str:
-    """Write a time; the last instant of a day as the end of that day."""
-    day = at.astimezone(timezone).date()
-    if day < date.max and to_instant(at) == end_of_day(day, timezone):
-        end = in_language("end of", language)
-        return f"{day} {end}" if language == "zh" else f"{end} {day}"
+def _moment_text(at: datetime, timezone: ZoneInfo, day: str) -> str:
+    """Write a time; the last instant of a day as `day` has it."""
+    if is_end_of_day(at, timezone):
+        return day.format(at.astimezone(timezone).date())
     return local_time(at, timezone)
 
 
@@ -187,6 +195,11 @@ def harmless(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return OBEYED.sub(_written_out, text.replace("\t", " "))
+
+
+def harmless_cells(columns: Iterable[Iterable[str]]) -> list[list[str]]:
+    """Write out what a terminal would obey in any cell of some columns."""
+    return [[harmless(cell) for cell in column] for column in columns]
 
 
 def harmless_json(written: str) -> str:
@@ -228,6 +241,45 @@ def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total,
         )
 
 
+def totals_by(
+    groups: Mapping[KeyT, Iterable[tuple[str | None, Decimal, Decimal]]],
+) -> dict[KeyT, tuple[Total, ...]]:
+    """Add up each of several groups, by its key; see `totals`."""
+    return {key: totals(parts) for key, parts in groups.items()}
+
+
 def totals_text(sums: Sequence[Total]) -> str:
     """Write sums side by side, rounded half even to hundredths."""
     return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"
+
+
+# Rows of values, each written as its type asks for.
+
+
+class Percent(NamedTuple):
+    """A share that is written in whole per cent."""
+
+    share: Decimal | None
+
+
+CellValue = str | int | Decimal | Percent | tuple[Total, ...] | None
+RowOfValues = tuple[CellValue, ...]
+
+
+def written_rows(rows: Iterable[RowOfValues]) -> tuple[tuple[str, ...], ...]:
+    """Write the values of a table: texts as they are, counts, numbers, shares and sums."""
+    return tuple(tuple(map(_written, row)) for row in rows)
+
+
+def _written(value: CellValue) -> str:
+    match value:
+        case str():
+            return value
+        case int():
+            return f"{value:,}"
+        case Percent():
+            return percent_text(value.share)
+        case Decimal() | None:
+            return number_text(value)
+        case _:
+            return totals_text(value)

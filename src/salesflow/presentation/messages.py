@@ -25,6 +25,7 @@ __all__ = [
     "say",
     "say_count",
     "translated",
+    "words_in",
 ]
 
 
@@ -61,6 +62,11 @@ def translated(message: str, language: Language, context: str | None = None) -> 
 def in_language(word: str, language: Language) -> str:
     """Return a word in a language; keys of several words are written with blanks."""
     return translated(word.replace("_", " "), language)
+
+
+def words_in(words: Iterable[str], language: Language) -> list[str]:
+    """Return several words in a language, in their order."""
+    return [in_language(word, language) for word in words]
 
 
 @cache

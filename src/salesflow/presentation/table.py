@@ -1,13 +1,23 @@
 """The shape of a table for people, between the view that fills it and whoever prints it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from salesflow.presentation.format import harmless
+from salesflow.presentation.format import harmless_cells
+from salesflow.presentation.messages import Language, in_language, words_in
 
-__all__ = ["Column", "TableOfView", "columns_of", "html_of", "is_number", "told_once"]
+__all__ = [
+    "Column",
+    "TableOfView",
+    "alignments",
+    "columns_of",
+    "html_of",
+    "is_number",
+    "is_numeric",
+    "told_once",
+]
 
 
 NUMBER = re.compile(
@@ -42,13 +52,6 @@ class Column(NamedTuple):
     name: str
     cells: list[str]
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether all its cells are numbers, amounts or shares, with an interval or without."""
-        return any(self.cells) and all(
-            is_number(INTERVAL_AFTER.sub("", it)) for it in self.cells
-        )
-
 
 def told_once(table: TableOfView, column: str) -> TableOfView:
     """Put what is the same in all rows into the title, and leave its column out."""
@@ -63,14 +66,30 @@ def told_once(table: TableOfView, column: str) -> TableOfView:
     )
 
 
-def columns_of(table: TableOfView, word: Callable[[str], str]) -> list[Column]:
-    """Return the columns of a table; `word` puts what is ours into the reader's language."""
-    columns = []
+def columns_of(table: TableOfView, language: Language) -> list[Column]:
+    """Return the columns of a table, what is ours in it in the reader's language."""
+    columns = [[row[number] for row in table.rows] for number in range(len(table.columns))]
     for number, name in enumerate(table.columns):
-        said = word if name in table.words else str
-        cells = [_one_amount_a_line(harmless(said(row[number]))) for row in table.rows]
-        columns.append(Column(word(name), cells))
-    return columns
+        if name in table.words:
+            columns[number] = words_in(columns[number], language)
+    return [
+        Column(name, [*map(_one_amount_a_line, cells)])
+        for name, cells in zip(
+            words_in(table.columns, language), harmless_cells(columns), strict=True
+        )
+    ]
+
+
+def alignments(columns: Iterable[Column]) -> list[Literal["left", "right"]]:
+    """Return to which side each column is aligned: numbers to the right, texts to the left."""
+    return ["right" if is_numeric(column) else "left" for column in columns]
+
+
+def is_numeric(column: Column) -> bool:
+    """Whether all cells are numbers, amounts or shares, with an interval or without."""
+    return any(column.cells) and all(
+        is_number(INTERVAL_AFTER.sub("", cell)) for cell in column.cells
+    )
 
 
 def is_number(cell: str) -> bool:
@@ -93,19 +112,17 @@ SENTENCE = 40
 """Cells longer than this many characters may be broken between words."""
 
 
-def html_of(
-    tables: Sequence[TableOfView], word: Callable[[str], str], lines: Iterable[str]
-) -> str:
+def html_of(tables: Sequence[TableOfView], language: Language, lines: Iterable[str]) -> str:
     """Return tables one below the other, each with its notes, and some lines below all."""
-    parts = [part for table in tables for part in _table(table, word)]
+    parts = [part for table in tables for part in _table(table, language)]
     parts += [_faint(line) for line in lines]
     return f'<div class="salesflow">{"".join(parts)}</div>'
 
 
-def _table(table: TableOfView, word: Callable[[str], str]) -> Iterator[str]:
-    columns = columns_of(table, word)
-    title = " ".join(filter(None, (word(table.title), table.about)))
-    aligns = ["right" if column.is_numeric else "left" for column in columns]
+def _table(table: TableOfView, language: Language) -> Iterator[str]:
+    columns = columns_of(table, language)
+    title = " ".join(filter(None, (in_language(table.title, language), table.about)))
+    aligns = alignments(columns)
     names = (
         f'<th style="{CELL.format(align=align, space="normal")}">{escape(column.name)}</th>'
         for column, align in zip(columns, aligns, strict=True)

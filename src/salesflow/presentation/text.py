@@ -8,12 +8,20 @@ other. Nothing is ever cut off.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import harmless
-from salesflow.presentation.table import Column, TableOfView, columns_of, is_number
+from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.table import (
+    Column,
+    TableOfView,
+    alignments,
+    columns_of,
+    is_number,
+    is_numeric,
+)
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 
@@ -51,17 +59,22 @@ WIDE, NARROW = 3, 1
 EDGES = 2
 
 
-def laid_out(
-    table: TableOfView, word: Callable[[str], str], width: int
-) -> Iterator[RenderableType]:
+def laid_out(table: TableOfView, language: Language, width: int) -> list[RenderableType]:
     """Lay a table out in a width: its title, then its rows."""
-    title = harmless(" ".join(filter(None, (word(table.title), table.about))))
+    return [*_title(table, language), *_rows(table, language, width)]
+
+
+def _title(table: TableOfView, language: Language) -> Iterator[RenderableType]:
+    title = " ".join(filter(None, (in_language(table.title, language), table.about)))
     if title:
-        yield Text(title, style="bold")
+        yield Text(harmless(title), style="bold")
+
+
+def _rows(table: TableOfView, language: Language, width: int) -> Iterator[RenderableType]:
     if not table.rows:
-        yield Text(f"  {word('none')}\n")
+        yield Text(f"  {in_language('none', language)}\n")
         return
-    columns = columns_of(table, word)
+    columns = columns_of(table, language)
     for gap in (WIDE, NARROW):
         room = _room(columns, gap, width)
         widths = _widths(columns, room)
@@ -79,16 +92,14 @@ def laid_out(
         yield ""
 
 
-def text_of(
-    tables: Sequence[TableOfView], word: Callable[[str], str], width: int | None
-) -> str:
+def text_of(tables: Sequence[TableOfView], language: Language, width: int | None) -> str:
     """Lay tables out as plain text, one below the other, their notes below each."""
     out = StringIO()
     console = Console(
         file=out, width=width or PIPE_WIDTH, highlight=False, emoji=False, color_system=None
     )
     for table in tables:
-        for part in laid_out(table, word, console.width):
+        for part in laid_out(table, language, console.width):
             console.print(part)
         for note in table.notes:
             console.print(Text(harmless(f"  {note}")))
@@ -120,7 +131,7 @@ def _has_room(columns: Sequence[Column], gap: int, width: int) -> bool:
 def _turned(columns: Sequence[Column]) -> list[Column]:
     """Make a column of each row: the figures of a few periods or currencies side by side."""
     first, *rest = columns
-    headed = not first.is_numeric
+    headed = not is_numeric(first)
     told = [each for each in (rest if headed else columns) if any(map(str.strip, each.cells))]
     names = Column(first.name if headed else "", [each.name for each in told])
     heads = first.cells if headed else [""] * len(first.cells)
@@ -155,10 +166,9 @@ def _side_by_side(columns: Sequence[Column], widths: Sequence[int], gap: int) ->
         show_edge=gap == WIDE,
         padding=(0, (gap - 1) // 2),
     )
-    for column, width in zip(columns, widths, strict=True):
-        justify = "right" if column.is_numeric else "left"
+    for column, align, width in zip(columns, alignments(columns), widths, strict=True):
         name = _wrapped(column.name, width)
-        shown.add_column(name, justify=justify, width=width, no_wrap=True)  # type: ignore[arg-type]
+        shown.add_column(name, justify=align, width=width, no_wrap=True)
     for row in zip(*(column.cells for column in columns), strict=True):
         shown.add_row(*map(_wrapped, row, widths))
     return shown

@@ -141,12 +141,15 @@ class ReadTable(ABC):
     """The table's name in the database, which it may share with a service's own tables."""
     view: str = field(init=False, compare=False)
     """The name of its view, which is the same for every revision."""
+    c: sa.ColumnCollection[str, sa.Column[Cell]] = field(init=False, repr=False, compare=False)
+    """The columns, for selects."""
 
     def __post_init__(self) -> None:
         """Build the table from its parts."""
         object.__setattr__(self, "view", f"salesflow_{self.label}")
         object.__setattr__(self, "name", f"{self.view}_{self.revision}")
         object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
+        object.__setattr__(self, "c", self.table.c)
 
     @abstractmethod
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
@@ -166,11 +169,6 @@ class ReadTable(ABC):
     def named(self, name: str) -> sa.Table:
         """Give the live table, or one of this shape under another name."""
         return self.table if name == self.name else self.shaped(name, sa.MetaData())
-
-    @property
-    def c(self) -> sa.ColumnCollection[str, sa.Column[Cell]]:
-        """The columns, for selects."""
-        return self.table.c
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,7 @@ class IntervalTable(ReadTable):
 
     def started_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Say which rows had begun at a moment, also those that have ended by then."""
-        c = self.table.c
+        c = self.c
         return sa.and_(
             c.tenant == read_point.tenant,
             c.known_from <= read_point.known_at,
@@ -216,7 +214,7 @@ class IntervalTable(ReadTable):
         )
 
     def _still_valid(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        c = self.table.c
+        c = self.c
         return sa.or_(
             c.valid_to > read_point.as_of,
             sa.and_(c.collapsed == 1, c.valid_to > read_point.known_at),
@@ -224,7 +222,7 @@ class IntervalTable(ReadTable):
 
     def valid_to(self, read_point: ReadPoint) -> sa.ColumnElement[int]:
         """Give the end of a row as believed at a moment; FOREVER while it was open."""
-        c = self.table.c
+        c = self.c
         open_then = sa.and_(c.collapsed == 1, c.valid_to > read_point.known_at)
         return sa.case((open_then, FOREVER), else_=c.valid_to)
 
@@ -290,7 +288,7 @@ class LedgerTable(ReadTable):
 
     def posted_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Say which movements had happened and were recorded at a moment."""
-        c = self.table.c
+        c = self.c
         return sa.and_(
             c.tenant == read_point.tenant,
             c.occurred <= read_point.as_of,

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from salesflow.cli.context import CommandContext, time_of, with_context
+from salesflow.cli.context import CommandContext, time_text, with_context
 from salesflow.cli.screen import Json
 from salesflow.domain.time import DAY, IS_DAY, Period, instant_of, read_day, to_instant
 from salesflow.domain.values import envelope_text
@@ -58,7 +58,7 @@ def _when(flag: str, text: str) -> object:
         help=text,
         rich_help_panel="Time",
         show_default=False,
-        callback=time_of(flag),
+        parser=time_text,
     )
 
 

@@ -165,12 +165,7 @@ def _moment_of(
     zone, head = flow.settings().timezone, flow.log.head()
     known = head.recorded if known_at is None else instant_of(known_at, zone)
     then = deal.context.now if as_of is None else instant_of(as_of, zone)
-    return Moment(
-        as_of=from_instant(then),
-        known_at=from_instant(min(known, head.recorded)),
-        position=head.position,
-        revision=0,
-    )
+    return Moment.at(then, min(known, head.recorded), position=head.position, revision=0)
 
 
 def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:

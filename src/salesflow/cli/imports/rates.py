@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.cli.context import CommandContext, KnownAt, day_of, with_context
+from salesflow.cli.context import CommandContext, KnownAt, day_text, with_context
 from salesflow.cli.imports.commands import Strict, TimeZone, Trial
 from salesflow.domain.exchange_rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.time import read_day
@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # loaded when a database is opened
     from salesflow.engine import SalesFlow, Session
 
 
-def _day(flag: str, text: str) -> object:
-    return typer.Option(metavar="DAY", help=text, show_default=False, callback=day_of(flag))
+def _day(text: str) -> object:
+    return typer.Option(metavar="DAY", help=text, show_default=False, parser=day_text)
 
 
 RatesFile = Annotated[
@@ -41,12 +41,12 @@ RatesFile = Annotated[
 Source = Annotated[
     str | None, typer.Option(help="Who published them. Default: the name of the file.")
 ]
-Since = Annotated[str, _day("--since", "The first day to import.")]
+Since = Annotated[str, _day("The first day to import.")]
 Currencies = Annotated[
     list[str] | None,
     typer.Option("--currency", help="Only this one; may be given again. Default: all."),
 ]
-Day = Annotated[str, _day("--day", "The day the rates are of.")]
+Day = Annotated[str, _day("The day the rates are of.")]
 Base = Annotated[
     str, typer.Option(help="One unit of it is worth the rates given.", show_default=False)
 ]
@@ -56,9 +56,7 @@ Given = Annotated[
 ]
 PublishedBy = Annotated[str, typer.Option(help="Who published them.", show_default=False)]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who records them.")]
-OnDay = Annotated[
-    str | None, _day("--on", "Last rates on or before this day. Default: the newest.")
-]
+OnDay = Annotated[str | None, _day("Last rates on or before this day. Default: the newest.")]
 
 
 @with_context

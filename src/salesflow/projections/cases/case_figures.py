@@ -39,7 +39,7 @@ from salesflow.projections.cases.similar_cases import (
 )
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.pipeline.deal_timeline import TimelineFact, timeline_facts
-from salesflow.projections.scope.grouping import stage_name
+from salesflow.projections.scope import stage_name
 from salesflow.projections.stages.visits import StageVisit, StepClock
 from salesflow.projections.table import Processes
 

@@ -67,7 +67,7 @@ from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope.grouping import Meant, named
+from salesflow.projections.scope import Meant, named
 from salesflow.projections.stages.visits import StepClock, read_paths
 
 __all__ = ["CaseLayout", "CaseStudy", "CaseStudyView"]

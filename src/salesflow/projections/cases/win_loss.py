@@ -22,12 +22,13 @@ from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
+    Percent,
+    RowOfValues,
     Total,
     amount_text,
     days_text,
-    percent_text,
     totals,
-    totals_text,
+    written_rows,
 )
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
@@ -42,8 +43,7 @@ from salesflow.projections.core.currency import (
     exact_sum,
 )
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.period import PeriodQuestion
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.core.statistics import (
     Estimate,
     Share,
@@ -57,7 +57,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope.grouping import names_of, of_one_deal
+from salesflow.projections.scope import names_of, of_one_deal
 
 __all__ = [
     "ClosedGroup",
@@ -147,11 +147,9 @@ class WinLossView(MoneyView):
         """Lay the answer out: drivers, then reasons, then competitors."""
         days = days_text(self.period, ZoneInfo(self.timezone))
         few = in_language("* fewer than ten deals with or without it", language)
-        drivers = tuple(_driver_row(driver, self.names, language) for driver in self.drivers)
-        losses = tuple(_loss_row(loss) for loss in self.losses)
-        lost_to = tuple(
-            (o.competitor, f"{o.deals:,}", totals_text(o.amounts)) for o in self.lost_to
-        )
+        drivers = [_driver_row(driver, self.names, language) for driver in self.drivers]
+        losses = [_loss_row(loss) for loss in self.losses]
+        lost_to: list[RowOfValues] = [(o.competitor, o.deals, o.amounts) for o in self.lost_to]
         with_ = (
             "Factor",
             "Deals with",
@@ -164,9 +162,11 @@ class WinLossView(MoneyView):
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
         similar = () if self.deal is None else (self._similar(language),)
         return [
-            TableOfView("Win and loss drivers", with_, drivers, notes=notes, about=days),
-            TableOfView("Reasons of losses", reasons, losses),
-            TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), lost_to),
+            TableOfView(
+                "Win and loss drivers", with_, written_rows(drivers), notes=notes, about=days
+            ),
+            TableOfView("Reasons of losses", reasons, written_rows(losses)),
+            TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)),
             *similar,
         ]
 
@@ -369,25 +369,25 @@ def _lost_to(lost: Iterable[ClosedGroup]) -> list[LostTo]:
     return sorted(found, key=lambda other: (-other.deals, other.competitor))
 
 
-def _driver_row(driver: Driver, names: Names, language: Language) -> tuple[str, ...]:
+def _driver_row(driver: Driver, names: Names, language: Language) -> RowOfValues:
     name = in_language(driver.factor.replace("_", " "), language)
     detail = names.label(driver.detail, language)
     return (
         (f"{name} {detail}" if detail else name) + (" *" if driver.few else ""),
-        f"{driver.won_with + driver.lost_with:,}",
-        percent_text(driver.win_rate_with),
-        f"{driver.won_without + driver.lost_without:,}",
-        percent_text(driver.win_rate_without),
+        driver.won_with + driver.lost_with,
+        Percent(driver.win_rate_with),
+        driver.won_without + driver.lost_without,
+        Percent(driver.win_rate_without),
         estimate_text(driver.difference, percent=True),
     )
 
 
-def _loss_row(loss: LossReason) -> tuple[str, ...]:
+def _loss_row(loss: LossReason) -> RowOfValues:
     amount = "–" if loss.currency is None else amount_text(round(loss.amount, 2), loss.currency)
     return (
         loss.because or "–",
-        f"{loss.deals:,}",
+        loss.deals,
         amount,
-        percent_text(loss.share),
-        percent_text(loss.cumulative_share),
+        Percent(loss.share),
+        Percent(loss.cumulative_share),
     )

@@ -328,14 +328,14 @@ class Comparison(Value, Generic[ViewT]):
             found.insert(0, TableOfView(title, SIDES, lines))
         found = [found[0]._replace(about=about), *found[1:]]
         for side in (self.now, self.then):
-            found = [with_names(table, side.names, language) for table in found]
+            found = with_names(found, side.names, language)
         return found
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
         """Return both answers side by side as text for a terminal; see `View.table`."""
         from salesflow.presentation.text import text_of  # rich is loaded where it is needed
 
-        tables = text_of(self.tables(language), partial(in_language, language=language), width)
+        tables = text_of(self.tables(language), language, width)
         return tables + "\n".join(self._lines(language))
 
     def _lines(self, language: Language) -> list[str]:
@@ -351,7 +351,7 @@ class Comparison(Value, Generic[ViewT]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of both answers."""
-        return html_of(self.tables(), partial(in_language, language="en"), self._lines("en"))
+        return html_of(self.tables(), "en", self._lines("en"))
 
 
 class _Line(NamedTuple):

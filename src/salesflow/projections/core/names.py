@@ -5,7 +5,7 @@ name. Names are read once for an answer, as known at its moment, and stand besid
 every table and in JSON. Names of people are personal and are part of no figure.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
@@ -165,28 +165,15 @@ def _is_id(text: object) -> bool:
         return False
 
 
-def with_names(table: TableOfView, names: Names, language: Language) -> TableOfView:
-    """Put titles and customers beside the deals of a table, and names beside its reps.
+def with_names(
+    tables: Iterable[TableOfView], names: Names, language: Language
+) -> list[TableOfView]:
+    """Put titles and customers beside the deals of tables, and names beside their reps.
 
     Processes are called by their names, in front of a stage and as what a table is about too.
     """
     called = _Called(names, language)
-    rows = [called.row(table.columns, row) for row in table.rows]
-    table = table._replace(about=called.process(table.about))
-    columns = [*table.columns]
-    if DEAL in columns:
-        at = columns.index(DEAL)
-        cells = (row[at] for row in rows)
-        deals = [cell.id for cell in cells if isinstance(cell, ShortId)]
-        shown = distinct_ids(deals)
-        if any(called.deal(id) for id in shown):
-            rows = [called.beside_deal(columns, row) for row in rows]
-            if "Title" in columns:
-                columns.insert(columns.index("Title") + 1, "Customer")
-            else:
-                columns[at + 1 : at + 1] = ["Title", "Customer"]
-        rows = [(*row[:at], _shown(row[at], shown), *row[at + 1 :]) for row in rows]
-    return table._replace(columns=tuple(columns), rows=tuple(rows))
+    return [called.table(table) for table in tables]
 
 
 def _shown(cell: str, shown: Mapping[UUID, str]) -> str:
@@ -218,12 +205,34 @@ class _Called:
     def deal(self, id: UUID) -> DealCalled | None:
         return self._deals.get(id)
 
-    def row(self, columns: tuple[str, ...], row: tuple[str, ...]) -> tuple[str, ...]:
-        first = in_language("Process", self._language)
-        named = [
-            "Process" if column == "Value" and row[0] == first else column for column in columns
+    def table(self, table: TableOfView) -> TableOfView:
+        """Put the names into a table."""
+        rows, columns = self._rows(table), [*table.columns]
+        if DEAL in columns:
+            at = columns.index(DEAL)
+            cells = (row[at] for row in rows)
+            deals = [cell.id for cell in cells if isinstance(cell, ShortId)]
+            shown = distinct_ids(deals)
+            if any(self.deal(id) for id in shown):
+                rows = [self.beside_deal(columns, row) for row in rows]
+                if "Title" in columns:
+                    columns.insert(columns.index("Title") + 1, "Customer")
+                else:
+                    columns[at + 1 : at + 1] = ["Title", "Customer"]
+            rows = [(*row[:at], _shown(row[at], shown), *row[at + 1 :]) for row in rows]
+        about = self.process(table.about)
+        return table._replace(columns=tuple(columns), rows=tuple(rows), about=about)
+
+    def _rows(self, table: TableOfView) -> list[tuple[str, ...]]:
+        columns = table.columns
+        if "Value" not in columns:
+            return [tuple(map(self._cell, row, columns)) for row in table.rows]
+        process = in_language("Process", self._language)
+        of_process = ["Process" if column == "Value" else column for column in columns]
+        return [
+            tuple(map(self._cell, row, of_process if row[0] == process else columns))
+            for row in table.rows
         ]
-        return tuple(self._cell(cell, column) for column, cell in zip(named, row, strict=True))
 
     def _cell(self, cell: str, column: str) -> str:
         key, colon, rest = cell.partition(": ")

@@ -1,34 +1,58 @@
-"""Questions and views: what can be asked at a moment, and the frozen answer.
+"""Questions and views: what can be asked at a moment or over a period, and the frozen answer.
 
 A question is a frozen parameter model. It builds selects for a moment, runs them through a
 `Reader` (which holds the snapshot) and returns a view. A view carries its moment, population
 and formula, so that a number can never be separated from what it means.
 """
 
+import ast
 import inspect
+import sys
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+from textwrap import fill
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+)
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import GetJsonSchemaHandler, ValidationError
-from pydantic_core import CoreSchema
+from pydantic import Field, GetJsonSchemaHandler, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
-from salesflow.domain.arguments import guarded_host
-from salesflow.domain.calendar import FiscalCalendar
+from salesflow.domain.arguments import guarded_host, internal, perhaps
+from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.event import Event
 from salesflow.domain.exchange_rates import RateTable
-from salesflow.domain.time import Moment
-from salesflow.domain.values import SafeText, Value
+from salesflow.domain.time import (
+    ONE_DAY,
+    Instant,
+    Moment,
+    Period,
+    from_instant,
+    start_and_end,
+)
+from salesflow.domain.values import Day, SafeText, Value
+from salesflow.domain.wording import reason_of
 from salesflow.errors import InputError
 from salesflow.presentation.arrow import arrow_tables, data_frames, tidy_tables
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
-from salesflow.presentation.messages import Language, in_language, translated
+from salesflow.presentation.messages import Language, in_language, translated, words_in
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.left_out import Behind, LeftOut
 from salesflow.projections.core.names import (
@@ -38,17 +62,141 @@ from salesflow.projections.core.names import (
     with_name_columns,
     with_names,
 )
-from salesflow.projections.core.parameters import described, field_docstrings, wrong_parameters
 from salesflow.projections.table import Processes, ReadPoint
-
-__all__ = ["ENVELOPE", "Question", "Reader", "View"]
-
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+__all__ = [
+    "ENVELOPE",
+    "LINE_WIDTH",
+    "LISTED_MAX",
+    "SAID",
+    "SHOWN_MAX",
+    "Limit",
+    "PeriodQuestion",
+    "Question",
+    "Reader",
+    "Span",
+    "View",
+    "described",
+    "ensure_no_flag",
+    "field_docstrings",
+    "span_before",
+    "span_of",
+    "wrong_parameters",
+    "wrong_value",
+]
 
+
+# The parameters of a question: what each of them means, and what is wrong with a value.
+#
+# What a parameter means stands as a docstring below its field; `help(Funnel)`, `--help` and
+# JSON schemas take it from there. What is wrong is said in a short sentence: a closed list is
+# named with what is right. Python and the command line say the same of the same mistake; they
+# differ only in how they name a parameter. What a caller passed is repeated: parameters are no
+# facts about people.
+
+SHOWN_MAX: Final = 60
+LISTED_MAX: Final = 1_000_000
+Limit = Annotated[int, Field(gt=0, le=LISTED_MAX, strict=True)]
+"""How many rows to list at most."""
+
+LINE_WIDTH: Final = 88
+SAID: Final = {
+    "literal_error": "{given} is not one of {expected}",
+    "extra_forbidden": "there is no such parameter{perhaps}; there are {names}",
+    "missing": "must be said",
+    "string_pattern": "{given} is not a currency; write three capital letters such as CNY",
+    "date_": "{given} is not a day; write one like 2026-03-31",
+    "int_": "{given} is not a whole number",
+    "uuid_": "{given} is not an id",
+    "bool_": "{given} is neither true nor false",
+}
+"""What to say of a mistake, by how pydantic names it; its own words where nothing fits."""
+
+
+def ensure_no_flag(value: object) -> object:
+    """Refuse True and False where a whole number belongs; a number written as text is read."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "not a whole number")
+    return value
+
+
+def field_docstrings(cls: type) -> Mapping[str, str]:
+    """Return what the docstrings below a class's own fields say, by field.
+
+    Empty where the source is not at hand (an interactive session, a frozen program).
+    """
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    return _docstrings_in(file).get(cls.__qualname__, {}) if file else {}
+
+
+def described(summary: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return the docstring of a question: its summary, then each parameter with its meaning."""
+    lines = [summary]
+    if fields:
+        lines += ["", "Parameters:"]
+    for name, field in fields.items():
+        text = f"{name}: {field.description or ''}".rstrip(" :")
+        lines.append(fill(text, LINE_WIDTH, initial_indent="    ", subsequent_indent=" " * 8))
+    return "\n".join(lines)
+
+
+@cache
+def _docstrings_in(file: str) -> Mapping[str, Mapping[str, str]]:
+    """Return the docstrings of fields in a module, by class; a module is read once."""
+    try:
+        body = ast.parse(Path(file).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    return {node.name: _docstrings_of(node) for node in body if isinstance(node, ast.ClassDef)}
+
+
+def _docstrings_of(node: ast.ClassDef) -> Mapping[str, str]:
+    return {
+        field.target.id: " ".join(str(text.value.value).split())
+        for field, text in pairwise(node.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+
+
+def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mapping[str, str]:
+    """Say what is wrong with each parameter, by its name; the first thing of each."""
+    found: dict[str, str] = {}
+    for each in error.errors(include_url=False):
+        name = str(each["loc"][0]) if each["loc"] else "the question"
+        found.setdefault(name, _wrong(each, parameters))
+    return found
+
+
+def wrong_value(error: ValidationError) -> str:
+    """Say what is wrong with a single value that was typed."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error":  # which says what was given itself
+        return reason_of(first)
+    return _wrong(first, ())
+
+
+def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
+    given = repr(error.get("input"))
+    shown = given if len(given) <= SHOWN_MAX else "this"
+    known = list(parameters)
+    named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(known)}
+    named["perhaps"] = perhaps(str(error["loc"][-1]), known) if error["loc"] else ""
+    for kind, said in SAID.items():
+        if error["type"].startswith(kind):
+            return said.format(given=shown, **named)
+    said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
+    return f"{said}, not {shown}"
+
+
+ViewT = TypeVar("ViewT", bound="View")
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
 ENVELOPE = frozenset({"moment", "known_since", "names", "timezone", "left_out", "behind"})
 """What every view carries beside its answer."""
@@ -135,20 +283,21 @@ class View(Value):
         """Lay out what matters most of it; all of it unless the answer says otherwise."""
         return self.tables(language)
 
+    @internal
     def named_tables(
         self, language: Language = "en", *, brief: bool = False
     ) -> list[TableOfView]:
         """Lay the answer out for people, with titles and names beside the ids."""
         tables = self.brief_tables(language) if brief else self.tables(language)
-        return [with_names(table, self.names, language) for table in tables]
+        return with_names(tables, self.names, language)
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Say what is counted (the population) and how (the formula)."""
-        own = (self.population_zh, self.formula_zh) if language == "zh" else ("", "")
-        meant = (self.population, self.formula)
-        return tuple(  # type: ignore[return-value]
-            text or translated(english, language)
-            for text, english in zip(own, meant, strict=True)
+        if language == "en":
+            return self.population, self.formula
+        return (
+            self.population_zh or translated(self.population, language),
+            self.formula_zh or translated(self.formula, language),
         )
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
@@ -159,25 +308,22 @@ class View(Value):
         """
         from salesflow.presentation.text import text_of  # rich is loaded where it is needed
 
-        word = partial(in_language, language=language)
-        tables = text_of(self.named_tables(language), word, width)
+        tables = text_of(self.named_tables(language), language, width)
         return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
 
+    @internal
     def meaning_lines(self, language: Language = "en") -> list[str]:
         """Return what is counted and how, a labelled line each."""
-        word, colon = (
-            partial(in_language, language=language),
-            "：" if language == "zh" else ": ",
-        )
-        labelled = zip(("Population", "Formula"), self.meaning(language), strict=True)
-        return [f"{word(label)}{colon}{text}" for label, text in labelled]
+        labels = words_in(("Population", "Formula"), language)
+        colon = "：" if language == "zh" else ": "
+        meant = zip(labels, self.meaning(language), strict=True)
+        return [f"{label}{colon}{text}" for label, text in meant]
 
+    @internal
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where on both time axes the answer stands, and what follows from that."""
-        zone, lines = (
-            ZoneInfo(self.timezone),
-            [each.sentence(language) for each in self.left_out],
-        )
+        zone = ZoneInfo(self.timezone)
+        lines = [each.sentence(language) for each in self.left_out]
         if self.behind is not None:
             lines.append(self.behind.sentence(language))
         if self.known_since is not None:
@@ -189,7 +335,7 @@ class View(Value):
         """Return what a notebook shows of the answer."""
         return html_of(
             self.named_tables(),
-            partial(in_language, language="en"),
+            "en",
             [*self.meaning_lines(), *self.moment_lines()],
         )
 
@@ -293,3 +439,88 @@ class Question(Value, Generic[ViewT_co]):
     @abstractmethod
     def answer(self, reader: Reader, moment: Moment) -> ViewT_co:
         """Read the rows at the moment and give the view."""
+
+
+# Periods of questions: which days are asked about, and which ones stand beside them.
+#
+# A question over a period takes the days `from_` (the first) and `to` (the first one after it),
+# cut in the business time zone as known at the moment. Left out, it is the fiscal quarter of
+# the moment, to date. Beside a fiscal month, quarter or year stands the one before it, beside
+# any other period as many days before. What a period holds ends with the moment.
+
+
+class Span(NamedTuple):
+    """A period in the units of the tables: `[start, end)`, and the days it was cut from."""
+
+    start: Instant
+    end: Instant
+    first: date
+    last: date
+
+    @property
+    def opening(self) -> Instant:
+        """The instant before it: where its opening balances stand."""
+        return self.start - 1
+
+    def holds(self, at: Instant) -> bool:
+        """Say whether an instant lies in it."""
+        return self.start <= at < self.end
+
+    def closing(self, as_of: Instant) -> Instant:
+        """Give its last instant, or the moment's where that comes first."""
+        return min(self.end - 1, as_of)
+
+    def period(self) -> Period:
+        """Give it as people read it."""
+        return Period.between(self.start, self.end)
+
+    def parameters(self) -> dict[str, date]:
+        """Give the parameters of a question that asks about it."""
+        return {"from_": self.first, "to": self.last + ONE_DAY}
+
+
+class PeriodQuestion(Question[ViewT]):
+    """The base of questions over a period."""
+
+    from_: Day | None = None
+    """The first day of the period. Default: of the fiscal quarter of the moment."""
+    to: Day | None = None
+    """The first day after the period. Default: the day after the fiscal quarter ends."""
+
+    def span(self, reader: Reader) -> Span:
+        """Cut the period asked about.
+
+        Raises:
+            InputError: when it ends before it begins.
+        """
+        if self.from_ is None and self.to is None:
+            days = reader.calendar.span("quarter", self.day(reader))
+            return span_of(days.first, days.last, reader)
+        if self.to == date.min:
+            raise InputError(f"a period up to {self.to} holds no day")
+        first = self.from_
+        if first is None:
+            assert self.to is not None
+            first = reader.calendar.span("quarter", self.to - ONE_DAY).first
+        after = self.to
+        if after is None:
+            after = reader.calendar.span("quarter", max(first, self.day(reader))).last + ONE_DAY
+        if after <= first:
+            raise InputError(
+                f"a period from {first} to {after} holds no day; `to` is the first day after it"
+            )
+        return span_of(first, after - ONE_DAY, reader)
+
+    def day(self, reader: Reader) -> date:
+        """Give the business day of the moment."""
+        return from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
+
+
+def span_of(first: date, last: date, reader: Reader) -> Span:
+    """Cut whole business days, the first and the last included."""
+    return Span(*start_and_end(first, last, reader.timezone), first, last)
+
+
+def span_before(span: Span, reader: Reader) -> Span:
+    """Cut the period to compare one with: the fiscal one before, or as many days before."""
+    return span_of(*reader.calendar.days_before(Days(span.first, span.last)), reader)

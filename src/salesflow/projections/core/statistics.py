@@ -225,11 +225,14 @@ class Spread(Value):
     days_p90: Decimal | None
 
 
+NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
+
+
 def spread(lasted: Iterable[int]) -> Spread:
     """Give median, mean and 90th percentile of times as days."""
     times = sorted(lasted)
     if not times:
-        return Spread(days_median=None, days_mean=None, days_p90=None)
+        return NO_SPREAD
     return Spread(
         days_median=_days(_percentile(times, Fraction(1, 2))),
         days_mean=_days(Fraction(sum(times), len(times))),

@@ -22,9 +22,14 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, local_day, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.parameters import Limit
-from salesflow.projections.core.period import PeriodQuestion, Span
-from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.question import (
+    Limit,
+    PeriodQuestion,
+    Reader,
+    Span,
+    View,
+    span_before,
+)
 from salesflow.projections.core.statistics import (
     Estimate,
     estimate_text,
@@ -33,7 +38,7 @@ from salesflow.projections.core.statistics import (
     share,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
-from salesflow.projections.scope.grouping import stage_name
+from salesflow.projections.scope import stage_name
 
 __all__ = [
     "FIGURE_COLUMNS",
@@ -259,7 +264,8 @@ class Feedback(PeriodQuestion[FeedbackView]):
         Raises:
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         answers = self._answers(reader, span)
         verbatims, in_all = self._verbatims(reader, span)
         return FeedbackView(

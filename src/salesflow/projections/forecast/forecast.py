@@ -34,8 +34,13 @@ from salesflow.projections.core.currency import (
     RateApplied,
     RateRule,
 )
-from salesflow.projections.core.period import PeriodQuestion, Span, span_of
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import (
+    PeriodQuestion,
+    Reader,
+    Span,
+    span_before,
+    span_of,
+)
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -339,7 +344,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
     def _spans_before(self, reader: Reader, span: Span) -> Iterator[Span]:
         for _ in range(self.periods):
-            span = self.model_copy(update=span.parameters()).span_before(reader)
+            span = span_before(span, reader)
             yield span
 
     def _slippage(

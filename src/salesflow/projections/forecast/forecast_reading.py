@@ -15,8 +15,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.time import Instant
 from salesflow.projections.core.currency import exact, exact_sum
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE

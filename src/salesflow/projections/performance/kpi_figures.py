@@ -5,23 +5,28 @@ rows; here rows are put to spans and groups and counted. Nothing is rounded befo
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.time import DAY, Instant, from_instant, start_of_day
+from salesflow.domain.time import (
+    DAY,
+    Instant,
+    from_instant,
+    microseconds_between,
+    start_of_day,
+)
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, totals
 from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
     Estimate,
     Share,
@@ -38,29 +43,26 @@ from salesflow.projections.performance.kpi_rows import (
     Booked,
     Closed,
     Contact,
-    FollowUps,
+    CustomerOrder,
     Response,
+    Rows,
     Score,
     closing_whose,
-    first_response,
-    follow_ups,
-    lasted,
     opening_whose,
-    top_box,
     won_or_lost_in,
 )
-from salesflow.projections.scope.grouping import Attribution, Group, Grouping, group_order
+from salesflow.projections.scope import Attribution, Group, Grouping, group_order
 from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
 
 __all__ = [
+    "ContactsBy",
+    "CustomerOrders",
+    "FollowUps",
     "KpiLine",
-    "Rows",
     "SpanTotals",
     "ValueRate",
     "Velocity",
     "kpi_lines",
-    "velocities",
-    "velocity",
 ]
 
 
@@ -99,7 +101,7 @@ class _Open(NamedTuple):
     process: str
 
 
-def velocities(
+def _velocities(
     reader: Reader, at: Instant, days: int, grouping: Grouping, exchange: CurrencyConverter
 ) -> dict[Group, Velocity]:
     """Give the velocity at an instant of every group that has open deals or closed any."""
@@ -112,16 +114,16 @@ def velocities(
             worth = won_or_lost_in(deal, exchange, at) if deal.outcome == "won" else deal
             closed[grouping.of(whose)].append(worth)
     return {
-        group: velocity(opened[group], closed[group], reader.timezone)
+        group: _velocity(opened[group], closed[group], reader.timezone)
         for group in {*opened, *closed}
     }
 
 
-def velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> Velocity:
+def _velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> Velocity:
     """Work the velocity out from so many open deals, and from deals won or lost lately."""
     won = [deal for deal in closed if deal.outcome == "won"]
     means = _won_mean(won)
-    cycle = Fraction(sum(lasted(deal, timezone) for deal in won), len(won) or 1) / DAY
+    cycle = Fraction(sum(_lasted(deal, timezone) for deal in won), len(won) or 1) / DAY
     per_day: dict[str, Fraction] = {}
     if cycle:
         speed = open_deals * Fraction(len(won), len(closed)) / cycle
@@ -133,6 +135,13 @@ def velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> V
         cycle_days=decimal_of(cycle) if won else None,
         per_day=_totals(per_day),
     )
+
+
+def _lasted(deal: Closed, timezone: ZoneInfo) -> int:
+    """Give the microseconds from opening to closing of a closed deal."""
+    assert deal.closed is not None
+    days_only = bool(deal.opened_day_only and deal.closed_day_only)
+    return microseconds_between(deal.opened, deal.closed, timezone, days_only=days_only)
 
 
 def _won_mean(won: Sequence[Closed]) -> dict[str, Fraction]:
@@ -185,6 +194,131 @@ def _closed_lately(reader: Reader, read_point: ReadPoint, days: int) -> list[Clo
     return [Closed._make(row) for row in reader.rows(select)]
 
 
+# The orders of customers: who bought for the first time in a period, and who came back.
+#
+# An order is a deal standing won at the moment, or a repeat order. A customer is new once, with
+# the first deal standing won, for whoever won it; customers merged into one have one first
+# deal. Orders without a customer count for nobody.
+
+AGAIN: Final = 2
+"""With so many orders a customer has bought again."""
+
+
+class CustomerOrders:
+    """All orders of customers up to the end of a period."""
+
+    def __init__(
+        self, rows: Rows, end: Instant, grouping: Grouping, timezone: ZoneInfo
+    ) -> None:
+        won = [order for order in rows.won if order.at < end]
+        repeated = [order for order in rows.repeated if order.at < end]
+        survivor = grouping.customers.survivor
+        self._orders = [
+            (order.at, grouping.of(order.whose), survivor(order.customer_id), order.weight)
+            for order in (*won, *repeated)
+            if grouping.wants(order.whose)
+        ]
+        first: dict[UUID, CustomerOrder] = {}
+        for order in won:
+            customer = survivor(order.customer_id)
+            first[customer] = min(order, first.get(customer, order), key=_when)
+        self._first = [
+            (order.at, grouping.of(order.whose))
+            for order in first.values()
+            if grouping.wants(order.whose) and _is_new(order, grouping, timezone)
+        ]
+
+    def new_customers(self, span: Span) -> Counter[Group]:
+        """Count the customers whose first deal was won in a span."""
+        return Counter(group for at, group in self._first if span.holds(at))
+
+    def buyers(self, span: Span) -> dict[Group, Share]:
+        """Count who had ordered again, of those who had ordered, by the end of a span."""
+        orders: Counter[tuple[Group, UUID]] = Counter()
+        for at, group, customer, weight in self._orders:
+            if at < span.end:
+                orders[group, customer] += weight
+        found: dict[Group, Share] = defaultdict(lambda: Share(0, 0))
+        for (group, _), count in orders.items():
+            again, once = found[group]
+            found[group] = Share(again + (count >= AGAIN), once + (count >= 1))
+        return found
+
+
+def _is_new(order: CustomerOrder, grouping: Grouping, timezone: ZoneInfo) -> bool:
+    """Say whether nothing says that the customer was one before the day of an order."""
+    since = grouping.customers.since(grouping.customers.survivor(order.customer_id))
+    return since is None or since >= from_instant(order.at).astimezone(timezone).date()
+
+
+def _when(order: CustomerOrder) -> tuple[Instant, UUID]:
+    return order.at, order.deal
+
+
+# How customers were dealt with in a period: contacts, first responses, satisfaction.
+#
+# A contact and an answer belong to whoever had the deal when they took place, a first response
+# to whoever opened the deal. Contacts count whatever became of the deal.
+
+TOP_BOX: Final = 4
+"""The lowest score of the top two box, of five."""
+
+
+class ContactsBy(Value):
+    """Contacts by one channel."""
+
+    channel: SafeText | None
+    """Call, visit, email …; None where nobody said."""
+    contacts: int
+
+
+class FollowUps(Value):
+    """The contacts of a period."""
+
+    contacts: int
+    deals: int
+    """Deals with at least one of them."""
+    per_deal: Decimal | None
+    """Contacts of each of those deals."""
+    by_channel: tuple[ContactsBy, ...]
+
+
+def _follow_ups(contacts: Sequence[Contact]) -> FollowUps:
+    """Count contacts, the deals they were about, and by which channel they were."""
+    deals = len({contact.deal for contact in contacts})
+    channels = Counter(contact.channel for contact in contacts)
+    names = sorted(channels, key=lambda name: (name is None, name or ""))
+    return FollowUps(
+        contacts=len(contacts),
+        deals=deals,
+        per_deal=ratio(len(contacts), deals),
+        by_channel=tuple(ContactsBy(channel=n, contacts=channels[n]) for n in names),
+    )
+
+
+def _first_response(responses: Iterable[tuple[Closed, Response]], timezone: ZoneInfo) -> Spread:
+    """Spread the times from the opening of deals to the first outbound contact of each."""
+    return spread(
+        [
+            microseconds_between(
+                deal.opened,
+                first.at,
+                timezone,
+                days_only=bool(deal.opened_day_only and first.day_only),
+            )
+            for deal, first in responses
+        ]
+    )
+
+
+def _top_box(scores: Sequence[Score]) -> Estimate | None:
+    """Give the share of scores in the top two box, and its interval."""
+    return share(sum(each.score >= TOP_BOX for each in scores), len(scores))
+
+
+# A line of the KPIs: what one span of days and one group comes to.
+
+
 class ValueRate(Value):
     """What was won of what was won or lost, in one currency."""
 
@@ -231,16 +365,6 @@ class KpiLine(Value):
     """At the end of the span, or at the moment where that comes first."""
 
 
-class Rows(NamedTuple):
-    """What happened in all spans of a question."""
-
-    booked: Sequence[Booked]
-    closed: Sequence[Closed]
-    contacts: Sequence[Contact]
-    responses: Mapping[UUID, Response]
-    scores: Sequence[Score]
-
-
 class SpanTotals(NamedTuple):
     """What is counted once for a span, by group."""
 
@@ -263,9 +387,31 @@ class _KpiGroup:
 
 
 def kpi_lines(
+    reader: Reader,
+    spans: Sequence[Span],
+    rows: Rows,
+    grouping: Grouping,
+    exchange: CurrencyConverter,
+    velocity_days: int,
+) -> tuple[KpiLine, ...]:
+    """Return a line for each span and each group that has anything in it."""
+    timezone, as_of = reader.timezone, reader.read_point.as_of
+    orders = CustomerOrders(rows, spans[-1].end, grouping, timezone)
+    lines: list[KpiLine] = []
+    for span in spans:
+        standing = SpanTotals(
+            orders.new_customers(span),
+            orders.buyers(span),
+            _velocities(reader, span.closing(as_of), velocity_days, grouping, exchange),
+        )
+        lines += _lines_of(span, rows, standing, grouping, timezone)
+    return tuple(lines)
+
+
+def _lines_of(
     span: Span, rows: Rows, standing: SpanTotals, grouping: Grouping, timezone: ZoneInfo
 ) -> Iterator[KpiLine]:
-    """Give a line per group with anything in the span; one in any case without groups.
+    """Return a line per group with anything in the span; one in any case without groups.
 
     A group whose open deals count for velocity has a line, whatever else happened.
     """
@@ -315,7 +461,7 @@ def _line(
         first=span.first,
         last=span.last,
         group=group,
-        sales=totals(_part(row) for row in rows.booked),
+        sales=totals([_part(row) for row in rows.booked]),
         orders=len(won) + repeats,
         repeat_orders=repeats,
         created=len(rows.opened),
@@ -327,15 +473,15 @@ def _line(
         disqualified=sum(deal.outcome == "disqualified" for deal in rows.closed),
         win_rate=share(len(won), len(won) + len(lost)),
         win_rate_by_value=tuple(_by_value(won, lost)),
-        cycle=spread(lasted(deal, timezone) for deal in won),
+        cycle=spread([_lasted(deal, timezone) for deal in won]),
         new_customers=standing.new_customers[group],
         customers=buyers.whole,
         customers_again=buyers.part,
         repeat_rate=ratio(*buyers),
-        follow_ups=follow_ups(rows.contacts),
-        first_response=first_response(rows.responses, timezone),
-        csat=top_box(rows.scores),
-        velocity=standing.velocities.get(group) or velocity(0, (), timezone),
+        follow_ups=_follow_ups(rows.contacts),
+        first_response=_first_response(rows.responses, timezone),
+        csat=_top_box(rows.scores),
+        velocity=standing.velocities.get(group) or _velocity(0, (), timezone),
     )
 
 

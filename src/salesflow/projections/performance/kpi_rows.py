@@ -1,52 +1,38 @@
-"""The rows behind the figures of a period: bookings, and deals with their opening and closing.
+"""The rows behind the figures of a period: bookings, deals, orders, contacts and scores.
 
 Each is read once for all spans of a question, and sorted to spans and groups afterwards.
 """
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from salesflow.domain.time import Instant, from_instant, microseconds_between
-from salesflow.domain.values import SafeText, Value
+from salesflow.domain.time import Instant
 from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
-from salesflow.projections.core.statistics import Estimate, Share, Spread, ratio, share, spread
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.feedback import FEEDBACK
-from salesflow.projections.scope.grouping import Attribution, Group, Grouping
+from salesflow.projections.scope import Attribution, Grouping
 
 __all__ = [
     "CLOSED_COLUMNS",
     "Booked",
     "Closed",
     "Contact",
-    "ContactsBy",
-    "CustomerOrders",
-    "FollowUps",
+    "CustomerOrder",
     "Response",
+    "Rows",
     "Score",
     "closing_whose",
-    "first_response",
-    "follow_ups",
-    "in_one_currency",
-    "lasted",
     "opening_whose",
     "read_booked",
-    "read_closed",
-    "read_contacts",
-    "read_responses",
-    "read_scores",
-    "top_box",
+    "read_rows",
     "won_or_lost_in",
 ]
 
@@ -116,6 +102,38 @@ def closing_whose(row: Closed) -> Attribution | None:
     return Attribution(row.closed, row.owner, row.customer_id, row.lead_source, row.process)
 
 
+class Rows(NamedTuple):
+    """What happened in all spans of a question, and what was ordered before their end."""
+
+    booked: Sequence[Booked]
+    closed: Sequence[Closed]
+    contacts: Sequence["Contact"]
+    responses: Mapping[UUID, "Response"]
+    """By deal: the first outbound contact of each that was opened in a span."""
+    scores: Sequence["Score"]
+    won: Sequence["CustomerOrder"]
+    repeated: Sequence["CustomerOrder"]
+
+
+def read_rows(
+    reader: Reader, spans: Sequence[Span], exchange: CurrencyConverter, grouping: Grouping
+) -> Rows:
+    """Read what happened in some spans, each of which begins where the one before it ends."""
+    start, end = spans[0].start, spans[-1].end
+    booked, closed = _in_one_currency(
+        read_booked(reader, start, end), _closed(reader, start, end), exchange, spans, grouping
+    )
+    return Rows(
+        booked,
+        closed,
+        _contacts(reader, start, end),
+        _responses(reader, start, end),
+        _scores(reader, start, end),
+        _won(reader, end),
+        _repeated(reader, end),
+    )
+
+
 def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     """Read what is booked in `[start, end)`; what was taken back again is left out."""
     c = BOOKING.c
@@ -129,7 +147,7 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     return [row._replace(sign=times) for row, times in standing.items() if times]
 
 
-def read_closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
+def _closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
     """Read the deals that were opened or closed in `[start, end)`."""
     c = CLOSING.c
     select = sa.select(*CLOSED_COLUMNS).where(
@@ -143,7 +161,7 @@ def read_closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
     return [Closed._make(row) for row in reader.rows(select)]
 
 
-def in_one_currency(
+def _in_one_currency(
     booked: Sequence[Booked],
     closed: Sequence[Closed],
     exchange: CurrencyConverter,
@@ -186,23 +204,6 @@ def _booked_in(row: Booked, exchange: CurrencyConverter, end: Instant) -> Booked
     return row._replace(currency=into.currency, amount=into.millionths(row.amount))
 
 
-def lasted(deal: Closed, timezone: ZoneInfo) -> int:
-    """Give the microseconds from opening to closing of a closed deal."""
-    assert deal.closed is not None
-    days_only = bool(deal.opened_day_only and deal.closed_day_only)
-    return microseconds_between(deal.opened, deal.closed, timezone, days_only=days_only)
-
-
-# The orders of customers: who bought for the first time in a period, and who came back.
-#
-# An order is a deal standing won at the moment, or a repeat order. A customer is new once, with
-# the first deal standing won, for whoever won it; customers merged into one have one first
-# deal. Orders without a customer count for nobody.
-
-AGAIN: Final = 2
-"""With so many orders a customer has bought again."""
-
-
 class CustomerOrder(NamedTuple):
     """What a customer bought once; a repeat order taken back weighs minus one."""
 
@@ -219,64 +220,6 @@ class CustomerOrder(NamedTuple):
     def whose(self) -> Attribution:
         """To whom it is credited."""
         return Attribution._make(self[3:])
-
-
-class CustomerOrders:
-    """All orders of customers up to the end of a period."""
-
-    def __init__(
-        self,
-        won: list[CustomerOrder],
-        repeated: list[CustomerOrder],
-        grouping: Grouping,
-        timezone: ZoneInfo,
-    ) -> None:
-        survivor = grouping.customers.survivor
-        self._orders = [
-            (order.at, grouping.of(order.whose), survivor(order.customer_id), order.weight)
-            for order in (*won, *repeated)
-            if grouping.wants(order.whose)
-        ]
-        first: dict[UUID, CustomerOrder] = {}
-        for order in won:
-            customer = survivor(order.customer_id)
-            first[customer] = min(order, first.get(customer, order), key=_when)
-        self._first = [
-            (order.at, grouping.of(order.whose))
-            for order in first.values()
-            if grouping.wants(order.whose) and _is_new(order, grouping, timezone)
-        ]
-
-    @classmethod
-    def read(cls, reader: Reader, end: Instant, grouping: Grouping) -> "CustomerOrders":
-        """Read what customers ordered before the end of a period."""
-        return cls(_won(reader, end), _repeated(reader, end), grouping, reader.timezone)
-
-    def new_customers(self, span: Span) -> Counter[Group]:
-        """Count the customers whose first deal was won in a span."""
-        return Counter(group for at, group in self._first if span.holds(at))
-
-    def buyers(self, span: Span) -> dict[Group, Share]:
-        """Count who had ordered again, of those who had ordered, by the end of a span."""
-        orders: Counter[tuple[Group, UUID]] = Counter()
-        for at, group, customer, weight in self._orders:
-            if at < span.end:
-                orders[group, customer] += weight
-        found: dict[Group, Share] = defaultdict(lambda: Share(0, 0))
-        for (group, _), count in orders.items():
-            again, once = found[group]
-            found[group] = Share(again + (count >= AGAIN), once + (count >= 1))
-        return found
-
-
-def _is_new(order: CustomerOrder, grouping: Grouping, timezone: ZoneInfo) -> bool:
-    """Say whether nothing says that the customer was one before the day of an order."""
-    since = grouping.customers.since(grouping.customers.survivor(order.customer_id))
-    return since is None or since >= from_instant(order.at).astimezone(timezone).date()
-
-
-def _when(order: CustomerOrder) -> tuple[Instant, UUID]:
-    return order.at, order.deal
 
 
 def _won(reader: Reader, end: Instant) -> list[CustomerOrder]:
@@ -308,34 +251,6 @@ def _repeated(reader: Reader, end: Instant) -> list[CustomerOrder]:
         c.customer_id.is_not(None),
     )
     return [CustomerOrder._make(row) for row in reader.rows(select)]
-
-
-# How customers were dealt with in a period: contacts, first responses, satisfaction.
-#
-# A contact and an answer belong to whoever had the deal when they took place, a first response
-# to whoever opened the deal. Contacts count whatever became of the deal.
-
-TOP_BOX: Final = 4
-"""The lowest score of the top two box, of five."""
-
-
-class ContactsBy(Value):
-    """Contacts by one channel."""
-
-    channel: SafeText | None
-    """Call, visit, email …; None where nobody said."""
-    contacts: int
-
-
-class FollowUps(Value):
-    """The contacts of a period."""
-
-    contacts: int
-    deals: int
-    """Deals with at least one of them."""
-    per_deal: Decimal | None
-    """Contacts of each of those deals."""
-    by_channel: tuple[ContactsBy, ...]
 
 
 class Contact(NamedTuple):
@@ -380,7 +295,7 @@ class Score(NamedTuple):
         return Attribution._make(self[1:])
 
 
-def read_contacts(reader: Reader, start: Instant, end: Instant) -> list[Contact]:
+def _contacts(reader: Reader, start: Instant, end: Instant) -> list[Contact]:
     """Read the contacts of `[start, end)`."""
     c = CONTACT.c
     shown: list[sa.ColumnElement[Any]] = [
@@ -393,7 +308,7 @@ def read_contacts(reader: Reader, start: Instant, end: Instant) -> list[Contact]
     return [Contact._make(row) for row in reader.rows(select)]
 
 
-def read_responses(reader: Reader, start: Instant, end: Instant) -> dict[UUID, Response]:
+def _responses(reader: Reader, start: Instant, end: Instant) -> dict[UUID, Response]:
     """Read the first outbound contact of each deal opened in `[start, end)` that has one."""
     c = CONTACT.c
     shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.occurred, c.position, c.day_only]
@@ -409,7 +324,7 @@ def read_responses(reader: Reader, start: Instant, end: Instant) -> dict[UUID, R
     return first
 
 
-def read_scores(reader: Reader, start: Instant, end: Instant) -> list[Score]:
+def _scores(reader: Reader, start: Instant, end: Instant) -> list[Score]:
     """Read the CSAT scores received in `[start, end)`."""
     c = FEEDBACK.c
     shown: list[sa.ColumnElement[Any]] = [
@@ -424,34 +339,3 @@ def read_scores(reader: Reader, start: Instant, end: Instant) -> list[Score]:
         c.occurred < end,
     )
     return [Score._make(row) for row in reader.rows(select)]
-
-
-def follow_ups(contacts: Sequence[Contact]) -> FollowUps:
-    """Count contacts, the deals they were about, and by which channel they were."""
-    deals = len({contact.deal for contact in contacts})
-    channels = Counter(contact.channel for contact in contacts)
-    names = sorted(channels, key=lambda name: (name is None, name or ""))
-    return FollowUps(
-        contacts=len(contacts),
-        deals=deals,
-        per_deal=ratio(len(contacts), deals),
-        by_channel=tuple(ContactsBy(channel=n, contacts=channels[n]) for n in names),
-    )
-
-
-def first_response(responses: Iterable[tuple[Closed, Response]], timezone: ZoneInfo) -> Spread:
-    """Spread the times from the opening of deals to the first outbound contact of each."""
-    return spread(
-        microseconds_between(
-            deal.opened,
-            first.at,
-            timezone,
-            days_only=bool(deal.opened_day_only and first.day_only),
-        )
-        for deal, first in responses
-    )
-
-
-def top_box(scores: Sequence[Score]) -> Estimate | None:
-    """Give the share of scores in the top two box, and its interval."""
-    return share(sum(each.score >= TOP_BOX for each in scores), len(scores))

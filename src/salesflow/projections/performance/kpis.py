@@ -17,17 +17,23 @@ from pydantic import Field
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
-from salesflow.presentation.format import number_text, percent_text, span_text, totals_text
+from salesflow.presentation.format import (
+    CellValue,
+    Percent,
+    percent_text,
+    span_text,
+    written_rows,
+)
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.currency import (
-    CurrencyConverter,
-    MoneyQuestion,
-    MoneyView,
-    RateRule,
+from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
+from salesflow.projections.core.question import (
+    PeriodQuestion,
+    Reader,
+    Span,
+    span_before,
+    span_of,
 )
-from salesflow.projections.core.period import PeriodQuestion, Span, span_of
-from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import estimate_text
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
@@ -38,21 +44,10 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.performance.kpi_figures import (
     KpiLine,
-    Rows,
-    SpanTotals,
     kpi_lines,
-    velocities,
 )
-from salesflow.projections.performance.kpi_rows import (
-    CustomerOrders,
-    in_one_currency,
-    read_booked,
-    read_closed,
-    read_contacts,
-    read_responses,
-    read_scores,
-)
-from salesflow.projections.scope.grouping import By, Customers, Grouping, Teams
+from salesflow.projections.performance.kpi_rows import read_rows
+from salesflow.projections.scope import By, Grouping
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -62,7 +57,7 @@ __all__ = ["Kpis", "KpisView", "kpi_tables"]
 # A period alone stands beside the one before it, a figure a row. Reps, teams or parts of the
 # period are rows of three tables each, since no screen is wide enough for all figures at once.
 
-Figures = Mapping[str, Callable[[KpiLine], str]]
+Figures = Mapping[str, Callable[[KpiLine], CellValue]]
 
 
 def _by_value(line: KpiLine) -> str:
@@ -71,27 +66,27 @@ def _by_value(line: KpiLine) -> str:
 
 
 SALES: Final[Figures] = {
-    "Sales": lambda line: totals_text(line.sales),
-    "Orders": lambda line: f"{line.orders:,}",
+    "Sales": lambda line: line.sales,
+    "Orders": lambda line: line.orders,
     "Win rate by value": _by_value,
-    "Qualified deals": lambda line: f"{line.velocity.open_deals:,}",
-    "Velocity per day": lambda line: totals_text(line.velocity.per_day),
+    "Qualified deals": lambda line: line.velocity.open_deals,
+    "Velocity per day": lambda line: line.velocity.per_day,
 }
 DEALS: Final[Figures] = {
-    "Created": lambda line: f"{line.created:,}",
-    "Won": lambda line: f"{line.won:,}",
-    "Lost": lambda line: f"{line.lost:,}",
+    "Created": lambda line: line.created,
+    "Won": lambda line: line.won,
+    "Lost": lambda line: line.lost,
     "Win rate": lambda line: estimate_text(line.win_rate, percent=True),
-    "Of created": lambda line: percent_text(line.win_rate_of_created),
-    "Cycle days median": lambda line: number_text(line.cycle.days_median),
-    "Cycle days p90": lambda line: number_text(line.cycle.days_p90),
+    "Of created": lambda line: Percent(line.win_rate_of_created),
+    "Cycle days median": lambda line: line.cycle.days_median,
+    "Cycle days p90": lambda line: line.cycle.days_p90,
 }
 CUSTOMERS: Final[Figures] = {
-    "New customers": lambda line: f"{line.new_customers:,}",
-    "Repeat purchase rate": lambda line: percent_text(line.repeat_rate),
-    "Contacts": lambda line: f"{line.follow_ups.contacts:,}",
-    "Contacts per deal": lambda line: number_text(line.follow_ups.per_deal),
-    "First response days": lambda line: number_text(line.first_response.days_median),
+    "New customers": lambda line: line.new_customers,
+    "Repeat purchase rate": lambda line: Percent(line.repeat_rate),
+    "Contacts": lambda line: line.follow_ups.contacts,
+    "Contacts per deal": lambda line: line.follow_ups.per_deal,
+    "First response days": lambda line: line.first_response.days_median,
     "CSAT top box": lambda line: estimate_text(line.csat, percent=True),
 }
 PARTS: Final[Mapping[str, Figures]] = {
@@ -137,14 +132,14 @@ def _part(
     about: str = "",
 ) -> TableOfView:
     figures = PARTS[title]
-    rows = tuple((named(line), *(write(line) for write in figures.values())) for line in lines)
-    return TableOfView(title, (first, *figures), rows, about=about)
+    rows = [(named(line), *(figure(line) for figure in figures.values())) for line in lines]
+    return TableOfView(title, (first, *figures), written_rows(rows), about=about)
 
 
 def _beside(lines: Sequence[KpiLine]) -> TableOfView:
-    rows = tuple((name, *map(write, lines)) for name, write in FIGURES.items())
+    rows = [(name, *map(figure, lines)) for name, figure in FIGURES.items()]
     columns = ("Figure", *map(_days, lines))
-    return TableOfView("KPIs", columns, rows, words=("Figure",))
+    return TableOfView("KPIs", columns, written_rows(rows), words=("Figure",))
 
 
 def _days(line: KpiLine) -> str:
@@ -222,55 +217,26 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        teams = Teams.read(reader)
-        grouping = Grouping(
-            self.by, teams, Customers.read(reader), process=self.process, owner=self.owner
-        )
-        span, before = self.span(reader), self.span_before(reader)
+        grouping = Grouping(reader, self.by, process=self.process, owner=self.owner)
+        span = self.span(reader)
+        before = span_before(span, reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
+        rows = read_rows(reader, (before, *spans), exchange, grouping)
+        lines, lines_before = (
+            kpi_lines(reader, part, rows, grouping, exchange, self.velocity_days)
+            for part in (spans, (before,))
+        )
         return KpisView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
-            lines=tuple(self._lines(reader, spans, grouping, exchange)),
-            lines_before=tuple(self._lines(reader, (before,), grouping, exchange)),
-            before_joining=teams.before_joining,
+            lines=lines,
+            lines_before=lines_before,
+            before_joining=grouping.teams.before_joining,
             rates=exchange.used,
         )
-
-    def _lines(
-        self,
-        reader: Reader,
-        spans: tuple[Span, ...],
-        grouping: Grouping,
-        exchange: CurrencyConverter,
-    ) -> Iterator[KpiLine]:
-        start, end = spans[0].start, spans[-1].end
-        booked, closed = in_one_currency(
-            read_booked(reader, start, end),
-            read_closed(reader, start, end),
-            exchange,
-            spans,
-            grouping,
-        )
-        rows = Rows(
-            booked,
-            closed,
-            read_contacts(reader, start, end),
-            read_responses(reader, start, end),
-            read_scores(reader, start, end),
-        )
-        orders = CustomerOrders.read(reader, end, grouping)
-        for span in spans:
-            at = span.closing(reader.read_point.as_of)
-            standing = SpanTotals(
-                orders.new_customers(span),
-                orders.buyers(span),
-                velocities(reader, at, self.velocity_days, grouping, exchange),
-            )
-            yield from kpi_lines(span, rows, standing, grouping, reader.timezone)
 
 
 def _parts(span: Span, each: Each | None, reader: Reader) -> Iterator[Span]:

@@ -22,8 +22,7 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import amount_text, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.parameters import Limit
-from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.table import AMOUNT_SCALE
 

@@ -43,11 +43,10 @@ from salesflow.projections.core.currency import (
     exact_sum,
     unscaled,
 )
-from salesflow.projections.core.period import PeriodQuestion
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
-from salesflow.projections.scope.grouping import StageName, Teams, stage_name
+from salesflow.projections.scope import StageName, Teams, stage_name
 from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
 
 __all__ = [

@@ -18,7 +18,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Total, totals, totals_text
+from salesflow.presentation.format import RowOfValues, Total, totals_by, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.balances import balances
@@ -35,7 +35,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.scope.grouping import Customers, Teams, group_order
+from salesflow.projections.scope import Customers, Teams, group_order
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
@@ -113,6 +113,15 @@ class PipelineCell(NamedTuple):
         return self.currency, self.weighted, Decimal(1)
 
 
+def converted(
+    cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
+) -> Sequence[PipelineCell]:
+    """Return cells in the currency asked for; as they are where none is."""
+    if exchange.currency is None:
+        return cells
+    return [cell.into(exchange, at) for cell in cells]
+
+
 def booked(
     reader: Reader, instants: Sequence[Instant], *, process: str | None
 ) -> list[list[PipelineCell]]:
@@ -131,13 +140,14 @@ def closed_deals(
     cells: Sequence[PipelineCell], group: str | None = None
 ) -> Iterator[ClosedDeals]:
     """Give every outcome, also those nothing stands at."""
+    found = {o: [cell for cell in cells if cell.outcome == o] for o in CLOSED}
+    amounts = totals_by({o: [cell.worth() for cell in found[o]] for o in CLOSED})
     for outcome in CLOSED:
-        found = [cell for cell in cells if cell.outcome == outcome]
         yield ClosedDeals(
             group=group,
             outcome=outcome,
-            deals=sum(cell.deals for cell in found),
-            amounts=totals(cell.worth() for cell in found),
+            deals=sum(cell.deals for cell in found[outcome]),
+            amounts=amounts[outcome],
         )
 
 
@@ -151,6 +161,8 @@ def funnel_stages(
         newest[cell.process] = max(cell.version, newest.get(cell.process, 0))
         if cell.outcome == "open":
             by_stage[cell.process, cell.stage].append(cell)
+    amounts = totals_by({at: [c.worth() for c in found] for at, found in by_stage.items()})
+    weighted = totals_by({at: [c.likely() for c in found] for at, found in by_stage.items()})
     for key in sorted(newest):
         process = processes[key, newest[key]]
         own = [stage.key for stage in process.stages if stage.category == "open"]
@@ -166,8 +178,8 @@ def funnel_stages(
                 name_zh=name_zh,
                 deals=sum(cell.deals for cell in found),
                 deals_without_amount=sum(c.deals for c in found if c.currency is None),
-                amounts=totals(cell.worth() for cell in found),
-                weighted=totals(cell.likely() for cell in found),
+                amounts=amounts.get((key, stage), ()),
+                weighted=weighted.get((key, stage), ()),
             )
 
 
@@ -177,7 +189,8 @@ def _named(
     """Name a stage as the newest version that has it does."""
     versions = sorted({cell.version for cell in cells} | {newest.version}, reverse=True)
     for version in versions:
-        for candidate in processes[newest.key, version].stages:
+        process = newest if version == newest.version else processes[newest.key, version]
+        for candidate in process.stages:
             if candidate.key == stage:
                 return candidate.name_en, candidate.name_zh
     return stage, stage
@@ -211,26 +224,25 @@ class FunnelView(MoneyView):
         """Lay the funnel out: a row per stage, then a row per outcome; group by group."""
         zh, several = language == "zh", len({stage.process for stage in self.stages}) > 1
         first = () if self.by is None else (self.by.capitalize(),)
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 *self._named(s),
                 (f"{s.process}: " if several else "") + (s.name_zh if zh else s.name_en),
-                f"{s.deals:,}",
-                totals_text(s.amounts),
-                totals_text(s.weighted),
-                f"{s.deals_without_amount:,}" if s.deals_without_amount else "",
+                s.deals,
+                s.amounts,
+                s.weighted,
+                s.deals_without_amount or "",
             )
             for s in self.stages
-        )
-        closed = tuple(
-            (*self._named(c), c.outcome, f"{c.deals:,}", totals_text(c.amounts))
-            for c in self.closed
-        )
+        ]
+        closed: list[RowOfValues] = [
+            (*self._named(c), c.outcome, c.deals, c.amounts) for c in self.closed
+        ]
         columns = (*first, "Stage", "Deals", "Amount", "Weighted", "Without amount")
         outcomes = (*first, "Outcome", "Deals", "Amount")
         return [
-            TableOfView("Funnel", columns, rows),
-            TableOfView("Closed", outcomes, closed, words=("Outcome",)),
+            TableOfView("Funnel", columns, written_rows(rows)),
+            TableOfView("Closed", outcomes, written_rows(closed), words=("Outcome",)),
         ]
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
@@ -269,8 +281,8 @@ class Funnel(MoneyQuestion[FunnelView]):
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
         groups = self._groups(reader)
-        converted = {
-            group: [cell.into(exchange, reader.read_point.as_of) for cell in groups[group]]
+        cells_of = {
+            group: converted(groups[group], exchange, reader.read_point.as_of)
             for group in sorted(groups, key=group_order)
         }
         return FunnelView(
@@ -278,17 +290,17 @@ class Funnel(MoneyQuestion[FunnelView]):
             by=self.by,
             stages=tuple(
                 stage
-                for group, cells in converted.items()
+                for group, cells in cells_of.items()
                 for stage in funnel_stages(cells, reader.processes, group)
             ),
             closed=tuple(
                 outcome
-                for group, cells in converted.items()
+                for group, cells in cells_of.items()
                 for outcome in closed_deals(cells, group)
             ),
             open_deals=sum(
                 cell.deals
-                for cells in converted.values()
+                for cells in cells_of.values()
                 for cell in cells
                 if cell.outcome == "open"
             ),

@@ -21,12 +21,11 @@ from salesflow.domain.time import (
 from salesflow.domain.values import Reference, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Total, local_time, totals, totals_text
+from salesflow.presentation.format import RowOfValues, Total, local_time, totals, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
-from salesflow.projections.core.period import PeriodQuestion, Span, span_of
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import (
     ClosedDeals,
@@ -34,6 +33,7 @@ from salesflow.projections.pipeline.funnel import (
     PipelineCell,
     booked,
     closed_deals,
+    converted,
     funnel_stages,
 )
 
@@ -84,19 +84,19 @@ class FunnelTrendView(MoneyView):
         """Lay the trend out: a row per end, then the open deals of each stage."""
         zone = ZoneInfo(self.timezone)
         named = [end.named(zone) for end in self.ends]
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 at,
-                f"{end.open_deals:,}",
-                totals_text(end.amounts),
-                totals_text(end.weighted),
-                *(f"{each.deals:,}" for each in end.closed),
+                end.open_deals,
+                end.amounts,
+                end.weighted,
+                *(each.deals for each in end.closed),
             )
             for at, end in zip(named, self.ends, strict=True)
-        )
+        ]
         outcomes = ("Won", "Lost", "Disqualified", "Merged")
         columns = ("End", "Deals", "Amount", "Weighted", *outcomes)
-        trend = TableOfView("Funnel trend", columns, rows)
+        trend = TableOfView("Funnel trend", columns, written_rows(rows))
         return [trend, *self._by_stage(named, language)]
 
     def _by_stage(self, named: Sequence[str], language: Language) -> Iterator[TableOfView]:
@@ -107,12 +107,12 @@ class FunnelTrendView(MoneyView):
                 name = stage.name_zh if language == "zh" else stage.name_en
                 names.setdefault(stage.process, {})[stage.stage] = name
         for process, stages in names.items():
-            rows = []
+            rows = list[RowOfValues]()
             for at, end in zip(named, self.ends, strict=True):
                 deals = {s.stage: s.deals for s in end.stages if s.process == process}
-                rows.append((at, *(f"{deals.get(stage, 0):,}" for stage in stages)))
+                rows.append((at, *(deals.get(stage, 0) for stage in stages)))
             columns = ("End", *stages.values())
-            yield TableOfView("Open deals by stage", columns, tuple(rows), about=process)
+            yield TableOfView("Open deals by stage", columns, written_rows(rows), about=process)
 
 
 class FunnelTrend(MoneyQuestion[FunnelTrendView], PeriodQuestion[FunnelTrendView]):
@@ -138,7 +138,7 @@ class FunnelTrend(MoneyQuestion[FunnelTrendView], PeriodQuestion[FunnelTrendView
             period=span.period(),
             every=self.every,
             ends=tuple(
-                _funnel_end(end, [cell.into(exchange, end.at) for cell in cells], reader)
+                _funnel_end(end, converted(cells, exchange, end.at), reader)
                 for end, cells in zip(ends, found, strict=True)
             ),
             rates=exchange.used,
@@ -187,8 +187,8 @@ def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> Fun
         as_of=from_instant(end.at),
         open_deals=sum(cell.deals for cell in opened),
         deals_without_amount=sum(cell.deals for cell in opened if cell.currency is None),
-        amounts=totals(cell.worth() for cell in opened),
-        weighted=totals(cell.likely() for cell in opened),
+        amounts=totals([cell.worth() for cell in opened]),
+        weighted=totals([cell.likely() for cell in opened]),
         stages=tuple(funnel_stages(cells, reader.processes)),
         closed=tuple(closed_deals(cells)),
     )

@@ -26,10 +26,9 @@ from salesflow.presentation.format import Total, local_time, short_id, totals, t
 from salesflow.presentation.messages import Language, in_language, kind_name
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import exact, exact_sum
-from salesflow.projections.core.parameters import Limit
-from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
-from salesflow.projections.scope.grouping import StageName, stage_name
+from salesflow.projections.scope import StageName, stage_name
 from salesflow.projections.table import Processes, ReadPoint
 
 __all__ = ["RestatedCell", "Restatement", "RestatementView", "RestatingEvent"]

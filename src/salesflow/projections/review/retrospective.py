@@ -32,9 +32,14 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.parameters import Limit
-from salesflow.projections.core.period import PeriodQuestion, Span
-from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.question import (
+    Limit,
+    PeriodQuestion,
+    Reader,
+    Span,
+    View,
+    span_before,
+)
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -69,7 +74,7 @@ from salesflow.projections.review.retrospective_figures import (
     movements_beside,
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
-from salesflow.projections.scope.grouping import Meant, Teams, named
+from salesflow.projections.scope import Meant, Teams, named
 from salesflow.projections.stages.visits import Way, read_paths
 
 __all__ = [
@@ -336,7 +341,8 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
         ways = list(read_paths(reader))
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         part = ReviewScope(
             Teams.read(reader), owner=self.owner, team=self.team, process=self.process
         )

@@ -19,8 +19,7 @@ from salesflow.domain.time import DAY, Instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.projections.core.currency import exact
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import Estimate, decimal_of, spread
 from salesflow.projections.forecast.forecast import end_of
 from salesflow.projections.forecast.forecast_figures import SlippageLine, slippage_lines
@@ -31,7 +30,7 @@ from salesflow.projections.forecast.forecast_reading import (
     read_slipped,
 )
 from salesflow.projections.review.retrospective_figures import ReviewScope
-from salesflow.projections.scope.grouping import stage_name
+from salesflow.projections.scope import stage_name
 from salesflow.projections.stages.conversion_figures import (
     StageConversion,
     StageOrders,

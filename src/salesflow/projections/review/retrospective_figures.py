@@ -17,8 +17,7 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total
-from salesflow.projections.core.period import Span
-from salesflow.projections.core.question import Reader
+from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import Estimate
 from salesflow.projections.feedback.feedback import (
     PASSIVE,
@@ -48,7 +47,7 @@ from salesflow.projections.forecast.forecast_reading import (
 from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.performance.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
-from salesflow.projections.scope.grouping import Teams, stage_name
+from salesflow.projections.scope import Teams, stage_name
 from salesflow.projections.stages.visits import StageVisit
 
 __all__ = [

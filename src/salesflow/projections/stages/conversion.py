@@ -18,11 +18,17 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Reference
-from salesflow.presentation.format import amount_text, days_text, percent_text
+from salesflow.presentation.format import (
+    Percent,
+    RowOfValues,
+    amount_text,
+    days_text,
+    percent_text,
+    written_rows,
+)
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.period import PeriodQuestion, Span
-from salesflow.projections.core.question import Reader, View
+from salesflow.projections.core.question import PeriodQuestion, Reader, Span, View, span_before
 from salesflow.projections.core.statistics import Estimate, estimate_text
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.conversion_figures import (
@@ -81,7 +87,8 @@ class Conversion(PeriodQuestion[ConversionView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ConversionView:
         """Count on the way of every deal up to the moment."""
-        span, before = self.span(reader), self.span_before(reader)
+        span = self.span(reader)
+        before = span_before(span, reader)
         every = list(read_paths(reader))
         ways = [way for way in every if way[-1].outcome != "merged"]
         named = stages_of(ways, reader.processes)
@@ -123,26 +130,23 @@ class _ConversionLayout(NamedTuple):
             yield self._matrix()
 
     def _stages(self) -> TableOfView:
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 self._stage(now),
-                f"{now.entered:,}",
-                f"{now.moved_on:,}",
-                f"{now.left:,}",
-                f"{now.still_there:,}",
+                *(now.entered, now.moved_on, now.left, now.still_there),
                 _percent(now.to_date),
                 _percent(now.resolved),
                 _percent(before.to_date),
-                percent_text(now.in_period),
+                Percent(now.in_period),
             )
             for now, before in zip(self.view.stages, self.view.stages_before, strict=True)
-        )
+        ]
         columns = (
             "Stage", "Entered", "Moved on", "Left otherwise", "Still there",
             "Cohort to date", "Cohort resolved", "To date before", "In period",
         )  # fmt: skip
         days = days_text(self.view.period, ZoneInfo(self.view.timezone))
-        return TableOfView("Conversion", columns, rows, about=days)
+        return TableOfView("Conversion", columns, written_rows(rows), about=days)
 
     def _values(self) -> TableOfView:
         rows = tuple(
@@ -164,22 +168,22 @@ class _ConversionLayout(NamedTuple):
         return TableOfView("Conversion by value", columns, rows)
 
     def _reach(self) -> TableOfView:
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 self._stage(stage),
-                f"{stage.created:,}",
-                f"{stage.entered:,}",
-                f"{stage.reached:,}",
+                stage.created,
+                stage.entered,
+                stage.reached,
                 _percent(stage.entered_share),
                 _percent(stage.reached_share),
             )
             for stage in self.view.reach
-        )
+        ]
         columns = (
             "Stage", "Created", "Entered", "Reached or passed", "Entered, share",
             "Reached, share",
         )  # fmt: skip
-        return TableOfView("Stage reach", columns, rows)
+        return TableOfView("Stage reach", columns, written_rows(rows))
 
     def _matrix(self) -> TableOfView:
         """Sum up the exits from each stage by kind."""
@@ -188,16 +192,16 @@ class _ConversionLayout(NamedTuple):
             key = (each.process, each.stage)
             _, counts = exits.setdefault(key, (self._stage(each), Counter()))
             counts[each.kind] += each.exits
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 stage,
-                f"{counts.total():,}",
-                *(percent_text(Decimal(counts[kind]) / counts.total()) for kind in KINDS),
+                counts.total(),
+                *(Percent(Decimal(counts[kind]) / counts.total()) for kind in KINDS),
             )
             for stage, counts in exits.values()
-        )
+        ]
         columns = ("Stage", "Exits", *(kind.capitalize() for kind in KINDS))
-        return TableOfView("Where exits lead", columns, rows)
+        return TableOfView("Where exits lead", columns, written_rows(rows))
 
     def _stage(self, row: StageConversion | StageReach | Transition) -> str:
         several = len({stage.process for stage in self.view.stages}) > 1

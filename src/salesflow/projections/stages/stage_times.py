@@ -23,16 +23,17 @@ from salesflow.domain.time import Moment
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.format import (
+    Percent,
+    RowOfValues,
     local_day,
     local_time,
     number_text,
-    percent_text,
     short_id,
+    written_rows,
 )
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.parameters import ensure_no_flag
-from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.question import Question, Reader, View, ensure_no_flag
 from salesflow.projections.core.statistics import Duration
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
@@ -209,22 +210,19 @@ class _StageTimesLayout(NamedTuple):
             "Stage", "Deals", "Visits", "Open visits", "Median days", "Mean days", "p90 days",
             "Median in all", "Mean in all", "p90 in all", "Stalled",
         )  # fmt: skip
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 self._stage(s.process, s.stage),
-                f"{s.deals:,}",
-                f"{s.visits:,}",
-                f"{s.open_visits:,}",
-                *(
-                    number_text(getattr(spread, name))
-                    for spread in (s.latest, s.cumulative)
-                    for name in ("days_median", "days_mean", "days_p90")
-                ),
-                f"{s.stalled:,}" if s.stalled else "",
+                s.deals,
+                s.visits,
+                s.open_visits,
+                *(s.latest.days_median, s.latest.days_mean, s.latest.days_p90),
+                *(s.cumulative.days_median, s.cumulative.days_mean, s.cumulative.days_p90),
+                s.stalled or "",
             )
             for s in self.view.stages
-        )
-        return TableOfView("Days in each stage", columns, rows)
+        ]
+        return TableOfView("Days in each stage", columns, written_rows(rows))
 
     def _stalled(self) -> TableOfView:
         zone = ZoneInfo(self.view.timezone)
@@ -250,39 +248,37 @@ class _StageTimesLayout(NamedTuple):
 
     def _leaving(self) -> TableOfView:
         days = tuple(f"> {chance.days} d" for chance in self.view.leaving[0].chances)
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 self._stage(each.process, each.stage),
-                f"{each.count:,}",
-                f"{each.count - each.censored:,}",
-                number_text(each.days_median),
-                *(percent_text(chance.lasting) for chance in each.chances),
+                each.count,
+                each.count - each.censored,
+                each.days_median,
+                *(Percent(chance.lasting) for chance in each.chances),
             )
             for each in self.view.leaving
-        )
+        ]
         columns = ("Stage", "Visits", "Left", "Median days", *days)
-        return TableOfView("Time until a stage is left", columns, rows)
+        return TableOfView("Time until a stage is left", columns, written_rows(rows))
 
     def _ending(self) -> TableOfView:
-        rows = tuple(
+        rows: list[RowOfValues] = [
             (
                 each.process,
-                f"{each.count:,}",
-                number_text(each.days_median),
+                each.count,
+                each.days_median,
                 str(chance.days),
-                f"{chance.at_risk:,}",
-                *map(
-                    percent_text, (chance.lasting, chance.won, chance.lost, chance.disqualified)
-                ),
+                chance.at_risk,
+                *map(Percent, (chance.lasting, chance.won, chance.lost, chance.disqualified)),
             )
             for each in self.view.ending
             for chance in each.chances
-        )
+        ]
         columns = (
             "Process", "Deals", "Median days", "After days", "At risk",
             "Open", "Won", "Lost", "Disqualified",
         )  # fmt: skip
-        return TableOfView("Time until a deal ends", columns, rows)
+        return TableOfView("Time until a deal ends", columns, written_rows(rows))
 
     def _deals(self) -> TableOfView:
         zone = ZoneInfo(self.view.timezone)

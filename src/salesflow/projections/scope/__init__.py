@@ -1,1 +1,0 @@
-"""Scope: whom a figure is of, whether what is asked about is known, and what it is called."""
