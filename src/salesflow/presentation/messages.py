@@ -6,10 +6,14 @@ any tool of translators opens. A message that a catalogue lacks is said in Engli
 
 import gettext
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from string import Formatter
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
     from salesflow.domain.event import Fact
@@ -17,11 +21,14 @@ if TYPE_CHECKING:
 __all__ = [
     "LOCALES",
     "Language",
+    "Message",
     "fact_name",
     "in_language",
+    "irregularity",
     "irregularity_name",
     "kind_name",
     "name_facts",
+    "recognized",
     "say",
     "say_count",
     "translated",
@@ -61,6 +68,82 @@ def translated(message: str, language: Language, context: str | None = None) -> 
 def in_language(word: str, language: Language) -> str:
     """Return a word in a language; keys of several words are written with blanks."""
     return translated(word.replace("_", " "), language)
+
+
+class Message(str):
+    """An English sentence that can be said in other languages: its id and its arguments.
+
+        problem = Message("has {count} fields where the header has {width}", count=3, width=4)
+        problem == "has 3 fields where the header has 4"
+        problem.in_language("zh")  # 有 3 个字段，而表头有 4 个
+
+    The id is the English text with the names of its arguments, as catalogues have it. Whatever
+    keeps, compares or counts texts takes a message for its English sentence; a pydantic model
+    with a field of this type writes that sentence into JSON. Of what is read back only the
+    sentence is known, which catalogues have when it takes no arguments.
+    """
+
+    id: str
+    arguments: Mapping[str, object]
+
+    def __new__(cls, id: str, /, **arguments: object) -> Self:
+        """Fill in the arguments, which may be messages themselves; a message stays itself."""
+        if isinstance(id, cls) and not arguments:
+            return id
+        message = super().__new__(cls, id.format(**arguments) if arguments else id)
+        message.id, message.arguments = str(id), arguments
+        return message
+
+    def in_language(self, language: Language) -> str:
+        """Return the sentence in a language, and its arguments where they are messages."""
+        if language == "en":
+            return str(self)
+        arguments = {
+            name: value.in_language(language) if isinstance(value, Message) else value
+            for name, value in self.arguments.items()
+        }
+        return say(self.id, language, **arguments)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Keep a message in a model as it is, which plain texts are not."""
+        del source
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, text: value if isinstance(value, cls) else cls(text(value)),
+            handler(str),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+
+def recognized(sentence: str, messages: Iterable[str]) -> Message:
+    """Return the message a finished sentence came from: the first of these that can make it.
+
+    It is for sentences that the domain finishes itself; one that is none of these is returned
+    as a message without arguments.
+    """
+    for message in messages:
+        arguments = _arguments(sentence, message)
+        if arguments is not None:
+            return Message(message, **arguments)
+    return Message(sentence)
+
+
+def _arguments(sentence: str, message: str) -> dict[str, str] | None:
+    """Return the arguments with which a message makes a sentence; None when it cannot."""
+    arguments: dict[str, str] = {}
+    rest, before = sentence, None
+    for text, name, _, _ in Formatter().parse(message):
+        place = rest.find(text)
+        if place < 0 or (place and before is None):
+            return None
+        if before is not None:
+            arguments[before] = rest[:place]
+        rest, before = rest[place + len(text) :], name
+    if before is not None:
+        arguments[before], rest = rest, ""
+    return None if rest else arguments
 
 
 @cache
@@ -103,13 +186,14 @@ def name_facts(classes: "Iterable[type[Fact]]") -> None:
         OTHERS.setdefault(cls.kind, cls)
 
 
+def irregularity(reason: str) -> Message:
+    """Return why a fact is irregular, as a message."""
+    return recognized(reason, IRREGULAR)
+
+
 def irregularity_name(reason: str, language: Language = "en") -> str:
     """Return why a fact is irregular, in a language."""
-    for message in IRREGULAR:
-        known, _, name = message.rstrip("}").partition("{")
-        if reason.startswith(known):
-            return say(message, language, **{name: reason.removeprefix(known)})
-    return translated(reason, language)
+    return irregularity(reason).in_language(language)
 
 
 @cache

@@ -20,7 +20,7 @@ __all__ = ["ALIKE", "MINUS", "SPACES", "NumberReader", "sign_outside"]
 DIGITS_MAX = 40
 TEXT_MAX = 200
 AROUND_MAX = 40
-HINT = "; see [numbers] for commas, spaces and signs around a number"
+NO_NUMBER = "is not a number; see [numbers] for commas, spaces and signs around a number"
 MINUS: Final = "-−‐‑‒–—﹣－"
 """Hyphens and dashes that people, programs and fonts write for a minus."""
 SPACES: Final = (
@@ -66,13 +66,13 @@ class NumberReader:
         if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX:
             return Decimal(text)
         if len(text) > TEXT_MAX:
-            raise RowError(f"is not a number{HINT}")
+            raise RowError(NO_NUMBER)
         bare, signs = self._bare(text)
         found = self._pattern.fullmatch(bare)
         if found is None or len(bare) > DIGITS_MAX or not (found["whole"] or found["rest"]):
-            raise RowError(f"is not a number{HINT}")
+            raise RowError(NO_NUMBER)
         if len(signs) > 1:
-            raise RowError(f"has more than one sign ({' and '.join(signs)})")
+            raise RowError("has more than one sign ({signs})", signs=" and ".join(signs))
         whole = "".join(c for c in found["whole"] or "0" if c not in self._between)
         rest = found["rest"]
         number = Decimal(f"{whole}.{rest}" if rest else whole)

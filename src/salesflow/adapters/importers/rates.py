@@ -31,6 +31,7 @@ from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.time import from_instant, read_day, start_of_day
 from salesflow.domain.values import number
 from salesflow.errors import InputError, SalesflowError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "ECB",
@@ -66,7 +67,7 @@ class RefusedLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     line: int
-    reason: str
+    reason: Message
 
 
 class RateImport(BaseModel):
@@ -141,9 +142,9 @@ def _read(
         if isinstance(each, ExtractedRate):
             before, number = rates_read.setdefault(each[:3], (each, line))
             if before != each:
-                each = f"line {number} tells another rate of that day"
+                each = Message("line {line} tells another rate of that day", line=number)
         if isinstance(each, str):
-            refused.append(RefusedLine(line=line, reason=each))
+            refused.append(RefusedLine(line=line, reason=Message(each)))
     return rates_read, refused, lines
 
 

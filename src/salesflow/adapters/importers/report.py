@@ -36,11 +36,11 @@ from salesflow.adapters.importers.report_entries import (
     ReportWords,
     RowsLeftOut,
     Unlisted,
-    entry_text,
-    finding_group,
+    entry_reason,
+    finding_reason,
 )
 from salesflow.domain.wording import shortened
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, Message
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -81,7 +81,7 @@ class Rest:
         """Take in entries that are not listed."""
         reasons = self._of.setdefault(more.list, {})
         full = len(reasons) >= REASONS_MAX and more.reason not in reasons
-        reason = OTHER_REASONS if full else more.reason
+        reason = Message(OTHER_REASONS) if full else more.reason
         known = reasons.get(reason)
         if known is None:
             reasons[reason] = more.model_copy(update={"reason": reason})
@@ -287,7 +287,7 @@ class ImportReport(ReportLine):
         listed.extend(entries[:room])
         for each in entries[room:]:
             self._rest.count(
-                Unlisted(list=name, reason=entry_text(each), count=1, first_line=each.line)
+                Unlisted(list=name, reason=entry_reason(each), count=1, first_line=each.line)
             )
 
     def _adjust(self, lines: Iterable[int]) -> None:
@@ -315,7 +315,7 @@ class ImportReport(ReportLine):
             Remark(
                 file=self.file,
                 line=line,
-                reason=adjustment.reason,
+                reason=Message(adjustment.reason),
                 object=object,
                 column=adjustment.column,
                 value=adjustment.value and shortened(adjustment.value),
@@ -359,7 +359,7 @@ class ImportReport(ReportLine):
             tuple((words(label), f"{count:,}") for label, count in self._counts()),
             notes=self._notes(words),
         )
-        remarks = [group for group in self._groups(words) if group.rows]
+        remarks = [group for group in self._groups() if group.rows]
         return [counts, *(group.table(words) for group in remarks)]
 
     def _counts(self) -> list[tuple[str, int]]:
@@ -405,9 +405,9 @@ class ImportReport(ReportLine):
             (ENTERS, ", ".join(entered) if self.facts_recorded else ""),
             (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
         ]
-        entry_text = [f"{words(label)} {text}" for label, text in notes if text]
+        lines = [f"{words(label)} {text}" for label, text in notes if text]
         nothing = "nothing was recorded"
-        return (*entry_text, *(() if self.recorded else (words(nothing),)))
+        return (*lines, *(() if self.recorded else (words(nothing),)))
 
     def _cut(self, words: ReportWords) -> Iterator[str]:
         for name in LISTED:
@@ -415,10 +415,12 @@ class ImportReport(ReportLine):
             if count:
                 yield f"{words(name)} ({count:,})"
 
-    def _groups(self, words: ReportWords) -> list[ReportGroup]:
+    def _groups(self) -> list[ReportGroup]:
         ask = (ASK,) if self.facts_changed_only_listed else ()
         left_out = [(out.reason, out.rows, out.first_line) for out in self.left_out]
-        columns = [(finding_group(f, words), f.rows, f.first_line) for f in self.findings]
+        columns: list[Counted] = [
+            (finding_reason(each), each.rows, each.first_line) for each in self.findings
+        ]
         return [
             ReportGroup.of("Refused", self._all("refused")),
             ReportGroup.of("Adjusted", self._all("adjusted")),
@@ -432,7 +434,7 @@ class ImportReport(ReportLine):
     def _all(self, name: str) -> Iterator[Counted]:
         """Give what a list holds and what it has no room for."""
         for entry in getattr(self, name):
-            yield entry_text(entry), 1, entry.line
+            yield entry_reason(entry), 1, entry.line
         for rest in self.unlisted:
             if rest.list == name:
                 yield rest.reason, rest.count, rest.first_line

@@ -17,6 +17,7 @@ from salesflow.adapters.importers.errors import RowError
 from salesflow.domain.event import Precision
 from salesflow.domain.time import Instant, start_of_day, to_instant
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "OUT_OF_RANGE",
@@ -54,6 +55,8 @@ EARLY = (datetime(1969, 12, 1, tzinfo=UTC), datetime(1971, 1, 1, tzinfo=UTC))
 LIKELY_DAYS = (29_221, 73_051)
 """From 1980 to 2100, as Excel numbers days."""
 PLACES_MAX = Decimal(86400000)
+OTHER_UNIT = "lies in {year} when read as {format}; {hint}"
+OUT_OF_UNIT = "lies out of range when read as {format}; {hint}"
 
 
 def read_epoch(text: str, name: str) -> datetime:
@@ -68,8 +71,10 @@ def read_epoch(text: str, name: str) -> datetime:
     if at is None or EARLY[0] <= at < EARLY[1] or not at.year < LIKELY[1].year:
         other = likely_unit(text)
         if other is not None and other[0] != name:
-            where = "out of range" if at is None else f"in {at.year}"
-            raise RowError(f"lies {where} when read as {name}; {_told(*other)}")
+            hint = _unit_hint(*other)
+            if at is None:
+                raise RowError(OUT_OF_UNIT, format=name, hint=hint)
+            raise RowError(OTHER_UNIT, year=at.year, format=name, hint=hint)
     if at is None:
         raise OverflowError(text)
     return at
@@ -87,8 +92,9 @@ def read_day_number(text: str, name: str) -> datetime | date:
     first = 0 if name == "excel_1904" else 1
     if number < first or day > LAST:
         other = likely_unit(text)
-        hint = f"; {_told(*other)}" if other else ""
-        raise RowError(f"is no day number of a spreadsheet{hint}")
+        if other is None:
+            raise RowError("is no day number of a spreadsheet")
+        raise RowError("is no day number of a spreadsheet; {hint}", hint=_unit_hint(*other))
     if name == "excel" and day == NEVER:
         raise RowError("is 29 February 1900 in Excel, a day that never was")
     if name == "excel" and day < NEVER:
@@ -117,9 +123,11 @@ def likely_unit(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _told(name: str, day: str) -> str:
-    what = "a day number of Excel" if name == "excel" else name
-    return f'as {what} it is {day}: formats = ["{name}"]'
+def _unit_hint(name: str, day: str) -> Message:
+    """Return in which unit a number would be a likely time, and how to say so."""
+    if name == "excel":
+        return Message('as a day number of Excel it is {day}: formats = ["excel"]', day=day)
+    return Message('as {format} it is {day}: formats = ["{format}"]', format=name, day=day)
 
 
 def _number(text: str) -> Decimal:
@@ -137,7 +145,6 @@ def _since_1970(number: Decimal, unit: int) -> datetime | None:
 
 MIDNIGHT = time()
 TEXT_MAX = 200
-ONE_FORMAT = 'list one of the two, or say [times] disagreeing = "first"'
 ZONE_WORD = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 UTC_WORD = re.compile(r"(?<!%)(?:Z|UTC|GMT)$")
 SPACED_OFFSET = re.compile(r" (?=[+-]\d\d(?::?\d\d)?$)")
@@ -145,6 +152,19 @@ TOO_FINE = re.compile(r"[.,]\d{6}(\d+)")
 DAY_LENGTH_MAX = 10
 OUT_OF_RANGE = "lies before 1900 or out of range"
 TWICE = "happened twice, when clocks were put back"
+EARLIER = "happened twice, when clocks were put back; took the earlier"
+LATER = "happened twice, when clocks were put back; took the later"
+LATER_BY_ORDER = (
+    "happened twice, when clocks were put back; took the later, in the order of the rows"
+)
+NEVER_WAS = "never was, clocks were put forward"
+SHIFTED = "never was, clocks were put forward; took as much later"
+TWO_READINGS = 'can be read as {two}; list one of the two, or say [times] disagreeing = "first"'
+NO_TIME = "is not a time written as {formats}"
+MIDNIGHT_ELSEWHERE = (
+    "is midnight of {written}, and {day} in {zone}; where it stands for a day, say"
+    ' timezone = "UTC" for this column'
+)
 CLOCK_PARTS = re.compile(r"%[HIMSfpcXT]")
 
 Ambiguous = Literal["earlier", "later", "order", "refuse"]
@@ -171,8 +191,7 @@ class ReadTime(NamedTuple):
         """Choose the second time when the first would lie before the row above."""
         if self.second is None or before is None or not self.instant < before <= self.second:
             return self
-        note = f"{TWICE}; took the later, in the order of the rows"
-        return self._replace(instant=self.second, second=None, note=note)
+        return self._replace(instant=self.second, second=None, note=LATER_BY_ORDER)
 
 
 class Rules(NamedTuple):
@@ -268,16 +287,35 @@ class TimeReader:
         other = next(((n, t) for n, t in found if t != taken), None)
         if other is None:
             return taken, None
-        two = f"{taken} by {first} and {other[1]} by {other[0]}"
+        two = Message(
+            "{one} by {format} and {other} by {other_format}",
+            one=taken,
+            format=first,
+            other=other[1],
+            other_format=other[0],
+        )
         if self._rules.disagreeing == "refuse":
-            raise RowError(f"can be read as {two}; {ONE_FORMAT}")
-        return taken, f"can be read as {two}; took the first"
+            raise RowError(TWO_READINGS, two=two)
+        return taken, Message("can be read as {two}; took the first", two=two)
 
-    def _no_time(self, text: str) -> str:
+    def _no_time(self, text: str) -> Message:
+        reason = Message(NO_TIME, formats=" or ".join(self.formats))
         unit = likely_unit(text)
-        hint = f'; {unit[1]} when read as {unit[0]}: formats = ["{unit[0]}"]' if unit else ""
-        hint = hint.replace("read as excel", "read as a day number of Excel")
-        return f"is not a time written as {' or '.join(self.formats)}{hint}"
+        if unit is None:
+            return reason
+        name, day = unit
+        if name == "excel":
+            return Message(
+                '{reason}; {day} when read as a day number of Excel: formats = ["excel"]',
+                reason=reason,
+                day=day,
+            )
+        return Message(
+            '{reason}; {day} when read as {format}: formats = ["{format}"]',
+            reason=reason,
+            day=day,
+            format=name,
+        )
 
     def _whole_day(self, day: date, text: str, note: str | None) -> ReadTime:
         return ReadTime(start_of_day(day, _named(self.day_zone, text)), "day", day, note)
@@ -297,10 +335,7 @@ class TimeReader:
         to_instant(at)
         day = at.astimezone(zone).date()
         if day != written and at.time() == MIDNIGHT:
-            return day, (
-                f"is midnight of {written}, and {day} in {zone.key}; where it stands for a day,"
-                ' say timezone = "UTC" for this column'
-            )
+            return day, Message(MIDNIGHT_ELSEWHERE, written=written, day=day, zone=zone.key)
         return day, None
 
     def _local(
@@ -316,12 +351,12 @@ class TimeReader:
             if self._rules.ambiguous == "refuse":
                 raise RowError(TWICE)
             if self._rules.ambiguous == "later":
-                return second, f"{TWICE}; took the later", None
+                return second, LATER, None
             by_order = second if self._rules.ambiguous == "order" else None
-            return first, f"{TWICE}; took the earlier", by_order
+            return first, EARLIER, by_order
         if self._rules.nonexistent == "refuse":
-            raise RowError("never was, clocks were put forward")
-        return first, "never was, clocks were put forward; took as much later", None
+            raise RowError(NEVER_WAS)
+        return first, SHIFTED, None
 
 
 def _named(zone: ZoneInfo | None, text: str) -> ZoneInfo:

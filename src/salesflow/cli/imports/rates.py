@@ -249,5 +249,8 @@ def _show(context: CommandContext, done: "RateImport") -> None:
     if done.trial:
         screen.line(f"  {screen.word('a trial: nothing was recorded')}", "yellow")
     if done.refused:
-        refused = tuple((f"{each.line:,}", each.reason) for each in done.refused)
+        refused = tuple(
+            (f"{each.line:,}", each.reason.in_language(context.language))
+            for each in done.refused
+        )
         screen.table(TableOfView("Lines refused", ("Line", "Because"), refused))

@@ -36,6 +36,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import zone
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "Cells",
@@ -324,7 +325,8 @@ class RowCleaner:
             if key and found is None:
                 column = self._layout.names[slots[0]]
                 if name in self._refuse_missing:
-                    raise RowError(f"is not in {self._lookups[name].path.name}", column, key)
+                    file = self._lookups[name].path.name
+                    raise RowError("is not in {file}", column, key, file=file)
                 self._found(f"{name} ({column})", "not in lookup", key, line)
         for slot, (name, place) in self._joined.items():
             found = rows[name]
@@ -378,7 +380,7 @@ class _Column(NamedTuple):
         except RowError as problem:
             if self.rule.on_error == "refuse" or not text:
                 raise RowError(problem.reason, self.name, text) from problem
-            reason = f"{problem.reason}; taken as empty"
+            reason = Message("{reason}; taken as empty", reason=problem.reason)
             adjustments.append(Adjustment(reason, self.name, text))
             return ""
         return text
@@ -389,9 +391,11 @@ class _Column(NamedTuple):
                 raise RowError("is empty, and the mapping wants it filled")
             return
         if self.allowed and text not in self.allowed:
-            raise RowError(f"is not one of {shortened(', '.join(rule.allowed))}")
+            expected = shortened(", ".join(rule.allowed))
+            raise RowError("is not one of {expected}", expected=expected)
         if self.matches is not None and not self.matches(text):
-            raise RowError(f"does not match {shortened(rule.matches or '')}")
+            pattern = shortened(rule.matches or "")
+            raise RowError("does not match {pattern}", pattern=pattern)
         if self.check is not None:
             self.check(text)
 

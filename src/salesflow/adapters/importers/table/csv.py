@@ -23,6 +23,7 @@ from salesflow.adapters.importers.numbers import SPACES
 from salesflow.adapters.importers.table.mapping import FileFormat
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "ROW_MAX",
@@ -295,7 +296,9 @@ if TYPE_CHECKING:
 # is looked at, and no row is looked at beyond a million characters.
 
 DELIMITERS = ",;\t|"
-ENCODING = "; see encoding in [file]"
+OTHER_WIDTH = "has {count} fields where the header has {width}"
+LONG_FIELD = "holds a field of more than {most:,} characters"
+FOREIGN_BYTES = "holds bytes that are not {encoding} text; see encoding in [file]"
 CELL_MAX: Final = 131_072
 COLUMNS_MAX: Final = 16_384
 NAME_MAX: Final = 1_000
@@ -394,14 +397,14 @@ class TableFile:
             elif spare and not any(cell.strip() for cell in spare):
                 cells = cells[:width]
             else:
-                return BadRow(line, f"has {len(cells)} fields where the header has {width}")
+                return BadRow(line, Message(OTHER_WIDTH, count=len(cells), width=width))
         text = "".join(cells)
         if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            return BadRow(line, f"holds bytes that are not {self.encoding} text{ENCODING}")
+            return BadRow(line, Message(FOREIGN_BYTES, encoding=self.encoding))
         if not text.isprintable() and ("\0" in text or "\x1f" in text):
             return BadRow(line, "holds a NUL or another control character")
         if len(text) > CELL_MAX and any(len(cell) > CELL_MAX for cell in cells):
-            return BadRow(line, f"holds a field of more than {CELL_MAX:,} characters")
+            return BadRow(line, Message(LONG_FIELD, most=CELL_MAX))
         return TableRow(line, cells, padded)
 
     def _reader(self, lines: Iterable[str], *, strict: bool = True) -> "_csv.Reader":
@@ -490,17 +493,27 @@ def _skip(lines: TextLines, count: int) -> None:
     lines.begin()
 
 
-def _too_long(first: int, last: int) -> str:
-    span = f" (lines {first} to {last})" if last > first else ""
-    return f"has more than {ROW_MAX:,} characters{span}, perhaps a quote never closed"
+def _too_long(first: int, last: int) -> Message:
+    return Message(
+        "has more than {most:,} characters{lines}, perhaps a quote never closed",
+        most=ROW_MAX,
+        lines=_lines(first, last),
+    )
 
 
-def _csv_reason(error: csv.Error, first: int, last: int) -> str:
+def _csv_reason(error: csv.Error, first: int, last: int) -> Message:
     if "field larger" in str(error):
-        span = f" (lines {first} to {last})" if last > first else ""
-        return f"holds a field too large to be one, perhaps a quote never closed{span}"
+        return Message(
+            "holds a field too large to be one, perhaps a quote never closed{lines}",
+            lines=_lines(first, last),
+        )
     if "unexpected end of data" in str(error):
-        return (
+        return Message(
             "opens a quote that is never closed; the rest of the file was taken for its field"
         )
-    return f"is not written as CSV: {error}"
+    return Message("is not written as CSV: {why}", why=str(error))
+
+
+def _lines(first: int, last: int) -> str:
+    """Name the lines of a row in brackets, where it has several."""
+    return Message(" (lines {first} to {last})", first=first, last=last) if last > first else ""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError, about, reason_message, row_error
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.table.extracted import (
     ExtractedDeal,
@@ -31,13 +31,17 @@ from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Reference
-from salesflow.domain.wording import reason_of
+from salesflow.presentation.messages import Message
 
 __all__ = ["NO_DATE", "extract"]
 
 
 NO_DATE = "no date in the row; recorded at the time of import"
 ENVELOPE_LENGTH_MAX = 500
+AN_ID = Message("an id")
+AN_ACTOR = Message("an actor")
+UNTIMED = "has no time, so {kind} cannot be put in order"
+UNPUBLISHED = "process {process} version {version} is not published"
 PARTNERS = ("into", "absorbed", "out_of", "released")
 """The fields of the facts of a merge that name the other deal."""
 ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
@@ -160,7 +164,7 @@ class _Extractor:
         extra = rule.extra
         if at is None:
             if not rule.cls.is_opening and not rule.undated_import:
-                reason = f"has no time, so {rule.cls.kind} cannot be put in order"
+                reason = Message(UNTIMED, kind=rule.cls.kind)
                 raise rule.at.problem(reason, cells) if rule.at else RowError(reason)
             extra = {"inferred": NO_DATE, **extra}
         fact = rule.builder.build(cells, notes, extra)
@@ -169,7 +173,7 @@ class _Extractor:
         key = self._keys.of(rule, cells, told_at, fact, line)
         source_id = fact_source_id(self._deal.object, key)
         columns = self._plan.context.mapping.object.named
-        source_id = _checked(source_id, "an id", " or ".join(columns))
+        source_id = _checked(source_id, AN_ID, " or ".join(columns))
         return _told(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[ExtractedFact]:
@@ -185,16 +189,16 @@ class _Extractor:
         fact = plan.builder.build(cells, notes, {})
         said = self._plan.context.mapping.customer
         names = " or ".join(said.id) if said else None
-        source_id = _checked(fact_source_id(id, "customer"), "an id", names)
+        source_id = _checked(fact_source_id(id, "customer"), AN_ID, names)
         return _told(stream_id, source_id, fact, at, line)
 
     def _ensure_published(self, fact: Fact) -> None:
         if isinstance(fact, DealOpened | DealMigrated):
             version = (fact.process, fact.process_version)
             if version not in self._plan.context.published:
-                raise RowError(
-                    f"{fact.kind}: process {version[0]!r} version {version[1]} is not published"
-                )
+                process, number = version
+                reason = Message(UNPUBLISHED, process=repr(process), version=number)
+                raise RowError(about(fact.kind, reason))
 
     def _time(
         self,
@@ -230,22 +234,28 @@ def _actor(text: str, rule: RulePlan) -> str | None:
     if not text:
         return None
     columns = " or ".join(rule.actors)
-    return _checked(text, "an actor", columns)
+    return _checked(text, AN_ACTOR, columns)
 
 
-def _checked(text: str, what: str, column: str | None = None) -> str:
+def _checked(text: str, what: Message, column: str | None = None) -> str:
     """Refuse what the log could not keep in an envelope; give the text as it is kept."""
     if len(text) > ENVELOPE_LENGTH_MAX:
         raise RowError(
-            f"is too long for {what} ({ENVELOPE_LENGTH_MAX} characters)", column, text[:80]
+            "is too long for {what} ({length} characters)",
+            column,
+            text[:80],
+            what=what,
+            length=ENVELOPE_LENGTH_MAX,
         )
     if text.isascii() and text.isprintable():
         return text
     try:
         return ENVELOPE.validate_python(text)
     except ValidationError as error:
-        reason = reason_of(error.errors(include_url=False)[0])
-        raise RowError(f"is no good as {what}: {reason}", column, text[:80]) from error
+        reason = reason_message(error.errors(include_url=False)[0])
+        raise RowError(
+            "is no good as {what}: {reason}", column, text[:80], what=what, reason=reason
+        ) from error
 
 
 def _other_named(rule: RulePlan, cells: Sequence[str]) -> str:

@@ -138,24 +138,25 @@ class Keys:
         label = rule.label
         sub = getattr(fact, rule.sub) if rule.sub else None
         if label == OPENED:
-            return self._once(label, line, "opens the deal")
+            return self._once(label, line, "opens the deal as an earlier row")
         event = rule.key(cells) if rule.key else ""
         tail = f"{label}/{sub}" if sub else label
         if event:
-            return self._once(f"{event}/{tail}", line, "is the same event")
+            return self._once(f"{event}/{tail}", line, "is the same event as an earlier row")
         if not self._repeated:
-            return self._once(tail, line, "tells the same of the deal")
+            return self._once(tail, line, "tells the same of the deal as an earlier row")
         key = f"{told_at}/{tail}"
         self._count(key)
         return key if self._counts[key] == 1 else f"{key}/{self._counts[key]}"
 
-    def _once(self, key: str, line: int, what: str) -> str:
+    def _once(self, key: str, line: int, twice: str) -> str:
         first = self._lines.setdefault(key, line)
         if first != line:
-            raise RowError(f"{what} as an earlier row", value=f"line {first}")
+            raise RowError(twice, value=f"line {first}")
         if self._counts[key]:
             raise RowError(
-                f"two rules tell {key!r} of this row; give one of them a name of its own"
+                "two rules tell {key} of this row; give one of them a name of its own",
+                key=repr(key),
             )
         self._count(key)
         return key

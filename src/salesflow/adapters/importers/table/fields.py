@@ -23,6 +23,7 @@ from salesflow.adapters.importers.errors import (
     KeyPath,
     MappingError,
     RowError,
+    about,
     allowed,
     in_words,
 )
@@ -45,6 +46,7 @@ from salesflow.domain.event import Fact
 from salesflow.domain.values import Money, TextMark
 from salesflow.domain.wording import reason_of
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "FactBuilder",
@@ -226,7 +228,10 @@ NO_CURRENCY = (
     'is an amount without a currency; write currency = "EUR" at the top of the mapping, or'
     ' { column = "…", default = "EUR" } for the currency of this amount'
 )
-WHICH_CURRENCY = '; say it by row: currency = "column of the currency"'
+OTHER_CURRENCY = (
+    "is written with {sign}, and its currency is {currency}; say it by row:"
+    ' currency = "column of the currency"'
+)
 HIDDEN = frozenset({"inferred"})
 """Fields of every fact that are not said in `fields`."""
 
@@ -312,9 +317,9 @@ class FactBuilder:
             getter = self.getters.get(name)
             column, value = _said_there(getter and getter.part(first["loc"][1:]), first, cells)
             where = ".".join(str(part) for part in first["loc"])
-            reason = f"{self.cls.kind}: {where}: {in_words(first)}"
+            reason = about(self.cls.kind, about(where, in_words(first)))
             if getter is not None and getter.omit and name in data:
-                notes.append(Adjustment(f"{reason}; left out", column, value))
+                notes.append(Adjustment(_left_out(reason), column, value))
                 data = {k: v for k, v in data.items() if k != name}
                 return self._validated(data, cells, notes)
             raise RowError(reason, column, value) from error
@@ -331,7 +336,7 @@ class FactBuilder:
                 getter = self.getters["valid_until"]
                 said = getter.text(cells) if getter.text else str(until)
                 columns = " or ".join(getter.columns) or None
-                reason = f"{self.cls.kind}: valid_until: {OUT_OF_RANGE}"
+                reason = about(self.cls.kind, about("valid_until", Message(OUT_OF_RANGE)))
                 raise RowError(reason, columns, said) from error
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: KeyPath) -> Getter:
@@ -358,6 +363,10 @@ def _said_there(
         return " or ".join(columns) or None, getter.text(cells)[:VALUE_MAX]
     value = None if error["type"] == "missing" else str(error["input"])[:VALUE_MAX]
     return " or ".join(columns) or None, value
+
+
+def _left_out(reason: Message) -> Message:
+    return Message("{reason}; left out", reason=reason)
 
 
 def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -430,7 +439,7 @@ def _single(
             column = " or ".join(taken.columns) or None
             said = text(cells) or problem.value
             if omit:
-                notes.append(Adjustment(f"{problem.reason}; left out", column, said))
+                notes.append(Adjustment(_left_out(problem.reason), column, said))
                 return None
             raise RowError(problem.reason, column, said) from problem
 
@@ -465,8 +474,8 @@ def _money(raw: object, context: Context, path: KeyPath) -> Getter:
             raise RowError(NO_CURRENCY, " or ".join(amount.columns) or None, said)
         other = contradiction(said, str(code))
         if other is not None:
-            reason = f"is written with {other}, and its currency is {code}{WHICH_CURRENCY}"
-            raise RowError(reason, " or ".join(amount.columns) or None, said)
+            columns = " or ".join(amount.columns) or None
+            raise RowError(OTHER_CURRENCY, columns, said, sign=other, currency=code)
         return {"amount": number, "currency": code}
 
     columns = amount.columns + currency.columns

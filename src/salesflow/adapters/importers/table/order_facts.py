@@ -41,6 +41,7 @@ from salesflow.domain.time import (
     start_of_day,
     start_of_next_day,
 )
+from salesflow.presentation.messages import Message, recognized
 
 __all__ = [
     "GUESSED",
@@ -178,6 +179,7 @@ def _among(rest: str, labels: frozenset[str]) -> str:
 OPENED_EARLIER = "the deal was closed before it was opened; opened at its closing"
 NO_OPENING_DATE = "no opening date in the row; opened with its first fact"
 NO_OPENING = "no row opens it; opened with its first fact"
+UNNAMED = "no row opens the deal, and it cannot be named: {reason}"
 GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
 """Why the importer itself inferred something; not what a mapping says in `inferred`."""
 
@@ -204,8 +206,7 @@ def _open(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> Non
                 return
             except RowError as error:
                 columns = " or ".join(plan.context.mapping.object.named)
-                reason = f"no row opens the deal, and it cannot be named: {error.reason}"
-                problem = RowError(reason, columns, deal.object)
+                problem = RowError(UNNAMED, columns, deal.object, reason=error.reason)
         for line in {extracted.line for extracted in deal.facts}:
             deal.refuse(line, problem)
 
@@ -350,6 +351,15 @@ def _first_stage(deal: ExtractedDeal, plan: ImportPlan, opening: Fact) -> str:
 # and the row says why; see `salesflow.domain.deal.merge_checks`.
 
 MERGING = get_args(MergingFact)
+IMPOSSIBLE = (
+    "{deal} cannot be merged into itself",
+    "{deal} cannot be merged into {into}: there is no such {kind}",
+    "{deal} cannot be merged into {into}, which was begun only later; say that it was there"
+    " before, or merge it later",
+    "{deal} cannot be merged into {into}: that is a circle",
+    "{deal} cannot be merged into {into}",
+)
+"""Why a merge cannot be, in the sentences of `merge_checks`."""
 
 
 def merges(deal: ExtractedDeal) -> bool:
@@ -452,11 +462,13 @@ def _leave_out(
     named = [getters[name].columns for name in ("into", "absorbed") if name in getters]
     columns = " or ".join(chain.from_iterable(named)) or None
     others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
+    reason = recognized(because, IMPOSSIBLE)
     if not others:
-        deal.refuse(merged.line, RowError(because, columns))
+        deal.refuse(merged.line, RowError(reason, columns))
         return
     deal.facts = [extracted for extracted in deal.facts if extracted.order != merged.order]
-    deal.adjust(merged.line, Adjustment(f"{because}; the merge was left out", columns, None))
+    left_out = Message("{reason}; the merge was left out", reason=reason)
+    deal.adjust(merged.line, Adjustment(left_out, columns, None))
 
 
 def _event(extracted: ExtractedFact) -> Event:

@@ -89,8 +89,9 @@ class _Bounded:
         """
         if len(text) > self._length_max:
             raise RowError(
-                f"is longer than the {self._length_max:,} characters in which its regular"
-                " expression is looked for"
+                "is longer than the {length:,} characters in which its regular expression is"
+                " looked for",
+                length=self._length_max,
             )
         return self._search(text)
 

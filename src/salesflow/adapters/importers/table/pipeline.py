@@ -344,8 +344,9 @@ class ImportPipeline:
                     *self._taken(groups[middle:], survivors, record=record),
                 ]
             taken = self._batch()
-            said = f"the log does not take the deal: {shortened(error)}"
-            problem = RowError(said, for_now=True)
+            problem = RowError(
+                "the log does not take the deal: {why}", for_now=True, why=shortened(error)
+            )
             taken.refuse([deal.copy() for deal in groups[0]], problem)
         self._customers |= taken.customers
         return [taken]

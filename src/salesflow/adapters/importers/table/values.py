@@ -19,6 +19,7 @@ from salesflow.adapters.importers.table.conditions import as_text, first_filled
 from salesflow.adapters.importers.table.csv import tidied
 from salesflow.adapters.importers.table.mapping import BRACES, Constant, ValueSpec
 from salesflow.adapters.importers.table.patterns import Extraction
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "ID_KINDS",
@@ -146,10 +147,14 @@ def _text(role: str, context: Context) -> Convert:
         version = context.process.version
         return _key_of(
             context.process.stages,
-            f"stage of process {version.key!r} version {version.version}",
+            "is no stage of process {process} version {version}; there are {keys}",
+            process=repr(version.key),
+            version=version.version,
         )
     if role == LOSS_REASON and context.process.reasons:
-        return _key_of(context.process.reasons, "loss reason of the process")
+        return _key_of(
+            context.process.reasons, "is no loss reason of the process; there are {keys}"
+        )
     return lambda text, _: text
 
 
@@ -256,11 +261,12 @@ def _bool(text: str, _: Notes) -> object:
     raise RowError("is not yes or no")
 
 
-def _key_of(keys: Mapping[str, str], what: str) -> Convert:
+def _key_of(keys: Mapping[str, str], refusal: str, **arguments: object) -> Convert:
     def key(text: str, _: Notes) -> object:
         found = keys.get(text)
         if found is None:
-            raise RowError(f"is no {what}; there are {', '.join(sorted(set(keys.values())))}")
+            there = ", ".join(sorted(set(keys.values())))
+            raise RowError(Message(refusal, keys=there, **arguments))
         return found
 
     return key
