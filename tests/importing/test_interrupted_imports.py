@@ -17,9 +17,9 @@ from salesflow.adapters.database import schema
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.importers import ImportReport, import_table, object_id
-from salesflow.adapters.importers.table import importer as resuming
-from salesflow.adapters.importers.table import pipeline as batches
-from salesflow.adapters.importers.table.importer import KeptParts
+from salesflow.adapters.importers import pipeline as batches
+from salesflow.adapters.importers import resume as resuming
+from salesflow.adapters.importers.resume import KeptParts
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import FactRetracted
 

@@ -1,6 +1,7 @@
 """What the rows of one deal tell: facts with their times and keys, and what was refused.
 
-Only the rows are looked at here; `order_facts` then brings in what is recorded of the deal.
+Only the rows are looked at here; `order_facts` then brings in what is recorded of the deal. It
+stands alone as the one step of an import that is about tables.
 """
 
 import re
@@ -10,38 +11,33 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from salesflow.adapters.importers.errors import RowError, about, reason_message, row_error
+from salesflow.adapters.importers.extracted import NO_DATE, ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.ids import fact_source_id, object_id
-from salesflow.adapters.importers.table.extracted import (
-    ExtractedDeal,
-    ExtractedFact,
-    Keys,
-    Twins,
-)
+from salesflow.adapters.importers.keys import Keys
+from salesflow.adapters.importers.rows import ObjectRows
 from salesflow.adapters.importers.table.plan import CustomerPlan, ImportPlan, ReadAt, RulePlan
-from salesflow.adapters.importers.table.row_order import (
-    ObjectRows,
-    arranged,
-    flag_rows,
-    order_ties,
-)
+from salesflow.adapters.importers.table.row_order import arranged, flag_rows, order_ties
 from salesflow.adapters.importers.table.values import Notes
 from salesflow.adapters.importers.times import MissingZoneError, ReadTime
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import counterpart_of
-from salesflow.domain.deal.stages import DealMigrated, DealOpened
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Reference
 from salesflow.presentation.messages import Message
 
-__all__ = ["NO_DATE", "extract"]
+__all__ = ["extract"]
 
 
-NO_DATE = "no date in the row; recorded at the time of import"
 ENVELOPE_LENGTH_MAX = 500
 AN_ID = Message("an id")
 AN_ACTOR = Message("an actor")
 UNTIMED = "has no time, so {kind} cannot be put in order"
 UNPUBLISHED = "process {process} version {version} is not published"
+RETURNING = (StageMoved, OwnerAssigned, ForecastGiven)
+"""Facts that say what is from now on, which may be what was before."""
 PARTNERS = ("into", "absorbed", "out_of", "released")
 """The fields of the facts of a merge that name the other deal."""
 ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
@@ -170,7 +166,8 @@ class _Extractor:
         fact = rule.builder.build(cells, notes, extra)
         self._ensure_published(fact)
         told_at = from_instant(at.instant).isoformat() if at else "undated"
-        key = self._keys.of(rule, cells, told_at, fact, line)
+        row_id = rule.key(cells) if rule.key else ""
+        key = self._keys.of(fact, rule.label, row_id, told_at, line)
         source_id = fact_source_id(self._deal.object, key)
         columns = self._plan.context.mapping.object.named
         source_id = _checked(source_id, AN_ID, " or ".join(columns))
@@ -273,3 +270,44 @@ def _other_half(extracted: ExtractedFact) -> list[ExtractedFact]:
     if other == extracted.stream_id:
         raise RowError("merges a deal with itself")
     return [extracted._replace(stream_id=other, fact=fact)]
+
+
+class Twins:
+    """Finds rows that tell the same of a deal, at the same time, and have no id of their own.
+
+    A join that fans out doubles rows; nothing in them says so. A stage, an owner and a
+    forecast may come back at one time (A, B, A): they are compared with what came just before.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[object, ...], list[ExtractedFact]] = {}
+
+    def refuse(self, row: Sequence[tuple[str, ExtractedFact]]) -> None:
+        """Take in what a row tells, by rule.
+
+        Raises:
+            RowProblem: when an earlier row has told all of it.
+        """
+        places = [(label, extracted.occurred, extracted.day) for label, extracted in row]
+        twins = [
+            self._twin(place, extracted)
+            for place, (_, extracted) in zip(places, row, strict=True)
+        ]
+        first = twins[0]
+        if first is not None and all(twin is not None for twin in twins):
+            raise RowError(
+                "tells the same, at the same time, as an earlier row, and has no id; if both"
+                ' happened, name event_id, or say twins = "keep"',
+                value=f"line {first.line}",
+            )
+        for place, (_, extracted) in zip(places, row, strict=True):
+            self._told.setdefault(place, []).append(extracted)
+
+    def _twin(
+        self, place: tuple[object, ...], extracted: ExtractedFact
+    ) -> ExtractedFact | None:
+        before = self._told.get(place, [])
+        if isinstance(extracted.fact, RETURNING):
+            before = before[-1:]
+        same = (b for b in before if b.fact == extracted.fact and b.actor == extracted.actor)
+        return next(same, None)

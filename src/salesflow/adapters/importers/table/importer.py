@@ -12,30 +12,31 @@ passes `timezone or mapping.timezone` when opening a new one; read tables, which
 themselves.
 """
 
-import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version as version_of
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
-from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-from pydantic import BaseModel, ValidationError
-
-from salesflow.adapters.database import schema
-from salesflow.adapters.database.schema import new_id, stored_uuid
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
 from salesflow.adapters.importers.errors import MappingError, RowError, row_error
 from salesflow.adapters.importers.ids import split_source_id
 from salesflow.adapters.importers.numbers import NumberReader
+from salesflow.adapters.importers.pipeline import (
+    ImportParts,
+    ImportPipeline,
+    is_one_batch,
+)
 from salesflow.adapters.importers.report import ImportReport
 from salesflow.adapters.importers.report_entries import findings_of
+from salesflow.adapters.importers.resume import KeptParts, fingerprint
+from salesflow.adapters.importers.rows import RowsByObject
 from salesflow.adapters.importers.table.columns import Context, Layout, LookupTable, RowCleaner
 from salesflow.adapters.importers.table.csv import BadRow, TableFile
+from salesflow.adapters.importers.table.extract import extract
 from salesflow.adapters.importers.table.mapping import TableMapping
 from salesflow.adapters.importers.table.mapping_file import (
     MappingFile,
@@ -44,188 +45,18 @@ from salesflow.adapters.importers.table.mapping_file import (
     publish_process,
     read_mapping,
 )
-from salesflow.adapters.importers.table.pipeline import (
-    ImportPart,
-    ImportParts,
-    ImportPipeline,
-    bounds,
-    is_one_batch,
-)
 from salesflow.adapters.importers.table.plan import ImportPlan, compile_plan
-from salesflow.adapters.importers.table.row_order import Direction, RowsByObject
-from salesflow.adapters.logs import IMPORT
+from salesflow.adapters.importers.table.row_order import Direction
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.process import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import Instant, same_rules, zone
-from salesflow.errors import InputError, SalesflowError
+from salesflow.errors import InputError
 
 __all__ = [
-    "KeptParts",
     "Progress",
-    "fingerprint",
     "import_table",
 ]
-
-
-# Lets an interrupted import go on where it stopped.
-#
-# Comparing what a file tells with what is recorded takes about as long as recording it. So
-# what became of every batch is kept beside the log (in `salesflow_snapshots`, as "import
-# SOURCE") until the import is through. When the same import is begun again, the batches that
-# were taken are not told and compared anew: what became of them stands in the report, and what
-# was recorded of them counts as known.
-#
-# Nothing here decides what is recorded twice or not; comparing does, and does so wherever a
-# batch is not known to be the same as it was: one of which rows were refused that the clock or
-# the log may take by now, another file, lookup or mapping, another zone or version of
-# salesflow, another tenant, a log that does not hold what was kept (restored from a backup),
-# or one into which somebody else imported from the same source meanwhile. A batch whose mark
-# was lost, because the import was killed between the two transactions, is compared.
-
-IMPORTS = UUID("5b0f5d2e-6a8f-5b6e-9d0a-0e6b7c3f1a52")
-FORMAT = 1
-"""What a kept part looks like, and how a file is told; higher when either changes."""
-HEADER = -1
-SOMEBODY_ELSE = (
-    "SELECT 1 FROM salesflow_events WHERE tenant = ? AND position > ? AND source = ?"
-    " AND (correlation_id IS NULL OR correlation_id <> ?) LIMIT 1"
-)
-KEPT = (
-    "SELECT topic, state FROM salesflow_snapshots"
-    " WHERE tenant = ? AND purpose = ? AND stream_id = ? AND version = ?"
-)
-
-
-class _Kept(BaseModel):
-    """A batch that was taken, and where the log stood then."""
-
-    position: int
-    recorded: int
-    report: ImportReport
-    customers: list[UUID] = []
-    waiting: list[str] = []
-
-
-def fingerprint(files: Iterable[Path], *said: object) -> str:
-    """Give what is the same only where files and all that was said are the same."""
-    same = (version_of("salesflow"), FORMAT, bounds(), *said)
-    digest = hashlib.sha256(repr(same).encode("utf-8", "surrogateescape"))
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-class KeptParts(ImportParts):
-    """What became of the batches of one import, kept in its database."""
-
-    def __init__(self, log: EventLog, print: str, report: ImportReport) -> None:
-        """Find out whether this import was begun before; then it goes on under its id."""
-        self._log = log
-        self._id = stored_uuid(uuid5(IMPORTS, print), log.database.dialect)
-        self._purpose = f"import {report.source}"
-        self._start = log.head()
-        self._found = self._begun = False
-        kept = self._load(HEADER)
-        if kept is not None and self._is_ours_alone(*kept, report.source):
-            self._found = self._begun = True
-            report.import_id = kept[0]
-        self._import_id = report.import_id
-        self._empty = report.part()
-
-    def taken(self, number: int) -> ImportPart | None:
-        """Give what became of a batch, where the import it belongs to may go on."""
-        found = self._load(number) if self._found else None
-        if found is None or found[0] != self._import_id or not self._is_there(found[1]):
-            return None
-        kept = found[1]
-        report = kept.report
-        report.rows_known += report.rows_recorded
-        report.facts_known += report.facts_recorded
-        report.rows_recorded = report.facts_recorded = 0
-        report.objects_new = report.customers_registered = 0
-        return ImportPart(report, frozenset(kept.customers), tuple(kept.waiting))
-
-    def keep(self, number: int, part: ImportPart) -> None:
-        """Keep what became of a batch; an import goes on also where that cannot be.
-
-        One of which another day may make something else is not kept.
-        """
-        if part.report.for_now:
-            return
-        head = self._log.head()
-        kept = _Kept(
-            position=head.position,
-            recorded=head.recorded,
-            report=part.report,
-            customers=sorted(part.customers),
-            waiting=list(part.waiting),
-        )
-        rows = {number: kept}
-        afresh = not self._begun
-        if afresh:
-            start = self._start
-            rows[HEADER] = _Kept(
-                position=start.position, recorded=start.recorded, report=self._empty
-            )
-        self._begun = True
-        self._write(rows, afresh=afresh)
-
-    def done(self) -> None:
-        """Forget it all: the import is through."""
-        if self._begun:
-            self._write({}, afresh=True)
-
-    def _is_ours_alone(self, import_id: str, header: _Kept, source: str) -> bool:
-        """Say whether nobody else has imported from this source since the import began."""
-        if not self._is_there(header):
-            return False
-        asked = (self._log.tenant, header.position, source, import_id)
-        return not self._log.database.rows(SOMEBODY_ELSE, asked)
-
-    def _is_there(self, kept: _Kept) -> bool:
-        """Say whether the log is the one it was, and still reaches as far."""
-        if not kept.position:
-            return True
-        there = self._log.stored_page(kept.position - 1, 1)
-        return bool(there) and there[0].recorded == kept.recorded
-
-    def _load(self, number: int) -> tuple[str, _Kept] | None:
-        asked = (self._log.tenant, self._purpose, self._id, number)
-        for import_id, state in self._log.database.rows(KEPT, asked):
-            try:
-                return import_id, _Kept.model_validate_json(zlib.decompress(state))
-            except (zlib.error, ValidationError) as error:
-                kind = type(error).__name__
-                IMPORT.warning("what an interrupted import kept cannot be read: %s", kind)
-        return None
-
-    def _write(self, rows: Mapping[int, _Kept], *, afresh: bool) -> None:
-        table, log = schema.snapshots, self._log
-        own = sa.and_(table.c.tenant == log.tenant, table.c.purpose == self._purpose)
-        gone = own
-        if not afresh:
-            gone = sa.and_(own, table.c.stream_id == self._id, table.c.version.in_(rows))
-        values = [
-            {
-                "tenant": log.tenant,
-                "purpose": self._purpose,
-                "stream_id": self._id,
-                "version": number,
-                "topic": self._import_id,
-                "state": zlib.compress(kept.model_dump_json().encode(), 1),
-            }
-            for number, kept in rows.items()
-        ]
-        try:
-            with log.database.whole(), log.database.begin() as connection:
-                connection.execute(sa.delete(table).where(gone))
-                if values:
-                    connection.execute(sa.insert(table), values)
-        except (SalesflowError, sa.exc.SQLAlchemyError) as error:
-            kind = type(error).__name__
-            IMPORT.warning("an import that is interrupted now begins anew: %s", kind)
 
 
 OPENED_BY = (
@@ -360,13 +191,14 @@ class _Import:
         return KeptParts(self._log, fingerprint(self._files, *said), report)
 
     def _batches(self, report: ImportReport, apply_changes: bool) -> ImportPipeline:
-        return ImportPipeline(
-            self._log,
-            self._plan,
-            report,
+        extracted = partial(
+            extract,
+            plan=self._plan,
             horizon=self._horizon,
-            apply_changes=apply_changes,
             newest_first=self._direction.newest_first,
+        )
+        return ImportPipeline(
+            self._log, self._plan.source, report, extracted, apply_changes=apply_changes
         )
 
     def _read(self, spool: RowsByObject) -> None:

@@ -4,6 +4,8 @@ A fact is known by its key. When a row that told a fact tells it no more (a win 
 a mapping was mended), what it tells instead belongs to the same change: both are taken
 together, or not at all. Which row told a fact is certain where the key holds the row's own
 id, or the deal is one row; else what happened at the same time is compared.
+
+It stands alone as what every importer is about: what becomes of a fact that is told again.
 """
 
 from collections import defaultdict
@@ -15,17 +17,11 @@ from uuid import UUID
 
 from salesflow.adapters.event_store.append import NewEvent
 from salesflow.adapters.event_store.external_events import ExternalEvent, new_events_of
+from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, closes
+from salesflow.adapters.importers.keys import KeyParts, key_parts, sub_of
+from salesflow.adapters.importers.order_facts import GUESSED, NO_OPENING, RecordedFacts
 from salesflow.adapters.importers.report import ReportedChange
-from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact, closes
-from salesflow.adapters.importers.table.order_facts import (
-    GUESSED,
-    NO_OPENING,
-    KeyParts,
-    RecordedFacts,
-    key_parts,
-    sub_of,
-)
-from salesflow.adapters.importers.table.plan import ImportPlan
+from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import Instant, from_instant
 
@@ -63,7 +59,7 @@ def reconcile(
     deal: ExtractedDeal,
     customers: Sequence[ExtractedFact],
     known: RecordedFacts,
-    plan: ImportPlan,
+    source: ImportSource,
 ) -> Reconciliation:
     """Sort the facts told of a deal into new, known and told differently."""
     found = Reconciliation([], [], [], [], [])
@@ -73,7 +69,7 @@ def reconcile(
     extracted = {one.source_id for one in deal.facts}
     untold = known.untold(deal.stream_id, deal.object, extracted)
     if untold:
-        _Rows(deal, known, plan, found).compare(untold)
+        _Rows(deal, known, source, found).compare(untold)
     return found
 
 
@@ -111,11 +107,15 @@ class _Rows:
     """The rows of one deal, against facts that were recorded of it and are told no more."""
 
     def __init__(
-        self, deal: ExtractedDeal, known: RecordedFacts, plan: ImportPlan, found: Reconciliation
+        self,
+        deal: ExtractedDeal,
+        known: RecordedFacts,
+        source: ImportSource,
+        found: Reconciliation,
     ) -> None:
         self._deal = deal
         self._known = known
-        self._plan = plan
+        self._source = source
         self._found = found
         self._fresh: dict[int, list[ChangedFact]] = defaultdict(list)
         """By line, what would be recorded though it was not, or not any more."""
@@ -140,31 +140,29 @@ class _Rows:
             self._pair(events, lines)
         for event in self._at_one_time(rest, parts):
             label = parts[event.event_id].label
-            if label not in self._plan.labels:
+            if label not in self._source.labels:
                 self._found.other_rules.append(label)
             elif not self._may_be_refused(parts[event.event_id]):
                 self._found.not_told.append(event.fact.kind)
         self._enter()
 
     def _parts(self, source_id: str, fact: Fact) -> KeyParts:
-        return key_parts(source_id, fact, self._plan.labels)
+        return key_parts(source_id, fact, self._source.labels)
 
     def _lines(self, parts: KeyParts) -> tuple[int, ...]:
         """Give the lines of the row that told a fact, where the file holds it."""
-        deal, plan = self._deal, self._plan
+        deal, source = self._deal, self._source
         if parts.by == "id":
-            columns = plan.ids_of.get(parts.label, plan.context.mapping.event_id)
-            lines = deal.ids.get((columns or (), parts.row), [])
+            lines = deal.ids.get((source.row_id_of(parts.label), parts.row), [])
             return tuple(line for line in lines if line not in deal.refused)
-        whole = plan.context.mapping.rows == "deals" and not (deal.refused or deal.left_out)
-        return tuple(deal.lines) if whole and parts.label in plan.labels else ()
+        whole = source.one_row and not (deal.refused or deal.left_out)
+        return tuple(deal.lines) if whole and parts.label in source.labels else ()
 
     def _may_be_refused(self, parts: KeyParts) -> bool:
         """Say whether a row that says nothing this time may be the one that told a fact."""
-        deal, plan = self._deal, self._plan
+        deal, source = self._deal, self._source
         if parts.by == "id":
-            columns = plan.ids_of.get(parts.label, plan.context.mapping.event_id)
-            return (columns or (), parts.row) in deal.ids
+            return (source.row_id_of(parts.label), parts.row) in deal.ids
         return bool(deal.refused)
 
     def _pair(self, events: Iterable[Event], lines: tuple[int, ...]) -> None:
@@ -209,11 +207,11 @@ class _Rows:
         was, now = parts[event.event_id], self._parts(one.source_id, one.fact)
         if was.by == now.by == "id":
             return False
-        version = self._plan.context.process.version
+        version = self._source.process
         if closes(event.fact, version) and closes(one.fact, version):
             return True
         alike = event.fact.kind == one.fact.kind and sub_of(event.fact) == sub_of(one.fact)
-        return alike and (was.by != now.by or was.label not in self._plan.labels)
+        return alike and (was.by != now.by or was.label not in self._source.labels)
 
 
 # Records what a source tells, once: compares with the log, appends what is new.

@@ -16,10 +16,8 @@ from uuid import UUID
 from salesflow.adapters.event_store.external_events import retry_on_conflict
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.report import ImportReport, Inferred, Irregular
-from salesflow.adapters.importers.table.extract import NO_DATE, extract
-from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact
-from salesflow.adapters.importers.table.order_facts import (
+from salesflow.adapters.importers.extracted import NO_DATE, ExtractedDeal, ExtractedFact
+from salesflow.adapters.importers.order_facts import (
     RecordedFacts,
     Survivors,
     components,
@@ -27,13 +25,13 @@ from salesflow.adapters.importers.table.order_facts import (
     merges,
     order_facts,
 )
-from salesflow.adapters.importers.table.plan import ImportPlan
-from salesflow.adapters.importers.table.reconcile import AppendPlan, Compared, reconcile
-from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
+from salesflow.adapters.importers.reconcile import AppendPlan, Compared, reconcile
+from salesflow.adapters.importers.report import ImportReport, Inferred, Irregular
+from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
+from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Event
 from salesflow.domain.history import ensure_readable
-from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, InputError, RuleError
 
@@ -56,13 +54,13 @@ class ImportBatch:
     def __init__(
         self,
         log: EventLog,
-        plan: ImportPlan,
+        source: ImportSource,
         report: ImportReport,
         met: set[UUID],
         apply_changes: bool,
     ) -> None:
         self._log = log
-        self._plan = plan
+        self._source = source
         self._part = report.part()
         self._met = met
         self._apply = apply_changes
@@ -77,25 +75,25 @@ class ImportBatch:
         self, groups: Sequence[Sequence[ExtractedDeal]], survivors: Survivors | None = None
     ) -> None:
         """Find out what is new of these deals; what hangs together becomes one append."""
-        source = self._plan.context.mapping.source
+        source = self._source
         deals = list(chain.from_iterable(groups))
         streams = self._log.streams(_streams(deals), through=self._log.head().position)
         for events in streams.values():  # what cannot be read cannot be compared
             ensure_readable(events)
         self._streams = streams
-        known = RecordedFacts(source, streams, self._plan.context.day_zone)
+        known = RecordedFacts(source.name, streams, self._source.day_zone)
         for deal in deals:
-            order_facts(deal, self._plan, streams.get(deal.stream_id, ()))
+            order_facts(deal, self._source, streams.get(deal.stream_id, ()))
         if survivors is not None:
-            survivors.leave_out_impossible(deals, known, self._plan)
-        writer = AppendPlan(source, self._part.import_id, known, apply_changes=self._apply)
+            survivors.leave_out_impossible(deals, known, self._source)
+        writer = AppendPlan(source.name, self._part.import_id, known, apply_changes=self._apply)
         for group in groups:
             drafts: list[NewEvent] = []
             for deal in group:
                 customers = [
                     extracted for extracted in deal.customers if self._is_first(extracted)
                 ]
-                found = reconcile(deal, customers, known, self._plan)
+                found = reconcile(deal, customers, known, self._source)
                 self._other_rules.update(found.other_rules)
                 self._not_told.update(found.not_told)
                 compared = writer.write(deal.object, found)
@@ -163,7 +161,7 @@ class ImportBatch:
         if not own:
             return
         stored = self._streams.get(deal.stream_id, ())
-        published = self._plan.context.published
+        published = self._source.published
         for extracted, reason in irregular_facts(own, stored, compared.without, published):
             self._part.irregular.append(
                 Irregular(
@@ -179,7 +177,7 @@ class ImportBatch:
     def _count_rows(self, deal: ExtractedDeal, compared: Compared) -> None:
         report = self._part
         for number, rows in deal.rules.items():
-            title = self._plan.rules[number].title
+            title = self._source.rules[number].title
             report.rules[title] = report.rules.get(title, 0) + rows
         report.rows_tied += len(deal.tied - set(deal.refused))
         new = {extracted.line for extracted in compared.new}
@@ -242,19 +240,18 @@ class ImportPipeline:
     def __init__(
         self,
         log: EventLog,
-        plan: ImportPlan,
+        source: ImportSource,
         report: ImportReport,
+        extract: Callable[[ObjectRows], ExtractedDeal],
         *,
-        horizon: Instant,
         apply_changes: bool,
-        newest_first: bool | None = None,
     ) -> None:
+        """`extract` says what the rows of a deal tell."""
         self._log = log
-        self._plan = plan
+        self._source = source
         self._report = report
-        self._horizon = horizon
+        self._extract = extract
         self._apply = apply_changes
-        self._newest_first = newest_first
         self._customers: set[UUID] = set()
         """Customers this import has met already."""
 
@@ -273,14 +270,14 @@ class ImportPipeline:
             rows = sum(len(each.rows) for each in batch)
             part = parts.taken(number)
             if part is None:
-                deals = [self._tell(each) for each in batch]
+                deals = [self._extract(each) for each in batch]
                 waits = [deal for deal in deals if merges(deal)]
                 now = [deal for deal in deals if not merges(deal)]
                 part = self._take(now, tuple(deal.object for deal in waits), record=record)
                 if record:
                     parts.keep(number, part)
             else:
-                waits = [self._tell(each) for each in batch if each.object in part.waiting]
+                waits = [self._extract(each) for each in batch if each.object in part.waiting]
                 self._report.rows_resumed += rows - sum(len(deal.lines) for deal in waits)
             waiting += waits
             self._report.add(part.report)
@@ -292,16 +289,13 @@ class ImportPipeline:
         if progress is not None and waiting:
             progress(spool.rows, spool.rows)
 
-    def _tell(self, rows: ObjectRows) -> ExtractedDeal:
-        return extract(rows, self._plan, self._horizon, newest_first=self._newest_first)
-
     def _take_merged(
         self, waiting: list[ExtractedDeal], spool: RowsByObject, *, record: bool
     ) -> None:
         """Take the deals that are merged, all that hang together in one append."""
         survivors = Survivors(self._log)
         if waiting and not record:
-            survivors.look(waiting, spool, self._tell, self._plan)
+            survivors.look(waiting, spool, self._extract, self._source)
         batch: list[list[ExtractedDeal]] = []
         for each in components(waiting):
             if batch and sum(map(len, batch)) + len(each) > OBJECTS_MAX:
@@ -352,7 +346,7 @@ class ImportPipeline:
         return [taken]
 
     def _batch(self) -> ImportBatch:
-        return ImportBatch(self._log, self._plan, self._report, self._customers, self._apply)
+        return ImportBatch(self._log, self._source, self._report, self._customers, self._apply)
 
     def _through(
         self,

@@ -5,32 +5,31 @@ happens with the first fact that has one; a fact of which only the day is known 
 what is known to have happened on that day.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.importers.errors import Adjustment, RowError
-from salesflow.adapters.importers.ids import fact_source_id, object_id, split_source_id
-from salesflow.adapters.importers.table.extract import NO_DATE
-from salesflow.adapters.importers.table.extracted import (
+from salesflow.adapters.importers.extracted import (
+    NO_DATE,
     ExtractedDeal,
     ExtractedFact,
     closes,
     in_order,
 )
-from salesflow.adapters.importers.table.plan import OPENED, ImportPlan, sub_field
-from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
+from salesflow.adapters.importers.ids import fact_source_id, object_id, split_source_id
+from salesflow.adapters.importers.keys import OPENED
+from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
+from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.deal.merge_checks import CandidateFact, ImpossibleMerge, impossible_merges
 from salesflow.domain.deal.merging import DealMerged, MergingFact
-from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.history import believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext
@@ -47,34 +46,19 @@ __all__ = [
     "GUESSED",
     "NO_OPENING",
     "IrregularFact",
-    "KeyParts",
     "RecordedFacts",
     "Streams",
     "Survivors",
     "components",
     "irregular_facts",
-    "key_parts",
     "merges",
     "order_facts",
-    "sub_of",
 ]
 
 
-# What is recorded of some streams by one source, found by the key of each fact.
-#
-# A key (see `told.Keys`) says which history row, which time or which column told a fact. It is
-# taken apart again here, so that a fact told under another key can be found by what it says.
+# What is recorded of some streams by one source, found by the key of each fact (`keys`).
 
 Streams = Mapping[UUID, Sequence[Event]]
-TIMED = re.compile(r"(\d{4}-\d\d-\d\dT[^/]*\+00:00|undated)/")
-
-
-class KeyParts(NamedTuple):
-    """A key taken apart: which row or column told the fact, and by which rule."""
-
-    by: Literal["id", "time", "column"]
-    row: str
-    label: str
 
 
 class RecordedFacts:
@@ -146,36 +130,6 @@ class RecordedFacts:
         return event.occurred
 
 
-def sub_of(fact: Fact) -> str | None:
-    """Give what tells a fact apart from others of its kind: its quote, its invoice."""
-    name = sub_field(type(fact))
-    return getattr(fact, name) if name else None
-
-
-def key_parts(source_id: str, fact: Fact, labels: frozenset[str]) -> KeyParts:
-    """Take the key of a fact apart; `labels` are those of the rules there are."""
-    key = split_source_id(source_id)[1]
-    timed = TIMED.match(key)
-    if timed:
-        return KeyParts("time", timed[1], _among(key[timed.end() :], labels))
-    sub = sub_of(fact)
-    bare = key.removesuffix(f"/{sub}") if sub else key
-    if bare in labels or bare.startswith(f"{fact.kind.partition('.')[2]}@"):
-        return KeyParts("column", "", bare)
-    ends = [label for label in labels if bare.endswith(f"/{label}")]
-    if ends:
-        label = max(ends, key=len)
-        return KeyParts("id", bare.removesuffix(f"/{label}"), label)
-    row, between, label = bare.rpartition("/")
-    return KeyParts("id", row, label) if between else KeyParts("column", "", bare)
-
-
-def _among(rest: str, labels: frozenset[str]) -> str:
-    """Find the label a key of a time goes on with."""
-    found = [label for label in labels if rest == label or rest.startswith(f"{label}/")]
-    return max(found, key=len, default=rest.partition("/")[0])
-
-
 OPENED_EARLIER = "the deal was closed before it was opened; opened at its closing"
 NO_OPENING_DATE = "no opening date in the row; opened with its first fact"
 NO_OPENING = "no row opens it; opened with its first fact"
@@ -184,38 +138,39 @@ GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
 """Why the importer itself inferred something; not what a mapping says in `inferred`."""
 
 
-def order_facts(deal: ExtractedDeal, plan: ImportPlan, stored: Sequence[Event]) -> None:
+def order_facts(deal: ExtractedDeal, source: ImportSource, stored: Sequence[Event]) -> None:
     """Bring the facts of a deal in order, in the light of what is recorded of it."""
     events = without_retracted(stored)
-    _after_timed(deal, plan, events)
+    _after_timed(deal, source, events)
     _date_openings(deal)
-    _open_before_closing(deal, plan, events)
+    _open_before_closing(deal, source, events)
     if deal.facts and not any(extracted.fact.is_opening for extracted in deal.facts):
-        _open(deal, plan, events)
+        _open(deal, source, events)
     deal.facts.sort(key=in_order)
 
 
-def _open(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> None:
+def _open(deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]) -> None:
     """Open a deal that nothing opens, or opens too late an opening inferred before."""
     recorded = next((event for event in events if event.fact.is_opening), None)
     if recorded is None or _inferred_late(recorded, deal):
         problem = RowError("its deal is opened nowhere")
-        if plan.context.mapping.opening == "infer":
+        if source.opening == "infer":
             try:
-                deal.facts.append(_inferred_opening(deal, plan))
+                deal.facts.append(_inferred_opening(deal, source))
                 return
             except RowError as error:
-                columns = " or ".join(plan.context.mapping.object.named)
-                problem = RowError(UNNAMED, columns, deal.object, reason=error.reason)
+                problem = RowError(
+                    UNNAMED, source.object_columns, deal.object, reason=error.reason
+                )
         for line in {extracted.line for extracted in deal.facts}:
             deal.refuse(line, problem)
 
 
 def _open_before_closing(
-    deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]
+    deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]
 ) -> None:
     """Open a deal that was closed before it was opened, written up late, at its closing."""
-    how = plan.context.mapping.closed_before_opened
+    how = source.closed_before_opened
     opening = next(
         (
             extracted
@@ -226,7 +181,7 @@ def _open_before_closing(
     )
     if opening is None or opening.occurred is None or how == "keep":
         return
-    version = plan.context.process.version
+    version = source.process
     closed = [t for t in deal.facts if t.occurred is not None and closes(t.fact, version)]
     first = min(closed, key=in_order, default=None)
     at, precision, day = (
@@ -241,20 +196,18 @@ def _open_before_closing(
         line = first.line if first is not None else opening.line
         deal.refuse(line, RowError("closes the deal before it was opened"))
         return
-    deal.adjust(opening.line, _opened_earlier(opening, plan))
+    deal.adjust(opening.line, _opened_earlier(opening, source))
     deal.facts = [
         each._replace(occurred=at, precision=precision, day=day) if each is opening else each
         for each in deal.facts
     ]
 
 
-def _opened_earlier(opening: ExtractedFact, plan: ImportPlan) -> Adjustment:
-    rule = next(rule for rule in plan.rules if rule.cls is type(opening.fact))
-    columns = " or ".join(rule.at.names) if rule.at else None
+def _opened_earlier(opening: ExtractedFact, source: ImportSource) -> Adjustment:
     at = from_instant(opening.occurred or 0)
-    zone = plan.context.day_zone
+    zone = source.day_zone
     said = opening.day or (at.astimezone(zone) if zone else at)
-    return Adjustment(OPENED_EARLIER, columns, said.isoformat())
+    return Adjustment(OPENED_EARLIER, source.opened_columns, said.isoformat())
 
 
 def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
@@ -264,9 +217,9 @@ def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
     return first is not None and (first.occurred or 0) < opening.occurred
 
 
-def _after_timed(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> None:
+def _after_timed(deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]) -> None:
     """Put what is known by its day not before what is timed on that day; an opening stays."""
-    zone = plan.context.day_zone
+    zone = source.day_zone
     days = {
         extracted.day
         for extracted in deal.facts
@@ -312,13 +265,11 @@ def _first(deal: ExtractedDeal) -> ExtractedFact | None:
     return min(dated, key=in_order, default=None)
 
 
-def _inferred_opening(deal: ExtractedDeal, plan: ImportPlan) -> ExtractedFact:
+def _inferred_opening(deal: ExtractedDeal, source: ImportSource) -> ExtractedFact:
     first = _first(deal)
-    cells = [""] * len(plan.context.layout.names)
-    cells[plan.object_slot] = deal.object
-    extra: dict[str, object] = {"inferred": NO_OPENING if first else NO_DATE}
-    opening = plan.opening.build(cells, [], extra)
-    opening = opening.model_copy(update={"stage": _first_stage(deal, plan, opening)})
+    opening = source.open_deal(deal.object, NO_OPENING if first else NO_DATE)
+    stage = _first_stage(deal, source, opening.stage)
+    opening = opening.model_copy(update={"stage": stage})
     return ExtractedFact(
         deal.stream_id,
         fact_source_id(deal.object, OPENED),
@@ -333,15 +284,13 @@ def _inferred_opening(deal: ExtractedDeal, plan: ImportPlan) -> ExtractedFact:
     )
 
 
-def _first_stage(deal: ExtractedDeal, plan: ImportPlan, opening: Fact) -> str:
+def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> str:
     """Open it where its first fact puts it, so that no visit to a stage is made up."""
-    assert isinstance(opening, DealOpened)
     first = min(deal.facts, key=in_order)
-    if isinstance(first.fact, StageMoved):
-        version = plan.context.process.version
-        if version.category(first.fact.target) == "open":
-            return first.fact.target
-    return opening.stage
+    if not isinstance(first.fact, StageMoved):
+        return otherwise
+    is_open = source.process.category(first.fact.target) == "open"
+    return first.fact.target if is_open else otherwise
 
 
 # Deals that a table says were merged: taken last, and never into what does not exist.
@@ -406,25 +355,24 @@ class Survivors:
         deals: Iterable[ExtractedDeal],
         spool: RowsByObject,
         tell: Callable[[ObjectRows], ExtractedDeal],
-        plan: ImportPlan,
+        source: ImportSource,
     ) -> None:
         """Find in the file the deals that others are merged into, before they are recorded."""
-        source = plan.context.mapping.source
         here = {deal.stream_id for deal in deals}
         asked = {t.stream_id for d in deals for t in d.facts if isinstance(t.fact, MERGING)}
         asked -= here
         for rows in spool.by_object() if asked else ():
-            id = object_id(source, rows.object)
+            id = object_id(source.name, rows.object)
             if id not in asked:
                 continue
             deal = tell(rows)
-            order_facts(deal, plan, self._log.stream(id))
+            order_facts(deal, source, self._log.stream(id))
             self._openings[id] = [
                 _event(extracted) for extracted in deal.facts if extracted.fact.is_opening
             ]
 
     def leave_out_impossible(
-        self, deals: Sequence[ExtractedDeal], known: RecordedFacts, plan: ImportPlan
+        self, deals: Sequence[ExtractedDeal], known: RecordedFacts, source: ImportSource
     ) -> None:
         """Leave out the merges that cannot be, and say so of their rows."""
         new = [
@@ -445,7 +393,7 @@ class Survivors:
                 if because is not None and known.find(one) is None:
                     for id, name in names.items():
                         because = because.replace(id, name)
-                    _leave_out(deal, one, because, plan)
+                    _leave_out(deal, one, because, source)
 
     def _found(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
         return impossible_merges(extracted, self._stored)
@@ -455,12 +403,10 @@ class Survivors:
 
 
 def _leave_out(
-    deal: ExtractedDeal, merged: ExtractedFact, because: str, plan: ImportPlan
+    deal: ExtractedDeal, merged: ExtractedFact, because: str, source: ImportSource
 ) -> None:
     """Refuse the row of a merge; where it tells more than that, leave out the merge alone."""
-    getters = plan.rules[merged.order % len(plan.rules)].builder.getters
-    named = [getters[name].columns for name in ("into", "absorbed") if name in getters]
-    columns = " or ".join(chain.from_iterable(named)) or None
+    columns = source.rule_of(merged.order).merged
     others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
     reason = recognized(because, IMPOSSIBLE)
     if not others:
