@@ -170,18 +170,18 @@ OTHERS: "dict[str, type[Fact]]" = {}
 
 
 def fact_name(cls: "type[Fact]", language: Language = "en") -> str:
-    """Call a class of facts by its name: "Deal opened", 商机建立."""
+    """Return the name of a class of facts: "Deal opened", 商机建立."""
     return cls.name_zh if language == "zh" else WORD.sub(" ", cls.__name__).capitalize()
 
 
 def kind_name(kind: str, language: Language = "en") -> str:
-    """Call a stored kind of facts by its name."""
+    """Return the name of a stored kind of facts."""
     cls = _classes().get(kind) or OTHERS.get(kind)
     return kind if cls is None else fact_name(cls, language)
 
 
 def name_facts(classes: "Iterable[type[Fact]]") -> None:
-    """Call facts of other people by their names too, wherever their kind is said."""
+    """Register facts of other people, so that they are named wherever their kind is said."""
     for cls in classes:
         OTHERS.setdefault(cls.kind, cls)
 
@@ -198,7 +198,7 @@ def irregularity_name(reason: str, language: Language = "en") -> str:
 
 @cache
 def _classes() -> "dict[str, type[Fact]]":
-    """Give the classes of facts by kind; they are loaded when a fact is first named."""
+    """Return the classes of facts by kind; they are loaded when a fact is first named."""
     from salesflow.domain.catalogue import CATALOGUE
 
     return {cls.kind: cls for cls in CATALOGUE}

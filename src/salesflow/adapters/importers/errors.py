@@ -81,7 +81,7 @@ class RowError(Exception):
         for_now: bool = False,
         **arguments: object,
     ) -> None:
-        """Give the reason as a message and what its `{name}`s stand for.
+        """Return the reason as a message and what its `{name}`s stand for.
 
         `for_now` says that another day, or another log, may take the same row.
         """
@@ -93,7 +93,7 @@ class RowError(Exception):
 
 
 class Adjustment(NamedTuple):
-    """A value was taken differently from how it stands: how, which column, which value."""
+    """A value was read differently from how it is written: how, which column, which value."""
 
     reason: str
     column: str | None
@@ -101,7 +101,7 @@ class Adjustment(NamedTuple):
 
 
 def row_error(error: Exception) -> RowError:
-    """Say of whatever went wrong in the work of one row that this row cannot be taken."""
+    """Return whatever went wrong in the work of one row as a refusal of this row."""
     if isinstance(error, RowError):
         return error
     text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
@@ -120,7 +120,7 @@ class MappingError(InputError):
 
 
 def allowed(given: str, known: Iterable[str], what: str) -> str:
-    """Say what there is instead of what was asked for, the likeliest first."""
+    """Return what there is instead of what was asked for, the likeliest first."""
     names = [shortened(name, NAME_MAX) for name in known]
     close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
     meant = f", did you mean {close[0]!r}?" if close else "."

@@ -1,4 +1,4 @@
-"""What a source tells of one deal: its facts, and the rows that were refused or adjusted."""
+"""What a source has of one deal: its facts, and the rows that were refused or adjusted."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -21,7 +21,7 @@ NO_DATE = "no date in the row; recorded at the time of import"
 
 
 class ExtractedFact(NamedTuple):
-    """A fact as the table tells it; `occurred` None is the time of import."""
+    """A fact as the source has it; `occurred` None is the time of import."""
 
     stream_id: UUID
     source_id: str
@@ -32,7 +32,7 @@ class ExtractedFact(NamedTuple):
     actor: str | None
     line: int
     order: int
-    """Its place among the facts told of the deal: file order, then order of the rules."""
+    """Its place among the facts of the deal: file order, then order of the rules."""
     undated: bool = False
 
 
@@ -51,14 +51,14 @@ class ExtractedDeal:
     ids: dict[tuple[tuple[str, ...], str], list[int]] = field(default_factory=dict)
     """From the columns of a history row's id, and the id, to the lines that bear it."""
     tied: set[int] = field(default_factory=set)
-    """Lines that tell of a time of which another line of the deal tells too."""
+    """Lines that share their time with another line of the deal."""
     named: dict[UUID, str] = field(default_factory=dict)
     """What its rows call the deals it was merged with."""
     rules: Counter[int] = field(default_factory=Counter)
     """How many rows each rule took."""
 
     def copy(self) -> "ExtractedDeal":
-        """Give another to settle, so that this one can be settled anew."""
+        """Return a copy to order and compare, so that this one can be compared anew."""
         return replace(
             self,
             facts=list(self.facts),
@@ -68,13 +68,13 @@ class ExtractedDeal:
         )
 
     def adjust(self, line: int, adjustment: Adjustment) -> None:
-        """Say that something of a row was taken differently from how it stands."""
+        """Note that something of a row was taken differently from how it is written."""
         notes = self.adjusted.setdefault(line, [])
         if adjustment not in notes:
             notes.append(adjustment)
 
     def refuse(self, line: int, problem: RowError) -> None:
-        """Refuse a row with all it tells."""
+        """Refuse a row with all its facts."""
         self.refused.setdefault(line, problem)
         self.facts = [extracted for extracted in self.facts if extracted.line != line]
         self.customers = [extracted for extracted in self.customers if extracted.line != line]

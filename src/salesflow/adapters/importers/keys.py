@@ -1,7 +1,7 @@
-"""The key a fact of a source is known by ever after: given here, and taken apart again.
+"""The key a fact of a source is known by ever after: given here, and split again.
 
-A key says which history row, which time or which column told a fact, and by which rule. So a
-fact that is told again is found, also under another key, by what it says.
+A key says from which history row, which time or which column a fact comes, and by which rule.
+So a fact that is imported again is found, also under another key, by what it says.
 """
 
 import re
@@ -46,7 +46,7 @@ class Keys:
         self._given.clear()
 
     def undo(self) -> None:
-        """Take back the keys of a row that is refused."""
+        """Remove the keys of a row that is refused."""
         for key in self._given:
             self._counts[key] -= 1
             if not self._counts[key]:
@@ -55,10 +55,10 @@ class Keys:
     def of(self, fact: Fact, label: str, row_id: str, occurred_at: str, line: int) -> str:
         """Return the key of a fact: its history row or column, and what tells it apart.
 
-        `label` names the rule that tells it, `row_id` the history row, where that has an id.
+        `label` names its rule, `row_id` its history row, where that has an id.
 
         Raises:
-            RowProblem: when an earlier row, or another rule, has told it already.
+            RowError: when an earlier row, or another rule, has yielded it already.
         """
         sub = sub_of(fact)
         if label == OPENED:
@@ -90,7 +90,7 @@ class Keys:
 
 
 class KeyParts(NamedTuple):
-    """A key taken apart: which row or column told the fact, and by which rule."""
+    """A key split: the row or column the fact comes from, and the rule."""
 
     by: Literal["id", "time", "column"]
     row: str
@@ -98,13 +98,13 @@ class KeyParts(NamedTuple):
 
 
 def sub_of(fact: Fact) -> str | None:
-    """Give what tells a fact apart from others of its kind: its quote, its invoice."""
+    """Return what tells a fact apart from others of its kind: its quote, its invoice."""
     name = _sub_field(type(fact))
     return getattr(fact, name) if name else None
 
 
 def key_parts(source_id: str, fact: Fact, labels: frozenset[str]) -> KeyParts:
-    """Take the key of a fact apart; `labels` are those of the rules there are."""
+    """Split the key of a fact; `labels` are those of the rules there are."""
     key = split_source_id(source_id)[1]
     timed = TIMED.match(key)
     if timed:
@@ -122,12 +122,12 @@ def key_parts(source_id: str, fact: Fact, labels: frozenset[str]) -> KeyParts:
 
 
 def _among(rest: str, labels: frozenset[str]) -> str:
-    """Find the label a key of a time goes on with."""
-    found = [label for label in labels if rest == label or rest.startswith(f"{label}/")]
-    return max(found, key=len, default=rest.partition("/")[0])
+    """Return the label a key of a time goes on with."""
+    matching = [label for label in labels if rest == label or rest.startswith(f"{label}/")]
+    return max(matching, key=len, default=rest.partition("/")[0])
 
 
 @cache
 def _sub_field(cls: type[Fact]) -> str | None:
-    """Name the field that tells apart facts of this kind at one time."""
+    """Return the field that tells apart facts of this kind at one time."""
     return next((name for name in SUB_FIELDS if name in cls.model_fields), None)

@@ -1,4 +1,4 @@
-"""Brings what is told of a deal in order, in the light of what is recorded of it.
+"""Sorts the facts extracted of a deal, in the light of what is recorded of it.
 
 A deal that nothing opens gets an opening that is marked as inferred; an opening without a date
 happens with the first fact that has one; a fact of which only the day is known comes after
@@ -69,36 +69,37 @@ class RecordedFacts:
         self._source = source
         self._zone = zone
         self._latest: dict[UUID, dict[str, Event]] = {}
-        self._standing: set[UUID] = set()
+        self._unretracted: set[UUID] = set()
         self._retractions: dict[UUID, list[Event]] = {}
         for stream_id, events in streams.items():
-            self._standing.update(event.event_id for event in without_retracted(events))
+            self._unretracted.update(event.event_id for event in without_retracted(events))
             latest = self._latest.setdefault(stream_id, {})
             for event in events:
                 if isinstance(event.fact, FactRetracted):
-                    if self.stands(event):
+                    if not self.is_retracted(event):
                         self._retractions.setdefault(event.fact.event_id, []).append(event)
                 elif event.source == source and event.source_id:
                     latest[event.source_id] = event
 
     def find(self, extracted: ExtractedFact) -> Event | None:
-        """Give what was recorded last under the same source id."""
+        """Return what was recorded last under the same source id."""
         return self._latest.get(extracted.stream_id, {}).get(extracted.source_id)
 
-    def stands(self, event: Event) -> bool:
-        """Say whether no retraction names it."""
-        return event.event_id in self._standing
+    def is_retracted(self, event: Event) -> bool:
+        """Return whether a retraction names an event, and none names that in turn."""
+        return event.event_id not in self._unretracted
 
-    def taken_back(self, event: Event) -> list[Event]:
-        """Give the retractions of an event where imports made them all; else nothing."""
-        found = self._retractions.get(event.event_id, [])
+    def import_retractions(self, event: Event) -> list[Event]:
+        """Return the retractions of an event where imports made them all; else nothing."""
+        retractions = self._retractions.get(event.event_id, [])
         ours = all(
-            one.source == self._source and one.source_id == event.source_id for one in found
+            one.source == self._source and one.source_id == event.source_id
+            for one in retractions
         )
-        return found if ours else []
+        return retractions if ours else []
 
     def same(self, extracted: ExtractedFact, event: Event) -> bool:
-        """Say whether a fact is told as it was recorded."""
+        """Return whether a fact is the same as it was recorded."""
         if event.fact != extracted.fact:
             return False
         if extracted.occurred is None:
@@ -112,19 +113,19 @@ class RecordedFacts:
             event.occurred == extracted.occurred or clamped
         )
 
-    def untold(self, stream_id: UUID, object: str, extracted: set[str]) -> list[Event]:
-        """Give the standing facts of a deal whose keys are told no more; not its opening."""
-        found = []
+    def missing(self, stream_id: UUID, object: str, extracted: set[str]) -> list[Event]:
+        """Return the recorded facts of a deal whose keys are missing now; not its opening."""
+        absent = []
         for source_id, event in self._latest.get(stream_id, {}).items():
-            if source_id in extracted or event.event_id not in self._standing:
+            if source_id in extracted or event.event_id not in self._unretracted:
                 continue
-            whose, key = split_source_id(source_id)
-            if whose == object and key != OPENED:
-                found.append(event)
-        return found
+            owner, key = split_source_id(source_id)
+            if owner == object and key != OPENED:
+                absent.append(event)
+        return absent
 
     def moment(self, event: Event) -> Instant | date:
-        """Say when something happened, as finely as it is known."""
+        """Return when something happened, as finely as it is known."""
         if event.precision == "day" and self._zone is not None:
             return from_instant(event.occurred).astimezone(self._zone).date()
         return event.occurred
@@ -139,7 +140,7 @@ GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
 
 
 def order_facts(deal: ExtractedDeal, source: ImportSource, stored: Sequence[Event]) -> None:
-    """Bring the facts of a deal in order, in the light of what is recorded of it."""
+    """Sort the facts of a deal, in the light of what is recorded of it."""
     events = without_retracted(stored)
     _after_timed(deal, source, events)
     _date_openings(deal)
@@ -170,7 +171,7 @@ def _open_before_closing(
     deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]
 ) -> None:
     """Open a deal that was closed before it was opened, written up late, at its closing."""
-    how = source.closed_before_opened
+    policy = source.closed_before_opened
     opening = next(
         (
             extracted
@@ -179,7 +180,7 @@ def _open_before_closing(
         ),
         None,
     )
-    if opening is None or opening.occurred is None or how == "keep":
+    if opening is None or opening.occurred is None or policy == "keep":
         return
     version = source.process
     closed = [t for t in deal.facts if t.occurred is not None and closes(t.fact, version)]
@@ -192,7 +193,7 @@ def _open_before_closing(
             at, precision, day = event.occurred, event.precision, None
     if at is None or precision is None or at >= opening.occurred:
         return
-    if how == "refuse":
+    if policy == "refuse":
         line = first.line if first is not None else opening.line
         deal.refuse(line, RowError("closes the deal before it was opened"))
         return
@@ -206,8 +207,8 @@ def _open_before_closing(
 def _opened_earlier(opening: ExtractedFact, source: ImportSource) -> Adjustment:
     at = from_instant(opening.occurred or 0)
     zone = source.day_zone
-    said = opening.day or (at.astimezone(zone) if zone else at)
-    return Adjustment(OPENED_EARLIER, source.opened_columns, said.isoformat())
+    opened_at = opening.day or (at.astimezone(zone) if zone else at)
+    return Adjustment(OPENED_EARLIER, source.opened_columns, opened_at.isoformat())
 
 
 def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
@@ -218,7 +219,7 @@ def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
 
 
 def _after_timed(deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]) -> None:
-    """Put what is known by its day not before what is timed on that day; an opening stays."""
+    """Move what is known by its day behind what is timed on that day; an opening stays."""
     zone = source.day_zone
     days = {
         extracted.day
@@ -248,7 +249,7 @@ def _undated(event: Event) -> bool:
 
 
 def _date_openings(deal: ExtractedDeal) -> None:
-    """Let an opening without a date happen with the first fact that has one."""
+    """Date an opening without a date with the first fact that has one."""
     for i, extracted in enumerate(deal.facts):
         if not (extracted.fact.is_opening and extracted.undated):
             continue
@@ -285,7 +286,7 @@ def _inferred_opening(deal: ExtractedDeal, source: ImportSource) -> ExtractedFac
 
 
 def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> str:
-    """Open it where its first fact puts it, so that no visit to a stage is made up."""
+    """Return the stage its first fact puts it in, so that no visit to a stage is made up."""
     first = min(deal.facts, key=in_order)
     if not isinstance(first.fact, StageMoved):
         return otherwise
@@ -293,7 +294,7 @@ def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> s
     return first.fact.target if is_open else otherwise
 
 
-# Deals that a table says were merged: taken last, and never into what does not exist.
+# Deals that a source says were merged: taken last, and never into what does not exist.
 #
 # A merge hides a deal behind another one. Where that is the deal itself, is hidden behind the
 # first in turn, or was never opened, its money would be in no figure. Such a merge is left out,
@@ -312,14 +313,14 @@ IMPOSSIBLE = (
 
 
 def merges(deal: ExtractedDeal) -> bool:
-    """Say whether its rows tell that a deal was merged, or is no more."""
+    """Return whether its rows say that a deal was merged, or is no more."""
     return any(isinstance(extracted.fact, MERGING) for extracted in deal.facts)
 
 
 def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
-    """Put together the deals that merges connect."""
-    place = {deal.stream_id: number for number, deal in enumerate(deals)}
-    near: dict[int, set[int]] = defaultdict(set)
+    """Group the deals that merges connect."""
+    number_of = {deal.stream_id: number for number, deal in enumerate(deals)}
+    linked: dict[int, set[int]] = defaultdict(set)
     by_other: dict[UUID, int] = {}
     for number, deal in enumerate(deals):
         for other in {
@@ -327,9 +328,9 @@ def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
             for extracted in deal.facts
             if isinstance(extracted.fact, MERGING)
         }:
-            there = place.get(other, by_other.setdefault(other, number))
-            near[number].add(there)
-            near[there].add(number)
+            neighbour = number_of.get(other, by_other.setdefault(other, number))
+            linked[number].add(neighbour)
+            linked[neighbour].add(number)
     left = dict.fromkeys(range(len(deals)))
     while left:
         group, waiting = set(), [next(iter(left))]
@@ -338,7 +339,7 @@ def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
             if number in left:
                 del left[number]
                 group.add(number)
-                waiting += near[number]
+                waiting += linked[number]
         yield [deals[number] for number in sorted(group)]
 
 
@@ -354,7 +355,7 @@ class Survivors:
         self,
         deals: Iterable[ExtractedDeal],
         spool: RowsByObject,
-        tell: Callable[[ObjectRows], ExtractedDeal],
+        extract: Callable[[ObjectRows], ExtractedDeal],
         source: ImportSource,
     ) -> None:
         """Find in the file the deals that others are merged into, before they are recorded."""
@@ -365,7 +366,7 @@ class Survivors:
             id = object_id(source.name, rows.object)
             if id not in asked:
                 continue
-            deal = tell(rows)
+            deal = extract(rows)
             order_facts(deal, source, self._log.stream(id))
             self._openings[id] = [
                 _event(extracted) for extracted in deal.facts if extracted.fact.is_opening
@@ -374,7 +375,7 @@ class Survivors:
     def leave_out_impossible(
         self, deals: Sequence[ExtractedDeal], known: RecordedFacts, source: ImportSource
     ) -> None:
-        """Leave out the merges that cannot be, and say so of their rows."""
+        """Remove the merges that cannot be, and adjust or refuse their rows."""
         new = [
             extracted
             for deal in deals
@@ -382,20 +383,22 @@ class Survivors:
             if known.find(extracted) is None
         ]
         extracted = [CandidateFact(one.stream_id, one.fact, one.occurred) for one in new]
-        found = {(each.absorbed, each.into): each.because for each in self._found(extracted)}
+        impossible = {
+            (each.absorbed, each.into): each.because for each in self._impossible(extracted)
+        }
         names = {str(id): repr(name) for deal in deals for id, name in deal.named.items()}
         names |= {str(deal.stream_id): repr(deal.object) for deal in deals}
-        for deal in deals if found else ():
+        for deal in deals if impossible else ():
             for one in list(deal.facts):
                 if not isinstance(one.fact, DealMerged):
                     continue
-                because = found.get((one.stream_id, one.fact.into))
+                because = impossible.get((one.stream_id, one.fact.into))
                 if because is not None and known.find(one) is None:
                     for id, name in names.items():
                         because = because.replace(id, name)
                     _leave_out(deal, one, because, source)
 
-    def _found(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
+    def _impossible(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
         return impossible_merges(extracted, self._stored)
 
     def _stored(self, id: UUID) -> Sequence[Event]:
@@ -405,7 +408,7 @@ class Survivors:
 def _leave_out(
     deal: ExtractedDeal, merged: ExtractedFact, because: str, source: ImportSource
 ) -> None:
-    """Refuse the row of a merge; where it tells more than that, leave out the merge alone."""
+    """Refuse the row of a merge; where it says more than that, remove the merge alone."""
     columns = source.rule_of(merged.order).merged
     others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
     reason = recognized(because, IMPOSSIBLE)
@@ -424,7 +427,7 @@ def _event(extracted: ExtractedFact) -> Event:
 
 # Which imported facts are irregular: recorded all the same, counted by no figure, listed.
 #
-# A source may tell that a closed deal moved on, or that an offer it never made was accepted.
+# A source may say that a closed deal moved on, or that an offer it never made was accepted.
 # Such facts are kept (see `salesflow.domain.deal.state`); the report names them, so that a
 # mapping that misreads its table is noticed at once.
 
@@ -434,7 +437,7 @@ NOBODY = UUID(int=0)
 class IrregularFact(NamedTuple):
     """A fact that is irregular, and why."""
 
-    told: ExtractedFact
+    extracted: ExtractedFact
     reason: str
 
 
@@ -444,7 +447,7 @@ def irregular_facts(
     retracted: frozenset[UUID],
     processes: Mapping[tuple[str, int], ProcessVersion],
 ) -> list[IrregularFact]:
-    """Judge the new facts of one deal among those that are recorded of it already."""
+    """Return the irregular ones of a deal's new facts, among those recorded already."""
     events = [event for event in stored if event.event_id not in retracted]
     by_position = {FOREVER + number: extracted for number, extracted in enumerate(new)}
     events += [
@@ -460,9 +463,9 @@ def irregular_facts(
         for position, extracted in by_position.items()
     ]
     deal = DealState(ReplayContext(processes))
-    found = []
+    irregular = []
     for event in believed_history(events):
         reason = deal.evolve(event)
         if reason is not None and event.position in by_position:
-            found.append(IrregularFact(by_position[event.position], reason))
-    return found
+            irregular.append(IrregularFact(by_position[event.position], reason))
+    return irregular

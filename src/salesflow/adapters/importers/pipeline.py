@@ -1,9 +1,9 @@
-"""Takes the deals of a file through telling, comparing and recording, some hundred at a time.
+"""Extracts, compares and records the deals of a source, some hundred at a time.
 
-A batch is told, compared with what is recorded of its deals, and appended in one transaction;
-only then does it enter the report. When somebody else wrote to one of its streams meanwhile,
-it is compared anew. What it costs in memory is one batch, and the deals that are merged: they
-come last, when all that they may be merged into is recorded.
+A batch is extracted, compared with what is recorded of its deals, and appended in one
+transaction; only then does it enter the report. When somebody else wrote to one of its streams
+meanwhile, it is compared anew. What it costs in memory is one batch, and the deals that are
+merged: they come last, when all that they may be merged into is recorded.
 """
 
 from collections import Counter
@@ -56,13 +56,13 @@ class ImportBatch:
         log: EventLog,
         source: ImportSource,
         report: ImportReport,
-        met: set[UUID],
+        known_customers: set[UUID],
         apply_changes: bool,
     ) -> None:
         self._log = log
         self._source = source
         self._part = report.part()
-        self._met = met
+        self._known_customers = known_customers
         self._apply = apply_changes
         self._results: list[tuple[ExtractedDeal, Compared]] = []
         self._streams: Mapping[UUID, Sequence[Event]] = {}
@@ -74,7 +74,7 @@ class ImportBatch:
     def compare(
         self, groups: Sequence[Sequence[ExtractedDeal]], survivors: Survivors | None = None
     ) -> None:
-        """Find out what is new of these deals; what hangs together becomes one append."""
+        """Compare deals with the log; those that hang together become one append."""
         source = self._source
         deals = list(chain.from_iterable(groups))
         streams = self._log.streams(_streams(deals), through=self._log.head().position)
@@ -93,10 +93,10 @@ class ImportBatch:
                 customers = [
                     extracted for extracted in deal.customers if self._is_first(extracted)
                 ]
-                found = reconcile(deal, customers, known, self._source)
-                self._other_rules.update(found.other_rules)
-                self._not_told.update(found.not_told)
-                compared = writer.write(deal.object, found)
+                reconciled = reconcile(deal, customers, known, self._source)
+                self._other_rules.update(reconciled.other_rules)
+                self._not_told.update(reconciled.not_told)
+                compared = writer.write(deal.object, reconciled)
                 self._results.append((deal, compared))
                 drafts += compared.drafts
             if drafts:
@@ -129,12 +129,15 @@ class ImportBatch:
                 report.change(change)
             report.facts_told += len(compared.new) + len(compared.known)
             self._infer(deal, compared.recorded)
-            self._judge(deal, compared)
+            self._list_irregular(deal, compared)
             self._count_rows(deal, compared)
         return report
 
     def _is_first(self, extracted: ExtractedFact) -> bool:
-        if extracted.stream_id in self._met or extracted.stream_id in self.customers:
+        if (
+            extracted.stream_id in self._known_customers
+            or extracted.stream_id in self.customers
+        ):
             return False
         self.customers.add(extracted.stream_id)
         return True
@@ -156,7 +159,7 @@ class ImportBatch:
                     )
                 )
 
-    def _judge(self, deal: ExtractedDeal, compared: Compared) -> None:
+    def _list_irregular(self, deal: ExtractedDeal, compared: Compared) -> None:
         own = [one for one in compared.recorded if one.stream_id == deal.stream_id]
         if not own:
             return
@@ -223,7 +226,7 @@ class ImportParts:
     """What became of the batches of a file before; nothing is kept by this one."""
 
     def taken(self, number: int) -> ImportPart | None:
-        """Give what became of a batch that was recorded by an interrupted import."""
+        """Return what became of a batch that was recorded by an interrupted import."""
         del number
         return None
 
@@ -231,7 +234,7 @@ class ImportParts:
         """Keep what became of a batch that is recorded."""
 
     def done(self) -> None:
-        """Forget what was kept."""
+        """Delete what was kept."""
 
 
 class ImportPipeline:
@@ -246,7 +249,7 @@ class ImportPipeline:
         *,
         apply_changes: bool,
     ) -> None:
-        """`extract` says what the rows of a deal tell."""
+        """`extract` reads the facts of a deal off its rows."""
         self._log = log
         self._source = source
         self._report = report
@@ -263,7 +266,7 @@ class ImportPipeline:
         parts: ImportParts,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Take all deals through, recording them or only saying what would be recorded."""
+        """Extract, compare and record all deals, or report only what would be recorded."""
         done = 0
         waiting: list[ExtractedDeal] = []
         for number, batch in enumerate(_batches(spool.by_object())):
@@ -271,18 +274,18 @@ class ImportPipeline:
             part = parts.taken(number)
             if part is None:
                 deals = [self._extract(each) for each in batch]
-                waits = [deal for deal in deals if merges(deal)]
-                now = [deal for deal in deals if not merges(deal)]
-                part = self._take(now, tuple(deal.object for deal in waits), record=record)
+                merged = [deal for deal in deals if merges(deal)]
+                ready = [deal for deal in deals if not merges(deal)]
+                part = self._take(ready, tuple(deal.object for deal in merged), record=record)
                 if record:
                     parts.keep(number, part)
             else:
-                waits = [self._extract(each) for each in batch if each.object in part.waiting]
-                self._report.rows_resumed += rows - sum(len(deal.lines) for deal in waits)
-            waiting += waits
+                merged = [self._extract(each) for each in batch if each.object in part.waiting]
+                self._report.rows_resumed += rows - sum(len(deal.lines) for deal in merged)
+            waiting += merged
             self._report.add(part.report)
             self._customers |= part.customers
-            done += rows - sum(len(deal.lines) for deal in waits)
+            done += rows - sum(len(deal.lines) for deal in merged)
             if progress is not None:
                 progress(done, spool.rows)
         self._take_merged(waiting, spool, record=record)
@@ -292,7 +295,7 @@ class ImportPipeline:
     def _take_merged(
         self, waiting: list[ExtractedDeal], spool: RowsByObject, *, record: bool
     ) -> None:
-        """Take the deals that are merged, all that hang together in one append."""
+        """Record the deals that are merged, all that hang together in one append."""
         survivors = Survivors(self._log)
         if waiting and not record:
             survivors.look(waiting, spool, self._extract, self._source)
@@ -309,11 +312,11 @@ class ImportPipeline:
         self, deals: list[ExtractedDeal], waiting: tuple[str, ...] = (), *, record: bool
     ) -> ImportPart:
         report = self._report.part()
-        met: set[UUID] = set()
+        known_customers: set[UUID] = set()
         for taken in self._taken([[deal] for deal in deals], None, record=record):
             report.add(taken.counted())
-            met |= taken.customers
-        return ImportPart(report, frozenset(met), waiting)
+            known_customers |= taken.customers
+        return ImportPart(report, frozenset(known_customers), waiting)
 
     def _take_together(
         self, groups: list[list[ExtractedDeal]], survivors: Survivors, *, record: bool
@@ -326,10 +329,10 @@ class ImportPipeline:
     def _taken(
         self, groups: list[list[ExtractedDeal]], survivors: Survivors | None, *, record: bool
     ) -> list[ImportBatch]:
-        """Take deals through; where the log refuses some, refuse their rows, not the others."""
-        through = partial(self._through, groups, record=record, survivors=survivors)
+        """Record deals; where the log refuses some, refuse their rows, not the others."""
+        attempt = partial(self._append, groups, record=record, survivors=survivors)
         try:
-            taken = retry_on_conflict(through)
+            taken = retry_on_conflict(attempt)
         except (InputError, RuleError, HistoryError) as error:
             if len(groups) > 1:
                 middle = len(groups) // 2
@@ -348,7 +351,7 @@ class ImportPipeline:
     def _batch(self) -> ImportBatch:
         return ImportBatch(self._log, self._source, self._report, self._customers, self._apply)
 
-    def _through(
+    def _append(
         self,
         groups: Sequence[Sequence[ExtractedDeal]],
         *,
@@ -365,12 +368,12 @@ class ImportPipeline:
 
 
 def bounds() -> tuple[int, int]:
-    """Give what bounds a batch: how many rows, and of how many deals."""
+    """Return what bounds a batch: how many rows, and of how many deals."""
     return ROWS_MAX, OBJECTS_MAX
 
 
 def is_one_batch(spool: RowsByObject) -> bool:
-    """Say whether a file is taken at one go."""
+    """Return whether a file is taken at one go."""
     return spool.rows < ROWS_MAX and spool.objects < OBJECTS_MAX
 
 

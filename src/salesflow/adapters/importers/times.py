@@ -64,7 +64,7 @@ def read_epoch(text: str, name: str) -> datetime:
 
     Raises:
         ValueError: when it is no number.
-        RowProblem: when it is plainly counted in another unit.
+        RowError: when it is plainly counted in another unit.
     """
     number = _number(text)
     at = _since_1970(number, UNITS[name])
@@ -85,7 +85,7 @@ def read_day_number(text: str, name: str) -> datetime | date:
 
     Raises:
         ValueError: when it is no number.
-        RowProblem: when spreadsheets have no such day.
+        RowError: when spreadsheets have no such day.
     """
     number = _number(text)
     day = int(number)
@@ -99,18 +99,18 @@ def read_day_number(text: str, name: str) -> datetime | date:
         raise RowError("is 29 February 1900 in Excel, a day that never was")
     if name == "excel" and day < NEVER:
         day += 1
-    found = WORKBOOKS[name] + timedelta(days=day)
+    date_read = WORKBOOKS[name] + timedelta(days=day)
     rest = number - int(number)
     if not rest:
-        return found
+        return date_read
     with localcontext(prec=60):
         milliseconds = int((rest * PLACES_MAX).to_integral_value())
-    midnight = datetime.combine(found, datetime.min.time())
+    midnight = datetime.combine(date_read, datetime.min.time())
     return midnight + timedelta(milliseconds=milliseconds)
 
 
 def likely_unit(text: str) -> tuple[str, str] | None:
-    """Give the format in which a bare number is a likely time, and that time."""
+    """Return the format in which a bare number is a likely time, and that time."""
     if not NUMBER.fullmatch(text):
         return None
     number = _number(text)
@@ -174,7 +174,7 @@ Parser = Callable[[str], datetime | date]
 
 
 class MissingZoneError(InputError):
-    """The table holds local times or days, and nobody said where."""
+    """The table holds local times or days, and no time zone is given."""
 
 
 class ReadTime(NamedTuple):
@@ -231,17 +231,19 @@ class TimeReader:
         """Read a time or a day.
 
         Raises:
-            RowProblem: when it fits no format, lies before 1900 or is refused by the rules.
+            RowError: when it fits no format, lies before 1900 or is refused by the rules.
             MissingZoneError: when it needs a zone and none is known.
         """
         try:
-            found, disagreed = self._parse(text)
-            if not isinstance(found, datetime):
-                return self._whole_day(found, text, disagreed)
+            parsed, disagreed = self._parse(text)
+            if not isinstance(parsed, datetime):
+                return self._whole_day(parsed, text, disagreed)
             if self._days:
-                day, note = self._cut(found, text)
+                day, note = self._cut(parsed, text)
                 return self._whole_day(day, text, disagreed or note)
-            at, note, second = (found, None, None) if found.tzinfo else self._local(found, text)
+            at, note, second = (
+                (parsed, None, None) if parsed.tzinfo else self._local(parsed, text)
+            )
             other = None if second is None else to_instant(second)
             note = disagreed or note or _too_fine(text)
             return ReadTime(to_instant(at), "microsecond", None, note, other)
@@ -252,11 +254,11 @@ class TimeReader:
 
     def day(self, text: str) -> tuple[date, str | None]:
         """Read a day; of a time, the day it was where days are cut, and a note."""
-        found, note = self._parse(text)
-        if not isinstance(found, datetime):
-            return found, note
+        parsed, note = self._parse(text)
+        if not isinstance(parsed, datetime):
+            return parsed, note
         try:
-            day, cut = self._cut(found, text)
+            day, cut = self._cut(parsed, text)
         except MissingZoneError:
             raise
         except (InputError, OverflowError) as error:
@@ -272,19 +274,19 @@ class TimeReader:
         """Read it by the first format that fits; note, or refuse, what another reads in it."""
         if len(text) > TEXT_MAX:
             raise RowError("is too long for a time")
-        found: list[tuple[str, datetime | date]] = []
+        readings: list[tuple[str, datetime | date]] = []
         unlikely: RowError | None = None
         for name, parse in zip(self.formats, self._parsers, strict=True):
             try:
-                found.append((name, parse(text)))
+                readings.append((name, parse(text)))
             except RowError as problem:
                 unlikely = unlikely or problem
             except (ValueError, OverflowError):
                 continue
-        if not found:
+        if not readings:
             raise unlikely or RowError(self._no_time(text))
-        first, taken = found[0]
-        other = next(((n, t) for n, t in found if t != taken), None)
+        first, taken = readings[0]
+        other = next(((n, t) for n, t in readings if t != taken), None)
         if other is None:
             return taken, None
         two = Message(
@@ -321,10 +323,10 @@ class TimeReader:
         return ReadTime(start_of_day(day, _named(self.day_zone, text)), "day", day, note)
 
     def _cut(self, at: datetime, text: str) -> tuple[date, str | None]:
-        """Give the day of a time: of an instant the day it was in the zone of days.
+        """Return the day of a time: of an instant the day it was in the zone of days.
 
         A time without an offset keeps its day, unless it is in another zone than days are; a
-        midnight without one stands for its day.
+        midnight without one means its day.
         """
         written = at.date()
         if at.tzinfo is None:
@@ -393,7 +395,7 @@ def _iso(text: str) -> datetime | date:
 
 
 def _too_fine(text: str) -> str | None:
-    found = TOO_FINE.search(text)
-    if found and found[1].strip("0"):
+    digits = TOO_FINE.search(text)
+    if digits and digits[1].strip("0"):
         return "digits finer than a microsecond were cut off"
     return None

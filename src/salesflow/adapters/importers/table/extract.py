@@ -1,7 +1,7 @@
-"""What the rows of one deal tell: facts with their times and keys, and what was refused.
+"""Extracts the facts of one deal from its rows, with their times and keys.
 
 Only the rows are looked at here; `order_facts` then brings in what is recorded of the deal. It
-stands alone as the one step of an import that is about tables.
+is a module of its own as the one step of an import that is about tables.
 """
 
 import re
@@ -54,9 +54,9 @@ TOTALS = re.compile(
 def extract(
     rows: ObjectRows, plan: ImportPlan, horizon: Instant, *, newest_first: bool | None = None
 ) -> ExtractedDeal:
-    """Say what the rows of a deal tell; nothing may have happened after `horizon`.
+    """Return the facts of a deal from its rows; nothing may have happened after `horizon`.
 
-    `newest_first` says in which direction the file stands, where the rows of the deal do not.
+    `newest_first` is the direction of the file, for deals whose rows do not show it.
     """
     source = plan.context.mapping.source
     deal = ExtractedDeal(
@@ -66,11 +66,11 @@ def extract(
         cells[plan.object_slot] = rows.object
     taken = arranged(rows.rows, plan)
     flag_rows(taken, plan, newest_first)
-    teller = _Extractor(deal, plan, horizon)
+    extractor = _Extractor(deal, plan, horizon)
     for place, (line, cells) in enumerate(taken):
         for columns, id in plan.ids.items():
             deal.ids.setdefault((columns, id(cells)), []).append(line)
-        teller.take(place, line, cells)
+        extractor.take(place, line, cells)
     order_ties(deal, plan, newest_first)
     return deal
 
@@ -88,7 +88,7 @@ class _Extractor:
         self._twins = Twins() if refused else None
 
     def take(self, place: int, line: int, cells: Sequence[str]) -> None:
-        """Tell a row, leave it out, or refuse it with all it tells."""
+        """Extract the facts of a row, leave it out, or refuse it."""
         self._keys.begin()
         notes: Notes = []
         try:
@@ -130,17 +130,17 @@ class _Extractor:
             )
             if rule.key is None or not rule.key(cells):
                 bare.append((rule.label, extracted))
-            halves = _other_half(extracted)
-            for half in halves:
-                self._deal.named[half.stream_id] = _other_named(rule, cells)
-            facts += (extracted, *halves)
+            counterparts = _counterpart(extracted)
+            for counterpart in counterparts:
+                self._deal.named[counterpart.stream_id] = _counterpart_name(rule, cells)
+            facts += (extracted, *counterparts)
         if self._twins is not None and len(bare) == len(taken):
             self._twins.refuse(bare)
         self._ensure_no_total(facts)
         return facts
 
     def _ensure_no_total(self, facts: Sequence[ExtractedFact]) -> None:
-        """Refuse what stands below a table and sums it up, and is no deal."""
+        """Raise RowError for a line below a table that sums it up, and is no deal."""
         mapping, object = self._plan.context.mapping, self._deal.object
         if mapping.totals == "keep" or not TOTALS.fullmatch(object):
             return
@@ -165,13 +165,13 @@ class _Extractor:
             extra = {"inferred": NO_DATE, **extra}
         fact = rule.builder.build(cells, notes, extra)
         self._ensure_published(fact)
-        told_at = from_instant(at.instant).isoformat() if at else "undated"
+        occurred_at = from_instant(at.instant).isoformat() if at else "undated"
         row_id = rule.key(cells) if rule.key else ""
-        key = self._keys.of(fact, rule.label, row_id, told_at, line)
+        key = self._keys.of(fact, rule.label, row_id, occurred_at, line)
         source_id = fact_source_id(self._deal.object, key)
         columns = self._plan.context.mapping.object.named
         source_id = _checked(source_id, AN_ID, " or ".join(columns))
-        return _told(self._deal.stream_id, source_id, fact, at, line)
+        return _extracted_fact(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[ExtractedFact]:
         plan = self._plan.customer
@@ -184,10 +184,10 @@ class _Extractor:
         at = self._time(plan.at, cells, notes)
         stream_id = object_id(self._plan.context.mapping.source, id, "customer")
         fact = plan.builder.build(cells, notes, {})
-        said = self._plan.context.mapping.customer
-        names = " or ".join(said.id) if said else None
+        rule = self._plan.context.mapping.customer
+        names = " or ".join(rule.id) if rule else None
         source_id = _checked(fact_source_id(id, "customer"), AN_ID, names)
-        return _told(stream_id, source_id, fact, at, line)
+        return _extracted_fact(stream_id, source_id, fact, at, line)
 
     def _ensure_published(self, fact: Fact) -> None:
         if isinstance(fact, DealOpened | DealMigrated):
@@ -210,7 +210,7 @@ class _Extractor:
         return at
 
 
-def _told(
+def _extracted_fact(
     stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int
 ) -> ExtractedFact:
     return ExtractedFact(
@@ -235,7 +235,7 @@ def _actor(text: str, rule: RulePlan) -> str | None:
 
 
 def _checked(text: str, what: Message, column: str | None = None) -> str:
-    """Refuse what the log could not keep in an envelope; give the text as it is kept."""
+    """Return a text as the log keeps it in an envelope; raise RowError where it cannot."""
     if len(text) > ENVELOPE_LENGTH_MAX:
         raise RowError(
             "is too long for {what} ({length} characters)",
@@ -255,38 +255,38 @@ def _checked(text: str, what: Message, column: str | None = None) -> str:
         ) from error
 
 
-def _other_named(rule: RulePlan, cells: Sequence[str]) -> str:
-    """Give what the row calls the other deal of a merge."""
+def _counterpart_name(rule: RulePlan, cells: Sequence[str]) -> str:
+    """Return what the row calls the other deal of a merge."""
     getters = (rule.builder.getters.get(name) for name in PARTNERS)
     return next((g.text(cells) for g in getters if g is not None and g.text), "")
 
 
-def _other_half(extracted: ExtractedFact) -> list[ExtractedFact]:
-    """Give what happened to the other deal of a merge; the pair is one append."""
-    twin = counterpart_of(extracted.stream_id, extracted.fact)
-    if twin is None:
+def _counterpart(extracted: ExtractedFact) -> list[ExtractedFact]:
+    """Return what happened to the other deal of a merge; the pair is one append."""
+    counterpart = counterpart_of(extracted.stream_id, extracted.fact)
+    if counterpart is None:
         return []
-    other, fact = twin
+    other, fact = counterpart
     if other == extracted.stream_id:
         raise RowError("merges a deal with itself")
     return [extracted._replace(stream_id=other, fact=fact)]
 
 
 class Twins:
-    """Finds rows that tell the same of a deal, at the same time, and have no id of their own.
+    """Finds rows that say the same of a deal, at the same time, and have no id of their own.
 
     A join that fans out doubles rows; nothing in them says so. A stage, an owner and a
     forecast may come back at one time (A, B, A): they are compared with what came just before.
     """
 
     def __init__(self) -> None:
-        self._told: dict[tuple[object, ...], list[ExtractedFact]] = {}
+        self._earlier: dict[tuple[object, ...], list[ExtractedFact]] = {}
 
     def refuse(self, row: Sequence[tuple[str, ExtractedFact]]) -> None:
-        """Take in what a row tells, by rule.
+        """Remember the facts of a row, by rule.
 
         Raises:
-            RowProblem: when an earlier row has told all of it.
+            RowError: when an earlier row has yielded all of them.
         """
         places = [(label, extracted.occurred, extracted.day) for label, extracted in row]
         twins = [
@@ -301,12 +301,12 @@ class Twins:
                 value=f"line {first.line}",
             )
         for place, (_, extracted) in zip(places, row, strict=True):
-            self._told.setdefault(place, []).append(extracted)
+            self._earlier.setdefault(place, []).append(extracted)
 
     def _twin(
         self, place: tuple[object, ...], extracted: ExtractedFact
     ) -> ExtractedFact | None:
-        before = self._told.get(place, [])
+        before = self._earlier.get(place, [])
         if isinstance(extracted.fact, RETURNING):
             before = before[-1:]
         same = (b for b in before if b.fact == extracted.fact and b.actor == extracted.actor)

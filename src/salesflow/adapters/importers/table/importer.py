@@ -1,9 +1,9 @@
-"""Imports a table: any CSV file, told by a mapping, into the log; goes on after an interrupt.
+"""Imports a table: any CSV file, as a mapping describes it, into the log.
 
     report = import_table("sales.csv", "sales.toml", log=flow.log)
     print(report.facts_recorded, report.rows_refused)
 
-Facts are recorded as they are told: no gate or rule of a process is applied (see
+Facts are recorded as they are: no gate or rule of a process is applied (see
 `salesflow.domain.deal.state` for what then is irregular). The log's event ids, times of
 recording and positions are its own; where each fact came from is in its envelope.
 
@@ -71,7 +71,7 @@ ENTERED: Final[dict[str, tuple[Category, ...]]] = {
 }
 """Which stages closing facts enter, as `salesflow.domain.deal.state` settles it."""
 Progress = Callable[[int, int], None]
-"""Is told how many rows are done, of how many."""
+"""Is called with how many rows are done, of how many."""
 
 
 def import_table(  # noqa: PLR0913 - what the command line offers, all by keyword
@@ -163,13 +163,13 @@ class _Import:
             report.objects = spool.objects
             parts = self._parts(spool)
             if strict or trial or self._zone is None:
-                tried = report.model_copy(deep=True)
+                trial_report = report.model_copy(deep=True)
                 extracted = progress if trial else None
-                batches = self._batches(tried, apply_changes)
+                batches = self._batches(trial_report, apply_changes)
                 batches.run(spool, record=False, parts=parts, progress=extracted)
-                if trial or (strict and tried.problems):
-                    tried.recorded = False
-                    return self._finished(tried, spool)
+                if trial or (strict and trial_report.problems):
+                    trial_report.recorded = False
+                    return self._finished(trial_report, spool)
             self._publish(report)
             batches = self._batches(report, apply_changes)
             batches.run(spool, record=True, parts=parts, progress=progress)
@@ -177,18 +177,18 @@ class _Import:
             return self._finished(report, spool)
 
     def _parts(self, spool: RowsByObject) -> ImportParts:
-        """Go on where an interrupted import stopped, unless one batch is all there is."""
+        """Return what an interrupted import kept, unless one batch is all there is."""
         if is_one_batch(spool):
             return ImportParts()
         report = self._report
-        said = (
+        settings = (
             self._mapping.model_dump(),
             self._zone and self._zone.key,
             report.strict,
             report.applied_changes,
             self._plan.context.process.version,
         )
-        return KeptParts(self._log, fingerprint(self._files, *said), report)
+        return KeptParts(self._log, fingerprint(self._files, *settings), report)
 
     def _batches(self, report: ImportReport, apply_changes: bool) -> ImportPipeline:
         extracted = partial(
@@ -224,7 +224,7 @@ class _Import:
         report.blank_lines = self._table.blank_lines
 
     def _look(self, object: str, cells: Sequence[str]) -> None:
-        """See in which direction the rows of an event log stand, while that is not plain."""
+        """Compare the times of an event log's rows, until its direction is plain."""
         clock = self._plan.clock
         if clock is None or not self._direction.wants_more:
             return
@@ -246,12 +246,12 @@ class _Import:
             report.process_published = f"{process.version.key} v{process.version.version}"
 
     def _finished(self, report: ImportReport, spool: RowsByObject) -> ImportReport:
-        report.objects_not_told = self._not_told(spool)
+        report.objects_not_told = self._count_missing_deals(spool)
         report.findings = findings_of(self._cleaner.findings)
         report.finish()
         return report
 
-    def _not_told(self, spool: RowsByObject) -> int:
+    def _count_missing_deals(self, spool: RowsByObject) -> int:
         """Count the deals recorded of this source that a table of deals does not hold."""
         if self._mapping.rows != "deals":
             return 0
@@ -283,20 +283,20 @@ def _zone(mapping: TableMapping, timezone: str | None) -> ZoneInfo | None:
 
 
 def _business_zone(log: EventLog, zone: ZoneInfo | None) -> ZoneInfo | None:
-    """Give the zone of the database's days, which mean the same everywhere in it."""
+    """Return the zone of the database's days, which mean the same everywhere in it."""
     events = log.stream(SETTINGS_ID)
-    stands = Settings.replay(SETTINGS_ID, events).timezone if events else None
-    if zone is not None and stands is not None and not same_rules(stands, zone):
+    recorded = Settings.replay(SETTINGS_ID, events).timezone if events else None
+    if zone is not None and recorded is not None and not same_rules(recorded, zone):
         raise InputError(
-            f"this database keeps its days in {stands.key}, not {zone.key}; where the table's"
-            f' times are in another zone, write timezone = "{stands.key}" at the top of the'
+            f"this database keeps its days in {recorded.key}, not {zone.key}; where the table's"
+            f' times are in another zone, write timezone = "{recorded.key}" at the top of the'
             f' mapping and [times] timezone = "{zone.key}"'
         )
-    return stands
+    return recorded
 
 
 def _wanted(mapping: TableMapping) -> list[str]:
-    """Give column names by which to tell the delimiter."""
+    """Return column names by which to tell the delimiter."""
     whens = [rule.when for rule in mapping.facts if rule.when]
     names = [*mapping.object.named, *mapping.columns]
     names += [name for when in whens for name in when.column or ()]
@@ -306,7 +306,7 @@ def _wanted(mapping: TableMapping) -> list[str]:
 def _empty_report(
     path: Path, origin: MappingFile, layout: Layout, plan: ImportPlan
 ) -> ImportReport:
-    """Begin a report with all that is known before a row is read."""
+    """Return a report of all that is known before a row is read."""
     return ImportReport(
         import_id=f"import:{new_id()}",
         source=origin.mapping.source,
@@ -320,7 +320,7 @@ def _empty_report(
 
 
 def _entered(plan: ImportPlan) -> dict[str, str]:
-    """Say which stage each closing fact of the mapping makes a deal enter."""
+    """Return which stage each closing fact of the mapping makes a deal enter."""
     version = plan.context.process.version
     entered = {}
     for kind, categories in ENTERED.items():
@@ -331,7 +331,7 @@ def _entered(plan: ImportPlan) -> dict[str, str]:
 
 
 def _stays_open(plan: ImportPlan) -> list[str]:
-    """Name the stages that close no deal, however late in the process they are."""
+    """Return the stages that close no deal, however late in the process they are."""
     if all(rule.cls is not StageMoved for rule in plan.rules):
         return []
     stages = plan.context.process.version.stages
@@ -357,9 +357,9 @@ def _checks(context: Context) -> dict[str, Callable[[str], object]]:
 
 def _integer(numbers: NumberReader) -> Callable[[str], object]:
     def check(text: str) -> object:
-        found = numbers.read(text)
-        if found != found.to_integral_value():
+        number = numbers.read(text)
+        if number != number.to_integral_value():
             raise RowError("is not a whole number")
-        return found
+        return number
 
     return check

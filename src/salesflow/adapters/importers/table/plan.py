@@ -80,16 +80,18 @@ class ReadAt:
     def __call__(
         self, cells: Cells, notes: Notes, before: Instant | None = None
     ) -> ReadTime | None:
-        """Give None for a row without a time; `before` is when the row above happened."""
+        """Return None for a row without a time; `before` is when the row above happened."""
         texts = [text for choice in self._choices if (text := choice(cells))]
         if not texts:
             return None
         try:
-            found = [(self._reader.read(text), text) for text in texts]
+            readings = [(self._reader.read(text), text) for text in texts]
         except RowError as problem:
             raise self.problem(problem.reason, cells) from problem
         at, text = (
-            found[0] if len(found) == 1 else self._picks(found, key=lambda one: one[0].instant)
+            readings[0]
+            if len(readings) == 1
+            else self._picks(readings, key=lambda one: one[0].instant)
         )
         chosen = at.after(before)
         if chosen.note is not None:
@@ -97,11 +99,11 @@ class ReadAt:
         return chosen
 
     def problem(self, reason: str, cells: Cells, *, for_now: bool = False) -> RowError:
-        """Name the column of the time, and what the row says there."""
-        return RowError(reason, self._names, self.said(cells), for_now=for_now)
+        """Return the refusal of a row for its time, with the column and the text there."""
+        return RowError(reason, self._names, self.text(cells), for_now=for_now)
 
-    def said(self, cells: Cells) -> str:
-        """Give what the row says of the time."""
+    def text(self, cells: Cells) -> str:
+        """Return what the row says of the time."""
         return " / ".join(text for choice in self._choices if (text := choice(cells)))
 
 
@@ -170,7 +172,7 @@ class ImportPlan:
 
 
 def facts_offered() -> dict[str, type[Fact]]:
-    """Give every fact a mapping can yield, by its kind."""
+    """Return every fact a mapping can yield, by its kind."""
     return {cls.kind: cls for cls in Deal.facts}
 
 
@@ -209,7 +211,7 @@ def compile_plan(context: Context) -> ImportPlan:
 
 
 def _source(context: Context, rules: Sequence[RulePlan], object_slot: int) -> ImportSource:
-    """Say of the mapping what the steps behind have to know."""
+    """Return what the steps behind have to know of the mapping."""
     mapping, layout = context.mapping, context.layout
     builder = FactBuilder(DealOpened, {}, context, ())
     _fill_opening(builder, context, object_slot)
@@ -241,7 +243,7 @@ def _source(context: Context, rules: Sequence[RulePlan], object_slot: int) -> Im
 
 
 def _asks_order(context: Context) -> bool:
-    """Say whether a rule asks about the order of the rows of a deal."""
+    """Return whether a rule asks about the order of the rows of a deal."""
     mapping = context.mapping
     whens = [*(rule.when for rule in mapping.facts), *(out.when for out in mapping.leave_out)]
     flagged = any(map(asks_order, whens))
@@ -358,8 +360,8 @@ def _fill_opening(builder: FactBuilder, context: Context, object_slot: int) -> N
         source = context.mapping.source
 
         def customer_id(cells: Cells, _: Notes) -> object:
-            found = ids(cells)
-            return object_id(source, found, "customer") if found else None
+            id = ids(cells)
+            return object_id(source, id, "customer") if id else None
 
         builder.default("customer_id", Getter(customer_id, False, customer.id))
 

@@ -26,11 +26,11 @@ TURNED = (
     " bottom up (say it with order)"
 )
 SAMPLE = 5_000
-"""So many rows of a file say in which direction it stands."""
+"""So many rows of a file are compared for its direction."""
 
 
 class Direction:
-    """Whether rows of the same deal stand oldest or newest first, as far as one has seen."""
+    """Whether rows of a deal are written oldest or newest first, as far as one has seen."""
 
     def __init__(self) -> None:
         self._up = self._down = False
@@ -39,7 +39,7 @@ class Direction:
 
     @classmethod
     def of(cls, times: Iterable[Instant]) -> "Direction":
-        """Look at the times of one deal, in the order of the file."""
+        """Return the direction of the times of one deal, in the order of the file."""
         direction = cls()
         for at in times:
             direction.see("", at)
@@ -47,11 +47,11 @@ class Direction:
 
     @property
     def wants_more(self) -> bool:
-        """Whether enough was seen already."""
+        """Whether more times are needed to tell the direction."""
         return self._seen < SAMPLE and not (self._up and self._down)
 
     def see(self, object: str, at: Instant) -> None:
-        """Take in the time of the next row."""
+        """Compare the time of the next row with the one before of its deal."""
         before = self._last.get(object, at)
         self._up |= before < at
         self._down |= before > at
@@ -60,12 +60,12 @@ class Direction:
 
     @property
     def newest_first(self) -> bool | None:
-        """Whether they stand newest first; None when that cannot be said."""
+        """Whether they are written newest first; None when that cannot be known."""
         return None if self._up == self._down else self._down
 
 
 def arranged(rows: Rows, plan: ImportPlan) -> Rows:
-    """Put the rows of a deal in the order in which those of one time follow one another."""
+    """Sort the rows of a deal so that those of one time follow one another as they happened."""
     order, rank = plan.context.mapping.order, plan.rank
     if order == "newest_first":
         return rows[::-1]
@@ -117,7 +117,7 @@ def _number(rows: Rows, rule: RulePlan, plan: ImportPlan, newest_first: bool | N
 def _in_time(
     rows: Rows, plan: ImportPlan, newest_first: bool | None, rule: RulePlan | None = None
 ) -> list[int]:
-    """Give the places of the rows that have a time, in order."""
+    """Return the places of the rows that have a time, in order."""
     read = plan.order if rule is None else rule.at
     timed: list[tuple[Instant, int]] = []
     late: list[int] = []
