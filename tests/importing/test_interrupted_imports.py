@@ -102,6 +102,17 @@ def test_an_interrupted_import_goes_on_where_it_stopped(either_desk: Desk, after
     assert (again.rows_resumed, again.facts_recorded) == (0, 0)
 
 
+def test_what_was_refused_before_the_interruption_is_said_in_chinese_too(desk: Desk) -> None:
+    text = TABLE.replace("2,offer,", f"2,offer,{'soon' * 3}") + "8\n"
+    whole = desk.bring(MAPPING, text, trial=True)
+    interrupt(desk, text, 3, after=True)
+    report = desk.bring(MAPPING, text)
+    assert report.rows_resumed > 0
+    assert report.refused[1].reason.arguments == {"formats": "iso"}
+    refused = [table.rows for table in (whole.tables("zh")[1], report.tables("zh")[1])]
+    assert refused[0] == refused[1]
+
+
 def test_nothing_is_kept_of_an_import_that_is_through(either_desk: Desk) -> None:
     interrupt(either_desk, TABLE, 3, after=True)
     with either_desk.log.database.read() as connection:

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOCALES",
+    "WITH_ARGUMENTS",
     "Language",
     "Message",
     "fact_name",
@@ -38,6 +39,8 @@ __all__ = [
 Language = Literal["en", "zh"]
 LOCALES: Final = Path(__file__).parent / "locale"
 DOMAIN: Final = "salesflow"
+WITH_ARGUMENTS: Final = {"messages": "with arguments"}
+"""The context of pydantic in which messages are written with their arguments."""
 
 
 def say(message: str, language: Language = "en", /, **values: object) -> str:
@@ -78,9 +81,9 @@ class Message(str):
         problem.in_language("zh")  # 有 3 个字段，而表头有 4 个
 
     The id is the English text with the names of its arguments, as catalogues have it. Whatever
-    keeps, compares or counts texts takes a message for its English sentence; a pydantic model
-    with a field of this type writes that sentence into JSON. Of what is read back only the
-    sentence is known, which catalogues have when it takes no arguments.
+    keeps, compares or counts texts takes a message for its English sentence. So does the JSON
+    of a pydantic model; in the context `WITH_ARGUMENTS` it holds id and arguments. Where only a
+    sentence is read back, a catalogue has it when it takes no arguments.
     """
 
     id: str
@@ -108,13 +111,41 @@ class Message(str):
     def __get_pydantic_core_schema__(
         cls, source: type[Any], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Keep a message in a model as it is, which plain texts are not."""
+        """Keep a message in a model as it is; a text becomes one without arguments."""
         del source
         return core_schema.no_info_wrap_validator_function(
-            lambda value, text: value if isinstance(value, cls) else cls(text(value)),
+            cls._validated,
             handler(str),
-            serialization=core_schema.plain_serializer_function_ser_schema(str),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _serialized, info_arg=True
+            ),
         )
+
+    @classmethod
+    def _validated(cls, value: object, text: ValidatorFunctionWrapHandler) -> "Message":
+        restored = _restored(value)
+        return restored if isinstance(restored, Message) else cls(text(value))
+
+
+def _serialized(message: Message, info: SerializationInfo) -> object:
+    return _with_arguments(message) if info.context == WITH_ARGUMENTS else str(message)
+
+
+def _with_arguments(value: object) -> object:
+    """Return an argument as JSON has it; numbers stay numbers, which messages may format."""
+    if isinstance(value, Message):
+        arguments = {name: _with_arguments(each) for name, each in value.arguments.items()}
+        return {"id": value.id, "arguments": arguments}
+    return value if isinstance(value, int) else str(value)
+
+
+def _restored(value: object) -> object:
+    """Return an argument from JSON."""
+    match value:
+        case {"id": str(id), "arguments": dict(arguments)}:
+            return Message(id, **{name: _restored(each) for name, each in arguments.items()})
+        case _:
+            return value
 
 
 def recognized(sentence: str, messages: Iterable[str]) -> Message:

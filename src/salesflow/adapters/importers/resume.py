@@ -33,12 +33,13 @@ from salesflow.adapters.importers.pipeline import ImportPart, ImportParts, bound
 from salesflow.adapters.importers.report import ImportReport
 from salesflow.adapters.logs import IMPORT
 from salesflow.errors import SalesflowError
+from salesflow.presentation.messages import WITH_ARGUMENTS
 
 __all__ = ["KeptParts", "fingerprint"]
 
 
 IMPORTS = UUID("5b0f5d2e-6a8f-5b6e-9d0a-0e6b7c3f1a52")
-FORMAT = 1
+FORMAT = 2
 """The format of kept parts and of the fingerprint; higher when either changes."""
 HEADER = -1
 SOMEBODY_ELSE = (
@@ -168,7 +169,9 @@ class KeptParts(ImportParts):
                 "stream_id": self._id,
                 "version": number,
                 "topic": self._import_id,
-                "state": zlib.compress(kept.model_dump_json().encode(), 1),
+                "state": zlib.compress(
+                    kept.model_dump_json(context=WITH_ARGUMENTS).encode(), 1
+                ),
             }
             for number, kept in rows.items()
         ]
