@@ -148,7 +148,7 @@ class Finding(ReportLine):
 
 
 def findings_of(counts: Mapping[tuple[str, str, str], Sequence[int]]) -> list[Finding]:
-    """List what columns held, in the order of the file; see `layout.FindingCounts`.
+    """List what columns held, in the order of the file; see `table.columns`.
 
     A join in which many rows have no partner is one line: it is meant so, or wrong as a whole.
     """
