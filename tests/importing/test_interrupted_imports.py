@@ -17,9 +17,9 @@ from salesflow.adapters.database import schema
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.importers import ImportReport, import_table, object_id
-from salesflow.adapters.importers.table import importer as resuming
-from salesflow.adapters.importers.table import pipeline as batches
-from salesflow.adapters.importers.table.importer import KeptParts
+from salesflow.adapters.importers import pipeline as batches
+from salesflow.adapters.importers import resume as resuming
+from salesflow.adapters.importers.resume import KeptParts
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import FactRetracted
 
@@ -100,6 +100,17 @@ def test_an_interrupted_import_goes_on_where_it_stopped(either_desk: Desk, after
     assert len(facts(desk)) == len(set(facts(desk))) == 17
     again = desk.bring(MAPPING, TABLE)
     assert (again.rows_resumed, again.facts_recorded) == (0, 0)
+
+
+def test_what_was_refused_before_the_interruption_is_said_in_chinese_too(desk: Desk) -> None:
+    text = TABLE.replace("2,offer,", f"2,offer,{'soon' * 3}") + "8\n"
+    whole = desk.bring(MAPPING, text, trial=True)
+    interrupt(desk, text, 3, after=True)
+    report = desk.bring(MAPPING, text)
+    assert report.rows_resumed > 0
+    assert report.refused[1].reason.arguments == {"formats": "iso"}
+    refused = [table.rows for table in (whole.tables("zh")[1], report.tables("zh")[1])]
+    assert refused[0] == refused[1]
 
 
 def test_nothing_is_kept_of_an_import_that_is_through(either_desk: Desk) -> None:

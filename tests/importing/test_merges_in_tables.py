@@ -4,7 +4,7 @@ import pytest
 
 from importing.desk import Desk
 from salesflow.adapters.importers import ImportReport, object_id
-from salesflow.adapters.importers.table import pipeline as batches
+from salesflow.adapters.importers import pipeline as batches
 
 MERGES = """
 source = "hub"

@@ -20,7 +20,6 @@ from properties.effort import TALLY, TORTURE
 from salesflow.adapters.database.schema import events
 from salesflow.adapters.importers import ImportReport, import_table
 from salesflow.adapters.importers.rates import import_rates
-from salesflow.adapters.importers.report_entries import reason_in_chinese
 from salesflow.engine import SalesFlow
 from salesflow.errors import SalesflowError
 from salesflow.projections.pipeline.deals import Deals
@@ -102,7 +101,7 @@ class Trials:
         if not report.check():
             self.faults.append(f"{number}: the report does not add up: {report}"[:500])
         for each in (*report.refused, *report.adjusted):
-            if not CHINESE(reason_in_chinese(each.reason)):
+            if not CHINESE(each.reason.in_language("zh")):
                 self.faults.append(f"{number}: no Chinese for: {each.reason}"[:300])
 
     def _file(self, name: str, content: bytes) -> Path:

@@ -21,6 +21,7 @@ from salesflow.adapters.importers.rates import (
 from salesflow.domain.event import FactRetracted
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished, RateTable
 from salesflow.errors import InputError, SalesflowError
+from salesflow.presentation.messages import Message
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -133,7 +134,7 @@ def test_a_line_that_cannot_be_right_is_refused_and_the_others_are_recorded(
         assert (done.rates_told, done.rates_recorded, done.lines_refused) == (4, 4, 8)
         assert [each.line for each in done.refused] == [5, 6, 7, 8, 9, 10, 11, 12]
         assert done.refused[0] == RefusedLine(
-            line=5, reason="'2026-03-32' is not a day; write one like 2026-03-31"
+            line=5, reason=Message("'2026-03-32' is not a day; write one like 2026-03-31")
         )
         reasons = [each.reason for each in done.refused]
         assert reasons[1] == "2026-06-02 lies ahead"

@@ -1,11 +1,11 @@
 """Every reason for which a row is refused or taken otherwise is told in Chinese as well.
 
-The reasons are read off the code that gives them, whatever stands between their words.
+The messages are read off the code that gives them.
 """
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -13,71 +13,76 @@ from types import ModuleType
 
 import pytest
 
+from catalogues import messages
 from salesflow.adapters import importers
-from salesflow.adapters.importers.report_entries import reason_in_chinese
+from salesflow.adapters.importers.errors import CURRENCY, OF_VALUES, WORDS, RowError
+from salesflow.presentation.messages import IRREGULAR, Message, recognized
 
-WHERE = {"RowError": 0, "Adjustment": 0, "BadRow": 1}
-"""At which place of their calls the reason stands."""
-
-INFERRED = ("NO_DATE", "NO_OPENING", "NO_OPENING_DATE", "OPENED_EARLIER")
+WHERE = {"RowError": 0, "Adjustment": 0, "Message": 0, "BadRow": 1, "_key_of": 1, "_once": 2}
+"""At which place of their calls the message stands."""
+SENTENCE = re.compile(r"[a-z{][a-z}]* .*")
+NO_MESSAGES = {"AGAIN", "CHANGED", "REPORT", "TOO_DEEP", "TOO_LARGE"}
+"""Constants that are written into the log, or that errors about a mapping hold."""
 CHINESE = re.compile("[\u4e00-\u9fff]").search
 
 
-def reasons_given(module: ModuleType) -> Iterator[str]:
-    """Give the reasons that a module writes out itself, a 7 for whatever it fills in."""
-    tree = ast.parse(Path(module.__file__ or "").read_text("utf-8"))
-    functions = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
-    for call in ast.walk(tree):
+def written_messages(module: ModuleType) -> Iterator[str]:
+    """Give the messages that a module writes out: in its calls, and in its constants."""
+    for call in ast.walk(ast.parse(Path(module.__file__ or "").read_text("utf-8"))):
         name = getattr(getattr(call, "func", None), "id", None)
         if isinstance(call, ast.Call) and name in WHERE and len(call.args) > WHERE[name]:
-            yield from texts(call.args[WHERE[name]], module, functions)
-    for name in INFERRED:
-        if name in vars(module):
-            yield vars(module)[name]
+            message = call.args[WHERE[name]]
+            assert not isinstance(message, ast.JoinedStr), ast.unparse(message)
+            if isinstance(message, ast.Constant):
+                yield str(message.value)
+    for name, text in vars(module).items():
+        if name.isupper() and isinstance(text, str) and SENTENCE.fullmatch(text):
+            yield from () if name in NO_MESSAGES else (text,)
 
 
-def texts(
-    node: ast.expr, module: ModuleType, functions: dict[str, ast.FunctionDef]
-) -> Iterator[str]:
-    """Give what an expression comes to, where it is written out in the module."""
-    match node:
-        case ast.Constant(value=str(text)):
-            yield text
-        case ast.JoinedStr(values=values):
-            parts = (
-                part.value if isinstance(part, ast.FormattedValue) else part for part in values
-            )
-            yield "".join(next(texts(part, module, {}), "7") for part in parts)
-        case ast.Name(id=name) if isinstance(vars(module).get(name), str):
-            yield vars(module)[name]
-        case ast.Call(func=ast.Name(id=name)) if name in functions:
-            for each in ast.walk(functions[name]):
-                if isinstance(each, ast.Return) and each.value is not None:
-                    yield from texts(each.value, module, {})
-        case _:
-            pass
+def found_in(package: ModuleType) -> Iterable[str]:
+    for found in walk_packages(package.__path__, f"{package.__name__}."):
+        yield from written_messages(import_module(found.name))
 
 
-REASONS = sorted(
-    {
-        reason
-        for found in walk_packages(importers.__path__, f"{importers.__name__}.")
-        for reason in reasons_given(import_module(found.name))
-        if re.match("[a-z]", reason)  # else it begins with what is filled in
-    }
-)
+MESSAGES = sorted({*found_in(importers), *OF_VALUES, *WORDS.values(), *IRREGULAR})
 
 
-def test_reasons_are_found_in_the_code() -> None:
-    assert len(REASONS) > 40
-    assert "is not yes or no" in REASONS
-    assert "has 7 fields where the header has 7" in REASONS
+def test_messages_are_found_in_the_code() -> None:
+    assert len(MESSAGES) > 100
+    assert "is not yes or no" in MESSAGES
+    assert "has {count} fields where the header has {width}" in MESSAGES
+    assert "is no loss reason of the process; there are {keys}" in MESSAGES
 
 
-@pytest.mark.parametrize("reason", REASONS)
-def test_a_reason_of_the_code_has_its_words_in_chinese(reason: str) -> None:
-    assert CHINESE(reason_in_chinese(reason)), reason
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_of_the_code_is_in_the_catalogue(message: str) -> None:
+    assert message in messages(), message
 
 
-def test_a_reason_without_words_would_be_noticed() -> None:
-    assert not CHINESE(reason_in_chinese("is written by a left hand"))
+def test_a_message_that_is_in_no_catalogue_would_be_noticed() -> None:
+    assert "is written by a left hand" not in messages()
+    assert not CHINESE(Message("is written by a left hand").in_language("zh"))
+
+
+def test_a_refused_row_says_why_in_either_language() -> None:
+    problem = RowError("is not one of {expected}", "Stage", "c", expected="a, b")
+    assert problem.reason == str(problem) == "is not one of a, b"
+    assert problem.reason.in_language("zh") == "不在可选值之内：a, b"
+    assert (problem.reason.id, problem.reason.arguments) == (
+        "is not one of {expected}",
+        {"expected": "a, b"},
+    )
+
+
+def test_what_a_message_is_about_is_said_in_the_same_language() -> None:
+    reason = Message("{reason}; left out", reason=Message(CURRENCY))
+    assert reason == f"{CURRENCY}; left out"
+    assert reason.in_language("zh") == "不是币种：应为三个大写字母，如 EUR；已略去"
+
+
+def test_a_sentence_of_the_domain_is_known_by_its_message() -> None:
+    assert recognized("longer than 200 characters", OF_VALUES).arguments == {"length": "200"}
+    assert recognized("must not be blank", OF_VALUES).arguments == {}
+    assert recognized("a line cannot be worth that much", OF_VALUES).arguments == {}
+    assert recognized("no quote 'x'", IRREGULAR).id == "no quote 'x'"

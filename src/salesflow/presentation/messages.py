@@ -6,22 +6,30 @@ any tool of translators opens. A message that a catalogue lacks is said in Engli
 
 import gettext
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from string import Formatter
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
+from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
     from salesflow.domain.event import Fact
 
 __all__ = [
     "LOCALES",
+    "WITH_ARGUMENTS",
     "Language",
+    "Message",
     "fact_name",
     "in_language",
+    "irregularity",
     "irregularity_name",
     "kind_name",
     "name_facts",
+    "recognized",
     "say",
     "say_count",
     "translated",
@@ -32,6 +40,8 @@ __all__ = [
 Language = Literal["en", "zh"]
 LOCALES: Final = Path(__file__).parent / "locale"
 DOMAIN: Final = "salesflow"
+WITH_ARGUMENTS: Final = {"messages": "with arguments"}
+"""The context of pydantic in which messages are written with their arguments."""
 
 
 def say(message: str, language: Language = "en", /, **values: object) -> str:
@@ -69,6 +79,110 @@ def words_in(words: Iterable[str], language: Language) -> list[str]:
     return [in_language(word, language) for word in words]
 
 
+class Message(str):
+    """An English sentence that can be said in other languages: its id and its arguments.
+
+        problem = Message("has {count} fields where the header has {width}", count=3, width=4)
+        problem == "has 3 fields where the header has 4"
+        problem.in_language("zh")  # 有 3 个字段，而表头有 4 个
+
+    The id is the English text with the names of its arguments, as catalogues have it. Whatever
+    keeps, compares or counts texts takes a message for its English sentence. So does the JSON
+    of a pydantic model; in the context `WITH_ARGUMENTS` it holds id and arguments. Where only a
+    sentence is read back, a catalogue has it when it takes no arguments.
+    """
+
+    id: str
+    arguments: Mapping[str, object]
+
+    def __new__(cls, id: str, /, **arguments: object) -> Self:
+        """Fill in the arguments, which may be messages themselves; a message stays itself."""
+        if isinstance(id, cls) and not arguments:
+            return id
+        message = super().__new__(cls, id.format(**arguments) if arguments else id)
+        message.id, message.arguments = str(id), arguments
+        return message
+
+    def in_language(self, language: Language) -> str:
+        """Return the sentence in a language, and its arguments where they are messages."""
+        if language == "en":
+            return str(self)
+        arguments = {
+            name: value.in_language(language) if isinstance(value, Message) else value
+            for name, value in self.arguments.items()
+        }
+        return say(self.id, language, **arguments)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Keep a message in a model as it is; a text becomes one without arguments."""
+        del source
+        return core_schema.no_info_wrap_validator_function(
+            cls._validated,
+            handler(str),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _serialized, info_arg=True
+            ),
+        )
+
+    @classmethod
+    def _validated(cls, value: object, text: ValidatorFunctionWrapHandler) -> "Message":
+        restored = _restored(value)
+        return restored if isinstance(restored, Message) else cls(text(value))
+
+
+def _serialized(message: Message, info: SerializationInfo) -> object:
+    return _with_arguments(message) if info.context == WITH_ARGUMENTS else str(message)
+
+
+def _with_arguments(value: object) -> object:
+    """Return an argument as JSON has it; numbers stay numbers, which messages may format."""
+    if isinstance(value, Message):
+        arguments = {name: _with_arguments(each) for name, each in value.arguments.items()}
+        return {"id": value.id, "arguments": arguments}
+    return value if isinstance(value, int) else str(value)
+
+
+def _restored(value: object) -> object:
+    """Return an argument from JSON."""
+    match value:
+        case {"id": str(id), "arguments": dict(arguments)}:
+            return Message(id, **{name: _restored(each) for name, each in arguments.items()})
+        case _:
+            return value
+
+
+def recognized(sentence: str, messages: Iterable[str]) -> Message:
+    """Return the message a finished sentence came from: the first of these that can make it.
+
+    It is for sentences that the domain finishes itself; one that is none of these is returned
+    as a message without arguments.
+    """
+    for message in messages:
+        arguments = _arguments(sentence, message)
+        if arguments is not None:
+            return Message(message, **arguments)
+    return Message(sentence)
+
+
+def _arguments(sentence: str, message: str) -> dict[str, str] | None:
+    """Return the arguments with which a message makes a sentence; None when it cannot."""
+    arguments: dict[str, str] = {}
+    rest, before = sentence, None
+    for text, name, _, _ in Formatter().parse(message):
+        place = rest.find(text)
+        if place < 0 or (place and before is None):
+            return None
+        if before is not None:
+            arguments[before] = rest[:place]
+        rest, before = rest[place + len(text) :], name
+    if before is not None:
+        arguments[before], rest = rest, ""
+    return None if rest else arguments
+
+
 @cache
 def _catalogue(language: Language) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, LOCALES, [language])
@@ -93,34 +207,35 @@ OTHERS: "dict[str, type[Fact]]" = {}
 
 
 def fact_name(cls: "type[Fact]", language: Language = "en") -> str:
-    """Call a class of facts by its name: "Deal opened", 商机建立."""
+    """Return the name of a class of facts: "Deal opened", 商机建立."""
     return cls.name_zh if language == "zh" else WORD.sub(" ", cls.__name__).capitalize()
 
 
 def kind_name(kind: str, language: Language = "en") -> str:
-    """Call a stored kind of facts by its name."""
+    """Return the name of a stored kind of facts."""
     cls = _classes().get(kind) or OTHERS.get(kind)
     return kind if cls is None else fact_name(cls, language)
 
 
 def name_facts(classes: "Iterable[type[Fact]]") -> None:
-    """Call facts of other people by their names too, wherever their kind is said."""
+    """Register facts of other people, so that they are named wherever their kind is said."""
     for cls in classes:
         OTHERS.setdefault(cls.kind, cls)
 
 
+def irregularity(reason: str) -> Message:
+    """Return why a fact is irregular, as a message."""
+    return recognized(reason, IRREGULAR)
+
+
 def irregularity_name(reason: str, language: Language = "en") -> str:
     """Return why a fact is irregular, in a language."""
-    for message in IRREGULAR:
-        known, _, name = message.rstrip("}").partition("{")
-        if reason.startswith(known):
-            return say(message, language, **{name: reason.removeprefix(known)})
-    return translated(reason, language)
+    return irregularity(reason).in_language(language)
 
 
 @cache
 def _classes() -> "dict[str, type[Fact]]":
-    """Give the classes of facts by kind; they are loaded when a fact is first named."""
+    """Return the classes of facts by kind; they are loaded when a fact is first named."""
     from salesflow.domain.catalogue import CATALOGUE
 
     return {cls.kind: cls for cls in CATALOGUE}

@@ -1,7 +1,9 @@
 """Importing: what other systems say happened, recorded as it is, once, with its source named.
 
-`import_table` takes any CSV file and a mapping (docs/import-a-table.md). Ids, the report and
-the comparison with what is recorded (`table.reconcile`) are shared by every importer.
+`import_table` takes any CSV file and a mapping (docs/import-a-table.md); what is about tables
+lies in `table`. Everything else is shared by every importer and knows no table: ids and keys,
+reading times and numbers, ordering facts, comparing them with what is recorded (`reconcile`),
+appending them batch by batch (`pipeline`), and the report.
 """
 
 from salesflow.adapters.importers.ids import fact_source_id, object_id, parse_object

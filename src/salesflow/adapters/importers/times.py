@@ -17,6 +17,7 @@ from salesflow.adapters.importers.errors import RowError
 from salesflow.domain.event import Precision
 from salesflow.domain.time import Instant, start_of_day, to_instant
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "OUT_OF_RANGE",
@@ -54,6 +55,8 @@ EARLY = (datetime(1969, 12, 1, tzinfo=UTC), datetime(1971, 1, 1, tzinfo=UTC))
 LIKELY_DAYS = (29_221, 73_051)
 """From 1980 to 2100, as Excel numbers days."""
 PLACES_MAX = Decimal(86400000)
+OTHER_UNIT = "lies in {year} when read as {format}; {hint}"
+OUT_OF_UNIT = "lies out of range when read as {format}; {hint}"
 
 
 def read_epoch(text: str, name: str) -> datetime:
@@ -61,15 +64,17 @@ def read_epoch(text: str, name: str) -> datetime:
 
     Raises:
         ValueError: when it is no number.
-        RowProblem: when it is plainly counted in another unit.
+        RowError: when it is plainly counted in another unit.
     """
     number = _number(text)
     at = _since_1970(number, UNITS[name])
     if at is None or EARLY[0] <= at < EARLY[1] or not at.year < LIKELY[1].year:
         other = likely_unit(text)
         if other is not None and other[0] != name:
-            where = "out of range" if at is None else f"in {at.year}"
-            raise RowError(f"lies {where} when read as {name}; {_told(*other)}")
+            hint = _unit_hint(*other)
+            if at is None:
+                raise RowError(OUT_OF_UNIT, format=name, hint=hint)
+            raise RowError(OTHER_UNIT, year=at.year, format=name, hint=hint)
     if at is None:
         raise OverflowError(text)
     return at
@@ -80,31 +85,32 @@ def read_day_number(text: str, name: str) -> datetime | date:
 
     Raises:
         ValueError: when it is no number.
-        RowProblem: when spreadsheets have no such day.
+        RowError: when spreadsheets have no such day.
     """
     number = _number(text)
     day = int(number)
     first = 0 if name == "excel_1904" else 1
     if number < first or day > LAST:
         other = likely_unit(text)
-        hint = f"; {_told(*other)}" if other else ""
-        raise RowError(f"is no day number of a spreadsheet{hint}")
+        if other is None:
+            raise RowError("is no day number of a spreadsheet")
+        raise RowError("is no day number of a spreadsheet; {hint}", hint=_unit_hint(*other))
     if name == "excel" and day == NEVER:
         raise RowError("is 29 February 1900 in Excel, a day that never was")
     if name == "excel" and day < NEVER:
         day += 1
-    found = WORKBOOKS[name] + timedelta(days=day)
+    date_read = WORKBOOKS[name] + timedelta(days=day)
     rest = number - int(number)
     if not rest:
-        return found
+        return date_read
     with localcontext(prec=60):
         milliseconds = int((rest * PLACES_MAX).to_integral_value())
-    midnight = datetime.combine(found, datetime.min.time())
+    midnight = datetime.combine(date_read, datetime.min.time())
     return midnight + timedelta(milliseconds=milliseconds)
 
 
 def likely_unit(text: str) -> tuple[str, str] | None:
-    """Give the format in which a bare number is a likely time, and that time."""
+    """Return the format in which a bare number is a likely time, and that time."""
     if not NUMBER.fullmatch(text):
         return None
     number = _number(text)
@@ -117,9 +123,11 @@ def likely_unit(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _told(name: str, day: str) -> str:
-    what = "a day number of Excel" if name == "excel" else name
-    return f'as {what} it is {day}: formats = ["{name}"]'
+def _unit_hint(name: str, day: str) -> Message:
+    """Return in which unit a number would be a likely time, and how to say so."""
+    if name == "excel":
+        return Message('as a day number of Excel it is {day}: formats = ["excel"]', day=day)
+    return Message('as {format} it is {day}: formats = ["{format}"]', format=name, day=day)
 
 
 def _number(text: str) -> Decimal:
@@ -137,7 +145,6 @@ def _since_1970(number: Decimal, unit: int) -> datetime | None:
 
 MIDNIGHT = time()
 TEXT_MAX = 200
-ONE_FORMAT = 'list one of the two, or say [times] disagreeing = "first"'
 ZONE_WORD = re.compile(r" ?(?:UTC|GMT|Z)$", re.IGNORECASE)
 UTC_WORD = re.compile(r"(?<!%)(?:Z|UTC|GMT)$")
 SPACED_OFFSET = re.compile(r" (?=[+-]\d\d(?::?\d\d)?$)")
@@ -145,6 +152,19 @@ TOO_FINE = re.compile(r"[.,]\d{6}(\d+)")
 DAY_LENGTH_MAX = 10
 OUT_OF_RANGE = "lies before 1900 or out of range"
 TWICE = "happened twice, when clocks were put back"
+EARLIER = "happened twice, when clocks were put back; took the earlier"
+LATER = "happened twice, when clocks were put back; took the later"
+LATER_BY_ORDER = (
+    "happened twice, when clocks were put back; took the later, in the order of the rows"
+)
+NEVER_WAS = "never was, clocks were put forward"
+SHIFTED = "never was, clocks were put forward; took as much later"
+TWO_READINGS = 'can be read as {two}; list one of the two, or say [times] disagreeing = "first"'
+NO_TIME = "is not a time written as {formats}"
+MIDNIGHT_ELSEWHERE = (
+    "is midnight of {written}, and {day} in {zone}; where it stands for a day, say"
+    ' timezone = "UTC" for this column'
+)
 CLOCK_PARTS = re.compile(r"%[HIMSfpcXT]")
 
 Ambiguous = Literal["earlier", "later", "order", "refuse"]
@@ -154,7 +174,7 @@ Parser = Callable[[str], datetime | date]
 
 
 class MissingZoneError(InputError):
-    """The table holds local times or days, and nobody said where."""
+    """The table holds local times or days, and no time zone is given."""
 
 
 class ReadTime(NamedTuple):
@@ -171,8 +191,7 @@ class ReadTime(NamedTuple):
         """Choose the second time when the first would lie before the row above."""
         if self.second is None or before is None or not self.instant < before <= self.second:
             return self
-        note = f"{TWICE}; took the later, in the order of the rows"
-        return self._replace(instant=self.second, second=None, note=note)
+        return self._replace(instant=self.second, second=None, note=LATER_BY_ORDER)
 
 
 class Rules(NamedTuple):
@@ -212,17 +231,19 @@ class TimeReader:
         """Read a time or a day.
 
         Raises:
-            RowProblem: when it fits no format, lies before 1900 or is refused by the rules.
+            RowError: when it fits no format, lies before 1900 or is refused by the rules.
             MissingZoneError: when it needs a zone and none is known.
         """
         try:
-            found, disagreed = self._parse(text)
-            if not isinstance(found, datetime):
-                return self._whole_day(found, text, disagreed)
+            parsed, disagreed = self._parse(text)
+            if not isinstance(parsed, datetime):
+                return self._whole_day(parsed, text, disagreed)
             if self._days:
-                day, note = self._cut(found, text)
+                day, note = self._cut(parsed, text)
                 return self._whole_day(day, text, disagreed or note)
-            at, note, second = (found, None, None) if found.tzinfo else self._local(found, text)
+            at, note, second = (
+                (parsed, None, None) if parsed.tzinfo else self._local(parsed, text)
+            )
             other = None if second is None else to_instant(second)
             note = disagreed or note or _too_fine(text)
             return ReadTime(to_instant(at), "microsecond", None, note, other)
@@ -233,11 +254,11 @@ class TimeReader:
 
     def day(self, text: str) -> tuple[date, str | None]:
         """Read a day; of a time, the day it was where days are cut, and a note."""
-        found, note = self._parse(text)
-        if not isinstance(found, datetime):
-            return found, note
+        parsed, note = self._parse(text)
+        if not isinstance(parsed, datetime):
+            return parsed, note
         try:
-            day, cut = self._cut(found, text)
+            day, cut = self._cut(parsed, text)
         except MissingZoneError:
             raise
         except (InputError, OverflowError) as error:
@@ -253,40 +274,59 @@ class TimeReader:
         """Read it by the first format that fits; note, or refuse, what another reads in it."""
         if len(text) > TEXT_MAX:
             raise RowError("is too long for a time")
-        found: list[tuple[str, datetime | date]] = []
+        readings: list[tuple[str, datetime | date]] = []
         unlikely: RowError | None = None
         for name, parse in zip(self.formats, self._parsers, strict=True):
             try:
-                found.append((name, parse(text)))
+                readings.append((name, parse(text)))
             except RowError as problem:
                 unlikely = unlikely or problem
             except (ValueError, OverflowError):
                 continue
-        if not found:
+        if not readings:
             raise unlikely or RowError(self._no_time(text))
-        first, taken = found[0]
-        other = next(((n, t) for n, t in found if t != taken), None)
+        first, taken = readings[0]
+        other = next(((n, t) for n, t in readings if t != taken), None)
         if other is None:
             return taken, None
-        two = f"{taken} by {first} and {other[1]} by {other[0]}"
+        two = Message(
+            "{one} by {format} and {other} by {other_format}",
+            one=taken,
+            format=first,
+            other=other[1],
+            other_format=other[0],
+        )
         if self._rules.disagreeing == "refuse":
-            raise RowError(f"can be read as {two}; {ONE_FORMAT}")
-        return taken, f"can be read as {two}; took the first"
+            raise RowError(TWO_READINGS, two=two)
+        return taken, Message("can be read as {two}; took the first", two=two)
 
-    def _no_time(self, text: str) -> str:
+    def _no_time(self, text: str) -> Message:
+        reason = Message(NO_TIME, formats=" or ".join(self.formats))
         unit = likely_unit(text)
-        hint = f'; {unit[1]} when read as {unit[0]}: formats = ["{unit[0]}"]' if unit else ""
-        hint = hint.replace("read as excel", "read as a day number of Excel")
-        return f"is not a time written as {' or '.join(self.formats)}{hint}"
+        if unit is None:
+            return reason
+        name, day = unit
+        if name == "excel":
+            return Message(
+                '{reason}; {day} when read as a day number of Excel: formats = ["excel"]',
+                reason=reason,
+                day=day,
+            )
+        return Message(
+            '{reason}; {day} when read as {format}: formats = ["{format}"]',
+            reason=reason,
+            day=day,
+            format=name,
+        )
 
     def _whole_day(self, day: date, text: str, note: str | None) -> ReadTime:
         return ReadTime(start_of_day(day, _named(self.day_zone, text)), "day", day, note)
 
     def _cut(self, at: datetime, text: str) -> tuple[date, str | None]:
-        """Give the day of a time: of an instant the day it was in the zone of days.
+        """Return the day of a time: of an instant the day it was in the zone of days.
 
         A time without an offset keeps its day, unless it is in another zone than days are; a
-        midnight without one stands for its day.
+        midnight without one means its day.
         """
         written = at.date()
         if at.tzinfo is None:
@@ -297,10 +337,7 @@ class TimeReader:
         to_instant(at)
         day = at.astimezone(zone).date()
         if day != written and at.time() == MIDNIGHT:
-            return day, (
-                f"is midnight of {written}, and {day} in {zone.key}; where it stands for a day,"
-                ' say timezone = "UTC" for this column'
-            )
+            return day, Message(MIDNIGHT_ELSEWHERE, written=written, day=day, zone=zone.key)
         return day, None
 
     def _local(
@@ -316,12 +353,12 @@ class TimeReader:
             if self._rules.ambiguous == "refuse":
                 raise RowError(TWICE)
             if self._rules.ambiguous == "later":
-                return second, f"{TWICE}; took the later", None
+                return second, LATER, None
             by_order = second if self._rules.ambiguous == "order" else None
-            return first, f"{TWICE}; took the earlier", by_order
+            return first, EARLIER, by_order
         if self._rules.nonexistent == "refuse":
-            raise RowError("never was, clocks were put forward")
-        return first, "never was, clocks were put forward; took as much later", None
+            raise RowError(NEVER_WAS)
+        return first, SHIFTED, None
 
 
 def _named(zone: ZoneInfo | None, text: str) -> ZoneInfo:
@@ -358,7 +395,7 @@ def _iso(text: str) -> datetime | date:
 
 
 def _too_fine(text: str) -> str | None:
-    found = TOO_FINE.search(text)
-    if found and found[1].strip("0"):
+    digits = TOO_FINE.search(text)
+    if digits and digits[1].strip("0"):
         return "digits finer than a microsecond were cut off"
     return None

@@ -16,7 +16,7 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 from salesflow.presentation.messages import Language, say, say_count
 
-__all__ = ["Strict", "TimeZone", "Trial", "readable_again", "table", "tell_refused"]
+__all__ = ["Strict", "TimeZone", "Trial", "print_refused", "readable_again", "table"]
 
 
 if TYPE_CHECKING:  # loaded when something is imported
@@ -98,9 +98,9 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
 
     def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
         how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
-        with context.screen.progress(file.name) as told:
+        with context.screen.progress(file.name) as shown_progress:
             return import_table(
-                file, read, log=flow.log, timezone=timezone, progress=told, **how
+                file, read, log=flow.log, timezone=timezone, progress=shown_progress, **how
             )
 
     with readable_again(file, needed=not trial and context.founds_beside()) as begin_anew:
@@ -108,13 +108,13 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
             with context.rehearse(zone) as flow:
                 tried = imported(flow, trial=True)
             if _is_fruitless(tried):
-                _tell(context, tried, file, report)
+                _print_report(context, tried, file, report)
             begin_anew()
         with (context.rehearse if trial else context.record)(zone) as flow:
-            _tell(context, imported(flow, trial=trial), file, report)
+            _print_report(context, imported(flow, trial=trial), file, report)
 
 
-def _tell(
+def _print_report(
     context: CommandContext, done: "ImportReport", file: Path, report: Path | None
 ) -> None:
     _show(context, done)
@@ -122,7 +122,7 @@ def _tell(
         _write(done, report)
     _ensure_something_taken(done, file, report)
     taken = done.rows_read - done.rows_refused
-    tell_refused(context, done.rows_refused, taken, recorded=done.recorded, report=report)
+    print_refused(context, done.rows_refused, taken, recorded=done.recorded, report=report)
 
 
 def _show(context: CommandContext, report: "ImportReport") -> None:
@@ -142,13 +142,13 @@ def _write(done: "ImportReport", report: Path) -> None:
 
 
 def _is_fruitless(done: "ImportReport") -> bool:
-    """Say whether nothing of the file could be taken, or nothing may be as it is strict."""
+    """Return whether nothing of the file could be taken, or nothing may be as it is strict."""
     refused = done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read
     return bool(refused or (done.strict and done.problems))
 
 
 def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | None) -> None:
-    """End with another exit code than 0 when nothing of the file could be taken."""
+    """Raise an error, for another exit code than 0, when nothing of the file could be taken."""
     where = "listed above" if report is None else f"listed above and in {report}"
     if done.strict and not done.recorded and done.problems:
         raise InputError(
@@ -173,7 +173,7 @@ def _database_files(context: CommandContext) -> list[Path]:
 def _ensure_report_writable(
     context: CommandContext, report: Path | None, file: Path, mapping: Path, read: "ReadMapping"
 ) -> None:
-    """Refuse a report that would overwrite what it is made of, or cannot be written."""
+    """Raise InputError for a report that would overwrite its sources, or cannot be written."""
     if report is None:
         return
     lookups = [each.file for each in read.mapping.lookups.values()]
@@ -183,7 +183,7 @@ def _ensure_report_writable(
 
 
 def _ensure_no_overwriting(report: Path, precious: Iterable[Path]) -> None:
-    """Never write the report over what it is made of."""
+    """Raise InputError for a report that would overwrite what it is made of."""
     for each in precious:
         same = report.exists() and each.exists() and report.samefile(each)
         if same or report.resolve() == each.resolve():
@@ -193,7 +193,7 @@ def _ensure_no_overwriting(report: Path, precious: Iterable[Path]) -> None:
 
 
 def _ensure_writable(report: Path) -> None:
-    """Say at once that the report cannot be written, not after an hour of importing."""
+    """Raise InputError for a report that cannot be written, before an hour of importing."""
     if not report.resolve().parent.is_dir():
         raise InputError(f"there is no folder {report.resolve().parent} for the report")
     if report.exists() and not report.is_file():
@@ -214,7 +214,7 @@ def _ensure_writable(report: Path) -> None:
 # Whoever reads only the end of it would take the file for imported.
 
 
-def tell_refused(
+def print_refused(
     context: CommandContext,
     refused: int,
     taken: int,
@@ -222,7 +222,7 @@ def tell_refused(
     recorded: bool,
     report: Path | None = None,
 ) -> None:
-    """Say in a last line how much of a file was refused, and how to see it or refuse it all."""
+    """Print in a last line how much of a file was refused, and how to see or refuse it all."""
     if refused:
         file = None if report is None else shortened(report)
         text = _refused(refused, refused + taken, recorded, file, context.language)

@@ -81,21 +81,21 @@ def import_file(
         with context.rehearse(timezone) as flow:
             tried = imported(flow, trial=True)
         if _is_fruitless(tried):
-            _tell(context, tried, file)
+            _print_report(context, tried, file)
     opened = context.rehearse if trial else context.record
     with opened(timezone) as flow:
         done = imported(flow, trial=trial)
-        _tell(context, done, file)
+        _print_report(context, done, file)
         if done.rates_told and not trial:
             _note_disagreeing(context, flow)
-        _tell_refused(context, done)
+        _print_refused(context, done)
 
 
 def _is_fruitless(done: "RateImport") -> bool:
     return bool(done.lines_refused and not done.rates_told)
 
 
-def _tell(context: CommandContext, done: "RateImport", file: Path) -> None:
+def _print_report(context: CommandContext, done: "RateImport", file: Path) -> None:
     _show(context, done)
     if _is_fruitless(done):
         raise SalesflowError(
@@ -113,8 +113,8 @@ RECORDED = (
 )
 
 
-def _tell_refused(context: CommandContext, done: "RateImport") -> None:
-    """Say in a last line how many lines were refused; the table above may be long."""
+def _print_refused(context: CommandContext, done: "RateImport") -> None:
+    """Print in a last line how many lines were refused; the table above may be long."""
     if not done.lines_refused:
         return
     one, many = TRIAL if done.trial else RECORDED
@@ -132,16 +132,16 @@ def import_ecb(
     """Import the euro reference rates of the European Central Bank (needs the extra fx)."""
     from salesflow.adapters.importers.rates import ECB, RateImport, euro_rates, record_rates
 
-    told = list(euro_rates(read_day(since), currency or ()))
+    published = list(euro_rates(read_day(since), currency or ()))
     with context.record(timezone) as flow:
         zone = flow.settings().timezone
-        recorded = record_rates(told, flow.log, source=ECB, timezone=zone)
+        recorded = record_rates(published, flow.log, source=ECB, timezone=zone)
         done = RateImport(
             source=ECB,
-            rates_told=len(told),
+            rates_told=len(published),
             rates_recorded=recorded.rates,
             days_recorded=recorded.days,
-            rates_known=len(told) - recorded.rates,
+            rates_known=len(published) - recorded.rates,
         )
         _show(context, done)
 
@@ -179,11 +179,11 @@ def list_rates(context: CommandContext, on: OnDay = None, known_at: KnownAt = No
     """List the last rate of every currency on or before a day, as known at some time."""
     with context.open() as flow:
         table, day = _table(flow, known_at), date.max if on is None else read_day(on)
-        found = table.quoted(day)
-        context.screen.json([_plain(each) for each in found])
+        rates = table.quoted(day)
+        context.screen.json([_plain(each) for each in rates])
         rows = tuple(
             (each.base, each.currency, f"{each.rate:f}", str(each.day), each.source or "–")
-            for each in found
+            for each in rates
         )
         columns = ("Base", "Currency", "Rate", "Day", "Source")
         notes = _disagreeing(context, table, day)
@@ -191,7 +191,7 @@ def list_rates(context: CommandContext, on: OnDay = None, known_at: KnownAt = No
 
 
 def _disagreeing(context: CommandContext, table: RateTable, day: date) -> tuple[str, ...]:
-    """Say which rates were told in both directions and are not the inverse of one another."""
+    """Return which rates were told in both directions and are not each other's inverse."""
     text = in_language(
         "told in both directions and disagreeing, the first counts", context.language
     )
@@ -203,7 +203,7 @@ def _disagreeing(context: CommandContext, table: RateTable, day: date) -> tuple[
 
 
 def _note_disagreeing(context: CommandContext, flow: "SalesFlow") -> None:
-    """Say the same after rates were recorded."""
+    """Print the same after rates were recorded."""
     for note in _disagreeing(context, _table(flow, None), date.max):
         context.screen.line(note)
 
@@ -247,5 +247,8 @@ def _show(context: CommandContext, done: "RateImport") -> None:
     if done.trial:
         screen.line(f"  {screen.word('a trial: nothing was recorded')}", "yellow")
     if done.refused:
-        refused = tuple((f"{each.line:,}", each.reason) for each in done.refused)
+        refused = tuple(
+            (f"{each.line:,}", each.reason.in_language(context.language))
+            for each in done.refused
+        )
         screen.table(TableOfView("Lines refused", ("Line", "Because"), refused))

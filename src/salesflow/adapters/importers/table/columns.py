@@ -36,6 +36,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import zone
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "Cells",
@@ -70,7 +71,7 @@ class LookupTable:
         where = ("lookups", name)
         form = FileFormat(encoding=spec.encoding, delimiter=spec.delimiter)
         key = spaced(spec.key or spec.on[0])
-        self.path = _found(spec.file, folders, (*where, "file"))
+        self.path = _lookup_path(spec.file, folders, (*where, "file"))
         try:
             table = TableFile(self.path, form, [key])
         except InputError as error:
@@ -79,58 +80,58 @@ class LookupTable:
         if key not in self.header:
             raise MappingError(self.no_column(key), (*where, "key"))
         self._ignore_case = spec.ignore_case
-        self._mend = _mending(spec, maps, where)
+        self._key_map = _key_map(spec, maps, where)
         self._rows = self._read(table, self.header.index(key), where)
 
     def find(self, value: str) -> Sequence[str] | None:
-        """Give the row whose key is this value; None when there is none."""
-        return self._rows.get(self._form(tidied(str(self._mend.get(value, value)))))
+        """Return the row whose key is this value; None when there is none."""
+        return self._rows.get(self._form(tidied(str(self._key_map.get(value, value)))))
 
     def no_column(self, name: str) -> str:
-        """Say that there is no such column, and which there are."""
+        """Return that there is no such column, and which there are."""
         return allowed(name, self.header, f"column of {shortened(self.path.name)}")
 
     def _read(
         self, table: TableFile, place: int, where: tuple[str, ...]
     ) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        held = 0
+        by_key: dict[str, list[str]] = {}
+        characters = 0
         for row in table.rows():
             if isinstance(row, BadRow):
                 raise MappingError(f"{self.path}, line {row.line}: {row.reason}", where)
             cells = [tidied(cell) for cell in row.cells]
-            held += sum(map(len, cells))
+            characters += sum(map(len, cells))
             key = self._form(cells[place])
-            if found.setdefault(key, cells) != cells:
+            if by_key.setdefault(key, cells) != cells:
                 raise MappingError(
                     f"{self.path}, line {row.line}: {quoted(cells[place])} stands there twice"
                     " with different content; a key may have one row only",
                     where,
                 )
-            if len(found) > ROWS_MAX or held > CHARACTERS_MAX:
+            if len(by_key) > ROWS_MAX or characters > CHARACTERS_MAX:
                 raise MappingError(
                     f"{self.path} is too large to be joined: at most {ROWS_MAX:,} rows of"
                     f" {CHARACTERS_MAX:,} characters in all",
                     where,
                 )
-        return found
+        return by_key
 
     def _form(self, key: str) -> str:
         return key.casefold() if self._ignore_case else key
 
 
-def _found(name: str, folders: Sequence[Path], where: tuple[str, ...]) -> Path:
+def _lookup_path(name: str, folders: Sequence[Path], where: tuple[str, ...]) -> Path:
     """Find a file in or below one of the folders, links followed; the first one counts.
 
-    Nothing outside of them is opened: what lies there is not said, nor whether it does.
+    Nothing outside of them is opened, nor is its existence reported.
     """
-    said = Path(name)
-    outside = said.is_absolute() or PureWindowsPath(name).is_absolute()
+    relative = Path(name)
+    outside = relative.is_absolute() or PureWindowsPath(name).is_absolute()
     for folder in () if outside or "\0" in name else folders:
         try:
-            path, root = (folder / said).resolve(), folder.resolve()
+            path, root = (folder / relative).resolve(), folder.resolve()
             if path.is_relative_to(root) and path.exists():
-                return folder / said
+                return folder / relative
             outside = outside or not path.is_relative_to(root)
         except (OSError, RuntimeError) as error:
             raise MappingError(f"{quoted(name)} cannot be looked up", where) from error
@@ -143,7 +144,7 @@ def _found(name: str, folders: Sequence[Path], where: tuple[str, ...]) -> Path:
     raise MappingError(f"there is no file {quoted(name)} in the folder of the mapping", where)
 
 
-def _mending(
+def _key_map(
     spec: Lookup, maps: Dictionary[str, Dictionary[str, object]], where: tuple[str, ...]
 ) -> Dictionary[str, object]:
     if isinstance(spec.map, str):
@@ -191,7 +192,7 @@ class Layout:
         self._twins = twins
 
     def slot(self, name: str, path: KeyPath) -> int:
-        """Give the slot of a column, of the file or `lookup.column`.
+        """Return the slot of a column, of the file or `lookup.column`.
 
         Raises:
             MappingError: when there is no such column, or two of that name.
@@ -204,12 +205,12 @@ class Layout:
         return self._slots[name]
 
     def slots(self, names: str | Sequence[str], path: KeyPath) -> tuple[int, ...]:
-        """Give the slots of one column or several."""
+        """Return the slots of one column or several."""
         several = (names,) if isinstance(names, str) else names
         return tuple(self.slot(name, path) for name in several)
 
     def flag(self, name: str) -> int:
-        """Give the slot of something that is set per deal and stands in no file."""
+        """Return the slot of something that is set per deal and is in no file."""
         key = f"\0{name}"
         if key not in self._slots:
             self.names.append(name)
@@ -217,15 +218,15 @@ class Layout:
         return self._slots[key]
 
     def has_flag(self, name: str) -> bool:
-        """Say whether somebody asked for this flag."""
+        """Return whether somebody asked for this flag."""
         return f"\0{name}" in self._slots
 
     def changed(self, name: str, path: KeyPath) -> int:
-        """Give the slot of whether a column has changed since the row before of its deal."""
+        """Return the slot of whether a column has changed since the row before of its deal."""
         return self.changes.setdefault(self.slot(name, path), self.flag(f"changed {name}"))
 
     def before(self, name: str, path: KeyPath) -> int:
-        """Give the slot of what a column held in the row before of its deal."""
+        """Return the slot of what a column held in the row before of its deal."""
         return self.befores.setdefault(self.slot(name, path), self.flag(f"before {name}"))
 
     @property
@@ -268,7 +269,7 @@ class RowCleaner:
         lookups: dict[str, LookupTable],
         checks: dict[str, Callable[[str], object]],
     ) -> None:
-        """`checks` holds, by column, what raises RowProblem for a value of the wrong type."""
+        """`checks` holds, by column, what raises RowError for a value of the wrong type."""
         self.findings: FindingCounts = {}
         for name in mapping.columns:
             layout.slot(name, ("columns", name))
@@ -288,10 +289,10 @@ class RowCleaner:
         self._layout = layout
 
     def clean(self, row: TableRow) -> tuple[list[str], list[Adjustment]]:
-        """Give the cells of a row, and what was adjusted.
+        """Return the cells of a row, and what was adjusted.
 
         Raises:
-            RowProblem: when a rule of the mapping refuses it.
+            RowError: when a rule of the mapping refuses it.
         """
         cells = [""] * len(self._layout.names)
         adjustments: list[Adjustment] = []
@@ -303,12 +304,12 @@ class RowCleaner:
         for column in self._columns:
             text = tidied(fields[column.place])
             if text in column.empties:
-                self._found(
+                self._count_finding(
                     column.name, "stands for empty" if text else "empty", text, row.line
                 )
                 text = ""
             elif text in LOOKS_EMPTY and text not in column.allowed:
-                self._found(column.name, "looks like empty", text, row.line)
+                self._count_finding(column.name, "looks like empty", text, row.line)
             if column.rule is not None:
                 text = column.checked(text, adjustments)
             cells[column.slot] = text
@@ -320,17 +321,18 @@ class RowCleaner:
         rows: dict[str, Sequence[str] | None] = {}
         for name, slots in self._joins.items():
             key = next((cells[slot] for slot in slots if cells[slot]), "")
-            rows[name] = found = self._lookups[name].find(key) if key else None
-            if key and found is None:
+            rows[name] = row = self._lookups[name].find(key) if key else None
+            if key and row is None:
                 column = self._layout.names[slots[0]]
                 if name in self._refuse_missing:
-                    raise RowError(f"is not in {self._lookups[name].path.name}", column, key)
-                self._found(f"{name} ({column})", "not in lookup", key, line)
+                    file = self._lookups[name].path.name
+                    raise RowError("is not in {file}", column, key, file=file)
+                self._count_finding(f"{name} ({column})", "not in lookup", key, line)
         for slot, (name, place) in self._joined.items():
-            found = rows[name]
-            cells[slot] = "" if found is None else found[place]
+            row = rows[name]
+            cells[slot] = "" if row is None else row[place]
 
-    def _found(self, column: str, finding: str, value: str, line: int) -> None:
+    def _count_finding(self, column: str, finding: str, value: str, line: int) -> None:
         key = (column, finding, value)
         if key not in self.findings and len(self.findings) >= FINDINGS_MAX:
             key = (column, finding, OTHERS)
@@ -378,7 +380,7 @@ class _Column(NamedTuple):
         except RowError as problem:
             if self.rule.on_error == "refuse" or not text:
                 raise RowError(problem.reason, self.name, text) from problem
-            reason = f"{problem.reason}; taken as empty"
+            reason = Message("{reason}; taken as empty", reason=problem.reason)
             adjustments.append(Adjustment(reason, self.name, text))
             return ""
         return text
@@ -389,9 +391,11 @@ class _Column(NamedTuple):
                 raise RowError("is empty, and the mapping wants it filled")
             return
         if self.allowed and text not in self.allowed:
-            raise RowError(f"is not one of {shortened(', '.join(rule.allowed))}")
+            expected = shortened(", ".join(rule.allowed))
+            raise RowError("is not one of {expected}", expected=expected)
         if self.matches is not None and not self.matches(text):
-            raise RowError(f"does not match {shortened(rule.matches or '')}")
+            pattern = shortened(rule.matches or "")
+            raise RowError("does not match {pattern}", pattern=pattern)
         if self.check is not None:
             self.check(text)
 
@@ -402,7 +406,7 @@ def _hint(name: str) -> str:
     return '. A constant is written { value = "…" }'
 
 
-# What the compiling of a mapping stands on: the columns, the process, how times are read.
+# What the compiling of a mapping needs: the columns, the process, how times are read.
 
 
 @dataclass(frozen=True)
@@ -431,13 +435,13 @@ class Context:
     def times(
         self, formats: Sequence[str] = (), timezone: str | None = None, *, days: bool = False
     ) -> TimeReader:
-        """Give a reader of times; what is not said is as the mapping says."""
-        said = self.mapping.times
-        local = timezone or said.timezone
+        """Return a reader of times; what is not given is as in the mapping."""
+        defaults = self.mapping.times
+        local = timezone or defaults.timezone
         return TimeReader(
-            formats or said.formats,
+            formats or defaults.formats,
             zone(local) if local else self.zone,
-            rules=Rules(said.ambiguous, said.nonexistent, said.disagreeing),
+            rules=Rules(defaults.ambiguous, defaults.nonexistent, defaults.disagreeing),
             days=days,
             day_zone=self.day_zone if local else self.zone,
             cut_zone=zone(timezone) if timezone else self.day_zone,

@@ -1,6 +1,6 @@
 """Compiles conditions: from what a mapping says of columns to a test of a row's cells.
 
-A test raises RowProblem where a column that is to be compared as a time or a number holds
+A test raises RowError where a column that is to be compared as a time or a number holds
 something else.
 """
 
@@ -33,7 +33,7 @@ LAST: Final = "last"
 
 
 def compile_condition(when: Condition, context: Context, path: KeyPath) -> Test:
-    """Give the test of a row's cells that a condition stands for.
+    """Return the test of a row's cells for a condition.
 
     Raises:
         MappingError: when it names a column there is not.
@@ -62,16 +62,16 @@ def compile_condition(when: Condition, context: Context, path: KeyPath) -> Test:
 
 
 def asks_order(when: Condition | None) -> bool:
-    """Say whether a condition asks about the order of the rows of a deal."""
+    """Return whether a condition asks about the order of the rows of a deal."""
     if when is None:
         return False
-    here = (when.changed, when.first, when.last, when.was, when.was_not)
+    asked = (when.changed, when.first, when.last, when.was, when.was_not)
     inner = (*(when.all or ()), *(when.any or ()), *((when.not_,) if when.not_ else ()))
-    return any(asked is not None for asked in here) or any(map(asks_order, inner))
+    return any(each is not None for each in asked) or any(map(asks_order, inner))
 
 
 def first_filled(slots: Sequence[int]) -> Callable[[Cells], str]:
-    """Give a function that takes the first cell of these that is not empty."""
+    """Return a function that takes the first cell of these that is not empty."""
     if len(slots) == 1:
         (only,) = slots
         return lambda cells: cells[only]
@@ -83,7 +83,7 @@ def first_filled(slots: Sequence[int]) -> Callable[[Cells], str]:
 
 
 def as_text(value: Constant) -> str:
-    """Write a constant as it stands in a cell: true, 5, 0.25, Won."""
+    """Return a constant as a cell has it: true, 5, 0.25, Won."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
@@ -105,8 +105,8 @@ def _of_column(when: Condition, layout: Layout, path: KeyPath) -> list[Test]:
             among = frozenset(form(tidied(as_text(value))) for value in wanted)
             tests.append(_among(read, among, form, holds))
     if when.matches is not None:
-        found = matcher(when.matches, ignore_case=when.ignore_case)
-        tests.append(lambda cells: found(read(cells)))
+        is_match = matcher(when.matches, ignore_case=when.ignore_case)
+        tests.append(lambda cells: is_match(read(cells)))
     for asked, filled in ((when.empty, False), (when.filled, True)):
         if asked is not None:
             tests.append(_is_filled(read, asked is filled))
@@ -141,31 +141,31 @@ def _of_size(when: Condition, read: Text, context: Context, path: KeyPath) -> li
         return times.read(text).instant
 
     tests: list[Test] = []
-    for key, said, measure, sign in (
+    for key, other, measure, sign in (
         ("before", when.before, instant, -1),
         ("after", when.after, instant, 1),
         ("less_than", when.less_than, context.numbers.read, -1),
         ("more_than", when.more_than, context.numbers.read, 1),
     ):
-        if said is not None:
-            here = _measured(read, measure, names)
-            there = _there(said, measure, context.layout, (*path, key))
-            tests.append(_compared(here, there, sign))
+        if other is not None:
+            left = _measured(read, measure, names)
+            right = _right_side(other, measure, context.layout, (*path, key))
+            tests.append(_compared(left, right, sign))
     return tests
 
 
 Measured = Callable[[Cells], int | Decimal | None]
 
 
-def _there(
-    said: str | Decimal,
+def _right_side(
+    other: str | Decimal,
     measure: Callable[[str], int | Decimal],
     layout: Layout,
     path: KeyPath,
 ) -> Measured:
-    if isinstance(said, Decimal):
-        return lambda _: said
-    return _measured(first_filled((layout.slot(said, path),)), measure, said)
+    if isinstance(other, Decimal):
+        return lambda _: other
+    return _measured(first_filled((layout.slot(other, path),)), measure, other)
 
 
 def _measured(read: Text, measure: Callable[[str], int | Decimal], names: str) -> Measured:
@@ -183,11 +183,11 @@ def _measured(read: Text, measure: Callable[[str], int | Decimal], names: str) -
     return measured
 
 
-def _compared(here: Measured, there: Measured, sign: int) -> Test:
-    """Say whether one is less (-1) or more (1) than the other; an empty one is neither."""
+def _compared(left: Measured, right: Measured, sign: int) -> Test:
+    """Return whether one is less (-1) or more (1) than the other; an empty one is neither."""
 
     def test(cells: Cells) -> bool:
-        one, other = here(cells), there(cells)
+        one, other = left(cells), right(cells)
         if one is None or other is None:
             return False
         return one < other if sign < 0 else one > other
@@ -195,8 +195,8 @@ def _compared(here: Measured, there: Measured, sign: int) -> Test:
     return test
 
 
-def _alike(read: Text, there: int, form: Callable[[str], str], holds: bool) -> Test:
-    return lambda cells: (form(read(cells)) == form(cells[there])) is holds
+def _alike(read: Text, slot: int, form: Callable[[str], str], holds: bool) -> Test:
+    return lambda cells: (form(read(cells)) == form(cells[slot])) is holds
 
 
 def _among(

@@ -23,6 +23,7 @@ from salesflow.adapters.importers.numbers import SPACES
 from salesflow.adapters.importers.table.mapping import FileFormat
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "ROW_MAX",
@@ -89,8 +90,8 @@ class TextFile:
 
     def __init__(self, path: str | Path, encoding: str | None) -> None:
         """`encoding` is the one somebody named."""
-        self.shown = "standard input" if str(path) == "-" else shortened(path)
-        self.at_rest = self._still(path)
+        self.name = "standard input" if str(path) == "-" else shortened(path)
+        self.at_rest = self._readable_twice(path)
         sample = self._sample()
         self.encoding = self._encoding(sample, encoding)
         self._check(sample)
@@ -98,24 +99,24 @@ class TextFile:
     def open(self) -> "TextLines":
         """Open it at its beginning, behind a byte order mark."""
         file = self.at_rest.open(encoding=self.encoding, errors="surrogateescape", newline="")
-        return TextLines(file, self.shown, self.encoding)
+        return TextLines(file, self.name, self.encoding)
 
-    def _still(self, path: str | Path) -> Path:
-        """Give a file that can be read twice: itself, or a copy of what comes in."""
+    def _readable_twice(self, path: str | Path) -> Path:
+        """Return a file that can be read twice: itself, or a copy of what comes in."""
         try:
             if str(path) == "-":
                 return self._copied(sys.stdin.buffer)
             mode = Path(path).stat().st_mode
             if stat.S_ISDIR(mode):
-                raise InputError(f"{self.shown} is a folder; name the CSV file in it")
+                raise InputError(f"{self.name} is a folder; name the CSV file in it")
             if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-                raise InputError(f"{self.shown} is a device, not a file; - is standard input")
+                raise InputError(f"{self.name} is a device, not a file; - is standard input")
             if stat.S_ISREG(mode) and not str(path).startswith("/dev/"):
                 return Path(path)
             with Path(path).open("rb") as incoming:
                 return self._copied(incoming)
         except FileNotFoundError as error:
-            raise InputError(f"there is no file {self.shown}") from error
+            raise InputError(f"there is no file {self.name}") from error
         except (OSError, ValueError, AttributeError) as error:
             raise self._unreadable(error) from error
 
@@ -126,12 +127,12 @@ class TextFile:
             while chunk := incoming.read(1 << 20):
                 copy.write(chunk)
                 if copy.tell() > COPY_MAX:
-                    raise InputError(f"{self.shown} goes on for more than {COPY_MAX:,} bytes")
+                    raise InputError(f"{self.name} goes on for more than {COPY_MAX:,} bytes")
         return Path(name)
 
     def _unreadable(self, error: Exception) -> InputError:
         because = getattr(error, "strerror", None) or str(error)
-        return InputError(f"{self.shown} cannot be read: {shortened(because)}")
+        return InputError(f"{self.name} cannot be read: {shortened(because)}")
 
     def _sample(self) -> bytes:
         try:
@@ -140,13 +141,13 @@ class TextFile:
         except OSError as error:
             raise self._unreadable(error) from error
         if not sample:
-            raise InputError(f"{self.shown} is empty: there is no header line to read")
-        begins = sample[:200].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+            raise InputError(f"{self.name} is empty: there is no header line to read")
+        start_text = sample[:200].removeprefix(codecs.BOM_UTF8).lstrip().lower()
         kinds = [what for start, what in KINDS if sample.startswith(start)]
-        kinds += [what for start, what in MARKUP if begins.startswith(start)]
+        kinds += [what for start, what in MARKUP if start_text.startswith(start)]
         if kinds:
             raise InputError(
-                f"{self.shown} is {kinds[0]}, not a CSV file; export it as CSV first"
+                f"{self.name} is {kinds[0]}, not a CSV file; export it as CSV first"
             )
         return sample
 
@@ -161,7 +162,7 @@ class TextFile:
             return wide or plain
         if not plain.startswith(marked.removesuffix("-sig")):
             raise InputError(
-                f"{self.shown} begins with the byte order mark of"
+                f"{self.name} begins with the byte order mark of"
                 f" {marked.removesuffix('-sig')}, and the mapping says {named}; leave encoding"
                 " out of [file]"
             )
@@ -175,7 +176,7 @@ class TextFile:
             raise self.wrong_encoding(1) from error
         if "\0" in text[:1024] or (text.count("\0") > len(text) // 100):
             raise InputError(
-                f"{self.shown} is a binary file; export it as CSV text first, or say"
+                f"{self.name} is a binary file; export it as CSV text first, or say"
                 ' [file] encoding = "utf-16-le" where it is UTF-16 without a byte order mark'
             )
         lines = text.splitlines()
@@ -185,16 +186,16 @@ class TextFile:
             raise self.wrong_encoding(bad[0])
 
     def wrong_encoding(self, line: int) -> InputError:
-        """Say that it is in another encoding, and what to do."""
-        return _wrong_encoding(self.shown, self.encoding, line)
+        """Return the error of a file in another encoding, which says what to do."""
+        return _wrong_encoding(self.name, self.encoding, line)
 
 
 class TextLines:
     """The lines of an open file, counted, none of them endless."""
 
-    def __init__(self, file: IO[str], shown: str, encoding: str) -> None:
+    def __init__(self, file: IO[str], name: str, encoding: str) -> None:
         self._file = file
-        self._shown = shown
+        self._name = name
         self._encoding = encoding
         self.number = 0
         """How many lines were read."""
@@ -214,7 +215,7 @@ class TextLines:
         self._length = 0
 
     def __next__(self) -> str:
-        """Give the next line.
+        """Return the next line.
 
         Raises:
             TooLongError: when the row has grown too long; its line is passed over.
@@ -239,7 +240,7 @@ class TextLines:
                 return
             if passed > LINE_END_MAX:
                 raise InputError(
-                    f"{self._shown} is no table: line {self.number} has more than"
+                    f"{self._name} is no table: line {self.number} has more than"
                     f" {LINE_END_MAX:,} characters"
                 )
 
@@ -247,15 +248,15 @@ class TextLines:
         try:
             return self._file.readline(most)
         except UnicodeError as error:
-            raise _wrong_encoding(self._shown, self._encoding, self.number + 1) from error
+            raise _wrong_encoding(self._name, self._encoding, self.number + 1) from error
         except OSError as error:
             because = error.strerror or str(error)
-            raise InputError(f"{self._shown} cannot be read: {because}") from error
+            raise InputError(f"{self._name} cannot be read: {because}") from error
 
 
-def _wrong_encoding(shown: str, encoding: str, line: int) -> InputError:
+def _wrong_encoding(name: str, encoding: str, line: int) -> InputError:
     return InputError(
-        f"{shown} is not {encoding} text (line {line}); save it as UTF-8, or name its encoding"
+        f"{name} is not {encoding} text (line {line}); save it as UTF-8, or name its encoding"
         ' in the mapping of a table: [file] encoding = "gb18030" (Chinese), "cp1252" (Western'
         " Excel) …"
     )
@@ -295,12 +296,14 @@ if TYPE_CHECKING:
 # is looked at, and no row is looked at beyond a million characters.
 
 DELIMITERS = ",;\t|"
-ENCODING = "; see encoding in [file]"
+OTHER_WIDTH = "has {count} fields where the header has {width}"
+LONG_FIELD = "holds a field of more than {most:,} characters"
+FOREIGN_BYTES = "holds bytes that are not {encoding} text; see encoding in [file]"
 CELL_MAX: Final = 131_072
 COLUMNS_MAX: Final = 16_384
 NAME_MAX: Final = 1_000
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""The first line by which Excel is told the delimiter."""
+"""The first line, by which Excel knows the delimiter."""
 INVISIBLE = "\ufeff\u200b\u2060"
 SPACE = str.maketrans(
     dict.fromkeys(set(SPACES) - set(INVISIBLE), " ") | dict.fromkeys(INVISIBLE)
@@ -323,7 +326,7 @@ class BadRow(NamedTuple):
 
 
 def tidied(text: str) -> str:
-    """Take off the spaces around a value; every space of Unicode in it becomes a plain one."""
+    """Strip the spaces around a value; every space of Unicode in it becomes a plain one."""
     if text.isascii():
         return text.strip()
     return unicodedata.normalize("NFC", text.translate(SPACE)).strip()
@@ -349,10 +352,10 @@ class TableFile:
         """What is read: the file, or the copy of what came through a pipe."""
         self.encoding = self._file.encoding
         self.delimiter = ","
-        self._above = self.form.skip_lines
+        self._lines_above = self.form.skip_lines
         head = self._header_lines()
-        self._below = self._above + len(head)
-        self.delimiter = self.form.delimiter or self._told or self._sniffed(head, wanted)
+        self._lines_to_header = self._lines_above + len(head)
+        self.delimiter = self.form.delimiter or self._separator or self._sniffed(head, wanted)
         self._spaced = False
         self.header = self._split(head)
 
@@ -360,7 +363,7 @@ class TableFile:
         """Read the rows below the header."""
         self.blank_lines = 0
         with self._file.open() as lines:
-            _skip(lines, self._below)
+            _skip(lines, self._lines_to_header)
             yield from self._read(lines)
 
     def _read(self, lines: TextLines) -> Iterator[TableRow | BadRow]:
@@ -394,14 +397,14 @@ class TableFile:
             elif spare and not any(cell.strip() for cell in spare):
                 cells = cells[:width]
             else:
-                return BadRow(line, f"has {len(cells)} fields where the header has {width}")
+                return BadRow(line, Message(OTHER_WIDTH, count=len(cells), width=width))
         text = "".join(cells)
         if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            return BadRow(line, f"holds bytes that are not {self.encoding} text{ENCODING}")
+            return BadRow(line, Message(FOREIGN_BYTES, encoding=self.encoding))
         if not text.isprintable() and ("\0" in text or "\x1f" in text):
             return BadRow(line, "holds a NUL or another control character")
         if len(text) > CELL_MAX and any(len(cell) > CELL_MAX for cell in cells):
-            return BadRow(line, f"holds a field of more than {CELL_MAX:,} characters")
+            return BadRow(line, Message(LONG_FIELD, most=CELL_MAX))
         return TableRow(line, cells, padded)
 
     def _reader(self, lines: Iterable[str], *, strict: bool = True) -> "_csv.Reader":
@@ -414,30 +417,30 @@ class TableFile:
         )
 
     def _header_lines(self) -> list[str]:
-        """Give the header's lines as text; more than one where a name holds a line break."""
-        found: list[str] = []
-        self._told: str | None = None
+        """Return the header's lines as text; more than one where a name holds a line break."""
+        header: list[str] = []
+        self._separator: str | None = None
         try:
             with self._file.open() as lines:
-                _skip(lines, self._above)
+                _skip(lines, self._lines_above)
                 for line in lines:
                     separator = SEPARATOR.fullmatch(line) if lines.number == 1 else None
                     if separator:
-                        self._told, self._above = separator[1], 1
+                        self._separator, self._lines_above = separator[1], 1
                         continue
-                    found.append(line)
-                    if "".join(found).count(self.form.quote) % 2 == 0:
+                    header.append(line)
+                    if "".join(header).count(self.form.quote) % 2 == 0:
                         break
         except TooLongError as error:
             raise InputError(
-                f"the header of {self._file.shown} has more than {ROW_MAX:,} characters"
+                f"the header of {self._file.name} has more than {ROW_MAX:,} characters"
             ) from error
-        if not "".join(found).strip():
-            raise InputError(f"{self._file.shown} is empty: there is no header line to read")
-        return found
+        if not "".join(header).strip():
+            raise InputError(f"{self._file.name} is empty: there is no header line to read")
+        return header
 
     def _split(self, head: list[str]) -> list[str]:
-        """Give the names of the columns; spaces around them and their quotes do not count."""
+        """Return the names of the columns; spaces around them and their quotes do not count."""
         try:
             names = next(self._reader(head, strict=False))
             if any(name.lstrip().startswith(self.form.quote) for name in names):
@@ -445,26 +448,26 @@ class TableFile:
                 names = next(self._reader(head, strict=False))
         except csv.Error as error:
             raise InputError(
-                f"the header of {self._file.shown} cannot be read: {error}; its delimiter is"
+                f"the header of {self._file.name} cannot be read: {error}; its delimiter is"
                 f" taken to be {self.delimiter!r}"
             ) from error
         if len(names) > COLUMNS_MAX:
             raise InputError(
-                f"{self._file.shown} has {len(names):,} columns; at most"
+                f"{self._file.name} has {len(names):,} columns; at most"
                 f" {COLUMNS_MAX:,} are read"
             )
         long = next((name for name in names if len(name) > NAME_MAX), None)
         if long is not None:
             raise InputError(
-                f"{self._file.shown} has a column whose name is longer than {NAME_MAX:,}"
+                f"{self._file.name} has a column whose name is longer than {NAME_MAX:,}"
                 f" characters: {shortened(long)!r}"
             )
         if any("\ud800" <= c <= "\udfff" for name in names for c in name):
-            raise self._file.wrong_encoding(self._above + 1)
+            raise self._file.wrong_encoding(self._lines_above + 1)
         return [spaced(name) for name in names]
 
     def _sniffed(self, head: list[str], wanted: Sequence[str]) -> str:
-        """Take the delimiter under which the header holds the most columns that are wanted."""
+        """Return the delimiter under which the header has the most columns that are wanted."""
         asked = {spaced(name) for name in wanted}
 
         def fit(delimiter: str) -> tuple[int, int]:
@@ -478,7 +481,7 @@ class TableFile:
 
 
 def _skip(lines: TextLines, count: int) -> None:
-    """Pass over lines; a file may end before."""
+    """Skip lines; a file may end before."""
     for _ in range(count):
         lines.begin()
         try:
@@ -490,17 +493,27 @@ def _skip(lines: TextLines, count: int) -> None:
     lines.begin()
 
 
-def _too_long(first: int, last: int) -> str:
-    span = f" (lines {first} to {last})" if last > first else ""
-    return f"has more than {ROW_MAX:,} characters{span}, perhaps a quote never closed"
+def _too_long(first: int, last: int) -> Message:
+    return Message(
+        "has more than {most:,} characters{lines}, perhaps a quote never closed",
+        most=ROW_MAX,
+        lines=_lines(first, last),
+    )
 
 
-def _csv_reason(error: csv.Error, first: int, last: int) -> str:
+def _csv_reason(error: csv.Error, first: int, last: int) -> Message:
     if "field larger" in str(error):
-        span = f" (lines {first} to {last})" if last > first else ""
-        return f"holds a field too large to be one, perhaps a quote never closed{span}"
+        return Message(
+            "holds a field too large to be one, perhaps a quote never closed{lines}",
+            lines=_lines(first, last),
+        )
     if "unexpected end of data" in str(error):
-        return (
+        return Message(
             "opens a quote that is never closed; the rest of the file was taken for its field"
         )
-    return f"is not written as CSV: {error}"
+    return Message("is not written as CSV: {why}", why=str(error))
+
+
+def _lines(first: int, last: int) -> str:
+    """Return the lines of a row in brackets, where it has several."""
+    return Message(" (lines {first} to {last})", first=first, last=last) if last > first else ""

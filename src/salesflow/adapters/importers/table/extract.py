@@ -1,6 +1,7 @@
-"""What the rows of one deal tell: facts with their times and keys, and what was refused.
+"""Extracts the facts of one deal from its rows, with their times and keys.
 
-Only the rows are looked at here; `order_facts` then brings in what is recorded of the deal.
+Only the rows are looked at here; `order_facts` then brings in what is recorded of the deal. It
+is a module of its own as the one step of an import that is about tables.
 """
 
 import re
@@ -9,35 +10,34 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError, about, reason_message, row_error
+from salesflow.adapters.importers.extracted import NO_DATE, ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.ids import fact_source_id, object_id
-from salesflow.adapters.importers.table.extracted import (
-    ExtractedDeal,
-    ExtractedFact,
-    Keys,
-    Twins,
-)
+from salesflow.adapters.importers.keys import Keys
+from salesflow.adapters.importers.rows import ObjectRows
 from salesflow.adapters.importers.table.plan import CustomerPlan, ImportPlan, ReadAt, RulePlan
-from salesflow.adapters.importers.table.row_order import (
-    ObjectRows,
-    arranged,
-    flag_rows,
-    order_ties,
-)
+from salesflow.adapters.importers.table.row_order import arranged, flag_rows, order_ties
 from salesflow.adapters.importers.table.values import Notes
 from salesflow.adapters.importers.times import MissingZoneError, ReadTime
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import counterpart_of
-from salesflow.domain.deal.stages import DealMigrated, DealOpened
+from salesflow.domain.deal.people import OwnerAssigned
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Reference
-from salesflow.domain.wording import reason_of
+from salesflow.presentation.messages import Message
 
-__all__ = ["NO_DATE", "extract"]
+__all__ = ["extract"]
 
 
-NO_DATE = "no date in the row; recorded at the time of import"
 ENVELOPE_LENGTH_MAX = 500
+AN_ID = Message("an id")
+AN_ACTOR = Message("an actor")
+UNTIMED = "has no time, so {kind} cannot be put in order"
+UNPUBLISHED = "process {process} version {version} is not published"
+RETURNING = (StageMoved, OwnerAssigned, ForecastGiven)
+"""Facts that say what is from now on, which may be what was before."""
 PARTNERS = ("into", "absorbed", "out_of", "released")
 """The fields of the facts of a merge that name the other deal."""
 ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
@@ -54,9 +54,9 @@ TOTALS = re.compile(
 def extract(
     rows: ObjectRows, plan: ImportPlan, horizon: Instant, *, newest_first: bool | None = None
 ) -> ExtractedDeal:
-    """Say what the rows of a deal tell; nothing may have happened after `horizon`.
+    """Return the facts of a deal from its rows; nothing may have happened after `horizon`.
 
-    `newest_first` says in which direction the file stands, where the rows of the deal do not.
+    `newest_first` is the direction of the file, for deals whose rows do not show it.
     """
     source = plan.context.mapping.source
     deal = ExtractedDeal(
@@ -66,11 +66,11 @@ def extract(
         cells[plan.object_slot] = rows.object
     taken = arranged(rows.rows, plan)
     flag_rows(taken, plan, newest_first)
-    teller = _Extractor(deal, plan, horizon)
+    extractor = _Extractor(deal, plan, horizon)
     for place, (line, cells) in enumerate(taken):
         for columns, id in plan.ids.items():
             deal.ids.setdefault((columns, id(cells)), []).append(line)
-        teller.take(place, line, cells)
+        extractor.take(place, line, cells)
     order_ties(deal, plan, newest_first)
     return deal
 
@@ -88,7 +88,7 @@ class _Extractor:
         self._twins = Twins() if refused else None
 
     def take(self, place: int, line: int, cells: Sequence[str]) -> None:
-        """Tell a row, leave it out, or refuse it with all it tells."""
+        """Extract the facts of a row, leave it out, or refuse it."""
         self._keys.begin()
         notes: Notes = []
         try:
@@ -130,17 +130,17 @@ class _Extractor:
             )
             if rule.key is None or not rule.key(cells):
                 bare.append((rule.label, extracted))
-            halves = _other_half(extracted)
-            for half in halves:
-                self._deal.named[half.stream_id] = _other_named(rule, cells)
-            facts += (extracted, *halves)
+            counterparts = _counterpart(extracted)
+            for counterpart in counterparts:
+                self._deal.named[counterpart.stream_id] = _counterpart_name(rule, cells)
+            facts += (extracted, *counterparts)
         if self._twins is not None and len(bare) == len(taken):
             self._twins.refuse(bare)
         self._ensure_no_total(facts)
         return facts
 
     def _ensure_no_total(self, facts: Sequence[ExtractedFact]) -> None:
-        """Refuse what stands below a table and sums it up, and is no deal."""
+        """Raise RowError for a line below a table that sums it up, and is no deal."""
         mapping, object = self._plan.context.mapping, self._deal.object
         if mapping.totals == "keep" or not TOTALS.fullmatch(object):
             return
@@ -160,17 +160,18 @@ class _Extractor:
         extra = rule.extra
         if at is None:
             if not rule.cls.is_opening and not rule.undated_import:
-                reason = f"has no time, so {rule.cls.kind} cannot be put in order"
+                reason = Message(UNTIMED, kind=rule.cls.kind)
                 raise rule.at.problem(reason, cells) if rule.at else RowError(reason)
             extra = {"inferred": NO_DATE, **extra}
         fact = rule.builder.build(cells, notes, extra)
         self._ensure_published(fact)
-        told_at = from_instant(at.instant).isoformat() if at else "undated"
-        key = self._keys.of(rule, cells, told_at, fact, line)
+        occurred_at = from_instant(at.instant).isoformat() if at else "undated"
+        row_id = rule.key(cells) if rule.key else ""
+        key = self._keys.of(fact, rule.label, row_id, occurred_at, line)
         source_id = fact_source_id(self._deal.object, key)
         columns = self._plan.context.mapping.object.named
-        source_id = _checked(source_id, "an id", " or ".join(columns))
-        return _told(self._deal.stream_id, source_id, fact, at, line)
+        source_id = _checked(source_id, AN_ID, " or ".join(columns))
+        return _extracted_fact(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[ExtractedFact]:
         plan = self._plan.customer
@@ -183,18 +184,18 @@ class _Extractor:
         at = self._time(plan.at, cells, notes)
         stream_id = object_id(self._plan.context.mapping.source, id, "customer")
         fact = plan.builder.build(cells, notes, {})
-        said = self._plan.context.mapping.customer
-        names = " or ".join(said.id) if said else None
-        source_id = _checked(fact_source_id(id, "customer"), "an id", names)
-        return _told(stream_id, source_id, fact, at, line)
+        rule = self._plan.context.mapping.customer
+        names = " or ".join(rule.id) if rule else None
+        source_id = _checked(fact_source_id(id, "customer"), AN_ID, names)
+        return _extracted_fact(stream_id, source_id, fact, at, line)
 
     def _ensure_published(self, fact: Fact) -> None:
         if isinstance(fact, DealOpened | DealMigrated):
             version = (fact.process, fact.process_version)
             if version not in self._plan.context.published:
-                raise RowError(
-                    f"{fact.kind}: process {version[0]!r} version {version[1]} is not published"
-                )
+                process, number = version
+                reason = Message(UNPUBLISHED, process=repr(process), version=number)
+                raise RowError(about(fact.kind, reason))
 
     def _time(
         self,
@@ -209,7 +210,7 @@ class _Extractor:
         return at
 
 
-def _told(
+def _extracted_fact(
     stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int
 ) -> ExtractedFact:
     return ExtractedFact(
@@ -230,36 +231,83 @@ def _actor(text: str, rule: RulePlan) -> str | None:
     if not text:
         return None
     columns = " or ".join(rule.actors)
-    return _checked(text, "an actor", columns)
+    return _checked(text, AN_ACTOR, columns)
 
 
-def _checked(text: str, what: str, column: str | None = None) -> str:
-    """Refuse what the log could not keep in an envelope; give the text as it is kept."""
+def _checked(text: str, what: Message, column: str | None = None) -> str:
+    """Return a text as the log keeps it in an envelope; raise RowError where it cannot."""
     if len(text) > ENVELOPE_LENGTH_MAX:
         raise RowError(
-            f"is too long for {what} ({ENVELOPE_LENGTH_MAX} characters)", column, text[:80]
+            "is too long for {what} ({length} characters)",
+            column,
+            text[:80],
+            what=what,
+            length=ENVELOPE_LENGTH_MAX,
         )
     if text.isascii() and text.isprintable():
         return text
     try:
         return ENVELOPE.validate_python(text)
     except ValidationError as error:
-        reason = reason_of(error.errors(include_url=False)[0])
-        raise RowError(f"is no good as {what}: {reason}", column, text[:80]) from error
+        reason = reason_message(error.errors(include_url=False)[0])
+        raise RowError(
+            "is no good as {what}: {reason}", column, text[:80], what=what, reason=reason
+        ) from error
 
 
-def _other_named(rule: RulePlan, cells: Sequence[str]) -> str:
-    """Give what the row calls the other deal of a merge."""
+def _counterpart_name(rule: RulePlan, cells: Sequence[str]) -> str:
+    """Return what the row calls the other deal of a merge."""
     getters = (rule.builder.getters.get(name) for name in PARTNERS)
     return next((g.text(cells) for g in getters if g is not None and g.text), "")
 
 
-def _other_half(extracted: ExtractedFact) -> list[ExtractedFact]:
-    """Give what happened to the other deal of a merge; the pair is one append."""
-    twin = counterpart_of(extracted.stream_id, extracted.fact)
-    if twin is None:
+def _counterpart(extracted: ExtractedFact) -> list[ExtractedFact]:
+    """Return what happened to the other deal of a merge; the pair is one append."""
+    counterpart = counterpart_of(extracted.stream_id, extracted.fact)
+    if counterpart is None:
         return []
-    other, fact = twin
+    other, fact = counterpart
     if other == extracted.stream_id:
         raise RowError("merges a deal with itself")
     return [extracted._replace(stream_id=other, fact=fact)]
+
+
+class Twins:
+    """Finds rows that say the same of a deal, at the same time, and have no id of their own.
+
+    A join that fans out doubles rows; nothing in them says so. A stage, an owner and a
+    forecast may come back at one time (A, B, A): they are compared with what came just before.
+    """
+
+    def __init__(self) -> None:
+        self._earlier: dict[tuple[object, ...], list[ExtractedFact]] = {}
+
+    def refuse(self, row: Sequence[tuple[str, ExtractedFact]]) -> None:
+        """Remember the facts of a row, by rule.
+
+        Raises:
+            RowError: when an earlier row has yielded all of them.
+        """
+        places = [(label, extracted.occurred, extracted.day) for label, extracted in row]
+        twins = [
+            self._twin(place, extracted)
+            for place, (_, extracted) in zip(places, row, strict=True)
+        ]
+        first = twins[0]
+        if first is not None and all(twin is not None for twin in twins):
+            raise RowError(
+                "tells the same, at the same time, as an earlier row, and has no id; if both"
+                ' happened, name event_id, or say twins = "keep"',
+                value=f"line {first.line}",
+            )
+        for place, (_, extracted) in zip(places, row, strict=True):
+            self._earlier.setdefault(place, []).append(extracted)
+
+    def _twin(
+        self, place: tuple[object, ...], extracted: ExtractedFact
+    ) -> ExtractedFact | None:
+        before = self._earlier.get(place, [])
+        if isinstance(extracted.fact, RETURNING):
+            before = before[-1:]
+        same = (b for b in before if b.fact == extracted.fact and b.actor == extracted.actor)
+        return next(same, None)

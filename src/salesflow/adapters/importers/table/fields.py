@@ -23,6 +23,7 @@ from salesflow.adapters.importers.errors import (
     KeyPath,
     MappingError,
     RowError,
+    about,
     allowed,
     in_words,
 )
@@ -45,6 +46,7 @@ from salesflow.domain.event import Fact
 from salesflow.domain.values import Money, TextMark
 from salesflow.domain.wording import reason_of
 from salesflow.errors import InputError
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "FactBuilder",
@@ -62,7 +64,7 @@ __all__ = [
 
 
 def whole_type(field: FieldInfo) -> Any:  # noqa: ANN401 - a form of typing, not a class
-    """Give the type of a field with all that is said of it."""
+    """Return the type of a field with all its constraints."""
     whole: Any = field.annotation
     for mark in field.metadata:
         whole = Annotated[whole, mark]
@@ -70,16 +72,16 @@ def whole_type(field: FieldInfo) -> Any:  # noqa: ANN401 - a form of typing, not
 
 
 def is_one_line(annotation: object) -> bool:
-    """Say whether a text may have one line only."""
+    """Return whether a text may have one line only."""
     if get_origin(annotation) is Annotated:
         inner, *marks = get_args(annotation)
-        said = [mark.personal for mark in marks if isinstance(mark, TextMark)]
-        return not said[0] if said else is_one_line(inner)
+        personal = [mark.personal for mark in marks if isinstance(mark, TextMark)]
+        return not personal[0] if personal else is_one_line(inner)
     return any(is_one_line(inner) for inner in get_args(annotation))
 
 
 def kind_of_field(annotation: object) -> tuple[str, Any]:
-    """Say what a field holds: many, money, part, time, day, number, integer, bool, id, text.
+    """Return what a field holds: many, money, part, time, day, number, integer, bool, id, text.
 
     The second value is what it holds many of, the class of a part, or the choices there are.
     """
@@ -111,7 +113,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def _bare(annotation: object) -> object:
-    """Take Annotated and None off a type."""
+    """Strip Annotated and None off a type."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -198,7 +200,7 @@ WORDS = (
     " RUB SAR SEK SGD THB TRY TWD UAH USD UYU VND XAF XOF ZAR"
 )
 CODES: Final = frozenset(WORDS.split())
-"""Codes that are told from words beside a number."""
+"""Codes that are known from words next to a number."""
 LETTERS = sorted((s for s in SIGNS if s[0].isalpha() and s.isascii()), key=len, reverse=True)
 SIGN = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(map(re.escape, LETTERS))})(?![A-Za-z])"
@@ -208,16 +210,16 @@ CODE = re.compile(r"(?<![A-Za-z])[A-Z]{3}(?![A-Za-z])")
 
 
 def contradiction(text: str, currency: str) -> str | None:
-    """Give the sign or code in an amount's text that is none of its currency's."""
+    """Return the sign or code in an amount's text that is none of its currency's."""
     if text.isascii() and not text.translate(str.maketrans("", "", "0123456789.,- '()+")):
         return None
     plain = text.translate(WIDE)
-    for found in SIGN.finditer(plain):
-        if currency not in SIGNS[found[0]]:
-            return found[0]
-    for found in CODE.finditer(plain):
-        if found[0] in CODES and found[0] != currency:
-            return found[0]
+    for match in SIGN.finditer(plain):
+        if currency not in SIGNS[match[0]]:
+            return match[0]
+    for match in CODE.finditer(plain):
+        if match[0] in CODES and match[0] != currency:
+            return match[0]
     return None
 
 
@@ -226,9 +228,12 @@ NO_CURRENCY = (
     'is an amount without a currency; write currency = "EUR" at the top of the mapping, or'
     ' { column = "…", default = "EUR" } for the currency of this amount'
 )
-WHICH_CURRENCY = '; say it by row: currency = "column of the currency"'
+OTHER_CURRENCY = (
+    "is written with {sign}, and its currency is {currency}; say it by row:"
+    ' currency = "column of the currency"'
+)
 HIDDEN = frozenset({"inferred"})
-"""Fields of every fact that are not said in `fields`."""
+"""Fields of every fact that a mapping does not fill."""
 
 
 class Getter(NamedTuple):
@@ -246,7 +251,7 @@ class Getter(NamedTuple):
     """How the parts of the field are read, where it has any."""
 
     def part(self, place: Sequence[str | int]) -> "Getter":
-        """Give the getter of a part within parts."""
+        """Return the getter of a part within parts."""
         inner = self.parts.get(place[0]) if place else None
         return self if inner is None else inner.part(place[1:])
 
@@ -280,7 +285,7 @@ class FactBuilder:
             self.getters.setdefault(name, getter)
 
     def ensure_complete(self, path: KeyPath) -> None:
-        """Insist that every field the fact needs is said."""
+        """Raise MappingError unless every field the fact needs is given."""
         missing = [name for name in self._needed if name not in self.getters]
         if missing:
             raise MappingError(
@@ -293,7 +298,7 @@ class FactBuilder:
         """Build the fact a row tells.
 
         Raises:
-            RowProblem: when a value cannot be right.
+            RowError: when a value cannot be right.
         """
         data: dict[str, object] = dict(extra)
         for name, getter in self.getters.items():
@@ -310,18 +315,20 @@ class FactBuilder:
             first = error.errors(include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else ""
             getter = self.getters.get(name)
-            column, value = _said_there(getter and getter.part(first["loc"][1:]), first, cells)
+            column, value = _column_and_value(
+                getter and getter.part(first["loc"][1:]), first, cells
+            )
             where = ".".join(str(part) for part in first["loc"])
-            reason = f"{self.cls.kind}: {where}: {in_words(first)}"
+            reason = about(self.cls.kind, about(where, in_words(first)))
             if getter is not None and getter.omit and name in data:
-                notes.append(Adjustment(f"{reason}; left out", column, value))
+                notes.append(Adjustment(_left_out(reason), column, value))
                 data = {k: v for k, v in data.items() if k != name}
                 return self._validated(data, cells, notes)
             raise RowError(reason, column, value) from error
         return fact
 
     def _finish(self, data: dict[str, object], cells: Cells) -> None:
-        """Say when a quote runs out, as issuing one by hand does."""
+        """Fill in when a quote runs out, as issuing one by hand does."""
         until = data.get("valid_until")
         zone = self._context.day_zone
         if isinstance(until, date) and "expires_at" not in data and zone is not None:
@@ -329,10 +336,10 @@ class FactBuilder:
                 data["expires_at"] = expiry_of(until, zone)
             except InputError as error:
                 getter = self.getters["valid_until"]
-                said = getter.text(cells) if getter.text else str(until)
+                text = getter.text(cells) if getter.text else str(until)
                 columns = " or ".join(getter.columns) or None
-                reason = f"{self.cls.kind}: valid_until: {OUT_OF_RANGE}"
-                raise RowError(reason, columns, said) from error
+                reason = about(self.cls.kind, about("valid_until", Message(OUT_OF_RANGE)))
+                raise RowError(reason, columns, text) from error
 
     def _getter(self, name: str, field: FieldInfo, raw: object, path: KeyPath) -> Getter:
         getter = _compile(whole_type(field), raw, self._context, path, role_of(self.cls, name))
@@ -345,14 +352,14 @@ class FactBuilder:
         try:
             TypeAdapter(whole_type(field)).validate_python(value)
         except ValidationError as error:
-            said = in_words(error.errors(include_url=False)[0])
-            raise MappingError(f"{value!r} is not possible here: {said}", path) from error
+            reason = in_words(error.errors(include_url=False)[0])
+            raise MappingError(f"{value!r} is not possible here: {reason}", path) from error
 
 
-def _said_there(
+def _column_and_value(
     getter: Getter | None, error: ErrorDetails, cells: Cells
 ) -> tuple[str | None, str | None]:
-    """Give the column an error is about, and what the file says there."""
+    """Return the column an error is about, and what the file says there."""
     columns = getter.columns if getter else ()
     if getter is not None and getter.text is not None:
         return " or ".join(columns) or None, getter.text(cells)[:VALUE_MAX]
@@ -360,13 +367,17 @@ def _said_there(
     return " or ".join(columns) or None, value
 
 
+def _left_out(reason: Message) -> Message:
+    return Message("{reason}; left out", reason=reason)
+
+
 def fields_of(cls: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Give the fields of a fact (or a part of one) that a mapping may fill."""
+    """Return the fields of a fact (or a part of one) that a mapping may fill."""
     return {name: f for name, f in cls.model_fields.items() if name not in HIDDEN}
 
 
 def role_of(cls: type[BaseModel], name: str) -> str:
-    """Say what the text of a field stands for; mostly the field's own name."""
+    """Return what the text of a field means; mostly the field's own name."""
     return LOSS_REASON if cls is DealLost and name == "because" else name
 
 
@@ -428,11 +439,11 @@ def _single(
             return convert(value, notes) if isinstance(value, str) else value
         except RowError as problem:
             column = " or ".join(taken.columns) or None
-            said = text(cells) or problem.value
+            cell = text(cells) or problem.value
             if omit:
-                notes.append(Adjustment(f"{problem.reason}; left out", column, said))
+                notes.append(Adjustment(_left_out(problem.reason), column, cell))
                 return None
-            raise RowError(problem.reason, column, said) from problem
+            raise RowError(problem.reason, column, cell) from problem
 
     if spec.value is not None:
         try:
@@ -444,15 +455,15 @@ def _single(
 
 
 def _money(raw: object, context: Context, path: KeyPath) -> Getter:
-    said = raw if isinstance(raw, dict) and "amount" in raw else None
-    if said is not None:
-        for key in said:
+    written = raw if isinstance(raw, dict) and "amount" in raw else None
+    if written is not None:
+        for key in written:
             if key not in ("amount", "currency"):
                 raise MappingError(allowed(key, ["amount", "currency"], "key"), (*path, key))
-    spec = value_spec(raw if said is None else said["amount"], path)
+    spec = value_spec(raw if written is None else written["amount"], path)
     convert = converter("number", "", spec, context, path)
     amount = _single(spec, convert, context, path, signed=True)
-    currency_raw = spec.currency if said is None else said.get("currency")
+    currency_raw = spec.currency if written is None else written.get("currency")
     currency = _currency(currency_raw, context, path)
 
     def read(cells: Cells, notes: Notes) -> object:
@@ -460,13 +471,13 @@ def _money(raw: object, context: Context, path: KeyPath) -> Getter:
         if number is None:
             return None
         code = currency.read(cells, notes)
-        said = amount.text(cells) if amount.text else str(number)
+        cell = amount.text(cells) if amount.text else str(number)
         if code is None:
-            raise RowError(NO_CURRENCY, " or ".join(amount.columns) or None, said)
-        other = contradiction(said, str(code))
+            raise RowError(NO_CURRENCY, " or ".join(amount.columns) or None, cell)
+        other = contradiction(cell, str(code))
         if other is not None:
-            reason = f"is written with {other}, and its currency is {code}{WHICH_CURRENCY}"
-            raise RowError(reason, " or ".join(amount.columns) or None, said)
+            columns = " or ".join(amount.columns) or None
+            raise RowError(OTHER_CURRENCY, columns, cell, sign=other, currency=code)
         return {"amount": number, "currency": code}
 
     columns = amount.columns + currency.columns
@@ -495,10 +506,10 @@ def _part(cls: type[BaseModel], raw: object, context: Context, path: KeyPath) ->
     if not isinstance(raw, dict):
         raise MappingError(f"write a table with some of {', '.join(known)}", path)
     getters: dict[str, Getter] = {}
-    for name, said in raw.items():
+    for name, part in raw.items():
         if name not in known:
             raise MappingError(allowed(name, known, f"field of {cls.__name__}"), (*path, name))
-        getters[name] = _compile(whole_type(known[name]), said, context, (*path, name), name)
+        getters[name] = _compile(whole_type(known[name]), part, context, (*path, name), name)
     missing = [n for n, field in known.items() if field.is_required() and n not in getters]
     if missing:
         raise MappingError(f"{cls.__name__} needs {' and '.join(missing)}", path)
@@ -516,7 +527,7 @@ def _part(cls: type[BaseModel], raw: object, context: Context, path: KeyPath) ->
 
 def _many(item: object, raw: object, context: Context, path: KeyPath, role: str) -> Getter:
     if isinstance(raw, list | tuple):
-        each = [_compile(item, said, context, (*path, i), role) for i, said in enumerate(raw)]
+        each = [_compile(item, part, context, (*path, i), role) for i, part in enumerate(raw)]
     elif isinstance(raw, dict) and "split" in raw:
         return _split(item, raw, context, path, role)
     else:

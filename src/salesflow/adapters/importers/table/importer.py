@@ -1,9 +1,9 @@
-"""Imports a table: any CSV file, told by a mapping, into the log; goes on after an interrupt.
+"""Imports a table: any CSV file, as a mapping describes it, into the log.
 
     report = import_table("sales.csv", "sales.toml", log=flow.log)
     print(report.facts_recorded, report.rows_refused)
 
-Facts are recorded as they are told: no gate or rule of a process is applied (see
+Facts are recorded as they are: no gate or rule of a process is applied (see
 `salesflow.domain.deal.state` for what then is irregular). The log's event ids, times of
 recording and positions are its own; where each fact came from is in its envelope.
 
@@ -12,30 +12,31 @@ passes `timezone or mapping.timezone` when opening a new one; read tables, which
 themselves.
 """
 
-import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version as version_of
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
-from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-from pydantic import BaseModel, ValidationError
-
-from salesflow.adapters.database import schema
-from salesflow.adapters.database.schema import new_id, stored_uuid
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
 from salesflow.adapters.importers.errors import MappingError, RowError, row_error
 from salesflow.adapters.importers.ids import split_source_id
 from salesflow.adapters.importers.numbers import NumberReader
+from salesflow.adapters.importers.pipeline import (
+    ImportParts,
+    ImportPipeline,
+    is_one_batch,
+)
 from salesflow.adapters.importers.report import ImportReport
 from salesflow.adapters.importers.report_entries import findings_of
+from salesflow.adapters.importers.resume import KeptParts, fingerprint
+from salesflow.adapters.importers.rows import RowsByObject
 from salesflow.adapters.importers.table.columns import Context, Layout, LookupTable, RowCleaner
 from salesflow.adapters.importers.table.csv import BadRow, TableFile
+from salesflow.adapters.importers.table.extract import extract
 from salesflow.adapters.importers.table.mapping import TableMapping
 from salesflow.adapters.importers.table.mapping_file import (
     MappingFile,
@@ -44,188 +45,18 @@ from salesflow.adapters.importers.table.mapping_file import (
     publish_process,
     read_mapping,
 )
-from salesflow.adapters.importers.table.pipeline import (
-    ImportPart,
-    ImportParts,
-    ImportPipeline,
-    bounds,
-    is_one_batch,
-)
 from salesflow.adapters.importers.table.plan import ImportPlan, compile_plan
-from salesflow.adapters.importers.table.row_order import Direction, RowsByObject
-from salesflow.adapters.logs import IMPORT
+from salesflow.adapters.importers.table.row_order import Direction
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.process import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import Instant, same_rules, zone
-from salesflow.errors import InputError, SalesflowError
+from salesflow.errors import InputError
 
 __all__ = [
-    "KeptParts",
     "Progress",
-    "fingerprint",
     "import_table",
 ]
-
-
-# Lets an interrupted import go on where it stopped.
-#
-# Comparing what a file tells with what is recorded takes about as long as recording it. So
-# what became of every batch is kept beside the log (in `salesflow_snapshots`, as "import
-# SOURCE") until the import is through. When the same import is begun again, the batches that
-# were taken are not told and compared anew: what became of them stands in the report, and what
-# was recorded of them counts as known.
-#
-# Nothing here decides what is recorded twice or not; comparing does, and does so wherever a
-# batch is not known to be the same as it was: one of which rows were refused that the clock or
-# the log may take by now, another file, lookup or mapping, another zone or version of
-# salesflow, another tenant, a log that does not hold what was kept (restored from a backup),
-# or one into which somebody else imported from the same source meanwhile. A batch whose mark
-# was lost, because the import was killed between the two transactions, is compared.
-
-IMPORTS = UUID("5b0f5d2e-6a8f-5b6e-9d0a-0e6b7c3f1a52")
-FORMAT = 1
-"""What a kept part looks like, and how a file is told; higher when either changes."""
-HEADER = -1
-SOMEBODY_ELSE = (
-    "SELECT 1 FROM salesflow_events WHERE tenant = ? AND position > ? AND source = ?"
-    " AND (correlation_id IS NULL OR correlation_id <> ?) LIMIT 1"
-)
-KEPT = (
-    "SELECT topic, state FROM salesflow_snapshots"
-    " WHERE tenant = ? AND purpose = ? AND stream_id = ? AND version = ?"
-)
-
-
-class _Kept(BaseModel):
-    """A batch that was taken, and where the log stood then."""
-
-    position: int
-    recorded: int
-    report: ImportReport
-    customers: list[UUID] = []
-    waiting: list[str] = []
-
-
-def fingerprint(files: Iterable[Path], *said: object) -> str:
-    """Give what is the same only where files and all that was said are the same."""
-    same = (version_of("salesflow"), FORMAT, bounds(), *said)
-    digest = hashlib.sha256(repr(same).encode("utf-8", "surrogateescape"))
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-class KeptParts(ImportParts):
-    """What became of the batches of one import, kept in its database."""
-
-    def __init__(self, log: EventLog, print: str, report: ImportReport) -> None:
-        """Find out whether this import was begun before; then it goes on under its id."""
-        self._log = log
-        self._id = stored_uuid(uuid5(IMPORTS, print), log.database.dialect)
-        self._purpose = f"import {report.source}"
-        self._start = log.head()
-        self._found = self._begun = False
-        kept = self._load(HEADER)
-        if kept is not None and self._is_ours_alone(*kept, report.source):
-            self._found = self._begun = True
-            report.import_id = kept[0]
-        self._import_id = report.import_id
-        self._empty = report.part()
-
-    def taken(self, number: int) -> ImportPart | None:
-        """Give what became of a batch, where the import it belongs to may go on."""
-        found = self._load(number) if self._found else None
-        if found is None or found[0] != self._import_id or not self._is_there(found[1]):
-            return None
-        kept = found[1]
-        report = kept.report
-        report.rows_known += report.rows_recorded
-        report.facts_known += report.facts_recorded
-        report.rows_recorded = report.facts_recorded = 0
-        report.objects_new = report.customers_registered = 0
-        return ImportPart(report, frozenset(kept.customers), tuple(kept.waiting))
-
-    def keep(self, number: int, part: ImportPart) -> None:
-        """Keep what became of a batch; an import goes on also where that cannot be.
-
-        One of which another day may make something else is not kept.
-        """
-        if part.report.for_now:
-            return
-        head = self._log.head()
-        kept = _Kept(
-            position=head.position,
-            recorded=head.recorded,
-            report=part.report,
-            customers=sorted(part.customers),
-            waiting=list(part.waiting),
-        )
-        rows = {number: kept}
-        afresh = not self._begun
-        if afresh:
-            start = self._start
-            rows[HEADER] = _Kept(
-                position=start.position, recorded=start.recorded, report=self._empty
-            )
-        self._begun = True
-        self._write(rows, afresh=afresh)
-
-    def done(self) -> None:
-        """Forget it all: the import is through."""
-        if self._begun:
-            self._write({}, afresh=True)
-
-    def _is_ours_alone(self, import_id: str, header: _Kept, source: str) -> bool:
-        """Say whether nobody else has imported from this source since the import began."""
-        if not self._is_there(header):
-            return False
-        asked = (self._log.tenant, header.position, source, import_id)
-        return not self._log.database.rows(SOMEBODY_ELSE, asked)
-
-    def _is_there(self, kept: _Kept) -> bool:
-        """Say whether the log is the one it was, and still reaches as far."""
-        if not kept.position:
-            return True
-        there = self._log.stored_page(kept.position - 1, 1)
-        return bool(there) and there[0].recorded == kept.recorded
-
-    def _load(self, number: int) -> tuple[str, _Kept] | None:
-        asked = (self._log.tenant, self._purpose, self._id, number)
-        for import_id, state in self._log.database.rows(KEPT, asked):
-            try:
-                return import_id, _Kept.model_validate_json(zlib.decompress(state))
-            except (zlib.error, ValidationError) as error:
-                kind = type(error).__name__
-                IMPORT.warning("what an interrupted import kept cannot be read: %s", kind)
-        return None
-
-    def _write(self, rows: Mapping[int, _Kept], *, afresh: bool) -> None:
-        table, log = schema.snapshots, self._log
-        own = sa.and_(table.c.tenant == log.tenant, table.c.purpose == self._purpose)
-        gone = own
-        if not afresh:
-            gone = sa.and_(own, table.c.stream_id == self._id, table.c.version.in_(rows))
-        values = [
-            {
-                "tenant": log.tenant,
-                "purpose": self._purpose,
-                "stream_id": self._id,
-                "version": number,
-                "topic": self._import_id,
-                "state": zlib.compress(kept.model_dump_json().encode(), 1),
-            }
-            for number, kept in rows.items()
-        ]
-        try:
-            with log.database.whole(), log.database.begin() as connection:
-                connection.execute(sa.delete(table).where(gone))
-                if values:
-                    connection.execute(sa.insert(table), values)
-        except (SalesflowError, sa.exc.SQLAlchemyError) as error:
-            kind = type(error).__name__
-            IMPORT.warning("an import that is interrupted now begins anew: %s", kind)
 
 
 OPENED_BY = (
@@ -240,7 +71,7 @@ ENTERED: Final[dict[str, tuple[Category, ...]]] = {
 }
 """Which stages closing facts enter, as `salesflow.domain.deal.state` settles it."""
 Progress = Callable[[int, int], None]
-"""Is told how many rows are done, of how many."""
+"""Is called with how many rows are done, of how many."""
 
 
 def import_table(  # noqa: PLR0913 - what the command line offers, all by keyword
@@ -332,13 +163,13 @@ class _Import:
             report.objects = spool.objects
             parts = self._parts(spool)
             if strict or trial or self._zone is None:
-                tried = report.model_copy(deep=True)
+                trial_report = report.model_copy(deep=True)
                 extracted = progress if trial else None
-                batches = self._batches(tried, apply_changes)
+                batches = self._batches(trial_report, apply_changes)
                 batches.run(spool, record=False, parts=parts, progress=extracted)
-                if trial or (strict and tried.problems):
-                    tried.recorded = False
-                    return self._finished(tried, spool)
+                if trial or (strict and trial_report.problems):
+                    trial_report.recorded = False
+                    return self._finished(trial_report, spool)
             self._publish(report)
             batches = self._batches(report, apply_changes)
             batches.run(spool, record=True, parts=parts, progress=progress)
@@ -346,27 +177,28 @@ class _Import:
             return self._finished(report, spool)
 
     def _parts(self, spool: RowsByObject) -> ImportParts:
-        """Go on where an interrupted import stopped, unless one batch is all there is."""
+        """Return what an interrupted import kept, unless one batch is all there is."""
         if is_one_batch(spool):
             return ImportParts()
         report = self._report
-        said = (
+        settings = (
             self._mapping.model_dump(),
             self._zone and self._zone.key,
             report.strict,
             report.applied_changes,
             self._plan.context.process.version,
         )
-        return KeptParts(self._log, fingerprint(self._files, *said), report)
+        return KeptParts(self._log, fingerprint(self._files, *settings), report)
 
     def _batches(self, report: ImportReport, apply_changes: bool) -> ImportPipeline:
-        return ImportPipeline(
-            self._log,
-            self._plan,
-            report,
+        extracted = partial(
+            extract,
+            plan=self._plan,
             horizon=self._horizon,
-            apply_changes=apply_changes,
             newest_first=self._direction.newest_first,
+        )
+        return ImportPipeline(
+            self._log, self._plan.source, report, extracted, apply_changes=apply_changes
         )
 
     def _read(self, spool: RowsByObject) -> None:
@@ -392,7 +224,7 @@ class _Import:
         report.blank_lines = self._table.blank_lines
 
     def _look(self, object: str, cells: Sequence[str]) -> None:
-        """See in which direction the rows of an event log stand, while that is not plain."""
+        """Compare the times of an event log's rows, until its direction is plain."""
         clock = self._plan.clock
         if clock is None or not self._direction.wants_more:
             return
@@ -414,12 +246,12 @@ class _Import:
             report.process_published = f"{process.version.key} v{process.version.version}"
 
     def _finished(self, report: ImportReport, spool: RowsByObject) -> ImportReport:
-        report.objects_not_told = self._not_told(spool)
+        report.objects_not_told = self._count_missing_deals(spool)
         report.findings = findings_of(self._cleaner.findings)
         report.finish()
         return report
 
-    def _not_told(self, spool: RowsByObject) -> int:
+    def _count_missing_deals(self, spool: RowsByObject) -> int:
         """Count the deals recorded of this source that a table of deals does not hold."""
         if self._mapping.rows != "deals":
             return 0
@@ -451,20 +283,20 @@ def _zone(mapping: TableMapping, timezone: str | None) -> ZoneInfo | None:
 
 
 def _business_zone(log: EventLog, zone: ZoneInfo | None) -> ZoneInfo | None:
-    """Give the zone of the database's days, which mean the same everywhere in it."""
+    """Return the zone of the database's days, which mean the same everywhere in it."""
     events = log.stream(SETTINGS_ID)
-    stands = Settings.replay(SETTINGS_ID, events).timezone if events else None
-    if zone is not None and stands is not None and not same_rules(stands, zone):
+    recorded = Settings.replay(SETTINGS_ID, events).timezone if events else None
+    if zone is not None and recorded is not None and not same_rules(recorded, zone):
         raise InputError(
-            f"this database keeps its days in {stands.key}, not {zone.key}; where the table's"
-            f' times are in another zone, write timezone = "{stands.key}" at the top of the'
+            f"this database keeps its days in {recorded.key}, not {zone.key}; where the table's"
+            f' times are in another zone, write timezone = "{recorded.key}" at the top of the'
             f' mapping and [times] timezone = "{zone.key}"'
         )
-    return stands
+    return recorded
 
 
 def _wanted(mapping: TableMapping) -> list[str]:
-    """Give column names by which to tell the delimiter."""
+    """Return column names by which to tell the delimiter."""
     whens = [rule.when for rule in mapping.facts if rule.when]
     names = [*mapping.object.named, *mapping.columns]
     names += [name for when in whens for name in when.column or ()]
@@ -474,7 +306,7 @@ def _wanted(mapping: TableMapping) -> list[str]:
 def _empty_report(
     path: Path, origin: MappingFile, layout: Layout, plan: ImportPlan
 ) -> ImportReport:
-    """Begin a report with all that is known before a row is read."""
+    """Return a report of all that is known before a row is read."""
     return ImportReport(
         import_id=f"import:{new_id()}",
         source=origin.mapping.source,
@@ -488,7 +320,7 @@ def _empty_report(
 
 
 def _entered(plan: ImportPlan) -> dict[str, str]:
-    """Say which stage each closing fact of the mapping makes a deal enter."""
+    """Return which stage each closing fact of the mapping makes a deal enter."""
     version = plan.context.process.version
     entered = {}
     for kind, categories in ENTERED.items():
@@ -499,7 +331,7 @@ def _entered(plan: ImportPlan) -> dict[str, str]:
 
 
 def _stays_open(plan: ImportPlan) -> list[str]:
-    """Name the stages that close no deal, however late in the process they are."""
+    """Return the stages that close no deal, however late in the process they are."""
     if all(rule.cls is not StageMoved for rule in plan.rules):
         return []
     stages = plan.context.process.version.stages
@@ -525,9 +357,9 @@ def _checks(context: Context) -> dict[str, Callable[[str], object]]:
 
 def _integer(numbers: NumberReader) -> Callable[[str], object]:
     def check(text: str) -> object:
-        found = numbers.read(text)
-        if found != found.to_integral_value():
+        number = numbers.read(text)
+        if number != number.to_integral_value():
             raise RowError("is not a whole number")
-        return found
+        return number
 
     return check

@@ -175,12 +175,12 @@ Stripped = Annotated[str, AfterValidator(_known_stripping)]
 Scale = Annotated[Decimal, Field(allow_inf_nan=True), AfterValidator(_known_scale)]
 
 
-def _listed(said: object) -> object:
-    return [said] if isinstance(said, str) else said
+def _listed(raw: object) -> object:
+    return [raw] if isinstance(raw, str) else raw
 
 
-def _all_listed(said: object) -> object:
-    return said if isinstance(said, list | tuple) else [said]
+def _all_listed(raw: object) -> object:
+    return raw if isinstance(raw, list | tuple) else [raw]
 
 
 Constants = Annotated[tuple[Constant, ...], BeforeValidator(_all_listed), Field(min_length=1)]
@@ -193,18 +193,18 @@ Columns = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=
 # What a rule of a mapping says of a row: its conditions, its time, its values, its order.
 
 
-def _as_column(said: object) -> object:
-    return {"column": said} if isinstance(said, str | list | tuple) else said
+def _as_column(raw: object) -> object:
+    return {"column": raw} if isinstance(raw, str | list | tuple) else raw
 
 
-def _as_all(said: object) -> object:
-    return {"all": said} if isinstance(said, list | tuple) else said
+def _as_all(raw: object) -> object:
+    return {"all": raw} if isinstance(raw, list | tuple) else raw
 
 
-def _as_spec(said: object) -> object:
-    if isinstance(said, str):
-        return {"column": said}
-    return {"columns": said} if isinstance(said, list | tuple) else said
+def _as_spec(raw: object) -> object:
+    if isinstance(raw, str):
+        return {"column": raw}
+    return {"columns": raw} if isinstance(raw, list | tuple) else raw
 
 
 class Condition(MappingPart):

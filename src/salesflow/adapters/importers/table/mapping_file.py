@@ -67,7 +67,7 @@ class ProcessPlan(NamedTuple):
         stages: Mapping[str, str] | None = None,
         reasons: Mapping[str, str] | None = None,
     ) -> "ProcessPlan":
-        """Let a table name stages and reasons by key or name, and as the mapping says."""
+        """Return the process; tables name stages and reasons by key, name, or as mapped."""
         return cls(
             version,
             defined,
@@ -103,21 +103,21 @@ def declared_process(raw: Mapping[str, Any] | None) -> ProcessPlan | NamedProces
 
 
 def find_process(declared: ProcessPlan | NamedProcess, log: EventLog) -> ProcessPlan:
-    """Give the process version a mapping speaks of.
+    """Return the process version a mapping speaks of.
 
     Raises:
         MappingError: when it is named but not published, or published with other content.
     """
     if isinstance(declared, NamedProcess):
         published = _published(log, declared.key)
-        found = published.get(declared.version)
-        if found is None:
+        process = published.get(declared.version)
+        if process is None:
             raise MappingError(
                 f"process {declared.key!r} version {declared.version} is not published;"
                 " define its stages in [process], or name one that is",
                 ("process",),
             )
-        return ProcessPlan.of(found)
+        return ProcessPlan.of(process)
     if declared.defined:
         _ensure_same(declared.version, _published(log, declared.version.key))
     return declared
@@ -134,8 +134,8 @@ def publish_process(log: EventLog, version: ProcessVersion, *, import_id: str) -
         if version.version in published:
             return False
         extracted = ExternalEvent(id, ProcessPublished(process=version))
-        stands = {event.stream_id: event.version for event in stream}
-        log.append(new_events_of([extracted], stands, import_id))
+        last_versions = {event.stream_id: event.version for event in stream}
+        log.append(new_events_of([extracted], last_versions, import_id))
         return True
 
     return retry_on_conflict(publish)
@@ -146,11 +146,11 @@ def _published(log: EventLog, key: str) -> dict[int, ProcessVersion]:
 
 
 def _versions(facts: Iterable[object]) -> dict[int, ProcessVersion]:
-    found: dict[int, ProcessVersion] = {}
+    versions: dict[int, ProcessVersion] = {}
     for fact in facts:
         if isinstance(fact, ProcessPublished):
-            found.setdefault(fact.process.version, fact.process)
-    return found
+            versions.setdefault(fact.process.version, fact.process)
+    return versions
 
 
 def _ensure_same(version: ProcessVersion, published: Mapping[int, ProcessVersion]) -> None:
@@ -178,8 +178,8 @@ def _without_source(entry: object, claims: dict[str, str], path: KeyPath) -> obj
     if not isinstance(entry, dict) or SOURCE not in entry:
         return entry
     bare = dict(entry)
-    said = bare.pop(SOURCE)
-    values = [said] if isinstance(said, str) else said
+    sources = bare.pop(SOURCE)
+    values = [sources] if isinstance(sources, str) else sources
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise MappingError(
             'source is a text or a list of texts: source = ["Won"]', (*path, SOURCE)
@@ -238,7 +238,7 @@ class MappingFile:
         return self.mapping.timezone
 
     def explain(self, error: MappingError) -> InputError:
-        """Say where in the file an error is."""
+        """Return an error with its place in the file."""
         return _explained(self.name, self._lines, error)
 
 
@@ -328,10 +328,10 @@ def _ensure_bounded(raw: abc.Mapping[str, Any]) -> None:
 def _translated(
     error: ValidationError, raw: abc.Mapping[str, Any], model: type[BaseModel], path: KeyPath
 ) -> MappingError:
-    """Turn pydantic's first complaint into ours: unknown keys before missing ones."""
-    found = error.errors(include_url=False)
+    """Return pydantic's first complaint in our words: unknown keys before missing ones."""
+    errors = error.errors(include_url=False)
     ranks = {"extra_forbidden": 0, "missing": 2}
-    first = min(found, key=lambda one: ranks.get(one["type"], 1))
+    first = min(errors, key=lambda one: ranks.get(one["type"], 1))
     where = _existing(first["loc"], raw)
     if first["type"] == "extra_forbidden":
         return MappingError(
@@ -344,7 +344,7 @@ def _translated(
 
 
 def _existing(loc: tuple[str | int, ...], raw: object) -> KeyPath:
-    """Keep the parts of a place that are in the document; pydantic puts its own between."""
+    """Return the parts of a place that are in the document; pydantic puts its own between."""
     path: list[str | int] = []
     here: Any = raw
     for part in loc:
@@ -359,7 +359,7 @@ def _existing(loc: tuple[str | int, ...], raw: object) -> KeyPath:
 
 
 def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """Give the keys a mapping may have at a place."""
+    """Return the keys a mapping may have at a place."""
     here: Any = model
     for part in path:
         if isinstance(here, type) and issubclass(here, BaseModel):

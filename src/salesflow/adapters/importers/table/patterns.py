@@ -37,14 +37,14 @@ ITEM = re.compile(
 
 
 def matcher(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]:
-    """Give a function that says whether a pattern is found in a text.
+    """Return a function that says whether a pattern is found in a text.
 
     Raises:
         ValueError: when it is no pattern, or one this matcher does not know.
     """
     flags = re.IGNORECASE if ignore_case else 0
     if _means_something_else(pattern):
-        return _Bounded(pattern, flags).found
+        return _Bounded(pattern, flags).matches
     form = f"(?i:{pattern})" if ignore_case else pattern
     schema = core_schema.str_schema(pattern=form, regex_engine="rust-regex", strict=True)
     try:
@@ -52,11 +52,11 @@ def matcher(pattern: str, *, ignore_case: bool = False) -> Callable[[str], bool]
     except SchemaError as error:
         if TOO_LARGE in str(error):
             raise ValueError("repeats too often") from error
-        return _Bounded(pattern, flags).found
+        return _Bounded(pattern, flags).matches
 
 
 def refusal(pattern: str, *, extract: bool = False) -> str | None:
-    """Say why a pattern cannot be taken; None when it can."""
+    """Return why a pattern cannot be taken; None when it can."""
     if len(pattern) > PATTERN_MAX:
         return f"is longer than {PATTERN_MAX:,} characters"
     try:
@@ -85,17 +85,18 @@ class _Bounded:
         """Find the pattern in a text.
 
         Raises:
-            RowProblem: when the text is too long for a pattern of so many repetitions.
+            RowError: when the text is too long for a pattern of so many repetitions.
         """
         if len(text) > self._length_max:
             raise RowError(
-                f"is longer than the {self._length_max:,} characters in which its regular"
-                " expression is looked for"
+                "is longer than the {length:,} characters in which its regular expression is"
+                " looked for",
+                length=self._length_max,
             )
         return self._search(text)
 
-    def found(self, text: str) -> bool:
-        """Say whether the pattern is found in a text."""
+    def matches(self, text: str) -> bool:
+        """Return whether the pattern is found in a text."""
         return self.search(text) is not None
 
 
@@ -103,16 +104,16 @@ class Extraction:
     """A pattern by which a part is taken out of a text."""
 
     def __init__(self, pattern: str) -> None:
-        self._found = matcher(pattern)
+        self._matches = matcher(pattern)
         self._bounded = _Bounded(pattern)
 
     def search(self, text: str) -> re.Match[str] | None:
         """Find the pattern in a text; what stands there is taken from the match.
 
         Raises:
-            RowProblem: when the text is too long for a pattern of so many repetitions.
+            RowError: when the text is too long for a pattern of so many repetitions.
         """
-        return self._bounded.search(text) if self._found(text) else None
+        return self._bounded.search(text) if self._matches(text) else None
 
 
 def _counted(pattern: str) -> tuple[int, int]:
@@ -124,8 +125,8 @@ def _counted(pattern: str) -> tuple[int, int]:
     repetitions = choices = 0
     varying: list[bool] = [False]
     closed, before = False, ""
-    for found in ITEM.finditer(pattern):
-        item = found[0]
+    for match in ITEM.finditer(pattern):
+        item = match[0]
         many = MANY.fullmatch(item) is not None
         if (many or TIMES.fullmatch(item)) and closed:
             raise ValueError("repeats what holds a repetition or a choice itself")
@@ -148,10 +149,10 @@ def _counted(pattern: str) -> tuple[int, int]:
 
 
 def _means_something_else(pattern: str) -> bool:
-    """Say whether both matchers know the pattern, and not as the same."""
+    """Return whether both matchers know the pattern, and not as the same."""
     before = ""
-    for found in ITEM.finditer(pattern):
-        item = found[0]
+    for match in ITEM.finditer(pattern):
+        item = match[0]
         possessive = item == "+" and REPEATED.fullmatch(before)
         nested = item.startswith("[") and "[" in re.sub(r"\\.", "", item[1:])
         if possessive or nested or item in ELSEWHERE:

@@ -7,6 +7,7 @@ do not exist, columns the file lacks, constants that can never be right.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Final, NamedTuple
 
 from salesflow.adapters.importers.errors import (
@@ -17,6 +18,8 @@ from salesflow.adapters.importers.errors import (
     allowed,
 )
 from salesflow.adapters.importers.ids import object_id
+from salesflow.adapters.importers.keys import OPENED
+from salesflow.adapters.importers.source import ImportSource, SourceRule
 from salesflow.adapters.importers.table.columns import Cells, Context, Layout
 from salesflow.adapters.importers.table.conditions import (
     FIRST,
@@ -45,32 +48,17 @@ from salesflow.domain.time import Instant
 __all__ = [
     "FILLED",
     "OBJECT",
-    "OPENED",
     "CustomerPlan",
     "ImportPlan",
     "RulePlan",
     "compile_plan",
     "facts_offered",
-    "sub_field",
 ]
 
 
 OBJECT: Final = "object"
-OPENED: Final = "opened"
 FILLED: Final = ("process", "process_version", "stage", "title", "customer_id")
 """Fields of an opening that are filled when the mapping says nothing of them."""
-SUB_FIELDS: Final = (
-    "quote",
-    "objection",
-    "request",
-    "invoice",
-    "order",
-    "survey",
-    "task",
-    "person",
-)
-"""Fields that tell apart facts of one kind that happen to one deal at one time."""
-
 Text = Callable[[Cells], str]
 Rank = tuple[int, Decimal, str]
 
@@ -92,16 +80,18 @@ class ReadAt:
     def __call__(
         self, cells: Cells, notes: Notes, before: Instant | None = None
     ) -> ReadTime | None:
-        """Give None for a row without a time; `before` is when the row above happened."""
+        """Return None for a row without a time; `before` is when the row above happened."""
         texts = [text for choice in self._choices if (text := choice(cells))]
         if not texts:
             return None
         try:
-            found = [(self._reader.read(text), text) for text in texts]
+            readings = [(self._reader.read(text), text) for text in texts]
         except RowError as problem:
             raise self.problem(problem.reason, cells) from problem
         at, text = (
-            found[0] if len(found) == 1 else self._picks(found, key=lambda one: one[0].instant)
+            readings[0]
+            if len(readings) == 1
+            else self._picks(readings, key=lambda one: one[0].instant)
         )
         chosen = at.after(before)
         if chosen.note is not None:
@@ -109,11 +99,11 @@ class ReadAt:
         return chosen
 
     def problem(self, reason: str, cells: Cells, *, for_now: bool = False) -> RowError:
-        """Name the column of the time, and what the row says there."""
-        return RowError(reason, self._names, self.said(cells), for_now=for_now)
+        """Return the refusal of a row for its time, with the column and the text there."""
+        return RowError(reason, self._names, self.text(cells), for_now=for_now)
 
-    def said(self, cells: Cells) -> str:
-        """Give what the row says of the time."""
+    def text(self, cells: Cells) -> str:
+        """Return what the row says of the time."""
         return " / ".join(text for choice in self._choices if (text := choice(cells)))
 
 
@@ -131,13 +121,19 @@ class RulePlan(NamedTuple):
     actor: Text | None
     actors: tuple[str, ...]
     extra: dict[str, object]
-    sub: str | None
     ids: tuple[str, ...] | None
     """The columns of the history row's id."""
     title: str
     """How the report names the rule."""
     running: int | None
     """The slot of the row's number among those the rule takes of its deal, where asked for."""
+
+    @property
+    def merged(self) -> str | None:
+        """The columns that name the other deal of a merge."""
+        getters = self.builder.getters
+        named = [getters[name].columns for name in ("into", "absorbed") if name in getters]
+        return " or ".join(chain.from_iterable(named)) or None
 
 
 class CustomerPlan(NamedTuple):
@@ -157,8 +153,8 @@ class ImportPlan:
     rules: tuple[RulePlan, ...]
     leave_out: tuple[tuple[Test, str], ...]
     customer: CustomerPlan | None
-    opening: FactBuilder
-    """Builds the opening of a deal whose rows open it nowhere."""
+    source: ImportSource
+    """What the steps behind this one have to know of it."""
     order: ReadAt | None
     """Reads the time rows are ordered by, where rules ask for the first or last one."""
     clock: ReadAt | None
@@ -171,15 +167,12 @@ class ImportPlan:
     befores: dict[int, int]
     """Slot of a column to the slot of what it held in the row before."""
     object_slot: int
-    labels: frozenset[str]
     ids: dict[tuple[str, ...], Text]
     """Reads the history row's id, for each choice of columns that hold it."""
-    ids_of: dict[str, tuple[str, ...]]
-    """From a rule's label to the columns of its history row's id."""
 
 
 def facts_offered() -> dict[str, type[Fact]]:
-    """Give every fact a mapping can yield, by its kind."""
+    """Return every fact a mapping can yield, by its kind."""
     return {cls.kind: cls for cls in Deal.facts}
 
 
@@ -198,15 +191,14 @@ def compile_plan(context: Context) -> ImportPlan:
         for i, rule in enumerate(mapping.leave_out)
     )
     flagged = _asks_order(context)
-    opening = FactBuilder(DealOpened, {}, context, ())
-    _fill_opening(opening, context, object_slot)
+    source = _source(context, rules, object_slot)
     return ImportPlan(
         context=context,
         object=_object(context),
         rules=rules,
         leave_out=leave_out,
         customer=_customer(mapping.customer, context),
-        opening=opening,
+        source=source,
         order=ReadAt(mapping.at, context, ("at",)) if flagged and mapping.at else None,
         clock=ReadAt(mapping.at, context, ("at",)) if mapping.at else None,
         rank=_rank(mapping.order, layout) if isinstance(mapping.order, OrderRule) else None,
@@ -214,14 +206,44 @@ def compile_plan(context: Context) -> ImportPlan:
         changes=layout.changes,
         befores=layout.befores,
         object_slot=object_slot,
-        labels=frozenset(rule.label for rule in rules),
         ids={rule.ids: rule.key for rule in rules if rule.ids and rule.key},
-        ids_of={rule.label: rule.ids for rule in rules if rule.ids},
+    )
+
+
+def _source(context: Context, rules: Sequence[RulePlan], object_slot: int) -> ImportSource:
+    """Return what the steps behind have to know of the mapping."""
+    mapping, layout = context.mapping, context.layout
+    builder = FactBuilder(DealOpened, {}, context, ())
+    _fill_opening(builder, context, object_slot)
+
+    def open_deal(object: str, because: str) -> DealOpened:
+        cells = [""] * len(layout.names)
+        cells[object_slot] = object
+        opening = builder.build(cells, [], {"inferred": because})
+        assert isinstance(opening, DealOpened)
+        return opening
+
+    opened = next((rule.at for rule in rules if rule.cls is DealOpened), None)
+    return ImportSource(
+        name=mapping.source,
+        process=context.process.version,
+        published=context.published,
+        day_zone=context.day_zone,
+        rules=tuple(
+            SourceRule(rule.title, rule.label, rule.ids or (), rule.merged) for rule in rules
+        ),
+        row_id=mapping.event_id or (),
+        one_row=mapping.rows == "deals",
+        object_columns=" or ".join(mapping.object.named),
+        opened_columns=" or ".join(opened.names) if opened else None,
+        opening=mapping.opening,
+        closed_before_opened=mapping.closed_before_opened,
+        open_deal=open_deal,
     )
 
 
 def _asks_order(context: Context) -> bool:
-    """Say whether a rule asks about the order of the rows of a deal."""
+    """Return whether a rule asks about the order of the rows of a deal."""
     mapping = context.mapping
     whens = [*(rule.when for rule in mapping.facts), *(out.when for out in mapping.leave_out)]
     flagged = any(map(asks_order, whens))
@@ -230,11 +252,6 @@ def _asks_order(context: Context) -> bool:
             "first, last, changed and was need the mapping's at: the column rows are ordered by"
         )
     return flagged
-
-
-def sub_field(cls: type[Fact]) -> str | None:
-    """Name the field that tells apart facts of this kind at one time."""
-    return next((name for name in SUB_FIELDS if name in cls.model_fields), None)
 
 
 def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
@@ -268,7 +285,6 @@ def _rule(context: Context, number: int, object_slot: int) -> RulePlan:
         actor=first_filled(layout.slots(actor, actor_path)) if actor else None,
         actors=actor or (),
         extra={"inferred": rule.inferred} if rule.inferred else {},
-        sub=sub_field(cls),
         ids=key,
         title=f"{number + 1} {rule.name or rule.kind}",
         running=layout.flag(running) if layout.has_flag(running) else None,
@@ -344,8 +360,8 @@ def _fill_opening(builder: FactBuilder, context: Context, object_slot: int) -> N
         source = context.mapping.source
 
         def customer_id(cells: Cells, _: Notes) -> object:
-            found = ids(cells)
-            return object_id(source, found, "customer") if found else None
+            id = ids(cells)
+            return object_id(source, id, "customer") if id else None
 
         builder.default("customer_id", Getter(customer_id, False, customer.id))
 

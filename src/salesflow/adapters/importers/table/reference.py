@@ -32,7 +32,7 @@ KINDS = {
 
 
 def facts_as_markdown() -> str:
-    """Give a table of every fact, what it says, and its fields."""
+    """Return a table of every fact, what it says, and its fields."""
     lines = ["| `kind` | what happened | `fields` |", "|---|---|---|"]
     for kind, cls in facts_offered().items():
         lines.append(_line(kind, cls))
@@ -41,8 +41,8 @@ def facts_as_markdown() -> str:
 
 
 def _line(kind: str, cls: type[BaseModel]) -> str:
-    said = inspect.getdoc(cls) or ""
-    first = " ".join(said.split("\n\n")[0].split())
+    text = inspect.getdoc(cls) or ""
+    first = " ".join(text.split("\n\n")[0].split())
     filled = FILLED if cls is DealOpened else ()
     fields = ", ".join(_fields(cls, filled))
     return f"| `{kind}` | {first} | {fields or '–'} |"
@@ -51,14 +51,14 @@ def _line(kind: str, cls: type[BaseModel]) -> str:
 def _fields(cls: type[BaseModel], filled: Iterable[str]) -> Iterable[str]:
     for name, field in fields_of(cls).items():
         needed = field.is_required() and name not in filled
-        shown = f"**`{name}`**" if needed else f"`{name}`"
-        yield f"{shown} {_said(role_of(cls, name), field.annotation)}"
+        label = f"**`{name}`**" if needed else f"`{name}`"
+        yield f"{label} {_field_type(role_of(cls, name), field.annotation)}"
 
 
-def _said(name: str, annotation: object) -> str:
+def _field_type(name: str, annotation: object) -> str:
     kind, detail = kind_of_field(annotation)
     if kind == "many":
-        return f"several of: {_said(name, detail)}"
+        return f"several of: {_field_type(name, detail)}"
     if kind == "part":
         return f"({', '.join(_fields(detail, ()))})"
     if kind == "id":

@@ -6,104 +6,18 @@ mapping says goes; where it says nothing and a deal's rows plainly stand newest 
 taken from the bottom up, and listed.
 """
 
-import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import date
-from itertools import groupby
-from typing import NamedTuple, Self
 
 from salesflow.adapters.importers.errors import Adjustment
+from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.table.conditions import FIRST, LAST
-from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.table.plan import ImportPlan, RulePlan
 from salesflow.adapters.importers.times import MissingZoneError
 from salesflow.domain.time import Instant
-from salesflow.errors import DatabaseError
 
-__all__ = ["Direction", "ObjectRows", "RowsByObject", "arranged", "flag_rows", "order_ties"]
-
-
-# Puts rows in the order of their deals without holding them in memory.
-#
-# Rows of one deal may stand anywhere in a file. They are written to a temporary SQLite file
-# (which stays in memory while it is small) and read back deal by deal, in the order in which
-# the deals first appear, and within a deal in the order of the file.
-
-BETWEEN = "\x1f"
-WRITE = 2_000
-IN_ORDER = "SELECT number, line, cells FROM rows ORDER BY number, line"
-
-
-class ObjectRows(NamedTuple):
-    """The rows of one deal: line and cells."""
-
-    object: str
-    rows: list[tuple[int, list[str]]]
-
-
-class RowsByObject:
-    """Rows on their way from the order of a file to the order of deals."""
-
-    def __init__(self) -> None:
-        self._file = sqlite3.connect("")
-        self._file.execute("PRAGMA journal_mode = OFF")
-        self._file.execute("PRAGMA synchronous = OFF")
-        self._file.execute("CREATE TABLE rows (number INTEGER, line INTEGER, cells TEXT)")
-        self._numbers: dict[str, int] = {}
-        self._waiting: list[tuple[int, int, str]] = []
-        self.rows = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def __contains__(self, object: str) -> bool:
-        """Say whether the file tells of a deal."""
-        return object in self._numbers
-
-    @property
-    def objects(self) -> int:
-        """How many deals there are."""
-        return len(self._numbers)
-
-    def add(self, object: str, line: int, cells: Sequence[str]) -> None:
-        """Take in a row."""
-        number = self._numbers.setdefault(object, len(self._numbers))
-        self._waiting.append((number, line, BETWEEN.join(cells)))
-        self.rows += 1
-        if len(self._waiting) >= WRITE:
-            self._flush()
-
-    def by_object(self) -> Iterator[ObjectRows]:
-        """Give the rows deal by deal; as often as one likes."""
-        self._flush()
-        objects = list(self._numbers)
-        with _room():
-            found = self._file.execute(IN_ORDER)
-            for number, rows in groupby(found, key=lambda row: row[0]):
-                extracted = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
-                yield ObjectRows(objects[number], extracted)
-
-    def _flush(self) -> None:
-        with _room():
-            self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._waiting)
-        self._waiting.clear()
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Say where there is no room when the file beside the import cannot be written."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise DatabaseError(
-            f"the rows cannot be kept in a temporary file while they are sorted: {error}; make"
-            " room in the folder of temporary files, or name another one in SQLITE_TMPDIR"
-        ) from error
+__all__ = ["Direction", "arranged", "flag_rows", "order_ties"]
 
 
 Rows = list[tuple[int, list[str]]]
@@ -112,11 +26,11 @@ TURNED = (
     " bottom up (say it with order)"
 )
 SAMPLE = 5_000
-"""So many rows of a file say in which direction it stands."""
+"""So many rows of a file are compared for its direction."""
 
 
 class Direction:
-    """Whether rows of the same deal stand oldest or newest first, as far as one has seen."""
+    """Whether rows of a deal are written oldest or newest first, as far as one has seen."""
 
     def __init__(self) -> None:
         self._up = self._down = False
@@ -125,7 +39,7 @@ class Direction:
 
     @classmethod
     def of(cls, times: Iterable[Instant]) -> "Direction":
-        """Look at the times of one deal, in the order of the file."""
+        """Return the direction of the times of one deal, in the order of the file."""
         direction = cls()
         for at in times:
             direction.see("", at)
@@ -133,11 +47,11 @@ class Direction:
 
     @property
     def wants_more(self) -> bool:
-        """Whether enough was seen already."""
+        """Whether more times are needed to tell the direction."""
         return self._seen < SAMPLE and not (self._up and self._down)
 
     def see(self, object: str, at: Instant) -> None:
-        """Take in the time of the next row."""
+        """Compare the time of the next row with the one before of its deal."""
         before = self._last.get(object, at)
         self._up |= before < at
         self._down |= before > at
@@ -146,12 +60,12 @@ class Direction:
 
     @property
     def newest_first(self) -> bool | None:
-        """Whether they stand newest first; None when that cannot be said."""
+        """Whether they are written newest first; None when that cannot be known."""
         return None if self._up == self._down else self._down
 
 
 def arranged(rows: Rows, plan: ImportPlan) -> Rows:
-    """Put the rows of a deal in the order in which those of one time follow one another."""
+    """Sort the rows of a deal so that those of one time follow one another as they happened."""
     order, rank = plan.context.mapping.order, plan.rank
     if order == "newest_first":
         return rows[::-1]
@@ -203,7 +117,7 @@ def _number(rows: Rows, rule: RulePlan, plan: ImportPlan, newest_first: bool | N
 def _in_time(
     rows: Rows, plan: ImportPlan, newest_first: bool | None, rule: RulePlan | None = None
 ) -> list[int]:
-    """Give the places of the rows that have a time, in order."""
+    """Return the places of the rows that have a time, in order."""
     read = plan.order if rule is None else rule.at
     timed: list[tuple[Instant, int]] = []
     late: list[int] = []

@@ -19,6 +19,7 @@ from salesflow.adapters.importers.table.conditions import as_text, first_filled
 from salesflow.adapters.importers.table.csv import tidied
 from salesflow.adapters.importers.table.mapping import BRACES, Constant, ValueSpec
 from salesflow.adapters.importers.table.patterns import Extraction
+from salesflow.presentation.messages import Message
 
 __all__ = [
     "ID_KINDS",
@@ -47,7 +48,7 @@ NO = frozenset({"false", "no", "n", "f", "0", "off", "否"})
 LOSS_REASON: Final = "loss_reason"
 STAGE_FIELDS = frozenset({"stage", "target"})
 ID_KINDS: Final = {"customer_id": "customer", "person_id": "person"}
-"""What an id stands for, by the field's name; another deal when it is not here."""
+"""What an id is of, by the field's name; another deal when it is not here."""
 
 
 class TakenValue(NamedTuple):
@@ -69,22 +70,22 @@ def take(
         return TakenValue(lambda _: constant, ())
     columns = spec.named
     text = _extracted(spec, text_of(spec, context, path), signed=signed)
-    mend = _map(spec, context, path)
+    known_values = _map(spec, context, path)
     default = spec.default
     unmapped = spec.unmapped
-    if mend is None and default is None:
+    if known_values is None and default is None:
         return TakenValue(lambda cells: text(cells) or None, columns)
 
     def read(cells: Cells) -> object:
-        found: object = text(cells)
-        if found and mend is not None:
-            known = mend.get(str(found))
+        value: object = text(cells)
+        if value and known_values is not None:
+            known = known_values.get(str(value))
             if known is not None:
                 return known
             if unmapped == "refuse":
-                raise RowError("is not in the map of this field", None, str(found))
-            found = "" if unmapped == "empty" else found
-        return found or default
+                raise RowError("is not in the map of this field", None, str(value))
+            value = "" if unmapped == "empty" else value
+        return value or default
 
     return TakenValue(read, columns)
 
@@ -98,12 +99,12 @@ def _extracted(
 
     def read(cells: Cells) -> str:
         whole = text(cells)
-        found = pattern.search(whole)
-        if found is None:
+        match = pattern.search(whole)
+        if match is None:
             return ""
-        group = 1 if found.re.groups else 0
-        part = found[group] or ""
-        if signed and part and sign_outside(whole, *found.span(group)):
+        group = 1 if match.re.groups else 0
+        part = match[group] or ""
+        if signed and part and sign_outside(whole, *match.span(group)):
             raise RowError(SIGN_LOST)
         return part.strip()
 
@@ -126,7 +127,7 @@ def text_of(spec: ValueSpec, context: Context, path: KeyPath) -> Callable[[Cells
 def converter(
     kind: str, role: str, spec: ValueSpec, context: Context, path: KeyPath
 ) -> Convert:
-    """Give the function that turns text into what a field of this kind and name holds."""
+    """Return the function that turns text into what a field of this kind and name holds."""
     if kind in {"number", "integer"}:
         return _number(context, spec.scale, whole=kind == "integer")
     if spec.scale is not None:
@@ -146,23 +147,27 @@ def _text(role: str, context: Context) -> Convert:
         version = context.process.version
         return _key_of(
             context.process.stages,
-            f"stage of process {version.key!r} version {version.version}",
+            "is no stage of process {process} version {version}; there are {keys}",
+            process=repr(version.key),
+            version=version.version,
         )
     if role == LOSS_REASON and context.process.reasons:
-        return _key_of(context.process.reasons, "loss reason of the process")
+        return _key_of(
+            context.process.reasons, "is no loss reason of the process; there are {keys}"
+        )
     return lambda text, _: text
 
 
-def _running(said: bool | str, context: Context, path: KeyPath) -> Callable[[Cells], str]:
+def _running(template: bool | str, context: Context, path: KeyPath) -> Callable[[Cells], str]:
     if not context.running:
         raise MappingError("a running number is for the fields of [[facts]]", path)
     layout = context.layout
     number = layout.flag(context.running)
-    return _template(said if isinstance(said, str) else "{}", layout, path, number)
+    return _template(template if isinstance(template, str) else "{}", layout, path, number)
 
 
 def on_one_line(convert: Convert, columns: str) -> Convert:
-    """Take line breaks and tabs in a text of one line for spaces, and say so."""
+    """Replace line breaks and tabs in a text of one line by spaces, and note it."""
 
     def read(text: str, notes: Notes) -> object:
         if not text.isprintable():
@@ -194,10 +199,10 @@ def _template(
         values = [cells[slot] for slot in slots]
         if not any(values):
             return ""
-        woven = [texts[0]]
+        pieces = [texts[0]]
         for value, text in zip(values, texts[1:], strict=True):
-            woven += (value, text)
-        return "".join(woven).strip()
+            pieces += (value, text)
+        return "".join(pieces).strip()
 
     return read
 
@@ -221,15 +226,15 @@ def _number(context: Context, scale: Decimal | None, *, whole: bool) -> Convert:
     reader = context.numbers
 
     def number(text: str, _: Notes) -> object:
-        found = reader.read(text)
+        amount = reader.read(text)
         if scale is not None:
             with localcontext(prec=EXACT_DIGITS):
-                found = (found * scale).normalize() + 0
+                amount = (amount * scale).normalize() + 0
         if not whole:
-            return found
-        if found != found.to_integral_value():
+            return amount
+        if amount != amount.to_integral_value():
             raise RowError("is not a whole number")
-        return int(found)
+        return int(amount)
 
     return number
 
@@ -239,10 +244,10 @@ def _time(kind: str, spec: ValueSpec, context: Context) -> Convert:
     take = reader.day if kind == "day" else reader.aware
 
     def time(text: str, notes: Notes) -> object:
-        found, note = take(text)
+        value, note = take(text)
         if note is not None:
             notes.append(Adjustment(note, " or ".join(spec.named), text))
-        return found
+        return value
 
     return time
 
@@ -256,11 +261,12 @@ def _bool(text: str, _: Notes) -> object:
     raise RowError("is not yes or no")
 
 
-def _key_of(keys: Mapping[str, str], what: str) -> Convert:
+def _key_of(keys: Mapping[str, str], refusal: str, **arguments: object) -> Convert:
     def key(text: str, _: Notes) -> object:
-        found = keys.get(text)
-        if found is None:
-            raise RowError(f"is no {what}; there are {', '.join(sorted(set(keys.values())))}")
-        return found
+        value = keys.get(text)
+        if value is None:
+            there = ", ".join(sorted(set(keys.values())))
+            raise RowError(Message(refusal, keys=there, **arguments))
+        return value
 
     return key

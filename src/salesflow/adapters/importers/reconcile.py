@@ -1,9 +1,12 @@
-"""Finds what a table tells differently than it was recorded: fact by fact, then row by row.
+"""Compares extracted facts with recorded ones: fact by fact, then row by row.
 
-A fact is known by its key. When a row that told a fact tells it no more (a win became a loss,
-a mapping was mended), what it tells instead belongs to the same change: both are taken
-together, or not at all. Which row told a fact is certain where the key holds the row's own
-id, or the deal is one row; else what happened at the same time is compared.
+A fact is known by its key. When the row of a recorded fact yields it no more (a win became a
+loss, a mapping was corrected), what it yields instead belongs to the same change: both are
+recorded together, or not at all. Which row a fact comes from is certain where the key holds
+the row's own id, or the deal is one row; else what happened at the same time is compared.
+
+It is a module of its own, as the heart of every importer: what becomes of a fact that is
+imported again.
 """
 
 from collections import defaultdict
@@ -15,17 +18,11 @@ from uuid import UUID
 
 from salesflow.adapters.event_store.append import NewEvent
 from salesflow.adapters.event_store.external_events import ExternalEvent, new_events_of
+from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, closes
+from salesflow.adapters.importers.keys import KeyParts, key_parts, sub_of
+from salesflow.adapters.importers.order_facts import GUESSED, NO_OPENING, RecordedFacts
 from salesflow.adapters.importers.report import ReportedChange
-from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact, closes
-from salesflow.adapters.importers.table.order_facts import (
-    GUESSED,
-    NO_OPENING,
-    KeyParts,
-    RecordedFacts,
-    key_parts,
-    sub_of,
-)
-from salesflow.adapters.importers.table.plan import ImportPlan
+from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import Instant, from_instant
 
@@ -33,13 +30,13 @@ __all__ = ["AppendPlan", "ChangedFact", "Compared", "Reconciliation", "reconcile
 
 
 class ChangedFact(NamedTuple):
-    """A fact recorded before, and what the table tells in its place.
+    """A recorded fact, and the fact extracted in its place.
 
-    `told` None: nothing. `event` None: nothing stood there, or (`undo`) an import took it
-    back by these retractions and it is told again.
+    `extracted` None: nothing. `event` None: nothing was recorded, or (`undo`) an import
+    retracted it by these retractions and it is extracted again.
     """
 
-    told: ExtractedFact | None
+    extracted: ExtractedFact | None
     event: Event | None
     line: int
     undo: tuple[Event, ...] = ()
@@ -48,160 +45,170 @@ class ChangedFact(NamedTuple):
 
 
 class Reconciliation(NamedTuple):
-    """What is told of a deal, against what is recorded."""
+    """The facts extracted of a deal, against those recorded."""
 
     new: list[ExtractedFact]
     known: list[ExtractedFact]
-    retold: list[ChangedFact]
+    changed: list[ChangedFact]
     other_rules: list[str]
     """Rules of facts recorded of the deal that this mapping does not have."""
     not_told: list[str]
-    """Kinds of facts recorded of the deal that it tells no more, by rules it does have."""
+    """Kinds of facts recorded of the deal that are missing now, by rules there still are."""
 
 
 def reconcile(
     deal: ExtractedDeal,
     customers: Sequence[ExtractedFact],
     known: RecordedFacts,
-    plan: ImportPlan,
+    source: ImportSource,
 ) -> Reconciliation:
-    """Sort the facts told of a deal into new, known and told differently."""
-    found = Reconciliation([], [], [], [], [])
+    """Sort the facts extracted of a deal into new, known and changed."""
+    result = Reconciliation([], [], [], [], [])
     for one in [*customers, *deal.facts]:
-        _sort(one, known, found)
-    _settle_guesses(found)
+        _sort(one, known, result)
+    _settle_guesses(result)
     extracted = {one.source_id for one in deal.facts}
-    untold = known.untold(deal.stream_id, deal.object, extracted)
-    if untold:
-        _Rows(deal, known, plan, found).compare(untold)
-    return found
+    missing = known.missing(deal.stream_id, deal.object, extracted)
+    if missing:
+        _Rows(deal, known, source, result).compare(missing)
+    return result
 
 
-def _sort(one: ExtractedFact, known: RecordedFacts, found: Reconciliation) -> None:
+def _sort(one: ExtractedFact, known: RecordedFacts, result: Reconciliation) -> None:
     event = known.find(one)
     if event is None:
-        found.new.append(one)
+        result.new.append(one)
     elif not known.same(one, event):
-        found.retold.append(ChangedFact(one, event, one.line, settled=_is_told(one, event)))
-    elif known.stands(event) or not (undo := known.taken_back(event)):
-        found.known.append(one)
+        result.changed.append(
+            ChangedFact(one, event, one.line, settled=_replaces_guess(one, event))
+        )
+    elif not known.is_retracted(event) or not (undo := known.import_retractions(event)):
+        result.known.append(one)
     else:
-        found.retold.append(ChangedFact(one, None, one.line, tuple(undo)))
+        result.changed.append(ChangedFact(one, None, one.line, tuple(undo)))
 
 
-def _is_told(one: ExtractedFact, event: Event) -> bool:
-    """Say whether what was a guess of the importer is told now."""
+def _replaces_guess(one: ExtractedFact, event: Event) -> bool:
+    """Return whether a fact replaces what was a guess of the importer."""
     return event.fact.inferred in GUESSED and one.fact.inferred is None
 
 
-def _settle_guesses(found: Reconciliation) -> None:
-    """Let a guessed opening move back to an earlier fact that is recorded or will be."""
-    for i, change in enumerate(found.retold):
-        one, event = change.told, change.event
+def _settle_guesses(result: Reconciliation) -> None:
+    """Mark guessed openings that may move back to an earlier fact, recorded or new."""
+    for i, change in enumerate(result.changed):
+        one, event = change.extracted, change.event
         if one is None or event is None or event.fact.inferred != NO_OPENING:
             continue
         if one.occurred is None or one.occurred >= event.occurred:
             continue
-        taken = (each.occurred for each in (*found.new, *found.known))
-        if one.fact.inferred == NO_OPENING and one.occurred in taken:
-            found.retold[i] = change._replace(settled=True)
+        times = (each.occurred for each in (*result.new, *result.known))
+        if one.fact.inferred == NO_OPENING and one.occurred in times:
+            result.changed[i] = change._replace(settled=True)
 
 
 class _Rows:
-    """The rows of one deal, against facts that were recorded of it and are told no more."""
+    """The rows of one deal, against recorded facts that they yield no more."""
 
     def __init__(
-        self, deal: ExtractedDeal, known: RecordedFacts, plan: ImportPlan, found: Reconciliation
+        self,
+        deal: ExtractedDeal,
+        known: RecordedFacts,
+        source: ImportSource,
+        result: Reconciliation,
     ) -> None:
         self._deal = deal
         self._known = known
-        self._plan = plan
-        self._found = found
-        self._fresh: dict[int, list[ChangedFact]] = defaultdict(list)
+        self._source = source
+        self._result = result
+        self._new_by_line: dict[int, list[ChangedFact]] = defaultdict(list)
         """By line, what would be recorded though it was not, or not any more."""
         self._pairs: list[ChangedFact] = []
         own = {id(one) for one in deal.facts}
-        for one in found.new:
+        for one in result.new:
             if id(one) in own and not one.fact.is_opening:
-                self._fresh[one.line].append(ChangedFact(one, None, one.line))
-        for each in found.retold:
+                self._new_by_line[one.line].append(ChangedFact(one, None, one.line))
+        for each in result.changed:
             if each.undo:
-                self._fresh[each.line].append(each)
+                self._new_by_line[each.line].append(each)
 
-    def compare(self, untold: list[Event]) -> None:
-        """Pair what is told no more with what its rows tell instead."""
-        parts = {e.event_id: self._parts(e.source_id or "", e.fact) for e in untold}
+    def compare(self, missing: list[Event]) -> None:
+        """Pair facts that are missing now with what their rows yield instead."""
+        parts = {e.event_id: self._parts(e.source_id or "", e.fact) for e in missing}
         rest: list[Event] = []
         by_row: dict[tuple[int, ...], list[Event]] = defaultdict(list)
-        for event in untold:
+        for event in missing:
             lines = self._lines(parts[event.event_id])
             (by_row[lines] if lines else rest).append(event)
         for lines, events in by_row.items():
             self._pair(events, lines)
         for event in self._at_one_time(rest, parts):
             label = parts[event.event_id].label
-            if label not in self._plan.labels:
-                self._found.other_rules.append(label)
+            if label not in self._source.labels:
+                self._result.other_rules.append(label)
             elif not self._may_be_refused(parts[event.event_id]):
-                self._found.not_told.append(event.fact.kind)
+                self._result.not_told.append(event.fact.kind)
         self._enter()
 
     def _parts(self, source_id: str, fact: Fact) -> KeyParts:
-        return key_parts(source_id, fact, self._plan.labels)
+        return key_parts(source_id, fact, self._source.labels)
 
     def _lines(self, parts: KeyParts) -> tuple[int, ...]:
-        """Give the lines of the row that told a fact, where the file holds it."""
-        deal, plan = self._deal, self._plan
+        """Return the lines of the row a fact comes from, where the file holds it."""
+        deal, source = self._deal, self._source
         if parts.by == "id":
-            columns = plan.ids_of.get(parts.label, plan.context.mapping.event_id)
-            lines = deal.ids.get((columns or (), parts.row), [])
+            lines = deal.ids.get((source.row_id_of(parts.label), parts.row), [])
             return tuple(line for line in lines if line not in deal.refused)
-        whole = plan.context.mapping.rows == "deals" and not (deal.refused or deal.left_out)
-        return tuple(deal.lines) if whole and parts.label in plan.labels else ()
+        whole = source.one_row and not (deal.refused or deal.left_out)
+        return tuple(deal.lines) if whole and parts.label in source.labels else ()
 
     def _may_be_refused(self, parts: KeyParts) -> bool:
-        """Say whether a row that says nothing this time may be the one that told a fact."""
-        deal, plan = self._deal, self._plan
+        """Return whether a fact may come from a row that yields nothing this time."""
+        deal, source = self._deal, self._source
         if parts.by == "id":
-            columns = plan.ids_of.get(parts.label, plan.context.mapping.event_id)
-            return (columns or (), parts.row) in deal.ids
+            return (source.row_id_of(parts.label), parts.row) in deal.ids
         return bool(deal.refused)
 
     def _pair(self, events: Iterable[Event], lines: tuple[int, ...]) -> None:
-        """Set what a row tells no more against what it tells newly."""
-        held = [each for line in lines for each in self._fresh.pop(line, ())]
-        for event, each in zip_longest(events, held):
+        """Pair the facts missing of a row with its new ones."""
+        new = [each for line in lines for each in self._new_by_line.pop(line, ())]
+        for event, each in zip_longest(events, new):
             change = each or ChangedFact(None, event, lines[0])
             self._pairs.append(change._replace(event=event))
 
-    def _at_one_time(self, untold: Iterable[Event], parts: dict[UUID, KeyParts]) -> list[Event]:
-        """Pair what happened at one time and cannot both be; give what is left."""
+    def _at_one_time(
+        self, missing: Iterable[Event], parts: dict[UUID, KeyParts]
+    ) -> list[Event]:
+        """Pair facts of one time that exclude one another; return what is left."""
         at: dict[Instant | date, list[ChangedFact]] = defaultdict(list)
-        for each in chain.from_iterable(self._fresh.values()):
-            one = each.told
+        for each in chain.from_iterable(self._new_by_line.values()):
+            one = each.extracted
             if one is not None and one.occurred is not None and not each.undo:
                 at[one.occurred if one.day is None else one.day].append(each)
         left = []
-        for event in untold:
-            fresh = at.get(self._known.moment(event), [])
-            retold = (each for each in fresh if self._retells(event, parts, each.told))
-            found = next(retold, None)
-            if found is None:
+        for event in missing:
+            candidates = at.get(self._known.moment(event), [])
+            matching = (
+                each for each in candidates if self._replaces(event, parts, each.extracted)
+            )
+            match = next(matching, None)
+            if match is None:
                 left.append(event)
                 continue
-            fresh.remove(found)
-            self._fresh[found.line].remove(found)
-            self._pairs.append(found._replace(event=event))
+            candidates.remove(match)
+            self._new_by_line[match.line].remove(match)
+            self._pairs.append(match._replace(event=event))
         return left
 
     def _enter(self) -> None:
-        """Enter the pairs, and let nothing that is paired count as new by itself."""
-        paired = {id(each.told) for each in self._pairs if each.told}
-        new, retold = self._found.new, self._found.retold
+        """Add the pairs to the result; nothing that is paired counts as new by itself."""
+        paired = {id(each.extracted) for each in self._pairs if each.extracted}
+        new, changed = self._result.new, self._result.changed
         new[:] = [one for one in new if id(one) not in paired]
-        retold[:] = [each for each in retold if id(each.told) not in paired] + self._pairs
+        changed[:] = [
+            each for each in changed if id(each.extracted) not in paired
+        ] + self._pairs
 
-    def _retells(
+    def _replaces(
         self, event: Event, parts: dict[UUID, KeyParts], one: ExtractedFact | None
     ) -> bool:
         if one is None:
@@ -209,21 +216,21 @@ class _Rows:
         was, now = parts[event.event_id], self._parts(one.source_id, one.fact)
         if was.by == now.by == "id":
             return False
-        version = self._plan.context.process.version
+        version = self._source.process
         if closes(event.fact, version) and closes(one.fact, version):
             return True
         alike = event.fact.kind == one.fact.kind and sub_of(event.fact) == sub_of(one.fact)
-        return alike and (was.by != now.by or was.label not in self._plan.labels)
+        return alike and (was.by != now.by or was.label not in self._source.labels)
 
 
-# Records what a source tells, once: compares with the log, appends what is new.
+# Records what a source has, once: compares with the log, appends what is new.
 #
-# A fact is known by its source and source id. Told again with the same content it is skipped;
-# with other content it is listed as changed at the source and, when asked for, the old one is
-# retracted and the new one recorded. What an import took back and the source tells again stands
-# again; what people retracted stays retracted. Every deal is one append, a batch of deals one
-# transaction, so an import killed at any moment is taken up again by running it again. When
-# somebody else writes to one of its streams meanwhile, the batch is compared anew.
+# A fact is known by its source and source id. Extracted again with the same content it is
+# skipped; with other content it is listed as changed at the source and, when asked for, the
+# old one is retracted and the new one recorded. What an import retracted is restored when the
+# source has it again; what people retracted stays retracted. Every deal is one append, a batch
+# of deals one transaction, so an import killed at any moment is taken up again by running it
+# again. When somebody else writes to one of its streams meanwhile, the batch is compared anew.
 
 SHOWN_MAX = 300
 CHANGED = "changed at the source"
@@ -251,7 +258,7 @@ class Compared(NamedTuple):
 
 
 class AppendPlan:
-    """Turns told facts into drafts, numbering streams as it goes."""
+    """Turns extracted facts into events to append, numbering streams as it goes."""
 
     def __init__(
         self,
@@ -271,20 +278,20 @@ class AppendPlan:
             if events
         }
 
-    def write(self, object: str, found: Reconciliation) -> Compared:
+    def write(self, object: str, reconciled: Reconciliation) -> Compared:
         """Draft what is new of a deal, and what changed where that is to be recorded."""
-        result = Compared([], found.new, found.known, [], [*found.new], [], [])
-        for each in found.retold:
+        result = Compared([], reconciled.new, reconciled.known, [], [*reconciled.new], [], [])
+        for each in reconciled.changed:
             applied = self._applies(each)
             result.changes.append(_change(object, each, applied=applied))
             if not applied:
                 continue
-            if each.event is not None and self._known.stands(each.event):
+            if each.event is not None and not self._known.is_retracted(each.event):
                 result.retracted.append(each.event)
             if each.undo:
                 result.undone.extend(each.undo)
-            elif each.told is not None:
-                result.recorded.append(each.told)
+            elif each.extracted is not None:
+                result.recorded.append(each.extracted)
         facts = [
             *(self._retraction(event, CHANGED) for event in result.retracted),
             *(self._retraction(event, AGAIN) for event in result.undone),
@@ -316,24 +323,24 @@ class AppendPlan:
 
 
 def _change(object: str, each: ChangedFact, *, applied: bool) -> ReportedChange:
-    extracted, event = each.told, each.event
+    extracted, event = each.extracted, each.event
     now = was = None
     if extracted is not None:
         now = (
             extracted.fact.kind,
             extracted.source_id,
-            _shown(extracted.fact, extracted.occurred),
+            _fact_text(extracted.fact, extracted.occurred),
         )
     if event is not None:
-        was = (event.fact.kind, event.source_id or "", _shown(event.fact, event.occurred))
-    stands = now or was
-    assert stands is not None
+        was = (event.fact.kind, event.source_id or "", _fact_text(event.fact, event.occurred))
+    described = now or was
+    assert described is not None
     return ReportedChange(
         line=each.line,
         file="",
         object=object,
-        kind=stands[0],
-        source_id=stands[1],
+        kind=described[0],
+        source_id=described[1],
         was_kind=was[0] if was else None,
         was_source_id=was[1] if was else None,
         was=was[2] if was else None,
@@ -343,6 +350,6 @@ def _change(object: str, each: ChangedFact, *, applied: bool) -> ReportedChange:
     )
 
 
-def _shown(fact: Fact, occurred: Instant | None) -> str:
+def _fact_text(fact: Fact, occurred: Instant | None) -> str:
     when = "at the time of import" if occurred is None else from_instant(occurred).isoformat()
     return f"{when} {fact.to_json().decode()}"[:SHOWN_MAX]

@@ -1,9 +1,9 @@
-"""Takes the deals of a file through telling, comparing and recording, some hundred at a time.
+"""Extracts, compares and records the deals of a source, some hundred at a time.
 
-A batch is told, compared with what is recorded of its deals, and appended in one transaction;
-only then does it enter the report. When somebody else wrote to one of its streams meanwhile,
-it is compared anew. What it costs in memory is one batch, and the deals that are merged: they
-come last, when all that they may be merged into is recorded.
+A batch is extracted, compared with what is recorded of its deals, and appended in one
+transaction; only then does it enter the report. When somebody else wrote to one of its streams
+meanwhile, it is compared anew. What it costs in memory is one batch, and the deals that are
+merged: they come last, when all that they may be merged into is recorded.
 """
 
 from collections import Counter
@@ -16,10 +16,8 @@ from uuid import UUID
 from salesflow.adapters.event_store.external_events import retry_on_conflict
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.report import ImportReport, Inferred, Irregular
-from salesflow.adapters.importers.table.extract import NO_DATE, extract
-from salesflow.adapters.importers.table.extracted import ExtractedDeal, ExtractedFact
-from salesflow.adapters.importers.table.order_facts import (
+from salesflow.adapters.importers.extracted import NO_DATE, ExtractedDeal, ExtractedFact
+from salesflow.adapters.importers.order_facts import (
     RecordedFacts,
     Survivors,
     components,
@@ -27,13 +25,13 @@ from salesflow.adapters.importers.table.order_facts import (
     merges,
     order_facts,
 )
-from salesflow.adapters.importers.table.plan import ImportPlan
-from salesflow.adapters.importers.table.reconcile import AppendPlan, Compared, reconcile
-from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
+from salesflow.adapters.importers.reconcile import AppendPlan, Compared, reconcile
+from salesflow.adapters.importers.report import ImportReport, Inferred, Irregular
+from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
+from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Event
 from salesflow.domain.history import ensure_readable
-from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, InputError, RuleError
 
@@ -56,15 +54,15 @@ class ImportBatch:
     def __init__(
         self,
         log: EventLog,
-        plan: ImportPlan,
+        source: ImportSource,
         report: ImportReport,
-        met: set[UUID],
+        known_customers: set[UUID],
         apply_changes: bool,
     ) -> None:
         self._log = log
-        self._plan = plan
+        self._source = source
         self._part = report.part()
-        self._met = met
+        self._known_customers = known_customers
         self._apply = apply_changes
         self._results: list[tuple[ExtractedDeal, Compared]] = []
         self._streams: Mapping[UUID, Sequence[Event]] = {}
@@ -76,29 +74,29 @@ class ImportBatch:
     def compare(
         self, groups: Sequence[Sequence[ExtractedDeal]], survivors: Survivors | None = None
     ) -> None:
-        """Find out what is new of these deals; what hangs together becomes one append."""
-        source = self._plan.context.mapping.source
+        """Compare deals with the log; those that hang together become one append."""
+        source = self._source
         deals = list(chain.from_iterable(groups))
         streams = self._log.streams(_streams(deals), through=self._log.head().position)
         for events in streams.values():  # what cannot be read cannot be compared
             ensure_readable(events)
         self._streams = streams
-        known = RecordedFacts(source, streams, self._plan.context.day_zone)
+        known = RecordedFacts(source.name, streams, self._source.day_zone)
         for deal in deals:
-            order_facts(deal, self._plan, streams.get(deal.stream_id, ()))
+            order_facts(deal, self._source, streams.get(deal.stream_id, ()))
         if survivors is not None:
-            survivors.leave_out_impossible(deals, known, self._plan)
-        writer = AppendPlan(source, self._part.import_id, known, apply_changes=self._apply)
+            survivors.leave_out_impossible(deals, known, self._source)
+        writer = AppendPlan(source.name, self._part.import_id, known, apply_changes=self._apply)
         for group in groups:
             drafts: list[NewEvent] = []
             for deal in group:
                 customers = [
                     extracted for extracted in deal.customers if self._is_first(extracted)
                 ]
-                found = reconcile(deal, customers, known, self._plan)
-                self._other_rules.update(found.other_rules)
-                self._not_told.update(found.not_told)
-                compared = writer.write(deal.object, found)
+                reconciled = reconcile(deal, customers, known, self._source)
+                self._other_rules.update(reconciled.other_rules)
+                self._not_told.update(reconciled.not_told)
+                compared = writer.write(deal.object, reconciled)
                 self._results.append((deal, compared))
                 drafts += compared.drafts
             if drafts:
@@ -131,12 +129,15 @@ class ImportBatch:
                 report.change(change)
             report.facts_told += len(compared.new) + len(compared.known)
             self._infer(deal, compared.recorded)
-            self._judge(deal, compared)
+            self._list_irregular(deal, compared)
             self._count_rows(deal, compared)
         return report
 
     def _is_first(self, extracted: ExtractedFact) -> bool:
-        if extracted.stream_id in self._met or extracted.stream_id in self.customers:
+        if (
+            extracted.stream_id in self._known_customers
+            or extracted.stream_id in self.customers
+        ):
             return False
         self.customers.add(extracted.stream_id)
         return True
@@ -158,12 +159,12 @@ class ImportBatch:
                     )
                 )
 
-    def _judge(self, deal: ExtractedDeal, compared: Compared) -> None:
+    def _list_irregular(self, deal: ExtractedDeal, compared: Compared) -> None:
         own = [one for one in compared.recorded if one.stream_id == deal.stream_id]
         if not own:
             return
         stored = self._streams.get(deal.stream_id, ())
-        published = self._plan.context.published
+        published = self._source.published
         for extracted, reason in irregular_facts(own, stored, compared.without, published):
             self._part.irregular.append(
                 Irregular(
@@ -179,7 +180,7 @@ class ImportBatch:
     def _count_rows(self, deal: ExtractedDeal, compared: Compared) -> None:
         report = self._part
         for number, rows in deal.rules.items():
-            title = self._plan.rules[number].title
+            title = self._source.rules[number].title
             report.rules[title] = report.rules.get(title, 0) + rows
         report.rows_tied += len(deal.tied - set(deal.refused))
         new = {extracted.line for extracted in compared.new}
@@ -225,7 +226,7 @@ class ImportParts:
     """What became of the batches of a file before; nothing is kept by this one."""
 
     def taken(self, number: int) -> ImportPart | None:
-        """Give what became of a batch that was recorded by an interrupted import."""
+        """Return what became of a batch that was recorded by an interrupted import."""
         del number
         return None
 
@@ -233,7 +234,7 @@ class ImportParts:
         """Keep what became of a batch that is recorded."""
 
     def done(self) -> None:
-        """Forget what was kept."""
+        """Delete what was kept."""
 
 
 class ImportPipeline:
@@ -242,19 +243,18 @@ class ImportPipeline:
     def __init__(
         self,
         log: EventLog,
-        plan: ImportPlan,
+        source: ImportSource,
         report: ImportReport,
+        extract: Callable[[ObjectRows], ExtractedDeal],
         *,
-        horizon: Instant,
         apply_changes: bool,
-        newest_first: bool | None = None,
     ) -> None:
+        """`extract` reads the facts of a deal off its rows."""
         self._log = log
-        self._plan = plan
+        self._source = source
         self._report = report
-        self._horizon = horizon
+        self._extract = extract
         self._apply = apply_changes
-        self._newest_first = newest_first
         self._customers: set[UUID] = set()
         """Customers this import has met already."""
 
@@ -266,42 +266,39 @@ class ImportPipeline:
         parts: ImportParts,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """Take all deals through, recording them or only saying what would be recorded."""
+        """Extract, compare and record all deals, or report only what would be recorded."""
         done = 0
         waiting: list[ExtractedDeal] = []
         for number, batch in enumerate(_batches(spool.by_object())):
             rows = sum(len(each.rows) for each in batch)
             part = parts.taken(number)
             if part is None:
-                deals = [self._tell(each) for each in batch]
-                waits = [deal for deal in deals if merges(deal)]
-                now = [deal for deal in deals if not merges(deal)]
-                part = self._take(now, tuple(deal.object for deal in waits), record=record)
+                deals = [self._extract(each) for each in batch]
+                merged = [deal for deal in deals if merges(deal)]
+                ready = [deal for deal in deals if not merges(deal)]
+                part = self._take(ready, tuple(deal.object for deal in merged), record=record)
                 if record:
                     parts.keep(number, part)
             else:
-                waits = [self._tell(each) for each in batch if each.object in part.waiting]
-                self._report.rows_resumed += rows - sum(len(deal.lines) for deal in waits)
-            waiting += waits
+                merged = [self._extract(each) for each in batch if each.object in part.waiting]
+                self._report.rows_resumed += rows - sum(len(deal.lines) for deal in merged)
+            waiting += merged
             self._report.add(part.report)
             self._customers |= part.customers
-            done += rows - sum(len(deal.lines) for deal in waits)
+            done += rows - sum(len(deal.lines) for deal in merged)
             if progress is not None:
                 progress(done, spool.rows)
         self._take_merged(waiting, spool, record=record)
         if progress is not None and waiting:
             progress(spool.rows, spool.rows)
 
-    def _tell(self, rows: ObjectRows) -> ExtractedDeal:
-        return extract(rows, self._plan, self._horizon, newest_first=self._newest_first)
-
     def _take_merged(
         self, waiting: list[ExtractedDeal], spool: RowsByObject, *, record: bool
     ) -> None:
-        """Take the deals that are merged, all that hang together in one append."""
+        """Record the deals that are merged, all that hang together in one append."""
         survivors = Survivors(self._log)
         if waiting and not record:
-            survivors.look(waiting, spool, self._tell, self._plan)
+            survivors.look(waiting, spool, self._extract, self._source)
         batch: list[list[ExtractedDeal]] = []
         for each in components(waiting):
             if batch and sum(map(len, batch)) + len(each) > OBJECTS_MAX:
@@ -315,11 +312,11 @@ class ImportPipeline:
         self, deals: list[ExtractedDeal], waiting: tuple[str, ...] = (), *, record: bool
     ) -> ImportPart:
         report = self._report.part()
-        met: set[UUID] = set()
+        known_customers: set[UUID] = set()
         for taken in self._taken([[deal] for deal in deals], None, record=record):
             report.add(taken.counted())
-            met |= taken.customers
-        return ImportPart(report, frozenset(met), waiting)
+            known_customers |= taken.customers
+        return ImportPart(report, frozenset(known_customers), waiting)
 
     def _take_together(
         self, groups: list[list[ExtractedDeal]], survivors: Survivors, *, record: bool
@@ -332,10 +329,10 @@ class ImportPipeline:
     def _taken(
         self, groups: list[list[ExtractedDeal]], survivors: Survivors | None, *, record: bool
     ) -> list[ImportBatch]:
-        """Take deals through; where the log refuses some, refuse their rows, not the others."""
-        through = partial(self._through, groups, record=record, survivors=survivors)
+        """Record deals; where the log refuses some, refuse their rows, not the others."""
+        attempt = partial(self._append, groups, record=record, survivors=survivors)
         try:
-            taken = retry_on_conflict(through)
+            taken = retry_on_conflict(attempt)
         except (InputError, RuleError, HistoryError) as error:
             if len(groups) > 1:
                 middle = len(groups) // 2
@@ -344,16 +341,17 @@ class ImportPipeline:
                     *self._taken(groups[middle:], survivors, record=record),
                 ]
             taken = self._batch()
-            said = f"the log does not take the deal: {shortened(error)}"
-            problem = RowError(said, for_now=True)
+            problem = RowError(
+                "the log does not take the deal: {why}", for_now=True, why=shortened(error)
+            )
             taken.refuse([deal.copy() for deal in groups[0]], problem)
         self._customers |= taken.customers
         return [taken]
 
     def _batch(self) -> ImportBatch:
-        return ImportBatch(self._log, self._plan, self._report, self._customers, self._apply)
+        return ImportBatch(self._log, self._source, self._report, self._customers, self._apply)
 
-    def _through(
+    def _append(
         self,
         groups: Sequence[Sequence[ExtractedDeal]],
         *,
@@ -370,12 +368,12 @@ class ImportPipeline:
 
 
 def bounds() -> tuple[int, int]:
-    """Give what bounds a batch: how many rows, and of how many deals."""
+    """Return what bounds a batch: how many rows, and of how many deals."""
     return ROWS_MAX, OBJECTS_MAX
 
 
 def is_one_batch(spool: RowsByObject) -> bool:
-    """Say whether a file is taken at one go."""
+    """Return whether a file is taken at one go."""
     return spool.rows < ROWS_MAX and spool.objects < OBJECTS_MAX
 
 

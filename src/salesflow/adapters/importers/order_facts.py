@@ -1,36 +1,35 @@
-"""Brings what is told of a deal in order, in the light of what is recorded of it.
+"""Sorts the facts extracted of a deal, in the light of what is recorded of it.
 
 A deal that nothing opens gets an opening that is marked as inferred; an opening without a date
 happens with the first fact that has one; a fact of which only the day is known comes after
 what is known to have happened on that day.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import chain
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.importers.errors import Adjustment, RowError
-from salesflow.adapters.importers.ids import fact_source_id, object_id, split_source_id
-from salesflow.adapters.importers.table.extract import NO_DATE
-from salesflow.adapters.importers.table.extracted import (
+from salesflow.adapters.importers.extracted import (
+    NO_DATE,
     ExtractedDeal,
     ExtractedFact,
     closes,
     in_order,
 )
-from salesflow.adapters.importers.table.plan import OPENED, ImportPlan, sub_field
-from salesflow.adapters.importers.table.row_order import ObjectRows, RowsByObject
+from salesflow.adapters.importers.ids import fact_source_id, object_id, split_source_id
+from salesflow.adapters.importers.keys import OPENED
+from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
+from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.deal.merge_checks import CandidateFact, ImpossibleMerge, impossible_merges
 from salesflow.domain.deal.merging import DealMerged, MergingFact
-from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.history import ReplayContext, believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import (
@@ -40,39 +39,25 @@ from salesflow.domain.time import (
     start_of_day,
     start_of_next_day,
 )
+from salesflow.presentation.messages import Message, recognized
 
 __all__ = [
     "GUESSED",
     "NO_OPENING",
     "IrregularFact",
-    "KeyParts",
     "RecordedFacts",
     "Streams",
     "Survivors",
     "components",
     "irregular_facts",
-    "key_parts",
     "merges",
     "order_facts",
-    "sub_of",
 ]
 
 
-# What is recorded of some streams by one source, found by the key of each fact.
-#
-# A key (see `told.Keys`) says which history row, which time or which column told a fact. It is
-# taken apart again here, so that a fact told under another key can be found by what it says.
+# What is recorded of some streams by one source, found by the key of each fact (`keys`).
 
 Streams = Mapping[UUID, Sequence[Event]]
-TIMED = re.compile(r"(\d{4}-\d\d-\d\dT[^/]*\+00:00|undated)/")
-
-
-class KeyParts(NamedTuple):
-    """A key taken apart: which row or column told the fact, and by which rule."""
-
-    by: Literal["id", "time", "column"]
-    row: str
-    label: str
 
 
 class RecordedFacts:
@@ -83,36 +68,37 @@ class RecordedFacts:
         self._source = source
         self._zone = zone
         self._latest: dict[UUID, dict[str, Event]] = {}
-        self._standing: set[UUID] = set()
+        self._unretracted: set[UUID] = set()
         self._retractions: dict[UUID, list[Event]] = {}
         for stream_id, events in streams.items():
-            self._standing.update(event.event_id for event in without_retracted(events))
+            self._unretracted.update(event.event_id for event in without_retracted(events))
             latest = self._latest.setdefault(stream_id, {})
             for event in events:
                 if isinstance(event.fact, FactRetracted):
-                    if self.stands(event):
+                    if not self.is_retracted(event):
                         self._retractions.setdefault(event.fact.event_id, []).append(event)
                 elif event.source == source and event.source_id:
                     latest[event.source_id] = event
 
     def find(self, extracted: ExtractedFact) -> Event | None:
-        """Give what was recorded last under the same source id."""
+        """Return what was recorded last under the same source id."""
         return self._latest.get(extracted.stream_id, {}).get(extracted.source_id)
 
-    def stands(self, event: Event) -> bool:
-        """Say whether no retraction names it."""
-        return event.event_id in self._standing
+    def is_retracted(self, event: Event) -> bool:
+        """Return whether a retraction names an event, and none names that in turn."""
+        return event.event_id not in self._unretracted
 
-    def taken_back(self, event: Event) -> list[Event]:
-        """Give the retractions of an event where imports made them all; else nothing."""
-        found = self._retractions.get(event.event_id, [])
+    def import_retractions(self, event: Event) -> list[Event]:
+        """Return the retractions of an event where imports made them all; else nothing."""
+        retractions = self._retractions.get(event.event_id, [])
         ours = all(
-            one.source == self._source and one.source_id == event.source_id for one in found
+            one.source == self._source and one.source_id == event.source_id
+            for one in retractions
         )
-        return found if ours else []
+        return retractions if ours else []
 
     def same(self, extracted: ExtractedFact, event: Event) -> bool:
-        """Say whether a fact is told as it was recorded."""
+        """Return whether a fact is the same as it was recorded."""
         if event.fact != extracted.fact:
             return False
         if extracted.occurred is None:
@@ -126,94 +112,65 @@ class RecordedFacts:
             event.occurred == extracted.occurred or clamped
         )
 
-    def untold(self, stream_id: UUID, object: str, extracted: set[str]) -> list[Event]:
-        """Give the standing facts of a deal whose keys are told no more; not its opening."""
-        found = []
+    def missing(self, stream_id: UUID, object: str, extracted: set[str]) -> list[Event]:
+        """Return the recorded facts of a deal whose keys are missing now; not its opening."""
+        absent = []
         for source_id, event in self._latest.get(stream_id, {}).items():
-            if source_id in extracted or event.event_id not in self._standing:
+            if source_id in extracted or event.event_id not in self._unretracted:
                 continue
-            whose, key = split_source_id(source_id)
-            if whose == object and key != OPENED:
-                found.append(event)
-        return found
+            owner, key = split_source_id(source_id)
+            if owner == object and key != OPENED:
+                absent.append(event)
+        return absent
 
     def moment(self, event: Event) -> Instant | date:
-        """Say when something happened, as finely as it is known."""
+        """Return when something happened, as finely as it is known."""
         if event.precision == "day" and self._zone is not None:
             return from_instant(event.occurred).astimezone(self._zone).date()
         return event.occurred
 
 
-def sub_of(fact: Fact) -> str | None:
-    """Give what tells a fact apart from others of its kind: its quote, its invoice."""
-    name = sub_field(type(fact))
-    return getattr(fact, name) if name else None
-
-
-def key_parts(source_id: str, fact: Fact, labels: frozenset[str]) -> KeyParts:
-    """Take the key of a fact apart; `labels` are those of the rules there are."""
-    key = split_source_id(source_id)[1]
-    timed = TIMED.match(key)
-    if timed:
-        return KeyParts("time", timed[1], _among(key[timed.end() :], labels))
-    sub = sub_of(fact)
-    bare = key.removesuffix(f"/{sub}") if sub else key
-    if bare in labels or bare.startswith(f"{fact.kind.partition('.')[2]}@"):
-        return KeyParts("column", "", bare)
-    ends = [label for label in labels if bare.endswith(f"/{label}")]
-    if ends:
-        label = max(ends, key=len)
-        return KeyParts("id", bare.removesuffix(f"/{label}"), label)
-    row, between, label = bare.rpartition("/")
-    return KeyParts("id", row, label) if between else KeyParts("column", "", bare)
-
-
-def _among(rest: str, labels: frozenset[str]) -> str:
-    """Find the label a key of a time goes on with."""
-    found = [label for label in labels if rest == label or rest.startswith(f"{label}/")]
-    return max(found, key=len, default=rest.partition("/")[0])
-
-
 OPENED_EARLIER = "the deal was closed before it was opened; opened at its closing"
 NO_OPENING_DATE = "no opening date in the row; opened with its first fact"
 NO_OPENING = "no row opens it; opened with its first fact"
+UNNAMED = "no row opens the deal, and it cannot be named: {reason}"
 GUESSED = frozenset({NO_DATE, NO_OPENING_DATE, NO_OPENING})
 """Why the importer itself inferred something; not what a mapping says in `inferred`."""
 
 
-def order_facts(deal: ExtractedDeal, plan: ImportPlan, stored: Sequence[Event]) -> None:
-    """Bring the facts of a deal in order, in the light of what is recorded of it."""
+def order_facts(deal: ExtractedDeal, source: ImportSource, stored: Sequence[Event]) -> None:
+    """Sort the facts of a deal, in the light of what is recorded of it."""
     events = without_retracted(stored)
-    _after_timed(deal, plan, events)
+    _after_timed(deal, source, events)
     _date_openings(deal)
-    _open_before_closing(deal, plan, events)
+    _open_before_closing(deal, source, events)
     if deal.facts and not any(extracted.fact.is_opening for extracted in deal.facts):
-        _open(deal, plan, events)
+        _open(deal, source, events)
     deal.facts.sort(key=in_order)
 
 
-def _open(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> None:
+def _open(deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]) -> None:
     """Open a deal that nothing opens, or opens too late an opening inferred before."""
     recorded = next((event for event in events if event.fact.is_opening), None)
     if recorded is None or _inferred_late(recorded, deal):
         problem = RowError("its deal is opened nowhere")
-        if plan.context.mapping.opening == "infer":
+        if source.opening == "infer":
             try:
-                deal.facts.append(_inferred_opening(deal, plan))
+                deal.facts.append(_inferred_opening(deal, source))
                 return
             except RowError as error:
-                columns = " or ".join(plan.context.mapping.object.named)
-                reason = f"no row opens the deal, and it cannot be named: {error.reason}"
-                problem = RowError(reason, columns, deal.object)
+                problem = RowError(
+                    UNNAMED, source.object_columns, deal.object, reason=error.reason
+                )
         for line in {extracted.line for extracted in deal.facts}:
             deal.refuse(line, problem)
 
 
 def _open_before_closing(
-    deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]
+    deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]
 ) -> None:
     """Open a deal that was closed before it was opened, written up late, at its closing."""
-    how = plan.context.mapping.closed_before_opened
+    policy = source.closed_before_opened
     opening = next(
         (
             extracted
@@ -222,9 +179,9 @@ def _open_before_closing(
         ),
         None,
     )
-    if opening is None or opening.occurred is None or how == "keep":
+    if opening is None or opening.occurred is None or policy == "keep":
         return
-    version = plan.context.process.version
+    version = source.process
     closed = [t for t in deal.facts if t.occurred is not None and closes(t.fact, version)]
     first = min(closed, key=in_order, default=None)
     at, precision, day = (
@@ -235,24 +192,22 @@ def _open_before_closing(
             at, precision, day = event.occurred, event.precision, None
     if at is None or precision is None or at >= opening.occurred:
         return
-    if how == "refuse":
+    if policy == "refuse":
         line = first.line if first is not None else opening.line
         deal.refuse(line, RowError("closes the deal before it was opened"))
         return
-    deal.adjust(opening.line, _opened_earlier(opening, plan))
+    deal.adjust(opening.line, _opened_earlier(opening, source))
     deal.facts = [
         each._replace(occurred=at, precision=precision, day=day) if each is opening else each
         for each in deal.facts
     ]
 
 
-def _opened_earlier(opening: ExtractedFact, plan: ImportPlan) -> Adjustment:
-    rule = next(rule for rule in plan.rules if rule.cls is type(opening.fact))
-    columns = " or ".join(rule.at.names) if rule.at else None
+def _opened_earlier(opening: ExtractedFact, source: ImportSource) -> Adjustment:
     at = from_instant(opening.occurred or 0)
-    zone = plan.context.day_zone
-    said = opening.day or (at.astimezone(zone) if zone else at)
-    return Adjustment(OPENED_EARLIER, columns, said.isoformat())
+    zone = source.day_zone
+    opened_at = opening.day or (at.astimezone(zone) if zone else at)
+    return Adjustment(OPENED_EARLIER, source.opened_columns, opened_at.isoformat())
 
 
 def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
@@ -262,9 +217,9 @@ def _inferred_late(opening: Event, deal: ExtractedDeal) -> bool:
     return first is not None and (first.occurred or 0) < opening.occurred
 
 
-def _after_timed(deal: ExtractedDeal, plan: ImportPlan, events: Sequence[Event]) -> None:
-    """Put what is known by its day not before what is timed on that day; an opening stays."""
-    zone = plan.context.day_zone
+def _after_timed(deal: ExtractedDeal, source: ImportSource, events: Sequence[Event]) -> None:
+    """Move what is known by its day behind what is timed on that day; an opening stays."""
+    zone = source.day_zone
     days = {
         extracted.day
         for extracted in deal.facts
@@ -293,7 +248,7 @@ def _undated(event: Event) -> bool:
 
 
 def _date_openings(deal: ExtractedDeal) -> None:
-    """Let an opening without a date happen with the first fact that has one."""
+    """Date an opening without a date with the first fact that has one."""
     for i, extracted in enumerate(deal.facts):
         if not (extracted.fact.is_opening and extracted.undated):
             continue
@@ -310,13 +265,11 @@ def _first(deal: ExtractedDeal) -> ExtractedFact | None:
     return min(dated, key=in_order, default=None)
 
 
-def _inferred_opening(deal: ExtractedDeal, plan: ImportPlan) -> ExtractedFact:
+def _inferred_opening(deal: ExtractedDeal, source: ImportSource) -> ExtractedFact:
     first = _first(deal)
-    cells = [""] * len(plan.context.layout.names)
-    cells[plan.object_slot] = deal.object
-    extra: dict[str, object] = {"inferred": NO_OPENING if first else NO_DATE}
-    opening = plan.opening.build(cells, [], extra)
-    opening = opening.model_copy(update={"stage": _first_stage(deal, plan, opening)})
+    opening = source.open_deal(deal.object, NO_OPENING if first else NO_DATE)
+    stage = _first_stage(deal, source, opening.stage)
+    opening = opening.model_copy(update={"stage": stage})
     return ExtractedFact(
         deal.stream_id,
         fact_source_id(deal.object, OPENED),
@@ -331,35 +284,42 @@ def _inferred_opening(deal: ExtractedDeal, plan: ImportPlan) -> ExtractedFact:
     )
 
 
-def _first_stage(deal: ExtractedDeal, plan: ImportPlan, opening: Fact) -> str:
-    """Open it where its first fact puts it, so that no visit to a stage is made up."""
-    assert isinstance(opening, DealOpened)
+def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> str:
+    """Return the stage its first fact puts it in, so that no visit to a stage is made up."""
     first = min(deal.facts, key=in_order)
-    if isinstance(first.fact, StageMoved):
-        version = plan.context.process.version
-        if version.category(first.fact.target) == "open":
-            return first.fact.target
-    return opening.stage
+    if not isinstance(first.fact, StageMoved):
+        return otherwise
+    is_open = source.process.category(first.fact.target) == "open"
+    return first.fact.target if is_open else otherwise
 
 
-# Deals that a table says were merged: taken last, and never into what does not exist.
+# Deals that a source says were merged: taken last, and never into what does not exist.
 #
 # A merge hides a deal behind another one. Where that is the deal itself, is hidden behind the
 # first in turn, or was never opened, its money would be in no figure. Such a merge is left out,
 # and the row says why; see `salesflow.domain.deal.merge_checks`.
 
 MERGING = get_args(MergingFact)
+IMPOSSIBLE = (
+    "{deal} cannot be merged into itself",
+    "{deal} cannot be merged into {into}: there is no such {kind}",
+    "{deal} cannot be merged into {into}, which was begun only later; say that it was there"
+    " before, or merge it later",
+    "{deal} cannot be merged into {into}: that is a circle",
+    "{deal} cannot be merged into {into}",
+)
+"""Why a merge cannot be, in the sentences of `merge_checks`."""
 
 
 def merges(deal: ExtractedDeal) -> bool:
-    """Say whether its rows tell that a deal was merged, or is no more."""
+    """Return whether its rows say that a deal was merged, or is no more."""
     return any(isinstance(extracted.fact, MERGING) for extracted in deal.facts)
 
 
 def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
-    """Put together the deals that merges connect."""
-    place = {deal.stream_id: number for number, deal in enumerate(deals)}
-    near: dict[int, set[int]] = defaultdict(set)
+    """Group the deals that merges connect."""
+    number_of = {deal.stream_id: number for number, deal in enumerate(deals)}
+    linked: dict[int, set[int]] = defaultdict(set)
     by_other: dict[UUID, int] = {}
     for number, deal in enumerate(deals):
         for other in {
@@ -367,9 +327,9 @@ def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
             for extracted in deal.facts
             if isinstance(extracted.fact, MERGING)
         }:
-            there = place.get(other, by_other.setdefault(other, number))
-            near[number].add(there)
-            near[there].add(number)
+            neighbour = number_of.get(other, by_other.setdefault(other, number))
+            linked[number].add(neighbour)
+            linked[neighbour].add(number)
     left = dict.fromkeys(range(len(deals)))
     while left:
         group, waiting = set(), [next(iter(left))]
@@ -378,7 +338,7 @@ def components(deals: Sequence[ExtractedDeal]) -> Iterator[list[ExtractedDeal]]:
             if number in left:
                 del left[number]
                 group.add(number)
-                waiting += near[number]
+                waiting += linked[number]
         yield [deals[number] for number in sorted(group)]
 
 
@@ -394,28 +354,27 @@ class Survivors:
         self,
         deals: Iterable[ExtractedDeal],
         spool: RowsByObject,
-        tell: Callable[[ObjectRows], ExtractedDeal],
-        plan: ImportPlan,
+        extract: Callable[[ObjectRows], ExtractedDeal],
+        source: ImportSource,
     ) -> None:
         """Find in the file the deals that others are merged into, before they are recorded."""
-        source = plan.context.mapping.source
         here = {deal.stream_id for deal in deals}
         asked = {t.stream_id for d in deals for t in d.facts if isinstance(t.fact, MERGING)}
         asked -= here
         for rows in spool.by_object() if asked else ():
-            id = object_id(source, rows.object)
+            id = object_id(source.name, rows.object)
             if id not in asked:
                 continue
-            deal = tell(rows)
-            order_facts(deal, plan, self._log.stream(id))
+            deal = extract(rows)
+            order_facts(deal, source, self._log.stream(id))
             self._openings[id] = [
                 _event(extracted) for extracted in deal.facts if extracted.fact.is_opening
             ]
 
     def leave_out_impossible(
-        self, deals: Sequence[ExtractedDeal], known: RecordedFacts, plan: ImportPlan
+        self, deals: Sequence[ExtractedDeal], known: RecordedFacts, source: ImportSource
     ) -> None:
-        """Leave out the merges that cannot be, and say so of their rows."""
+        """Remove the merges that cannot be, and adjust or refuse their rows."""
         new = [
             extracted
             for deal in deals
@@ -423,20 +382,22 @@ class Survivors:
             if known.find(extracted) is None
         ]
         extracted = [CandidateFact(one.stream_id, one.fact, one.occurred) for one in new]
-        found = {(each.absorbed, each.into): each.because for each in self._found(extracted)}
+        impossible = {
+            (each.absorbed, each.into): each.because for each in self._impossible(extracted)
+        }
         names = {str(id): repr(name) for deal in deals for id, name in deal.named.items()}
         names |= {str(deal.stream_id): repr(deal.object) for deal in deals}
-        for deal in deals if found else ():
+        for deal in deals if impossible else ():
             for one in list(deal.facts):
                 if not isinstance(one.fact, DealMerged):
                     continue
-                because = found.get((one.stream_id, one.fact.into))
+                because = impossible.get((one.stream_id, one.fact.into))
                 if because is not None and known.find(one) is None:
                     for id, name in names.items():
                         because = because.replace(id, name)
-                    _leave_out(deal, one, because, plan)
+                    _leave_out(deal, one, because, source)
 
-    def _found(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
+    def _impossible(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
         return impossible_merges(extracted, self._stored)
 
     def _stored(self, id: UUID) -> Sequence[Event]:
@@ -444,18 +405,18 @@ class Survivors:
 
 
 def _leave_out(
-    deal: ExtractedDeal, merged: ExtractedFact, because: str, plan: ImportPlan
+    deal: ExtractedDeal, merged: ExtractedFact, because: str, source: ImportSource
 ) -> None:
-    """Refuse the row of a merge; where it tells more than that, leave out the merge alone."""
-    getters = plan.rules[merged.order % len(plan.rules)].builder.getters
-    named = [getters[name].columns for name in ("into", "absorbed") if name in getters]
-    columns = " or ".join(chain.from_iterable(named)) or None
+    """Refuse the row of a merge; where it says more than that, remove the merge alone."""
+    columns = source.rule_of(merged.order).merged
     others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
+    reason = recognized(because, IMPOSSIBLE)
     if not others:
-        deal.refuse(merged.line, RowError(because, columns))
+        deal.refuse(merged.line, RowError(reason, columns))
         return
     deal.facts = [extracted for extracted in deal.facts if extracted.order != merged.order]
-    deal.adjust(merged.line, Adjustment(f"{because}; the merge was left out", columns, None))
+    left_out = Message("{reason}; the merge was left out", reason=reason)
+    deal.adjust(merged.line, Adjustment(left_out, columns, None))
 
 
 def _event(extracted: ExtractedFact) -> Event:
@@ -465,7 +426,7 @@ def _event(extracted: ExtractedFact) -> Event:
 
 # Which imported facts are irregular: recorded all the same, counted by no figure, listed.
 #
-# A source may tell that a closed deal moved on, or that an offer it never made was accepted.
+# A source may say that a closed deal moved on, or that an offer it never made was accepted.
 # Such facts are kept (see `salesflow.domain.deal.state`); the report names them, so that a
 # mapping that misreads its table is noticed at once.
 
@@ -475,7 +436,7 @@ NOBODY = UUID(int=0)
 class IrregularFact(NamedTuple):
     """A fact that is irregular, and why."""
 
-    told: ExtractedFact
+    extracted: ExtractedFact
     reason: str
 
 
@@ -485,7 +446,7 @@ def irregular_facts(
     retracted: frozenset[UUID],
     processes: Mapping[tuple[str, int], ProcessVersion],
 ) -> list[IrregularFact]:
-    """Judge the new facts of one deal among those that are recorded of it already."""
+    """Return the irregular ones of a deal's new facts, among those recorded already."""
     events = [event for event in stored if event.event_id not in retracted]
     by_position = {FOREVER + number: extracted for number, extracted in enumerate(new)}
     events += [
@@ -501,9 +462,9 @@ def irregular_facts(
         for position, extracted in by_position.items()
     ]
     deal = DealState(ReplayContext(processes))
-    found = []
+    irregular = []
     for event in believed_history(events):
         reason = deal.evolve(event)
         if reason is not None and event.position in by_position:
-            found.append(IrregularFact(by_position[event.position], reason))
-    return found
+            irregular.append(IrregularFact(by_position[event.position], reason))
+    return irregular
