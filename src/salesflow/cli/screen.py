@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.filesize import pick_unit_and_suffix
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -126,7 +127,7 @@ if TYPE_CHECKING:  # loaded when there is something to report
     from salesflow.adapters.projector.runner import Progress
 
 
-KIB = 1024
+BYTES = ["B", "KiB", "MiB", "GiB"]
 
 
 class Screen:
@@ -222,14 +223,8 @@ class Screen:
 
 def size_of(count: int) -> str:
     """Write a number of bytes for people."""
-    if count < KIB:
-        return f"{count:,} B"
-    size = count / KIB
-    for unit in ("KiB", "MiB"):
-        if size < KIB:
-            return f"{size:,.1f} {unit}"
-        size /= KIB
-    return f"{size:,.1f} GiB"
+    unit, name = pick_unit_and_suffix(count, BYTES, 1024)
+    return f"{count:,} B" if unit == 1 else f"{count / unit:,.1f} {name}"
 
 
 def _console(stream: object) -> Console:
