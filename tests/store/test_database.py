@@ -22,11 +22,11 @@ import sys
 from uuid import uuid4
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent
-from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.gate import UNCHECKED
 from salesflow.adapters.database.schema import new_id
 sys.stdin.read(1)
 with Database(sys.argv[1]) as database:
-    log = EventLog(database, catalogue=OTHERS)
+    log = EventLog(database, catalogue=UNCHECKED)
     log.append([NewEvent(uuid4(), 1, "a:1", b"{}", new_id(), None)])
 """
 

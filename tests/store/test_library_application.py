@@ -14,7 +14,7 @@ from eventsourcing.persistence import (
 )
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.gate import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.recorder import SalesflowProcessRecorder
 
@@ -109,7 +109,7 @@ def test_what_goes_wrong_in_our_store_reaches_the_library_as_its_own_errors(
         Database(sqlite_url, wait_seconds=0.01) as database,
     ):
         recorder = SalesflowProcessRecorder(
-            EventLog(database, tenant="DogSchool", catalogue=OTHERS)
+            EventLog(database, tenant="DogSchool", catalogue=UNCHECKED)
         )
         event = StoredEvent(uuid4(), 1, "topic", b"state")
         with holder.begin(), pytest.raises(OperationalError, match=r"longer than|locked"):

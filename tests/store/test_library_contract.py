@@ -8,7 +8,7 @@ from eventsourcing.tests import application, persistence
 from eventsourcing.utils import Environment, get_topic
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.gate import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.recorder import (
     SalesflowAggregateRecorder,
@@ -45,7 +45,7 @@ class Opened(TestCase):
     def log(self) -> EventLog:
         database = Database(self.url)
         self.addCleanup(database.close)
-        return EventLog(database, catalogue=OTHERS)
+        return EventLog(database, catalogue=UNCHECKED)
 
 
 class AggregateRecorders(Opened):

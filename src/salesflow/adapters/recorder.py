@@ -39,7 +39,7 @@ from eventsourcing.utils import Environment, EnvType, resolve_topic
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import new_id, read_uuid, stored_uuid
-from salesflow.adapters.event_store.gate import OTHERS
+from salesflow.adapters.event_store.gate import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent, StoredEvent
 from salesflow.adapters.event_store.log import Subscription as LogSubscription
 from salesflow.errors import (
@@ -385,7 +385,7 @@ class SalesflowFactory(InfrastructureFactory[SalesflowTrackingRecorder]):
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.env.name).strip("-._")
         tenant = self.env.get(TENANT_VARIABLE) or name[:64] or "application"
         self.database = Database(url)
-        self.log = EventLog(self.database, tenant=tenant, catalogue=OTHERS)
+        self.log = EventLog(self.database, tenant=tenant, catalogue=UNCHECKED)
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
         """Make what keeps snapshots, or another sequence named by its purpose."""

@@ -23,10 +23,10 @@ from salesflow.domain.history import (
     State,
     believed_history,
     comes_after,
-    effective,
     ensure_not_retracted,
     ensure_readable,
     ensure_retractable,
+    in_effect,
     values_of,
 )
 from salesflow.domain.pending import (
@@ -357,7 +357,7 @@ class Aggregate:
         then._history = self._history if unchanged else believed_history(log)
         if unchanged and "_state" in vars(self):
             history, until = self._history, min(until, self._as_of)
-            if effective(history, until) is history:
+            if in_effect(history, until) is history:
                 then._state = copy(self._state)
         return then
 
@@ -426,7 +426,7 @@ class Aggregate:
         What was recorded meanwhile was checked against what held before.
         """
         history, until = self._history, self._as_of
-        if not self._pending or effective(history, until) is history:
+        if not self._pending or in_effect(history, until) is history:
             return None
         latest = self._context.latest
         if latest == FOREVER:
@@ -497,7 +497,7 @@ class Aggregate:
         if self._log and not is_there and not self.exists_without_events:
             self.ensure_exists()
         state = self.state_class(self._context, opening)
-        self._evolve(state, effective(history, until))
+        self._evolve(state, in_effect(history, until))
         return state
 
     def _evolve(self, state: State, events: list[Event]) -> None:

@@ -27,11 +27,11 @@ __all__ = [
     "appended",
     "believed_history",
     "comes_after",
-    "effective",
     "ensure_not_retracted",
     "ensure_readable",
     "ensure_retractable",
     "first_unreadable",
+    "in_effect",
     "order_key",
     "retracted_ids",
     "unreadable_message",
@@ -115,10 +115,10 @@ def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> li
     known = [*events]
     if known_at < FOREVER:
         known = [event for event in known if event.recorded <= known_at]
-    return known if _as_lived(known) else _believed(known)
+    return known if _is_in_order(known) else _believed(known)
 
 
-def _as_lived(events: list[Event]) -> bool:
+def _is_in_order(events: list[Event]) -> bool:
     """Return whether the log tells it in order: opened first, nothing late or taken back."""
     if not events or not events[0].fact.is_opening:
         return False
@@ -144,7 +144,7 @@ def _believed(events: list[Event]) -> list[Event]:
     return [opening, *rest]
 
 
-def effective(history: list[Event], until: Instant) -> list[Event]:
+def in_effect(history: list[Event], until: Instant) -> list[Event]:
     """Return what of a believed history holds by then: all of it, or what was not planned."""
     for event in (history[0], history[-1]) if history else ():
         if (event.occurred if event.fact.is_immediate else event.effect) > until:

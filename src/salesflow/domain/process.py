@@ -33,8 +33,8 @@ from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
-    "CLOSING",
     "CRITERIA",
+    "OUTCOME_OF_CATEGORY",
     "TASK_COMPLETED",
     "Category",
     "Criterion",
@@ -58,7 +58,7 @@ Category = Literal["open", "won", "after_sales", "lost", "disqualified"]
 ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted"]
 Outcome = Literal["open", "won", "lost", "disqualified"]
 
-CLOSING: Final[Mapping[Category, Outcome]] = {
+OUTCOME_OF_CATEGORY: Final[Mapping[Category, Outcome]] = {
     "won": "won",
     "lost": "lost",
     "disqualified": "disqualified",

@@ -46,7 +46,7 @@ from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zo
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
 from salesflow.engine.reactors import Reactor, Reactors
-from salesflow.engine.run import Running, Runs, Turns
+from salesflow.engine.run import ActiveSessions, CommandRunner, RetryQueue
 from salesflow.engine.session import CommandMetadata, Processes, Session, ensure_not_loaded_by
 from salesflow.engine.worker import CaughtUp, Follower
 from salesflow.errors import (
@@ -174,7 +174,7 @@ ViewT = TypeVar("ViewT", bound=View)
 
 
 @guarded_host
-class SalesFlow(Runs, Admin):
+class SalesFlow(CommandRunner, Admin):
     """One tenant's log and everything that can be asked of it.
 
     `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
@@ -213,8 +213,8 @@ class SalesFlow(Runs, Admin):
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         self._event_ids = event_ids
         self._runner: Runner | None = None
-        self._turns = Turns(wait_seconds)
-        self._running = Running()
+        self._retry_queue = RetryQueue(wait_seconds)
+        self._active = ActiveSessions()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
             self._moments = MomentResolver(self.log)
@@ -257,7 +257,7 @@ class SalesFlow(Runs, Admin):
             InputError: for what could never be read back: a process version that was never
                 published, half a merge, a retraction of what cannot be retracted.
         """
-        running = self._running.sessions
+        running = self._active.sessions
         if running:
             facts = [*facts]
             stream_ids = {getattr(each, "stream_id", None) for each in facts}

@@ -41,7 +41,7 @@ from salesflow.errors import (
     StaleTransactionError,
 )
 
-__all__ = ["Running", "Runs", "Turns"]
+__all__ = ["ActiveSessions", "CommandRunner", "RetryQueue"]
 
 
 # Taking turns: threads that met others again and again try one after another.
@@ -52,7 +52,7 @@ __all__ = ["Running", "Runs", "Turns"]
 DoneT = TypeVar("DoneT")
 
 
-class Turns(Forkable):
+class RetryQueue(Forkable):
     """One turn at a time."""
 
     def __init__(self, wait_seconds: float) -> None:
@@ -84,7 +84,7 @@ HASTY_ATTEMPTS = 3
 """Attempts after which the threads of this process that met others queue up for the rest."""
 
 
-class Running(threading.local):
+class ActiveSessions(threading.local):
     """The sessions of the runs a thread is in, the innermost last."""
 
     def __init__(self) -> None:
@@ -92,14 +92,14 @@ class Running(threading.local):
 
 
 @guarded_host
-class Runs:
+class CommandRunner:
     """The part of the engine that opens sessions and runs functions in them."""
 
     log: EventLog
     _processes: PublishedProcesses
     _event_ids: Callable[[], UUID]
-    _turns: Turns
-    _running: Running
+    _retry_queue: RetryQueue
+    _active: ActiveSessions
 
     @contextmanager
     def session(
@@ -185,7 +185,7 @@ class Runs:
         if connection is not None and engine is not None:
             raise InputError("pass connection= or engine=, not both: each names a transaction")
         metadata = CommandMetadata.of(actor, command_id, fingerprint=fingerprint)
-        running = self._running.sessions
+        running = self._active.sessions
         around = len(running)
         try:
             return self._tried(function, metadata, attempts, connection, engine)
@@ -205,7 +205,7 @@ class Runs:
             try:
                 if attempt <= HASTY_ATTEMPTS or connection is not None:
                     return self._attempt(function, metadata, connection, engine)
-                return self._turns.take(
+                return self._retry_queue.take(
                     lambda: self._attempt(function, metadata, connection, engine)
                 )
             except ConcurrentChangeError:
@@ -261,7 +261,7 @@ class Runs:
                 called(function, FUNCTION, {"a session": session})
         else:
             session = self._session(metadata)
-            self._running.sessions.append(session)
+            self._active.sessions.append(session)
             try:
                 called(function, FUNCTION, {"a session": session})
                 session.commit()
@@ -319,7 +319,7 @@ class Runs:
             connection=connection,
             accept_clock=accept_clock,
             event_ids=self._event_ids,
-            within=tuple(self._running.sessions),
+            within=tuple(self._active.sessions),
         )
 
     def _ensure_new_command(

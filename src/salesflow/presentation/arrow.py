@@ -20,7 +20,7 @@ An answer as tidy tables: one observation a row, one figure a cell, nothing nest
     tables["ends_stages"]     # a row for each end and stage
 
 Every list is a table, also one inside another: that one is called after both, and its rows
-begin with the keys of the row they were in (`ends_first`). Records inside a row are columns of
+begin with the keys of the row they were in. Records inside a row are columns of
 it, by the names of both. Amounts are in tables of their own, since a row may have them in
 several currencies and its counts must not be repeated for each. Types come from the fields,
 never from what they hold, so tables of different moments can be put together.

@@ -271,7 +271,7 @@ class LedgerTable(ReadTable):
         return self.balances(self.name, sa.MetaData())
 
     def balances(self, name: str, metadata: sa.MetaData) -> sa.Table:
-        """Describe the balances of the ledger of this name: see `projections.balances`."""
+        """Describe the balances of the ledger of this name: see `core.balances`."""
         types = {column.name: column.type for column in self.attributes}
         cells = [sa.Column(c, types[f"entered_{c}"], primary_key=True) for c in self.cells]
         return sa.Table(

@@ -577,7 +577,7 @@ class Connections(Forkable, ABC):
 
     @abstractmethod
     def waiter(self) -> CommitListener:
-        """Give what waits for commits of anybody; see `event_store.subscription`."""
+        """Give what waits for commits of anybody; see `event_store.log.Subscription`."""
 
     @abstractmethod
     def announce(self) -> None:

@@ -5,7 +5,7 @@ write is gone when they close it. So the file's place on the disk is compared be
 is acknowledged and before a question is answered; what a session reads is left to its end. That
 of the write-ahead log is compared before an append too, since a new connection without it would
 not see the newest commits. The same look at the file says when it was last changed; what
-changed it then is found out by `sqlite_content`.
+changed it then is found out by `FileContent`.
 """
 
 import os

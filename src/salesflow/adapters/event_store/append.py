@@ -3,7 +3,7 @@
 The rules here hold on every database: values of wrong types and texts that no envelope may
 hold are refused, versions of a stream follow one another, `occurred` never lies after
 `recorded`, a clock may not lag behind the log. What may be in an event at all is for the `gate`
-to say. How the rows get into a database is said in `sqlite_append` and `postgres_append`.
+to say. How the rows get into SQLite is said below, into PostgreSQL in `postgres_append`.
 """
 
 import sqlite3
@@ -174,7 +174,7 @@ class Appending(Protocol):
     ) -> list[Receipt]:
         """Write all of them in one transaction of their own, or none.
 
-        `look` is called once nobody else can append; what it raises refuses them all.
+        `recheck` is called once nobody else can append; what it raises refuses them all.
 
         Raises:
             BusyError: when other writers held the log until the deadline (monotonic seconds).
@@ -425,7 +425,7 @@ class SqliteAppending:
 def _rows_of(
     tenant: str, appends: Sequence[Append], base: int, first: Instant
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of a few drafts, which `_given` does for many."""
+    """Yield the rows of a few drafts, which `_columns_of_many` does for many."""
     # fmt: off
     position, recorded = base, first
     for drafts, _, _, command, *_ in appends:

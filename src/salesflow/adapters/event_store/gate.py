@@ -32,10 +32,10 @@ from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.values import envelope_text, is_plain_reference, shown
 from salesflow.errors import HistoryError, InputError, RuleError
 
-__all__ = ["OTHERS", "Gate", "checked"]
+__all__ = ["UNCHECKED", "Gate", "checked"]
 
 
-OTHERS: Final = FactCatalogue([])
+UNCHECKED: Final = FactCatalogue([])
 """For the log of an application that is not salesflow: its topics are its own, and unread."""
 
 TOPIC, VERSION, PAYLOAD = map(attrgetter, ("topic", "version", "payload"))
@@ -53,11 +53,11 @@ class Gate:
     def __init__(self, log: EventReading) -> None:
         self._log = log
         self._catalogue = log.catalogue
-        self._passed: dict[str, str | None] = {}
+        self._known_topics: dict[str, str | None] = {}
         """Topics that were let through before, and what they tell of; None for anything."""
-        self._usual: dict[str, str] = {}
+        self._usual_topics: dict[str, str] = {}
         """Those that tell of one kind of thing, and of no merge."""
-        self._homes: dict[int, str] = {}
+        self._stream_kinds: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
     def check(  # noqa: PLR0913 - all by keyword
@@ -91,14 +91,14 @@ class Gate:
     ) -> Sequence[Append]:
         """Let appends of one transaction pass; `first_topics` begin streams that were read.
 
-        They are given back, marked where they have to be looked at again; see `look_again`.
+        They are given back, marked where they are to be rechecked; see `recheck_merges`.
 
         Raises:
             InputError: for a kind that is not in the catalogue, bytes that cannot be read
                 back, and a fact of one kind of thing in the stream of another.
             RuleError: for a merge into itself, in a circle, or into what does not exist.
         """
-        if self._catalogue is OTHERS:
+        if self._catalogue is UNCHECKED:
             self._ensure_not_ours(connection)
             return appends
         drafts = appends[0].drafts
@@ -107,7 +107,7 @@ class Gate:
         elif first_topics and len(drafts) == 1 and self._is_usual(drafts[0], first_topics):
             return appends
         topics, first_topics = set(map(TOPIC, drafts)), first_topics or {}
-        if not self._passed.keys() >= topics.union(first_topics.values()):
+        if not self._known_topics.keys() >= topics.union(first_topics.values()):
             self._ensure_known(topics, first_topics.values())
         if not WRITTEN.issuperset(map(type, map(PAYLOAD, drafts))):
             self._prove(drafts)
@@ -123,9 +123,9 @@ class Gate:
         return (
             type(draft.payload) is EncodedFact
             and draft.version > 1
-            and (home := self._usual.get(draft.topic)) is not None
+            and (home := self._usual_topics.get(draft.topic)) is not None
             and (first := first_topics.get(draft.stream_id)) is not None
-            and self._passed.get(first) == home
+            and self._known_topics.get(first) == home
         )
 
     def recheck_merges(
@@ -143,23 +143,25 @@ class Gate:
 
     def remember(self, appends: Iterable[Append]) -> None:
         """Remember what new streams are about, once they are committed."""
-        if len(self._homes) > STREAMS_MAX:
-            self._homes.clear()
+        if len(self._stream_kinds) > STREAMS_MAX:
+            self._stream_kinds.clear()
         home_of = self._catalogue.home
         for append in appends:
             for draft in [draft for draft in append.drafts if draft.version == 1]:
                 home = home_of(draft.topic)
                 if home is not None:
-                    self._homes[draft.stream_id.int] = home
+                    self._stream_kinds[draft.stream_id.int] = home
 
     def _ensure_known(self, topics: Collection[str], first_topics: Iterable[str]) -> None:
         homes = self._catalogue.homes_of({*topics, *first_topics})
         for topic in topics:
             if topic not in homes:
                 raise InputError(_unknown(topic))
-        self._passed |= homes
+        self._known_topics |= homes
         merging = _merging_topics()
-        self._usual |= {t: home for t, home in homes.items() if home and t not in merging}
+        self._usual_topics |= {
+            t: home for t, home in homes.items() if home and t not in merging
+        }
 
     def _prove(self, drafts: Iterable[NewEvent]) -> None:
         """Refuse what cannot be read back, where that is not proven by who wrote it."""
@@ -178,7 +180,7 @@ class Gate:
         """Return whether all streams begin with these drafts, all of one kind of thing."""
         streams = sum([len(append.stream_ids) for append in appends])
         begun = [*map(VERSION, drafts)].count(1)
-        return begun == streams and len({self._passed[topic] for topic in topics}) == 1
+        return begun == streams and len({self._known_topics[topic] for topic in topics}) == 1
 
     def _ensure_unmixed(
         self,
@@ -190,12 +192,12 @@ class Gate:
         kinds: dict[int, str] = {}
         asked: dict[UUID, tuple[str, str]] = {}
         for stream_id, topic, new in _firsts(drafts):
-            home = self._passed[topic]
+            home = self._known_topics[topic]
             if home is None:
                 continue
             current = kinds.get(stream_id.int)
             if current is None and not new:
-                current = self._homes.get(stream_id.int) or self._passed.get(
+                current = self._stream_kinds.get(stream_id.int) or self._known_topics.get(
                     first_topics.get(stream_id, "")
                 )
             if current is None:
@@ -225,7 +227,7 @@ class Gate:
             home = next(kinds, None)
             if home is not None:
                 if connection is None:
-                    self._homes[stream_id.int] = home
+                    self._stream_kinds[stream_id.int] = home
                 yield stream_id, home
 
     def _ensure_possible_merges(
@@ -257,7 +259,7 @@ class Gate:
 
     def _ensure_not_ours(self, connection: sa.Connection | None) -> None:
         """Refuse to put another application's events behind those of salesflow."""
-        if self._passed:
+        if self._known_topics:
             return
         first = self._log.stored_page(0, 1, connection)
         if first and CATALOGUE.knows(first[0].topic):
@@ -266,7 +268,7 @@ class Gate:
                 " a tenant of its own"
             )
         if first:
-            self._passed[first[0].topic] = None
+            self._known_topics[first[0].topic] = None
 
 
 def _firsts(drafts: Iterable[NewEvent]) -> Iterator[tuple[UUID, str, bool]]:

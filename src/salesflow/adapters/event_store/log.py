@@ -97,7 +97,16 @@ LOOK_SECONDS = 0.05
 class Request(Generic[AskedT, AnswerT]):
     """What one thread wants committed, by when, and what became of it."""
 
-    __slots__ = ("again", "answer", "asked", "deadline", "error", "impatient", "tries", "turn")
+    __slots__ = (
+        "again",
+        "answer",
+        "asked",
+        "deadline",
+        "error",
+        "impatient",
+        "tries",
+        "wakeup",
+    )
 
     def __init__(self, asked: AskedT, deadline: float) -> None:
         self.asked = asked
@@ -110,7 +119,7 @@ class Request(Generic[AskedT, AnswerT]):
         """How often it was given to be committed; an earlier time may have been cut off."""
         self.impatient = False
         """Whether it waited in vain for a while, and may lead in place of who does not come."""
-        self.turn: Lock | None = None
+        self.wakeup: Lock | None = None
         """Held while its thread waits; released when it is settled or may lead."""
 
     @property
@@ -132,7 +141,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         self._look_seconds = min(LOOK_SECONDS, wait_seconds)
         self._queue: list[Request[AskedT, AnswerT]] = []
         self._lead = RLock()  # which knows its owner, so that it can be released twice
-        self._heir: Request[AskedT, AnswerT] | None = None
+        self._next_leader: Request[AskedT, AnswerT] | None = None
         """Who is to lead next; others only when it does not come."""
 
     def submit(self, asked: AskedT) -> AnswerT:
@@ -145,20 +154,20 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         lead = self._lead
         try:
             while request.answer is None and request.error is None:
-                heir = self._heir
-                may_lead = heir is None or heir is request or request.impatient
+                next_leader = self._next_leader
+                may_lead = next_leader is None or next_leader is request or request.impatient
                 if may_lead and lead.acquire(blocking=False):
                     group = [] if request.settled else self._commit_group(request)
                     self._hand_over(lead)
                     for each in group:
-                        if each.turn is not None:
-                            _wake(each.turn)
+                        if each.wakeup is not None:
+                            _wake(each.wakeup)
                 else:
                     self._wait(request)
         except BaseException as error:
             self._withdraw(request)
-            if self._heir is request:
-                self._heir = None
+            if self._next_leader is request:
+                self._next_leader = None
             with suppress(RuntimeError):  # it was not got, or is released already
                 lead.release()
             self._wake_first()
@@ -172,7 +181,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
     def forget(self) -> None:
         """Begin anew in a child process, where nobody waits."""
         self._queue = []
-        self._lead, self._heir = RLock(), None
+        self._lead, self._next_leader = RLock(), None
 
     def _commit_group(
         self, request: Request[AskedT, AnswerT]
@@ -189,13 +198,13 @@ class GroupCommit(Generic[AskedT, AnswerT]):
                 continue
             if not each.again:
                 each.error = DatabaseError("whether the append was recorded is unknown")
-            elif each.turn is not None:  # else its thread gets in line by itself
+            elif each.wakeup is not None:  # else its thread gets in line by itself
                 self._queue.append(each)
         return group
 
     def _gathered(self, request: Request[AskedT, AnswerT]) -> list[Request[AskedT, AnswerT]]:
         queue, group = self._queue, [request]
-        if request.turn is not None:  # it may stand in the queue
+        if request.wakeup is not None:  # it may stand in the queue
             self._withdraw(request)
         request.tries, request.again = request.tries + 1, False
         while queue and len(group) < GROUP_MAX:
@@ -208,12 +217,12 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         return group
 
     def _wait(self, request: Request[AskedT, AnswerT]) -> None:
-        if request.turn is None:
-            request.turn = Lock()
-            request.turn.acquire()
+        if request.wakeup is None:
+            request.wakeup = Lock()
+            request.wakeup.acquire()
             self._queue.append(request)
             return  # the lead may have become free before anybody saw this request
-        request.impatient = not request.turn.acquire(timeout=self._look_seconds)
+        request.impatient = not request.wakeup.acquire(timeout=self._look_seconds)
         if not request.impatient or monotonic() < request.deadline or request.settled:
             return
         if self._withdraw(request):
@@ -235,20 +244,20 @@ class GroupCommit(Generic[AskedT, AnswerT]):
 
     def _hand_over(self, lead: RLock) -> None:
         """Give the lead to the first of those who wait."""
-        self._heir = next(iter(self._queue), None)
+        self._next_leader = next(iter(self._queue), None)
         lead.release()
         if self._queue:  # perhaps one that came after it was seen that nobody waits
             self._wake_first()
 
     def _wake_first(self) -> None:
         first = next(iter(self._queue), None)
-        if first is not None and first.turn is not None:
-            _wake(first.turn)
+        if first is not None and first.wakeup is not None:
+            _wake(first.wakeup)
 
 
-def _wake(turn: Lock) -> None:
+def _wake(wakeup: Lock) -> None:
     try:
-        turn.release()
+        wakeup.release()
     except RuntimeError:  # it is awake already
         return
 

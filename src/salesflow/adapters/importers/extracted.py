@@ -10,7 +10,7 @@ from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealWon
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact, Precision
-from salesflow.domain.process import CLOSING, ProcessVersion
+from salesflow.domain.process import OUTCOME_OF_CATEGORY, ProcessVersion
 from salesflow.domain.time import Instant
 
 __all__ = ["NO_DATE", "ExtractedDeal", "ExtractedFact", "closes", "in_order"]
@@ -84,7 +84,7 @@ def closes(fact: Fact, version: ProcessVersion) -> bool:
     """Return whether a fact closes its deal under this process, also by entering a stage."""
     match fact:
         case StageMoved(target=stage) | DealOpened(stage=stage):
-            return version.category(stage) in CLOSING
+            return version.category(stage) in OUTCOME_OF_CATEGORY
         case _:
             return isinstance(fact, DealWon | DealLost | DealDisqualified)
 

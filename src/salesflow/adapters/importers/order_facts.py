@@ -353,7 +353,7 @@ class Survivors:
     def look(
         self,
         deals: Iterable[ExtractedDeal],
-        spool: RowsByObject,
+        rows_by_object: RowsByObject,
         extract: Callable[[ObjectRows], ExtractedDeal],
         source: ImportSource,
     ) -> None:
@@ -361,7 +361,7 @@ class Survivors:
         here = {deal.stream_id for deal in deals}
         asked = {t.stream_id for d in deals for t in d.facts if isinstance(t.fact, MERGING)}
         asked -= here
-        for rows in spool.by_object() if asked else ():
+        for rows in rows_by_object.by_object() if asked else ():
             id = object_id(source.name, rows.object)
             if id not in asked:
                 continue

@@ -260,7 +260,7 @@ class ImportPipeline:
 
     def run(
         self,
-        spool: RowsByObject,
+        rows_by_object: RowsByObject,
         *,
         record: bool,
         parts: ImportParts,
@@ -269,7 +269,7 @@ class ImportPipeline:
         """Extract, compare and record all deals, or report only what would be recorded."""
         done = 0
         waiting: list[ExtractedDeal] = []
-        for number, batch in enumerate(_batches(spool.by_object())):
+        for number, batch in enumerate(_batches(rows_by_object.by_object())):
             rows = sum(len(each.rows) for each in batch)
             part = parts.taken(number)
             if part is None:
@@ -287,18 +287,18 @@ class ImportPipeline:
             self._customers |= part.customers
             done += rows - sum(len(deal.lines) for deal in merged)
             if progress is not None:
-                progress(done, spool.rows)
-        self._take_merged(waiting, spool, record=record)
+                progress(done, rows_by_object.rows)
+        self._take_merged(waiting, rows_by_object, record=record)
         if progress is not None and waiting:
-            progress(spool.rows, spool.rows)
+            progress(rows_by_object.rows, rows_by_object.rows)
 
     def _take_merged(
-        self, waiting: list[ExtractedDeal], spool: RowsByObject, *, record: bool
+        self, waiting: list[ExtractedDeal], rows_by_object: RowsByObject, *, record: bool
     ) -> None:
         """Record the deals that are merged, all that hang together in one append."""
         survivors = Survivors(self._log)
         if waiting and not record:
-            survivors.look(waiting, spool, self._extract, self._source)
+            survivors.look(waiting, rows_by_object, self._extract, self._source)
         batch: list[list[ExtractedDeal]] = []
         for each in components(waiting):
             if batch and sum(map(len, batch)) + len(each) > OBJECTS_MAX:
@@ -372,9 +372,9 @@ def bounds() -> tuple[int, int]:
     return ROWS_MAX, OBJECTS_MAX
 
 
-def is_one_batch(spool: RowsByObject) -> bool:
+def is_one_batch(rows_by_object: RowsByObject) -> bool:
     """Return whether a file is taken at one go."""
-    return spool.rows < ROWS_MAX and spool.objects < OBJECTS_MAX
+    return rows_by_object.rows < ROWS_MAX and rows_by_object.objects < OBJECTS_MAX
 
 
 def _batches(objects: Iterator[ObjectRows]) -> Iterator[list[ObjectRows]]:

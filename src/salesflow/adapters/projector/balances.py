@@ -2,7 +2,7 @@
 
 Everything is summed by the database. What a bin or a carry holds never changes afterwards,
 since movements are only ever added; so a balance of any past moment stays what it was. Where
-the rows of a stream are begun anew (`refilling`), so are the balances.
+the rows of a stream are begun anew, so are the balances.
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ A `TableUpdater` takes one append of one entity at a time. Nearly all appends ar
 (nothing happened before the entity's last believed fact and nothing is retracted): they extend
 the entity's state. A late or retracting append folds the entity's history twice, as believed
 before and after it, and writes the difference. Either way the rows are the same, which the
-properties test against a rebuild. Movements of ledgers are posted in `ledger_tables`.
+properties test against a rebuild. Ledgers are posted to in the second half.
 
 From a fact on that cannot be read an entity says nothing (see `history.without_retracted`): its
 rows stand as they were, `left_out` says so, and only a retraction is looked at. Rows written by

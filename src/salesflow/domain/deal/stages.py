@@ -14,7 +14,13 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.deal.core import DealCommands, DealCore
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import CLOSING, Category, ProcessVersion, Stage, VersionNumber
+from salesflow.domain.process import (
+    OUTCOME_OF_CATEGORY,
+    Category,
+    ProcessVersion,
+    Stage,
+    VersionNumber,
+)
 from salesflow.domain.values import (
     Day,
     Key,
@@ -190,7 +196,7 @@ class StageState(DealCore):
         self._name_process(fact.process, fact.process_version)
         category = self._category(fact.stage)
         self.title, self.stage = fact.title or "", fact.stage
-        self.outcome = CLOSING.get(category, "open")
+        self.outcome = OUTCOME_OF_CATEGORY.get(category, "open")
         if category == "open":
             self.last_open_stage = fact.stage
         self.owner, self.customer_id = fact.owner, fact.customer_id
@@ -200,7 +206,7 @@ class StageState(DealCore):
 
     def _move(self, fact: StageMoved) -> str | None:
         category = self._category(fact.target)
-        closing = CLOSING.get(category)
+        closing = OUTCOME_OF_CATEGORY.get(category)
         if closing is not None:
             return self._close(closing, fact.target)
         if self.merged_into is not None:

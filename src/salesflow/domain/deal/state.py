@@ -147,7 +147,9 @@ class DealSummary(DealState):
         """Take in the next believed event; return why it is irregular, None when it counts."""
         irregular = super().evolve(event)
         fact = event.fact
-        if irregular is None and type(fact) in _WORDLESS:  # as nearly all that tables take in
+        if (
+            irregular is None and type(fact) in _WITHOUT_DETAILS
+        ):  # as nearly all that tables take in
             return None
         kept = vars(self)
         for name in _DETAILS & kept.keys():
@@ -162,5 +164,5 @@ _DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_reques
     *(values_of(part) for part in (ActivityState, BillingState, AfterSalesState))
 )
 
-_WORDLESS: Final = STATE_FACTS - {LineItemsAgreed}
+_WITHOUT_DETAILS: Final = STATE_FACTS - {LineItemsAgreed}
 """The facts that leave nothing in a state but what a summary keeps."""

@@ -1,7 +1,7 @@
 """What a case study says of one deal: chapters, quotes, objections, people, turning points.
 
-Each function takes the way of the deal (`case_walk`) and gives frozen rows. Leaves out other
-deals: those are in `case_similar`.
+Each function takes the steps of the deal (`walk`) and gives frozen rows. Leaves out other
+deals: those are in `similar_cases`.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """The ways of deals through their stages, read once for the questions about them.
 
-`read_ways` gives every deal's steps that had begun by a moment, in order. A step is a row of
+`read_paths` gives every deal's steps that had begun by a moment, in order. A step is a row of
 the table of visits: a visit to a stage, or closed time, which has no stage. What ended a step
 is the step after it. Leaves out all counting.
 """

@@ -158,27 +158,27 @@ class _Import:
         """Read, compare and record."""
         report = self._report
         report.strict, report.applied_changes = strict, apply_changes
-        with RowsByObject() as spool:
-            self._read(spool)
-            report.objects = spool.objects
-            parts = self._parts(spool)
+        with RowsByObject() as rows_by_object:
+            self._read(rows_by_object)
+            report.objects = rows_by_object.objects
+            parts = self._parts(rows_by_object)
             if strict or trial or self._zone is None:
                 trial_report = report.model_copy(deep=True)
                 extracted = progress if trial else None
                 batches = self._batches(trial_report, apply_changes)
-                batches.run(spool, record=False, parts=parts, progress=extracted)
+                batches.run(rows_by_object, record=False, parts=parts, progress=extracted)
                 if trial or (strict and trial_report.problems):
                     trial_report.recorded = False
-                    return self._finished(trial_report, spool)
+                    return self._finished(trial_report, rows_by_object)
             self._publish(report)
             batches = self._batches(report, apply_changes)
-            batches.run(spool, record=True, parts=parts, progress=progress)
+            batches.run(rows_by_object, record=True, parts=parts, progress=progress)
             parts.done()
-            return self._finished(report, spool)
+            return self._finished(report, rows_by_object)
 
-    def _parts(self, spool: RowsByObject) -> ImportParts:
+    def _parts(self, rows_by_object: RowsByObject) -> ImportParts:
         """Return what an interrupted import kept, unless one batch is all there is."""
-        if is_one_batch(spool):
+        if is_one_batch(rows_by_object):
             return ImportParts()
         report = self._report
         settings = (
@@ -201,7 +201,7 @@ class _Import:
             self._log, self._plan.source, report, extracted, apply_changes=apply_changes
         )
 
-    def _read(self, spool: RowsByObject) -> None:
+    def _read(self, rows_by_object: RowsByObject) -> None:
         report, plan = self._report, self._plan
         for row in self._table.rows():
             report.rows_read += 1
@@ -218,7 +218,7 @@ class _Import:
                 self._refuse(row.line, row_error(error))
                 continue
             self._look(object, cells)
-            spool.add(object, row.line, cells)
+            rows_by_object.add(object, row.line, cells)
             if adjustments:
                 report.adjust(row.line, object, adjustments)
         report.blank_lines = self._table.blank_lines
@@ -245,20 +245,20 @@ class _Import:
         ):
             report.process_published = f"{process.version.key} v{process.version.version}"
 
-    def _finished(self, report: ImportReport, spool: RowsByObject) -> ImportReport:
-        report.objects_not_told = self._count_missing_deals(spool)
+    def _finished(self, report: ImportReport, rows_by_object: RowsByObject) -> ImportReport:
+        report.objects_not_told = self._count_missing_deals(rows_by_object)
         report.findings = findings_of(self._cleaner.findings)
         report.finish()
         return report
 
-    def _count_missing_deals(self, spool: RowsByObject) -> int:
+    def _count_missing_deals(self, rows_by_object: RowsByObject) -> int:
         """Count the deals recorded of this source that a table of deals does not hold."""
         if self._mapping.rows != "deals":
             return 0
         log, after, missing = self._log, 0, set[int]()
         while page := log.database.rows(OPENED_BY, (log.tenant, after, self._mapping.source)):
             objects = (split_source_id(source_id)[0] for _, source_id in page if source_id)
-            missing.update(hash(object) for object in objects if object not in spool)
+            missing.update(hash(object) for object in objects if object not in rows_by_object)
             after = page[-1][0]
         return len(missing)
 
