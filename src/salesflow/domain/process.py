@@ -36,6 +36,7 @@ __all__ = [
     "CRITERIA",
     "OUTCOME_OF_CATEGORY",
     "TASK_COMPLETED",
+    "WIN_RATE_OUTCOMES",
     "Category",
     "Criterion",
     "ForecastCategory",
@@ -57,6 +58,8 @@ __all__ = [
 Category = Literal["open", "won", "after_sales", "lost", "disqualified"]
 ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted"]
 Outcome = Literal["open", "won", "lost", "disqualified"]
+WIN_RATE_OUTCOMES: Final = ("won", "lost")
+"""The outcomes that count in every win rate; what was disqualified never was a chance."""
 
 OUTCOME_OF_CATEGORY: Final[Mapping[Category, Outcome]] = {
     "won": "won",

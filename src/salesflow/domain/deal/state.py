@@ -147,9 +147,7 @@ class DealSummary(DealState):
         """Take in the next believed event; return why it is irregular, None when it counts."""
         irregular = super().evolve(event)
         fact = event.fact
-        if (
-            irregular is None and type(fact) in _WITHOUT_DETAILS
-        ):  # as nearly all that tables take in
+        if irregular is None and type(fact) in _WITHOUT_DETAILS:  # nearly all that tables read
             return None
         kept = vars(self)
         for name in _DETAILS & kept.keys():

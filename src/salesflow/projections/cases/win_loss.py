@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import Field
 
+from salesflow.domain.process import WIN_RATE_OUTCOMES
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
@@ -255,7 +256,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
     def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
         c, span = CLOSING.c, self.span(reader)
         yield CLOSING.visible_at(reader.read_point)
-        yield c.outcome.in_(("won", "lost"))
+        yield c.outcome.in_(WIN_RATE_OUTCOMES)
         yield c.closed >= span.start
         yield c.closed < span.end
         for column, value in ((c.process, self.process), (c.owner, self.owner)):

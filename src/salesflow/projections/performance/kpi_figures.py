@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from salesflow.domain.process import WIN_RATE_OUTCOMES
 from salesflow.domain.time import (
     DAY,
     Instant,
@@ -189,7 +190,7 @@ def _closed_lately(reader: Reader, read_point: ReadPoint, days: int) -> list[Clo
     last = from_instant(read_point.as_of).astimezone(reader.timezone).date()
     start = start_of_day(last - timedelta(days=days - 1), reader.timezone)
     select = sa.select(*CLOSED_COLUMNS).where(
-        CLOSING.visible_at(read_point), c.outcome.in_(("won", "lost")), c.closed >= start
+        CLOSING.visible_at(read_point), c.outcome.in_(WIN_RATE_OUTCOMES), c.closed >= start
     )
     return [Closed._make(row) for row in reader.rows(select)]
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.process import WIN_RATE_OUTCOMES
 from salesflow.domain.time import Instant
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
@@ -191,7 +192,7 @@ def _in_one_currency(
 
 def won_or_lost_in(deal: Closed, exchange: CurrencyConverter, end: Instant) -> Closed:
     """Convert the amount of a deal that was won or lost; nothing counts that of another."""
-    if deal.outcome not in ("won", "lost"):
+    if deal.outcome not in WIN_RATE_OUTCOMES:
         return deal
     day = exchange.day(end, event=deal.closed, closing=deal.closed)
     into = exchange.into(deal.currency, day, of=deal.deal)
