@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ CLOCK_OWNERS = ("engine", "adapters")
 REGISTRY_HOSTS = ("py" + r"pi\.org", "python" + "hosted", "npm" + r"js\.", r"deb\." + "debian")
 LATER = "TO" + "DO|FIX" + "ME|XX" + "X"
 HOMES = r"/(?:home|root|Users)/\w"
+
+UNPLAIN = ("Give ", "Say whether ", "Insist ")
+"""Of a function that returns something its docstring says so: Return, Yield, Whether."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -106,6 +110,46 @@ def test_a_function_fits_a_screen(module: Path) -> None:
 def test_a_module_says_what_it_is_for_and_what_it_offers(module: Path) -> None:
     assert ast.get_docstring(tree(module)), "no docstring"
     assert assigns_all(module) or only_documents(module), "no __all__"
+
+
+ELSEWHERE = {"Application", "array_send", "configure", "context", "sslmode"}
+"""What docstrings name of libraries and databases."""
+BACKTICKS = re.compile(r"`([A-Za-z_][\w.]*)(?:\([^`]*\))?`")
+
+
+def test_what_a_docstring_names_is_there() -> None:
+    names, told = set(ELSEWHERE), []
+    for module in MODULES:
+        names.update(*module.parts, [module.stem])
+        with module.open("rb") as source:
+            for token in tokenize.tokenize(source.readline):
+                is_text = token.type == tokenize.STRING
+                if token.type == tokenize.COMMENT or (is_text and '"""' in token.string[:4]):
+                    told += [(named(module), text) for text in BACKTICKS.findall(token.string)]
+                elif is_text or token.type == tokenize.NAME:
+                    names.update(re.findall(r"\w+", token.string))
+    missing = {
+        (module, text)
+        for module, text in told
+        if not text.startswith("salesflow_") and not names.issuperset(text.split("."))
+    }
+    assert not missing
+
+
+def test_a_docstring_that_is_wrong_would_be_found() -> None:
+    assert BACKTICKS.findall("see `look_again` and `EventLog.append(…)`") == [
+        "look_again",
+        "EventLog.append",
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_a_docstring_begins_with_a_plain_verb(module: Path) -> None:
+    for function in functions(module):
+        text = ast.get_docstring(function) or ""
+        returns = function.returns and ast.unparse(function.returns) != "None"
+        if "with_context" not in "".join(map(ast.unparse, function.decorator_list)) and returns:
+            assert not text.startswith(UNPLAIN), f"{function.name}: {text.splitlines()[0]}"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=named)
