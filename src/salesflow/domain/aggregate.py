@@ -233,8 +233,6 @@ class Aggregate:
     def current_state(self) -> State:
         """Return what follows from its believed history up to the time it is believed at.
 
-        It is computed when it is asked for, which most commands of a busy day do not do.
-
         Raises:
             NotFoundError: when nothing is believed of it, as where its opening was retracted.
         """
