@@ -11,11 +11,10 @@ from salesflow.presentation.messages import Language, in_language, words_in
 __all__ = [
     "Column",
     "TableOfView",
-    "alignments",
+    "aligned",
     "columns_of",
     "html_of",
     "is_number",
-    "is_numeric",
     "told_once",
 ]
 
@@ -51,6 +50,8 @@ class Column(NamedTuple):
 
     name: str
     cells: list[str]
+    align: Literal["left", "right"]
+    """Right where all cells are numbers, amounts or shares, with an interval or without."""
 
 
 def told_once(table: TableOfView, column: str) -> TableOfView:
@@ -72,24 +73,17 @@ def columns_of(table: TableOfView, language: Language) -> list[Column]:
     for number, name in enumerate(table.columns):
         if name in table.words:
             columns[number] = words_in(columns[number], language)
+    names = words_in(table.columns, language)
     return [
-        Column(name, [*map(_one_amount_a_line, cells)])
-        for name, cells in zip(
-            words_in(table.columns, language), harmless_cells(columns), strict=True
-        )
+        aligned(name, [*map(_one_amount_a_line, cells)])
+        for name, cells in zip(names, harmless_cells(columns), strict=True)
     ]
 
 
-def alignments(columns: Iterable[Column]) -> list[Literal["left", "right"]]:
-    """Return to which side each column is aligned: numbers to the right, texts to the left."""
-    return ["right" if is_numeric(column) else "left" for column in columns]
-
-
-def is_numeric(column: Column) -> bool:
-    """Whether all cells are numbers, amounts or shares, with an interval or without."""
-    return any(column.cells) and all(
-        is_number(INTERVAL_AFTER.sub("", cell)) for cell in column.cells
-    )
+def aligned(name: str, cells: list[str]) -> Column:
+    """Return a column, aligned as its cells ask for."""
+    numeric = any(cells) and all(is_number(INTERVAL_AFTER.sub("", cell)) for cell in cells)
+    return Column(name, cells, "right" if numeric else "left")
 
 
 def is_number(cell: str) -> bool:
@@ -122,20 +116,21 @@ def html_of(tables: Sequence[TableOfView], language: Language, lines: Iterable[s
 def _table(table: TableOfView, language: Language) -> Iterator[str]:
     columns = columns_of(table, language)
     title = " ".join(filter(None, (in_language(table.title, language), table.about)))
-    aligns = alignments(columns)
-    names = (
-        f'<th style="{CELL.format(align=align, space="normal")}">{escape(column.name)}</th>'
-        for column, align in zip(columns, aligns, strict=True)
-    )
+    names = "".join(map(_head, columns))
     rows = zip(*(column.cells for column in columns), strict=True)
     body = (
-        "".join(_cell(cell, align) for cell, align in zip(row, aligns, strict=True))
+        "".join(_cell(cell, column.align) for cell, column in zip(row, columns, strict=True))
         for row in rows
     )
     yield f'<table><caption style="{TITLE}">{escape(title)}</caption>'
-    yield f"<thead><tr>{''.join(names)}</tr></thead>"
+    yield f"<thead><tr>{names}</tr></thead>"
     yield f"<tbody>{''.join(f'<tr>{cells}</tr>' for cells in body)}</tbody></table>"
     yield from map(_faint, table.notes)
+
+
+def _head(column: Column) -> str:
+    style = CELL.format(align=column.align, space="normal")
+    return f'<th style="{style}">{escape(column.name)}</th>'
 
 
 def _cell(cell: str, align: str) -> str:

@@ -14,14 +14,7 @@ from io import StringIO
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import harmless
 from salesflow.presentation.messages import Language, in_language
-from salesflow.presentation.table import (
-    Column,
-    TableOfView,
-    alignments,
-    columns_of,
-    is_number,
-    is_numeric,
-)
+from salesflow.presentation.table import Column, TableOfView, aligned, columns_of, is_number
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 
@@ -131,12 +124,12 @@ def _has_room(columns: Sequence[Column], gap: int, width: int) -> bool:
 def _turned(columns: Sequence[Column]) -> list[Column]:
     """Make a column of each row: the figures of a few periods or currencies side by side."""
     first, *rest = columns
-    headed = not is_numeric(first)
+    headed = first.align == "left"
     told = [each for each in (rest if headed else columns) if any(map(str.strip, each.cells))]
-    names = Column(first.name if headed else "", [each.name for each in told])
+    names = aligned(first.name if headed else "", [each.name for each in told])
     heads = first.cells if headed else [""] * len(first.cells)
     rows = zip(*(each.cells for each in told), strict=True)
-    return [names, *(Column(h, [*row]) for h, row in zip(heads, rows, strict=True))]
+    return [names, *(aligned(head, [*row]) for head, row in zip(heads, rows, strict=True))]
 
 
 def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> bool:
@@ -166,9 +159,9 @@ def _side_by_side(columns: Sequence[Column], widths: Sequence[int], gap: int) ->
         show_edge=gap == WIDE,
         padding=(0, (gap - 1) // 2),
     )
-    for column, align, width in zip(columns, alignments(columns), widths, strict=True):
+    for column, width in zip(columns, widths, strict=True):
         name = _wrapped(column.name, width)
-        shown.add_column(name, justify=align, width=width, no_wrap=True)
+        shown.add_column(name, justify=column.align, width=width, no_wrap=True)
     for row in zip(*(column.cells for column in columns), strict=True):
         shown.add_row(*map(_wrapped, row, widths))
     return shown
