@@ -131,7 +131,8 @@ def test_what_a_docstring_names_is_there() -> None:
     missing = {
         (module, text)
         for module, text in told
-        if not text.startswith("salesflow_") and not names.issuperset(text.rstrip(".").split("."))
+        if not text.startswith("salesflow_")
+        and not names.issuperset(text.rstrip(".").split("."))
     }
     assert not missing
 

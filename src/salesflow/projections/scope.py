@@ -109,8 +109,8 @@ class Customers:
         """Read them at the question's moment."""
         c = CUSTOMER.c
         shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.merged_into, c.customer_since]
-        said = sa.or_(c.merged_into.is_not(None), c.customer_since.is_not(None))
-        select = sa.select(*shown).where(CUSTOMER.visible_at(reader.read_point), said)
+        condition = sa.or_(c.merged_into.is_not(None), c.customer_since.is_not(None))
+        select = sa.select(*shown).where(CUSTOMER.visible_at(reader.read_point), condition)
         rows = [CustomerEntry._make(row) for row in reader.rows(select)]
         return cls(
             {row.entry: row.into for row in rows if row.into is not None},
@@ -119,12 +119,12 @@ class Customers:
 
     def survivor(self, entry: UUID) -> UUID:
         """Give the customer an entry counts as; itself while it is not merged."""
-        way = [entry]
-        while (after := self._into.get(way[-1])) is not None:
-            if after in way:
-                return min(way[way.index(after) :])
-            way.append(after)
-        return way[-1]
+        path = [entry]
+        while (after := self._into.get(path[-1])) is not None:
+            if after in path:
+                return min(path[path.index(after) :])
+            path.append(after)
+        return path[-1]
 
     def since(self, survivor: UUID) -> date | None:
         """Give the earliest day any entry of a customer is known to be one; None without."""
@@ -177,28 +177,28 @@ class Teams:
         for row in reader.rows(sa.select(*shown).where(MEMBERSHIP.started_by(read_point))):
             stays[row[0]].append(MembershipPeriod._make(row[1:]))
         for found in stays.values():
-            found.sort(key=lambda stay: stay.start)
+            found.sort(key=lambda period: period.start)
         return cls(stays)
 
     def of(self, rep: str | None, at: Instant) -> str | None:
         """Give the team for what a rep did at an instant; None where nobody said so."""
-        stay = self.stay(rep, at)
-        if stay is None:
+        period = self.stay(rep, at)
+        if period is None:
             return None
-        self.before_joining += at < stay.start
-        return stay.team
+        self.before_joining += at < period.start
+        return period.team
 
     def valid(self, rep: str | None, at: Instant) -> str | None:
         """Give the team that is valid at an instant, for what stands then; None before any."""
-        stay = self.stay(rep, at)
-        return None if stay is None or at < stay.start else stay.team
+        period = self.stay(rep, at)
+        return None if period is None or at < period.start else period.team
 
     def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
         """Give where a rep was at an instant; the first one for any time before it."""
         stays = self._stays.get(rep or "")
         if not stays:
             return None
-        begun = bisect_right(stays, at, key=lambda stay: stay.start)
+        begun = bisect_right(stays, at, key=lambda period: period.start)
         return stays[max(begun - 1, 0)]
 
     def changes(
@@ -241,25 +241,28 @@ class Grouping:
         self._process = process
         self._owner = owner
 
-    def wants(self, whose: Attribution) -> bool:
+    def wants(self, attribution: Attribution) -> bool:
         """Say whether it is of the process and the rep asked for."""
-        return self._process in (None, whose.process) and self._owner in (None, whose.rep)
+        return self._process in (None, attribution.process) and self._owner in (
+            None,
+            attribution.rep,
+        )
 
-    def of(self, whose: Attribution) -> Group:
+    def of(self, attribution: Attribution) -> Group:
         """Say to which group it belongs."""
         match self.by:
             case None:
                 return None
             case "rep":
-                return whose.rep
+                return attribution.rep
             case "team":
-                return self.teams.of(whose.rep, whose.at)
+                return self.teams.of(attribution.rep, attribution.at)
             case "customer":
-                return self._customer(whose.customer_id)
+                return self._customer(attribution.customer_id)
             case "channel":
-                return whose.lead_source
+                return attribution.lead_source
             case "process":
-                return whose.process
+                return attribution.process
 
     def _customer(self, entry: UUID | None) -> Group:
         return None if entry is None else str(self.customers.survivor(entry))
@@ -381,8 +384,8 @@ def ensure_known(question: Question[View], reader: Reader) -> None:
         _named(question, parameter) for parameter in ("process", "stage", "team")
     )
     if process is not None and (process, 1) not in reader.processes:
-        there = ", ".join(reader.published())
-        raise NotFoundError(f"there is no process {process!r}; there are {there}")
+        known_names = ", ".join(reader.published())
+        raise NotFoundError(f"there is no process {process!r}; there are {known_names}")
     if stage is not None and (process is not None or not _met(stage, question, reader)):
         keys = reader.published() if process is None else [process]
         stages = dict.fromkeys(_stages(keys, reader.processes))
@@ -429,8 +432,8 @@ def _ensure_known_team(team: str, reader: Reader) -> None:
     )
     known = [row.team for row in reader.rows(named)]
     if team not in known:
-        there = ", ".join(known) or "none"
-        raise NotFoundError(f"nobody has been in a team {team!r} by then; teams: {there}")
+        known_names = ", ".join(known) or "none"
+        raise NotFoundError(f"nobody has been in a team {team!r} by then; teams: {known_names}")
 
 
 # Whether what a question is narrowed to was ever met, as known at a moment.
@@ -472,9 +475,9 @@ class Met(Question[MetView]):
     def _rows(self, reader: Reader) -> list[Any]:
         found: list[Any] = []
         for table, column in self.places:
-            there = table.c[column]
-            rows = sa.select(there).where(
-                there == self._stored(), table.started_by(reader.read_point)
+            known_names = table.c[column]
+            rows = sa.select(known_names).where(
+                known_names == self._stored(), table.started_by(reader.read_point)
             )
             found += reader.rows(rows.limit(1))
         return found

@@ -108,33 +108,33 @@ class TurningPoint(Value):
 
 
 def turning_points(
-    way: Sequence[HistoryStep], steps: Iterable[StageVisit], timezone: ZoneInfo
+    path: Sequence[HistoryStep], steps: Iterable[StageVisit], timezone: ZoneInfo
 ) -> Iterator[TurningPoint]:
     """Give the turning points in the order in which they came about."""
     entered = {step.begun: step.entered for step in steps}
     seen: set[Turn] = set()
-    closed = way[0].event if way else None
+    closed = path[0].event if path else None
     owned = 1
-    for here in way:
-        was, now = here.before, here.after
+    for each in path:
+        was, now = each.before, each.after
         if was is None:
             continue
-        yield from _moved(here, was, entered.get(here.event.position))
-        if entered.get(here.event.position) == "reopened" and closed is not None:
-            days = days_of(closed, here.event, timezone)
-            yield _turn(here, "reopened", days, "days", (was.outcome, now.outcome))
+        yield from _moved(each, was, entered.get(each.event.position))
+        if entered.get(each.event.position) == "reopened" and closed is not None:
+            days = days_of(closed, each.event, timezone)
+            yield _turn(each, "reopened", days, "days", (was.outcome, now.outcome))
         if was.outcome != now.outcome:
-            closed = here.event
+            closed = each.event
         if was.owner is not None and was.owner != now.owner:
             owned += 1
             between = (was.owner, now.owner)
-            yield _turn(here, "owner_changed", Decimal(owned), "owners", between)
-        yield from _worth(here, was)
+            yield _turn(each, "owner_changed", Decimal(owned), "owners", between)
+        yield from _worth(each, was)
         for turn, kind in FIRSTS.items():
-            if isinstance(here.event.fact, kind) and turn not in seen:
+            if isinstance(each.event.fact, kind) and turn not in seen:
                 seen.add(turn)
-                days = days_of(way[0].event, here.event, timezone)
-                yield _turn(here, turn, days, "days", (None, _named(here.event)))
+                days = days_of(path[0].event, each.event, timezone)
+                yield _turn(each, turn, days, "days", (None, _named(each.event)))
 
 
 FIRSTS: Final[dict[Turn, type[CompetitorNamed | ObjectionRaised]]] = {
@@ -143,47 +143,47 @@ FIRSTS: Final[dict[Turn, type[CompetitorNamed | ObjectionRaised]]] = {
 }
 
 
-def _moved(here: HistoryStep, was: DealSnapshot, entered: str | None) -> Iterator[TurningPoint]:
+def _moved(step: HistoryStep, was: DealSnapshot, entered: str | None) -> Iterator[TurningPoint]:
     """Count the stages between for a return or a skip."""
-    if not isinstance(here.event.fact, StageMoved) or entered not in ("returned", "skipped"):
+    if not isinstance(step.event.fact, StageMoved) or entered not in ("returned", "skipped"):
         return
     turn: Turn = "returned" if entered == "returned" else "skipped"
-    process, now = here.after.process, here.after
+    process, now = step.after.process, step.after
     figure = None
     if process is not None:
         left, target = process.order(was.stage), process.order(now.stage)
         if left >= 0 and target >= 0:
             figure = Decimal(left - target if turn == "returned" else target - left - 1)
-    yield _turn(here, turn, figure, "stages", (was.stage, now.stage))
+    yield _turn(step, turn, figure, "stages", (was.stage, now.stage))
 
 
-def _worth(here: HistoryStep, was: DealSnapshot) -> Iterator[TurningPoint]:
+def _worth(step: HistoryStep, was: DealSnapshot) -> Iterator[TurningPoint]:
     """Compare amount and expected close with those before the fact."""
-    old, new = was.amount, here.after.amount
+    old, new = was.amount, step.after.amount
     if old is not None and new is not None and old.currency == new.currency and old.amount:
         change = Fraction(new.amount - old.amount) / abs(Fraction(old.amount))
         if abs(change) >= AMOUNT_CHANGE_MIN:
             between = tuple(amount_text(each.amount, each.currency) for each in (old, new))
             figure = decimal_of(change)
-            yield _turn(here, "amount_changed", figure, "part", (between[0], between[1]))
-    first, then = was.expected_close, here.after.expected_close
+            yield _turn(step, "amount_changed", figure, "part", (between[0], between[1]))
+    first, then = was.expected_close, step.after.expected_close
     if first is not None and then is not None and (then - first).days >= PUSH_DAYS_MIN:
         between = (first.isoformat(), then.isoformat())
-        yield _turn(here, "close_pushed", Decimal((then - first).days), "days", between)
+        yield _turn(step, "close_pushed", Decimal((then - first).days), "days", between)
 
 
 def _turn(
-    here: HistoryStep,
+    step: HistoryStep,
     turn: Turn,
     figure: Decimal | None,
     unit: Unit,
     between: tuple[str | None, str | None],
 ) -> TurningPoint:
     return TurningPoint(
-        position=here.event.position,
+        position=step.event.position,
         turn=turn,
-        at=from_instant(here.event.effect),
-        fact=here.event.fact.kind,
+        at=from_instant(step.event.effect),
+        fact=step.event.fact.kind,
         figure=figure,
         unit=unit,
         before=between[0],
@@ -348,17 +348,17 @@ def chapters(
 ) -> list[Chapter]:
     """Cut a believed history at the facts with which the steps of the deal begin."""
     by_begun = {step.begun: step for step in steps}
-    here: list[_StepAndEvents] = []
+    parts: list[_StepAndEvents] = []
     for event, fact in zip(history, timeline_facts(list(history), processes), strict=True):
         if event.position in by_begun:
-            here.append(_StepAndEvents(by_begun[event.position], [], Counter()))
-        here[-1].facts.append(fact)
+            parts.append(_StepAndEvents(by_begun[event.position], [], Counter()))
+        parts[-1].facts.append(fact)
         if isinstance(event.fact, ContactLogged) and fact.irregular is None:
-            here[-1].contacts[event.fact.channel, event.fact.direction] += 1
-    ends: list[StageVisit | None] = [*(each.step for each in here[1:]), None]
+            parts[-1].contacts[event.fact.channel, event.fact.direction] += 1
+    ends: list[StageVisit | None] = [*(each.step for each in parts[1:]), None]
     return [
         _chapter(each, end, clock.lasted(each.step, end), processes)
-        for each, end in zip(here, ends, strict=True)
+        for each, end in zip(parts, ends, strict=True)
     ]
 
 
@@ -397,10 +397,10 @@ def _counted(
         yield ChapterContacts(channel=channel, direction=direction, count=count)
 
 
-def quotes(way: Sequence[HistoryStep], deal: Deal) -> Iterator[QuoteMade]:
+def quotes(path: Sequence[HistoryStep], deal: Deal) -> Iterator[QuoteMade]:
     """Give the offers in the order in which they were first heard of."""
     issued: dict[str, datetime] = {}
-    for offer in offers_of(way):
+    for offer in offers_of(path):
         if offer.sent is not None:
             issued.setdefault(offer.quote, offer.sent.occurred_at)
     for key, quote in deal.quotes.items():
@@ -417,15 +417,15 @@ def quotes(way: Sequence[HistoryStep], deal: Deal) -> Iterator[QuoteMade]:
         )
 
 
-def objections(way: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[ObjectionMet]:
+def objections(path: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[ObjectionMet]:
     """Give the objections as they stand; one raised again under its key begins anew."""
     met: dict[str, tuple[Event, ObjectionRaised, list[Event]]] = {}
-    for here in way:
-        fact = here.event.fact
+    for step in path:
+        fact = step.event.fact
         if isinstance(fact, ObjectionRaised):
-            met[fact.objection] = (here.event, fact, [])
+            met[fact.objection] = (step.event, fact, [])
         elif isinstance(fact, ObjectionResolved) and fact.objection in met:
-            met[fact.objection][2].append(here.event)
+            met[fact.objection][2].append(step.event)
     for key, (raised, said, answers) in met.items():
         first = answers[0] if answers else None
         answer = answers[-1].fact if answers else None
@@ -441,25 +441,25 @@ def objections(way: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[Objec
         )
 
 
-def competitors(way: Sequence[HistoryStep]) -> Iterator[CompetitorSeen]:
+def competitors(path: Sequence[HistoryStep]) -> Iterator[CompetitorSeen]:
     """Give the competitors in the order in which they were named."""
     named: dict[str, datetime] = {}
-    for here in way:
-        if isinstance(here.event.fact, CompetitorNamed):
-            named.setdefault(here.event.fact.competitor, here.event.occurred_at)
+    for step in path:
+        if isinstance(step.event.fact, CompetitorNamed):
+            named.setdefault(step.event.fact.competitor, step.event.occurred_at)
     for competitor, at in named.items():
         yield CompetitorSeen(competitor=competitor, named_at=at)
 
 
-def owners(way: Sequence[HistoryStep]) -> Iterator[OwnerSpan]:
+def owners(path: Sequence[HistoryStep]) -> Iterator[OwnerSpan]:
     """Give the owners one after the other."""
     begun = [
-        here for here in way if here.before is None or here.before.owner != here.after.owner
+        step for step in path if step.before is None or step.before.owner != step.after.owner
     ]
-    starts = [from_instant(here.event.effect) for here in begun]
-    for here, start, end in zip(begun, starts, [*starts[1:], None], strict=True):
+    starts = [from_instant(step.event.effect) for step in begun]
+    for step, start, end in zip(begun, starts, [*starts[1:], None], strict=True):
         yield OwnerSpan(
-            position=here.event.position, owner=here.after.owner, start=start, end=end
+            position=step.event.position, owner=step.after.owner, start=start, end=end
         )
 
 
@@ -478,15 +478,15 @@ def credit_shares(closing: Deal) -> Iterator[CreditShare]:
         yield CreditShare(person=person, credit=credit)
 
 
-def help_sought(way: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[HelpSought]:
+def help_sought(path: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[HelpSought]:
     """Give the calls for help; one repeated under its key begins anew."""
     sought: dict[str, tuple[Event, HelpRequested, list[Event]]] = {}
-    for here in way:
-        fact = here.event.fact
+    for step in path:
+        fact = step.event.fact
         if isinstance(fact, HelpRequested):
-            sought[fact.request] = (here.event, fact, [])
+            sought[fact.request] = (step.event, fact, [])
         elif isinstance(fact, HelpGiven) and fact.request in sought:
-            sought[fact.request][2].append(here.event)
+            sought[fact.request][2].append(step.event)
     for key, (asked, said, given) in sought.items():
         last = given[-1].fact if given else None
         yield HelpSought(

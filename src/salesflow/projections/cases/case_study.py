@@ -398,8 +398,8 @@ class CaseStudy(Question[CaseStudyView]):
         this = self._closed(reader)
         zone, read_point = reader.timezone, reader.read_point
         history = _in_effect(reader.events(self.deal), reader)
-        way = walk(history, reader.processes)
-        here, closing = (self._deal(events, reader) for events in (history, _closing(way)))
+        path = walk(history, reader.processes)
+        here, closing = (self._deal(events, reader) for events in (history, _closing(path)))
         [steps] = read_paths(reader, self.deal)
         others = _others(like(reader, this, self.similar), reader)
         return CaseStudyView(
@@ -413,18 +413,18 @@ class CaseStudy(Question[CaseStudyView]):
             chapters=tuple(
                 chapters(history, steps, reader.processes, StepClock(read_point.as_of, zone))
             ),
-            quotes=tuple(quotes(way, here)),
-            objections=tuple(objections(way, zone)),
-            competitors=tuple(competitors(way)),
-            owners=tuple(owners(way)),
+            quotes=tuple(quotes(path, here)),
+            objections=tuple(objections(path, zone)),
+            competitors=tuple(competitors(path)),
+            owners=tuple(owners(path)),
             collaborators=tuple(team(closing)),
-            help=tuple(help_sought(way, zone)),
-            turning_points=tuple(turning_points(way, steps, zone)),
+            help=tuple(help_sought(path, zone)),
+            turning_points=tuple(turning_points(path, steps, zone)),
             similar=tuple(
                 similar_deal(like_it, _title(theirs), zone) for like_it, theirs in others
             ),
             differences=differences(
-                _figures(this, way, zone),
+                _figures(this, path, zone),
                 [_figures(like_it.other, theirs, zone) for like_it, theirs in others],
             ),
         )
@@ -451,8 +451,8 @@ def _in_effect(events: list[Event], reader: Reader) -> list[Event]:
     return [event for event in history if event.effect <= reader.read_point.as_of]
 
 
-def _closing(way: Sequence[HistoryStep]) -> list[Event]:
-    return [here.event for here in path_to_closing(way)]
+def _closing(path: Sequence[HistoryStep]) -> list[Event]:
+    return [here.event for here in path_to_closing(path)]
 
 
 def _others(
@@ -468,13 +468,13 @@ def _others(
 
 
 def _figures(
-    deal: ClosedDeal, way: Sequence[HistoryStep], timezone: ZoneInfo
+    deal: ClosedDeal, path: Sequence[HistoryStep], timezone: ZoneInfo
 ) -> tuple[Fraction, StagePath]:
-    return deal.days(timezone), path_figures(path_to_closing(way))
+    return deal.days(timezone), path_figures(path_to_closing(path))
 
 
-def _title(way: Sequence[HistoryStep]) -> str:
-    opened = way[0].event.fact
+def _title(path: Sequence[HistoryStep]) -> str:
+    opened = path[0].event.fact
     return (opened.title or "") if isinstance(opened, DealOpened) else ""
 
 

@@ -123,41 +123,41 @@ def walk(history: Iterable[Event], processes: Processes) -> list[HistoryStep]:
     return found
 
 
-def path_to_closing(way: Sequence[HistoryStep]) -> Sequence[HistoryStep]:
+def path_to_closing(path: Sequence[HistoryStep]) -> Sequence[HistoryStep]:
     """Give the way up to the fact that brought the standing outcome about, with that fact."""
     changes = (
         number
-        for number, here in enumerate(way)
-        if here.before is None or here.before.outcome != here.after.outcome
+        for number, step in enumerate(path)
+        if step.before is None or step.before.outcome != step.after.outcome
     )
-    return way[: max(changes, default=-1) + 1]
+    return path[: max(changes, default=-1) + 1]
 
 
-def path_figures(way: Iterable[HistoryStep]) -> StagePath:
+def path_figures(path: Iterable[HistoryStep]) -> StagePath:
     """Count what happened on a way."""
     contacts = revisions = objections = 0
     discount: Fraction | None = None
-    for offer in offers_of(way):
+    for offer in offers_of(path):
         if offer.sent is not None:
             discount = discount_of(offer.lines)
-    for here in way:
-        contacts += isinstance(here.event.fact, ContactLogged)
-        revisions += isinstance(here.event.fact, QuoteRevised)
-        objections += isinstance(here.event.fact, ObjectionRaised)
+    for step in path:
+        contacts += isinstance(step.event.fact, ContactLogged)
+        revisions += isinstance(step.event.fact, QuoteRevised)
+        objections += isinstance(step.event.fact, ObjectionRaised)
     return StagePath(contacts, revisions, discount, objections)
 
 
-def offers_of(way: Iterable[HistoryStep]) -> Iterator[OfferAtTime]:
+def offers_of(path: Iterable[HistoryStep]) -> Iterator[OfferAtTime]:
     """Give every draft and offer with its lines; an offer without any keeps those before."""
     known: dict[str, tuple[QuoteLine, ...]] = {}
-    for here in way:
-        match here.event.fact:
+    for step in path:
+        match step.event.fact:
             case QuoteDrafted(quote=quote, lines=lines):
                 known[quote] = lines
                 yield OfferAtTime(quote, None, lines)
             case QuoteIssued(quote=quote, lines=lines) | QuoteRevised(quote=quote, lines=lines):
                 known[quote] = lines or known.get(quote, ())
-                yield OfferAtTime(quote, here.event, known[quote])
+                yield OfferAtTime(quote, step.event, known[quote])
             case _:
                 pass
 

@@ -93,8 +93,8 @@ def by_cell(parts: Sequence[sa.Select[Any]], ledger: LedgerTable) -> sa.Select[A
     by, figures = columns[: len(ledger.cells)], columns[len(ledger.cells) :]
     sums = [sa.cast(sa.func.sum(figure), sa.BigInteger) for figure in figures]
     named = [total.label(name) for total, name in zip(sums, FIGURES, strict=True)]
-    stands = sa.or_(*(total != 0 for total in sums))
-    return sa.select(first, *by, *named).group_by(first, *by).having(stands)
+    is_not_empty = sa.or_(*(total != 0 for total in sums))
+    return sa.select(first, *by, *named).group_by(first, *by).having(is_not_empty)
 
 
 def balances(
@@ -109,12 +109,12 @@ def balances(
     wanted = sorted(set(instants))
     read_point = read_point._replace(as_of=wanted[-1])
     parts = _Parts(ledger, read_point, _marks(rows, ledger.balance, read_point), wanted)
-    here: list[dict[Cells, list[int]]] = [{} for _ in range(2 * len(wanted))]
+    sums_by_cell: list[dict[Cells, list[int]]] = [{} for _ in range(2 * len(wanted))]
     width = 1 + len(ledger.cells)
     for row in rows(by_cell(parts.all(rows), ledger)):
-        here[row[0]][tuple(row[1:width])] = list(row[width:])
-    found = accumulate(here[: len(wanted)], _added)
-    edges = parts.by_day(here[len(wanted) :])
+        sums_by_cell[row[0]][tuple(row[1:width])] = list(row[width:])
+    found = accumulate(sums_by_cell[: len(wanted)], _added)
+    edges = parts.by_day(sums_by_cell[len(wanted) :])
     at = {
         instant: _sums(_added(whole, edge))
         for instant, whole, edge in zip(wanted, found, edges, strict=True)
@@ -166,14 +166,16 @@ class _Parts:
         return found
 
     def _carried(self, span: int | None) -> list[sa.Select[Any]]:
-        c, here = self._table.c, self._table.c.upto == self._marks.carried
+        c, sums_by_cell = self._table.c, self._table.c.upto == self._marks.carried
         days = self._shown(self._by_day(c.day)).where(
-            *self._rows(DAYS), here, c.day >= (span or 0), c.day < self._days[-1]
+            *self._rows(DAYS), sums_by_cell, c.day >= (span or 0), c.day < self._days[-1]
         )
         if span is None:
             return [days]
-        stood = self._shown(_number(0)).where(*self._rows(SPAN), here, c.day == span)
-        return [stood, days]
+        opening_sums = self._shown(_number(0)).where(
+            *self._rows(SPAN), sums_by_cell, c.day == span
+        )
+        return [opening_sums, days]
 
     def _binned(self) -> sa.Select[Any]:
         c = self._table.c
@@ -209,16 +211,16 @@ class _Parts:
             c.tenant == self._read_point.tenant
         )  # with each day, so that its index is searched
         days = sa.or_(*(sa.and_(mine, c.occurred.between(*d)) for d in open_days.items()))
-        said = (days, c.recorded <= self._marks.binned)
+        columns = (days, c.recorded <= self._marks.binned)
         first, ledger = _place(c.occurred, ends), self._ledger
-        return [_legs(ledger, ledger.table, first, side, *said) for side in (-1, 1)]
+        return [_legs(ledger, ledger.table, first, side, *columns) for side in (-1, 1)]
 
     def _legs(
         self, number: Column, read_point: ReadPoint, *where: Column
     ) -> list[sa.Select[Any]]:
         ledger = self._ledger
-        said = (ledger.posted_by(read_point), *where)
-        return [_legs(ledger, ledger.table, number, side, *said) for side in (-1, 1)]
+        columns = (ledger.posted_by(read_point), *where)
+        return [_legs(ledger, ledger.table, number, side, *columns) for side in (-1, 1)]
 
     def _by_day(self, day: Column) -> Column:
         return _place(day, _numbered(self._days))

@@ -267,11 +267,11 @@ class _Called:
             return [self.named_json(each) for each in value]
         if not isinstance(value, Mapping):
             return value
-        said = {key: self.named_json(each) for key, each in value.items()}
+        named = {key: self.named_json(each) for key, each in value.items()}
         for key, each in value.items():
             for name, text in self._names_of(key, each):
-                said.setdefault(name, text)
-        return said
+                named.setdefault(name, text)
+        return named
 
     def _names_of(self, key: str, value: object) -> Iterator[tuple[str, str | None]]:
         if not isinstance(value, str):
@@ -313,10 +313,10 @@ def with_name_columns(tables: "Mapping[str, pa.Table]", names: Names) -> "dict[s
     arrow = import_module("pyarrow")
     found: dict[str, pa.Table] = {}
     for key, table in tables.items():
-        for beside, name, naming in _named(names, [*table.column_names]):
-            cells = (None if id is None else naming(id) for id in table[beside].to_pylist())
+        for after, name, naming in _named(names, [*table.column_names]):
+            cells = (None if id is None else naming(id) for id in table[after].to_pylist())
             column = arrow.array(list(cells), type=arrow.string())
-            at = table.column_names.index(beside) + 1
+            at = table.column_names.index(after) + 1
             table = table.add_column(at, arrow.field(name, arrow.string()), column)
         found[key] = table
     return found
@@ -340,7 +340,7 @@ def _named(names: Names, columns: list[str]) -> Iterator[tuple[str, str, Naming]
     both = {**customers, **reps}
     wanted += [(each, f"{each}_name", both.get) for each in REP_COLUMNS if each in columns]
     taken = {*columns}
-    for beside, name, naming in wanted:
+    for column, name, naming in wanted:
         if name not in taken:
             taken.add(name)
-            yield beside, name, naming
+            yield column, name, naming

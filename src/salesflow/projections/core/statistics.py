@@ -101,11 +101,11 @@ def difference(first: Share, second: Share) -> Estimate | None:
     if not first.whole or not second.whole:
         return None
     exact = Fraction(*first) - Fraction(*second)
-    here, there = float(Fraction(*first)), float(Fraction(*second))
+    first_rate, second_rate = float(Fraction(*first)), float(Fraction(*second))
     (low, high), (other_low, other_high) = _wilson(*first), _wilson(*second)
-    below = math.hypot(here - low, other_high - there)
-    above = math.hypot(high - here, there - other_low)
-    between = here - there
+    below = math.hypot(first_rate - low, other_high - second_rate)
+    above = math.hypot(high - first_rate, second_rate - other_low)
+    between = first_rate - second_rate
     return Estimate(
         value=decimal_of(exact),
         interval=_between(between - below, between + above),
@@ -133,10 +133,10 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
         return Estimate(value=decimal_of(middle), interval=None, count=1)
     squares = sum((times * (value - middle) ** 2 for value, times in weighted), Fraction(0))
     error = math.sqrt(squares / (count - 1) / count)
-    here, reach = float(middle), _student(count - 1) * error
+    first_rate, reach = float(middle), _student(count - 1) * error
     return Estimate(
         value=decimal_of(middle),
-        interval=_between(here - reach, here + reach),
+        interval=_between(first_rate - reach, first_rate + reach),
         count=count,
     )
 

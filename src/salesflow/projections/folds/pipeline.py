@@ -146,49 +146,49 @@ def _movements(
 def _one_by_one(
     fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
 ) -> Iterator[Row]:
-    here = left
-    for kind, there in _steps(fact, left, entered, process):
-        yield kind, *_cells(here), *_cells(there)
-        here = there
+    cell = left
+    for kind, moved in _steps(fact, left, entered, process):
+        yield kind, *_cells(cell), *_cells(moved)
+        cell = moved
 
 
 def _steps(
     fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
 ) -> Iterator[tuple[str, Leg]]:
-    here = left
-    for kind, there in _worth_steps(here, entered):
-        here = there
-        yield kind, here
-    if here.owner != entered.owner:
-        here = here._replace(owner=entered.owner)
-        yield "transferred", here
-    if here[:4] != entered[:4]:
+    cell = left
+    for kind, moved in _worth_steps(cell, entered):
+        cell = moved
+        yield kind, cell
+    if cell.owner != entered.owner:
+        cell = cell._replace(owner=entered.owner)
+        yield "transferred", cell
+    if cell[:4] != entered[:4]:
         yield _kind(fact, left.stage, process), entered
 
 
 def _worth_steps(left: Leg, entered: Leg) -> Iterator[tuple[str, Leg]]:
-    here, more = left, "increased" if entered.amount >= left.amount else "decreased"
-    if None in (here.currency, entered.currency) and here.currency != entered.currency:
-        here = here._replace(amount=entered.amount, currency=entered.currency)
-        yield more, here
-    if here.amount != entered.amount:
-        here = here._replace(amount=entered.amount)
-        yield more, here
-    if here.currency != entered.currency:
-        here = here._replace(currency=entered.currency)
-        yield "redenominated", here
-    if here.close != entered.close:
-        later = (entered.close or date.max) > (here.close or date.max)
-        here = here._replace(close=entered.close)
-        yield "pushed" if later else "pulled_in", here
-    if here[:4] != entered[:4]:
+    cell, more = left, "increased" if entered.amount >= left.amount else "decreased"
+    if None in (cell.currency, entered.currency) and cell.currency != entered.currency:
+        cell = cell._replace(amount=entered.amount, currency=entered.currency)
+        yield more, cell
+    if cell.amount != entered.amount:
+        cell = cell._replace(amount=entered.amount)
+        yield more, cell
+    if cell.currency != entered.currency:
+        cell = cell._replace(currency=entered.currency)
+        yield "redenominated", cell
+    if cell.close != entered.close:
+        later = (entered.close or date.max) > (cell.close or date.max)
+        cell = cell._replace(close=entered.close)
+        yield "pushed" if later else "pulled_in", cell
+    if cell[:4] != entered[:4]:
         return  # category and probability are those of the stage or outcome entered
-    if here.category != entered.category:
-        here = here._replace(category=entered.category)
-        yield "recategorised", here
-    if here.probability != entered.probability:
-        here = here._replace(probability=entered.probability)
-        yield "reweighted", here
+    if cell.category != entered.category:
+        cell = cell._replace(category=entered.category)
+        yield "recategorised", cell
+    if cell.probability != entered.probability:
+        cell = cell._replace(probability=entered.probability)
+        yield "reweighted", cell
 
 
 def _kind(fact: Fact, stage: str, process: ProcessVersion | None) -> str:

@@ -127,11 +127,11 @@ class StageVisitRows:
         process = self._deal.version_in_force
         if process is None:
             return "advanced"
-        here, there = process.order(left), process.order(target)
-        if there <= here:
+        place, target_place = process.order(left), process.order(target)
+        if target_place <= place:
             return "returned"
         category = process.category(target)
-        between = process.stages[here + 1 : there] if here >= 0 else ()
+        between = process.stages[place + 1 : target_place] if place >= 0 else ()
         return "skipped" if any(s.category == category for s in between) else "advanced"
 
     def _row(self, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:

@@ -309,9 +309,9 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         span = self.span(reader)
         trailing, exchange = self._trailing(reader), self.exchange(reader)
         scope = Scope(self.by, self.process, self.owner)
-        stands, past = self._past(reader, span)
-        ends = [stand.span.closing(stand.read_point.as_of) for stand in stands]
-        opened, won = read_open(reader, stands, scope), read_won(reader, stands, scope)
+        points, past = self._past(reader, span)
+        ends = [stand.span.closing(stand.read_point.as_of) for stand in points]
+        opened, won = read_open(reader, points, scope), read_won(reader, points, scope)
         closed = read_closed(reader, trailing.start, scope)
         sums = sums_of(
             in_one_currency(opened, exchange, lambda row: ends[row.stand]),
@@ -329,7 +329,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
             categories=tuple(category_lines(now)),
             slippage=tuple(self._slippage(reader, span, scope, exchange)),
             changes=tuple(changes_lines(read_changes(reader, span, scope))),
-            accuracy=tuple(past_forecasts(past, stands, sums)),
+            accuracy=tuple(past_forecasts(past, points, sums)),
             rates=exchange.used,
         )
 
@@ -337,10 +337,10 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         self, reader: Reader, span: Span
     ) -> tuple[list[ForecastPoint], list[PastForecastKey]]:
         """Give the stands to read, that of the period first, and the forecasts made before."""
-        stands, past = [ForecastPoint(reader.read_point, span)], list[PastForecastKey]()
+        points, past = [ForecastPoint(reader.read_point, span)], list[PastForecastKey]()
         for earlier in self._spans_before(reader, span):
-            past += forecasts_of(earlier, reader, stands, KNOWN)
-        return stands, past
+            past += forecasts_of(earlier, reader, points, KNOWN)
+        return points, past
 
     def _spans_before(self, reader: Reader, span: Span) -> Iterator[Span]:
         for _ in range(self.periods):
@@ -365,11 +365,11 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
 
 def forecasts_of(
-    span: Span, reader: Reader, stands: list[ForecastPoint], known: Sequence[Known]
+    span: Span, reader: Reader, points: list[ForecastPoint], known: Sequence[Known]
 ) -> Iterator[PastForecastKey]:
     """Add the stands that judge a period: what came of it, and its forecasts made by now."""
-    read_point, actual = reader.read_point, len(stands)
-    stands.append(ForecastPoint(read_point, span))
+    read_point, actual = reader.read_point, len(points)
+    points.append(ForecastPoint(read_point, span))
     at: dict[When, Instant] = {"start": span.opening, "middle": _middle(span, reader)}
     for made, as_of in at.items():
         if as_of > read_point.as_of:
@@ -378,8 +378,8 @@ def forecasts_of(
             known_at = (
                 min(as_of, read_point.known_at) if each == "then" else read_point.known_at
             )
-            yield PastForecastKey(len(stands), actual, made, each)
-            stands.append(ForecastPoint(ReadPoint(read_point.tenant, as_of, known_at), span))
+            yield PastForecastKey(len(points), actual, made, each)
+            points.append(ForecastPoint(ReadPoint(read_point.tenant, as_of, known_at), span))
 
 
 def end_of(span: Span, reader: Reader) -> tuple[ReadPoint, date]:

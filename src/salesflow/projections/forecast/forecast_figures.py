@@ -318,26 +318,26 @@ def changes_lines(rows: Iterable[ChangeRow]) -> Iterator[ChangesLine]:
 
 
 def past_forecasts(
-    past: Sequence[PastForecastKey], stands: Sequence[ForecastPoint], sums: AllSums
+    past: Sequence[PastForecastKey], points: Sequence[ForecastPoint], sums: AllSums
 ) -> Iterator[PastForecast]:
     """Set every forecast of an earlier period beside what was sold in it."""
     for made in past:
         forecast, actual = sums.get(made.stand, {}), sums.get(made.actual, {})
-        told = {key for book in (forecast, actual) for key in book if book[key].counts}
-        for key in _in_order(told):
+        counted_keys = {key for book in (forecast, actual) for key in book if book[key].counts}
+        for key in _in_order(counted_keys):
             if key[1] is not None:
-                here = forecast.get(key, ForecastSums()), actual.get(key, ForecastSums()).won
-                yield _past(made, stands, key, *here)
+                pair = forecast.get(key, ForecastSums()), actual.get(key, ForecastSums()).won
+                yield _past(made, points, key, *pair)
 
 
 def _past(
     made: PastForecastKey,
-    stands: Sequence[ForecastPoint],
+    points: Sequence[ForecastPoint],
     key: Key,
     sums: ForecastSums,
     actual: Decimal,
 ) -> PastForecast:
-    stand, judged = stands[made.stand], stands[made.actual]
+    stand, judged = points[made.stand], points[made.actual]
     over = judged.read_point.as_of >= judged.span.end - 1
     weighted = sums.with_weighted()
     commit, best_case = sums.with_categories(COMMIT), sums.with_categories(BEST_CASE)

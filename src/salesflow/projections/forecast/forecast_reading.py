@@ -181,7 +181,7 @@ class ChangeRow(NamedTuple):
 
 
 def read_open(
-    reader: Reader, stands: Sequence[ForecastPoint], scope: Scope
+    reader: Reader, points: Sequence[ForecastPoint], scope: Scope
 ) -> Iterator[OpenRow]:
     """Sum up the open deals expected to close in the period of each stand."""
     c = DEAL_STATE.c
@@ -194,12 +194,12 @@ def read_open(
         )
         .where(_expected(stand), scope.holds(c.owner, c.process))
         .group_by(*_ordinals(2, 5))
-        for number, stand in enumerate(stands)
+        for number, stand in enumerate(points)
     ]
     return map(OpenRow._make, reader.rows(_all_of(selects)))
 
 
-def read_won(reader: Reader, stands: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
+def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
     """Sum up what was booked in the period of each stand."""
     c = BOOKING.c
     selects = [
@@ -216,7 +216,7 @@ def read_won(reader: Reader, stands: Sequence[ForecastPoint], scope: Scope) -> I
             scope.holds(c.person, c.process),
         )
         .group_by(*_ordinals(2, 4))
-        for number, stand in enumerate(stands)
+        for number, stand in enumerate(points)
     ]
     return map(WonRow._make, reader.rows(_all_of(selects)))
 
@@ -242,10 +242,10 @@ def read_outcomes(
 ) -> Iterator[OutcomeRow]:
     """Say what became of the deals expected at a stand; days up to `past` are over."""
     then, now = _at_start(start, scope), _at_end(end)
-    fate = _fate(now, start.span, past)
+    outcome = _slippage_outcome(now, start.span, past)
     select = (
         sa.select(
-            *(then.c.group, then.c.currency, fate.label("fate"), sa.func.count()),
+            *(then.c.group, then.c.currency, outcome.label("fate"), sa.func.count()),
             *_summed(then.c.amount),
         )
         .select_from(then.outerjoin(now, then.c.entity_id == now.c.entity_id))
@@ -264,10 +264,10 @@ def read_slipped(
         .where(DEAL_STATE.visible_at(reader.read_point))
         .subquery("today")
     )
-    fate = _fate(now, start.span, past)
+    slippage = _slippage_outcome(now, start.span, past)
     shown: list[Column] = [
         *(then.c.entity_id, then.c.owner, then.c.currency, then.c.amount),
-        *(then.c.expected_close, fate, now.c.process, now.c.process_version, now.c.stage),
+        *(then.c.expected_close, slippage, now.c.process, now.c.process_version, now.c.stage),
         *(now.c.expected_close.label("expected_after"), today.c.outcome),
     ]
     select = (
@@ -277,7 +277,7 @@ def read_slipped(
                 today, then.c.entity_id == today.c.entity_id
             )
         )
-        .where(fate.in_(SLIPPED))
+        .where(slippage.in_(SLIPPED))
     )
     return map(SlippedRow._make, reader.rows(select))
 
@@ -305,7 +305,7 @@ def _at_end(end: ReadPoint) -> sa.Subquery:
     return sa.select(*shown).where(DEAL_STATE.visible_at(end)).subquery("at_end")
 
 
-def _fate(now: sa.Subquery, span: Span, past: date) -> Column:
+def _slippage_outcome(now: sa.Subquery, span: Span, past: date) -> Column:
     """Say what became of a deal that was expected in a period."""
     close = now.c.expected_close
     return sa.case(

@@ -48,8 +48,8 @@ from salesflow.projections.performance.kpi_rows import (
     Response,
     Rows,
     Score,
-    closing_whose,
-    opening_whose,
+    closing_attribution,
+    opening_attribution,
     won_or_lost_in,
 )
 from salesflow.projections.scope import Attribution, Group, Grouping, group_order
@@ -110,10 +110,10 @@ def _velocities(
     opened = _open_deals(reader, read_point, grouping)
     closed: dict[Group, list[Closed]] = defaultdict(list)
     for deal in _closed_lately(reader, read_point, days):
-        whose = closing_whose(deal)
-        if whose is not None and grouping.wants(whose):
+        attribution = closing_attribution(deal)
+        if attribution is not None and grouping.wants(attribution):
             worth = won_or_lost_in(deal, exchange, at) if deal.outcome == "won" else deal
-            closed[grouping.of(whose)].append(worth)
+            closed[grouping.of(attribution)].append(worth)
     return {
         group: _velocity(opened[group], closed[group], reader.timezone)
         for group in {*opened, *closed}
@@ -171,9 +171,9 @@ def _open_deals(reader: Reader, read_point: ReadPoint, grouping: Grouping) -> Co
     found: Counter[Group] = Counter()
     for row in map(_Open._make, reader.rows(select.group_by(*cells))):
         about = (row.rep, row.customer_id, row.lead_source, row.process)
-        whose = Attribution(read_point.as_of, *about)
-        if grouping.wants(whose) and _qualifies(row, reader.processes):
-            found[grouping.of(whose)] += row.deals
+        attribution = Attribution(read_point.as_of, *about)
+        if grouping.wants(attribution) and _qualifies(row, reader.processes):
+            found[grouping.of(attribution)] += row.deals
     return found
 
 
@@ -400,17 +400,17 @@ def kpi_lines(
     orders = CustomerOrders(rows, spans[-1].end, grouping, timezone)
     lines: list[KpiLine] = []
     for span in spans:
-        standing = SpanTotals(
+        totals = SpanTotals(
             orders.new_customers(span),
             orders.buyers(span),
             _velocities(reader, span.closing(as_of), velocity_days, grouping, exchange),
         )
-        lines += _lines_of(span, rows, standing, grouping, timezone)
+        lines += _lines_of(span, rows, totals, grouping, timezone)
     return tuple(lines)
 
 
 def _lines_of(
-    span: Span, rows: Rows, standing: SpanTotals, grouping: Grouping, timezone: ZoneInfo
+    span: Span, rows: Rows, totals: SpanTotals, grouping: Grouping, timezone: ZoneInfo
 ) -> Iterator[KpiLine]:
     """Return a line per group with anything in the span; one in any case without groups.
 
@@ -426,9 +426,9 @@ def _lines_of(
     for score in rows.scores:
         if span.holds(score.whose.at) and grouping.wants(score.whose):
             groups[grouping.of(score.whose)].scores.append(score)
-    quiet = {group for group, each in standing.velocities.items() if each.open_deals}
+    quiet = {group for group, each in totals.velocities.items() if each.open_deals}
     for group in sorted({*groups, *quiet}, key=group_order):
-        yield _line(span, group, groups[group], standing, timezone)
+        yield _line(span, group, groups[group], totals, timezone)
 
 
 def _sort_deals(
@@ -438,7 +438,7 @@ def _sort_deals(
         if span.holds(row.occurred) and grouping.wants(row.whose):
             groups[grouping.of(row.whose)].booked.append(row)
     for deal in rows.closed:
-        opening, closing = opening_whose(deal), closing_whose(deal)
+        opening, closing = opening_attribution(deal), closing_attribution(deal)
         if span.holds(opening.at) and grouping.wants(opening):
             group = groups[grouping.of(opening)]
             group.opened.append(deal)
@@ -449,7 +449,7 @@ def _sort_deals(
 
 
 def _line(
-    span: Span, group: Group, rows: _KpiGroup, standing: SpanTotals, timezone: ZoneInfo
+    span: Span, group: Group, rows: _KpiGroup, span_totals: SpanTotals, timezone: ZoneInfo
 ) -> KpiLine:
     won = [deal for deal in rows.closed if deal.outcome == "won"]
     lost = [deal for deal in rows.closed if deal.outcome == "lost"]
@@ -457,7 +457,7 @@ def _line(
         row.sign for row in rows.booked if row.kind == "repeated" and row.role == "owner"
     )
     created_won = sum(deal.outcome == "won" for deal in rows.opened)
-    buyers = standing.buyers.get(group, Share(0, 0))
+    buyers = span_totals.buyers.get(group, Share(0, 0))
     return KpiLine(
         first=span.first,
         last=span.last,
@@ -475,14 +475,14 @@ def _line(
         win_rate=share(len(won), len(won) + len(lost)),
         win_rate_by_value=tuple(_by_value(won, lost)),
         cycle=spread([_lasted(deal, timezone) for deal in won]),
-        new_customers=standing.new_customers[group],
+        new_customers=span_totals.new_customers[group],
         customers=buyers.whole,
         customers_again=buyers.part,
         repeat_rate=ratio(*buyers),
         follow_ups=_follow_ups(rows.contacts),
         first_response=_first_response(rows.responses, timezone),
         csat=_top_box(rows.scores),
-        velocity=standing.velocities.get(group) or _velocity(0, (), timezone),
+        velocity=span_totals.velocities.get(group) or _velocity(0, (), timezone),
     )
 
 

@@ -30,8 +30,8 @@ __all__ = [
     "Response",
     "Rows",
     "Score",
-    "closing_whose",
-    "opening_whose",
+    "closing_attribution",
+    "opening_attribution",
     "read_booked",
     "read_rows",
     "won_or_lost_in",
@@ -90,13 +90,13 @@ CLOSED_COLUMNS = _closed_columns()
 """What to select to make a `Closed` of each row."""
 
 
-def opening_whose(row: Closed) -> Attribution:
+def opening_attribution(row: Closed) -> Attribution:
     """Say whose a deal was when it was opened."""
-    whose = (row.opened, row.opened_owner, row.opened_customer_id)
-    return Attribution(*whose, row.lead_source, row.opened_process)
+    attribution = (row.opened, row.opened_owner, row.opened_customer_id)
+    return Attribution(*attribution, row.lead_source, row.opened_process)
 
 
-def closing_whose(row: Closed) -> Attribution | None:
+def closing_attribution(row: Closed) -> Attribution | None:
     """Say whose a deal was when it closed; None while it is open."""
     if row.closed is None:
         return None
@@ -142,10 +142,10 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     select = sa.select(*shown).where(
         BOOKING.posted_by(reader.read_point), c.occurred >= start, c.occurred < end
     )
-    standing: Counter[Booked] = Counter()
+    totals: Counter[Booked] = Counter()
     for row in map(Booked._make, reader.rows(select)):
-        standing[row._replace(sign=1)] += row.sign
-    return [row._replace(sign=times) for row, times in standing.items() if times]
+        totals[row._replace(sign=1)] += row.sign
+    return [row._replace(sign=times) for row, times in totals.items() if times]
 
 
 def _closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
@@ -180,13 +180,15 @@ def _in_one_currency(
     ]
     deals = list(closed)
     for number, deal in enumerate(closed):
-        whose = closing_whose(deal)
+        attribution = closing_attribution(deal)
         if (
-            whose is not None
-            and grouping.wants(whose)
-            and any(s.holds(whose.at) for s in spans)
+            attribution is not None
+            and grouping.wants(attribution)
+            and any(s.holds(attribution.at) for s in spans)
         ):
-            deals[number] = won_or_lost_in(deal, exchange, ends[bisect_left(ends, whose.at)])
+            deals[number] = won_or_lost_in(
+                deal, exchange, ends[bisect_left(ends, attribution.at)]
+            )
     return sales, deals
 
 

@@ -75,7 +75,7 @@ from salesflow.projections.review.retrospective_figures import (
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
 from salesflow.projections.scope import Meant, Teams, named
-from salesflow.projections.stages.visits import Way, read_paths
+from salesflow.projections.stages.visits import VisitPath, read_paths
 
 __all__ = [
     "LINES",
@@ -340,7 +340,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         Raises:
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
-        ways = list(read_paths(reader))
+        paths = list(read_paths(reader))
         span = self.span(reader)
         before = span_before(span, reader)
         part = ReviewScope(
@@ -348,8 +348,8 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         )
         parts = (
             self._moved((span, before), reader, moment),
-            _stages(ways, (span, before), part, reader),
-            self._deals(ways, span, part, reader),
+            _stages(paths, (span, before), part, reader),
+            self._deals(paths, span, part, reader),
             self._said((span, before), part, reader),
         )
         lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
@@ -381,10 +381,10 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         }
 
     def _deals(
-        self, ways: Sequence[Way], span: Span, part: ReviewScope, reader: Reader
+        self, paths: Sequence[VisitPath], span: Span, part: ReviewScope, reader: Reader
     ) -> dict[str, Any]:
         slipped = slipped_deals(span, part, reader)
-        stalled = stalled_deals(ways, span, part, reader)
+        stalled = stalled_deals(paths, span, part, reader)
         return {
             "slipped": tuple(slipped[: self.limit]),
             "slipped_total": len(slipped),
@@ -427,9 +427,9 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
 
 
 def _stages(
-    ways: Sequence[Way], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+    paths: Sequence[VisitPath], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
 ) -> dict[str, Any]:
-    stages = stages_passed(ways, periods, part, reader)
+    stages = stages_passed(paths, periods, part, reader)
     return {
         "stages": tuple(stages),
         "bottleneck": bottleneck(stages, lambda stage: stage.figures),

@@ -47,7 +47,7 @@ from salesflow.projections.stages.visits import (
     StageNames,
     StageVisit,
     StepClock,
-    Way,
+    VisitPath,
     spans,
     stages_of,
 )
@@ -140,12 +140,12 @@ def slipped_deals(span: Span, part: ReviewScope, reader: Reader) -> list[DealSli
 
 
 def stalled_deals(
-    ways: Iterable[Way], span: Span, part: ReviewScope, reader: Reader
+    paths: Iterable[VisitPath], span: Span, part: ReviewScope, reader: Reader
 ) -> list[DealStalled]:
     """Name the deals that stalled by a period's end: per currency, the dearest first."""
     at = span.closing(reader.read_point.as_of)
-    by_then = ([step for step in way if step.at <= at] for way in ways)
-    found = read_stalled([way for way in by_then if way], reader, at)
+    by_then = ([step for step in path if step.at <= at] for path in paths)
+    found = read_stalled([path for path in by_then if path], reader, at)
     mine = [
         _stalled(step, standing, at, reader)
         for step, standing in found
@@ -260,13 +260,13 @@ class _Tally:
 
 
 def stages_passed(
-    ways: Sequence[Way], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+    paths: Sequence[VisitPath], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
 ) -> list[StagePassed]:
     """Set the open stages of a period beside those of the period before, in their order."""
-    names = stages_of(ways, reader.processes)
-    tallies = [_tallies(ways, span, part, reader) for span in periods]
-    cohorts = [_cohorts(ways, names, span, part, reader.processes) for span in periods]
-    limits = _limits(ways, reader.processes)
+    names = stages_of(paths, reader.processes)
+    tallies = [_tallies(paths, span, part, reader) for span in periods]
+    cohorts = [_cohorts(paths, names, span, part, reader.processes) for span in periods]
+    limits = _limits(paths, reader.processes)
     found = []
     for key in names:
         if not any(key in tally for tally in tallies):
@@ -318,14 +318,14 @@ def _rate(figures: StageFigures) -> Decimal:
 
 
 def _tallies(
-    ways: Iterable[Way], span: Span, part: ReviewScope, reader: Reader
+    paths: Iterable[VisitPath], span: Span, part: ReviewScope, reader: Reader
 ) -> dict[StageKey, _Tally]:
     """Put the visits to open stages that lie in a period to their stages."""
     closing = span.closing(reader.read_point.as_of)
     until = min(span.end, reader.read_point.as_of)
     clock = StepClock(reader.read_point.as_of, reader.timezone)
     found: dict[StageKey, _Tally] = defaultdict(_Tally)
-    for step, end in _open_visits(ways, part):
+    for step, end in _open_visits(paths, part):
         if step.at > closing or (end is not None and end.at < span.start):
             continue
         if end is None or max(end.at, step.at + 1) > span.start:  # else it only ended there
@@ -348,11 +348,11 @@ def _days_max(step: StageVisit, processes: Processes) -> int | None:
     return None if stage is None else stage.max_days
 
 
-def _limits(ways: Iterable[Way], processes: Processes) -> dict[StageKey, int | None]:
+def _limits(paths: Iterable[VisitPath], processes: Processes) -> dict[StageKey, int | None]:
     """Give the longest stay in each stage, of the newest version it was entered under."""
     newest: dict[StageKey, StageVisit] = {}
-    for way in ways:
-        for step in way:
+    for path in paths:
+        for step in path:
             if step.stage is not None and step.outcome == "open":
                 known = newest.setdefault(step.key, step)
                 newest[step.key] = max(known, step, key=lambda each: each.version)
@@ -360,22 +360,22 @@ def _limits(ways: Iterable[Way], processes: Processes) -> dict[StageKey, int | N
 
 
 def _open_visits(
-    ways: Iterable[Way], part: ReviewScope
+    paths: Iterable[VisitPath], part: ReviewScope
 ) -> Iterator[tuple[StageVisit, StageVisit | None]]:
-    for way in ways:
-        for step, end in spans(way):
+    for path in paths:
+        for step, end in spans(path):
             if step.stage is not None and step.outcome == "open" and part.has_step(step):
                 yield step, end
 
 
 def _cohorts(
-    ways: Iterable[Way],
+    paths: Iterable[VisitPath],
     names: Mapping[StageKey, StageNames],
     span: Span,
     part: ReviewScope,
     processes: Processes,
 ) -> dict[StageKey, StageConversion]:
-    unmerged = [way for way in ways if way[-1].outcome != "merged"]
+    unmerged = [path for path in paths if path[-1].outcome != "merged"]
     found = conversions(unmerged, names, StageOrders(processes), span.holds, part.has_step)
     return {(each.process, each.stage): each for each in found}
 

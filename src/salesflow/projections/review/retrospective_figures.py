@@ -149,10 +149,10 @@ def moved_figures(
     """Set the figures of a period beside those before; a line is None where all is nothing."""
     now, before = (_figures(*each) for each in zip(lines, accounts, strict=True))
     for figure, unit in UNITS.items():
-        here, there = now[figure], before[figure]
+        current, earlier = now[figure], before[figure]
         missing = Decimal(0) if figure in ADDED_UP else None
-        for currency in _in_order({*here, *there}) if figure in IN_MONEY else [None]:
-            sides = here.get(currency, missing), there.get(currency, missing)
+        for currency in _in_order({*current, *earlier}) if figure in IN_MONEY else [None]:
+            sides = current.get(currency, missing), earlier.get(currency, missing)
             yield _moved(figure, currency, unit, *sides)
 
 
@@ -189,9 +189,9 @@ def movements_beside(
     now: Iterable[FlowAccount], before: Iterable[FlowAccount]
 ) -> Iterator[MovementBeside]:
     """Set the books of a period beside those of the period before, currency by currency."""
-    here, there = ({a.currency: _book(a) for a in accounts} for accounts in (now, before))
-    for currency in _in_order({*here, *there}):
-        book, other = here.get(currency, {}), there.get(currency, {})
+    current, earlier = ({a.currency: _book(a) for a in accounts} for accounts in (now, before))
+    for currency in _in_order({*current, *earlier}):
+        book, other = current.get(currency, {}), earlier.get(currency, {})
         for movement in sorted({*book, *other}, key=MOVEMENTS.index):
             yield MovementBeside(
                 currency=currency,
@@ -350,13 +350,15 @@ class Voices:
         now, before = _by_survey(self._now), _by_survey(self._before)
         for key in sorted({*now, *before}, key=lambda key: (key[0] is None, *key)):
             survey, scale = key
-            here, there = (_score(rows.get(key, ()), scale) for rows in (now, before))
+            current, earlier = (_score(rows.get(key, ()), scale) for rows in (now, before))
             yield ScoreMoved(
                 survey=survey,
                 scale=scale,
-                score=here,
-                score_before=there,
-                difference=None if here is None or there is None else here.value - there.value,
+                score=current,
+                score_before=earlier,
+                difference=None
+                if current is None or earlier is None
+                else current.value - earlier.value,
             )
 
     def themes(self) -> Iterator[Theme]:
@@ -426,8 +428,8 @@ def _themes(
 
 
 def _answers(row: Row, group: tuple[str | None, ...]) -> Answers:
-    said = (row.kind, row.scale, row.score, row.answered)
-    return Answers(1, row.process_version, *said, group)
+    key = (row.kind, row.scale, row.score, row.answered)
+    return Answers(1, row.process_version, *key, group)
 
 
 # What was forecast of a period while it lay ahead, beside what was sold in it.
@@ -459,29 +461,29 @@ class ForecastJudged(Value):
 
 def judged_forecasts(span: Span, part: ReviewScope, reader: Reader) -> Iterator[ForecastJudged]:
     """Judge the forecasts made at the start and in the middle, from what is known now."""
-    stands: list[ForecastPoint] = []
-    made = list(forecasts_of(span, reader, stands, ("moment",)))
+    points: list[ForecastPoint] = []
+    made = list(forecasts_of(span, reader, points, ("moment",)))
     opened = [
         row._replace(group=None)
-        for row in read_open(reader, stands, part.scope)
-        if part.has_rep(row.group, stands[row.stand].read_point.as_of)
+        for row in read_open(reader, points, part.scope)
+        if part.has_rep(row.group, points[row.stand].read_point.as_of)
     ]
     booked = [
         row
         for row in read_booked(reader, span.start, span.end)
         if part.has(row.person, row.process, row.credited)
     ]
-    sums = sums_of(opened, _won(booked, stands))
-    for past in past_forecasts(made, stands, sums):
+    sums = sums_of(opened, _won(booked, points))
+    for past in past_forecasts(made, points, sums):
         if past.deals or past.actual or any(_forecasts(past)):
             yield from _judged(past)
 
 
-def _won(booked: Iterable[Booked], stands: Sequence[ForecastPoint]) -> Iterator[WonRow]:
+def _won(booked: Iterable[Booked], points: Sequence[ForecastPoint]) -> Iterator[WonRow]:
     """Give to each stand what was booked in the period by then."""
     for row in booked:
-        for number, stand in enumerate(stands):
-            if row.occurred <= stand.read_point.as_of and row.currency is not None:
+        for number, point in enumerate(points):
+            if row.occurred <= point.read_point.as_of and row.currency is not None:
                 amount = row.sign * (row.amount or 0)
                 yield WonRow(number, None, row.currency, row.share, 0, amount)
 

@@ -90,18 +90,18 @@ class Conversion(PeriodQuestion[ConversionView]):
         span = self.span(reader)
         before = span_before(span, reader)
         every = list(read_paths(reader))
-        ways = [way for way in every if way[-1].outcome != "merged"]
-        named = stages_of(ways, reader.processes)
+        paths = [path for path in every if path[-1].outcome != "merged"]
+        named = stages_of(paths, reader.processes)
         names = {key: named[key] for key in named if self.process in (None, key[0])}
         orders, during = StageOrders(reader.processes), _during(span)
         return ConversionView(
             moment=moment,
             period=span.period(),
             before=before.period(),
-            stages=conversions(ways, names, orders, during, self._wants),
-            stages_before=conversions(ways, names, orders, _during(before), self._wants),
-            reach=reaches(ways, names, orders, during, self._wants),
-            transitions=transitions(ways, names, during, self._wants),
+            stages=conversions(paths, names, orders, during, self._wants),
+            stages_before=conversions(paths, names, orders, _during(before), self._wants),
+            reach=reaches(paths, names, orders, during, self._wants),
+            transitions=transitions(paths, names, during, self._wants),
         )
 
     def _wants(self, step: StageVisit) -> bool:

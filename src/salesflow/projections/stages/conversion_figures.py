@@ -19,7 +19,7 @@ from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
     StageVisit,
-    Way,
+    VisitPath,
     spans,
 )
 from salesflow.projections.table import AMOUNT_SCALE, Processes
@@ -162,10 +162,10 @@ class StageOrders:
         if entry.process != step.process:
             return False
         for version in (entry.version, step.version):
-            here = self._order(step.process, version, step.stage or "")
-            there = self._order(step.process, version, entry.stage or "")
-            if here >= 0 and there >= 0:
-                return there > here
+            place = self._order(step.process, version, step.stage or "")
+            entry_place = self._order(step.process, version, entry.stage or "")
+            if place >= 0 and entry_place >= 0:
+                return entry_place > place
         return False
 
     def _passed(
@@ -181,18 +181,18 @@ class StageOrders:
         return frozenset(passed)
 
 
-class _Stay(NamedTuple):
+class _VisitSpan(NamedTuple):
     """A visit and what it was called after migrations: from `first` up to before `after`."""
 
     first: int
     after: int
 
 
-def _stay(way: Way, first: int) -> _Stay:
+def _visit_span(path: VisitPath, first: int) -> _VisitSpan:
     after = first + 1
-    while after < len(way) and way[after].entered == "migrated":
+    while after < len(path) and path[after].entered == "migrated":
         after += 1
-    return _Stay(first, after)
+    return _VisitSpan(first, after)
 
 
 class _Cohort:
@@ -210,7 +210,7 @@ class _Cohort:
 
 
 def conversions(
-    ways: Iterable[Way],
+    paths: Iterable[VisitPath],
     names: Mapping[StageKey, StageNames],
     orders: StageOrders,
     during: During,
@@ -218,15 +218,15 @@ def conversions(
 ) -> tuple[StageConversion, ...]:
     """Count cohorts and entries of every stage in a period."""
     cohorts: defaultdict[StageKey, _Cohort] = defaultdict(_Cohort)
-    for way in ways:
-        for key, first in _first_entries(way, during, wanted).items():
-            cohort, step = cohorts[key], way[first]
+    for path in paths:
+        for key, first in _first_entries(path, during, wanted).items():
+            cohort, step = cohorts[key], path[first]
             cohort.add("entered", step)
-            cohort.add(_became(way, _stay(way, first), orders), step)
-        for step in way:
+            cohort.add(_outcome_of_visit(path, _visit_span(path, first), orders), step)
+        for step in path:
             if _enters(step) and during(step.at) and wanted(step):
                 cohorts[step.key].add("entries", step)
-        for step, end in _exits(way, during, wanted):
+        for step, end in _exits(path, during, wanted):
             if KINDS[end.entered] in FORWARD:
                 cohorts[step.key].add("entries_later", end)
     return tuple(_conversion(key, names[key], cohorts[key]) for key in names)
@@ -236,32 +236,34 @@ def _enters(step: StageVisit) -> bool:
     return step.stage is not None and step.entered in ENTRIES
 
 
-def _first_entries(way: Way, during: During, wanted: Wanted) -> dict[StageKey, int]:
+def _first_entries(path: VisitPath, during: During, wanted: Wanted) -> dict[StageKey, int]:
     found: dict[StageKey, int] = {}
-    for number, step in enumerate(way):
+    for number, step in enumerate(path):
         if _enters(step) and during(step.at) and wanted(step):
             found.setdefault(step.key, number)
     return found
 
 
-def _became(way: Way, stay: _Stay, orders: StageOrders) -> str:
+def _outcome_of_visit(path: VisitPath, visit_span: _VisitSpan, orders: StageOrders) -> str:
     """Say what became of a deal that entered a stage: it moved on, left, or is still there."""
-    here = way[stay.first : stay.after]
-    for step in way[stay.after :]:
-        won = step.outcome == "won" and (here[0].outcome != "won" or step.entered == "won")
-        if won or (_enters(step) and orders.is_later(step, here)):
+    place = path[visit_span.first : visit_span.after]
+    for step in path[visit_span.after :]:
+        won = step.outcome == "won" and (place[0].outcome != "won" or step.entered == "won")
+        if won or (_enters(step) and orders.is_later(step, place)):
             return "moved_on"
-    last = len(way) - 1
-    while last and way[last].entered == "migrated":
+    last = len(path) - 1
+    while last and path[last].entered == "migrated":
         last -= 1
-    key = here[0].key
-    now = any(step.stage is not None and step.key == key for step in way[last:])
-    return "still_there" if now and way[-1].stage is not None else "left"
+    key = place[0].key
+    now = any(step.stage is not None and step.key == key for step in path[last:])
+    return "still_there" if now and path[-1].stage is not None else "left"
 
 
-def _exits(way: Way, during: During, wanted: Wanted) -> Iterator[tuple[StageVisit, StageVisit]]:
+def _exits(
+    path: VisitPath, during: During, wanted: Wanted
+) -> Iterator[tuple[StageVisit, StageVisit]]:
     """Give each visit that was left in the period with the step that followed."""
-    for step, end in spans(way):
+    for step, end in spans(path):
         if step.stage is None or end is None or end.entered not in KINDS:
             continue
         if during(end.at) and wanted(end._replace(process=step.process)):
@@ -311,7 +313,7 @@ def _amount(millionths: int) -> Decimal:
 
 
 def reaches(
-    ways: Iterable[Way],
+    paths: Iterable[VisitPath],
     names: Mapping[StageKey, StageNames],
     orders: StageOrders,
     during: During,
@@ -320,11 +322,11 @@ def reaches(
     """Count how far the deals came that were created in a period."""
     created: defaultdict[str, _Cohort] = defaultdict(_Cohort)
     cohorts: defaultdict[StageKey, _Cohort] = defaultdict(_Cohort)
-    for way in ways:
-        opening = way[0]
+    for path in paths:
+        opening = path[0]
         if not during(opening.at) or not wanted(opening):
             continue
-        own = [step for step in way if step.process == opening.process]
+        own = [step for step in path if step.process == opening.process]
         created[opening.process].add("created", opening)
         for stage in {step.stage for step in own if _enters(step)}:
             cohorts[opening.process, stage or ""].add("entered", opening)
@@ -365,15 +367,15 @@ def _reach(key: StageKey, names: StageNames, created: _Cohort, cohort: _Cohort) 
 
 
 def transitions(
-    ways: Iterable[Way],
+    paths: Iterable[VisitPath],
     names: Mapping[StageKey, StageNames],
     during: During,
     wanted: Wanted,
 ) -> tuple[Transition, ...]:
     """Count the exits from every stage in a period by what they led to."""
     exits: defaultdict[StageKey, Counter[tuple[ExitKind, str]]] = defaultdict(Counter)
-    for way in ways:
-        for step, end in _exits(way, during, wanted):
+    for path in paths:
+        for step, end in _exits(path, during, wanted):
             exits[step.key][KINDS[end.entered], end.stage or end.outcome] += 1
     return tuple(
         Transition(

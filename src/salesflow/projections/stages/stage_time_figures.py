@@ -32,7 +32,7 @@ from salesflow.projections.stages.visits import (
     StageNames,
     StageVisit,
     StepClock,
-    Way,
+    VisitPath,
     spans,
 )
 
@@ -155,12 +155,12 @@ class Visit(NamedTuple):
 
 
 def visits_of(
-    ways: Iterable[Way], clock: StepClock, wanted: Callable[[StageVisit], bool]
+    paths: Iterable[VisitPath], clock: StepClock, wanted: Callable[[StageVisit], bool]
 ) -> dict[StageKey, list[Visit]]:
     """Collect the visits to each stage, those of one deal in order."""
     found: defaultdict[StageKey, list[Visit]] = defaultdict(list)
-    for way in ways:
-        for step, end in spans(way):
+    for path in paths:
+        for step, end in spans(path):
             if step.stage is not None and wanted(step):
                 lasted = clock.lasted(step, end)
                 found[step.key].append(Visit(step, lasted, cause_of(end), end is None))
@@ -229,33 +229,33 @@ def _chances(found: Probabilities) -> ChancesAfter:
     )
 
 
-def ending_of(way: Way, start: StageVisit, clock: StepClock) -> Duration:
+def ending_of(path: VisitPath, start: StageVisit, clock: StepClock) -> Duration:
     """Time a deal from a step to its standing outcome.
 
     An open deal is watched until the moment. Of a merged one we know until it was merged, or
     closed before that.
     """
-    standing = way[-1].outcome
-    if standing == "open":
+    deal_now = path[-1].outcome
+    if deal_now == "open":
         return Duration(clock.lasted(start, None), None)
-    through = CLOSED | {"won"} if standing == "merged" else {standing, "merged"}
-    end = way[-1]
-    for step in reversed(way):
+    through = CLOSED | {"won"} if deal_now == "merged" else {deal_now, "merged"}
+    end = path[-1]
+    for step in reversed(path):
         if step.outcome not in through:
             break
-        if standing == "merged" or step.outcome == standing:
+        if deal_now == "merged" or step.outcome == deal_now:
             end = step
-    return Duration(clock.lasted(start, end), None if standing == "merged" else standing)
+    return Duration(clock.lasted(start, end), None if deal_now == "merged" else deal_now)
 
 
-def deal_time(way: Way, as_of: Instant) -> DealTime:
+def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
     """Say what a deal's time went to."""
-    first, last = way[0].at, as_of if way[-1].outcome not in CLOSED else way[-1].at
+    first, last = path[0].at, as_of if path[-1].outcome not in CLOSED else path[-1].at
     spent = Counter[bool]()
-    for step, end in spans(way):
+    for step, end in spans(path):
         spent[step.outcome in CLOSED] += (last if end is None else end.at) - step.at
     return DealTime(
-        deal=way[0].deal,
+        deal=path[0].deal,
         first_at=from_instant(first),
         last_at=from_instant(last),
         visits_seconds=Decimal(spent[False]) / SECOND,
@@ -296,7 +296,7 @@ class StalledStanding(NamedTuple):
     expected_close: str | None
 
 
-class _Standing(NamedTuple):
+class _DealNow(NamedTuple):
     deal: UUID
     process: str
     version: int
@@ -307,7 +307,7 @@ class _Standing(NamedTuple):
 
 
 def read_stalled(
-    ways: Iterable[Way], reader: Reader, at: Instant, deal: UUID | None = None
+    paths: Iterable[VisitPath], reader: Reader, at: Instant, deal: UUID | None = None
 ) -> Iterator[tuple[StageVisit, StalledStanding]]:
     """Find among ways up to an instant those that stand too long then; perhaps of one deal."""
     c = DEAL_STATE.c
@@ -321,9 +321,9 @@ def read_stalled(
     )
     if deal is not None:
         select = select.where(c.entity_id == deal)
-    standing = {row[0]: _Standing._make(row) for row in reader.rows(select)}
-    for way in ways:
-        step, now = way[-1], standing.get(way[-1].deal)
+    deal_now = {row[0]: _DealNow._make(row) for row in reader.rows(select)}
+    for path in paths:
+        step, now = path[-1], deal_now.get(path[-1].deal)
         if step.stage is None or now is None:
             continue
         stage = reader.processes[now.process, now.version].by_key.get(step.stage)

@@ -55,7 +55,7 @@ from salesflow.projections.stages.visits import (
     StageNames,
     StageVisit,
     StepClock,
-    Way,
+    VisitPath,
     read_paths,
     stages_of,
 )
@@ -120,14 +120,14 @@ class StageTimes(Question[StageTimesView]):
         Raises:
             NotFoundError: when no such stage or deal is believed to exist then.
         """
-        ways = list(read_paths(reader, self.deal))
-        if self.deal is not None and not ways:
+        paths = list(read_paths(reader, self.deal))
+        if self.deal is not None and not paths:
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
-        self._ensure_known_start(ways, reader.processes)
+        self._ensure_known_start(paths, reader.processes)
         clock = StepClock(reader.read_point.as_of, reader.timezone)
-        names = stages_of(ways, reader.processes)
-        visits = visits_of(ways, clock, self._wants)
-        stalled = self._stalled(ways, names, reader)
+        names = stages_of(paths, reader.processes)
+        visits = visits_of(paths, clock, self._wants)
+        stalled = self._stalled(paths, names, reader)
         counts = Counter((deal.process, deal.stage) for deal in stalled)
         mine = [key for key in names if self.process in (None, key[0])]
         return StageTimesView(
@@ -143,17 +143,17 @@ class StageTimes(Question[StageTimesView]):
                 for key in mine
                 if key in visits
             ),
-            ending=tuple(self._ending(ways, clock)),
-            deals=() if self.deal is None else (deal_time(ways[0], reader.read_point.as_of),),
+            ending=tuple(self._ending(paths, clock)),
+            deals=() if self.deal is None else (deal_time(paths[0], reader.read_point.as_of),),
         )
 
     def _wants(self, step: StageVisit) -> bool:
         return self.process in (None, step.process) and self.owner in (None, step.owner)
 
-    def _ensure_known_start(self, ways: Sequence[Way], processes: Processes) -> None:
-        if self.start is None or not ways:
+    def _ensure_known_start(self, paths: Sequence[VisitPath], processes: Processes) -> None:
+        if self.start is None or not paths:
             return
-        versions = {(s.process, s.version) for way in ways for s in way}
+        versions = {(s.process, s.version) for path in paths for s in path}
         mine = [v for v in sorted(versions) if self.process in (None, v[0])]
         known = dict.fromkeys(s.key for v in mine for s in processes[v].open_stages)
         if mine and self.start not in known:
@@ -161,27 +161,27 @@ class StageTimes(Question[StageTimesView]):
                 f"there is no open stage {self.start!r}; deals have passed {', '.join(known)}"
             )
 
-    def _ending(self, ways: Sequence[Way], clock: StepClock) -> Iterator[TimeToEvent]:
+    def _ending(self, paths: Sequence[VisitPath], clock: StepClock) -> Iterator[TimeToEvent]:
         spells: dict[str, list[Duration]] = {}
-        for way in ways:
-            start = self._start(way)
+        for path in paths:
+            start = self._start(path)
             if start is not None and self._wants(start):
-                spells.setdefault(start.process, []).append(ending_of(way, start, clock))
+                spells.setdefault(start.process, []).append(ending_of(path, start, clock))
         for process, found in sorted(spells.items()):
             yield time_to_event((process, self.start), found, self.days)
 
-    def _start(self, way: Way) -> StageVisit | None:
+    def _start(self, path: VisitPath) -> StageVisit | None:
         if self.start is None:
-            return way[0]
-        return next((s for s in way if s.stage == self.start and s.outcome == "open"), None)
+            return path[0]
+        return next((s for s in path if s.stage == self.start and s.outcome == "open"), None)
 
     def _stalled(
-        self, ways: Sequence[Way], names: Mapping[StageKey, StageNames], reader: Reader
+        self, paths: Sequence[VisitPath], names: Mapping[StageKey, StageNames], reader: Reader
     ) -> list[StalledDeal]:
         as_of = reader.read_point.as_of
         found = [
             stalled_deal(step, names[step.key], as_of, standing.days_max)
-            for step, standing in read_stalled(ways, reader, as_of, self.deal)
+            for step, standing in read_stalled(paths, reader, as_of, self.deal)
             if self._wants(step)
         ]
         return sorted(found, key=lambda deal: (-deal.days, deal.deal))

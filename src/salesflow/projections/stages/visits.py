@@ -24,7 +24,7 @@ __all__ = [
     "StageNames",
     "StageVisit",
     "StepClock",
-    "Way",
+    "VisitPath",
     "read_paths",
     "spans",
     "stages_of",
@@ -67,11 +67,11 @@ class StageVisit(NamedTuple):
         return self.process, self.stage or ""
 
 
-Way = Sequence[StageVisit]
+VisitPath = Sequence[StageVisit]
 """The steps of one deal in order; never empty."""
 
 
-def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[Way]:
+def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[VisitPath]:
     """Give the way of every deal (or of one) up to the moment, as believed then."""
     c = STAGE_VISIT.c
     select = (
@@ -83,8 +83,8 @@ def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[Way]:
     if deal is not None:
         select = select.where(c.entity_id == deal)
     steps = map(StageVisit._make, reader.rows(select))
-    for _, way in groupby(steps, key=lambda step: step.deal):
-        yield sorted(way, key=lambda step: (step.at, step.entered != "opened", step.begun))
+    for _, path in groupby(steps, key=lambda step: step.deal):
+        yield sorted(path, key=lambda step: (step.at, step.entered != "opened", step.begun))
 
 
 class StepClock:
@@ -106,20 +106,20 @@ class StepClock:
         return microseconds_between(start.at, end.at, self._timezone, days_only=days_only)
 
 
-def spans(way: Way) -> Iterator[tuple[StageVisit, StageVisit | None]]:
+def spans(path: VisitPath) -> Iterator[tuple[StageVisit, StageVisit | None]]:
     """Give each step with the one that ended it; the last with None."""
-    yield from pairwise(way)
-    yield way[-1], None
+    yield from pairwise(path)
+    yield path[-1], None
 
 
-def stages_of(ways: Iterable[Way], processes: Processes) -> dict[StageKey, StageNames]:
+def stages_of(paths: Iterable[VisitPath], processes: Processes) -> dict[StageKey, StageNames]:
     """Name the stages of all processes in use, in their order; then those that are gone.
 
     A process is shown as the newest version that any step names has it; a stage only older
     ones know comes behind, under the name the newest of those gives it.
     """
-    versions = {(step.process, step.version) for way in ways for step in way}
-    visited = {step.key for way in ways for step in way if step.stage is not None}
+    versions = {(step.process, step.version) for path in paths for step in path}
+    visited = {step.key for path in paths for step in path if step.stage is not None}
     newest = dict(sorted(versions))
     found: dict[StageKey, StageNames] = {}
     for process, version in sorted(newest.items()):
