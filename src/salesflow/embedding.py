@@ -22,7 +22,7 @@ TABLE: Final = "table_name"
 
 
 def include_name(name: str | None, type_: str, parent_names: Mapping[str, str | None]) -> bool:
-    """Say whether autogenerate is to look at a name it found in the database.
+    """Return whether autogenerate is to look at a name it found in the database.
 
     For `include_name=` of Alembic's `context.configure`; the cheaper of the two, since what is
     left out is not even reflected. Combine it with a rule of your own by `and`.
@@ -35,7 +35,7 @@ def include_name(name: str | None, type_: str, parent_names: Mapping[str, str | 
 def include_object(
     object: object, name: str | None, type_: str, reflected: bool, compare_to: object
 ) -> bool:
-    """Say whether autogenerate is to compare an object, found or modelled.
+    """Return whether autogenerate is to compare an object, found or modelled.
 
     For `include_object=` of Alembic's `context.configure`.
     """

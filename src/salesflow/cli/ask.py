@@ -236,7 +236,7 @@ def _default_text(field: FieldInfo) -> str:
 
 
 def _kinds(annotation: object) -> tuple[object, ...]:
-    """Give the types an annotation allows, None left out."""
+    """Return the types an annotation allows, None left out."""
     if get_origin(annotation) in (Union, types.UnionType):
         found = (kind for part in get_args(annotation) for kind in _kinds(part))
         return tuple(kind for kind in found if kind is not types.NoneType)
@@ -307,7 +307,7 @@ NAMED: Final = ("month", "quarter", "year")
 
 
 def _is_period(fields: Mapping[str, object]) -> bool:
-    """Say whether a question is about a period."""
+    """Return whether a question is about a period."""
     return {"from_", "to"} <= fields.keys()
 
 
@@ -398,7 +398,7 @@ TICK: Final = timedelta(microseconds=1)
 def notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
-    """Say what a reader of the answer should know besides."""
+    """Return what a reader of the answer should know besides."""
     for name, met in MET.items():
         value = getattr(asked, name, None)
         if value is None or flow.ask(met(value=str(value)), at=view.moment).met:
@@ -436,7 +436,7 @@ class _PeriodDays:
 
 
 def _is_named(asked: Question[View]) -> bool:
-    """Say whether somebody named the period; the one of the moment is meant to go on."""
+    """Return whether somebody named the period; the one of the moment is meant to go on."""
     return any(getattr(asked, name, None) is not None for name in ("from_", "to"))
 
 

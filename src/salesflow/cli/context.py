@@ -273,7 +273,7 @@ class CommandContext:
                 yield flow
 
     def founds_beside(self) -> bool:
-        """Say whether recording would found a log in a database that is there already.
+        """Return whether recording would found a log in a database that is there already.
 
         What founds a log can never be taken away again; so what may be refused is tried first.
         """
@@ -286,7 +286,7 @@ class CommandContext:
         return path is None or path.exists()
 
     def holds_a_log(self) -> bool:
-        """Say whether something was recorded of this tenant before; make nothing."""
+        """Return whether something was recorded of this tenant before; make nothing."""
         try:
             with self._flow(create=False):
                 return True
@@ -304,7 +304,7 @@ class CommandContext:
 
 
 def with_context(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options all commands share; it is handed a context instead of them."""
+    """Return a command the options that all share; it is handed a context instead of them."""
 
     def command(**given: object) -> None:
         db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)

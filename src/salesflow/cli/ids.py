@@ -71,7 +71,7 @@ def find_customer(flow: "SalesFlow", text: str) -> UUID:
 
 
 def find_rep(flow: "SalesFlow", text: str, known: Callable[[str], bool]) -> str:
-    """Give the id of the rep of that name; the text itself where it is known as an id.
+    """Return the id of the rep of that name; the text itself where it is known as an id.
 
     Raises:
         InputError: when several reps are called so.
@@ -139,13 +139,13 @@ def _unknown(text: str, sort: Sort, near: list[str]) -> InputError | NotFoundErr
 
 
 def _digits(text: str) -> str:
-    """Give the first digits of an id; nothing where the text is none, or too short."""
+    """Return the first digits of an id; nothing where the text is none, or too short."""
     digits = text.replace("-", "").lower()
     return digits if HEX.fullmatch(digits) and len(digits) >= DIGITS_MIN else ""
 
 
 def _beginning(flow: "SalesFlow", text: str, openings: "Iterable[type[Fact]]") -> list[UUID]:
-    """Give the first of the streams whose ids begin with a text and that hold such a fact."""
+    """Return the first of the streams whose ids begin with a text and that hold such a fact."""
     from salesflow.adapters.event_store.search import beginning_with
 
     digits = _digits(text)
@@ -166,7 +166,7 @@ def _ensure_one(ids: list[UUID], text: str, what: str) -> None:
 
 
 def _called(flow: "SalesFlow", text: str, sort: Sort, near: list[str]) -> list[UUID]:
-    """Give what is called so now; put what is called nearly so into a list."""
+    """Return what is called so now; put what is called nearly so into a list."""
     wanted, meant, others = _folded(text), dict[UUID, None](), dict[str, str]()
     for id, name in _names(flow, sort):
         if _folded(name) == wanted:
@@ -239,7 +239,7 @@ class Called:
         return (reference or "") if name is None else f"{reference} {name}"
 
     def rep_name(self, reference: str | None) -> str | None:
-        """Give the name behind a rep's id; None where nobody told it."""
+        """Return the name behind a rep's id; None where nobody told it."""
         if reference is None:
             return None
         if reference not in self._reps:

@@ -104,7 +104,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
-    """Say what is wrong with an option, in the words of questions."""
+    """Return what is wrong with an option, in the words of questions."""
     from pydantic import ValidationError
 
     text: str = error.format_message()

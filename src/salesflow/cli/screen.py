@@ -85,7 +85,7 @@ def in_utf8() -> bool:
 
 
 def replaced() -> str:
-    """Say what could not be written and was replaced; nothing where all could."""
+    """Return what could not be written and was replaced; nothing where all could."""
     if not _replaced:
         return ""
     encoding = getattr(sys.stdout, "encoding", None) or "its encoding"
@@ -196,7 +196,7 @@ class Screen:
         sys.stdout.write(harmless_json(written) + "\n")
 
     def word(self, text: str) -> str:
-        """Give a label in the language asked for."""
+        """Return a label in the language asked for."""
         return in_language(text, self.language)
 
     @contextmanager

@@ -236,7 +236,7 @@ def _closed_as(view: FunnelView, outcome: str) -> str:
 
 
 def _counted(deals: int, amounts: tuple[Total, ...]) -> str:
-    """Give deals and their amount in the house's main currency."""
+    """Return deals and their amount in the house's main currency."""
     amount = next((total.amount for total in amounts if total.currency == CURRENCY), Decimal(0))
     return f"{deals:>4,} · {amount / 1_000_000:>6,.1f}"
 

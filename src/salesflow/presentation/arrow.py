@@ -68,7 +68,7 @@ SCALARS = frozenset({bool, int, datetime, date, timedelta})
 def arrow_tables(
     view: BaseModel, *, beside: frozenset[str], metadata: Mapping[str, str]
 ) -> dict[str, "pa.Table"]:
-    """Give a table for each list of a view, and one for the rest but what stands `beside`.
+    """Return a table for each list of a view, and one for the rest but what stands `beside`.
 
     Raises:
         SalesflowError: when pyarrow is not installed, or freezegun keeps pandas from loading.
@@ -130,7 +130,7 @@ def arrow_table(
 
 
 def _type(arrow: ModuleType, kind: object) -> "pa.DataType":
-    """Give the Arrow type of what a field may hold; what has none is kept as JSON text."""
+    """Return the Arrow type of what a field may hold; what has none is kept as JSON text."""
     item = item_of(kind)
     if item is not None:
         return arrow.list_(_type(arrow, item))

@@ -403,7 +403,7 @@ LISTED: Final = NOT_SHOWN.union(*({each.key, *each.made_of} for each in ATTRIBUT
 
 
 def _attributes(deal: Deal) -> Iterator[_Attribute]:
-    """Give what is said of a deal; values that are in no list by their own name, at the end."""
+    """Yield what is said of a deal; values that are in no list by their own name, last."""
     yield from ATTRIBUTES
     for cls in reversed(deal.state_class.__mro__):
         for name in get_annotations(cls):
@@ -534,7 +534,7 @@ def steps_json(steps: Iterable[ReplayStep], names: NameLookup) -> list[Json]:
 
 
 def lateness(event: Event, language: Language) -> str:
-    """Say how long after it happened a fact was recorded, when that is worth telling."""
+    """Return how long after it happened a fact was recorded, when that is worth telling."""
     late = timedelta(microseconds=event.recorded - event.occurred)
     if late < WORTH_TELLING:
         return ""

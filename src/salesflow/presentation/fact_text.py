@@ -39,14 +39,14 @@ LINE_MAX: Final = 160
 def describe_fact(
     fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str] = str
 ) -> str:
-    """Say what a fact says, field by field; `rep` puts names beside the ids of reps."""
+    """Return what a fact says, field by field; `rep` puts names beside the ids of reps."""
     return " · ".join(f"{name} {text}" for name, text in _fields(fact, language, zone, rep))
 
 
 def summarize_fact(
     fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
 ) -> str:
-    """Say what a fact says in a line: the beginning of each field, and that there is more."""
+    """Return what a fact says in a line: the beginning of each field, and "…" for more."""
     if isinstance(fact, ProcessPublished):
         version, stages = fact.process, len(fact.process.stages)
         name = version.name_zh if language == "zh" else version.name_en
@@ -72,7 +72,7 @@ def money_text(money: Money | None) -> str:
 def _fields(
     fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
 ) -> Iterator[tuple[str, str]]:
-    """Give the label and the text of each field that says something."""
+    """Yield the label and the text of each field that says something."""
     for name, field in type(fact).model_fields.items():
         value = getattr(fact, name)
         if value != field.default and (text := _said(name, value, language, zone, rep)):

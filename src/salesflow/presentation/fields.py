@@ -53,7 +53,7 @@ KEYS = frozenset({str, UUID, date, Period})
 
 @cache
 def field_roles(record: type[BaseModel]) -> Mapping[str, FieldRole]:
-    """Say of each field of a record what it is.
+    """Return of each field of a record what it is.
 
     Where a field is marked as a key, the others of the types of keys are traits.
     """
@@ -67,7 +67,7 @@ def field_roles(record: type[BaseModel]) -> Mapping[str, FieldRole]:
 
 
 def bare(annotation: object) -> object:
-    """Give the type itself, without its marks and without None."""
+    """Return the type itself, without its marks and without None."""
     while True:
         origin = get_origin(annotation)
         if origin is Annotated:
@@ -80,14 +80,14 @@ def bare(annotation: object) -> object:
 
 
 def item_of(kind: object) -> object | None:
-    """Give the type of the items of a `tuple[X, ...]`; None of anything else."""
+    """Return the type of the items of a `tuple[X, ...]`; None of anything else."""
     found = get_args(kind)
     many = get_origin(kind) is tuple and len(found) == 2 and found[1] is Ellipsis
     return bare(found[0]) if many else None
 
 
 def is_record(kind: object) -> bool:
-    """Say whether a type is a record with fields of its own; money and periods are not."""
+    """Return whether a type is a record with fields of its own; money and periods are not."""
     return (
         isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in (Money, Period)
     )
@@ -112,7 +112,7 @@ def _by_type(name: str, kind: object, *, keyed: bool) -> FieldRole:
 
 
 def _widest(kinds: list[object]) -> object:
-    """Give the type that holds them all: Decimal of numbers, else anything."""
+    """Return the type that holds them all: Decimal of numbers, else anything."""
     return Decimal if all(kind in (int, Decimal) for kind in kinds) else object
 
 

@@ -137,7 +137,7 @@ def distinct_ids(ids: Collection[UUID]) -> dict[UUID, str]:
 
 
 def _digits(id: UUID) -> int:
-    """Say how many digits are shown at least: past the time, where the id begins with one."""
+    """Return how many digits are shown: at least past the time, where the id begins with one."""
     return TIMED_DIGITS if id.version in TIMED_VERSIONS else ID_DIGITS
 
 
@@ -159,7 +159,7 @@ def local_day(at: datetime, timezone: ZoneInfo) -> str:
 
 
 def moment_line(moment: Moment, timezone: ZoneInfo, language: Language) -> str:
-    """Say where on both time axes an answer stands, and at which position of the log."""
+    """Return where on both time axes an answer stands, and at which position of the log."""
     as_of, known_at, position, end = words_in(MOMENT_WORDS, language)
     day = f"{{}} {end}" if language == "zh" else f"{end} {{}}"
     parts = (

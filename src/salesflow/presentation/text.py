@@ -100,7 +100,7 @@ def text_of(tables: Sequence[TableOfView], language: Language, width: int | None
 
 
 def _widths(columns: Sequence[Column], room: int) -> list[int]:
-    """Give what room there is to the columns that have most to say."""
+    """Return what room there is to the columns that have most to say."""
     likes = [_width_liked(column) for column in columns]
     if sum(likes) <= room:
         return likes
@@ -117,7 +117,7 @@ def _room(columns: Sequence[Column], gap: int, width: int) -> int:
 
 
 def _has_room(columns: Sequence[Column], gap: int, width: int) -> bool:
-    """Say whether every column can be as wide as it likes."""
+    """Return whether every column can be as wide as it likes."""
     return sum(map(_width_liked, columns)) <= _room(columns, gap, width)
 
 
@@ -133,7 +133,7 @@ def _turned(columns: Sequence[Column]) -> list[Column]:
 
 
 def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> bool:
-    """Say whether rows side by side take no more lines than one below the other."""
+    """Return whether rows side by side take no more lines than one below the other."""
     room = _room_beside_names(columns, width)
     beside = below = 0
     for row in zip(*(column.cells for column in columns), strict=True):

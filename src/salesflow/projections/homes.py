@@ -32,7 +32,7 @@ QUESTION_HOMES: Final = {
 
 @cache
 def question_homes() -> Mapping[str, str]:
-    """Give these and what installed packages hand in by the entry point salesflow.questions.
+    """Return these and what installed packages hand in by the entry point salesflow.questions.
 
     A question of the package is never another one, whatever is installed.
     """

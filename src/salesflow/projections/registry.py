@@ -62,7 +62,7 @@ QUESTIONS: Final[Mapping[str, type[Question[View]]]] = _Questions()
 
 
 def with_folds(more: Sequence[Fold]) -> dict[str, Fold]:
-    """Give the folds of the package and others beside them, by the label of their table.
+    """Return the folds of the package and others beside them, by the label of their table.
 
     Raises:
         InputError: when a label is taken.

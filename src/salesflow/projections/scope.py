@@ -118,7 +118,7 @@ class Customers:
         )
 
     def survivor(self, entry: UUID) -> UUID:
-        """Give the customer an entry counts as; itself while it is not merged."""
+        """Return the customer an entry counts as; itself while it is not merged."""
         path = [entry]
         while (after := self._into.get(path[-1])) is not None:
             if after in path:
@@ -127,7 +127,7 @@ class Customers:
         return path[-1]
 
     def since(self, survivor: UUID) -> date | None:
-        """Give the earliest day any entry of a customer is known to be one; None without."""
+        """Return the earliest day any entry of a customer is known to be one; None without."""
         return self._since.get(survivor)
 
 
@@ -181,7 +181,7 @@ class Teams:
         return cls(stays)
 
     def of(self, rep: str | None, at: Instant) -> str | None:
-        """Give the team for what a rep did at an instant; None where nobody said so."""
+        """Return the team for what a rep did at an instant; None where nobody said so."""
         period = self.stay(rep, at)
         if period is None:
             return None
@@ -189,12 +189,12 @@ class Teams:
         return period.team
 
     def valid(self, rep: str | None, at: Instant) -> str | None:
-        """Give the team that is valid at an instant, for what stands then; None before any."""
+        """Return the team of an instant, for what is so then; None before any."""
         period = self.stay(rep, at)
         return None if period is None or at < period.start else period.team
 
     def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
-        """Give where a rep was at an instant; the first one for any time before it."""
+        """Return where a rep was at an instant; the first one for any time before it."""
         stays = self._stays.get(rep or "")
         if not stays:
             return None
@@ -204,7 +204,7 @@ class Teams:
     def changes(
         self, rep: str | None, after: Instant, through: Instant
     ) -> Iterator[TeamChange]:
-        """Give the changes of team after one instant and up to another, in order."""
+        """Yield the changes of team after one instant and up to another, in order."""
         for left, entered in pairwise(self._stays.get(rep or "", ())):
             if after < entered.start <= through and left.team != entered.team:
                 yield TeamChange(entered.start, left.team, entered.team, entered.event_id)
@@ -242,14 +242,14 @@ class Grouping:
         self._owner = owner
 
     def wants(self, attribution: Attribution) -> bool:
-        """Say whether it is of the process and the rep asked for."""
+        """Return whether it is of the process and the rep asked for."""
         return self._process in (None, attribution.process) and self._owner in (
             None,
             attribution.rep,
         )
 
     def of(self, attribution: Attribution) -> Group:
-        """Say to which group it belongs."""
+        """Return to which group it belongs."""
         match self.by:
             case None:
                 return None
@@ -292,7 +292,7 @@ class Meant(NamedTuple):
 
 
 def named(meant: Iterable[Meant], processes: Processes) -> Names:
-    """Give the names of the keys: of a process, as the newest of its versions calls them."""
+    """Return the names of the keys: of a process, as the newest of its versions calls them."""
     versions: dict[str, set[int]] = defaultdict(set)
     keys: dict[str, set[str]] = defaultdict(set)
     for process, version, key in meant:
@@ -401,7 +401,7 @@ def _named(question: Question[View], parameter: str) -> str | None:
 
 
 def _met(stage: str, question: Question[View], reader: Reader) -> bool:
-    """Say whether a deal has been in a stage, which spares looking at every process."""
+    """Return whether a deal has been in a stage, which spares looking at every process."""
     for fold in FOLDS.values():
         c = fold.table.c
         column = next((c[name] for name in STAGES if name in c), None)
@@ -415,7 +415,7 @@ def _met(stage: str, question: Question[View], reader: Reader) -> bool:
 
 
 def _stages(keys: Iterable[str], processes: Processes) -> Iterator[str]:
-    """Give the stages of every version of some processes, in order."""
+    """Yield the stages of every version of some processes, in order."""
     for key in keys:
         versions = ((key, number) for number in count(1))
         for version in takewhile(processes.__contains__, versions):

@@ -153,7 +153,7 @@ class ReadTable(ABC):
 
     @abstractmethod
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
-        """Give a table of this shape under another name, to be filled beside the live one."""
+        """Return a table of this shape under another name, to be filled beside the live one."""
 
     def shape_all(self, name: str) -> sa.MetaData:
         """Describe this table under another name, and whatever is kept beside it."""
@@ -167,7 +167,7 @@ class ReadTable(ABC):
         return self.shape_all(self.name)
 
     def named(self, name: str) -> sa.Table:
-        """Give the live table, or one of this shape under another name."""
+        """Return the live table, or one of this shape under another name."""
         return self.table if name == self.name else self.shaped(name, sa.MetaData())
 
 
@@ -183,7 +183,7 @@ class IntervalTable(ReadTable):
     `started_by`)."""
 
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
-        """Give a table of this shape under another name, to be filled beside the live one."""
+        """Return a table of this shape under another name, to be filled beside the live one."""
         return sa.Table(
             name,
             metadata,
@@ -200,11 +200,11 @@ class IntervalTable(ReadTable):
         )
 
     def visible_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        """Say which rows hold at a moment."""
+        """Return which rows hold at a moment."""
         return sa.and_(self.started_by(read_point), self._still_valid(read_point))
 
     def started_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        """Say which rows had begun at a moment, also those that have ended by then."""
+        """Return which rows had begun at a moment, also those that have ended by then."""
         c = self.c
         return sa.and_(
             c.tenant == read_point.tenant,
@@ -221,7 +221,7 @@ class IntervalTable(ReadTable):
         )
 
     def valid_to(self, read_point: ReadPoint) -> sa.ColumnElement[int]:
-        """Give the end of a row as believed at a moment; FOREVER while it was open."""
+        """Return the end of a row as believed at a moment; FOREVER while it was open."""
         c = self.c
         open_then = sa.and_(c.collapsed == 1, c.valid_to > read_point.known_at)
         return sa.case((open_then, FOREVER), else_=c.valid_to)
@@ -241,7 +241,7 @@ class LedgerTable(ReadTable):
     """The attributes of a leg by which balances are kept; where it is empty none are kept."""
 
     def shaped(self, name: str, metadata: sa.MetaData) -> sa.Table:
-        """Give a table of this shape under another name, to be filled beside the live one."""
+        """Return a table of this shape under another name, to be filled beside the live one."""
         return sa.Table(
             name,
             metadata,
@@ -287,7 +287,7 @@ class LedgerTable(ReadTable):
         )
 
     def posted_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        """Say which movements had happened and were recorded at a moment."""
+        """Return which movements had happened and were recorded at a moment."""
         c = self.c
         return sa.and_(
             c.tenant == read_point.tenant,
@@ -297,5 +297,5 @@ class LedgerTable(ReadTable):
 
 
 def millionths(number: Decimal) -> int:
-    """Give an amount or a share as it is stored: exactly, since it has six places at most."""
+    """Return an amount or a share as it is stored: exactly, since it has six places at most."""
     return int(number * AMOUNT_SCALE)

@@ -53,7 +53,7 @@ def check(
 
 
 def _not_compared(tables: str, context: CommandContext) -> str:
-    """Say which read tables were not looked at, and how to have them filled."""
+    """Return which read tables were not looked at, and how to have them filled."""
     if tables:
         return say(
             "read tables that are not filled yet, so not compared: {tables}; `salesflow"

@@ -130,7 +130,7 @@ def _as_json(found: "CaughtUp") -> dict[str, Json]:
 
 
 def _as_line(context: CommandContext, flow: "SalesFlow", found: "CaughtUp") -> str:
-    """Say where the log stands, and which tables are behind it."""
+    """Return where the log stands, and which tables are behind it."""
     word, head = context.screen.word, found.head
     recorded = local_time(from_instant(head.recorded), flow.settings().timezone, exact=False)
     behind = [

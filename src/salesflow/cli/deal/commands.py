@@ -161,7 +161,7 @@ def replay_table(
 def _moment_of(
     flow: "SalesFlow", deal: Deal, as_of: str | None, known_at: str | None
 ) -> Moment:
-    """Give the moment at which a deal was read."""
+    """Return the moment at which a deal was read."""
     zone, head = flow.settings().timezone, flow.log.head()
     known = head.recorded if known_at is None else instant_of(known_at, zone)
     then = deal.context.now if as_of is None else instant_of(as_of, zone)
@@ -169,7 +169,7 @@ def _moment_of(
 
 
 def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:
-    """Say of each event that does not count why: retracted, unread, or irregular."""
+    """Return of each event that does not count why: retracted, unread, or irregular."""
     out = retracted_ids(events)
     marks = dict.fromkeys(out, ("retracted", ""))
     for id in {event.stream_id for event in events}:

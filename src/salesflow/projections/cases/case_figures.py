@@ -110,7 +110,7 @@ class TurningPoint(Value):
 def turning_points(
     path: Sequence[HistoryStep], steps: Iterable[StageVisit], timezone: ZoneInfo
 ) -> Iterator[TurningPoint]:
-    """Give the turning points in the order in which they came about."""
+    """Yield the turning points in the order in which they came about."""
     entered = {step.begun: step.entered for step in steps}
     seen: set[Turn] = set()
     closed = path[0].event if path else None
@@ -398,7 +398,7 @@ def _counted(
 
 
 def quotes(path: Sequence[HistoryStep], deal: Deal) -> Iterator[QuoteMade]:
-    """Give the offers in the order in which they were first heard of."""
+    """Yield the offers in the order in which they were first heard of."""
     issued: dict[str, datetime] = {}
     for offer in offers_of(path):
         if offer.sent is not None:
@@ -418,7 +418,7 @@ def quotes(path: Sequence[HistoryStep], deal: Deal) -> Iterator[QuoteMade]:
 
 
 def objections(path: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[ObjectionMet]:
-    """Give the objections as they stand; one raised again under its key begins anew."""
+    """Yield the objections as they stand; one raised again under its key begins anew."""
     met: dict[str, tuple[Event, ObjectionRaised, list[Event]]] = {}
     for step in path:
         fact = step.event.fact
@@ -442,7 +442,7 @@ def objections(path: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[Obje
 
 
 def competitors(path: Sequence[HistoryStep]) -> Iterator[CompetitorSeen]:
-    """Give the competitors in the order in which they were named."""
+    """Yield the competitors in the order in which they were named."""
     named: dict[str, datetime] = {}
     for step in path:
         if isinstance(step.event.fact, CompetitorNamed):
@@ -452,7 +452,7 @@ def competitors(path: Sequence[HistoryStep]) -> Iterator[CompetitorSeen]:
 
 
 def owners(path: Sequence[HistoryStep]) -> Iterator[OwnerSpan]:
-    """Give the owners one after the other."""
+    """Yield the owners one after the other."""
     begun = [
         step for step in path if step.before is None or step.before.owner != step.after.owner
     ]
@@ -464,7 +464,7 @@ def owners(path: Sequence[HistoryStep]) -> Iterator[OwnerSpan]:
 
 
 def team(closing: Deal) -> Iterator[TeamMember]:
-    """Give those who worked on the deal, as of its closing."""
+    """Yield those who worked on the deal, as of its closing."""
     for _, each in sorted(closing.collaborators.items()):
         yield TeamMember(
             person=each.person, department=each.department, role=each.role, credit=each.credit
@@ -472,14 +472,14 @@ def team(closing: Deal) -> Iterator[TeamMember]:
 
 
 def credit_shares(closing: Deal) -> Iterator[CreditShare]:
-    """Give who is credited with what, as of the closing."""
+    """Yield who is credited with what, as of the closing."""
     shares: Mapping[str, Decimal] = closing.credits
     for person, credit in sorted(shares.items(), key=lambda item: (-item[1], item[0])):
         yield CreditShare(person=person, credit=credit)
 
 
 def help_sought(path: Sequence[HistoryStep], timezone: ZoneInfo) -> Iterator[HelpSought]:
-    """Give the calls for help; one repeated under its key begins anew."""
+    """Yield the calls for help; one repeated under its key begins anew."""
     sought: dict[str, tuple[Event, HelpRequested, list[Event]]] = {}
     for step in path:
         fact = step.event.fact

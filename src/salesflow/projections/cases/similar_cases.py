@@ -124,7 +124,7 @@ def walk(history: Iterable[Event], processes: Processes) -> list[HistoryStep]:
 
 
 def path_to_closing(path: Sequence[HistoryStep]) -> Sequence[HistoryStep]:
-    """Give the way up to the fact that brought the standing outcome about, with that fact."""
+    """Return the way up to the fact that brought the standing outcome about, with that fact."""
     changes = (
         number
         for number, step in enumerate(path)
@@ -148,7 +148,7 @@ def path_figures(path: Iterable[HistoryStep]) -> StagePath:
 
 
 def offers_of(path: Iterable[HistoryStep]) -> Iterator[OfferAtTime]:
-    """Give every draft and offer with its lines; an offer without any keeps those before."""
+    """Yield every draft and offer with its lines; an offer without any keeps those before."""
     known: dict[str, tuple[QuoteLine, ...]] = {}
     for step in path:
         match step.event.fact:
@@ -163,14 +163,14 @@ def offers_of(path: Iterable[HistoryStep]) -> Iterator[OfferAtTime]:
 
 
 def list_value_of(lines: Sequence[QuoteLine]) -> Fraction | None:
-    """Give what lines would cost without discount; None without lines or in two currencies."""
+    """Return what lines cost without discount; None without lines or in two currencies."""
     if len({line.unit_price.currency for line in lines}) != 1:
         return None
     return sum((_listed(line) for line in lines), Fraction(0))
 
 
 def discount_of(lines: Sequence[QuoteLine]) -> Fraction | None:
-    """Give the part of the list value that is taken off; None where there is no list value."""
+    """Return the part of the list value that is taken off; None without a list value."""
     value = list_value_of(lines)
     if not value:
         return None
@@ -181,7 +181,7 @@ def discount_of(lines: Sequence[QuoteLine]) -> Fraction | None:
 def days_between(
     start: tuple[Instant, bool], end: tuple[Instant, bool], timezone: ZoneInfo
 ) -> Fraction:
-    """Give the days between two instants, each with whether only its day is known.
+    """Return the days between two instants, each with whether only its day is known.
 
     Between two such days there are calendar days, between other times what has passed.
     """
@@ -190,7 +190,7 @@ def days_between(
 
 
 def days_of(start: Event, end: Event, timezone: ZoneInfo) -> Decimal:
-    """Give the days between two events."""
+    """Return the days between two events."""
     first, last = ((e.effect, e.precision == "day") for e in (start, end))
     return decimal_of(days_between(first, last, timezone))
 
@@ -241,7 +241,7 @@ class ClosedDeal(NamedTuple):
     segment: str | None
 
     def days(self, timezone: ZoneInfo) -> Fraction:
-        """Give the days from opening to closing."""
+        """Return the days from opening to closing."""
         return days_between(
             (self.opened, bool(self.opened_day_only)),
             (self.closed, bool(self.closed_day_only)),

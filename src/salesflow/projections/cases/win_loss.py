@@ -329,7 +329,7 @@ def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -
 
 
 def loss_reasons(lost: Iterable[ClosedGroup]) -> Iterator[LossReason]:
-    """Give the reasons per currency, the dearest first, with their shares added up."""
+    """Yield the reasons per currency, the dearest first, with their shares added up."""
     reasons: dict[str | None, dict[str | None, list[ClosedGroup]]] = {}
     for group in lost:
         by_reason = reasons.setdefault(group.currency, {})

@@ -74,14 +74,14 @@ class Marks(NamedTuple):
 
 
 def day_of(occurred: Column, offset: Instant) -> Column:
-    """Give the day of an instant, as balances number it."""
+    """Return the day of an instant, as balances number it."""
     return (occurred + sa.literal_column(str(FIRST_DAY * DAY + offset), sa.BigInteger)) // DAY
 
 
 def legs_by_day(
     ledger: LedgerTable, table: sa.Table, offset: Instant, *where: Column
 ) -> list[sa.Select[Any]]:
-    """Give day, cell and figures of the legs of movements, each side by itself."""
+    """Return day, cell and figures of the legs of movements, each side by itself."""
     day = day_of(table.c.occurred, offset)
     return [_legs(ledger, table, day, side, *where) for side in (-1, 1)]
 
@@ -100,7 +100,7 @@ def by_cell(parts: Sequence[sa.Select[Any]], ledger: LedgerTable) -> sa.Select[A
 def balances(
     rows: Rows, ledger: LedgerTable, read_point: ReadPoint, instants: Sequence[Instant]
 ) -> list[dict[Cells, CellSums]]:
-    """Give what stood in each cell of a ledger at each of some instants, oldest first.
+    """Return what stood in each cell of a ledger at each of some instants, oldest first.
 
     All are asked for the cut's tenant, at its known_at. Cells in which nothing stood are
     left out; a missing currency is None. The number of queries is the same for any number of
@@ -145,7 +145,7 @@ class _Parts:
         """The day of each instant that is not over at it."""
 
     def all(self, rows: Rows) -> list[sa.Select[Any]]:
-        """Give all of them."""
+        """Return all of them."""
         span = self._span(rows)
         return [*self._carried(span), self._binned(), *self._fresh(), *self._edges()]
 
@@ -255,7 +255,7 @@ def _marks(rows: Rows, table: sa.Table, read_point: ReadPoint) -> Marks:
 def _legs(
     ledger: LedgerTable, table: sa.Table, first: Column, side: int, *where: Column
 ) -> sa.Select[Any]:
-    """Give the legs of one side: left ones count against a cell, entered ones for it."""
+    """Return the legs of one side: left ones count against a cell, entered ones for it."""
     c, prefix = table.c, "left" if side < 0 else "entered"
     sign = c.sign if side > 0 else -c.sign
     cells = [_cell(c[f"{prefix}_{name}"], name).label(name) for name in ledger.cells]
@@ -288,7 +288,7 @@ def _numbered(ends: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _place(column: Column, ends: Sequence[tuple[int, int]]) -> Column:
-    """Give the number of the first of some rising ends that lies after a value."""
+    """Return the number of the first of some rising ends that lies after a value."""
     if len(ends) == 1:
         return _number(ends[0][1])
     return sa.case(*((column < end, _number(number)) for end, number in ends))

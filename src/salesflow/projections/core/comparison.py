@@ -89,7 +89,7 @@ class RecordChange(NamedTuple):
         return found
 
     def to_dict(self) -> dict[str, Json]:
-        """Give its keys and names, and what is different."""
+        """Return its keys and names, and what is different."""
         known, record = field_roles(type(self.record)), self.record
         said = (FieldRole.KEY, FieldRole.NAME)
         return {
@@ -99,7 +99,7 @@ class RecordChange(NamedTuple):
         }
 
     def differences(self) -> dict[str, Json]:
-        """Give what is different, without saying of what."""
+        """Return what is different, without saying of what."""
         return {
             **{name: plain(figure.difference) for name, figure in self.figures.items()},
             **{
@@ -181,7 +181,7 @@ def _rows_compared(
 
 
 def _by_key(rows: Iterable[BaseModel]) -> Mapping[tuple[object, ...], BaseModel]:
-    """Give rows by key; those of one and the same key are told apart by their order."""
+    """Return rows by key; those of one and the same key are told apart by their order."""
     found: dict[tuple[object, ...], BaseModel] = {}
     met: dict[tuple[object, ...], int] = defaultdict(int)
     for row in rows:
@@ -193,7 +193,7 @@ def _by_key(rows: Iterable[BaseModel]) -> Mapping[tuple[object, ...], BaseModel]
 
 
 def _is_excerpt(record: BaseModel, name: str) -> bool:
-    """Say whether a list holds only some of the rows there are."""
+    """Return whether a list holds only some of the rows there are."""
     total = getattr(record, f"{name}{TOTAL}", None)
     return isinstance(total, int) and total > len(getattr(record, name))
 
@@ -277,7 +277,7 @@ class Comparison(Value, Generic[ViewT]):
         return compared(self.then, self.now, beside=ENVELOPE)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give both answers and the difference as plain JSON values."""
+        """Return both answers and the difference as plain JSON values."""
         return {
             "then": self.then.to_dict(),
             "now": self.now.to_dict(),
@@ -410,7 +410,7 @@ class _Writer:
         return _Line(figure, then, now, self._signed(part.figures["value"].difference))
 
     def _parts(self, change: RecordChange, within: str) -> Iterator[tuple[str, RecordChange]]:
-        """Give the records inside, each with what its lines begin with."""
+        """Yield the records inside, each with what its lines begin with."""
         for name, part in change.parts.items():
             yield f"{within}{self._field(name)}{BETWEEN}", part
         for name, rows in change.lists.items():
@@ -532,7 +532,7 @@ def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:
 
 
 def _is_for_people(change: RecordChange, name: str) -> bool:
-    """Say whether a trait is shown: not ids of events, nor a currency that an amount shows."""
+    """Return whether a trait is shown: not ids of events, nor a currency beside amounts."""
     sides = (getattr(side, name) for side in (change.then, change.now))
     lists = (side for side in sides if isinstance(side, tuple))
     ids = any(isinstance(item, UUID) for each in lists for item in each)

@@ -126,7 +126,7 @@ class RatesUsed(Value):
         return said + (say(", source {sources}", language, sources=sources) if sources else "")
 
     def left_out_said(self, language: Language) -> list[str]:
-        """Say in a line how many amounts are missing in the sums; in none where none is."""
+        """Return in a line how many amounts are missing in the sums; in none where none is."""
         left_out = ", ".join(f"{w.amounts:,} {w.currency}" for w in self.without_rate)
         told = in_language("amounts left out without a rate:", language)
         return [f"{told} {left_out}"] if left_out else []
@@ -139,7 +139,7 @@ class MoneyView(View):
     """None where amounts are given each in its own currency."""
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
-        """Say what is counted and how; in one currency also by which rule and rates."""
+        """Return what is counted and how; in one currency also by which rule and rates."""
         population, formula = super().meaning(language)
         return population, formula + (
             "" if self.rates is None else self.rates.sentence(language)
@@ -204,7 +204,7 @@ class CurrencyConverter:
         self._without: dict[str, dict[Hashable, int]] = defaultdict(dict)
 
     def day(self, end: Instant, *, event: Instant | None, closing: Instant | None) -> date:
-        """Say of which day the rate of an amount is; an end or closing ahead is the moment's.
+        """Return the day of an amount's rate; of an end or closing ahead, that of the moment.
 
         `end` is the last instant of the period, `event` that of what the amount is of,
         `closing` that of the deal's closing; None where there is none yet.
@@ -234,7 +234,7 @@ class CurrencyConverter:
 
     @property
     def used(self) -> RatesUsed | None:
-        """Say what was used by now; None where nothing is converted."""
+        """Return what was used by now; None where nothing is converted."""
         if self.currency is None:
             return None
         rates = [rate for rate in self._found.values() if rate is not None]
@@ -285,7 +285,7 @@ class MoneyQuestion(Question[ViewT]):
     """The day whose rates the rule fixed takes."""
 
     def exchange(self, reader: Reader) -> CurrencyConverter:
-        """Give what converts the amounts of this question.
+        """Return what converts the amounts of this question.
 
         Raises:
             InputError: when the rule is fixed without a day or a day is named with another

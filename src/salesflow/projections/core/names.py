@@ -80,7 +80,7 @@ class Labelled(Value):
     name_zh: SafeText
 
     def name(self, language: Language) -> str:
-        """Give its name in a language."""
+        """Return its name in a language."""
         return self.name_zh if language == "zh" else self.name_en
 
 

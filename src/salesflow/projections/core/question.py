@@ -167,7 +167,7 @@ def _docstrings_of(node: ast.ClassDef) -> Mapping[str, str]:
 
 
 def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mapping[str, str]:
-    """Say what is wrong with each parameter, by its name; the first thing of each."""
+    """Return what is wrong with each parameter, by its name; the first thing of each."""
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else "the question"
@@ -176,7 +176,7 @@ def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mappi
 
 
 def wrong_value(error: ValidationError) -> str:
-    """Say what is wrong with a single value that was typed."""
+    """Return what is wrong with a single value that was typed."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":  # which says what was given itself
         return reason_of(first)
@@ -226,19 +226,19 @@ class Reader(Protocol):
         """The published process versions."""
 
     def published(self) -> list[str]:
-        """Give the keys of all processes; looks through the whole log."""
+        """Return the keys of all processes; looks through the whole log."""
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
 
     def events(self, stream_id: UUID) -> list[Event]:
-        """Give a stream's events known by the moment, in the order of the log."""
+        """Return a stream's events known by the moment, in the order of the log."""
 
     def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
-        """Give the same of many streams in few queries; those without events are left out."""
+        """Return the same of many streams in few queries; those without events are left out."""
 
     def rates(self) -> RateTable:
-        """Give the exchange rates known by the moment, whenever they were published."""
+        """Return the exchange rates known by the moment, whenever they were published."""
 
 
 @guarded_host
@@ -292,7 +292,7 @@ class View(Value):
         return with_names(tables, self.names, language)
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
-        """Say what is counted (the population) and how (the formula)."""
+        """Return what is counted (the population) and how (the formula)."""
         if language == "en":
             return self.population, self.formula
         return (
@@ -340,7 +340,7 @@ class View(Value):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the answer as plain JSON values: decimals as strings, times in UTC."""
+        """Return the answer as plain JSON values: decimals as strings, times in UTC."""
         population, formula = self.meaning()
         return {
             "question": type(self).__name__.removesuffix("View"),
@@ -463,19 +463,19 @@ class Span(NamedTuple):
         return self.start - 1
 
     def holds(self, at: Instant) -> bool:
-        """Say whether an instant lies in it."""
+        """Return whether an instant lies in it."""
         return self.start <= at < self.end
 
     def closing(self, as_of: Instant) -> Instant:
-        """Give its last instant, or the moment's where that comes first."""
+        """Return its last instant, or the moment's where that comes first."""
         return min(self.end - 1, as_of)
 
     def period(self) -> Period:
-        """Give it as people read it."""
+        """Return it as people read it."""
         return Period.between(self.start, self.end)
 
     def parameters(self) -> dict[str, date]:
-        """Give the parameters of a question that asks about it."""
+        """Return the parameters of a question that asks about it."""
         return {"from_": self.first, "to": self.last + ONE_DAY}
 
 
@@ -512,7 +512,7 @@ class PeriodQuestion(Question[ViewT]):
         return span_of(first, after - ONE_DAY, reader)
 
     def day(self, reader: Reader) -> date:
-        """Give the business day of the moment."""
+        """Return the business day of the moment."""
         return from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
 
 

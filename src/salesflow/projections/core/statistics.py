@@ -79,7 +79,7 @@ def ratio(part: int, whole: int) -> Decimal | None:
 
 
 def share(part: int, whole: int) -> Estimate | None:
-    """Give a share and its Wilson interval; None of nothing.
+    """Return a share and its Wilson interval; None of nothing.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical
     inference, JASA 22 (1927), the score interval without continuity correction.
@@ -92,7 +92,7 @@ def share(part: int, whole: int) -> Estimate | None:
 
 
 def difference(first: Share, second: Share) -> Estimate | None:
-    """Give the first share less the second and Newcombe's interval; None where one is of none.
+    """Return the first share less the second and Newcombe's interval; None if one is of none.
 
     Source: R. G. Newcombe, Interval estimation for the difference between independent
     proportions, Statistics in Medicine 17 (1998), method 10: Wilson's limits of both shares
@@ -114,7 +114,7 @@ def difference(first: Share, second: Share) -> Estimate | None:
 
 
 def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
-    """Give the mean of values (and how often each was met) and its interval; None of nothing.
+    """Return the mean of values (and how often each was met) and its interval; None of nothing.
 
     A single value has a mean and no interval.
 
@@ -142,7 +142,7 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
 
 
 def net_promoters(promoters: int, detractors: int, count: int) -> Estimate | None:
-    """Give the net promoter score, from -100 to 100, and its interval; None of nothing.
+    """Return the net promoter score, from -100 to 100, and its interval; None of nothing.
 
     A single answer has a score and no interval. Where all say the same, the formula knows no
     doubt and gives an interval of no width, however few they are.
@@ -187,7 +187,7 @@ def estimate_text(estimate: Estimate | None, *, percent: bool = False, places: i
 
 
 def _wilson(part: int, whole: int) -> tuple[float, float]:
-    """Give Wilson's limits; exactly 0 and 1 where none or all were met."""
+    """Return Wilson's limits; exactly 0 and 1 where none or all were met."""
     observed, squared = part / whole, Z * Z
     middle = (observed + squared / (2 * whole)) / (1 + squared / whole)
     spread = observed * (1 - observed) / whole + squared / (4 * whole * whole)
@@ -202,7 +202,7 @@ def _between(low: float, high: float) -> Interval:
 
 
 def _student(freedom: int) -> float:
-    """Give the 97.5 % point of Student's t; scipy is loaded for this alone."""
+    """Return the 97.5 % point of Student's t; scipy is loaded for this alone."""
     try:
         from scipy.stats import t
     except ImportError as error:
@@ -229,7 +229,7 @@ NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
 
 
 def spread(lasted: Iterable[int]) -> Spread:
-    """Give median, mean and 90th percentile of times as days."""
+    """Return median, mean and 90th percentile of times as days."""
     times = sorted(lasted)
     if not times:
         return NO_SPREAD
@@ -360,7 +360,7 @@ class _Weights:
         self.known = self.known and (self.at_risk > 0 or not count)
 
     def chances(self, after: int, at_risk: int) -> Probabilities:
-        """Give what is estimated now."""
+        """Return what is estimated now."""
         if not self.known:
             return Probabilities(after, at_risk, None, None)
         ended = {cause: Share(part, self.whole) for cause, part in self.ended.items()}

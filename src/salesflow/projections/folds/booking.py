@@ -186,7 +186,7 @@ def _parts(money: Money | None) -> tuple[Decimal | None, str | None]:
 def _rows(
     kind: str, amount: Decimal | None, currency: str | None, credit: Credit
 ) -> Iterator[Row]:
-    """Give a row to the owner, with what the collaborators leave over, and one to each."""
+    """Yield a row to the owner, with what the collaborators leave over, and one to each."""
     worth = None if amount is None else millionths(amount)
     rest = WHOLE - sum(share for _, share in credit.shares)
     about = (

@@ -107,7 +107,7 @@ class FactorRows:
 
 
 def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:
-    """Give the factors a fact is, in the stage where the deal stood."""
+    """Yield the factors a fact is, in the stage where the deal stood."""
     name = PLAIN.get(type(fact))
     if name is not None:
         yield name, ""

@@ -85,7 +85,7 @@ class Asked(NamedTuple):
     row: tuple[Cell, ...]
 
     def fits(self, answer: FeedbackReceived) -> bool:
-        """Say whether an answer may be to this: same survey, and no other person."""
+        """Return whether an answer may be to this: same survey, and no other person."""
         people = {self.person, answer.person_id} - {None}
         return self.survey == answer.survey and len(people) <= 1
 

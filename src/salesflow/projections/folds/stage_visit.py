@@ -114,7 +114,7 @@ class StageVisitRows:
         return Place(deal.outcome, deal.process, deal.stage)
 
     def _entered(self, fact: Fact, before: Place | None, left: str) -> str:
-        """Say how the deal came here: by an outcome, by what happened to it, or by a move."""
+        """Return how the deal came here: by an outcome, by a fact of its own, or by a move."""
         by_itself = BY_THEMSELVES.get(type(fact))
         if by_itself is not None:
             return by_itself

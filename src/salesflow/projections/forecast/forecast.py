@@ -336,7 +336,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
     def _past(
         self, reader: Reader, span: Span
     ) -> tuple[list[ForecastPoint], list[PastForecastKey]]:
-        """Give the stands to read, that of the period first, and the forecasts made before."""
+        """Return the points to read, that of the period first, and the forecasts before."""
         points, past = [ForecastPoint(reader.read_point, span)], list[PastForecastKey]()
         for earlier in self._spans_before(reader, span):
             past += forecasts_of(earlier, reader, points, KNOWN)
@@ -389,7 +389,7 @@ def end_of(span: Span, reader: Reader) -> tuple[ReadPoint, date]:
 
 
 def _middle(span: Span, reader: Reader) -> Instant:
-    """Give the end of the first half of a period, in whole days."""
+    """Return the end of the first half of a period, in whole days."""
     days = (span.last - span.first).days + 1
     return start_of_day(span.first + days // 2 * ONE_DAY, reader.timezone) - 1
 

@@ -220,7 +220,7 @@ def sums_of(opened: Iterable[OpenRow], won: Iterable[WonRow]) -> AllSums:
 def forecast_lines(
     now: Mapping[Key, ForecastSums], closed: Iterable[ClosedRow]
 ) -> Iterator[ForecastLine]:
-    """Give the forecasts of the period and the coverage they would need."""
+    """Yield the forecasts of the period and the coverage they would need."""
     trailing: dict[Key, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     with localcontext(prec=EXACT_DIGITS):
         for row in closed:
@@ -248,7 +248,7 @@ def forecast_lines(
 
 
 def category_lines(now: Mapping[Key, ForecastSums]) -> Iterator[CategoryLine]:
-    """Give the open deals by forecast category, the surest first."""
+    """Yield the open deals by forecast category, the surest first."""
     for key in _in_order(now):
         for category in CATEGORIES:
             part = now[key].parts[category]
@@ -365,7 +365,7 @@ def _past(
 
 
 def _accuracy(forecast: Decimal, actual: Decimal) -> Decimal | None:
-    """Give 1 − |forecast − actual| ÷ actual; None where nothing was sold on balance."""
+    """Return 1 − |forecast − actual| ÷ actual; None where nothing was sold on balance."""
     if actual <= 0:
         return None
     with localcontext(prec=EXACT_DIGITS):

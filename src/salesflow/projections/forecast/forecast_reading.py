@@ -76,12 +76,12 @@ class Scope(NamedTuple):
     owner: str | None
 
     def group(self, owner: Column, process: Column) -> Column:
-        """Give the column that groups, of those that hold the owner and the process."""
+        """Return the column that groups, of those that hold the owner and the process."""
         column = {None: sa.cast(sa.null(), sa.Text), "owner": owner, "process": process}
         return column[self.by].label("group")
 
     def holds(self, owner: Column, process: Column) -> Column:
-        """Say which rows are asked about."""
+        """Return which rows are asked about."""
         return sa.and_(
             sa.true() if self.owner is None else owner == self.owner,
             sa.true() if self.process is None else process == self.process,
@@ -240,7 +240,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
 def read_outcomes(
     reader: Reader, start: ForecastPoint, end: ReadPoint, past: date, scope: Scope
 ) -> Iterator[OutcomeRow]:
-    """Say what became of the deals expected at a stand; days up to `past` are over."""
+    """Return what became of the deals expected at a stand; days up to `past` are over."""
     then, now = _at_start(start, scope), _at_end(end)
     outcome = _slippage_outcome(now, start.span, past)
     select = (
@@ -306,7 +306,7 @@ def _at_end(end: ReadPoint) -> sa.Subquery:
 
 
 def _slippage_outcome(now: sa.Subquery, span: Span, past: date) -> Column:
-    """Say what became of a deal that was expected in a period."""
+    """Return what became of a deal that was expected in a period."""
     close = now.c.expected_close
     return sa.case(
         (now.c.outcome == "won", "won"),
@@ -355,7 +355,7 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
 
 
 def _is_forecast_of_amount(during: Column) -> Column:
-    """Say which movements of amounts keep their currency and come with no win."""
+    """Return which movements of amounts keep their currency and come with no win."""
     c = PIPELINE.c
     apart = (
         sa.select(c.event_id)
@@ -367,7 +367,7 @@ def _is_forecast_of_amount(during: Column) -> Column:
 
 
 def _expected(stand: ForecastPoint) -> Column:
-    """Say which deals are open at a stand and expected to close in its period."""
+    """Return which deals are open at a stand and expected to close in its period."""
     c, span = DEAL_STATE.c, stand.span
     return sa.and_(
         DEAL_STATE.visible_at(stand.read_point),

@@ -105,7 +105,7 @@ class _Open(NamedTuple):
 def _velocities(
     reader: Reader, at: Instant, days: int, grouping: Grouping, exchange: CurrencyConverter
 ) -> dict[Group, Velocity]:
-    """Give the velocity at an instant of every group that has open deals or closed any."""
+    """Return the velocity at an instant of every group that has open deals or closed any."""
     read_point = reader.read_point._replace(as_of=at)
     opened = _open_deals(reader, read_point, grouping)
     closed: dict[Group, list[Closed]] = defaultdict(list)
@@ -139,7 +139,7 @@ def _velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> 
 
 
 def _lasted(deal: Closed, timezone: ZoneInfo) -> int:
-    """Give the microseconds from opening to closing of a closed deal."""
+    """Return the microseconds from opening to closing of a closed deal."""
     assert deal.closed is not None
     days_only = bool(deal.opened_day_only and deal.closed_day_only)
     return microseconds_between(deal.opened, deal.closed, timezone, days_only=days_only)
@@ -247,7 +247,7 @@ class CustomerOrders:
 
 
 def _is_new(order: CustomerOrder, grouping: Grouping, timezone: ZoneInfo) -> bool:
-    """Say whether nothing says that the customer was one before the day of an order."""
+    """Return whether nothing says that the customer was one before the day of an order."""
     since = grouping.customers.since(grouping.customers.survivor(order.customer_id))
     return since is None or since >= from_instant(order.at).astimezone(timezone).date()
 
@@ -313,7 +313,7 @@ def _first_response(responses: Iterable[tuple[Closed, Response]], timezone: Zone
 
 
 def _top_box(scores: Sequence[Score]) -> Estimate | None:
-    """Give the share of scores in the top two box, and its interval."""
+    """Return the share of scores in the top two box, and its interval."""
     return share(sum(each.score >= TOP_BOX for each in scores), len(scores))
 
 

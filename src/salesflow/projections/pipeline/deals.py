@@ -153,7 +153,7 @@ def _standing(row: sa.Row[Any], title: str | None, reader: Reader) -> DealStandi
 
 
 def _titles(streams: Mapping[UUID, list[Event]]) -> dict[UUID, str | None]:
-    """Give the titles of the openings, which stand first; no other fact changes them."""
+    """Return the titles of the openings, which stand first; no other fact changes them."""
     believes = {deal: believed_history(events) for deal, events in streams.items()}
     openings = {deal: history[0].fact for deal, history in believes.items() if history}
     return {deal: fact.title for deal, fact in openings.items() if isinstance(fact, DealOpened)}

@@ -106,7 +106,7 @@ class Line(NamedTuple):
 
     @classmethod
     def opening(cls, cell: Cells, sums: CellSums, by: str | None, at: Instant) -> Self:
-        """Give what stood in a cell of the pipeline at the opening."""
+        """Return what stood in a cell of the pipeline at the opening."""
         place = dict(zip(PIPELINE.cells, cell, strict=True))
         return cls(
             process=place["process"] if by == "stage" else None,
@@ -123,7 +123,7 @@ class Line(NamedTuple):
         )
 
     def into(self, exchange: CurrencyConverter, end: Instant) -> Self:
-        """Give it in the currency asked for; without a rate it has no amount."""
+        """Return it in the currency asked for; without a rate it has no amount."""
         if not self.counts:
             return self
         day = exchange.day(end, event=None, closing=None)
@@ -178,7 +178,7 @@ class InTeams:
         return len(self._early)
 
     def all(self, lines: Iterable[Line], team: str | None, *, grouped: bool) -> Iterator[Line]:
-        """Give every line and what goes from team to team, or those of one team; by team."""
+        """Yield every line and what goes from team to team, or those of one team; by team."""
         by_owner: dict[str | None, list[Line]] = defaultdict(list)
         for line in lines:
             if line.counts:
@@ -424,7 +424,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         return grouped and all(getattr(self, name) is None for name in scopes)
 
     def _opening(self, reader: Reader, opening: Instant, known_then: Instant) -> Iterator[Line]:
-        """Give what stood in the scope before the period, where balances can say so."""
+        """Yield what stood in the scope before the period, where balances can say so."""
         if not self._in_cells:
             return
         read_point = reader.read_point._replace(known_at=known_then)
@@ -466,7 +466,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     def _said(
         self, read_point: ReadPoint, opening: Instant, known_then: Instant
     ) -> list[Column]:
-        """Say which movements are read: those that balances say nothing of."""
+        """Return which movements are read: those that balances say nothing of."""
         c = PIPELINE.c
         if not self._in_cells:
             return []

@@ -98,18 +98,18 @@ class PipelineCell(NamedTuple):
     weighted: Decimal
 
     def into(self, exchange: CurrencyConverter, at: Instant) -> "PipelineCell":
-        """Give it in the currency asked for; without a rate it has no amount."""
+        """Return it in the currency asked for; without a rate it has no amount."""
         day = exchange.day(at, event=None, closing=None)
         into = exchange.into(self.currency, day, times=self.deals)
         amount, weighted = into.amount(self.amount), into.amount(self.weighted)
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
     def worth(self) -> tuple[str | None, Decimal, Decimal]:
-        """Give its currency, its amount, and that all of it counts."""
+        """Return its currency, its amount, and that all of it counts."""
         return self.currency, self.amount, Decimal(1)
 
     def likely(self) -> tuple[str | None, Decimal, Decimal]:
-        """Give the same of what is likely of it."""
+        """Return the same of what is likely of it."""
         return self.currency, self.weighted, Decimal(1)
 
 
@@ -139,7 +139,7 @@ def booked(
 def closed_deals(
     cells: Sequence[PipelineCell], group: str | None = None
 ) -> Iterator[ClosedDeals]:
-    """Give every outcome, also those nothing stands at."""
+    """Yield every outcome, also those nothing stands at."""
     found = {o: [cell for cell in cells if cell.outcome == o] for o in CLOSED}
     amounts = totals_by({o: [cell.worth() for cell in found[o]] for o in CLOSED})
     for outcome in CLOSED:
@@ -154,7 +154,7 @@ def closed_deals(
 def funnel_stages(
     cells: Sequence[PipelineCell], processes: Processes, group: str | None = None
 ) -> Iterable[FunnelStage]:
-    """Give every open stage of every process in use, in order, empty ones included."""
+    """Yield every open stage of every process in use, in order, empty ones included."""
     newest: dict[str, int] = {}
     by_stage: dict[tuple[str, str], list[PipelineCell]] = defaultdict(list)
     for cell in cells:
@@ -322,7 +322,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         return groups
 
     def asks_for(self, name: str) -> bool:
-        """Say whether deals of one such are asked for, or a funnel for each."""
+        """Return whether deals of one such are asked for, or a funnel for each."""
         return self.by == name or getattr(self, name) is not None
 
 
@@ -346,7 +346,7 @@ class _Deals:
         self._customers = Customers.read(reader) if "customer" in wanted else Customers({}, {})
 
     def all(self) -> Iterator[tuple[str | None, PipelineCell]]:
-        """Give the cells of the part asked for, each with its group."""
+        """Yield the cells of the part asked for, each with its group."""
         size = len(self._columns)
         for row in self._reader.rows(self._select()):
             *cell, probability, deals, whole, millionths = tuple(row)[size:]
@@ -373,7 +373,7 @@ class _Deals:
         return select
 
     def _groups_of(self, whose: _FunnelAttribution, stood: PipelineCell) -> dict[str, Any]:
-        """Say of which group of every kind it is, as far as that was read."""
+        """Return of which group of every kind it is, as far as that was read."""
         asked, customer = self._asked, whose.customer_id
         of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
         of |= {"owner": whose.owner, "channel": whose.lead_source}

@@ -59,7 +59,7 @@ class FunnelEnd(Value):
     closed: tuple[ClosedDeals, ...]
 
     def named(self, zone: ZoneInfo) -> str:
-        """Give its last day, or the moment where the day was not over by then."""
+        """Return its last day, or the moment where the day was not over by then."""
         after = (self.as_of + MICROSECOND).astimezone(zone)
         whole = after.date() > self.last
         return str(self.last) if whole else local_time(self.as_of, zone, exact=False)
@@ -100,7 +100,7 @@ class FunnelTrendView(MoneyView):
         return [trend, *self._by_stage(named, language)]
 
     def _by_stage(self, named: Sequence[str], language: Language) -> Iterator[TableOfView]:
-        """Give a table for each process: a row per end, a column per stage."""
+        """Yield a table for each process: a row per end, a column per stage."""
         names: dict[str, dict[str, str]] = {}
         for end in self.ends:
             for stage in end.stages:

@@ -229,7 +229,7 @@ class _RestatedGroup(NamedTuple):
 
 
 def _cell(outcome: Outcome, process: str, stage: str) -> _Cell:
-    """Say where in the funnel a deal counts: in its stage while it is open."""
+    """Return where in the funnel a deal counts: in its stage while it is open."""
     return (outcome, process, stage) if outcome == "open" else (outcome, None, None)
 
 

@@ -109,7 +109,7 @@ LEFT_OUT: Final = frozenset({"open_weighted", "velocity_per_day", "win_rate_by_v
 
 
 def main_currency(figures: Sequence[FigureMoved]) -> str | None:
-    """Give the currency in which most deals are: the one of the largest sums, by name."""
+    """Return the currency in which most deals are: the one of the largest sums, by name."""
     sums: dict[str, Decimal] = {}
     for each in figures:
         if each.figure in ("sales", "open_amount") and each.currency is not None:
@@ -128,7 +128,7 @@ def moved_most(figures: Sequence[FigureMoved]) -> list[FigureMoved]:
 
 
 def relative(each: FigureMoved) -> Decimal:
-    """Give a figure's difference as a share of the larger of its two values, 0 to 1."""
+    """Return a figure's difference as a share of the larger of its two values, 0 to 1."""
     larger = max(abs(each.value or Decimal(0)), abs(each.value_before or Decimal(0)))
     if not larger or each.difference is None:
         return Decimal(0)
@@ -410,7 +410,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
     def _kpis(
         self, span: Span, reader: Reader, moment: Moment
     ) -> tuple[KpiLine | None, KpiLine | None]:
-        """Give the KPIs of the period and the one before; None where the team has none."""
+        """Return the KPIs of the period and the one before; None where the team has none."""
         asked = {"owner": self.owner, "process": self.process}
         asked["by"] = None if self.team is None else "team"
         view = Kpis.model_validate({**span.parameters(), **asked}).answer(reader, moment)
@@ -455,7 +455,7 @@ class _Losses:
         ]
 
     def reasons(self) -> tuple[LossReason, ...]:
-        """Give the reasons, the dearest first."""
+        """Return the reasons, the dearest first."""
         return tuple(
             loss_reasons(
                 ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
@@ -464,5 +464,5 @@ class _Losses:
         )
 
     def meant(self) -> set[Meant]:
-        """Give each reason with the process versions it was given under."""
+        """Return each reason with the process versions it was given under."""
         return {Meant(row.process, row.process_version, row.because) for row in self._rows}

@@ -114,7 +114,7 @@ class DealStalled(Value):
 
 
 def slippage_of(span: Span, part: ReviewScope, reader: Reader) -> list[SlippageLine]:
-    """Say what became of the deals expected at a period's start, per currency."""
+    """Return what became of the deals expected at a period's start, per currency."""
     stand = _start(span, reader)
     if stand is None:
         return []
@@ -313,7 +313,7 @@ def bottleneck(
 
 
 def _rate(figures: StageFigures) -> Decimal:
-    """Give the conversion; one of nothing is as good as any."""
+    """Return the conversion; one of nothing is as good as any."""
     return Decimal(1) if figures.conversion is None else figures.conversion.value
 
 
@@ -338,7 +338,7 @@ def _tallies(
 
 
 def _over(step: StageVisit, left: Instant, start: Instant, processes: Processes) -> int:
-    """Give the microseconds from an instant on that a visit was too long, until it was left."""
+    """Return for how long from an instant on a visit was too long, in microseconds."""
     days_max = _days_max(step, processes)
     return 0 if days_max is None else max(left - max(step.at + days_max * DAY, start), 0)
 
@@ -349,7 +349,7 @@ def _days_max(step: StageVisit, processes: Processes) -> int | None:
 
 
 def _limits(paths: Iterable[VisitPath], processes: Processes) -> dict[StageKey, int | None]:
-    """Give the longest stay in each stage, of the newest version it was entered under."""
+    """Return the longest stay in each stage, of the newest version it was entered under."""
     newest: dict[StageKey, StageVisit] = {}
     for path in paths:
         for step in path:

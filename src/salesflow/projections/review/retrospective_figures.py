@@ -86,7 +86,7 @@ class ReviewScope:
 
     @property
     def scope(self) -> Scope:
-        """Give what a forecast has to read: rep by rep, so that teams can be told apart."""
+        """Return what a forecast has to read: rep by rep, so that teams can be told apart."""
         return Scope("owner", self._process, self._owner)
 
     @property
@@ -95,7 +95,7 @@ class ReviewScope:
         return self._teams.before_joining > 0
 
     def has_rep(self, rep: str | None, at: Instant) -> bool:
-        """Say whether what a rep had at an instant belongs to it."""
+        """Return whether what a rep had at an instant belongs to it."""
         if self._owner not in (None, rep):
             return False
         return self._team is None or self._teams.of(rep, at) == self._team
@@ -236,7 +236,7 @@ def _counts(line: KpiLine | None) -> dict[str, Sums]:
 
 
 def _rates(line: KpiLine | None) -> dict[str, Sums]:
-    """Give the figures that can be undefined."""
+    """Return the figures that can be undefined."""
     rates: dict[str, Decimal | None] = {
         "win_rate": None if line is None else _value(line.win_rate),
         "cycle_days_median": None if line is None else line.cycle.days_median,
@@ -346,7 +346,7 @@ class Voices:
         return cls(now, [row for row in rows if before.holds(row.occurred)], reader)
 
     def scores(self) -> Iterator[ScoreMoved]:
-        """Give the score of each survey on each scale it was answered on."""
+        """Yield the score of each survey on each scale it was answered on."""
         now, before = _by_survey(self._now), _by_survey(self._before)
         for key in sorted({*now, *before}, key=lambda key: (key[0] is None, *key)):
             survey, scale = key
@@ -362,7 +362,7 @@ class Voices:
             )
 
     def themes(self) -> Iterator[Theme]:
-        """Give what was said by stage, in the order of their process, then by product."""
+        """Yield what was said by stage, in the order of their process, then by product."""
         for kind in THEME_KINDS:
             now, before, every = (
                 _themes(rows, kind, self._reader)
@@ -380,7 +380,7 @@ class Voices:
                 )
 
     def detractors(self, limit: int) -> tuple[list[Verbatim], int]:
-        """Give the newest words of detractors, by stage, and how many there are in all."""
+        """Return the newest words of detractors, by stage, and how many there are in all."""
         worded = [row for row in self._now if _is_detractor(row) and row.worded]
         worded.sort(key=lambda row: (-row.occurred, -row.position))
         newest = worded[:limit]
@@ -388,7 +388,7 @@ class Voices:
         return read_words(self._reader, newest), len(worded)
 
     def _place(self, row: Row) -> tuple[str, int, str]:
-        """Say where a stage stands; of one stage the newest stay first."""
+        """Return where a stage stands; of one stage the newest stay first."""
         place = (row.stage, row.process, row.process_version)
         return row.process, stage_name(*place, self._reader.processes).order, row.stage
 
@@ -480,7 +480,7 @@ def judged_forecasts(span: Span, part: ReviewScope, reader: Reader) -> Iterator[
 
 
 def _won(booked: Iterable[Booked], points: Sequence[ForecastPoint]) -> Iterator[WonRow]:
-    """Give to each stand what was booked in the period by then."""
+    """Yield to each stand what was booked in the period by then."""
     for row in booked:
         for number, point in enumerate(points):
             if row.occurred <= point.read_point.as_of and row.currency is not None:

@@ -283,7 +283,7 @@ class RetrospectiveLayout:
         return TableOfView("Themes of feedback", columns, rows)
 
     def detractors(self, said: Sequence[Verbatim], in_all: int) -> TableOfView:
-        """Give the words of detractors, by stage."""
+        """Return the words of detractors, by stage."""
         rows = tuple(
             (
                 self.stage(each),
@@ -334,7 +334,7 @@ class RetrospectiveLayout:
         return f"{each.difference:+z.1f}"
 
     def _narrow(self, found: Bottleneck | None) -> str:
-        """Say which stage is the bottleneck, and what makes it one."""
+        """Return which stage is the bottleneck, and what makes it one."""
         if found is None:
             return self.word("none")
         figures = (
@@ -353,12 +353,12 @@ class RetrospectiveLayout:
         return f"{self.word('listed')} {len(rows):,} · {self.word('in all')} {in_all:,}"
 
     def word(self, text: str) -> str:
-        """Give a word of ours in the language of the layout."""
+        """Return a word of ours in the language of the layout."""
         return in_language(text, self.language)
 
 
 def _counts(movement: MovementBeside) -> bool:
-    """Say whether there is anything to show: what is only weighted otherwise is not."""
+    """Return whether there is anything to show: what is only weighted otherwise is not."""
     sides = (movement.figures, movement.figures_before)
     return any(figures.deals or figures.amount for figures in sides)
 

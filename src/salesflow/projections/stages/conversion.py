@@ -109,7 +109,7 @@ class Conversion(PeriodQuestion[ConversionView]):
 
 
 def _during(span: Span) -> Callable[[Instant], bool]:
-    """Say what lies in a period; what lies behind the moment is not read at all."""
+    """Return what lies in a period; what lies behind the moment is not read at all."""
     return lambda at: span.start <= at < span.end
 
 
@@ -120,7 +120,7 @@ class _ConversionLayout(NamedTuple):
     language: Language
 
     def tables(self) -> Iterator[TableOfView]:
-        """Give the tables that have anything to show."""
+        """Yield the tables that have anything to show."""
         yield self._stages()
         if any(stage.values for stage in self.view.stages):
             yield self._values()

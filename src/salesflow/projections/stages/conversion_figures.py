@@ -151,7 +151,7 @@ class StageOrders:
         self.passed = cache(self._passed)
 
     def is_later(self, entry: StageVisit, left: Iterable[StageVisit]) -> bool:
-        """Say whether a stage entered lies behind one that was left, under any of its names.
+        """Return whether a stage entered lies behind one that was left, under any of its names.
 
         The order is that of the version the later one was entered under, or, where that does
         not know both, of the one the earlier was; unlike processes have no order.
@@ -245,7 +245,7 @@ def _first_entries(path: VisitPath, during: During, wanted: Wanted) -> dict[Stag
 
 
 def _outcome_of_visit(path: VisitPath, visit_span: _VisitSpan, orders: StageOrders) -> str:
-    """Say what became of a deal that entered a stage: it moved on, left, or is still there."""
+    """Return what became of a deal that entered a stage: moved on, left or still there."""
     place = path[visit_span.first : visit_span.after]
     for step in path[visit_span.after :]:
         won = step.outcome == "won" and (place[0].outcome != "won" or step.entered == "won")
@@ -262,7 +262,7 @@ def _outcome_of_visit(path: VisitPath, visit_span: _VisitSpan, orders: StageOrde
 def _exits(
     path: VisitPath, during: During, wanted: Wanted
 ) -> Iterator[tuple[StageVisit, StageVisit]]:
-    """Give each visit that was left in the period with the step that followed."""
+    """Yield each visit that was left in the period with the step that followed."""
     for step, end in spans(path):
         if step.stage is None or end is None or end.entered not in KINDS:
             continue

@@ -168,7 +168,7 @@ def visits_of(
 
 
 def cause_of(end: StageVisit | None) -> str | None:
-    """Say what ended a visit; None where it goes on, or nobody knows how long it would have."""
+    """Return what ended a visit; None where it goes on, or nobody knows how long it would."""
     if end is None or end.entered in ("merged", "migrated"):
         return None
     return end.entered if end.entered in ENDS else "moved"
@@ -177,7 +177,7 @@ def cause_of(end: StageVisit | None) -> str | None:
 def stage_time(
     key: StageKey, names: StageNames, visits: Sequence[Visit], stalled: int
 ) -> StageTime:
-    """Say how long deals stay in one stage."""
+    """Return how long deals stay in one stage."""
     latest: dict[UUID, int] = {}
     cumulative: Counter[UUID] = Counter()
     for visit in visits:
@@ -249,7 +249,7 @@ def ending_of(path: VisitPath, start: StageVisit, clock: StepClock) -> Duration:
 
 
 def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
-    """Say what a deal's time went to."""
+    """Return what a deal's time went to."""
     first, last = path[0].at, as_of if path[-1].outcome not in CLOSED else path[-1].at
     spent = Counter[bool]()
     for step, end in spans(path):

@@ -194,7 +194,7 @@ class _StageTimesLayout(NamedTuple):
     language: Language
 
     def tables(self) -> Iterator[TableOfView]:
-        """Give the tables that have anything to show."""
+        """Yield the tables that have anything to show."""
         yield self._stages()
         if self.view.stalled:
             yield self._stalled()

@@ -72,7 +72,7 @@ VisitPath = Sequence[StageVisit]
 
 
 def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[VisitPath]:
-    """Give the way of every deal (or of one) up to the moment, as believed then."""
+    """Yield the way of every deal (or of one) up to the moment, as believed then."""
     c = STAGE_VISIT.c
     select = (
         sa.select(c.entity_id, c.valid_from, c.begun)
@@ -99,7 +99,7 @@ class StepClock:
         self._timezone = timezone
 
     def lasted(self, start: StageVisit, end: StageVisit | None) -> int:
-        """Give the microseconds from one step to another, or to the moment."""
+        """Return the microseconds from one step to another, or to the moment."""
         if end is None:
             return self._as_of - start.at
         days_only = bool(start.day_only and end.day_only)
@@ -107,7 +107,7 @@ class StepClock:
 
 
 def spans(path: VisitPath) -> Iterator[tuple[StageVisit, StageVisit | None]]:
-    """Give each step with the one that ended it; the last with None."""
+    """Yield each step with the one that ended it; the last with None."""
     yield from pairwise(path)
     yield path[-1], None
 
