@@ -137,7 +137,7 @@ def distinct_ids(ids: Collection[UUID]) -> dict[UUID, str]:
 
 
 def _digits(id: UUID) -> int:
-    """Return how many digits are shown: at least past the time, where the id begins with one."""
+    """Return how many digits are shown: at least past the time, where an id begins with one."""
     return TIMED_DIGITS if id.version in TIMED_VERSIONS else ID_DIGITS
 
 
