@@ -74,7 +74,7 @@ def internal(method: MethodT) -> MethodT:
 
 
 def require_reason(because: str, what: str) -> str:
-    """Insist on a reason.
+    """Return a reason that says something.
 
     Raises:
         InputError: when it is blank.

@@ -426,9 +426,9 @@ class SalesFlow(CommandRunner, Admin):
         It brings the table to the head of the log first, so that the rows are there.
         """
         table, runner = self._table(name), self._tables()
-        runner.catch_up([table.name])
+        positions = runner.catch_up([table.name])
         read_point = self._moments.read_point(
-            as_of, known_at, runner.standing(table.name).recorded
+            as_of, known_at, positions[table.name].recorded
         )
         return select_at(table, read_point)
 

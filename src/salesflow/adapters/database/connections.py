@@ -120,7 +120,7 @@ class ListPool(Pool):
         self.wait_seconds = 5.0
 
     def recreate(self) -> "ListPool":
-        """Give an empty pool of the same kind."""
+        """Return an empty pool of the same kind."""
         fresh = type(self)(
             self._creator,
             **{**self._options, "_dispatch": self.dispatch, "dialect": self._dialect},
@@ -134,7 +134,7 @@ class ListPool(Pool):
             self._idle.pop().close()
 
     def status(self) -> str:
-        """Say how many connections there are."""
+        """Return how many connections there are."""
         return f"{len(self._open)} connections, {len(self._idle)} of them idle"
 
     def _do_get(self) -> ConnectionPoolEntry:
@@ -317,7 +317,7 @@ def _raise_cause(error: BaseException, handled: BaseException | None) -> None:
 
 
 def _is_sqlalchemys(error: BaseException) -> bool:
-    """Say whether it was raised by a line of SQLAlchemy."""
+    """Return whether it was raised by a line of SQLAlchemy."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("sqlalchemy")
 
@@ -431,7 +431,7 @@ def lend(
 
 
 def lent_by(owner: object, wrote: Callable[[sa.Connection, int], bool]) -> bool:
-    """Say whether a transaction of the caller's own is open that has written."""
+    """Return whether a transaction of the caller's own is open that has written."""
     found = _LENT.get()
     if not found:
         return False
@@ -484,18 +484,18 @@ class Connections(Forkable, ABC):
         self._closed = False
 
     def read(self) -> Block:
-        """Give a connection on which all selects see one and the same snapshot."""
+        """Return a connection on which all selects see one and the same snapshot."""
         self.ensure_open()
         return Block(self, "read", self.holds.blocks, Patience(self.wait_seconds))
 
     def begin(self, patience: Patience | None = None) -> Block:
-        """Give a connection in a write transaction: committed at the end, or rolled back."""
+        """Return a connection in a write transaction: committed at the end, or rolled back."""
         self.ensure_open()
         patience = patience or Patience(self.wait_seconds)
         return Block(self, "write", self.holds.blocks, patience)
 
     def creating(self) -> Block:
-        """Give a connection in a write transaction that keeps other creators out."""
+        """Return a connection in a write transaction that keeps other creators out."""
         self.ensure_open()
         return Block(self, "create", self.holds.blocks, Patience(self.wait_seconds))
 
@@ -505,7 +505,7 @@ class Connections(Forkable, ABC):
         return Whole(blocks, len(blocks))
 
     def ensure_open(self) -> None:
-        """Insist that it is open.
+        """Raise unless it is open.
 
         Raises:
             DatabaseError: when it is closed.
@@ -565,11 +565,11 @@ class Connections(Forkable, ABC):
 
     @abstractmethod
     def tables_version(self) -> int | None:
-        """Give what changes whenever a table is made or dropped; None where nothing tells."""
+        """Return what changes whenever a table is made or dropped; None where nothing tells."""
 
     @abstractmethod
     def ensure_not_replaced(self) -> None:
-        """Insist that the database is the one that was opened.
+        """Raise unless the database is the one that was opened.
 
         Raises:
             ReplacedError: when its file was removed, or another lies in its place.
@@ -577,11 +577,7 @@ class Connections(Forkable, ABC):
 
     @abstractmethod
     def waiter(self) -> CommitListener:
-        """Give what waits for commits of anybody; see `event_store.log.Subscription`."""
-
-    @abstractmethod
-    def announce(self) -> None:
-        """Wake who waits in this process: something was committed."""
+        """Return what waits for commits of anybody; see `event_store.log.Subscription`."""
 
     @abstractmethod
     def translated(self, error: Exception) -> SalesflowError:

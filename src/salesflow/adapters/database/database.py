@@ -76,7 +76,6 @@ class Database:
         self.ensure_open: Final = self.connections.ensure_open
         self.ensure_not_replaced: Final = self.connections.ensure_not_replaced
         self.waiter: Final = self.connections.waiter
-        self.announce: Final = self.connections.announce
         self.translated: Final = self.connections.translated
         self.close: Final = self.connections.close
         try:
@@ -125,7 +124,7 @@ class Database:
                 DATABASE.info("made the tables of a new log in %s", self.dialect)
 
     def _is_ready(self, connection: sa.Connection, *, shared: bool) -> bool:
-        """Say whether the tables are there; refuse a database that is not ours to use."""
+        """Return whether the tables are there; refuse a database that is not ours to use."""
         there = tables_there(connection)
         if schema.schema_row.name not in there:
             self._ensure_usable(connection, shared=shared)
@@ -176,7 +175,7 @@ def _kind_of(url: sa.URL) -> Callable[[sa.URL, float], Connections]:
 
 
 def _way_out(version: int) -> str:
-    """Say what to do about a database of another schema version."""
+    """Return what to do about a database of another schema version."""
     ours = f"than this salesflow ({schema.SCHEMA_VERSION})"
     if version > schema.SCHEMA_VERSION:
         return f"newer {ours}; install the newer one"

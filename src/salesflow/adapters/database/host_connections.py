@@ -66,7 +66,7 @@ COMMITS_BY_ITSELF: Final = (
 
 
 def host_connection(given: object, database: Database) -> sa.Connection:
-    """Give the connection behind what a host hands in, its transaction begun.
+    """Return the connection behind what a host hands in, its transaction begun.
 
     Raises:
         InputError: for what is no connection or session, or one that is async, closed,
@@ -85,7 +85,7 @@ def host_connection(given: object, database: Database) -> sa.Connection:
 
 @contextmanager
 def host_savepoint(given: object, database: Database) -> Iterator[sa.Connection]:
-    """Give a part of a host's transaction that can be undone by itself.
+    """Return a part of a host's transaction that can be undone by itself.
 
     On SQLite the whole file is locked for writing first: nobody else can be first then.
     """
@@ -116,7 +116,7 @@ def host_transaction(opener: object, database: Database) -> Iterator[tuple[Any, 
 
 
 def lost_race(error: BaseException) -> bool:
-    """Say whether a transaction of a host failed only since others were at it, too.
+    """Return whether a transaction of a host failed only since others were at it, too.
 
     PostgreSQL says so of one that could not be serialized, also at its commit, and of one that
     waited for another in a circle; to begin anew is the way out of both.
@@ -159,7 +159,7 @@ def _connection_of(given: object) -> sa.Connection:
 
 
 def _orm_session(given: object) -> "orm.Session | None":
-    """Give the ORM session something is or stands for; the ORM is not loaded for that."""
+    """Return the ORM session something is or stands for; the ORM is not loaded for that."""
     loaded: Any = sys.modules.get("sqlalchemy.orm")
     if loaded is None:
         return None
@@ -185,7 +185,7 @@ def _new_session(opener: object) -> "orm.Session":
 
 
 def _said_of(given: object) -> str:
-    """Say what to pass instead of something that is not a connection."""
+    """Return what to pass instead of something that is not a connection."""
     name = _named(given)
     if isinstance(given, sa.Engine):
         return (
@@ -213,7 +213,7 @@ def _named(given: object) -> str:
 
 
 def _is_async(given: object) -> bool:
-    """Say whether something is of SQLAlchemy's asyncio, which is not loaded for that."""
+    """Return whether something is of SQLAlchemy's asyncio, which is not loaded for that."""
     kind = given if isinstance(given, type) else type(given)
     return kind.__module__.startswith("sqlalchemy.ext.asyncio")
 

@@ -107,7 +107,7 @@ DEFAULT = 5
 
 
 def _one(key: str, value: str | tuple[str, ...]) -> str:
-    """Give one value; several hosts are told as libpq wants them."""
+    """Return one value; several hosts are told as libpq wants them."""
     if isinstance(value, str):
         return value
     if key in ("host", "port"):
@@ -331,11 +331,8 @@ class PostgresDatabase(Connections):
         return connection
 
     def waiter(self) -> "PostgresWaiter | PollingWaiter":
-        """Give what waits for commits of anybody."""
+        """Return what waits for commits of anybody."""
         return PollingWaiter() if self.options.pooled else PostgresWaiter(self)
-
-    def announce(self) -> None:
-        """Do nothing: the append itself notifies."""
 
     def translated(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
@@ -382,7 +379,7 @@ class PostgresDatabase(Connections):
 
 
 def is_idle(connection: PostgresConnection) -> bool:
-    """Say whether a connection is open and outside of any transaction."""
+    """Return whether a connection is open and outside of any transaction."""
     return connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
@@ -479,7 +476,7 @@ class PollingWaiter:
 
 
 def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
-    """Give the driver's connection behind one of SQLAlchemy's."""
+    """Return the driver's connection behind one of SQLAlchemy's."""
     raw: object = pooled.dbapi_connection
     if not isinstance(raw, psycopg.Connection):
         raise InputError(f"this database is PostgreSQL, the connection is one of {type(raw)}")
@@ -487,7 +484,7 @@ def postgres_connection(pooled: sa.PoolProxiedConnection) -> PostgresConnection:
 
 
 def numbered_cursor(connection: PostgresConnection) -> PostgresCursor:
-    """Give a cursor that takes statements as the server does: `$1` for the first parameter.
+    """Return a cursor that takes statements as the server does: `$1` for the first parameter.
 
     So the driver has nothing to read in them, which costs it a third of a short statement.
     """
@@ -541,7 +538,7 @@ def _other(error: psycopg.Error, state: str) -> SalesflowError:
 
 
 def _is_gone(error: psycopg.Error) -> bool:
-    """Say whether the connection was lost, or none could be made since nobody answers."""
+    """Return whether the connection was lost, or none could be made since nobody answers."""
     state = error.sqlstate
     if state is not None:
         return state in GONE_STATES or state.startswith(GONE_CLASS)

@@ -363,7 +363,7 @@ def missing_tables(connection: sa.Connection) -> list[str]:
 
 
 def lacking(where: str, names: Iterable[str]) -> DamagedError:
-    """Say which tables of the store a database lacks."""
+    """Return which tables of the store a database lacks."""
     listed = ", ".join(names)
     return DamagedError(
         f"{where} lacks what every database of salesflow has: {listed}. It was dropped, by a"
@@ -372,7 +372,7 @@ def lacking(where: str, names: Iterable[str]) -> DamagedError:
 
 
 def altered(where: str, text: object, statement: str = "") -> DamagedError:
-    """Say that a statement met a table or column that is not as it was made."""
+    """Return the error of a statement that met a table or column not as it was made."""
     found = NAME.search(f"{text} {statement}")
     name = f"{found[0]} of {where}" if found else f"a table of {where}"
     return DamagedError(
@@ -381,7 +381,7 @@ def altered(where: str, text: object, statement: str = "") -> DamagedError:
 
 
 def damaged(where: str, text: object) -> DamagedError:
-    """Say that what is stored cannot be read any more."""
+    """Return the error that says that what is stored cannot be read any more."""
     return DamagedError(
         f"{where} is damaged: a part of it was cut off or written over, or its disk fails"
         f" ({text}); {WAY_OUT}"
@@ -415,7 +415,7 @@ def new_id() -> UUID:
 
 
 def stored_uuid(id: UUID, dialect: str) -> UUID | bytes:
-    """Give a UUID as a database keeps it: SQLite in 16 bytes, PostgreSQL as it is."""
+    """Return a UUID as a database keeps it: SQLite in 16 bytes, PostgreSQL as it is."""
     return id.bytes if dialect == "sqlite" else id
 
 

@@ -282,7 +282,7 @@ class SqliteDatabase(Connections):
             raw.cursors = []
 
     def ensure_not_replaced(self) -> None:
-        """Insist that the file is the one that was opened."""
+        """Raise unless the file is the one that was opened."""
         self.file.check()
 
     def rows(
@@ -372,7 +372,7 @@ class SqliteDatabase(Connections):
             raise translate_sqlite(error, self.path) from error
 
     def tables_version(self) -> int:
-        """Give what changes whenever a table is made or dropped."""
+        """Return what changes whenever a table is made or dropped."""
         return int(self.rows("PRAGMA schema_version", ())[0][0])
 
     def write(self, work: Callable[[sqlite3.Connection], DoneT], deadline: float) -> DoneT:
@@ -409,6 +409,7 @@ class SqliteDatabase(Connections):
             self._abandon(writer)
             raise
         self._give_back(writer)
+        self.announce()
         return done
 
     def _wait_until(self, connection: SqliteConnection, deadline: float) -> None:
@@ -446,7 +447,7 @@ class SqliteDatabase(Connections):
                 self.lock.release()
 
     def waiter(self) -> SqliteWaiter:
-        """Give what waits for commits of this process and of others."""
+        """Return what waits for commits of this process and of others."""
         return SqliteWaiter(self)
 
     def announce(self) -> None:
@@ -558,7 +559,7 @@ class SqliteDatabase(Connections):
 
 
 def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
-    """Give the driver's connection behind one of SQLAlchemy's."""
+    """Return the driver's connection behind one of SQLAlchemy's."""
     raw: object = pooled.dbapi_connection
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")

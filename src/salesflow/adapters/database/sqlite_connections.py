@@ -75,7 +75,7 @@ class SqliteConnection(sqlite3.Connection):
 
 
 def open_among(connections: WeakSet[SqliteConnection]) -> list[SqliteConnection]:
-    """Give those that are open."""
+    """Return those that are open."""
     return [each for each in connections if each.is_open]
 
 
@@ -138,7 +138,7 @@ def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowE
 
 
 def _unwhole(error: sqlite3.Error, code: int, file: str) -> SalesflowError:
-    """Say what is no longer whole; mostly a file, sometimes a statement of somebody's own."""
+    """Return what is no longer whole: mostly a file, sometimes somebody's own statement."""
     if code == NOT_A_DATABASE:
         return SchemaError(
             f"{file} is not a SQLite database. Name another file; if it was one, {WAY_OUT}"
@@ -153,18 +153,18 @@ def _unwhole(error: sqlite3.Error, code: int, file: str) -> SalesflowError:
 
 
 def is_damage(error: object) -> bool:
-    """Say whether it went wrong since what is stored is not whole any more."""
+    """Return whether it went wrong since what is stored is not whole any more."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (CORRUPT, NOT_A_DATABASE)
 
 
 def is_of_writing(error: sqlite3.Error) -> bool:
-    """Say whether it went wrong since a file could not be written."""
+    """Return whether it went wrong since a file could not be written."""
     whole = getattr(error, "sqlite_errorcode", 0)
     return whole & 0xFF in (READONLY, CANNOT_OPEN, FULL) or whole in WRITES
 
 
 def stale_transaction(error: sqlite3.Error) -> StaleTransactionError:
-    """Say that a transaction began by reading and is too old to write."""
+    """Return the error of a transaction that began by reading and is too old to write."""
     return StaleTransactionError(
         "your transaction has read and can no longer write, since others write or have written"
         " after it began; roll it back and begin it anew, with a write first (BEGIN IMMEDIATE):"
@@ -232,7 +232,7 @@ class SqliteWaiter:
                 self._connection = None
 
     def _version(self) -> int:
-        """Give the version of the file; -1, which is always new, without a connection."""
+        """Return the version of the file; -1, which is always new, without a connection."""
         try:
             with self._using:
                 if self._connection is None:
@@ -273,7 +273,7 @@ class Archive:
         self._seen: Seen | None = None
 
     def uri(self) -> str:
-        """Give the URI that reads the file as it is now.
+        """Return the URI that reads the file as it is now.
 
         Raises:
             DatabaseError: when its write-ahead log cannot be read where it lies.
@@ -302,7 +302,7 @@ class Archive:
         )
 
     def has_changed(self) -> bool:
-        """Say whether somebody changed a file that was read as one that does not change."""
+        """Return whether somebody changed a file that was read as one that does not change."""
         return self._immutable and _seen(self._path) != self._seen
 
     def ensure_unchanged(self) -> None:
@@ -372,7 +372,7 @@ def _ensure_whole(path: Path, size: int) -> None:
 
 
 def archive_of(path: Path) -> Archive | None:
-    """Say how to read a file that cannot be written; None where it can be, or is no file.
+    """Return how to read a file that cannot be written; None where it can be, or is no file.
 
     The file itself is not opened: to close it would drop the locks that this process holds on
     it by another connection.
@@ -393,7 +393,7 @@ def archive_of(path: Path) -> Archive | None:
 
 
 def _are_there(path: Path) -> bool:
-    """Say whether what writers need lies beside a file already, and can be written."""
+    """Return whether what writers need lies beside a file already, and can be written."""
     return all(_is_writable(f"{path}{ending}") for ending in (LOG, INDEX))
 
 

@@ -114,7 +114,7 @@ class FileContent:
             self._noted = Content()
 
     def fault(self) -> str | None:
-        """Say why what it holds now is not of this database; "" where it is, or may be.
+        """Return why what it holds now is not of this database; "" where it is, or may be.
 
         None where that cannot be said before the next checkpoint: see `is_half_copied`.
         """
@@ -124,7 +124,7 @@ class FileContent:
         return why
 
     def is_half_copied(self) -> bool:
-        """Say whether some of its pages may be old and others new."""
+        """Return whether some of its pages may be old and others new."""
         return is_half_copied(self._path)
 
     def _looked(self) -> str:
@@ -189,7 +189,7 @@ class FileContent:
 
 
 def is_half_copied(path: str) -> bool:
-    """Say whether a checkpoint of a database is under way, or was cut off."""
+    """Return whether a checkpoint of a database is under way, or was cut off."""
     index = f"{os.path.realpath(path)}-shm"
     try:
         begins = os.pread(_open_index(index), COPYING.size, COPYING_AT)
@@ -204,7 +204,7 @@ def is_half_copied(path: str) -> bool:
 
 
 def _open_index(index: str) -> int:
-    """Give the descriptor of an index, and let go of indexes that nobody has any more."""
+    """Return the descriptor of an index, and let go of indexes that nobody has any more."""
     found = os.stat(index)
     place = found.st_dev, found.st_ino
     if place not in _INDEXES:

@@ -79,7 +79,7 @@ def parsed_url(url: object) -> sa.URL:
 
 
 def sqlite_path(url: sa.URL) -> Path | None:
-    """Give the file a SQLite URL names; None when it is a passing one.
+    """Return the file a SQLite URL names; None when it is a passing one.
 
     Raises:
         InputError: when no file can have that name.
@@ -127,7 +127,7 @@ def ensure_file_exists(url: sa.URL) -> None:
 
 
 def hint_of_copy(url: sa.URL) -> str:
-    """Say what may be missing where a SQLite file holds less than somebody expects.
+    """Return what may be missing where a SQLite file holds less than somebody expects.
 
     A database in use whose newest commits lie in its write-ahead log still has the mark of
     that, and may hold nothing otherwise.
@@ -182,7 +182,7 @@ def _read(url: str) -> sa.URL:
 
 
 def _meant(url: str) -> str:
-    """Say what somebody meant who wrote what is no URL."""
+    """Return what somebody meant who wrote what is no URL."""
     scheme, colon, rest = url.partition(":")
     if not url:
         return EXAMPLES

@@ -460,7 +460,6 @@ class EventLog(EventReading, Forkable):
             self._committed = Head(last.last, last.recorded)
         if last.recorded > self.seen:
             self.seen = last.recorded
-        self.database.announce()
         return receipts
 
     def _recorded_before(self, appends: Appends) -> Receipts | None:

@@ -126,7 +126,7 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         return len(self._seen)
 
     def has(self, version: ProcessVersion) -> bool:
-        """Say whether a version is published, in just these stages and rules.
+        """Return whether a version is published, in just these stages and rules.
 
         Raises:
             InputError: when it is published as something else.
@@ -141,7 +141,7 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         return True
 
     def recorded(self, key: str) -> SalesProcess | None:
-        """Give a process as it is recorded now, for reading; None when it never was."""
+        """Return a process as it is recorded now, for reading; None when it never was."""
         id, connection = process_id(key), self._connection
         stored = self._log.versions([id], connection).get(id)
         known = self._recorded.get(key)
@@ -171,7 +171,7 @@ def _unpublished(key: Key, wrong: Event | None) -> str:
 
 
 def published_keys(log: EventLog, connection: sa.Connection) -> list[str]:
-    """Give the keys of all processes of a log; nothing finds them but looking through it."""
+    """Return the keys of all processes of a log; nothing finds them but looking through it."""
     c = events.c
     named = c.topic.startswith(f"{ProcessPublished.kind}:")
     select = sa.select(c.stream_id).distinct().where(c.tenant == log.tenant, named)
@@ -220,7 +220,7 @@ class PublishedRates:
         """By how many events of the stream were known."""
 
     def known(self, known_at: Instant, connection: sa.Connection) -> RateTable:
-        """Give the rates known at an instant, to be read only.
+        """Return the rates known at an instant, to be read only.
 
         Raises:
             HistoryError: when some cannot be read.

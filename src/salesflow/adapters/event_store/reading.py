@@ -74,7 +74,7 @@ class RecentStreams:
     def events(
         self, stream_id: UUID, rows: list[Row], read: Callable[[list[Row]], list[Event]]
     ) -> list[Event]:
-        """Give the events of a stream's rows; `read` makes them of those that are new."""
+        """Return the events of a stream's rows; `read` makes them of those that are new."""
         before = self._streams.get(stream_id.int)
         if before is None:
             events = read(rows)
@@ -208,7 +208,7 @@ class EventReading:
         self._recent = RecentStreams()
 
     def head(self, connection: sa.Connection | None = None) -> Head:
-        """Say where the log stands; (0, 0) when nothing is recorded."""
+        """Return where the log stands; (0, 0) when nothing is recorded."""
         before = self._committed if connection is None else Head(0, 0)
         rows = self._rows(HEAD[self.database.dialect], (), connection)
         found = Head(*rows[0]) if rows else Head(0, 0)
@@ -236,17 +236,17 @@ class EventReading:
     def recorded_at(
         self, position: int, connection: sa.Connection | None = None
     ) -> Instant | None:
-        """Say when the event at a position was recorded; None when there is none."""
+        """Return when the event at a position was recorded; None when there is none."""
         return next((at for (at,) in self._rows(RECORDED, (position,), connection)), None)
 
     def begun(self, connection: sa.Connection | None = None) -> Instant:
-        """Say when the first event was recorded; 0 when there is none."""
+        """Return when the first event was recorded; 0 when there is none."""
         return next((recorded for (recorded,) in self._rows(FIRST, (), connection)), 0)
 
     def stream(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Give all events of a stream in order of version; none of an unknown stream.
+        """Return all events of a stream in order of version; none of an unknown stream.
 
         A fact that cannot be read is given as an `UnreadableFact`, here and below.
 
@@ -261,7 +261,7 @@ class EventReading:
     def stream_and_head(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
     ) -> tuple[list[Event], Instant]:
-        """Give the events of a stream, and in the same query when the log was last written.
+        """Return the events of a stream, and in the same query when the log was last written.
 
         For an unknown stream that is 0.
 
@@ -278,7 +278,7 @@ class EventReading:
     def stream_for_commands(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
     ) -> tuple[list[Event], Instant]:
-        """Give the events of a stream, and when the log was last written if that matters to it.
+        """Return the events of a stream, and when the log was last written if it matters.
 
         It does where something is planned or taken back, which may hold by then. Else, and for
         an unknown stream, it is when the stream was last written. Whether the database is still
@@ -306,7 +306,7 @@ class EventReading:
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Give the same as `stream`, whatever versions are missing."""
+        """Return the same as `stream`, whatever versions are missing."""
         return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
 
     def streams(
@@ -316,7 +316,7 @@ class EventReading:
         through: int,
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
-        """Give the events of many streams up to a position, in few queries."""
+        """Return the events of many streams up to a position, in few queries."""
         found: dict[UUID, list[Event]] = {}
         for rows in self._chunks(STREAMS, ids, (through,), connection):
             for event in self._events(rows):
@@ -330,7 +330,7 @@ class EventReading:
         *,
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
-        """Give the events of many streams that hold some kinds of facts, in few queries."""
+        """Return the events of many streams that hold some kinds of facts, in few queries."""
         topics = [f"{cls.kind}:{n}" for cls in kinds for n in range(1, cls.version + 1)]
         statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
         found: dict[UUID, list[Event]] = {}
@@ -348,7 +348,7 @@ class EventReading:
         without: Sequence[str],
         connection: sa.Connection | None = None,
     ) -> list[Event]:
-        """Give the events of streams whose ids lie in a range, up to a position.
+        """Return the events of streams whose ids lie in a range, up to a position.
 
         In order of stream and version; those of the topics named are left out.
         """
@@ -361,7 +361,7 @@ class EventReading:
     def streams_at(
         self, positions: Iterable[int], connection: sa.Connection | None = None
     ) -> list[UUID]:
-        """Give the streams of the events at some positions, in no order."""
+        """Return the streams of the events at some positions, in no order."""
         found = []
         waiting = iter(positions)
         while chunk := list(islice(waiting, CHUNK)):
@@ -371,13 +371,13 @@ class EventReading:
     def page(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Give the events after a position in the order of the log, at most `limit`."""
+        """Return the events after a position in the order of the log, at most `limit`."""
         return self._events(self._rows(PAGE_AFTER, (after, limit), connection))
 
     def stored_page(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[StoredEvent]:
-        """Give the same as `page` without decoding the facts."""
+        """Return the same as `page` without decoding the facts."""
         return self._stored(self._rows(PAGE_AFTER, (after, limit), connection))
 
     def find(self, event_id: UUID, connection: sa.Connection | None = None) -> Event | None:
@@ -387,20 +387,20 @@ class EventReading:
         return None
 
     def event_at(self, stream_id: UUID, version: int) -> tuple[UUID, int, Instant] | None:
-        """Give id, position and time of one event of a stream; None when there is none."""
+        """Return id, position and time of one event of a stream; None when there is none."""
         for row in self._rows(EVENT_AT, (self._id(stream_id), version), None):
             return read_uuid(row[0]), int(row[1]), int(row[2])
         return None
 
     def receipt(self, command_id: str) -> Receipt | None:
-        """Say what a command recorded; None when it never did."""
+        """Return what a command recorded; None when it never did."""
         found = self.command(command_id)
         return None if found is None else found.receipt
 
     def command(
         self, command_id: str, connection: sa.Connection | None = None
     ) -> Command | None:
-        """Say what a command recorded, by whom and of which request; None when it never did."""
+        """Return what a command recorded, by whom, of which request; None if it never did."""
         for first, last, recorded, fingerprint in self._rows(
             COMMAND, (command_id,), connection
         ):
@@ -416,7 +416,7 @@ class EventReading:
     def versions(
         self, ids: Iterable[UUID], connection: sa.Connection | None = None
     ) -> dict[UUID, int]:
-        """Give the last version of each of these streams; those without events are left out."""
+        """Return the last version of each of these streams that has events."""
         return {
             read_uuid(stream_id): version
             for rows in self._chunks(VERSIONS, ids, (), connection)
@@ -426,7 +426,7 @@ class EventReading:
     def topics(
         self, ids: Iterable[UUID], connection: sa.Connection | None = None
     ) -> dict[UUID, list[str]]:
-        """Give the topics of the first events of each of these streams, in their order."""
+        """Return the topics of the first events of each of these streams, in their order."""
         found: dict[UUID, list[str]] = {}
         for rows in self._chunks(TOPICS, ids, (FIRST_VERSIONS,), connection):
             for stream_id, topic in rows:
@@ -506,12 +506,12 @@ class EventReading:
         return self._id(id)
 
     def _id(self, id: UUID) -> UUID | bytearray:
-        """Give an id as the driver takes it, which has no need to look for adapters of it."""
+        """Return an id as the driver takes it, which has no need to look for adapters of it."""
         return bytearray(id.int.to_bytes(16)) if self._sqlite else id
 
 
 def _whole(events: list[Event]) -> list[Event]:
-    """Give the events of one stream, none of which is missing."""
+    """Return the events of one stream, none of which is missing."""
     if events and events[-1].version - events[0].version + 1 != len(events):
         raise_version_gap(events[0].stream_id, events)
     return events
@@ -534,7 +534,7 @@ POSITIONS_AFTER = (
 
 
 def head_borne_out(log: EventReading) -> Head:
-    """Say where a log stands, where an event bears that out: on SQLite the last one says it.
+    """Return where a log stands, where an event bears that out: on SQLite the last one says it.
 
     Raises:
         HistoryError: when there is no such event.
@@ -555,7 +555,7 @@ def head_borne_out(log: EventReading) -> Head:
 
 
 def ensure_no_gaps(log: EventReading, through: int) -> None:
-    """Insist that there is an event at every position up to one.
+    """Raise unless there is an event at every position up to one.
 
     Raises:
         HistoryError: which positions are missing first.
@@ -587,7 +587,7 @@ def raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
 
 
 def gap_said(first: int, last: int) -> str:
-    """Say which positions have no event."""
+    """Return which positions have no event."""
     which = f"positions {first:,} to {last:,} are"
     if first == last:
         which = f"position {first:,} is"

@@ -90,7 +90,7 @@ class Balancer:
         return found
 
     def _offset(self, connection: sa.Connection) -> Instant:
-        """Say how days are cut: as when the first bin was made, for ever."""
+        """Return how days are cut: as when the first bin was made, for ever."""
         c = self._balance.c
         found: Instant | None = connection.execute(
             sa.select(c.upto).where(*self._rows(OFFSET))
@@ -171,7 +171,7 @@ class Balancer:
 
 
 def _utc_offset(log: EventLog) -> Instant:
-    """Give how far ahead of UTC the business time zone is in winter."""
+    """Return how far ahead of UTC the business time zone is in winter."""
     zone = Settings.load(SETTINGS_ID, log.stream(SETTINGS_ID)).timezone
     ahead = datetime(2000, 1, 1, tzinfo=zone).utcoffset()
     return 0 if ahead is None else ahead // MICROSECOND

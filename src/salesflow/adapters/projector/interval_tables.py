@@ -113,7 +113,7 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
         self.noted, self.unlike = {}, {}
 
     def use_cached(self, entity: UUID) -> bool:
-        """Say whether the entity's state is at hand; it is let go of after others then."""
+        """Return whether the entity's state is at hand; it is let go of after others then."""
         known = entity in self._cache
         if known:
             self._cache.move_to_end(entity)
@@ -178,7 +178,7 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
 
     @staticmethod
     def _last_if_in_order(belief: EntityBelief, append: Sequence[Event]) -> Order | None:
-        """Say where an append's last fact stands; None when the append is out of order."""
+        """Return where an append's last fact stands; None when the append is out of order."""
         last = belief.last
         if last is None:
             if not append[0].fact.is_opening or append[0].version > 1:
@@ -198,7 +198,7 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
 
     @abstractmethod
     def _begin(self) -> BeliefT:
-        """Give what is believed of an entity before its first fact: nothing."""
+        """Return what is believed of an entity before its first fact: nothing."""
 
     @abstractmethod
     def _extend(

@@ -90,7 +90,7 @@ class TableFold:
         return frozenset(self._catalogue.topics_besides(self.wanted))
 
     def take_left_out(self) -> list[LeftOutChange]:
-        """Give what changed with facts that cannot be read, and forget it."""
+        """Return what changed with facts that cannot be read, and forget it."""
         found, self.absorber.left_out = self.absorber.left_out, []
         return found
 
@@ -176,7 +176,7 @@ class Refilling:
             yield streams[first : first + STREAMS_AT_ONCE]
 
     def stops(self, streams: Sequence[UUID], through: int) -> Mapping[UUID, int]:
-        """Give the positions from which on streams cannot be read now, of those that cannot."""
+        """Return from which positions on streams cannot be read now, of those that cannot."""
         found: dict[UUID, int] = {}
         for some in self.chunks(streams):
             for id, events in self._log.streams(some, through=through).items():
@@ -236,7 +236,7 @@ class Streams:
             self.events += sum(map(len, found.values()))
 
     def of(self, id: UUID) -> list[Event]:
-        """Give the events of a stream up to the end of the page."""
+        """Return the events of a stream up to the end of the page."""
         if id not in self.found:
             self.fetch([id])
         return self.found.get(id, [])
@@ -456,7 +456,7 @@ def _by_entity(append: Iterable[Event]) -> dict[UUID, list[Event]]:
 
 
 def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
-    """Say what is wrong with a cell that no row can hold; None when it is something else."""
+    """Return what is wrong with a cell that no row can hold; None when it is something else."""
     told: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     driver = connection.dialect.loaded_dbapi
     wrong = isinstance(told, (OverflowError, driver.IntegrityError, driver.DataError))

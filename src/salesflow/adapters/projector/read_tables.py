@@ -160,7 +160,7 @@ def move_positions(
 
 @contextmanager
 def _cursor(connection: sa.Connection) -> Iterator[DBAPICursor]:
-    """Give the driver's own cursor; what goes wrong is told as SQLAlchemy tells it."""
+    """Return the driver's own cursor; what goes wrong is told as SQLAlchemy tells it."""
     cursor = connection.connection.cursor()
     try:
         yield cursor
@@ -222,7 +222,7 @@ class TableWriter:
             cursor.executemany(self._insert, rows)
 
     def _kept(self, attributes: Sequence[Cell]) -> Sequence[Cell]:
-        """Give attributes as the database keeps them."""
+        """Return attributes as the database keeps them."""
         if not self._ids:
             return attributes
         cells = list(attributes)
@@ -249,7 +249,7 @@ class LedgerWriter(TableWriter):
         return 0
 
     def rows(self, batch: LedgerBatch) -> list[tuple[Cell, ...]]:
-        """Give the rows of a batch."""
+        """Return the rows of a batch."""
         tenant, uuid, kept = self._tenant, self._uuid, self._kept
         return [
             (
@@ -294,7 +294,7 @@ class IntervalWriter(TableWriter):
         ]
 
     def rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
-        """Give the rows that are new with a batch."""
+        """Return the rows that are new with a batch."""
         tenant, uuid, kept = self._tenant, self._uuid, self._kept
         held: Iterable[tuple[Address, PendingRow, Instant]] = [
             *batch.ended,
@@ -392,7 +392,7 @@ def left_out_at(
     known_at: Instant = FOREVER - 1,
     connection: sa.Connection | None = None,
 ) -> tuple[LeftOut, ...]:
-    """Give the streams that tables left out as known at an instant (now), oldest event first.
+    """Return the streams that tables left out as known at an instant (now), oldest event first.
 
     The last of many stands for all that follow, and counts them.
     """
@@ -410,7 +410,7 @@ def left_out_at(
 def open_notes(
     log: EventLog, names: Sequence[str], connection: sa.Connection
 ) -> dict[str, dict[UUID, int]]:
-    """Give from which position on streams are left out now, by table; mostly nothing."""
+    """Return from which position on streams are left out now, by table; mostly nothing."""
     select = OPEN.format(names=", ".join("?" * len(names)))
     found: dict[str, dict[UUID, int]] = {name: {} for name in names}
     if names:
@@ -441,7 +441,7 @@ def hold(
 
 
 def stored_positions(log: EventLog, names: Sequence[str]) -> dict[str, StoredPosition]:
-    """Give where tables stand and what they leave out; not of those that were never begun."""
+    """Return where tables stand and what they leave out; not of those that were never begun."""
     if not names:
         return {}
     select = STAND_AND_LEAVE_OUT.format(names=", ".join("?" * len(names)))

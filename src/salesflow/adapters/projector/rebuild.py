@@ -164,7 +164,7 @@ class StreamRanges:
         self.done = 0
 
     def __iter__(self) -> Iterator[StreamRange]:
-        """Give slices until none is left; count one as done when the next is asked for."""
+        """Yield slices until none is left; count one as done when the next is asked for."""
         while True:
             with self._lock:
                 slice = next(self._waiting, None)
@@ -232,7 +232,7 @@ def fill(
 
 
 def task(log: EventLog, folds: Mapping[str, Fold], goal: int) -> dict[str, object]:
-    """Say what a helper has to know."""
+    """Return what a helper has to know."""
     url = log.database.engine.url
     return {
         "url": {**url._asdict(), "query": dict(url.query)},
@@ -243,12 +243,12 @@ def task(log: EventLog, folds: Mapping[str, Fold], goal: int) -> dict[str, objec
 
 
 def _is_ours(fold: Fold) -> bool:
-    """Say whether a process of its own would know a fold."""
+    """Return whether a process of its own would know a fold."""
     return FOLDS.get(fold.table.label) is fold
 
 
 def _helpers_for(log: EventLog, goal: int) -> int:
-    """Say how many processes are worth it; none where they could not read the log."""
+    """Return how many processes are worth it; none where they could not read the log."""
     if log.catalogue is not CATALOGUE or not sys.executable:
         return 0
     return min(_cores() - 1, goal // EVENTS_A_HELPER, HELPERS_MAX)
@@ -321,7 +321,7 @@ class Helper:
             raise getattr(errors, text["error"], DatabaseError)(text["message"])
 
     def _last_words(self) -> str:
-        """Give the exit code of a process that has died, and the last line it wrote."""
+        """Return the exit code of a process that has died, and the last line it wrote."""
         code = self._process.wait()
         self._words.seek(0)
         return ": ".join([str(code), *self._words.read().splitlines()[-1:]])
@@ -470,7 +470,7 @@ class ShadowTables:
             connection.execute(sa.insert(old).from_select(columns, sa.select(fresh)))
 
     def _has_alone(self, connection: sa.Connection, live: sa.MetaData) -> bool:
-        """Say whether no other tenant has rows in these tables."""
+        """Return whether no other tenant has rows in these tables."""
         ends = (
             sa.select(end(each.c.tenant)).scalar_subquery()  # each a search in its index
             for each in live.tables.values()

@@ -103,13 +103,13 @@ class Runner(Forkable):
         self._lock = threading.RLock()
 
     def standing(self, name: str) -> ProjectionPosition:
-        """Say where a projection stands."""
+        """Return where a projection stands."""
         return self.standings([name])[name]
 
     def standings(
         self, names: Iterable[str] | None = None, connection: sa.Connection | None = None
     ) -> dict[str, ProjectionPosition]:
-        """Say where projections stand (None: all), in the caller's snapshot when given one."""
+        """Return where projections stand (None: all), in the caller's snapshot if given one."""
         chosen = list(self._folds if names is None else names)
         found = positions_of(self._log, chosen, connection)
         return {name: found.get(name, self._projections[name].begun) for name in chosen}
@@ -217,7 +217,7 @@ class Runner(Forkable):
         return connection.execute(mine).scalar_one()
 
     def disagreements(self) -> list[str]:
-        """Say how read tables do not agree with the log, and the log with its head."""
+        """Return how read tables do not agree with the log, and the log with its head."""
         found = stored_positions(self._log, list(self._folds))
         try:
             head = head_borne_out(self._log)
@@ -243,7 +243,7 @@ class Runner(Forkable):
             ) from self._absent
 
     def left_out(self) -> tuple[LeftOut, ...]:
-        """Say which streams projections leave out now."""
+        """Return which streams projections leave out now."""
         return left_out_at(self._log, list(self._folds))
 
     def _mend(self) -> None:
@@ -443,7 +443,7 @@ class Runner(Forkable):
 def _disagreement(
     projection: ProjectionTask, at: StoredPosition, head: Head
 ) -> ProjectionError | None:
-    """Say how a table does not agree with the log; None when it does."""
+    """Return how a table does not agree with the log; None when it does."""
     label, (_, position, recorded) = projection.fold.table.label, at.stands
     if position > head.position:
         wrong = f"beyond the head of the log at {head.position:,}"

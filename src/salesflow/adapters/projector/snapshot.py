@@ -75,7 +75,7 @@ class SnapshotReader:
         return self._connection.execute(select).all()
 
     def events(self, stream_id: UUID) -> list[Event]:
-        """Give a stream's events known by the moment, in the order of the log.
+        """Return a stream's events known by the moment, in the order of the log.
 
         Raises:
             HistoryError: when one cannot be read, and was not retracted by then.
@@ -86,7 +86,7 @@ class SnapshotReader:
         return self._known(events)
 
     def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
-        """Give the same of many streams in few queries; those without events are left out."""
+        """Return the same of many streams in few queries; those without events are left out."""
         found = self._log.streams(ids, through=FOREVER, connection=self._connection)
         known = {
             id: self._known(with_unpublished_unreadable(e, self.processes))
@@ -95,11 +95,11 @@ class SnapshotReader:
         return {id: events for id, events in known.items() if events}
 
     def published(self) -> list[str]:
-        """Give the keys of all processes; looks through the whole log."""
+        """Return the keys of all processes; looks through the whole log."""
         return published_keys(self._log, self._connection)
 
     def rates(self) -> RateTable:
-        """Give the exchange rates known by the moment."""
+        """Return the exchange rates known by the moment."""
         return self._rates.known(self.read_point.known_at, self._connection)
 
     def _known(self, events: list[Event]) -> list[Event]:
@@ -116,7 +116,7 @@ OF_PROCESSES: Final = (ProcessPublished,)
 def names_in(
     view: View, log: EventLog, connection: sa.Connection, read_point: ReadPoint
 ) -> Names:
-    """Give the names of everything an answer names by id, beside those its question gave."""
+    """Return the names of everything an answer names by id, beside those its question gave."""
     ids = ids_in(view)
     if not any(ids):
         return NO_NAMES
@@ -157,7 +157,7 @@ class _Reader:
     def believed(
         self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
     ) -> Mapping[UUID, list[Event]]:
-        """Give the believed facts of these kinds, by stream."""
+        """Return the believed facts of these kinds, by stream."""
         ids = [*ids]
         if not ids:
             return {}
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _process_labels(reader: "_Reader", keys: Iterable[str]) -> Iterator[Labelled]:
-    """Give what processes are called, by the newest of the versions known."""
+    """Yield what processes are called, by the newest of the versions known."""
     streams = {process_id(key): key for key in keys}
     for id, events in reader.believed(streams, OF_PROCESSES).items():
         facts = [event.fact for event in events]

@@ -164,7 +164,7 @@ def _select(dialect: sa.Dialect, shape: ReadTable) -> str:
 
 
 def _rows(dialect: sa.Dialect, shape: ReadTable) -> str:
-    """Give the rows, those that stand for two beliefs in two halves.
+    """Return the rows, those that stand for two beliefs in two halves.
 
     Until the append that ended it a collapsed row was known without an end, and from that
     append on with it.
@@ -188,7 +188,7 @@ def _rows(dialect: sa.Dialect, shape: ReadTable) -> str:
 
 
 def _shown(dialect: sa.Dialect, column: sa.Column[object]) -> Iterable[str]:
-    """Give the columns by which one column is shown."""
+    """Return the columns by which one column is shown."""
     postgres, name = dialect.name == "postgresql", column.name
     plain, kind = dialect.identifier_preparer.quote(name), column.type
     if isinstance(kind, Instants) or name in INSTANTS:
@@ -218,7 +218,7 @@ def _sqlite_decimal(column: str) -> str:
 
 
 def _standing() -> str:
-    """Say of every read table of every tenant how far it stands behind the log."""
+    """Return of every read table of every tenant how far it stands behind the log."""
     ending = "'_' || CAST(p.revision AS TEXT)"
     length = f"length(p.name) - length({ending})"
     return (
@@ -294,7 +294,7 @@ class Mending:
         return absent
 
     def has_positions(self) -> bool:
-        """Say whether it can be read where tables stand."""
+        """Return whether it can be read where tables stand."""
         return POSITIONS.tables.keys() <= self._there(None).tables
 
     def restart(self) -> None:

@@ -104,7 +104,7 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
 
 
 def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
-    """Insist on lines that can be added up.
+    """Return lines that can be added up.
 
     Raises:
         InputError: when there is no line, or not one currency, or too great a sum.
