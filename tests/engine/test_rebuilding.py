@@ -84,7 +84,7 @@ def test_processes_that_help_write_the_rows_that_were_kept_up(
 ) -> None:
     monkeypatch.setattr(filling, "SLICE_EVENTS", 8)
     runner, goal = flow._tables(), flow.log.head().position
-    beside = [runner._begin_beside(FOLDS[label]).name for label in TABLES]
+    beside = [runner._begin_shadow(FOLDS[label]).name for label in TABLES]
     folds = {name: FOLDS[label] for name, label in zip(beside, TABLES, strict=True)}
     slices = StreamRanges(stream_ranges(flow.log, goal))
     assert slices.number > 5

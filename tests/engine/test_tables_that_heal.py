@@ -295,7 +295,7 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
 ) -> None:
     """Hold two deals at most, and streams of three events: the rows are those of a rebuild."""
     most = 2 * refolding.ENTITY_WEIGHT + 2
-    monkeypatch.setattr(refolding, "HELD_MAX", most)
+    monkeypatch.setattr(refolding, "CACHED_MAX", most)
     monkeypatch.setattr(projecting, "STREAM_EVENTS_MAX", 3)
     monkeypatch.setattr(running, "PAGE_EVENTS", 17)
     with SalesFlow(sqlite_url) as flow:
@@ -313,9 +313,9 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
         names = [fold.table.name for fold in FOLDS.values()]
         kept = [sorted(map(repr, rows_of(flow, name))) for name in names]
         for projection in flow._tables()._projections.values():
-            absorber = projection._folding.absorber
+            absorber = projection._table_fold.updater
             weighed = [belief.weigh() for belief in absorber._cache.values()]
-            assert absorber._held == sum(weighed) <= most
+            assert absorber._cached_weight == sum(weighed) <= most
         flow.rebuild()
         assert [sorted(map(repr, rows_of(flow, name))) for name in names] == kept
         assert sum(map(len, kept)) > len(deals)

@@ -417,7 +417,7 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
         standing = poor._tables().standing(DEAL_STATE.name)
         rich.record([ExternalEvent(deal, OwnerAssigned(owner="bob"))])
         rows.apply_page(page_after(poor.log, standing), standing.position)
-        assert rows.unlike == []
+        assert rows.to_refill == []
         assert rich.ask(Deals()).left_out == ()
         now = poor._tables().standing(DEAL_STATE.name)
         with pytest.raises(OvertakenError), poor.log.database.begin() as connection:

@@ -50,7 +50,7 @@ class MemoryTable:
             self._live(at)["known_to"] = known_to
         for at, row, known_to in batch.ended:
             self._add(at, row, known_to)
-        for at, row in batch.fresh.items():
+        for at, row in batch.opened_rows.items():
             self._add(at, row, FOREVER)
         names = [(r["at"], r["known_from"]) for r in self.rows]
         assert len(names) == len(set(names)), "two rows of one primary key"

@@ -427,9 +427,7 @@ class SalesFlow(CommandRunner, Admin):
         """
         table, runner = self._table(name), self._tables()
         positions = runner.catch_up([table.name])
-        read_point = self._moments.read_point(
-            as_of, known_at, positions[table.name].recorded
-        )
+        read_point = self._moments.read_point(as_of, known_at, positions[table.name].recorded)
         return select_at(table, read_point)
 
     def standings(self) -> dict[str, ProjectionPosition]:

@@ -44,14 +44,14 @@ __all__ = [
     "LedgerUpdater",
     "LeftOutChange",
     "Movement",
-    "Order",
+    "OrderKey",
     "PendingRow",
     "TableUpdater",
 ]
 
 
-HELD_MAX = 28_000
-"""How much one fold holds of entities at most; 1 is about 350 bytes (`EntityBelief.weight`)."""
+CACHED_MAX = 28_000
+"""How much one fold holds of entities at most; 1 is about 350 bytes (`CachedEntity.weight`)."""
 
 ENTITY_WEIGHT = 4
 """What an entity weighs without its open rows."""
@@ -61,21 +61,21 @@ PendingRow = list[Any]
 """A row in the making: known_from, valid_to, collapsed, attributes."""
 Address = tuple[UUID, Key, Instant]
 """Among the rows believed now, entity, key and `valid_from` tell one from another."""
-Order = tuple[Instant, Instant, int]
+OrderKey = tuple[Instant, Instant, int]
 OUT_OF_ORDER = (FactRetracted, UnreadableFact)
 
 
-class EntityBelief(Protocol):
+class CachedEntity(Protocol):
     """What is held of an entity: its state to go on from, and where its last fact stands."""
 
-    last: Order | None
+    last: OrderKey | None
     """Where its last fact stands; None while no opening is believed."""
     first_unreadable: Event | None
     """The fact that cannot be read from which on nothing counts; None mostly."""
     weight: int
     """What it weighed when it was weighed last: 0 before that."""
 
-    def weigh(self) -> int:
+    def current_weight(self) -> int:
         """Say about how much memory it takes, an open row taking 1."""
 
 
@@ -87,30 +87,30 @@ class LeftOutChange(NamedTuple):
     recorded: Instant
 
 
-BeliefT = TypeVar("BeliefT", bound=EntityBelief)
+CachedT = TypeVar("CachedT", bound=CachedEntity)
 BatchT = TypeVar("BatchT")
 
 
-class TableUpdater(ABC, Generic[BeliefT, BatchT]):
+class TableUpdater(ABC, Generic[CachedT, BatchT]):
     """Turns the appends of one fold's entities into row changes."""
 
     def __init__(self, stream: Callable[[UUID], Sequence[Event]]) -> None:
         self.left_out: list[LeftOutChange] = []
         """What changed with the facts of a batch that cannot be read."""
-        self.noted: dict[UUID, int] = {}
+        self.left_out_from: dict[UUID, int] = {}
         """From which position on entities are left out of the rows as they stand."""
-        self.unlike: dict[UUID, Event | None] = {}
+        self.to_refill: dict[UUID, Event | None] = {}
         """Entities whose rows are left out from elsewhere on than what can be read of them
         now, and the event that stops them now."""
         self._stream = stream
-        self._cache: OrderedDict[UUID, BeliefT] = OrderedDict()
-        self._held = 0
+        self._cache: OrderedDict[UUID, CachedT] = OrderedDict()
+        self._cached_weight = 0
 
     def forget(self) -> None:
         """Drop what is held of entities, after a batch that was not written."""
         self._cache.clear()
-        self._held = 0
-        self.noted, self.unlike = {}, {}
+        self._cached_weight = 0
+        self.left_out_from, self.to_refill = {}, {}
 
     def use_cached(self, entity: UUID) -> bool:
         """Return whether the entity's state is at hand; it is let go of after others then."""
@@ -122,114 +122,114 @@ class TableUpdater(ABC, Generic[BeliefT, BatchT]):
     def apply_append(self, entity: UUID, append: Sequence[Event], batch: BatchT) -> None:
         """Take what one append says of one entity (in the order of the log)."""
         now = append[0].recorded
-        belief = self._cache.get(entity)
-        if belief is None:
-            belief = self._recall(entity, append[0])
+        held = self._cache.get(entity)
+        if held is None:
+            held = self._load(entity, append[0])
         else:
             self._cache.move_to_end(entity)
-        if belief.first_unreadable is not None:
-            self._weigh(belief)
+        if held.first_unreadable is not None:
+            self._evict_if_full(held)
             if any(isinstance(event.fact, FactRetracted) for event in append):
                 self._refold(entity, now, batch)
             return
-        last = self._last_if_in_order(belief, append)
+        last = self._last_if_in_order(held, append)
         if last is None:
             self._refold(entity, now, batch)
         else:
-            self._extend(entity, belief, append, batch)
-            belief.last = last
-            self._weigh(belief)
+            self._extend(entity, held, append, batch)
+            held.last = last
+            self._evict_if_full(held)
 
-    def _recall(self, entity: UUID, first: Event) -> BeliefT:
+    def _load(self, entity: UUID, first: Event) -> CachedT:
         """Find the belief before this append; a stream that begins here has none to find."""
         if first.version > 1:
             earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
-            belief = self._believe(earlier)
+            held = self._fold_believed(earlier)
         else:
-            belief = self._begin()
-        if self.noted or belief.first_unreadable is not None:
-            self._compare(entity, belief)
-        self._cache[entity] = belief  # weighed with what the append adds to it
-        return belief
+            held = self._begin()
+        if self.left_out_from or held.first_unreadable is not None:
+            self._compare(entity, held)
+        self._cache[entity] = held  # weighed with what the append adds to it
+        return held
 
-    def _compare(self, entity: UUID, belief: BeliefT) -> None:
+    def _compare(self, entity: UUID, held: CachedT) -> None:
         """Note an entity whose rows are not those of the belief found of it."""
-        stopped = None if belief.first_unreadable is None else belief.first_unreadable.position
-        if stopped != self.noted.get(entity):
-            self.unlike[entity] = belief.first_unreadable
+        stopped = None if held.first_unreadable is None else held.first_unreadable.position
+        if stopped != self.left_out_from.get(entity):
+            self.to_refill[entity] = held.first_unreadable
 
-    def _keep(self, entity: UUID, belief: BeliefT) -> None:
+    def _keep(self, entity: UUID, held: CachedT) -> None:
         before = self._cache.get(entity)
         if before is not None:
-            self._held -= before.weight
-        self._cache[entity] = belief
-        self._weigh(belief)
+            self._cached_weight -= before.weight
+        self._cache[entity] = held
+        self._evict_if_full(held)
 
-    def _weigh(self, belief: BeliefT) -> None:
+    def _evict_if_full(self, held: CachedT) -> None:
         """Let go of entities that nothing has happened to for long, when too much is held."""
-        weight, before = belief.weigh(), belief.weight
+        weight, before = held.current_weight(), held.weight
         if weight == before:
             return
-        belief.weight = weight
-        self._held += weight - before
-        while self._held > HELD_MAX:
+        held.weight = weight
+        self._cached_weight += weight - before
+        while self._cached_weight > CACHED_MAX:
             _, longest = self._cache.popitem(last=False)
-            self._held -= longest.weight
+            self._cached_weight -= longest.weight
 
     @staticmethod
-    def _last_if_in_order(belief: EntityBelief, append: Sequence[Event]) -> Order | None:
+    def _last_if_in_order(held: CachedEntity, append: Sequence[Event]) -> OrderKey | None:
         """Return where an append's last fact stands; None when the append is out of order."""
-        last = belief.last
+        last = held.last
         if last is None:
             if not append[0].fact.is_opening or append[0].version > 1:
                 return None
             last = (append[0].occurred, append[0].occurred, -1)
         for event in append:
             occurred = event.occurred
-            here = (occurred, occurred, event.position)
+            key = (occurred, occurred, event.position)
             if not event.fact.is_immediate:
                 if isinstance(event.fact, OUT_OF_ORDER):
                     return None
-                here = order_key(event)
-            if here <= last:
+                key = order_key(event)
+            if key <= last:
                 return None
-            last = here
+            last = key
         return last
 
     @abstractmethod
-    def _begin(self) -> BeliefT:
+    def _begin(self) -> CachedT:
         """Return what is believed of an entity before its first fact: nothing."""
 
     @abstractmethod
     def _extend(
-        self, entity: UUID, belief: BeliefT, append: Sequence[Event], batch: BatchT
+        self, entity: UUID, held: CachedT, append: Sequence[Event], batch: BatchT
     ) -> None:
         """Go on from a belief with an append that is in order."""
 
     def _refold(self, entity: UUID, now: Instant, batch: BatchT) -> None:
         """Fold the entity as believed before an append and after it; write the difference."""
         events = self._stream(entity)
-        before = self._believe([e for e in events if e.recorded < now])
+        before = self._fold_believed([e for e in events if e.recorded < now])
         self._compare(entity, before)
-        after = self._believe([e for e in events if e.recorded <= now])
+        after = self._fold_believed([e for e in events if e.recorded <= now])
         if before.first_unreadable != after.first_unreadable:
             self.left_out.append(
                 LeftOutChange(before.first_unreadable, after.first_unreadable, now)
             )
-            self.noted.pop(entity, None)
+            self.left_out_from.pop(entity, None)
             if after.first_unreadable is not None:
-                self.noted[entity] = after.first_unreadable.position
+                self.left_out_from[entity] = after.first_unreadable.position
         self._write(entity, before, after, now, batch)
         self._keep(entity, after)
 
     @abstractmethod
     def _write(
-        self, entity: UUID, before: BeliefT, after: BeliefT, now: Instant, batch: BatchT
+        self, entity: UUID, before: CachedT, after: CachedT, now: Instant, batch: BatchT
     ) -> None:
         """Write the difference between two beliefs of an entity."""
 
     @abstractmethod
-    def _believe(self, events: Sequence[Event]) -> BeliefT:
+    def _fold_believed(self, events: Sequence[Event]) -> CachedT:
         """Fold an entity's believed history from its beginning."""
 
 
@@ -238,13 +238,13 @@ class EntityState:
     """What is believed of an entity: its rows, and the state to go on from."""
 
     state: FoldState[Change]
-    last: Order | None
+    last: OrderKey | None
     rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
     open: dict[Key, tuple[Instant, Attributes]]
     first_unreadable: Event | None
     weight: int = 0
 
-    def weigh(self) -> int:
+    def current_weight(self) -> int:
         """Say about how much memory it takes."""
         return ENTITY_WEIGHT + len(self.open)
 
@@ -253,7 +253,7 @@ class IntervalBatch:
     """The changes of one fold's table over a batch, coalesced to final rows."""
 
     def __init__(self) -> None:
-        self.fresh: dict[Address, PendingRow] = {}
+        self.opened_rows: dict[Address, PendingRow] = {}
         """Rows opened here and still believed: known_from, valid_to, collapsed, attributes."""
         self.ended: list[tuple[Address, PendingRow, Instant]] = []
         """Rows opened and given up within the batch, with their known_to."""
@@ -266,11 +266,11 @@ class IntervalBatch:
         self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant
     ) -> None:
         """Believe a row from `now` on."""
-        self.fresh[at] = [now, valid_to, 0, attributes]
+        self.opened_rows[at] = [now, valid_to, 0, attributes]
 
     def end(self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant) -> None:
         """Let an open row end at `valid_to`, in one row where that is enough."""
-        row = self.fresh.get(at)
+        row = self.opened_rows.get(at)
         if row is not None and row[0] == now:
             row[1] = valid_to
         elif valid_to == now:
@@ -281,7 +281,7 @@ class IntervalBatch:
 
     def close(self, at: Address, now: Instant) -> None:
         """Believe a row no more from `now` on."""
-        row = self.fresh.pop(at, None)
+        row = self.opened_rows.pop(at, None)
         if row is None:
             self.closed[at] = now
         elif row[0] != now:
@@ -308,14 +308,14 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
         self._processes = processes
 
     def _extend(
-        self, entity: UUID, belief: EntityState, append: Sequence[Event], batch: IntervalBatch
+        self, entity: UUID, held: EntityState, append: Sequence[Event], batch: IntervalBatch
     ) -> None:
         now, keeps_zero_length = append[0].recorded, self._fold.table.keeps_zero_length
-        state, standing, belief.rows = belief.state, belief.open, {}
+        state, open_rows, held.rows = held.state, held.open, {}
         for event in append:
             at = event.effect
             for key, attributes in state.apply(event):
-                before = standing.get(key)
+                before = open_rows.get(key)
                 if before is not None:
                     valid_from, old = before
                     if old == attributes:
@@ -325,10 +325,10 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
                     else:
                         batch.end((entity, key, valid_from), at, old, now)
                 if attributes is None:
-                    standing.pop(key, None)
+                    open_rows.pop(key, None)
                 else:
                     batch.open((entity, key, at), FOREVER, attributes, now)
-                    standing[key] = (at, attributes)
+                    open_rows[key] = (at, attributes)
 
     def _write(
         self,
@@ -340,16 +340,16 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
     ) -> None:
         before, after = old.rows, new.rows
         for (key, valid_from), (valid_to, attributes) in before.items():
-            here = (entity, key, valid_from)
+            order = (entity, key, valid_from)
             then = after.get((key, valid_from))
             if then == (valid_to, attributes):
                 continue
             if then == (now, attributes) and valid_to == FOREVER:
-                batch.end(here, now, attributes, now)
+                batch.end(order, now, attributes, now)
                 continue
-            batch.close(here, now)
+            batch.close(order, now)
             if then is not None:
-                batch.open(here, *then, now)
+                batch.open(order, *then, now)
         for (key, valid_from), (valid_to, attributes) in after.items():
             if (key, valid_from) not in before:
                 batch.open((entity, key, valid_from), valid_to, attributes, now)
@@ -358,10 +358,10 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
     def _begin(self) -> EntityState:
         return EntityState(self._fold.start(self._processes), None, {}, {}, None)
 
-    def _believe(self, events: Sequence[Event]) -> EntityState:
+    def _fold_believed(self, events: Sequence[Event]) -> EntityState:
         state = self._fold.start(self._processes)
         rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
-        standing: dict[Key, tuple[Instant, Attributes]] = {}
+        open_rows: dict[Key, tuple[Instant, Attributes]] = {}
         history, keeps_zero_length = (
             believed_history(events),
             self._fold.table.keeps_zero_length,
@@ -369,20 +369,20 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
         for event in history:
             at = event.effect
             for key, attributes in state.apply(event):
-                before = standing.pop(key, None)
+                before = open_rows.pop(key, None)
                 if before is not None:
                     valid_from, old = before
                     if old == attributes:
-                        standing[key] = before
+                        open_rows[key] = before
                         continue
                     if valid_from < at or keeps_zero_length:
                         rows[key, valid_from] = (at, old)
                 if attributes is not None:
-                    standing[key] = (at, attributes)
-        for key, (valid_from, attributes) in standing.items():
+                    open_rows[key] = (at, attributes)
+        for key, (valid_from, attributes) in open_rows.items():
             rows[key, valid_from] = (FOREVER, attributes)
         last = max(map(order_key, history), default=None)
-        return EntityState(state, last, rows, standing, first_unreadable(events))
+        return EntityState(state, last, rows, open_rows, first_unreadable(events))
 
 
 # Posts the movements of a ledger, and takes back those that later knowledge has undone.
@@ -417,12 +417,12 @@ class LedgerState:
     """What is believed of an entity: its movements, and the state to go on from."""
 
     state: FoldState[Row]
-    last: Order | None
+    last: OrderKey | None
     movements: frozenset[Movement]
     first_unreadable: Event | None
     weight: int = 0
 
-    def weigh(self) -> int:
+    def current_weight(self) -> int:
         """Say about how much memory it takes."""
         return ENTITY_WEIGHT
 
@@ -441,11 +441,11 @@ class LedgerUpdater(TableUpdater[LedgerState, LedgerBatch]):
         self._processes = processes
 
     def _extend(
-        self, entity: UUID, belief: LedgerState, append: Sequence[Event], batch: LedgerBatch
+        self, entity: UUID, held: LedgerState, append: Sequence[Event], batch: LedgerBatch
     ) -> None:
-        now, belief.movements = append[0].recorded, frozenset()
+        now, held.movements = append[0].recorded, frozenset()
         for event in append:
-            for each in _posted(belief.state, event):
+            for each in _posted(held.state, event):
                 batch.append(Posting(entity, now, 1, each))
 
     def _write(
@@ -459,7 +459,7 @@ class LedgerUpdater(TableUpdater[LedgerState, LedgerBatch]):
     def _begin(self) -> LedgerState:
         return LedgerState(self._fold.start(self._processes), None, frozenset(), None)
 
-    def _believe(self, events: Sequence[Event]) -> LedgerState:
+    def _fold_believed(self, events: Sequence[Event]) -> LedgerState:
         state = self._fold.start(self._processes)
         history = believed_history(events)
         movements = [each for event in history for each in _posted(state, event)]

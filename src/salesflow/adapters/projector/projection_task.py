@@ -46,7 +46,7 @@ from salesflow.projections.table import Cell, Fold, Ledger, LedgerTable, Process
 __all__ = [
     "Page",
     "ProjectionTask",
-    "Refilling",
+    "StreamRefill",
     "TableFold",
 ]
 
@@ -74,14 +74,14 @@ class TableFold:
         self._processes = processes
         self.wanted: Final[frozenset[type[Fact]]] = fold.facts | NEVER_LEFT_OUT
         self._catalogue = catalogue
-        self.absorber: TableUpdater[Any, Any]
+        self.updater: TableUpdater[Any, Any]
         self.writer: IntervalWriter | LedgerWriter
         self.new_batch: Callable[[], Any]
         if isinstance(fold, Ledger):
-            self.absorber = LedgerUpdater(fold, processes, stream)
+            self.updater = LedgerUpdater(fold, processes, stream)
             self.writer, self.new_batch = LedgerWriter(fold.table, *table), list
         else:
-            self.absorber = IntervalUpdater(fold, processes, stream)
+            self.updater = IntervalUpdater(fold, processes, stream)
             self.writer, self.new_batch = IntervalWriter(fold.table, *table), IntervalBatch
 
     @cached_property
@@ -91,7 +91,7 @@ class TableFold:
 
     def take_left_out(self) -> list[LeftOutChange]:
         """Return what changed with facts that cannot be read, and forget it."""
-        found, self.absorber.left_out = self.absorber.left_out, []
+        found, self.updater.left_out = self.updater.left_out, []
         return found
 
     def relevant(self, events: Sequence[Event]) -> list[Event]:
@@ -117,7 +117,7 @@ class TableFold:
             for _, append in groupby(events, key=RECORDED):
                 self.apply_append(entity, list(append), batch)
         finally:
-            self.absorber.forget()
+            self.updater.forget()
 
     def apply_append(self, entity: UUID, append: Sequence[Event], batch: object) -> None:
         """Take what one append says of one entity.
@@ -126,7 +126,7 @@ class TableFold:
             ProjectionError: when the fold failed; says at which fact.
         """
         try:
-            self.absorber.apply_append(entity, append, batch)
+            self.updater.apply_append(entity, append, batch)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             label = self.fold.table.label
             raise ProjectionError(
@@ -147,26 +147,26 @@ STREAMS_AT_ONCE = 500
 """So many streams are begun anew in one transaction."""
 
 
-class Fresh(NamedTuple):
+class Refold(NamedTuple):
     """What streams come to as they are read now."""
 
     rows: Sequence[tuple[Cell, ...]]
     left_out: Sequence[LeftOutChange]
 
 
-class Refilling:
+class StreamRefill:
     """Folds streams of one table anew."""
 
     def __init__(
-        self, fold: Fold, processes: Processes, told: tuple[str, str, str], log: EventLog
+        self, fold: Fold, processes: Processes, values: tuple[str, str, str], log: EventLog
     ) -> None:
         """Begin with nothing; the table is named with its tenant and its database's dialect."""
         self._log: Final = log
-        self._name: Final = told[0]
-        self._table: Final = fold.table.named(told[0])
+        self._name: Final = values[0]
+        self._table: Final = fold.table.named(values[0])
         self._stream: Sequence[Event] = ()
-        self._folding: Final = TableFold(
-            fold, processes, lambda _: self._stream, told, log.catalogue
+        self._table_fold: Final = TableFold(
+            fold, processes, lambda _: self._stream, values, log.catalogue
         )
 
     @staticmethod
@@ -180,34 +180,34 @@ class Refilling:
         found: dict[UUID, int] = {}
         for some in self.chunks(streams):
             for id, events in self._log.streams(some, through=through).items():
-                stopped = first_unreadable(self._folding.relevant(events))
+                stopped = first_unreadable(self._table_fold.relevant(events))
                 if stopped is not None:
                     found[id] = stopped.position
         return found
 
-    def fold(self, streams: Sequence[UUID], through: int) -> Fresh:
+    def fold(self, streams: Sequence[UUID], through: int) -> Refold:
         """Fold streams up to a position, as they are read now.
 
         Raises:
             ProjectionError: when the fold failed.
         """
-        folding = self._folding
+        folding = self._table_fold
         batch: Any = folding.new_batch()
         folding.take_left_out()
         for id, events in self._log.streams(streams, through=through).items():
             self._stream = folding.relevant(events)
             folding.apply_stream(id, self._stream, batch)
         self._stream = ()
-        return Fresh(folding.writer.rows(batch), folding.take_left_out())
+        return Refold(folding.writer.rows(batch), folding.take_left_out())
 
-    def write(self, connection: sa.Connection, streams: Sequence[UUID], fresh: Fresh) -> None:
+    def write(self, connection: sa.Connection, streams: Sequence[UUID], refold: Refold) -> None:
         """Put fresh rows in the place of those of these streams."""
         c, tenant = self._table.c, self._log.tenant
         old = sa.delete(self._table).where(c.tenant == tenant, c.entity_id.in_(streams))
         connection.execute(old)
         forget_streams(connection, tenant, self._name, streams)
-        self._folding.writer.add(connection, fresh.rows)
-        note_left_out(connection, tenant, self._name, fresh.left_out)
+        self._table_fold.writer.add(connection, refold.rows)
+        note_left_out(connection, tenant, self._name, refold.left_out)
         tell_begun_anew(self._name, len(streams))
 
 
@@ -266,7 +266,7 @@ class ProjectionTask:
         """From which position on the rows leave streams out, as the database said last."""
         self.position: int | None = None
         """The position up to which the absorber has followed; None when it holds nothing."""
-        self.unlike: list[UUID] = []
+        self.to_refill: list[UUID] = []
         """The streams of the page applied last whose rows are not what is read of them."""
         self._log: Final = log
         self._processes: Final = processes
@@ -282,7 +282,7 @@ class ProjectionTask:
         """How many events were folded since balances were looked at."""
 
     @property
-    def _folding(self) -> TableFold:
+    def _table_fold(self) -> TableFold:
         """What folds and writes; made when there is something to fold for the first time."""
         if self._made is None:
             fold, catalogue = self.fold, self._log.catalogue
@@ -290,9 +290,9 @@ class ProjectionTask:
         return self._made
 
     @cached_property
-    def _refilling(self) -> Refilling:
+    def _refilling(self) -> StreamRefill:
         """What begins streams anew, which hardly ever happens."""
-        return Refilling(self.fold, self._processes, self._table, self._log)
+        return StreamRefill(self.fold, self._processes, self._table, self._log)
 
     def apply_page(self, page: Page, after: int) -> IntervalBatch | LedgerBatch:
         """Fold the page after a position into row changes.
@@ -301,18 +301,18 @@ class ProjectionTask:
         somebody else has moved them, it is dropped and recalled from the log.
         """
         if self.position != after:
-            self._folding.absorber.forget()
-            self._folding.absorber.noted = dict(self.notes)
+            self._table_fold.updater.forget()
+            self._table_fold.updater.left_out_from = dict(self.notes)
         self.position = None
         self._streams = page.streams
-        self._folding.take_left_out()
-        batch: IntervalBatch | LedgerBatch = self._folding.new_batch()
-        for part in self._parts(self._folding.relevant(page.events)):
+        self._table_fold.take_left_out()
+        batch: IntervalBatch | LedgerBatch = self._table_fold.new_batch()
+        for part in self._parts(self._table_fold.relevant(page.events)):
             for _, append in groupby(part, key=RECORDED):
                 for entity, events in _by_entity(append).items():
-                    self._folding.apply_append(entity, events, batch)
+                    self._table_fold.apply_append(entity, events, batch)
         self._streams = None
-        self.unlike = list(self._folding.absorber.unlike)
+        self.to_refill = list(self._table_fold.updater.to_refill)
         return batch
 
     def write(self, connection: sa.Connection, batch: Any, events: int) -> None:  # noqa: ANN401 - as the task gave it
@@ -325,7 +325,7 @@ class ProjectionTask:
                 hold what its fold gives.
         """
         try:
-            missing = self._folding.writer.write(connection, batch)
+            missing = self._table_fold.writer.write(connection, batch)
         except (sa.exc.DBAPIError, OverflowError) as error:
             wrong = _wrong_cell(error, connection)
             if wrong is None:
@@ -341,7 +341,7 @@ class ProjectionTask:
                 f"read table {label} lacks {missing:,} rows that were to be ended: its rows"
                 f" were changed, and do not agree with the log. Run `salesflow rebuild {label}`"
             )
-        left_out = self._folding.take_left_out()
+        left_out = self._table_fold.take_left_out()
         if left_out:
             note_left_out(connection, self._log.tenant, self.name, left_out)
         self._unbalanced += events
@@ -351,7 +351,7 @@ class ProjectionTask:
 
     def written(self, position: int) -> None:
         """Hear that a batch was written up to a position."""
-        self.position, self.notes = position, dict(self._folding.absorber.noted)
+        self.position, self.notes = position, dict(self._table_fold.updater.left_out_from)
 
     def readable_again(self, through: int) -> list[UUID]:
         """Find streams that the rows leave out, and that are read otherwise here."""
@@ -365,7 +365,7 @@ class ProjectionTask:
 
     def fold_anew(
         self, streams: Sequence[UUID], through: int
-    ) -> Iterator[tuple[Sequence[UUID], Fresh]]:
+    ) -> Iterator[tuple[Sequence[UUID], Refold]]:
         """Fold streams from their beginning up to a position, as they are read now.
 
         Raises:
@@ -375,10 +375,10 @@ class ProjectionTask:
             yield some, self._refilling.fold(some, through)
 
     def write_anew(
-        self, connection: sa.Connection, streams: Sequence[UUID], fresh: Fresh
+        self, connection: sa.Connection, streams: Sequence[UUID], refold: Refold
     ) -> None:
         """Put what streams were folded to in the place of their rows."""
-        self._refilling.write(connection, streams, fresh)
+        self._refilling.write(connection, streams, refold)
         if self._balancer is not None:
             self._balancer.begin_anew(connection)
             self._balancer.keep(connection)
@@ -390,7 +390,7 @@ class ProjectionTask:
         Raises:
             ProjectionError: naming the first stream, its event, and the way out.
         """
-        for stream, stopped in self._folding.absorber.unlike.items():
+        for stream, stopped in self._table_fold.updater.to_refill.items():
             label = self.fold.table.label
             text = "can be read now"
             if stopped is not None:
@@ -414,7 +414,7 @@ class ProjectionTask:
         They are fetched together, in few queries, just before the part is given. Nearly
         always that is the whole page.
         """
-        absorber, begun, cold, length = self._folding.absorber, 0, list[UUID](), 0
+        absorber, begun, cold, length = self._table_fold.updater, 0, list[UUID](), 0
         seen: set[UUID] = set()
         last: UUID | None = None
         for number, event in enumerate(events):
@@ -440,7 +440,7 @@ class ProjectionTask:
 
     def _stream(self, entity: UUID) -> Sequence[Event]:
         assert self._streams is not None
-        return self._folding.relevant(self._streams.of(entity))
+        return self._table_fold.relevant(self._streams.of(entity))
 
 
 def _by_entity(append: Iterable[Event]) -> dict[UUID, list[Event]]:
@@ -457,9 +457,11 @@ def _by_entity(append: Iterable[Event]) -> dict[UUID, list[Event]]:
 
 def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
     """Return what is wrong with a cell that no row can hold; None when it is something else."""
-    told: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    values: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     driver = connection.dialect.loaded_dbapi
-    wrong = isinstance(told, (OverflowError, driver.IntegrityError, driver.DataError))
-    if isinstance(told, driver.ProgrammingError):  # of a type that it does not take
-        wrong = wrong or "Error binding" in str(told) or getattr(told, "sqlstate", "") is None
-    return shortened(str(told).partition("\n")[0]) if wrong else None
+    wrong = isinstance(values, (OverflowError, driver.IntegrityError, driver.DataError))
+    if isinstance(values, driver.ProgrammingError):  # of a type that it does not take
+        wrong = (
+            wrong or "Error binding" in str(values) or getattr(values, "sqlstate", "") is None
+        )
+    return shortened(str(values).partition("\n")[0]) if wrong else None

@@ -298,7 +298,7 @@ class IntervalWriter(TableWriter):
         tenant, uuid, kept = self._tenant, self._uuid, self._kept
         held: Iterable[tuple[Address, PendingRow, Instant]] = [
             *batch.ended,
-            *((at, row, FOREVER) for at, row in batch.fresh.items()),
+            *((at, row, FOREVER) for at, row in batch.opened_rows.items()),
         ]
         return [
             (
@@ -421,7 +421,7 @@ def open_notes(
 
 def hold(
     log: EventLog,
-    stands: Mapping[str, ProjectionPosition],
+    positions: Mapping[str, ProjectionPosition],
     notes: Mapping[str, dict[UUID, int]],
     after: ProjectionPosition,
     connection: sa.Connection,
@@ -434,9 +434,9 @@ def hold(
             were taken.
         BusyError: when somebody else held one for longer than the patience.
     """
-    if not move_positions(log.database, log.tenant, stands, after, connection, patience):
+    if not move_positions(log.database, log.tenant, positions, after, connection, patience):
         raise OvertakenError
-    if open_notes(log, list(stands), connection) != notes:
+    if open_notes(log, list(positions), connection) != notes:
         raise OvertakenError
 
 
@@ -447,8 +447,8 @@ def stored_positions(log: EventLog, names: Sequence[str]) -> dict[str, StoredPos
     select = STAND_AND_LEAVE_OUT.format(names=", ".join("?" * len(names)))
     rows = log.database.rows(select, (log.tenant, *names) * 2)
     found = {
-        name: StoredPosition(ProjectionPosition(revision, position, recorded), there, {})
-        for name, revision, position, recorded, there, stream in rows
+        name: StoredPosition(ProjectionPosition(revision, position, recorded), existing, {})
+        for name, revision, position, recorded, existing, stream in rows
         if stream is None
     }
     for name, _, position, _, _, stream in rows:
@@ -466,11 +466,11 @@ def forget_streams(
     connection.execute(sa.delete(LEFT_OUT).where(*mine))
 
 
-def rename_left_out(connection: sa.Connection, tenant: str, beside: str, name: str) -> None:
+def rename_left_out(connection: sa.Connection, tenant: str, shadow: str, name: str) -> None:
     """Let what a table beside leaves out take the place of what the live one does."""
     c = LEFT_OUT.c
     forget_left_out(connection, name, tenant)
-    mine = sa.update(LEFT_OUT).where(c.tenant == tenant, c.name == beside)
+    mine = sa.update(LEFT_OUT).where(c.tenant == tenant, c.name == shadow)
     connection.execute(mine.values(name=name))
 
 

@@ -392,15 +392,15 @@ class ShadowTables:
 
     def begin(self, table: ReadTable) -> str:
         """Begin an empty table beside a live one, and give its name."""
-        beside = f"{table.name}__{int(time()):08x}{token_hex(2)}"
+        shadow = f"{table.name}__{int(time()):08x}{token_hex(2)}"
         with self._database.begin() as connection:
             for stale in self._stale(connection, table.name):
                 self._drop(connection, table, stale)
-            table.shape_all(beside).create_all(connection, checkfirst=False)
-            start_position(connection, self._tenant, beside, table.revision)
-        return beside
+            table.shape_all(shadow).create_all(connection, checkfirst=False)
+            start_position(connection, self._tenant, shadow, table.revision)
+        return shadow
 
-    def swap(self, table: ReadTable, beside: str) -> bool:
+    def swap(self, table: ReadTable, shadow: str) -> bool:
         """Put the new rows in the place of the old; False when the old have gone further.
 
         A table never goes back, but to a log that has gone back itself. What lies beside
@@ -412,40 +412,40 @@ class ShadowTables:
         name, tenant = table.name, self._tenant
         with self._database.begin() as connection:
             self._hold(connection, name)
-            self._hold(connection, beside)
-            found = positions_of(self._log, [name, beside], connection)
-            before, after = found.get(name), found.get(beside)
+            self._hold(connection, shadow)
+            found = positions_of(self._log, [name, shadow], connection)
+            before, after = found.get(name), found.get(shadow)
             if after is None:
                 raise ProjectionError(
-                    f"another rebuild took {beside} for left behind and removed it; {name}"
+                    f"another rebuild took {shadow} for left behind and removed it; {name}"
                     " stands as it was. Rebuild it again"
                 )
             if before is not None and after.position < before.position:
-                there = self._log.recorded_at(before.position, connection)
-                if there == before.recorded:
+                existing = self._log.recorded_at(before.position, connection)
+                if existing == before.recorded:
                     return False
-            self._replace(connection, table, beside)
-            rename_left_out(connection, tenant, beside, name)
+            self._replace(connection, table, shadow)
+            rename_left_out(connection, tenant, shadow, name)
             c = PROJECTIONS.c
             moved = sa.update(PROJECTIONS).where(c.tenant == tenant, c.name == name)
             connection.execute(moved.values(**after._asdict()))
         REBUILD.info("read table %s took its new rows at position %d", name, after.position)
         return True
 
-    def remove(self, table: ReadTable, beside: str) -> None:
+    def remove(self, table: ReadTable, shadow: str) -> None:
         """Remove what lies beside, now or, where that fails, a day later."""
         with suppress(SalesflowError), self._database.begin() as connection:
-            self._drop(connection, table, beside)
+            self._drop(connection, table, shadow)
 
     def _stale(self, connection: sa.Connection, name: str) -> list[str]:
         """Find what rebuilds have left beside a live table that were killed in the middle."""
         c = PROJECTIONS.c
-        beside = sa.select(c.name).where(
+        shadow = sa.select(c.name).where(
             c.tenant == self._tenant, c.name.startswith(f"{name}__", autoescape=True)
         )
         begun = len(name) + 2
         long_ago = int(time()) - STALE_SECONDS
-        found = connection.execute(beside).scalars()
+        found = connection.execute(shadow).scalars()
         return [each for each in found if int(each[begun : begun + 8], 16) < long_ago]
 
     def _hold(self, connection: sa.Connection, name: str) -> None:
@@ -458,8 +458,8 @@ class ShadowTables:
         mine = sa.and_(c.tenant == self._tenant, c.name == name)
         connection.execute(sa.select(c.position).where(mine).with_for_update())
 
-    def _replace(self, connection: sa.Connection, table: ReadTable, beside: str) -> None:
-        live, new = table.shape_all(table.name), table.shape_all(beside)
+    def _replace(self, connection: sa.Connection, table: ReadTable, shadow: str) -> None:
+        live, new = table.shape_all(table.name), table.shape_all(shadow)
         pairs = list(zip(live.tables.values(), new.tables.values(), strict=True))
         if connection.dialect.name == "sqlite" and self._has_alone(connection, live):
             _change_names(connection, pairs)
@@ -479,13 +479,13 @@ class ShadowTables:
         found = connection.execute(sa.select(*ends)).one()
         return {*found} <= {None, self._tenant}
 
-    def _drop(self, connection: sa.Connection, table: ReadTable, beside: str) -> None:
+    def _drop(self, connection: sa.Connection, table: ReadTable, shadow: str) -> None:
         c = PROJECTIONS.c
         connection.execute(
-            sa.delete(PROJECTIONS).where(c.tenant == self._tenant, c.name == beside)
+            sa.delete(PROJECTIONS).where(c.tenant == self._tenant, c.name == shadow)
         )
-        forget_left_out(connection, beside)
-        table.shape_all(beside).drop_all(connection)
+        forget_left_out(connection, shadow)
+        table.shape_all(shadow).drop_all(connection)
 
 
 def _change_names(
@@ -493,9 +493,9 @@ def _change_names(
 ) -> None:
     """Let tables of SQLite change names; those of their indexes stay."""
     with _views_left_alone(connection):
-        for live, beside in pairs:
-            between = f"{beside}_between"
-            for old, new in ((live, between), (beside, live), (between, beside)):
+        for live, shadow in pairs:
+            between = f"{shadow}_between"
+            for old, new in ((live, between), (shadow, live), (between, shadow)):
                 connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
 
 

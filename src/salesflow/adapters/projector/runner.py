@@ -129,20 +129,20 @@ class Runner(Forkable):
             BusyError: when others were waited for longer than `wait_seconds` in all.
         """
         chosen = [self._projections[name] for name in (self._folds if names is None else names)]
-        stands: dict[ProjectionTask, ProjectionPosition] = {}
+        positions: dict[ProjectionTask, ProjectionPosition] = {}
         begun = monotonic()
         try:
             with self._database.whole(), self._lock:
                 self._mend()
                 self.ensure_exists([each.name for each in chosen])
-                failed = self._catch_up(chosen, stands, progress)
+                failed = self._catch_up(chosen, positions, progress)
         finally:
             seconds = monotonic() - begun
             if seconds >= logs.SLOW_SECONDS:
                 logs.tell_slow_catch_up(seconds, len(chosen), self._position)
         if failed is not None:
             raise failed
-        return {each.name: at for each, at in stands.items()}
+        return {each.name: at for each, at in positions.items()}
 
     def rebuild(
         self, names: Sequence[str], *, progress: Progress | None = None
@@ -165,14 +165,14 @@ class Runner(Forkable):
             self._mend()
         goal = head_borne_out(self._log)
         ensure_no_gaps(self._log, goal.position)
-        fresh: list[ProjectionTask] = []
+        started: list[ProjectionTask] = []
         try:
             with self._database.whole():
-                fresh.extend(self._begin_beside(self._folds[name]) for name in names)
-                self._fill(fresh, goal, progress)
-                self._swap(fresh, progress)
+                started.extend(self._begin_shadow(self._folds[name]) for name in names)
+                self._fill(started, goal, progress)
+                self._swap(started, progress)
         finally:
-            for each in fresh:
+            for each in started:
                 self._beside.remove(each.fold.table, each.name)
         with self._lock:  # what is held of entities was believed of the rows before
             for name in names:
@@ -183,33 +183,33 @@ class Runner(Forkable):
     def _position(self) -> int:
         return self._log.head().position
 
-    def _begin_beside(self, fold: Fold) -> ProjectionTask:
-        beside = self._beside.begin(fold.table)
-        return ProjectionTask(fold, self._log, self._processes, beside)
+    def _begin_shadow(self, fold: Fold) -> ProjectionTask:
+        shadow = self._beside.begin(fold.table)
+        return ProjectionTask(fold, self._log, self._processes, shadow)
 
     def _fill(
-        self, fresh: Iterable[ProjectionTask], goal: Head, progress: Progress | None
+        self, started: Iterable[ProjectionTask], goal: Head, progress: Progress | None
     ) -> None:
         """Fill tables beside the live ones up to a goal, and note where they stand."""
         if goal.position == 0:
             return
-        folds = {each.name: each.fold for each in fresh}
+        folds = {each.name: each.fold for each in started}
         fill(self._log, folds, self._processes, goal.position, progress)
-        for each in fresh:
+        for each in started:
             after = each.begun._replace(position=goal.position, recorded=goal.recorded)
             with self._database.begin() as connection:
                 here = (self._database, self._log.tenant)
                 move_positions(*here, {each.name: each.begun}, after, connection)
             each.settle_all(self._database)
 
-    def _swap(self, fresh: Sequence[ProjectionTask], progress: Progress | None) -> None:
+    def _swap(self, started: Sequence[ProjectionTask], progress: Progress | None) -> None:
         """Put all in the place of the live ones, each once it has come as far."""
-        while fresh:
-            failed = self._catch_up(fresh, {}, progress)
+        while started:
+            failed = self._catch_up(started, {}, progress)
             if failed is not None:
                 raise failed
-            fresh = [
-                each for each in fresh if not self._beside.swap(each.fold.table, each.name)
+            started = [
+                each for each in started if not self._beside.swap(each.fold.table, each.name)
             ]
 
     def _count(self, connection: sa.Connection, table: ReadTable) -> int:
@@ -223,8 +223,10 @@ class Runner(Forkable):
             head = head_borne_out(self._log)
         except HistoryError as error:
             return [str(error)]
-        told = (_disagreement(self._projections[name], at, head) for name, at in found.items())
-        return [str(error) for error in told if error is not None]
+        values = (
+            _disagreement(self._projections[name], at, head) for name, at in found.items()
+        )
+        return [str(error) for error in values if error is not None]
 
     def ensure_exists(self, names: Sequence[str]) -> None:
         """Refuse to go on without read tables that are missing and cannot be made.
@@ -267,7 +269,7 @@ class Runner(Forkable):
     def _catch_up(
         self,
         projections: Sequence[ProjectionTask],
-        stands: dict[ProjectionTask, ProjectionPosition],
+        positions: dict[ProjectionTask, ProjectionPosition],
         progress: Progress | None,
     ) -> ProjectionError | None:
         """Bring projections to the head, those that stand alike page by page together.
@@ -281,11 +283,11 @@ class Runner(Forkable):
             at = found.get(each.name) or self._never_begun(each)
             wrong = _disagreement(each, at, goal)
             if wrong is None:
-                stands[each] = at.stands
+                positions[each] = at.stands
             failed = failed or wrong
         patience = Patience(self._database.wait_seconds)
-        failed = self._read_again(stands, patience) or failed
-        return self._go_on(stands, goal.position, patience, progress) or failed
+        failed = self._read_again(positions, patience) or failed
+        return self._go_on(positions, goal.position, patience, progress) or failed
 
     def _look(self, projections: Sequence[ProjectionTask]) -> dict[str, StoredPosition]:
         """Read where projections stand, and tell them what their rows leave out."""
@@ -297,21 +299,23 @@ class Runner(Forkable):
         return found
 
     def _read_again(
-        self, stands: dict[ProjectionTask, ProjectionPosition], patience: Patience
+        self, positions: dict[ProjectionTask, ProjectionPosition], patience: Patience
     ) -> ProjectionError | None:
         """Begin streams anew that were left out and can be read now."""
         failed: ProjectionError | None = None
-        for each, stand in [(each, stand) for each, stand in stands.items() if each.notes]:
+        for each, stored_position in [
+            (each, stored_position) for each, stored_position in positions.items() if each.notes
+        ]:
             try:
-                found = each.readable_again(stand.position)
+                found = each.readable_again(stored_position.position)
                 if found:
-                    self._begin_anew(each, found, stand, patience)
+                    self._begin_anew(each, found, stored_position, patience)
             except OvertakenError:
                 stored = self._look([each]).get(each.name)
-                stands[each] = stand if stored is None else stored.stands
+                positions[each] = stored_position if stored is None else stored.stands
             except ProjectionError as error:
                 failed = failed or error
-                del stands[each]
+                del positions[each]
         return failed
 
     def _begin_anew(
@@ -328,11 +332,11 @@ class Runner(Forkable):
             ProjectionError: when the fold failed.
         """
         name, projection.position = projection.name, None
-        for some, fresh in projection.fold_anew(streams, standing.position):
+        for some, started in projection.fold_anew(streams, standing.position):
             with self._database.begin(patience) as connection:
-                stands, notes = {name: standing}, {name: projection.notes}
-                hold(self._log, stands, notes, standing, connection, patience)
-                projection.write_anew(connection, some, fresh)
+                positions, notes = {name: standing}, {name: projection.notes}
+                hold(self._log, positions, notes, standing, connection, patience)
+                projection.write_anew(connection, some, started)
                 fresh_notes = open_notes(self._log, [name], connection)[name]
             projection.notes = fresh_notes
 
@@ -347,22 +351,28 @@ class Runner(Forkable):
 
     def _go_on(
         self,
-        stands: dict[ProjectionTask, ProjectionPosition],
+        positions: dict[ProjectionTask, ProjectionPosition],
         goal: int,
         patience: Patience,
         progress: Progress | None,
     ) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
         failed: ProjectionError | None = None
-        while behind := [stand for stand in stands.values() if stand.position < goal]:
-            least = min(behind, key=lambda stand: stand.position)
+        while behind := [
+            stored_position
+            for stored_position in positions.values()
+            if stored_position.position < goal
+        ]:
+            least = min(behind, key=lambda stored_position: stored_position.position)
             with gc_paused():
                 page = page_after(self._log, least)
-                alike = [e for e in stands if stands[e].position == least.position]
-                wrong = self._go_past(page, alike, stands, patience)
+                alike = [e for e in positions if positions[e].position == least.position]
+                wrong = self._go_past(page, alike, positions, patience)
             failed = failed or wrong
-            if progress is not None and stands:
-                reached = min(stand.position for stand in stands.values())
+            if progress is not None and positions:
+                reached = min(
+                    stored_position.position for stored_position in positions.values()
+                )
                 progress(reached, max(goal, reached))
         return failed
 
@@ -370,30 +380,30 @@ class Runner(Forkable):
         self,
         page: Page,
         alike: Sequence[ProjectionTask],
-        stands: dict[ProjectionTask, ProjectionPosition],
+        positions: dict[ProjectionTask, ProjectionPosition],
         patience: Patience,
     ) -> ProjectionError | None:
         """Bring those that stand before a page past it, in one transaction when it is short."""
         if len(alike) == 1 or len(page.events) <= TOGETHER_MAX:
             try:
-                self._batch(page, alike, stands, patience)
+                self._batch(page, alike, positions, patience)
             except OvertakenError:
                 found = self._look(alike)
                 for each in alike:
                     after = ProjectionPosition(
-                        stands[each].revision, page.position, page.recorded
+                        positions[each].revision, page.position, page.recorded
                     )
-                    stands[each] = found[each.name].stands if each.name in found else after
+                    positions[each] = found[each.name].stands if each.name in found else after
                 return None
             except ProjectionError as error:
                 if len(alike) == 1:
-                    del stands[alike[0]]
+                    del positions[alike[0]]
                     return error
             else:
                 return None
         failed: ProjectionError | None = None
         for each in alike:
-            wrong = self._go_past(page, [each], stands, patience)
+            wrong = self._go_past(page, [each], positions, patience)
             failed = failed or wrong
         return failed
 
@@ -401,7 +411,7 @@ class Runner(Forkable):
         self,
         page: Page,
         projections: Sequence[ProjectionTask],
-        stands: dict[ProjectionTask, ProjectionPosition],
+        positions: dict[ProjectionTask, ProjectionPosition],
         patience: Patience,
     ) -> None:
         """Bring projections past a page in one transaction; all, or none.
@@ -411,10 +421,11 @@ class Runner(Forkable):
             ProjectionError: when a fold failed.
         """
         batches = {
-            each: self._absorb(each, stands[each], page, patience) for each in projections
+            each: self._apply_page(each, positions[each], page, patience)
+            for each in projections
         }
         with self._database.begin(patience) as connection:
-            before = {each.name: stands[each] for each in projections}
+            before = {each.name: positions[each] for each in projections}
             notes = {each.name: each.notes for each in projections}
             after = ProjectionPosition(0, page.position, page.recorded)
             hold(self._log, before, notes, after, connection, patience)
@@ -422,9 +433,9 @@ class Runner(Forkable):
                 each.write(connection, batch, len(page.events))
         for each in projections:
             each.written(page.position)
-            stands[each] = after._replace(revision=stands[each].revision)
+            positions[each] = after._replace(revision=positions[each].revision)
 
-    def _absorb(
+    def _apply_page(
         self,
         projection: ProjectionTask,
         standing: ProjectionPosition,
@@ -433,8 +444,8 @@ class Runner(Forkable):
     ) -> object:
         """Fold a page; streams whose rows are not what is read of them are begun anew first."""
         batch = projection.apply_page(page, standing.position)
-        if projection.unlike:
-            self._begin_anew(projection, projection.unlike, standing, patience)
+        if projection.to_refill:
+            self._begin_anew(projection, projection.to_refill, standing, patience)
             batch = projection.apply_page(page, standing.position)
             projection.ensure_alike()
         return batch

@@ -169,7 +169,7 @@ class _Reader:
             (id, [event for event in events if event.recorded <= self._read_point.known_at])
             for id, events in found.items()
         )
-        return {id: told for id, events in known if (told := believed_history(events))}
+        return {id: values for id, events in known if (values := believed_history(events))}
 
 
 def _process_labels(reader: "_Reader", keys: Iterable[str]) -> Iterator[Labelled]:
@@ -192,8 +192,8 @@ def _title(events: Sequence[Event]) -> str | None:
 def _customer(events: Sequence[Event], read_point: ReadPoint) -> UUID | None:
     found = None
     for event in events:
-        told = isinstance(event.fact, DealOpened | CustomerChanged)
-        if told and event.effect <= read_point.as_of:
+        values = isinstance(event.fact, DealOpened | CustomerChanged)
+        if values and event.effect <= read_point.as_of:
             assert isinstance(event.fact, DealOpened | CustomerChanged)
             found = event.fact.customer_id
     return found

@@ -281,14 +281,14 @@ class Mending:
             UnwritableError: when something is missing and nothing can be written.
             DamagedError: when a table of the store itself is missing.
         """
-        there = self._there(None)
-        lost = sorted(tables_of_store(self._database.dialect) - there.tables)
+        existing = self._there(None)
+        lost = sorted(tables_of_store(self._database.dialect) - existing.tables)
         if lost:
             raise lacking(self._database.shown, lost)
-        absent = self._lacking(there)
-        if absent or not POSITIONS.tables.keys() <= there.tables or not self._all_begun():
+        absent = self._lacking(existing)
+        if absent or not POSITIONS.tables.keys() <= existing.tables or not self._all_begun():
             absent = self._make()
-        if not self._begun or not self._views <= there.views or absent:
+        if not self._begun or not self._views <= existing.views or absent:
             refresh_views(self._database, self._tables.values())
         self._begun = True
         return absent
@@ -312,8 +312,8 @@ class Mending:
                 of[kind].add(name)
         return Objects(frozenset(of["table"]), frozenset(of["view"]), indexed)
 
-    def _lacking(self, there: Objects) -> list[str]:
-        return [name for name, shape in self._shapes.items() if _lacks(shape, there)]
+    def _lacking(self, existing: Objects) -> list[str]:
+        return [name for name, shape in self._shapes.items() if _lacks(shape, existing)]
 
     def _all_begun(self) -> bool:
         if self._begun:
@@ -323,28 +323,30 @@ class Mending:
     def _make(self) -> list[str]:
         tenant, names = self._log.tenant, list(self._tables)
         with self._database.creating() as connection:
-            there = self._there(connection)
-            forgotten = PROJECTIONS.name in there.tables and LEFT_OUT.name not in there.tables
+            existing = self._there(connection)
+            forgotten = (
+                PROJECTIONS.name in existing.tables and LEFT_OUT.name not in existing.tables
+            )
             if forgotten:  # nobody knows what they leave out, of any tenant and program
                 connection.execute(sa.delete(PROJECTIONS))
             POSITIONS.create_all(connection)
-            lacking = self._lacking(there)
+            lacking = self._lacking(existing)
             for name in lacking:
-                self._make_one(connection, name, there)
+                self._make_one(connection, name, existing)
             begun = positions_of(self._log, names, connection)
             for name, table in self._tables.items():
                 if name not in begun:
-                    if name in there.tables:  # else it was made just now
+                    if name in existing.tables:  # else it was made just now
                         self._empty(connection, name)
                     start_position(connection, tenant, name, table.revision)
         return names if forgotten else lacking
 
-    def _make_one(self, connection: sa.Connection, name: str, there: Objects) -> None:
+    def _make_one(self, connection: sa.Connection, name: str, existing: Objects) -> None:
         """Make a read table, or what is missing beside it; without its rows all begins anew."""
         shape = self._shapes[name]
-        if name not in there.tables:
+        if name not in existing.tables:
             shape.drop_all(connection)
-            if PROJECTIONS.name in there.tables:
+            if PROJECTIONS.name in existing.tables:
                 forget_left_out(connection, name)
                 from_the_start = {"position": 0, "recorded": 0}
                 c = PROJECTIONS.c
@@ -352,8 +354,8 @@ class Mending:
                     sa.update(PROJECTIONS).where(c.name == name).values(**from_the_start)
                 )
         for table in shape.sorted_tables:
-            if table.name in there.tables and name in there.tables:
-                if there.indexed.get(table.name, 0) < len(table.indexes):
+            if table.name in existing.tables and name in existing.tables:
+                if existing.indexed.get(table.name, 0) < len(table.indexes):
                     _make_indexes(connection, table.indexes)
             else:
                 table.create(connection)
@@ -366,9 +368,10 @@ class Mending:
             connection.execute(sa.delete(table).where(mine == self._log.tenant))
 
 
-def _lacks(shape: sa.MetaData, there: Objects) -> bool:
+def _lacks(shape: sa.MetaData, existing: Objects) -> bool:
     return any(
-        table.name not in there.tables or there.indexed.get(table.name, 0) < len(table.indexes)
+        table.name not in existing.tables
+        or existing.indexed.get(table.name, 0) < len(table.indexes)
         for table in shape.tables.values()
     )
 
