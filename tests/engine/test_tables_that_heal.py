@@ -313,9 +313,9 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
         names = [fold.table.name for fold in FOLDS.values()]
         kept = [sorted(map(repr, rows_of(flow, name))) for name in names]
         for projection in flow._tables()._projections.values():
-            absorber = projection._table_fold.updater
-            weighed = [belief.weigh() for belief in absorber._cache.values()]
-            assert absorber._cached_weight == sum(weighed) <= most
+            updater = projection._table_fold.updater
+            weighed = [held.current_weight() for held in updater._cache.values()]
+            assert updater._cached_weight == sum(weighed) <= most
         flow.rebuild()
         assert [sorted(map(repr, rows_of(flow, name))) for name in names] == kept
         assert sum(map(len, kept)) > len(deals)
