@@ -172,6 +172,25 @@ def test_taking_the_date_away_is_a_push_and_a_slip() -> None:
         assert (changes(view), fates(view)) == ((1, 1, 0, 0, 0), (1, 0, 0, 0, 1, 0))
 
 
+def test_a_push_counts_in_the_currency_before_a_forecast_that_changes_both() -> None:
+    pushed, euros = date(2026, 4, 10), Money("90", "EUR")
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2025-12-05", opened(PLAIN, expected_close=MARCH)),
+            ("2026-02-05", ForecastGiven(amount=cny("100"), expected_close=pushed)),
+        )
+        [first] = ask(sales, FIRST_QUARTER).changes
+        assert (first.currency, first.pushes, first.increases) == (None, 1, 0)
+        sales.tell(
+            2,
+            ("2025-12-05", expected("100")),
+            ("2026-02-06", ForecastGiven(amount=euros, expected_close=pushed)),
+        )
+        lines = {line.currency: line.pushes for line in ask(sales, FIRST_QUARTER).changes}
+        assert lines == {None: 1, "CNY": 1}
+
+
 def test_what_was_expected_at_the_start_was_won_lost_merged_or_slipped() -> None:
     with shop() as sales:
         for number in range(1, 8):

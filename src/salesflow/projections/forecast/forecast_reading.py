@@ -321,19 +321,24 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     """Count the changes of closing dates and amounts of open deals in the period.
 
     An amount that is the first one, that is taken away, that changes its currency, or that is
-    signed when the deal is won, is no change of a forecast up or down.
+    signed when the deal is won, is no change of a forecast up or down. Everything counts in the
+    currency that the deal had before the fact, also where that changed it at once.
     """
     c = PIPELINE.c
     during = sa.and_(
         PIPELINE.posted_by(reader.read_point), c.occurred >= span.start, c.occurred < span.end
     )
-    times = sa.func.sum(c.sign)
+    times, switched = sa.func.sum(c.sign), _currencies_left(during)
+    left = sa.case(
+        (switched.c.event_id.is_not(None), switched.c.currency), else_=c.left_currency
+    )
     each = (
         sa.select(
             c.entity_id,
             scope.group(c.left_owner, c.left_process),
-            *(c.left_currency, c.kind, times.label("times")),
+            *(left.label("left_currency"), c.kind, times.label("times")),
         )
+        .outerjoin_from(PIPELINE.table, switched, switched.c.event_id == c.event_id)
         .where(
             during,
             *(c.left_outcome == "open", c.kind.in_(("pushed", "increased", "decreased"))),
@@ -352,6 +357,18 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
         *(_integer(sa.func.sum(each.c.times)), sa.func.count(), _integer(sa.func.sum(again))),
     ).group_by(*_ordinals(1, 3))
     return map(ChangeRow._make, reader.rows(select))
+
+
+def _currencies_left(during: Column) -> sa.Subquery:
+    """Return the facts that changed the currency of a deal, with the one it had before."""
+    c = PIPELINE.c
+    return (
+        sa.select(c.event_id, c.left_currency.label("currency"))
+        .where(during, c.left_currency.is_distinct_from(c.entered_currency))
+        .group_by(*_ordinals(1, 2))
+        .having(sa.func.sum(c.sign) > 0)
+        .subquery("switched")
+    )
 
 
 def _is_forecast_of_amount(during: Column) -> Column:
