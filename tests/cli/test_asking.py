@@ -80,7 +80,7 @@ def test_a_funnel_shows_its_stages_and_its_moment(db: str) -> None:
     assert "Prospecting" in told.out
     assert "98,000 CNY" in told.out
     assert "as of end of 2026-03-31" in told.out
-    assert "Population: " in told.out
+    assert "Scope: " in told.out
 
 
 @pytest.mark.usefixtures("db")
@@ -103,8 +103,8 @@ def test_labels_are_in_chinese_when_asked_for() -> None:
     told = ran("ask", "funnel", "--lang", "zh", "--as-of", "2026-03-31")
     assert "潜在客户识别" in told.out
     assert "截至 2026-03-31 当日结束" in told.out
-    assert "总体：截至该时刻所知存在的全部商机" in told.out
-    assert "公式：各阶段" in told.out
+    assert "统计范围：截至该时刻有效记录的全部商机" in told.out
+    assert "指标口径：各阶段" in told.out
     assert "赢单" in told.out
 
 

@@ -28,9 +28,11 @@ def test_both_moments_are_printed() -> None:
     )
     [then] = [line for line in told.out.splitlines() if line.startswith("Then: ")]
     [now] = [line for line in told.out.splitlines() if line.startswith("Now: ")]
-    assert then.startswith("Then: as of end of 2026-03-05 · known at end of 2026-03-06 · pos")
-    assert now.startswith("Now: as of end of 2026-03-31 · known at 2026-03-2")
-    assert "Population: " in told.out
+    assert then.startswith(
+        "Then: as of end of 2026-03-05 · data recorded up to end of 2026-03-06 · event"
+    )
+    assert now.startswith("Now: as of end of 2026-03-31 · data recorded up to 2026-03-2")
+    assert "Scope: " in told.out
 
 
 def test_a_moment_before_the_log_began_says_so() -> None:
@@ -72,7 +74,7 @@ def test_a_large_log_is_compared_as_it_was_known_then() -> None:
     moments = ("--as-of", "2024-12-31", "--compare-to", "2024-09-30@2024-09-30")
     told = ran("ask", "funnel", "--db", demo().url, *moments)
     assert told.code == 0, told.err
-    assert "Then: as of end of 2024-09-30 · known at end of 2024-09-30" in told.out
+    assert "Then: as of end of 2024-09-30 · data recorded up to end of 2024-09-30" in told.out
 
 
 @pytest.mark.parametrize("said", ["2026-03-31@", "@2026-03-31", "", "@", "2026@2026@2026"])

@@ -157,7 +157,7 @@ class Story:
             (f"{word('known at the end of')} {day}", money_text(then.amount), _won(believed)),
             (word("known now"), money_text(now.amount), _won(known)),
         )
-        columns = ("What we believe", "This deal", "All won deals")
+        columns = ("On record", "This deal", "All won deals")
         self.screen.table(TableOfView("", columns, rows))
         self._explain(told)
         self._data["correction"] = {

@@ -333,13 +333,13 @@ class CaseStudyView(View):
     """One closed deal in chapters, what it turned on, and how it differs from others."""
 
     population: ClassVar[str] = (
-        "one deal closed at the moment, with its believed facts in effect by then; similar: the"
-        " other deals of its process that stand won or lost"
+        "one deal closed at the as-of time, with its events on record in effect by then;"
+        " similar: the other deals of its process that are currently won or lost"
     )
     formula: ClassVar[str] = (
-        "likeness = stages both passed / stages either passed + 1 each for an amount within a"
+        "similarity = stages both passed / stages either passed + 1 each for an amount within a"
         " factor of two in one currency, the same lead source, the same customer segment, all"
-        " as of the closing; figures beside others count from opening to closing; discount ="
+        " as of the closing; figures beside others count from creation to closing; discount ="
         " part of the list value taken off in the last offer sent; difference = this deal - the"
         " median, no claim of cause"
     )

@@ -118,17 +118,17 @@ class WinLossView(MoneyView):
     """Drivers by the size of their difference, reasons of losses, and competitors."""
 
     population: ClassVar[str] = (
-        "deals standing won or lost whose last believed closing falls in the period; owner and"
+        "deals currently won or lost whose current close date falls in the period; owner and"
         " process are those of the closing; similar deals: those of the named deal's process"
-        " that stand won or lost, whenever they closed"
+        " that are currently won or lost, whenever they closed"
     )
     formula: ClassVar[str] = (
         "win rate = won / (won + lost), of deals with a factor and of those without; difference"
-        " = the first - the second with its 95% Newcombe interval, no claim of cause; share ="
-        " lost amount of a reason / all lost amount, per currency; likeness = stages both"
-        " passed / stages either passed + 1 each for an amount within a factor of two in one"
-        " currency, the same lead source, the same customer segment; won of similar deals with"
-        " its 95% Wilson interval"
+        " = the first - the second with its 95% Newcombe interval, no claim of cause; share of"
+        " lost amount = lost amount of a reason / all lost amount, per currency (of the deals"
+        " where no amount is known); similarity = stages both passed / stages either passed + 1"
+        " each for an amount within a factor of two in one currency, the same lead source, the"
+        " same customer segment; win rate of similar deals with its 95% Wilson interval"
     )
     period: Period
     won: int

@@ -155,20 +155,22 @@ class KpisView(MoneyView):
 
     population: ClassVar[str] = (
         "sales: bookings that happened in the period by the moment; orders, win rate and cycle:"
-        " deals whose standing closing falls in it; created: deals opened in it; merged deals"
-        " are left out; owner, customer, process and team are those of that time; contacts and"
-        " CSAT scores: those of the period, whatever became of the deal; customers: those of"
+        " deals whose current close date falls in it; created: deals created in it; merged"
+        " deals are left out; owner, customer, process and team are those of that time;"
+        " activities and CSAT scores: those of the period, whatever became of the deal;"
+        " customers: those of"
         " deals won and repeat orders, merged ones as one; velocity: deals open at the end of"
         " the period or at the moment, and those closed in the days before it"
     )
     formula: ClassVar[str] = (
-        "sales = sum of bookings x share, per currency; orders = deals standing won + repeat"
+        "sales = sum of bookings x share, per currency; orders = deals currently won + repeat"
         " orders; win rate = won / (won + lost), by count with its 95% Wilson interval and by"
-        " value; of created = standing won / created; cycle = closed - opened of won deals;"
-        " new customers = whose first deal standing won falls in the period, no customer since"
-        " a day before it; repeat purchase rate = customers with 2 orders or more / with 1 or"
-        " more, by the end of the period; first response = first outbound contact - opened, of"
-        " deals opened in the period; CSAT top box = share of 4-5 among 1-5, with its interval;"
+        " value; created deals won to date = currently won / created; cycle = closed - created"
+        " of won deals; new customers = whose first deal currently won falls in the period, no"
+        " customer since a day before it; repeat purchase rate = customers with 2 orders or"
+        " more / with 1 or more, by the end of the period; first response = first outbound"
+        " activity - created, of deals created in the period; CSAT top box = share of 4-5 among"
+        " 1-5, with its interval;"
         " velocity = open deals at or past the qualifying stage x mean won amount x win rate /"
         " mean cycle days"
     )
@@ -185,7 +187,9 @@ class KpisView(MoneyView):
         """Lay the figures out, those of the period before beside or below them."""
         tables = kpi_tables(self.lines, self.lines_before, self.by)
         if self.before_joining:
-            told = in_language("times a rep's first team stands for a time before it", language)
+            told = in_language(
+                "times: before the rep joined any team, counted under the first team", language
+            )
             tables[0] = tables[0]._replace(notes=(f"{self.before_joining:,} {told}",))
         return tables
 

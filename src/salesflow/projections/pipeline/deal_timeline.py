@@ -72,8 +72,8 @@ class TimelineFact(Value):
 class DealTimelineView(View):
     """The spans of a deal's state and the facts between them."""
 
-    population: ClassVar[str] = "one deal: its believed facts that happened by the moment"
-    formula: ClassVar[str] = "a span begins at the effect of a fact that changed the state"
+    population: ClassVar[str] = "one deal: its events on record that happened by the as-of time"
+    formula: ClassVar[str] = "each row starts when a change took effect"
     deal: UUID
     spans: tuple[StateSpan, ...]
     facts: tuple[TimelineFact, ...]

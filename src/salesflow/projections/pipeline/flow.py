@@ -303,12 +303,13 @@ class FlowView(MoneyView):
     """Opening, movements by kind, restated and closing, per group and currency."""
 
     population: ClassVar[str] = (
-        "legs of movements inside the part asked about: open deals unless outcome is named"
+        "changes to the deals selected: open deals, unless another outcome is chosen"
     )
     formula: ClassVar[str] = (
-        "opening + movements by kind + restated = closing; a kind shows the net of its legs;"
-        " weighted = amount x probability; per currency; by team a leg counts for the team its"
-        " owner was in at the time, reorganised = what stood with an owner at a change of team"
+        "opening + movements + late changes = closing; each row is the net of what came in and"
+        " what went out; weighted amount = amount x probability; per currency; by team a change"
+        " counts for the team the owner was in at the time, team changed = open deals that"
+        " moved with an owner who changed teams"
     )
     period: Period
     opening_known_at: Literal["moment", "then"]
@@ -335,7 +336,9 @@ class FlowView(MoneyView):
         currency = account.currency or in_language("without amount", language)
         notes: tuple[str, ...] = ()
         if self.before_joining:
-            told = in_language("reps whose first team stands for a time before it", language)
+            told = in_language(
+                "reps: before they joined any team, counted under their first team", language
+            )
             notes = (f"{self.before_joining:,} {told}",)
         return TableOfView(
             "Flow",

@@ -210,7 +210,7 @@ OF_DEALS: Mapping[str, str] = {
 class FunnelView(MoneyView):
     """Open deals per stage in the order of the process, closed deals beside them."""
 
-    population: ClassVar[str] = "every deal believed to exist at the moment"
+    population: ClassVar[str] = "every deal on record at the as-of time"
     formula: ClassVar[str] = (
         "per stage: count and sum of amount of open deals; weighted = sum of amount x"
         " probability of the deal's process version (or its own forecast); per currency"

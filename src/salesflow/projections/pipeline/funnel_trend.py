@@ -69,12 +69,14 @@ class FunnelTrendView(MoneyView):
     """A funnel for each end, oldest first."""
 
     population: ClassVar[str] = (
-        "every deal believed at the moment to have existed at each end; an end after the moment"
-        " is the moment"
+        "every deal on record at each period end; a period that has not ended is shown as of"
+        " the as-of time"
     )
     formula: ClassVar[str] = (
         "per end and stage: count and sum of amount of open deals; weighted = sum of amount x"
-        " probability of the deal's process version (or its own forecast); per currency"
+        " probability of the deal's process version (or its own forecast); won, lost,"
+        " disqualified, merged = deals closed so by each period end, since the start; per"
+        " currency"
     )
     period: Period
     every: Every

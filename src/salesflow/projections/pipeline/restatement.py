@@ -82,12 +82,12 @@ class RestatementView(View):
     """Every cell of the funnel then and now, and the events between the two."""
 
     population: ClassVar[str] = (
-        "every deal believed to exist at the moment's as_of, as known then or as known now"
+        "every deal on record at the as-of time, as recorded then or as recorded now"
     )
     formula: ClassVar[str] = (
-        "change = as known at known_at less as known at known_then, at the same as_of; events:"
-        " recorded after known_then, of deals that stand in another cell or with another amount"
-        " now, in effect by as_of and able to move a deal, and retractions of such"
+        "change = figure as recorded now - figure as recorded then, both for the same as-of"
+        " time; events: those recorded or retracted since then that changed a deal's stage,"
+        " outcome or amount"
     )
     known_then: datetime
     cells: tuple[RestatedCell, ...]

@@ -79,7 +79,7 @@ class RetrospectiveLayout:
 
     def joined_later(self) -> str:
         """Say that a rep's first team stands for a time before it."""
-        return self.word("a rep's first team stands for a time before it")
+        return self.word("before a rep joined any team: counted under the first team")
 
     def movements(self, movements: Sequence[MovementBeside]) -> TableOfView:
         """Lay out the books of open deals, their currencies side by side."""
