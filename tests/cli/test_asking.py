@@ -111,7 +111,7 @@ def test_labels_are_in_chinese_when_asked_for() -> None:
 @pytest.mark.usefixtures("db")
 def test_a_timeline_is_printed_in_the_business_time_zone_and_says_so() -> None:
     told = ran("ask", "deal-timeline", "e490")
-    [opened] = [line for line in told.out.splitlines() if "Deal opened" in line]
+    [opened] = [line for line in told.out.splitlines() if "Deal created" in line]
     assert opened.startswith(" 2026-03-02 09:00:00"), "nine in Shanghai"
     [won] = [line for line in told.out.splitlines() if "Deal won" in line]
     assert won.startswith(" 2026-03-07 09:00:00   "), (
@@ -142,8 +142,8 @@ def test_a_timeline_shows_parts_of_a_second_and_bare_days_as_they_are(db: str) -
 @pytest.mark.parametrize("what", ["facts", "spans"])
 def test_a_timeline_in_chinese_names_facts_and_outcomes(what: str) -> None:
     told = ran("ask", "deal-timeline", "e490", "--lang", "zh").out
-    named = {"facts": ("商机建立", "赢单"), "spans": ("进行中", "售后服务")}[what]
-    english = {"facts": ("opened", "won", "Asia/Shanghai time"), "spans": ("open ",)}[what]
+    named = {"facts": ("商机创建", "赢单"), "spans": ("进行中", "售后服务")}[what]
+    english = {"facts": ("created", "won", "Asia/Shanghai time"), "spans": ("open ",)}[what]
     assert all(word in told for word in named)
     assert not any(word in told for word in english)
 

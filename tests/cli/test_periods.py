@@ -170,8 +170,8 @@ def test_amounts_without_a_rate_are_named_however_short_the_answer_is() -> None:
         assert ran(*asked, *how).out.count(said) == 1
         assert "因无汇率未计入的金额数：" in ran(*asked, *how, "--lang", "zh").out
         beside = ran(*asked, *how, "--compare-to", "2026-03-05").out
-        assert f"Then: {said}" in beside
-        assert f"Now: {said}" in beside
+        assert f"Compared with: {said}" in beside
+        assert f"As asked: {said}" in beside
     assert said not in ran("ask", "funnel").out
 
 

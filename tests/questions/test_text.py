@@ -95,13 +95,14 @@ def test_a_comparison_is_text_and_shown_like_an_answer() -> None:
     lines = compared.table().splitlines()
     assert lines[0] == "Funnel"
     assert lines[-2].startswith(
-        "Then: as of 2026-05-31 12:00:00 · data recorded up to 2026-06-01"
+        "Compared with: as of 2026-05-31 12:00:00 · data recorded up to 2026-06-01"
     )
-    assert lines[-1].startswith("Now: as of 2026-06-01 12:00:00.000001")
+    assert lines[-1].startswith("As asked: as of 2026-06-01 12:00:00.000001")
     assert "对比时点：截至" in compared.table("zh")
     assert max(map(len, compared.table(width=60).split("Scope")[0].splitlines())) <= 60
     page = ElementTree.fromstring(compared._repr_html_().replace("<br>", "<br/>"))
-    assert [each.text for each in page.iter("th")][-3:] == ["Then", "Now", "Difference"]
+    sides = ["Compared with", "As asked", "Difference"]
+    assert [each.text for each in page.iter("th")][-3:] == sides
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)

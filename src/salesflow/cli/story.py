@@ -190,8 +190,8 @@ class Story:
             )
             for event in explaining
         )
-        columns = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
-        self.screen.table(TableOfView("The events that explain it", columns, rows))
+        columns = ("Event no.", "Occurred", "Recorded", "Event", "Details", "Actor")
+        self.screen.table(TableOfView("Events behind the changes", columns, rows))
 
     def _told(self, correction: Correction) -> StoryMoment | None:
         """Find a month's end at which the mistake was recorded but not yet discovered."""

@@ -30,7 +30,7 @@ from salesflow.presentation.format import (
     totals,
     written_rows,
 )
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
@@ -152,27 +152,29 @@ class WinLossView(MoneyView):
         lost_to: list[RowOfValues] = [(o.competitor, o.deals, o.amounts) for o in self.lost_to]
         with_ = (
             "Factor",
-            "Deals with",
-            "Won with",
-            "Deals without",
-            "Won without",
-            "Difference",
+            "Deals with factor",
+            "Win rate with",
+            "Deals without factor",
+            "Win rate without",
+            "Difference, points (95% CI)",
         )
-        reasons = ("Because", "Deals", "Amount", "Share", "Cumulative")
+        reasons = ("Reason", "Deals", "Amount", "Share of lost amount", "Cumulative share")
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
         similar = () if self.deal is None else (self._similar(language),)
         return [
             TableOfView(
                 "Win and loss drivers", with_, written_rows(drivers), notes=notes, about=days
             ),
-            TableOfView("Reasons of losses", reasons, written_rows(losses)),
-            TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)),
+            TableOfView("Loss reasons", reasons, written_rows(losses)),
+            TableOfView(
+                "Lost to competitors", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)
+            ),
             *similar,
         ]
 
     def _similar(self, language: Language) -> TableOfView:
         table = CaseLayout(ZoneInfo(self.timezone), language).similar(self.similar)
-        won = in_language("Won of similar deals", language)
+        won = in_language("Win rate of similar deals", language)
         said = f"{won}: {estimate_text(self.similar_won, percent=True)}"
         return table._replace(notes=(said,), about=str(self.deal))
 
@@ -370,7 +372,7 @@ def _lost_to(lost: Iterable[ClosedGroup]) -> list[LostTo]:
 
 
 def _driver_row(driver: Driver, names: Names, language: Language) -> RowOfValues:
-    name = in_language(driver.factor.replace("_", " "), language)
+    name = key_text(driver.factor, language)
     detail = names.label(driver.detail, language)
     return (
         (f"{name} {detail}" if detail else name) + (" *" if driver.few else ""),
@@ -378,7 +380,7 @@ def _driver_row(driver: Driver, names: Names, language: Language) -> RowOfValues
         Percent(driver.win_rate_with),
         driver.won_without + driver.lost_without,
         Percent(driver.win_rate_without),
-        estimate_text(driver.difference, percent=True),
+        estimate_text(driver.difference, percent=True).replace("%", ""),
     )
 
 

@@ -47,7 +47,7 @@ from salesflow.projections.performance.kpi_figures import (
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope import By, Grouping
+from salesflow.projections.scope import By, Grouping, head_of_groups
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -62,7 +62,7 @@ Figures = Mapping[str, Callable[[KpiLine], CellValue]]
 
 def _by_value(line: KpiLine) -> str:
     rates = line.win_rate_by_value
-    return " + ".join(f"{percent_text(its.rate)} {its.currency}" for its in rates) or "–"
+    return " + ".join(f"{percent_text(its.rate)} ({its.currency})" for its in rates) or "–"
 
 
 SALES: Final[Figures] = {
@@ -70,29 +70,29 @@ SALES: Final[Figures] = {
     "Orders": lambda line: line.orders,
     "Win rate by value": _by_value,
     "Qualified deals": lambda line: line.velocity.open_deals,
-    "Velocity per day": lambda line: line.velocity.per_day,
+    "Sales velocity per day": lambda line: line.velocity.per_day,
 }
 DEALS: Final[Figures] = {
     "Created": lambda line: line.created,
     "Won": lambda line: line.won,
     "Lost": lambda line: line.lost,
     "Win rate": lambda line: estimate_text(line.win_rate, percent=True),
-    "Of created": lambda line: Percent(line.win_rate_of_created),
-    "Cycle days median": lambda line: line.cycle.days_median,
-    "Cycle days p90": lambda line: line.cycle.days_p90,
+    "Created deals won to date": lambda line: Percent(line.win_rate_of_created),
+    "Sales cycle, median (days)": lambda line: line.cycle.days_median,
+    "Sales cycle, P90 (days)": lambda line: line.cycle.days_p90,
 }
 CUSTOMERS: Final[Figures] = {
     "New customers": lambda line: line.new_customers,
     "Repeat purchase rate": lambda line: Percent(line.repeat_rate),
-    "Contacts": lambda line: line.follow_ups.contacts,
-    "Contacts per deal": lambda line: line.follow_ups.per_deal,
-    "First response days": lambda line: line.first_response.days_median,
+    "Activities": lambda line: line.follow_ups.contacts,
+    "Activities per deal": lambda line: line.follow_ups.per_deal,
+    "First response, median (days)": lambda line: line.first_response.days_median,
     "CSAT top box": lambda line: estimate_text(line.csat, percent=True),
 }
 PARTS: Final[Mapping[str, Figures]] = {
-    "Sales and pipeline": SALES,
+    "Sales and open pipeline": SALES,
     "Deals created and closed": DEALS,
-    "Customers": CUSTOMERS,
+    "Customers and activities": CUSTOMERS,
 }
 FIGURES: Final[Figures] = {
     **{name: SALES[name] for name in ("Sales", "Orders")},
@@ -110,7 +110,7 @@ def kpi_tables(
 ) -> list[TableOfView]:
     """Lay out the lines of a period and of the one before it, by group where there is one."""
     if by is not None:
-        return [*_grouped((*lines, *before), by.capitalize())]
+        return [*_grouped((*lines, *before), head_of_groups(by))]
     if len(lines) == 1:
         return [_beside((*lines, *before))]
     rows = (*lines, *before)

@@ -90,8 +90,8 @@ class DealTimelineView(View):
                 words=("Outcome",),
             ),
             TableOfView(
-                "Facts",
-                ("Occurred", "Recorded", "Fact", "Actor", "Irregular"),
+                "Event history",
+                ("Occurred", "Recorded", "Event", "Actor", "Data anomaly"),
                 tuple(self._fact(fact, language) for fact in self.facts),
                 notes=(times,),
             ),

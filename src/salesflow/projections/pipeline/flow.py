@@ -31,7 +31,7 @@ from salesflow.domain.values import (
     tidy,
 )
 from salesflow.presentation.format import amount_text, days_text
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.currency import (
@@ -342,11 +342,13 @@ class FlowView(MoneyView):
             notes = (f"{self.before_joining:,} {told}",)
         return TableOfView(
             "Flow",
-            ("Movement", "Deals", "Amount", "Weighted", "Events"),
-            tuple(_row(kind, figures, events, account) for kind, figures, events in lines),
+            ("Movement", "Deals", "Amount", "Weighted amount", "Events"),
+            tuple(
+                _row(key_text(kind, language), figures, events, account)
+                for kind, figures, events in lines
+            ),
             about=" · ".join(each for each in (group, currency, days) if each is not None),
             notes=notes,
-            words=("Movement",),
         )
 
 
@@ -567,7 +569,7 @@ def _sums(lines: Iterable[Line]) -> dict[str, Any]:
 
 
 def _row(
-    kind: str, figures: FlowFigures, events: int | None, account: FlowAccount
+    movement: str, figures: FlowFigures, events: int | None, account: FlowAccount
 ) -> tuple[str, ...]:
     currency = account.currency
     amounts = (
@@ -579,4 +581,9 @@ def _row(
         )
     )
     signed = "," if events is None or not figures.deals else "+,"
-    return kind, f"{figures.deals:{signed}}", *amounts, "" if events is None else f"{events:,}"
+    return (
+        movement,
+        f"{figures.deals:{signed}}",
+        *amounts,
+        "" if events is None else f"{events:,}",
+    )
