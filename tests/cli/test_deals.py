@@ -90,6 +90,15 @@ def test_a_history_names_others_by_short_ids_and_leaves_out_what_no_event_has() 
     assert re.search(r"customer id [0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3} ", opened)
 
 
+def test_a_chinese_history_names_stages_tasks_and_reasons_as_people_do() -> None:
+    chinese, english = (
+        ran("deal", "history", ERP, "--lang", each).out for each in ("zh", "en")
+    )
+    assert "目标阶段 谈判与成交" in chinese
+    assert "target negotiation" in english, "the key that options take"
+    assert not re.search("阶段 [a-z]|任务 [a-z]|task_completed", chinese)
+
+
 def test_history_as_json_says_what_does_not_count() -> None:
     events = json.loads(ran("deal", "history", ERP, "--json").out)["events"]
     retracted = [event["kind"] for event in events if event["retracted"]]

@@ -249,6 +249,7 @@ if TYPE_CHECKING:
 ViewT = TypeVar("ViewT", bound=View)
 SIDES = ("Figure", "Compared with", "As asked", "Difference")
 UNKNOWN = "–"
+BEFORE, PRIOR = "before", "Prior period"
 RESOLVED = "Conversion of deals that left (ratio)"
 DIGITS_SHOWN = 8
 PLACES_SHOWN = 4
@@ -396,7 +397,9 @@ class _Writer:
         for name in change.traits:
             if _is_for_people(change, name):
                 sides = (self._side(change.then, name), self._side(change.now, name))
-                yield _Line(within + self._field(name), *sides, "")
+                of_period = name == BEFORE and isinstance(getattr(change.now, name), Period)
+                label = self._word(PRIOR) if of_period else self._field(name)
+                yield _Line(within + label, *sides, "")
         for inside, part in self._parts(change, within):
             if isinstance(part.record, Estimate):
                 if all_figures or part.change != "same":
