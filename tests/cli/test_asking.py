@@ -80,7 +80,7 @@ def test_a_funnel_shows_its_stages_and_its_moment(db: str) -> None:
     assert "Prospecting" in told.out
     assert "98,000 CNY" in told.out
     assert "as of end of 2026-03-31" in told.out
-    assert "Population: " in told.out
+    assert "Scope: " in told.out
 
 
 @pytest.mark.usefixtures("db")
@@ -103,15 +103,15 @@ def test_labels_are_in_chinese_when_asked_for() -> None:
     told = ran("ask", "funnel", "--lang", "zh", "--as-of", "2026-03-31")
     assert "潜在客户识别" in told.out
     assert "截至 2026-03-31 当日结束" in told.out
-    assert "总体：截至该时刻所知存在的全部商机" in told.out
-    assert "公式：各阶段" in told.out
+    assert "统计范围：截至该时刻有效记录的全部商机" in told.out
+    assert "指标口径：各阶段" in told.out
     assert "赢单" in told.out
 
 
 @pytest.mark.usefixtures("db")
 def test_a_timeline_is_printed_in_the_business_time_zone_and_says_so() -> None:
     told = ran("ask", "deal-timeline", "e490")
-    [opened] = [line for line in told.out.splitlines() if "Deal opened" in line]
+    [opened] = [line for line in told.out.splitlines() if "Deal created" in line]
     assert opened.startswith(" 2026-03-02 09:00:00"), "nine in Shanghai"
     [won] = [line for line in told.out.splitlines() if "Deal won" in line]
     assert won.startswith(" 2026-03-07 09:00:00   "), (
@@ -142,8 +142,8 @@ def test_a_timeline_shows_parts_of_a_second_and_bare_days_as_they_are(db: str) -
 @pytest.mark.parametrize("what", ["facts", "spans"])
 def test_a_timeline_in_chinese_names_facts_and_outcomes(what: str) -> None:
     told = ran("ask", "deal-timeline", "e490", "--lang", "zh").out
-    named = {"facts": ("商机建立", "赢单"), "spans": ("进行中", "售后服务")}[what]
-    english = {"facts": ("opened", "won", "Asia/Shanghai time"), "spans": ("open ",)}[what]
+    named = {"facts": ("商机创建", "赢单"), "spans": ("进行中", "售后服务")}[what]
+    english = {"facts": ("created", "won", "Asia/Shanghai time"), "spans": ("open ",)}[what]
     assert all(word in told for word in named)
     assert not any(word in told for word in english)
 

@@ -26,16 +26,18 @@ def test_both_moments_are_printed() -> None:
     told = ran(
         "ask", "funnel", "--as-of", "2026-03-31", "--compare-to", "2026-03-05@2026-03-06"
     )
-    [then] = [line for line in told.out.splitlines() if line.startswith("Then: ")]
-    [now] = [line for line in told.out.splitlines() if line.startswith("Now: ")]
-    assert then.startswith("Then: as of end of 2026-03-05 · known at end of 2026-03-06 · pos")
-    assert now.startswith("Now: as of end of 2026-03-31 · known at 2026-03-2")
-    assert "Population: " in told.out
+    [then] = [line for line in told.out.splitlines() if line.startswith("Compared with: ")]
+    [now] = [line for line in told.out.splitlines() if line.startswith("As asked: ")]
+    assert then.startswith(
+        "Compared with: as of end of 2026-03-05 · data recorded up to end of 2026-03-06 · event"
+    )
+    assert now.startswith("As asked: as of end of 2026-03-31 · data recorded up to 2026-03-2")
+    assert "Scope: " in told.out
 
 
 def test_a_moment_before_the_log_began_says_so() -> None:
     told = ran("ask", "funnel", "--compare-to", "2025-01-01@2025-01-01")
-    assert "Then: nothing was known yet, the log begins at 2026-03-02" in told.out
+    assert "Compared with: nothing was known yet, the log begins at 2026-03-02" in told.out
 
 
 def test_json_holds_both_answers_and_the_difference() -> None:
@@ -52,10 +54,12 @@ def test_json_holds_both_answers_and_the_difference() -> None:
 def test_a_comparison_is_in_chinese_when_asked_for() -> None:
     told = ran("ask", "funnel", "--compare-to", "2026-03-05", "--lang", "zh").out
     assert all(
-        word in told for word in ("指标", "对比时点", "本时点", "差异", "商机数", "赢单")
+        word in told for word in ("指标", "对比时点", "所选时点", "差异", "商机数", "赢单")
     )
     assert "对比时点：截至 2026-03-05 当日结束" in told
-    assert not any(word in told for word in ("Figure", "Then", "Now", "Difference", "Amounts"))
+    assert not any(
+        word in told for word in ("Figure", "Compared", "Asked", "Difference", "Amounts")
+    )
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -72,7 +76,10 @@ def test_a_large_log_is_compared_as_it_was_known_then() -> None:
     moments = ("--as-of", "2024-12-31", "--compare-to", "2024-09-30@2024-09-30")
     told = ran("ask", "funnel", "--db", demo().url, *moments)
     assert told.code == 0, told.err
-    assert "Then: as of end of 2024-09-30 · known at end of 2024-09-30" in told.out
+    assert (
+        "Compared with: as of end of 2024-09-30 · data recorded up to end of 2024-09-30"
+        in told.out
+    )
 
 
 @pytest.mark.parametrize("said", ["2026-03-31@", "@2026-03-31", "", "@", "2026@2026@2026"])

@@ -21,7 +21,7 @@ COMMANDS = (
     ("status",),
 )  # fmt: skip
 TIME = re.compile(r'"(\d{4}-\d\d-\d\dT[^"]*)"')
-TOLD_AS = {"quote": "quotes"}
+TOLD_AS = {"quote": "quotes", "activities": "contacts", "last": "last_contact"}
 
 
 def key_of(label: str, deal: DealStanding) -> str:

@@ -48,7 +48,7 @@ def test_the_labels_of_a_deal_are_in_chinese_when_asked_for() -> None:
 
 ENGLISH = (
     "Id", "won", "open", "expired", "until", "closed", "call", "visit", "out", "passed",
-    "summary", "channel", "amount", "retracted", "late by", "Stage", "Contacts", "standard v1",
+    "summary", "channel", "amount", "retracted", "Stage", "Activities", "standard v1",
 )  # fmt: skip
 
 
@@ -84,10 +84,19 @@ def test_history_holds_every_event_with_its_envelope() -> None:
 
 def test_a_history_names_others_by_short_ids_and_leaves_out_what_no_event_has() -> None:
     lines = ran("deal", "history", TWIN).out.splitlines()
-    assert lines[2].split("   ")[0].strip() == "Position"
+    assert lines[2].split("   ")[0].strip() == "Event no."
     assert not {"Command", "Source", "Remark", "Deal"} & set(lines[2].split("   "))
-    [opened] = [line for line in lines if "Deal opened" in line]
+    [opened] = [line for line in lines if "Deal created" in line]
     assert re.search(r"customer id [0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3} ", opened)
+
+
+def test_a_chinese_history_names_stages_tasks_and_reasons_as_people_do() -> None:
+    chinese, english = (
+        ran("deal", "history", ERP, "--lang", each).out for each in ("zh", "en")
+    )
+    assert "目标阶段 谈判与成交" in chinese
+    assert "target negotiation" in english, "the key that options take"
+    assert not re.search("阶段 [a-z]|任务 [a-z]|task_completed", chinese)
 
 
 def test_history_as_json_says_what_does_not_count() -> None:
@@ -119,7 +128,7 @@ def test_history_with_merged_deals_tells_of_all_and_names_each(db: str) -> None:
     apart = ran("deal", "history", MES)
     assert "Deal merged" not in apart.out
     together = ran("deal", "history", MES, "--merged")
-    assert together.out.splitlines()[2].split()[:2] == ["Position", "Deal"]
+    assert together.out.splitlines()[2].split()[:3] == ["Event", "no.", "Deal"]
     assert "Deal merged" in together.out
     named = {word for word in together.out.split() if word.startswith("3e50")}
     assert named >= {MES, TWIN}, "eight digits of both would be the same"
@@ -136,7 +145,7 @@ def test_replay_tells_what_each_fact_changed() -> None:
     told = ran("deal", "replay", ERP)
     assert "Stage: Prospecting 潜在客户识别 → Initial contact 初步接触" in told.out
     assert "Outcome: open → won" in told.out
-    assert "late by 20 d" in told.out
+    assert "recorded 20 d late" in told.out
 
 
 def test_replay_goes_by_what_happened_not_by_what_was_recorded() -> None:
@@ -148,7 +157,7 @@ def test_replay_goes_by_what_happened_not_by_what_was_recorded() -> None:
 
 def test_replay_stops_at_its_moment() -> None:
     told = ran("deal", "replay", ERP, "--as-of", "2026-03-02", "--lang", "zh")
-    assert "商机建立" in told.out
+    assert "商机创建" in told.out
     assert "阶段推进" not in told.out
 
 
@@ -183,7 +192,7 @@ def test_an_irregular_fact_says_why() -> None:
     assert (
         "irregular: reopened while open" in ran("deal", "replay", str(twice), "--db", url).out
     )
-    assert "Irregular" in ran("deal", "show", str(twice), "--db", url).out
+    assert "Data anomalies" in ran("deal", "show", str(twice), "--db", url).out
 
 
 def test_a_planned_change_shows_when_it_takes_effect() -> None:

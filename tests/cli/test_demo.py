@@ -37,7 +37,7 @@ def test_a_command_of_the_story_can_be_typed_as_it_is_printed() -> None:
     ]
     told = ran(*shlex.split(command)[1:])
     assert told.code == 0
-    shown = demo().story.partition("Replay ")[2].partition("salesflow deal")[0]
+    shown = demo().story.partition("Step-by-step replay ")[2].partition("salesflow deal")[0]
     assert shown.strip() in told.out
 
 

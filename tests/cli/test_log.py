@@ -75,7 +75,7 @@ def test_a_retraction_names_the_position_of_what_it_retracts() -> None:
     assert fact["event_id"] == retracted["event_id"]
     assert retraction["retracts_kind"] == retracted["kind"] == "deal.won"
     shown = ran("log", "--retractions").out
-    assert f"retracts position {retracted['position']}" in shown
+    assert f"retracts event no. {retracted['position']}" in shown
     assert str(retraction["event_id"]) in shown
 
 
@@ -84,14 +84,14 @@ def test_a_history_names_the_events_it_lists_and_what_a_retraction_retracts() ->
     shown = ran("deal", "history", "e490").out
     [retraction] = listed("--retractions")
     assert str(retraction["event_id"]) in shown
-    assert re.search(rf"retracts position {retraction['retracts_position']}\b", shown)
+    assert re.search(rf"retracts event no\. {retraction['retracts_position']}\b", shown)
 
 
 @pytest.mark.usefixtures("db")
 def test_a_list_in_chinese_names_facts_and_columns_in_chinese() -> None:
     shown = ran("log", "--lang", "zh", "--retractions").out
-    assert {"位置", "记录时间", "操作人"} <= set(shown.split())
-    assert "撤销位置" in shown
+    assert {"事件序号", "记录时间", "操作人"} <= set(shown.split())
+    assert "撤销事件序号" in shown
 
 
 @pytest.mark.parametrize(

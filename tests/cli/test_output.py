@@ -88,8 +88,8 @@ def test_a_moment_names_the_end_of_a_day_as_such() -> None:
         revision=1,
     )
     assert moment_line(moment, SHANGHAI, "en") == (
-        "as of end of 2026-03-31 · known at 2026-04-01 09:02:03.000004"
-        " · position 12,345 · Asia/Shanghai"
+        "as of end of 2026-03-31 · data recorded up to 2026-04-01 09:02:03.000004"
+        " · event no. 12,345 · Asia/Shanghai"
     )
 
 

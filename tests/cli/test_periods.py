@@ -170,8 +170,8 @@ def test_amounts_without_a_rate_are_named_however_short_the_answer_is() -> None:
         assert ran(*asked, *how).out.count(said) == 1
         assert "因无汇率未计入的金额数：" in ran(*asked, *how, "--lang", "zh").out
         beside = ran(*asked, *how, "--compare-to", "2026-03-05").out
-        assert f"Then: {said}" in beside
-        assert f"Now: {said}" in beside
+        assert f"Compared with: {said}" in beside
+        assert f"As asked: {said}" in beside
     assert said not in ran("ask", "funnel").out
 
 
@@ -179,10 +179,10 @@ def test_amounts_without_a_rate_are_named_however_short_the_answer_is() -> None:
 def test_brief_leaves_out_what_is_counted_and_how() -> None:
     for command in (("ask", "funnel"), ("ask", "kpis", "--compare-to", "2026-03-05")):
         brief, full = ran(*command, "--brief").out, ran(*command).out
-        assert "Formula: " in full
-        assert "Population: " not in brief
-        assert "Formula: " not in brief
-        assert "position" in brief, "a figure is never shown without its moment"
+        assert "Definitions: " in full
+        assert "Scope: " not in brief
+        assert "Definitions: " not in brief
+        assert "event no. " in brief, "a figure is never shown without its moment"
 
 
 @pytest.mark.parametrize(("language", "title"), [("en", "What matters most"), ("zh", "要点")])

@@ -68,7 +68,7 @@ def test_project_brings_every_table_to_the_head(db: str) -> None:
 
 def test_project_says_where_the_tables_stand(db: str) -> None:
     head = moved(db)
-    assert f"position {head} · recorded at " in ran("project").out
+    assert f"event no. {head} · recorded at " in ran("project").out
     assert "全部读表" in ran("project", "--lang", "zh").out
 
 
@@ -99,8 +99,8 @@ def test_a_worker_tells_when_something_moved_and_ends_cleanly(
         second = process.stdout.readline()
         process.send_signal(ended_by)
         rest, complaints = process.communicate(timeout=WAIT_SECONDS)
-    assert first.startswith("position ")
-    assert second.startswith(f"position {head} · recorded at ")
+    assert first.startswith("event no. ")
+    assert second.startswith(f"event no. {head} · recorded at ")
     assert (process.returncode, complaints) == (0, "")
     assert "Traceback" not in rest
 
@@ -123,8 +123,8 @@ def test_a_worker_says_once_why_a_fold_failed(
     told_by(CaughtUp(Head(9, NOON), stands, {"visits": "stopped before position 5"}), db)
     assert capsys.readouterr().out.splitlines() == [
         "visits stopped: stopped before position 5",
-        "position 9 · recorded at 2026-06-01 12:00:00 · behind visits 4",
-        "position 10 · recorded at 2026-06-01 12:00:00 · behind deal_state 9, visits 4",
+        "event no. 9 · recorded at 2026-06-01 12:00:00 · behind visits 4",
+        "event no. 10 · recorded at 2026-06-01 12:00:00 · behind deal_state 9, visits 4",
     ]
 
 

@@ -57,7 +57,7 @@ def test_rates_are_published_by_hand(db: str) -> None:
     said = ("--source", "treasury", "--actor", "u-9", "--db", db)
     published = ("rates", "publish", "--day", "2026-03-02", "--base", "USD")
     assert ran(*published, "CNY=7.2", "EUR=0.92", *said).code == 0
-    assert "recorded at position" in ran(*published, "CNY=7.25", *said).out
+    assert "recorded as event no." in ran(*published, "CNY=7.25", *said).out
     listed = json.loads(ran("rates", "list", "--db", db, "--json").out)
     assert {each["currency"]: each["rate"] for each in listed} == {"CNY": "7.25", "EUR": "0.92"}
     for wrong, reason in (

@@ -150,6 +150,13 @@ def test_chapters_are_the_visits_with_their_contacts_and_facts() -> None:
             (None, None, 1),
         ]
         assert (view.summary.because, view.summary.competitor) == ("price", "Rival")
+        chapters = {language: view.tables(language)[1].rows for language in ("en", "zh")}
+        assert [row[1] for row in chapters["en"]] == [
+            "created", "advanced", "returned", "deal closed",
+        ]  # fmt: skip
+        assert [row[1] for row in chapters["zh"]] == ["创建", "推进", "回退", "商机结束"]
+        assert chapters["en"][0][6] == "call outbound 2 · – 1"
+        assert [row[4] for row in chapters["en"]] == ["4.0 !", "1.0", "3.0", "–"]
 
 
 def test_quotes_show_the_part_of_the_list_value_taken_off() -> None:

@@ -225,7 +225,7 @@ def test_tables_show_then_now_and_the_difference_beside_one_another() -> None:
         ("", "Sums", "98,000.50 CNY", "100,000 CNY + 7 USD", "+1,999.50 CNY\n+7 USD"),
     ]
     [table] = Comparison(then=then, now=now).tables()
-    assert table.columns == ("Rep", "Figure", "Then", "Now", "Difference")
+    assert table.columns == ("Rep", "Figure", "Compared with", "As asked", "Difference")
     assert table.notes == ("1 unchanged",), "rows with traits are shown where they changed"
     assert table.about == "2026-03-02 … 2026-04-01"
 

@@ -422,8 +422,8 @@ def test_the_answer_is_laid_out_in_both_languages() -> None:
     assert [table.title for table in view.tables()] == [
         "Conversion",
         "Conversion by value",
-        "Stage reach",
-        "Where exits lead",
+        "Stage reach of deals created in the period",
+        "Stage exits by destination",
     ]
     assert view.tables()[0].about == "2026-03-01 … 2026-03-31"
     assert view.tables()[0].rows[0][:5] == ("a", "5", "2", "1", "2")

@@ -367,6 +367,11 @@ def test_the_tables_show_figures_with_their_intervals_in_both_languages() -> Non
         )
         view = told.flow.ask(march(by="owner"))
     figures, words = view.tables()
+    assert [row[0][: len("All, prior")] for row in figures.rows[:2]] == [
+        "All, 2026-",
+        "All, prior",
+    ]
+    assert view.tables("zh")[0].rows[0][0].startswith("全部 2026-")
     row = dict(zip(figures.columns, figures.rows[2], strict=True))
     assert row["Owner"] == "ann"
     assert (row["CSAT top box"], row["CSAT mean"]) == ("60% (23 … 88)", "3.40 (1.52 … 5.28)")

@@ -497,7 +497,7 @@ def test_tables_leave_out_what_there_is_nothing_to_say_of() -> None:
         sales.tell(1, ("2025-12-05", expected("100")), ("2026-01-06", until(2026, 5, 5)))
         view = ask(sales, FIRST_QUARTER, by="process")
         tables = {table.title: table for table in view.tables()}
-        assert list(tables) == ["Forecast", "Slippage", "Changes of forecasts"]
+        assert list(tables) == ["Forecast", "Slippage", "Forecast changes"]
         assert tables["Forecast"].about == "2026-01-01 … 2026-03-31"
         assert tables["Slippage"].rows == (
             ("plain", "1", "100 CNY", "0", "0", "1", "0", "0", "100 CNY", "100%", "100%"),

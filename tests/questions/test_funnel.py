@@ -194,6 +194,13 @@ def test_more_ends_than_anybody_can_read_are_refused(sales: Shop) -> None:
 def test_the_trend_is_laid_out_by_its_last_days_in_both_languages(sales: Shop) -> None:
     sales.tell(1, ("2026-01-10", opened(amount=cny("100"))))
     view = trend(sales, to=date(2026, 3, 1))
-    assert "2026-01-31       1   100 CNY     10 CNY     0      0" in view.table("en")
+    assert view.tables("en")[0].rows[0][:6] == (
+        "2026-01-31",
+        "1",
+        "100 CNY",
+        "10 CNY",
+        "0",
+        "0",
+    )
     assert "漏斗趋势" in view.table("zh")
     assert "各阶段进行中商机" in view.table("zh")

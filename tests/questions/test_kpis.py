@@ -275,8 +275,8 @@ def test_a_period_stands_beside_the_one_before_it_and_groups_in_tables_of_their_
     [table] = alone.tables()
     assert table.columns == ("Figure", "2026-04-01 … 2026-06-30", "2026-01-01 … 2026-03-31")
     assert ("Sales", "100 CNY", "–") in table.rows
-    assert ("Win rate by value", "100% CNY", "–") in table.rows
+    assert ("Win rate by value", "100% (CNY)", "–") in table.rows
     told = [(table.title, table.about) for table in by_rep.tables()]
-    assert told[0] == ("Sales and pipeline", "2026-04-01 … 2026-06-30")
+    assert told[0] == ("Sales and open pipeline", "2026-04-01 … 2026-06-30")
     assert all(table.columns[0] == "Rep" for table in by_rep.tables())
     assert all(len(table.columns) <= 8 for table in by_rep.tables())

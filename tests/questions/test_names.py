@@ -107,7 +107,7 @@ def test_a_customer_in_a_figure_or_a_case_study_stands_by_name(flow: SalesFlow) 
         assert {"Acme", "Beta"} & {cell for row in kpis.rows for cell in row}
         study = flow.ask(CaseStudy(deal=two.id)).named_tables()[0]
         assert ("Customer", "Beta") in study.rows
-        assert ("Because", reason("price").name_en) in study.rows
+        assert ("Loss reason", reason("price").name_en) in study.rows
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -119,7 +119,7 @@ def test_a_reason_of_losses_is_called_as_its_process_calls_it(
         name = reason("price").name(language)
         for question in (WinLoss(), Retrospective()):
             view = flow.ask(question)
-            shown = table(view.named_tables(language), "Reasons of losses")
+            shown = table(view.named_tables(language), "Loss reasons")
             assert [row[0] for row in shown.rows] == [name]
             assert "'because': 'price'" in str(view.to_dict()), "keys stay keys"
 
@@ -163,7 +163,7 @@ def lose(flow: SalesFlow, process: ProcessVersion) -> Deal:
 
 def reasons_of(flow: SalesFlow, question: WinLoss | Retrospective) -> list[str]:
     tables = flow.ask(question).named_tables()
-    return [row[0] for row in table(tables, "Reasons of losses").rows]
+    return [row[0] for row in table(tables, "Loss reasons").rows]
 
 
 def test_an_answer_of_before_is_equal_after_another_process_is_published_and_used(
@@ -194,7 +194,7 @@ def test_a_reason_is_called_as_the_processes_of_the_deals_in_the_answer_call_it(
             assert reasons_of(flow, question()) == [f"Price of parts / {ours}"]
         for deal, name in ((lost, ours), (parts, "Price of parts")):
             study = flow.ask(CaseStudy(deal=deal.id)).named_tables()[0]
-            assert ("Because", name) in study.rows
+            assert ("Loss reason", name) in study.rows
 
 
 def test_a_customer_and_a_rep_renamed_later_are_called_as_before_at_the_moment_before(
@@ -257,7 +257,7 @@ def test_a_process_is_called_by_its_name_in_the_language_asked_for(
             view = flow.ask(question)
             return list(table(view.named_tables(language), title).rows)
 
-        by_process = rows(Kpis(by="process"), "Sales and pipeline")
+        by_process = rows(Kpis(by="process"), "Sales and open pipeline")
         assert {row[0] for row in by_process} == {name, standard}
         stages = rows(Funnel(), "Funnel")
         assert {row[0].partition(": ")[0] for row in stages} == {name, standard}

@@ -305,8 +305,8 @@ def test_the_command_line_compares_what_was_known_with_what_is(tmp_path: Path) -
     assert told_now.code == 0
     [won] = [line for line in told_now.out.splitlines() if line.split()[1:2] == ["won"]]
     assert won.split() == ["–", "won", "1", "0", "-1", "980,000", "CNY", "–", "-980,000", "CNY"]
-    assert "known then 2026-04-01 23:59:59" in told_now.out
-    assert "deals restated 1 · listed 1 · in all 1" in told_now.out
-    assert "数据重述" in ran(*asked, "--lang", "zh").out
+    assert "then: data recorded up to 2026-04-01 23:59:59" in told_now.out
+    assert "deals changed 1 · listed 1 · in all 1" in told_now.out
+    assert "追溯更正" in ran(*asked, "--lang", "zh").out
     refused = ran(*asked, "--known-then", "soon")
     assert (refused.code, refused.err.startswith("salesflow: --known-then: ")) == (2, True)

@@ -405,9 +405,9 @@ def test_the_answer_is_laid_out_in_both_languages() -> None:
     assert titles == [
         "Days in each stage",
         "Stalled deals",
-        "Time until a stage is left",
-        "Time until a deal ends",
-        "What its time went to",
+        "Time to leave a stage (estimated, incl. deals still there)",
+        "Deal outcomes by age (estimated)",
+        "Time breakdown of the deal",
     ]
     assert view.tables("zh")[1].rows[0][1] == "潜在客户识别"
     assert set(view.to_arrow()) == {"stages", "stalled", "leaving", "ending", "deals"}

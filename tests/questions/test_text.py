@@ -27,9 +27,9 @@ def test_a_view_is_text_with_its_tables_its_meaning_and_its_moment() -> None:
     assert lines[0] == "Funnel"
     [row] = [line.split() for line in lines if "Prospecting" in line]
     assert row == ["Prospecting", "1", "98,000.50", "CNY", "9,800.05", "CNY"]
-    assert lines[-3] == "Population: every deal believed to exist at the moment"
+    assert lines[-3] == "Scope: every deal on record at the as-of time"
     moment = "2026-06-01 12:00:00.000001"
-    assert lines[-1] == f"as of {moment} · known at {moment} · position 3 · UTC"
+    assert lines[-1] == f"as of {moment} · data recorded up to {moment} · event no. 3 · UTC"
     assert not any(line.endswith(" ") for line in lines)
 
 
@@ -37,7 +37,7 @@ def test_it_is_in_chinese_when_asked_for() -> None:
     with with_a_deal() as flow:
         text = flow.ask(Funnel()).table("zh")
     assert "潜在客户识别" in text
-    assert "总体：截至该时刻所知存在的全部商机" in text
+    assert "统计范围：截至该时刻有效记录的全部商机" in text
 
 
 def test_it_is_laid_out_in_the_width_there_is_with_its_notes() -> None:
@@ -45,15 +45,15 @@ def test_it_is_laid_out_in_the_width_there_is_with_its_notes() -> None:
         [deal] = {event.stream_id for event in flow.log.page(2, 9)}
         text = flow.ask(DealTimeline(deal=deal)).table(width=60)
     assert "  times are those of UTC" in text.splitlines()
-    assert max(map(len, text.split("Population")[0].splitlines())) <= 60
+    assert max(map(len, text.split("Scope")[0].splitlines())) <= 60
 
 
 def test_its_moment_is_told_in_business_time() -> None:
     with with_a_deal("Asia/Shanghai") as flow:
         last = flow.ask(Deals(), as_of="2026-06-01").table().splitlines()[-1]
         zone = flow.ask(Deals()).timezone
-    known = "known at 2026-06-01 20:00:00.000001"
-    assert last == f"as of end of 2026-06-01 · {known} · position 3 · Asia/Shanghai"
+    known = "data recorded up to 2026-06-01 20:00:00.000001"
+    assert last == f"as of end of 2026-06-01 · {known} · event no. 3 · Asia/Shanghai"
     assert zone == "Asia/Shanghai"
 
 
@@ -73,8 +73,8 @@ def test_a_notebook_shows_it_as_tables_with_everything_escaped() -> None:
     [amount] = [each for each in page.iter("td") if each.text == "98,000.50 CNY"]
     assert "text-align:right" in amount.get("style", "")
     said = ["".join(each.itertext()) for each in page.iter("p")]
-    assert any(line.startswith("Population: ") for line in said)
-    assert said[-1].endswith("position 3 · UTC")
+    assert any(line.startswith("Scope: ") for line in said)
+    assert said[-1].endswith("event no. 3 · UTC")
 
 
 def test_every_answer_can_be_shown_in_a_notebook() -> None:
@@ -94,12 +94,15 @@ def test_a_comparison_is_text_and_shown_like_an_answer() -> None:
         compared = flow.compare(Funnel(), to_as_of=NOON - timedelta(days=1))
     lines = compared.table().splitlines()
     assert lines[0] == "Funnel"
-    assert lines[-2].startswith("Then: as of 2026-05-31 12:00:00 · known at 2026-06-01")
-    assert lines[-1].startswith("Now: as of 2026-06-01 12:00:00.000001")
+    assert lines[-2].startswith(
+        "Compared with: as of 2026-05-31 12:00:00 · data recorded up to 2026-06-01"
+    )
+    assert lines[-1].startswith("As asked: as of 2026-06-01 12:00:00.000001")
     assert "对比时点：截至" in compared.table("zh")
-    assert max(map(len, compared.table(width=60).split("Population")[0].splitlines())) <= 60
+    assert max(map(len, compared.table(width=60).split("Scope")[0].splitlines())) <= 60
     page = ElementTree.fromstring(compared._repr_html_().replace("<br>", "<br/>"))
-    assert [each.text for each in page.iter("th")][-3:] == ["Then", "Now", "Difference"]
+    sides = ["Compared with", "As asked", "Difference"]
+    assert [each.text for each in page.iter("th")][-3:] == sides
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)

@@ -186,8 +186,8 @@ def test_the_closed_deals_most_like_an_open_one_stand_beside_with_how_many_were_
         assert (view.won, view.lost) == (2, 0), "only the drivers are of the period"
         nearest = win_loss(sales, deal=deal_id(1), similar=1)
         assert [s.deal for s in nearest.similar] == [deal_id(2)]
-        assert "Won of similar deals: 67% (21 … 94)" in view.table()
-        assert "相似商机赢单占比" in view.table("zh")
+        assert "Win rate of similar deals: 67% (21 … 94)" in view.table()
+        assert "相似商机赢单率" in view.table("zh")
 
 
 def test_an_open_deal_is_compared_as_it_stood_at_the_moment() -> None:
@@ -231,7 +231,7 @@ def test_without_a_deal_nothing_is_said_of_similar_ones() -> None:
         view = win_loss(sales)
         assert (view.similar, view.similar_won) == ((), None)
         assert [table.title for table in view.tables()] == [
-            "Win and loss drivers", "Reasons of losses", "Lost to",
+            "Win and loss drivers", "Loss reasons", "Lost to competitors",
         ]  # fmt: skip
 
 

@@ -141,7 +141,7 @@ def show_comparison(
     if not brief:
         screen.lines(comparison.now.meaning_lines(screen.language), "dim")
     colon = "：" if screen.language == "zh" else ": "
-    for label, view in (("Then", comparison.then), ("Now", comparison.now)):
+    for label, view in (("Compared with", comparison.then), ("As asked", comparison.now)):
         side = screen.word(label) + colon
         *warnings, moment = (f"{side}{line}" for line in view.moment_lines(screen.language))
         screen.lines(warnings, "yellow")

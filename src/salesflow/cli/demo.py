@@ -55,7 +55,7 @@ def _record_example(context: CommandContext) -> None:
         record_example(flow, clock)
         head = flow.log.head()
     context.screen.json({"db": context.shown_url, "position": head.position})
-    text = f"{context.shown_url} · {context.screen.word('position')} {head.position:,}"
+    text = f"{context.shown_url} · {context.screen.word('event no.')} {head.position:,}"
     context.screen.line(text, "green")
 
 

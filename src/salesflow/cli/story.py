@@ -157,7 +157,7 @@ class Story:
             (f"{word('known at the end of')} {day}", money_text(then.amount), _won(believed)),
             (word("known now"), money_text(now.amount), _won(known)),
         )
-        columns = ("What we believe", "This deal", "All won deals")
+        columns = ("On record", "This deal", "All won deals")
         self.screen.table(TableOfView("", columns, rows))
         self._explain(told)
         self._data["correction"] = {
@@ -190,8 +190,8 @@ class Story:
             )
             for event in explaining
         )
-        columns = ("Position", "Occurred", "Recorded", "Fact", "What happened", "Actor")
-        self.screen.table(TableOfView("The events that explain it", columns, rows))
+        columns = ("Event no.", "Occurred", "Recorded", "Event", "Details", "Actor")
+        self.screen.table(TableOfView("Events behind the changes", columns, rows))
 
     def _told(self, correction: Correction) -> StoryMoment | None:
         """Find a month's end at which the mistake was recorded but not yet discovered."""

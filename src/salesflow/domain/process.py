@@ -77,7 +77,7 @@ CRITERIA: Final[Mapping[str, tuple[str, str]]] = {
     "customer_named": ("the customer is named", "已确定客户"),
     "intent_stated": ("purchase intent is stated", "已明确购买意向"),
     "need_identified": ("a need is identified", "已确认需求"),
-    "budget_confirmed": ("the budget is confirmed", "已确认购买能力"),
+    "budget_confirmed": ("the budget is confirmed", "已确认预算"),
     "decision_process_mapped": ("the decision process is mapped", "已了解购买决策过程"),
     "solution_proposed": ("a solution was proposed", "已提出解决方案"),
     "amount_known": ("the amount is known", "已有预计金额"),

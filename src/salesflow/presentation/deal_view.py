@@ -24,7 +24,7 @@ from salesflow.domain.values import Money
 from salesflow.presentation.fact_text import money_text, value_text
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import given_percent
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text
 
 __all__ = [
     "AttributeChange",
@@ -144,7 +144,7 @@ def _last_contact(it: _Shown) -> str:
     if not it.deal.contacts:
         return ""
     last = it.deal.contacts[-1]
-    words = (it.word(part) for part in (last.channel, last.direction) if part)
+    words = (key_text(part, it.language) for part in (last.channel, last.direction) if part)
     return " · ".join([*words, *([last.summary] if last.summary else [])])
 
 
@@ -318,13 +318,13 @@ ATTRIBUTES: Final = (
     _Attribute(
         "contacts",
         lambda it: len(it.deal.contacts),
-        "Contacts",
+        "Activities",
         text=lambda it: _count(it.deal.contacts),
     ),
     _Attribute(
         "last_contact",
         lambda it: it.deal.contacts[-1] if it.deal.contacts else None,
-        *("Last contact", _last_contact),
+        *("Last activity", _last_contact),
     ),
     _Attribute("intent", lambda it: it.deal.intent, "Intent", _intent),
     _Attribute(

@@ -14,15 +14,29 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.deal.quotes import QuoteLine
 from salesflow.domain.deal.stages import Check
 from salesflow.domain.event import Fact
-from salesflow.domain.process import CRITERIA, ProcessPublished
+from salesflow.domain.process import (
+    CRITERIA,
+    TASK_COMPLETED,
+    ProcessPublished,
+    ProcessVersion,
+)
 from salesflow.domain.values import Money, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import amount_text, given_percent, local_time, short_id
-from salesflow.presentation.messages import Language, in_language, translated
+from salesflow.presentation.messages import (
+    Language,
+    in_language,
+    key_text,
+    translated,
+    word_known,
+)
 
 __all__ = ["describe_fact", "money_text", "summarize_fact", "value_text"]
 
 
+STAGES: Final = frozenset({"stage", "target"})
+CHOSEN: Final = frozenset({"department", "lead_source", "topic"})
+"""Fields of words of one's own choice, some of which have Chinese names."""
 SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction", "level"})
 """Fields of few values, which have names in both languages."""
 NAMES_FIELDS: Final = "cleared"
@@ -37,10 +51,18 @@ LINE_MAX: Final = 160
 
 
 def describe_fact(
-    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str] = str
+    fact: Fact,
+    language: Language,
+    zone: ZoneInfo,
+    rep: Callable[[str], str] = str,
+    process: ProcessVersion | None = None,
 ) -> str:
-    """Return what a fact says, field by field; `rep` puts names beside the ids of reps."""
-    return " · ".join(f"{name} {text}" for name, text in _fields(fact, language, zone, rep))
+    """Return what a fact says, field by field; `rep` puts names beside the ids of reps.
+
+    By its process stages and tasks are named in Chinese; in English they go by their keys.
+    """
+    fields = _fields(fact, language, zone, rep, None if language == "en" else process)
+    return " · ".join(f"{name} {text}" for name, text in fields)
 
 
 def summarize_fact(
@@ -70,13 +92,39 @@ def money_text(money: Money | None) -> str:
 
 
 def _fields(
-    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+    fact: Fact,
+    language: Language,
+    zone: ZoneInfo,
+    rep: Callable[[str], str],
+    process: ProcessVersion | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Yield the label and the text of each field that says something."""
     for name, field in type(fact).model_fields.items():
         value = getattr(fact, name)
-        if value != field.default and (text := _said(name, value, language, zone, rep)):
+        if value == field.default:
+            continue
+        text = _named(name, value, language, process) or _said(name, value, language, zone, rep)
+        if text:
             yield _label(name, language), text
+
+
+def _named(
+    field: str, value: object, language: Language, process: ProcessVersion | None
+) -> str:
+    """Name a stage, a task or what was checked of one; nothing where there is no name."""
+    if process is None:
+        return ""
+    if field in STAGES:
+        return process.by_key[str(value)].name_zh if str(value) in process.by_key else ""
+    tasks = {task.key: task.name(language) for stage in process.stages for task in stage.tasks}
+    if field == "task":
+        return tasks.get(str(value), "")
+    if field == "because":
+        reasons = (reason for reason in process.loss_reasons if reason.key == value)
+        return next((reason.name(language) for reason in reasons), "")
+    if field == "checks" and isinstance(value, tuple):
+        return "; ".join(_check(each, language, tasks) for each in value)
+    return ""
 
 
 def _label(field: str, language: Language) -> str:
@@ -92,8 +140,10 @@ def _said(
 ) -> str:
     if field in SAID_IN_WORDS:
         parts = value if isinstance(value, tuple) else (value,)
-        named = _label if field == NAMES_FIELDS else in_language
+        named = _label if field == NAMES_FIELDS else key_text
         return ", ".join(named(str(part), language) for part in parts)
+    if field in CHOSEN and isinstance(value, str):
+        return word_known(value, language)
     if field in REPS and isinstance(value, str):
         return rep(value)
     if field == TELLS_EVENTS_APART:
@@ -154,7 +204,9 @@ def _line(line: QuoteLine, language: Language) -> str:
     return f"{line.quantity:,} x {line.product} {at} {money_text(line.unit_price)}{less}"
 
 
-def _check(check: Check, language: Language) -> str:
+def _check(check: Check, language: Language, tasks: Mapping[str, str] | None = None) -> str:
     criterion = CRITERIA.get(check.criterion, ("", ""))[1] if language == "zh" else ""
+    if tasks and check.criterion.startswith(TASK_COMPLETED):
+        criterion = tasks.get(check.criterion.removeprefix(TASK_COMPLETED), "")
     parts = (criterion or check.criterion, in_language(check.result, language))
     return " ".join((*parts, *filter(None, (check.by, check.because))))

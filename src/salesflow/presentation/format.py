@@ -52,7 +52,7 @@ TIMED_VERSIONS = (6, 7)
 """An id that begins with its time shares eight digits with all of that minute."""
 SMALLEST_SHOWN = Decimal("0.005")
 """Half a per cent: less would be written as nothing."""
-MOMENT_WORDS = ("as of", "known at", "position", "end of")
+MOMENT_WORDS = ("as of", "data recorded up to", "event no.", "end of")
 
 
 def amount_text(amount: Decimal | None, currency: str | None) -> str:

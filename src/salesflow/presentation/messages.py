@@ -27,12 +27,14 @@ __all__ = [
     "in_language",
     "irregularity",
     "irregularity_name",
+    "key_text",
     "kind_name",
     "name_facts",
     "recognized",
     "say",
     "say_count",
     "translated",
+    "word_known",
     "words_in",
 ]
 
@@ -72,6 +74,47 @@ def translated(message: str, language: Language, context: str | None = None) -> 
 def in_language(word: str, language: Language) -> str:
     """Return a word in a language; keys of several words are written with blanks."""
     return translated(word.replace("_", " "), language)
+
+
+READ_AS: Final[Mapping[str, str]] = {
+    "came_from": "lead source:",
+    "contacted_by": "activity by",
+    "contacted_in": "activity in",
+    "contacts": "activities",
+    "cycle_days_median": "sales cycle, median (days)",
+    "decreased": "amount reduced",
+    "first_response_days": "first response, median (days)",
+    "in": "inbound",
+    "increased": "amount raised or first set",
+    "middle": "mid period",
+    "migrated": "process version changed",
+    "opened": "created",
+    "out": "outbound",
+    "overdue_in": "past limit in",
+    "pulled_in": "close date pulled in",
+    "pushed": "close date pushed out",
+    "recategorised": "forecast category changed",
+    "redenominated": "currency changed",
+    "reorganised": "team changed",
+    "restated": "late changes",
+    "reweighted": "probability changed",
+    "start": "period start",
+    "transferred": "owner changed",
+    "velocity_per_day": "sales velocity per day",
+}
+"""What people read in English for keys that do not say enough by themselves."""
+
+
+def key_text(key: str, language: Language) -> str:
+    """Return what people read for a key that is stored or stands in JSON."""
+    read_as = READ_AS.get(key) if language == "en" else None
+    return read_as or in_language(key, language)
+
+
+def word_known(word: str, language: Language) -> str:
+    """Return a word of somebody's own choice, put into a language where a catalogue has it."""
+    text = in_language(word, language)
+    return word if text == word.replace("_", " ") else text
 
 
 def words_in(words: Iterable[str], language: Language) -> list[str]:
@@ -202,13 +245,21 @@ IRREGULAR: Final = (
 
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+FACTS_CALLED: Final[Mapping[str, str]] = {
+    "deal.contact_logged": "Activity logged",
+    "deal.opened": "Deal created",
+}
+"""What people read in English for facts whose classes are called by other words."""
+
 OTHERS: "dict[str, type[Fact]]" = {}
 """Classes of facts that were handed in, by their kind."""
 
 
 def fact_name(cls: "type[Fact]", language: Language = "en") -> str:
-    """Return the name of a class of facts: "Deal opened", 商机建立."""
-    return cls.name_zh if language == "zh" else WORD.sub(" ", cls.__name__).capitalize()
+    """Return the name of a class of facts: "Deal created", 商机创建."""
+    if language == "zh":
+        return cls.name_zh
+    return FACTS_CALLED.get(cls.kind) or WORD.sub(" ", cls.__name__).capitalize()
 
 
 def kind_name(kind: str, language: Language = "en") -> str:

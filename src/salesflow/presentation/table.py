@@ -21,11 +21,11 @@ __all__ = [
 
 NUMBER = re.compile(
     r"[-+–<>]?\s?(\d[\d,]*(\.\d+)?)?\s?"
-    r"(%( [A-Z]{3})?|[A-Z]{3}|[dhsx]|days?|KiB|MiB|GiB|B|points|个百分点)?",
+    r"(%( \([A-Z]{3}\))?|[A-Z]{3}|[dhsx]|days?|KiB|MiB|GiB|B|points|个百分点)?",
     re.ASCII,
 )
 INTERVAL_AFTER = re.compile(r" \(-?[\d.,]+ … -?[\d.,]+\)$", re.ASCII)
-AMOUNT = r"[-<>]?[\d,]+(\.\d+)?%? [A-Z]{3}"
+AMOUNT = r"[-<>]?[\d,]+(\.\d+)?( [A-Z]{3}|% \([A-Z]{3}\))"
 AMOUNTS = re.compile(rf"{AMOUNT}( \+ {AMOUNT})+", re.ASCII)
 
 

@@ -37,7 +37,7 @@ PIPE_WIDTH = 10_000
 FIGURES = re.compile(r"[\s\d,.·–]*")
 """Figures side by side, such as a count and a sum."""
 QUANTITY = re.compile(
-    r"[-+<>]?[\d,.]*\d(?: [A-Z]{3}| [dh]|%(?: [A-Z]{3})?)(?![A-Za-z])\S*", re.ASCII
+    r"[-+<>]?[\d,.]*\d(?: [A-Z]{3}| [dh]|%(?: \([A-Z]{3}\))?)(?![A-Za-z])\S*", re.ASCII
 )
 INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
 SPAN = re.compile(r"\d{4}-\d\d-\d\d …", re.ASCII)

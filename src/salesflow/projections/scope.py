@@ -50,6 +50,7 @@ __all__ = [
     "Teams",
     "ensure_known",
     "group_order",
+    "head_of_groups",
     "named",
     "names_of",
     "of_one_deal",
@@ -217,6 +218,11 @@ class Teams:
 
 By = Literal["rep", "team", "customer", "channel", "process"]
 Group = str | None
+
+
+def head_of_groups(by: str) -> str:
+    """Return the head of the column of groups: a channel here is a lead source."""
+    return "Lead source" if by == "channel" else by.capitalize()
 
 
 class Attribution(NamedTuple):

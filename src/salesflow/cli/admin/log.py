@@ -42,12 +42,12 @@ LISTED = 50
 A_TABLE = 500
 """So many rows make a table; more are shown in further ones."""
 COLUMNS = (
-    "Position", "Recorded", "Occurred", "Late by", "Actor", "Stream", "Fact", "Event",
-    "What happened",
+    "Event no.", "Recorded", "Occurred", "Late by", "Actor", "Stream", "Event", "Event ID",
+    "Details",
 )  # fmt: skip
 ROOM_FOR_IDS = 160
 """Columns of a terminal from which the ids of events are shown beside their positions."""
-ALWAYS = frozenset({"Position", "Recorded", "Fact", "Event"})
+ALWAYS = frozenset({"Event no.", "Recorded", "Event", "Event ID"})
 DAYS_MAX = 100_000
 
 
@@ -174,7 +174,7 @@ def _show(
     from salesflow.cli.ids import Called
 
     screen, count, called = context.screen, 0, Called(flow)
-    hidden = "Event" if screen.width < ROOM_FOR_IDS else ""
+    hidden = "Event ID" if screen.width < ROOM_FOR_IDS else ""
     while page := list(islice(entries, A_TABLE)):
         for entry in page:
             screen.json_line(_as_json(entry))
@@ -194,7 +194,7 @@ def _show(
         screen.line(word("nothing was found"))
     elif count == wanted.limit:
         screen.line(f"  {word('listed')} {count:,} · {word('more with')} --limit, --all", "dim")
-    screen.line(f"{word('position')} {head.position:,} · {zone.key}", "green")
+    screen.line(f"{word('event no.')} {head.position:,} · {zone.key}", "green")
 
 
 def _any(rows: Iterable[tuple[str, ...]], number: int) -> bool:
@@ -240,7 +240,7 @@ def _said(context: CommandContext, zone: ZoneInfo, entry: "LogEntry", called: "C
     if entry.retracts is None:
         return text
     kind = kind_name(entry.retracts_kind or "", context.language)
-    return f"{context.screen.word('retracts position')} {entry.retracts:,} ({kind}) · {text}"
+    return f"{context.screen.word('retracts event no.')} {entry.retracts:,} ({kind}) · {text}"
 
 
 def _as_json(entry: "LogEntry") -> dict[str, Json]:
@@ -322,7 +322,7 @@ def retract(
     context: CommandContext,
     event: Annotated[
         str,
-        typer.Argument(help="Its position in the log, or its whole id."),
+        typer.Argument(help="Its number in the log (its position), or its whole id."),
     ],
     because: Annotated[str, typer.Option("--because", help="Why it was wrong.")],
     actor: Annotated[str | None, typer.Option("--actor", help="Who says so.")] = None,
@@ -335,7 +335,9 @@ def retract(
         assert s.receipt is not None
         context.screen.json({"retracted": str(id), "position": s.receipt.last})
         word = context.screen.word
-        context.screen.line(f"{word('retracted')} {id} · {word('position')} {s.receipt.last:,}")
+        context.screen.line(
+            f"{word('retracted')} {id} · {word('event no.')} {s.receipt.last:,}"
+        )
 
 
 def _found(flow: "SalesFlow", text: str) -> UUID:

@@ -140,7 +140,7 @@ def _as_line(context: CommandContext, flow: "SalesFlow", found: "CaughtUp") -> s
     ]
     tables = f"{word('behind')} {', '.join(behind)}" if behind else word("all read tables")
     parts = (
-        f"{word('position')} {head.position:,}",
+        f"{word('event no.')} {head.position:,}",
         f"{word('recorded at')} {recorded}",
         tables,
     )

@@ -1,6 +1,7 @@
 """`salesflow deal`: the list of deals; one as it stood, its history, its replay by steps."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,8 +13,9 @@ from salesflow.cli.ids import Called, find_deal
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.history import first_unreadable, retracted_ids
+from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Moment, from_instant, instant_of, to_instant
-from salesflow.errors import NotFoundError
+from salesflow.errors import NotFoundError, SalesflowError
 from salesflow.presentation.deal_view import (
     ReplayStep,
     attribute_texts,
@@ -26,7 +28,13 @@ from salesflow.presentation.deal_view import (
 from salesflow.presentation.fact_text import describe_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import distinct_ids, local_time
-from salesflow.presentation.messages import Language, fact_name, in_language, irregularity_name
+from salesflow.presentation.messages import (
+    Language,
+    fact_name,
+    in_language,
+    irregularity_name,
+    say,
+)
 from salesflow.presentation.table import TableOfView
 
 __all__ = ["history", "replay_deal", "replay_table", "show"]
@@ -52,8 +60,8 @@ Merged = Annotated[
     typer.Option("--merged", help="Also what happened to the deals that are merged into it."),
 ]
 ENVELOPE = (
-    "Position", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark", "Event",
-    "Fact", "What happened",
+    "Event no.", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark",
+    "Event ID", "Event", "Details",
 )  # fmt: skip
 """What a history shows; the longest part stands last, so that rows stay short in a pipe."""
 
@@ -70,11 +78,11 @@ def show(
         moment = _moment_of(flow, found, as_of, known_at)
         zone = flow.settings().timezone
         rows = [(context.screen.word("Id"), str(found.id)), *texts.items()]
-        for label, at in (("Opened at", found.opened_at), ("Closed at", found.closed_at)):
+        for label, at in (("Created at", found.opened_at), ("Closed at", found.closed_at)):
             if at is not None:
                 rows.append((context.screen.word(label), local_time(at, zone)))
         if found.irregular:
-            rows.append((context.screen.word("Irregular"), f"{len(found.irregular):,}"))
+            rows.append((context.screen.word("Data anomalies"), f"{len(found.irregular):,}"))
         context.screen.json({**deal_json(found, called), "moment": plain(moment)})
         columns = ("Attribute", "Value")
         context.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
@@ -90,6 +98,7 @@ def history(
         id = find_deal(flow, deal)
         events = flow.history(id, known_at=known_at, merged=merged)
         marks, called = _marks(flow, known_at, events), Called(flow)
+        processes = _processes(flow, known_at, events)
         zone, head = flow.settings().timezone, flow.log.head()
         context.screen.json(
             {
@@ -103,10 +112,16 @@ def history(
         )
         positions = {event.event_id: event.position for event in events}
         rows = [
-            _history_row(context, zone, event, called, marks, positions) for event in events
+            _history_row(context, zone, event, called, marks, details)
+            for event in events
+            for details in [
+                _details(
+                    context, zone, event, called, positions, processes.get(event.stream_id)
+                )
+            ]
         ]
         context.screen.table(_history_table(rows, id, merged=merged))
-        through = f"{context.screen.word('position')} {head.position:,} · {zone.key}"
+        through = f"{context.screen.word('event no.')} {head.position:,} · {zone.key}"
         context.screen.line(through, "green")
 
 
@@ -141,10 +156,15 @@ def replay_table(
         event = step.event
         odd = irregularity_name(step.irregular or "", context.language)
         remarks = [f"{word('irregular')}: {odd}"] if odd else []
-        told = "" if odd else describe_fact(event.fact, context.language, zone, called.rep)
+        process = step.deal.version_in_force
+        told = (
+            ""
+            if odd
+            else describe_fact(event.fact, context.language, zone, called.rep, process)
+        )
         unchanged = f"{told} ({word('nothing changed')})" if told else word("nothing changed")
         late = lateness(event, context.language)
-        remarks += [f"{word('late by')} {late}"] if late else []
+        remarks += [say("recorded {late} late", context.language, late=late)] if late else []
         rows.append(
             (
                 f"{step.number:,}",
@@ -154,8 +174,8 @@ def replay_table(
                 "; ".join(remarks),
             )
         )
-    columns = ("Step", "Occurred", "Fact", "What changed", "Remark")
-    return TableOfView("Replay", columns, tuple(rows), about=deal.title)
+    columns = ("Step", "Occurred", "Event", "What changed", "Remark")
+    return TableOfView("Step-by-step replay", columns, tuple(rows), about=deal.title)
 
 
 def _moment_of(
@@ -188,6 +208,17 @@ def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Mark
     return marks
 
 
+def _processes(
+    flow: "SalesFlow", known_at: str | None, events: list[Event]
+) -> dict[UUID, ProcessVersion | None]:
+    """Return the process of each deal, by which stages and tasks are named."""
+    found: dict[UUID, ProcessVersion | None] = {}
+    for id in {event.stream_id for event in events}:
+        with suppress(SalesflowError):
+            found[id] = flow.get(Deal, id, known_at=known_at).version_in_force
+    return found
+
+
 def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> TableOfView:
     """Lay a history out; a part of the envelope that no event has is left out."""
     used = [
@@ -200,7 +231,7 @@ def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> Ta
     deals = distinct_ids({UUID(row[at]) for row in rows})
     told = [(*row[:at], deals[UUID(row[at])], *row[at + 1 :]) for row in rows]
     shown = tuple(tuple(row[number] for number in used) for row in told)
-    return TableOfView("History", columns, shown, about=str(id))
+    return TableOfView("Event history", columns, shown, about=str(id))
 
 
 def _history_row(
@@ -209,14 +240,10 @@ def _history_row(
     event: Event,
     called: Called,
     marks: Marks,
-    positions: Mapping[UUID, int],
+    details: str,
 ) -> tuple[str, ...]:
     mark, why = marks.get(event.event_id, ("", ""))
     message = context.screen.word(mark)
-    details = describe_fact(event.fact, context.language, zone, called.rep)
-    if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
-        position = positions[event.fact.event_id]
-        details = f"{context.screen.word('retracts position')} {position:,} · {details}"
     return (
         f"{event.position:,}",
         str(event.stream_id),
@@ -230,6 +257,22 @@ def _history_row(
         fact_name(type(event.fact), context.language),
         details,
     )
+
+
+def _details(
+    context: CommandContext,
+    zone: ZoneInfo,
+    event: Event,
+    called: Called,
+    positions: Mapping[UUID, int],
+    process: ProcessVersion | None,
+) -> str:
+    """Say what an event says; of a retraction also which event it takes back."""
+    details = describe_fact(event.fact, context.language, zone, called.rep, process)
+    if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
+        position = positions[event.fact.event_id]
+        details = f"{context.screen.word('retracts event no.')} {position:,} · {details}"
+    return details
 
 
 def _occurred(event: Event, zone: ZoneInfo, language: Language, *, exact: bool = True) -> str:

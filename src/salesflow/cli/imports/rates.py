@@ -170,7 +170,7 @@ def publish(
         receipt = flow.run(record, actor=actor)
         assert receipt is not None
         context.screen.json({"position": receipt.last})
-        context.screen.line(f"{context.screen.word('recorded at position')} {receipt.last:,}")
+        context.screen.line(f"{context.screen.word('recorded as event no.')} {receipt.last:,}")
         _note_disagreeing(context, flow)
 
 
@@ -251,4 +251,4 @@ def _show(context: CommandContext, done: "RateImport") -> None:
             (f"{each.line:,}", each.reason.in_language(context.language))
             for each in done.refused
         )
-        screen.table(TableOfView("Lines refused", ("Line", "Because"), refused))
+        screen.table(TableOfView("Lines refused", ("Line", "Reason"), refused))

@@ -74,7 +74,7 @@ class IntentStated(Fact):
     """It became clear how much the customer wants it."""
 
     kind: ClassVar[str] = "deal.intent_stated"
-    name_zh: ClassVar[str] = "购买意向"
+    name_zh: ClassVar[str] = "明确购买意向"
     level: IntentLevel | None = None
     note: Personal | None = None
 
@@ -83,7 +83,7 @@ class NeedIdentified(Fact):
     """A need or pain point of the customer was established."""
 
     kind: ClassVar[str] = "deal.need_identified"
-    name_zh: ClassVar[str] = "需求 / 痛点"
+    name_zh: ClassVar[str] = "确认需求 / 痛点"
     need: Personal | None = None
     pain_point: Flag = False
 
@@ -92,7 +92,7 @@ class BudgetConfirmed(Fact):
     """It became clear what the customer can spend."""
 
     kind: ClassVar[str] = "deal.budget_confirmed"
-    name_zh: ClassVar[str] = "购买能力"
+    name_zh: ClassVar[str] = "确认预算"
     budget: Money | None = None
     note: Personal | None = None
 
@@ -109,7 +109,7 @@ class DecisionProcessMapped(Fact):
     """It became clear who decides, how, and by when; replaces an earlier map."""
 
     kind: ClassVar[str] = "deal.decision_process_mapped"
-    name_zh: ClassVar[str] = "购买决策过程"
+    name_zh: ClassVar[str] = "了解决策过程"
     people: tuple[DecisionMaker, ...] = ()
     how: Personal | None = None
     decision_expected: Day | None = None
@@ -119,7 +119,7 @@ class SolutionProposed(Fact):
     """A solution was put to the customer."""
 
     kind: ClassVar[str] = "deal.solution_proposed"
-    name_zh: ClassVar[str] = "解决方案"
+    name_zh: ClassVar[str] = "提出解决方案"
     solution: Personal | None = None
 
 
@@ -137,7 +137,7 @@ class ObjectionRaised(Fact):
     """The customer doubted something; it stays open until it is resolved."""
 
     kind: ClassVar[str] = "deal.objection_raised"
-    name_zh: ClassVar[str] = "客户疑虑"
+    name_zh: ClassVar[str] = "提出疑虑"
     objection: Reference
     doubt: Personal | None = None
     topic: SafeText | None = None
@@ -156,7 +156,7 @@ class CompetitorNamed(Fact):
     """A competitor turned out to be in the deal."""
 
     kind: ClassVar[str] = "deal.competitor_named"
-    name_zh: ClassVar[str] = "竞争对手"
+    name_zh: ClassVar[str] = "提及竞争对手"
     competitor: SafeName
     note: Personal | None = None
 

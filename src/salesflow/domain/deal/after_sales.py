@@ -48,7 +48,7 @@ class ServiceDelivered(Fact):
     """We did something for the customer after the sale."""
 
     kind: ClassVar[str] = "deal.service_delivered"
-    name_zh: ClassVar[str] = "售后服务"
+    name_zh: ClassVar[str] = "提供售后服务"
     service: SafeText | None = None
     note: Personal | None = None
     by: Reference | None = None
@@ -67,7 +67,7 @@ class SurveySent(Fact):
     """The customer was asked what they think of us."""
 
     kind: ClassVar[str] = "deal.survey_sent"
-    name_zh: ClassVar[str] = "满意度调查"
+    name_zh: ClassVar[str] = "发送满意度调查"
     survey: Reference
     scale: Scale | None = None
     person_id: UUID | None = None
@@ -77,7 +77,7 @@ class FeedbackReceived(Fact):
     """The customer said what they think: a score on a named scale, words, or both."""
 
     kind: ClassVar[str] = "deal.feedback_received"
-    name_zh: ClassVar[str] = "客户反馈"
+    name_zh: ClassVar[str] = "收到客户反馈"
     survey: Reference | None = None
     scale: Scale | None = None
     score: Annotated[int, Strict(), Field(ge=0, le=10)] | None = None

@@ -57,7 +57,7 @@ class ForecastGiven(Fact):
     """
 
     kind: ClassVar[str] = "deal.forecast_given"
-    name_zh: ClassVar[str] = "预计金额 / 预计成交日期"
+    name_zh: ClassVar[str] = "更新预计金额 / 成交日期"
     is_headline: ClassVar[bool] = True
     amount: Money | None = None
     expected_close: Day | None = None
@@ -81,7 +81,7 @@ class TermsAgreed(Fact):
     """Contract terms were settled; replaces terms agreed before."""
 
     kind: ClassVar[str] = "deal.terms_agreed"
-    name_zh: ClassVar[str] = "合同条款"
+    name_zh: ClassVar[str] = "商定合同条款"
     terms: Personal | None = None
     payment_days: Count | None = None
     contract: Reference | None = None

@@ -60,7 +60,7 @@ class CollaboratorJoined(PlannedFact):
     """Somebody from another team works on the deal; joining again replaces role and share."""
 
     kind: ClassVar[str] = "deal.collaborator_joined"
-    name_zh: ClassVar[str] = "跨部门协作"
+    name_zh: ClassVar[str] = "加入跨部门协作"
     person: Reference
     department: SafeText | None = None
     role: SafeText | None = None

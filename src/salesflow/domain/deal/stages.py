@@ -112,7 +112,7 @@ class DealOpened(Fact):
     """A rep took on a prospect; the deal begins in this stage of this process version."""
 
     kind: ClassVar[str] = "deal.opened"
-    name_zh: ClassVar[str] = "商机建立"
+    name_zh: ClassVar[str] = "商机创建"
     is_headline: ClassVar[bool] = True
     is_opening: ClassVar[bool] = True
     process: Key

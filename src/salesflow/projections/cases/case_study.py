@@ -24,7 +24,14 @@ from salesflow.presentation.format import (
     percent_text,
     short_id,
 )
-from salesflow.presentation.messages import Language, in_language, irregularity_name, kind_name
+from salesflow.presentation.messages import (
+    Language,
+    in_language,
+    irregularity_name,
+    key_text,
+    kind_name,
+    word_known,
+)
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_figures import (
     CaseSummary,
@@ -90,7 +97,7 @@ class CaseLayout(NamedTuple):
             "Title": deal.title,
             "Process": deal.process,
             "Outcome": self._word(deal.outcome),
-            "Opened at": self._time(deal.opened_at),
+            "Created at": self._time(deal.opened_at),
             "Closed at": self._time(deal.closed_at),
             "Days": number_text(deal.days),
             "Amount": amount_text(deal.amount, deal.currency),
@@ -98,7 +105,7 @@ class CaseLayout(NamedTuple):
             "Credit": credited,
             "Customer": None if deal.customer_id is None else str(deal.customer_id),
             "Lead source": deal.lead_source and in_language(deal.lead_source, self.language),
-            "Because": deal.because,
+            "Loss reason": deal.because,
             "Lost to": deal.competitor,
         }
         rows = tuple((self._word(name), text) for name, text in said.items() if text)
@@ -109,34 +116,36 @@ class CaseLayout(NamedTuple):
         """Lay out how the deal went from stage to stage."""
         columns = (
             "Stage",
-            "How",
+            "Entered by",
             "Entered at",
             "Left at",
             "Days",
-            "Max days",
-            "Contacts",
-            "Facts",
+            "Stage limit (days)",
+            "Activities",
+            "Events",
         )
         rows = tuple(
             (
                 self._stage(each),
-                self._word(each.entered),
+                key_text(each.entered, self.language)
+                if each.stage_en
+                else self._word("deal closed"),
                 self._time(each.entered_at),
                 self._time(each.left_at),
-                number_text(each.days) + (" !" if each.overdue else ""),
+                self._days(each),
                 _or_dash(each.days_max),
                 self._contacts(each),
                 f"{len(each.facts):,}",
             )
             for each in told
         )
-        overdue = self._word("! longer than its max days")
+        overdue = self._word("! past the stage limit")
         notes = (overdue,) if any(each.overdue for each in told) else ()
-        return TableOfView("Chapters", columns, rows, notes)
+        return TableOfView("Stage history", columns, rows, notes)
 
     def facts(self, told: Iterable[Chapter]) -> TableOfView:
         """Lay out every fact under its chapter."""
-        columns = ("Stage", "Occurred", "Fact", "Actor", "Irregular")
+        columns = ("Stage", "Occurred", "Event", "Actor", "Data anomaly")
         rows = tuple(
             (
                 self._stage(each),
@@ -149,18 +158,20 @@ class CaseLayout(NamedTuple):
             for fact in each.facts
             for day in [fact.precision == "day"]
         )
-        return TableOfView("Facts", columns, rows)
+        return TableOfView("Event history", columns, rows)
 
     def turning_points(self, points: Iterable[TurningPoint]) -> TableOfView:
         """Lay out what the deal turned on."""
-        columns = ("Time", "Turning point", "Figure", "Before", "After", "Fact")
+        columns = (
+            "Time", "Turning point", "Day / change", "Old value", "New value or name", "Event",
+        )  # fmt: skip
         rows = tuple(
             (
                 self._time(each.at),
                 self._word(each.turn),
                 self._figure(each),
                 each.before or "–",
-                each.after or "–",
+                self._after(each),
                 kind_name(each.fact, self.language),
             )
             for each in points
@@ -189,7 +200,7 @@ class CaseLayout(NamedTuple):
         rows = tuple(
             (
                 each.objection,
-                each.topic or "–",
+                word_known(each.topic or "–", self.language),
                 each.doubt or "–",
                 self._time(each.raised_at),
                 "resolved" if each.resolved else "unresolved",
@@ -215,18 +226,26 @@ class CaseLayout(NamedTuple):
     def collaborators(self, members: Iterable[TeamMember]) -> TableOfView:
         """Lay out who worked on it."""
         rows = tuple(
-            (each.person, each.department or "–", each.role or "–", given_percent(each.credit))
+            (
+                each.person,
+                word_known(each.department or "–", self.language),
+                each.role or "–",
+                given_percent(each.credit),
+            )
             for each in members
         )
         return TableOfView("Collaborators", ("Person", "Department", "Role", "Credit"), rows)
 
     def help(self, sought: Iterable[HelpSought]) -> TableOfView:
         """Lay out who asked for help and who gave it."""
-        columns = ("Request", "Department", "Asked", "Given", "Days", "By", "Text", "Answer")
+        columns = (
+            "Request", "Department", "Requested at", "Answered at", "Days", "Helped by", "Text",
+            "Answer",
+        )  # fmt: skip
         rows = tuple(
             (
                 each.request,
-                each.department or "–",
+                word_known(each.department or "–", self.language),
                 self._time(each.asked_at),
                 self._time(each.given_at),
                 number_text(each.days),
@@ -240,7 +259,15 @@ class CaseLayout(NamedTuple):
 
     def similar(self, deals: Iterable[SimilarDeal]) -> TableOfView:
         """Lay out the deals most like it, and why they are."""
-        columns = ("Deal", "Title", "Outcome", "Days", "Amount", "Score", "Similar by")
+        columns = (
+            "Deal",
+            "Title",
+            "Outcome",
+            "Days",
+            "Amount",
+            "Similarity score",
+            "Similar by",
+        )
         rows = tuple(
             (
                 short_id(each.deal),
@@ -257,10 +284,13 @@ class CaseLayout(NamedTuple):
 
     def differences(self, found: Sequence[CaseDifference]) -> TableOfView:
         """Lay out this deal's figures beside those of its similar deals."""
-        columns = ("Figure", "This deal", "Deals", "Mean", "Median", "Difference")
+        columns = (
+            "Figure", "This deal", "Similar deals", "Mean of similar", "Median of similar",
+            "Difference from median",
+        )  # fmt: skip
         rows = tuple(
             (
-                self._word(each.figure),
+                self._compared(each.figure),
                 _number(each.figure, each.value),
                 f"{each.count:,}",
                 *(
@@ -270,7 +300,7 @@ class CaseLayout(NamedTuple):
             )
             for each in found
         )
-        return TableOfView("Differences from similar deals", columns, rows)
+        return TableOfView("Compared with similar deals", columns, rows)
 
     def _reasons(self, deal: SimilarDeal) -> Iterator[str]:
         for reason in deal.reasons:
@@ -288,9 +318,26 @@ class CaseLayout(NamedTuple):
     def _contacts(self, chapter: Chapter) -> str:
         parts = []
         for each in chapter.contacts:
-            named = [self._word(name) for name in (each.channel, each.direction) if name]
+            named = [
+                key_text(name, self.language) for name in (each.channel, each.direction) if name
+            ]
             parts.append(" ".join([*(named or ["–"]), f"{each.count:,}"]))
         return " · ".join(parts) or "–"
+
+    def _days(self, chapter: Chapter) -> str:
+        """Write the days in a stage; a deal that ended in none goes on being closed."""
+        if not chapter.stage_en:
+            return "–"
+        return number_text(chapter.days) + (" !" if chapter.overdue else "")
+
+    def _compared(self, figure: str) -> str:
+        """Name a figure; in Chinese what is counted, where the word alone is a unit."""
+        counted = {"days": "Days", "owners": "Owners"} if self.language == "zh" else {}
+        return key_text(counted.get(figure, figure), self.language)
+
+    def _after(self, point: TurningPoint) -> str:
+        after = point.after or "–"
+        return word_known(after, self.language) if point.turn == "first_objection" else after
 
     def _figure(self, point: TurningPoint) -> str:
         if point.figure is None:
@@ -333,13 +380,13 @@ class CaseStudyView(View):
     """One closed deal in chapters, what it turned on, and how it differs from others."""
 
     population: ClassVar[str] = (
-        "one deal closed at the moment, with its believed facts in effect by then; similar: the"
-        " other deals of its process that stand won or lost"
+        "one deal closed at the as-of time, with its events on record in effect by then;"
+        " similar: the other deals of its process that are currently won or lost"
     )
     formula: ClassVar[str] = (
-        "likeness = stages both passed / stages either passed + 1 each for an amount within a"
+        "similarity = stages both passed / stages either passed + 1 each for an amount within a"
         " factor of two in one currency, the same lead source, the same customer segment, all"
-        " as of the closing; figures beside others count from opening to closing; discount ="
+        " as of the closing; figures beside others count from creation to closing; discount ="
         " part of the list value taken off in the last offer sent; difference = this deal - the"
         " median, no claim of cause"
     )

@@ -31,7 +31,7 @@ from salesflow.presentation.format import (
     totals,
     written_rows,
 )
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
@@ -119,17 +119,17 @@ class WinLossView(MoneyView):
     """Drivers by the size of their difference, reasons of losses, and competitors."""
 
     population: ClassVar[str] = (
-        "deals standing won or lost whose last believed closing falls in the period; owner and"
+        "deals currently won or lost whose current close date falls in the period; owner and"
         " process are those of the closing; similar deals: those of the named deal's process"
-        " that stand won or lost, whenever they closed"
+        " that are currently won or lost, whenever they closed"
     )
     formula: ClassVar[str] = (
         "win rate = won / (won + lost), of deals with a factor and of those without; difference"
-        " = the first - the second with its 95% Newcombe interval, no claim of cause; share ="
-        " lost amount of a reason / all lost amount, per currency; likeness = stages both"
-        " passed / stages either passed + 1 each for an amount within a factor of two in one"
-        " currency, the same lead source, the same customer segment; won of similar deals with"
-        " its 95% Wilson interval"
+        " = the first - the second with its 95% Newcombe interval, no claim of cause; share of"
+        " lost amount = lost amount of a reason / all lost amount, per currency (of the deals"
+        " where no amount is known); similarity = stages both passed / stages either passed + 1"
+        " each for an amount within a factor of two in one currency, the same lead source, the"
+        " same customer segment; win rate of similar deals with its 95% Wilson interval"
     )
     period: Period
     won: int
@@ -153,27 +153,29 @@ class WinLossView(MoneyView):
         lost_to: list[RowOfValues] = [(o.competitor, o.deals, o.amounts) for o in self.lost_to]
         with_ = (
             "Factor",
-            "Deals with",
-            "Won with",
-            "Deals without",
-            "Won without",
-            "Difference",
+            "Deals with factor",
+            "Win rate with",
+            "Deals without factor",
+            "Win rate without",
+            "Difference, points (95% CI)",
         )
-        reasons = ("Because", "Deals", "Amount", "Share", "Cumulative")
+        reasons = ("Reason", "Deals", "Amount", "Share of lost amount", "Cumulative share")
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
         similar = () if self.deal is None else (self._similar(language),)
         return [
             TableOfView(
                 "Win and loss drivers", with_, written_rows(drivers), notes=notes, about=days
             ),
-            TableOfView("Reasons of losses", reasons, written_rows(losses)),
-            TableOfView("Lost to", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)),
+            TableOfView("Loss reasons", reasons, written_rows(losses)),
+            TableOfView(
+                "Lost to competitors", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)
+            ),
             *similar,
         ]
 
     def _similar(self, language: Language) -> TableOfView:
         table = CaseLayout(ZoneInfo(self.timezone), language).similar(self.similar)
-        won = in_language("Won of similar deals", language)
+        won = in_language("Win rate of similar deals", language)
         said = f"{won}: {estimate_text(self.similar_won, percent=True)}"
         return table._replace(notes=(said,), about=str(self.deal))
 
@@ -371,7 +373,7 @@ def _lost_to(lost: Iterable[ClosedGroup]) -> list[LostTo]:
 
 
 def _driver_row(driver: Driver, names: Names, language: Language) -> RowOfValues:
-    name = in_language(driver.factor.replace("_", " "), language)
+    name = key_text(driver.factor, language)
     detail = names.label(driver.detail, language)
     return (
         (f"{name} {detail}" if detail else name) + (" *" if driver.few else ""),
@@ -379,7 +381,7 @@ def _driver_row(driver: Driver, names: Names, language: Language) -> RowOfValues
         Percent(driver.win_rate_with),
         driver.won_without + driver.lost_without,
         Percent(driver.win_rate_without),
-        estimate_text(driver.difference, percent=True),
+        estimate_text(driver.difference, percent=True).replace("%", ""),
     )
 
 

@@ -23,7 +23,7 @@ from salesflow.domain.values import Money, Value, tidy
 from salesflow.presentation.arrow import data_frames, stacked
 from salesflow.presentation.fields import FieldRole, Json, field_roles, plain
 from salesflow.presentation.format import Total, amount_text, local_time, totals, totals_text
-from salesflow.presentation.messages import Language, in_language, kind_name
+from salesflow.presentation.messages import Language, in_language, key_text, kind_name
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.names import with_names
 from salesflow.projections.core.question import ENVELOPE, View
@@ -247,8 +247,10 @@ if TYPE_CHECKING:
 
 
 ViewT = TypeVar("ViewT", bound=View)
-SIDES = ("Figure", "Then", "Now", "Difference")
+SIDES = ("Figure", "Compared with", "As asked", "Difference")
 UNKNOWN = "–"
+BEFORE, PRIOR = "before", "Prior period"
+RESOLVED = "Conversion of deals that left (ratio)"
 DIGITS_SHOWN = 8
 PLACES_SHOWN = 4
 BETWEEN = " · "
@@ -341,7 +343,7 @@ class Comparison(Value, Generic[ViewT]):
     def _lines(self, language: Language) -> list[str]:
         """Return what the answers mean, and the moment of each."""
         colon = "：" if language == "zh" else ": "
-        sides = (("Then", self.then), ("Now", self.now))
+        sides = (("Compared with", self.then), ("As asked", self.now))
         moments = (
             f"{in_language(label, language)}{colon}{line}"
             for label, side in sides
@@ -391,11 +393,13 @@ class _Writer:
         """Write a record's figures, its other traits, then the records inside."""
         for name, figure in change.figures.items():
             if _is_worth_a_line(figure, all_figures=all_figures):
-                yield self._figure_line(within + self._field(name), figure)
+                yield self._figure_line(within + self._figure(name), figure)
         for name in change.traits:
             if _is_for_people(change, name):
                 sides = (self._side(change.then, name), self._side(change.now, name))
-                yield _Line(within + self._field(name), *sides, "")
+                of_period = name == BEFORE and isinstance(getattr(change.now, name), Period)
+                label = self._word(PRIOR) if of_period else self._field(name)
+                yield _Line(within + label, *sides, "")
         for inside, part in self._parts(change, within):
             if isinstance(part.record, Estimate):
                 if all_figures or part.change != "same":
@@ -412,7 +416,7 @@ class _Writer:
     def _parts(self, change: RecordChange, within: str) -> Iterator[tuple[str, RecordChange]]:
         """Yield the records inside, each with what its lines begin with."""
         for name, part in change.parts.items():
-            yield f"{within}{self._field(name)}{BETWEEN}", part
+            yield f"{within}{self._figure(name)}{BETWEEN}", part
         for name, rows in change.lists.items():
             for row in rows:
                 heads = (self._head(row.record, key) for key in self._columns([row]))
@@ -460,7 +464,7 @@ class _Writer:
         value = getattr(record, name) if named is None else named
         if name == "kind" and "." in str(value):  # of a fact
             return kind_name(value, self._language)
-        return self._word(value) if name in IN_WORDS and value else self._text(value)
+        return self._key(value) if name in IN_WORDS and value else self._text(value)
 
     def _figure_line(self, named: str, figure: FigureChange) -> _Line:
         sides = (self._text(figure.then), self._text(figure.now))
@@ -492,8 +496,15 @@ class _Writer:
             case _:
                 return _text(value)
 
+    def _figure(self, name: str) -> str:
+        """Call a figure; the same word of an objection says that it was answered."""
+        return self._word(RESOLVED) if name == "resolved" else self._field(name)
+
     def _field(self, name: str) -> str:
         return self._word(called(name))
+
+    def _key(self, value: object) -> str:
+        return key_text(str(value), self._language)
 
     def _word(self, text: object) -> str:
         return in_language(str(text), self._language)
@@ -520,8 +531,35 @@ def _words(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
+CALLED = {
+    "at_risk": "Deals tracked this long",
+    "because": "Reason",
+    "closed_seconds": "Seconds closed before reopening",
+    "contacts": "Activities",
+    "days_over": "Days past limit",
+    "deals_over": "Deals past limit",
+    "entries_later": "Entries into later stages",
+    "expected": "Due at period start",
+    "facts": "Event history",
+    "in_period": "Onward ÷ entries in period (ratio)",
+    "last_contact": "Last activity",
+    "left": "Left without moving on",
+    "left_otherwise": "Lost or dropped",
+    "pending": "Not yet due",
+    "per_deal": "Activities per deal",
+    "to_date": "Conversion to date (ratio)",
+    "values": "By value",
+    "visits_seconds": "Seconds in stages",
+    "weighted": "Weighted amount",
+    "win_rate_of_created": "Created deals won to date",
+}
+"""What people call fields whose names do not say enough by themselves."""
+
+
 def called(name: str) -> str:
     """Call a field for people: `deals_without_amount` is Deals without amount."""
+    if name in CALLED:
+        return CALLED[name]
     words = name.rstrip("_").replace("_", " ").capitalize()
     return SCALES.sub(lambda scale: scale[0].upper(), words).replace("Kpis", "KPIs")
 

@@ -33,7 +33,7 @@ __all__ = [
 
 
 DEAL: Final = "Deal"
-BECAUSE: Final = "Because"
+BECAUSE: Final = "Reason"
 DEALS: Final = frozenset({"deal"})
 CUSTOMERS: Final = frozenset({"customer", "customer_id"})
 REPS: Final = frozenset({"actor", "group", "key", "owner", "person", "rep"})

@@ -314,7 +314,7 @@ class View(Value):
     @internal
     def meaning_lines(self, language: Language = "en") -> list[str]:
         """Return what is counted and how, a labelled line each."""
-        labels = words_in(("Population", "Formula"), language)
+        labels = words_in(("Scope", "Definitions"), language)
         colon = "：" if language == "zh" else ": "
         meant = zip(labels, self.meaning(language), strict=True)
         return [f"{label}{colon}{text}" for label, text in meant]

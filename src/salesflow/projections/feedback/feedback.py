@@ -20,7 +20,7 @@ from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, local_day, short_id
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import (
     Limit,
@@ -64,8 +64,8 @@ PROMOTER, PASSIVE, SATISFIED = 9, 7, 4
 """The lowest score of a promoter, of a passive (both of 10) and of the top box (of 5)."""
 
 FIGURE_COLUMNS: Final = (
-    "Responses", "NPS", "Promoters", "Passives", "Detractors", "CSAT top box", "CSAT mean",
-    "CES mean", "Sent", "Answered", "Response rate",
+    "Feedback received", "NPS", "Promoters", "Passives", "Detractors", "CSAT top box",
+    "CSAT mean", "CES mean", "Surveys sent", "Surveys answered", "Response rate",
 )  # fmt: skip
 
 
@@ -225,9 +225,13 @@ class FeedbackView(View):
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out: a row per period and group, then the words, newest first."""
         zone = ZoneInfo(self.timezone)
+        days, before = days_text(self.period, zone), days_text(self.before, zone)
+        if self.by is not None:
+            days = say("All, {days}", language, days=days)
+            before = say("All, prior period {days}", language, days=before)
         rows = [
-            (days_text(self.period, zone), *figures_text(self.total)),
-            (days_text(self.before, zone), *figures_text(self.total_before)),
+            (days, *figures_text(self.total)),
+            (before, *figures_text(self.total_before)),
             *((_name(group, language), *figures_text(group.figures)) for group in self.groups),
         ]
         listed = (

@@ -25,7 +25,7 @@ from salesflow.domain.time import (
 )
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import days_text, money_text, percent_text
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView, told_once
 from salesflow.projections.core.currency import (
     CurrencyConverter,
@@ -143,15 +143,16 @@ class ForecastView(MoneyView):
         " a booking or closing are those credited with it"
     )
     formula: ClassVar[str] = (
-        "forecast = won so far + measure of open deals expected in the period: weighted ="
+        "forecast = booked so far + measure of open deals expected in the period: weighted ="
         " amount x probability of all of them; commit = category commit (or closed), best case"
         " = that + best_case, pipeline = that + pipeline, omitted in none of these three;"
         " coverage = open amount ÷ remaining goal (null until goals are kept); required = 1 ÷"
-        " win rate by value, won ÷ (won + lost), of the trailing days; slippage = (moved out +"
-        " overdue) at the period's end or the moment ÷ expected at its start; pushes ="
-        " forecasts that moved the date later; increases, decreases = forecasts or agreed lines"
-        " that moved a known amount in its currency; accuracy = 1 − |forecast − actual| ÷"
-        " actual, null unless the actual is above 0 and the period is over; per currency"
+        " win rate by value, won ÷ (won + lost), of the trailing days; slippage rate = (pushed"
+        " out of the period + overdue) at the period's end or the moment ÷ due at its start;"
+        " pushes = forecasts that moved the close date later; increases, decreases = forecasts"
+        " or agreed lines that moved a known amount in its currency; accuracy = 1 − |forecast −"
+        " actual bookings| ÷ actual bookings, null unless those are above 0 and the period is"
+        " over; per currency"
     )
     period: Period
     win_rate_period: Period
@@ -192,8 +193,8 @@ class ForecastView(MoneyView):
             for line in self.lines
         )  # fmt: skip
         columns = (
-            "Open deals", "Amount", "Won so far", "Weighted", "Commit", "Best case", "Pipeline",
-            "Coverage", "Coverage required",
+            "Open deals", "Amount", "Booked so far", "Weighted forecast", "Commit forecast",
+            "Best-case forecast", "Pipeline forecast", "Coverage", "Coverage required",
         )  # fmt: skip
         return TableOfView("Forecast", (*self._first(), *columns), tuple(rows))
 
@@ -207,7 +208,7 @@ class ForecastView(MoneyView):
             )
             for line in self.categories
         )
-        columns = (*self._first(), "Forecast category", "Deals", "Amount", "Weighted")
+        columns = (*self._first(), "Forecast category", "Deals", "Amount", "Weighted amount")
         words = ("Forecast category",)
         return TableOfView("Forecast by category", columns, tuple(rows), words=words)
 
@@ -229,8 +230,9 @@ class ForecastView(MoneyView):
             for line in self.slippage
         )
         columns = (
-            "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue", "Pending",
-            "Amount slipped", "Slippage", "Slippage by value",
+            "Due at period start", "Amount", "Won", "Lost or dropped", "Pushed out of period",
+            "Overdue", "Not yet due", "Amount slipped", "Slippage rate (deals)",
+            "Slippage rate (value)",
         )  # fmt: skip
         return TableOfView("Slippage", (*self._first(), *columns), tuple(rows))
 
@@ -246,18 +248,18 @@ class ForecastView(MoneyView):
             for line in self.changes
         )
         columns = (
-            "Currency", "Pushes", "Deals pushed", "Pushed more than once", "Increases",
-            "Decreases",
+            "Currency", "Close-date pushes", "Deals pushed", "Deals pushed 2+ times",
+            "Amount increases (count)", "Amount decreases (count)",
         )  # fmt: skip
-        return TableOfView("Changes of forecasts", (*self._first(), *columns), tuple(rows))
+        return TableOfView("Forecast changes", (*self._first(), *columns), tuple(rows))
 
     def _accuracy(self, language: Language) -> TableOfView:
-        known = {"then": "known then", "moment": "known now"}
+        known = {"then": "as recorded then", "moment": "as recorded now"}
         rows = (
             (
                 *self._head(line),
                 f"{line.first} … {line.last}",
-                in_language(line.made, language),
+                key_text(line.made, language),
                 in_language(known[line.known], language),
                 money_text(line.actual, line.currency),
                 _judged(line.forecast_weighted, line.accuracy_weighted),
@@ -267,7 +269,9 @@ class ForecastView(MoneyView):
             for line in self.accuracy
         )
         columns = (
-            "Period", "Made at", "Known", "Actual", "Weighted", "Commit", "Best case",
+            "Period", "Made at", "Data used", "Actual bookings",
+            "Weighted forecast (accuracy)", "Commit forecast (accuracy)",
+            "Best-case forecast (accuracy)",
         )  # fmt: skip
         title = "Accuracy of past forecasts"
         told = TableOfView(title, (*self._first(), *columns), tuple(rows))

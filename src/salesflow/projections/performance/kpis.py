@@ -47,7 +47,7 @@ from salesflow.projections.performance.kpi_figures import (
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope import By, Grouping
+from salesflow.projections.scope import By, Grouping, head_of_groups
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -62,7 +62,7 @@ Figures = Mapping[str, Callable[[KpiLine], CellValue]]
 
 def _by_value(line: KpiLine) -> str:
     rates = line.win_rate_by_value
-    return " + ".join(f"{percent_text(its.rate)} {its.currency}" for its in rates) or "–"
+    return " + ".join(f"{percent_text(its.rate)} ({its.currency})" for its in rates) or "–"
 
 
 SALES: Final[Figures] = {
@@ -70,29 +70,29 @@ SALES: Final[Figures] = {
     "Orders": lambda line: line.orders,
     "Win rate by value": _by_value,
     "Qualified deals": lambda line: line.velocity.open_deals,
-    "Velocity per day": lambda line: line.velocity.per_day,
+    "Sales velocity per day": lambda line: line.velocity.per_day,
 }
 DEALS: Final[Figures] = {
     "Created": lambda line: line.created,
     "Won": lambda line: line.won,
     "Lost": lambda line: line.lost,
     "Win rate": lambda line: estimate_text(line.win_rate, percent=True),
-    "Of created": lambda line: Percent(line.win_rate_of_created),
-    "Cycle days median": lambda line: line.cycle.days_median,
-    "Cycle days p90": lambda line: line.cycle.days_p90,
+    "Created deals won to date": lambda line: Percent(line.win_rate_of_created),
+    "Sales cycle, median (days)": lambda line: line.cycle.days_median,
+    "Sales cycle, P90 (days)": lambda line: line.cycle.days_p90,
 }
 CUSTOMERS: Final[Figures] = {
     "New customers": lambda line: line.new_customers,
     "Repeat purchase rate": lambda line: Percent(line.repeat_rate),
-    "Contacts": lambda line: line.follow_ups.contacts,
-    "Contacts per deal": lambda line: line.follow_ups.per_deal,
-    "First response days": lambda line: line.first_response.days_median,
+    "Activities": lambda line: line.follow_ups.contacts,
+    "Activities per deal": lambda line: line.follow_ups.per_deal,
+    "First response, median (days)": lambda line: line.first_response.days_median,
     "CSAT top box": lambda line: estimate_text(line.csat, percent=True),
 }
 PARTS: Final[Mapping[str, Figures]] = {
-    "Sales and pipeline": SALES,
+    "Sales and open pipeline": SALES,
     "Deals created and closed": DEALS,
-    "Customers": CUSTOMERS,
+    "Customers and activities": CUSTOMERS,
 }
 FIGURES: Final[Figures] = {
     **{name: SALES[name] for name in ("Sales", "Orders")},
@@ -110,7 +110,7 @@ def kpi_tables(
 ) -> list[TableOfView]:
     """Lay out the lines of a period and of the one before it, by group where there is one."""
     if by is not None:
-        return [*_grouped((*lines, *before), by.capitalize())]
+        return [*_grouped((*lines, *before), head_of_groups(by))]
     if len(lines) == 1:
         return [_beside((*lines, *before))]
     rows = (*lines, *before)
@@ -155,20 +155,22 @@ class KpisView(MoneyView):
 
     population: ClassVar[str] = (
         "sales: bookings that happened in the period by the moment; orders, win rate and cycle:"
-        " deals whose standing closing falls in it; created: deals opened in it; merged deals"
-        " are left out; owner, customer, process and team are those of that time; contacts and"
-        " CSAT scores: those of the period, whatever became of the deal; customers: those of"
+        " deals whose current close date falls in it; created: deals created in it; merged"
+        " deals are left out; owner, customer, process and team are those of that time;"
+        " activities and CSAT scores: those of the period, whatever became of the deal;"
+        " customers: those of"
         " deals won and repeat orders, merged ones as one; velocity: deals open at the end of"
         " the period or at the moment, and those closed in the days before it"
     )
     formula: ClassVar[str] = (
-        "sales = sum of bookings x share, per currency; orders = deals standing won + repeat"
+        "sales = sum of bookings x share, per currency; orders = deals currently won + repeat"
         " orders; win rate = won / (won + lost), by count with its 95% Wilson interval and by"
-        " value; of created = standing won / created; cycle = closed - opened of won deals;"
-        " new customers = whose first deal standing won falls in the period, no customer since"
-        " a day before it; repeat purchase rate = customers with 2 orders or more / with 1 or"
-        " more, by the end of the period; first response = first outbound contact - opened, of"
-        " deals opened in the period; CSAT top box = share of 4-5 among 1-5, with its interval;"
+        " value; created deals won to date = currently won / created; cycle = closed - created"
+        " of won deals; new customers = whose first deal currently won falls in the period, no"
+        " customer since a day before it; repeat purchase rate = customers with 2 orders or"
+        " more / with 1 or more, by the end of the period; first response = first outbound"
+        " activity - created, of deals created in the period; CSAT top box = share of 4-5 among"
+        " 1-5, with its interval;"
         " velocity = open deals at or past the qualifying stage x mean won amount x win rate /"
         " mean cycle days"
     )
@@ -185,7 +187,9 @@ class KpisView(MoneyView):
         """Lay the figures out, those of the period before beside or below them."""
         tables = kpi_tables(self.lines, self.lines_before, self.by)
         if self.before_joining:
-            told = in_language("times a rep's first team stands for a time before it", language)
+            told = in_language(
+                "times: before the rep joined any team, counted under the first team", language
+            )
             tables[0] = tables[0]._replace(notes=(f"{self.before_joining:,} {told}",))
         return tables
 

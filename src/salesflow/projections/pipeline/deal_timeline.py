@@ -72,8 +72,8 @@ class TimelineFact(Value):
 class DealTimelineView(View):
     """The spans of a deal's state and the facts between them."""
 
-    population: ClassVar[str] = "one deal: its believed facts that happened by the moment"
-    formula: ClassVar[str] = "a span begins at the effect of a fact that changed the state"
+    population: ClassVar[str] = "one deal: its events on record that happened by the as-of time"
+    formula: ClassVar[str] = "each row starts when a change took effect"
     deal: UUID
     spans: tuple[StateSpan, ...]
     facts: tuple[TimelineFact, ...]
@@ -90,8 +90,8 @@ class DealTimelineView(View):
                 words=("Outcome",),
             ),
             TableOfView(
-                "Facts",
-                ("Occurred", "Recorded", "Fact", "Actor", "Irregular"),
+                "Event history",
+                ("Occurred", "Recorded", "Event", "Actor", "Data anomaly"),
                 tuple(self._fact(fact, language) for fact in self.facts),
                 notes=(times,),
             ),

@@ -58,8 +58,8 @@ class DealStanding(Value):
 class DealsView(View):
     """Some of the deals there are at the moment, and how many there are in all."""
 
-    population: ClassVar[str] = "every deal believed to exist at the moment, as filtered"
-    formula: ClassVar[str] = "the deals whose standing changed last come first"
+    population: ClassVar[str] = "every deal on record at the as-of time, as filtered"
+    formula: ClassVar[str] = "sorted by latest change, newest first"
     deals: tuple[DealStanding, ...]
     deals_total: int
     """How many there are in all, the listed ones included."""

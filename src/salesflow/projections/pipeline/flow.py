@@ -31,7 +31,7 @@ from salesflow.domain.values import (
     tidy,
 )
 from salesflow.presentation.format import amount_text, days_text
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.currency import (
@@ -303,12 +303,13 @@ class FlowView(MoneyView):
     """Opening, movements by kind, restated and closing, per group and currency."""
 
     population: ClassVar[str] = (
-        "legs of movements inside the part asked about: open deals unless outcome is named"
+        "changes to the deals selected: open deals, unless another outcome is chosen"
     )
     formula: ClassVar[str] = (
-        "opening + movements by kind + restated = closing; a kind shows the net of its legs;"
-        " weighted = amount x probability; per currency; by team a leg counts for the team its"
-        " owner was in at the time, reorganised = what stood with an owner at a change of team"
+        "opening + movements + late changes = closing; each row is the net of what came in and"
+        " what went out; weighted amount = amount x probability; per currency; by team a change"
+        " counts for the team the owner was in at the time, team changed = open deals that"
+        " moved with an owner who changed teams"
     )
     period: Period
     opening_known_at: Literal["moment", "then"]
@@ -335,15 +336,19 @@ class FlowView(MoneyView):
         currency = account.currency or in_language("without amount", language)
         notes: tuple[str, ...] = ()
         if self.before_joining:
-            told = in_language("reps whose first team stands for a time before it", language)
+            told = in_language(
+                "reps: before they joined any team, counted under their first team", language
+            )
             notes = (f"{self.before_joining:,} {told}",)
         return TableOfView(
             "Flow",
-            ("Movement", "Deals", "Amount", "Weighted", "Events"),
-            tuple(_row(kind, figures, events, account) for kind, figures, events in lines),
+            ("Movement", "Deals", "Amount", "Weighted amount", "Events"),
+            tuple(
+                _row(key_text(kind, language), figures, events, account)
+                for kind, figures, events in lines
+            ),
             about=" · ".join(each for each in (group, currency, days) if each is not None),
             notes=notes,
-            words=("Movement",),
         )
 
 
@@ -564,7 +569,7 @@ def _sums(lines: Iterable[Line]) -> dict[str, Any]:
 
 
 def _row(
-    kind: str, figures: FlowFigures, events: int | None, account: FlowAccount
+    movement: str, figures: FlowFigures, events: int | None, account: FlowAccount
 ) -> tuple[str, ...]:
     currency = account.currency
     amounts = (
@@ -576,4 +581,9 @@ def _row(
         )
     )
     signed = "," if events is None or not figures.deals else "+,"
-    return kind, f"{figures.deals:{signed}}", *amounts, "" if events is None else f"{events:,}"
+    return (
+        movement,
+        f"{figures.deals:{signed}}",
+        *amounts,
+        "" if events is None else f"{events:,}",
+    )

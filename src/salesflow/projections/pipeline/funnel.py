@@ -35,7 +35,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.scope import Customers, Teams, group_order
+from salesflow.projections.scope import Customers, Teams, group_order, head_of_groups
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
@@ -210,10 +210,10 @@ OF_DEALS: Mapping[str, str] = {
 class FunnelView(MoneyView):
     """Open deals per stage in the order of the process, closed deals beside them."""
 
-    population: ClassVar[str] = "every deal believed to exist at the moment"
+    population: ClassVar[str] = "every deal on record at the as-of time"
     formula: ClassVar[str] = (
-        "per stage: count and sum of amount of open deals; weighted = sum of amount x"
-        " probability of the deal's process version (or its own forecast); per currency"
+        "per stage: count and sum of amount of open deals; weighted amount = sum of amount"
+        " x probability of the deal's process version (or its own forecast); per currency"
     )
     by: By | None
     stages: tuple[FunnelStage, ...]
@@ -223,7 +223,7 @@ class FunnelView(MoneyView):
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the funnel out: a row per stage, then a row per outcome; group by group."""
         zh, several = language == "zh", len({stage.process for stage in self.stages}) > 1
-        first = () if self.by is None else (self.by.capitalize(),)
+        first = () if self.by is None else (head_of_groups(self.by),)
         rows: list[RowOfValues] = [
             (
                 *self._named(s),
@@ -238,7 +238,14 @@ class FunnelView(MoneyView):
         closed: list[RowOfValues] = [
             (*self._named(c), c.outcome, c.deals, c.amounts) for c in self.closed
         ]
-        columns = (*first, "Stage", "Deals", "Amount", "Weighted", "Without amount")
+        columns = (
+            *first,
+            "Stage",
+            "Deals",
+            "Amount",
+            "Weighted amount",
+            "Deals without amount",
+        )
         outcomes = (*first, "Outcome", "Deals", "Amount")
         return [
             TableOfView("Funnel", columns, written_rows(rows)),

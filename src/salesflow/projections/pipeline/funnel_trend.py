@@ -69,12 +69,14 @@ class FunnelTrendView(MoneyView):
     """A funnel for each end, oldest first."""
 
     population: ClassVar[str] = (
-        "every deal believed at the moment to have existed at each end; an end after the moment"
-        " is the moment"
+        "every deal on record at each period end; a period that has not ended is shown as of"
+        " the as-of time"
     )
     formula: ClassVar[str] = (
-        "per end and stage: count and sum of amount of open deals; weighted = sum of amount x"
-        " probability of the deal's process version (or its own forecast); per currency"
+        "per end and stage: count and sum of amount of open deals; weighted amount = sum of"
+        " amount x probability of the deal's process version (or its own forecast); won, lost,"
+        " disqualified, merged = deals closed so by each period end, since the start; per"
+        " currency"
     )
     period: Period
     every: Every
@@ -94,8 +96,11 @@ class FunnelTrendView(MoneyView):
             )
             for at, end in zip(named, self.ends, strict=True)
         ]
-        outcomes = ("Won", "Lost", "Disqualified", "Merged")
-        columns = ("End", "Deals", "Amount", "Weighted", *outcomes)
+        outcomes = (
+            "Won so far", "Lost so far", "Disqualified so far",
+            "Merged so far",
+        )  # fmt: skip
+        columns = ("Period end", "Open deals", "Amount", "Weighted amount", *outcomes)
         trend = TableOfView("Funnel trend", columns, written_rows(rows))
         return [trend, *self._by_stage(named, language)]
 
@@ -111,7 +116,7 @@ class FunnelTrendView(MoneyView):
             for at, end in zip(named, self.ends, strict=True):
                 deals = {s.stage: s.deals for s in end.stages if s.process == process}
                 rows.append((at, *(deals.get(stage, 0) for stage in stages)))
-            columns = ("End", *stages.values())
+            columns = ("Period end", *stages.values())
             yield TableOfView("Open deals by stage", columns, written_rows(rows), about=process)
 
 

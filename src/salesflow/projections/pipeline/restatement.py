@@ -42,8 +42,8 @@ STREAMS = 500
 UTC = ZoneInfo("UTC")
 
 COLUMNS = (
-    "Stage", "Outcome", "Deals then", "Deals now", "Change", "Amount then", "Amount now",
-    "Change of amount",
+    "Stage", "Outcome", "Deals known then", "Deals known now", "Change",
+    "Amount known then", "Amount known now", "Change of amount",
 )  # fmt: skip
 
 
@@ -82,12 +82,12 @@ class RestatementView(View):
     """Every cell of the funnel then and now, and the events between the two."""
 
     population: ClassVar[str] = (
-        "every deal believed to exist at the moment's as_of, as known then or as known now"
+        "every deal on record at the as-of time, as recorded then or as recorded now"
     )
     formula: ClassVar[str] = (
-        "change = as known at known_at less as known at known_then, at the same as_of; events:"
-        " recorded after known_then, of deals that stand in another cell or with another amount"
-        " now, in effect by as_of and able to move a deal, and retractions of such"
+        "change = figure as recorded now - figure as recorded then, both for the same as-of"
+        " time; events: those recorded or retracted since then that changed a deal's stage,"
+        " outcome or amount"
     )
     known_then: datetime
     cells: tuple[RestatedCell, ...]
@@ -101,20 +101,29 @@ class RestatementView(View):
         """Lay both sides out: a row per cell, then the events in the order of the log."""
         zone, word = ZoneInfo(self.timezone), in_language
         sides = (
-            f"{word('known then', language)} {local_time(self.known_then, zone)}"
-            f" · {word('known now', language)} {local_time(self.moment.known_at, zone)}"
+            f"{word('then: data recorded up to', language)} {local_time(self.known_then, zone)}"
+            f" · {word('now: data recorded up to', language)}"
+            f" {local_time(self.moment.known_at, zone)}"
         )
         listed = (
-            f"{word('deals restated', language)} {self.deals_restated:,}"
+            f"{word('deals changed', language)} {self.deals_restated:,}"
             f" · {word('listed', language)} {len(self.events):,}"
             f" · {word('in all', language)} {self.events_total:,}"
         )
         cells = tuple(_cell_text(cell, language) for cell in self.cells)
         events = tuple(_event_text(event, zone, language) for event in self.events)
-        told = ("Position", "Fact", "Deal", "Occurred", "Recorded", "Actor", "Retracts")
+        told = (
+            "Event no.", "Event", "Deal", "Occurred", "Recorded", "Actor", "Retracts event no.",
+        )  # fmt: skip
         return [
-            TableOfView("Restatement", COLUMNS, cells, notes=(sides,), words=("Outcome",)),
-            TableOfView("The events that explain it", told, events, notes=(listed,)),
+            TableOfView(
+                "Late changes (as recorded then and now)",
+                COLUMNS,
+                cells,
+                notes=(sides,),
+                words=("Outcome",),
+            ),
+            TableOfView("Events behind the changes", told, events, notes=(listed,)),
         ]
 
 

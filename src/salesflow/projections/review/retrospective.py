@@ -24,11 +24,10 @@ from salesflow.presentation.format import (
     Total,
     days_text,
     money_text,
-    number_text,
     totals,
     totals_text,
 )
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
 from salesflow.projections.core.names import Names
@@ -102,7 +101,7 @@ __all__ = [
 LINES: Final = 5
 FIGURES: Final = 3
 COUNT_MIN: Final = 10
-LINE_COLUMNS: Final = ("What", "Period", "Before", "Change")
+LINE_COLUMNS: Final = ("Metric", "This period", "Prior period", "Change")
 RULE: Final = "by relative change; small counts and minor currencies are left out"
 LEFT_OUT: Final = frozenset({"open_weighted", "velocity_per_day", "win_rate_by_value"})
 """Figures that say the same as another one beside them."""
@@ -185,13 +184,13 @@ def _lines(
         yield lay.word("Stalled deals"), stalled, "", ""
     if opening_figures.losses[0]:
         now_lost, lost_before = (_dearest(side, lay, names) for side in opening_figures.losses)
-        yield lay.word("Dearest reason of losses"), now_lost, lost_before, ""
+        yield lay.word("Top loss reason (by deals)"), now_lost, lost_before, ""
 
 
 def _narrow(found: Bottleneck | None, lay: RetrospectiveLayout) -> str:
     if found is None:
         return NONE
-    return f"{lay.stage(found)} · {number_text(found.days_over)} {lay.word('days over')}"
+    return f"{lay.stage(found)} · {lay.days_over(found)}"
 
 
 def _slipped(figures: OpeningFigures, lay: RetrospectiveLayout, names: Names) -> str:
@@ -201,7 +200,7 @@ def _slipped(figures: OpeningFigures, lay: RetrospectiveLayout, names: Names) ->
     parts = [f"{figures.slipped_total:,} · {totals_text(worth)}"]
     if title:
         amount = money_text(dearest.amount, dearest.currency)
-        parts.append(f"{lay.word('dearest')} {title} {amount}")
+        parts.append(say("largest: {deal} {amount}", lay.language, deal=title, amount=amount))
     return " · ".join(parts)
 
 
@@ -229,17 +228,18 @@ class RetrospectiveView(View):
         " what stands at a time to whoever has it at that time"
     )
     formula: ClassVar[str] = (
-        "difference = period - period before; bottleneck = open stage with the most days over,"
-        " ties to the lower conversion, null where no deal stood too long; days over = sum of"
-        " the time that visits spent in the period beyond the stage's longest stay, of the"
-        " process version entered under; conversion = moved on / (moved on + left otherwise) of"
-        " deals that entered in the period, by the moment; slipped = neither won nor otherwise"
-        " closed by the period's end, moved out of it or overdue; stalled = end - entered > the"
-        " longest stay; forecast = won so far + measure of open deals expected in the period,"
-        " as of its start (its first instant - 1 microsecond) and its middle, as known at the"
-        " moment; accuracy = 1 - |forecast - actual| / actual, null unless the actual is above"
-        " 0 and the period is over; score = NPS, CSAT top box or mean CES of a survey;"
-        " detractors = scores 0-6 of 10; per currency"
+        "difference = period - period before; bottleneck = open stage with the most days past"
+        " limit, ties to the lower conversion, null where no deal stood too long; days past"
+        " limit = sum of the time that visits spent in the period beyond the stage limit, of"
+        " the process version entered under; conversion (left) = moved on / (moved on + left"
+        " without moving on) of deals that entered in the period, by the moment; slipped ="
+        " neither won nor otherwise closed by the period's end, pushed out of it or overdue;"
+        " stalled = end - entered > the stage limit; forecast = booked so far + measure of open"
+        " deals expected in the period, as of its start (its first instant - 1 microsecond) and"
+        " its middle, as known at the moment; accuracy = 1 - |forecast - actual bookings| /"
+        " actual bookings, null unless those are above 0 and the period is over; score ="
+        " NPS, CSAT top box or mean CES of a survey; detractors = scores 0-6 of 10; per"
+        " currency"
     )
     period: Period
     before: Period

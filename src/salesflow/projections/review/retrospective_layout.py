@@ -19,7 +19,7 @@ from salesflow.presentation.format import (
     totals,
     totals_text,
 )
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import LossReason
 from salesflow.projections.core.statistics import Estimate, estimate_text
@@ -48,6 +48,10 @@ __all__ = ["RetrospectiveLayout"]
 Staged = Bottleneck | StagePassed | DealSlipped | DealStalled | Verbatim
 """Rows that name a stage."""
 UNKNOWN: Final = "–"
+MOVEMENTS_NOTE: Final = (
+    "every movement counts, also of deals merged or reopened later, so numbers of deals can"
+    " differ from those above"
+)
 
 
 class RetrospectiveLayout:
@@ -67,8 +71,8 @@ class RetrospectiveLayout:
             if each.unit != "money" or each.value or each.value_before
         )
         days = days_text(period, self._timezone)
-        columns = ("Figure", "Period", "Before", "Difference")
-        beside = f"{self.word('Before')} {days_text(before, self._timezone)}"
+        columns = ("Figure", "This period", "Prior period", "Difference")
+        beside = f"{self.word('prior period')} {days_text(before, self._timezone)}"
         about = " · ".join(each for each in (part, days, beside) if each)
         return TableOfView("Retrospective", columns, rows, about=about)
 
@@ -79,7 +83,7 @@ class RetrospectiveLayout:
 
     def joined_later(self) -> str:
         """Say that a rep's first team stands for a time before it."""
-        return self.word("a rep's first team stands for a time before it")
+        return self.word("before a rep joined any team: counted under the first team")
 
     def movements(self, movements: Sequence[MovementBeside]) -> TableOfView:
         """Lay out the books of open deals, their currencies side by side."""
@@ -87,13 +91,13 @@ class RetrospectiveLayout:
         rows = []
         for kind in sorted(told, key=MOVEMENTS.index):
             mine = [each for each in movements if each.movement == kind]
-            row = [kind]
+            row = [key_text(kind, self.language)]
             for figures in ([m.figures for m in mine], [m.figures_before for m in mine]):
                 worth = zip((m.currency for m in mine), figures, strict=True)
                 row += [f"{sum(f.deals for f in figures):,}", _worth(worth)]
             rows.append(tuple(row))
-        columns = ("Movement", "Deals", "Amount", "Deals before", "Amount before")
-        return TableOfView("Flow", columns, tuple(rows), words=("Movement",))
+        columns = ("Movement", "Deals", "Amount", "Deals, prior", "Amount, prior")
+        return TableOfView("Flow", columns, tuple(rows), notes=(self.word(MOVEMENTS_NOTE),))
 
     def stages(
         self,
@@ -118,12 +122,13 @@ class RetrospectiveLayout:
             for each in stages
         )
         columns = (
-            "Stage", "Deals", "Deals over", "Days over", "Days over before", "Max days",
-            "Median days", "Median days before", "Cohort resolved", "Resolved before",
+            "Stage", "Deals", "Deals past limit", "Days past limit", "Days past limit, prior",
+            "Max stay days", "Median days", "Median days, prior", "Conversion (left)",
+            "Conversion (left), prior",
         )  # fmt: skip
         notes = (
             f"{self.word('Bottleneck')}: {self._narrow(now)}",
-            f"{self.word('Bottleneck before')}: {self._narrow(before)}",
+            f"{self.word('Bottleneck, prior period')}: {self._narrow(before)}",
         )
         return TableOfView("Stages", columns, rows, notes=notes)
 
@@ -131,7 +136,10 @@ class RetrospectiveLayout:
         self, now: Sequence[SlippageLine], before: Sequence[SlippageLine]
     ) -> list[TableOfView]:
         """Lay out what became of the deals that were expected, per period and currency."""
-        tables = (self._slippage("Slippage", now), self._slippage("Slippage before", before))
+        tables = (
+            self._slippage("Slippage", now),
+            self._slippage("Slippage, prior period", before),
+        )
         return [table for table in tables if table.rows]
 
     def _slippage(self, title: str, lines: Sequence[SlippageLine]) -> TableOfView:
@@ -148,8 +156,9 @@ class RetrospectiveLayout:
             for line in lines
         )
         columns = (
-            "Expected", "Amount", "Won", "Left otherwise", "Moved out", "Overdue",
-            "Pending", "Amount slipped", "Slippage", "Slippage by value",
+            "Due at period start", "Amount", "Won", "Lost or dropped", "Pushed out of period",
+            "Overdue", "Not yet due", "Amount slipped", "Slippage rate (deals)",
+            "Slippage rate (value)",
         )  # fmt: skip
         return TableOfView(title, columns, rows)
 
@@ -163,15 +172,16 @@ class RetrospectiveLayout:
                 money_text(deal.amount, deal.currency),
                 str(deal.expected_close),
                 _day(deal.expected_after),
-                "moved out" if deal.slipped == "moved" else deal.slipped,
+                "pushed out of period" if deal.slipped == "moved" else deal.slipped,
                 deal.outcome or UNKNOWN,
             )
             for deal in deals
         )
         columns = (
-            "Deal", "Stage", "Owner", "Amount", "Expected close", "Moved to", "How", "Outcome",
+            "Deal", "Stage", "Owner", "Amount", "Expected close",
+            "Current expected close", "Type of slip", "Outcome",
         )  # fmt: skip
-        notes, words = (self._listed(rows, in_all),), ("How", "Outcome")
+        notes, words = (self._listed(rows, in_all),), ("Type of slip", "Outcome")
         return TableOfView("Slipped deals", columns, rows, notes=notes, words=words)
 
     def stalled(
@@ -193,7 +203,7 @@ class RetrospectiveLayout:
         )
         columns = (
             "Deal", "Stage", "Owner", "Amount", "Expected close", "Entered at", "Days",
-            "Max days",
+            "Stage limit (days)",
         )  # fmt: skip
         listed = f"{self._listed(rows, in_all)} · {totals_text(amounts)}"
         return TableOfView("Stalled deals", columns, rows, notes=(listed,))
@@ -214,16 +224,16 @@ class RetrospectiveLayout:
                 ]
             rows.append(tuple(row))
         columns = (
-            "Because", "Deals", "Amount", "Share", "Deals before", "Amount before",
-            "Share before",
+            "Reason", "Deals", "Amount", "Share of lost amount", "Deals, prior",
+            "Amount, prior", "Share, prior",
         )  # fmt: skip
-        return TableOfView("Reasons of losses", columns, tuple(rows))
+        return TableOfView("Loss reasons", columns, tuple(rows))
 
     def forecasts(self, judged: Iterable[ForecastJudged]) -> TableOfView:
         """Lay out what was forecast of the period beside what was sold in it."""
         rows = tuple(
             (
-                self.word(each.made),
+                key_text(each.made, self.language),
                 local_time(each.made_at, self._timezone, exact=False),
                 self.word(each.measure),
                 f"{each.deals:,}",
@@ -235,10 +245,10 @@ class RetrospectiveLayout:
             for each in judged
         )
         columns = (
-            "Made", "Time", "Measure", "Open deals", "Forecast", "Actual", "Difference",
-            "Accuracy",
+            "Made at", "Date", "Forecast type", "Open deals", "Forecast",
+            "Actual bookings", "Difference", "Accuracy",
         )  # fmt: skip
-        return TableOfView("Forecast then, outcome now", columns, rows)
+        return TableOfView("Forecast accuracy", columns, rows)
 
     def scores(self, scores: Iterable[ScoreMoved]) -> TableOfView:
         """Lay out the score of each survey and what it was."""
@@ -255,10 +265,10 @@ class RetrospectiveLayout:
             for each in scores
         )
         columns = (
-            "Survey", "Scale", "Score", "Before", "Difference", "Responses",
-            "Responses before",
+            "Survey", "Scale", "Score", "Prior period", "Difference", "Feedback received",
+            "Feedback received, prior",
         )  # fmt: skip
-        return TableOfView("Scores of surveys", columns, rows)
+        return TableOfView("Survey scores", columns, rows)
 
     def themes(self, themes: Iterable[Theme]) -> TableOfView:
         """Lay out what was said by stage and by product."""
@@ -277,10 +287,10 @@ class RetrospectiveLayout:
             if each.figures.responses or each.figures_before.responses
         )
         columns = (
-            "Theme", "Responses", "Responses before", "Detractors", "NPS", "NPS before",
-            "CSAT top box", "CES mean",
+            "Theme", "Feedback received", "Feedback received, prior", "Detractors", "NPS",
+            "NPS, prior", "CSAT top box", "CES mean",
         )  # fmt: skip
-        return TableOfView("Themes of feedback", columns, rows)
+        return TableOfView("Feedback themes", columns, rows)
 
     def detractors(self, said: Sequence[Verbatim], in_all: int) -> TableOfView:
         """Return the words of detractors, by stage."""
@@ -298,13 +308,13 @@ class RetrospectiveLayout:
         )
         columns = ("Stage", "Product", "Time", "Deal", "Owner", "Score", "Text")
         listed = (self._listed(rows, in_all),)
-        return TableOfView("Words of detractors", columns, rows, notes=listed)
+        return TableOfView("Detractor comments", columns, rows, notes=listed)
 
     def _theme(self, each: Theme) -> str:
         return (each.name_zh if self.language == "zh" else each.name_en) or UNKNOWN
 
     def _figure(self, each: FigureMoved) -> str:
-        name = self.word(each.figure)
+        name = key_text(each.figure, self.language)
         label = name[0].upper() + name[1:]
         shown = each.unit != "money" and each.currency is not None
         return f"{label} {each.currency}" if shown else label
@@ -337,13 +347,19 @@ class RetrospectiveLayout:
         """Return which stage is the bottleneck, and what makes it one."""
         if found is None:
             return self.word("none")
+        share, conversion = map(percent_text, (found.days_over_share, found.conversion))
         figures = (
-            f"{number_text(found.days_over)} {self.word('days over')}",
-            f"{percent_text(found.days_over_share)} {self.word('of all')}",
-            f"{found.deals_over:,} {self.word('deals over')}",
-            f"{percent_text(found.conversion)} {self.word('went on')}",
+            self.days_over(found),
+            say("{share} of all days past limit", self.language, share=share),
+            say("{deals:,} deals past limit", self.language, deals=found.deals_over),
+            say("{share} moved on", self.language, share=conversion),
         )
         return f"{self.stage(found)} · {' · '.join(figures)}"
+
+    def days_over(self, found: Bottleneck) -> str:
+        """Say how long deals stood in a stage beyond its limit."""
+        days = number_text(found.days_over)
+        return say("{days} days past the stage limit", self.language, days=days)
 
     def stage(self, row: Staged) -> str:
         """Name the stage of a row."""

@@ -52,14 +52,15 @@ class ConversionView(View):
     """Conversion and reach per stage in the order of the process, and the exits."""
 
     population: ClassVar[str] = (
-        "deals that entered a stage in the period (cohort), entries and exits of the period,"
-        " deals created in the period (reach); without deals merged into others at the moment"
+        "deals that entered a stage in the period, entries and exits of the period, deals"
+        " created in the period; without deals merged into others at the moment"
     )
     formula: ClassVar[str] = (
-        "cohort, to date = moved on ÷ entered; resolved = moved on ÷ (moved on + left"
-        " otherwise); moved on = later entered any later stage or won, by the moment; period ="
-        " entries to later stages ÷ entries, may exceed 1; reached = entered or passed;"
-        " transitions = exits by target ÷ exits; amounts as at the event; intervals of 95%"
+        "conversion to date = moved on ÷ entered; conversion of deals that left = moved on ÷"
+        " (moved on + left without moving on); moved on = later entered any later stage or"
+        " won, by the moment; onward ÷ entries in period = entries to later stages ÷ entries,"
+        " whichever deals they are of, may exceed 100%; reached = entered or skipped; exits by"
+        " destination = exits by target ÷ exits; amounts as at the event; intervals of 95%"
     )
     period: Period
     before: Period
@@ -142,8 +143,9 @@ class _ConversionLayout(NamedTuple):
             for now, before in zip(self.view.stages, self.view.stages_before, strict=True)
         ]
         columns = (
-            "Stage", "Entered", "Moved on", "Left otherwise", "Still there",
-            "Cohort to date", "Cohort resolved", "To date before", "In period",
+            "Stage", "Entered", "Moved on", "Left without moving on", "Still there",
+            "Conversion to date", "Conversion of deals that left",
+            "Conversion to date, prior period", "Onward ÷ entries in period",
         )  # fmt: skip
         days = days_text(self.view.period, ZoneInfo(self.view.timezone))
         return TableOfView("Conversion", columns, written_rows(rows), about=days)
@@ -162,8 +164,8 @@ class _ConversionLayout(NamedTuple):
             if stage.values
         )
         columns = (
-            "Stage", "Entered", "Moved on", "Cohort to date", "Cohort resolved",
-            "In period",
+            "Stage", "Entered", "Moved on", "Conversion to date",
+            "Conversion of deals that left", "Onward ÷ entries in period",
         )  # fmt: skip
         return TableOfView("Conversion by value", columns, rows)
 
@@ -180,10 +182,10 @@ class _ConversionLayout(NamedTuple):
             for stage in self.view.reach
         ]
         columns = (
-            "Stage", "Created", "Entered", "Reached or passed", "Entered, share",
-            "Reached, share",
+            "Stage", "Created", "Entered", "Reached, incl. skipped", "% entered", "% reached",
         )  # fmt: skip
-        return TableOfView("Stage reach", columns, written_rows(rows))
+        title = "Stage reach of deals created in the period"
+        return TableOfView(title, columns, written_rows(rows))
 
     def _matrix(self) -> TableOfView:
         """Sum up the exits from each stage by kind."""
@@ -201,7 +203,7 @@ class _ConversionLayout(NamedTuple):
             for stage, counts in exits.values()
         ]
         columns = ("Stage", "Exits", *(kind.capitalize() for kind in KINDS))
-        return TableOfView("Where exits lead", columns, written_rows(rows))
+        return TableOfView("Stage exits by destination", columns, written_rows(rows))
 
     def _stage(self, row: StageConversion | StageReach | Transition) -> str:
         several = len({stage.process for stage in self.view.stages}) > 1
@@ -215,5 +217,5 @@ def _percent(estimate: Estimate | None) -> str:
 
 def _shares(found: Iterable[tuple[Decimal | None, str]]) -> str:
     """Write a share of each currency; where it is undefined, nothing."""
-    told = (f"{percent_text(share)} {its}" for share, its in found if share is not None)
+    told = (f"{percent_text(share)} ({its})" for share, its in found if share is not None)
     return " + ".join(told) or "–"

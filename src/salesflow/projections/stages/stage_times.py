@@ -77,9 +77,9 @@ class StageTimesView(View):
         " length and those of deals closed or merged since"
     )
     formula: ClassVar[str] = (
-        "a visit lasts from entering to leaving, or to the moment; latest = the last visit of"
-        " each deal, cumulative = all its visits; percentiles of type 7; stalled = moment -"
-        " entered > the longest stay of the stage; time to an event: Kaplan-Meier and"
+        "a visit lasts from entering to leaving, or to the moment; last visit = the latest one"
+        " of each deal, all visits = their days added up; percentiles of type 7; stalled ="
+        " moment - entered > the stage limit; time to an event: Kaplan-Meier and"
         " Aalen-Johansen, open and merged deals censored; days between two facts of which only"
         " the day is known are calendar days"
     )
@@ -207,8 +207,9 @@ class _StageTimesLayout(NamedTuple):
 
     def _stages(self) -> TableOfView:
         columns = (
-            "Stage", "Deals", "Visits", "Open visits", "Median days", "Mean days", "p90 days",
-            "Median in all", "Mean in all", "p90 in all", "Stalled",
+            "Stage", "Deals", "Visits", "Open visits", "Median days, last visit",
+            "Mean days, last visit", "P90 days, last visit", "Median days, all visits",
+            "Mean days, all visits", "P90 days, all visits", "Stalled",
         )  # fmt: skip
         rows: list[RowOfValues] = [
             (
@@ -243,11 +244,11 @@ class _StageTimesLayout(NamedTuple):
         )
         if len(rows) < len(self.view.stalled):
             listed += f" · {in_language('all of them with --json', self.language)}"
-        columns = ("Deal", "Stage", "Owner", "Entered at", "Days", "Max days")
+        columns = ("Deal", "Stage", "Owner", "Entered at", "Days", "Stage limit (days)")
         return TableOfView("Stalled deals", columns, rows, notes=(listed,))
 
     def _leaving(self) -> TableOfView:
-        days = tuple(f"> {chance.days} d" for chance in self.view.leaving[0].chances)
+        days = tuple(f"% over {chance.days} days" for chance in self.view.leaving[0].chances)
         rows: list[RowOfValues] = [
             (
                 self._stage(each.process, each.stage),
@@ -258,8 +259,9 @@ class _StageTimesLayout(NamedTuple):
             )
             for each in self.view.leaving
         ]
-        columns = ("Stage", "Visits", "Left", "Median days", *days)
-        return TableOfView("Time until a stage is left", columns, written_rows(rows))
+        columns = ("Stage", "Visits", "Visits ended", "Median days (est.)", *days)
+        title = "Time to leave a stage (estimated, incl. deals still there)"
+        return TableOfView(title, columns, written_rows(rows))
 
     def _ending(self) -> TableOfView:
         rows: list[RowOfValues] = [
@@ -275,10 +277,10 @@ class _StageTimesLayout(NamedTuple):
             for chance in each.chances
         ]
         columns = (
-            "Process", "Deals", "Median days", "After days", "At risk",
-            "Open", "Won", "Lost", "Disqualified",
+            "Process", "Deals", "Median days to end", "Days since start",
+            "Deals tracked this long", "Open", "Won", "Lost", "Disqualified",
         )  # fmt: skip
-        return TableOfView("Time until a deal ends", columns, written_rows(rows))
+        return TableOfView("Deal outcomes by age (estimated)", columns, written_rows(rows))
 
     def _deals(self) -> TableOfView:
         zone = ZoneInfo(self.view.timezone)
@@ -293,8 +295,11 @@ class _StageTimesLayout(NamedTuple):
             )
             for deal in self.view.deals
         )
-        columns = ("Deal", "From", "To", "Visits", "Closed", "Total")
-        return TableOfView("What its time went to", columns, rows)
+        columns = (
+            "Deal", "From", "To", "Time in stages", "Time closed before reopening",
+            "Total time",
+        )  # fmt: skip
+        return TableOfView("Time breakdown of the deal", columns, rows)
 
     def _stage(self, process: str, key: str | None) -> str:
         found = next(s for s in self.view.stages if (s.process, s.stage) == (process, key))
