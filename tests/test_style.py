@@ -144,6 +144,29 @@ def test_a_docstring_that_is_wrong_would_be_found() -> None:
     ]
 
 
+def importers() -> dict[Path, set[Path]]:
+    """Return who imports each module."""
+    modules = {
+        f"salesflow.{'.'.join(each.relative_to(SOURCE).with_suffix('').parts)}": each
+        for each in MODULES
+    }
+    found: dict[Path, set[Path]] = {each: set() for each in MODULES}
+    for module in MODULES:
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.ImportFrom) and node.module in modules:
+                found[modules[node.module]].add(module)
+    return found
+
+
+def test_a_module_that_one_other_uses_says_why_it_stands_alone() -> None:
+    """One of its own folder: commands, questions and fronts of a layer are named elsewhere."""
+    for module, users in importers().items():
+        beside = {user for user in users if user.parent == module.parent}
+        if len(users) == 1 and beside and not {"__init__.py"} & {user.name for user in users}:
+            text = " ".join((ast.get_docstring(tree(module)) or "").split())
+            assert "module of its own" in text, named(module)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=named)
 def test_a_docstring_begins_with_a_plain_verb(module: Path) -> None:
     for function in functions(module):

@@ -1,4 +1,7 @@
-"""The story of a simulated team: its funnel now and then, one deal, one late correction."""
+"""The story of a simulated team: its funnel now and then, one deal, one late correction.
+
+It is a module of its own, so that `salesflow demo --help` loads no engine.
+"""
 
 import shlex
 from datetime import date, timedelta

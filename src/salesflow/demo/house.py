@@ -1,4 +1,7 @@
-"""What the house itself does: people, customers, books, rates, versions, its clock."""
+"""What the house itself does: people, customers, books, rates, versions, its clock.
+
+It is a module of its own: it happens once a month or once in all, and not to a deal.
+"""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""What crosses the lives of deals: duplicates, handovers, changed customers, mistakes."""
+"""What crosses the lives of deals: duplicates, handovers, changed customers, mistakes.
+
+It is a module of its own: what happens across deals and not in one of them.
+"""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta

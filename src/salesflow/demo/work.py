@@ -1,4 +1,7 @@
-"""What a rep does in each stage of a deal, before it is decided how the stage ends."""
+"""What a rep does in each stage of a deal, before it is decided how the stage ends.
+
+It is a module of its own, beside `endings`: what happens in a stage, and how it is left.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta

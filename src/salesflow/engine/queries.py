@@ -2,6 +2,8 @@
 
 A question is asked in one snapshot of the read tables and the log, at one moment or, to
 compare, at several; all answers of a snapshot stand at one and the same position of the log.
+
+It is a module of its own: it reads, and nothing else of the engine cuts a moment.
 """
 
 from collections.abc import Iterator, Sequence

@@ -4,6 +4,8 @@ Three shapes: in a transaction of the log's own; inside an open transaction of t
 attempt in a savepoint of it (`connection=`); and in a transaction begun for each attempt on the
 host's engine (`engine=`), so that rows of the host are written anew with every attempt and
 recorded together with the facts.
+
+It is a module of its own: it opens sessions and ends them, `flow` puts all together.
 """
 
 import threading

@@ -3,6 +3,8 @@
 Rows of an interval table lie together by entity and are compared slice by slice. Those of a
 ledger lie by time: what each slice ought to hold is added up as one number (a sum of hashes,
 whatever the order), the ledger is read once, and only a slice that differs is looked at again.
+
+It is a module of its own, as `check` looks at the log and this at what is derived from it.
 """
 
 from bisect import bisect_right

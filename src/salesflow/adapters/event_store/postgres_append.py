@@ -4,6 +4,8 @@ The statement moves the head row (whose lock orders all appends of a tenant), in
 and command ids after it and notifies the subscribers. It commits by itself. The clock is read
 inside it, after the lock was got, unless the log was given a clock of its own. When the head
 row does not move, nothing is stored, and a second look says why.
+
+It is a module of its own, since it alone needs psycopg.
 """
 
 from collections.abc import Callable, Iterator, Sequence

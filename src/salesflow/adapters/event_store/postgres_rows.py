@@ -2,6 +2,8 @@
 
 They name their parameters here, and number them as the server does once and for all, so that
 the driver has nothing to read in them each time.
+
+It is a module of its own, so that the way of an append can be read without its SQL.
 """
 
 import re

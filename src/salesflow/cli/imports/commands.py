@@ -1,4 +1,7 @@
-"""`salesflow import`: what other systems say happened, recorded as it is, with a report."""
+"""`salesflow import`: what other systems say happened, recorded as it is, with a report.
+
+It is a module of its own: `import table`, beside `import rates` and what they share.
+"""
 
 import shutil
 import sys

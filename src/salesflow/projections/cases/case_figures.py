@@ -2,6 +2,8 @@
 
 Each function takes the steps of the deal (`walk`) and gives frozen rows. Leaves out other
 deals: those are in `similar_cases`.
+
+It is a module of its own, since what is found in a history can be tested without its tables.
 """
 
 from collections import Counter

@@ -1,4 +1,7 @@
-"""A retrospective laid out for people: one table for each thing it looks back on."""
+"""A retrospective laid out for people: one table for each thing it looks back on.
+
+It is a module of its own: what people read of a retrospective, and no figure.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
