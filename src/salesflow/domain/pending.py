@@ -133,7 +133,7 @@ NEVER_ADDED: Final = (
 )
 
 
-class Made(NamedTuple):
+class NewAggregate(NamedTuple):
     """A thing that no session has taken in yet, and where it was made."""
 
     thing: ref[object]
@@ -145,9 +145,9 @@ class Made(NamedTuple):
     """The globals of the module that made it."""
 
 
-_made: Final[dict[int, Made]] = {}
+_new_aggregates: Final[dict[int, NewAggregate]] = {}
 """By the identity of each thing, which another one may get once it is gone."""
-_gone: Final[list[Made]] = []
+_gone: Final[list[NewAggregate]] = []
 
 
 def track_new(thing: object, noun: str, kind: str) -> None:
@@ -155,28 +155,29 @@ def track_new(thing: object, noun: str, kind: str) -> None:
     frame: FrameType = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    made = Made(
+    made = NewAggregate(
         ref(thing), noun, kind, frame.f_code.co_filename, frame.f_lineno, frame.f_globals
     )
-    before = _made.pop(id(thing), None)
+    before = _new_aggregates.pop(id(thing), None)
     if before is not None:
         _gone.append(before)
-    _made[id(thing)] = made
-    if not len(_made) & (len(_made) - 1):  # each time there are twice as many
+    _new_aggregates[id(thing)] = made
+    count = len(_new_aggregates)
+    if not count & (count - 1):  # each time there are twice as many
         warn_never_added()
 
 
 def untrack(thing: object) -> None:
     """Forget a thing that was added, or that need not be."""
-    _made.pop(id(thing), None)
+    _new_aggregates.pop(id(thing), None)
 
 
 def warn_never_added(newest: int | None = None) -> None:
     """Warn of what nobody holds any more, and nobody has added; look at so many (None: all)."""
-    if not (_made or _gone):
+    if not (_new_aggregates or _gone):
         return
-    for key, made in list(islice(reversed(_made.items()), newest)):
-        if made.thing() is None and _made.pop(key, None) is made:
+    for key, made in list(islice(reversed(_new_aggregates.items()), newest)):
+        if made.thing() is None and _new_aggregates.pop(key, None) is made:
             _gone.append(made)
     while _gone:
         made = _gone.pop()
@@ -197,9 +198,9 @@ def give_up(error: BaseException) -> None:
     """
     for thing in _held(error):
         untrack(thing)
-    for key, made in list(_made.items()):
+    for key, made in list(_new_aggregates.items()):
         if made.thing() is None:
-            _made.pop(key, None)
+            _new_aggregates.pop(key, None)
 
 
 def _held(error: BaseException) -> list[object]:

@@ -62,7 +62,7 @@ from salesflow.projections.registry import with_folds
 from salesflow.projections.table import Fold, ReadTable
 
 __all__ = [
-    "FOUNDING",
+    "INITIALIZE",
     "Admin",
     "Backup",
     "SalesFlow",
@@ -123,7 +123,7 @@ class Admin:
 
 # What a new database begins with: its settings and the built-in sales process.
 
-FOUNDING: Final = "salesflow:founding"
+INITIALIZE: Final = "salesflow:founding"
 """The id of the command that founds a tenant's log, once."""
 
 
@@ -458,7 +458,7 @@ class SalesFlow(CommandRunner, Admin):
         if self.log.head().position == 0:
             if not create:
                 raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
-            self.run(lambda s: initialize(s, timezone or "UTC"), command_id=FOUNDING)
+            self.run(lambda s: initialize(s, timezone or "UTC"), command_id=INITIALIZE)
         if wanted is None:
             return
         stands = self.settings().timezone

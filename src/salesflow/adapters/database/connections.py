@@ -274,7 +274,7 @@ class Block(AbstractContextManager[sa.Connection]):
         if isinstance(error, sa.exc.DBAPIError | sa.exc.TimeoutError):
             if self.cut_off:
                 _raise_cause(error, self.handled)
-            raise self.owner.translated(error) from error
+            raise self.owner.translate_error(error) from error
         if isinstance(error, AssertionError) and error.__context__ and _is_sqlalchemys(error):
             raise error.__context__  # what cut off the end of a transaction
         if isinstance(error, sa.exc.StatementError) and error.orig is not None:
@@ -580,7 +580,7 @@ class Connections(Forkable, ABC):
         """Return what waits for commits of anybody; see `event_store.log.Subscription`."""
 
     @abstractmethod
-    def translated(self, error: Exception) -> SalesflowError:
+    def translate_error(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
 
     @abstractmethod

@@ -76,7 +76,7 @@ class Database:
         self.ensure_open: Final = self.connections.ensure_open
         self.ensure_not_replaced: Final = self.connections.ensure_not_replaced
         self.waiter: Final = self.connections.waiter
-        self.translated: Final = self.connections.translated
+        self.translate_error: Final = self.connections.translate_error
         self.close: Final = self.connections.close
         try:
             self._check(shared=shared, create=create)

@@ -136,7 +136,7 @@ def _lock_sqlite(connection: sa.Connection, database: Database) -> None:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except sa.exc.DBAPIError as error:
-            raise database.translated(error) from error
+            raise database.translate_error(error) from error
 
 
 def _connection_of(given: object) -> sa.Connection:
@@ -270,7 +270,7 @@ def _check_postgres(connection: sa.Connection, database: Database) -> None:
     try:
         theirs = tuple(connection.exec_driver_sql(WHICH_LOG).one())
     except sa.exc.DBAPIError as error:
-        raise database.translated(error) from error
+        raise database.translate_error(error) from error
     ours = _ours.get(database)
     if ours is None or theirs[:3] != ours[:3]:  # the server may have been restarted since
         ours = _ours[database] = database.rows(WHICH_LOG, ())[0]

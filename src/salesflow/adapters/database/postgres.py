@@ -334,7 +334,7 @@ class PostgresDatabase(Connections):
         """Return what waits for commits of anybody."""
         return PollingWaiter() if self.options.pooled else PostgresWaiter(self)
 
-    def translated(self, error: Exception) -> SalesflowError:
+    def translate_error(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
             return translate_postgres(error.orig)

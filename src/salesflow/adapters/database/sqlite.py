@@ -494,7 +494,7 @@ class SqliteDatabase(Connections):
             self._close_readers()
             self._archive.ensure_unchanged()
 
-    def translated(self, error: Exception) -> SalesflowError:
+    def translate_error(self, error: Exception) -> SalesflowError:
         """Turn an error of SQLAlchemy around a driver's error into ours."""
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
             return translate_sqlite(error.orig, self.path)

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-Stored = Callable[[UUID], Sequence[Event]]
+StreamEvents = Callable[[UUID], Sequence[Event]]
 """Gives the events of a stream."""
 
 MAY_MERGE: Final[frozenset[type[Fact]]] = frozenset(
@@ -74,7 +74,7 @@ MergeEdge = tuple[UUID, UUID, Instant]
 
 
 def impossible_merges(
-    candidate: Iterable[CandidateFact], stored: Stored
+    candidate: Iterable[CandidateFact], stored: StreamEvents
 ) -> list[ImpossibleMerge]:
     """Return which merges of what is about to be recorded cannot be; empty when all can.
 
@@ -108,7 +108,7 @@ def impossible_merges(
     ]
 
 
-def merge_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
+def merge_faults(streams: Iterable[UUID], stored: StreamEvents) -> list[str]:
     """Return of the merges of these which stand and cannot be, and why."""
     return list(_Graph(stored).faults(streams).values())
 
@@ -116,7 +116,7 @@ def merge_faults(streams: Iterable[UUID], stored: Stored) -> list[str]:
 class _Graph:
     """Which deal or customer counts in which, at every time, as stored and as told so far."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: StreamEvents) -> None:
         self._stored = stored
         self._events: dict[UUID, list[Event]] = {}
         self._spans: dict[UUID, list[_CountedSpan]] = {}

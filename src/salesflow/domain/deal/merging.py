@@ -25,16 +25,16 @@ __all__ = [
     "MergeState",
     "Merging",
     "MergingFact",
+    "counterpart_event",
     "counterpart_of",
     "describe_pair",
     "ensure_whole_merges",
     "missing_half",
     "other_deal",
-    "other_half",
 ]
 
 
-Stored = Callable[[UUID], Sequence[Event]]
+StreamEvents = Callable[[UUID], Sequence[Event]]
 """Gives the events of a stream."""
 Mark = tuple[object, ...]
 """What the two halves of a pair have in common, and no other pair of the same append."""
@@ -152,7 +152,7 @@ class Merging(DealCommands, MergeState):
             raise NotFoundError(f"deal {self.id} has no event {event_id} to retract")
         other.ensure_open()
         logs = {self.id: self._stored, other.id: other._stored}
-        there = other_half(here, lambda id: logs.get(id, []))
+        there = counterpart_event(here, lambda id: logs.get(id, []))
         if there is None or there.stream_id != other.id:
             raise RuleError(
                 f"event {event_id} of deal {self.id} has no other half on deal {other.id}"
@@ -164,7 +164,7 @@ class Merging(DealCommands, MergeState):
             deal._record(retraction, None)
 
 
-def ensure_whole_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> None:
+def ensure_whole_merges(recorded: Iterable[tuple[UUID, Fact]], stored: StreamEvents) -> None:
     """Refuse to append one half of a merge without the other; for who appends a session.
 
     Raises:
@@ -176,7 +176,7 @@ def ensure_whole_merges(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -
         raise RuleError(f"{missing}: load both deals in one session")
 
 
-def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> str | None:
+def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: StreamEvents) -> str | None:
     """Return which half of a pair of one append lacks the other; None when all are whole.
 
     `stored` gives what was recorded of a deal before, to know what a retraction is about.
@@ -194,7 +194,7 @@ def missing_half(recorded: Iterable[tuple[UUID, Fact]], stored: Stored) -> str |
     return None
 
 
-def other_deal(deal_id: UUID, fact: Fact, stored: Stored) -> UUID | None:
+def other_deal(deal_id: UUID, fact: Fact, stored: StreamEvents) -> UUID | None:
     """Return the deal that the other half of a pair belongs to; None for any other fact."""
     found = _half(deal_id, fact, stored)
     return None if found is None else found.other
@@ -216,7 +216,7 @@ def counterpart_of(deal_id: UUID, fact: Fact) -> tuple[UUID, MergingFact] | None
     return other, counterpart.model_copy(update={"inferred": fact.inferred})
 
 
-def other_half(event: Event, stored: Stored) -> Event | None:
+def counterpart_event(event: Event, stored: StreamEvents) -> Event | None:
     """Find the event on the other deal that was recorded with this half of a pair."""
     found = _half(event.stream_id, event.fact, stored)
     if found is None:
@@ -241,7 +241,7 @@ class _Half(NamedTuple):
     other: UUID
 
 
-def _half(deal_id: UUID, fact: Fact, stored: Stored) -> _Half | None:
+def _half(deal_id: UUID, fact: Fact, stored: StreamEvents) -> _Half | None:
     if isinstance(fact, FactRetracted):
         for event in stored(deal_id):
             if event.event_id == fact.event_id:
@@ -257,7 +257,7 @@ def _half(deal_id: UUID, fact: Fact, stored: Stored) -> _Half | None:
     return _Half((what, other, deal_id), -1, other)
 
 
-def _describe_half(deal_id: UUID, fact: Fact, stored: Stored) -> str:
+def _describe_half(deal_id: UUID, fact: Fact, stored: StreamEvents) -> str:
     """Name a half whose other half is missing."""
     half = _half(deal_id, fact, stored)
     assert half is not None
@@ -268,9 +268,9 @@ def _describe_half(deal_id: UUID, fact: Fact, stored: Stored) -> str:
     return describe_pair(event, stored)
 
 
-def describe_pair(event: Event, stored: Stored) -> str:
+def describe_pair(event: Event, stored: StreamEvents) -> str:
     """Return which two events are a pair."""
-    other = other_half(event, stored)
+    other = counterpart_event(event, stored)
     there = "an event" if other is None else f"{other.fact.kind} {other.event_id}"
     half = _half(event.stream_id, event.fact, stored)
     assert half is not None

@@ -61,7 +61,7 @@ from salesflow.projections.forecast.forecast_figures import (
 from salesflow.projections.forecast.forecast_reading import (
     ClosedRow,
     ForecastPoint,
-    Known,
+    KnowledgeOf,
     OpenRow,
     OutcomeRow,
     PastForecastKey,
@@ -130,7 +130,7 @@ TRAILING_DAYS: Final = 90
 DAYS_MOST: Final = 3_650
 PERIODS_MOST: Final = 40
 UNKNOWN: Final = "–"
-KNOWN: Final[tuple[Known, ...]] = ("then", "moment")
+KNOWN: Final[tuple[KnowledgeOf, ...]] = ("then", "moment")
 
 
 class ForecastView(MoneyView):
@@ -369,7 +369,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
 
 def forecasts_of(
-    span: Span, reader: Reader, points: list[ForecastPoint], known: Sequence[Known]
+    span: Span, reader: Reader, points: list[ForecastPoint], known: Sequence[KnowledgeOf]
 ) -> Iterator[PastForecastKey]:
     """Add the stands that judge a period: what came of it, and its forecasts made by now."""
     read_point, actual = reader.read_point, len(points)

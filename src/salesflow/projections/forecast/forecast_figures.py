@@ -17,7 +17,7 @@ from salesflow.projections.forecast.forecast_reading import (
     ChangeRow,
     ClosedRow,
     ForecastPoint,
-    Known,
+    KnowledgeOf,
     OpenRow,
     OutcomeRow,
     PastForecastKey,
@@ -140,7 +140,7 @@ class PastForecast(Value):
     last: date
     """The last day of the period, included."""
     made: When
-    known: Known
+    known: KnowledgeOf
     made_at: datetime
     deals: int
     """Open deals expected in it."""

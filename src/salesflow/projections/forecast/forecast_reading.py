@@ -27,7 +27,7 @@ __all__ = [
     "ChangeRow",
     "ClosedRow",
     "ForecastPoint",
-    "Known",
+    "KnowledgeOf",
     "OpenRow",
     "OutcomeRow",
     "PastForecastKey",
@@ -47,7 +47,7 @@ __all__ = [
 Column: TypeAlias = "sa.ColumnElement[Any]"
 When = Literal["start", "middle"]
 """At which point of its period a forecast was made."""
-Known = Literal["then", "moment"]
+KnowledgeOf = Literal["then", "moment"]
 """Whether from what was known when it was made, or from what is known at the moment."""
 SLIPPED: Final = ("moved", "overdue")
 
@@ -65,7 +65,7 @@ class PastForecastKey(NamedTuple):
     stand: int
     actual: int
     made: When
-    known: Known
+    known: KnowledgeOf
 
 
 class Scope(NamedTuple):
