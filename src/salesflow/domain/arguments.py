@@ -326,8 +326,8 @@ def miscalled(
         return f"{_unknown(unknown, takes)}; {_takes(takes)}"
     if given > len(by_place) and not _has(signature, inspect.Parameter.VAR_POSITIONAL):
         return _too_many(given, by_place, [name for name in takes if name not in by_place])
-    text = {*by_place[:given], *named}
-    missing = [p.name for p in known if p.default is p.empty and p.name not in text]
+    passed = {*by_place[:given], *named}
+    missing = [p.name for p in known if p.default is p.empty and p.name not in passed]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         return f"{_listed(missing)} {verb} missing; {_takes(takes)}"
@@ -356,8 +356,8 @@ def perhaps(name: str, known: Iterable[str]) -> str:
 
 
 def _unknown(names: Sequence[str], known: Sequence[str]) -> str:
-    text = [f"{shortened(name)}{perhaps(name, known)}" for name in names]
-    return f"there is no argument {' and no '.join(text)}"
+    texts = [f"{shortened(name)}{perhaps(name, known)}" for name in names]
+    return f"there is no argument {' and no '.join(texts)}"
 
 
 def _too_many(given: int, by_place: Sequence[str], by_name: Sequence[str]) -> str:

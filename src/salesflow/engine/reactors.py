@@ -176,10 +176,10 @@ class Reactors:
     def _react(self, failed: dict[str, Failure], stop: Flag) -> Reacted:
         """Let each go on that did not just fail, and say how all stand."""
         busy = self._go_on_all(failed, stop)
-        message = {name: failure.message for name, failure in failed.items()}
-        position = self.positions()
-        mine = {name: position[name] for name in self._reactors}
-        return Reacted(self._log.head(), mine, message, busy)
+        messages = {name: failure.message for name, failure in failed.items()}
+        positions = self.positions()
+        mine = {name: positions[name] for name in self._reactors}
+        return Reacted(self._log.head(), mine, messages, busy)
 
     def _go_on_all(self, failed: dict[str, Failure], stop: Flag) -> bool:
         """Let each go on that did not just fail; say whether the database was busy."""
@@ -205,22 +205,22 @@ class Reactors:
 
     def _go_on(self, reactor: Reactor, stop: Flag) -> None:
         name, goal = reactor.name, self._log.head().position
-        positions = self._positions.all()[name]
-        while positions < goal:
-            page = self._log.page(positions, PAGE_EVENTS)
+        position = self._positions.all()[name]
+        while position < goal:
+            page = self._log.page(position, PAGE_EVENTS)
             for event in page:
                 if stop.is_set():
                     return
                 if self._concerns(reactor, event):
-                    if not self._deliver(reactor, positions, event):
+                    if not self._deliver(reactor, position, event):
                         return  # another worker acts on it, or has
-                    positions = event.position
+                    position = event.position
             last = page[-1].position
-            if positions < last:
+            if position < last:
                 with self._log.database.begin() as connection:
-                    if not self._positions.move(connection, name, positions, last):
+                    if not self._positions.move(connection, name, position, last):
                         return
-                positions = last
+                position = last
 
     def _concerns(self, reactor: Reactor, event: Event) -> bool:
         """Return whether a reactor listens to a fact, or to the one it takes back."""
@@ -245,31 +245,31 @@ class Reactors:
                 raise HistoryError(unreadable_message(wrong))
         return False
 
-    def _deliver(self, reactor: Reactor, positions: int, event: Event) -> bool:
+    def _deliver(self, reactor: Reactor, position: int, event: Event) -> bool:
         """Return one event to a reactor; False when another worker was first."""
         if reactor.act is not None:
-            return self._act(reactor.act, reactor, positions, event)
+            return self._act(reactor.act, reactor, position, event)
         assert reactor.write is not None
         with self._log.database.begin() as connection:
-            moved = self._positions.move(connection, reactor.name, positions, event.position)
+            moved = self._positions.move(connection, reactor.name, position, event.position)
             if moved:
                 write = partial(reactor.write, event, connection)
                 _call(write, reactor, event)
         return moved
 
     def _act(
-        self, act: Callable[[Event], object], reactor: Reactor, positions: int, event: Event
+        self, act: Callable[[Event], object], reactor: Reactor, position: int, event: Event
     ) -> bool:
         """Act outside any transaction, while no other worker may."""
-        holder, after = uuid4().hex, positions
+        holder, after = uuid4().hex, position
         until = self._log.now() + int(reactor.lease_seconds * SECOND)
-        if not self._positions.claim(reactor.name, positions, holder, until):
+        if not self._positions.claim(reactor.name, position, holder, until):
             return False
         try:
             _call(partial(act, event), reactor, event)
             after = event.position
         finally:
-            settled = self._positions.settle(reactor.name, positions, holder, after)
+            settled = self._positions.settle(reactor.name, position, holder, after)
         return settled
 
 

@@ -166,14 +166,14 @@ class _Parts:
         return found
 
     def _carried(self, span: int | None) -> list[sa.Select[Any]]:
-        c, sums_by_cell = self._table.c, self._table.c.upto == self._marks.carried
+        c, is_carried = self._table.c, self._table.c.upto == self._marks.carried
         days = self._shown(self._by_day(c.day)).where(
-            *self._rows(DAYS), sums_by_cell, c.day >= (span or 0), c.day < self._days[-1]
+            *self._rows(DAYS), is_carried, c.day >= (span or 0), c.day < self._days[-1]
         )
         if span is None:
             return [days]
         opening_sums = self._shown(_number(0)).where(
-            *self._rows(SPAN), sums_by_cell, c.day == span
+            *self._rows(SPAN), is_carried, c.day == span
         )
         return [opening_sums, days]
 

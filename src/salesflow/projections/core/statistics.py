@@ -133,10 +133,10 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
         return Estimate(value=decimal_of(middle), interval=None, count=1)
     squares = sum((times * (value - middle) ** 2 for value, times in weighted), Fraction(0))
     error = math.sqrt(squares / (count - 1) / count)
-    first_rate, reach = float(middle), _student(count - 1) * error
+    mean, reach = float(middle), _student(count - 1) * error
     return Estimate(
         value=decimal_of(middle),
-        interval=_between(first_rate - reach, first_rate + reach),
+        interval=_between(mean - reach, mean + reach),
         count=count,
     )
 

@@ -235,17 +235,19 @@ def ending_of(path: VisitPath, start: StageVisit, clock: StepClock) -> Duration:
     An open deal is watched until the moment. Of a merged one we know until it was merged, or
     closed before that.
     """
-    deal_now = path[-1].outcome
-    if deal_now == "open":
+    last_outcome = path[-1].outcome
+    if last_outcome == "open":
         return Duration(clock.lasted(start, None), None)
-    through = CLOSED | {"won"} if deal_now == "merged" else {deal_now, "merged"}
+    through = CLOSED | {"won"} if last_outcome == "merged" else {last_outcome, "merged"}
     end = path[-1]
     for step in reversed(path):
         if step.outcome not in through:
             break
-        if deal_now == "merged" or step.outcome == deal_now:
+        if last_outcome == "merged" or step.outcome == last_outcome:
             end = step
-    return Duration(clock.lasted(start, end), None if deal_now == "merged" else deal_now)
+    return Duration(
+        clock.lasted(start, end), None if last_outcome == "merged" else last_outcome
+    )
 
 
 def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
