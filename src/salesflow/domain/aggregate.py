@@ -315,8 +315,7 @@ class Aggregate:
         opening = history[0] if history else None
         if (
             opening is None
-            or opening.occurred > self._as_of
-            or not (opening.fact.is_immediate or opening.effect <= self._as_of)
+            or opening.effect > self._as_of
             or type(opening.fact) not in self._known
         ):
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")

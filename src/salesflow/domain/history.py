@@ -147,7 +147,7 @@ def _believed(events: list[Event]) -> list[Event]:
 def in_effect(history: list[Event], until: Instant) -> list[Event]:
     """Return what of a believed history holds by then: all of it, or what was not planned."""
     for event in (history[0], history[-1]) if history else ():
-        if (event.occurred if event.fact.is_immediate else event.effect) > until:
+        if event.effect > until:
             return [event for event in history if event.effect <= until]
     return history
 

@@ -10,7 +10,7 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event as Flag
@@ -63,62 +63,11 @@ from salesflow.projections.table import Fold, ReadTable
 
 __all__ = [
     "INITIALIZE",
-    "Admin",
     "Backup",
     "SalesFlow",
     "initialize",
     "merged_history",
 ]
-
-
-# What keeps a database safe, as the engine offers it.
-
-
-@guarded_host
-class Admin:
-    """The part of the engine that backs its database up, and looks whether all is well."""
-
-    log: EventLog
-    _folds: Mapping[str, Fold]
-    _processes: PublishedProcesses
-
-    def backup(self, to: str | os.PathLike[str]) -> Backup:
-        """Copy the whole SQLite database into a new file while others go on recording.
-
-        The file holds every tenant and also tables of your own, as they stood at one moment;
-        open it like any other database. Never copy the `.db` file of a database in use: the
-        newest commits lie in the `-wal` file beside it.
-
-        Raises:
-            InputError: on PostgreSQL (use `pg_dump`), when the file is there already, or
-                cannot be made.
-            DatabaseError: when the disk is full, or the database is damaged.
-        """
-        return back_up(self.log.database, self.log.tenant, to)
-
-    def disagreements(self) -> list[str]:
-        """Return where read tables stand that do not agree with the log; mostly nothing.
-
-        It is what can be told at once; `check` looks at everything.
-        """
-        return self._tables().disagreements()
-
-    def left_out(self) -> tuple[LeftOut, ...]:
-        """Return the streams that read tables leave out, from which event on, and why."""
-        found = self._tables().left_out()
-        tell_left_out(found)
-        return found
-
-    def check(self, *, all: bool = False, progress: Progress | None = None) -> Checked:
-        """Look whether log and read tables agree with themselves and one another.
-
-        The log is looked at whole. Read tables are compared with a fresh fold of a sample of
-        streams, with `all` of every one. Nothing is changed, so it needs no right to write.
-        """
-        return LogCheck(self.log, self._folds, self._processes, whole=all).run(progress)
-
-    def _tables(self) -> Runner:
-        raise NotImplementedError
 
 
 # What a new database begins with: its settings and the built-in sales process.
@@ -174,7 +123,7 @@ ViewT = TypeVar("ViewT", bound=View)
 
 
 @guarded_host
-class SalesFlow(CommandRunner, Admin):
+class SalesFlow(CommandRunner):
     """One tenant's log and everything that can be asked of it.
 
     `url` is `sqlite:///file.db` or `postgresql+psycopg://…`. `timezone` is the business time
@@ -384,6 +333,41 @@ class SalesFlow(CommandRunner, Admin):
         return settings_at(self.log, known_at)
 
     # Keeping
+
+    def backup(self, to: str | os.PathLike[str]) -> Backup:
+        """Copy the whole SQLite database into a new file while others go on recording.
+
+        The file holds every tenant and also tables of your own, as they stood at one moment;
+        open it like any other database. Never copy the `.db` file of a database in use: the
+        newest commits lie in the `-wal` file beside it.
+
+        Raises:
+            InputError: on PostgreSQL (use `pg_dump`), when the file is there already, or
+                cannot be made.
+            DatabaseError: when the disk is full, or the database is damaged.
+        """
+        return back_up(self.log.database, self.log.tenant, to)
+
+    def disagreements(self) -> list[str]:
+        """Return where read tables stand that do not agree with the log; mostly nothing.
+
+        It is what can be told at once; `check` looks at everything.
+        """
+        return self._tables().disagreements()
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Return the streams that read tables leave out, from which event on, and why."""
+        found = self._tables().left_out()
+        tell_left_out(found)
+        return found
+
+    def check(self, *, all: bool = False, progress: Progress | None = None) -> Checked:
+        """Look whether log and read tables agree with themselves and one another.
+
+        The log is looked at whole. Read tables are compared with a fresh fold of a sample of
+        streams, with `all` of every one. Nothing is changed, so it needs no right to write.
+        """
+        return LogCheck(self.log, self._folds, self._processes, whole=all).run(progress)
 
     def catch_up(self, *, progress: Progress | None = None) -> tuple[LeftOut, ...]:
         """Bring all read tables to the head of the log; give the streams that are left out.

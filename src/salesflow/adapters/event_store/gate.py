@@ -60,28 +60,6 @@ class Gate:
         self._stream_kinds: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
-    def check(  # noqa: PLR0913 - all by keyword
-        self,
-        drafts: Sequence[NewEvent],
-        *,
-        command_id: str | None,
-        accept_clock: bool,
-        fingerprint: str | None,
-        nouns: tuple[str, ...],
-        first_topics: Mapping[UUID, str] | None,
-        connection: sa.Connection | None,
-    ) -> Append:
-        """Return an append of these drafts that has passed, or say why it does not.
-
-        Raises:
-            InputError, RuleError: as `checked` and `admit`.
-        """
-        append = checked(
-            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
-        )
-        (append,) = self.admit((append,), first_topics=first_topics, connection=connection)
-        return append
-
     def admit(
         self,
         appends: Sequence[Append],

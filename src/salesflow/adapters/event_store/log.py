@@ -89,7 +89,6 @@ AnswerT = TypeVar("AnswerT")
 
 GROUP_MAX = 128
 DEADLINE = attrgetter("deadline")
-MERGES = attrgetter("merges")
 LOOK_SECONDS = 0.05
 """How often who waits looks whether the lead was left behind."""
 
@@ -323,14 +322,11 @@ class EventLog(EventReading, Forkable):
             RuleError: a merge that cannot be; see `gate`.
             BusyError: another writer held the log for too long.
         """
-        append = self._gate.check(
-            drafts,
-            command_id=command_id,
-            accept_clock=accept_clock,
-            fingerprint=fingerprint,
-            nouns=nouns,
-            first_topics=first_topics,
-            connection=connection,
+        append = checked(
+            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
+        )
+        (append,) = self._gate.admit(
+            (append,), first_topics=first_topics, connection=connection
         )
         if connection is not None:
             return self._append_in(connection, append)
@@ -450,9 +446,7 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        recheck = None
-        if any(map(MERGES, appends)):
-            recheck = self._gate.recheck_merges(appends)
+        recheck = self._gate.recheck_merges(appends)
         self._appending.position_min = self._committed.position
         receipts = self._appending.write(appends, deadline, recheck)
         last = receipts[-1]

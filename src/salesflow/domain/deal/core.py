@@ -131,13 +131,16 @@ class DealCore(State):
 
     def category(self, stage: str) -> Category:
         """Return a stage's category under the version in force; unknown ones are open."""
-        process = self.version_in_force
-        return "open" if process is None else process.category(stage)
+        return self._category(stage)
 
     @internal
     def meets(self, criterion: str) -> bool:
         """Return whether an exit criterion is met; `DealState` knows of all its parts."""
         raise NotImplementedError
+
+    def _category(self, stage: str) -> Category:
+        process = self.version_in_force
+        return "open" if process is None else process.category(stage)
 
     def _first_stage(self, *categories: Category) -> str | None:
         process = self.version_in_force

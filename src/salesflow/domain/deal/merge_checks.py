@@ -10,7 +10,7 @@ A merge is judged at every time it is believed to stand, also when it is told la
 that were merged into one another in turn, with an unmerge between, are no circle.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, get_args
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from salesflow.domain.deal.merging import (
     DealMerged,
     DealUnmerged,
     MergingFact,
+    StreamEvents,
 )
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
@@ -35,9 +36,6 @@ __all__ = [
     "merge_faults",
 ]
 
-
-StreamEvents = Callable[[UUID], Sequence[Event]]
-"""Gives the events of a stream."""
 
 MAY_MERGE: Final[frozenset[type[Fact]]] = frozenset(
     {FactRetracted, CustomerMerged, CustomerUnmerged, *get_args(MergingFact)}

@@ -16,7 +16,6 @@ from salesflow.domain.deal.core import DealCommands, DealCore
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import (
     OUTCOME_OF_CATEGORY,
-    Category,
     ProcessVersion,
     Stage,
     VersionNumber,
@@ -184,11 +183,6 @@ class StageState(DealCore):
     def _name_process(self, key: str, version: int) -> None:
         self.process, self.process_version = key, version
         self.version_in_force = self._context.processes.get((key, version))
-
-    def _category(self, stage: str) -> Category:
-        process = self.version_in_force
-        known = None if process is None else process.by_key.get(stage)
-        return "open" if known is None else known.category
 
     def _open(self, fact: DealOpened, event: Event) -> str | None:
         if self._opening is not event:
