@@ -21,9 +21,9 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal, QuoteLine
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact
-from salesflow.domain.history import values_of
 from salesflow.domain.process import Label, ProcessVersion, Stage
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.state import values_of
 from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
 from salesflow.testing import ENTITY as DEAL

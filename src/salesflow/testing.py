@@ -24,9 +24,9 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, Precision
-from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.errors import SalesflowError
 

@@ -43,7 +43,7 @@ from salesflow.domain.deal.quotes import (
 )
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
 from salesflow.domain.event import Event, Fact, FactRetracted
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError
 

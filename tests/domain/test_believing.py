@@ -28,8 +28,8 @@ from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.event import Event, FactRetracted
-from salesflow.domain.history import ReplayContext, believed_history, without_retracted
+from salesflow.domain.event import Event, FactRetracted, believed_history, without_retracted
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError, StageError
 
@@ -293,7 +293,7 @@ def test_the_business_time_zone_is_looked_up_when_it_is_needed() -> None:
         asked.append(1)
         return SHANGHAI
 
-    context = ReplayContext(timezone=find)  # type: ignore[arg-type]
+    context = ReplayContext(zone=find)  # type: ignore[arg-type]
     assert asked == []
     assert context.timezone is context.timezone
     assert asked == [1]

@@ -11,11 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from given import SHANGHAI, START, cny
-from salesflow.domain.catalogue import AGGREGATES, CATALOGUE
+from salesflow.domain.catalogue import AGGREGATES, CATALOGUE, FactCatalogue
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.event import Fact, FactCatalogue, FactRetracted, Upcast
+from salesflow.domain.event import Fact, FactRetracted, Upcast
 from salesflow.domain.process import Label, Stage
 from salesflow.domain.time import to_instant
 from salesflow.domain.values import Personal, SafeText, TextMark

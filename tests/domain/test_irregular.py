@@ -37,9 +37,9 @@ from salesflow.domain.deal.quotes import (
 )
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Fact
-from salesflow.domain.history import ReplayContext, believed_history
+from salesflow.domain.event import Fact, believed_history
 from salesflow.domain.process import Outcome
+from salesflow.domain.state import ReplayContext
 
 MERGED = DealMerged(into=OTHER)
 LOST = DealLost(because="price")

@@ -30,7 +30,7 @@ from salesflow.domain.deal.people import (
     MessagePosted,
     OwnerAssigned,
 )
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, RuleError
 

@@ -117,7 +117,7 @@ def test_the_built_in_process_has_six_stages_in_two_languages() -> None:
 def test_a_process_finds_its_way_around_its_stages() -> None:
     assert PLAIN.stage("b").name() == PLAIN.stage("b").name("zh") == "b"
     assert (PLAIN.order("a"), PLAIN.order("z")) == (0, -1)
-    assert (PLAIN.category("served"), PLAIN.category("z")) == ("after_sales", "open")
+    assert (PLAIN.categories["served"], PLAIN.categories["z"]) == ("after_sales", "open")
     following = PLAIN.next_open("b")
     assert following is not None
     assert following.key == "c"

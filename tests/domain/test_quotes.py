@@ -33,7 +33,7 @@ from salesflow.domain.deal.quotes import (
     QuoteState,
     QuoteWithdrawn,
 )
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError, QuoteError
 
 LINES = (line("100"), line("20"))

@@ -15,7 +15,7 @@ from salesflow.domain.deal.people import MessagePosted
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.state import DealState, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext, State
+from salesflow.domain.state import ReplayContext, State
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError
 from salesflow.testing import HOUR, START

@@ -8,9 +8,9 @@ import pytest
 
 from given import HOUR, NOW, SHANGHAI, START, Given, day, event, events_of, on, read
 from salesflow import testing
-from salesflow.domain.event import Fact, FactRetracted
-from salesflow.domain.history import ReplayContext, believed_history
+from salesflow.domain.event import Fact, FactRetracted, believed_history
 from salesflow.domain.rep import Rep, RepJoined, RepLeft, RepMoved, RepState, rep_id
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
@@ -302,7 +302,7 @@ def test_what_would_hold_before_a_planned_joining_has_no_ground() -> None:
     ]
     rep = read(Rep, [planned, SOUTH, JOINED], id=ANN, now=JULY)
     assert (rep.team, len(rep.irregular)) == ("east", 2)
-    context = ReplayContext(timezone=SHANGHAI, now=to_instant(NOW))
+    context = ReplayContext(zone=SHANGHAI, now=to_instant(NOW))
     then = Rep.load(
         ANN, events_of([planned, JOINED], ANN), context=context, as_of=to_instant(NOW)
     )

@@ -12,9 +12,10 @@ import pytest
 
 from databases import plain_connection
 from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow
+from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Fact, FactCatalogue, FactRetracted
+from salesflow.domain.event import Fact, FactRetracted
 from salesflow.domain.values import Reference, SafeText
 from salesflow.errors import HistoryError, InputError
 from salesflow.projections.pipeline.deal_timeline import DealTimeline

@@ -10,8 +10,8 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.importers import ImportReport, import_table, object_id
 from salesflow.domain.deal import Deal
-from salesflow.domain.event import Event, FactRetracted
-from salesflow.domain.history import ReplayContext, without_retracted
+from salesflow.domain.event import Event, FactRetracted, without_retracted
+from salesflow.domain.state import ReplayContext
 
 __all__ = ["EVENTS", "TODAY", "WIDE", "Desk"]
 

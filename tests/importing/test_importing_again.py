@@ -18,8 +18,7 @@ from importing.desk import EVENTS, WIDE, Desk
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.importers import import_table, object_id
-from salesflow.domain.event import Event, FactRetracted
-from salesflow.domain.history import without_retracted
+from salesflow.domain.event import Event, FactRetracted, without_retracted
 
 HEAD = "id,rep,amount,status,created,closed\n"
 WON = HEAD + "1,u1,10,Won,2026-01-05,2026-02-03\n"

@@ -11,7 +11,7 @@ from importing.desk import EVENTS, EVENTS_HEAD, WIDE, Desk, log, moves
 from properties.effort import examples
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.domain.deal.quotes import QuoteIssued
-from salesflow.domain.history import order_key
+from salesflow.domain.event import order_key
 
 TIE = "2026-01-01T10:00Z"
 

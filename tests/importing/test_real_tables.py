@@ -14,7 +14,7 @@ from salesflow.adapters.importers import ImportReport, import_table, object_id
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import end_of_day, zone
 
 ROOT = Path(__file__).parent.parent.parent

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from salesflow.adapters.projector.interval_tables import CachedEntity, OrderKey, TableUpdater
-from salesflow.domain.event import Event
-from salesflow.domain.history import order_key
+from salesflow.domain.event import Event, order_key
 
 __all__ = ["late_facts_as_they_come"]
 

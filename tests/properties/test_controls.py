@@ -31,8 +31,7 @@ from salesflow.adapters.projector.interval_tables import (
 )
 from salesflow.adapters.projector.rebuild import TableFiller
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event
-from salesflow.domain.history import believed_history
+from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import FOREVER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE

@@ -11,7 +11,7 @@ from properties.effort import TALLY, examples
 from properties.histories import Append, Book, Told, raw_of, told
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
-from salesflow.domain.history import believed_history
+from salesflow.domain.event import believed_history
 from salesflow.projections.folds.feedback import FEEDBACK, FeedbackRows
 
 FOR_EVER = 2**61

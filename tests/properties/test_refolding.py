@@ -23,9 +23,9 @@ from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.adapters.projector import interval_tables as refolding
 from salesflow.adapters.projector.interval_tables import Address, IntervalBatch, IntervalUpdater
-from salesflow.domain import history as histories_believed
+from salesflow.domain import event as histories_believed
 from salesflow.domain.event import Event
-from salesflow.domain.history import believed_history as believed_facts
+from salesflow.domain.event import believed_history as believed_facts
 from salesflow.domain.time import FOREVER
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.table import IntervalFold

@@ -15,7 +15,7 @@ from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.errors import NotFoundError
 
 CONTEXT = ReplayContext({(process.key, process.version): process for process in PROCESSES})

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.gate import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent
-from salesflow.domain.event import Fact, FactCatalogue
+from salesflow.domain.catalogue import FactCatalogue
+from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 
 __all__ = ["NOTES", "Clock", "Noted", "draft", "drafts", "instant", "planted"]

@@ -10,8 +10,8 @@ import pytest
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import new_id, uuid_of_bytes
 from salesflow.adapters.event_store.log import EventLog, NewEvent
-from salesflow.domain.event import FactCatalogue, UnreadableFact
-from salesflow.domain.history import ensure_readable
+from salesflow.domain.catalogue import FactCatalogue
+from salesflow.domain.event import UnreadableFact, ensure_readable
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 

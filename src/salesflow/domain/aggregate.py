@@ -16,18 +16,17 @@ from typing import Any, ClassVar, Final, NoReturn, Self, get_args, get_origin
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, internal, require_reason
-from salesflow.domain.event import Event, Fact, FactRetracted, Precision
-from salesflow.domain.history import (
-    ReadOnlyDict,
-    ReplayContext,
-    State,
+from salesflow.domain.event import (
+    Event,
+    Fact,
+    FactRetracted,
+    Precision,
     believed_history,
     comes_after,
     ensure_not_retracted,
     ensure_readable,
     ensure_retractable,
     in_effect,
-    values_of,
 )
 from salesflow.domain.pending import (
     NO_EVENT,
@@ -39,6 +38,7 @@ from salesflow.domain.pending import (
     is_untimed,
     track_new,
 )
+from salesflow.domain.state import ReadOnlyDict, ReplayContext, State, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import EMPTY, State, with_item, with_member, without
+from salesflow.domain.state import EMPTY, State, with_item, with_member, without
 from salesflow.domain.values import Day, Flag, Name, Personal, Reason, SafeReason, SafeText
 from salesflow.errors import InputError, NotFoundError, RuleError
 

@@ -1,170 +1,49 @@
-"""Facts and events: what is stored, and how it is read back after years.
+"""Facts and events, and the believed history that they make.
 
 A *fact* says what happened (`StageMoved`); an *event* is a fact with its envelope: when it
 happened, when it became known, who said so, where it stands in the log. What is stored of a
-class is its `kind` and `version`, never its Python path, so classes may be renamed freely.
-A stored shape that has changed is upcast on the raw dict, next to the class.
+class is its `kind` and `version`, never its Python path, so classes may be renamed freely; how
+facts are written and read back is said in `catalogue.py`.
 """
 
-import json
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from types import MappingProxyType, UnionType
-from typing import (
-    Any,
-    ClassVar,
-    Final,
-    Literal,
-    NamedTuple,
-    NoReturn,
-    Union,
-    get_args,
-    get_origin,
-)
-from unicodedata import is_normalized
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn
 from uuid import UUID
 
-from pydantic import BaseModel, ValidationError
-
-from salesflow.domain.time import Instant, Time, from_instant, to_instant
-from salesflow.domain.values import SafeReason, SafeText, Value, shown
-from salesflow.domain.wording import quoted, reason_of, shortened, unchangeable
-from salesflow.errors import HistoryError, InputError
+from salesflow.domain.time import FOREVER, Instant, Time, from_instant, to_instant
+from salesflow.domain.values import SafeReason, SafeText, Value
+from salesflow.domain.wording import shortened, unchangeable
+from salesflow.errors import HistoryError, NotFoundError, RuleError
 
 __all__ = [
-    "UNREADABLE",
-    "EncodedFact",
     "Event",
     "Fact",
-    "FactCatalogue",
     "FactRetracted",
     "PlannedFact",
     "Precision",
     "UnreadableFact",
     "Upcast",
-    "ensure_no_repeats",
-    "once_each",
-    "why",
+    "believed_history",
+    "comes_after",
+    "ensure_not_retracted",
+    "ensure_readable",
+    "ensure_retractable",
+    "first_unreadable",
+    "in_effect",
+    "order_key",
+    "retracted_ids",
+    "unreadable_message",
+    "without_retracted",
 ]
-
-
-# What stored JSON may not be, and what is said of it: short, and never what was in it.
-
-COMPLAINTS_MAX: Final = 3
-AFTER_NAMES: Final = (b'" ', b"\n", b"\t", b"\r")
-"""Bytes that are in no fact as we write it, unless within a text that quotes something."""
-
-UNREADABLE: Final = (
-    *(ValueError, LookupError, TypeError, AttributeError),
-    *(ArithmeticError, RecursionError),
-)
-"""What reading a stored fact may raise, its upcasts included."""
-
-
-def ensure_no_repeats(payload: bytes, colons: int, read: BaseModel) -> None:
-    """Refuse bytes that name a field twice: more names are in them than fields were read.
-
-    A colon follows every name, so where there are as many colons as fields none is there twice.
-    Texts may have more of them: then those behind a quote are counted, which they follow at
-    once in all that we write. What is left is read once more.
-
-    Raises:
-        ValueError: naming the field.
-    """
-    names = _names(read)
-    if colons == names:
-        return
-    if payload.count(b'":') != names or any(map(payload.count, AFTER_NAMES)):
-        json.loads(payload, object_pairs_hook=once_each)
-
-
-def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a dict of what JSON names, each name once.
-
-    Raises:
-        ValueError: naming the one given twice.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{quoted(twice)} is given twice")
-    return found
-
-
-def why(error: Exception) -> str:
-    """Return what was wrong with a stored fact, briefly."""
-    if not isinstance(error, ValidationError):
-        text = str(error) if isinstance(error, ValueError) else repr(error)
-        return shortened(text)
-    found = error.errors(include_url=False, include_input=False)
-    complaints = [
-        shortened(f"{'.'.join(map(str, each['loc'])) or 'value'}: {reason_of(each)}")
-        for each in found[:COMPLAINTS_MAX]
-    ]
-    more = len(found) - len(complaints)
-    return "; ".join(complaints) + (f" and {more} more" if more else "")
-
-
-def _names(value: BaseModel) -> int:
-    """Count the names of fields in what a value was read from."""
-    names, fields = len(value.__pydantic_fields_set__), value.__dict__
-    for name, always in _nested(type(value)):
-        held = fields[name]
-        if held is None:
-            continue
-        if always:
-            names += always
-        elif type(held) is tuple:
-            names += sum([_names(each) for each in held if isinstance(each, BaseModel)])
-        elif isinstance(held, BaseModel):
-            names += _names(held)
-    return names
-
-
-@cache
-def _nested(cls: type[BaseModel]) -> tuple[tuple[str, int], ...]:
-    """Name the fields that hold values with fields of their own, and always how many.
-
-    0 where that differs from value to value.
-    """
-    fields = cls.model_fields.items()
-    return tuple((n, _always(f.annotation)) for n, f in fields if _holds_fields(f.annotation))
-
-
-def _always(annotation: object) -> int:
-    """Return how many fields every value of a type names, None aside; 0 where it depends."""
-    one_of = get_origin(annotation) in (Union, UnionType)
-    kinds = {*(get_args(annotation) if one_of else (annotation,))} - {type(None)}
-    cls = kinds.pop()
-    if kinds or not (isinstance(cls, type) and issubclass(cls, BaseModel)):
-        return 0
-    fields = cls.model_fields.values()
-    flat = all(f.is_required() and not _holds_fields(f.annotation) for f in fields)
-    return len(fields) if flat else 0
-
-
-def _holds_fields(annotation: object) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return True
-    return any(map(_holds_fields, get_args(annotation)))
 
 
 Precision = Literal["microsecond", "day"]
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
-KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+").fullmatch
-KIND_LENGTH_MAX = 100
-ALIKE_LENGTH_MAX, ALIKE_MAX = 100, 1_000
-"""Up to how many bytes a fact is long that is kept when read, and how many of each kind are."""
-REREAD_MAX: Final = 64
-"""How many facts of a kind are kept that are read time and again, however long."""
 RETRACT: Final = (
     "retract what is wrong, by `s.retract(event_id, because=…)` in a session, and record what"
     " is right"
 )
-NONE_ALIKE: Final[Mapping[bytes, "Fact"]] = MappingProxyType({})
 
 
 class Fact(Value):
@@ -303,258 +182,171 @@ class Event(NamedTuple):
         return self.occurred if fact.is_immediate else fact.effect(self.occurred)
 
 
-class EncodedFact(bytes):
-    """The bytes of a fact that are proven to be read back as that fact; see `encode`."""
+# The believed history: what was known by some moment, less the retracted, in order.
+#
+# Aggregates, folds and audit replay all read an entity's past through `believed_history`, so
+# they cannot disagree about it.
 
-    __slots__ = ()
 
+def without_retracted(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
+    """Keep the facts known by then that no standing retraction names; in log order.
 
-class FactCatalogue:
-    """The closed list of fact classes by stored kind; nothing else is written or read back.
-
-    `homes` says of a class which kind of thing its stream is about ("deal"); a fact that is
-    not named there may stand in any stream. `own` are classes from outside the package.
+    A retraction may itself be retracted; it names an earlier event, so reading them from the
+    last to the first settles each before it is asked about. From a standing fact on that
+    cannot be read, nothing is kept: what follows would be believed by mistake.
     """
-
-    def __init__(
-        self,
-        classes: Iterable[type[Fact]],
-        *,
-        homes: Mapping[type[Fact], str] | None = None,
-        own: Iterable[type[Fact]] = (),
-    ) -> None:
-        self._current: dict[str, type[Fact]] = {}
-        self._kinds: dict[str, type[Fact]] = {}
-        self._homes: dict[str, str] = {}
-        self._alike: dict[str, dict[bytes, Fact]] = {}
-        """Facts that were read a moment ago, by what is stored of them."""
-        self._trusted = frozenset(classes := list(classes))
-        named = dict(homes or {})
-        for cls in classes:
-            self._take(cls, named.get(cls))
-        for cls in own:
-            self._take(_checked_class(cls), cls.kind if cls.is_opening else None)
-        self._all_homes = named
-
-    def __iter__(self) -> Iterator[type[Fact]]:
-        return iter(self._kinds.values())
-
-    def with_own(self, own: Iterable[type[Fact]]) -> "FactCatalogue":
-        """Return a catalogue that knows classes from outside too; itself when there are none.
-
-        Raises:
-            InputError: for what is no class of facts, and for a kind that is taken.
-        """
-        more = list(dict.fromkeys(own))
-        if not more:
-            return self
-        return FactCatalogue(self._trusted, homes=self._all_homes, own=more)
-
-    def knows(self, topic: str) -> bool:
-        """Return whether facts of a kind and version can be read."""
-        if topic in self._current:
-            return True
-        kind, _, version = topic.partition(":")
-        cls = self._kinds.get(kind)
-        return cls is not None and version.isdecimal() and 1 <= int(version) <= cls.version
-
-    def home(self, topic: str) -> str | None:
-        """Return which kind of thing a stream with such a fact is about; None when any may."""
-        home = self._homes.get(topic)
-        return self._homes.get(topic.partition(":")[0]) if home is None else home
-
-    def homes_of(self, topics: Iterable[str]) -> dict[str, str | None]:
-        """Return by topic, for those that can be read, what `home` says of them."""
-        return {topic: self.home(topic) for topic in topics if self.knows(topic)}
-
-    def topics_besides(self, wanted: Collection[type[Fact]]) -> list[str]:
-        """Name what is stored of all other facts than these, in every version known."""
-        return [
-            f"{cls.kind}:{version}"
-            for cls in self._kinds.values()
-            if cls not in wanted
-            for version in range(1, cls.version + 1)
-        ]
-
-    def encode(self, fact: Fact) -> tuple[str, EncodedFact]:
-        """Return what is stored of a fact, and prove that it can be read back.
-
-        A fact of the package was checked when it was made (`Value` lets none be made or copied
-        unchecked), and digits and ASCII come back as they were written; so does text in other
-        letters that is printable and in normal form, which is what reading makes of it. Only
-        what could come back otherwise is read at once: all else, and facts of other people.
-
-        Raises:
-            InputError: for a class that was not handed in, and what reads back otherwise.
-        """
-        cls = type(fact)
-        if cls in self._trusted:
-            payload = cls.__pydantic_serializer__.to_json(fact, exclude_none=True)
-            if payload.isascii() or _is_settled(payload):
-                return cls.stored_as, EncodedFact(payload)
-        elif not isinstance(fact, Fact):
-            raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
-        elif self._current.get(cls.stored_as) is not cls:
-            raise InputError(self._stranger(cls))
-        else:
-            payload = _to_json(fact)
-        topic = cls.stored_as
-        self._prove(fact, topic, payload)
-        return topic, EncodedFact(payload)
-
-    def decode(self, topic: str, payload: bytes, *, where: str) -> Fact:
-        """Read a stored fact, upcasting an old shape.
-
-        Raises:
-            HistoryError: for an unknown kind, a newer version, an unknown field, a field given
-                twice or a wrong type; the message says `where`.
-        """
-        try:
-            return self.read(topic, payload)
-        except UNREADABLE as error:
-            text = f"{shortened(topic)} at {where} cannot be read: {why(error)}"
-            raise HistoryError(text) from error
-
-    def read(self, topic: str, payload: bytes) -> Fact:
-        """Read a stored fact as `decode` does; what is wrong is raised as it comes.
-
-        Raises:
-            Exception: one of `UNREADABLE`.
-        """
-        cls = self._current.get(topic)
-        if cls is None:
-            return self._read_old(topic, payload)
-        if cls.is_reread:
-            return self._reread(cls, payload)
-        return self._read(cls, payload)
-
-    def _reread(self, cls: type[Fact], payload: bytes) -> Fact:
-        """Read a fact that is read time and again, once."""
-        known = self._alike.get(cls.stored_as, NONE_ALIKE).get(payload)
-        if known is None:
-            known = self._read(cls, payload)
-            self._keep(cls.stored_as, payload, known, REREAD_MAX)
+    known = [event for event in events if event.recorded <= known_at]
+    if False not in [event.fact.is_immediate for event in known]:
         return known
+    out = retracted_ids(known)
+    kept = [event for event in known if event.event_id not in out]
+    for number, event in enumerate(kept):
+        if isinstance(event.fact, UnreadableFact):
+            return kept[:number]
+    return kept
 
-    def _read(self, cls: type[Fact], payload: bytes) -> Fact:
-        fact: Fact = cls.__pydantic_validator__.validate_json(payload)
-        colons = payload.count(b":")
-        if colons != len(fact.__pydantic_fields_set__):
-            ensure_no_repeats(payload, colons, fact)
-        return fact
 
-    def read_all(self, rows: Sequence[Sequence[Any]]) -> list[Fact]:
-        """Read the facts of rows that begin with topic and payload, as `read` reads each.
+def first_unreadable(events: Sequence[Event], known_at: Instant = FOREVER) -> Event | None:
+    """Return the first event that cannot be read and was not retracted by then; None mostly."""
+    if False not in [event.fact.is_immediate for event in events]:
+        return None
+    wrong = [event for event in events if isinstance(event.fact, UnreadableFact)]
+    if not wrong:
+        return None
+    out = retracted_ids([event for event in events if event.recorded <= known_at])
+    standing = (e for e in wrong if e.recorded <= known_at and e.event_id not in out)
+    return next(standing, None)
 
-        What is short is told over and over (a call was made, a stage was entered), and values
-        never change, so facts that were read a moment ago stand for those that are told alike.
 
-        Raises:
-            Exception: one of `UNREADABLE`.
-        """
-        known, read, facts = self._alike, self.read, []
-        for row in rows:
-            topic, payload = row[0], row[1]
-            if len(payload) > ALIKE_LENGTH_MAX:
-                facts.append(read(topic, payload))
-                continue
-            fact = known.get(topic, NONE_ALIKE).get(payload)
-            if fact is None:
-                fact = read(topic, payload)
-                if type(fact) in self._trusted:
-                    self._keep(topic, payload, fact, ALIKE_MAX)
-            facts.append(fact)
-        return facts
+def ensure_readable(events: Sequence[Event], known_at: Instant = FOREVER) -> None:
+    """Refuse a history of which a part cannot be read.
 
-    def _keep(self, topic: str, payload: bytes, fact: Fact, most: int) -> None:
-        alike = self._alike.setdefault(topic, {})
-        if len(alike) >= most:
-            alike.clear()
-        alike[payload] = fact
+    Raises:
+        HistoryError: with stream, version, position and id of the event, and the way out.
+    """
+    wrong = first_unreadable(events, known_at)
+    if wrong is not None:
+        raise HistoryError(unreadable_message(wrong))
 
-    def class_of(self, topic: str) -> type[Fact] | None:
-        """Return the class that a fact stored under a kind and version belongs to, if any."""
-        return self._kinds.get(topic.partition(":")[0])
 
-    def _take(self, cls: type[Fact], home: str | None) -> None:
-        known = self._kinds.setdefault(cls.kind, cls)
-        if known is not cls:
-            raise InputError(
-                f"{cls.kind!r} is the kind of {known.__name__} and of {cls.__name__}; give"
-                " one of them another, such as one that begins with your own name"
+def unreadable_message(event: Event) -> str:
+    """Return which event cannot be read, why, and the way out."""
+    assert isinstance(event.fact, UnreadableFact)
+    return (
+        f"{event.fact.stored} at stream {event.stream_id}, version {event.version}, position"
+        f" {event.position} cannot be read: {event.fact.reason}. From there on this stream"
+        f" counts for nothing, until that event is retracted (id {event.event_id}) or can be"
+        " read"
+    )
+
+
+def retracted_ids(known: Iterable[Event]) -> set[UUID]:
+    """Return the ids of the events that a standing retraction among these takes back."""
+    out: set[UUID] = set()
+    for event in sorted(known, key=lambda event: -event.position):
+        if isinstance(event.fact, FactRetracted) and event.event_id not in out:
+            out.add(event.fact.event_id)
+    return out
+
+
+def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
+    """Return the believed history of one entity: the opening first, then in order of effect.
+
+    The opening is the standing opening fact of the lowest position. Without one nothing is
+    believed and the list is empty. Facts that happened before the opening stay in the list
+    (behind it, in order); whether they count is for the domain to say.
+    """
+    known = [*events]
+    if known_at < FOREVER:
+        known = [event for event in known if event.recorded <= known_at]
+    return known if _is_in_order(known) else _believed(known)
+
+
+def _is_in_order(events: list[Event]) -> bool:
+    """Return whether the log tells it in order: opened first, nothing late or taken back."""
+    if not events or not events[0].fact.is_opening:
+        return False
+    occurred = position = -FOREVER
+    for event in events:
+        if (
+            event.occurred < occurred
+            or event.position < position
+            or not event.fact.is_immediate
+        ):
+            return False
+        occurred, position = event.occurred, event.position
+    return True
+
+
+def _believed(events: list[Event]) -> list[Event]:
+    facts = [e for e in without_retracted(events) if not isinstance(e.fact, FactRetracted)]
+    openings = [event for event in facts if event.fact.is_opening]
+    if not openings:
+        return []
+    opening = min(openings, key=lambda event: event.position)
+    rest = sorted((event for event in facts if event is not opening), key=order_key)
+    return [opening, *rest]
+
+
+def in_effect(history: list[Event], until: Instant) -> list[Event]:
+    """Return what of a believed history holds by then: all of it, or what was not planned."""
+    for event in (history[0], history[-1]) if history else ():
+        if event.effect > until:
+            return [event for event in history if event.effect <= until]
+    return history
+
+
+def comes_after(event: Event, last: Event) -> bool:
+    """Return whether an event comes behind what was the last of a history."""
+    if event.fact.is_immediate and last.fact.is_immediate and event.occurred > last.occurred:
+        return True
+    return order_key(event) > order_key(last)
+
+
+def order_key(event: Event) -> tuple[Instant, Instant, int]:
+    """Sort by effect, then occurrence, then position."""
+    return (event.effect, event.occurred, event.position)
+
+
+def ensure_not_retracted(event_id: UUID, stream: Iterable[Event]) -> None:
+    """Refuse to retract what a standing retraction takes back already.
+
+    Raises:
+        RuleError: naming that retraction, and the way out.
+    """
+    known = list(stream)
+    out = retracted_ids(known)
+    if event_id not in out:
+        return
+    for event in reversed(known):
+        fact = event.fact
+        if event.event_id in out or not isinstance(fact, FactRetracted):
+            continue
+        if fact.event_id == event_id:
+            by = f" by {event.actor}" if event.actor else ""
+            raise RuleError(
+                f"event {event_id} is retracted already{by}, at position {event.position:,}"
+                f" ({shortened(fact.because)}); if it was right after all, retract that"
+                f" retraction: {event.event_id}"
             )
-        self._current[cls.stored_as] = cls
-        if home is not None:
-            self._homes[cls.kind] = self._homes[cls.stored_as] = home
-
-    def _prove(self, fact: Fact, topic: str, payload: bytes) -> None:
-        try:
-            again = self.decode(topic, payload, where="once written")
-        except HistoryError as error:
-            raise InputError(f"{type(fact).__name__} would be lost: {error}") from error
-        if again != fact:
-            raise InputError(
-                f"{type(fact).__name__} would be read back as something else than it is; each"
-                " of its fields has to come back from JSON as it was"
-            )
-
-    def _stranger(self, cls: type[Fact]) -> str:
-        known = self._current.get(cls.stored_as)
-        if known is not None and known.__name__ != cls.__name__:
-            return (
-                f"{cls.__name__} would be stored as {cls.kind!r}, which is the kind of"
-                f" {known.__name__}; give it a kind of its own and hand it in:"
-                f" SalesFlow(url, facts=[{cls.__name__}])"
-            )
-        return (
-            f"no fact of kind {getattr(cls, 'kind', cls.__name__)!r} was handed in, so it"
-            f" could never be read back; open with SalesFlow(url, facts=[{cls.__name__}])"
-        )
-
-    def _read_old(self, topic: str, payload: bytes) -> Fact:
-        kind, _, number = topic.partition(":")
-        cls = self._kinds.get(kind)
-        if cls is None:
-            raise ValueError(
-                f"no fact of kind {quoted(kind)} is known to this version of salesflow; if it"
-                " is one of your own, hand its class in: SalesFlow(url, facts=[…]), or the"
-                " entry point salesflow.facts"
-            )
-        version = int(number)
-        if version > cls.version:
-            raise ValueError(f"stored by a newer salesflow; this one reads up to {cls.version}")
-        data = json.loads(payload, object_pairs_hook=once_each)
-        for old in range(version, cls.version):
-            data = cls.upcasts[old](data)
-        read: Fact = cls.__pydantic_validator__.validate_json(json.dumps(data))
-        return read
 
 
-def _checked_class(cls: object) -> type[Fact]:
-    """Refuse what is no class of facts, or says too little of itself."""
-    if not (isinstance(cls, type) and issubclass(cls, Fact)):
-        raise InputError(f"facts: {shown(cls)} is no class of facts")
-    kind, version = getattr(cls, "kind", None), cls.version
-    if not isinstance(kind, str) or len(kind) > KIND_LENGTH_MAX or not KIND(kind):
-        raise InputError(
-            f"{cls.__name__}: give it a kind, such as kind = 'acme.demo_given' (small"
-            f" letters, digits and _, parted by dots), not {shown(kind)}"
-        )
-    if not isinstance(getattr(cls, "name_zh", None), str):
-        raise InputError(f"{cls.__name__}: give it a name in Chinese, name_zh = '…'")
-    if type(version) is not int or not 1 <= version < 2**31:
-        raise InputError(f"{cls.__name__}: its version counts from 1, not {shown(version)}")
-    return cls
+def ensure_retractable(event_id: UUID, stream: Sequence[Event]) -> None:
+    """Refuse to retract an event of a stream where that cannot be; see `Fact.retraction_error`.
 
+    A retraction is followed to the fact it is about, however many retractions between.
 
-def _is_settled(payload: bytes) -> bool:
-    """Return whether reading changes no text in these bytes: parts of normal form are such."""
-    text = payload.decode()
-    return text.isprintable() and is_normalized("NFC", text)
-
-
-def _to_json(fact: Fact) -> bytes:
-    try:
-        return fact.to_json()
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{type(fact).__name__} cannot be written: {error}") from error
+    Raises:
+        NotFoundError: when the stream has no such event.
+        RuleError: when the fact cannot be retracted by itself.
+    """
+    for event in reversed(stream):
+        if event.event_id != event_id:
+            continue
+        if isinstance(event.fact, FactRetracted):
+            event_id = event.fact.event_id
+        elif event.fact.retraction_error is None:
+            return
+        else:
+            raise RuleError(f"{event.fact.kind} {event_id}: {event.fact.retraction_error}")
+    raise NotFoundError(f"there is no event {event_id} in that stream to retract")

@@ -19,8 +19,8 @@ from typing import Annotated, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
-from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import EMPTY_CONTEXT, ReplayContext, State, order_key
+from salesflow.domain.event import Event, Fact, order_key
+from salesflow.domain.state import EMPTY_CONTEXT, ReplayContext, State
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Currency, Day, Exact, SafeText, Value, number
 from salesflow.errors import InputError

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import EMPTY, ReplayContext, State, with_item, with_member
+from salesflow.domain.state import EMPTY, ReplayContext, State, with_item, with_member
 from salesflow.domain.time import Instant
 from salesflow.domain.values import (
     Flag,
@@ -139,6 +139,13 @@ class Stage(Label):
     """A deal that stands here for longer is stalled."""
 
 
+class OpenUnlessKnown(dict[str, Category]):
+    """Categories of stages by their key."""
+
+    def __missing__(self, _: str) -> Category:
+        return "open"
+
+
 class ProcessVersion(Label):
     """One immutable version of a sales process; its stages stand in order.
 
@@ -189,6 +196,11 @@ class ProcessVersion(Label):
         return {stage.key: place for place, stage in enumerate(self.stages)}
 
     @cached_property
+    def categories(self) -> Mapping[str, Category]:
+        """The category of each stage; one that this version does not know counts as open."""
+        return OpenUnlessKnown({stage.key: stage.category for stage in self.stages})
+
+    @cached_property
     def open_stages(self) -> tuple[Stage, ...]:
         """The stages a deal passes while it is open, in order."""
         return tuple(stage for stage in self.stages if stage.category == "open")
@@ -206,11 +218,6 @@ class ProcessVersion(Label):
                 f" {quoted(key)}; it has {', '.join(self.by_key)}"
             )
         return found
-
-    def category(self, key: str) -> Category:
-        """Return a stage's category; a stage this version does not know counts as open."""
-        found = self.by_key.get(key)
-        return "open" if found is None else found.category
 
     def order(self, key: str) -> int:
         """Return the place of a stage in the process, from 0; -1 for an unknown one."""

@@ -15,8 +15,8 @@ from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.history import State, appended
 from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.state import State, appended
 from salesflow.domain.team import Team
 from salesflow.domain.values import Name, Reason, Reference, trimmed
 from salesflow.errors import InputError, RuleError

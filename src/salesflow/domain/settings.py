@@ -14,7 +14,7 @@ from pydantic import Field, Strict
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext, State
+from salesflow.domain.state import ReplayContext, State
 from salesflow.domain.time import zone
 from salesflow.domain.values import Currency, Reason, Reference
 from salesflow.errors import InputError

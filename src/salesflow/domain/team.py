@@ -13,8 +13,8 @@ from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.history import State
 from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.state import State
 from salesflow.domain.values import Reference, Value, trimmed
 from salesflow.errors import RuleError
 

@@ -38,10 +38,10 @@ from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for

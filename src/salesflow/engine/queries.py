@@ -18,7 +18,7 @@ from salesflow.adapters.event_store.published import PublishedRates
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
 from salesflow.adapters.projector.runner import Runner
 from salesflow.adapters.projector.snapshot import SnapshotReader, names_in
-from salesflow.domain.history import ensure_readable
+from salesflow.domain.event import ensure_readable
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import (
     FOREVER,

@@ -30,8 +30,14 @@ from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.logs import REACTOR
 from salesflow.adapters.reactors import ReactorPositions
 from salesflow.domain.arguments import ensure_callable, guarded_host
-from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
-from salesflow.domain.history import first_unreadable, unreadable_message
+from salesflow.domain.event import (
+    Event,
+    Fact,
+    FactRetracted,
+    UnreadableFact,
+    first_unreadable,
+    unreadable_message,
+)
 from salesflow.domain.values import is_blank, shown
 from salesflow.engine.worker import follow_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError

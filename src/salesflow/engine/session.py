@@ -32,8 +32,13 @@ from salesflow.domain.deal.merging import (
     other_deal,
 )
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
-from salesflow.domain.event import Event, Fact, FactRetracted
-from salesflow.domain.history import ReplayContext, ensure_readable, ensure_retractable
+from salesflow.domain.event import (
+    Event,
+    Fact,
+    FactRetracted,
+    ensure_readable,
+    ensure_retractable,
+)
 from salesflow.domain.pending import PendingEvent, untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
@@ -42,6 +47,7 @@ from salesflow.domain.process import (
     ensure_alike,
     process_id,
 )
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.quotes import Quote
 from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext, values_of
 from salesflow.domain.process import Label
+from salesflow.domain.state import ReplayContext, values_of
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Money
 from salesflow.presentation.fact_text import money_text, value_text

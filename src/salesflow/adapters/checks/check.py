@@ -31,8 +31,7 @@ from salesflow.adapters.projector.read_tables import (
 from salesflow.domain.customer import CustomerMerged
 from salesflow.domain.deal.merge_checks import merge_faults
 from salesflow.domain.deal.merging import DealMerged
-from salesflow.domain.event import Event, UnreadableFact
-from salesflow.domain.history import first_unreadable
+from salesflow.domain.event import Event, UnreadableFact, first_unreadable
 from salesflow.projections.core.left_out import Checked, Problem, ProblemKind, in_brief
 from salesflow.projections.table import Fold, LedgerTable, Processes
 

@@ -147,14 +147,15 @@ class Head(NamedTuple):
 
 
 class Append(NamedTuple):
-    """One atomic append, checked and ready for a database."""
+    """One atomic append; the gate checks it, and makes it ready for a database."""
 
     drafts: Sequence[NewEvent]
-    stream_ids: tuple[UUID, ...]
-    latest: Instant | None
+    stream_ids: tuple[UUID, ...] = ()
+    """The streams in order of their first event, without repeats; the gate finds them."""
+    latest: Instant | None = None
     """The latest `occurred` of its drafts; None when all happen when they are recorded."""
-    command_id: str | None
-    accept_clock: bool
+    command_id: str | None = None
+    accept_clock: bool = False
     fingerprint: str | None = None
     """Tells the request behind the command from another one; None when nobody said."""
     nouns: tuple[str, ...] = ()

@@ -14,8 +14,8 @@ by the catalogue's `encode`, whose bytes need no second look. What it leaves out
 sales, which commands check, and halves of a merge, which are for whoever records both.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain, product, repeat
 from operator import attrgetter
 from typing import Final, get_args
@@ -25,14 +25,14 @@ import sqlalchemy as sa
 
 from salesflow.adapters.event_store.append import Append, NewEvent, Texts
 from salesflow.adapters.event_store.reading import EventReading
-from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.catalogue import CATALOGUE, EncodedFact, FactCatalogue
 from salesflow.domain.deal.merge_checks import MAY_MERGE, CandidateFact, impossible_merges
-from salesflow.domain.event import EncodedFact, Event, FactCatalogue, Precision
+from salesflow.domain.event import Event, Precision
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.values import envelope_text, is_plain_reference, shown
 from salesflow.errors import HistoryError, InputError, RuleError
 
-__all__ = ["UNCHECKED", "Gate", "checked"]
+__all__ = ["UNCHECKED", "Gate"]
 
 
 UNCHECKED: Final = FactCatalogue([])
@@ -67,15 +67,18 @@ class Gate:
         first_topics: Mapping[UUID, str] | None = None,
         connection: sa.Connection | None = None,
     ) -> Sequence[Append]:
-        """Let appends of one transaction pass; `first_topics` begin streams that were read.
+        """Check appends of one transaction and let them pass, ready for a database.
 
-        They are given back, marked where they are to be rechecked; see `recheck_merges`.
+        `first_topics` begin streams that were read. What holds a merge is marked, and is to be
+        checked again once nobody else can append; see `ensure_possible_merges`.
 
         Raises:
-            InputError: for a kind that is not in the catalogue, bytes that cannot be read
-                back, and a fact of one kind of thing in the stream of another.
+            InputError: for what `checked` refuses, a kind that is not in the catalogue, bytes
+                that cannot be read back, and a fact of one kind of thing in the stream of
+                another.
             RuleError: for a merge into itself, in a circle, or into what does not exist.
         """
+        appends = [checked(append) for append in appends]
         if self._catalogue is UNCHECKED:
             self._ensure_not_ours(connection)
             return appends
@@ -93,7 +96,7 @@ class Gate:
             self._ensure_unmixed(drafts, first_topics, connection)
         if topics.isdisjoint(_merging_topics()):
             return appends
-        self._ensure_possible_merges(drafts, connection)
+        self.ensure_possible_merges(drafts, connection)
         return [append._replace(merges=True) for append in appends]
 
     def _is_usual(self, draft: NewEvent, first_topics: Mapping[UUID, str]) -> bool:
@@ -105,19 +108,6 @@ class Gate:
             and (first := first_topics.get(draft.stream_id)) is not None
             and self._known_topics.get(first) == home
         )
-
-    def recheck_merges(
-        self, appends: Iterable[Append], connection: sa.Connection | None = None
-    ) -> Callable[[], None] | None:
-        """Return what refuses merges by what stands once nobody else can append.
-
-        None where there is none. Without a connection it reads what is committed.
-        """
-        kinds = [append for append in appends if append.merges]
-        if not kinds:
-            return None
-        drafts = [draft for append in kinds for draft in append.drafts]
-        return partial(self._ensure_possible_merges, drafts, connection)
 
     def remember(self, appends: Iterable[Append]) -> None:
         """Remember what new streams are about, once they are committed."""
@@ -208,10 +198,16 @@ class Gate:
                     self._stream_kinds[stream_id.int] = home
                 yield stream_id, home
 
-    def _ensure_possible_merges(
+    def ensure_possible_merges(
         self, drafts: Sequence[NewEvent], connection: sa.Connection | None
     ) -> None:
-        """Refuse a merge after which something would count nowhere."""
+        """Refuse a merge after which something would count nowhere.
+
+        Without a connection it reads what is committed.
+
+        Raises:
+            RuleError: for a merge into itself, in a circle, or into what does not exist.
+        """
         read = self._catalogue.decode
         wanted = _merging_topics() | _opening_topics()
         kinds = [
@@ -314,41 +310,35 @@ INSTANT_MAX = 253_402_214_399_999_999
 """From 0001-01-02 to 9999-12-30: what has a local time in every zone."""
 
 
-def checked(
-    drafts: Sequence[NewEvent],
-    command_id: str | None = None,
-    *,
-    accept_clock: bool = False,
-    fingerprint: str | None = None,
-    nouns: tuple[str, ...] = (),
-) -> Append:
+def checked(append: Append) -> Append:
     """Check what can be checked without a database, and write texts as they are kept (NFC).
 
     Raises:
         InputError: for no drafts, versions that do not follow one another, values of wrong
             types, numbers out of range, and texts that no envelope may hold.
     """
+    drafts, _, _, command_id, *others = append
     if not drafts:
         raise InputError("an append without events records nothing")
     if command_id is not None:
         command_id = envelope_text(command_id, "command_id")
-    kinds = command_id, accept_clock, fingerprint, nouns, False
     if len(drafts) == 1 and _is_faultless(draft := drafts[0]):
-        return _new(Append, (drafts, (draft.stream_id,), draft.occurred, *kinds))
+        found = drafts, (draft.stream_id,), draft.occurred
+        return _new(Append, (*found, command_id, *others))
     columns = [*zip(*drafts, strict=True)]
     types = map(map, repeat(type), columns)
     if not all(map(frozenset.issuperset, TYPES.values(), types)):
         _ensure_types(columns)
-    streams, versions, _, _, _, occurred, precisions, *others = columns
+    streams, versions, _, _, _, occurred, precisions, *texts = columns
     if not PRECISIONS.issuperset(precisions):
         raise InputError("a time is known to the 'microsecond' or to the 'day'")
     next_versions = _next_versions(streams, versions)
     times = [time for time in occurred if time is not None]
     _check_numbers(versions, next_versions, times)
-    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(others))):
-        drafts = _with_texts(drafts, others)
+    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(texts))):
+        drafts = _with_texts(drafts, texts)
     latest = max(times) if times else None
-    return _new(Append, (drafts, tuple(next_versions), latest, *kinds))
+    return _new(Append, (drafts, tuple(next_versions), latest, command_id, *others))
 
 
 def _is_faultless(draft: NewEvent) -> bool:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from threading import Event as Flag
@@ -36,17 +37,18 @@ from salesflow.adapters.event_store.append import (
     Head,
     NewEvent,
     Receipt,
+    Recheck,
     Rejected,
     SqliteAppending,
+    all_new_events,
     host_clock,
     receipts_of,
     version_error,
 )
-from salesflow.adapters.event_store.gate import Gate, checked
+from salesflow.adapters.event_store.gate import Gate
 from salesflow.adapters.event_store.reading import EventReading, StoredEvent
-from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.event import Event, FactCatalogue, UnreadableFact
-from salesflow.domain.history import first_unreadable, unreadable_message
+from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
+from salesflow.domain.event import Event, UnreadableFact, first_unreadable, unreadable_message
 from salesflow.domain.time import Instant, to_instant
 from salesflow.domain.values import shown
 from salesflow.errors import (
@@ -322,9 +324,7 @@ class EventLog(EventReading, Forkable):
             RuleError: a merge that cannot be; see `gate`.
             BusyError: another writer held the log for too long.
         """
-        append = checked(
-            drafts, command_id, accept_clock=accept_clock, fingerprint=fingerprint, nouns=nouns
-        )
+        append = Append(drafts, (), None, command_id, accept_clock, fingerprint, nouns)
         (append,) = self._gate.admit(
             (append,), first_topics=first_topics, connection=connection
         )
@@ -336,7 +336,7 @@ class EventLog(EventReading, Forkable):
         return receipts[0]
 
     def _append_in(self, connection: sa.Connection, append: Append) -> Receipt:
-        recheck = self._gate.recheck_merges((append,), connection)
+        recheck = self._recheck((append,), connection)
         try:
             return self._appending.write_in(connection, append, recheck)
         except Rejected as refusal:
@@ -349,7 +349,7 @@ class EventLog(EventReading, Forkable):
         """
         if not appends:
             return []
-        admitted = self._gate.admit([checked(drafts) for drafts in appends])
+        admitted = self._gate.admit([Append(drafts) for drafts in appends])
         receipts = self._group.submit(admitted)
         self._gate.remember(admitted)
         return receipts
@@ -446,7 +446,7 @@ class EventLog(EventReading, Forkable):
                 request.error = error
 
     def _write(self, appends: Appends, deadline: float) -> Receipts:
-        recheck = self._gate.recheck_merges(appends)
+        recheck = self._recheck(appends)
         self._appending.position_min = self._committed.position
         receipts = self._appending.write(appends, deadline, recheck)
         last = receipts[-1]
@@ -455,6 +455,13 @@ class EventLog(EventReading, Forkable):
         if last.recorded > self.seen:
             self.seen = last.recorded
         return receipts
+
+    def _recheck(self, appends: Appends, connection: sa.Connection | None = None) -> Recheck:
+        """Return what checks merges again once nobody else can append; None where none is."""
+        merging = [append for append in appends if append.merges]
+        if not merging:
+            return None
+        return partial(self._gate.ensure_possible_merges, all_new_events(merging), connection)
 
     def _recorded_before(self, appends: Appends) -> Receipts | None:
         """Find what an earlier try recorded that was cut off before it could say so."""

@@ -16,9 +16,15 @@ import sqlalchemy as sa
 from salesflow.adapters.database.schema import events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
-from salesflow.domain.event import Event, Fact, UnreadableFact
+from salesflow.domain.event import (
+    Event,
+    Fact,
+    UnreadableFact,
+    ensure_readable,
+    first_unreadable,
+    unreadable_message,
+)
 from salesflow.domain.exchange_rates import RATES_ID, RateTable
-from salesflow.domain.history import ensure_readable, first_unreadable, unreadable_message
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,

@@ -15,17 +15,10 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import read_uuid, uuid_of_bytes
+from salesflow.adapters.database.schema import read_uuid, read_uuids
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.domain.catalogue import CATALOGUE, noun_of
-from salesflow.domain.event import (
-    UNREADABLE,
-    Event,
-    Fact,
-    FactCatalogue,
-    Precision,
-    UnreadableFact,
-)
+from salesflow.domain.catalogue import CATALOGUE, UNREADABLE, FactCatalogue, noun_of
+from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
@@ -465,12 +458,12 @@ class EventReading:
             return [
                 _new(Event, (fact, *row[2:])) for fact, row in zip(facts, rows, strict=True)
             ]
-        streams = {id: uuid_of_bytes(id) for id in {row[2] for row in rows}}
+        ids = read_uuids([*{row[2] for row in rows}, *[row[7] for row in rows]])
         # fmt: off
         return [
             _new(Event, (
-                fact, streams[stream], version, position, occurred, recorded,
-                uuid_of_bytes(event), precision, actor, command, correlation, causation,
+                fact, ids[stream], version, position, occurred, recorded,
+                ids[event], precision, actor, command, correlation, causation,
                 source, source_id,
             ))
             for fact, (

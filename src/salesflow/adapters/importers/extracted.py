@@ -84,7 +84,7 @@ def closes(fact: Fact, version: ProcessVersion) -> bool:
     """Return whether a fact closes its deal under this process, also by entering a stage."""
     match fact:
         case StageMoved(target=stage) | DealOpened(stage=stage):
-            return version.category(stage) in OUTCOME_OF_CATEGORY
+            return version.categories[stage] in OUTCOME_OF_CATEGORY
         case _:
             return isinstance(fact, DealWon | DealLost | DealDisqualified)
 

@@ -29,9 +29,9 @@ from salesflow.domain.deal.merge_checks import CandidateFact, ImpossibleMerge, i
 from salesflow.domain.deal.merging import DealMerged, MergingFact
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, FactRetracted
-from salesflow.domain.history import ReplayContext, believed_history, without_retracted
+from salesflow.domain.event import Event, FactRetracted, believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import (
     FOREVER,
     Instant,
@@ -289,7 +289,7 @@ def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> s
     first = min(deal.facts, key=in_order)
     if not isinstance(first.fact, StageMoved):
         return otherwise
-    is_open = source.process.category(first.fact.target) == "open"
+    is_open = source.process.categories[first.fact.target] == "open"
     return first.fact.target if is_open else otherwise
 
 

@@ -30,8 +30,7 @@ from salesflow.adapters.importers.report import ImportReport, Inferred, Irregula
 from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
 from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.event import Event
-from salesflow.domain.history import ensure_readable
+from salesflow.domain.event import Event, ensure_readable
 from salesflow.domain.wording import shortened
 from salesflow.errors import HistoryError, InputError, RuleError
 

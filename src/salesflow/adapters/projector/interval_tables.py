@@ -21,8 +21,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
-from salesflow.domain.event import Event, FactRetracted, UnreadableFact
-from salesflow.domain.history import believed_history, first_unreadable, order_key
+from salesflow.domain.event import (
+    Event,
+    FactRetracted,
+    UnreadableFact,
+    believed_history,
+    first_unreadable,
+    order_key,
+)
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import (
     Cell,

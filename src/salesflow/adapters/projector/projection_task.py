@@ -37,8 +37,8 @@ from salesflow.adapters.projector.read_tables import (
     forget_streams,
     note_left_out,
 )
-from salesflow.domain.event import Event, Fact, FactCatalogue, FactRetracted, UnreadableFact
-from salesflow.domain.history import first_unreadable
+from salesflow.domain.catalogue import FactCatalogue
+from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact, first_unreadable
 from salesflow.domain.wording import shortened
 from salesflow.errors import ProjectionError
 from salesflow.projections.table import Cell, Fold, Ledger, LedgerTable, Processes

@@ -19,9 +19,8 @@ from salesflow.adapters.event_store.published import (
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.people import CustomerChanged
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.event import Event, Fact, FactRetracted, believed_history, ensure_readable
 from salesflow.domain.exchange_rates import RateTable
-from salesflow.domain.history import believed_history, ensure_readable
 from salesflow.domain.process import ProcessPublished, process_id
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.settings import Settings

@@ -11,8 +11,7 @@ import typer
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
 from salesflow.cli.ids import Called, find_deal
 from salesflow.domain.deal import Deal
-from salesflow.domain.event import Event, FactRetracted
-from salesflow.domain.history import first_unreadable, retracted_ids
+from salesflow.domain.event import Event, FactRetracted, first_unreadable, retracted_ids
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Moment, from_instant, instant_of, to_instant
 from salesflow.errors import NotFoundError, SalesflowError

@@ -12,7 +12,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_text
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import EMPTY, appended, with_item, with_member
+from salesflow.domain.state import EMPTY, appended, with_item, with_member
 from salesflow.domain.values import (
     Day,
     Flag,

@@ -18,7 +18,7 @@ from salesflow.domain.deal.core import (
     require_text,
 )
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import appended
+from salesflow.domain.state import appended
 from salesflow.domain.values import Money, Personal, Reference, SafeText
 from salesflow.errors import InputError
 

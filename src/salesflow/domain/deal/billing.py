@@ -19,8 +19,8 @@ from salesflow.domain.deal.core import (
 )
 from salesflow.domain.deal.quotes import QuoteLine, checked, total_of
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.history import appended
 from salesflow.domain.process import ForecastCategory
+from salesflow.domain.state import appended
 from salesflow.domain.values import (
     Count,
     Day,

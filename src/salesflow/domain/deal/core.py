@@ -12,7 +12,6 @@ from uuid import UUID
 
 from salesflow.domain.arguments import internal, require_reason
 from salesflow.domain.event import Event
-from salesflow.domain.history import State
 from salesflow.domain.pending import is_unrecorded, is_untimed
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import (
@@ -22,6 +21,7 @@ from salesflow.domain.process import (
     ProcessVersion,
     Stage,
 )
+from salesflow.domain.state import State
 from salesflow.domain.values import Money
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
@@ -129,18 +129,10 @@ class DealCore(State):
         stage = self.stage_in_force
         return "pipeline" if stage is None else stage.forecast_category
 
-    def category(self, stage: str) -> Category:
-        """Return a stage's category under the version in force; unknown ones are open."""
-        return self._category(stage)
-
     @internal
     def meets(self, criterion: str) -> bool:
         """Return whether an exit criterion is met; `DealState` knows of all its parts."""
         raise NotImplementedError
-
-    def _category(self, stage: str) -> Category:
-        process = self.version_in_force
-        return "open" if process is None else process.category(stage)
 
     def _first_stage(self, *categories: Category) -> str | None:
         process = self.version_in_force

@@ -16,8 +16,8 @@ from salesflow.domain.deal.quotes import QuoteFact, Quotes
 from salesflow.domain.deal.stages import DealOpened, StageFact, Stages
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Fact
-from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, StageError

@@ -24,8 +24,7 @@ from salesflow.domain.deal.merging import (
 )
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, Fact, FactRetracted
-from salesflow.domain.history import believed_history
+from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
 from salesflow.domain.time import FOREVER, Instant, instant_from
 
 __all__ = [

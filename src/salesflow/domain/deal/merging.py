@@ -12,8 +12,8 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
-from salesflow.domain.event import Event, Fact, FactRetracted
-from salesflow.domain.history import ensure_not_retracted, with_member, without_member
+from salesflow.domain.event import Event, Fact, FactRetracted, ensure_not_retracted
+from salesflow.domain.state import with_member, without_member
 from salesflow.domain.values import Reason
 from salesflow.errors import NotFoundError, RuleError
 

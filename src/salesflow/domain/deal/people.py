@@ -14,7 +14,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.history import EMPTY, appended, with_item, without
+from salesflow.domain.state import EMPTY, appended, with_item, without
 from salesflow.domain.values import (
     Personal,
     Reason,

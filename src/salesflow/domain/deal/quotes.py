@@ -16,7 +16,7 @@ from pydantic import model_validator
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import EMPTY, with_item
+from salesflow.domain.state import EMPTY, with_item
 from salesflow.domain.time import Instant, Time, from_instant, start_of_next_day, to_instant
 from salesflow.domain.values import (
     MOST,

@@ -16,6 +16,7 @@ from salesflow.domain.deal.core import DealCommands, DealCore
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import (
     OUTCOME_OF_CATEGORY,
+    Category,
     ProcessVersion,
     Stage,
     VersionNumber,
@@ -167,6 +168,14 @@ class StageState(DealCore):
     """Where a deal stands in its process."""
 
     lead_source: str | None = None
+
+    def category(self, stage: str) -> Category:
+        """Return a stage's category under the version in force; unknown ones are open."""
+        return self._category(stage)
+
+    def _category(self, stage: str) -> Category:
+        process = self.version_in_force
+        return "open" if process is None else process.categories[stage]
 
     def _evolve_stages(self, fact: StageFact, event: Event) -> str | None:
         match fact:
@@ -342,7 +351,7 @@ class Stages(DealCommands, StageState):
         old = then.process_in_force
         for stage in {then.stage, then.last_open_stage or then.stage, *moves}:
             new = process.by_key.get(moves.get(stage, stage))
-            if new is None or new.category != old.category(stage):
+            if new is None or new.category != old.categories[stage]:
                 raise StageError(
                     f"stage {quoted(stage)} needs a stage of the same category in"
                     f" {process.key!r} version {process.version}; name it in the mapping"

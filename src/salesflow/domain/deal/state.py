@@ -40,12 +40,8 @@ from salesflow.domain.deal.stages import (
     StageState,
 )
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import (
-    appended,
-    values_of,
-    with_item,
-)
 from salesflow.domain.process import TASK_COMPLETED
+from salesflow.domain.state import appended, values_of, with_item
 
 __all__ = ["STATE_FACTS", "DealState", "DealSummary"]
 

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext, believed_history
+from salesflow.domain.event import Event, believed_history
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.presentation.format import (

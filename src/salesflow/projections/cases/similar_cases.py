@@ -27,9 +27,9 @@ from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
 from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteLine, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext, believed_history
+from salesflow.domain.event import Event, believed_history
 from salesflow.domain.process import WIN_RATE_OUTCOMES, ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, Money, Reference, SafeText, Value
 from salesflow.errors import DealClosedError, NotFoundError

@@ -21,7 +21,7 @@ from salesflow.domain.deal.billing import ContractAmended, RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.projections.table import (

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.projections.table import (
     Change,

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,

@@ -21,7 +21,7 @@ from salesflow.domain.customer import (
     CustomerUnmerged,
 )
 from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["CUSTOMER", "CUSTOMERS"]

@@ -29,8 +29,8 @@ from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import WIN_RATE_OUTCOMES, ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
@@ -127,7 +127,7 @@ def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Iterator[F
 
 
 def _moved(fact: StageMoved, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:
-    if process is None or process.category(fact.target) != "open":
+    if process is None or process.categories[fact.target] != "open":
         return
     steps = process.order(fact.target) - process.order(stage)
     if steps > 1:

@@ -27,7 +27,7 @@ from salesflow.domain.deal.quotes import (
 )
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Change,

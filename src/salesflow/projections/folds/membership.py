@@ -12,8 +12,8 @@ from typing import Final, get_args
 import sqlalchemy as sa
 
 from salesflow.domain.event import Event
-from salesflow.domain.history import ReplayContext
 from salesflow.domain.rep import RepFact, RepState
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
 __all__ = ["MEMBERSHIP", "MEMBERSHIPS"]

@@ -17,8 +17,8 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReope
 from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Ledger,
@@ -201,7 +201,7 @@ def _kind(fact: Fact, stage: str, process: ProcessVersion | None) -> str:
 def _direction(target: str, stage: str, process: ProcessVersion | None) -> str:
     if process is None:
         return "advanced"
-    category = process.category(target)
+    category = process.categories[target]
     if category in ("won", "lost", "disqualified"):
         return category
     return "advanced" if process.order(target) >= process.order(stage) else "returned"

@@ -23,7 +23,7 @@ from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.history import ReplayContext
+from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Change,
@@ -130,7 +130,7 @@ class StageVisitRows:
         place, target_place = process.order(left), process.order(target)
         if target_place <= place:
             return "returned"
-        category = process.category(target)
+        category = process.categories[target]
         between = process.stages[place + 1 : target_place] if place >= 0 else ()
         return "skipped" if any(s.category == category for s in between) else "advanced"
 

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, Precision
-from salesflow.domain.history import ReplayContext, believed_history
+from salesflow.domain.event import Event, Precision, believed_history
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Moment, from_instant
 from salesflow.domain.values import Currency, Heard, Reference, SafeText, Value
 from salesflow.errors import NotFoundError

@@ -14,8 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event
-from salesflow.domain.history import believed_history
+from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole

@@ -175,7 +175,7 @@ class StageOrders:
         known = self._processes[process, version]
         passed = {s.key for s in known.open_stages} if won else set()
         if stage is not None:
-            alike = ("open", known.category(stage))
+            alike = ("open", known.categories[stage])
             before = known.stages[: known.order(stage) + 1]
             passed |= {stage, *(s.key for s in before if s.category in alike)}
         return frozenset(passed)

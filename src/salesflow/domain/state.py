@@ -1,0 +1,203 @@
+"""The state of a thing: what follows from its believed history, one event after the other.
+
+One class for each kind of thing says what its facts change. Aggregates, read tables, timelines
+and cases all evolve that one, so they cannot disagree about it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from inspect import get_annotations
+from types import FunctionType, MappingProxyType
+from typing import Any, ClassVar, Final, NoReturn, Self, TypeVar, get_origin
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.arguments import guarded, internal
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import FOREVER, Instant
+from salesflow.errors import InputError
+
+__all__ = [
+    "EMPTY",
+    "EMPTY_CONTEXT",
+    "ReadOnlyDict",
+    "ReplayContext",
+    "State",
+    "appended",
+    "values_of",
+    "with_item",
+    "with_member",
+    "without",
+    "without_member",
+]
+
+
+KeyT = TypeVar("KeyT")
+ItemT = TypeVar("ItemT")
+
+EMPTY: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+@dataclass(slots=True, eq=False)
+class ReplayContext:
+    """What may be read beside a history: handed in by the session, or by whoever replays it.
+
+    `processes` are the published process versions by (key, version); `zone` is the
+    tenant's business time zone (or a callable that finds it when it is needed; None before a
+    session has said it); `now` is when the session began and `clock` says how late it is by
+    then (without one, times ahead of `now` are left for the log to judge). `end` says when the
+    log was last written, which another clock may have put ahead of this one.
+    """
+
+    processes: Mapping[tuple[str, int], Any] = field(default_factory=dict)
+    zone: ZoneInfo | Callable[[], ZoneInfo] | None = None
+    now: Instant = FOREVER
+    clock: Callable[[], Instant] | None = None
+    end: Callable[[], Instant] | None = None
+
+    @property
+    def latest(self) -> Instant:
+        """The latest time a command may name; later than everything where nobody knows it."""
+        return FOREVER if self.clock is None else max(self.now, self.clock())
+
+    def latest_known(self, wanted: Instant) -> Instant:
+        """Return the last time a command may name: the log's last where the clock is behind."""
+        latest = self.latest
+        return latest if wanted <= latest or self.end is None else max(latest, self.end())
+
+    @property
+    def knows_days(self) -> bool:
+        """Whether the business time zone is known, in which days are cut."""
+        return self.zone is not None
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The business time zone.
+
+        Raises:
+            InputError: before a session has said it.
+        """
+        if self.zone is None:
+            raise InputError(
+                "a day is cut in the business time zone, which the session knows: add it to"
+                " the session first, or name an aware time"
+            )
+        if not isinstance(self.zone, ZoneInfo):
+            self.zone = self.zone()
+        return self.zone
+
+
+EMPTY_CONTEXT: Final = ReplayContext()
+
+
+class State:
+    """What is so by now; every value is as its class says until a fact changes it.
+
+    A new state costs nothing: lists, dicts and sets are made when something is put into them.
+    They are a state's own, and a copy of it has others. What an aggregate shows of them cannot
+    be changed.
+    """
+
+    openings: ClassVar[tuple[type[Fact], ...]] = (Fact,)
+    """The facts that open such a thing; all, where none but its own are among its history."""
+    _context: ReplayContext
+    _opening: Event | None
+    """The first of the believed history; the first one taken in where it is left out."""
+
+    def __init_subclass__(cls) -> None:
+        """Let its methods name an argument that is wrong, as those of aggregates do."""
+        if "evolve" in vars(cls):
+            internal(cls.evolve)
+        guarded(cls)
+
+    def __init__(
+        self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
+    ) -> None:
+        self._context = context
+        is_ours = opening is not None and isinstance(opening.fact, self.openings)
+        self._opening = opening if is_ours else None
+
+    def __copy__(self) -> Self:
+        """Return a state that keeps what this one holds now."""
+        other = object.__new__(type(self))
+        for name, value in vars(self).items():
+            vars(other)[name] = value.copy() if type(value) in OWN else value
+        return other
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed event; return why it is irregular, None when it counts.
+
+        An irregular fact is one that later knowledge left without what it builds on, such as
+        a refund on a deal whose win was retracted. It changes nothing.
+        """
+        raise NotImplementedError
+
+
+OWN: Final = frozenset({list, dict, set})
+"""What grows in place, within one state."""
+
+
+class ReadOnlyDict(dict[KeyT, ItemT]):
+    """Items as an aggregate shows them."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise InputError(
+            "what is read of an aggregate cannot be changed, nothing of it would be recorded;"
+            " give one of its commands"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[KeyT, ItemT]], tuple[dict[KeyT, ItemT]]]:
+        """Be copied and pickled as a dict."""
+        return dict, (dict(self),)
+
+
+def values_of(cls: type) -> set[str]:
+    """Return the names of the values that a class itself declares, properties among them."""
+    kinds: dict[str, object] = get_annotations(cls)
+    of_class = {name for name, kind in kinds.items() if get_origin(kind) == ClassVar}
+    plain = {
+        name
+        for name, value in vars(cls).items()
+        if name[:2] != "__" and not isinstance(value, FunctionType | classmethod | staticmethod)
+    }
+    return (kinds.keys() | plain) - of_class
+
+
+def appended(items: Sequence[ItemT], item: ItemT) -> Sequence[ItemT]:
+    """Return a state's items with one more behind them."""
+    if type(items) is not list:
+        return [*items, item]
+    items.append(item)
+    return items
+
+
+def with_item(items: Mapping[KeyT, ItemT], key: KeyT, item: ItemT) -> Mapping[KeyT, ItemT]:
+    """Return a state's items with one more, or with another one under its key."""
+    if type(items) is not dict:
+        return {**items, key: item}
+    items[key] = item
+    return items
+
+
+def without(items: Mapping[KeyT, ItemT], key: KeyT) -> Mapping[KeyT, ItemT]:
+    """Return a state's items without one; all of them where it is not among them."""
+    if type(items) is dict:
+        items.pop(key, None)
+    return items
+
+
+def with_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
+    """Return a state's set with one more in it."""
+    if type(items) is not set:
+        return {*items, item}
+    items.add(item)
+    return items
+
+
+def without_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
+    """Return a state's set without one."""
+    if type(items) is set:
+        items.discard(item)
+    return items
