@@ -1,8 +1,8 @@
 """Chooses into which deal or customer something is merged, where that can be.
 
-The gate before the log refuses merges into itself, in a circle, or into what is not there, and
-with them all that is recorded together. A history in which most merges were refused would say
-little of merges, so it tells of those that can be; now and then it still tries any.
+The checks of every append refuse merges into itself, in a circle, or into what is not
+there, and with them all that is recorded together. A history in which most merges were refused
+would say little of merges, so it tells of those that can be; now and then it still tries any.
 """
 
 from collections.abc import Sequence

@@ -152,7 +152,7 @@ def tell(player: Player, history: list[Said]) -> None:
 def append(player: Player, told: Telling, n: int) -> None:
     """Append a fact whatever the rules of sales say of it, as another system would have.
 
-    What the gate refuses, a merge that cannot be, is not told.
+    What the log refuses, a merge that cannot be, is not told.
     """
     log, telling = player.flow.log, possible(player.flow, told, n)
     if telling is None:

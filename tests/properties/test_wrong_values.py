@@ -210,7 +210,7 @@ def test_a_command_that_fails_in_python_s_own_words_is_noticed(sqlite_url: str) 
     assert any("IndexError" in each for each in fuzzer.raw)
 
 
-def test_something_stored_past_the_gate_that_cannot_be_read_is_noticed(
+def test_something_stored_past_the_checks_that_cannot_be_read_is_noticed(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Told(Fact):
@@ -219,7 +219,7 @@ def test_something_stored_past_the_gate_that_cannot_be_read_is_noticed(
 
     with SalesFlow(sqlite_url) as flow:
         fuzzer = Fuzzer(flow, 1)
-        monkeypatch.setattr(flow.log._gate, "admit", lambda appends, **_: appends)
+        monkeypatch.setattr(flow.log._checks, "check", lambda appends, **_: appends)
         monkeypatch.setattr(
             flow.log.catalogue, "encode", lambda fact: (fact.stored_as, fact.to_json())
         )

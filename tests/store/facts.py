@@ -5,7 +5,7 @@ from typing import ClassVar
 from uuid import UUID, uuid4
 
 from salesflow.adapters.database.schema import new_id
-from salesflow.adapters.event_store.gate import UNCHECKED
+from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import Fact
@@ -66,5 +66,5 @@ def drafts(count: int, stream_id: UUID | None = None, first: int = 1) -> list[Ne
 
 
 def planted(log: EventLog, event: NewEvent) -> None:
-    """Put an event into the log past the gate, as another program or a fault might have."""
+    """Put an event into the log past its checks, as another program or a fault might have."""
     EventLog(log.database, tenant=log.tenant, catalogue=UNCHECKED).append([event])

@@ -14,7 +14,7 @@ from eventsourcing.persistence import (
 )
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.gate import UNCHECKED
+from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.recorder import SalesflowProcessRecorder
 

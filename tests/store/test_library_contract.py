@@ -8,7 +8,7 @@ from eventsourcing.tests import application, persistence
 from eventsourcing.utils import Environment, get_topic
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.gate import UNCHECKED
+from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.recorder import (
     SalesflowAggregateRecorder,

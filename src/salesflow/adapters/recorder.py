@@ -39,7 +39,7 @@ from eventsourcing.utils import Environment, EnvType, resolve_topic
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import new_id, read_uuid, stored_uuid
-from salesflow.adapters.event_store.gate import UNCHECKED
+from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent, StoredEvent
 from salesflow.adapters.event_store.log import Subscription as LogSubscription
 from salesflow.errors import (

@@ -147,7 +147,7 @@ KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+").fullmatch
 KIND_LENGTH_MAX = 100
 ALIKE_LENGTH_MAX, ALIKE_MAX = 100, 1_000
 """Up to how many bytes a fact is long that is kept when read, and how many of each kind are."""
-REREAD_MAX: Final = 64
+CACHED_MAX: Final = 64
 """How many facts of a kind are kept that are read time and again, however long."""
 NONE_ALIKE: Final[Mapping[bytes, "Fact"]] = MappingProxyType({})
 
@@ -273,16 +273,16 @@ class FactCatalogue:
         cls = self._current.get(topic)
         if cls is None:
             return self._read_old(topic, payload)
-        if cls.is_reread:
-            return self._reread(cls, payload)
+        if cls.is_cached:
+            return self._read_once(cls, payload)
         return self._read(cls, payload)
 
-    def _reread(self, cls: type[Fact], payload: bytes) -> Fact:
+    def _read_once(self, cls: type[Fact], payload: bytes) -> Fact:
         """Read a fact that is read time and again, once."""
         known = self._alike.get(cls.stored_as, NONE_ALIKE).get(payload)
         if known is None:
             known = self._read(cls, payload)
-            self._keep(cls.stored_as, payload, known, REREAD_MAX)
+            self._keep(cls.stored_as, payload, known, CACHED_MAX)
         return known
 
     def _read(self, cls: type[Fact], payload: bytes) -> Fact:

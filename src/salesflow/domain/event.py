@@ -64,11 +64,12 @@ class Fact(Value):
     is_immediate: ClassVar[bool] = True
     """Whether it holds from when it happened and takes nothing back: nearly all facts."""
 
-    is_headline: ClassVar[bool] = False
+    changes_summary: ClassVar[bool] = False
     """Whether it may change what every read table of its thing shows: of a deal its stage,
     outcome, worth, owner or customer."""
-    is_reread: ClassVar[bool] = False
-    """Whether many streams refer to it, so that it is kept when it was read."""
+    is_cached: ClassVar[bool] = False
+    """Whether facts of this kind are kept once they were read, since many streams refer to
+    them."""
 
     stored_as: ClassVar[str]
     """Kind and version, as in `deal.stage_moved:1`."""

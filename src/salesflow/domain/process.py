@@ -259,7 +259,7 @@ class ProcessPublished(Fact):
     kind: ClassVar[str] = "process.published"
     name_zh: ClassVar[str] = "流程发布"
     is_opening: ClassVar[bool] = True
-    is_reread: ClassVar[bool] = True
+    is_cached: ClassVar[bool] = True
     retraction_error: ClassVar[str | None] = (
         "a published version cannot be retracted, deals may stand on it; retire it instead"
     )

@@ -1,8 +1,8 @@
 """Facts from elsewhere: what another system says happened, recorded as it is.
 
-An importer knows facts, not commands. No gate or rule of a process is applied to them and
-nothing is pretended; their envelope names the source. What is irregular is kept and shown
-as irregular; what could never be read back, and half a merge, is refused.
+An importer knows facts, not commands. No exit criterion or rule of a process is applied to
+them and nothing is pretended; their envelope names the source. What is irregular is kept and
+shown as irregular; what could never be read back, and half a merge, is refused.
 
 It is a module of its own: it records without sessions and without rules.
 """

@@ -2,8 +2,8 @@
 
 The rules here hold on every database: values of wrong types and texts that no envelope may
 hold are refused, versions of a stream follow one another, `occurred` never lies after
-`recorded`, a clock may not lag behind the log. What may be in an event at all is for the `gate`
-to say. How the rows get into SQLite is said below, into PostgreSQL in `postgres_append`.
+`recorded`, a clock may not lag behind the log. What may be in an event at all is said in
+`append_checks`, how the rows get into SQLite below, into PostgreSQL in `postgres_append`.
 """
 
 import sqlite3
@@ -147,11 +147,11 @@ class Head(NamedTuple):
 
 
 class Append(NamedTuple):
-    """One atomic append; the gate checks it, and makes it ready for a database."""
+    """One atomic append; `AppendChecks` checks it, and makes it ready for a database."""
 
     drafts: Sequence[NewEvent]
     stream_ids: tuple[UUID, ...] = ()
-    """The streams in order of their first event, without repeats; the gate finds them."""
+    """The streams in order of their first event, without repeats; the checks find them."""
     latest: Instant | None = None
     """The latest `occurred` of its drafts; None when all happen when they are recorded."""
     command_id: str | None = None
@@ -161,7 +161,7 @@ class Append(NamedTuple):
     nouns: tuple[str, ...] = ()
     """What each of the streams is about, for its receipt."""
     merges: bool = False
-    """Whether a merge may stand after it, for which it is looked at again; see `gate`."""
+    """Whether a merge may stand after it, so that it is checked again; see `append_checks`."""
 
 
 class Appending(Protocol):
@@ -313,7 +313,7 @@ ACCEPT = (
 AT_ONCE_SECONDS = 0.005
 COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?,?)"
 ROW = f"INSERT INTO salesflow_events VALUES ({','.join('?' * 16)})"
-FEW = 12
+ONE_BY_ONE_MAX = 12
 """So many rows are written one by one sooner than as columns."""
 
 
@@ -393,7 +393,7 @@ class SqliteAppending:
             if still != (accepted or 0):
                 connection.execute(ACCEPT, (tenant, still))
         receipts = receipts_of(appends, base, first)
-        if receipts[-1].last - base <= FEW:
+        if receipts[-1].last - base <= ONE_BY_ONE_MAX:
             connection.executemany(ROW, _rows_of(tenant, appends, base, first))
         else:
             self._add(connection, columns_of(appends), base, first)

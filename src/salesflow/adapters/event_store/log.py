@@ -45,7 +45,7 @@ from salesflow.adapters.event_store.append import (
     receipts_of,
     version_error,
 )
-from salesflow.adapters.event_store.gate import Gate
+from salesflow.adapters.event_store.append_checks import AppendChecks
 from salesflow.adapters.event_store.reading import EventReading, StoredEvent
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, UnreadableFact, first_unreadable, unreadable_message
@@ -286,7 +286,7 @@ class EventLog(EventReading, Forkable):
             )
         super().__init__(database, tenant, catalogue)
         instants = _instants(clock)
-        self._gate = Gate(self)
+        self._checks = AppendChecks(self)
         self._appending = _appending_of(database, tenant, instants)
         self.now: Final[Callable[[], Instant]] = instants or host_clock
         """The clock the log was given, or the host's; PostgreSQL's own may differ a little."""
@@ -321,18 +321,18 @@ class EventLog(EventReading, Forkable):
             AlreadyRecordedError: this command id was recorded before; holds its receipt.
             ClockError: the clock is more than five seconds behind the log.
             InputError: a value that cannot be stored or read back, or a fact from the future.
-            RuleError: a merge that cannot be; see `gate`.
+            RuleError: a merge that cannot be; see `append_checks`.
             BusyError: another writer held the log for too long.
         """
         append = Append(drafts, (), None, command_id, accept_clock, fingerprint, nouns)
-        (append,) = self._gate.admit(
+        (append,) = self._checks.check(
             (append,), first_topics=first_topics, connection=connection
         )
         if connection is not None:
             return self._append_in(connection, append)
         receipts = self._group.submit((append,))
         if first_topics is None:  # else the next writer reads the streams too
-            self._gate.remember((append,))
+            self._checks.remember((append,))
         return receipts[0]
 
     def _append_in(self, connection: sa.Connection, append: Append) -> Receipt:
@@ -349,9 +349,9 @@ class EventLog(EventReading, Forkable):
         """
         if not appends:
             return []
-        admitted = self._gate.admit([Append(drafts) for drafts in appends])
-        receipts = self._group.submit(admitted)
-        self._gate.remember(admitted)
+        checked = self._checks.check([Append(drafts) for drafts in appends])
+        receipts = self._group.submit(checked)
+        self._checks.remember(checked)
         return receipts
 
     def known_command(
@@ -461,7 +461,7 @@ class EventLog(EventReading, Forkable):
         merging = [append for append in appends if append.merges]
         if not merging:
             return None
-        return partial(self._gate.ensure_possible_merges, all_new_events(merging), connection)
+        return partial(self._checks.ensure_possible_merges, all_new_events(merging), connection)
 
     def _recorded_before(self, appends: Appends) -> Receipts | None:
         """Find what an earlier try recorded that was cut off before it could say so."""

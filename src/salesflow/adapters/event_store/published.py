@@ -58,7 +58,7 @@ def with_unpublished_unreadable(
 ) -> list[Event]:
     """Take a deal under a version that nobody published for one that cannot be read.
 
-    The gate lets none through; it takes a change of what was stored to make one.
+    The checks of an append let none through; it takes a change of what was stored to make one.
     """
     facts = list(map(FACT, events))
     under = compress(facts, map(UNDER_A_PROCESS.__contains__, map(type, facts)))

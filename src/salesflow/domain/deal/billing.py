@@ -58,7 +58,7 @@ class ForecastGiven(Fact):
 
     kind: ClassVar[str] = "deal.forecast_given"
     name_zh: ClassVar[str] = "更新预计金额 / 成交日期"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     amount: Money | None = None
     expected_close: Day | None = None
     category: ForecastCategory | None = None
@@ -73,7 +73,7 @@ class LineItemsAgreed(Fact):
 
     kind: ClassVar[str] = "deal.line_items_agreed"
     name_zh: ClassVar[str] = "商定产品明细"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     lines: tuple[QuoteLine, ...] = ()
 
 
@@ -92,7 +92,7 @@ class ContractAmended(PlannedFact):
 
     kind: ClassVar[str] = "deal.contract_amended"
     name_zh: ClassVar[str] = "合同变更"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     amount: Money | None = None
     contract: Reference | None = None
     because: Reason | None = None

@@ -3,8 +3,8 @@
 A deal that is merged counts in the deal it was merged into, a customer's deals in the other
 customer. Where that chain ends nowhere money would be in no figure and nobody would miss it, so
 such a merge never enters the log. `impossible_merges` says which of the facts about to be
-recorded would do that, and why: the gate before the log asks it, and so does whoever wants to
-leave those out beforehand (an import, which lists them).
+recorded would do that, and why: the checks of every append ask it, and so does whoever wants
+to leave those out beforehand (an import, which lists them).
 
 A merge is judged at every time it is believed to stand, also when it is told late: two deals
 that were merged into one another in turn, with an unmerge between, are no circle.

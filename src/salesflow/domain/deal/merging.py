@@ -47,7 +47,7 @@ class DealMerged(Fact):
 
     kind: ClassVar[str] = "deal.merged"
     name_zh: ClassVar[str] = "合并"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     retraction_error: ClassVar[str | None] = PAIRED
     into: UUID
     because: Reason | None = None
@@ -68,7 +68,7 @@ class DealUnmerged(Fact):
 
     kind: ClassVar[str] = "deal.unmerged"
     name_zh: ClassVar[str] = "取消合并"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     retraction_error: ClassVar[str | None] = PAIRED
     out_of: UUID
     because: Reason | None = None

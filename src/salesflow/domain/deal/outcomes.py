@@ -2,7 +2,7 @@
 
 An outcome is not a stage. Winning ends negotiation and opens after-sales service; a lost deal
 stays where it was lost. Reopening keeps the first outcome readable. A signature is a fact of
-the world, so no gate stops a win; which exit criteria were unmet is in the fact.
+the world, so no exit criterion stops a win; which exit criteria were unmet is in the fact.
 """
 
 from typing import ClassVar, assert_never
@@ -31,7 +31,7 @@ class DealWon(Fact):
 
     kind: ClassVar[str] = "deal.won"
     name_zh: ClassVar[str] = "赢单"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     amount: Money | None = None
     """What was signed; None where it is what the deal was worth anyway."""
     because: Reason | None = None
@@ -43,7 +43,7 @@ class DealLost(Fact):
 
     kind: ClassVar[str] = "deal.lost"
     name_zh: ClassVar[str] = "输单"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     because: SafeReason | None = None
     """The reason, from the process version's closed list where it has one."""
     competitor: SafeName | None = None
@@ -55,7 +55,7 @@ class DealDisqualified(Fact):
 
     kind: ClassVar[str] = "deal.disqualified"
     name_zh: ClassVar[str] = "无效"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     because: SafeReason | None = None
     note: Personal | None = None
 
@@ -65,7 +65,7 @@ class DealReopened(Fact):
 
     kind: ClassVar[str] = "deal.reopened"
     name_zh: ClassVar[str] = "重新激活"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     stage: Key | None = None
     because: Reason | None = None
 

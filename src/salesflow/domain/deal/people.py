@@ -51,7 +51,7 @@ class OwnerAssigned(PlannedFact):
 
     kind: ClassVar[str] = "deal.owner_assigned"
     name_zh: ClassVar[str] = "分配销售人员"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     owner: Reference
     because: Reason | None = None
 
@@ -82,7 +82,7 @@ class CustomerChanged(Fact):
 
     kind: ClassVar[str] = "deal.customer_changed"
     name_zh: ClassVar[str] = "更换客户"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     customer_id: UUID | None = None
     because: Reason | None = None
 

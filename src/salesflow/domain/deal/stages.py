@@ -113,7 +113,7 @@ class DealOpened(Fact):
 
     kind: ClassVar[str] = "deal.opened"
     name_zh: ClassVar[str] = "商机创建"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     is_opening: ClassVar[bool] = True
     process: Key
     process_version: VersionNumber
@@ -135,7 +135,7 @@ class StageMoved(Fact):
 
     kind: ClassVar[str] = "deal.stage_moved"
     name_zh: ClassVar[str] = "阶段变动"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     target: Key
     because: Reason | None = None
     checks: tuple[Check, ...] = ()
@@ -154,7 +154,7 @@ class DealMigrated(Fact):
 
     kind: ClassVar[str] = "deal.migrated"
     name_zh: ClassVar[str] = "流程版本迁移"
-    is_headline: ClassVar[bool] = True
+    changes_summary: ClassVar[bool] = True
     process: Key
     process_version: VersionNumber
     mapping: tuple[StageMapping, ...] = ()

@@ -128,7 +128,7 @@ def _changes() -> Iterator[tuple[type[Fact], Change]]:
 _CHANGES: Final = dict(_changes())
 """The part of the state that each fact changes."""
 
-STATE_FACTS: Final[frozenset[type[Fact]]] = frozenset(c for c in _CHANGES if c.is_headline)
+STATE_FACTS: Final[frozenset[type[Fact]]] = frozenset(c for c in _CHANGES if c.changes_summary)
 """The facts that can change where a deal stands: stage, outcome, worth, owner, customer."""
 
 

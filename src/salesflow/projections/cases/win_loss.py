@@ -72,7 +72,7 @@ __all__ = [
 
 
 Column: TypeAlias = "sa.ColumnElement[Any]"
-FEW = 10
+SMALL_SAMPLE = 10
 """Fewer deals than this on either side are few."""
 SIMILAR_MAX = 50
 
@@ -198,7 +198,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
     """Only deals that closed under this rep; all when left out."""
     deal: UUID | None = None
     """Show the closed deals most like this one, open or closed, beside."""
-    similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX, strict=True)] = FEW
+    similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX, strict=True)] = SMALL_SAMPLE
     """How many similar deals to name at most. Default: 10."""
 
     def answer(self, reader: Reader, moment: Moment) -> WinLossView:
@@ -326,7 +326,7 @@ def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -
         win_rate_with=ratio(*here),
         win_rate_without=ratio(*there),
         difference=difference(here, there),
-        few=min(here.whole, there.whole) < FEW,
+        few=min(here.whole, there.whole) < SMALL_SAMPLE,
     )
 
 

@@ -3,7 +3,7 @@
     report = import_table("sales.csv", "sales.toml", log=flow.log)
     print(report.facts_recorded, report.rows_refused)
 
-Facts are recorded as they are: no gate or rule of a process is applied (see
+Facts are recorded as they are: no exit criterion or rule of a process is applied (see
 `salesflow.domain.deal.state` for what then is irregular). The log's event ids, times of
 recording and positions are its own; where each fact came from is in its envelope.
 

@@ -1,4 +1,4 @@
-"""What passes the gate before the log, and how a command id is told apart from another's."""
+"""What may enter the log, and how a command id is told apart from another's."""
 
 from collections.abc import Callable, Sequence
 from threading import Barrier, Event, Thread
@@ -185,7 +185,7 @@ def merge(flow: SalesFlow, into: tuple[UUID, UUID]) -> None:
 
 
 def before_writing(flow: SalesFlow, then: Callable[[], object]) -> None:
-    """Do something between the gate and the database."""
+    """Do something between the checks and the database."""
     write = flow.log._appending.write
 
     def later(
@@ -197,8 +197,8 @@ def before_writing(flow: SalesFlow, then: Callable[[], object]) -> None:
     flow.log._appending.write = later  # type: ignore[method-assign]
 
 
-def at_the_gate_together(flows: list[SalesFlow]) -> None:
-    """Let each of them append once only when all of them have passed the gate."""
+def checked_together(flows: list[SalesFlow]) -> None:
+    """Let each of them append once only when all of them have been checked."""
     passed = Barrier(len(flows))
     for flow in flows:
         before_writing(flow, lambda: passed.wait(60))
@@ -219,7 +219,7 @@ def test_two_merges_told_at_once_close_no_circle(database_url: str) -> None:
         merge(one, (c, d))
         head = one.log.head().position
         pairs = ((b, c), (d, a))
-        at_the_gate_together([one, two])
+        checked_together([one, two])
         told = [
             Thread(target=try_it, args=each) for each in zip((one, two), pairs, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""The gate before the log: every writer passes it, and what could harm later stays outside.
+"""Checks of every append, whoever writes: what could harm later stays out of the log.
 
 Sessions, `SalesFlow.record`, imports, bulk appends and the recorders of the `eventsourcing`
 library all append through one `EventLog`, and each of its appends passes here first:
@@ -32,7 +32,7 @@ from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.values import envelope_text, is_plain_reference, shown
 from salesflow.errors import HistoryError, InputError, RuleError
 
-__all__ = ["UNCHECKED", "Gate"]
+__all__ = ["UNCHECKED", "AppendChecks"]
 
 
 UNCHECKED: Final = FactCatalogue([])
@@ -47,7 +47,7 @@ STREAMS_MAX = 50_000
 """So many streams are remembered by what they are about."""
 
 
-class Gate:
+class AppendChecks:
     """Lets an append into one log, or says why not."""
 
     def __init__(self, log: EventReading) -> None:
@@ -60,7 +60,7 @@ class Gate:
         self._stream_kinds: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
-    def admit(
+    def check(
         self,
         appends: Sequence[Append],
         *,
