@@ -1,13 +1,22 @@
 """Whatever is said to people is said in Chinese too, by a catalogue that is whole."""
 
+import ast
 import gettext
+import pickle
 from collections.abc import Iterator, Sequence
 from string import Formatter
+from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from catalogues import FOLDER, compiled, messages
-from salesflow import STANDARD, Deals, SalesFlow
+from catalogues import FOLDER, compiled, messages, messages_in, modules_of, tree_of
+from salesflow import STANDARD, Deals, Money, SalesFlow, domain
+from salesflow.domain import wording
+from salesflow.domain.deal.merge_checks import _chained
+from salesflow.domain.values import Number, SafeText
+from salesflow.domain.wording import SAID, WITH_ARGUMENTS, Message, reason_of
 from salesflow.presentation import messages as presentation
 from salesflow.presentation.messages import say, say_count, translated
 from simulated import demo, ran
@@ -20,6 +29,20 @@ UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),
     *(("process", "show", "standard"), ("project",)),
 )
+
+OF_NO_FIELD = {"_read_old", "once_each", "quarter"}
+"""Functions whose ValueErrors are of no field: of a stored event, and of a calendar asked."""
+DOMAIN = sorted(
+    {
+        *SAID.values(),
+        *(
+            text
+            for module in modules_of(domain)
+            for text in messages_in(module, {"_ensure_distinct": 0})
+        ),
+    }
+)
+"""Every message of the domain, read off its code."""
 
 
 def several(text: str | Sequence[str] | None) -> list[str]:
@@ -41,6 +64,127 @@ def test_every_message_is_translated_and_names_the_same_values() -> None:
 
 def test_the_compiled_catalogue_is_the_written_one() -> None:
     assert compiled() == (FOLDER / "salesflow.mo").read_bytes(), "run `make catalogues`"
+
+
+@pytest.mark.parametrize("message", DOMAIN)
+def test_a_message_of_the_domain_is_in_the_catalogue(message: str) -> None:
+    assert message in messages(), message
+
+
+def test_messages_of_the_domain_are_found_in_its_code() -> None:
+    assert len(DOMAIN) > 70
+    assert "not won but lost" in DOMAIN
+    assert "must be at least {ge}" in DOMAIN
+    assert "longer than {length} characters" in DOMAIN
+    assert "two stages of the process share the key {key}" in DOMAIN
+    assert "{deal} cannot be merged into {into}: that is a circle" in DOMAIN
+
+
+def finished_in(tree: ast.Module) -> Iterator[str]:
+    """Give the sentences that a module finishes: of fields, and of facts it calls irregular."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef) or function.name in OF_NO_FIELD:
+            continue
+        for node in ast.walk(function):
+            match node:
+                case ast.Raise(exc=ast.Call(args=[ast.Call(func=ast.Name(id="Message"))])):
+                    pass
+                case ast.Raise(exc=ast.Call(func=ast.Name(id="ValueError"))):
+                    yield ast.unparse(node)
+                case ast.Return(ast.JoinedStr() | ast.Constant(str())):
+                    if function.name == "evolve":
+                        yield ast.unparse(node)
+                case _:
+                    pass
+
+
+def hidden_in(tree: ast.Module) -> Iterator[str]:
+    """Give the messages whose text stands elsewhere than where they are made."""
+    for call in ast.walk(tree):
+        match call:
+            case ast.Call(func=ast.Name(id="Message"), args=[ast.Constant(str()), *_]):
+                pass
+            case ast.Call(func=ast.Name(id="Message"), args=[ast.Name(id), *_]) if id.isupper():
+                pass
+            case ast.Call(func=ast.Name(id="Message")):
+                yield ast.unparse(call)
+            case _:
+                pass
+
+
+def test_the_domain_finishes_no_sentence_about_a_value_or_an_irregular_fact() -> None:
+    trees = [tree_of(module) for module in modules_of(domain)]
+    assert [text for tree in trees for text in finished_in(tree)] == []
+
+
+def test_the_text_of_a_message_stands_where_it_is_made() -> None:
+    trees = [tree_of(module) for module in modules_of(domain) if module is not wording]
+    of_distinct_keys = "Message(message, key=repr(twins[0]))"
+    assert [text for tree in trees for text in hidden_in(tree)] == [of_distinct_keys]
+
+
+def test_a_finished_sentence_would_be_noticed() -> None:
+    told = "def evolve():\n    return f'moved while {it}'\ndef f():\n    raise ValueError(no)"
+    assert [*finished_in(ast.parse(told))] == [
+        "return f'moved while {it}'",
+        "raise ValueError(no)",
+    ]
+    assert [*hidden_in(ast.parse("Message(f'moved while {it}')"))] == [
+        "Message(f'moved while {it}')"
+    ]
+
+
+def refused(kind: Any, value: object) -> Message:  # noqa: ANN401 - as pydantic
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    return reason_of(caught.value.errors(include_url=False)[0])
+
+
+def test_why_a_value_can_never_be_right_is_a_message() -> None:
+    long = refused(SafeText, "x" * 501)
+    assert (long, long.id) == ("longer than 500 characters", "longer than {length} characters")
+    assert long.arguments == {"length": 500}
+    assert say(long, "zh") == "超过 500 个字符"
+    least = refused(Number, "-9999999999999")
+    assert least == "must be at least -9,223,372,036,854.775807"
+    assert say(least, "zh") == "至少应为 -9,223,372,036,854.775807"
+
+
+def test_what_was_given_instead_is_said_in_the_same_language() -> None:
+    assert refused(Money, None) == 'must be a Money, such as Money("98000", "CNY"), not None'
+    other = refused(SafeText, 5)
+    assert other == "must be a text, not of type int"
+    assert say(other, "zh") == "应为文本，而不是 int 类型"
+
+
+def test_what_others_raise_is_said_in_their_words() -> None:
+    def refuse(_: object) -> object:
+        raise ValueError("in {other} words")
+
+    reason = refused(Annotated[object, AfterValidator(refuse)], 1)
+    assert reason == say(reason, "zh") == "in {other} words"
+
+
+def test_a_chain_of_merges_is_said_however_long_it_is() -> None:
+    ids = [UUID(int=number) for number in range(5_000)]
+    chain = Message(
+        "{deal} cannot be merged into {into}: that is a circle", deal="x", into=_chained(ids)
+    )
+    into = " and so into ".join(map(str, ids))
+    assert chain == f"x cannot be merged into {into}: that is a circle"
+    assert say(chain, "zh") == f"x 不能并入 {'，进而并入 '.join(map(str, ids))}：构成循环"
+
+
+def test_a_message_keeps_its_arguments_wherever_it_goes() -> None:
+    message = Message(
+        "{reason}; left out", reason=Message("there is no quote {quote}", quote="'Q'")
+    )
+    adapter = TypeAdapter(Message)
+    kept = adapter.validate_json(adapter.dump_json(message, context=WITH_ARGUMENTS))
+    for copy in (kept, pickle.loads(pickle.dumps(message))):
+        assert say(copy, "zh") == "没有报价 'Q'；已略去"
+    assert adapter.dump_json(message) == b"\"there is no quote 'Q'; left out\""
+    assert say(adapter.validate_json(adapter.dump_json(message)), "zh") == message
 
 
 def test_what_no_catalogue_has_is_said_in_english() -> None:

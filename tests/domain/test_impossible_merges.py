@@ -12,6 +12,7 @@ from salesflow.domain.deal.merge_checks import CandidateFact, ImpossibleMerge, i
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, FactRetracted
+from salesflow.presentation.messages import say
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 OPENED = DealOpened(process="standard", process_version=1, stage="prospecting")
@@ -86,6 +87,24 @@ def test_the_merge_that_closes_a_circle_is_refused_and_the_earlier_ones_stand(
     [found] = impossible_merges(list(reversed(told)), nothing)
     assert (found.absorbed, found.into) == (ring[-1], A)
     assert found.because.endswith("that is a circle")
+
+
+def test_why_a_merge_cannot_be_is_said_in_chinese_too() -> None:
+    told = [*deals(A, B, C), *merge(A, B, 10), *merge(B, C, 11), *merge(C, A, 12)]
+    [circle] = impossible_merges(told, nothing)
+    assert circle.because == (
+        f"deal {C} cannot be merged into {A} and so into {B} and so into {C}: that is a circle"
+    )
+    assert say(circle.because, "zh") == (
+        f"商机 {C} 不能并入 {A}，进而并入 {B}，进而并入 {C}：构成循环"
+    )
+    log = stored([*deals(A, B), *merge(A, B)])
+    gone = CandidateFact(B, FactRetracted(event_id=log[B][0].event_id, because="x"))
+    [standing] = impossible_merges([gone], lambda id: log.get(id, []))
+    assert standing.because == (
+        f"deal {A} cannot be merged into {B}: there is no such deal; take that merge back first"
+    )
+    assert say(standing.because, "zh") == f"商机 {A} 不能并入 {B}：并不存在；请先撤销该合并"
 
 
 def test_deals_merged_into_one_another_in_turn_are_no_circle() -> None:

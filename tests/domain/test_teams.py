@@ -14,7 +14,7 @@ from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
-from salesflow.presentation.messages import irregularity_name
+from salesflow.presentation.messages import say
 
 JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
 JUNE = datetime(2026, 6, 15, tzinfo=SHANGHAI)
@@ -313,9 +313,11 @@ def test_every_reason_is_said_in_chinese() -> None:
     reasons = {
         *judged(JOINED, on(SOUTH, START - HOUR), LEFT, LEFT, SOUTH, JOINED, JOINED),
         *judged(RepJoined(rep="bob", team="east")),
-    } - {None}
-    assert len(reasons) == 5
-    assert all(irregularity_name(str(why), "zh") != why for why in reasons)
+    }
+    told = {why: say(why, "zh") for why in reasons if why is not None}
+    assert len(told) == 5
+    assert told["joined while in team 'east'"] == "身在团队 'east' 时再次加入"
+    assert all(zh != why for why, zh in told.items())
 
 
 def test_a_rep_whose_joining_is_retracted_is_not_there() -> None:

@@ -22,6 +22,7 @@ from salesflow.adapters.importers import ImportReport, import_table
 from salesflow.adapters.importers.rates import import_rates
 from salesflow.engine import SalesFlow
 from salesflow.errors import SalesflowError
+from salesflow.presentation.messages import say
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
 
@@ -101,7 +102,7 @@ class Trials:
         if not report.check():
             self.faults.append(f"{number}: the report does not add up: {report}"[:500])
         for each in (*report.refused, *report.adjusted):
-            if not CHINESE(each.reason.in_language("zh")):
+            if not CHINESE(say(each.reason, "zh")):
                 self.faults.append(f"{number}: no Chinese for: {each.reason}"[:300])
 
     def _file(self, name: str, content: bytes) -> Path:

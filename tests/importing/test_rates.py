@@ -20,8 +20,8 @@ from salesflow.adapters.importers.rates import (
 )
 from salesflow.domain.event import FactRetracted
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished, RateTable
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError, SalesflowError
-from salesflow.presentation.messages import Message
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self
 from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.values import Day, Value
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
 __all__ = ["Days", "FiscalCalendar", "Pattern", "Span", "YearBegins"]
@@ -59,13 +60,21 @@ class FiscalCalendar(Value):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.pattern == "months") != (self.anchor is None):
-            raise ValueError("a pattern of weeks needs an anchor, one of months has none")
+            raise ValueError(
+                Message("a pattern of weeks needs an anchor, one of months has none")
+            )
         if self.pattern != "months" and self.start_day != 1:
-            raise ValueError("a year of weeks begins by its anchor and has no start_day")
+            raise ValueError(
+                Message("a year of weeks begins by its anchor and has no start_day")
+            )
         if self.anchor is not None and self._start_near(self._month_first) != self.anchor:
             raise ValueError(
-                f"no year begins on {self.anchor}: it must be the weekday {self.year_begins}"
-                " the first of a month"
+                Message(
+                    "no year begins on {day}: it must be the weekday {year_begins} the first of"
+                    " a month",
+                    day=self.anchor,
+                    year_begins=self.year_begins,
+                )
             )
         return self
 

@@ -15,6 +15,7 @@ from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import EMPTY, State, with_item, with_member, without
 from salesflow.domain.values import Day, Flag, Name, Personal, Reason, SafeReason, SafeText
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 Standing = Literal["prospect", "qualified", "loyal"]
-BEFORE_REGISTERING: Final = "before the customer was registered"
+BEFORE_REGISTERING: Final = Message("before the customer was registered")
 
 
 class CustomerRegistered(Fact):
@@ -182,9 +183,9 @@ class CustomerState(State):
                 assert_never(fact)
         return None
 
-    def _register(self, fact: CustomerRegistered, event: Event) -> str | None:
+    def _register(self, fact: CustomerRegistered, event: Event) -> Message | None:
         if event is not self._opening:
-            return "the customer was registered before"
+            return Message("the customer was registered before")
         self.name, self.natural_person = fact.name, fact.natural_person
         self.customer_since = fact.customer_since
         self.segment, self.region = fact.segment, fact.region

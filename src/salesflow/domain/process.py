@@ -29,7 +29,7 @@ from salesflow.domain.values import (
     TextMark,
     Value,
 )
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
@@ -94,8 +94,12 @@ def _known_criterion(criterion: str) -> str:
     if criterion in CRITERIA or criterion.removeprefix(TASK_COMPLETED) not in {criterion, ""}:
         return criterion
     raise ValueError(
-        f"{quoted(criterion)} is not an exit criterion; there are {', '.join(CRITERIA)}"
-        f" and {TASK_COMPLETED}<task>"
+        Message(
+            "{criterion} is not an exit criterion; there are {known} and {prefix}<task>",
+            criterion=quoted(criterion),
+            known=", ".join(CRITERIA),
+            prefix=TASK_COMPLETED,
+        )
     )
 
 
@@ -166,22 +170,35 @@ class ProcessVersion(Label):
     @model_validator(mode="after")
     def _check(self) -> Self:
         tasks = [task.key for stage in self.stages for task in stage.tasks]
-        _ensure_distinct("stages", [stage.key for stage in self.stages])
-        _ensure_distinct("tasks", tasks)
-        _ensure_distinct("loss reasons", [reason.key for reason in self.loss_reasons])
+        _ensure_distinct(
+            "two stages of the process share the key {key}",
+            [stage.key for stage in self.stages],
+        )
+        _ensure_distinct("two tasks of the process share the key {key}", tasks)
+        _ensure_distinct(
+            "two loss reasons of the process share the key {key}",
+            [reason.key for reason in self.loss_reasons],
+        )
         open_keys = {stage.key for stage in self.stages if stage.category == "open"}
         if not open_keys:
-            raise ValueError("a process needs at least one open stage")
+            raise ValueError(Message("a process needs at least one open stage"))
         if self.qualifying_stage is not None and self.qualifying_stage not in open_keys:
             raise ValueError(
-                f"the qualifying stage {self.qualifying_stage!r} is not one of its open stages"
+                Message(
+                    "the qualifying stage {stage} is not one of its open stages",
+                    stage=repr(self.qualifying_stage),
+                )
             )
         for stage in self.stages:
             for criterion in stage.exit_criteria:
                 task = criterion.removeprefix(TASK_COMPLETED)
                 if task != criterion and task not in tasks:
                     raise ValueError(
-                        f"{stage.key} asks for {quoted(task)}, which is no task of it"
+                        Message(
+                            "{stage} asks for {task}, which is no task of it",
+                            stage=stage.key,
+                            task=quoted(task),
+                        )
                     )
         return self
 
@@ -247,10 +264,10 @@ class ProcessVersion(Label):
         return f"任务已完成：{task}" if zh else f"task done: {task}"
 
 
-def _ensure_distinct(what: str, keys: list[str]) -> None:
+def _ensure_distinct(message: str, keys: list[str]) -> None:
     twins = sorted({key for key in keys if keys.count(key) > 1})
     if twins:
-        raise ValueError(f"two {what} of the process share the key {twins[0]!r}")
+        raise ValueError(Message(message, key=repr(twins[0])))
 
 
 class ProcessPublished(Fact):
@@ -295,7 +312,9 @@ class SalesProcessState(State):
         match fact:
             case ProcessPublished(process=process):
                 if process.version in self.versions:
-                    return f"version {process.version} was published before"
+                    return Message(
+                        "version {version} was published before", version=process.version
+                    )
                 self.versions = with_item(self.versions, process.version, process)
             case ProcessRetired():
                 self.retired = with_member(self.retired, fact.process_version)

@@ -19,13 +19,16 @@ from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State, appended
 from salesflow.domain.team import Team
 from salesflow.domain.values import Name, Reason, Reference, trimmed
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
 __all__ = ["Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "RepState", "rep_id"]
 
 
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
-BEFORE_JOINING: Final = "before the rep joined"
+BEFORE_JOINING: Final = Message("before the rep joined")
+MOVED_TEAMLESS: Final = Message("moved while in no team")
+LEFT_TEAMLESS: Final = Message("left while in no team")
 
 
 class RepJoined(PlannedFact):
@@ -80,7 +83,7 @@ class RepState(State):
             self.irregular = appended(self.irregular, (event, irregular))
         return irregular
 
-    def _change(self, event: Event, opening: Event) -> str | None:
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: RepFact = event.fact  # type: ignore[assignment]
         if event.occurred < opening.occurred or event.effect < opening.effect:
             return BEFORE_JOINING
@@ -88,24 +91,24 @@ class RepState(State):
             case RepJoined():
                 return self._join(fact, event.stream_id)
             case RepMoved():
-                return self._leave_for(fact.team, "moved")
+                return self._leave_for(fact.team, MOVED_TEAMLESS)
             case RepLeft():
-                return self._leave_for(None, "left")
+                return self._leave_for(None, LEFT_TEAMLESS)
             case _:
                 assert_never(fact)
 
-    def _join(self, fact: RepJoined, stream_id: UUID) -> str | None:
+    def _join(self, fact: RepJoined, stream_id: UUID) -> Message | None:
         if rep_id(fact.rep) != stream_id:
-            return f"it names another rep, {fact.rep!r}"
+            return Message("it names another rep, {rep}", rep=repr(fact.rep))
         if self.team is not None:
-            return f"joined while in team {self.team!r}"
+            return Message("joined while in team {team}", team=repr(self.team))
         self.reference, self.team = fact.rep, fact.team
         self.name = fact.name or self.name
         return None
 
-    def _leave_for(self, team: str | None, what: str) -> str | None:
+    def _leave_for(self, team: str | None, irregular: Message) -> Message | None:
         if self.team is None:
-            return f"{what} while in no team"
+            return irregular
         self.team = team
         return None
 

@@ -16,6 +16,7 @@ from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State
 from salesflow.domain.values import Reference, Value, trimmed
+from salesflow.domain.wording import Message
 from salesflow.errors import RuleError
 
 __all__ = ["Team", "TeamFact", "TeamFormed", "TeamName", "TeamRenamed", "team_id"]
@@ -65,11 +66,11 @@ class TeamState(State):
         if self._opening is None:
             self._opening = event
         if event.occurred < self._opening.occurred:
-            return "before the team was formed"
+            return Message("before the team was formed")
         match fact:
             case TeamFormed():
                 if event is not self._opening:
-                    return "the team was formed before"
+                    return Message("the team was formed before")
                 self.key = fact.team
             case TeamRenamed():
                 pass

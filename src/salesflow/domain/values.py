@@ -27,7 +27,17 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from salesflow.domain.wording import DAY, TIME, quoted, reason_of, shortened, unchangeable
+from salesflow.domain.wording import (
+    AT_LEAST,
+    AT_MOST,
+    DAY,
+    TIME,
+    Message,
+    quoted,
+    reason_of,
+    shortened,
+    unchangeable,
+)
 from salesflow.errors import InputError
 
 __all__ = [
@@ -233,13 +243,17 @@ def _checked_characters(
     text: str, length_max: int, not_allowed: Callable[[str], re.Match[str] | None]
 ) -> str:
     if len(text) > LENGTH_READ_MAX * length_max:
-        raise ValueError(f"longer than {length_max} characters")
+        raise ValueError(Message("longer than {length} characters", length=length_max))
     text = unicodedata.normalize("NFC", text)  # which may lengthen it, so it comes first
     if len(text) > length_max:
-        raise ValueError(f"longer than {length_max} characters")
+        raise ValueError(Message("longer than {length} characters", length=length_max))
     found = None if text.isprintable() else not_allowed(text)
     if found is not None:
-        raise ValueError(f"the character {found[0]!r} is not allowed in text")
+        raise ValueError(
+            Message(
+                "the character {character} is not allowed in text", character=repr(found[0])
+            )
+        )
     return text
 
 
@@ -254,7 +268,7 @@ def _checked_reference(text: str) -> str:
         return text  # nearly all
     checked = trimmed(_checked_line(text))
     if not checked:
-        raise ValueError("must not be blank")
+        raise ValueError(Message("must not be blank"))
     return checked
 
 
@@ -272,7 +286,7 @@ def trimmed(text: str) -> str:
 def _checked_key(text: str) -> str:
     checked = _checked_reference(text)
     if len(checked) > KEY_LENGTH_MAX:
-        raise ValueError(f"longer than {KEY_LENGTH_MAX} characters")
+        raise ValueError(Message("longer than {length} characters", length=KEY_LENGTH_MAX))
     return checked
 
 
@@ -379,7 +393,7 @@ class Exact:
     def read_json(self, amount: object) -> Decimal:
         """Read it from JSON, where a number of any kind may have passed through a float."""
         if type(amount) is not str:
-            raise ValueError("in JSON it is a string of digits, never a number")
+            raise ValueError(Message("in JSON it is a string of digits, never a number"))
         return self.read(amount)
 
     def read(self, amount: object) -> Decimal:
@@ -389,17 +403,17 @@ class Exact:
         else:
             exact = self._plain(amount)
         if self.least is not None and exact < self.least:
-            raise ValueError(f"must be at least {self.least:,}")
+            raise ValueError(Message(AT_LEAST, ge=f"{self.least:,}"))
         if self.most is not None and exact > self.most:
-            raise ValueError(f"must be at most {self.most:,}")
+            raise ValueError(Message(AT_MOST, le=f"{self.most:,}"))
         return exact
 
     def _plain(self, amount: object) -> Decimal:
         """Write 1E+5 as 100000 and .5 as 0.5; refuse what has no room in plain digits."""
         if not isinstance(amount, str | Decimal | int) or isinstance(amount, bool):
-            raise ValueError("write a Decimal or a string of digits, never a float")  # noqa: TRY004 - pydantic wants ValueError
+            raise ValueError(Message("write a Decimal or a string of digits, never a float"))  # noqa: TRY004 - pydantic wants ValueError
         if isinstance(amount, str) and not PLAIN_DIGITS.fullmatch(amount):
-            raise ValueError("write the amount in plain digits, at most 19")
+            raise ValueError(Message("write the amount in plain digits, at most 19"))
         exact = Decimal(amount)
         if self._fits(str(exact)):
             return exact
@@ -411,9 +425,13 @@ class Exact:
             if self._fits(text):
                 return Decimal(text)
         if exact.is_finite() and self.most is not None and abs(exact) > self.most:
-            raise ValueError(f"must be at most {self.most:,}")
+            raise ValueError(Message(AT_MOST, le=f"{self.most:,}"))
         raise ValueError(
-            f"must be finite, of at most {self.whole} digits and {self.places} behind the point"
+            Message(
+                "must be finite, of at most {digits} digits and {places} behind the point",
+                digits=self.whole,
+                places=self.places,
+            )
         )
 
     @cached_property
@@ -516,7 +534,7 @@ def _time(given: object) -> object:
 
 def _ensure_not_blank(given: object) -> object:
     if isinstance(given, str) and is_blank(given):
-        raise ValueError("must not be blank; say it, or leave it out")
+        raise ValueError(Message("must not be blank; say it, or leave it out"))
     return given
 
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from pydantic_core import ErrorDetails
 
-from salesflow.domain.wording import quoted, reason_of, shortened
+from salesflow.domain.wording import Message, quoted, reason_of, shortened
 from salesflow.errors import InputError
-from salesflow.presentation.messages import Message, recognized
 
 __all__ = [
     "CURRENCY",
@@ -24,7 +23,6 @@ __all__ = [
     "about",
     "allowed",
     "in_words",
-    "reason_message",
     "row_error",
 ]
 
@@ -47,19 +45,6 @@ WORDS = {
     "string_pattern_mismatch": "is not written as it has to be",
 }
 """What pydantic finds wrong, in the words of whoever keeps the table."""
-OF_VALUES = (
-    "longer than {length} characters",
-    "the character {character} is not allowed in text",
-    "must not be blank; say it, or leave it out",
-    "must not be blank",
-    "must be three capital letters, such as CNY",
-    "must be at least {least}",
-    "must be at most {most}",
-    "must be finite, of at most {digits} digits and {places} behind the point",
-    "must be {what}, not of type {type}",
-    "must be {what}",
-)
-"""What the domain says of a value, in sentences it finishes itself."""
 NAME_MAX = 100
 NAMES_MAX = 30
 CLOSE_MAX = 2_000
@@ -134,12 +119,7 @@ def in_words(error: ErrorDetails) -> Message:
     if error["type"] == "string_pattern_mismatch" and "currency" in error["loc"][-1:]:
         return Message(CURRENCY)
     words = WORDS.get(error["type"])
-    return reason_message(error) if words is None else Message(words, **error.get("ctx", {}))
-
-
-def reason_message(error: ErrorDetails) -> Message:
-    """Return what is wrong with a value, in the words of the domain."""
-    return recognized(reason_of(error), OF_VALUES)
+    return reason_of(error) if words is None else Message(words, **error.get("ctx", {}))
 
 
 def about(name: str, reason: str) -> Message:

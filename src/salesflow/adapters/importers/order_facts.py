@@ -39,7 +39,7 @@ from salesflow.domain.time import (
     start_of_day,
     start_of_next_day,
 )
-from salesflow.presentation.messages import Message, recognized
+from salesflow.domain.wording import Message
 
 __all__ = [
     "GUESSED",
@@ -300,15 +300,6 @@ def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> s
 # and the row says why; see `salesflow.domain.deal.merge_checks`.
 
 MERGING = get_args(MergingFact)
-IMPOSSIBLE = (
-    "{deal} cannot be merged into itself",
-    "{deal} cannot be merged into {into}: there is no such {kind}",
-    "{deal} cannot be merged into {into}, which was begun only later; say that it was there"
-    " before, or merge it later",
-    "{deal} cannot be merged into {into}: that is a circle",
-    "{deal} cannot be merged into {into}",
-)
-"""Why a merge cannot be, in the sentences of `merge_checks`."""
 
 
 def merges(deal: ExtractedDeal) -> bool:
@@ -393,9 +384,7 @@ class Survivors:
                     continue
                 because = impossible.get((one.stream_id, one.fact.into))
                 if because is not None and known.find(one) is None:
-                    for id, name in names.items():
-                        because = because.replace(id, name)
-                    _leave_out(deal, one, because, source)
+                    _leave_out(deal, one, _called(because, names), source)
 
     def _impossible(self, extracted: Sequence[CandidateFact]) -> list[ImpossibleMerge]:
         return impossible_merges(extracted, self._stored)
@@ -404,18 +393,28 @@ class Survivors:
         return self._log.stream(id) or self._openings.get(id, [])
 
 
+def _called(because: Message, names: Mapping[str, str]) -> Message:
+    """Return why a merge cannot be, with what the source calls the deals."""
+    called = {
+        name: _called(value, names)
+        if isinstance(value, Message)
+        else names.get(str(value), value)
+        for name, value in because.arguments.items()
+    }
+    return Message(because.id, **called)
+
+
 def _leave_out(
-    deal: ExtractedDeal, merged: ExtractedFact, because: str, source: ImportSource
+    deal: ExtractedDeal, merged: ExtractedFact, because: Message, source: ImportSource
 ) -> None:
     """Refuse the row of a merge; where it says more than that, remove the merge alone."""
     columns = source.rule_of(merged.order).merged
     others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
-    reason = recognized(because, IMPOSSIBLE)
     if not others:
-        deal.refuse(merged.line, RowError(reason, columns))
+        deal.refuse(merged.line, RowError(because, columns))
         return
     deal.facts = [extracted for extracted in deal.facts if extracted.order != merged.order]
-    left_out = Message("{reason}; the merge was left out", reason=reason)
+    left_out = Message("{reason}; the merge was left out", reason=because)
     deal.adjust(merged.line, Adjustment(left_out, columns, None))
 
 

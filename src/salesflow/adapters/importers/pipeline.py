@@ -31,7 +31,7 @@ from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
 from salesflow.adapters.importers.source import ImportSource
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Event, ensure_readable
-from salesflow.domain.wording import shortened
+from salesflow.domain.wording import Message, shortened
 from salesflow.errors import HistoryError, InputError, RuleError
 
 __all__ = [
@@ -172,7 +172,7 @@ class ImportBatch:
                     object=deal.object,
                     kind=extracted.fact.kind,
                     source_id=extracted.source_id,
-                    reason=reason,
+                    reason=Message(reason),
                 )
             )
 

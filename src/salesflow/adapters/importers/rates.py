@@ -30,8 +30,8 @@ from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow, 
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.time import from_instant, read_day, start_of_day
 from salesflow.domain.values import number
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError, SalesflowError
-from salesflow.presentation.messages import Message
 
 __all__ = [
     "ECB",

@@ -39,8 +39,8 @@ from salesflow.adapters.importers.report_entries import (
     entry_reason,
     finding_reason,
 )
-from salesflow.domain.wording import shortened
-from salesflow.presentation.messages import Language, Message
+from salesflow.domain.wording import Message, shortened
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 
 __all__ = [

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from salesflow.adapters.importers.errors import about
-from salesflow.domain.wording import shortened
-from salesflow.presentation.messages import Language, Message, irregularity, translated
+from salesflow.domain.wording import Message, shortened
+from salesflow.presentation.messages import Language, say, translated
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -80,7 +80,7 @@ class Irregular(ReportLine):
     object: str
     kind: str
     source_id: str
-    reason: str
+    reason: Message
 
 
 class ReportedChange(ReportLine):
@@ -211,7 +211,7 @@ class ReportWords:
         """Return a word or label of the report, or a message."""
         english = text if self._recorded else WOULD.get(text, text)
         word = translated(english, self.language, REPORT)
-        return Message(english).in_language(self.language) if word == english else word
+        return say(english, self.language) if word == english else word
 
 
 # The groups of an import report for people: what happened, how often, and where first.
@@ -269,7 +269,7 @@ def entry_reason(entry: Remark | Inferred | Irregular | ReportedChange) -> Messa
         case Remark():
             return about(entry.column, entry.reason) if entry.column else entry.reason
         case Irregular():
-            return about(entry.kind, irregularity(entry.reason))
+            return about(entry.kind, entry.reason)
         case Inferred():
             return about(entry.kind, Message(entry.reason))
 

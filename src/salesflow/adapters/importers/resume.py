@@ -32,14 +32,14 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.importers.pipeline import ImportPart, ImportParts, bounds
 from salesflow.adapters.importers.report import ImportReport
 from salesflow.adapters.logs import IMPORT
+from salesflow.domain.wording import WITH_ARGUMENTS
 from salesflow.errors import SalesflowError
-from salesflow.presentation.messages import WITH_ARGUMENTS
 
 __all__ = ["KeptParts", "fingerprint"]
 
 
 IMPORTS = UUID("5b0f5d2e-6a8f-5b6e-9d0a-0e6b7c3f1a52")
-FORMAT = 2
+FORMAT = 3
 """The format of kept parts and of the fingerprint; higher when either changes."""
 HEADER = -1
 SOMEBODY_ELSE = (

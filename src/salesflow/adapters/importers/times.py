@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from salesflow.adapters.importers.errors import RowError
 from salesflow.domain.event import Precision
 from salesflow.domain.time import Instant, start_of_day, to_instant
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
-from salesflow.presentation.messages import Message
 
 __all__ = [
     "OUT_OF_RANGE",

@@ -31,7 +31,6 @@ from salesflow.presentation.messages import (
     Language,
     fact_name,
     in_language,
-    irregularity_name,
     say,
 )
 from salesflow.presentation.table import TableOfView
@@ -153,7 +152,7 @@ def replay_table(
     rows = []
     for step in steps:
         event = step.event
-        odd = irregularity_name(step.irregular or "", context.language)
+        odd = say(step.irregular or "", context.language)
         remarks = [f"{word('irregular')}: {odd}"] if odd else []
         process = step.deal.version_in_force
         told = (
@@ -251,7 +250,7 @@ def _history_row(
         called.rep(event.actor),
         event.command_id or "",
         " ".join(text for text in (event.source, event.source_id) if text),
-        f"{message}: {irregularity_name(why, context.language)}" if why else message,
+        f"{message}: {say(why, context.language)}" if why else message,
         str(event.event_id),
         fact_name(type(event.fact), context.language),
         details,

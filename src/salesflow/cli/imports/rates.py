@@ -13,7 +13,7 @@ from salesflow.domain.exchange_rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.time import read_day
 from salesflow.domain.values import number
 from salesflow.errors import InputError, NotFoundError, SalesflowError
-from salesflow.presentation.messages import in_language, say_count
+from salesflow.presentation.messages import in_language, say, say_count
 from salesflow.presentation.table import TableOfView
 
 __all__ = ["import_ecb", "import_file", "list_rates", "publish"]
@@ -248,7 +248,6 @@ def _show(context: CommandContext, done: "RateImport") -> None:
         screen.line(f"  {screen.word('a trial: nothing was recorded')}", "yellow")
     if done.refused:
         refused = tuple(
-            (f"{each.line:,}", each.reason.in_language(context.language))
-            for each in done.refused
+            (f"{each.line:,}", say(each.reason, context.language)) for each in done.refused
         )
         screen.table(TableOfView("Lines refused", ("Line", "Reason"), refused))

@@ -20,6 +20,7 @@ from salesflow.domain.deal.core import (
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import appended
 from salesflow.domain.values import Money, Personal, Reference, SafeText
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
 __all__ = [
@@ -89,11 +90,17 @@ class FeedbackReceived(Fact):
         if self.score is None:
             return self
         if self.scale is None:
-            raise ValueError("a score needs its scale: nps, csat or ces")
+            raise ValueError(Message("a score needs its scale: nps, csat or ces"))
         lowest, highest = SCALES[self.scale]
         if not lowest <= self.score <= highest:
             raise ValueError(
-                f"{self.score} is not on the {self.scale} scale of {lowest} to {highest}"
+                Message(
+                    "{score} is not on the {scale} scale of {lowest} to {highest}",
+                    score=self.score,
+                    scale=self.scale,
+                    lowest=lowest,
+                    highest=highest,
+                )
             )
         return self
 
@@ -109,7 +116,7 @@ class AfterSalesState(DealCore):
     surveys: Sequence[SurveySent] = ()
     feedback: Sequence[FeedbackReceived] = ()
 
-    def _evolve_service(self, fact: ServiceFact, _: Event) -> str | None:
+    def _evolve_service(self, fact: ServiceFact, _: Event) -> Message | None:
         match fact:
             case ServiceDelivered():
                 self.services = appended(self.services, fact)

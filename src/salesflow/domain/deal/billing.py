@@ -31,6 +31,7 @@ from salesflow.domain.values import (
     Share,
     number,
 )
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
 __all__ = [
@@ -147,7 +148,7 @@ class BillingState(DealCore):
     payments: Sequence[PaymentReceived] = ()
     refunds: Sequence[RefundGiven] = ()
 
-    def _evolve_billing(self, fact: BillingFact, _: Event) -> str | None:
+    def _evolve_billing(self, fact: BillingFact, _: Event) -> Message | None:
         match fact:
             case ContractAmended() | RefundGiven() if irregular := self._needs_win():
                 return irregular

@@ -4,7 +4,7 @@ The parts beside it (`stages.py`, `quotes.py` …) each hold their facts, what t
 the deal's state, and the commands that record them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -23,11 +23,24 @@ from salesflow.domain.process import (
 )
 from salesflow.domain.state import State
 from salesflow.domain.values import Money
+from salesflow.domain.wording import Message
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
 __all__ = ["DealCommands", "DealCore", "require_positive", "require_reason", "require_text"]
 
 IMPOSSIBLE, CERTAIN = Decimal(0), Decimal(1)
+AGAIN: Final[Mapping[Outcome, Message]] = {
+    "won": Message("won while already won"),
+    "lost": Message("lost while already lost"),
+    "disqualified": Message("disqualified while already disqualified"),
+}
+"""Why an outcome that stands already does not come about again."""
+NOT_WON: Final[Mapping[Outcome, Message]] = {
+    "open": Message("not won but open"),
+    "lost": Message("not won but lost"),
+    "disqualified": Message("not won but disqualified"),
+}
+"""Why something that builds on a win does not count, by the outcome that stands instead."""
 CLOSED_CATEGORY: Final[dict[Outcome, ForecastCategory]] = {
     "won": "closed",
     "lost": "omitted",
@@ -139,19 +152,19 @@ class DealCore(State):
         first = None if process is None else process.first_of(*categories)
         return None if first is None else first.key
 
-    def _close(self, outcome: Outcome, stage: str | None) -> str | None:
+    def _close(self, outcome: Outcome, stage: str | None) -> Message | None:
         """Close the deal in a stage; without one it stays where it stood open last."""
         if self.outcome == outcome:
-            return f"{outcome} while already {outcome}"
+            return AGAIN[outcome]
         self.outcome = outcome
         self.stage = stage or self.last_open_stage or self.stage
         return None
 
-    def _needs_win(self) -> str | None:
+    def _needs_win(self) -> Message | None:
         """Return why something that builds on a win does not count; None while it is won."""
         if self.merged_into is not None:
-            return "not won but merged"
-        return None if self.outcome == "won" else f"not won but {self.outcome}"
+            return Message("not won but merged")
+        return NOT_WON.get(self.outcome)
 
     def _time(self, event: Event | None) -> datetime | None:
         """Return when it happened; None for what a new deal will be recorded with."""

@@ -26,6 +26,7 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
 from salesflow.domain.time import FOREVER, Instant, instant_from
+from salesflow.domain.wording import Message
 
 __all__ = [
     "MAY_MERGE",
@@ -55,7 +56,7 @@ class ImpossibleMerge(NamedTuple):
 
     absorbed: UUID
     into: UUID
-    because: str
+    because: Message
     """A sentence, such as `deal 4f… cannot be merged into itself`."""
 
 
@@ -99,13 +100,16 @@ def impossible_merges(
             found |= new
     return [
         ImpossibleMerge(
-            *merge[:2], f"{why}; take that merge back first" * (merge in existing) or why
+            *merge[:2],
+            Message("{reason}; take that merge back first", reason=why)
+            if merge in existing
+            else why,
         )
         for merge, why in found.items()
     ]
 
 
-def merge_faults(streams: Iterable[UUID], stored: StreamEvents) -> list[str]:
+def merge_faults(streams: Iterable[UUID], stored: StreamEvents) -> list[Message]:
     """Return of the merges of these which stand and cannot be, and why."""
     return list(_Graph(stored).faults(streams).values())
 
@@ -147,7 +151,7 @@ class _Graph:
 
     def faults(
         self, streams: Iterable[UUID], besides: Iterable[MergeEdge] = ()
-    ) -> dict[MergeEdge, str]:
+    ) -> dict[MergeEdge, Message]:
         """Return of merges that cannot be: why, by whom, into which deal and since when."""
         return {
             (id, span.into, span.start): why
@@ -163,23 +167,34 @@ class _Graph:
         spans = ((id, span) for id in streams for span in self._merged(id))
         return {(id, span.into, span.start) for id, span in spans if span.into is not None}
 
-    def _fault(self, id: UUID, into: UUID, start: Instant) -> str | None:
+    def _fault(self, id: UUID, into: UUID, start: Instant) -> Message | None:
         noun = _noun(self._opening(id))
+        deal = _named(noun, id)
         if into == id:
-            return f"{noun} {id} cannot be merged into itself"
+            return Message("{deal} cannot be merged into itself", deal=deal)
         opening = self._opening(into)
         if opening is None or _noun(opening) != noun:
-            return f"{noun} {id} cannot be merged into {into}: there is no such {noun}"
+            return Message(
+                "{deal} cannot be merged into {into}: there is no such {kind}",
+                deal=deal,
+                into=str(into),
+                kind=noun,
+            )
         if opening.occurred > start:
-            return (
-                f"{noun} {id} cannot be merged into {into}, which was begun only later;"
-                " say that it was there before, or merge it later"
+            return Message(
+                "{deal} cannot be merged into {into}, which was begun only later; say that it"
+                " was there before, or merge it later",
+                deal=deal,
+                into=str(into),
             )
         chain = self._circle(id)
         if chain is None:
             return None
-        chain_text = " and so into ".join(map(str, chain[1:]))
-        return f"{noun} {id} cannot be merged into {chain_text}: that is a circle"
+        return Message(
+            "{deal} cannot be merged into {into}: that is a circle",
+            deal=deal,
+            into=_chained(chain[1:]),
+        )
 
     def _circle(self, id: UUID) -> list[UUID] | None:
         """Find a time at which the chain of one comes back to it, and give the chain."""
@@ -249,6 +264,24 @@ def _spans(history: Sequence[Event]) -> list[_CountedSpan]:
             spans.append(_CountedSpan(event.effect, now))
             into = now
     return spans
+
+
+def _named(noun: str, id: UUID) -> Message:
+    """Name what is merged; only deals and customers are, but a log may hold anything."""
+    if noun == "deal":
+        return Message("deal {id}", id=str(id))
+    if noun == "customer":
+        return Message("customer {id}", id=str(id))
+    return Message("{kind} {id}", kind=noun, id=str(id))
+
+
+def _chained(chain: Sequence[UUID]) -> str:
+    """Say into what one is merged, and that into what; halved, so that long ones are flat."""
+    if len(chain) == 1:
+        return str(chain[0])
+    half = len(chain) // 2
+    first, then = _chained(chain[:half]), _chained(chain[half:])
+    return Message("{first} and so into {then}", first=first, then=then)
 
 
 def _noun(opening: Event | None) -> str:

@@ -15,6 +15,7 @@ from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.event import Event, Fact, FactRetracted, ensure_not_retracted
 from salesflow.domain.state import with_member, without_member
 from salesflow.domain.values import Reason
+from salesflow.domain.wording import Message
 from salesflow.errors import NotFoundError, RuleError
 
 __all__ = [
@@ -93,11 +94,11 @@ class MergeState(DealCore):
     absorbed: Set[UUID] = frozenset()
     """The deals that are merged into it."""
 
-    def _evolve_merging(self, fact: MergingFact, _: Event) -> str | None:
+    def _evolve_merging(self, fact: MergingFact, _: Event) -> Message | None:
         match fact:
             case DealMerged():
                 if self.merged_into is not None:
-                    return "merged while already merged"
+                    return Message("merged while already merged")
                 self.merged_into = fact.into
             case DealUnmerged():
                 self.merged_into = None

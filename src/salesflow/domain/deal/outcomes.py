@@ -12,7 +12,7 @@ from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.deal.stages import Check, check_criterion
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.values import Key, Money, Personal, Reason, SafeName, SafeReason
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import Message, quoted
 from salesflow.errors import DealClosedError, InputError, RuleError, StageError
 
 __all__ = [
@@ -81,7 +81,7 @@ class OutcomeState(DealCore):
     lost_to: str | None = None
     disqualified_because: str | None = None
 
-    def _evolve_outcome(self, fact: OutcomeFact, _: Event) -> str | None:
+    def _evolve_outcome(self, fact: OutcomeFact, _: Event) -> Message | None:
         match fact:
             case DealWon():
                 irregular = self._close("won", self._first_stage("after_sales", "won"))
@@ -97,9 +97,9 @@ class OutcomeState(DealCore):
                 assert_never(fact)
         return irregular
 
-    def _reopen(self, fact: DealReopened) -> str | None:
+    def _reopen(self, fact: DealReopened) -> Message | None:
         if self.outcome == "open":
-            return "reopened while open"
+            return Message("reopened while open")
         self.outcome = "open"
         self.stage = (
             fact.stage or self.last_open_stage or self._first_stage("open") or self.stage

@@ -32,7 +32,7 @@ from salesflow.domain.values import (
     tidy,
     trimmed,
 )
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, QuoteError
 
 __all__ = [
@@ -78,7 +78,7 @@ class QuoteLine(Value):
     def _check(self) -> Self:
         digits = self.quantity.adjusted() + self.unit_price.amount.adjusted() + 2
         if digits > MOST.adjusted() and abs(self.amount) > MOST:
-            raise ValueError("a line cannot be worth that much")
+            raise ValueError(Message("a line cannot be worth that much"))
         return self
 
     @property
@@ -241,10 +241,10 @@ class QuotesState(DealCore):
         """The accepted offer that stands."""
         return next((q for q in self.offers.values() if q.state == "accepted"), None)
 
-    def _evolve_quotes(self, fact: QuoteFact, _: Event) -> str | None:
+    def _evolve_quotes(self, fact: QuoteFact, _: Event) -> Message | None:
         before = self.offers.get(fact.quote)
         if before is None and not isinstance(fact, QuoteDrafted | QuoteIssued):
-            return f"there is no quote {fact.quote!r}"
+            return Message("there is no quote {quote}", quote=repr(fact.quote))
         match fact:
             case QuoteDrafted():
                 total = fact.total or total_of(fact.lines)

@@ -31,7 +31,7 @@ from salesflow.domain.values import (
     SafeText,
     Value,
 )
-from salesflow.domain.wording import quoted
+from salesflow.domain.wording import Message, quoted
 from salesflow.errors import GateError, InputError, RuleError, StageError
 
 __all__ = [
@@ -177,7 +177,7 @@ class StageState(DealCore):
         process = self.version_in_force
         return "open" if process is None else process.categories[stage]
 
-    def _evolve_stages(self, fact: StageFact, event: Event) -> str | None:
+    def _evolve_stages(self, fact: StageFact, event: Event) -> Message | None:
         match fact:
             case StageMoved():
                 return self._move(fact)
@@ -193,9 +193,9 @@ class StageState(DealCore):
         self.process, self.process_version = key, version
         self.version_in_force = self._context.processes.get((key, version))
 
-    def _open(self, fact: DealOpened, event: Event) -> str | None:
+    def _open(self, fact: DealOpened, event: Event) -> Message | None:
         if self._opening is not event:
-            return "the deal was opened before"
+            return Message("the deal was opened before")
         self._name_process(fact.process, fact.process_version)
         category = self._category(fact.stage)
         self.title, self.stage = fact.title or "", fact.stage
@@ -207,18 +207,20 @@ class StageState(DealCore):
         self.lead_source = fact.lead_source
         return None
 
-    def _move(self, fact: StageMoved) -> str | None:
+    def _move(self, fact: StageMoved) -> Message | None:
         category = self._category(fact.target)
         closing = OUTCOME_OF_CATEGORY.get(category)
         if closing is not None:
             return self._close(closing, fact.target)
         if self.merged_into is not None:
-            return "moved while merged"
-        if self.outcome in ("lost", "disqualified"):
-            return f"moved while {self.outcome}"
+            return Message("moved while merged")
+        if self.outcome == "lost":
+            return Message("moved while lost")
+        if self.outcome == "disqualified":
+            return Message("moved while disqualified")
         if category == "open":
             if self.outcome == "won":
-                return "moved to an open stage while won"
+                return Message("moved to an open stage while won")
             self.last_open_stage = fact.target
         self.stage = fact.target
         return None

@@ -42,10 +42,11 @@ from salesflow.domain.deal.stages import (
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import TASK_COMPLETED
 from salesflow.domain.state import appended, values_of, with_item
+from salesflow.domain.wording import Message
 
 __all__ = ["STATE_FACTS", "DealState", "DealSummary"]
 
-BEFORE_OPENING: Final = "before the deal was opened"
+BEFORE_OPENING: Final = Message("before the deal was opened")
 
 
 class DealState(

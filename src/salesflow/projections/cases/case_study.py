@@ -27,9 +27,9 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import (
     Language,
     in_language,
-    irregularity_name,
     key_text,
     kind_name,
+    say,
     word_known,
 )
 from salesflow.presentation.table import TableOfView
@@ -309,7 +309,7 @@ class CaseLayout(NamedTuple):
             yield word + shared if reason in ("same_stage_path", "shared_stages") else word
 
     def _irregular(self, reason: str | None) -> str:
-        return "" if reason is None else irregularity_name(reason, self.language)
+        return "" if reason is None else say(reason, self.language)
 
     def _stage(self, chapter: Chapter) -> str:
         name = chapter.stage_zh if self.language == "zh" else chapter.stage_en

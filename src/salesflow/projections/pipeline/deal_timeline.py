@@ -18,10 +18,11 @@ from salesflow.domain.event import Event, Precision, believed_history
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Moment, from_instant
 from salesflow.domain.values import Currency, Heard, Reference, SafeText, Value
+from salesflow.domain.wording import Message
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import amount_text, given_percent, local_time
-from salesflow.presentation.messages import Language, in_language, irregularity_name, kind_name
+from salesflow.presentation.messages import Language, in_language, kind_name, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -66,7 +67,7 @@ class TimelineFact(Value):
     precision: Precision
     """`day` where no more than the day is known; `occurred_at` then is an instant of it."""
     actor: Heard | None
-    irregular: SafeText | None
+    irregular: Message | None
 
 
 class DealTimelineView(View):
@@ -123,7 +124,7 @@ class DealTimelineView(View):
             local_time(fact.recorded_at, zone),
             kind_name(fact.kind, language),
             fact.actor or "–",
-            "" if fact.irregular is None else irregularity_name(fact.irregular, language),
+            "" if fact.irregular is None else say(fact.irregular, language),
         )
 
 
@@ -199,7 +200,8 @@ def timeline_facts(history: list[Event], processes: Processes) -> list[TimelineF
             recorded_at=event.recorded_at,
             precision=event.precision,
             actor=event.actor,
-            irregular=deal.evolve(event),
+            irregular=None if why is None else Message(why),
         )
         for event in history
+        for why in [deal.evolve(event)]
     ]

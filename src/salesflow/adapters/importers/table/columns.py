@@ -34,9 +34,8 @@ from salesflow.adapters.importers.table.patterns import matcher
 from salesflow.adapters.importers.times import Rules, TimeReader
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import zone
-from salesflow.domain.wording import quoted, shortened
+from salesflow.domain.wording import Message, quoted, shortened
 from salesflow.errors import InputError
-from salesflow.presentation.messages import Message
 
 __all__ = [
     "Cells",

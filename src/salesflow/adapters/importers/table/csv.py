@@ -21,9 +21,8 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from salesflow.adapters.importers.numbers import SPACES
 from salesflow.adapters.importers.table.mapping import FileFormat
-from salesflow.domain.wording import shortened
+from salesflow.domain.wording import Message, shortened
 from salesflow.errors import InputError
-from salesflow.presentation.messages import Message
 
 __all__ = [
     "ROW_MAX",

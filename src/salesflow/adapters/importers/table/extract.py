@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from salesflow.adapters.importers.errors import RowError, about, reason_message, row_error
+from salesflow.adapters.importers.errors import RowError, about, row_error
 from salesflow.adapters.importers.extracted import NO_DATE, ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import Keys
@@ -26,7 +26,7 @@ from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Reference
-from salesflow.presentation.messages import Message
+from salesflow.domain.wording import Message, reason_of
 
 __all__ = ["extract"]
 
@@ -249,7 +249,7 @@ def _checked(text: str, what: Message, column: str | None = None) -> str:
     try:
         return ENVELOPE.validate_python(text)
     except ValidationError as error:
-        reason = reason_message(error.errors(include_url=False)[0])
+        reason = reason_of(error.errors(include_url=False)[0])
         raise RowError(
             "is no good as {what}: {reason}", column, text[:80], what=what, reason=reason
         ) from error

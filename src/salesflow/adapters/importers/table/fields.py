@@ -44,9 +44,8 @@ from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.quotes import expiry_of
 from salesflow.domain.event import Fact
 from salesflow.domain.values import Money, TextMark
-from salesflow.domain.wording import reason_of
+from salesflow.domain.wording import Message, reason_of
 from salesflow.errors import InputError
-from salesflow.presentation.messages import Message
 
 __all__ = [
     "FactBuilder",

@@ -19,7 +19,7 @@ from salesflow.adapters.importers.table.conditions import as_text, first_filled
 from salesflow.adapters.importers.table.csv import tidied
 from salesflow.adapters.importers.table.mapping import BRACES, Constant, ValueSpec
 from salesflow.adapters.importers.table.patterns import Extraction
-from salesflow.presentation.messages import Message
+from salesflow.domain.wording import Message
 
 __all__ = [
     "ID_KINDS",
