@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.database.connections import Forkable, survive_forks
+from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.host_connections import (
     Host,
     Opener,
@@ -60,7 +60,7 @@ class RetryQueue(Forkable):
     def __init__(self, wait_seconds: float) -> None:
         self._wait_seconds = wait_seconds
         self._lock = RLock()  # which knows its owner, so that it can be released twice
-        survive_forks(self)
+        FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""

@@ -8,13 +8,11 @@ on it in addition. One exception can skip the end of the block or that of the wh
 """
 
 import gc
-import os
 import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -23,11 +21,12 @@ from time import monotonic, sleep
 from traceback import walk_tb
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Protocol
-from weakref import WeakKeyDictionary, WeakSet, ref
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
+from salesflow.adapters.database.forks import Forkable
 from salesflow.adapters.database.url import shown_url
 from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
@@ -35,7 +34,6 @@ __all__ = [
     "Block",
     "CommitListener",
     "Connections",
-    "Forkable",
     "Holds",
     "Kind",
     "ListPool",
@@ -43,9 +41,6 @@ __all__ = [
     "Whole",
     "gc_paused",
     "gc_resumed",
-    "lend",
-    "lent_by",
-    "survive_forks",
     "takes",
     "tell_pool",
 ]
@@ -322,57 +317,6 @@ def _is_sqlalchemys(error: BaseException) -> bool:
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("sqlalchemy")
 
 
-# What an engine does when its process is forked (gunicorn, Celery, multiprocessing).
-#
-# Connections belong to the process that opened them. PostgreSQL's would be written to by both
-# processes at once, and SQLite's locks, which the system keeps for one process alone, would be
-# taken for held by the other. So everything that holds connections or locks is told before a
-# fork and after it. Only the thread that forks lives on in the child; locks of others begin
-# anew.
-
-
-class Forkable:
-    """Something that has to do with connections or locks; told when its process is forked."""
-
-    def before_fork(self) -> None:
-        """Get ready in the parent, briefly."""
-
-    def after_fork_in_parent(self) -> None:
-        """Go on in the parent."""
-
-    def after_fork_in_child(self) -> None:
-        """Begin anew in the child, where no other thread lives."""
-
-
-_ALL: WeakSet[Forkable] = WeakSet()
-_TOLD: list[Forkable] = []
-
-
-def survive_forks(thing: Forkable) -> None:
-    """Have something told of forks for as long as it is there."""
-    _ALL.add(thing)
-
-
-def _before() -> None:
-    _TOLD[:] = list(_ALL)
-    for thing in _TOLD:
-        thing.before_fork()
-
-
-def _in_parent() -> None:
-    while _TOLD:
-        _TOLD.pop().after_fork_in_parent()
-
-
-def _in_child() -> None:
-    while _TOLD:
-        _TOLD.pop().after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
-
-
 # How long something that takes many transactions may wait for others in all of them.
 
 NOTED_SECONDS = 0.02
@@ -401,53 +345,6 @@ class Patience:
             took = monotonic() - begun
             if took > NOTED_SECONDS:
                 self.left = max(0.0, self.left - took)
-
-
-# Transactions of the caller's own, remembered while they are open.
-#
-# Whoever has written in a transaction of their own and then, before its end, asks the engine to
-# write in another one waits for themselves. It is remembered per context (thread or task), so
-# that nobody is taken for somebody else.
-
-Lent = tuple[object, sa.RootTransaction | None, int]
-
-_LENT: ContextVar[tuple[ref[sa.Connection], ...]] = ContextVar("salesflow_lent", default=())
-_KEY = "_salesflow_lent"
-
-
-def lend(
-    owner: object, connection: sa.Connection, changes: int, transaction: bool = True
-) -> None:
-    """Remember a connection whose transaction is or may become one that writes.
-
-    `changes` is what the driver has counted so far; without `transaction` it stands for
-    whatever transaction is under way.
-    """
-    known = connection.get_transaction() if transaction else None
-    lent: Lent = (owner, known, changes)
-    vars(connection)[_KEY] = lent
-    others = [each for each in _LENT.get() if _is_open(each(), connection)]
-    _LENT.set((*others, ref(connection)))
-
-
-def lent_by(owner: object, wrote: Callable[[sa.Connection, int], bool]) -> bool:
-    """Return whether a transaction of the caller's own is open that has written."""
-    found = _LENT.get()
-    if not found:
-        return False
-    for each in found:
-        connection = each()
-        if connection is None or connection.closed or not connection.in_transaction():
-            continue
-        whose, transaction, changes = vars(connection)[_KEY]
-        same = transaction is None or transaction is connection.get_transaction()
-        if whose is owner and same and wrote(connection, changes):
-            return True
-    return False
-
-
-def _is_open(connection: sa.Connection | None, besides: sa.Connection) -> bool:
-    return connection is not None and connection is not besides and not connection.closed
 
 
 Row = tuple[Any, ...]

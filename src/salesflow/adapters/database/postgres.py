@@ -27,10 +27,10 @@ from salesflow.adapters.database.connections import (
     Connections,
     ListPool,
     Patience,
-    survive_forks,
     takes,
     tell_pool,
 )
+from salesflow.adapters.database.forks import FORKABLE
 from salesflow.adapters.database.schema import POSTGRES_DDL, altered, damaged
 from salesflow.errors import (
     BusyError,
@@ -197,7 +197,7 @@ class PostgresDatabase(Connections):
         self._idle: list[PostgresCursor] = []
         """Those that read outside of SQLAlchemy: popped, and appended when done."""
         self._own: WeakSet[PostgresConnection] = WeakSet()
-        survive_forks(self)
+        FORKABLE.add(self)
 
     def prepare(self) -> None:
         """Do nothing: a PostgreSQL database needs no setting of ours."""

@@ -29,12 +29,11 @@ from salesflow.adapters.database.connections import (
     Connections,
     ListPool,
     Patience,
-    lend,
-    lent_by,
-    survive_forks,
     takes,
     tell_pool,
 )
+from salesflow.adapters.database.forks import FORKABLE
+from salesflow.adapters.database.lent_connections import LENT, has_written, lend
 from salesflow.adapters.database.schema import SQLITE_DDL
 from salesflow.adapters.database.sqlite_connections import (
     FORK_SECONDS,
@@ -128,7 +127,7 @@ class SqliteDatabase(Connections):
         tell_pool(self.engine, attrgetter("in_transaction"), wait_seconds)
         sa.event.listen(self.engine, "begin", self._begin)
         sa.event.listen(self.engine, "before_cursor_execute", _note_cursor)
-        survive_forks(self)
+        FORKABLE.add(self)
 
     def before_fork(self) -> None:
         """Close every connection; wait a moment for those that are in use."""
@@ -515,8 +514,9 @@ class SqliteDatabase(Connections):
         Raises:
             OwnTransactionError: when this thread is in a transaction that writes.
         """
-        own = self.holds.blocks
-        if (own and any(block.lock is not None for block in own)) or lent_by(self, _wrote):
+        if any(block.lock is not None for block in self.holds.blocks) or any(
+            has_written(lent, self, _wrote) for lent in LENT.get()
+        ):
             raise OwnTransactionError(
                 f"a transaction of your own has written to {self.path} and is still open, so"
                 " nothing can be written beside it; end it first, or hand in its connection"

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.connections import lend
+from salesflow.adapters.database.lent_connections import lend
 from salesflow.adapters.database.sqlite import SqliteDatabase, sqlite_connection
 from salesflow.adapters.database.sqlite_connections import (
     BUSY,

@@ -28,8 +28,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.connections import Forkable, survive_forks
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.event_store.append import (
     Append,
@@ -293,7 +293,7 @@ class EventLog(EventReading, Forkable):
         self._group: GroupCommit[Appends, Receipts] = GroupCommit(
             self._commit, database.wait_seconds
         )
-        survive_forks(self)
+        FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""

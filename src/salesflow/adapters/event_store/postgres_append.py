@@ -17,7 +17,8 @@ from weakref import finalize
 import psycopg
 import sqlalchemy as sa
 
-from salesflow.adapters.database.connections import Forkable, lend, lent_by, survive_forks
+from salesflow.adapters.database.forks import FORKABLE, Forkable
+from salesflow.adapters.database.lent_connections import LENT, has_written, lend
 from salesflow.adapters.database.postgres import (
     PostgresCursor,
     PostgresDatabase,
@@ -110,7 +111,7 @@ class PostgresAppending(Forkable):
         self._clock = clock
         self._writer: PostgresCursor | None = None
         self._limit = Limit(0, ours=True)
-        survive_forks(self)
+        FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Leave the writer's connection to the parent."""
@@ -186,7 +187,7 @@ class PostgresAppending(Forkable):
         Raises:
             OwnTransactionError: when one has appended to this log and is still open.
         """
-        if lent_by(self, _is_in_transaction):
+        if any(has_written(lent, self, _is_in_transaction) for lent in LENT.get()):
             raise OwnTransactionError(
                 f"a transaction of your own has appended to log {self._tenant} and is still"
                 " open, so nothing can be appended beside it; end it first, or hand in its"

@@ -21,8 +21,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters import logs
-from salesflow.adapters.database.connections import Forkable, Patience, gc_paused, survive_forks
+from salesflow.adapters.database.connections import Patience, gc_paused
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.reading import (
     BACKUP,
@@ -96,7 +97,7 @@ class Runner(Forkable):
         self._whole_at: int | None = None
         """The version of the database's tables at which none was missing."""
         self._mend()
-        survive_forks(self)
+        FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
