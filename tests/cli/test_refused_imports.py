@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.database.sqlite_file import NewFile
+from salesflow.adapters.database.new_file import NewFile
 from salesflow.cli import main
 from simulated import ran
 

@@ -203,7 +203,7 @@ def test_what_a_child_recorded_survives_its_parents_end(sqlite_url: str) -> None
 def test_who_writes_at_the_fork_goes_on_in_the_parent(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("salesflow.adapters.database.sqlite.FORK_SECONDS", 0.05)
+    monkeypatch.setattr("salesflow.adapters.database.sqlite_connections.FORK_SECONDS", 0.05)
     writing, go_on = Flag(), Flag()
     told: list[object] = []
 

@@ -228,7 +228,7 @@ class CommandContext:
             with self.open() as flow:
                 yield flow
             return
-        from salesflow.adapters.database.sqlite_file import NewFile
+        from salesflow.adapters.database.new_file import NewFile
 
         made, founded = NewFile.make(self.url), 0
         try:

@@ -307,7 +307,9 @@ class CommandRunner:
         connection: Connection | None = None,
         accept_clock: bool = False,
     ) -> Session:
-        self.log.database.ensure_open()
+        connections = self.log.database.connections
+        if connections.closed:
+            raise connections.closed_error()
         if metadata.command_id is not None:
             self._ensure_new_command(metadata, connection)
         processes = self._processes

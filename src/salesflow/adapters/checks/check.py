@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from salesflow.adapters.checks.check_tables import TablesCheck, balances_that_differ
 from salesflow.adapters.database import schema
 from salesflow.adapters.database.schema import missing_tables, read_uuid
-from salesflow.adapters.database.sqlite_connections import is_damage
+from salesflow.adapters.database.sqlite_errors import is_damage
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.reading import Row
 from salesflow.adapters.projector.read_tables import (

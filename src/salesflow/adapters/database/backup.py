@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import damaged
-from salesflow.adapters.database.sqlite_connections import is_of_writing, translate_sqlite
+from salesflow.adapters.database.sqlite_errors import is_of_writing, translate_sqlite
 from salesflow.adapters.database.sqlite_file import STAMP
 from salesflow.adapters.logs import BACKUP
 from salesflow.domain.time import Instant

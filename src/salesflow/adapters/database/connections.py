@@ -26,7 +26,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
-from salesflow.adapters.database.forks import Forkable
+from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.url import shown_url
 from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
@@ -36,13 +36,10 @@ __all__ = [
     "Connections",
     "Holds",
     "Kind",
-    "ListPool",
     "Patience",
     "Whole",
     "gc_paused",
     "gc_resumed",
-    "takes",
-    "tell_pool",
 ]
 
 
@@ -104,24 +101,30 @@ NOBODY = Checkout(0, 0)
 class ListPool(Pool):
     """Keeps at most eight idle connections, and opens at most forty."""
 
-    def __init__(self, creator: Any, **options: Any) -> None:  # noqa: ANN401 - as theirs
+    def __init__(
+        self,
+        creator: Any,  # noqa: ANN401 - as theirs
+        in_transaction: Callable[[Any], bool],
+        wait_seconds: float,
+        **options: Any,  # noqa: ANN401 - as theirs
+    ) -> None:
+        """Take what says whether a driver's connection is in the middle of something."""
         super().__init__(creator, **options)
         self._options = options
+        self._in_transaction: Final = in_transaction
+        self._wait_seconds: Final = wait_seconds
         self._idle: list[ConnectionPoolEntry] = []
         self._open: WeakKeyDictionary[ConnectionPoolEntry, Checkout] = WeakKeyDictionary()
         """By whom each of them was taken last, and when, as numbers count."""
-        self.in_transaction: Callable[[Any], bool] = lambda _: False
-        """Says whether a driver's connection is in the middle of something."""
-        self.wait_seconds = 5.0
 
     def recreate(self) -> "ListPool":
         """Return an empty pool of the same kind."""
-        fresh = type(self)(
+        return type(self)(
             self._creator,
+            self._in_transaction,
+            self._wait_seconds,
             **{**self._options, "_dispatch": self.dispatch, "dialect": self._dialect},
         )
-        fresh.in_transaction, fresh.wait_seconds = self.in_transaction, self.wait_seconds
-        return fresh
 
     def dispose(self) -> None:
         """Close the idle connections."""
@@ -133,7 +136,7 @@ class ListPool(Pool):
         return f"{len(self._open)} connections, {len(self._idle)} of them idle"
 
     def _do_get(self) -> ConnectionPoolEntry:
-        deadline = monotonic() + self.wait_seconds
+        deadline = monotonic() + self._wait_seconds
         while True:
             try:
                 entry = self._idle.pop()
@@ -143,19 +146,19 @@ class ListPool(Pool):
                 if monotonic() > deadline:
                     raise BusyError(
                         f"all {OPEN_MAX} connections of this process are in use, and none was"
-                        f" given back within {self.wait_seconds} s"
+                        f" given back within {self._wait_seconds} s"
                     ) from None
                 sleep(LOOK_SECONDS)
             else:
                 return self._take(entry)
 
     def _take(self, entry: ConnectionPoolEntry) -> ConnectionPoolEntry:
-        self._open[entry] = Checkout(get_ident(), takes())
+        self._open[entry] = Checkout(get_ident(), _takes())
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         raw = record.dbapi_connection
-        clean = record in self._open and (raw is None or not self.in_transaction(raw))
+        clean = record in self._open and (raw is None or not self._in_transaction(raw))
         if len(self._idle) < IDLE_MAX and clean:
             self._open[record] = NOBODY
             self._idle.append(record)
@@ -176,17 +179,8 @@ class ListPool(Pool):
                 entry.close()
 
 
-takes: Final = partial(next, count(1))
+_takes: Final = partial(next, count(1))
 """Gives the next of the numbers by which takings of all pools are told from one another."""
-
-
-def tell_pool(
-    engine: sa.Engine, in_transaction: Callable[[Any], bool], wait_seconds: float
-) -> None:
-    """Tell the pool of a new engine what it has to know."""
-    pool = engine.pool
-    assert isinstance(pool, ListPool)
-    pool.in_transaction, pool.wait_seconds = in_transaction, wait_seconds
 
 
 Kind = Literal["read", "write", "create"]
@@ -198,10 +192,12 @@ class Block(AbstractContextManager[sa.Connection]):
 
     owner: "Connections"
     kind: Kind
-    blocks: "list[Block]"
+    patience: "Patience | None" = None
+    """How long it waits for others; None for as long as any writer does."""
+    deadline: float = 0.0
+    """Until when it waits."""
+    blocks: "list[Block]" = field(default_factory=list)
     """Those its thread is in."""
-    patience: "Patience"
-    """How long it waits for others."""
     connection: sa.Connection | None = None
     lock: "RLock | None" = None
     """The lock of writers, when it holds that or is about to."""
@@ -215,10 +211,22 @@ class Block(AbstractContextManager[sa.Connection]):
     """What was being handled when it was begun, and has not come of it."""
 
     def __enter__(self) -> sa.Connection:
+        owner = self.owner
+        if owner.closed:
+            raise owner.closed_error()
+        patience = self.patience or Patience(owner.wait_seconds)
+        self.blocks = owner.holds.blocks
         self.blocks.append(self)
         try:
-            with self.patience.waiting():
-                return self.owner.enter(self)
+            with patience.waiting():
+                self.deadline = monotonic() + patience.left
+                if self.kind != "read":
+                    owner.wait_for_writers(self)
+                self.since = _takes()
+                connection = self.connection = owner.engine.connect()
+                self.until = _takes()
+                owner.enter(self, connection)
+                return connection
         except BaseException as error:
             self.let_go()
             self._translate(error)
@@ -233,7 +241,9 @@ class Block(AbstractContextManager[sa.Connection]):
         try:
             if error is None:
                 self.owner.finish(self)
-            self.let_go()
+                self._give_all_back()
+            else:
+                self.let_go()
         except BaseException as late:
             self.let_go()
             self._translate(late)
@@ -243,6 +253,9 @@ class Block(AbstractContextManager[sa.Connection]):
     def let_go(self) -> None:
         """Give everything back; what is not finished is undone. May be called again."""
         self.owner.leave(self)
+        self._give_all_back()
+
+    def _give_all_back(self) -> None:
         self._give_back()
         if self.lock is not None:
             with suppress(RuntimeError):  # it was not got, or is released already
@@ -370,61 +383,74 @@ class Connections(Forkable, ABC):
     """The connections to one database: what SQLite and PostgreSQL do each in its own way."""
 
     name: str
-    engine: sa.Engine
     ddl: tuple[str, ...]
 
-    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        url: sa.URL,
+        wait_seconds: float,
+        place: sa.URL,
+        in_transaction: Callable[[Any], bool],
+        **options: Any,  # noqa: ANN401 - SQLAlchemy's, of engines
+    ) -> None:
+        """Make the engine; called when all else is there, since forks are told from then on."""
         self.url: Final = url
         self.wait_seconds: Final = wait_seconds
         """How long a writer waits for another one before it is told BusyError."""
         self.holds: Final = Holds()
-        self._closed = False
+        self.closed = False
+        """Whether it was closed, and opens no connection any more."""
+        self.engine: Final = sa.create_engine(
+            place,
+            poolclass=ListPool,
+            in_transaction=in_transaction,
+            wait_seconds=wait_seconds,
+            **options,
+        )
+        FORKABLE.add(self)
 
     def read(self) -> Block:
         """Return a connection on which all selects see one and the same snapshot."""
-        self.ensure_open()
-        return Block(self, "read", self.holds.blocks, Patience(self.wait_seconds))
+        return Block(self, "read")
 
     def begin(self, patience: Patience | None = None) -> Block:
         """Return a connection in a write transaction: committed at the end, or rolled back."""
-        self.ensure_open()
-        patience = patience or Patience(self.wait_seconds)
-        return Block(self, "write", self.holds.blocks, patience)
+        return Block(self, "write", patience)
 
     def creating(self) -> Block:
         """Return a connection in a write transaction that keeps other creators out."""
-        self.ensure_open()
-        return Block(self, "create", self.holds.blocks, Patience(self.wait_seconds))
+        return Block(self, "create")
 
     def whole(self) -> Whole:
         """Do something as a whole: what interrupts it leaves no transaction open."""
         blocks = self.holds.blocks
         return Whole(blocks, len(blocks))
 
-    def ensure_open(self) -> None:
-        """Raise unless it is open.
-
-        Raises:
-            DatabaseError: when it is closed.
-        """
-        if self._closed:
-            raise DatabaseError(f"{shown_url(self.url)} is closed; open a SalesFlow anew")
+    def closed_error(self) -> DatabaseError:
+        """Return the error of whoever uses what is closed."""
+        return DatabaseError(f"{shown_url(self.url)} is closed; open a SalesFlow anew")
 
     @abstractmethod
     def prepare(self) -> None:
-        """Set what the database itself remembers, once it is known to be ours."""
+        """Set what the database remembers, once it is known that it is or can be ours.
+
+        From then on it is noticed when somebody else changes what is not theirs.
+        """
 
     @abstractmethod
-    def watch(self) -> None:
-        """Look from now on whether somebody else changes what is not theirs."""
+    def wait_for_writers(self, block: Block) -> None:
+        """Wait for whoever writes, before a connection is taken to write by."""
 
     @abstractmethod
-    def enter(self, block: Block) -> sa.Connection:
-        """Begin; what is taken on the way is noted in the block."""
+    def enter(self, block: Block, connection: sa.Connection) -> None:
+        """Begin the transaction of a block on the connection it has taken."""
 
     @abstractmethod
     def finish(self, block: Block) -> None:
-        """End well: commit what was written, or let a snapshot go that is still whole."""
+        """End well: commit what was written, or let a snapshot go that is still whole.
+
+        Its connection is in the middle of nothing afterwards.
+        """
 
     @abstractmethod
     def leave(self, block: Block) -> None:

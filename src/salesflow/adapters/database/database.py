@@ -20,11 +20,10 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database import schema
 from salesflow.adapters.database.connections import Connections
-from salesflow.adapters.database.schema import lacking, tables_of_store, tables_there
+from salesflow.adapters.database.schema import STORE_TABLES, TABLES_THERE, lacking
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.database.url import (
     SQLITE,
-    ensure_file_exists,
     hint_of_copy,
     parsed_url,
     shown_url,
@@ -35,6 +34,7 @@ from salesflow.errors import (
     DatabaseError,
     InputError,
     NotFoundError,
+    SalesflowError,
     SchemaError,
 )
 
@@ -44,6 +44,7 @@ __all__ = ["WAIT_SECONDS", "Database"]
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
 NOT_OURS: Final = "is not a salesflow database"
+VERSION: Final = str(sa.select(schema.schema_row.c.version))
 
 
 class Database:
@@ -57,10 +58,8 @@ class Database:
         create: bool = True,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        self.url = parsed_url(url)
         _ensure_bounded_waiting(wait_seconds)
-        if not create:
-            ensure_file_exists(self.url)
+        self.url = parsed_url(url, must_exist=not create)
         self.connections: Final = _kind_of(self.url)(self.url, wait_seconds)
         """What opens and uses it, each database in its own way; most is handed out here."""
         self.dialect: Final[str] = self.connections.name
@@ -73,7 +72,6 @@ class Database:
         self.rows: Final = self.connections.rows
         self.change: Final = self.connections.change
         self.tables_version: Final = self.connections.tables_version
-        self.ensure_open: Final = self.connections.ensure_open
         self.ensure_not_replaced: Final = self.connections.ensure_not_replaced
         self.waiter: Final = self.connections.waiter
         self.translate_error: Final = self.connections.translate_error
@@ -106,8 +104,10 @@ class Database:
             metadata.create_all(connection)
 
     def _check(self, *, shared: bool, create: bool) -> None:
-        with self.read() as connection:
-            ready = self._is_ready(connection, shared=shared)
+        ready = self._holds_a_log()
+        if not ready:
+            with self.read() as connection:
+                ready = self._is_ready(connection, shared=shared)
         if not ready and not create:
             raise NotFoundError(
                 f"{self.shown} holds no log of salesflow{hint_of_copy(self.url)}"
@@ -115,7 +115,6 @@ class Database:
         self.connections.prepare()
         if not ready:
             self._make(shared=shared)
-        self.connections.watch()
 
     def _make(self, *, shared: bool) -> None:
         with self.creating() as connection:
@@ -125,22 +124,35 @@ class Database:
 
     def _is_ready(self, connection: sa.Connection, *, shared: bool) -> bool:
         """Return whether the tables are there; refuse a database that is not ours to use."""
-        there = tables_there(connection)
+        if self._holds_a_log(connection):
+            return True
+        self._ensure_usable(connection, shared=shared)
+        return False
+
+    def _holds_a_log(self, connection: sa.Connection | None = None) -> bool:
+        """Return whether the tables are there, all of them and of this schema version."""
+        there = {name for (name,) in self.rows(TABLES_THERE[self.dialect], (), connection)}
         if schema.schema_row.name not in there:
-            self._ensure_usable(connection, shared=shared)
             return False
-        try:
-            version = connection.execute(sa.select(schema.schema_row.c.version)).scalar()
-        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
-            raise SchemaError(f"{self.shown} {NOT_OURS}: {error.orig}") from error
+        version = self._version(connection)
         if not isinstance(version, int):
             raise SchemaError(f"{self.shown} {NOT_OURS}: it has no schema version")
         if version != schema.SCHEMA_VERSION:
             raise SchemaError(f"{self.shown} has schema version {version}, {_way_out(version)}")
-        lost = tables_of_store(self.dialect) - there
+        lost = STORE_TABLES[self.dialect] - there
         if lost:
             raise lacking(self.shown, sorted(lost))
         return True
+
+    def _version(self, connection: sa.Connection | None) -> object:
+        """Return what the table of the schema version holds, None where it holds nothing."""
+        driver = self.engine.dialect.loaded_dbapi
+        try:
+            return next((version for (version,) in self.rows(VERSION, (), connection)), None)
+        except SalesflowError as error:
+            if isinstance(error.__cause__, driver.OperationalError | driver.ProgrammingError):
+                raise SchemaError(f"{self.shown} {NOT_OURS}: {error.__cause__}") from error
+            raise
 
     def _ensure_usable(self, connection: sa.Connection, *, shared: bool) -> None:
         """Refuse to make tables beside those of others, or where some of ours are left."""

@@ -25,12 +25,8 @@ from psycopg.pq import TransactionStatus
 from salesflow.adapters.database.connections import (
     Block,
     Connections,
-    ListPool,
     Patience,
-    takes,
-    tell_pool,
 )
-from salesflow.adapters.database.forks import FORKABLE
 from salesflow.adapters.database.schema import POSTGRES_DDL, altered, damaged
 from salesflow.errors import (
     BusyError,
@@ -182,34 +178,30 @@ class PostgresDatabase(Connections):
     ddl = POSTGRES_DDL
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
-        super().__init__(url, wait_seconds)
         self.options = options_of(url)
         self._url = self.options.url
-        self.engine = sa.create_engine(
+        self._idle: list[PostgresCursor] = []
+        """Those that read outside of SQLAlchemy: popped, and appended when done."""
+        self._own: WeakSet[PostgresConnection] = WeakSet()
+        super().__init__(
+            url,
+            wait_seconds,
             self._url,
-            poolclass=ListPool,
+            lambda raw: not is_idle(raw),
             pool_pre_ping=True,
             use_native_hstore=False,
             connect_args={"prepare_threshold": self.options.prepare_threshold},
         )
-        tell_pool(self.engine, lambda raw: not is_idle(raw), wait_seconds)
         sa.event.listen(self.engine, "connect", self._configure)
-        self._idle: list[PostgresCursor] = []
-        """Those that read outside of SQLAlchemy: popped, and appended when done."""
-        self._own: WeakSet[PostgresConnection] = WeakSet()
-        FORKABLE.add(self)
 
     def prepare(self) -> None:
-        """Do nothing: a PostgreSQL database needs no setting of ours."""
+        """Do nothing: it needs no setting of ours, and the server's files are its own."""
 
-    def watch(self) -> None:
-        """Do nothing: the server's files are its own."""
+    def wait_for_writers(self, block: Block) -> None:
+        """Do nothing: rows are locked one by one, as they are written."""
 
-    def enter(self, block: Block) -> sa.Connection:
+    def enter(self, block: Block, connection: sa.Connection) -> None:
         """Begin a snapshot, or a transaction that writes."""
-        block.since = takes()
-        connection = block.connection = self.engine.connect()
-        block.until = takes()
         if block.kind == "read":
             connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -221,7 +213,6 @@ class PostgresDatabase(Connections):
             connection.execute(SET_LOCK_TIMEOUT, {"wait": self._milliseconds(), "local": True})
         if block.kind == "create":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATING)))
-        return connection
 
     def finish(self, block: Block) -> None:
         """Commit what was written; a snapshot is let go."""
@@ -310,7 +301,7 @@ class PostgresDatabase(Connections):
             cursor.connection.close()
             raise
         self._idle.append(cursor)
-        if self._closed or len(self._idle) > IDLE_MAX:
+        if self.closed or len(self._idle) > IDLE_MAX:
             self._idle.pop().connection.close()
         return rows
 
@@ -320,7 +311,8 @@ class PostgresDatabase(Connections):
 
     def connect(self) -> PostgresConnection:
         """Open a connection of its own, closed at the latest with the database."""
-        self.ensure_open()
+        if self.closed:
+            raise self.closed_error()
         args, options = self.engine.dialect.create_connect_args(self._url)
         options["prepare_threshold"] = self.options.prepare_threshold
         try:
@@ -342,7 +334,7 @@ class PostgresDatabase(Connections):
 
     def close(self) -> None:
         """Close every connection."""
-        self._closed = True
+        self.closed = True
         self.engine.dispose()
         self._close_idle()
         for connection in list(self._own):

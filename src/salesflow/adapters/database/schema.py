@@ -21,7 +21,6 @@ from uuid import UUID, SafeUUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from salesflow.adapters.database import schema
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.errors import DamagedError
 
@@ -31,6 +30,8 @@ __all__ = [
     "SCHEMA_VERSION",
     "SQLITE_DDL",
     "STORE",
+    "STORE_TABLES",
+    "TABLES_THERE",
     "TABLE_PREFIX",
     "WAY_OUT",
     "altered",
@@ -49,8 +50,6 @@ __all__ = [
     "sqlite_time",
     "sqlite_uuid",
     "stored_uuid",
-    "tables_of_store",
-    "tables_there",
     "tracking",
     "uuid_of_bytes",
 ]
@@ -335,31 +334,28 @@ WAY_OUT: Final = (
     "end what has it open and put the database back from a backup, with the tools of your"
     ' database or as docs/operating.md says ("Back up and restore")'
 )
-THERE: Final = {
+STORE_TABLES: Final = {
+    here: frozenset(t.name for t in STORE.sorted_tables if t.info.get("only", here) == here)
+    for here in ("sqlite", "postgresql")
+}
+"""The tables that every database of ours has."""
+
+TABLES_THERE: Final = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
     "postgresql": "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p')"
     " AND relname >= 'salesflow_' AND relname < 'salesflow`' AND pg_table_is_visible(oid)",
 }
+"""Selects the names of tables of a database that may be ours.
+
+SQLAlchemy's inspector would keep what it compiles for every engine that ever was.
+"""
 NAME: Final = re.compile(r"\bsalesflow_\w+\b(?!\.\.\.)")
-
-
-def tables_of_store(dialect: str) -> frozenset[str]:
-    """Name the tables that every database of ours has."""
-    made = schema.STORE.sorted_tables
-    return frozenset(t.name for t in made if t.info.get("only", dialect) == dialect)
-
-
-def tables_there(connection: sa.Connection) -> set[str]:
-    """Name the tables of a database that may be ours.
-
-    SQLAlchemy's inspector would keep what it compiles for every engine that ever was.
-    """
-    return {*connection.scalars(sa.text(THERE[connection.dialect.name]))}
 
 
 def missing_tables(connection: sa.Connection) -> list[str]:
     """Name the tables of the store that a database of ours has lost."""
-    return sorted(tables_of_store(connection.dialect.name) - tables_there(connection))
+    here = connection.dialect.name
+    return sorted(STORE_TABLES[here] - {*connection.scalars(sa.text(TABLES_THERE[here]))})
 
 
 def lacking(where: str, names: Iterable[str]) -> DamagedError:

@@ -9,45 +9,25 @@ holds the write lock, so nobody can start the log anew meanwhile.
 `synchronous=FULL`: what was acknowledged is on the disk.
 """
 
-import shutil
+import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from operator import attrgetter
-from pathlib import Path
-from threading import Event as Flag
 from threading import RLock
 from time import monotonic, sleep
 from typing import Any, TypeVar
-from weakref import WeakSet, ref
+from weakref import ref
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.connections import (
-    Block,
-    Connections,
-    ListPool,
-    Patience,
-    takes,
-    tell_pool,
-)
-from salesflow.adapters.database.forks import FORKABLE
+from salesflow.adapters.database.connections import Block, Patience
 from salesflow.adapters.database.lent_connections import LENT, has_written, lend
-from salesflow.adapters.database.schema import SQLITE_DDL
 from salesflow.adapters.database.sqlite_connections import (
-    FORK_SECONDS,
-    Archive,
     SqliteConnection,
-    SqliteWaiter,
-    open_among,
-    open_file,
-    translate_sqlite,
+    SqliteConnections,
     use_wal,
-    wait_for_others,
 )
-from salesflow.adapters.database.sqlite_file import FileContent, SqliteFile, is_half_copied
-from salesflow.adapters.database.url import sqlite_path
+from salesflow.adapters.database.sqlite_errors import translate_sqlite
 from salesflow.errors import (
     BusyError,
     DatabaseError,
@@ -61,7 +41,6 @@ __all__ = ["SqliteDatabase", "sqlite_connection"]
 
 Row = tuple[Any, ...]
 DoneT = TypeVar("DoneT")
-_CARRIED: list[SqliteConnection] = []
 
 PRAGMAS = (
     "synchronous=FULL",
@@ -89,111 +68,25 @@ IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
 SNAPSHOT = {"salesflow_begin": "BEGIN"}
 
 
-class SqliteDatabase(Connections):
-    """The connections to one SQLite file."""
-
-    name = "sqlite"
-    ddl = SQLITE_DDL
+class SqliteDatabase(SqliteConnections):
+    """One SQLite file: its statements and transactions."""
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
         super().__init__(url, wait_seconds)
-        self._patience = int(wait_seconds * 1000)
-        """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
-        self._folder: str | None = None
-        self._archive: Archive | None = None
-        """How the file is read where it cannot be written."""
-        self.path = self._file(url)
-        self.file = SqliteFile(self.path)
-        self._all: WeakSet[SqliteConnection] = WeakSet()
-        self._forking = False
-        self._opening: set[object] = set()
-        """Who opens a connection just now, which is not among all of them yet."""
-        self.lock = RLock()  # which knows its owner, so that it can be released twice
-        self._turn = RLock()
-        """Held for a moment by a thread that is at work in SQLite; see `_read_in_turn`."""
-        self._writer: SqliteConnection | None = None
-        """Which connection wrote last; idle, or used by somebody who reads."""
-        self._checkpointer: SqliteConnection | None = None
-        self.waiting: WeakSet[Flag] = WeakSet()
-        self.waiters: WeakSet[SqliteWaiter] = WeakSet()
-        self._idle: list[SqliteConnection] = []
-        """Those that read and write outside of SQLAlchemy: popped, and appended when done."""
-        self._written = 0
-        self.engine = sa.create_engine(
-            sa.URL.create("sqlite", database=self.path),
-            creator=self.connect,
-            poolclass=ListPool,
-        )
-        tell_pool(self.engine, attrgetter("in_transaction"), wait_seconds)
         sa.event.listen(self.engine, "begin", self._begin)
         sa.event.listen(self.engine, "before_cursor_execute", _note_cursor)
-        FORKABLE.add(self)
-
-    def before_fork(self) -> None:
-        """Close every connection; wait a moment for those that are in use."""
-        self._forking = True
-        self.lock.acquire(timeout=FORK_SECONDS)
-        for waiter in tuple(self.waiters):
-            waiter.pause()
-        own = sum(block.connection is not None for block in self.holds.blocks)
-        for _ in wait_for_others(FORK_SECONDS):
-            self._close_writers()
-            self._close_readers()
-            self.engine.pool.dispose()
-            if len(open_among(self._all)) <= own and not self._opening:
-                break
-
-    def after_fork_in_parent(self) -> None:
-        """Go on; connections are opened when they are needed."""
-        if not open_among(self._all):
-            self.file.forget_log()
-        self._forking = False
-        with suppress(RuntimeError):  # it was not got
-            self.lock.release()
-
-    def after_fork_in_child(self) -> None:
-        """Begin anew; or never, when a connection was in use."""
-        carried = open_among(self._all)
-        _CARRIED.extend(carried)  # never closed: that would undo the parent's locks
-        self.file.carry(bool(carried or self._opening))
-        self._opening = set()
-        self._all, self.waiting, self.waiters = WeakSet(), WeakSet(), WeakSet()
-        self._writer = self._checkpointer = self._folder = None
-        self._forking, self.lock, self._turn = False, RLock(), RLock()
-        self.holds.blocks.clear()
-        self._idle = []
-        self.engine.dispose(close=False)
-
-    def _close_readers(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
-
-    def _close_writers(self) -> None:
-        """Close what copies the log back, and a writer that was left behind."""
-        if self._checkpointer is not None:
-            self._checkpointer.close()
-        left = self._writer
-        if left is not None and _is_writing(left) and self.lock.acquire(blocking=False):
-            left.close()  # nobody is writing by it
-            self.lock.release()
-        self._writer = self._checkpointer = None
 
     def prepare(self) -> None:
-        """Turn the write-ahead log on, which the file then remembers."""
+        """Turn the write-ahead log on, and look from now on whether the file is written over.
+
+        The file remembers that it has one.
+        """
         if self._archive is not None:
             return
-        try:
+        if self.rows("PRAGMA journal_mode", ()) != [("wal",)]:
             use_wal(self.path, self.wait_seconds)
-        except sqlite3.Error as error:
-            raise translate_sqlite(error, self.path) from error
-
-    def watch(self) -> None:
-        """Look from now on whether somebody writes over the file."""
-        if self._archive is not None or self._folder is not None:
-            return
-        if is_half_copied(self.path):
-            self._finish_copying()
-        self.file.watch(FileContent(self.path, self._open_alone, self.rows))
+        if self._folder is None:
+            self.file.watch(self._open_alone, self.rows, self._finish_copying)
 
     def _finish_copying(self) -> None:
         """Finish a checkpoint that was cut off, so that the file tells something by itself."""
@@ -230,27 +123,24 @@ class SqliteDatabase(Connections):
     def _owns_lock(self) -> bool:
         return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
 
-    def enter(self, block: Block) -> sa.Connection:
-        """Begin a snapshot, or a transaction that holds the write lock of the file."""
-        block.since = takes()
-        self.file.check()
-        if block.kind == "read":
-            connection = block.connection = self.engine.connect()
-            block.until = takes()
-            connection.execution_options(**SNAPSHOT).begin()
-            return connection
+    def wait_for_writers(self, block: Block) -> None:
+        """Take the lock of writers, once whoever has it gives it back."""
+        self.ensure_not_replaced()
         self.ensure_no_own_transaction()
-        deadline = monotonic() + block.patience.left
         block.lock = self.lock
-        self._acquire(deadline)
-        connection = block.connection = self.engine.connect()
-        block.until = takes()
+        self._acquire(block.deadline)
+
+    def enter(self, block: Block, connection: sa.Connection) -> None:
+        """Begin a snapshot, or a transaction that holds the write lock of the file."""
+        if block.kind == "read":
+            self.ensure_not_replaced()
+            connection.execution_options(**SNAPSHOT).begin()
+            return
         raw = sqlite_connection(connection.connection)
         assert isinstance(raw, SqliteConnection)
-        self._wait_until(raw, deadline)
+        self._wait_until(raw, block.deadline)
         block.changes = raw.total_changes
         connection.execution_options(**IMMEDIATE).begin()
-        return connection
 
     def finish(self, block: Block) -> None:
         """Commit what was written, and wake who waits for it; a snapshot is let go.
@@ -262,10 +152,12 @@ class SqliteDatabase(Connections):
         assert connection is not None
         if block.kind == "read":
             connection.rollback()
+            self.leave(block)
             self._ensure_unchanged()
             return
         raw = sqlite_connection(connection.connection)
         connection.commit()
+        self.leave(block)
         self.wrote(raw, raw.total_changes - block.changes)
         self.announce()
 
@@ -281,8 +173,37 @@ class SqliteDatabase(Connections):
             raw.cursors = []
 
     def ensure_not_replaced(self) -> None:
-        """Raise unless the file is the one that was opened."""
-        self.file.check()
+        """Raise unless the file is the one that was opened, and not written over since.
+
+        Raises:
+            ReplacedError: when it is not.
+            ForkedError: when this process inherited it in the middle of a use.
+        """
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            self.file.look()
+        else:
+            if (found.st_dev, found.st_ino, found.st_ctime_ns) != self.file.seen:
+                self.file.look()
+
+    def _ensure_log_in_place(self) -> None:
+        """Raise unless the write-ahead log is where it was, before something is committed.
+
+        It is as long as nothing is made, moved or removed in its folder. To look at itself
+        each time would slow its writing down: on Linux 6.13 and later a write notes its time
+        exactly, and has more to write, when somebody has asked for that of the last.
+
+        Raises:
+            ReplacedError: when it is not.
+        """
+        try:
+            found = os.stat(self.file.folder)
+        except OSError:
+            self.file.look_for_log()
+        else:
+            if (found.st_ino, found.st_mtime_ns) != self.file.folder_seen:
+                self.file.look_for_log()
 
     def rows(
         self,
@@ -298,13 +219,13 @@ class SqliteDatabase(Connections):
                 return raw.execute(statement, parameters).fetchall()
             if not look:
                 return self._read_in_turn(statement, parameters)
-            self.file.check()
+            self.ensure_not_replaced()
             rows = self._read(statement, parameters)
             self._ensure_unchanged()
             return rows
         except sqlite3.Error as error:
             if connection is None and not look:
-                self.file.check()
+                self.ensure_not_replaced()
             raise translate_sqlite(error, self.path) from error
 
     def _read(self, statement: str, parameters: Row) -> list[Row]:
@@ -322,13 +243,14 @@ class SqliteDatabase(Connections):
         try:
             return self._idle.pop()
         except IndexError:
-            self.ensure_open()
+            if self.closed:
+                raise self.closed_error() from None
             return self.connect()
 
     def _give_back(self, raw: SqliteConnection) -> None:
         """Keep a connection, which is outside of any transaction, for the next who needs it."""
         self._idle.append(raw)
-        if self._closed or len(self._idle) > IDLE_MAX:
+        if self.closed or len(self._idle) > IDLE_MAX:
             self._idle.pop().close()
 
     def _read_in_turn(self, statement: str, parameters: Row) -> list[Row]:
@@ -391,14 +313,14 @@ class SqliteDatabase(Connections):
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
-            self.file.check_log()
+            self._ensure_log_in_place()
             if got:
                 got = False
                 turn.release()
             if self._written >= self.file.full_at:
                 self.file.make_room()
             writer.execute("COMMIT")
-            self.file.check()
+            self.ensure_not_replaced()
             self.wrote(writer, writer.total_changes - before)
             if writer.patience < self._patience:
                 self._wait_until(writer, monotonic() + self.wait_seconds)
@@ -445,10 +367,6 @@ class SqliteDatabase(Connections):
             with suppress(RuntimeError):  # it was not got, or is released already
                 self.lock.release()
 
-    def waiter(self) -> SqliteWaiter:
-        """Return what waits for commits of this process and of others."""
-        return SqliteWaiter(self)
-
     def announce(self) -> None:
         """Wake who waits in this process."""
         if self.waiting:
@@ -463,8 +381,10 @@ class SqliteDatabase(Connections):
 
     def connect(self) -> SqliteConnection:
         """Open a connection with everything set that a connection forgets."""
-        self.file.check()
+        self.ensure_not_replaced()
         archive = self._archive
+        if archive is not None and archive.has_changed():
+            self._close_idle()
         with self._open_at_no_fork():
             connection = sqlite3.connect(
                 self.path if archive is None else archive.uri(),
@@ -489,8 +409,7 @@ class SqliteDatabase(Connections):
     def _ensure_unchanged(self) -> None:
         """Refuse what was read of a file that only this process takes for unchanging."""
         if self._archive is not None and self._archive.has_changed():
-            self.engine.dispose()
-            self._close_readers()
+            self._close_idle()
             self._archive.ensure_unchanged()
 
     def translate_error(self, error: Exception) -> SalesflowError:
@@ -498,15 +417,6 @@ class SqliteDatabase(Connections):
         if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, sqlite3.Error):
             return translate_sqlite(error.orig, self.path)
         return DatabaseError(str(error))
-
-    def close(self) -> None:
-        """Close every connection, the last one copying the write-ahead log back."""
-        self._closed = True
-        self.engine.dispose()
-        self._close_readers()
-        self._close_writers()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def ensure_no_own_transaction(self) -> None:
         """Refuse to wait for a transaction of this very thread, which would never end.
@@ -548,14 +458,6 @@ class SqliteDatabase(Connections):
         if "salesflow_begin" not in options:  # a transaction of whoever uses our engine
             changes = sqlite_connection(connection.connection).total_changes
             lend(self, connection, changes, False)
-
-    def _file(self, url: sa.URL) -> str:
-        path = sqlite_path(url)
-        if path is None:
-            self._folder = tempfile.mkdtemp(prefix="salesflow-")
-            path = Path(self._folder) / "memory.db"
-        self._archive = open_file(path)
-        return str(path)
 
 
 def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:

@@ -1,4 +1,7 @@
-"""Connections to SQLite: how long they wait, what a fork makes of them, files to read only.
+"""Connections to SQLite: which are open, what a fork makes of them, files to read only.
+
+A module of its own, since it is gone through when a database is opened, closed or forked; what
+every statement and transaction goes through is `sqlite`.
 
 No connection may be open while a process is forked.
 SQLite's locks belong to the process, and its bookkeeping of them is inherited: a child that
@@ -8,47 +11,39 @@ opens them again when they are needed. Where one stays in use the child refuses 
 """
 
 import os
+import shutil
 import sqlite3
+import tempfile
+from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from errno import EACCES, EROFS
+from operator import attrgetter
 from pathlib import Path
 from struct import Struct
 from threading import Event as Flag
-from threading import Lock
+from threading import Lock, RLock
 from time import monotonic, sleep
-from typing import Protocol
+from typing import Final
 from urllib.parse import quote
 from weakref import WeakSet, ref
 
-from salesflow.adapters.database.schema import WAY_OUT, altered, damaged
+import sqlalchemy as sa
+
+from salesflow.adapters.database.connections import Connections
+from salesflow.adapters.database.schema import SQLITE_DDL, WAY_OUT
+from salesflow.adapters.database.sqlite_errors import BUSY, WRITABLE, translate_sqlite
+from salesflow.adapters.database.sqlite_file import SqliteFile
+from salesflow.adapters.database.url import sqlite_path
 from salesflow.errors import (
     BusyError,
     DamagedError,
     DatabaseError,
-    SalesflowError,
     SchemaError,
-    StaleTransactionError,
     UnwritableError,
 )
 
-__all__ = [
-    "BUSY",
-    "FORK_SECONDS",
-    "WRITABLE",
-    "Archive",
-    "SqliteConnection",
-    "SqliteWaiter",
-    "archive_of",
-    "is_damage",
-    "is_of_writing",
-    "open_among",
-    "open_file",
-    "stale_transaction",
-    "translate_sqlite",
-    "use_wal",
-    "wait_for_others",
-]
+__all__ = ["SqliteConnection", "SqliteConnections", "archive_of", "use_wal"]
 
 
 FORK_SECONDS = 1.0
@@ -74,6 +69,123 @@ class SqliteConnection(sqlite3.Connection):
         self.is_open = False
 
 
+_CARRIED: list[SqliteConnection] = []
+"""Connections that this process has inherited; to close them would undo its parent's locks."""
+
+
+class SqliteConnections(Connections):
+    """What is open of one SQLite file: before a fork, after it, and until it is closed."""
+
+    name = "sqlite"
+    ddl = SQLITE_DDL
+
+    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
+        self._patience = int(wait_seconds * 1000)
+        """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
+        self._folder: str | None = None
+        path = sqlite_path(url)
+        if path is None:
+            self._folder = tempfile.mkdtemp(prefix="salesflow-")
+            path = Path(self._folder) / "memory.db"
+        self._archive = open_file(path)
+        """How the file is read where it cannot be written."""
+        self.path: Final = str(path)
+        self.file: Final = SqliteFile(self.path)
+        self._all: WeakSet[SqliteConnection] = WeakSet()
+        self._forking = False
+        self._opening: set[object] = set()
+        """Who opens a connection just now, which is not among all of them yet."""
+        self.lock = RLock()  # which knows its owner, so that it can be released twice
+        self._turn = RLock()
+        """Held for a moment by a thread that is at work in SQLite; see `_read_in_turn`."""
+        self._writer: SqliteConnection | None = None
+        """Which connection wrote last; idle, or used by somebody who reads."""
+        self._checkpointer: SqliteConnection | None = None
+        self.waiting: WeakSet[Flag] = WeakSet()
+        self.waiters: WeakSet[SqliteWaiter] = WeakSet()
+        self._idle: list[SqliteConnection] = []
+        """Those that read and write outside of SQLAlchemy: popped, and appended when done."""
+        self._written = 0
+        super().__init__(
+            url,
+            wait_seconds,
+            sa.URL.create("sqlite", database=self.path),
+            attrgetter("in_transaction"),
+            creator=self.connect,
+        )
+
+    @abstractmethod
+    def connect(self) -> SqliteConnection:
+        """Open a connection with everything set that a connection forgets."""
+
+    def waiter(self) -> "SqliteWaiter":
+        """Return what waits for commits of this process and of others."""
+        return SqliteWaiter(self)
+
+    def before_fork(self) -> None:
+        """Close every connection; wait a moment for those that are in use."""
+        self._forking = True
+        self.lock.acquire(timeout=FORK_SECONDS)
+        for waiter in tuple(self.waiters):
+            waiter.pause()
+        own = sum(block.connection is not None for block in self.holds.blocks)
+        for _ in wait_for_others(FORK_SECONDS):
+            self._close_writers()
+            self._close_readers()
+            self.engine.pool.dispose()
+            if len(open_among(self._all)) <= own and not self._opening:
+                break
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; connections are opened when they are needed."""
+        if not open_among(self._all):
+            self.file.forget_log()
+        self._forking = False
+        with suppress(RuntimeError):  # it was not got
+            self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew; or never, when a connection was in use."""
+        carried = open_among(self._all)
+        _CARRIED.extend(carried)  # never closed: that would undo the parent's locks
+        self.file.carry(bool(carried or self._opening))
+        self._opening = set()
+        self._all, self.waiting, self.waiters = WeakSet(), WeakSet(), WeakSet()
+        self._writer = self._checkpointer = self._folder = None
+        self._forking, self.lock, self._turn = False, RLock(), RLock()
+        self.holds.blocks.clear()
+        self._idle = []
+        self.engine.dispose(close=False)
+
+    def _close_idle(self) -> None:
+        """Close whoever is not in use, and those that are once they are given back."""
+        self.engine.dispose()
+        self._close_readers()
+
+    def _close_readers(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _close_writers(self) -> None:
+        """Close what copies the log back, and a writer that was left behind."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        left = self._writer
+        with suppress(sqlite3.ProgrammingError):  # it is closed
+            if left and left.in_transaction and self.lock.acquire(blocking=False):
+                left.close()  # nobody is writing by it
+                self.lock.release()
+        self._writer = self._checkpointer = None
+
+    def close(self) -> None:
+        """Close every connection, the last one copying the write-ahead log back."""
+        self.closed = True
+        self._close_idle()
+        self._close_writers()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
 def open_among(connections: WeakSet[SqliteConnection]) -> list[SqliteConnection]:
     """Return those that are open."""
     return [each for each in connections if each.is_open]
@@ -90,86 +202,19 @@ def wait_for_others(seconds: float) -> Iterator[None]:
 def use_wal(path: str, wait_seconds: float) -> None:
     """Turn the write-ahead log on; a neighbour that opens at the same time is waited for."""
     deadline = monotonic() + wait_seconds
-    connection = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
     try:
-        while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            try:
-                connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != BUSY or monotonic() > deadline:
-                    raise
-                sleep(0.005)
-    finally:
-        connection.close()
-
-
-# What SQLite says when something goes wrong, turned into errors of ours.
-
-NOT_A_DATABASE = 26
-CORRUPT, WRONG_STATEMENT = 11, 1
-BUSY, LOCKED, BUSY_SNAPSHOT = 5, 6, 517
-READONLY, CANNOT_OPEN = 8, 14
-FULL, IO_ERROR = 13, 10
-WRITES = frozenset(IO_ERROR | number << 8 for number in (3, 4, 5, 6, 19, 20))
-"""What goes wrong in writing: write, sync, truncate, the index of the write-ahead log."""
-READS = frozenset(IO_ERROR | number << 8 for number in (1, 2, 33))
-"""What goes wrong in reading: less there than should be, a file system that finds a fault."""
-WRITABLE = "the file and its folder must be writable, also for asking"
-
-
-def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowError:
-    """Turn an error of the driver into one of ours."""
-    whole = getattr(error, "sqlite_errorcode", 0)
-    code = whole & 0xFF
-    if whole in READS or code in (CORRUPT, NOT_A_DATABASE, WRONG_STATEMENT):
-        return _unwhole(error, code, file)
-    if whole == BUSY_SNAPSHOT:
-        return stale_transaction(error)
-    if code in (BUSY, LOCKED):
-        return BusyError(
-            f"another transaction held the SQLite file for too long: {error}; try again, or let"
-            " it be waited for longer (wait_seconds)"
-        )
-    if code in (READONLY, CANNOT_OPEN):
-        return UnwritableError(f"{file}: {error}; {WRITABLE}")
-    if code == FULL or whole in WRITES:
-        return UnwritableError(f"{file} cannot be written: {error}; make room on its disk")
-    return DatabaseError(f"SQLite: {error}")
-
-
-def _unwhole(error: sqlite3.Error, code: int, file: str) -> SalesflowError:
-    """Return what is no longer whole: mostly a file, sometimes somebody's own statement."""
-    if code == NOT_A_DATABASE:
-        return SchemaError(
-            f"{file} is not a SQLite database. Name another file; if it was one, {WAY_OUT}"
-        )
-    if code == CORRUPT:
-        return damaged(file, error)
-    if code == IO_ERROR:
-        return damaged(f"{file} or {file}-wal beside it", error)
-    if "salesflow_" in str(error):
-        return altered(file, error)
-    return DatabaseError(f"SQLite: {error}")
-
-
-def is_damage(error: object) -> bool:
-    """Return whether it went wrong since what is stored is not whole any more."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (CORRUPT, NOT_A_DATABASE)
-
-
-def is_of_writing(error: sqlite3.Error) -> bool:
-    """Return whether it went wrong since a file could not be written."""
-    whole = getattr(error, "sqlite_errorcode", 0)
-    return whole & 0xFF in (READONLY, CANNOT_OPEN, FULL) or whole in WRITES
-
-
-def stale_transaction(error: sqlite3.Error) -> StaleTransactionError:
-    """Return the error of a transaction that began by reading and is too old to write."""
-    return StaleTransactionError(
-        "your transaction has read and can no longer write, since others write or have written"
-        " after it began; roll it back and begin it anew, with a write first (BEGIN IMMEDIATE):"
-        f" {error}"
-    )
+        with closing(
+            sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
+        ) as connection:
+            while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                try:
+                    connection.execute("PRAGMA journal_mode=WAL").fetchone()
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & 0xFF != BUSY or monotonic() > deadline:
+                        raise
+                    sleep(0.005)
+    except sqlite3.Error as error:
+        raise translate_sqlite(error, path) from error
 
 
 # Waiting for commits on SQLite, of this process and of others.
@@ -178,20 +223,10 @@ COMMIT_LOOK_SECONDS = 0.02
 """How often a waiter looks whether another process has committed."""
 
 
-class Watched(Protocol):
-    """The database whose commits are waited for."""
-
-    waiting: WeakSet[Flag]
-    waiters: "WeakSet[SqliteWaiter]"
-
-    def connect(self) -> sqlite3.Connection:
-        """Open a connection."""
-
-
 class SqliteWaiter:
     """Looks at the file's `data_version`, which every commit of another connection changes."""
 
-    def __init__(self, database: Watched) -> None:
+    def __init__(self, database: SqliteConnections) -> None:
         self._database = database
         self._flag = Flag()
         self._using = Lock()
@@ -273,12 +308,15 @@ class Archive:
         self._seen: Seen | None = None
 
     def uri(self) -> str:
-        """Return the URI that reads the file as it is now.
+        """Return the URI that reads the file as it is now; one for all until it is changed.
 
         Raises:
             DatabaseError: when its write-ahead log cannot be read where it lies.
         """
         plain = f"file:{quote(self._path)}?mode=ro"
+        alone = f"{plain}&immutable=1"
+        if self._immutable and not self.has_changed():
+            return alone
         if _can_be_read(plain):
             self._immutable, self._seen = False, None
             return plain
@@ -288,7 +326,7 @@ class Archive:
                 " not copied back yet. Copy both files into a folder that can be written"
             )
         self._immutable, self._seen = True, _seen(self._path)
-        return f"{plain}&immutable=1"
+        return alone
 
     def raise_unwritable(self) -> None:
         """Say why nothing can be written.

@@ -12,20 +12,17 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import suppress
 from struct import Struct
 from threading import RLock, get_ident
 from time import sleep, time_ns
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
-from salesflow.adapters.database.schema import TABLE_PREFIX, events
-from salesflow.adapters.database.sqlite_connections import NOT_A_DATABASE, WRONG_STATEMENT
-from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+from salesflow.adapters.database.sqlite_errors import NOT_A_DATABASE, WRONG_STATEMENT
 from salesflow.errors import ForkedError, ReplacedError
 
-__all__ = ["STAMP", "FileContent", "NewFile", "SqliteFile", "is_half_copied"]
+__all__ = ["STAMP", "SqliteFile", "is_half_copied"]
 
 
 # What a SQLite file holds by itself, without its write-ahead log: was it written over?
@@ -216,6 +213,9 @@ def _open_index(index: str) -> int:
 
 
 FileKey = tuple[int, int]
+NOWHERE: Final[FileKey] = (-1, -1)
+Seen = tuple[int, int, int]
+"""Where a file lies (device and number there), and when it was last changed."""
 TICK: Final = 20_000_000
 """Nanoseconds within which two changes of a folder may be noted as of the same time."""
 
@@ -231,39 +231,53 @@ _CARRIED: set[FileKey] = set()
 
 
 class SqliteFile:
-    """One file, and where it lay when it was opened."""
+    """One file, and where it lay when it was opened: what is done when it looks changed."""
 
     def __init__(self, path: str) -> None:
         self.path: Final = path
         beside = os.path.realpath(path)  # SQLite follows links too
-        self._wal_path: Final = f"{beside}-wal"
         self._place = _place_of(path)
-        self._wal: FileKey | None = None
+        self.seen: Seen | None = None
+        """Its place and when it was last changed, as it was when nothing was wrong with it.
+
+        None where it has to be looked at in any case.
+        """
         self._gone: str | None = None
         """What was found to be lost, which nothing brings back."""
-        self._folder: Final = os.path.dirname(beside)
-        self._folder_seen: tuple[int, int] | None = None
+        self._wal_path: Final = f"{beside}-wal"
+        self._wal: FileKey | None = None
+        self.folder: Final = os.path.dirname(beside)
+        self.folder_seen: tuple[int, int] | None = None
         """The folder and the time of its last change, when the log was last seen in it."""
         self.full_at = min(ROOM)
         """How many pages are written until the write-ahead log is given more room."""
         self._content: FileContent | None = None
-        self._changed = 0
-        """When the file was last changed, as far as that was looked into."""
-        self._unsure = False
-        """Whether it has to be looked at again after the next checkpoint."""
+        self._unsure_of = 0
+        """The change of which nothing can be said until the next checkpoint."""
         self._looking, self._looker = RLock(), 0
         """Who looks into it; all others wait for what is found."""
         self._changing = False
         """Whether this process copies the write-ahead log back just now."""
 
-    def watch(self, content: FileContent) -> None:
-        """Look from now on whether the file is written over."""
-        self._content = content
+    def watch(
+        self,
+        connect: Callable[[str], sqlite3.Connection],
+        rows: Callable[[str, tuple[object, ...]], list[tuple[int]]],
+        finish_copying: Callable[[], None],
+    ) -> None:
+        """Look from now on whether the file is written over.
+
+        A checkpoint that was cut off is finished first, so that the file tells something by
+        itself.
+        """
+        if is_half_copied(self.path):
+            finish_copying()
+        self._content = FileContent(self.path, connect, rows)
         self._note_change()
 
     def copy_back(self, by: sqlite3.Connection, holder: sqlite3.Connection) -> None:
         """Copy the write-ahead log back, while another connection keeps all writers out."""
-        self.check()
+        self.look()
         holder.execute("BEGIN IMMEDIATE")
         try:
             self._changing = True
@@ -276,16 +290,22 @@ class SqliteFile:
     def _note_change(self) -> None:
         """Remember what the file holds, which this process has just seen to."""
         if self._content is not None:
-            with suppress(OSError):  # said by the next check
+            with suppress(OSError):  # said by the next look
                 found = os.stat(self.path)
-                self._changed, self._unsure = found.st_ctime_ns, False
+                self._note_seen((*self._place, found.st_ctime_ns))
                 self._content.note(found.st_size)
 
-    def check(self) -> None:
-        """Make sure that the file is the one that was opened.
+    def _note_seen(self, seen: Seen) -> None:
+        """Remember where nothing was wrong; what was found gone meanwhile stays so."""
+        self.seen = seen
+        if self._gone is not None:
+            self.seen = None
+
+    def look(self) -> None:
+        """Find out whether the file is the one that was opened, and not written over.
 
         Raises:
-            ReplacedError: when it was removed, or another lies in its place.
+            ReplacedError: when it was removed, another lies in its place, or it was.
             ForkedError: when this process inherited it in the middle of a use.
         """
         if self._gone is not None:
@@ -296,30 +316,38 @@ class SqliteFile:
             raise self._replaced(f"{self.path} was removed or moved") from None
         if (found.st_dev, found.st_ino) != self._place:
             raise self._replaced(f"{self.path} was replaced by another file")
-        if found.st_ctime_ns != self._changed or self._unsure:
-            self._look(found.st_ctime_ns)
-        if _CARRIED and self._place in _CARRIED:
+        seen = (*self._place, found.st_ctime_ns)
+        if seen != self.seen:
+            self._look_into(seen)
+        if self._place in _CARRIED:
+            self.seen = None
             raise ForkedError(
                 f"{self.path} was in use when this process was forked, and SQLite cannot share"
                 " it with its parent; fork while nobody records or asks, or begin the process"
                 " anew (spawn)"
             )
 
-    def _look(self, changed: int) -> None:
+    def _look_into(self, seen: Seen) -> None:
         """Find out what has changed the file: a checkpoint, or somebody who wrote over it."""
-        content = self._content
-        if content is None or self._changing or self._looker == get_ident():
+        content, changed = self._content, seen[2]
+        if content is None:  # it is not watched, or not yet
+            self._note_seen(seen)
+            return
+        if self._changing or self._looker == get_ident():
             return
         with self._looking:
-            if changed == self._changed and (not self._unsure or content.is_half_copied()):
+            if seen == self.seen or (changed == self._unsure_of and content.is_half_copied()):
                 return  # somebody else has looked, or nothing can be said yet
             self._looker = get_ident()
             try:
                 fault = content.fault()
             finally:
                 self._looker = 0
-            if not fault:
-                self._changed, self._unsure = changed, fault is None
+            if fault is None:
+                self.seen, self._unsure_of = None, changed
+            elif not fault:
+                self._note_seen(seen)
+                self._unsure_of = 0
         if fault:
             raise self._replaced(
                 f"{self.path} was written over ({fault})",
@@ -327,16 +355,13 @@ class SqliteFile:
                 " beside it away, put the right file in its place, and open it anew",
             )
 
-    def check_log(self) -> None:
-        """Make sure of the same for its write-ahead log, before something is committed.
+    def look_for_log(self) -> None:
+        """Find out whether the write-ahead log is where it was.
 
-        As long as nothing is made, moved or removed in its folder it is where it was. To look
-        at itself each time would slow its writing down: on Linux 6.13 and later a write notes
-        its time exactly, and has more to write, when somebody has asked for that of the last.
+        Raises:
+            ReplacedError: when it is not.
         """
-        folder = _state_of(self._folder)
-        if folder is not None and folder == self._folder_seen:
-            return
+        folder = _state_of(self.folder)
         try:
             place = os.stat(self._wal_path)
             found = place.st_dev, place.st_ino
@@ -346,10 +371,11 @@ class SqliteFile:
             raise self._replaced(f"{self._wal_path} cannot be reached: {error}") from error
         if found is None or found != (self._wal or found):
             self._gone = f"the write-ahead log {self._wal_path} was removed or replaced"
+            self.seen = None
             raise self._replaced(self._gone)
         self._wal = found
         settled = folder is not None and folder[1] < time_ns() - TICK
-        self._folder_seen = folder if settled else None
+        self.folder_seen = folder if settled else None
 
     def make_room(self) -> None:
         """Give the write-ahead log room for several times what was written so far.
@@ -371,14 +397,15 @@ class SqliteFile:
 
     def forget_log(self) -> None:
         """Expect another write-ahead log: every connection of this process is closed."""
-        self._wal = self._folder_seen = None
+        self._wal = self.folder_seen = None
         self.full_at = min(ROOM)
 
     def carry(self, in_use: bool) -> None:
         """Never open it in this process, when that inherited it in the middle of a use."""
         self.forget_log()
+        self.seen = None
         self._looking, self._looker = RLock(), 0
-        if in_use and self._place is not None:
+        if in_use:
             _CARRIED.add(self._place)
 
     def _replaced(
@@ -400,81 +427,9 @@ def _state_of(folder: str) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _place_of(path: str) -> FileKey | None:
+def _place_of(path: str) -> FileKey:
     try:
         found = os.stat(path)
     except OSError:
-        return None
+        return NOWHERE
     return found.st_dev, found.st_ino
-
-
-# A SQLite file that this process made, and may take away while nobody has used it.
-#
-# A command that makes a database and then has nothing to record leaves none behind. A file is
-# removed only where all of this holds, looked at under the lock that keeps everybody out: this
-# very call made it, it is still that file, nobody else has it open, and it holds no more than
-# what a log is founded with.
-
-Identity = tuple[int, int]
-
-
-class NewFile:
-    """A file that was not there before; nobody else can have made it."""
-
-    def __init__(self, path: Path, identity: Identity) -> None:
-        self.path = path
-        self._identity = identity
-
-    @classmethod
-    def make(cls, url: str) -> Self | None:
-        """Make the file of a SQLite URL; None where it names none, or one that is there."""
-        parsed = parsed_url(url)
-        path = sqlite_path(parsed) if parsed.drivername in SQLITE else None
-        if path is None:
-            return None
-        try:
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        except OSError:  # whoever opens it will say why
-            return None
-        try:
-            return cls(path, _identity(os.fstat(descriptor)))
-        finally:
-            os.close(descriptor)
-
-    def take_away(self, *, events_max: int) -> bool:
-        """Remove it if it is ours and holds at most so many events; say whether it did."""
-        with suppress(sqlite3.Error, OSError), closing(self._connect()) as connection:
-            if self._holds_more(connection, events_max):
-                return False
-            # leaves the write-ahead log, which no database does that somebody else has open
-            [mode] = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
-            if mode != "delete":
-                return False
-            connection.execute("BEGIN EXCLUSIVE")
-            if not self._is_ours() or self._holds_more(connection, events_max):
-                return False
-            self.path.unlink()
-            return True
-        return False
-
-    def _connect(self) -> sqlite3.Connection:
-        """Open it as it is; a file that is gone is not made again."""
-        where = f"file:{quote(str(self.path))}?mode=rw"
-        return sqlite3.connect(where, uri=True, timeout=0, isolation_level=None)
-
-    def _is_ours(self) -> bool:
-        return _identity(self.path.stat()) == self._identity
-
-    @staticmethod
-    def _holds_more(connection: sqlite3.Connection, events_max: int) -> bool:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
-        if any(not name.startswith((TABLE_PREFIX, "sqlite_")) for name in names):
-            return True
-        if events.name not in names:
-            return False
-        [count] = connection.execute(f"SELECT COUNT(*) FROM {events.name}").fetchone()
-        return bool(count > events_max)
-
-
-def _identity(stat: os.stat_result) -> Identity:
-    return stat.st_dev, stat.st_ino

@@ -26,7 +26,6 @@ from salesflow.errors import DatabaseError, InputError, NotFoundError
 
 __all__ = [
     "SQLITE",
-    "ensure_file_exists",
     "hint_of_copy",
     "parsed_url",
     "shown_url",
@@ -56,12 +55,14 @@ DECODES: Final = sa.make_url("sqlite:///%25").database == "%"
 UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
 
 
-def parsed_url(url: object) -> sa.URL:
+def parsed_url(url: object, *, must_exist: bool = False) -> sa.URL:
     """Read a database URL, with the driver that is used.
 
     Raises:
         InputError: for what is no URL, names another database or driver, or holds a part
             that would be left out of account.
+        NotFoundError: when it must exist and is a SQLite file that is not there, which opening
+            it would make, or is in memory, where nothing can be yet.
     """
     if isinstance(url, sa.URL):
         parsed = url
@@ -75,6 +76,8 @@ def parsed_url(url: object) -> sa.URL:
     if name in SQLITE:
         options = "?" in url if isinstance(url, str) else bool(parsed.query)
         _ensure_no_lost_parts(parsed, options=options)
+        if must_exist:
+            _ensure_file_exists(parsed)
     return parsed.set(drivername=name)
 
 
@@ -111,14 +114,7 @@ def sqlite_path(url: sa.URL) -> Path | None:
     return path
 
 
-def ensure_file_exists(url: sa.URL) -> None:
-    """Refuse a SQLite file that is not there, before opening it would make one.
-
-    Raises:
-        NotFoundError: when there is none, or nothing can be in memory yet.
-    """
-    if url.drivername not in SQLITE:
-        return
+def _ensure_file_exists(url: sa.URL) -> None:
     name = url.database or IN_MEMORY
     if name == IN_MEMORY:
         raise NotFoundError("a database in memory is new and holds no log; name a file")

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.lent_connections import lend
 from salesflow.adapters.database.sqlite import SqliteDatabase, sqlite_connection
-from salesflow.adapters.database.sqlite_connections import (
+from salesflow.adapters.database.sqlite_errors import (
     BUSY,
     stale_transaction,
     translate_sqlite,

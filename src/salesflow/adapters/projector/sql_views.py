@@ -21,11 +21,11 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import (
     EVENT_VIEW,
     STORE,
+    STORE_TABLES,
     lacking,
     postgres_time,
     sqlite_time,
     sqlite_uuid,
-    tables_of_store,
 )
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.read_tables import (
@@ -282,7 +282,7 @@ class Mending:
             DamagedError: when a table of the store itself is missing.
         """
         existing = self._there(None)
-        lost = sorted(tables_of_store(self._database.dialect) - existing.tables)
+        lost = sorted(STORE_TABLES[self._database.dialect] - existing.tables)
         if lost:
             raise lacking(self._database.shown, lost)
         absent = self._lacking(existing)
