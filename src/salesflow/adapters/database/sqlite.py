@@ -71,11 +71,6 @@ SNAPSHOT = {"salesflow_begin": "BEGIN"}
 class SqliteDatabase(SqliteConnections):
     """One SQLite file: its statements and transactions."""
 
-    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
-        super().__init__(url, wait_seconds)
-        sa.event.listen(self.engine, "begin", self._begin)
-        sa.event.listen(self.engine, "before_cursor_execute", _note_cursor)
-
     def prepare(self) -> None:
         """Turn the write-ahead log on, and look from now on whether the file is written over.
 
@@ -156,6 +151,7 @@ class SqliteDatabase(SqliteConnections):
             self._ensure_unchanged()
             return
         raw = sqlite_connection(connection.connection)
+        self._make_room()
         connection.commit()
         self.leave(block)
         self.wrote(raw, raw.total_changes - block.changes)
@@ -317,8 +313,7 @@ class SqliteDatabase(SqliteConnections):
             if got:
                 got = False
                 turn.release()
-            if self._written >= self.file.full_at:
-                self.file.make_room()
+            self._make_room()
             writer.execute("COMMIT")
             self.ensure_not_replaced()
             self.wrote(writer, writer.total_changes - before)
@@ -332,6 +327,11 @@ class SqliteDatabase(SqliteConnections):
         self._give_back(writer)
         self.announce()
         return done
+
+    def _make_room(self) -> None:
+        """Make the write-ahead log longer before a commit that would have to do it."""
+        if self._written >= self.file.full_at:
+            self.file.make_room()
 
     def _wait_until(self, connection: SqliteConnection, deadline: float) -> None:
         """Let a connection wait for other writers no longer than to a point in time."""
@@ -459,6 +459,20 @@ class SqliteDatabase(SqliteConnections):
             changes = sqlite_connection(connection.connection).total_changes
             lend(self, connection, changes, False)
 
+    def _note_cursor(self, _: sa.Connection, cursor: object, *_others: object) -> None:
+        """Remember a cursor of the transaction under way.
+
+        A set of weak references would run code where a cursor is let go, in which Python loses
+        the exception of an interrupt.
+        """
+        if isinstance(cursor, sqlite3.Cursor) and isinstance(
+            cursor.connection, SqliteConnection
+        ):
+            known = cursor.connection.cursors
+            known.append(ref(cursor))
+            if len(known) > CURSORS_MAX:
+                known[:] = [each for each in known if each() is not None]
+
 
 def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     """Return the driver's connection behind one of SQLAlchemy's."""
@@ -466,19 +480,6 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
-
-
-def _note_cursor(_: sa.Connection, cursor: object, *_others: object) -> None:
-    """Remember a cursor of the transaction under way.
-
-    A set of weak references would run code where a cursor is let go, in which Python loses the
-    exception of an interrupt.
-    """
-    if isinstance(cursor, sqlite3.Cursor) and isinstance(cursor.connection, SqliteConnection):
-        known = cursor.connection.cursors
-        known.append(ref(cursor))
-        if len(known) > CURSORS_MAX:
-            known[:] = [each for each in known if each() is not None]
 
 
 def _leave(turn: RLock, got: bool) -> None:

@@ -113,10 +113,20 @@ class SqliteConnections(Connections):
             attrgetter("in_transaction"),
             creator=self.connect,
         )
+        sa.event.listen(self.engine, "begin", self._begin)
+        sa.event.listen(self.engine, "before_cursor_execute", self._note_cursor)
 
     @abstractmethod
     def connect(self) -> SqliteConnection:
         """Open a connection with everything set that a connection forgets."""
+
+    @abstractmethod
+    def _begin(self, connection: sa.Connection) -> None:
+        """Begin a transaction on a connection of the engine."""
+
+    @abstractmethod
+    def _note_cursor(self, _: sa.Connection, cursor: object, *_others: object) -> None:
+        """Remember a cursor of the transaction under way."""
 
     def waiter(self) -> "SqliteWaiter":
         """Return what waits for commits of this process and of others."""

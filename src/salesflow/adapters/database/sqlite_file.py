@@ -213,7 +213,6 @@ def _open_index(index: str) -> int:
 
 
 FileKey = tuple[int, int]
-NOWHERE: Final[FileKey] = (-1, -1)
 Seen = tuple[int, int, int]
 """Where a file lies (device and number there), and when it was last changed."""
 TICK: Final = 20_000_000
@@ -236,12 +235,12 @@ class SqliteFile:
     def __init__(self, path: str) -> None:
         self.path: Final = path
         beside = os.path.realpath(path)  # SQLite follows links too
-        self._place = _place_of(path)
-        self.seen: Seen | None = None
+        self.seen: Seen | None = _seen(path)
         """Its place and when it was last changed, as it was when nothing was wrong with it.
 
         None where it has to be looked at in any case.
         """
+        self._place: Final = None if self.seen is None else self.seen[:2]
         self._gone: str | None = None
         """What was found to be lost, which nothing brings back."""
         self._wal_path: Final = f"{beside}-wal"
@@ -289,7 +288,7 @@ class SqliteFile:
 
     def _note_change(self) -> None:
         """Remember what the file holds, which this process has just seen to."""
-        if self._content is not None:
+        if self._content is not None and self._place is not None:
             with suppress(OSError):  # said by the next look
                 found = os.stat(self.path)
                 self._note_seen((*self._place, found.st_ctime_ns))
@@ -314,9 +313,9 @@ class SqliteFile:
             found = os.stat(self.path)
         except OSError:
             raise self._replaced(f"{self.path} was removed or moved") from None
-        if (found.st_dev, found.st_ino) != self._place:
+        seen = found.st_dev, found.st_ino, found.st_ctime_ns
+        if seen[:2] != self._place:
             raise self._replaced(f"{self.path} was replaced by another file")
-        seen = (*self._place, found.st_ctime_ns)
         if seen != self.seen:
             self._look_into(seen)
         if self._place in _CARRIED:
@@ -405,7 +404,7 @@ class SqliteFile:
         self.forget_log()
         self.seen = None
         self._looking, self._looker = RLock(), 0
-        if in_use:
+        if in_use and self._place is not None:
             _CARRIED.add(self._place)
 
     def _replaced(
@@ -427,9 +426,9 @@ def _state_of(folder: str) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _place_of(path: str) -> FileKey:
+def _seen(path: str) -> Seen | None:
     try:
         found = os.stat(path)
     except OSError:
-        return NOWHERE
-    return found.st_dev, found.st_ino
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
