@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic
@@ -213,7 +214,8 @@ def test_who_writes_at_the_fork_goes_on_in_the_parent(
         go_on.wait(LIMIT_SECONDS)
         told.extend(writer.execute("INSERT INTO notes VALUES ('a') RETURNING said"))
 
-    database = SqliteDatabase(sa.make_url(sqlite_url), 5.0)
+    url = sa.make_url(sqlite_url)
+    database = SqliteDatabase(url, Path(str(url.database)), 5.0)
     database.prepare()
     thread = Thread(target=database.write, args=(late, monotonic() + LIMIT_SECONDS))
     thread.start()

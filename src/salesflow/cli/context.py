@@ -193,7 +193,7 @@ class CommandContext:
     @property
     def shown_url(self) -> str:
         """The database's URL without a password."""
-        from salesflow.adapters.database.url import without_password
+        from salesflow.adapters.database.database import without_password
 
         return without_password(self.url)
 
@@ -242,7 +242,7 @@ class CommandContext:
 
     def _ensure_place(self) -> None:
         """Refuse a path that is none of a file, or lies in a folder that does not exist."""
-        from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+        from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
 
         url = parsed_url(self.url)
         if url.drivername not in SQLITE:
@@ -277,7 +277,7 @@ class CommandContext:
 
         What founds a log can never be taken away again; so what may be refused is tried first.
         """
-        from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+        from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
 
         if self.holds_a_log():
             return False

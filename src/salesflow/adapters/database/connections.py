@@ -27,10 +27,11 @@ import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from salesflow.adapters.database.forks import FORKABLE, Forkable
-from salesflow.adapters.database.url import shown_url
+from salesflow.domain.wording import shortened
 from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
 __all__ = [
+    "IN_MEMORY",
     "Block",
     "CommitListener",
     "Connections",
@@ -183,6 +184,7 @@ _takes: Final = partial(next, count(1))
 """Gives the next of the numbers by which takings of all pools are told from one another."""
 
 
+IN_MEMORY: Final = ":memory:"
 Kind = Literal["read", "write", "create"]
 
 
@@ -426,9 +428,16 @@ class Connections(Forkable, ABC):
         blocks = self.holds.blocks
         return Whole(blocks, len(blocks))
 
+    @property
+    def shown(self) -> str:
+        """The URL for people: without the password, a file's name as it is."""
+        if self.name == "sqlite":
+            return shortened(f"sqlite:///{self.url.database or IN_MEMORY}")
+        return shortened(self.url.render_as_string(hide_password=True))
+
     def closed_error(self) -> DatabaseError:
         """Return the error of whoever uses what is closed."""
-        return DatabaseError(f"{shown_url(self.url)} is closed; open a SalesFlow anew")
+        return DatabaseError(f"{self.shown} is closed; open a SalesFlow anew")
 
     @abstractmethod
     def prepare(self) -> None:

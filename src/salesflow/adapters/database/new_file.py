@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
 from salesflow.adapters.database.schema import TABLE_PREFIX, events
-from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
 
 __all__ = ["NewFile"]
 

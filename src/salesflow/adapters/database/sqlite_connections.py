@@ -34,7 +34,6 @@ from salesflow.adapters.database.connections import Connections
 from salesflow.adapters.database.schema import SQLITE_DDL, WAY_OUT
 from salesflow.adapters.database.sqlite_errors import BUSY, WRITABLE, translate_sqlite
 from salesflow.adapters.database.sqlite_file import SqliteFile
-from salesflow.adapters.database.url import sqlite_path
 from salesflow.errors import (
     BusyError,
     DamagedError,
@@ -79,11 +78,11 @@ class SqliteConnections(Connections):
     name = "sqlite"
     ddl = SQLITE_DDL
 
-    def __init__(self, url: sa.URL, wait_seconds: float) -> None:
+    def __init__(self, url: sa.URL, path: Path | None, wait_seconds: float) -> None:
+        """Open a file, or a passing one where none is named."""
         self._patience = int(wait_seconds * 1000)
         """Milliseconds that a connection waits for other writers, unless one is in a hurry."""
         self._folder: str | None = None
-        path = sqlite_path(url)
         if path is None:
             self._folder = tempfile.mkdtemp(prefix="salesflow-")
             path = Path(self._folder) / "memory.db"

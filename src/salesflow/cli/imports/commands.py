@@ -166,7 +166,7 @@ def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | Non
 
 
 def _database_files(context: CommandContext) -> list[Path]:
-    from salesflow.adapters.database.url import SQLITE, parsed_url, sqlite_path
+    from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
 
     url = parsed_url(context.url)
     file = sqlite_path(url) if url.drivername in SQLITE else None
