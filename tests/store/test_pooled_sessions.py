@@ -8,7 +8,8 @@ import pytest
 
 from salesflow import Customer, SalesFlow
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.postgres import PostgresDatabase, translate_postgres
+from salesflow.adapters.database.postgres import PostgresDatabase
+from salesflow.adapters.database.postgres_errors import translate_postgres
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import InputError
 from salesflow.projections.pipeline.funnel import Funnel

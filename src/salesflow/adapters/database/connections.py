@@ -411,18 +411,6 @@ class Connections(Forkable, ABC):
         )
         FORKABLE.add(self)
 
-    def read(self) -> Block:
-        """Return a connection on which all selects see one and the same snapshot."""
-        return Block(self, "read")
-
-    def begin(self, patience: Patience | None = None) -> Block:
-        """Return a connection in a write transaction: committed at the end, or rolled back."""
-        return Block(self, "write", patience)
-
-    def creating(self) -> Block:
-        """Return a connection in a write transaction that keeps other creators out."""
-        return Block(self, "create")
-
     def whole(self) -> Whole:
         """Do something as a whole: what interrupts it leaves no transaction open."""
         blocks = self.holds.blocks

@@ -25,6 +25,7 @@ import os
 import re
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import unquote
@@ -32,7 +33,7 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 
 from salesflow.adapters.database import schema
-from salesflow.adapters.database.connections import IN_MEMORY, Connections
+from salesflow.adapters.database.connections import IN_MEMORY, Block, Connections
 from salesflow.adapters.database.schema import STORE_TABLES, TABLES_THERE, WAY_OUT, lacking
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.logs import DATABASE
@@ -99,9 +100,12 @@ class Database:
         self.dialect: Final[str] = self.connections.name
         """`sqlite` or `postgresql`."""
         self.wait_seconds: Final[float] = self.connections.wait_seconds
-        self.read: Final = self.connections.read
-        self.begin: Final = self.connections.begin
-        self.creating: Final = self.connections.creating
+        self.read: Final = partial(Block, self.connections, "read")
+        """A connection on which all selects see one and the same snapshot."""
+        self.begin: Final = partial(Block, self.connections, "write")
+        """A connection in a write transaction: committed at the end, or rolled back."""
+        self.creating: Final = partial(Block, self.connections, "create")
+        """A connection in a write transaction that keeps other creators out."""
         self.whole: Final = self.connections.whole
         self.rows: Final = self.connections.rows
         self.change: Final = self.connections.change

@@ -25,8 +25,8 @@ from salesflow.adapters.database.postgres import (
     is_idle,
     numbered_cursor,
     postgres_connection,
-    translate_postgres,
 )
+from salesflow.adapters.database.postgres_errors import translate_postgres
 from salesflow.adapters.event_store.append import (
     Append,
     Columns,
