@@ -235,14 +235,17 @@ class SqliteFile:
     def __init__(self, path: str) -> None:
         self.path: Final = path
         beside = os.path.realpath(path)  # SQLite follows links too
-        self.seen: Seen | None = _seen(path)
+        self._gone: str | None = None
+        """What was found to be lost, which nothing brings back."""
+        found = _seen(path)
+        self._place: Final = None if found is None else found[:2]
+        self.seen: Seen | None = None
         """Its place and when it was last changed, as it was when nothing was wrong with it.
 
         None where it has to be looked at in any case.
         """
-        self._place: Final = None if self.seen is None else self.seen[:2]
-        self._gone: str | None = None
-        """What was found to be lost, which nothing brings back."""
+        if found is not None:
+            self._note_seen(found)
         self._wal_path: Final = f"{beside}-wal"
         self._wal: FileKey | None = None
         self.folder: Final = os.path.dirname(beside)
@@ -295,9 +298,9 @@ class SqliteFile:
                 self._content.note(found.st_size)
 
     def _note_seen(self, seen: Seen) -> None:
-        """Remember where nothing was wrong; what was found gone meanwhile stays so."""
+        """Remember when nothing was wrong, unless something is that nothing puts right."""
         self.seen = seen
-        if self._gone is not None:
+        if self._gone is not None or self._place in _CARRIED:
             self.seen = None
 
     def look(self) -> None:
@@ -319,7 +322,6 @@ class SqliteFile:
         if seen != self.seen:
             self._look_into(seen)
         if self._place in _CARRIED:
-            self.seen = None
             raise ForkedError(
                 f"{self.path} was in use when this process was forked, and SQLite cannot share"
                 " it with its parent; fork while nobody records or asks, or begin the process"
