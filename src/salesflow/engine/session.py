@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from salesflow.adapters.database.connections import gc_paused
+from salesflow.adapters.database.connections import WORTH_A_PAUSE, gc_paused
 from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.event_store.published import (
@@ -64,9 +64,6 @@ __all__ = [
 
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 Processes = Mapping[tuple[str, int], ProcessVersion]
-MANY = 100
-"""Facts from which on a commit is worth holding the garbage collector off."""
-
 NEWEST = 100
 """Among so many of the newest things its end looks for those that were never added: a host may
 make thousands before it adds them one by one."""
@@ -318,7 +315,7 @@ class Session:
             return None
         if self._within:
             ensure_not_loaded_by(self._within, {change.id for change in changes})
-        if count > MANY:
+        if count > WORTH_A_PAUSE:
             with gc_paused():
                 self._append(changes)
         else:

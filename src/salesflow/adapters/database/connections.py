@@ -32,6 +32,7 @@ from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
 __all__ = [
     "IN_MEMORY",
+    "WORTH_A_PAUSE",
     "Block",
     "CommitListener",
     "Connections",
@@ -49,6 +50,9 @@ __all__ = [
 # The collector walks all living objects whenever many new ones have come; in a batch of a
 # thousand events that finds nothing and costs as much as the work itself. What a batch leaves
 # behind is collected after it.
+
+WORTH_A_PAUSE = 100
+"""More facts than these are worth holding it off, when they are recorded or read at once."""
 
 _OFF: list[bool] = []
 """Holds something while the collector is off because of us."""

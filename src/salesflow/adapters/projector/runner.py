@@ -14,6 +14,7 @@ that stands beyond the head, or at an event that is another one now. A missing o
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from time import monotonic
 from uuid import UUID
@@ -21,7 +22,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters import logs
-from salesflow.adapters.database.connections import Patience, gc_paused
+from salesflow.adapters.database.connections import WORTH_A_PAUSE, Patience, gc_paused
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.event_store.log import EventLog, Head
@@ -365,7 +366,8 @@ class Runner(Forkable):
             if stored_position.position < goal
         ]:
             least = min(behind, key=lambda stored_position: stored_position.position)
-            with gc_paused():
+            many = goal - least.position > WORTH_A_PAUSE
+            with gc_paused() if many else nullcontext():
                 page = page_after(self._log, least)
                 alike = [e for e in positions if positions[e].position == least.position]
                 wrong = self._go_past(page, alike, positions, patience)
