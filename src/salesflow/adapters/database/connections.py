@@ -188,7 +188,6 @@ _takes: Final = partial(next, count(1))
 """Gives the next of the numbers by which takings of all pools are told from one another."""
 
 
-IN_MEMORY: Final = ":memory:"
 Kind = Literal["read", "write", "create"]
 
 
@@ -367,6 +366,9 @@ class Patience:
 
 
 Row = tuple[Any, ...]
+
+IN_MEMORY: Final = ":memory:"
+"""What SQLAlchemy calls a SQLite database without a file."""
 
 
 class CommitListener(Protocol):
