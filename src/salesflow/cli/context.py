@@ -277,12 +277,11 @@ class CommandContext:
 
         What founds a log can never be taken away again; so what may be refused is tried first.
         """
-        from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
+        from salesflow.adapters.database.database import file_of
 
         if self.holds_a_log():
             return False
-        url = parsed_url(self.url)
-        path = sqlite_path(url) if url.drivername in SQLITE else None
+        path = file_of(self.url)
         return path is None or path.exists()
 
     def holds_a_log(self) -> bool:

@@ -51,6 +51,7 @@ __all__ = [
     "SQLITE",
     "WAIT_SECONDS",
     "Database",
+    "file_of",
     "parsed_url",
     "sqlite_path",
     "without_password",
@@ -317,6 +318,12 @@ def sqlite_path(url: sa.URL) -> Path | None:
             f" {shortened(path.parent)}{home}"
         )
     return path
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file a URL names; None where it is none of SQLite's, or a passing one."""
+    parsed = parsed_url(url)
+    return sqlite_path(parsed) if parsed.drivername in SQLITE else None
 
 
 def _ensure_file_exists(url: sa.URL) -> None:

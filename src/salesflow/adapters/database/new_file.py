@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
+from salesflow.adapters.database.database import file_of
 from salesflow.adapters.database.schema import TABLE_PREFIX, events
 
 __all__ = ["NewFile"]
@@ -32,8 +32,7 @@ class NewFile:
     @classmethod
     def make(cls, url: str) -> Self | None:
         """Make the file of a SQLite URL; None where it names none, or one that is there."""
-        parsed = parsed_url(url)
-        path = sqlite_path(parsed) if parsed.drivername in SQLITE else None
+        path = file_of(url)
         if path is None:
             return None
         try:

@@ -166,10 +166,9 @@ def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | Non
 
 
 def _database_files(context: CommandContext) -> list[Path]:
-    from salesflow.adapters.database.database import SQLITE, parsed_url, sqlite_path
+    from salesflow.adapters.database.database import file_of
 
-    url = parsed_url(context.url)
-    file = sqlite_path(url) if url.drivername in SQLITE else None
+    file = file_of(context.url)
     return [] if file is None else [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")]
 
 
