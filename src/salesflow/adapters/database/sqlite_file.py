@@ -6,6 +6,9 @@ is acknowledged and before a question is answered; what a session reads is left 
 of the write-ahead log is compared before an append too, since a new connection without it would
 not see the newest commits. The same look at the file says when it was last changed; what
 changed it then is found out by `FileContent`.
+
+As long as it is as it was last seen, `SqliteDatabase` compares the two and comes here no
+further; whatever differs is looked into here.
 """
 
 import os
