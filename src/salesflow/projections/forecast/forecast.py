@@ -88,9 +88,9 @@ __all__ = [
 
 # What a forecast is worked out from, in one currency.
 #
-# Open deals and bookings are converted at the end of their stand's period, or at the stand's
-# own moment where that comes first: a forecast made earlier takes the rate of the day it was
-# made on, what came of it that of the period's end. All rates are those known at the question's
+# Open deals and bookings are converted at the end of their forecast's period, or at its own
+# moment where that comes first: a forecast made earlier takes the rate of the day it was made
+# on, what came of it that of the period's end. All rates are those known at the question's
 # moment. Leaves out changes of forecasts, which are counted and not summed.
 
 DealsT = TypeVar("DealsT", OpenRow, OutcomeRow)
@@ -314,12 +314,12 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         trailing, exchange = self._trailing(reader), self.exchange(reader)
         scope = Scope(self.by, self.process, self.owner)
         points, past = self._past(reader, span)
-        ends = [stand.span.closing(stand.read_point.as_of) for stand in points]
+        ends = [point.span.closing(point.read_point.as_of) for point in points]
         opened, won = read_open(reader, points, scope), read_won(reader, points, scope)
         closed = read_closed(reader, trailing.start, scope)
         sums = sums_of(
-            in_one_currency(opened, exchange, lambda row: ends[row.stand]),
-            sums_in_one_currency(won, exchange, lambda row: ends[row.stand]),
+            in_one_currency(opened, exchange, lambda row: ends[row.point]),
+            sums_in_one_currency(won, exchange, lambda row: ends[row.point]),
         )
         rates = sums_in_one_currency(closed, exchange, lambda _: trailing.end - 1)
         now = sums.get(0, {})
@@ -371,7 +371,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 def forecasts_of(
     span: Span, reader: Reader, points: list[ForecastPoint], known: Sequence[KnowledgeOf]
 ) -> Iterator[PastForecastKey]:
-    """Add the stands that judge a period: what came of it, and its forecasts made by now."""
+    """Add the points that judge a period: what came of it, and its forecasts made by now."""
     read_point, actual = reader.read_point, len(points)
     points.append(ForecastPoint(read_point, span))
     at: dict[When, Instant] = {"start": span.opening, "middle": _middle(span, reader)}

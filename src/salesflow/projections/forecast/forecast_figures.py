@@ -168,7 +168,7 @@ class ForecastPart(NamedTuple):
 
 
 class ForecastSums:
-    """What a forecast made at one stand adds up to, of one group and currency."""
+    """What a forecast made at one forecast point adds up to, of one group and currency."""
 
     def __init__(self) -> None:
         self.won = Decimal(0)
@@ -204,15 +204,15 @@ AllSums = Mapping[int, Mapping[Key, ForecastSums]]
 
 
 def sums_of(opened: Iterable[OpenRow], won: Iterable[WonRow]) -> AllSums:
-    """Add up what was read at every stand, by the stand's number."""
+    """Add up what was read at every forecast point, by its number."""
     found: dict[int, dict[Key, ForecastSums]] = defaultdict(lambda: defaultdict(ForecastSums))
     with localcontext(prec=EXACT_DIGITS):
         for row in opened:
-            parts = found[row.stand][row.group, row.currency].parts
+            parts = found[row.point][row.group, row.currency].parts
             part = parts[row.category].plus(row.deals, row.amount, row.probability)
             parts[row.category] = part
         for booked in won:
-            sums = found[booked.stand][booked.group, booked.currency]
+            sums = found[booked.point][booked.group, booked.currency]
             sums.won += booked.amount * Decimal(booked.share) / AMOUNT_SCALE
     return found
 
@@ -322,7 +322,7 @@ def past_forecasts(
 ) -> Iterator[PastForecast]:
     """Set every forecast of an earlier period beside what was sold in it."""
     for made in past:
-        forecast, actual = sums.get(made.stand, {}), sums.get(made.actual, {})
+        forecast, actual = sums.get(made.point, {}), sums.get(made.actual, {})
         counted_keys = {key for book in (forecast, actual) for key in book if book[key].counts}
         for key in _in_order(counted_keys):
             if key[1] is not None:
@@ -337,7 +337,7 @@ def _past(
     sums: ForecastSums,
     actual: Decimal,
 ) -> PastForecast:
-    stand, judged = points[made.stand], points[made.actual]
+    point, judged = points[made.point], points[made.actual]
     over = judged.read_point.as_of >= judged.span.end - 1
     weighted = sums.with_weighted()
     commit, best_case = sums.with_categories(COMMIT), sums.with_categories(BEST_CASE)
@@ -348,11 +348,11 @@ def _past(
     return PastForecast(
         group=key[0],
         currency=key[1],
-        first=stand.span.first,
-        last=stand.span.last,
+        first=point.span.first,
+        last=point.span.last,
         made=made.made,
         known=made.known,
-        made_at=from_instant(stand.read_point.as_of),
+        made_at=from_instant(point.read_point.as_of),
         deals=sums.open().deals,
         forecast_weighted=weighted,
         forecast_commit=commit,

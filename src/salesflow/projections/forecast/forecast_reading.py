@@ -1,6 +1,6 @@
 """What a forecast is worked out from, read in one statement each, whatever is asked.
 
-A `ForecastPoint` is a cut at which a forecast of a period is made; forecasts of several stands
+A `ForecastPoint` is a moment at which a forecast of a period is made; those of several points
 are read together. Sums are made by the database, exactly. Leaves out what the sums mean: that
 is `forecast_figures`.
 """
@@ -60,9 +60,9 @@ class ForecastPoint(NamedTuple):
 
 
 class PastForecastKey(NamedTuple):
-    """A forecast of an earlier period, and the stand that tells what came of it, by number."""
+    """A forecast of an earlier period, and the point that tells what came of it, by number."""
 
-    stand: int
+    point: int
     actual: int
     made: When
     known: KnowledgeOf
@@ -89,9 +89,9 @@ class Scope(NamedTuple):
 
 
 class OpenRow(NamedTuple):
-    """Open deals expected to close in the period of a stand."""
+    """Open deals expected to close in the period of a forecast point."""
 
-    stand: int
+    point: int
     group: str | None
     currency: str | None
     category: str
@@ -107,9 +107,9 @@ class OpenRow(NamedTuple):
 
 
 class WonRow(NamedTuple):
-    """Bookings in the period of a stand, of one share in whole millionths."""
+    """Bookings in the period of a forecast point, of one share in whole millionths."""
 
-    stand: int
+    point: int
     group: str | None
     currency: str
     share: int
@@ -183,7 +183,7 @@ class ChangeRow(NamedTuple):
 def read_open(
     reader: Reader, points: Sequence[ForecastPoint], scope: Scope
 ) -> Iterator[OpenRow]:
-    """Sum up the open deals expected to close in the period of each stand."""
+    """Sum up the open deals expected to close in the period of each forecast point."""
     c = DEAL_STATE.c
     selects = [
         _select(
@@ -192,15 +192,15 @@ def read_open(
             *(c.currency, c.forecast_category, c.probability, sa.func.count().label("deals")),
             *_summed(c.amount),
         )
-        .where(_expected(stand), scope.holds(c.owner, c.process))
+        .where(_expected(point), scope.holds(c.owner, c.process))
         .group_by(*_ordinals(2, 5))
-        for number, stand in enumerate(points)
+        for number, point in enumerate(points)
     ]
     return map(OpenRow._make, reader.rows(_all_of(selects)))
 
 
 def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
-    """Sum up what was booked in the period of each stand."""
+    """Sum up what was booked in the period of each forecast point."""
     c = BOOKING.c
     selects = [
         _select(
@@ -210,13 +210,13 @@ def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> I
             *_summed(c.sign * c.amount),
         )
         .where(
-            BOOKING.posted_by(stand.read_point),
+            BOOKING.posted_by(point.read_point),
             c.currency.is_not(None),
-            *(c.occurred >= stand.span.start, c.occurred < stand.span.end),
+            *(c.occurred >= point.span.start, c.occurred < point.span.end),
             scope.holds(c.person, c.process),
         )
         .group_by(*_ordinals(2, 4))
-        for number, stand in enumerate(points)
+        for number, point in enumerate(points)
     ]
     return map(WonRow._make, reader.rows(_all_of(selects)))
 
@@ -240,7 +240,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
 def read_outcomes(
     reader: Reader, start: ForecastPoint, end: ReadPoint, past: date, scope: Scope
 ) -> Iterator[OutcomeRow]:
-    """Return what became of the deals expected at a stand; days up to `past` are over."""
+    """Return what became of the deals expected by a forecast; days up to `past` are over."""
     then, now = _at_start(start, scope), _at_end(end)
     outcome = _slippage_outcome(now, start.span, past)
     select = (
@@ -257,7 +257,7 @@ def read_outcomes(
 def read_slipped(
     reader: Reader, start: ForecastPoint, end: ReadPoint, past: date, scope: Scope
 ) -> Iterator[SlippedRow]:
-    """Name the deals expected at a stand that had slipped by the end; also how they are now."""
+    """Name the deals expected by a forecast that slipped by the end; also how they are now."""
     then, now, c = _at_start(start, scope), _at_end(end), DEAL_STATE.c
     today = (
         sa.select(c.entity_id, c.outcome)
@@ -283,7 +283,7 @@ def read_slipped(
 
 
 def _at_start(start: ForecastPoint, scope: Scope) -> sa.Subquery:
-    """Select the deals expected at a stand as they were then."""
+    """Select the deals expected at a forecast point as they were then."""
     c = DEAL_STATE.c
     shown: list[Column] = [
         *(c.entity_id, scope.group(c.owner, c.process), c.owner, c.currency, c.amount),
@@ -383,11 +383,11 @@ def _is_forecast_of_amount(during: Column) -> Column:
     return sa.and_(c.left_currency == c.entered_currency, c.event_id.not_in(apart))
 
 
-def _expected(stand: ForecastPoint) -> Column:
-    """Return which deals are open at a stand and expected to close in its period."""
-    c, span = DEAL_STATE.c, stand.span
+def _expected(point: ForecastPoint) -> Column:
+    """Return which deals are open at a forecast point and expected to close in its period."""
+    c, span = DEAL_STATE.c, point.span
     return sa.and_(
-        DEAL_STATE.visible_at(stand.read_point),
+        DEAL_STATE.visible_at(point.read_point),
         c.outcome == "open",
         c.expected_close >= span.first.isoformat(),
         c.expected_close <= span.last.isoformat(),
@@ -409,8 +409,8 @@ def _ordinals(first: int, last: int) -> list[Column]:
 
 
 def _select(number: int, *shown: Column) -> sa.Select[Any]:
-    """Begin the select of one stand, told from the others by its number."""
-    columns: list[Column] = [sa.literal_column(str(number), sa.Integer).label("stand"), *shown]
+    """Begin the select of one point, told from the others by its number."""
+    columns: list[Column] = [sa.literal_column(str(number), sa.Integer).label("point"), *shown]
     return sa.select(*columns)
 
 

@@ -115,27 +115,27 @@ class DealStalled(Value):
 
 def slippage_of(span: Span, part: ReviewScope, reader: Reader) -> list[SlippageLine]:
     """Return what became of the deals expected at a period's start, per currency."""
-    stand = _start(span, reader)
-    if stand is None:
+    point = _start(span, reader)
+    if point is None:
         return []
     end, over = end_of(span, reader)
-    fates = read_outcomes(reader, stand, end, over, part.scope)
+    fates = read_outcomes(reader, point, end, over, part.scope)
     mine = (
         row._replace(group=None)
         for row in fates
-        if part.has_rep(row.group, stand.read_point.as_of)
+        if part.has_rep(row.group, point.read_point.as_of)
     )
     return list(slippage_lines(mine))
 
 
 def slipped_deals(span: Span, part: ReviewScope, reader: Reader) -> list[DealSlipped]:
     """Name the deals that slipped: per currency, the dearest first."""
-    stand = _start(span, reader)
-    if stand is None:
+    point = _start(span, reader)
+    if point is None:
         return []
     end, over = end_of(span, reader)
-    rows = read_slipped(reader, stand, end, over, part.scope)
-    mine = (row for row in rows if part.has_rep(row.owner, stand.read_point.as_of))
+    rows = read_slipped(reader, point, end, over, part.scope)
+    mine = (row for row in rows if part.has_rep(row.owner, point.read_point.as_of))
     return sorted((_slipped(row, reader) for row in mine), key=_order)
 
 

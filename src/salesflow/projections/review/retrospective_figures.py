@@ -466,7 +466,7 @@ def judged_forecasts(span: Span, part: ReviewScope, reader: Reader) -> Iterator[
     opened = [
         row._replace(group=None)
         for row in read_open(reader, points, part.scope)
-        if part.has_rep(row.group, points[row.stand].read_point.as_of)
+        if part.has_rep(row.group, points[row.point].read_point.as_of)
     ]
     booked = [
         row
