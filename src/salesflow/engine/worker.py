@@ -60,6 +60,7 @@ class Follower:
     def __init__(self, log: EventLog, runner: Runner, labels: Mapping[str, str]) -> None:
         self._log = log
         self._runner = runner
+        runner.mend_once()
         self._labels = labels
         self._stuck: dict[str, tuple[ProjectionPosition, str]] = {}
         """Where a table stood when its fold failed, and what it said, by the table's name."""

@@ -15,6 +15,7 @@ that stands beyond the head, or at an event that is another one now. A missing o
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from itertools import pairwise
 from time import monotonic
 from uuid import UUID
@@ -91,13 +92,13 @@ class Runner(Forkable):
         self._projections = _Tasks(
             lambda name: ProjectionTask(folds[name], log, processes, name)
         )
-        self._beside = ShadowTables(log)
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
         """Why tables could not be made that are missing."""
         self._whole_at: int | None = None
         """The version of the database's tables at which none was missing."""
-        self._mend()
+        self._looked = False
+        """Whether it was looked for tables that are missing."""
         FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
@@ -112,9 +113,11 @@ class Runner(Forkable):
         self, names: Iterable[str] | None = None, connection: sa.Connection | None = None
     ) -> dict[str, ProjectionPosition]:
         """Return where projections stand (None: all), in the caller's snapshot if given one."""
+        if connection is None:
+            self.mend_once()
         chosen = list(self._folds if names is None else names)
         found = positions_of(self._log, chosen, connection)
-        return {name: found.get(name, self._projections[name].begun) for name in chosen}
+        return {name: found.get(name) or self._begun(name) for name in chosen}
 
     def catch_up(
         self, names: Iterable[str] | None = None, *, progress: Progress | None = None
@@ -130,21 +133,31 @@ class Runner(Forkable):
             UnwritableError: when there is something to write, and nothing can be written.
             BusyError: when others were waited for longer than `wait_seconds` in all.
         """
-        chosen = [self._projections[name] for name in (self._folds if names is None else names)]
-        positions: dict[ProjectionTask, ProjectionPosition] = {}
+        chosen = list(self._folds if names is None else names)
         begun = monotonic()
         try:
             with self._database.whole(), self._lock:
                 self._mend()
-                self.ensure_exists([each.name for each in chosen])
-                failed = self._catch_up(chosen, positions, progress)
+                self.ensure_exists(chosen)
+                found = stored_positions(self._log, chosen)  # before the head, which grows
+                goal = head_borne_out(self._log)
+                level = {
+                    name: found[name].stands
+                    for name in chosen
+                    if self._is_level(name, found, goal)
+                }
+                behind = [self._projections[name] for name in chosen if name not in level]
+                positions: dict[ProjectionTask, ProjectionPosition] = {}
+                failed = None
+                if behind:
+                    failed = self._bring_up(behind, found, goal, positions, progress)
         finally:
             seconds = monotonic() - begun
             if seconds >= logs.SLOW_SECONDS:
                 logs.tell_slow_catch_up(seconds, len(chosen), self._position)
         if failed is not None:
             raise failed
-        return {each.name: at for each, at in positions.items()}
+        return level | {each.name: at for each, at in positions.items()}
 
     def rebuild(
         self, names: Sequence[str], *, progress: Progress | None = None
@@ -181,6 +194,15 @@ class Runner(Forkable):
                 self._projections[name].position = None
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
+
+    @cached_property
+    def _beside(self) -> ShadowTables:
+        """The tables beside the live ones that a rebuild fills."""
+        return ShadowTables(self._log)
+
+    def _begun(self, name: str) -> ProjectionPosition:
+        """Return where a projection stands that has folded nothing."""
+        return ProjectionPosition(self._folds[name].table.revision, 0, 0)
 
     def _position(self) -> int:
         return self._log.head().position
@@ -220,14 +242,13 @@ class Runner(Forkable):
 
     def disagreements(self) -> list[str]:
         """Return how read tables do not agree with the log, and the log with its head."""
+        self.mend_once()
         found = stored_positions(self._log, list(self._folds))
         try:
             head = head_borne_out(self._log)
         except HistoryError as error:
             return [str(error)]
-        values = (
-            _disagreement(self._projections[name], at, head) for name, at in found.items()
-        )
+        values = (_disagreement(self._folds[name], at, head) for name, at in found.items())
         return [str(error) for error in values if error is not None]
 
     def ensure_exists(self, names: Sequence[str]) -> None:
@@ -248,25 +269,36 @@ class Runner(Forkable):
 
     def left_out(self) -> tuple[LeftOut, ...]:
         """Return which streams projections leave out now."""
+        self.mend_once()
         return left_out_at(self._log, list(self._folds))
+
+    def mend_once(self) -> None:
+        """Make what is missing, unless that was looked for before."""
+        if not self._looked:
+            self._mend()
 
     def _mend(self) -> None:
         """Make what is missing; where nothing can be written, say so to who asks for it.
 
         Where the database says that its tables are still those among which nothing was missing
-        there is nothing to look for.
+        there is nothing to look for; what was made is looked at once more.
         """
+        made: Sequence[str] | None = None
+        version: int | None = None
         try:
-            version = self._database.tables_version()
-            if version is not None and version == self._whole_at:
-                return
-            for name in self._mending.mend():
-                self._projections[name].position = None
-                self._projections[name].settle_all(self._database)
+            while made is None or made:
+                version = self._database.tables_version()
+                if version is not None and version == self._whole_at:
+                    return
+                made = self._mending.mend()
+                for name in made:
+                    self._projections[name].position = None
+                    self._projections[name].settle_all(self._database)
         except UnwritableError as error:
             self._absent, self._whole_at = error, None
         else:
             self._absent, self._whole_at = None, version
+        self._looked = True
 
     def _catch_up(
         self,
@@ -278,12 +310,34 @@ class Runner(Forkable):
 
         Where they stand then is put into what is given; a failed one is not in it.
         """
-        failed: ProjectionError | None = None
-        found = self._look(projections)  # before the head, which grows
+        names = [each.name for each in projections]
+        found = stored_positions(self._log, names)  # before the head, which grows
         goal = head_borne_out(self._log)
+        return self._bring_up(projections, found, goal, positions, progress)
+
+    def _is_level(self, name: str, found: Mapping[str, StoredPosition], goal: Head) -> bool:
+        """Return whether there is nothing to fold, nor to read again, for a projection."""
+        at, task = found.get(name), self._projections.get(name)
+        if at is None or at.notes or (task is not None and task.notes):
+            return False
+        return at.stands.position == goal.position and not _disagreement(
+            self._folds[name], at, goal
+        )
+
+    def _bring_up(
+        self,
+        projections: Sequence[ProjectionTask],
+        found: Mapping[str, StoredPosition],
+        goal: Head,
+        positions: dict[ProjectionTask, ProjectionPosition],
+        progress: Progress | None,
+    ) -> ProjectionError | None:
+        """Bring projections to the head from where they were found to stand."""
+        failed: ProjectionError | None = None
+        _note(projections, found)
         for each in projections:
             at = found.get(each.name) or self._never_begun(each)
-            wrong = _disagreement(each, at, goal)
+            wrong = _disagreement(each.fold, at, goal)
             if wrong is None:
                 positions[each] = at.stands
             failed = failed or wrong
@@ -294,10 +348,7 @@ class Runner(Forkable):
     def _look(self, projections: Sequence[ProjectionTask]) -> dict[str, StoredPosition]:
         """Read where projections stand, and tell them what their rows leave out."""
         found = stored_positions(self._log, [each.name for each in projections])
-        for each in projections:
-            notes = found[each.name].notes if each.name in found else {}
-            if notes != each.notes:  # what is held of entities is of no use then
-                each.notes, each.position = notes, None
+        _note(projections, found)
         return found
 
     def _read_again(
@@ -454,11 +505,17 @@ class Runner(Forkable):
         return batch
 
 
-def _disagreement(
-    projection: ProjectionTask, at: StoredPosition, head: Head
-) -> ProjectionError | None:
+def _note(projections: Iterable[ProjectionTask], found: Mapping[str, StoredPosition]) -> None:
+    """Tell projections what their rows leave out."""
+    for each in projections:
+        notes = found[each.name].notes if each.name in found else {}
+        if notes != each.notes:  # what is held of entities is of no use then
+            each.notes, each.position = notes, None
+
+
+def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError | None:
     """Return how a table does not agree with the log; None when it does."""
-    label, (_, position, recorded) = projection.fold.table.label, at.stands
+    label, (_, position, recorded) = fold.table.label, at.stands
     if position > head.position:
         wrong = f"beyond the head of the log at {head.position:,}"
     elif position and at.there != recorded:
