@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import cached_property
 from threading import Event as Flag
 from typing import Final, NoReturn, Self, TypeVar
 from uuid import UUID
@@ -46,7 +47,7 @@ from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zo
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
 from salesflow.engine.reactors import Reactor, Reactors
-from salesflow.engine.run import ActiveSessions, CommandRunner, RetryQueue
+from salesflow.engine.run import CommandRunner
 from salesflow.engine.session import CommandMetadata, Processes, Session, ensure_not_loaded_by
 from salesflow.engine.worker import CaughtUp, Follower
 from salesflow.errors import (
@@ -155,22 +156,24 @@ class SalesFlow(CommandRunner):
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
-        ensure_callable(event_ids, "event_ids")
-        catalogue = CATALOGUE.with_own((*installed_facts(), *facts))
-        name_facts(catalogue)
+        if event_ids is not new_id:
+            ensure_callable(event_ids, "event_ids")
+        own = (*installed_facts(), *facts)
+        catalogue = CATALOGUE.with_own(own)
+        if own:
+            name_facts(own)
         self._folds = with_folds((*installed_folds(), *folds))
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
-        self._event_ids = event_ids
+        super().__init__(wait_seconds, event_ids)
         self._runner: Runner | None = None
-        self._retry_queue = RetryQueue(wait_seconds)
-        self._active = ActiveSessions()
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
             self._moments = MomentResolver(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
-            self.reactors = Reactors(self.log, reactors)
+            if reactors != ():
+                self.reactors = Reactors(self.log, reactors)
         except BaseException:
             self.close()
             raise
@@ -192,6 +195,11 @@ class SalesFlow(CommandRunner):
     def close(self) -> None:
         """Give back all connections."""
         self._database.close()
+
+    @cached_property
+    def reactors(self) -> Reactors:
+        """What acts on the world when something is recorded; nothing where none was given."""
+        return Reactors(self.log, ())
 
     # Recording
 

@@ -30,7 +30,7 @@ from salesflow.adapters.database.host_connections import (
 from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.logs import tell_retry
-from salesflow.domain.arguments import called, guarded_host
+from salesflow.domain.arguments import called, guarded_host, internal
 from salesflow.domain.pending import give_up
 from salesflow.domain.settings import Settings
 from salesflow.domain.time import FOREVER, Instant
@@ -43,7 +43,7 @@ from salesflow.errors import (
     StaleTransactionError,
 )
 
-__all__ = ["ActiveSessions", "CommandRunner", "RetryQueue"]
+__all__ = ["CommandRunner"]
 
 
 # Taking turns: threads that met others again and again try one after another.
@@ -99,9 +99,12 @@ class CommandRunner:
 
     log: EventLog
     _processes: PublishedProcesses
-    _event_ids: Callable[[], UUID]
-    _retry_queue: RetryQueue
-    _active: ActiveSessions
+
+    @internal
+    def __init__(self, wait_seconds: float, event_ids: Callable[[], UUID]) -> None:
+        self._event_ids = event_ids
+        self._retry_queue = RetryQueue(wait_seconds)
+        self._active = ActiveSessions()
 
     @contextmanager
     def session(
