@@ -240,6 +240,11 @@ class ProcessVersion(Label):
         """Return the place of a stage in the process, from 0; -1 for an unknown one."""
         return self.places.get(key, -1)
 
+    def is_qualifying(self, key: str) -> bool:
+        """Return whether open deals in a stage count for sales velocity."""
+        qualifying = self.qualifying_stage
+        return qualifying is None or self.order(key) >= self.order(qualifying)
+
     def next_open(self, key: str) -> Stage | None:
         """Return the open stage that follows; None behind the last."""
         here, places = self.order(key), self.places

@@ -36,7 +36,7 @@ from salesflow.projections.core.names import (
     ids_in,
 )
 from salesflow.projections.core.question import View
-from salesflow.projections.table import Processes, ReadPoint
+from salesflow.projections.table import Processes, ReadPoint, Selection, selects_at
 
 __all__ = ["SnapshotReader", "names_in"]
 
@@ -72,6 +72,11 @@ class SnapshotReader:
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
         return self._connection.execute(select).all()
+
+    def rows_of(self, wanted: Iterable[Selection]) -> Iterator[Sequence[sa.Row[Any]]]:
+        """Yield what counts at the moment of each selection, in their order."""
+        selects = selects_at(self.read_point, wanted)
+        return iter([self._connection.execute(select).all() for select in selects])
 
     def events(self, stream_id: UUID) -> list[Event]:
         """Return a stream's events known by the moment, in the order of the log.

@@ -6,23 +6,14 @@ rows; here rows are put to spans and groups and counted. Nothing is rounded befo
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-
-from salesflow.domain.process import WIN_RATE_OUTCOMES
-from salesflow.domain.time import (
-    DAY,
-    Instant,
-    from_instant,
-    microseconds_between,
-    start_of_day,
-)
+from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total, totals
@@ -37,14 +28,13 @@ from salesflow.projections.core.statistics import (
     share,
     spread,
 )
-from salesflow.projections.folds.closing import CLOSING
-from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.performance.kpi_rows import (
-    CLOSED_COLUMNS,
     Booked,
     Closed,
     Contact,
     CustomerOrder,
+    EndOfSpan,
+    OpenDeals,
     Response,
     Rows,
     Score,
@@ -53,7 +43,7 @@ from salesflow.projections.performance.kpi_rows import (
     won_or_lost_in,
 )
 from salesflow.projections.scope import Attribution, Group, Grouping, group_order
-from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
+from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "ContactsBy",
@@ -90,30 +80,22 @@ class Velocity(Value):
     """Empty where it is undefined: nothing won lately, or won in no time."""
 
 
-class _Open(NamedTuple):
-    """So many open deals alike."""
-
-    deals: int
-    process_version: int
-    stage: str
-    rep: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    process: str
-
-
 def _velocities(
-    reader: Reader, at: Instant, days: int, grouping: Grouping, exchange: CurrencyConverter
+    reader: Reader, end: EndOfSpan, grouping: Grouping, exchange: CurrencyConverter
 ) -> dict[Group, Velocity]:
     """Return the velocity at an instant of every group that has open deals or closed any."""
-    read_point = reader.read_point._replace(as_of=at)
-    opened = _open_deals(reader, read_point, grouping)
+    opened: Counter[Group] = Counter()
+    for row in end.opened:
+        about = (row.rep, row.customer_id, row.lead_source, row.process)
+        attribution = Attribution(end.at, *about)
+        if grouping.wants(attribution) and _qualifies(row, reader.processes):
+            opened[grouping.of(attribution)] += row.deals
     closed: dict[Group, list[Closed]] = defaultdict(list)
-    for deal in _closed_lately(reader, read_point, days):
-        attribution = closing_attribution(deal)
-        if attribution is not None and grouping.wants(attribution):
-            worth = won_or_lost_in(deal, exchange, at) if deal.outcome == "won" else deal
-            closed[grouping.of(attribution)].append(worth)
+    for deal in end.closed:
+        whose = closing_attribution(deal)
+        if whose is not None and grouping.wants(whose):
+            worth = won_or_lost_in(deal, exchange, end.at) if deal.outcome == "won" else deal
+            closed[grouping.of(whose)].append(worth)
     return {
         group: _velocity(opened[group], closed[group], reader.timezone)
         for group in {*opened, *closed}
@@ -160,39 +142,9 @@ def _totals(sums: dict[str, Fraction]) -> tuple[Total, ...]:
     )
 
 
-def _open_deals(reader: Reader, read_point: ReadPoint, grouping: Grouping) -> Counter[Group]:
-    c = DEAL_STATE.c
-    cells: list[sa.ColumnElement[Any]] = [
-        *(c.process_version, c.stage, c.owner, c.customer_id, c.lead_source, c.process)
-    ]
-    select = sa.select(sa.func.count(), *cells).where(
-        DEAL_STATE.visible_at(read_point), c.outcome == "open"
-    )
-    found: Counter[Group] = Counter()
-    for row in map(_Open._make, reader.rows(select.group_by(*cells))):
-        about = (row.rep, row.customer_id, row.lead_source, row.process)
-        attribution = Attribution(read_point.as_of, *about)
-        if grouping.wants(attribution) and _qualifies(row, reader.processes):
-            found[grouping.of(attribution)] += row.deals
-    return found
-
-
-def _qualifies(row: _Open, processes: Processes) -> bool:
+def _qualifies(row: OpenDeals, processes: Processes) -> bool:
     process = processes.get((row.process, row.process_version))
-    if process is None or process.qualifying_stage is None:
-        return True
-    return process.order(row.stage) >= process.order(process.qualifying_stage)
-
-
-def _closed_lately(reader: Reader, read_point: ReadPoint, days: int) -> list[Closed]:
-    """Read the deals won or lost in so many days, the one of the instant included."""
-    c = CLOSING.c
-    last = from_instant(read_point.as_of).astimezone(reader.timezone).date()
-    start = start_of_day(last - timedelta(days=days - 1), reader.timezone)
-    select = sa.select(*CLOSED_COLUMNS).where(
-        CLOSING.visible_at(read_point), c.outcome.in_(WIN_RATE_OUTCOMES), c.closed >= start
-    )
-    return [Closed._make(row) for row in reader.rows(select)]
+    return process is None or process.is_qualifying(row.stage)
 
 
 # The orders of customers: who bought for the first time in a period, and who came back.
@@ -393,17 +345,16 @@ def kpi_lines(
     rows: Rows,
     grouping: Grouping,
     exchange: CurrencyConverter,
-    velocity_days: int,
 ) -> tuple[KpiLine, ...]:
     """Return a line for each span and each group that has anything in it."""
-    timezone, as_of = reader.timezone, reader.read_point.as_of
+    timezone = reader.timezone
     orders = CustomerOrders(rows, spans[-1].end, grouping, timezone)
     lines: list[KpiLine] = []
     for span in spans:
         totals = SpanTotals(
             orders.new_customers(span),
             orders.buyers(span),
-            _velocities(reader, span.closing(as_of), velocity_days, grouping, exchange),
+            _velocities(reader, rows.ends[span], grouping, exchange),
         )
         lines += _lines_of(span, rows, totals, grouping, timezone)
     return tuple(lines)

@@ -1,32 +1,37 @@
 """The rows behind the figures of a period: bookings, deals, orders, contacts and scores.
 
-Each is read once for all spans of a question, and sorted to spans and groups afterwards.
+Each is read once for all spans of a question, and sorted to spans and groups afterwards; open
+deals are read as they stand at the end of each span.
 """
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.domain.process import WIN_RATE_OUTCOMES
-from salesflow.domain.time import Instant
+from salesflow.domain.time import Instant, from_instant, start_of_day
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import Attribution, Grouping
+from salesflow.projections.table import Selection
 
 __all__ = [
-    "CLOSED_COLUMNS",
     "Booked",
     "Closed",
     "Contact",
     "CustomerOrder",
+    "EndOfSpan",
+    "OpenDeals",
     "Response",
     "Rows",
     "Score",
@@ -103,6 +108,27 @@ def closing_attribution(row: Closed) -> Attribution | None:
     return Attribution(row.closed, row.owner, row.customer_id, row.lead_source, row.process)
 
 
+class OpenDeals(NamedTuple):
+    """So many open deals alike."""
+
+    deals: int
+    process_version: int
+    stage: str
+    rep: str | None
+    customer_id: UUID | None
+    lead_source: str | None
+    process: str
+
+
+class EndOfSpan(NamedTuple):
+    """What stood open at the end of a span, or at the moment, and what had closed lately."""
+
+    at: Instant
+    opened: Sequence[OpenDeals]
+    closed: Sequence[Closed]
+    """Deals won or lost in the days before it."""
+
+
 class Rows(NamedTuple):
     """What happened in all spans of a question, and what was ordered before their end."""
 
@@ -114,52 +140,110 @@ class Rows(NamedTuple):
     scores: Sequence["Score"]
     won: Sequence["CustomerOrder"]
     repeated: Sequence["CustomerOrder"]
+    ends: Mapping[Span, EndOfSpan]
 
 
 def read_rows(
-    reader: Reader, spans: Sequence[Span], exchange: CurrencyConverter, grouping: Grouping
+    reader: Reader,
+    spans: Sequence[Span],
+    exchange: CurrencyConverter,
+    grouping: Grouping,
+    velocity_days: int,
 ) -> Rows:
     """Read what happened in some spans, each of which begins where the one before it ends."""
     start, end = spans[0].start, spans[-1].end
+    found = reader.rows_of(
+        [
+            _booked_in_span(start, end),
+            _closed(start, end),
+            _contacts(start, end),
+            _responses(start, end),
+            _scores(start, end),
+            _won(end),
+            _repeated(end),
+            *_ends(reader, spans, velocity_days),
+        ]
+    )
     booked, closed = _in_one_currency(
-        read_booked(reader, start, end), _closed(reader, start, end), exchange, spans, grouping
+        _netted(next(found)), [*map(Closed._make, next(found))], exchange, spans, grouping
     )
     return Rows(
         booked,
         closed,
-        _contacts(reader, start, end),
-        _responses(reader, start, end),
-        _scores(reader, start, end),
-        _won(reader, end),
-        _repeated(reader, end),
+        contacts=[*map(Contact._make, next(found))],
+        responses=_first(next(found)),
+        scores=[*map(Score._make, next(found))],
+        won=[*map(CustomerOrder._make, next(found))],
+        repeated=[*map(CustomerOrder._make, next(found))],
+        ends={
+            span: EndOfSpan(
+                span.closing(reader.read_point.as_of),
+                [*map(OpenDeals._make, next(found))],
+                [*map(Closed._make, next(found))],
+            )
+            for span in spans
+        },
     )
 
 
 def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     """Read what is booked in `[start, end)`; what was taken back again is left out."""
+    return _netted(next(reader.rows_of([_booked_in_span(start, end)])))
+
+
+def _booked_in_span(start: Instant, end: Instant) -> Selection:
     c = BOOKING.c
     shown: list[sa.ColumnElement[Any]] = [c[name] for name in Booked._fields]
-    select = sa.select(*shown).where(
-        BOOKING.posted_by(reader.read_point), c.occurred >= start, c.occurred < end
-    )
+    select = sa.select(*shown).where(c.occurred >= start, c.occurred < end)
+    return Selection(BOOKING, select)
+
+
+def _netted(rows: Iterable[sa.Row[Any]]) -> list[Booked]:
+    """Return what is booked and was not taken back again."""
     totals: Counter[Booked] = Counter()
-    for row in map(Booked._make, reader.rows(select)):
+    for row in map(Booked._make, rows):
         totals[row._replace(sign=1)] += row.sign
     return [row._replace(sign=times) for row, times in totals.items() if times]
 
 
-def _closed(reader: Reader, start: Instant, end: Instant) -> list[Closed]:
-    """Read the deals that were opened or closed in `[start, end)`."""
+def _closed(start: Instant, end: Instant) -> Selection:
+    """Select the deals that were opened or closed in `[start, end)`."""
     c = CLOSING.c
     select = sa.select(*CLOSED_COLUMNS).where(
-        CLOSING.visible_at(reader.read_point),
         c.outcome != "merged",
         sa.or_(
             sa.and_(c.opened >= start, c.opened < end),
             sa.and_(c.closed >= start, c.closed < end),
         ),
     )
-    return [Closed._make(row) for row in reader.rows(select)]
+    return Selection(CLOSING, select)
+
+
+def _ends(reader: Reader, spans: Iterable[Span], velocity_days: int) -> Iterator[Selection]:
+    """Select what stood open at the end of each span, and what was won or lost lately."""
+    for span in spans:
+        at = span.closing(reader.read_point.as_of)
+        yield _open_deals(at)
+        last = from_instant(at).astimezone(reader.timezone).date()
+        start = start_of_day(last - timedelta(days=velocity_days - 1), reader.timezone)
+        yield _closed_lately(at, start)
+
+
+def _open_deals(at: Instant) -> Selection:
+    c = DEAL_STATE.c
+    cells: list[sa.ColumnElement[Any]] = [
+        *(c.process_version, c.stage, c.owner, c.customer_id, c.lead_source, c.process)
+    ]
+    select = sa.select(sa.func.count(), *cells).where(c.outcome == "open")
+    return Selection(DEAL_STATE, select.group_by(*cells), at)
+
+
+def _closed_lately(at: Instant, start: Instant) -> Selection:
+    c = CLOSING.c
+    select = sa.select(*CLOSED_COLUMNS).where(
+        c.outcome.in_(WIN_RATE_OUTCOMES), c.closed >= start
+    )
+    return Selection(CLOSING, select, at)
 
 
 def _in_one_currency(
@@ -225,35 +309,31 @@ class CustomerOrder(NamedTuple):
         return Attribution._make(self[3:])
 
 
-def _won(reader: Reader, end: Instant) -> list[CustomerOrder]:
+def _won(end: Instant) -> Selection:
     c = CLOSING.c
     shown: list[sa.ColumnElement[Any]] = [
         *(c.closed, c.entity_id, sa.literal_column("1"), c.closed.label("credited")),
         *(c.owner, c.customer_id, c.lead_source, c.process),
     ]
     select = sa.select(*shown).where(
-        CLOSING.visible_at(reader.read_point),
-        c.outcome == "won",
-        c.closed < end,
-        c.customer_id.is_not(None),
+        c.outcome == "won", c.closed < end, c.customer_id.is_not(None)
     )
-    return [CustomerOrder._make(row) for row in reader.rows(select)]
+    return Selection(CLOSING, select)
 
 
-def _repeated(reader: Reader, end: Instant) -> list[CustomerOrder]:
+def _repeated(end: Instant) -> Selection:
     c = BOOKING.c
     shown: list[sa.ColumnElement[Any]] = [
         *(c.occurred, c.entity_id, c.sign, c.credited),
         *(c.person, c.customer_id, c.lead_source, c.process),
     ]
     select = sa.select(*shown).where(
-        BOOKING.posted_by(reader.read_point),
         c.kind == "repeated",
         c.role == "owner",
         c.occurred < end,
         c.customer_id.is_not(None),
     )
-    return [CustomerOrder._make(row) for row in reader.rows(select)]
+    return Selection(BOOKING, select)
 
 
 class Contact(NamedTuple):
@@ -298,47 +378,44 @@ class Score(NamedTuple):
         return Attribution._make(self[1:])
 
 
-def _contacts(reader: Reader, start: Instant, end: Instant) -> list[Contact]:
-    """Read the contacts of `[start, end)`."""
+def _contacts(start: Instant, end: Instant) -> Selection:
+    """Select the contacts of `[start, end)`."""
     c = CONTACT.c
     shown: list[sa.ColumnElement[Any]] = [
         *(c.entity_id, c.channel),
         *(c.occurred, c.owner, c.customer_id, c.lead_source, c.process),
     ]
-    select = sa.select(*shown).where(
-        CONTACT.visible_at(reader.read_point), c.occurred >= start, c.occurred < end
-    )
-    return [Contact._make(row) for row in reader.rows(select)]
+    select = sa.select(*shown).where(c.occurred >= start, c.occurred < end)
+    return Selection(CONTACT, select)
 
 
-def _responses(reader: Reader, start: Instant, end: Instant) -> dict[UUID, Response]:
-    """Read the first outbound contact of each deal opened in `[start, end)` that has one."""
+def _responses(start: Instant, end: Instant) -> Selection:
+    """Select the outbound contacts of deals opened in `[start, end)`."""
     c = CONTACT.c
     shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.occurred, c.position, c.day_only]
-    select = sa.select(*shown).where(
-        CONTACT.visible_at(reader.read_point),
-        c.direction == "out",
-        c.opened >= start,
-        c.opened < end,
-    )
+    select = sa.select(*shown).where(c.direction == "out", c.opened >= start, c.opened < end)
+    return Selection(CONTACT, select)
+
+
+def _first(rows: Iterable[sa.Row[Any]]) -> dict[UUID, Response]:
+    """Return the first outbound contact of each deal that has one."""
     first: dict[UUID, Response] = {}
-    for response in map(Response._make, reader.rows(select)):
+    for response in map(Response._make, rows):
         first[response.deal] = min(response, first.get(response.deal, response))
     return first
 
 
-def _scores(reader: Reader, start: Instant, end: Instant) -> list[Score]:
-    """Read the CSAT scores received in `[start, end)`."""
+def _scores(start: Instant, end: Instant) -> Selection:
+    """Select the CSAT scores received in `[start, end)`."""
     c = FEEDBACK.c
     shown: list[sa.ColumnElement[Any]] = [
         *(c.score, c.occurred, c.owner, c.customer_id, c.lead_source, c.process)
     ]
     select = sa.select(*shown).where(
-        FEEDBACK.visible_at(reader.read_point),
         c.kind == "received",
         c.scale == "csat",
         c.score.is_not(None),
         c.occurred >= start,
         c.occurred < end,
     )
-    return [Score._make(row) for row in reader.rows(select)]
+    return Selection(FEEDBACK, select)

@@ -226,10 +226,9 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
         before = span_before(span, reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
-        rows = read_rows(reader, (before, *spans), exchange, grouping)
+        rows = read_rows(reader, (before, *spans), exchange, grouping, self.velocity_days)
         lines, lines_before = (
-            kpi_lines(reader, part, rows, grouping, exchange, self.velocity_days)
-            for part in (spans, (before,))
+            kpi_lines(reader, part, rows, grouping, exchange) for part in (spans, (before,))
         )
         return KpisView(
             moment=moment,
