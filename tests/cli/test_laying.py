@@ -52,7 +52,7 @@ INTERVAL = re.compile(r"\(-?[\d.,]+ … -?[\d.,]+\)")
 def shown(table: TableOfView, width: int) -> list[str]:
     console = Console(width=width, color_system=None, legacy_windows=False)
     with console.capture() as captured:
-        for part in laid_out(table, "en", width):
+        for part in laid_out([table], "en", width):
             console.print(part)
     return [line.rstrip() for line in captured.get().splitlines()]
 

@@ -119,13 +119,10 @@ def show_view(
     if screen.as_json:
         screen.json({**view.to_dict(), **({"notes": [*notes]} if notes else {})})
         return
-    for table in view.named_tables(screen.language, brief=brief):
-        screen.table(table)
-    if not brief:
-        screen.lines(view.meaning_lines(screen.language), "dim")
+    screen.table(*view.named_tables(screen.language, brief=brief))
+    meaning = [] if brief else view.meaning_lines(screen.language)
     *warnings, moment = view.moment_lines(screen.language)
-    screen.lines([*notes, *warnings], "yellow")
-    screen.line(moment, "green")
+    screen.paragraphs((meaning, "dim"), ([*notes, *warnings], "yellow"), ([moment], "green"))
 
 
 def show_comparison(
@@ -136,8 +133,7 @@ def show_comparison(
     if screen.as_json:
         screen.json(comparison.to_dict())
         return
-    for table in comparison.tables(screen.language):
-        screen.table(table)
+    screen.table(*comparison.tables(screen.language))
     if not brief:
         screen.lines(comparison.now.meaning_lines(screen.language), "dim")
     colon = "：" if screen.language == "zh" else ": "

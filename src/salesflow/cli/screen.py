@@ -32,7 +32,7 @@ from rich.text import Text
 
 from salesflow.domain.time import Moment
 from salesflow.presentation.fields import Json
-from salesflow.presentation.format import harmless, harmless_json, moment_line
+from salesflow.presentation.format import harmless, harmless_cells, harmless_json, moment_line
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.text import PIPE_WIDTH, laid_out
@@ -165,8 +165,14 @@ class Screen:
 
     def lines(self, texts: Iterable[str], style: str = "") -> None:
         """Print several of them."""
-        if text := "\n".join(texts):
-            self.say(Text(harmless(text), style=style))
+        self.paragraphs((texts, style))
+
+    def paragraphs(self, *paragraphs: tuple[Iterable[str], str]) -> None:
+        """Print lines of plain text below one another, those of each paragraph in its style."""
+        lines = harmless_cells(texts for texts, _ in paragraphs)
+        styles = (style for _, style in paragraphs)
+        shown = [("\n".join(texts), style) for texts, style in zip(lines, styles, strict=True)]
+        self.say(*(Text(text, style=style) for text, style in shown if text))
 
     def heading(self, text: str) -> None:
         """Print a heading."""
@@ -176,10 +182,9 @@ class Screen:
         """Print where on both time axes an answer stands."""
         self.line(moment_line(moment, timezone, self.language), "green")
 
-    def table(self, table: TableOfView) -> None:
-        """Print a table in the language asked for, and its notes below."""
-        self.say(*laid_out(table, self.language, self.console.width))
-        self.lines((f"  {note}" for note in table.notes), "dim")
+    def table(self, *tables: TableOfView) -> None:
+        """Print tables in the language asked for, and the notes of each below it."""
+        self.say(*laid_out(tables, self.language, self.console.width))
 
     def json(self, value: object) -> None:
         """Print one JSON document when JSON was asked for."""

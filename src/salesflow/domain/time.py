@@ -195,6 +195,12 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     return start_of_day(day + ONE_DAY, timezone)
 
 
+def start_of_last_days(days: int, at: Instant, timezone: ZoneInfo) -> Instant:
+    """Return the instant at which so many days begin that end with the day of an instant."""
+    last = from_instant(at).astimezone(timezone).date()
+    return start_of_day(last - timedelta(days=days - 1), timezone)
+
+
 def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:
     """Return the first instant of some days and the first that is not of them any more.
 

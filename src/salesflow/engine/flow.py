@@ -32,6 +32,12 @@ from salesflow.adapters.logs import tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.adapters.projector.runner import Progress, Runner
+from salesflow.adapters.projector.snapshot import (
+    MomentResolver,
+    Snapshot,
+    settings_at,
+    snapshot_for,
+)
 from salesflow.adapters.projector.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.arguments import ensure_callable, guarded_host
@@ -45,7 +51,6 @@ from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.external_events import ExternalEvent, record_external
-from salesflow.engine.queries import MomentResolver, Snapshot, settings_at, snapshot_for
 from salesflow.engine.reactors import Reactor, Reactors
 from salesflow.engine.run import CommandRunner
 from salesflow.engine.session import CommandMetadata, Processes, Session, ensure_not_loaded_by
@@ -59,7 +64,7 @@ from salesflow.presentation.messages import name_facts
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.left_out import Checked, LeftOut
 from salesflow.projections.core.question import Question, View
-from salesflow.projections.registry import with_folds
+from salesflow.projections.registry import FOLDS, with_folds
 from salesflow.projections.table import Fold, ReadTable
 
 __all__ = [
@@ -158,11 +163,11 @@ class SalesFlow(CommandRunner):
             ensure_callable(clock, "clock")
         if event_ids is not new_id:
             ensure_callable(event_ids, "event_ids")
-        own = (*installed_facts(), *facts)
-        catalogue = CATALOGUE.with_own(own)
-        if own:
-            name_facts(own)
-        self._folds = with_folds((*installed_folds(), *folds))
+        own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
+        catalogue = CATALOGUE.with_own(own_facts)
+        if own_facts:
+            name_facts(own_facts)
+        self._folds = with_folds(own_folds) if own_folds else FOLDS
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)
         self._runner: Runner | None = None
@@ -182,7 +187,7 @@ class SalesFlow(CommandRunner):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._database.close()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied, as for another process.

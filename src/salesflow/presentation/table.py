@@ -6,15 +6,15 @@ from html import escape
 from typing import Literal, NamedTuple
 
 from salesflow.presentation.format import harmless_cells
-from salesflow.presentation.messages import Language, in_language, words_in
+from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
     "Column",
     "TableOfView",
     "aligned",
-    "columns_of",
     "html_of",
     "is_number",
+    "title_and_columns",
     "told_once",
 ]
 
@@ -67,17 +67,20 @@ def told_once(table: TableOfView, column: str) -> TableOfView:
     )
 
 
-def columns_of(table: TableOfView, language: Language) -> list[Column]:
-    """Return the columns of a table, what is ours in it in the reader's language."""
-    columns = [[row[number] for row in table.rows] for number in range(len(table.columns))]
-    for number, name in enumerate(table.columns):
-        if name in table.words:
-            columns[number] = words_in(columns[number], language)
-    names = words_in(table.columns, language)
-    return [
-        aligned(name, [*map(_one_amount_a_line, cells)])
-        for name, cells in zip(names, harmless_cells(columns), strict=True)
+def title_and_columns(table: TableOfView, language: Language) -> tuple[str, list[Column]]:
+    """Return a table's title and columns, what is ours in them in the reader's language."""
+    cells = [[row[number] for row in table.rows] for number in range(len(table.columns))]
+    of_words = [number for number, name in enumerate(table.columns) if name in table.words]
+    ours = (table.title, *table.columns, *(cell for each in of_words for cell in cells[each]))
+    title, *rest = words_in(ours, language)
+    names, words = rest[: len(cells)], iter(rest[len(cells) :])
+    for number in of_words:
+        cells[number] = [next(words) for _ in table.rows]
+    columns = [
+        aligned(name, [*map(_one_amount_a_line, column)])
+        for name, column in zip(names, harmless_cells(cells), strict=True)
     ]
+    return " ".join(filter(None, (title, table.about))), columns
 
 
 def aligned(name: str, cells: list[str]) -> Column:
@@ -114,8 +117,7 @@ def html_of(tables: Sequence[TableOfView], language: Language, lines: Iterable[s
 
 
 def _table(table: TableOfView, language: Language) -> Iterator[str]:
-    columns = columns_of(table, language)
-    title = " ".join(filter(None, (in_language(table.title, language), table.about)))
+    title, columns = title_and_columns(table, language)
     names = "".join(map(_head, columns))
     rows = zip(*(column.cells for column in columns), strict=True)
     body = (

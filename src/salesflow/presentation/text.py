@@ -8,13 +8,19 @@ other. Nothing is ever cut off.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import harmless
 from salesflow.presentation.messages import Language, in_language
-from salesflow.presentation.table import Column, TableOfView, aligned, columns_of, is_number
+from salesflow.presentation.table import (
+    Column,
+    TableOfView,
+    aligned,
+    is_number,
+    title_and_columns,
+)
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 
@@ -52,22 +58,23 @@ WIDE, NARROW = 3, 1
 EDGES = 2
 
 
-def laid_out(table: TableOfView, language: Language, width: int) -> list[RenderableType]:
-    """Lay a table out in a width: its title, then its rows."""
-    return [*_title(table, language), *_rows(table, language, width)]
+def laid_out(
+    tables: Iterable[TableOfView], language: Language, width: int
+) -> Iterator[RenderableType]:
+    """Lay tables out in a width: the title of each, its rows, and its notes below."""
+    for table in tables:
+        title, columns = title_and_columns(table, language)
+        if title:
+            yield Text(harmless(title), style="bold")
+        if table.rows:
+            yield from _rows(columns, width)
+        else:
+            yield Text(f"  {in_language('none', language)}\n")
+        for note in table.notes:
+            yield Text(harmless(f"  {note}"), style="dim")
 
 
-def _title(table: TableOfView, language: Language) -> Iterator[RenderableType]:
-    title = " ".join(filter(None, (in_language(table.title, language), table.about)))
-    if title:
-        yield Text(harmless(title), style="bold")
-
-
-def _rows(table: TableOfView, language: Language, width: int) -> Iterator[RenderableType]:
-    if not table.rows:
-        yield Text(f"  {in_language('none', language)}\n")
-        return
-    columns = columns_of(table, language)
+def _rows(columns: Sequence[Column], width: int) -> Iterator[RenderableType]:
     for gap in (WIDE, NARROW):
         room = _room(columns, gap, width)
         widths = _widths(columns, room)
@@ -91,11 +98,8 @@ def text_of(tables: Sequence[TableOfView], language: Language, width: int | None
     console = Console(
         file=out, width=width or PIPE_WIDTH, highlight=False, emoji=False, color_system=None
     )
-    for table in tables:
-        for part in laid_out(table, language, console.width):
-            console.print(part)
-        for note in table.notes:
-            console.print(Text(harmless(f"  {note}")))
+    for part in laid_out(tables, language, console.width):
+        console.print(part)
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 
 

@@ -37,8 +37,11 @@ __all__ = [
     "mean",
     "net_promoters",
     "ratio",
+    "ratios",
     "share",
+    "shares",
     "spread",
+    "spreads",
     "survival",
 ]
 
@@ -76,6 +79,16 @@ class Share(NamedTuple):
 def ratio(part: int, whole: int) -> Decimal | None:
     """Divide two counts; None for nothing of nothing, which is undefined."""
     return Decimal(part) / whole if whole else None
+
+
+def ratios(*counts: Share) -> list[Decimal | None]:
+    """Divide several pairs of counts; see `ratio`."""
+    return [ratio(*each) for each in counts]
+
+
+def shares(*counts: Share) -> "list[Estimate | None]":
+    """Return several shares, each with its interval; see `share`."""
+    return [share(*each) for each in counts]
 
 
 def share(part: int, whole: int) -> Estimate | None:
@@ -238,6 +251,11 @@ def spread(lasted: Iterable[int]) -> Spread:
         days_mean=_days(Fraction(sum(times), len(times))),
         days_p90=_days(_percentile(times, NINE_TENTHS)),
     )
+
+
+def spreads(*lasted: Iterable[int]) -> list[Spread]:
+    """Return how several sets of times are spread; see `spread`."""
+    return [spread(each) for each in lasted]
 
 
 def _percentile(times: Sequence[int], share: Fraction) -> Fraction:

@@ -25,8 +25,9 @@ from salesflow.projections.core.statistics import (
     Spread,
     decimal_of,
     ratio,
-    share,
-    spread,
+    ratios,
+    shares,
+    spreads,
 )
 from salesflow.projections.performance.kpi_rows import (
     Booked,
@@ -249,24 +250,24 @@ def _follow_ups(contacts: Sequence[Contact]) -> FollowUps:
     )
 
 
-def _first_response(responses: Iterable[tuple[Closed, Response]], timezone: ZoneInfo) -> Spread:
-    """Spread the times from the opening of deals to the first outbound contact of each."""
-    return spread(
-        [
-            microseconds_between(
-                deal.opened,
-                first.at,
-                timezone,
-                days_only=bool(deal.opened_day_only and first.day_only),
-            )
-            for deal, first in responses
-        ]
-    )
+def _first_responses(
+    responses: Iterable[tuple[Closed, Response]], timezone: ZoneInfo
+) -> list[int]:
+    """Return the times from the opening of deals to the first outbound contact of each."""
+    return [
+        microseconds_between(
+            deal.opened,
+            first.at,
+            timezone,
+            days_only=bool(deal.opened_day_only and first.day_only),
+        )
+        for deal, first in responses
+    ]
 
 
-def _top_box(scores: Sequence[Score]) -> Estimate | None:
-    """Return the share of scores in the top two box, and its interval."""
-    return share(sum(each.score >= TOP_BOX for each in scores), len(scores))
+def _top_box(scores: Sequence[Score]) -> Share:
+    """Count the scores in the top two box, and all of them."""
+    return Share(sum(each.score >= TOP_BOX for each in scores), len(scores))
 
 
 # A line of the KPIs: what one span of days and one group comes to.
@@ -338,6 +339,15 @@ class _KpiGroup:
         self.contacts: list[Contact] = []
         self.scores: list[Score] = []
 
+    def closed_as(self, outcome: str) -> list[Closed]:
+        """Return the deals that closed with an outcome."""
+        return [deal for deal in self.closed if deal.outcome == outcome]
+
+    def repeats(self) -> int:
+        """Count the repeat orders, once each whoever shares in them."""
+        repeated = (row for row in self.booked if row.kind == "repeated")
+        return sum(row.sign for row in repeated if row.role == "owner")
+
 
 def kpi_lines(
     reader: Reader,
@@ -402,13 +412,14 @@ def _sort_deals(
 def _line(
     span: Span, group: Group, rows: _KpiGroup, span_totals: SpanTotals, timezone: ZoneInfo
 ) -> KpiLine:
-    won = [deal for deal in rows.closed if deal.outcome == "won"]
-    lost = [deal for deal in rows.closed if deal.outcome == "lost"]
-    repeats = sum(
-        row.sign for row in rows.booked if row.kind == "repeated" and row.role == "owner"
-    )
+    won, lost, repeats = rows.closed_as("won"), rows.closed_as("lost"), rows.repeats()
     created_won = sum(deal.outcome == "won" for deal in rows.opened)
     buyers = span_totals.buyers.get(group, Share(0, 0))
+    of_created, repeat_rate = ratios(Share(created_won, len(rows.opened)), buyers)
+    win_rate, csat = shares(Share(len(won), len(won) + len(lost)), _top_box(rows.scores))
+    cycle, first_response = spreads(
+        [_lasted(deal, timezone) for deal in won], _first_responses(rows.responses, timezone)
+    )
     return KpiLine(
         first=span.first,
         last=span.last,
@@ -419,20 +430,20 @@ def _line(
         created=len(rows.opened),
         created_won=created_won,
         created_open=sum(deal.outcome == "open" for deal in rows.opened),
-        win_rate_of_created=ratio(created_won, len(rows.opened)),
+        win_rate_of_created=of_created,
         won=len(won),
         lost=len(lost),
-        disqualified=sum(deal.outcome == "disqualified" for deal in rows.closed),
-        win_rate=share(len(won), len(won) + len(lost)),
+        disqualified=len(rows.closed_as("disqualified")),
+        win_rate=win_rate,
         win_rate_by_value=tuple(_by_value(won, lost)),
-        cycle=spread([_lasted(deal, timezone) for deal in won]),
+        cycle=cycle,
         new_customers=span_totals.new_customers[group],
         customers=buyers.whole,
         customers_again=buyers.part,
-        repeat_rate=ratio(*buyers),
+        repeat_rate=repeat_rate,
         follow_ups=_follow_ups(rows.contacts),
-        first_response=_first_response(rows.responses, timezone),
-        csat=_top_box(rows.scores),
+        first_response=first_response,
+        csat=csat,
         velocity=span_totals.velocities.get(group) or _velocity(0, (), timezone),
     )
 

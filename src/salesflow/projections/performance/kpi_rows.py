@@ -7,14 +7,13 @@ deals are read as they stand at the end of each span.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.domain.process import WIN_RATE_OUTCOMES
-from salesflow.domain.time import Instant, from_instant, start_of_day
+from salesflow.domain.time import Instant, start_of_last_days
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
@@ -152,6 +151,7 @@ def read_rows(
 ) -> Rows:
     """Read what happened in some spans, each of which begins where the one before it ends."""
     start, end = spans[0].start, spans[-1].end
+    ends = [span.closing(reader.read_point.as_of) for span in spans]
     found = reader.rows_of(
         [
             _booked_in_span(start, end),
@@ -161,7 +161,7 @@ def read_rows(
             _scores(start, end),
             _won(end),
             _repeated(end),
-            *_ends(reader, spans, velocity_days),
+            *_at_ends(reader, ends, velocity_days),
         ]
     )
     booked, closed = _in_one_currency(
@@ -175,14 +175,7 @@ def read_rows(
         scores=[*map(Score._make, next(found))],
         won=[*map(CustomerOrder._make, next(found))],
         repeated=[*map(CustomerOrder._make, next(found))],
-        ends={
-            span: EndOfSpan(
-                span.closing(reader.read_point.as_of),
-                [*map(OpenDeals._make, next(found))],
-                [*map(Closed._make, next(found))],
-            )
-            for span in spans
-        },
+        ends=dict(zip(spans, _ends(ends, found), strict=True)),
     )
 
 
@@ -219,14 +212,21 @@ def _closed(start: Instant, end: Instant) -> Selection:
     return Selection(CLOSING, select)
 
 
-def _ends(reader: Reader, spans: Iterable[Span], velocity_days: int) -> Iterator[Selection]:
+def _at_ends(
+    reader: Reader, ends: Iterable[Instant], velocity_days: int
+) -> Iterator[Selection]:
     """Select what stood open at the end of each span, and what was won or lost lately."""
-    for span in spans:
-        at = span.closing(reader.read_point.as_of)
+    for at in ends:
         yield _open_deals(at)
-        last = from_instant(at).astimezone(reader.timezone).date()
-        start = start_of_day(last - timedelta(days=velocity_days - 1), reader.timezone)
-        yield _closed_lately(at, start)
+        yield _closed_lately(at, start_of_last_days(velocity_days, at, reader.timezone))
+
+
+def _ends(
+    ends: Iterable[Instant], found: Iterator[Iterable[sa.Row[Any]]]
+) -> Iterator[EndOfSpan]:
+    for at in ends:
+        opened = [*map(OpenDeals._make, next(found))]
+        yield EndOfSpan(at, opened, [*map(Closed._make, next(found))])
 
 
 def _open_deals(at: Instant) -> Selection:
