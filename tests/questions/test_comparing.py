@@ -13,11 +13,10 @@ from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole, field_roles
-from salesflow.presentation.format import Total
+from salesflow.presentation.format import Estimate, Interval, Total
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import View
-from salesflow.projections.core.statistics import Estimate, Interval
 from salesflow.projections.pipeline.deal_timeline import DealTimeline
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel

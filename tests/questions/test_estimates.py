@@ -8,13 +8,12 @@ from fractions import Fraction
 import pytest
 
 from salesflow.errors import SalesflowError
+from salesflow.presentation.format import Estimate, estimate_text
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.statistics import (
-    Estimate,
     Share,
     decimal_of,
     difference,
-    estimate_text,
     mean,
     net_promoters,
     ratio,

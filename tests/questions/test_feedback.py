@@ -20,7 +20,7 @@ from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.event import FactRetracted
 from salesflow.domain.values import Money
 from salesflow.errors import SalesflowError
-from salesflow.projections.core.statistics import Estimate
+from salesflow.presentation.format import Estimate
 from salesflow.projections.feedback.feedback import Feedback, FeedbackView
 from salesflow.projections.folds.feedback import FEEDBACK
 

@@ -297,9 +297,14 @@ class CommandContext:
     ) -> "SalesFlow":
         from salesflow.engine import SalesFlow
 
-        if not url:
-            self._ensure_place()
-        return SalesFlow(url or self.url, tenant=self.tenant, timezone=timezone, create=create)
+        try:
+            return SalesFlow(
+                url or self.url, tenant=self.tenant, timezone=timezone, create=create
+            )
+        except (DatabaseError, NotFoundError):
+            if not url:
+                self._ensure_place()
+            raise
 
 
 def with_context(function: Callable[..., None]) -> Callable[..., None]:

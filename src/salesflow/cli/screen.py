@@ -169,10 +169,10 @@ class Screen:
 
     def paragraphs(self, *paragraphs: tuple[Iterable[str], str]) -> None:
         """Print lines of plain text below one another, those of each paragraph in its style."""
-        lines = harmless_cells(texts for texts, _ in paragraphs)
-        styles = (style for _, style in paragraphs)
+        lines = harmless_cells([texts for texts, _ in paragraphs])
+        styles = [style for _, style in paragraphs]
         shown = [("\n".join(texts), style) for texts, style in zip(lines, styles, strict=True)]
-        self.say(*(Text(text, style=style) for text, style in shown if text))
+        self.say(*[Text(text, style=style) for text, style in shown if text])
 
     def heading(self, text: str) -> None:
         """Print a heading."""

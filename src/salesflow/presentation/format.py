@@ -17,6 +17,8 @@ from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
     "CellValue",
+    "Estimate",
+    "Interval",
     "Percent",
     "RowOfValues",
     "ShortId",
@@ -24,6 +26,7 @@ __all__ = [
     "amount_text",
     "days_text",
     "distinct_ids",
+    "estimate_text",
     "given_percent",
     "harmless",
     "harmless_cells",
@@ -253,13 +256,45 @@ def totals_text(sums: Sequence[Total]) -> str:
     return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"
 
 
+# Estimates: a figure of a sample beside the interval in which that of the whole lies.
+
+
+class Interval(Value):
+    """Where the figure of the whole lies with 95% confidence."""
+
+    low: Decimal
+    high: Decimal
+
+
+class Estimate(Value):
+    """A figure of a sample, its interval, and how many observations it rests on."""
+
+    value: Decimal
+    interval: Interval | None
+    """None where there are too few observations to give one."""
+    count: int
+
+
+def estimate_text(estimate: Estimate | None, *, percent: bool = False, places: int = 0) -> str:
+    """Write a figure and its interval for people: "72% (61 … 81)"."""
+    if estimate is None:
+        return "–"
+    scale = 100 if percent else 1
+    plain = f"{estimate.value * scale:z.{places}f}"
+    text = percent_text(estimate.value) if percent else plain
+    if estimate.interval is None:
+        return text
+    low, high = estimate.interval.low * scale, estimate.interval.high * scale
+    return f"{text} ({low:z.{places}f} … {high:z.{places}f})"
+
+
 # Rows of values, each written as its type asks for.
 
 
 class Percent(NamedTuple):
-    """A share that is written in whole per cent."""
+    """A share that is written in whole per cent, with its interval where it has one."""
 
-    share: Decimal | None
+    share: Decimal | Estimate | None
 
 
 CellValue = str | int | Decimal | Percent | tuple[Total, ...] | None
@@ -277,8 +312,10 @@ def _written(value: CellValue) -> str:
             return value
         case int():
             return f"{value:,}"
-        case Percent():
-            return percent_text(value.share)
+        case Percent(share):
+            if isinstance(share, Estimate):
+                return estimate_text(share, percent=True)
+            return percent_text(share)
         case Decimal() | None:
             return number_text(value)
         case _:

@@ -60,18 +60,19 @@ EDGES = 2
 
 def laid_out(
     tables: Iterable[TableOfView], language: Language, width: int
-) -> Iterator[RenderableType]:
+) -> list[RenderableType]:
     """Lay tables out in a width: the title of each, its rows, and its notes below."""
+    parts: list[RenderableType] = []
     for table in tables:
         title, columns = title_and_columns(table, language)
         if title:
-            yield Text(harmless(title), style="bold")
+            parts.append(Text(harmless(title), style="bold"))
         if table.rows:
-            yield from _rows(columns, width)
+            parts.extend(_rows(columns, width))
         else:
-            yield Text(f"  {in_language('none', language)}\n")
-        for note in table.notes:
-            yield Text(harmless(f"  {note}"), style="dim")
+            parts.append(Text(f"  {in_language('none', language)}\n"))
+        parts.extend(Text(harmless(f"  {note}"), style="dim") for note in table.notes)
+    return parts
 
 
 def _rows(columns: Sequence[Column], width: int) -> Iterator[RenderableType]:

@@ -10,7 +10,7 @@ from oracle.beliefs import Raw
 from oracle.conversions import conversion_in
 from properties.asked.case import Case
 from properties.world import instant
-from salesflow.projections.core.statistics import Estimate
+from salesflow.presentation.format import Estimate
 from salesflow.projections.stages.conversion import Conversion, ConversionView
 from salesflow.projections.stages.conversion_figures import StageConversion
 

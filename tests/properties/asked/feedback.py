@@ -12,7 +12,7 @@ from oracle.feedback import feedback_in
 from oracle.periods import period_before, period_of
 from properties.asked.case import Case
 from properties.world import instant
-from salesflow.projections.core.statistics import Estimate
+from salesflow.presentation.format import Estimate
 from salesflow.projections.feedback.feedback import Feedback, FeedbackFigures, FeedbackView
 
 __all__ = ["CASE", "said_of_estimate", "said_of_figures"]

@@ -118,7 +118,6 @@ class Snapshot(Generic[ViewT]):
         self._connection = connection
         self._stand = min(positions, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in positions)
-        self._begun = cutter.log.begun(connection)
         self._behind: Behind | None = None
 
     def raise_if_behind(self, head: Head, error: UnwritableError) -> None:
@@ -172,8 +171,10 @@ class Snapshot(Generic[ViewT]):
             envelope["left_out"] = left_out
         if self._behind is not None:
             envelope["behind"] = self._behind
-        if read_point.known_at < self._begun:
-            envelope["known_since"] = from_instant(self._begun)
+        if read_point.known_at < self._stand.recorded or not self._stand.position:
+            begun = log.begun(self._connection)
+            if read_point.known_at < begun:
+                envelope["known_since"] = from_instant(begun)
         envelope["names"] = names_in(view, self._moments.log, self._connection, read_point)
         return view.model_copy(update=envelope)
 

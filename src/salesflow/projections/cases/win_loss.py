@@ -23,11 +23,13 @@ from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
+    Estimate,
     Percent,
     RowOfValues,
     Total,
     amount_text,
     days_text,
+    estimate_text,
     totals,
     written_rows,
 )
@@ -45,14 +47,7 @@ from salesflow.projections.core.currency import (
 )
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import PeriodQuestion, Reader
-from salesflow.projections.core.statistics import (
-    Estimate,
-    Share,
-    difference,
-    estimate_text,
-    ratio,
-    share,
-)
+from salesflow.projections.core.statistics import Share, difference, ratio, share
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE

@@ -22,12 +22,19 @@ from salesflow.domain.time import Period
 from salesflow.domain.values import Money, Value, tidy
 from salesflow.presentation.arrow import data_frames, stacked
 from salesflow.presentation.fields import FieldRole, Json, field_roles, plain
-from salesflow.presentation.format import Total, amount_text, local_time, totals, totals_text
+from salesflow.presentation.format import (
+    Estimate,
+    Total,
+    amount_text,
+    estimate_text,
+    local_time,
+    totals,
+    totals_text,
+)
 from salesflow.presentation.messages import Language, in_language, key_text, kind_name
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.names import with_names
 from salesflow.projections.core.question import ENVELOPE, View
-from salesflow.projections.core.statistics import Estimate, estimate_text
 
 __all__ = [
     "Change",

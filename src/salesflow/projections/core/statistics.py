@@ -20,20 +20,17 @@ from typing import Final, NamedTuple
 from salesflow.domain.time import DAY
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
-from salesflow.presentation.format import percent_text
+from salesflow.presentation.format import Estimate, Interval
 
 __all__ = [
     "NINE_TENTHS",
     "Duration",
-    "Estimate",
-    "Interval",
     "Probabilities",
     "Share",
     "Spread",
     "Survival",
     "decimal_of",
     "difference",
-    "estimate_text",
     "mean",
     "net_promoters",
     "ratio",
@@ -53,22 +50,6 @@ HUNDRED: Final = 100
 PLACES: Final = 9
 
 
-class Interval(Value):
-    """Where the figure of the whole lies with 95% confidence."""
-
-    low: Decimal
-    high: Decimal
-
-
-class Estimate(Value):
-    """A figure of a sample, its interval, and how many observations it rests on."""
-
-    value: Decimal
-    interval: Interval | None
-    """None where there are too few observations to give one."""
-    count: int
-
-
 class Share(NamedTuple):
     """So many of so many."""
 
@@ -86,7 +67,7 @@ def ratios(*counts: Share) -> list[Decimal | None]:
     return [ratio(*each) for each in counts]
 
 
-def shares(*counts: Share) -> "list[Estimate | None]":
+def shares(*counts: Share) -> list[Estimate | None]:
     """Return several shares, each with its interval; see `share`."""
     return [share(*each) for each in counts]
 
@@ -184,19 +165,6 @@ def net_promoters(promoters: int, detractors: int, count: int) -> Estimate | Non
 def decimal_of(exact: Fraction) -> Decimal:
     """Write a fraction as a Decimal: exact where it has 28 digits or fewer, else rounded."""
     return Decimal(exact.numerator) / exact.denominator
-
-
-def estimate_text(estimate: Estimate | None, *, percent: bool = False, places: int = 0) -> str:
-    """Write a figure and its interval for people: "72% (61 … 81)"."""
-    if estimate is None:
-        return "–"
-    scale = HUNDRED if percent else 1
-    plain = f"{estimate.value * scale:z.{places}f}"
-    text = percent_text(estimate.value) if percent else plain
-    if estimate.interval is None:
-        return text
-    low, high = estimate.interval.low * scale, estimate.interval.high * scale
-    return f"{text} ({low:z.{places}f} … {high:z.{places}f})"
 
 
 def _wilson(part: int, whole: int) -> tuple[float, float]:

@@ -19,7 +19,13 @@ from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
 from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import days_text, local_day, short_id
+from salesflow.presentation.format import (
+    Estimate,
+    days_text,
+    estimate_text,
+    local_day,
+    short_id,
+)
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import (
@@ -30,13 +36,7 @@ from salesflow.projections.core.question import (
     View,
     span_before,
 )
-from salesflow.projections.core.statistics import (
-    Estimate,
-    estimate_text,
-    mean,
-    net_promoters,
-    share,
-)
+from salesflow.projections.core.statistics import mean, net_promoters, share
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import stage_name
 

@@ -16,11 +16,10 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Total, totals
+from salesflow.presentation.format import Estimate, Total, totals
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
-    Estimate,
     Share,
     Spread,
     decimal_of,

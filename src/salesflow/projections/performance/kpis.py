@@ -34,7 +34,6 @@ from salesflow.projections.core.question import (
     span_before,
     span_of,
 )
-from salesflow.projections.core.statistics import estimate_text
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
@@ -76,7 +75,7 @@ DEALS: Final[Figures] = {
     "Created": lambda line: line.created,
     "Won": lambda line: line.won,
     "Lost": lambda line: line.lost,
-    "Win rate": lambda line: estimate_text(line.win_rate, percent=True),
+    "Win rate": lambda line: Percent(line.win_rate),
     "Created deals won to date": lambda line: Percent(line.win_rate_of_created),
     "Sales cycle, median (days)": lambda line: line.cycle.days_median,
     "Sales cycle, P90 (days)": lambda line: line.cycle.days_p90,
@@ -87,7 +86,7 @@ CUSTOMERS: Final[Figures] = {
     "Activities": lambda line: line.follow_ups.contacts,
     "Activities per deal": lambda line: line.follow_ups.per_deal,
     "First response, median (days)": lambda line: line.first_response.days_median,
-    "CSAT top box": lambda line: estimate_text(line.csat, percent=True),
+    "CSAT top box": lambda line: Percent(line.csat),
 }
 PARTS: Final[Mapping[str, Figures]] = {
     "Sales and open pipeline": SALES,

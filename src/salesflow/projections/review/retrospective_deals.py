@@ -18,9 +18,10 @@ from uuid import UUID
 from salesflow.domain.time import DAY, Instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Estimate
 from salesflow.projections.core.currency import exact
 from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.core.statistics import Estimate, decimal_of, spread
+from salesflow.projections.core.statistics import decimal_of, spread
 from salesflow.projections.forecast.forecast import end_of
 from salesflow.projections.forecast.forecast_figures import SlippageLine, slippage_lines
 from salesflow.projections.forecast.forecast_reading import (

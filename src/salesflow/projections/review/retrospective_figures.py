@@ -16,9 +16,8 @@ from salesflow.domain.deal.after_sales import Scale
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Total
+from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.core.statistics import Estimate
 from salesflow.projections.feedback.feedback import (
     PASSIVE,
     Answers,

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Period
 from salesflow.presentation.format import (
+    Estimate,
     Total,
     days_text,
+    estimate_text,
     local_day,
     local_time,
     money_text,
@@ -25,7 +27,6 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import LossReason
-from salesflow.projections.core.statistics import Estimate, estimate_text
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.forecast.forecast_figures import SlippageLine
 from salesflow.projections.pipeline.flow import FlowFigures

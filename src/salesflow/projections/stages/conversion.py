@@ -19,17 +19,18 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
+    Estimate,
     Percent,
     RowOfValues,
     amount_text,
     days_text,
+    estimate_text,
     percent_text,
     written_rows,
 )
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span, View, span_before
-from salesflow.projections.core.statistics import Estimate, estimate_text
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.conversion_figures import (
     StageConversion,

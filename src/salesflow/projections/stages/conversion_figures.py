@@ -13,7 +13,8 @@ from typing import Final, Literal, NamedTuple
 
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
-from salesflow.projections.core.statistics import Estimate, decimal_of, share
+from salesflow.presentation.format import Estimate
+from salesflow.projections.core.statistics import decimal_of, share
 from salesflow.projections.stages.visits import (
     ENTRIES,
     StageKey,
