@@ -5,6 +5,7 @@ validity of their own; a question reads them at its `known_at` alone. ClockAccep
 too: somebody decided to go on although the clock stands behind the log.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Final, Self, assert_never, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from pydantic import Field, Strict
 
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.calendar import FiscalCalendar
-from salesflow.domain.event import Event, Fact
+from salesflow.domain.event import Event, Fact, believed_history
 from salesflow.domain.state import ReplayContext, State
 from salesflow.domain.time import zone
 from salesflow.domain.values import Currency, Reason, Reference
@@ -25,7 +26,9 @@ __all__ = [
     "Settings",
     "SettingsChanged",
     "SettingsFact",
+    "SettingsState",
     "WorkingDays",
+    "settings_after",
 ]
 
 SETTINGS_ID: Final = UUID("5e771465-0000-5000-8000-000000000001")
@@ -86,6 +89,15 @@ class SettingsState(State):
             case _:
                 assert_never(fact)
         return None
+
+
+def settings_after(events: Iterable[Event]) -> SettingsState:
+    """Return how the books are kept after some events, for whoever does not change that."""
+    state = SettingsState()
+    for event in believed_history(events):
+        if isinstance(event.fact, SettingsFact):
+            state.evolve(event)
+    return state
 
 
 class Settings(Aggregate, SettingsState):

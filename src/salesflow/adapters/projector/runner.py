@@ -275,7 +275,8 @@ class Runner(Forkable):
     def mend_once(self) -> None:
         """Make what is missing, unless that was looked for before."""
         if not self._looked:
-            self._mend()
+            with self._database.whole(), self._lock:
+                self._mend()
 
     def _mend(self) -> None:
         """Make what is missing; where nothing can be written, say so to who asks for it.

@@ -30,7 +30,7 @@ from salesflow.domain.event import Event, Fact, FactRetracted, believed_history,
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.process import ProcessPublished, process_id
 from salesflow.domain.rep import RepJoined, rep_id
-from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.settings import SETTINGS_ID, Settings, SettingsState, settings_after
 from salesflow.domain.time import (
     FOREVER,
     Instant,
@@ -67,15 +67,16 @@ class MomentResolver:
     def __init__(self, log: EventLog, connection: sa.Connection | None = None) -> None:
         self.log = log
         self._connection = connection
-        self._read: dict[Instant, Settings] = {}
+        self._read: dict[Instant, SettingsState] = {}
 
-    def settings(self, known: Instant) -> Settings:
+    def settings(self, known: Instant) -> SettingsState:
         """Return the settings as known at an instant; in a snapshot they are read once."""
-        if self._connection is None:
-            return settings_at(self.log, known)
-        if known not in self._read:
-            self._read[known] = settings_at(self.log, known, self._connection)
-        return self._read[known]
+        if known in self._read:
+            return self._read[known]
+        found = settings_after(_settings_events(self.log, known, self._connection))
+        if self._connection is not None:
+            self._read[known] = found
+        return found
 
     def read_point(self, as_of: When | None, known_at: When | None, head: Instant) -> ReadPoint:
         """Cut a moment: now where nothing is said, knowing all up to the head."""
@@ -206,18 +207,22 @@ def snapshot_for(
         yield snapshot
 
 
-def settings_at(
-    log: EventLog, known_at: Instant, connection: sa.Connection | None = None
-) -> Settings:
+def settings_at(log: EventLog, known_at: Instant) -> Settings:
     """Return a tenant's settings as known at an instant; see `SalesFlow.settings`.
 
     Raises:
         HistoryError: when a part of them cannot be read.
     """
+    return Settings.load(SETTINGS_ID, _settings_events(log, known_at, None))
+
+
+def _settings_events(
+    log: EventLog, known_at: Instant, connection: sa.Connection | None
+) -> list[Event]:
     events = log.stream(SETTINGS_ID, connection=connection)
     known = [event for event in events if event.recorded <= known_at]
     ensure_readable(known)
-    return Settings.load(SETTINGS_ID, known or events[:1])
+    return known or events[:1]
 
 
 # One snapshot for one question: the read tables, the log and where they stand.
@@ -235,7 +240,7 @@ class SnapshotReader:
         connection: sa.Connection,
         log: EventLog,
         read_point: ReadPoint,
-        settings: Settings,
+        settings: SettingsState,
         processes: Processes,
         rates: PublishedRates,
     ) -> None:
