@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.cells import cell_len
 
-from salesflow.cli.screen import Screen, size_of
+from salesflow.cli.context import Screen, size_of
 from salesflow.domain.time import Moment
 from salesflow.presentation.format import local_time, moment_line
 from salesflow.presentation.table import TableOfView

@@ -111,7 +111,7 @@ def test_output_in_an_old_encoding_is_no_reason_to_fail(db: str) -> None:
         "salesflow.errors",
         "rich",
         "typer",
-        "salesflow.cli.screen",
+        "salesflow.cli.context",
         "salesflow.cli.app",
         "salesflow.cli.admin.status",
         "salesflow.engine",

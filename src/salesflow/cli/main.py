@@ -6,13 +6,16 @@ a rule, a busy database or a fold refuses, 130 after Ctrl-C, 70 for a fault of t
 (`SALESFLOW_TRACEBACK=1` shows where). Nobody else ever meets a traceback.
 """
 
+import codecs
+import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from salesflow.domain.wording import quoted
 from salesflow.errors import BusyError, DatabaseError, InputError, NotFoundError, SalesflowError
@@ -42,8 +45,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = _stopped()
     if arguments is None:
         with suppress(KeyboardInterrupt):  # which has been told already, or comes too late
-            from salesflow.cli.screen import stop_at_once
-
             stop_at_once()
     return code
 
@@ -57,8 +58,6 @@ def _is_missing(package: str) -> bool:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    from salesflow.cli.screen import end_quietly, prepare, replaced
-
     prepare()
     try:
         code = _run(arguments)
@@ -174,3 +173,64 @@ def _complain(message: str, code: int) -> int:
 
 def _stopped() -> int:
     return _complain("stopped; what was recorded stays", STOPPED)
+
+
+# stdout and stderr as they are: closed, full, read by nobody, or in an old encoding.
+#
+# Text that the encoding of stdout cannot write is replaced, a sign by its plain fellow and
+# anything else by question marks as wide as it was; that this happened is said once on stderr.
+
+HANDLER: Final = "salesflow.visibly"
+PLAIN: Final = {"–": "-", "—": "-", "−": "-", "·": ".", "…": "~", "→": ">", "×": "x", "⚠": "!"}
+"""Signs of the labels, and what stands for them where they cannot be written."""
+_replaced: list[str] = []
+
+
+def prepare() -> None:
+    """Make both streams fit to be written to, whatever they are."""
+    _replaced.clear()
+    codecs.register_error(HANDLER, _visibly)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before we began
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            errors = HANDLER if name == "stdout" else "backslashreplace"
+            stream.reconfigure(errors=errors)
+
+
+def replaced() -> str:
+    """Return what could not be written and was replaced; nothing where all could."""
+    if not _replaced:
+        return ""
+    encoding = getattr(sys.stdout, "encoding", None) or "its encoding"
+    return (
+        f"{len(_replaced):,} characters cannot be shown in {encoding} and stand as ?; set"
+        " PYTHONIOENCODING=utf-8, or use --json"
+    )
+
+
+def end_quietly() -> None:
+    """Let the interpreter end without a word about a stream that cannot be written."""
+    with suppress(OSError, ValueError, io.UnsupportedOperation):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+
+
+def stop_at_once() -> None:
+    """Let a further Ctrl-C end the process without a traceback while it is ending anyway."""
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _visibly(error: UnicodeError) -> tuple[str, int]:
+    """Replace what cannot be written by signs that take the same room."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    from rich.cells import cell_len
+
+    lost = error.object[error.start : error.end]
+    _replaced.extend(sign for sign in lost if sign not in PLAIN)
+    shown = (PLAIN.get(sign) or "?" * max(cell_len(sign), 1) for sign in lost)
+    return "".join(shown), error.end

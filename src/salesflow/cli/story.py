@@ -13,7 +13,6 @@ from salesflow.cli.ask import show_view
 from salesflow.cli.context import CommandContext
 from salesflow.cli.deal.commands import replay_table
 from salesflow.cli.ids import Called
-from salesflow.cli.screen import Json
 from salesflow.demo.office import Correction, Office
 from salesflow.demo.world import END, ZONE
 from salesflow.domain.deal import Deal
@@ -23,6 +22,7 @@ from salesflow.domain.time import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.presentation.deal_view import replay
 from salesflow.presentation.fact_text import describe_fact, money_text
+from salesflow.presentation.fields import Json
 from salesflow.presentation.format import Total, amount_text, local_time
 from salesflow.presentation.messages import fact_name
 from salesflow.presentation.table import TableOfView

@@ -18,11 +18,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from salesflow.cli.context import CommandContext, time_text, with_context
-from salesflow.cli.screen import Json
 from salesflow.domain.time import DAY, IS_DAY, Period, instant_of, read_day, to_instant
 from salesflow.domain.values import envelope_text
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, NotFoundError
+from salesflow.presentation.fields import Json
 from salesflow.presentation.format import distinct_ids, local_time
 from salesflow.presentation.messages import kind_name
 from salesflow.presentation.table import TableOfView

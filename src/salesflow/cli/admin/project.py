@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
-from salesflow.cli.screen import Json
 from salesflow.domain.time import from_instant
 from salesflow.errors import BusyError, HistoryError, ProjectionError
-from salesflow.presentation.fields import plain
+from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import local_time
 
 if TYPE_CHECKING:

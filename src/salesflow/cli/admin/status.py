@@ -7,10 +7,9 @@ import typer
 
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.cli.app import installed
-from salesflow.cli.context import CommandContext, with_context
-from salesflow.cli.screen import Json, size_of
+from salesflow.cli.context import CommandContext, size_of, with_context
 from salesflow.domain.time import from_instant
-from salesflow.presentation.fields import plain
+from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.table import TableOfView
 
