@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import cached_property
 from threading import Event as Flag
 from typing import Final, NoReturn, Self, TypeVar
 from uuid import UUID
@@ -173,6 +172,7 @@ class SalesFlow(CommandRunner):
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)
         self._runner: Runner | None = None
+        self._reactors: Reactors | None = None
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
             self._moments = MomentResolver(self.log)
@@ -180,7 +180,7 @@ class SalesFlow(CommandRunner):
             self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
             if reactors != ():
-                self.reactors = Reactors(self.log, reactors)
+                self._reactors = Reactors(self.log, reactors)
         except BaseException:
             self.close()
             raise
@@ -189,7 +189,7 @@ class SalesFlow(CommandRunner):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        self.close()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied, as for another process.
@@ -203,10 +203,12 @@ class SalesFlow(CommandRunner):
         """Give back all connections."""
         self._database.close()
 
-    @cached_property
+    @property
     def reactors(self) -> Reactors:
         """What acts on the world when something is recorded; nothing where none was given."""
-        return Reactors(self.log, ())
+        if self._reactors is None:
+            self._reactors = Reactors(self.log, ())
+        return self._reactors
 
     # Recording
 

@@ -15,7 +15,6 @@ that stands beyond the head, or at an event that is another one now. A missing o
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import cached_property
 from itertools import pairwise
 from time import monotonic
 from uuid import UUID
@@ -195,7 +194,7 @@ class Runner(Forkable):
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
 
-    @cached_property
+    @property
     def _beside(self) -> ShadowTables:
         """The tables beside the live ones that a rebuild fills."""
         return ShadowTables(self._log)
@@ -284,10 +283,9 @@ class Runner(Forkable):
         Where the database says that its tables are still those among which nothing was missing
         there is nothing to look for; what was made is looked at once more.
         """
-        made: Sequence[str] | None = None
         version: int | None = None
         try:
-            while made is None or made:
+            for _ in range(2):
                 version = self._database.tables_version()
                 if version is not None and version == self._whole_at:
                     return
@@ -295,6 +293,8 @@ class Runner(Forkable):
                 for name in made:
                     self._projections[name].position = None
                     self._projections[name].settle_all(self._database)
+                if not made:
+                    break
         except UnwritableError as error:
             self._absent, self._whole_at = error, None
         else:
