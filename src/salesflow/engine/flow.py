@@ -163,12 +163,11 @@ class SalesFlow(CommandRunner):
         if event_ids is not new_id:
             ensure_callable(event_ids, "event_ids")
         own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
-        catalogue, self._folds = CATALOGUE, FOLDS
+        catalogue = CATALOGUE
         if own_facts:
             catalogue = CATALOGUE.with_own(own_facts)
             name_facts(own_facts)
-        if own_folds:
-            self._folds = with_folds(own_folds)
+        self._folds = with_folds(own_folds) if own_folds else FOLDS
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)
         self._runner: Runner | None = None

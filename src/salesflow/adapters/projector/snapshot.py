@@ -165,9 +165,13 @@ class Snapshot(Generic[ViewT]):
                 f"{self._question.name} reaches beyond the ends of the calendar or of 64 bits"
                 f" at that moment: {error}"
             ) from error
+        return view.model_copy(update=self._envelope(view, reader))
+
+    def _envelope(self, view: ViewT, reader: "SnapshotReader") -> dict[str, object]:
+        """Return what stands beside an answer: what it leaves out and does not know, names."""
+        read_point, log = reader.read_point, self._moments.log
         envelope: dict[str, object] = {"timezone": reader.timezone.key}
-        folds, log = self._question.folds, self._moments.log
-        left_out = left_out_at(log, folds, read_point.known_at, self._connection)
+        left_out = left_out_at(log, self._question.folds, read_point.known_at, self._connection)
         if left_out:
             envelope["left_out"] = left_out
         if self._behind is not None:
@@ -176,8 +180,8 @@ class Snapshot(Generic[ViewT]):
             begun = log.begun(self._connection)
             if read_point.known_at < begun:
                 envelope["known_since"] = from_instant(begun)
-        envelope["names"] = names_in(view, self._moments.log, self._connection, read_point)
-        return view.model_copy(update=envelope)
+        envelope["names"] = names_in(view, log, self._connection, read_point)
+        return envelope
 
 
 @contextmanager
