@@ -269,7 +269,9 @@ def test_a_worker_goes_on_after_the_server_has_cut_its_connections(
 
 def test_a_reactor_goes_on_after_the_server_has_cut_its_connections(postgres_url: str) -> None:
     stop, acted = Flag(), Queue[int]()
-    reactor = Reactor("mail", {OwnerAssigned}, act=lambda event: acted.put(event.position))
+    reactor = Reactor(
+        "mail", {OwnerAssigned}, act=lambda event: acted.put(event.position), lease_seconds=2
+    )
     with (
         SalesFlow(postgres_url, reactors=[reactor]) as flow,
         SalesFlow(postgres_url) as other,

@@ -121,7 +121,11 @@ def test_a_team_keeps_what_its_reps_sold_before_they_moved() -> None:
             "east": {"CNY": 11},
             "south": {"CNY": 100},
         }
-        assert view.before_joining > 0, "the first team stands for the time before it"
+        assert view.before_joining == 1, (
+            "of one rep, however many deals and months are asked of"
+        )
+        months = kpis(sales, FIRST, by="team", each="month")
+        assert (months.before_joining, len(months.lines)) == (1, 3)
 
 
 def test_a_deal_closed_twice_counts_once_in_the_period_of_its_last_closing() -> None:

@@ -164,8 +164,12 @@ class Teams:
 
     def __init__(self, stays: Mapping[str, Sequence[MembershipPeriod]]) -> None:
         self._stays = stays
-        self.before_joining = 0
-        """How often somebody was asked about at a time before their first team."""
+        self._early: set[str | None] = set()
+
+    @property
+    def before_joining(self) -> int:
+        """Of how many reps the first team stands for a time before they joined it, so far."""
+        return len(self._early)
 
     @classmethod
     def read(cls, reader: Reader, *, known_at: Instant | None = None) -> "Teams":
@@ -186,7 +190,8 @@ class Teams:
         period = self.stay(rep, at)
         if period is None:
             return None
-        self.before_joining += at < period.start
+        if at < period.start:
+            self._early.add(rep)
         return period.team
 
     def valid(self, rep: str | None, at: Instant) -> str | None:

@@ -180,14 +180,14 @@ class KpisView(MoneyView):
     lines_before: tuple[KpiLine, ...]
     """The whole period before, group by group."""
     before_joining: int
-    """How often a rep's first team stands for a time before they joined it."""
+    """Of how many reps the first team stands for a time before they joined it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the figures out, those of the period before beside or below them."""
         tables = kpi_tables(self.lines, self.lines_before, self.by)
         if self.before_joining:
             told = in_language(
-                "times: before the rep joined any team, counted under the first team", language
+                "reps: before they joined any team, counted under their first team", language
             )
             tables[0] = tables[0]._replace(notes=(f"{self.before_joining:,} {told}",))
         return tables
