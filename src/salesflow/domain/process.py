@@ -7,8 +7,9 @@ a deal; the checking itself is the deal's.
 """
 
 from collections.abc import Mapping, Set
+from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar, assert_never, get_args
 from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, Field, Strict, model_validator
@@ -36,7 +37,7 @@ __all__ = [
     "CRITERIA",
     "OUTCOME_OF_CATEGORY",
     "TASK_COMPLETED",
-    "WIN_RATE_OUTCOMES",
+    "WIN_RATE",
     "Category",
     "Criterion",
     "ForecastCategory",
@@ -52,14 +53,32 @@ __all__ = [
     "VersionNumber",
     "ensure_alike",
     "process_id",
+    "win_rate_of",
 ]
 
 
 Category = Literal["open", "won", "after_sales", "lost", "disqualified"]
 ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted"]
 Outcome = Literal["open", "won", "lost", "disqualified"]
-WIN_RATE_OUTCOMES: Final = ("won", "lost")
-"""The outcomes that count in every win rate; what was disqualified never was a chance."""
+NumberT = TypeVar("NumberT", int, Decimal)
+
+WIN_RATE: Final[dict[Outcome, bool]] = {"won": True, "lost": False}
+"""The outcomes that count in every win rate, and whether each of them is a win.
+
+What was disqualified never was a chance. Factors of won and lost deals are stored: where this
+changes, raise the revision of the fold `factor`.
+"""
+
+
+def win_rate_of(sums: Mapping[str, NumberT], nothing: NumberT) -> tuple[NumberT, NumberT]:
+    """Return what was won and all that counts in a win rate, of counts or sums by outcome.
+
+    `nothing` stands for an outcome that is not there.
+    """
+    won = [sums.get(outcome, nothing) for outcome, is_win in WIN_RATE.items() if is_win]
+    counted = [sums.get(outcome, nothing) for outcome in WIN_RATE]
+    return sum(won, nothing), sum(counted, nothing)
+
 
 OUTCOME_OF_CATEGORY: Final[Mapping[Category, Outcome]] = {
     "won": "won",

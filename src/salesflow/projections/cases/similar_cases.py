@@ -28,7 +28,7 @@ from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteLine, Q
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, believed_history
-from salesflow.domain.process import WIN_RATE_OUTCOMES, ProcessVersion
+from salesflow.domain.process import WIN_RATE, ProcessVersion
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, Money, Reference, SafeText, Value
@@ -356,7 +356,7 @@ def like(reader: Reader, this: ClosedDeal, at_most: int) -> list[Likeness]:
     c = CLOSING.c
     mine = c.entity_id == this.deal
     others = sa.and_(
-        c.process == this.process, c.entity_id != this.deal, c.outcome.in_(WIN_RATE_OUTCOMES)
+        c.process == this.process, c.entity_id != this.deal, c.outcome.in_([*WIN_RATE])
     )
     path = _paths(reader, this, mine).get(this.deal, frozenset())
     paths = _paths(reader, this, others)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import Field
 
-from salesflow.domain.process import WIN_RATE_OUTCOMES
+from salesflow.domain.process import WIN_RATE, win_rate_of
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
@@ -223,7 +223,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             lost_to=tuple(_lost_to(lost)),
             deal=self.deal,
             similar=alike,
-            similar_won=share(sum(each.outcome == "won" for each in alike), len(alike)),
+            similar_won=share(*win_rate_of(Counter(each.outcome for each in alike), 0)),
             rates=exchange.used,
             names=names_of(reader, wanted),
         )
@@ -253,7 +253,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
     def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
         c, span = CLOSING.c, self.span(reader)
         yield CLOSING.visible_at(reader.read_point)
-        yield c.outcome.in_(WIN_RATE_OUTCOMES)
+        yield c.outcome.in_([*WIN_RATE])
         yield c.closed >= span.start
         yield c.closed < span.end
         for column, value in ((c.process, self.process), (c.owner, self.owner)):
@@ -308,9 +308,8 @@ def _drivers(
 
 
 def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -> Driver:
-    here = Share(with_["won"], with_["won"] + with_["lost"])
-    won_without = outcomes["won"] - with_["won"]
-    there = Share(won_without, won_without + outcomes["lost"] - with_["lost"])
+    without = {outcome: count - with_[outcome] for outcome, count in outcomes.items()}
+    here, there = Share(*win_rate_of(with_, 0)), Share(*win_rate_of(without, 0))
     return Driver(
         factor=key[0],
         detail=key[1],

@@ -29,7 +29,7 @@ from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import WIN_RATE_OUTCOMES, ProcessVersion
+from salesflow.domain.process import WIN_RATE, ProcessVersion
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
@@ -97,7 +97,7 @@ class FactorRows:
         return () if deal.status == outcome and not first else list(self._changes())
 
     def _changes(self) -> Iterator[Change]:
-        closed = self._deal.status in WIN_RATE_OUTCOMES
+        closed = self._deal.status in WIN_RATE
         wanted = self._factors if closed else Counter[Factor]()
         for factor in sorted(self._shown - wanted.keys()):
             yield factor, None

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import Final, NamedTuple
 
-from salesflow.domain.process import ForecastCategory
+from salesflow.domain.process import ForecastCategory, win_rate_of
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, SafeText, Value, tidy
 from salesflow.projections.forecast.forecast_reading import (
@@ -227,8 +227,8 @@ def forecast_lines(
             trailing[row.group, row.currency][row.outcome] += row.amount
     for key in _in_order(key for key, sums in now.items() if sums.counts):
         sums, rates = now[key], trailing[key]
-        part, gained, missed = sums.open(), rates["won"], rates["lost"]
-        rate = _ratio(gained, gained + missed)
+        part, (gained, counted) = sums.open(), win_rate_of(rates, Decimal(0))
+        rate = _ratio(gained, counted)
         yield ForecastLine(
             group=key[0],
             currency=key[1],
@@ -242,7 +242,7 @@ def forecast_lines(
             forecast_pipeline=sums.with_categories(PIPELINE),
             goal_remaining=None,
             coverage=None,
-            coverage_required=_ratio(gained + missed, gained) if rate and rate > 0 else None,
+            coverage_required=_ratio(counted, gained) if rate and rate > 0 else None,
             win_rate_by_value=rate,
         )
 

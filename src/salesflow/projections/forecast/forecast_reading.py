@@ -13,7 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.process import WIN_RATE_OUTCOMES
+from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant
 from salesflow.projections.core.currency import exact, exact_sum
 from salesflow.projections.core.question import Reader, Span
@@ -229,7 +229,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
         sa.select(*shown, *_summed(c.amount))
         .where(
             CLOSING.visible_at(reader.read_point),
-            *(c.closed >= since, c.outcome.in_(WIN_RATE_OUTCOMES), c.currency.is_not(None)),
+            *(c.closed >= since, c.outcome.in_([*WIN_RATE]), c.currency.is_not(None)),
             scope.holds(c.owner, c.process),
         )
         .group_by(*_ordinals(1, 3))

@@ -13,6 +13,7 @@ from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from salesflow.domain.process import win_rate_of
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -39,8 +40,8 @@ from salesflow.projections.performance.kpi_rows import (
     Rows,
     Score,
     closing_attribution,
+    in_report_currency,
     opening_attribution,
-    won_or_lost_in,
 )
 from salesflow.projections.scope import Attribution, Group, Grouping, group_order
 from salesflow.projections.table import AMOUNT_SCALE, Processes
@@ -94,7 +95,9 @@ def _velocities(
     for deal in end.closed:
         whose = closing_attribution(deal)
         if whose is not None and grouping.wants(whose):
-            worth = won_or_lost_in(deal, exchange, end.at) if deal.outcome == "won" else deal
+            worth = (
+                in_report_currency(deal, exchange, end.at) if deal.outcome == "won" else deal
+            )
             closed[grouping.of(whose)].append(worth)
     return {
         group: _velocity(opened[group], closed[group], reader.timezone)
@@ -105,19 +108,24 @@ def _velocities(
 def _velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> Velocity:
     """Work the velocity out from so many open deals, and from deals won or lost lately."""
     won = [deal for deal in closed if deal.outcome == "won"]
+    gained, counted = win_rate_of(_by_outcome(closed), 0)
     means = _won_mean(won)
     cycle = Fraction(sum(_lasted(deal, timezone) for deal in won), len(won) or 1) / DAY
     per_day: dict[str, Fraction] = {}
-    if cycle:
-        speed = open_deals * Fraction(len(won), len(closed)) / cycle
+    if cycle and counted:
+        speed = open_deals * Fraction(gained, counted) / cycle
         per_day = {currency: amount * speed for currency, amount in means.items()}
     return Velocity(
         open_deals=open_deals,
         won_mean=_totals(means),
-        win_rate=ratio(len(won), len(closed)),
+        win_rate=ratio(gained, counted),
         cycle_days=decimal_of(cycle) if won else None,
         per_day=_totals(per_day),
     )
+
+
+def _by_outcome(deals: Iterable[Closed]) -> Counter[str]:
+    return Counter(deal.outcome for deal in deals)
 
 
 def _lasted(deal: Closed, timezone: ZoneInfo) -> int:
@@ -415,7 +423,9 @@ def _line(
     created_won = sum(deal.outcome == "won" for deal in rows.opened)
     buyers = span_totals.buyers.get(group, Share(0, 0))
     of_created, repeat_rate = ratios(Share(created_won, len(rows.opened)), buyers)
-    win_rate, csat = shares(Share(len(won), len(won) + len(lost)), _top_box(rows.scores))
+    win_rate, csat = shares(
+        Share(*win_rate_of(_by_outcome(rows.closed), 0)), _top_box(rows.scores)
+    )
     cycle, first_response = spreads(
         [_lasted(deal, timezone) for deal in won], _first_responses(rows.responses, timezone)
     )
@@ -434,7 +444,7 @@ def _line(
         lost=len(lost),
         disqualified=len(rows.closed_as("disqualified")),
         win_rate=win_rate,
-        win_rate_by_value=tuple(_by_value(won, lost)),
+        win_rate_by_value=tuple(_by_value(rows.closed)),
         cycle=cycle,
         new_customers=span_totals.new_customers[group],
         customers=buyers.whole,
@@ -452,13 +462,12 @@ def _part(row: Booked) -> tuple[str | None, Decimal, Decimal]:
     return row.currency, amount, Decimal(row.share) / AMOUNT_SCALE
 
 
-def _by_value(won: Sequence[Closed], lost: Sequence[Closed]) -> Iterator[ValueRate]:
-    value: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for number, deals in enumerate((won, lost)):
-        for deal in deals:
-            if deal.currency is not None:
-                value[deal.currency][number] += deal.amount or 0
-    for currency, (gained, missed) in sorted(value.items()):
-        rate = ratio(gained, gained + missed)
+def _by_value(closed: Iterable[Closed]) -> Iterator[ValueRate]:
+    value: dict[str, Counter[str]] = defaultdict(Counter)
+    for deal in closed:
+        if deal.currency is not None:
+            value[deal.currency][deal.outcome] += deal.amount or 0
+    for currency, amounts in sorted(value.items()):
+        rate = ratio(*win_rate_of(amounts, 0))
         if rate is not None:
             yield ValueRate(currency=currency, rate=rate)

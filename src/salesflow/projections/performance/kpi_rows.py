@@ -12,7 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.process import WIN_RATE_OUTCOMES
+from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant, start_of_last_days
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
@@ -35,10 +35,10 @@ __all__ = [
     "Rows",
     "Score",
     "closing_attribution",
+    "in_report_currency",
     "opening_attribution",
     "read_booked",
     "read_rows",
-    "won_or_lost_in",
 ]
 
 
@@ -240,9 +240,7 @@ def _open_deals(at: Instant) -> Selection:
 
 def _closed_lately(at: Instant, start: Instant) -> Selection:
     c = CLOSING.c
-    select = sa.select(*CLOSED_COLUMNS).where(
-        c.outcome.in_(WIN_RATE_OUTCOMES), c.closed >= start
-    )
+    select = sa.select(*CLOSED_COLUMNS).where(c.outcome.in_([*WIN_RATE]), c.closed >= start)
     return Selection(CLOSING, select, at)
 
 
@@ -270,15 +268,15 @@ def _in_one_currency(
             and grouping.wants(attribution)
             and any(s.holds(attribution.at) for s in spans)
         ):
-            deals[number] = won_or_lost_in(
+            deals[number] = in_report_currency(
                 deal, exchange, ends[bisect_left(ends, attribution.at)]
             )
     return sales, deals
 
 
-def won_or_lost_in(deal: Closed, exchange: CurrencyConverter, end: Instant) -> Closed:
-    """Convert the amount of a deal that was won or lost; nothing counts that of another."""
-    if deal.outcome not in WIN_RATE_OUTCOMES:
+def in_report_currency(deal: Closed, exchange: CurrencyConverter, end: Instant) -> Closed:
+    """Convert the amount of a deal that counts in win rates; nothing counts that of another."""
+    if deal.outcome not in WIN_RATE:
         return deal
     day = exchange.day(end, event=deal.closed, closing=deal.closed)
     into = exchange.into(deal.currency, day, of=deal.deal)
