@@ -84,7 +84,7 @@ def test_mistakes_are_retracted_and_retractions_too(events: list[Event]) -> None
 
 
 def test_some_facts_take_effect_later_than_they_were_decided(events: list[Event]) -> None:
-    kinds = {event.fact.kind for event in events if event.effect > event.occurred}
+    kinds = {event.fact.kind for event in events if event.effective > event.occurred}
     assert {"deal.owner_assigned", "deal.contract_amended"} <= kinds
 
 
@@ -97,7 +97,7 @@ def test_reps_join_change_teams_and_leave_by_plan(events: list[Event]) -> None:
     assert teams[2] == {"east": 4, "south": 3, "None": 1}
     assert teams[3] == teams[4] == {"east": 2, "south": 5, "None": 1}
     assert (south.name(), south.at(START).name("zh")) == ("South and Southwest", "华南团队")
-    planned = {event.fact.kind for event in events if event.effect > event.occurred}
+    planned = {event.fact.kind for event in events if event.effective > event.occurred}
     assert {"rep.joined", "rep.moved", "rep.left", "team.renamed"} <= planned
 
 

@@ -198,7 +198,7 @@ def test_an_irregular_fact_says_why() -> None:
 def test_a_planned_change_shows_when_it_takes_effect() -> None:
     url = demo().url
     with SalesFlow(url, create=False) as flow:
-        planned = next(e for e in flow.log.page(0, 1_000_000) if e.effect > e.occurred)
+        planned = next(e for e in flow.log.page(0, 1_000_000) if e.effective > e.occurred)
     told = ran("deal", "history", str(planned.stream_id), "--db", url)
     assert "takes effect 20" in told.out
 

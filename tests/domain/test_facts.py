@@ -222,13 +222,13 @@ def test_no_fact_holds_a_float(fact: type[Fact]) -> None:
 
 def test_an_effect_is_never_before_the_decision() -> None:
     decided = to_instant(START)
-    assert StageMoved(target="a").effect(decided) == decided
-    assert OwnerAssigned(owner="bob").effect(decided) == decided
+    assert StageMoved(target="a").effective(decided) == decided
+    assert OwnerAssigned(owner="bob").effective(decided) == decided
     early = OwnerAssigned(owner="bob", effective_from=datetime(2026, 1, 1, tzinfo=UTC))
-    assert early.effect(decided) == decided
+    assert early.effective(decided) == decided
     later = datetime(2026, 7, 1, tzinfo=SHANGHAI)
     planned = OwnerAssigned(owner="bob", effective_from=later)
-    assert planned.effect(decided) == to_instant(later)
+    assert planned.effective(decided) == to_instant(later)
     assert b'"effective_from":"2026-06-30T16:00:00Z"' in planned.to_json()
     with pytest.raises(InputError, match="no time zone"):
         OwnerAssigned(owner="bob", effective_from=datetime(2026, 7, 1))  # noqa: DTZ001

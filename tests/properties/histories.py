@@ -137,7 +137,7 @@ class Book:
                 for e in self.events
                 if e.stream_id == stream and e.fact.kind != "fact.retracted"
             ]
-            occurred = happened(one.when, now, [(e.occurred, e.effect) for e in own])
+            occurred = happened(one.when, now, [(e.occurred, e.effective) for e in own])
             at_or_now = now if occurred is None else occurred
             ahead = None if one.ahead is None else at(at_or_now + DELTAS[one.ahead])
             self._add(stream, self.fact(one, ahead), occurred, now)

@@ -322,7 +322,7 @@ class Player:
             return now + 1_000_000 * (one.when.n % 7)
         stored = self._stored(one.deal)
         facts = [e for e in stored if not isinstance(e.fact, FactRetracted)]
-        return happened(one.when, now, [(e.occurred, e.effect) for e in facts])
+        return happened(one.when, now, [(e.occurred, e.effective) for e in facts])
 
     def _stored(self, deal: int) -> list[Event]:
         return self.flow.log.stream(self.stream(deal))

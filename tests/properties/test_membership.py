@@ -190,7 +190,7 @@ def _joins_whoever_is_there(patch: pytest.MonkeyPatch) -> None:
 
 
 def _plans_hold_at_once(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Event, "effect", property(lambda event: event.occurred))
+    patch.setattr(Event, "effective", property(lambda event: event.occurred))
 
 
 @pytest.mark.parametrize(

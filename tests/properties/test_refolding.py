@@ -132,7 +132,7 @@ def check(history: list[Append]) -> None:
         rows = [row for row in table.rows if row["entity"] == stream]
         own = book.of(stream)
         times = sorted(
-            {t + d for e in own for t in (e.occurred, e.effect, e.recorded) for d in (-1, 0)}
+            {t + d for e in own for t in (e.occurred, e.effective, e.recorded) for d in (-1, 0)}
         )
         for known_at in recorded:
             for as_of in times:
@@ -178,7 +178,7 @@ def check_states(history: list[Append]) -> None:
     rows = folded(fold, book.events, processes, set(recorded), cold=False).rows
     own = book.of(deal_id(0))
     times = sorted(
-        {t + d for e in own for t in (e.occurred, e.effect, e.recorded) for d in (-1, 0)}
+        {t + d for e in own for t in (e.occurred, e.effective, e.recorded) for d in (-1, 0)}
     )
     for known_at in recorded:
         for as_of in times:

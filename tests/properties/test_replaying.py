@@ -33,7 +33,7 @@ def instants(events: list[Event]) -> list[int]:
     found = {
         time + shift
         for event in events
-        for time in (event.occurred, event.effect, event.recorded)
+        for time in (event.occurred, event.effective, event.recorded)
         for shift in (-1, 0, 1)
     }
     return sorted(found)

@@ -315,7 +315,7 @@ class Aggregate:
         opening = history[0] if history else None
         if (
             opening is None
-            or opening.effect > self._as_of
+            or opening.effective > self._as_of
             or type(opening.fact) not in self._known
         ):
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
@@ -428,7 +428,7 @@ class Aggregate:
         latest = self._context.latest
         if latest == FOREVER:
             return None
-        return next((event for event in history if until < event.effect <= latest), None)
+        return next((event for event in history if until < event.effective <= latest), None)
 
     @internal
     def to_append(self) -> tuple[int, list[PendingEvent]]:
@@ -463,7 +463,7 @@ class Aggregate:
             self._rebuild()
             return
         holds = fact.is_immediate or (
-            not isinstance(fact, FactRetracted) and event.effect <= until
+            not isinstance(fact, FactRetracted) and event.effective <= until
         )
         if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
             self._history = [*history, event]

@@ -34,9 +34,9 @@ __all__ = [
     "EncodedFact",
     "FactCatalogue",
     "aggregate_of",
+    "dict_without_repeats",
     "ensure_no_repeats",
     "noun_of",
-    "once_each",
     "why",
 ]
 
@@ -68,10 +68,10 @@ def ensure_no_repeats(payload: bytes, colons: int, read: BaseModel) -> None:
     if colons == names:
         return
     if payload.count(b'":') != names or any(map(payload.count, AFTER_NAMES)):
-        json.loads(payload, object_pairs_hook=once_each)
+        json.loads(payload, object_pairs_hook=dict_without_repeats)
 
 
-def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def dict_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of what JSON names, each name once.
 
     Raises:
@@ -244,11 +244,11 @@ class FactCatalogue:
         elif not isinstance(fact, Fact):
             raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
         elif self._current.get(cls.stored_as) is not cls:
-            raise InputError(self._stranger(cls))
+            raise InputError(self._unknown_class(cls))
         else:
             payload = _to_json(fact)
         topic = cls.stored_as
-        self._prove(fact, topic, payload)
+        self._ensure_reads_back(fact, topic, payload)
         return topic, EncodedFact(payload)
 
     def decode(self, topic: str, payload: bytes, *, where: str) -> Fact:
@@ -336,7 +336,7 @@ class FactCatalogue:
         if home is not None:
             self._homes[cls.kind] = self._homes[cls.stored_as] = home
 
-    def _prove(self, fact: Fact, topic: str, payload: bytes) -> None:
+    def _ensure_reads_back(self, fact: Fact, topic: str, payload: bytes) -> None:
         try:
             again = self.decode(topic, payload, where="once written")
         except HistoryError as error:
@@ -347,7 +347,7 @@ class FactCatalogue:
                 " of its fields has to come back from JSON as it was"
             )
 
-    def _stranger(self, cls: type[Fact]) -> str:
+    def _unknown_class(self, cls: type[Fact]) -> str:
         known = self._current.get(cls.stored_as)
         if known is not None and known.__name__ != cls.__name__:
             return (
@@ -372,7 +372,7 @@ class FactCatalogue:
         version = int(number)
         if version > cls.version:
             raise ValueError(f"stored by a newer salesflow; this one reads up to {cls.version}")
-        data = json.loads(payload, object_pairs_hook=once_each)
+        data = json.loads(payload, object_pairs_hook=dict_without_repeats)
         for old in range(version, cls.version):
             data = cls.upcasts[old](data)
         read: Fact = cls.__pydantic_validator__.validate_json(json.dumps(data))

@@ -87,7 +87,7 @@ class Fact(Value):
         """Return the bytes that are stored: UTF-8 JSON, fields without a value left out."""
         return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
-    def effect(self, occurred: Instant) -> Instant:
+    def effective(self, occurred: Instant) -> Instant:
         """Return from when the fact holds; the same instant unless it was planned ahead."""
         return occurred
 
@@ -98,7 +98,7 @@ class PlannedFact(Fact):
     is_immediate: ClassVar[bool] = False
     effective_from: Time | None = None
 
-    def effect(self, occurred: Instant) -> Instant:
+    def effective(self, occurred: Instant) -> Instant:
         """Return the later of the decision and the time it takes effect."""
         if self.effective_from is None:
             return occurred
@@ -177,10 +177,10 @@ class Event(NamedTuple):
         return from_instant(self.recorded)
 
     @property
-    def effect(self) -> Instant:
+    def effective(self) -> Instant:
         """From when it holds: `occurred`, or later when it was planned ahead."""
         fact = self.fact
-        return self.occurred if fact.is_immediate else fact.effect(self.occurred)
+        return self.occurred if fact.is_immediate else fact.effective(self.occurred)
 
 
 # The believed history: what was known by some moment, less the retracted, in order.
@@ -292,8 +292,8 @@ def _believed(events: list[Event]) -> list[Event]:
 def in_effect(history: list[Event], until: Instant) -> list[Event]:
     """Return what of a believed history holds by then: all of it, or what was not planned."""
     for event in (history[0], history[-1]) if history else ():
-        if event.effect > until:
-            return [event for event in history if event.effect <= until]
+        if event.effective > until:
+            return [event for event in history if event.effective <= until]
     return history
 
 
@@ -306,7 +306,7 @@ def comes_after(event: Event, last: Event) -> bool:
 
 def order_key(event: Event) -> tuple[Instant, Instant, int]:
     """Sort by effect, then occurrence, then position."""
-    return (event.effect, event.occurred, event.position)
+    return (event.effective, event.occurred, event.position)
 
 
 def ensure_not_retracted(event_id: UUID, stream: Iterable[Event]) -> None:

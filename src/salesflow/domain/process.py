@@ -392,7 +392,7 @@ class SalesProcess(Aggregate, SalesProcessState):
         if version not in self.retired or not any(
             isinstance(event.fact, ProcessRetired)
             and event.fact.process_version == version
-            and (occurred is None or event.effect <= occurred)
+            and (occurred is None or event.effective <= occurred)
             for event in self._history
         ):
             return

@@ -85,7 +85,7 @@ class RepState(State):
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: RepFact = event.fact  # type: ignore[assignment]
-        if event.occurred < opening.occurred or event.effect < opening.effect:
+        if event.occurred < opening.occurred or event.effective < opening.effective:
             return BEFORE_JOINING
         match fact:
             case RepJoined():

@@ -455,8 +455,8 @@ def _plan_conflict(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:
     """Return the error of commands that were given before a plan took effect."""
     return ConcurrentChangeError(
         f"{aggregate.noun} {aggregate.id}: {plan.fact.kind} was planned and took effect at"
-        f" {from_instant(plan.effect).isoformat()}, while this session was open; load it again"
-        " and decide anew"
+        f" {from_instant(plan.effective).isoformat()}, while this session was open; load it"
+        " again and decide anew"
     )
 
 

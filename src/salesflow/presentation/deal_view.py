@@ -443,7 +443,7 @@ def event_json(event: Event, names: NameLookup, mark: str, why: str) -> Json:
         "deal": str(event.stream_id),
         "version": event.version,
         **_happened(event),
-        "effective_from": plain(from_instant(event.effect)),
+        "effective_from": plain(from_instant(event.effective)),
         "precision": event.precision,
         "actor": event.actor,
         "actor_name": names.rep_name(event.actor),
@@ -501,7 +501,7 @@ def replay(
     """Go through a deal's believed history up to an instant."""
     steps: list[ReplayStep] = []
     before: dict[str, str] = {}
-    happened = [event for event in deal.history if event.effect <= as_of]
+    happened = [event for event in deal.history if event.effective <= as_of]
     for number, event in enumerate(happened, 1):
         then = type(deal).replay(deal.id, happened[:number], context=_context_at(deal, event))
         after = attribute_texts(then, names, language)
@@ -545,7 +545,7 @@ def lateness(event: Event, language: Language) -> str:
 
 def _context_at(deal: Deal, event: Event) -> ReplayContext:
     """Return the context when a fact took effect; a quote had not run out then that has now."""
-    return ReplayContext(deal.context.processes, deal.context.timezone, event.effect)
+    return ReplayContext(deal.context.processes, deal.context.timezone, event.effective)
 
 
 def _changes(

@@ -226,7 +226,7 @@ class Block(AbstractContextManager[sa.Connection]):
             with patience.waiting():
                 self.deadline = monotonic() + patience.left
                 if self.kind != "read":
-                    owner.wait_for_writers(self)
+                    owner.acquire_write_lock(self)
                 self.since = _takes()
                 connection = self.connection = owner.engine.connect()
                 self.until = _takes()
@@ -441,8 +441,8 @@ class Connections(Forkable, ABC):
         """
 
     @abstractmethod
-    def wait_for_writers(self, block: Block) -> None:
-        """Wait for whoever writes, before a connection is taken to write by."""
+    def acquire_write_lock(self, block: Block) -> None:
+        """Take the lock of writers, before a connection is taken to write by."""
 
     @abstractmethod
     def enter(self, block: Block, connection: sa.Connection) -> None:

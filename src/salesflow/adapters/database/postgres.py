@@ -175,7 +175,7 @@ class PostgresDatabase(Connections):
     def prepare(self) -> None:
         """Do nothing: it needs no setting of ours, and the server's files are its own."""
 
-    def wait_for_writers(self, block: Block) -> None:
+    def acquire_write_lock(self, block: Block) -> None:
         """Do nothing: rows are locked one by one, as they are written."""
 
     def enter(self, block: Block, connection: sa.Connection) -> None:

@@ -118,7 +118,7 @@ class SqliteDatabase(SqliteConnections):
     def _owns_lock(self) -> bool:
         return bool(self.lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
 
-    def wait_for_writers(self, block: Block) -> None:
+    def acquire_write_lock(self, block: Block) -> None:
         """Take the lock of writers, once whoever has it gives it back."""
         self.ensure_not_replaced()
         self.ensure_no_own_transaction()
@@ -133,7 +133,7 @@ class SqliteDatabase(SqliteConnections):
             return
         raw = sqlite_connection(connection.connection)
         assert isinstance(raw, SqliteConnection)
-        self._wait_until(raw, block.deadline)
+        self._set_patience(raw, block.deadline)
         block.changes = raw.total_changes
         connection.execution_options(**IMMEDIATE).begin()
 
@@ -154,7 +154,7 @@ class SqliteDatabase(SqliteConnections):
         self._make_room()
         connection.commit()
         self.leave(block)
-        self.wrote(raw, raw.total_changes - block.changes)
+        self.count_written(raw, raw.total_changes - block.changes)
         self.announce()
 
     def leave(self, block: Block) -> None:
@@ -305,7 +305,7 @@ class SqliteDatabase(SqliteConnections):
             self._acquire(deadline)
             got = turn.acquire(False) or self._wait_for(turn)
             writer = self._writer = self._take_writer()
-            self._wait_until(writer, deadline)
+            self._set_patience(writer, deadline)
             before = writer.total_changes
             writer.execute("BEGIN IMMEDIATE")
             done = work(writer)
@@ -316,9 +316,9 @@ class SqliteDatabase(SqliteConnections):
             self._make_room()
             writer.execute("COMMIT")
             self.ensure_not_replaced()
-            self.wrote(writer, writer.total_changes - before)
+            self.count_written(writer, writer.total_changes - before)
             if writer.patience < self._patience:
-                self._wait_until(writer, monotonic() + self.wait_seconds)
+                self._set_patience(writer, monotonic() + self.wait_seconds)
             self.lock.release()
         except BaseException:
             _leave(turn, got)
@@ -333,7 +333,7 @@ class SqliteDatabase(SqliteConnections):
         if self._written >= self.file.full_at:
             self.file.make_room()
 
-    def _wait_until(self, connection: SqliteConnection, deadline: float) -> None:
+    def _set_patience(self, connection: SqliteConnection, deadline: float) -> None:
         """Let a connection wait for other writers no longer than to a point in time."""
         left, patience = (deadline - monotonic()) * 1000, connection.patience
         if not patience * 0.95 - 5 <= left <= patience * 1.05 + 5:
@@ -373,7 +373,7 @@ class SqliteDatabase(SqliteConnections):
             for flag in tuple(self.waiting):
                 flag.set()
 
-    def wrote(self, by: sqlite3.Connection, changes: int) -> None:
+    def count_written(self, by: sqlite3.Connection, changes: int) -> None:
         """Count what was written and copy the write-ahead log back when it is long."""
         self._written += PAGES_A_COMMIT + changes // ROWS_A_PAGE
         if self._written >= CHECKPOINT_AFTER:

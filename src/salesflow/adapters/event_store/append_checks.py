@@ -91,7 +91,7 @@ class AppendChecks:
         if not self._known_topics.keys() >= topics.union(first_topics.values()):
             self._ensure_known(topics, first_topics.values())
         if not WRITTEN.issuperset(map(type, map(PAYLOAD, drafts))):
-            self._prove(drafts)
+            self._ensure_reads_back(drafts)
         if not self._begin_alike(appends, drafts, topics):
             self._ensure_unmixed(drafts, first_topics, connection)
         if topics.isdisjoint(_merging_topics()):
@@ -131,7 +131,7 @@ class AppendChecks:
             t: home for t, home in homes.items() if home and t not in merging
         }
 
-    def _prove(self, drafts: Iterable[NewEvent]) -> None:
+    def _ensure_reads_back(self, drafts: Iterable[NewEvent]) -> None:
         """Refuse what cannot be read back, where that is not proven by who wrote it."""
         for draft in drafts:
             if type(draft.payload) is EncodedFact:

@@ -6,9 +6,10 @@ the entity's state. A late or retracting append folds the entity's history twice
 before and after it, and writes the difference. Either way the rows are the same, which the
 properties test against a rebuild. Ledgers are posted to in the second half.
 
-From a fact on that cannot be read an entity says nothing (see `history.without_retracted`): its
-rows stand as they were, `left_out` says so, and only a retraction is looked at. Rows written by
-who could read more or less are nothing to go on from; such entities are `unlike`.
+From a fact on that cannot be read an entity says nothing (see `without_retracted` in
+`domain.event`): its rows stand as they were, `left_out` says so, and only a retraction is
+looked at. Rows written by who could read more or less are nothing to go on from; such entities
+are `unlike`.
 
 It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
 within one batch, so that only final rows are written.
@@ -319,7 +320,7 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
         now, keeps_zero_length = append[0].recorded, self._fold.table.keeps_zero_length
         state, open_rows, held.rows = held.state, held.open, {}
         for event in append:
-            at = event.effect
+            at = event.effective
             for key, attributes in state.apply(event):
                 before = open_rows.get(key)
                 if before is not None:
@@ -373,7 +374,7 @@ class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
             self._fold.table.keeps_zero_length,
         )
         for event in history:
-            at = event.effect
+            at = event.effective
             for key, attributes in state.apply(event):
                 before = open_rows.pop(key, None)
                 if before is not None:
@@ -474,7 +475,7 @@ class LedgerUpdater(TableUpdater[LedgerState, LedgerBatch]):
 
 
 def _posted(state: FoldState[Row], event: Event) -> list[Movement]:
-    at, position, event_id = event.effect, event.position, event.event_id
+    at, position, event_id = event.effective, event.position, event.event_id
     return [
         Movement(position, number, at, event_id, attributes)
         for number, attributes in enumerate(state.apply(event))

@@ -312,10 +312,10 @@ class IntervalWriter(TableWriter):
 # What read tables leave out, and since when: streams of which a fact cannot be read.
 #
 # From such a fact on, its stream counts for nothing, and its rows stand as they were before it
-# (see `history.without_retracted`); all other streams go on. So that nobody takes such figures
-# for whole, one row here says of every read table which stream it leaves out, from which event
-# on, and from when to when that was believed on the known axis. It is written with the rows of
-# the table, and a rebuild writes it anew.
+# (see `without_retracted` in `domain.event`); all other streams go on. So that nobody takes
+# such figures for whole, one row here says of every read table which stream it leaves out, from
+# which event on, and from when to when that was believed on the known axis. It is written with
+# the rows of the table, and a rebuild writes it anew.
 #
 # So it also says how far the rows of a stream go: whoever reads that stream otherwise, because
 # an event was damaged or mended or its kind is known to one program alone, begins its rows

@@ -136,7 +136,7 @@ class Runner(Forkable):
         begun = monotonic()
         try:
             with self._database.whole(), self._lock:
-                self._mend()
+                self._make_missing()
                 self.ensure_exists(chosen)
                 found = stored_positions(self._log, chosen)  # before the head, which grows
                 goal = head_borne_out(self._log)
@@ -176,7 +176,7 @@ class Runner(Forkable):
     def _rebuild(self, names: Sequence[str], progress: Progress | None) -> dict[str, int]:
         tables = [self._folds[name].table for name in names]
         with self._database.whole(), self._lock:
-            self._mend()
+            self._make_missing()
         goal = head_borne_out(self._log)
         ensure_no_gaps(self._log, goal.position)
         started: list[ProjectionTask] = []
@@ -247,8 +247,8 @@ class Runner(Forkable):
             head = head_borne_out(self._log)
         except HistoryError as error:
             return [str(error)]
-        values = (_disagreement(self._folds[name], at, head) for name, at in found.items())
-        return [str(error) for error in values if error is not None]
+        errors = (_disagreement(self._folds[name], at, head) for name, at in found.items())
+        return [str(error) for error in errors if error is not None]
 
     def ensure_exists(self, names: Sequence[str]) -> None:
         """Refuse to go on without read tables that are missing and cannot be made.
@@ -275,9 +275,9 @@ class Runner(Forkable):
         """Make what is missing, unless that was looked for before."""
         if not self._looked:
             with self._database.whole(), self._lock:
-                self._mend()
+                self._make_missing()
 
-    def _mend(self) -> None:
+    def _make_missing(self) -> None:
         """Make what is missing; where nothing can be written, say so to who asks for it.
 
         Where the database says that its tables are still those among which nothing was missing
@@ -337,7 +337,7 @@ class Runner(Forkable):
         failed: ProjectionError | None = None
         _note(projections, found)
         for each in projections:
-            at = found.get(each.name) or self._never_begun(each)
+            at = found.get(each.name) or self._begin_first(each)
             wrong = _disagreement(each.fold, at, goal)
             if wrong is None:
                 positions[each] = at.stands
@@ -357,16 +357,14 @@ class Runner(Forkable):
     ) -> ProjectionError | None:
         """Begin streams anew that were left out and can be read now."""
         failed: ProjectionError | None = None
-        for each, stored_position in [
-            (each, stored_position) for each, stored_position in positions.items() if each.notes
-        ]:
+        for each, at in [(each, at) for each, at in positions.items() if each.notes]:
             try:
-                found = each.readable_again(stored_position.position)
+                found = each.readable_again(at.position)
                 if found:
-                    self._begin_anew(each, found, stored_position, patience)
+                    self._begin_anew(each, found, at, patience)
             except OvertakenError:
                 stored = self._look([each]).get(each.name)
-                positions[each] = stored_position if stored is None else stored.stands
+                positions[each] = at if stored is None else stored.stands
             except ProjectionError as error:
                 failed = failed or error
                 del positions[each]
@@ -394,11 +392,11 @@ class Runner(Forkable):
                 fresh_notes = open_notes(self._log, [name], connection)[name]
             projection.notes = fresh_notes
 
-    def _never_begun(self, projection: ProjectionTask) -> StoredPosition:
+    def _begin_first(self, projection: ProjectionTask) -> StoredPosition:
         """Begin a projection of which nobody knows any more where it stands."""
         self._mending.restart()
         self._whole_at = None
-        self._mend()
+        self._make_missing()
         projection.position = None
         self.ensure_exists([projection.name])
         return StoredPosition(projection.begun, None, {})
@@ -412,12 +410,8 @@ class Runner(Forkable):
     ) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
         failed: ProjectionError | None = None
-        while behind := [
-            stored_position
-            for stored_position in positions.values()
-            if stored_position.position < goal
-        ]:
-            least = min(behind, key=lambda stored_position: stored_position.position)
+        while behind := [at for at in positions.values() if at.position < goal]:
+            least = min(behind, key=lambda at: at.position)
             many = goal - least.position > WORTH_A_PAUSE
             with gc_paused() if many else nullcontext():
                 page = page_after(self._log, least)
@@ -425,9 +419,7 @@ class Runner(Forkable):
                 wrong = self._go_past(page, alike, positions, patience)
             failed = failed or wrong
             if progress is not None and positions:
-                reached = min(
-                    stored_position.position for stored_position in positions.values()
-                )
+                reached = min(at.position for at in positions.values())
                 progress(reached, max(goal, reached))
         return failed
 
@@ -541,8 +533,8 @@ def page_after(log: EventLog, after: ProjectionPosition) -> Page:
         events = log.page(after.position, limit)
         _ensure_in_order(after, events)
         if len(events) == limit:
-            read_point = events[-1].recorded
-            whole = [event for event in events if event.recorded != read_point]
+            last_recorded = events[-1].recorded
+            whole = [event for event in events if event.recorded != last_recorded]
             if not whole:
                 limit *= 4
                 continue

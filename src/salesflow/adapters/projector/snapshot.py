@@ -106,14 +106,14 @@ class Snapshot(Generic[ViewT]):
     def __init__(
         self,
         question: Question[ViewT],
-        cutter: MomentResolver,
+        moments: MomentResolver,
         processes: Processes,
         rates: PublishedRates,
         connection: sa.Connection,
         positions: Sequence[ProjectionPosition],
     ) -> None:
         self._question = question
-        self._moments = MomentResolver(cutter.log, connection)
+        self._moments = MomentResolver(moments.log, connection)
         self._processes = processes
         self._rates = rates
         self._connection = connection
@@ -121,7 +121,7 @@ class Snapshot(Generic[ViewT]):
         self._revision = max(stand.revision for stand in positions)
         self._behind: Behind | None = None
 
-    def raise_if_behind(self, head: Head, error: UnwritableError) -> None:
+    def note_behind(self, head: Head, error: UnwritableError) -> None:
         """Let answers say what they do not know, since nothing could be written."""
         events = head.position - self._stand.position
         if events:
@@ -187,7 +187,7 @@ class Snapshot(Generic[ViewT]):
 @contextmanager
 def snapshot_for(
     question: Question[ViewT],
-    cutter: MomentResolver,
+    moments: MomentResolver,
     processes: Processes,
     rates: PublishedRates,
     runner: Runner,
@@ -199,15 +199,15 @@ def snapshot_for(
     except UnwritableError as error:
         runner.ensure_exists(question.folds)
         unwritable = error
-    log = cutter.log
+    log = moments.log
     with log.database.read() as connection:
         positions = list(runner.standings(question.folds, connection).values())
         if not positions:
             head = log.head(connection)
             positions = [ProjectionPosition(1, head.position, head.recorded)]
-        snapshot = Snapshot(question, cutter, processes, rates, connection, positions)
+        snapshot = Snapshot(question, moments, processes, rates, connection, positions)
         if unwritable is not None:
-            snapshot.raise_if_behind(log.head(connection), unwritable)
+            snapshot.note_behind(log.head(connection), unwritable)
         yield snapshot
 
 
@@ -366,7 +366,7 @@ class _Reader:
             (id, [event for event in events if event.recorded <= self._read_point.known_at])
             for id, events in found.items()
         )
-        return {id: values for id, events in known if (values := believed_history(events))}
+        return {id: history for id, events in known if (history := believed_history(events))}
 
 
 def _process_labels(reader: "_Reader", keys: Iterable[str]) -> Iterator[Labelled]:
@@ -389,8 +389,8 @@ def _title(events: Sequence[Event]) -> str | None:
 def _customer(events: Sequence[Event], read_point: ReadPoint) -> UUID | None:
     found = None
     for event in events:
-        values = isinstance(event.fact, DealOpened | CustomerChanged)
-        if values and event.effect <= read_point.as_of:
+        changes_customer = isinstance(event.fact, DealOpened | CustomerChanged)
+        if changes_customer and event.effective <= read_point.as_of:
             assert isinstance(event.fact, DealOpened | CustomerChanged)
             found = event.fact.customer_id
     return found

@@ -277,7 +277,7 @@ def _occurred(event: Event, zone: ZoneInfo, language: Language, *, exact: bool =
     if event.precision == "day":
         return event.occurred_at.astimezone(zone).date().isoformat()
     shown = local_time(event.occurred_at, zone, exact=exact)
-    if event.effect == event.occurred:
+    if event.effective == event.occurred:
         return shown
     starts = in_language("takes effect", language)
-    return f"{shown}\n{starts} {local_time(from_instant(event.effect), zone, exact=exact)}"
+    return f"{shown}\n{starts} {local_time(from_instant(event.effective), zone, exact=exact)}"

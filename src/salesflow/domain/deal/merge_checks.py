@@ -261,7 +261,7 @@ def _spans(history: Sequence[Event]) -> list[_CountedSpan]:
             case _:
                 continue
         if now != into:
-            spans.append(_CountedSpan(event.effect, now))
+            spans.append(_CountedSpan(event.effective, now))
             into = now
     return spans
 

@@ -328,7 +328,7 @@ class People(DealCommands, PeopleState):
         """Yield the deal as it is to be after each plan, until one is about this person."""
         plans = (CollaboratorJoined, CollaboratorLeft, OwnerAssigned)
         for event in self._history:
-            if event.effect > then._as_of and isinstance(event.fact, plans):
+            if event.effective > then._as_of and isinstance(event.fact, plans):
                 if getattr(event.fact, "person", None) == person:
                     return
-                yield self._until(event.effect, untimed=True)
+                yield self._until(event.effective, untimed=True)

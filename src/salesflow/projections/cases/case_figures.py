@@ -184,7 +184,7 @@ def _turn(
     return TurningPoint(
         position=step.event.position,
         turn=turn,
-        at=from_instant(step.event.effect),
+        at=from_instant(step.event.effective),
         fact=step.event.fact.kind,
         figure=figure,
         unit=unit,
@@ -458,7 +458,7 @@ def owners(path: Sequence[HistoryStep]) -> Iterator[OwnerSpan]:
     begun = [
         step for step in path if step.before is None or step.before.owner != step.after.owner
     ]
-    starts = [from_instant(step.event.effect) for step in begun]
+    starts = [from_instant(step.event.effective) for step in begun]
     for step, start, end in zip(begun, starts, [*starts[1:], None], strict=True):
         yield OwnerSpan(
             position=step.event.position, owner=step.after.owner, start=start, end=end

@@ -495,7 +495,7 @@ class CaseStudy(Question[CaseStudyView]):
 
 def _in_effect(events: list[Event], reader: Reader) -> list[Event]:
     history = believed_history(events, reader.read_point.known_at)
-    return [event for event in history if event.effect <= reader.read_point.as_of]
+    return [event for event in history if event.effective <= reader.read_point.as_of]
 
 
 def _closing(path: Sequence[HistoryStep]) -> list[Event]:

@@ -191,7 +191,7 @@ def days_between(
 
 def days_of(start: Event, end: Event, timezone: ZoneInfo) -> Decimal:
     """Return the days between two events."""
-    first, last = ((e.effect, e.precision == "day") for e in (start, end))
+    first, last = ((e.effective, e.precision == "day") for e in (start, end))
     return decimal_of(days_between(first, last, timezone))
 
 

@@ -101,12 +101,12 @@ class Booking:
         if self._deal.outcome != "won":
             self._merged = None
         if after == "won" and before == "merged":
-            return list(self._unmerge(event.effect))
+            return list(self._unmerge(event.effective))
         if after == "won" and before != "won":
-            return list(self._win("won", event.effect))
+            return list(self._win("won", event.effective))
         if before == "won" and after != "won":
             return list(self._undo("reopened" if after == "open" else after))
-        return list(self._change(event.fact, event.effect))
+        return list(self._change(event.fact, event.effective))
 
     def _win(self, kind: str, at: Instant) -> Iterator[Row]:
         self._credit = self._credited(at)

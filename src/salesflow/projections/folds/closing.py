@@ -119,7 +119,7 @@ class ClosingRows:
 
 
 def _when(event: Event) -> tuple[Instant, int]:
-    return event.effect, int(event.precision == "day")
+    return event.effective, int(event.precision == "day")
 
 
 def _reason(fact: Fact) -> tuple[str | None, str | None]:

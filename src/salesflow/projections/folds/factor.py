@@ -92,8 +92,8 @@ class FactorRows:
             self._factors.update(_noted(event.fact, stage, process))
         if first or (stage, outcome) != (deal.stage, deal.status):
             if not first and outcome == "open":
-                self._factors.update(_overdue(stage, process, event.effect - self._entered))
-            self._entered = event.effect
+                self._factors.update(_overdue(stage, process, event.effective - self._entered))
+            self._entered = event.effective
         return () if deal.status == outcome and not first else list(self._changes())
 
     def _changes(self) -> Iterator[Change]:

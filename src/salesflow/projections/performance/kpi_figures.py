@@ -31,7 +31,7 @@ from salesflow.projections.core.statistics import (
 )
 from salesflow.projections.performance.kpi_rows import (
     Booked,
-    Closed,
+    ClosingRow,
     Contact,
     CustomerOrder,
     EndOfSpan,
@@ -86,12 +86,12 @@ def _velocities(
 ) -> dict[Group, Velocity]:
     """Return the velocity at an instant of every group that has open deals or closed any."""
     opened: Counter[Group] = Counter()
-    for row in end.opened:
+    for row in end.open_deals:
         about = (row.rep, row.customer_id, row.lead_source, row.process)
         attribution = Attribution(end.at, *about)
         if grouping.wants(attribution) and _qualifies(row, reader.processes):
             opened[grouping.of(attribution)] += row.deals
-    closed: dict[Group, list[Closed]] = defaultdict(list)
+    closed: dict[Group, list[ClosingRow]] = defaultdict(list)
     for deal in end.closed:
         whose = closing_attribution(deal)
         if whose is not None and grouping.wants(whose):
@@ -105,7 +105,7 @@ def _velocities(
     }
 
 
-def _velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> Velocity:
+def _velocity(open_deals: int, closed: Sequence[ClosingRow], timezone: ZoneInfo) -> Velocity:
     """Work the velocity out from so many open deals, and from deals won or lost lately."""
     won = [deal for deal in closed if deal.outcome == "won"]
     gained, counted = win_rate_of(_by_outcome(closed), 0)
@@ -124,18 +124,18 @@ def _velocity(open_deals: int, closed: Sequence[Closed], timezone: ZoneInfo) -> 
     )
 
 
-def _by_outcome(deals: Iterable[Closed]) -> Counter[str]:
+def _by_outcome(deals: Iterable[ClosingRow]) -> Counter[str]:
     return Counter(deal.outcome for deal in deals)
 
 
-def _lasted(deal: Closed, timezone: ZoneInfo) -> int:
+def _lasted(deal: ClosingRow, timezone: ZoneInfo) -> int:
     """Return the microseconds from opening to closing of a closed deal."""
     assert deal.closed is not None
     days_only = bool(deal.opened_day_only and deal.closed_day_only)
     return microseconds_between(deal.opened, deal.closed, timezone, days_only=days_only)
 
 
-def _won_mean(won: Sequence[Closed]) -> dict[str, Fraction]:
+def _won_mean(won: Sequence[ClosingRow]) -> dict[str, Fraction]:
     sums: Counter[str] = Counter()
     known = [(d.currency, d.amount) for d in won if d.currency is not None]
     for currency, amount in known:
@@ -258,7 +258,7 @@ def _follow_ups(contacts: Sequence[Contact]) -> FollowUps:
 
 
 def _first_responses(
-    responses: Iterable[tuple[Closed, Response]], timezone: ZoneInfo
+    responses: Iterable[tuple[ClosingRow, Response]], timezone: ZoneInfo
 ) -> list[int]:
     """Return the times from the opening of deals to the first outbound contact of each."""
     return [
@@ -339,14 +339,14 @@ class _KpiGroup:
 
     def __init__(self) -> None:
         self.booked: list[Booked] = []
-        self.opened: list[Closed] = []
-        self.responses: list[tuple[Closed, Response]] = []
+        self.opened: list[ClosingRow] = []
+        self.responses: list[tuple[ClosingRow, Response]] = []
         """Of the deals opened: the first outbound contact of each that has one."""
-        self.closed: list[Closed] = []
+        self.closed: list[ClosingRow] = []
         self.contacts: list[Contact] = []
         self.scores: list[Score] = []
 
-    def closed_as(self, outcome: str) -> list[Closed]:
+    def closed_as(self, outcome: str) -> list[ClosingRow]:
         """Return the deals that closed with an outcome."""
         return [deal for deal in self.closed if deal.outcome == outcome]
 
@@ -462,7 +462,7 @@ def _part(row: Booked) -> tuple[str | None, Decimal, Decimal]:
     return row.currency, amount, Decimal(row.share) / AMOUNT_SCALE
 
 
-def _by_value(closed: Iterable[Closed]) -> Iterator[ValueRate]:
+def _by_value(closed: Iterable[ClosingRow]) -> Iterator[ValueRate]:
     value: dict[str, Counter[str]] = defaultdict(Counter)
     for deal in closed:
         if deal.currency is not None:

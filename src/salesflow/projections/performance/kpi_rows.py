@@ -26,7 +26,7 @@ from salesflow.projections.table import Selection
 
 __all__ = [
     "Booked",
-    "Closed",
+    "ClosingRow",
     "Contact",
     "CustomerOrder",
     "EndOfSpan",
@@ -43,7 +43,7 @@ __all__ = [
 
 
 class Booked(NamedTuple):
-    """A booking's part of one person; `sign` says how many there are alike."""
+    """A booking's part of one person; `sign` counts those alike, those taken back as minus."""
 
     occurred: Instant
     sign: int
@@ -65,7 +65,7 @@ class Booked(NamedTuple):
         return Attribution(self.credited, self.person, *about)
 
 
-class Closed(NamedTuple):
+class ClosingRow(NamedTuple):
     """A deal with its opening, and its closing where it has one."""
 
     deal: UUID
@@ -85,22 +85,22 @@ class Closed(NamedTuple):
     currency: str | None
 
 
-def _closed_columns() -> list[sa.ColumnElement[Any]]:
+def _closing_columns() -> list[sa.ColumnElement[Any]]:
     c = CLOSING.c
-    return [c.entity_id, *(c[name] for name in Closed._fields[1:])]
+    return [c.entity_id, *(c[name] for name in ClosingRow._fields[1:])]
 
 
-CLOSED_COLUMNS = _closed_columns()
-"""What to select to make a `Closed` of each row."""
+CLOSING_COLUMNS = _closing_columns()
+"""What to select to make a `ClosingRow` of each row."""
 
 
-def opening_attribution(row: Closed) -> Attribution:
+def opening_attribution(row: ClosingRow) -> Attribution:
     """Say whose a deal was when it was opened."""
     attribution = (row.opened, row.opened_owner, row.opened_customer_id)
     return Attribution(*attribution, row.lead_source, row.opened_process)
 
 
-def closing_attribution(row: Closed) -> Attribution | None:
+def closing_attribution(row: ClosingRow) -> Attribution | None:
     """Say whose a deal was when it closed; None while it is open."""
     if row.closed is None:
         return None
@@ -123,8 +123,8 @@ class EndOfSpan(NamedTuple):
     """What stood open at the end of a span, or at the moment, and what had closed lately."""
 
     at: Instant
-    opened: Sequence[OpenDeals]
-    closed: Sequence[Closed]
+    open_deals: Sequence[OpenDeals]
+    closed: Sequence[ClosingRow]
     """Deals won or lost in the days before it."""
 
 
@@ -132,7 +132,7 @@ class Rows(NamedTuple):
     """What happened in all spans of a question, and what was ordered before their end."""
 
     booked: Sequence[Booked]
-    closed: Sequence[Closed]
+    closed: Sequence[ClosingRow]
     contacts: Sequence["Contact"]
     responses: Mapping[UUID, "Response"]
     """By deal: the first outbound contact of each that was opened in a span."""
@@ -165,7 +165,7 @@ def read_rows(
         ]
     )
     booked, closed = _in_one_currency(
-        _netted(next(found)), [*map(Closed._make, next(found))], exchange, spans, grouping
+        _netted(next(found)), [*map(ClosingRow._make, next(found))], exchange, spans, grouping
     )
     return Rows(
         booked,
@@ -202,7 +202,7 @@ def _netted(rows: Iterable[sa.Row[Any]]) -> list[Booked]:
 def _closed(start: Instant, end: Instant) -> Selection:
     """Select the deals that were opened or closed in `[start, end)`."""
     c = CLOSING.c
-    select = sa.select(*CLOSED_COLUMNS).where(
+    select = sa.select(*CLOSING_COLUMNS).where(
         c.outcome != "merged",
         sa.or_(
             sa.and_(c.opened >= start, c.opened < end),
@@ -226,7 +226,7 @@ def _ends(
 ) -> Iterator[EndOfSpan]:
     for at in ends:
         opened = [*map(OpenDeals._make, next(found))]
-        yield EndOfSpan(at, opened, [*map(Closed._make, next(found))])
+        yield EndOfSpan(at, opened, [*map(ClosingRow._make, next(found))])
 
 
 def _open_deals(at: Instant) -> Selection:
@@ -240,17 +240,17 @@ def _open_deals(at: Instant) -> Selection:
 
 def _closed_lately(at: Instant, start: Instant) -> Selection:
     c = CLOSING.c
-    select = sa.select(*CLOSED_COLUMNS).where(c.outcome.in_([*WIN_RATE]), c.closed >= start)
+    select = sa.select(*CLOSING_COLUMNS).where(c.outcome.in_([*WIN_RATE]), c.closed >= start)
     return Selection(CLOSING, select, at)
 
 
 def _in_one_currency(
     booked: Sequence[Booked],
-    closed: Sequence[Closed],
+    closed: Sequence[ClosingRow],
     exchange: CurrencyConverter,
     spans: Sequence[Span],
     grouping: Grouping,
-) -> tuple[Sequence[Booked], Sequence[Closed]]:
+) -> tuple[Sequence[Booked], Sequence[ClosingRow]]:
     """Convert what is asked about; a period end is that of the span something falls in."""
     if exchange.currency is None:
         return booked, closed
@@ -274,7 +274,9 @@ def _in_one_currency(
     return sales, deals
 
 
-def in_report_currency(deal: Closed, exchange: CurrencyConverter, end: Instant) -> Closed:
+def in_report_currency(
+    deal: ClosingRow, exchange: CurrencyConverter, end: Instant
+) -> ClosingRow:
     """Convert the amount of a deal that counts in win rates; nothing counts that of another."""
     if deal.outcome not in WIN_RATE:
         return deal

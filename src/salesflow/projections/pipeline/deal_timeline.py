@@ -196,7 +196,7 @@ def timeline_facts(history: list[Event], processes: Processes) -> list[TimelineF
             position=event.position,
             kind=event.fact.kind,
             occurred_at=event.occurred_at,
-            effective_at=from_instant(event.effect),
+            effective_at=from_instant(event.effective),
             recorded_at=event.recorded_at,
             precision=event.precision,
             actor=event.actor,

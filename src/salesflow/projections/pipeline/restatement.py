@@ -323,7 +323,7 @@ def _restating(events: Sequence[Event], then: ReadPoint) -> Iterator[RestatingEv
             root = by_id[root.fact.event_id]
             target = target or root
         moves = type(root.fact) in DEAL_STATES.facts
-        meant = root.effect <= then.as_of or (target is not None and root.fact.is_opening)
+        meant = root.effective <= then.as_of or (target is not None and root.fact.is_opening)
         if event.recorded > then.known_at and moves and meant:
             yield RestatingEvent(
                 position=event.position,
