@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tokenize
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -135,9 +137,32 @@ def test_what_a_docstring_names_is_there() -> None:
         and not names.issuperset(text.rstrip(".").split("."))
     }
     assert not missing
+    assert not [(module, text) for module, text in told if is_elsewhere(text)]
+
+
+@cache
+def homes() -> dict[str, set[str]]:
+    """Return by the name of every function and class of the package the modules it is of."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for module in MODULES:
+        for node in tree(module).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found[node.name] |= {module.stem, *module.parts}
+    return found
+
+
+def is_elsewhere(text: str) -> bool:
+    """Return whether `module.name` names a module that has no such function or class."""
+    path, dot, name = text.rstrip(".").rpartition(".")
+    module = path.rpartition(".")[2]
+    if not dot or module[:1].isupper() or name in {each.stem for each in MODULES}:
+        return False
+    return name in homes() and module not in homes()[name]
 
 
 def test_a_docstring_that_is_wrong_would_be_found() -> None:
+    assert is_elsewhere("history.without_retracted")
+    assert not is_elsewhere("event.without_retracted")
     assert BACKTICKS.findall("see `look_again` and `EventLog.append(…)`") == [
         "look_again",
         "EventLog.append",
