@@ -13,11 +13,19 @@ from salesflow.domain.event import Fact, Precision
 from salesflow.domain.process import OUTCOME_OF_CATEGORY, ProcessVersion
 from salesflow.domain.time import Instant
 
-__all__ = ["NO_DATE", "ExtractedDeal", "ExtractedFact", "closes", "in_order"]
+__all__ = ["NO_DATE", "ExtractedDeal", "ExtractedFact", "FactOrder", "closes", "in_order"]
 
 
 NO_DATE = "no date in the row; recorded at the time of import"
 """Why a fact is inferred to have happened now."""
+
+
+class FactOrder(NamedTuple):
+    """The place of a fact among those of its deal: the order of the file, then of the rules."""
+
+    place: int
+    rule: int = 0
+    """The number of the rule of the source by which it was extracted."""
 
 
 class ExtractedFact(NamedTuple):
@@ -31,8 +39,7 @@ class ExtractedFact(NamedTuple):
     day: date | None
     actor: str | None
     line: int
-    order: int
-    """Its place among the facts of the deal: file order, then order of the rules."""
+    order: FactOrder
     undated: bool = False
 
 
@@ -89,7 +96,7 @@ def closes(fact: Fact, version: ProcessVersion) -> bool:
             return isinstance(fact, DealWon | DealLost | DealDisqualified)
 
 
-def in_order(extracted: ExtractedFact) -> tuple[bool, Instant, bool, bool, int]:
+def in_order(extracted: ExtractedFact) -> tuple[bool, Instant, bool, bool, FactOrder]:
     """Sort by time, the opening first, a day behind what is timed, then as in the file."""
     late = extracted.occurred is None
     opens = extracted.fact.is_opening

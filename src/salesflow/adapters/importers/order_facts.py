@@ -18,6 +18,7 @@ from salesflow.adapters.importers.extracted import (
     NO_DATE,
     ExtractedDeal,
     ExtractedFact,
+    FactOrder,
     closes,
     in_order,
 )
@@ -279,7 +280,7 @@ def _inferred_opening(deal: ExtractedDeal, source: ImportSource) -> ExtractedFac
         first.day if first else None,
         None,
         first.line if first else deal.facts[0].line,
-        -1,
+        FactOrder(-1),
         first is None,
     )
 
@@ -408,7 +409,7 @@ def _leave_out(
     deal: ExtractedDeal, merged: ExtractedFact, because: Message, source: ImportSource
 ) -> None:
     """Refuse the row of a merge; where it says more than that, remove the merge alone."""
-    columns = source.rule_of(merged.order).merged
+    columns = source.rules[merged.order.rule].merged
     others = [t for t in deal.facts if t.line == merged.line and t.order != merged.order]
     if not others:
         deal.refuse(merged.line, RowError(because, columns))

@@ -17,7 +17,7 @@ __all__ = ["ImportSource", "SourceRule"]
 
 
 class SourceRule(NamedTuple):
-    """A rule by which facts are extracted; its number is in the order of each of its facts."""
+    """A rule by which facts are extracted; see `FactOrder`."""
 
     title: str
     """How the report names the rule."""
@@ -67,7 +67,3 @@ class ImportSource:
     def row_id_of(self, label: str) -> tuple[str, ...]:
         """Return the columns of the history row's id for the facts of a rule."""
         return self._row_ids.get(label, self.row_id)
-
-    def rule_of(self, order: int) -> SourceRule:
-        """Return the rule the fact of this order comes from."""
-        return self.rules[order % len(self.rules)]

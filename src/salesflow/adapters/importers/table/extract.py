@@ -11,7 +11,12 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from salesflow.adapters.importers.errors import RowError, about, row_error
-from salesflow.adapters.importers.extracted import NO_DATE, ExtractedDeal, ExtractedFact
+from salesflow.adapters.importers.extracted import (
+    NO_DATE,
+    ExtractedDeal,
+    ExtractedFact,
+    FactOrder,
+)
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import Keys
 from salesflow.adapters.importers.rows import ObjectRows
@@ -126,7 +131,7 @@ class _Extractor:
         for number, rule in taken:
             actor = rule.actor(cells) if rule.actor else ""
             extracted = self._fact(rule, cells, line, notes)._replace(
-                order=place * len(rules) + number, actor=_actor(actor, rule)
+                order=FactOrder(place, number), actor=_actor(actor, rule)
             )
             if rule.key is None or not rule.key(cells):
                 bare.append((rule.label, extracted))
@@ -222,7 +227,7 @@ def _extracted_fact(
         at.day if at else None,
         None,
         line,
-        0,
+        FactOrder(0),
         at is None,
     )
 

@@ -156,9 +156,8 @@ def order_ties(deal: ExtractedDeal, plan: ImportPlan, newest_first: bool | None)
     own = Direction.of(times[line] for line in sorted(times)).newest_first
     if not (newest_first if own is None else own):
         return
-    rules = len(plan.rules)
     deal.facts = [
-        extracted._replace(order=extracted.order % rules - extracted.line * rules)
+        extracted._replace(order=extracted.order._replace(place=-extracted.line))
         if extracted.line in deal.tied
         else extracted
         for extracted in deal.facts
