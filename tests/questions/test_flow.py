@@ -467,7 +467,7 @@ def test_before_a_rep_joined_their_first_team_stands_and_the_view_says_so() -> N
         view = flow(sales, FIRST_QUARTER, by="team")
         assert by_team(view) == {"east": {"opening": 0, "created": 100, "closing": 100}}
         assert view.before_joining == 1
-        assert "1 reps: before they joined any team, counted under their first" in view.table()
+        assert "1 rep: before joining any team, counted under the first team" in view.table()
         assert flow(sales, SECOND_QUARTER, by="team").before_joining == 0
         earlier = flow(sales, FIRST_QUARTER, as_of="2026-02-14", by="team")
         assert by_team(earlier) == by_team(view), "whatever the moment it is asked as of"

@@ -21,7 +21,7 @@ from salesflow.domain.process import Label
 from salesflow.domain.time import FOREVER, Instant, Moment
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Question, Reader, View
@@ -48,6 +48,7 @@ __all__ = [
     "StageName",
     "TeamChange",
     "Teams",
+    "early_reps_note",
     "ensure_known",
     "group_order",
     "head_of_groups",
@@ -214,6 +215,16 @@ class Teams:
         for left, entered in pairwise(self._stays.get(rep or "", ())):
             if after < entered.start <= through and left.team != entered.team:
                 yield TeamChange(entered.start, left.team, entered.team, entered.event_id)
+
+
+def early_reps_note(reps: int, language: Language) -> str:
+    """Return the note below figures of teams that reps had before they joined any."""
+    return say_count(
+        "{count:,} rep: before joining any team, counted under the first team",
+        "{count:,} reps: before joining any team, counted under their first teams",
+        reps,
+        language,
+    )
 
 
 # To which group a figure of a period belongs: a rep, a team, a customer, a channel, a process.

@@ -187,11 +187,12 @@ class Database:
         """Return what the table of the schema version holds, None where it holds nothing."""
         driver = self.engine.dialect.loaded_dbapi
         try:
-            return next((version for (version,) in self.rows(VERSION, (), connection)), None)
+            rows = self.rows(VERSION, (), connection)
         except SalesflowError as error:
             if isinstance(error.__cause__, driver.OperationalError | driver.ProgrammingError):
                 raise SchemaError(f"{self.shown} {NOT_OURS}: {error.__cause__}") from error
             raise
+        return rows[0][0] if rows else None
 
     def _ensure_usable(self, connection: sa.Connection, *, shared: bool) -> None:
         """Refuse to make tables beside those of others, or where some of ours are left."""

@@ -322,14 +322,14 @@ class SqliteFile:
         seen = found.st_dev, found.st_ino, found.st_ctime_ns
         if seen[:2] != self._place:
             raise self._replaced(f"{self.path} was replaced by another file")
-        if seen != self.seen:
-            self._look_into(seen)
-        if self._place in _CARRIED:
+        if self._place in _CARRIED:  # before it is opened: SQLite may wait there for ever
             raise ForkedError(
                 f"{self.path} was in use when this process was forked, and SQLite cannot share"
                 " it with its parent; fork while nobody records or asks, or begin the process"
                 " anew (spawn)"
             )
+        if seen != self.seen:
+            self._look_into(seen)
 
     def _look_into(self, seen: Seen) -> None:
         """Find out what has changed the file: a checkpoint, or somebody who wrote over it."""

@@ -24,7 +24,7 @@ from salesflow.presentation.format import (
     span_text,
     written_rows,
 )
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import (
@@ -46,7 +46,7 @@ from salesflow.projections.performance.kpi_figures import (
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope import By, Grouping, head_of_groups
+from salesflow.projections.scope import By, Grouping, early_reps_note, head_of_groups
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -186,10 +186,9 @@ class KpisView(MoneyView):
         """Lay the figures out, those of the period before beside or below them."""
         tables = kpi_tables(self.lines, self.lines_before, self.by)
         if self.before_joining:
-            told = in_language(
-                "reps: before they joined any team, counted under their first team", language
+            tables[0] = tables[0]._replace(
+                notes=(early_reps_note(self.before_joining, language),)
             )
-            tables[0] = tables[0]._replace(notes=(f"{self.before_joining:,} {told}",))
         return tables
 
 

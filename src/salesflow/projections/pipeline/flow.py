@@ -46,7 +46,7 @@ from salesflow.projections.core.currency import (
 from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
-from salesflow.projections.scope import StageName, Teams, stage_name
+from salesflow.projections.scope import StageName, Teams, early_reps_note, stage_name
 from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
 
 __all__ = [
@@ -336,10 +336,7 @@ class FlowView(MoneyView):
         currency = account.currency or in_language("without amount", language)
         notes: tuple[str, ...] = ()
         if self.before_joining:
-            told = in_language(
-                "reps: before they joined any team, counted under their first team", language
-            )
-            notes = (f"{self.before_joining:,} {told}",)
+            notes = (early_reps_note(self.before_joining, language),)
         return TableOfView(
             "Flow",
             ("Movement", "Deals", "Amount", "Weighted amount", "Events"),
