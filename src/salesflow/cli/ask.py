@@ -24,8 +24,9 @@ from salesflow.cli.context import (
     CommandContext,
     CompareTo,
     KnownAt,
+    command_parameter,
     day_text,
-    moment_said,
+    parse_moment,
     with_context,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep
@@ -34,6 +35,7 @@ from salesflow.domain.time import (
     FOREVER,
     ONE_DAY,
     Period,
+    day_after,
     from_instant,
     instant_of,
     read_day,
@@ -46,7 +48,7 @@ from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.scope import MET
 
-__all__ = ["command_of", "notes_of", "show_comparison", "show_view"]
+__all__ = ["command_of", "show_view"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -87,24 +89,24 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
             asked = _asked(question, given, flow)
             if compare_to is None:
                 view = flow.ask(asked, as_of=as_of, known_at=known_at)
-                notes = notes_of(flow, asked, view, context.screen.language)
+                notes = _notes_of(flow, asked, view, context.screen.language)
                 show_view(context, view, brief=brief, notes=[*notes])
                 return
-            then, known_then = moment_said(compare_to)
+            then, known_then = parse_moment(compare_to)
             comparison = flow.compare(
                 asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
             )
-            show_comparison(context, comparison, brief=brief)
-            notes = notes_of(flow, asked, comparison.now, context.screen.language)
+            _show_comparison(context, comparison, brief=brief)
+            notes = _notes_of(flow, asked, comparison.now, context.screen.language)
             context.screen.lines(notes, "yellow")
 
     parameters = [
         CONTEXT,
         *_parameters(question, PERIOD_OPTIONS if of_period else {}),
-        _option("as_of", AsOf),
-        _option("known_at", KnownAt),
-        _option("compare_to", CompareTo),
-        _made("brief", Brief, default=False),
+        command_parameter("as_of", AsOf),
+        command_parameter("known_at", KnownAt),
+        command_parameter("compare_to", CompareTo),
+        command_parameter("brief", Brief, default=False),
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__doc__ = question.summary
@@ -125,7 +127,7 @@ def show_view(
     screen.paragraphs((meaning, "dim"), ([*notes, *warnings], "yellow"), ([moment], "green"))
 
 
-def show_comparison(
+def _show_comparison(
     context: CommandContext, comparison: Comparison[View], *, brief: bool = False
 ) -> None:
     """Print two answers side by side: what each table held then, holds now, the difference."""
@@ -195,7 +197,7 @@ def _parameters(
     for name, field in question.model_fields.items():
         if name not in periods:
             yield _parameter(name, field)
-    yield from (_option(name, annotation) for name, annotation in periods.items())
+    yield from (command_parameter(name, annotation) for name, annotation in periods.items())
 
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
@@ -211,11 +213,14 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     text = _help_of(name, field)
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
-        return _made(name, Annotated[kind, argument])
+        return command_parameter(
+            name, Annotated[kind, argument], default=inspect.Parameter.empty
+        )
     option = typer.Option(_flag(name), help=text, show_default=False)
     if kind is bool:
-        return _made(name, Annotated[bool, option], default=bool(field.get_default()))
-    return _made(name, Annotated[kind | None, option], default=None)  # type: ignore[operator]
+        default = bool(field.get_default())
+        return command_parameter(name, Annotated[bool, option], default)
+    return command_parameter(name, Annotated[kind | None, option])  # type: ignore[operator]
 
 
 def _help_of(name: str, field: FieldInfo) -> str:
@@ -241,19 +246,6 @@ def _kinds(annotation: object) -> tuple[object, ...]:
     if get_origin(annotation) is tuple:
         return (annotation, *_kinds(get_args(annotation)[0]))
     return (annotation,)
-
-
-def _made(name: str, annotation: object, **more: object) -> inspect.Parameter:
-    return inspect.Parameter(
-        name,
-        inspect.Parameter.KEYWORD_ONLY,
-        annotation=annotation,
-        **more,
-    )
-
-
-def _option(name: str, annotation: object) -> inspect.Parameter:
-    return _made(name, annotation, default=None)
 
 
 # Periods as they are typed: a first and a last day, or a month, a quarter or a year by name.
@@ -322,7 +314,7 @@ def _with_period(
     named = next((name for name in NAMED if name in text), None)
     if named is not None:
         days = _named(named, text[named], flow, known_at)
-        return {**given, "from_": days.first, "to": _after(days.last)}
+        return {**given, "from_": days.first, "to": day_after(days.last)}
     first, last = (text.get(name) and read_day(text[name]) for name in ("from_", "to"))
     if first is not None and last is not None and last < first:
         raise InputError(f"--from {first} --to {last}: the last day lies before the first")
@@ -331,7 +323,7 @@ def _with_period(
             f"--to {last}: name the first day too, with --from, or a whole period with --month,"
             " --quarter or --year"
         )
-    return {**given, "from_": first, "to": None if last is None else _after(last)}
+    return {**given, "from_": first, "to": None if last is None else day_after(last)}
 
 
 def _named(kind: str, text: str, flow: "SalesFlow", known_at: str | None) -> Days:
@@ -373,12 +365,6 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _after(day: date) -> date:
-    if day == date.max:
-        raise InputError(f"{day} is the last day there is; name one before it")
-    return day + ONE_DAY
-
-
 # What an answer cannot say of itself: that nothing happened lately, that a rep is unknown.
 #
 # An answer of zeros looks like a true one. Whoever asks about a period that has not begun or
@@ -391,7 +377,7 @@ LOOKS_AHEAD: Final = ("forecast",)
 TICK: Final = timedelta(microseconds=1)
 
 
-def notes_of(
+def _notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Return what a reader of the answer should know besides."""

@@ -45,18 +45,16 @@ if TYPE_CHECKING:  # loaded when a database is opened, or there is something to 
     from salesflow.engine import SalesFlow
 
 __all__ = [
-    "DATABASE_VARIABLE",
     "AsOf",
     "CommandContext",
     "CompareTo",
     "KnownAt",
     "Screen",
+    "command_parameter",
     "day_text",
-    "in_utf8",
-    "moment_said",
+    "parse_moment",
     "size_of",
     "time_text",
-    "two_times_text",
     "with_context",
 ]
 
@@ -84,18 +82,18 @@ def day_text(text: str) -> str:
     return text
 
 
-def two_times_text(text: str) -> str:
+def _two_times_text(text: str) -> str:
     """Return a text that is AS_OF[@KNOWN_AT].
 
     Raises:
         InputError: when a side of it is no time.
     """
-    for time in filter(None, moment_said(text)):
+    for time in filter(None, parse_moment(text)):
         time_text(time)
     return text
 
 
-def moment_said(text: str) -> tuple[str, str | None]:
+def parse_moment(text: str) -> tuple[str, str | None]:
     """Read AS_OF[@KNOWN_AT], as `--compare-to` takes it.
 
     Raises:
@@ -112,8 +110,8 @@ def moment_said(text: str) -> tuple[str, str | None]:
 
 DATABASE_VARIABLE = "SALESFLOW_DB"
 DATABASE_DEFAULT = "sqlite:///salesflow.db"
-SQLITE = "sqlite:///"
-PASSING = ("sqlite://", SQLITE, f"{SQLITE}:memory:")
+SQLITE_FILE = "sqlite:///"
+PASSING = ("sqlite://", SQLITE_FILE, f"{SQLITE_FILE}:memory:")
 SCHEME = re.compile(r"(sqlite|postgres|postgresql|file)(\+\w+)?:", re.IGNORECASE)
 
 DatabaseOption = Annotated[
@@ -171,23 +169,25 @@ CompareTo = Annotated[
         " as it was known on that day. Known by default: what is known at the first moment.",
         rich_help_panel="Moment",
         show_default=False,
-        parser=two_times_text,
+        parser=_two_times_text,
     ),
 ]
 
+
+def command_parameter(
+    name: str, annotation: object, default: object = None
+) -> inspect.Parameter:
+    """Return a parameter of a command, which typer makes an option or an argument of."""
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
 COMMON = (
-    inspect.Parameter(
-        "db", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=DatabaseOption
-    ),
-    inspect.Parameter(
-        "tenant", inspect.Parameter.KEYWORD_ONLY, default="main", annotation=TenantOption
-    ),
-    inspect.Parameter(
-        "lang", inspect.Parameter.KEYWORD_ONLY, default="en", annotation=LanguageOption
-    ),
-    inspect.Parameter(
-        "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption
-    ),
+    command_parameter("db", DatabaseOption),
+    command_parameter("tenant", TenantOption, "main"),
+    command_parameter("lang", LanguageOption, "en"),
+    command_parameter("as_json", JsonOption, default=False),
 )
 
 
@@ -357,7 +357,7 @@ def _url(given: str, said_by: str) -> str:
         )
     if "://" in given or (SCHEME.match(given) and not Path(given).exists()):
         return given  # what is no URL after all is refused with what to write instead
-    return SQLITE + given.replace("%", "%25").replace("?", "%3F")
+    return SQLITE_FILE + given.replace("%", "%25").replace("?", "%3F")
 
 
 # What people see: aligned tables, local times, thousands separators, a moment line.
@@ -377,7 +377,7 @@ class Screen:
     def __init__(self, *, language: Language = "en", as_json: bool = False) -> None:
         self.language: Language = language
         self.as_json = as_json
-        self._escaped = as_json and in_utf8()
+        self._escaped = as_json and _in_utf8()
         self.console = _console(sys.stdout)
         self.errors = _console(sys.stderr)
 
@@ -425,7 +425,7 @@ class Screen:
 
     def table(self, *tables: TableOfView) -> None:
         """Print tables in the language asked for, and the notes of each below it."""
-        self.say(*laid_out(tables, self.language, self.console.width))
+        self.say(*laid_out(tables, self.language, self.width))
 
     def json(self, value: object) -> None:
         """Print one JSON document when JSON was asked for."""
@@ -486,14 +486,12 @@ def _console(stream: object) -> Console:
     return console
 
 
-def in_utf8() -> bool:
+def _in_utf8() -> bool:
     """Have stdout written as UTF-8 from now on; say whether it was set to anything else."""
     stream = sys.stdout
-    if not isinstance(stream, io.TextIOWrapper) or _is_utf8(stream.encoding):
+    if not isinstance(stream, io.TextIOWrapper):
+        return False
+    if codecs.lookup(stream.encoding).name == "utf-8":
         return False
     stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     return True
-
-
-def _is_utf8(encoding: str) -> bool:
-    return codecs.lookup(encoding).name == "utf-8"

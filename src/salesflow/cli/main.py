@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = _stopped()
     if arguments is None:
         with suppress(KeyboardInterrupt):  # which has been told already, or comes too late
-            stop_at_once()
+            _stop_at_once()
     return code
 
 
@@ -58,26 +58,22 @@ def _is_missing(package: str) -> bool:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    prepare()
+    _prepare()
     try:
         code = _run(arguments)
         sys.stdout.flush()
-        if lost := replaced():
+        if lost := _replaced_signs():
             _complain(lost, code)
     except BrokenPipeError:
         code = REFUSED
-        end_quietly()
+        _end_quietly()
     except OSError as error:  # of a file, or of the stream itself
         code = _complain_of_system(error)
-        _flush_or(end_quietly)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _end_quietly()
     return code
-
-
-def _flush_or(otherwise: Callable[[], None]) -> None:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        otherwise()
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -186,7 +182,7 @@ PLAIN: Final = {"–": "-", "—": "-", "−": "-", "·": ".", "…": "~", "→"
 _replaced: list[str] = []
 
 
-def prepare() -> None:
+def _prepare() -> None:
     """Make both streams fit to be written to, whatever they are."""
     _replaced.clear()
     codecs.register_error(HANDLER, _visibly)
@@ -199,7 +195,7 @@ def prepare() -> None:
             stream.reconfigure(errors=errors)
 
 
-def replaced() -> str:
+def _replaced_signs() -> str:
     """Return what could not be written and was replaced; nothing where all could."""
     if not _replaced:
         return ""
@@ -210,7 +206,7 @@ def replaced() -> str:
     )
 
 
-def end_quietly() -> None:
+def _end_quietly() -> None:
     """Let the interpreter end without a word about a stream that cannot be written."""
     with suppress(OSError, ValueError, io.UnsupportedOperation):
         nothing = os.open(os.devnull, os.O_WRONLY)
@@ -218,7 +214,7 @@ def end_quietly() -> None:
         os.close(nothing)
 
 
-def stop_at_once() -> None:
+def _stop_at_once() -> None:
     """Let a further Ctrl-C end the process without a traceback while it is ending anyway."""
     with suppress(ValueError):  # not the main thread
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -21,11 +21,10 @@ from salesflow.domain.team import Team
 from salesflow.domain.values import Money
 from salesflow.engine import SalesFlow, Session
 
-__all__ = ["EXAMPLE_END", "EXAMPLE_START", "EXAMPLE_ZONE", "record_example"]
+__all__ = ["EXAMPLE_START", "EXAMPLE_ZONE", "record_example"]
 
 EXAMPLE_ZONE: Final = ZoneInfo("Asia/Shanghai")
 EXAMPLE_START: Final = datetime(2024, 9, 2, 9, tzinfo=EXAMPLE_ZONE)
-EXAMPLE_END: Final = datetime(2025, 3, 3, 9, tzinfo=EXAMPLE_ZONE)
 NAMES: Final = uuid5(NAMESPACE_URL, "salesflow:example")
 MINE, HERS = "li.na", "wang.wei"
 CUSTOMERS: Final = {

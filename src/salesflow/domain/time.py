@@ -30,6 +30,7 @@ __all__ = [
     "Period",
     "Time",
     "When",
+    "day_after",
     "end_of_day",
     "ensure_not_future",
     "from_instant",
@@ -183,6 +184,17 @@ def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
     return to_instant(datetime.combine(day, time(), timezone))
 
 
+def day_after(day: date) -> date:
+    """Return the day after a day.
+
+    Raises:
+        InputError: for 9999-12-31, after which no day is known.
+    """
+    if day == date.max:
+        raise InputError(f"{day} is the last day there is; name one before it")
+    return day + ONE_DAY
+
+
 def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     """Return the first instant that is not of this day any more.
 
@@ -190,9 +202,7 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
         InputError: for 9999-12-31, after which no day is known.
     """
     _ensure_day(day)
-    if day == date.max:
-        raise InputError(f"{day} is the last day there is; name one before it")
-    return start_of_day(day + ONE_DAY, timezone)
+    return start_of_day(day_after(day), timezone)
 
 
 def start_of_last_days(days: int, at: Instant, timezone: ZoneInfo) -> Instant:
