@@ -30,7 +30,7 @@ UNCHECKED = (
     *(("process", "show", "standard"), ("project",)),
 )
 
-OF_NO_FIELD = {"_read_old", "dict_without_repeats", "quarter"}
+OF_NO_FIELD = {"_read_old", "_dict_without_repeats", "quarter"}
 """Functions whose ValueErrors are of no field: of a stored event, and of a calendar asked."""
 DOMAIN = sorted(
     {

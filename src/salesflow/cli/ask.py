@@ -22,11 +22,12 @@ from pydantic.fields import FieldInfo
 from salesflow.cli.context import (
     AsOf,
     CommandContext,
+    CommandParameter,
     CompareTo,
     KnownAt,
-    command_parameter,
     day_text,
     parse_moment,
+    signature_of,
     with_context,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep
@@ -100,15 +101,14 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
             notes = _notes_of(flow, asked, comparison.now, context.screen.language)
             context.screen.lines(notes, "yellow")
 
-    parameters = [
-        CONTEXT,
+    parameters: list[CommandParameter] = [
         *_parameters(question, PERIOD_OPTIONS if of_period else {}),
-        command_parameter("as_of", AsOf),
-        command_parameter("known_at", KnownAt),
-        command_parameter("compare_to", CompareTo),
-        command_parameter("brief", Brief, default=False),
+        ("as_of", AsOf, None),
+        ("known_at", KnownAt, None),
+        ("compare_to", CompareTo, None),
+        ("brief", Brief, False),
     ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([CONTEXT, *signature_of(parameters)])  # type: ignore[attr-defined]
     command.__doc__ = question.summary
     return with_context(command)
 
@@ -192,15 +192,15 @@ def _rep(flow: "SalesFlow", text: str) -> str:
 
 def _parameters(
     question: QuestionClass, periods: Mapping[str, object]
-) -> Iterator[inspect.Parameter]:
+) -> Iterator[CommandParameter]:
     """Make the arguments and options of a question; a period is typed in a way of its own."""
     for name, field in question.model_fields.items():
         if name not in periods:
             yield _parameter(name, field)
-    yield from (command_parameter(name, annotation) for name, annotation in periods.items())
+    yield from ((name, annotation, None) for name, annotation in periods.items())
 
 
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+def _parameter(name: str, field: FieldInfo) -> CommandParameter:
     """Make the argument or option of one field of a question."""
     kinds = _kinds(field.annotation)
     choices = next((k for k in kinds if get_origin(k) is Literal), None)
@@ -213,14 +213,11 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     text = _help_of(name, field)
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
-        return command_parameter(
-            name, Annotated[kind, argument], default=inspect.Parameter.empty
-        )
+        return name, Annotated[kind, argument], inspect.Parameter.empty
     option = typer.Option(_flag(name), help=text, show_default=False)
     if kind is bool:
-        default = bool(field.get_default())
-        return command_parameter(name, Annotated[bool, option], default)
-    return command_parameter(name, Annotated[kind | None, option])  # type: ignore[operator]
+        return name, Annotated[bool, option], bool(field.get_default())
+    return name, Annotated[kind | None, option], None  # type: ignore[operator]
 
 
 def _help_of(name: str, field: FieldInfo) -> str:

@@ -47,12 +47,13 @@ if TYPE_CHECKING:  # loaded when a database is opened, or there is something to 
 __all__ = [
     "AsOf",
     "CommandContext",
+    "CommandParameter",
     "CompareTo",
     "KnownAt",
     "Screen",
-    "command_parameter",
     "day_text",
     "parse_moment",
+    "signature_of",
     "size_of",
     "time_text",
     "with_context",
@@ -174,20 +175,27 @@ CompareTo = Annotated[
 ]
 
 
-def command_parameter(
-    name: str, annotation: object, default: object = None
-) -> inspect.Parameter:
-    """Return a parameter of a command, which typer makes an option or an argument of."""
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
+CommandParameter = tuple[str, object, object]
+"""Name, annotation and default of what a command takes; a required one has no default."""
 
 
-COMMON = (
-    command_parameter("db", DatabaseOption),
-    command_parameter("tenant", TenantOption, "main"),
-    command_parameter("lang", LanguageOption, "en"),
-    command_parameter("as_json", JsonOption, default=False),
+def signature_of(parameters: Iterable[CommandParameter]) -> list[inspect.Parameter]:
+    """Return parameters as they stand in the signature of a command, which typer reads."""
+    return [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
+        )
+        for name, annotation, default in parameters
+    ]
+
+
+COMMON = signature_of(
+    [
+        ("db", DatabaseOption, None),
+        ("tenant", TenantOption, "main"),
+        ("lang", LanguageOption, "en"),
+        ("as_json", JsonOption, False),
+    ]
 )
 
 

@@ -34,9 +34,6 @@ __all__ = [
     "EncodedFact",
     "FactCatalogue",
     "aggregate_of",
-    "dict_without_repeats",
-    "ensure_no_repeats",
-    "noun_of",
     "why",
 ]
 
@@ -54,7 +51,7 @@ UNREADABLE: Final = (
 """What reading a stored fact may raise, its upcasts included."""
 
 
-def ensure_no_repeats(payload: bytes, colons: int, read: BaseModel) -> None:
+def _ensure_no_repeats(payload: bytes, colons: int, read: BaseModel) -> None:
     """Refuse bytes that name a field twice: more names are in them than fields were read.
 
     A colon follows every name, so where there are as many colons as fields none is there twice.
@@ -68,10 +65,10 @@ def ensure_no_repeats(payload: bytes, colons: int, read: BaseModel) -> None:
     if colons == names:
         return
     if payload.count(b'":') != names or any(map(payload.count, AFTER_NAMES)):
-        json.loads(payload, object_pairs_hook=dict_without_repeats)
+        json.loads(payload, object_pairs_hook=_dict_without_repeats)
 
 
-def dict_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _dict_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of what JSON names, each name once.
 
     Raises:
@@ -289,7 +286,7 @@ class FactCatalogue:
         fact: Fact = cls.__pydantic_validator__.validate_json(payload)
         colons = payload.count(b":")
         if colons != len(fact.__pydantic_fields_set__):
-            ensure_no_repeats(payload, colons, fact)
+            _ensure_no_repeats(payload, colons, fact)
         return fact
 
     def read_all(self, rows: Sequence[Sequence[Any]]) -> list[Fact]:
@@ -372,7 +369,7 @@ class FactCatalogue:
         version = int(number)
         if version > cls.version:
             raise ValueError(f"stored by a newer salesflow; this one reads up to {cls.version}")
-        data = json.loads(payload, object_pairs_hook=dict_without_repeats)
+        data = json.loads(payload, object_pairs_hook=_dict_without_repeats)
         for old in range(version, cls.version):
             data = cls.upcasts[old](data)
         read: Fact = cls.__pydantic_validator__.validate_json(json.dumps(data))
@@ -444,14 +441,6 @@ def aggregate_of(stream: Iterable[Event]) -> type[Aggregate]:
     return next(ours, None) or type(
         "_Other", (_Other,), {"facts": (*filter(None, dict.fromkeys(facts)),)}
     )
-
-
-def noun_of(topic: str) -> str:
-    """Return what a stream is about that begins with a fact stored so; "" if it is not ours."""
-    return _NOUNS.get(topic.partition(":")[0], "")
-
-
-_NOUNS: Final = {fact.kind: kind.noun for kind in AGGREGATES for fact in kind.facts}
 
 
 def _class_of(fact: Fact) -> type[Fact] | None:

@@ -156,7 +156,9 @@ def fact_name(cls: "type[Fact]", language: Language = "en") -> str:
 
 def kind_name(kind: str, language: Language = "en") -> str:
     """Return the name of a stored kind of facts."""
-    cls = _classes().get(kind) or OTHERS.get(kind)
+    from salesflow.domain.catalogue import CATALOGUE  # loaded when a fact is first named
+
+    cls = CATALOGUE.class_of(kind) or OTHERS.get(kind)
     return kind if cls is None else fact_name(cls, language)
 
 
@@ -164,11 +166,3 @@ def name_facts(classes: "Iterable[type[Fact]]") -> None:
     """Register facts of other people, so that they are named wherever their kind is said."""
     for cls in classes:
         OTHERS.setdefault(cls.kind, cls)
-
-
-@cache
-def _classes() -> "dict[str, type[Fact]]":
-    """Return the classes of facts by kind; they are loaded when a fact is first named."""
-    from salesflow.domain.catalogue import CATALOGUE
-
-    return {cls.kind: cls for cls in CATALOGUE}

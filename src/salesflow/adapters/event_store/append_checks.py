@@ -4,7 +4,7 @@ Sessions, `SalesFlow.record`, imports, bulk appends and the recorders of the `ev
 library all append through one `EventLog`, and each of its appends passes here first:
 
 * only kinds of the log's catalogue, in bytes that are proven to be read back;
-* envelopes whose texts can be shown and asked for (see `checked`);
+* envelopes whose texts can be shown and asked for (see `checked_append`);
 * one kind of thing in a stream: no deal's fact in a customer's, no two openings of two kinds;
 * no merge into itself, in a circle, or into what does not exist. This is looked at again once
   nobody else can append any more, since two merges that are told at once may close a circle.
@@ -57,7 +57,7 @@ class AppendChecks:
         """Topics that were let through before, and what they tell of; None for anything."""
         self._usual_topics: dict[str, str] = {}
         """Those that tell of one kind of thing, and of no merge."""
-        self._stream_kinds: dict[int, str] = {}
+        self._stream_homes: dict[int, str] = {}
         """What streams are about, where that is committed and will never change."""
 
     def check(
@@ -73,33 +73,35 @@ class AppendChecks:
         checked again once nobody else can append; see `ensure_possible_merges`.
 
         Raises:
-            InputError: for what `checked` refuses, a kind that is not in the catalogue, bytes
-                that cannot be read back, and a fact of one kind of thing in the stream of
-                another.
+            InputError: for what `checked_append` refuses, a kind that is not in the catalogue,
+                bytes that cannot be read back, and a fact of one kind of thing in the stream
+                of another.
             RuleError: for a merge into itself, in a circle, or into what does not exist.
         """
-        appends = [checked(append) for append in appends]
+        appends = [checked_append(append) for append in appends]
         if self._catalogue is UNCHECKED:
             self._ensure_not_ours(connection)
             return appends
         drafts = appends[0].drafts
         if len(appends) > 1:
             drafts = [draft for append in appends for draft in append.drafts]
-        elif first_topics and len(drafts) == 1 and self._is_usual(drafts[0], first_topics):
+        elif (
+            first_topics and len(drafts) == 1 and self._takes_fast_path(drafts[0], first_topics)
+        ):
             return appends
         topics, first_topics = set(map(TOPIC, drafts)), first_topics or {}
         if not self._known_topics.keys() >= topics.union(first_topics.values()):
             self._ensure_known(topics, first_topics.values())
         if not WRITTEN.issuperset(map(type, map(PAYLOAD, drafts))):
             self._ensure_reads_back(drafts)
-        if not self._begin_alike(appends, drafts, topics):
+        if not self._are_new_and_of_one_kind(appends, drafts, topics):
             self._ensure_unmixed(drafts, first_topics, connection)
         if topics.isdisjoint(_merging_topics()):
             return appends
         self.ensure_possible_merges(drafts, connection)
         return [append._replace(merges=True) for append in appends]
 
-    def _is_usual(self, draft: NewEvent, first_topics: Mapping[UUID, str]) -> bool:
+    def _takes_fast_path(self, draft: NewEvent, first_topics: Mapping[UUID, str]) -> bool:
         """Return at once that a draft may pass: like others before, in a stream of its kind."""
         return (
             type(draft.payload) is EncodedFact
@@ -111,14 +113,14 @@ class AppendChecks:
 
     def remember(self, appends: Iterable[Append]) -> None:
         """Remember what new streams are about, once they are committed."""
-        if len(self._stream_kinds) > STREAMS_MAX:
-            self._stream_kinds.clear()
+        if len(self._stream_homes) > STREAMS_MAX:
+            self._stream_homes.clear()
         home_of = self._catalogue.home
         for append in appends:
             for draft in [draft for draft in append.drafts if draft.version == 1]:
                 home = home_of(draft.topic)
                 if home is not None:
-                    self._stream_kinds[draft.stream_id.int] = home
+                    self._stream_homes[draft.stream_id.int] = home
 
     def _ensure_known(self, topics: Collection[str], first_topics: Iterable[str]) -> None:
         homes = self._catalogue.homes_of({*topics, *first_topics})
@@ -142,7 +144,7 @@ class AppendChecks:
             except HistoryError as error:
                 raise InputError(str(error)) from error
 
-    def _begin_alike(
+    def _are_new_and_of_one_kind(
         self, appends: Sequence[Append], drafts: Sequence[NewEvent], topics: Collection[str]
     ) -> bool:
         """Return whether all streams begin with these drafts, all of one kind of thing."""
@@ -157,19 +159,19 @@ class AppendChecks:
         connection: sa.Connection | None,
     ) -> None:
         """Refuse a fact of one kind of thing in the stream of another."""
-        kinds: dict[int, str] = {}
+        homes: dict[int, str] = {}
         asked: dict[UUID, tuple[str, str]] = {}
         for stream_id, topic, new in _firsts(drafts):
             home = self._known_topics[topic]
             if home is None:
                 continue
-            current = kinds.get(stream_id.int)
+            current = homes.get(stream_id.int)
             if current is None and not new:
-                current = self._stream_kinds.get(stream_id.int) or self._known_topics.get(
+                current = self._stream_homes.get(stream_id.int) or self._known_topics.get(
                     first_topics.get(stream_id, "")
                 )
             if current is None:
-                kinds[stream_id.int] = home
+                homes[stream_id.int] = home
                 if not new:
                     asked[stream_id] = topic, home
             elif current != home:
@@ -180,23 +182,19 @@ class AppendChecks:
     def _ensure_same(
         self, asked: Mapping[UUID, tuple[str, str]], connection: sa.Connection | None
     ) -> None:
-        """Refuse what is told of streams that are about something else, as the log says."""
-        for stream_id, current in self._stored(asked, connection):
+        """Refuse what is told of streams that are about something else, as the log says.
+
+        What a stream is about is told by the first of its facts that any home has.
+        """
+        for stream_id, topics in self._log.topics(asked, connection).items():
+            current = next(filter(None, map(self._catalogue.home, topics)), None)
+            if current is None:
+                continue
+            if connection is None:
+                self._stream_homes[stream_id.int] = current
             topic, home = asked[stream_id]
             if current != home:
                 raise InputError(_mixed(stream_id, current, topic, home))
-
-    def _stored(
-        self, streams: Iterable[UUID], connection: sa.Connection | None
-    ) -> Iterator[tuple[UUID, str]]:
-        """Return what streams are about, by the first of their facts that tells."""
-        for stream_id, topics in self._log.topics(streams, connection).items():
-            kinds = (home for topic in topics if (home := self._catalogue.home(topic)))
-            home = next(kinds, None)
-            if home is not None:
-                if connection is None:
-                    self._stream_kinds[stream_id.int] = home
-                yield stream_id, home
 
     def ensure_possible_merges(
         self, drafts: Sequence[NewEvent], connection: sa.Connection | None
@@ -210,7 +208,7 @@ class AppendChecks:
         """
         read = self._catalogue.decode
         wanted = _merging_topics() | _opening_topics()
-        kinds = [
+        candidates = [
             CandidateFact(
                 each.stream_id, read(each.topic, each.payload, where=""), each.occurred
             )
@@ -227,7 +225,7 @@ class AppendChecks:
                 streams[id] = self._log.stream(id, connection=connection)
             return streams[id]
 
-        wrong = impossible_merges(kinds, stored)
+        wrong = impossible_merges(candidates, stored)
         if wrong:
             raise RuleError("; ".join(each.because for each in wrong[:3]))
 
@@ -310,7 +308,7 @@ INSTANT_MAX = 253_402_214_399_999_999
 """From 0001-01-02 to 9999-12-30: what has a local time in every zone."""
 
 
-def checked(append: Append) -> Append:
+def checked_append(append: Append) -> Append:
     """Check what can be checked without a database, and write texts as they are kept (NFC).
 
     Raises:
@@ -322,7 +320,7 @@ def checked(append: Append) -> Append:
         raise InputError("an append without events records nothing")
     if command_id is not None:
         command_id = envelope_text(command_id, "command_id")
-    if len(drafts) == 1 and _is_faultless(draft := drafts[0]):
+    if len(drafts) == 1 and _is_plainly_valid(draft := drafts[0]):
         found = drafts, (draft.stream_id,), draft.occurred
         return _new(Append, (*found, command_id, *others))
     columns = [*zip(*drafts, strict=True)]
@@ -341,7 +339,7 @@ def checked(append: Append) -> Append:
     return _new(Append, (drafts, tuple(next_versions), latest, command_id, *others))
 
 
-def _is_faultless(draft: NewEvent) -> bool:
+def _is_plainly_valid(draft: NewEvent) -> bool:
     """Return at once that nothing can be wrong with a draft, as of nearly all."""
     return (
         tuple(map(type, draft)) in USUAL_TYPES

@@ -17,22 +17,20 @@ import sqlalchemy as sa
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid, read_uuids
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.domain.catalogue import CATALOGUE, UNREADABLE, FactCatalogue, noun_of
+from salesflow.domain.catalogue import CATALOGUE, UNREADABLE, FactCatalogue
 from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
 __all__ = [
     "BACKUP",
-    "STREAM_MIN",
-    "Command",
+    "SELECT_EVENTS",
     "EventReading",
     "RecentStreams",
     "StoredEvent",
     "ensure_no_gaps",
     "gap_said",
     "head_borne_out",
-    "raise_version_gap",
 ]
 
 
@@ -102,8 +100,8 @@ COLUMNS = (
     "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
     " actor, command_id, correlation_id, causation_id, source, source_id"
 )
-LOG = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
-STREAM = f"{LOG} AND stream_id = ? ORDER BY version"
+SELECT_EVENTS = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
+STREAM = f"{SELECT_EVENTS} AND stream_id = ? ORDER BY version"
 LAST_RECORDED = {
     "sqlite": "SELECT recorded FROM salesflow_events WHERE tenant = ?"
     " ORDER BY position DESC LIMIT 1",
@@ -114,21 +112,24 @@ STREAM_AND_HEAD = {
     for dialect, last in LAST_RECORDED.items()
 }
 # The sign keeps SQLite from walking the log by position when it has no statistics.
-STREAMS = f"{LOG} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
-OF_KINDS = f"{LOG} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
+STREAMS = (
+    f"{SELECT_EVENTS} AND stream_id IN (...) AND +position <= ? ORDER BY stream_id, version"
+)
+OF_KINDS = (
+    f"{SELECT_EVENTS} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
+)
 SLICE = (
-    f"{LOG} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
+    f"{SELECT_EVENTS} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
     " ORDER BY stream_id, version"
 )
 SAMPLE = "SELECT stream_id FROM salesflow_events WHERE tenant = ? AND position IN (...)"
-PAGE_AFTER = f"{LOG} AND position > ? ORDER BY position LIMIT ?"
-FIND = f"{LOG} AND event_id = ?"
+PAGE_AFTER = f"{SELECT_EVENTS} AND position > ? ORDER BY position LIMIT ?"
+FIND = f"{SELECT_EVENTS} AND event_id = ?"
 EVENT_AT = (
     "SELECT event_id, position, recorded FROM salesflow_events"
     " WHERE tenant = ? AND stream_id = ? AND version = ?"
 )
 RECORDED = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = ?"
-FIRST = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = 1"
 HEAD = {
     "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
     " ORDER BY position DESC LIMIT 1",
@@ -234,7 +235,7 @@ class EventReading:
 
     def begun(self, connection: sa.Connection | None = None) -> Instant:
         """Return when the first event was recorded; 0 when there is none."""
-        return next((recorded for (recorded,) in self._rows(FIRST, (), connection)), 0)
+        return self.recorded_at(1, connection) or 0
 
     def stream(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
@@ -310,11 +311,7 @@ class EventReading:
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
         """Return the events of many streams up to a position, in few queries."""
-        found: dict[UUID, list[Event]] = {}
-        for rows in self._chunks(STREAMS, ids, (through,), connection):
-            for event in self._events(rows):
-                found.setdefault(event.stream_id, []).append(event)
-        return found
+        return self._by_stream(self._chunks(STREAMS, ids, (through,), connection))
 
     def facts_of(
         self,
@@ -326,11 +323,7 @@ class EventReading:
         """Return the events of many streams that hold some kinds of facts, in few queries."""
         topics = [f"{cls.kind}:{n}" for cls in kinds for n in range(1, cls.version + 1)]
         statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
-        found: dict[UUID, list[Event]] = {}
-        for rows in self._chunks(statement, ids, (*topics,), connection):
-            for event in self._events(rows):
-                found.setdefault(event.stream_id, []).append(event)
-        return found
+        return self._by_stream(self._chunks(statement, ids, (*topics,), connection))
 
     def slice(
         self,
@@ -400,7 +393,7 @@ class EventReading:
             rows = self._rows(COMMAND_EVENTS, (first, last), connection)
             events = tuple([read_uuid(row[0]) for row in rows])
             begun = {read_uuid(row[1]): row[2] for row in rows}
-            nouns = tuple([noun_of(topic) for topic in begun.values()])
+            nouns = tuple([CATALOGUE.home(topic) or "" for topic in begun.values()])
             kinds = nouns if any(nouns) else ()
             receipt = Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
             return Command(receipt, rows[0][3] if rows else None, fingerprint)
@@ -473,6 +466,14 @@ class EventReading:
         ]
         # fmt: on
 
+    def _by_stream(self, chunks: Iterable[list[Row]]) -> dict[UUID, list[Event]]:
+        """Return the events of rows by their streams, each in the order of the rows."""
+        found: dict[UUID, list[Event]] = {}
+        for rows in chunks:
+            for event in self._events(rows):
+                found.setdefault(event.stream_id, []).append(event)
+        return found
+
     def _facts(self, rows: list[Row]) -> list[Fact]:
         try:
             return self.catalogue.read_all(rows)
@@ -506,7 +507,7 @@ class EventReading:
 def _whole(events: list[Event]) -> list[Event]:
     """Return the events of one stream, none of which is missing."""
     if events and events[-1].version - events[0].version + 1 != len(events):
-        raise_version_gap(events[0].stream_id, events)
+        _raise_version_gap(events[0].stream_id, events)
     return events
 
 
@@ -565,7 +566,7 @@ def ensure_no_gaps(log: EventReading, through: int) -> None:
     raise HistoryError(gap_said(stands + 1, through))
 
 
-def raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
+def _raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
     """Say after which event of a stream a version is missing.
 
     Raises:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.schema import events, read_uuid, stored_uuid
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.reading import StoredEvent
+from salesflow.adapters.event_store.reading import SELECT_EVENTS, StoredEvent
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
@@ -38,11 +38,6 @@ __all__ = [
 
 
 PAGE: Final = 500
-COLUMNS: Final = (
-    "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
-    " actor, command_id, correlation_id, causation_id, source, source_id"
-)
-SELECT: Final = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 HAPPENED: Final = (
     "SELECT occurred FROM salesflow_events WHERE tenant = ? AND recorded <= ?"
     " AND topic >= 'deal.' AND topic < 'deal/'"
@@ -109,7 +104,7 @@ def search(log: EventLog, wanted: LogSearch) -> Iterator[LogEntry]:
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         where = [*conditions, *([] if after is None else [f"position {sign} ?"])]
-        statement = "".join([SELECT, *(f" AND {each}" for each in where)])
+        statement = "".join([SELECT_EVENTS, *(f" AND {each}" for each in where)])
         given = (*parameters, *(() if after is None else (after,)), size)
         rows = log.database.rows(
             f"{statement} ORDER BY position{order} LIMIT ?", (log.tenant, *given)
