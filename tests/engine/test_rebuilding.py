@@ -14,7 +14,12 @@ from salesflow.adapters.projector import rebuild as filling
 from salesflow.adapters.projector import rebuild as rebuild_helpers
 from salesflow.adapters.projector import rebuild as rebuilding
 from salesflow.adapters.projector.read_tables import PROJECTIONS
-from salesflow.adapters.projector.rebuild import StreamRanges, helping, stream_ranges
+from salesflow.adapters.projector.rebuild import (
+    ShadowTables,
+    StreamRanges,
+    helping,
+    stream_ranges,
+)
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact, FactRetracted
@@ -83,8 +88,10 @@ def test_processes_that_help_write_the_rows_that_were_kept_up(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filling, "SLICE_EVENTS", 8)
-    runner, goal = flow._tables(), flow.log.head().position
-    beside = [runner._begin_shadow(FOLDS[label]).name for label in TABLES]
+    flow.catch_up()
+    goal = flow.log.head().position
+    shadows = ShadowTables(flow.log)
+    beside = [shadows.begin(FOLDS[label].table) for label in TABLES]
     folds = {name: FOLDS[label] for name, label in zip(beside, TABLES, strict=True)}
     slices = StreamRanges(stream_ranges(flow.log, goal))
     assert slices.number > 5

@@ -8,6 +8,7 @@ import pytest
 
 from databases import tamper
 from salesflow import STANDARD, Deal, SalesFlow
+from salesflow.adapters.database.connections import Row
 from salesflow.adapters.event_store import reading as recent
 from salesflow.adapters.event_store.reading import Read, RecentStreams
 from salesflow.domain.event import Event
@@ -106,7 +107,7 @@ def test_a_bounded_number_of_events_is_kept(
 
 
 def _by_length(
-    self: RecentStreams, id: UUID, rows: list[recent.Row], read: Callable[..., list[Event]]
+    self: RecentStreams, id: UUID, rows: list[Row], read: Callable[..., list[Event]]
 ) -> list[Event]:
     before = self._streams.get(id.int)
     if before is not None and len(rows) == len(before.rows):

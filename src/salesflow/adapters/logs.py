@@ -1,4 +1,4 @@
-"""What the package tells through `logging`, for those who operate it.
+"""What the package tells while it works: through `logging`, and how far it has come.
 
 Loggers are named `salesflow.` and what they tell of; `docs/operating.md` lists them with their
 messages, and a test compares. No message holds a text of a person or of a deal: positions,
@@ -22,6 +22,7 @@ __all__ = [
     "REACTOR",
     "REBUILD",
     "SLOW_SECONDS",
+    "Progress",
     "tell_begun_anew",
     "tell_left_out",
     "tell_lost",
@@ -42,6 +43,9 @@ BACKUP: Final = logging.getLogger("salesflow.backup")
 IMPORT: Final = logging.getLogger("salesflow.import")
 LEFT_OUT: Final = logging.getLogger("salesflow.left_out")
 REACTOR: Final = logging.getLogger("salesflow.reactor")
+
+Progress = Callable[[int, int], None]
+"""Called while something goes on: with how far it has come, and how far it will go."""
 
 SLOW_SECONDS = 1.0
 """A catch-up that takes longer than this is told of: somebody waited for it."""

@@ -41,7 +41,7 @@ from salesflow.presentation.table import TableOfView
 from salesflow.presentation.text import PIPE_WIDTH, laid_out
 
 if TYPE_CHECKING:  # loaded when a database is opened, or there is something to report
-    from salesflow.adapters.projector.runner import Progress
+    from salesflow.adapters.logs import Progress
     from salesflow.engine import SalesFlow
 
 __all__ = [

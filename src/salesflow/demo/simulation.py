@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from salesflow.adapters.projector.runner import Progress
+from salesflow.adapters.logs import Progress
 from salesflow.demo.endings import live
 from salesflow.demo.house import customer_lives, house_lives, register, staff_lives
 from salesflow.demo.incidents import active_reps, incident_lives

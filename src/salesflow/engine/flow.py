@@ -27,10 +27,10 @@ from salesflow.adapters.event_store.published import (
     PublishedRates,
     with_unpublished_unreadable,
 )
-from salesflow.adapters.logs import tell_left_out
+from salesflow.adapters.logs import Progress, tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.adapters.projector.runner import Progress, Runner
+from salesflow.adapters.projector.runner import Runner
 from salesflow.adapters.projector.snapshot import (
     MomentResolver,
     Snapshot,

@@ -15,9 +15,9 @@ from typing import NamedTuple, TypeVar
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import POLL_SECONDS, EventLog, Head
-from salesflow.adapters.logs import tell_lost
+from salesflow.adapters.logs import Progress, tell_lost
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.adapters.projector.runner import Progress, Runner
+from salesflow.adapters.projector.runner import Runner
 from salesflow.errors import (
     BusyError,
     DisconnectedError,

@@ -19,10 +19,11 @@ import sqlalchemy as sa
 
 from salesflow.adapters.checks.check_tables import TablesCheck, balances_that_differ
 from salesflow.adapters.database import schema
+from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.schema import missing_tables, read_uuid
 from salesflow.adapters.database.sqlite_errors import is_damage
 from salesflow.adapters.event_store.log import EventLog, Head
-from salesflow.adapters.event_store.reading import Row
+from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
     ProjectionPosition,
@@ -35,10 +36,9 @@ from salesflow.domain.event import Event, UnreadableFact, first_unreadable
 from salesflow.projections.core.left_out import Checked, Problem, ProblemKind, in_brief
 from salesflow.projections.table import Fold, LedgerTable, Processes
 
-__all__ = ["LogCheck", "MergesCheck", "Progress", "damaged_pages", "wrong_parts"]
+__all__ = ["LogCheck", "MergesCheck", "damaged_pages", "wrong_parts"]
 
 
-Progress = Callable[[int, int], None]
 PAGE_EVENTS = 5_000
 NAMED_MAX = 20
 """So many problems of a kind and subject are named; more are counted."""

@@ -34,14 +34,10 @@ __all__ = [
     "IN_MEMORY",
     "WORTH_A_PAUSE",
     "Block",
-    "CommitListener",
     "Connections",
-    "Holds",
-    "Kind",
     "Patience",
-    "Whole",
+    "Row",
     "gc_paused",
-    "gc_resumed",
 ]
 
 
@@ -69,10 +65,10 @@ def gc_paused() -> Iterator[None]:
         yield
     finally:
         if was_on:
-            gc_resumed()
+            _gc_resumed()
 
 
-def gc_resumed() -> None:
+def _gc_resumed() -> None:
     """Let the collector work again if a block held it off, also one that was cut off."""
     if _OFF:
         gc.enable()
@@ -193,7 +189,7 @@ Kind = Literal["read", "write", "create"]
 
 @dataclass(eq=False)
 class Block(AbstractContextManager[sa.Connection]):
-    """One transaction, from taking its connection to giving that back."""
+    """The scope of one transaction: from taking its connection to giving that back."""
 
     owner: "Connections"
     kind: Kind
@@ -295,7 +291,7 @@ class Block(AbstractContextManager[sa.Connection]):
 
 
 class Holds(threading.local):
-    """The blocks a thread is in, the innermost last."""
+    """The transactions' scopes (`Block`) that a thread is in, the innermost last."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
@@ -303,7 +299,7 @@ class Holds(threading.local):
 
 @dataclass(eq=False)
 class Whole(AbstractContextManager["Whole"]):
-    """Something done as a whole: afterwards its thread holds what it held before."""
+    """A scope around several transactions: what its thread holds more afterwards is let go."""
 
     blocks: list[Block]
     before: int
@@ -311,7 +307,7 @@ class Whole(AbstractContextManager["Whole"]):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
-            gc_resumed()
+            _gc_resumed()
         while len(self.blocks) > self.before:
             self.blocks[-1].let_go()
 
@@ -343,7 +339,7 @@ NOTED_SECONDS = 0.02
 
 @dataclass(eq=False)
 class Patience:
-    """What is left of the time in which others may be waited for."""
+    """A budget of time: what is left of that in which others may be waited for."""
 
     left: float
     """Seconds."""

@@ -178,9 +178,8 @@ class Database:
             raise SchemaError(f"{self.shown} {NOT_OURS}: it has no schema version")
         if version != schema.SCHEMA_VERSION:
             raise SchemaError(f"{self.shown} has schema version {version}, {_way_out(version)}")
-        lost = STORE_TABLES[self.dialect] - there
-        if lost:
-            raise lacking(self.shown, sorted(lost))
+        if not STORE_TABLES[self.dialect] <= there:
+            raise lacking(self.shown, self.dialect, there)
         return True
 
     def _version(self, connection: sa.Connection | None) -> object:

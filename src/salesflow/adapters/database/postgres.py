@@ -26,6 +26,7 @@ from salesflow.adapters.database.connections import (
     Block,
     Connections,
     Patience,
+    Row,
 )
 from salesflow.adapters.database.postgres_errors import translate_postgres
 from salesflow.adapters.database.schema import POSTGRES_DDL
@@ -39,13 +40,11 @@ from salesflow.errors import (
 
 __all__ = [
     "CHANNEL",
-    "Options",
     "PostgresConnection",
     "PostgresCursor",
     "PostgresDatabase",
     "is_idle",
     "numbered_cursor",
-    "options_of",
     "postgres_connection",
 ]
 
@@ -76,7 +75,7 @@ class Options(NamedTuple):
         return None if self.prepare_threshold is None else True
 
 
-def options_of(url: sa.URL) -> Options:
+def _options_of(url: sa.URL) -> Options:
     """Read the options of a URL.
 
     Raises:
@@ -126,7 +125,6 @@ def _threshold(text: str | tuple[str, ...]) -> int | None:
 
 PostgresConnection = psycopg.Connection[tuple[Any, ...]]
 PostgresCursor = psycopg.Cursor[tuple[Any, ...]]
-Row = tuple[Any, ...]
 
 CHANNEL = "salesflow_log"
 """Where appends are announced; the payload is the tenant."""
@@ -156,7 +154,7 @@ class PostgresDatabase(Connections):
     ddl = POSTGRES_DDL
 
     def __init__(self, url: sa.URL, wait_seconds: float) -> None:
-        self.options = options_of(url)
+        self.options = _options_of(url)
         self._url = self.options.url
         self._idle: list[PostgresCursor] = []
         """Those that read outside of SQLAlchemy: popped, and appended when done."""
@@ -317,12 +315,6 @@ class PostgresDatabase(Connections):
         self._close_idle()
         for connection in list(self._own):
             connection.close()
-
-    def before_fork(self) -> None:
-        """Do nothing: what the parent holds stays as it is."""
-
-    def after_fork_in_parent(self) -> None:
-        """Do nothing."""
 
     def after_fork_in_child(self) -> None:
         """Leave all connections to the parent, without a word to the server."""

@@ -355,12 +355,16 @@ NAME: Final = re.compile(r"\bsalesflow_\w+\b(?!\.\.\.)")
 def missing_tables(connection: sa.Connection) -> list[str]:
     """Name the tables of the store that a database of ours has lost."""
     here = connection.dialect.name
-    return sorted(STORE_TABLES[here] - {*connection.scalars(sa.text(TABLES_THERE[here]))})
+    return _lost(here, connection.scalars(sa.text(TABLES_THERE[here])))
 
 
-def lacking(where: str, names: Iterable[str]) -> DamagedError:
-    """Return which tables of the store a database lacks."""
-    listed = ", ".join(names)
+def _lost(dialect: str, existing: Iterable[str]) -> list[str]:
+    return sorted(STORE_TABLES[dialect].difference(existing))
+
+
+def lacking(where: str, dialect: str, existing: Iterable[str]) -> DamagedError:
+    """Return the error of a database that has lost tables of the store, which it names."""
+    listed = ", ".join(_lost(dialect, existing))
     return DamagedError(
         f"{where} lacks what every database of salesflow has: {listed}. It was dropped, by a"
         f" migration for instance; {WAY_OUT}"

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import RLock
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import ref
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.connections import Block, Patience
+from salesflow.adapters.database.connections import Block, Patience, Row
 from salesflow.adapters.database.lent_connections import LENT, has_written, lend
 from salesflow.adapters.database.sqlite_connections import (
     SqliteConnection,
@@ -39,7 +39,6 @@ from salesflow.errors import (
 __all__ = ["SqliteDatabase", "sqlite_connection"]
 
 
-Row = tuple[Any, ...]
 DoneT = TypeVar("DoneT")
 
 PRAGMAS = (

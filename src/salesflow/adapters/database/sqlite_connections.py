@@ -42,7 +42,7 @@ from salesflow.errors import (
     UnwritableError,
 )
 
-__all__ = ["SqliteConnection", "SqliteConnections", "archive_of", "use_wal"]
+__all__ = ["SqliteConnection", "SqliteConnections", "use_wal"]
 
 
 FORK_SECONDS = 1.0
@@ -95,8 +95,9 @@ class SqliteConnections(Connections):
         self._opening: set[object] = set()
         """Who opens a connection just now, which is not among all of them yet."""
         self.lock = RLock()  # which knows its owner, so that it can be released twice
+        """The lock of writers, held for a whole transaction."""
         self._turn = RLock()
-        """Held for a moment by a thread that is at work in SQLite; see `_read_in_turn`."""
+        """Held while a thread is at work in SQLite, only to be fast; see `_read_in_turn`."""
         self._writer: SqliteConnection | None = None
         """Which connection wrote last; idle, or used by somebody who reads."""
         self._checkpointer: SqliteConnection | None = None
@@ -381,8 +382,8 @@ def open_file(path: Path) -> Archive | None:
                 )
             _ensure_whole(path, size)
     try:
-        archive = archive_of(path)
-        with suppress(FileExistsError):  # one that is there is not opened; see archive_of
+        archive = _archive_of(path)
+        with suppress(FileExistsError):  # one that is there is not opened; see _archive_of
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         locked = isinstance(error, PermissionError) or error.errno == EROFS
@@ -418,7 +419,7 @@ def _ensure_whole(path: Path, size: int) -> None:
         )
 
 
-def archive_of(path: Path) -> Archive | None:
+def _archive_of(path: Path) -> Archive | None:
     """Return how to read a file that cannot be written; None where it can be, or is no file.
 
     The file itself is not opened: to close it would drop the locks that this process holds on

@@ -119,13 +119,9 @@ class FileContent:
         None where that cannot be said before the next checkpoint: see `is_half_copied`.
         """
         why = self._looked()
-        if why and why not in CERTAIN and self.is_half_copied():
+        if why and why not in CERTAIN and is_half_copied(self._path):
             return None
         return why
-
-    def is_half_copied(self) -> bool:
-        """Return whether some of its pages may be old and others new."""
-        return is_half_copied(self._path)
 
     def _looked(self) -> str:
         begun, why = os.stat(self._path), ""
@@ -315,11 +311,9 @@ class SqliteFile:
         """
         if self._gone is not None:
             raise self._replaced(self._gone)
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            raise self._replaced(f"{self.path} was removed or moved") from None
-        seen = found.st_dev, found.st_ino, found.st_ctime_ns
+        seen = _seen(self.path)
+        if seen is None:
+            raise self._replaced(f"{self.path} was removed or moved")
         if seen[:2] != self._place:
             raise self._replaced(f"{self.path} was replaced by another file")
         if self._place in _CARRIED:  # before it is opened: SQLite may wait there for ever
@@ -340,7 +334,7 @@ class SqliteFile:
         if self._changing or self._looker == get_ident():
             return
         with self._looking:
-            if seen == self.seen or (changed == self._unsure_of and content.is_half_copied()):
+            if seen == self.seen or (changed == self._unsure_of and is_half_copied(self.path)):
                 return  # somebody else has looked, or nothing can be said yet
             self._looker = get_ident()
             try:

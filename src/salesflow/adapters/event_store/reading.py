@@ -9,11 +9,12 @@ envelopes only (proofs, exports, the `eventsourcing` library). Every read takes 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid, read_uuids
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
@@ -40,7 +41,6 @@ __all__ = [
 # rows are fetched each time all the same, and compared: only what is exactly as it was is not
 # turned into events again, which costs more than to fetch it.
 
-Row = tuple[Any, ...]
 
 EVENTS_MAX = 20_000
 """So many events are kept, of all streams together."""

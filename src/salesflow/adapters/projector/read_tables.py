@@ -98,7 +98,7 @@ class StoredPosition(NamedTuple):
     """Where a projection stands, what the log has there, and what the rows leave out."""
 
     stands: ProjectionPosition
-    there: Instant | None
+    recorded_there: Instant | None
     """When the event at this position was recorded; None when there is none."""
     notes: dict[UUID, int]
     """From which position on streams are left out; mostly nothing."""

@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from salesflow import errors
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.logs import REBUILD
+from salesflow.adapters.logs import REBUILD, Progress
 from salesflow.adapters.projector.interval_tables import LeftOutChange
 from salesflow.adapters.projector.projection_task import TableFold
 from salesflow.adapters.projector.read_tables import (
@@ -194,7 +194,6 @@ EVENTS_A_HELPER = 100_000
 """A log must be so long for each helper; starting one takes a second."""
 
 HELPERS_MAX = 8
-Progress = Callable[[int, int], None]
 
 
 def fill(

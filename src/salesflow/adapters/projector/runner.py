@@ -32,6 +32,7 @@ from salesflow.adapters.event_store.reading import (
     gap_said,
     head_borne_out,
 )
+from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.projection_task import Page, ProjectionTask, Streams
 from salesflow.adapters.projector.read_tables import (
     OvertakenError,
@@ -52,14 +53,9 @@ from salesflow.projections.core.left_out import LeftOut
 from salesflow.projections.table import Fold, Processes, ReadTable
 
 __all__ = [
-    "Progress",
     "Runner",
     "page_after",
 ]
-
-
-Progress = Callable[[int, int], None]
-"""Called with the position reached and the position aimed at."""
 
 
 PAGE_EVENTS = 10_000
@@ -149,7 +145,7 @@ class Runner(Forkable):
                 positions: dict[ProjectionTask, ProjectionPosition] = {}
                 failed = None
                 if behind:
-                    failed = self._bring_up(behind, found, goal, positions, progress)
+                    failed = self._bring_to_head(behind, found, goal, positions, progress)
         finally:
             seconds = monotonic() - begun
             if seconds >= logs.SLOW_SECONDS:
@@ -179,25 +175,23 @@ class Runner(Forkable):
             self._make_missing()
         goal = head_borne_out(self._log)
         ensure_no_gaps(self._log, goal.position)
+        shadows = ShadowTables(self._log)
         started: list[ProjectionTask] = []
         try:
             with self._database.whole():
-                started.extend(self._begin_shadow(self._folds[name]) for name in names)
+                for fold in [self._folds[name] for name in names]:
+                    shadow = shadows.begin(fold.table)
+                    started.append(ProjectionTask(fold, self._log, self._processes, shadow))
                 self._fill(started, goal, progress)
-                self._swap(started, progress)
+                self._swap(started, shadows, progress)
         finally:
             for each in started:
-                self._beside.remove(each.fold.table, each.name)
+                shadows.remove(each.fold.table, each.name)
         with self._lock:  # what is held of entities was believed of the rows before
             for name in names:
                 self._projections[name].position = None
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
-
-    @property
-    def _beside(self) -> ShadowTables:
-        """The tables beside the live ones that a rebuild fills."""
-        return ShadowTables(self._log)
 
     def _begun(self, name: str) -> ProjectionPosition:
         """Return where a projection stands that has folded nothing."""
@@ -205,10 +199,6 @@ class Runner(Forkable):
 
     def _position(self) -> int:
         return self._log.head().position
-
-    def _begin_shadow(self, fold: Fold) -> ProjectionTask:
-        shadow = self._beside.begin(fold.table)
-        return ProjectionTask(fold, self._log, self._processes, shadow)
 
     def _fill(
         self, started: Iterable[ProjectionTask], goal: Head, progress: Progress | None
@@ -225,15 +215,21 @@ class Runner(Forkable):
                 move_positions(*here, {each.name: each.begun}, after, connection)
             each.settle_all(self._database)
 
-    def _swap(self, started: Sequence[ProjectionTask], progress: Progress | None) -> None:
+    def _swap(
+        self,
+        started: Sequence[ProjectionTask],
+        shadows: ShadowTables,
+        progress: Progress | None,
+    ) -> None:
         """Put all in the place of the live ones, each once it has come as far."""
         while started:
-            failed = self._catch_up(started, {}, progress)
+            names = [each.name for each in started]
+            found = stored_positions(self._log, names)  # before the head, which grows
+            goal = head_borne_out(self._log)
+            failed = self._bring_to_head(started, found, goal, {}, progress)
             if failed is not None:
                 raise failed
-            started = [
-                each for each in started if not self._beside.swap(each.fold.table, each.name)
-            ]
+            started = [each for each in started if not shadows.swap(each.fold.table, each.name)]
 
     def _count(self, connection: sa.Connection, table: ReadTable) -> int:
         mine = sa.select(sa.func.count()).where(table.c.tenant == self._log.tenant)
@@ -301,21 +297,6 @@ class Runner(Forkable):
             self._absent, self._whole_at = None, version
         self._looked = True
 
-    def _catch_up(
-        self,
-        projections: Sequence[ProjectionTask],
-        positions: dict[ProjectionTask, ProjectionPosition],
-        progress: Progress | None,
-    ) -> ProjectionError | None:
-        """Bring projections to the head, those that stand alike page by page together.
-
-        Where they stand then is put into what is given; a failed one is not in it.
-        """
-        names = [each.name for each in projections]
-        found = stored_positions(self._log, names)  # before the head, which grows
-        goal = head_borne_out(self._log)
-        return self._bring_up(projections, found, goal, positions, progress)
-
     def _is_level(self, name: str, found: Mapping[str, StoredPosition], goal: Head) -> bool:
         """Return whether there is nothing to fold, nor to read again, for a projection."""
         at, task = found.get(name), self._projections.get(name)
@@ -325,7 +306,7 @@ class Runner(Forkable):
             self._folds[name], at, goal
         )
 
-    def _bring_up(
+    def _bring_to_head(
         self,
         projections: Sequence[ProjectionTask],
         found: Mapping[str, StoredPosition],
@@ -333,7 +314,10 @@ class Runner(Forkable):
         positions: dict[ProjectionTask, ProjectionPosition],
         progress: Progress | None,
     ) -> ProjectionError | None:
-        """Bring projections to the head from where they were found to stand."""
+        """Bring projections to the head from where they were found to stand.
+
+        Where they stand then is put into `positions`; a failed one is not in it.
+        """
         failed: ProjectionError | None = None
         _note(projections, found)
         for each in projections:
@@ -344,7 +328,7 @@ class Runner(Forkable):
             failed = failed or wrong
         patience = Patience(self._database.wait_seconds)
         failed = self._read_again(positions, patience) or failed
-        return self._go_on(positions, goal.position, patience, progress) or failed
+        return self._fold_pages(positions, goal.position, patience, progress) or failed
 
     def _look(self, projections: Sequence[ProjectionTask]) -> dict[str, StoredPosition]:
         """Read where projections stand, and tell them what their rows leave out."""
@@ -401,7 +385,7 @@ class Runner(Forkable):
         self.ensure_exists([projection.name])
         return StoredPosition(projection.begun, None, {})
 
-    def _go_on(
+    def _fold_pages(
         self,
         positions: dict[ProjectionTask, ProjectionPosition],
         goal: int,
@@ -416,14 +400,14 @@ class Runner(Forkable):
             with gc_paused() if many else nullcontext():
                 page = page_after(self._log, least)
                 alike = [e for e in positions if positions[e].position == least.position]
-                wrong = self._go_past(page, alike, positions, patience)
+                wrong = self._fold_page(page, alike, positions, patience)
             failed = failed or wrong
             if progress is not None and positions:
                 reached = min(at.position for at in positions.values())
                 progress(reached, max(goal, reached))
         return failed
 
-    def _go_past(
+    def _fold_page(
         self,
         page: Page,
         alike: Sequence[ProjectionTask],
@@ -433,7 +417,7 @@ class Runner(Forkable):
         """Bring those that stand before a page past it, in one transaction when it is short."""
         if len(alike) == 1 or len(page.events) <= TOGETHER_MAX:
             try:
-                self._batch(page, alike, positions, patience)
+                self._write_page(page, alike, positions, patience)
             except OvertakenError:
                 found = self._look(alike)
                 for each in alike:
@@ -450,11 +434,11 @@ class Runner(Forkable):
                 return None
         failed: ProjectionError | None = None
         for each in alike:
-            wrong = self._go_past(page, [each], positions, patience)
+            wrong = self._fold_page(page, [each], positions, patience)
             failed = failed or wrong
         return failed
 
-    def _batch(
+    def _write_page(
         self,
         page: Page,
         projections: Sequence[ProjectionTask],
@@ -511,7 +495,7 @@ def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError
     label, (_, position, recorded) = fold.table.label, at.stands
     if position > head.position:
         wrong = f"beyond the head of the log at {head.position:,}"
-    elif position and at.there != recorded:
+    elif position and at.recorded_there != recorded:
         wrong = "where the log has another event now"
     else:
         return None

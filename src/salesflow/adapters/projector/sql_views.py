@@ -50,10 +50,7 @@ from salesflow.projections.table import (
 )
 
 __all__ = [
-    "STANDING_VIEW",
-    "VIEW_FORM",
     "Mending",
-    "refresh_views",
     "select_at",
 ]
 
@@ -86,7 +83,7 @@ class Mark(NamedTuple):
         return f"revision {self.revision} form {self.form}"
 
 
-def refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
+def _refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
     """Make the views that are missing or show less than these tables.
 
     Where nothing is to be made nothing is locked, so that a question never waits for writers.
@@ -282,14 +279,14 @@ class Mending:
             DamagedError: when a table of the store itself is missing.
         """
         existing = self._there(None)
-        lost = sorted(STORE_TABLES[self._database.dialect] - existing.tables)
-        if lost:
-            raise lacking(self._database.shown, lost)
+        dialect = self._database.dialect
+        if not STORE_TABLES[dialect] <= existing.tables:
+            raise lacking(self._database.shown, dialect, existing.tables)
         absent = self._lacking(existing)
         if absent or not POSITIONS.tables.keys() <= existing.tables or not self._all_begun():
             absent = self._make()
         if not self._begun or not self._views <= existing.views or absent:
-            refresh_views(self._database, self._tables.values())
+            _refresh_views(self._database, self._tables.values())
         self._begun = True
         return absent
 

@@ -47,16 +47,14 @@ from salesflow.adapters.importers.table.mapping_file import (
 )
 from salesflow.adapters.importers.table.plan import ImportPlan, compile_plan
 from salesflow.adapters.importers.table.row_order import Direction
+from salesflow.adapters.logs import Progress
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.process import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import Instant, same_rules, zone
 from salesflow.errors import InputError
 
-__all__ = [
-    "Progress",
-    "import_table",
-]
+__all__ = ["import_table"]
 
 
 OPENED_BY = (
@@ -70,8 +68,6 @@ ENTERED: Final[dict[str, tuple[Category, ...]]] = {
     "deal.disqualified": ("disqualified",),
 }
 """Which stages closing facts enter, as `salesflow.domain.deal.state` settles it."""
-Progress = Callable[[int, int], None]
-"""Is called with how many rows are done, of how many."""
 
 
 def import_table(  # noqa: PLR0913 - what the command line offers, all by keyword
