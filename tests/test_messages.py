@@ -16,7 +16,7 @@ from salesflow import STANDARD, Deals, Money, SalesFlow, domain
 from salesflow.domain import wording
 from salesflow.domain.deal.merge_checks import _chained
 from salesflow.domain.values import Number, SafeText
-from salesflow.domain.wording import SAID, WITH_ARGUMENTS, Message, reason_of
+from salesflow.domain.wording import REASONS, WITH_ARGUMENTS, Message, reason_of
 from salesflow.presentation import messages as presentation
 from salesflow.presentation.messages import say, say_count, translated
 from simulated import demo, ran
@@ -34,7 +34,7 @@ OF_NO_FIELD = {"_read_old", "_dict_without_repeats", "quarter"}
 """Functions whose ValueErrors are of no field: of a stored event, and of a calendar asked."""
 DOMAIN = sorted(
     {
-        *SAID.values(),
+        *REASONS.values(),
         *(
             text
             for module in modules_of(domain)

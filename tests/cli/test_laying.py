@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from salesflow.presentation.table import TableOfView, told_once
+from salesflow.presentation.table import TableOfView, constant_in_title
 from salesflow.presentation.text import laid_out
 
 FUNNEL = TableOfView(
@@ -142,6 +142,6 @@ def test_a_table_without_rows_says_so() -> None:
 
 
 def test_what_is_the_same_in_all_rows_is_told_once_in_the_title() -> None:
-    told = told_once(SALES._replace(rows=SALES.rows[:1]), "Period")
+    told = constant_in_title(SALES._replace(rows=SALES.rows[:1]), "Period")
     assert (told.about, told.columns) == ("2026-04-01 … 2026-06-30", SALES.columns[1:])
-    assert told_once(SALES, "Period") == SALES
+    assert constant_in_title(SALES, "Period") == SALES

@@ -11,7 +11,7 @@ import pytest
 
 from catalogues import messages, messages_in, modules_of
 from salesflow.adapters import importers
-from salesflow.adapters.importers.errors import CURRENCY, WORDS, RowError
+from salesflow.adapters.importers.errors import CURRENCY, REASONS, RowError
 from salesflow.domain.wording import Message
 from salesflow.presentation.messages import say
 
@@ -33,7 +33,7 @@ MESSAGES = sorted(
     {
         *(text for module in modules_of(importers) for text in messages_in(module, WHERE)),
         *(text for module in modules_of(importers) for text in constants(module)),
-        *WORDS.values(),
+        *REASONS.values(),
     }
 )
 

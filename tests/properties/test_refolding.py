@@ -23,7 +23,7 @@ from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.adapters.projector import interval_tables as refolding
 from salesflow.adapters.projector.interval_tables import Address, IntervalBatch, IntervalUpdater
-from salesflow.domain import event as histories_believed
+from salesflow.domain import event as event_module
 from salesflow.domain.event import Event
 from salesflow.domain.event import believed_history as believed_facts
 from salesflow.domain.time import FOREVER
@@ -203,7 +203,7 @@ def test_the_state_of_a_deal_at_any_moment_is_what_a_naive_replay_says(
 
 def _deaf_to_retractions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        histories_believed, "without_retracted", lambda events, _=FOREVER: list(events)
+        event_module, "without_retracted", lambda events, _=FOREVER: list(events)
     )
 
 

@@ -21,7 +21,7 @@ from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.time import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.presentation.deal_view import replay
-from salesflow.presentation.fact_text import describe_fact, money_text
+from salesflow.presentation.fact_text import describe_fact, exact_money_text
 from salesflow.presentation.fields import Json
 from salesflow.presentation.format import Total, amount_text, local_time
 from salesflow.presentation.messages import fact_name
@@ -157,8 +157,12 @@ class Story:
         asked = word("what did we sell by the end of")
         self.screen.line(f"{word('Deal')} {str(id)[:8]} {then.title}: {asked} {day}?")
         rows = (
-            (f"{word('known at the end of')} {day}", money_text(then.amount), _won(believed)),
-            (word("known now"), money_text(now.amount), _won(known)),
+            (
+                f"{word('known at the end of')} {day}",
+                exact_money_text(then.amount),
+                _won(believed),
+            ),
+            (word("known now"), exact_money_text(now.amount), _won(known)),
         )
         columns = ("On record", "This deal", "All won deals")
         self.screen.table(TableOfView("", columns, rows))

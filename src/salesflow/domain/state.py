@@ -166,7 +166,7 @@ def values_of(cls: type) -> set[str]:
 
 
 def appended(items: Sequence[ItemT], item: ItemT) -> Sequence[ItemT]:
-    """Return a state's items with one more behind them."""
+    """Append to a state's list: in place, or to a new one where the state has none yet."""
     if type(items) is not list:
         return [*items, item]
     items.append(item)
@@ -174,7 +174,7 @@ def appended(items: Sequence[ItemT], item: ItemT) -> Sequence[ItemT]:
 
 
 def with_item(items: Mapping[KeyT, ItemT], key: KeyT, item: ItemT) -> Mapping[KeyT, ItemT]:
-    """Return a state's items with one more, or with another one under its key."""
+    """Put an item into a state's dict: in place, or into a new one where it has none yet."""
     if type(items) is not dict:
         return {**items, key: item}
     items[key] = item
@@ -182,14 +182,14 @@ def with_item(items: Mapping[KeyT, ItemT], key: KeyT, item: ItemT) -> Mapping[Ke
 
 
 def without(items: Mapping[KeyT, ItemT], key: KeyT) -> Mapping[KeyT, ItemT]:
-    """Return a state's items without one; all of them where it is not among them."""
+    """Drop an item from a state's dict, in place; all stay where it is not among them."""
     if type(items) is dict:
         items.pop(key, None)
     return items
 
 
 def with_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
-    """Return a state's set with one more in it."""
+    """Add to a state's set: in place, or to a new one where it has none yet."""
     if type(items) is not set:
         return {*items, item}
     items.add(item)
@@ -197,7 +197,7 @@ def with_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
 
 
 def without_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
-    """Return a state's set without one."""
+    """Drop an item from a state's set, in place."""
     if type(items) is set:
         items.discard(item)
     return items

@@ -1,7 +1,7 @@
 """Teams: what a report calls the reps who sell together.
 
 A team has a key, which facts and reports name it by, and a name in English and in Chinese.
-Who belongs to it is told by its reps (`reps.py`), so that one move is one fact. A team that
+Who belongs to it is told by its reps (`rep.py`), so that one move is one fact. A team that
 reps joined and nobody formed is called by its key.
 """
 

@@ -118,7 +118,7 @@ DAY: Final = "must be a date, or its text such as 2026-03-31"
 TIME: Final = "must be an aware datetime, or its text such as 2026-03-31T09:00:00Z"
 AT_LEAST: Final = "must be at least {ge}"
 AT_MOST: Final = "must be at most {le}"
-SAID: Final = {
+REASONS: Final = {
     "missing": "is missing",
     "extra_forbidden": "there is no such field",
     "string_type": "must be a text",
@@ -149,7 +149,7 @@ def reason_of(error: ErrorDetails) -> Message:
         return _not_this(error, Message("must be a Money, such as {example}", example=MONEY))
     if named.get("pattern") == CURRENCY:
         return Message("must be three capital letters, such as CNY")
-    template = SAID.get(kind) or SAID.get(f"{kind.partition('_')[0]}_")
+    template = REASONS.get(kind) or REASONS.get(f"{kind.partition('_')[0]}_")
     if template is None or ("{" in template and not named):
         return _raised(error, named.get("error"))
     written = (

@@ -52,7 +52,7 @@ from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zo
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.reactors import Reactor, Reactors
 from salesflow.engine.run import CommandRunner
-from salesflow.engine.session import CommandMetadata, Processes, Session, ensure_not_loaded_by
+from salesflow.engine.session import CommandMetadata, Session, ensure_not_loaded_by
 from salesflow.engine.worker import CaughtUp, Follower
 from salesflow.errors import (
     DealClosedError,
@@ -256,7 +256,7 @@ class SalesFlow(CommandRunner):
         stored = with_unpublished_unreadable(stored, self._processes)
         read_point = self._moments.read_point(as_of, known_at, head)
         events = [event for event in stored if event.recorded <= read_point.known_at]
-        context = self._context(read_point.as_of, self._processes, read_point.known_at)
+        context = self._context(read_point.as_of, read_point.known_at)
         found = kind.replay(id, events, context=context, as_of=read_point.as_of)
         found.current_state()  # computed while the log is open
         found.close()
@@ -285,11 +285,7 @@ class SalesFlow(CommandRunner):
         events = events_of(id)
         if not events:
             raise NotFoundError(f"nothing has been recorded of {id}")
-        return (
-            merged_history(id, events_of, self._context(0, self._processes))
-            if merged
-            else events
-        )
+        return merged_history(id, events_of, self._context(0)) if merged else events
 
     def ask(
         self,
@@ -470,8 +466,6 @@ class SalesFlow(CommandRunner):
                 " from `salesflow.domain.settings`"
             )
 
-    def _context(
-        self, head: Instant, processes: Processes, known_at: Instant = FOREVER
-    ) -> ReplayContext:
+    def _context(self, head: Instant, known_at: Instant = FOREVER) -> ReplayContext:
         now = max(self.log.now(), head)
-        return ReplayContext(processes, lambda: self.settings(known_at).timezone, now)
+        return ReplayContext(self._processes, lambda: self.settings(known_at).timezone, now)

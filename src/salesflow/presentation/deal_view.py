@@ -21,7 +21,7 @@ from salesflow.domain.process import Label
 from salesflow.domain.state import ReplayContext, values_of
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Money
-from salesflow.presentation.fact_text import money_text, value_text
+from salesflow.presentation.fact_text import exact_money_text, value_text
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import given_percent
 from salesflow.presentation.messages import Language, in_language, key_text
@@ -159,7 +159,7 @@ def _budget(it: _Shown) -> str:
     budget = it.deal.budget
     if budget is None:
         return ""
-    return money_text(budget.budget) or budget.note or it.word("confirmed")
+    return exact_money_text(budget.budget) or budget.note or it.word("confirmed")
 
 
 def _decision(it: _Shown) -> str:
@@ -183,7 +183,7 @@ def _objections(it: _Shown) -> str:
 def _quote(it: _Shown, quote: Quote) -> str:
     parts = (
         it.word(quote.state),
-        money_text(quote.total),
+        exact_money_text(quote.total),
         f"{it.word('until')} {quote.valid_until}" if quote.valid_until else "",
         f"{quote.revisions} {it.word('revisions')}" if quote.revisions > 1 else "",
     )
@@ -212,7 +212,7 @@ def _sums(amounts: Iterable[Money | None]) -> list[Money]:
 
 
 def _money(amounts: Iterable[Money]) -> str:
-    return " + ".join(map(money_text, amounts))
+    return " + ".join(map(exact_money_text, amounts))
 
 
 def _count(things: Sequence[object]) -> str:

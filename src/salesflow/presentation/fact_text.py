@@ -31,7 +31,7 @@ from salesflow.presentation.messages import (
     word_known,
 )
 
-__all__ = ["describe_fact", "money_text", "summarize_fact", "value_text"]
+__all__ = ["describe_fact", "exact_money_text", "summarize_fact", "value_text"]
 
 
 STAGES: Final = frozenset({"stage", "target"})
@@ -84,8 +84,8 @@ def summarize_fact(
     return " · ".join(said).replace("\n", " ")
 
 
-def money_text(money: Money | None) -> str:
-    """Write an amount; nothing where there is none."""
+def exact_money_text(money: Money | None) -> str:
+    """Write an amount as it was given, to the last digit; nothing where there is none."""
     if money is None:
         return ""
     return amount_text(money.amount, money.currency)
@@ -188,7 +188,7 @@ def _listed(
 def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
     match value:
         case Money():
-            return money_text(value)
+            return exact_money_text(value)
         case QuoteLine():
             return _line(value, language)
         case Check():
@@ -201,7 +201,7 @@ def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
 def _line(line: QuoteLine, language: Language) -> str:
     less = f" -{given_percent(line.discount)}" if line.discount else ""
     at = in_language("at", language)
-    return f"{line.quantity:,} x {line.product} {at} {money_text(line.unit_price)}{less}"
+    return f"{line.quantity:,} x {line.product} {at} {exact_money_text(line.unit_price)}{less}"
 
 
 def _check(check: Check, language: Language, tasks: Mapping[str, str] | None = None) -> str:

@@ -1,4 +1,7 @@
-"""How amounts and times are written for people, in every table alike."""
+"""How values are written for people, in every table alike: amounts, times, ids, estimates.
+
+Here amounts are also added up by currency, and what could harm a terminal is taken out.
+"""
 
 import json
 import re
@@ -16,6 +19,7 @@ from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value
 from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
+    "NO_VALUE",
     "CellValue",
     "Estimate",
     "Interval",
@@ -49,6 +53,9 @@ __all__ = [
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 
+NO_VALUE: Final = "–"
+"""What people read where there is no value."""
+
 ID_DIGITS = 8
 TIMED_DIGITS = 18
 TIMED_VERSIONS = (6, 7)
@@ -64,7 +71,7 @@ def amount_text(amount: Decimal | None, currency: str | None) -> str:
     A dash where there is none.
     """
     if amount is None or currency is None:
-        return "–"
+        return NO_VALUE
     whole, hundredths = amount == amount.to_integral_value(), amount == round(amount, 2)
     digits = ",.0f" if whole else ",.2f" if hundredths else ","
     return f"{amount:{digits}} {currency}"
@@ -77,7 +84,7 @@ def money_text(amount: Decimal | None, currency: str | None) -> str:
 
 def number_text(number: Decimal | None) -> str:
     """Write a number to one place; a dash where it is undefined."""
-    return "–" if number is None else f"{number:z,.1f}"
+    return NO_VALUE if number is None else f"{number:z,.1f}"
 
 
 def percent_text(share: Decimal | None) -> str:
@@ -86,7 +93,7 @@ def percent_text(share: Decimal | None) -> str:
     What is little is not written as nothing, nor what is nearly all as all: <1%, >99%.
     """
     if share is None:
-        return "–"
+        return NO_VALUE
     if 0 < share < SMALLEST_SHOWN:
         return "<1%"
     if 1 - SMALLEST_SHOWN < share < 1:
@@ -96,7 +103,7 @@ def percent_text(share: Decimal | None) -> str:
 
 def given_percent(share: Decimal | None) -> str:
     """Write a share that somebody gave (a discount, a probability) with all its digits."""
-    return "–" if share is None else f"{tidy(share * 100):f}%"
+    return NO_VALUE if share is None else f"{tidy(share * 100):f}%"
 
 
 def days_text(period: Period, timezone: ZoneInfo) -> str:
@@ -253,7 +260,7 @@ def totals_by(
 
 def totals_text(sums: Sequence[Total]) -> str:
     """Write sums side by side, rounded half even to hundredths."""
-    return " + ".join(money_text(s.amount, s.currency) for s in sums) or "–"
+    return " + ".join(money_text(s.amount, s.currency) for s in sums) or NO_VALUE
 
 
 # Estimates: a figure of a sample beside the interval in which that of the whole lies.
@@ -278,7 +285,7 @@ class Estimate(Value):
 def estimate_text(estimate: Estimate | None, *, percent: bool = False, places: int = 0) -> str:
     """Write a figure and its interval for people: "72% (61 … 81)"."""
     if estimate is None:
-        return "–"
+        return NO_VALUE
     scale = 100 if percent else 1
     plain = f"{estimate.value * scale:z.{places}f}"
     text = percent_text(estimate.value) if percent else plain

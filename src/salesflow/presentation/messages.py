@@ -130,10 +130,7 @@ def _catalogue(language: Language) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, LOCALES, [language])
 
 
-# What we call things: words and facts, in English and Chinese.
-#
-# English words stand in the code as they are, the Chinese ones in the catalogue, with the terms
-# of the glossary. Facts bring their names along, and so do the stages of a process.
+# Facts, by the names that their classes bring along.
 
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

@@ -9,13 +9,14 @@ from salesflow.presentation.format import harmless_cells
 from salesflow.presentation.messages import Language, words_in
 
 __all__ = [
+    "INTERVAL",
     "Column",
     "TableOfView",
     "aligned",
+    "constant_in_title",
     "html_of",
     "is_number",
     "title_and_columns",
-    "told_once",
 ]
 
 
@@ -24,7 +25,8 @@ NUMBER = re.compile(
     r"(%( \([A-Z]{3}\))?|[A-Z]{3}|[dhsx]|days?|KiB|MiB|GiB|B|points|个百分点)?",
     re.ASCII,
 )
-INTERVAL_AFTER = re.compile(r" \(-?[\d.,]+ … -?[\d.,]+\)$", re.ASCII)
+INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
+INTERVAL_AFTER = re.compile(rf" {INTERVAL.pattern}$", re.ASCII)
 AMOUNT = r"[-<>]?[\d,]+(\.\d+)?( [A-Z]{3}|% \([A-Z]{3}\))"
 AMOUNTS = re.compile(rf"{AMOUNT}( \+ {AMOUNT})+", re.ASCII)
 
@@ -54,7 +56,7 @@ class Column(NamedTuple):
     """Right where all cells are numbers, amounts or shares, with an interval or without."""
 
 
-def told_once(table: TableOfView, column: str) -> TableOfView:
+def constant_in_title(table: TableOfView, column: str) -> TableOfView:
     """Put what is the same in all rows into the title, and leave its column out."""
     at = table.columns.index(column)
     said = {row[at] for row in table.rows}
@@ -109,15 +111,15 @@ SENTENCE = 40
 """Cells longer than this many characters may be broken between words."""
 
 
-def html_of(tables: Sequence[TableOfView], language: Language, lines: Iterable[str]) -> str:
-    """Return tables one below the other, each with its notes, and some lines below all."""
-    parts = [part for table in tables for part in _table(table, language)]
+def html_of(tables: Sequence[TableOfView], lines: Iterable[str]) -> str:
+    """Return tables in English below one another, each with its notes, and lines below all."""
+    parts = [part for table in tables for part in _table(table)]
     parts += [_faint(line) for line in lines]
     return f'<div class="salesflow">{"".join(parts)}</div>'
 
 
-def _table(table: TableOfView, language: Language) -> Iterator[str]:
-    title, columns = title_and_columns(table, language)
+def _table(table: TableOfView) -> Iterator[str]:
+    title, columns = title_and_columns(table, "en")
     names = "".join(map(_head, columns))
     rows = zip(*(column.cells for column in columns), strict=True)
     body = (

@@ -15,6 +15,7 @@ from salesflow.errors import SalesflowError
 from salesflow.presentation.format import harmless
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import (
+    INTERVAL,
     Column,
     TableOfView,
     aligned,
@@ -45,7 +46,6 @@ FIGURES = re.compile(r"[\s\d,.·–]*")
 QUANTITY = re.compile(
     r"[-+<>]?[\d,.]*\d(?: [A-Z]{3}| [dh]|%(?: \([A-Z]{3}\))?)(?![A-Za-z])\S*", re.ASCII
 )
-INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
 SPAN = re.compile(r"\d{4}-\d\d-\d\d …", re.ASCII)
 """The first day of a span, which is broken behind the dots."""
 UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}|{SPAN.pattern}|\S+", re.ASCII)

@@ -88,24 +88,24 @@ Processes = Mapping[tuple[str, int], ProcessVersion]
 
 
 TableT_co = TypeVar("TableT_co", bound="ReadTable", covariant=True)
-SaidT_co = TypeVar("SaidT_co", covariant=True)
+ChangeT_co = TypeVar("ChangeT_co", covariant=True)
 
 
-class FoldState(Protocol[SaidT_co]):
+class FoldState(Protocol[ChangeT_co]):
     """One entity on its way through its history."""
 
-    def apply(self, event: Event) -> Iterable[SaidT_co]:
+    def apply(self, event: Event) -> Iterable[ChangeT_co]:
         """Take the next believed fact, say what it changed; never raise on old facts."""
 
 
 @dataclass(frozen=True)
-class _Fold(Generic[TableT_co, SaidT_co]):
+class _Fold(Generic[TableT_co, ChangeT_co]):
     """A table, and the state machine that fills it from one entity's believed history."""
 
     table: TableT_co
     facts: frozenset[type[Fact]]
     """The facts it listens to; retractions of them reach it without being named."""
-    start: Callable[[Processes], FoldState[SaidT_co]]
+    start: Callable[[Processes], FoldState[ChangeT_co]]
     """Begins an entity that nothing has happened to."""
 
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-WORDS = {
+REASONS = {
     "missing": "is empty, and the fact needs it",
     "literal_error": "is not one of {expected}",
     "greater_than": "is not more than {gt}",
@@ -118,7 +118,7 @@ def in_words(error: ErrorDetails) -> Message:
     """Return what is wrong with a value, in words of business."""
     if error["type"] == "string_pattern_mismatch" and "currency" in error["loc"][-1:]:
         return Message(CURRENCY)
-    words = WORDS.get(error["type"])
+    words = REASONS.get(error["type"])
     return reason_of(error) if words is None else Message(words, **error.get("ctx", {}))
 
 

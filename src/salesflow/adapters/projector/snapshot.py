@@ -3,8 +3,6 @@
 A question is asked in one snapshot of the read tables and the log, at one moment or, to
 compare, at several; all answers of a snapshot stand at one and the same position of the log.
 What the deals, customers and reps of an answer are called is read in it too.
-
-It is a module of its own: whoever asks goes through it, and who keeps tables level does not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -117,18 +115,18 @@ class Snapshot(Generic[ViewT]):
         self._processes = processes
         self._rates = rates
         self._connection = connection
-        self._stand = min(positions, key=lambda stand: stand.position)
+        self._position = min(positions, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in positions)
         self._behind: Behind | None = None
 
     def note_behind(self, head: Head, error: UnwritableError) -> None:
         """Let answers say what they do not know, since nothing could be written."""
-        events = head.position - self._stand.position
+        events = head.position - self._position.position
         if events:
             self._behind = Behind(events=events, because=in_brief(error))
 
     def _ensure_within_log(self, position: int | None) -> None:
-        ends_at = self._stand.position
+        ends_at = self._position.position
         if position is not None and position > ends_at and self._behind is None:
             raise InputError(
                 f"the moment stands at position {position:,}, and this log ends at {ends_at:,}:"
@@ -141,11 +139,11 @@ class Snapshot(Generic[ViewT]):
     ) -> ViewT:
         """Answer the question at a moment; a position is given where it was answered before."""
         self._ensure_within_log(position)
-        read_point = self._moments.read_point(as_of, known_at, self._stand.recorded)
+        read_point = self._moments.read_point(as_of, known_at, self._position.recorded)
         moment = Moment.at(
             read_point.as_of,
             read_point.known_at,
-            position=self._stand.position if position is None else position,
+            position=self._position.position if position is None else position,
             revision=self._revision,
         )
         settings = self._moments.settings(read_point.known_at)
@@ -176,11 +174,11 @@ class Snapshot(Generic[ViewT]):
             envelope["left_out"] = left_out
         if self._behind is not None:
             envelope["behind"] = self._behind
-        if read_point.known_at < self._stand.recorded or not self._stand.position:
+        if read_point.known_at < self._position.recorded or not self._position.position:
             begun = log.begun(self._connection)
             if read_point.known_at < begun:
                 envelope["known_since"] = from_instant(begun)
-        envelope["names"] = names_in(view, log, self._connection, read_point)
+        envelope["names"] = _names_in(view, reader)
         return envelope
 
 
@@ -286,6 +284,21 @@ class SnapshotReader:
         }
         return {id: events for id, events in known.items() if events}
 
+    def believed(
+        self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
+    ) -> Mapping[UUID, list[Event]]:
+        """Return the believed facts of a few kinds, by stream."""
+        ids = [*ids]
+        if not ids:
+            return {}
+        try:
+            found = self._log.facts_of(ids, kinds, connection=self._connection)
+        except HistoryError:
+            return {}
+        known_at = self.read_point.known_at
+        histories = ((id, believed_history(it, known_at)) for id, it in found.items())
+        return {id: history for id, history in histories if history}
+
     def published(self) -> list[str]:
         """Return the keys of all processes; looks through the whole log."""
         return published_keys(self._log, self._connection)
@@ -310,16 +323,15 @@ OF_REPS: Final = (RepJoined, FactRetracted)
 OF_PROCESSES: Final = (ProcessPublished,)
 
 
-def names_in(
-    view: View, log: EventLog, connection: sa.Connection, read_point: ReadPoint
-) -> Names:
+def _names_in(view: View, reader: SnapshotReader) -> Names:
     """Return the names of everything an answer names by id, beside those its question gave."""
     ids = ids_in(view)
     if not any(ids):
         return NO_NAMES
-    reader = _Reader(log, connection, read_point)
     deals = [
-        DealCalled(deal=id, title=_title(events), customer_id=_customer(events, read_point))
+        DealCalled(
+            deal=id, title=_title(events), customer_id=_customer(events, reader.read_point)
+        )
         for id, events in reader.believed(ids.deals, OF_DEALS).items()
     ]
     customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
@@ -343,33 +355,7 @@ def names_in(
     )
 
 
-class _Reader:
-    """Reads a few kinds of facts of many streams in a snapshot, at a moment."""
-
-    def __init__(self, log: EventLog, connection: sa.Connection, read_point: ReadPoint) -> None:
-        self._log = log
-        self._connection = connection
-        self._read_point = read_point
-
-    def believed(
-        self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
-    ) -> Mapping[UUID, list[Event]]:
-        """Return the believed facts of these kinds, by stream."""
-        ids = [*ids]
-        if not ids:
-            return {}
-        try:
-            found = self._log.facts_of(ids, kinds, connection=self._connection)
-        except HistoryError:
-            return {}
-        known = (
-            (id, [event for event in events if event.recorded <= self._read_point.known_at])
-            for id, events in found.items()
-        )
-        return {id: history for id, events in known if (history := believed_history(events))}
-
-
-def _process_labels(reader: "_Reader", keys: Iterable[str]) -> Iterator[Labelled]:
+def _process_labels(reader: SnapshotReader, keys: Iterable[str]) -> Iterator[Labelled]:
     """Yield what processes are called, by the newest of the versions known."""
     streams = {process_id(key): key for key in keys}
     for id, events in reader.believed(streams, OF_PROCESSES).items():

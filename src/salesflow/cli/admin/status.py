@@ -10,7 +10,7 @@ from salesflow.cli.app import installed
 from salesflow.cli.context import CommandContext, size_of, with_context
 from salesflow.domain.time import from_instant
 from salesflow.presentation.fields import Json, plain
-from salesflow.presentation.format import local_time
+from salesflow.presentation.format import NO_VALUE, local_time
 from salesflow.presentation.table import TableOfView
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _log(tenant: str, head: "Head", settings: "Settings", counted: "LogStats") -
     rows = (
         ("Tenant", tenant),
         ("Time zone", settings.timezone.key),
-        ("Report currency", settings.report_currency or "–"),
+        ("Report currency", settings.report_currency or NO_VALUE),
         ("Head", f"{head.position:,}"),
         ("Last recorded", local_time(from_instant(head.recorded), settings.timezone)),
         ("Events", f"{counted.events:,}"),

@@ -13,6 +13,7 @@ from salesflow.domain.exchange_rates import RATES_ID, Quoted, RateTable
 from salesflow.domain.time import read_day
 from salesflow.domain.values import number
 from salesflow.errors import InputError, NotFoundError, SalesflowError
+from salesflow.presentation.format import NO_VALUE
 from salesflow.presentation.messages import in_language, say, say_count
 from salesflow.presentation.table import TableOfView
 
@@ -182,7 +183,7 @@ def list_rates(context: CommandContext, on: OnDay = None, known_at: KnownAt = No
         rates = table.quoted(day)
         context.screen.json([_plain(each) for each in rates])
         rows = tuple(
-            (each.base, each.currency, f"{each.rate:f}", str(each.day), each.source or "–")
+            (each.base, each.currency, f"{each.rate:f}", str(each.day), each.source or NO_VALUE)
             for each in rates
         )
         columns = ("Base", "Currency", "Rate", "Day", "Source")

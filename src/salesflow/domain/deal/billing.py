@@ -17,7 +17,7 @@ from salesflow.domain.deal.core import (
     require_reason,
     require_text,
 )
-from salesflow.domain.deal.quotes import QuoteLine, checked, total_of
+from salesflow.domain.deal.quotes import QuoteLine, addable_lines, total_of
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.state import appended
@@ -228,7 +228,7 @@ class Billing(DealCommands, BillingState):
     ) -> None:
         """Note what is to be bought; the sum becomes the amount."""
         self._at(occurred_at)._ensure_open("agree line items")
-        self._record(LineItemsAgreed(lines=checked(lines)), occurred_at)
+        self._record(LineItemsAgreed(lines=addable_lines(lines)), occurred_at)
 
     def agree_terms(
         self,

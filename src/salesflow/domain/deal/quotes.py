@@ -49,7 +49,7 @@ __all__ = [
     "QuoteWithdrawn",
     "Quotes",
     "QuotesState",
-    "checked",
+    "addable_lines",
     "expiry_of",
     "total_of",
 ]
@@ -103,7 +103,7 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     return Money(tidy(amount), currencies.pop())
 
 
-def checked(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
+def addable_lines(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
     """Return lines that can be added up.
 
     Raises:
@@ -300,7 +300,7 @@ class Quotes(DealCommands, QuotesState):
     ) -> str:
         """Prepare an offer; gives its number."""
         key = self._number(quote)
-        self._record(QuoteDrafted(quote=key, lines=checked(lines)), occurred_at)
+        self._record(QuoteDrafted(quote=key, lines=addable_lines(lines)), occurred_at)
         return key
 
     def issue_quote(
@@ -325,7 +325,7 @@ class Quotes(DealCommands, QuotesState):
         self._record(
             QuoteIssued(
                 quote=key,
-                lines=checked(lines),
+                lines=addable_lines(lines),
                 valid_until=valid_until,
                 expires_at=self._expiry(valid_until, occurred_at),
             ),
@@ -348,7 +348,7 @@ class Quotes(DealCommands, QuotesState):
         self._record(
             QuoteRevised(
                 quote=quote,
-                lines=checked(lines),
+                lines=addable_lines(lines),
                 valid_until=valid_until,
                 expires_at=self._expiry(valid_until, occurred_at),
                 because=require_reason(because, "revising a quote"),

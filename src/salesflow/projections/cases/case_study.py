@@ -17,6 +17,7 @@ from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.presentation.format import (
+    NO_VALUE,
     amount_text,
     given_percent,
     local_time,
@@ -151,7 +152,7 @@ class CaseLayout(NamedTuple):
                 self._stage(each),
                 self._time(fact.occurred_at)[: len("2026-03-31") if day else None],
                 kind_name(fact.kind, self.language),
-                fact.actor or "–",
+                fact.actor or NO_VALUE,
                 self._irregular(fact.irregular),
             )
             for each in told
@@ -170,7 +171,7 @@ class CaseLayout(NamedTuple):
                 self._time(each.at),
                 self._word(each.turn),
                 self._figure(each),
-                each.before or "–",
+                each.before or NO_VALUE,
                 self._after(each),
                 kind_name(each.fact, self.language),
             )
@@ -200,12 +201,12 @@ class CaseLayout(NamedTuple):
         rows = tuple(
             (
                 each.objection,
-                word_known(each.topic or "–", self.language),
-                each.doubt or "–",
+                word_known(each.topic or NO_VALUE, self.language),
+                each.doubt or NO_VALUE,
                 self._time(each.raised_at),
                 "resolved" if each.resolved else "unresolved",
                 number_text(each.days),
-                each.answer or "–",
+                each.answer or NO_VALUE,
             )
             for each in met
         )
@@ -219,7 +220,8 @@ class CaseLayout(NamedTuple):
     def owners(self, spans: Iterable[OwnerSpan]) -> TableOfView:
         """Lay out whose deal it was."""
         rows = tuple(
-            (each.owner or "–", self._time(each.start), self._time(each.end)) for each in spans
+            (each.owner or NO_VALUE, self._time(each.start), self._time(each.end))
+            for each in spans
         )
         return TableOfView("Owners", ("Owner", "From", "To"), rows)
 
@@ -228,8 +230,8 @@ class CaseLayout(NamedTuple):
         rows = tuple(
             (
                 each.person,
-                word_known(each.department or "–", self.language),
-                each.role or "–",
+                word_known(each.department or NO_VALUE, self.language),
+                each.role or NO_VALUE,
                 given_percent(each.credit),
             )
             for each in members
@@ -245,13 +247,13 @@ class CaseLayout(NamedTuple):
         rows = tuple(
             (
                 each.request,
-                word_known(each.department or "–", self.language),
+                word_known(each.department or NO_VALUE, self.language),
                 self._time(each.asked_at),
                 self._time(each.given_at),
                 number_text(each.days),
-                each.given_by or "–",
-                each.question or "–",
-                each.answer or "–",
+                each.given_by or NO_VALUE,
+                each.question or NO_VALUE,
+                each.answer or NO_VALUE,
             )
             for each in sought
         )
@@ -271,7 +273,7 @@ class CaseLayout(NamedTuple):
         rows = tuple(
             (
                 short_id(each.deal),
-                each.title or "–",
+                each.title or NO_VALUE,
                 each.outcome,
                 number_text(each.days),
                 amount_text(each.amount, each.currency),
@@ -321,13 +323,13 @@ class CaseLayout(NamedTuple):
             named = [
                 key_text(name, self.language) for name in (each.channel, each.direction) if name
             ]
-            parts.append(" ".join([*(named or ["–"]), f"{each.count:,}"]))
-        return " · ".join(parts) or "–"
+            parts.append(" ".join([*(named or [NO_VALUE]), f"{each.count:,}"]))
+        return " · ".join(parts) or NO_VALUE
 
     def _days(self, chapter: Chapter) -> str:
         """Write the days in a stage; a deal that ended in none goes on being closed."""
         if not chapter.stage_en:
-            return "–"
+            return NO_VALUE
         return number_text(chapter.days) + (" !" if chapter.overdue else "")
 
     def _compared(self, figure: str) -> str:
@@ -336,19 +338,19 @@ class CaseLayout(NamedTuple):
         return key_text(counted.get(figure, figure), self.language)
 
     def _after(self, point: TurningPoint) -> str:
-        after = point.after or "–"
+        after = point.after or NO_VALUE
         return word_known(after, self.language) if point.turn == "first_objection" else after
 
     def _figure(self, point: TurningPoint) -> str:
         if point.figure is None:
-            return "–"
+            return NO_VALUE
         if point.unit == "part":
             return f"{point.figure:+z.0%}"
         places = 1 if point.unit == "days" else 0
         return f"{point.figure:,.{places}f} {self._word(point.unit)}"
 
     def _time(self, at: datetime | None) -> str:
-        return "–" if at is None else local_time(at, self.zone, exact=False)
+        return NO_VALUE if at is None else local_time(at, self.zone, exact=False)
 
     def _word(self, word: str) -> str:
         return in_language(word, self.language)
@@ -356,12 +358,12 @@ class CaseLayout(NamedTuple):
 
 def _number(figure: str, number: Decimal | None) -> str:
     if number is None:
-        return "–"
+        return NO_VALUE
     return percent_text(number) if figure in SHARES else f"{number:,.1f}"
 
 
 def _or_dash(number: int | None) -> str:
-    return "–" if number is None else str(number)
+    return NO_VALUE if number is None else str(number)
 
 
 # A case study: one closed deal, told in chapters by stage, beside the deals most like it.

@@ -23,6 +23,7 @@ from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
+    NO_VALUE,
     Estimate,
     Percent,
     RowOfValues,
@@ -380,9 +381,11 @@ def _driver_row(driver: Driver, names: Names, language: Language) -> RowOfValues
 
 
 def _loss_row(loss: LossReason) -> RowOfValues:
-    amount = "–" if loss.currency is None else amount_text(round(loss.amount, 2), loss.currency)
+    amount = (
+        NO_VALUE if loss.currency is None else amount_text(round(loss.amount, 2), loss.currency)
+    )
     return (
-        loss.because or "–",
+        loss.because or NO_VALUE,
         loss.deals,
         amount,
         Percent(loss.share),

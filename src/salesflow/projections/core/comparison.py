@@ -23,6 +23,7 @@ from salesflow.domain.values import Money, Value, tidy
 from salesflow.presentation.arrow import data_frames, stacked
 from salesflow.presentation.fields import FieldRole, Json, field_roles, plain
 from salesflow.presentation.format import (
+    NO_VALUE,
     Estimate,
     Total,
     amount_text,
@@ -255,7 +256,6 @@ if TYPE_CHECKING:
 
 ViewT = TypeVar("ViewT", bound=View)
 SIDES = ("Figure", "Compared with", "As asked", "Difference")
-UNKNOWN = "–"
 BEFORE, PRIOR = "before", "Prior period"
 RESOLVED = "Conversion of deals that left (ratio)"
 DIGITS_SHOWN = 8
@@ -360,7 +360,7 @@ class Comparison(Value, Generic[ViewT]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of both answers."""
-        return html_of(self.tables(), "en", self._lines("en"))
+        return html_of(self.tables(), self._lines("en"))
 
 
 class _Line(NamedTuple):
@@ -520,7 +520,7 @@ class _Writer:
 def _text(value: object) -> str:
     match value:
         case None:
-            return UNKNOWN
+            return NO_VALUE
         case int():
             return f"{value:,}"
         case Decimal():

@@ -44,7 +44,7 @@ ProblemKind = Literal[
     "balance",
 ]
 
-SAID: Final[dict[ProblemKind, str]] = {
+PROBLEMS: Final[dict[ProblemKind, str]] = {
     "damaged": "the file is damaged; put it back from a backup",
     "schema": "a part of the schema that holds the log, keeps it append-only or shows it is"
     " missing, disabled or changed; put the database back from a backup, or make that part as a"
@@ -78,7 +78,7 @@ class Problem(Value):
 
     def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence."""
-        said = translated(SAID[self.kind], language)
+        said = translated(PROBLEMS[self.kind], language)
         colon = "：" if language == "zh" else ": "
         return f"{self.subject}{colon}{said}{colon}{self.where}"
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from salesflow.domain.values import Personal, Reference, SafeText, Value
-from salesflow.presentation.format import ShortId, distinct_ids
+from salesflow.presentation.format import NO_VALUE, ShortId, distinct_ids
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 
@@ -251,11 +251,11 @@ class _Called:
         cells, at = [*row], columns.index(DEAL)
         cell = row[at]
         deal = self.deal(cell.id) if isinstance(cell, ShortId) else None
-        customer = "–" if deal is None else self._customer(deal) or "–"
+        customer = NO_VALUE if deal is None else self._customer(deal) or NO_VALUE
         if "Title" in columns:
             cells.insert(columns.index("Title") + 1, customer)
         else:
-            title = "–" if deal is None else deal.title or "–"
+            title = NO_VALUE if deal is None else deal.title or NO_VALUE
             cells[at + 1 : at + 1] = [title, customer]
         return tuple(cells)
 

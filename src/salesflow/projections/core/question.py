@@ -70,10 +70,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENVELOPE",
-    "LINE_WIDTH",
-    "LISTED_MAX",
-    "SAID",
-    "SHOWN_MAX",
     "Limit",
     "PeriodQuestion",
     "Question",
@@ -82,7 +78,6 @@ __all__ = [
     "View",
     "described",
     "ensure_no_flag",
-    "field_docstrings",
     "span_before",
     "span_of",
     "wrong_parameters",
@@ -104,7 +99,7 @@ Limit = Annotated[int, Field(gt=0, le=LISTED_MAX, strict=True)]
 """How many rows to list at most."""
 
 LINE_WIDTH: Final = 88
-SAID: Final = {
+REASONS: Final = {
     "literal_error": "{given} is not one of {expected}",
     "extra_forbidden": "there is no such parameter{perhaps}; there are {names}",
     "missing": "must be said",
@@ -124,7 +119,7 @@ def ensure_no_flag(value: object) -> object:
     return value
 
 
-def field_docstrings(cls: type) -> Mapping[str, str]:
+def _field_docstrings(cls: type) -> Mapping[str, str]:
     """Return what the docstrings below a class's own fields say, by field.
 
     Empty where the source is not at hand (an interactive session, a frozen program).
@@ -189,7 +184,7 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
     known = list(parameters)
     named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(known)}
     named["perhaps"] = perhaps(str(error["loc"][-1]), known) if error["loc"] else ""
-    for kind, said in SAID.items():
+    for kind, said in REASONS.items():
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
@@ -253,7 +248,7 @@ class View(Value):
     formula: ClassVar[str]
     population_zh: ClassVar[str] = ""
     formula_zh: ClassVar[str] = ""
-    """The same in Chinese; in English where it is left out."""
+    """The same in Chinese; where it is left out as the catalogue has it, else in English."""
     moment: Moment
     known_since: datetime | None = None
     """When the log began, for an answer of a time before that: nothing was known then."""
@@ -336,11 +331,7 @@ class View(Value):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the answer."""
-        return html_of(
-            self.named_tables(),
-            "en",
-            [*self.meaning_lines(), *self.moment_lines()],
-        )
+        return html_of(self.named_tables(), [*self.meaning_lines(), *self.moment_lines()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain JSON values: decimals as strings, times in UTC."""
@@ -358,7 +349,7 @@ class View(Value):
         What is beside the lists is a table of one row, `answer`. The moment, population and
         formula are in the metadata of each schema. With `tidy` nothing is nested: amounts and
         lists inside rows are tables of their own. Titles and names stand beside ids. See
-        `salesflow.presentation.arrow` and `salesflow.presentation.arrow`.
+        `salesflow.presentation.arrow`.
 
         Raises:
             SalesflowError: when pyarrow (the extra `analytics`) is not installed.
@@ -406,7 +397,7 @@ class Question(Value, Generic[ViewT_co]):
         written: dict[str, str] = {}
         for base in reversed(cls.__mro__):
             if base is not Question and issubclass(base, Question):
-                written |= field_docstrings(base)
+                written |= _field_docstrings(base)
         for name, field in cls.model_fields.items():
             field.description = field.description or written.get(name)
         cls.summary = inspect.cleandoc(cls.__dict__.get("__doc__") or "")

@@ -20,6 +20,7 @@ from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
+    NO_VALUE,
     Estimate,
     days_text,
     estimate_text,
@@ -391,7 +392,7 @@ def _verbatim(row: sa.Row[Any], text: str, reader: Reader) -> Verbatim:
 
 
 def _name(group: FeedbackGroup, language: Language) -> str:
-    return (group.name_zh if language == "zh" else group.name_en) or "–"
+    return (group.name_zh if language == "zh" else group.name_en) or NO_VALUE
 
 
 def _words(verbatim: Verbatim, zone: ZoneInfo, language: Language) -> tuple[str, ...]:
@@ -399,8 +400,8 @@ def _words(verbatim: Verbatim, zone: ZoneInfo, language: Language) -> tuple[str,
         local_day(verbatim.occurred_at, zone),
         short_id(verbatim.deal),
         verbatim.stage_zh if language == "zh" else verbatim.stage_en,
-        verbatim.owner or "–",
-        (verbatim.scale or "–").upper(),
-        "–" if verbatim.score is None else str(verbatim.score),
+        verbatim.owner or NO_VALUE,
+        (verbatim.scale or NO_VALUE).upper(),
+        NO_VALUE if verbatim.score is None else str(verbatim.score),
         verbatim.text,
     )

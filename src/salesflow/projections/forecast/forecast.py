@@ -24,9 +24,9 @@ from salesflow.domain.time import (
     start_of_day,
 )
 from salesflow.domain.values import Reference
-from salesflow.presentation.format import days_text, money_text, percent_text
+from salesflow.presentation.format import NO_VALUE, days_text, money_text, percent_text
 from salesflow.presentation.messages import Language, in_language, key_text
-from salesflow.presentation.table import TableOfView, told_once
+from salesflow.presentation.table import TableOfView, constant_in_title
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
@@ -129,7 +129,6 @@ Line = ForecastLine | CategoryLine | SlippageLine | ChangesLine | PastForecast
 TRAILING_DAYS: Final = 90
 DAYS_MOST: Final = 3_650
 PERIODS_MOST: Final = 40
-UNKNOWN: Final = "–"
 KNOWN: Final[tuple[KnowledgeOf, ...]] = ("then", "moment")
 
 
@@ -240,7 +239,7 @@ class ForecastView(MoneyView):
         rows = (
             (
                 *self._head(line),
-                line.currency or UNKNOWN,
+                line.currency or NO_VALUE,
                 *(f"{each:,}" for each in (line.pushes, line.deals_pushed)),
                 *(f"{line.deals_pushed_again:,}", f"{line.increases:,}"),
                 f"{line.decreases:,}",
@@ -275,13 +274,13 @@ class ForecastView(MoneyView):
         )  # fmt: skip
         title = "Accuracy of past forecasts"
         told = TableOfView(title, (*self._first(), *columns), tuple(rows))
-        return told_once(told, "Period")
+        return constant_in_title(told, "Period")
 
     def _first(self) -> tuple[str, ...]:
         return () if self.by is None else (self.by.capitalize(),)
 
     def _head(self, line: Line) -> tuple[str, ...]:
-        return () if self.by is None else (line.group or UNKNOWN,)
+        return () if self.by is None else (line.group or NO_VALUE,)
 
 
 class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
@@ -403,7 +402,7 @@ def _day_of(at: Instant, reader: Reader) -> date:
 
 
 def _times(coverage: Decimal | None) -> str:
-    return UNKNOWN if coverage is None else f"{coverage:.1f}x"
+    return NO_VALUE if coverage is None else f"{coverage:.1f}x"
 
 
 def _judged(forecast: Decimal, accuracy: Decimal | None) -> str:

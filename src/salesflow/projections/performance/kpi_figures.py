@@ -47,11 +47,7 @@ from salesflow.projections.scope import Attribution, Group, Grouping, group_orde
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
-    "ContactsBy",
-    "CustomerOrders",
-    "FollowUps",
     "KpiLine",
-    "SpanTotals",
     "ValueRate",
     "Velocity",
     "kpi_lines",

@@ -85,12 +85,12 @@ class ClosingRow(NamedTuple):
     currency: str | None
 
 
-def _closing_columns() -> list[sa.ColumnElement[Any]]:
-    c = CLOSING.c
-    return [c.entity_id, *(c[name] for name in ClosingRow._fields[1:])]
+Columns = list[sa.ColumnElement[Any]]
 
-
-CLOSING_COLUMNS = _closing_columns()
+CLOSING_COLUMNS: Columns = [
+    CLOSING.c.entity_id,
+    *(CLOSING.c[name] for name in ClosingRow._fields[1:]),
+]
 """What to select to make a `ClosingRow` of each row."""
 
 
@@ -186,7 +186,7 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
 
 def _booked_in_span(start: Instant, end: Instant) -> Selection:
     c = BOOKING.c
-    shown: list[sa.ColumnElement[Any]] = [c[name] for name in Booked._fields]
+    shown: Columns = [c[name] for name in Booked._fields]
     select = sa.select(*shown).where(c.occurred >= start, c.occurred < end)
     return Selection(BOOKING, select)
 
@@ -311,7 +311,7 @@ class CustomerOrder(NamedTuple):
 
 def _won(end: Instant) -> Selection:
     c = CLOSING.c
-    shown: list[sa.ColumnElement[Any]] = [
+    shown: Columns = [
         *(c.closed, c.entity_id, sa.literal_column("1"), c.closed.label("credited")),
         *(c.owner, c.customer_id, c.lead_source, c.process),
     ]
@@ -323,7 +323,7 @@ def _won(end: Instant) -> Selection:
 
 def _repeated(end: Instant) -> Selection:
     c = BOOKING.c
-    shown: list[sa.ColumnElement[Any]] = [
+    shown: Columns = [
         *(c.occurred, c.entity_id, c.sign, c.credited),
         *(c.person, c.customer_id, c.lead_source, c.process),
     ]
@@ -381,7 +381,7 @@ class Score(NamedTuple):
 def _contacts(start: Instant, end: Instant) -> Selection:
     """Select the contacts of `[start, end)`."""
     c = CONTACT.c
-    shown: list[sa.ColumnElement[Any]] = [
+    shown: Columns = [
         *(c.entity_id, c.channel),
         *(c.occurred, c.owner, c.customer_id, c.lead_source, c.process),
     ]
@@ -392,7 +392,7 @@ def _contacts(start: Instant, end: Instant) -> Selection:
 def _responses(start: Instant, end: Instant) -> Selection:
     """Select the outbound contacts of deals opened in `[start, end)`."""
     c = CONTACT.c
-    shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.occurred, c.position, c.day_only]
+    shown: Columns = [c.entity_id, c.occurred, c.position, c.day_only]
     select = sa.select(*shown).where(c.direction == "out", c.opened >= start, c.opened < end)
     return Selection(CONTACT, select)
 
@@ -408,9 +408,7 @@ def _first(rows: Iterable[sa.Row[Any]]) -> dict[UUID, Response]:
 def _scores(start: Instant, end: Instant) -> Selection:
     """Select the CSAT scores received in `[start, end)`."""
     c = FEEDBACK.c
-    shown: list[sa.ColumnElement[Any]] = [
-        *(c.score, c.occurred, c.owner, c.customer_id, c.lead_source, c.process)
-    ]
+    shown: Columns = [*(c.score, c.occurred, c.owner, c.customer_id, c.lead_source, c.process)]
     select = sa.select(*shown).where(
         c.kind == "received",
         c.scale == "csat",

@@ -18,6 +18,7 @@ from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
+    NO_VALUE,
     CellValue,
     Percent,
     percent_text,
@@ -61,7 +62,7 @@ Figures = Mapping[str, Callable[[KpiLine], CellValue]]
 
 def _by_value(line: KpiLine) -> str:
     rates = line.win_rate_by_value
-    return " + ".join(f"{percent_text(its.rate)} ({its.currency})" for its in rates) or "–"
+    return " + ".join(f"{percent_text(its.rate)} ({its.currency})" for its in rates) or NO_VALUE
 
 
 SALES: Final[Figures] = {
@@ -120,7 +121,7 @@ def _grouped(lines: Iterable[KpiLine], by: str) -> Iterator[TableOfView]:
     for days, rows in groupby(lines, _days):
         group = tuple(rows)
         for title in PARTS:
-            yield _part(title, group, by, lambda line: line.group or "–", about=days)
+            yield _part(title, group, by, lambda line: line.group or NO_VALUE, about=days)
 
 
 def _part(

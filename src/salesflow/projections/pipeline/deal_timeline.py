@@ -21,7 +21,7 @@ from salesflow.domain.values import Currency, Heard, Reference, SafeText, Value
 from salesflow.domain.wording import Message
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import amount_text, given_percent, local_time
+from salesflow.presentation.format import NO_VALUE, amount_text, given_percent, local_time
 from salesflow.presentation.messages import Language, in_language, kind_name, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Question, Reader, View
@@ -105,9 +105,9 @@ class DealTimelineView(View):
             "…" if span.end is None else local_time(span.end, zone),
             span.stage_zh if language == "zh" else span.stage_en,
             span.outcome,
-            span.owner or "–",
+            span.owner or NO_VALUE,
             amount_text(span.amount, span.currency),
-            span.expected_close or "–",
+            span.expected_close or NO_VALUE,
             given_percent(span.probability),
         )
 
@@ -123,7 +123,7 @@ class DealTimelineView(View):
             occurred,
             local_time(fact.recorded_at, zone),
             kind_name(fact.kind, language),
-            fact.actor or "–",
+            fact.actor or NO_VALUE,
             "" if fact.irregular is None else say(fact.irregular, language),
         )
 

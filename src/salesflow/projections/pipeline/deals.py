@@ -18,7 +18,7 @@ from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import amount_text, short_id
+from salesflow.presentation.format import NO_VALUE, amount_text, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Limit, Question, Reader, View
@@ -72,12 +72,12 @@ class DealsView(View):
         rows = tuple(
             (
                 short_id(deal.deal),
-                deal.title or "–",
+                deal.title or NO_VALUE,
                 deal.stage_zh if language == "zh" else deal.stage_en,
                 deal.outcome,
-                deal.owner or "–",
+                deal.owner or NO_VALUE,
                 amount_text(deal.amount, deal.currency),
-                deal.expected_close or "–",
+                deal.expected_close or NO_VALUE,
             )
             for deal in self.deals
         )

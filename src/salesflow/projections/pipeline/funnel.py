@@ -18,7 +18,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import RowOfValues, Total, totals_by, written_rows
+from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.balances import balances
@@ -253,7 +253,7 @@ class FunnelView(MoneyView):
         ]
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
-        return () if self.by is None else (row.group or "–",)
+        return () if self.by is None else (row.group or NO_VALUE,)
 
 
 class Funnel(MoneyQuestion[FunnelView]):

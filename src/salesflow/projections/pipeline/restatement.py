@@ -22,7 +22,14 @@ from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.time import Instant, Moment, When, from_instant, instant_of
 from salesflow.domain.values import Heard, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Total, local_time, short_id, totals, totals_text
+from salesflow.presentation.format import (
+    NO_VALUE,
+    Total,
+    local_time,
+    short_id,
+    totals,
+    totals_text,
+)
 from salesflow.presentation.messages import Language, in_language, kind_name
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import exact, exact_sum
@@ -339,7 +346,7 @@ def _restating(events: Sequence[Event], then: ReadPoint) -> Iterator[RestatingEv
 def _cell_text(cell: RestatedCell, language: Language) -> tuple[str, ...]:
     name = cell.name_zh if language == "zh" else cell.name_en
     return (
-        name or "–",
+        name or NO_VALUE,
         cell.outcome,
         f"{cell.deals_then:,}",
         f"{cell.deals_now:,}",
@@ -357,6 +364,6 @@ def _event_text(event: RestatingEvent, zone: ZoneInfo, language: Language) -> tu
         short_id(event.deal),
         local_time(event.occurred_at, zone, exact=False),
         local_time(event.recorded_at, zone, exact=False),
-        event.actor or "–",
+        event.actor or NO_VALUE,
         "" if event.retracts is None else f"{event.retracts:,}",
     )

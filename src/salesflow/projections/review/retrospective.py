@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
+    NO_VALUE,
     Total,
     days_text,
     money_text,
@@ -143,7 +144,6 @@ def _says_something(each: FigureMoved, currency: str | None) -> bool:
 
 # The five lines a retrospective opens with, in words; which ones is said by its brief.
 
-NONE = "–"
 Line = tuple[str, str, str, str]
 
 
@@ -189,7 +189,7 @@ def _lines(
 
 def _narrow(found: Bottleneck | None, lay: RetrospectiveLayout) -> str:
     if found is None:
-        return NONE
+        return NO_VALUE
     return f"{lay.stage(found)} · {lay.days_over(found)}"
 
 
@@ -206,9 +206,9 @@ def _slipped(figures: OpeningFigures, lay: RetrospectiveLayout, names: Names) ->
 
 def _dearest(losses: Sequence[LossReason], lay: RetrospectiveLayout, names: Names) -> str:
     if not losses:
-        return NONE
+        return NO_VALUE
     found = max(losses, key=lambda each: (each.deals, each.amount))
-    reason = names.label(found.because or NONE, lay.language)
+    reason = names.label(found.because or NO_VALUE, lay.language)
     return f"{reason} · {found.deals:,} · {money_text(found.amount, found.currency)}"
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Period
 from salesflow.presentation.format import (
+    NO_VALUE,
     Estimate,
     Total,
     days_text,
@@ -51,7 +52,6 @@ __all__ = ["RetrospectiveLayout"]
 
 Staged = Bottleneck | StagePassed | DealSlipped | DealStalled | Verbatim
 """Rows that name a stage."""
-UNKNOWN: Final = "–"
 MOVEMENTS_NOTE: Final = (
     "every movement counts, also of deals merged or reopened later, so numbers of deals can"
     " differ from those above"
@@ -117,7 +117,7 @@ class RetrospectiveLayout:
                 f"{each.figures.deals_over:,}",
                 number_text(each.figures.days_over),
                 number_text(each.figures_before.days_over),
-                UNKNOWN if each.days_max is None else f"{each.days_max:,}",
+                NO_VALUE if each.days_max is None else f"{each.days_max:,}",
                 number_text(each.figures.days_median),
                 number_text(each.figures_before.days_median),
                 _rate(each.figures.conversion),
@@ -172,12 +172,12 @@ class RetrospectiveLayout:
             (
                 short_id(deal.deal),
                 self.stage(deal),
-                deal.owner or UNKNOWN,
+                deal.owner or NO_VALUE,
                 money_text(deal.amount, deal.currency),
                 str(deal.expected_close),
                 _day(deal.expected_after),
                 "pushed out of period" if deal.slipped == "moved" else deal.slipped,
-                deal.outcome or UNKNOWN,
+                deal.outcome or NO_VALUE,
             )
             for deal in deals
         )
@@ -196,7 +196,7 @@ class RetrospectiveLayout:
             (
                 short_id(deal.deal),
                 self.stage(deal),
-                deal.owner or UNKNOWN,
+                deal.owner or NO_VALUE,
                 money_text(deal.amount, deal.currency),
                 _day(deal.expected_close),
                 local_day(deal.entered_at, self._timezone),
@@ -219,7 +219,7 @@ class RetrospectiveLayout:
         currencies = dict.fromkeys(currency for currency, _ in (*here, *there))
         order = {currency: number for number, currency in enumerate(currencies)}
         for key in sorted({**here, **there}, key=lambda key: order[key[0]]):
-            row = [key[1] or UNKNOWN]
+            row = [key[1] or NO_VALUE]
             for reason in (here.get(key), there.get(key)):
                 row += [
                     "0" if reason is None else f"{reason.deals:,}",
@@ -258,7 +258,7 @@ class RetrospectiveLayout:
         """Lay out the score of each survey and what it was."""
         rows = tuple(
             (
-                each.survey or UNKNOWN,
+                each.survey or NO_VALUE,
                 each.scale.upper(),
                 _score(each.score, each.scale),
                 _score(each.score_before, each.scale),
@@ -301,11 +301,11 @@ class RetrospectiveLayout:
         rows = tuple(
             (
                 self.stage(each),
-                ", ".join(each.products) or UNKNOWN,
+                ", ".join(each.products) or NO_VALUE,
                 local_day(each.occurred_at, self._timezone),
                 short_id(each.deal),
-                each.owner or UNKNOWN,
-                UNKNOWN if each.score is None else f"{each.score:,}",
+                each.owner or NO_VALUE,
+                NO_VALUE if each.score is None else f"{each.score:,}",
                 each.text,
             )
             for each in said
@@ -315,7 +315,7 @@ class RetrospectiveLayout:
         return TableOfView("Detractor comments", columns, rows, notes=listed)
 
     def _theme(self, each: Theme) -> str:
-        return (each.name_zh if self.language == "zh" else each.name_en) or UNKNOWN
+        return (each.name_zh if self.language == "zh" else each.name_en) or NO_VALUE
 
     def _figure(self, each: FigureMoved) -> str:
         name = key_text(each.figure, self.language)
@@ -325,7 +325,7 @@ class RetrospectiveLayout:
 
     def _number(self, number: Decimal | None, each: FigureMoved) -> str:
         if number is None:
-            return UNKNOWN
+            return NO_VALUE
         if each.currency is not None and each.unit == "money":
             return money_text(number, each.currency)
         written: dict[Unit, str] = {
@@ -342,7 +342,7 @@ class RetrospectiveLayout:
 
     def _points(self, each: ScoreMoved) -> str:
         if each.difference is None:
-            return UNKNOWN
+            return NO_VALUE
         if each.scale == "csat":
             return f"{each.difference * 100:+z.1f} {self.word('points')}"
         return f"{each.difference:+z.1f}"
@@ -400,4 +400,4 @@ def _score(score: Estimate | None, scale: str) -> str:
 
 
 def _day(day: date | None) -> str:
-    return UNKNOWN if day is None else str(day)
+    return NO_VALUE if day is None else str(day)

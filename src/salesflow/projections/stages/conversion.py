@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
+    NO_VALUE,
     Estimate,
     Percent,
     RowOfValues,
@@ -219,4 +220,4 @@ def _percent(estimate: Estimate | None) -> str:
 def _shares(found: Iterable[tuple[Decimal | None, str]]) -> str:
     """Write a share of each currency; where it is undefined, nothing."""
     told = (f"{percent_text(share)} ({its})" for share, its in found if share is not None)
-    return " + ".join(told) or "–"
+    return " + ".join(told) or NO_VALUE

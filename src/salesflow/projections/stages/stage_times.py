@@ -23,6 +23,7 @@ from salesflow.domain.time import Moment
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.format import (
+    NO_VALUE,
     Percent,
     RowOfValues,
     local_day,
@@ -231,7 +232,7 @@ class _StageTimesLayout(NamedTuple):
             (
                 short_id(s.deal),
                 self._stage(s.process, s.stage),
-                s.owner or "–",
+                s.owner or NO_VALUE,
                 local_day(s.entered_at, zone),
                 number_text(s.days),
                 str(s.days_max),
