@@ -27,7 +27,6 @@ from salesflow.cli.context import (
     KnownAt,
     day_text,
     parse_moment,
-    signature_of,
     with_context,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep
@@ -67,11 +66,6 @@ Brief = Annotated[
 ]
 
 
-CONTEXT = inspect.Parameter(
-    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=CommandContext
-)
-
-
 def command_of(question: QuestionClass) -> Callable[..., None]:
     """Make the command of a question."""
     of_period = _is_period(question.model_fields)
@@ -108,9 +102,8 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         ("compare_to", CompareTo, None),
         ("brief", Brief, False),
     ]
-    command.__signature__ = inspect.Signature([CONTEXT, *signature_of(parameters)])  # type: ignore[attr-defined]
     command.__doc__ = question.summary
-    return with_context(command)
+    return with_context(command, parameters)
 
 
 def show_view(

@@ -53,7 +53,6 @@ __all__ = [
     "Screen",
     "day_text",
     "parse_moment",
-    "signature_of",
     "size_of",
     "time_text",
     "with_context",
@@ -179,7 +178,7 @@ CommandParameter = tuple[str, object, object]
 """Name, annotation and default of what a command takes; a required one has no default."""
 
 
-def signature_of(parameters: Iterable[CommandParameter]) -> list[inspect.Parameter]:
+def _signature_of(parameters: Iterable[CommandParameter]) -> list[inspect.Parameter]:
     """Return parameters as they stand in the signature of a command, which typer reads."""
     return [
         inspect.Parameter(
@@ -189,7 +188,7 @@ def signature_of(parameters: Iterable[CommandParameter]) -> list[inspect.Paramet
     ]
 
 
-COMMON = signature_of(
+COMMON = _signature_of(
     [
         ("db", DatabaseOption, None),
         ("tenant", TenantOption, "main"),
@@ -336,23 +335,26 @@ class CommandContext:
             raise
 
 
-def with_context(function: Callable[..., None]) -> Callable[..., None]:
-    """Return a command the options that all share; it is handed a context instead of them."""
+def with_context(
+    function: Callable[..., None], own: Iterable[CommandParameter] | None = None
+) -> Callable[..., None]:
+    """Return a command with the options that all share; a context is handed in for them.
+
+    Its own options are those of the function's signature, unless they are given.
+    """
 
     def command(**given: object) -> None:
         db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)
         context = CommandContext(db=db, tenant=tenant, language=lang, as_json=as_json)  # type: ignore[arg-type]
         function(context, **given)
 
-    signature = inspect.signature(function)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in list(signature.parameters.values())[1:]
-    ]
-    parameters = [*own, *COMMON]
+    if own is None:
+        _, *declared = inspect.signature(function).parameters.values()
+        own = ((each.name, each.annotation, each.default) for each in declared)
+    parameters = [*_signature_of(own), *COMMON]
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__
-    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
 

@@ -382,10 +382,10 @@ def _check_numbers(
 
 def _ensure_types(columns: Sequence[Sequence[object]]) -> None:
     """Refuse the first value of a type that a column does not take; UUIDs of a host may do."""
-    for column, (what, kinds) in zip(columns, TYPES.items(), strict=False):
+    for column, (what, allowed) in zip(columns, TYPES.items(), strict=False):
         for value in column:
-            if not isinstance(value, tuple(kinds)) or isinstance(value, bool):
-                names = sorted(kind.__name__ for kind in kinds if kind is not NONE)
+            if not isinstance(value, tuple(allowed)) or isinstance(value, bool):
+                names = sorted(kind.__name__ for kind in allowed if kind is not NONE)
                 took = " or ".join(names)
                 raise InputError(f"{what} of an event is {shown(value)}; it takes {took}")
 
