@@ -2,7 +2,7 @@
 
 Nothing here knows a question: a new one is compared and put into tables as soon as it is in the
 registry. A row that cannot be told from its neighbours fails here; mark what does tell them
-apart with `Role.KEY`.
+apart with `FieldRole.KEY`.
 """
 
 import json

@@ -38,7 +38,9 @@ def test_a_whole_number_of_a_table_says_what_it_holds(label: str) -> None:
     own = table.keys if isinstance(table, IntervalTable) else ()
     columns = [*own, *table.attributes]
     bare = [c.name for c in columns if type(c.type) is sa.BigInteger]
-    assert set(bare) <= {"position", "begun"}, "take Instants or Millionths from columns.py"
+    assert set(bare) <= {"position", "begun"}, (
+        f"{bare}: Instants or Millionths of projections/table.py; a plain count is sa.Integer"
+    )
 
 
 @examples(12)

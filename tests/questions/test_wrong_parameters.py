@@ -153,7 +153,9 @@ def test_true_is_no_number(name: str, parameter: str) -> None:
 def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
     name: str, parameter: str
 ) -> None:
-    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES
+    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES, (
+        f"add {parameter!r} to OPAQUE (anything may be asked) or KNOWN (unknown is refused)"
+    )
     if (name, parameter) not in CURRENCIES:
         assert "must not be blank" in refused(name, **{parameter: " "})
 
