@@ -39,6 +39,9 @@ NOT_AGAIN = "not postgresql and not a_fact_is_added"
 NOT_HANDED_ON = {"SALESFLOW_TORTURE", "HYPOTHESIS_PROFILE"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)")
 TARGET = re.compile(r"^([a-z]+):", re.MULTILINE)
+CHANGED = re.compile(r"^\+\+\+ b/(.*)$", re.MULTILINE)
+HUNK = re.compile(r"^@@.*\n((?: .*\n|\n)*)((?:\+.*\n)+)((?: .*\n|\n)*)", re.MULTILINE)
+FIRST_SIGN = re.compile(r"^.", re.MULTILINE)
 MADE = re.compile(r"\bmake ([a-z]+)\b")
 
 
@@ -148,13 +151,12 @@ def test_a_fact_is_added_by_what_the_document_shows(tmp_path: Path) -> None:
     test, see = (block for block in blocks(ADD_A_FACT) if block.language == "python")
     file = tmp_path / test.text.splitlines()[0].removeprefix("# ")
 
-    ran("git", "apply", "-", cwd=tmp_path, given=fact.text)
-    touched = re.findall(r"^\+\+\+ b/(.*)$", fact.text, flags=re.MULTILINE)
-    checks = ("mypy", "--follow-imports=silent", "--no-error-summary", *touched)
+    touched = apply(fact, tmp_path)
+    checks = ("mypy", "--follow-imports=silent", "--no-error-summary", touched)
     assert same_output(complaint.text, ran(*checks, cwd=tmp_path, refused=True))
 
     for change in rest:
-        ran("git", "apply", "-", cwd=tmp_path, given=change.text)
+        apply(change, tmp_path)
     file.write_text(test.text, encoding="utf-8")
     ran("stored_format", cwd=tmp_path)
     ran("catalogues", cwd=tmp_path)
@@ -169,6 +171,24 @@ def test_a_fact_is_added_by_what_the_document_shows(tmp_path: Path) -> None:
     ran("pytest", "-qpno:cacheprovider", f"-k{NOT_AGAIN}", *broken, cwd=tmp_path)
 
 
+def apply(diff: Block, folder: Path) -> str:
+    """Insert what a diff adds to a file, also where other facts stand around it by now."""
+    shown_at = f"{named(ADD_A_FACT)}:{diff.line}"
+    [name], hunks = CHANGED.findall(diff.text), HUNK.findall(diff.text)
+    assert len(hunks) == diff.text.count("\n@@"), f"{shown_at}: a hunk adds lines at one place"
+    text = (folder / name).read_text(encoding="utf-8")
+    for hunk in hunks:
+        before, new, after = (FIRST_SIGN.sub("", part) for part in hunk)
+        for left, right in ((before, after), (before, ""), ("", after)):
+            if text.count(f"\n{left}{right}") == 1:
+                text = text.replace(f"\n{left}{right}", f"\n{left}{new}{right}")
+                break
+        else:
+            pytest.fail(f"{shown_at}: renew this diff, {name} has no lines\n{before}{after}")
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(name)
+
+
 def copy_project(folder: Path) -> None:
     """Make a repository of what is in this one, or is about to be."""
     ran("git", "init", "--quiet", cwd=folder)
@@ -178,7 +198,7 @@ def copy_project(folder: Path) -> None:
         shutil.copy(ROOT / name, folder / name)
 
 
-def ran(*command: str, cwd: Path, given: str = "", refused: bool = False) -> str:
+def ran(*command: str, cwd: Path, refused: bool = False) -> str:
     """Run a tool in a copy of the project; give what it prints."""
     tool, *arguments = command
     called = [tool] if tool == "git" else [sys.executable, "-m", tool]
@@ -189,7 +209,6 @@ def ran(*command: str, cwd: Path, given: str = "", refused: bool = False) -> str
             **{name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON},
             "PYTHONPATH": os.pathsep.join(map(str, (cwd, cwd / "src", cwd / "tests"))),
         },
-        input=given,
         check=False,
         capture_output=True,
         text=True,
