@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from documents import blocks
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.projections.registry import FOLDS, QUESTIONS
 
@@ -30,6 +31,10 @@ HOMES = r"/(?:home|root|Users)/\w"
 
 UNPLAIN = ("Give ", "Say whether ", "Insist ")
 """Of a function that returns something its docstring says so: Return, Yield, Whether."""
+
+HOW_TO = sorted((ROOT / "docs").glob("add-*.md"))
+OF_A_PAGE = "ANN,D,E402,T20,TID251"
+"""What ruff does not ask of a page: it prints, imports on its way, and turns its own clock."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -321,3 +326,22 @@ def test_every_question_and_fact_is_in_the_glossary() -> None:
     words = set(re.findall(r"\w+", glossary))
     offered = [*QUESTIONS.values(), *CATALOGUE]
     assert [named.__name__ for named in offered if named.__name__ not in words] == []
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_what_a_how_to_page_shows_is_as_clean_as_the_package(page: Path) -> None:
+    shown = [block.text for block in blocks(page) if block.language == "python"]
+    apart = shown if page.stem == "add-a-fact" else ["".join(shown)]
+    for code in shown:
+        assert ruff("format", "--diff", code=code) == ""
+    for code in apart:
+        assert ruff("check", "--quiet", f"--ignore={OF_A_PAGE}", code=code) == ""
+
+
+def ruff(*options: str, code: str) -> str:
+    """Run ruff over code as if it were a file of the documents; give its complaints."""
+    command = [sys.executable, "-m", "ruff", *options, "--stdin-filename", "docs/shown.py", "-"]
+    done = subprocess.run(
+        command, cwd=ROOT, input=code, check=False, capture_output=True, text=True
+    )
+    return done.stdout
