@@ -261,7 +261,7 @@ class ProjectionTask:
     def __init__(self, fold: Fold, log: EventLog, processes: Processes, name: str) -> None:
         self.fold: Final = fold
         self.name: Final = name
-        self.begun: Final = ProjectionPosition(fold.table.revision, 0, 0)
+        self.begun: Final = ProjectionPosition(fold.table.revision)
         self.notes: dict[UUID, int] = {}
         """From which position on the rows leave streams out, as the database said last."""
         self.position: int | None = None

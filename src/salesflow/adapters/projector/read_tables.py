@@ -78,11 +78,14 @@ MOVE: Final = (
 
 
 class ProjectionPosition(NamedTuple):
-    """Where a projection stands: its fold's revision, the last position folded and its time."""
+    """Where a projection stands: its fold's revision, the last position folded and its time.
+
+    With a revision alone it has folded nothing.
+    """
 
     revision: int
-    position: int
-    recorded: Instant
+    position: int = 0
+    recorded: Instant = 0
 
     @property
     def recorded_at(self) -> datetime:
@@ -117,7 +120,7 @@ def positions_of(
 
 def start_position(connection: sa.Connection, tenant: str, name: str, revision: int) -> None:
     """Note a projection that has folded nothing; another process may have done so first."""
-    row = ProjectionPosition(revision, 0, 0)._asdict()
+    row = ProjectionPosition(revision)._asdict()
     names = ", ".join(row)
     marks = ", ".join(f":{name}" for name in row)
     connection.execute(

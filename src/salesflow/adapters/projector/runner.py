@@ -112,7 +112,10 @@ class Runner(Forkable):
             self.mend_once()
         chosen = list(self._folds if names is None else names)
         found = positions_of(self._log, chosen, connection)
-        return {name: found.get(name) or self._begun(name) for name in chosen}
+        return {
+            name: found.get(name) or ProjectionPosition(self._folds[name].table.revision)
+            for name in chosen
+        }
 
     def catch_up(
         self, names: Iterable[str] | None = None, *, progress: Progress | None = None
@@ -192,10 +195,6 @@ class Runner(Forkable):
                 self._projections[name].position = None
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
-
-    def _begun(self, name: str) -> ProjectionPosition:
-        """Return where a projection stands that has folded nothing."""
-        return ProjectionPosition(self._folds[name].table.revision, 0, 0)
 
     def _position(self) -> int:
         return self._log.head().position

@@ -342,10 +342,6 @@ class _KpiGroup:
         self.contacts: list[Contact] = []
         self.scores: list[Score] = []
 
-    def closed_as(self, outcome: str) -> list[ClosingRow]:
-        """Return the deals that closed with an outcome."""
-        return [deal for deal in self.closed if deal.outcome == outcome]
-
     def repeats(self) -> int:
         """Count the repeat orders, once each whoever shares in them."""
         repeated = (row for row in self.booked if row.kind == "repeated")
@@ -415,30 +411,29 @@ def _sort_deals(
 def _line(
     span: Span, group: Group, rows: _KpiGroup, span_totals: SpanTotals, timezone: ZoneInfo
 ) -> KpiLine:
-    won, lost, repeats = rows.closed_as("won"), rows.closed_as("lost"), rows.repeats()
+    outcomes, repeats = _by_outcome(rows.closed), rows.repeats()
     created_won = sum(deal.outcome == "won" for deal in rows.opened)
     buyers = span_totals.buyers.get(group, Share(0, 0))
     of_created, repeat_rate = ratios(Share(created_won, len(rows.opened)), buyers)
-    win_rate, csat = shares(
-        Share(*win_rate_of(_by_outcome(rows.closed), 0)), _top_box(rows.scores)
-    )
+    win_rate, csat = shares(Share(*win_rate_of(outcomes, 0)), _top_box(rows.scores))
     cycle, first_response = spreads(
-        [_lasted(deal, timezone) for deal in won], _first_responses(rows.responses, timezone)
+        [_lasted(deal, timezone) for deal in rows.closed if deal.outcome == "won"],
+        _first_responses(rows.responses, timezone),
     )
     return KpiLine(
         first=span.first,
         last=span.last,
         group=group,
         sales=totals([_part(row) for row in rows.booked]),
-        orders=len(won) + repeats,
+        orders=outcomes["won"] + repeats,
         repeat_orders=repeats,
         created=len(rows.opened),
         created_won=created_won,
         created_open=sum(deal.outcome == "open" for deal in rows.opened),
         win_rate_of_created=of_created,
-        won=len(won),
-        lost=len(lost),
-        disqualified=len(rows.closed_as("disqualified")),
+        won=outcomes["won"],
+        lost=outcomes["lost"],
+        disqualified=outcomes["disqualified"],
         win_rate=win_rate,
         win_rate_by_value=tuple(_by_value(rows.closed)),
         cycle=cycle,
