@@ -47,6 +47,8 @@ def test_a_cell_that_no_row_can_hold_stops_its_own_table_alone(
             stands = {label: each.position for label, each in flow.standings().items()}
             assert stands.pop(LABEL) == before
             assert set(stands.values()) == {flow.log.head().position}
+            with pytest.raises(ProjectionError, match=f"{LABEL} cannot hold"):
+                flow.rebuild(LABEL)
     with SalesFlow(database_url, folds=[giving(7)]) as mended:
         mended.catch_up()
         assert mended.standings()[LABEL].position == mended.log.head().position

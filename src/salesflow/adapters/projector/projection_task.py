@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress, groupby
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -53,6 +53,7 @@ __all__ = [
 
 # A fold on its way into a table: what absorbs facts, what writes rows, and how it fails.
 
+DoneT = TypeVar("DoneT")
 FACT, RECORDED = attrgetter("fact"), attrgetter("recorded")
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
@@ -135,6 +136,40 @@ class TableFold:
                 f" Mend the fold, then run `salesflow rebuild {label}`"
             ) from error
 
+    def write(self, connection: sa.Connection, batch: Any) -> int:  # noqa: ANN401 - of its kind
+        """Write a batch, and return how many rows were to be ended and are not there.
+
+        Raises:
+            ProjectionError: when the table cannot hold what the fold gives.
+        """
+        return self._held(connection, self.writer.write, batch)
+
+    def add(self, connection: sa.Connection, rows: Sequence[tuple[Cell, ...]]) -> None:
+        """Write rows that are final.
+
+        Raises:
+            ProjectionError: when the table cannot hold what the fold gives.
+        """
+        self._held(connection, self.writer.add, rows)
+
+    def _held(
+        self,
+        connection: sa.Connection,
+        write: Callable[[sa.Connection, Any], DoneT],
+        rows: object,
+    ) -> DoneT:
+        try:
+            return write(connection, rows)
+        except (sa.exc.DBAPIError, OverflowError) as error:
+            wrong = _wrong_cell(error, connection)
+            if wrong is None:
+                raise
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand"
+                f" as they were. Mend the fold, then run `salesflow rebuild {label}`"
+            ) from error
+
 
 # Begins the rows of streams anew that were read otherwise when they were folded.
 #
@@ -206,7 +241,7 @@ class StreamRefill:
         old = sa.delete(self._table).where(c.tenant == tenant, c.entity_id.in_(streams))
         connection.execute(old)
         forget_streams(connection, tenant, self._name, streams)
-        self._table_fold.writer.add(connection, refold.rows)
+        self._table_fold.add(connection, refold.rows)
         note_left_out(connection, tenant, self._name, refold.left_out)
         tell_begun_anew(self._name, len(streams))
 
@@ -324,17 +359,7 @@ class ProjectionTask:
             ProjectionError: when rows are not there that were to be ended, or the table cannot
                 hold what its fold gives.
         """
-        try:
-            missing = self._table_fold.writer.write(connection, batch)
-        except (sa.exc.DBAPIError, OverflowError) as error:
-            wrong = _wrong_cell(error, connection)
-            if wrong is None:
-                raise
-            label = self.fold.table.label
-            raise ProjectionError(
-                f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand"
-                f" as they were. Mend the fold, then run `salesflow rebuild {label}`"
-            ) from error
+        missing = self._table_fold.write(connection, batch)
         if missing:
             label = self.fold.table.label
             raise ProjectionError(

@@ -35,7 +35,6 @@ from salesflow.adapters.projector.interval_tables import LeftOutChange
 from salesflow.adapters.projector.projection_task import TableFold
 from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
-    TableWriter,
     forget_left_out,
     note_left_out,
     positions_of,
@@ -77,7 +76,7 @@ class TableSlice(NamedTuple):
     """What one table gets of a slice, and what of it is left out."""
 
     name: str
-    writer: TableWriter
+    folding: TableFold
     rows: Sequence[tuple[Cell, ...]]
     left_out: Sequence[LeftOutChange]
 
@@ -121,13 +120,13 @@ class TableFiller:
         """Fold the streams of a slice, and write their rows in one transaction.
 
         Raises:
-            ProjectionError: when a fold failed.
+            ProjectionError: when a fold failed, or its table cannot hold what it gives.
         """
         with gc_paused():
             events = self._log.slice(*slice, through=self._upto, without=self._without)
             streams = [list(stream) for _, stream in groupby(events, key=_stream_of)]
             written = [
-                TableSlice(name, each.writer, self._rows(each, streams), each.take_left_out())
+                TableSlice(name, each, self._rows(each, streams), each.take_left_out())
                 for name, each in zip(self._names, self._foldings, strict=True)
             ]
             for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
@@ -137,8 +136,8 @@ class TableFiller:
 
     def _write(self, written: Sequence[TableSlice]) -> None:
         with self._log.database.begin() as connection:
-            for name, writer, rows, left_out in written:
-                writer.add(connection, rows)
+            for name, folding, rows, left_out in written:
+                folding.add(connection, rows)
                 note_left_out(connection, self._log.tenant, name, left_out)
 
     def _rows(
