@@ -3,9 +3,10 @@
 import ast
 import gettext
 import pickle
+import re
 from collections.abc import Iterator, Sequence
 from string import Formatter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 from uuid import UUID
 
 import pytest
@@ -14,10 +15,13 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from catalogues import FOLDER, compiled, messages, messages_in, modules_of, tree_of
 from salesflow import STANDARD, Deals, Money, SalesFlow, domain
 from salesflow.domain import wording
+from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal.merge_checks import _chained
+from salesflow.domain.event import Fact
 from salesflow.domain.values import Number, SafeText
 from salesflow.domain.wording import REASONS, WITH_ARGUMENTS, Message, reason_of
 from salesflow.presentation import messages as presentation
+from salesflow.presentation.fact_text import _in_words, _label
 from salesflow.presentation.messages import say, say_count, translated
 from simulated import demo, ran
 
@@ -30,6 +34,9 @@ UNCHECKED = (
     *(("process", "show", "standard"), ("project",)),
 )
 
+CHINESE = re.compile("[\u4e00-\u9fff]").search
+SAME_IN_CHINESE = frozenset({"nps", "csat", "ces"})
+"""Names of scales, which Chinese has from English."""
 OF_NO_FIELD = {"_read_old", "_dict_without_repeats", "quarter"}
 """Functions whose ValueErrors are of no field: of a stored event, and of a calendar asked."""
 DOMAIN = sorted(
@@ -239,6 +246,32 @@ def test_nothing_that_is_printed_of_the_demo_lacks_chinese(missing: Missing) -> 
     reasons = {reason.key.replace("_", " ") for reason in STANDARD.loss_reasons}
     words = {text for text in missing.messages if text.isascii() and text[0].isalpha()}
     assert words - reasons == set()
+
+
+@pytest.mark.parametrize("fact", [*CATALOGUE], ids=lambda fact: fact.kind)
+def test_every_field_of_a_fact_and_every_word_of_its_lists_has_its_chinese(
+    fact: type[Fact],
+) -> None:
+    for name, field in fact.model_fields.items():
+        assert CHINESE(_label(name, "zh")), f"{name} has no Chinese"
+        for word in words_of(field.annotation):
+            said = _in_words(name, word, "zh")
+            assert CHINESE(said) or word in SAME_IN_CHINESE, f"{word} of {name} has no Chinese"
+
+
+def words_of(kind: object) -> Iterator[str]:
+    """Give the words of the closed lists in a field's type."""
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    else:
+        for part in get_args(kind):
+            yield from words_of(part)
+
+
+def test_a_word_without_chinese_would_be_noticed() -> None:
+    assert [*words_of(tuple[Literal["left_hand"], ...] | None)] == ["left_hand"]
+    assert not CHINESE(_in_words("hand", "left_hand", "zh"))
+    assert not CHINESE(_label("left_hand", "zh"))
 
 
 def test_what_is_missing_would_be_noticed(missing: Missing) -> None:

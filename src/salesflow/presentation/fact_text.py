@@ -7,7 +7,7 @@ time zone, lists joined, what is empty left out.
 from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -37,8 +37,8 @@ __all__ = ["describe_fact", "exact_money_text", "summarize_fact", "value_text"]
 STAGES: Final = frozenset({"stage", "target"})
 CHOSEN: Final = frozenset({"department", "lead_source", "topic"})
 """Fields of words of one's own choice, some of which have Chinese names."""
-SAID_IN_WORDS: Final = frozenset({"category", "channel", "cleared", "direction", "level"})
-"""Fields of few values, which have names in both languages."""
+CHANNEL: Final = "channel"
+"""A field of few values, which have names in both languages as those of a closed list do."""
 NAMES_FIELDS: Final = "cleared"
 """A field that names other fields."""
 REPS: Final = frozenset({"by", "overridden_by", "owner", "person", "rep"})
@@ -103,7 +103,10 @@ def _fields(
         value = getattr(fact, name)
         if value == field.default:
             continue
-        text = _named(name, value, language, process) or _said(name, value, language, zone, rep)
+        text = _named(name, value, language, process)
+        if not text and (name == CHANNEL or _is_closed_list(field.annotation)):
+            text = _in_words(name, value, language)
+        text = text or _said(name, value, language, zone, rep)
         if text:
             yield _label(name, language), text
 
@@ -135,13 +138,20 @@ def _label(field: str, language: Language) -> str:
     return text if text != plain else in_language(plain.capitalize(), language)
 
 
+def _is_closed_list(kind: object) -> bool:
+    """Return whether a field holds words of a `Literal`, perhaps several, perhaps none."""
+    return get_origin(kind) is Literal or any(map(_is_closed_list, get_args(kind)))
+
+
+def _in_words(field: str, value: object, language: Language) -> str:
+    parts = value if isinstance(value, tuple) else (value,)
+    named = _label if field == NAMES_FIELDS else key_text
+    return ", ".join(named(str(part), language) for part in parts)
+
+
 def _said(
     field: str, value: object, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
 ) -> str:
-    if field in SAID_IN_WORDS:
-        parts = value if isinstance(value, tuple) else (value,)
-        named = _label if field == NAMES_FIELDS else key_text
-        return ", ".join(named(str(part), language) for part in parts)
     if field in CHOSEN and isinstance(value, str):
         return word_known(value, language)
     if field in REPS and isinstance(value, str):
@@ -193,6 +203,8 @@ def _composed(value: Value, language: Language, zone: ZoneInfo) -> str:
             return _line(value, language)
         case Check():
             return _check(value, language)
+        case Fact():
+            return describe_fact(value, language, zone)
         case _:
             named = (getattr(value, name) for name in type(value).model_fields)
             return " ".join(filter(None, (value_text(part, language, zone) for part in named)))
