@@ -338,6 +338,22 @@ def test_what_a_how_to_page_shows_is_as_clean_as_the_package(page: Path) -> None
         assert ruff("check", "--quiet", f"--ignore={OF_A_PAGE}", code=code) == ""
 
 
+def test_what_a_how_to_page_shows_is_as_well_typed_as_the_package(tmp_path: Path) -> None:
+    """A fact is shown by its changes, which `test_docs.py` checks in a copy."""
+    for page in HOW_TO:
+        shown = [block.text for block in blocks(page) if block.language == "python"]
+        if page.stem != "add-a-fact":
+            (tmp_path / f"{page.stem.replace('-', '_')}.py").write_text(
+                "\n".join(shown), "utf-8"
+            )
+    pages = sorted(map(str, tmp_path.iterdir()))
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", *pages]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    wrong = [line for line in done.stdout.splitlines() if "[possibly-undefined]" not in line]
+    assert len(pages) == len(HOW_TO) - 1
+    assert wrong == []
+
+
 def ruff(*options: str, code: str) -> str:
     """Run ruff over code as if it were a file of the documents; give its complaints."""
     command = [sys.executable, "-m", "ruff", *options, "--stdin-filename", "docs/shown.py", "-"]

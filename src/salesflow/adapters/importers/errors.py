@@ -48,6 +48,7 @@ REASONS = {
 NAME_MAX = 100
 NAMES_MAX = 30
 CLOSE_MAX = 2_000
+UNREADABLE = "cannot be taken ({why}); mend it where it comes from"
 CURRENCY = "is no currency: three capital letters, such as EUR"
 
 KeyPath = tuple[str | int, ...]
@@ -85,15 +86,15 @@ class Adjustment(NamedTuple):
     value: str | None
 
 
-def row_error(error: Exception) -> RowError:
-    """Return whatever went wrong in the work of one row as a refusal of this row."""
+def row_error(error: Exception, message: str | None = None) -> RowError:
+    """Return whatever went wrong in the work of one row as a refusal of this row.
+
+    `message` says so in words of the source; what is wrong is its `{why}`.
+    """
     if isinstance(error, RowError):
         return error
     text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    return RowError(
-        "cannot be taken ({why}); mend the row, or leave it out with [[leave_out]]",
-        why=shortened(text),
-    )
+    return RowError(message or UNREADABLE, why=shortened(text))
 
 
 class MappingError(InputError):

@@ -8,14 +8,33 @@ and the history row or column the fact is read from, with `#` between.
 
 from uuid import UUID, uuid5
 
+from pydantic import TypeAdapter, ValidationError
+
+from salesflow.adapters.importers.errors import RowError
+from salesflow.domain.values import Reference
+from salesflow.domain.wording import Message, reason_of
 from salesflow.errors import InputError
 
-__all__ = ["DEAL", "fact_source_id", "object_id", "parse_object", "split_source_id"]
+__all__ = [
+    "AN_ACTOR",
+    "AN_ID",
+    "DEAL",
+    "ensure_storable",
+    "fact_source_id",
+    "id_text",
+    "object_id",
+    "parse_object",
+    "split_source_id",
+]
 
 
 OBJECTS = UUID("3c6f0a1e-6d2b-5b57-9d0c-2f1b8f7a4e10")
 DEAL = "deal"
 BETWEEN = "\x1f"
+AN_ID = Message("an id")
+AN_ACTOR = Message("an actor")
+ENVELOPE_LENGTH_MAX = 500
+ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
 
 
 def object_id(source: str, object: str, kind: str = DEAL) -> UUID:
@@ -44,6 +63,44 @@ def split_source_id(source_id: str) -> tuple[str, str]:
     """Split the source id of a fact: the object's id, the history row or column."""
     object, _, key = source_id.partition("#")
     return object.replace("%23", "#").replace("%25", "%"), key
+
+
+def id_text(given: object, column: str) -> str:
+    """Return an id of the source as a text that the log can hold; a whole number as digits.
+
+    Raises:
+        RowError: for none, a blank one, anything else, or a text that no log holds.
+    """
+    if given is None or given == "":
+        raise RowError("is empty, and the fact needs it", column)
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise RowError("is neither a text nor a whole number", column, repr(given))
+    return ensure_storable(str(given), AN_ID, column)
+
+
+def ensure_storable(text: str, what: Message, column: str | None = None) -> str:
+    """Return a text as the log keeps it in an envelope.
+
+    Raises:
+        RowError: when it is too long, or holds what no text may.
+    """
+    if len(text) > ENVELOPE_LENGTH_MAX:
+        raise RowError(
+            "is too long for {what} ({length} characters)",
+            column,
+            text[:80],
+            what=what,
+            length=ENVELOPE_LENGTH_MAX,
+        )
+    if text.isascii() and text.isprintable() and not text.isspace():
+        return text
+    try:
+        return ENVELOPE.validate_python(text)
+    except ValidationError as error:
+        reason = reason_of(error.errors(include_url=False)[0])
+        raise RowError(
+            "is no good as {what}: {reason}", column, text[:80], what=what, reason=reason
+        ) from error
 
 
 def _quoted(object: str) -> str:

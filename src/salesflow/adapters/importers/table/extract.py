@@ -8,8 +8,6 @@ import re
 from collections.abc import Sequence
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
-
 from salesflow.adapters.importers.errors import RowError, about, row_error
 from salesflow.adapters.importers.extracted import (
     NO_DATE,
@@ -17,7 +15,13 @@ from salesflow.adapters.importers.extracted import (
     ExtractedFact,
     FactOrder,
 )
-from salesflow.adapters.importers.ids import fact_source_id, object_id
+from salesflow.adapters.importers.ids import (
+    AN_ACTOR,
+    AN_ID,
+    ensure_storable,
+    fact_source_id,
+    object_id,
+)
 from salesflow.adapters.importers.keys import Keys
 from salesflow.adapters.importers.rows import ObjectRows
 from salesflow.adapters.importers.table.plan import CustomerPlan, ImportPlan, ReadAt, RulePlan
@@ -30,22 +34,18 @@ from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant, from_instant
-from salesflow.domain.values import Reference
-from salesflow.domain.wording import Message, reason_of
+from salesflow.domain.wording import Message
 
-__all__ = ["extract"]
+__all__ = ["ROW_UNREADABLE", "extract"]
 
 
-ENVELOPE_LENGTH_MAX = 500
-AN_ID = Message("an id")
-AN_ACTOR = Message("an actor")
+ROW_UNREADABLE = "cannot be taken ({why}); mend the row, or leave it out with [[leave_out]]"
 UNTIMED = "has no time, so {kind} cannot be put in order"
 UNPUBLISHED = "process {process} version {version} is not published"
 RETURNING = (StageMoved, OwnerAssigned, ForecastGiven)
 """Facts that say what is from now on, which may be what was before."""
 PARTNERS = ("into", "absorbed", "out_of", "released")
 """The fields of the facts of a merge that name the other deal."""
-ENVELOPE: TypeAdapter[str] = TypeAdapter(Reference)
 TOTALS = re.compile(
     r"[\W_]*(?:(?:grand|sub|report|overall)[\s-]*)?(?:totals?|sums?|summe|gesamt|gesamtsumme"
     r"|zwischensumme|somme|suma|totale|totaal|total\s+g[eé]n[eé]ral|合计|总计|小计|总和|合計|總計"
@@ -107,7 +107,7 @@ class _Extractor:
             raise
         except Exception as error:  # noqa: BLE001 - a row never ends an import; it is listed
             self._keys.undo()
-            self._deal.refuse(line, row_error(error))
+            self._deal.refuse(line, row_error(error, ROW_UNREADABLE))
             return
         self._deal.facts += facts
         self._deal.customers += customers
@@ -175,7 +175,7 @@ class _Extractor:
         key = self._keys.of(fact, rule.label, row_id, occurred_at, line)
         source_id = fact_source_id(self._deal.object, key)
         columns = self._plan.context.mapping.object.named
-        source_id = _checked(source_id, AN_ID, " or ".join(columns))
+        source_id = ensure_storable(source_id, AN_ID, " or ".join(columns))
         return _extracted_fact(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[ExtractedFact]:
@@ -191,7 +191,7 @@ class _Extractor:
         fact = plan.builder.build(cells, notes, {})
         rule = self._plan.context.mapping.customer
         names = " or ".join(rule.id) if rule else None
-        source_id = _checked(fact_source_id(id, "customer"), AN_ID, names)
+        source_id = ensure_storable(fact_source_id(id, "customer"), AN_ID, names)
         return _extracted_fact(stream_id, source_id, fact, at, line)
 
     def _ensure_published(self, fact: Fact) -> None:
@@ -236,28 +236,7 @@ def _actor(text: str, rule: RulePlan) -> str | None:
     if not text:
         return None
     columns = " or ".join(rule.actors)
-    return _checked(text, AN_ACTOR, columns)
-
-
-def _checked(text: str, what: Message, column: str | None = None) -> str:
-    """Return a text as the log keeps it in an envelope; raise RowError where it cannot."""
-    if len(text) > ENVELOPE_LENGTH_MAX:
-        raise RowError(
-            "is too long for {what} ({length} characters)",
-            column,
-            text[:80],
-            what=what,
-            length=ENVELOPE_LENGTH_MAX,
-        )
-    if text.isascii() and text.isprintable():
-        return text
-    try:
-        return ENVELOPE.validate_python(text)
-    except ValidationError as error:
-        reason = reason_of(error.errors(include_url=False)[0])
-        raise RowError(
-            "is no good as {what}: {reason}", column, text[:80], what=what, reason=reason
-        ) from error
+    return ensure_storable(text, AN_ACTOR, columns)
 
 
 def _counterpart_name(rule: RulePlan, cells: Sequence[str]) -> str:

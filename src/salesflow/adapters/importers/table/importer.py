@@ -36,7 +36,7 @@ from salesflow.adapters.importers.resume import KeptParts, fingerprint
 from salesflow.adapters.importers.rows import RowsByObject
 from salesflow.adapters.importers.table.columns import Context, Layout, LookupTable, RowCleaner
 from salesflow.adapters.importers.table.csv import BadRow, TableFile
-from salesflow.adapters.importers.table.extract import extract
+from salesflow.adapters.importers.table.extract import ROW_UNREADABLE, extract
 from salesflow.adapters.importers.table.mapping import TableMapping
 from salesflow.adapters.importers.table.mapping_file import (
     MappingFile,
@@ -211,7 +211,7 @@ class _Import:
                     columns = " or ".join(self._mapping.object.named)
                     raise RowError("has no deal id", columns)
             except Exception as error:  # noqa: BLE001 - a row never ends an import
-                self._refuse(row.line, row_error(error))
+                self._refuse(row.line, row_error(error, ROW_UNREADABLE))
                 continue
             self._look(object, cells)
             rows_by_object.add(object, row.line, cells)
