@@ -4,18 +4,29 @@ import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight
 
-from salesflow.projections.core.statistics import Duration, Survival, survival
+from salesflow.projections.core import statistics
+from salesflow.projections.core.statistics import Survival
 
 CAUSES = ("won", "lost", "disqualified")
 
 
-def spells(*told: tuple[int, str | None]) -> list[Duration]:
-    return [Duration(*each) for each in told]
+Spell = tuple[int, str | None]
+
+
+def spells(*told: Spell) -> list[Spell]:
+    return list(told)
+
+
+def survival(told: Sequence[Spell], after: Sequence[int] = ()) -> Survival:
+    lasted = np.array([time for time, _ in told], np.int64)
+    causes = np.array([-1 if c is None else CAUSES.index(c) for _, c in told], np.int64)
+    return statistics.survival(lasted, causes, CAUSES, after)
 
 
 def lasting(found: Survival) -> list[Fraction | None]:
@@ -82,7 +93,7 @@ def test_a_spell_of_no_length_counts() -> None:
 
 
 TOLD = st.lists(
-    st.builds(Duration, st.integers(0, 25), st.sampled_from((*CAUSES, None, None))),
+    st.tuples(st.integers(0, 25), st.sampled_from((*CAUSES, None, None))),
     min_size=1,
     max_size=80,
 )
@@ -90,24 +101,50 @@ TOLD = st.lists(
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(TOLD)
-def test_the_shares_that_last_and_that_ended_make_one(told: list[Duration]) -> None:
+def test_the_shares_that_last_and_that_ended_make_one(told: list[Spell]) -> None:
     for chance in survival(told, after=range(26)).chances:
         if chance.lasting is not None and chance.ended is not None:
             shares = [chance.lasting, *chance.ended.values()]
             assert sum(Fraction(*share) for share in shares) == 1
 
 
+def by_hand(told: list[Spell], after: int) -> tuple[Fraction, dict[str, Fraction]]:
+    """Multiply and add up as the two estimators are defined, time by time."""
+    lasting, ended = Fraction(1), dict.fromkeys(CAUSES, Fraction(0))
+    for time in sorted({time for time, _ in told if time <= after}):
+        at_risk = sum(each >= time for each, _ in told)
+        for cause in CAUSES:
+            ended[cause] += lasting * Fraction(told.count((time, cause)), at_risk)
+        lasting *= 1 - Fraction(sum(told.count((time, c)) for c in CAUSES), at_risk)
+    return lasting, ended
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(TOLD)
+def test_every_share_is_exactly_what_the_estimators_are_defined_as(told: list[Spell]) -> None:
+    found = survival(told, after=range(26))
+    for chance in found.chances:
+        lasting, ended = by_hand(told, chance.after)
+        if chance.lasting is not None and chance.ended is not None:
+            assert Fraction(*chance.lasting) == lasting
+            shares = {cause: Fraction(*share) for cause, share in chance.ended.items()}
+            assert shares == {cause: share for cause, share in ended.items() if share}
+    times = (time for time, cause in sorted(told, key=str) if cause is not None)
+    half = [time for time in times if by_hand(told, time)[0] <= Fraction(1, 2)]
+    assert found.median == min(half, default=None)
+
+
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(TOLD)
-def test_statsmodels_estimates_the_same(told: list[Duration]) -> None:
+def test_statsmodels_estimates_the_same(told: list[Spell]) -> None:
     assert_alike(told, after=range(1, 26))
 
 
-def assert_alike(told: Sequence[Duration], after: Sequence[int]) -> None:
+def assert_alike(told: Sequence[Spell], after: Sequence[int]) -> None:
     """Compare with statsmodels at every time; it wants an event, and knows no time 0."""
-    told = [spell._replace(lasted=spell.lasted + 1) for spell in told]
-    times = [spell.lasted for spell in told]
-    kinds = [0 if spell.cause is None else CAUSES.index(spell.cause) + 1 for spell in told]
+    told = [(lasted + 1, cause) for lasted, cause in told]
+    times = [lasted for lasted, _ in told]
+    kinds = [0 if cause is None else CAUSES.index(cause) + 1 for _, cause in told]
     if not any(kinds):
         return
     found = survival(told, after=[at + 1 for at in after])

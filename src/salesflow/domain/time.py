@@ -31,6 +31,7 @@ __all__ = [
     "Time",
     "When",
     "day_after",
+    "day_number",
     "end_of_day",
     "ensure_not_future",
     "from_instant",
@@ -265,7 +266,7 @@ def microseconds_between(
     """
     if not days_only:
         return end - start
-    return (_ordinal(end, timezone) - _ordinal(start, timezone)) * DAY
+    return (day_number(end, timezone) - day_number(start, timezone)) * DAY
 
 
 def zone(name: str) -> ZoneInfo:
@@ -318,6 +319,6 @@ def _parsed(text: str) -> datetime | date:
 
 
 @lru_cache(maxsize=65_536)
-def _ordinal(at: Instant, timezone: ZoneInfo) -> int:
+def day_number(at: Instant, timezone: ZoneInfo) -> int:
     """Number the day an instant lies in; imported instants are few days over and over."""
     return from_instant(at).astimezone(timezone).toordinal()

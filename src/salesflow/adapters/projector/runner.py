@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
 from time import monotonic
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -51,6 +52,9 @@ from salesflow.domain.event import Event
 from salesflow.errors import HistoryError, ProjectionError, UnwritableError
 from salesflow.projections.core.left_out import LeftOut
 from salesflow.projections.table import Fold, Processes, ReadTable
+
+if TYPE_CHECKING:
+    from salesflow.adapters.projector.columns import ColumnCache
 
 __all__ = [
     "Runner",
@@ -87,6 +91,7 @@ class Runner(Forkable):
         self._projections = _Tasks(
             lambda name: ProjectionTask(folds[name], log, processes, name)
         )
+        self._columns: ColumnCache | None = None
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
         """Why tables could not be made that are missing."""
@@ -95,6 +100,16 @@ class Runner(Forkable):
         self._looked = False
         """Whether it was looked for tables that are missing."""
         FORKABLE.add(self)
+
+    @property
+    def columns(self) -> "ColumnCache":
+        """The tables as columns in memory, for questions over sets."""
+        with self._lock:
+            if self._columns is None:
+                from salesflow.adapters.projector.columns import ColumnCache  # loads numpy
+
+                self._columns = ColumnCache(self._log)
+            return self._columns
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""

@@ -5,10 +5,10 @@ compare, at several; all answers of a snapshot stand at one and the same positio
 What the deals, customers and reps of an answer are called is read in it too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -51,7 +51,17 @@ from salesflow.projections.core.names import (
 )
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.scope import ensure_known
-from salesflow.projections.table import Processes, ReadPoint, Selection, selects_at
+from salesflow.projections.table import (
+    IntervalTable,
+    Processes,
+    ReadPoint,
+    Selection,
+    selects_at,
+)
+
+if TYPE_CHECKING:  # which loads numpy
+    from salesflow.adapters.projector.columns import ColumnCache
+    from salesflow.projections.core.columns import Rows, TableColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
@@ -98,6 +108,30 @@ class MomentResolver:
         return instant_of(when, self.settings(known).timezone)
 
 
+class SnapshotTables:
+    """The read tables as they stand in one snapshot."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        positions: Mapping[str, ProjectionPosition],
+        columns: "Callable[[], ColumnCache]",
+    ) -> None:
+        self.connection: Final = connection
+        self.positions: Final = positions
+        self._cache = columns
+        self._columns: dict[str, TableColumns] = {}
+
+    def columns(self, table: IntervalTable) -> "TableColumns":
+        """Return a table as columns."""
+        found = self._columns.get(table.name)
+        if found is None:
+            stands = self.positions[table.name]
+            found = self._cache().columns(table, stands, self.connection)
+            self._columns[table.name] = found
+        return found
+
+
 class Snapshot(Generic[ViewT]):
     """Where one question is asked, as often as wanted, while the world goes on."""
 
@@ -107,14 +141,15 @@ class Snapshot(Generic[ViewT]):
         moments: MomentResolver,
         processes: Processes,
         rates: PublishedRates,
-        connection: sa.Connection,
-        positions: Sequence[ProjectionPosition],
+        tables: SnapshotTables,
     ) -> None:
         self._question = question
-        self._moments = MomentResolver(moments.log, connection)
+        self._tables = tables
+        self._connection = tables.connection
+        self._moments = MomentResolver(moments.log, tables.connection)
         self._processes = processes
         self._rates = rates
-        self._connection = connection
+        positions = tables.positions.values()
         self._position = min(positions, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in positions)
         self._behind: Behind | None = None
@@ -148,7 +183,7 @@ class Snapshot(Generic[ViewT]):
         )
         settings = self._moments.settings(read_point.known_at)
         reader = SnapshotReader(
-            self._connection,
+            self._tables,
             self._moments.log,
             read_point,
             settings,
@@ -199,11 +234,12 @@ def snapshot_for(
         unwritable = error
     log = moments.log
     with log.database.read() as connection:
-        positions = list(runner.standings(question.folds, connection).values())
+        positions = runner.standings(question.folds, connection)
         if not positions:
             head = log.head(connection)
-            positions = [ProjectionPosition(1, head.position, head.recorded)]
-        snapshot = Snapshot(question, moments, processes, rates, connection, positions)
+            positions = {"": ProjectionPosition(1, head.position, head.recorded)}
+        tables = SnapshotTables(connection, positions, lambda: runner.columns)
+        snapshot = Snapshot(question, moments, processes, rates, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)
         yield snapshot
@@ -239,7 +275,7 @@ class SnapshotReader:
 
     def __init__(
         self,
-        connection: sa.Connection,
+        tables: SnapshotTables,
         log: EventLog,
         read_point: ReadPoint,
         settings: SettingsState,
@@ -252,8 +288,18 @@ class SnapshotReader:
         self.report_currency: Final = settings.report_currency
         self.processes: Final = processes
         self._rates = rates
-        self._connection = connection
+        self._tables = tables
+        self._connection = tables.connection
         self._log = log
+
+    def columns(
+        self, table: IntervalTable, *, as_of: Instant | None = None, ended: bool = False
+    ) -> "Rows":
+        """Return the rows of a table that hold at the moment, or at an instant before it."""
+        read_point = self.read_point
+        if as_of is not None:
+            read_point = read_point._replace(as_of=as_of)
+        return self._tables.columns(table).at(read_point, ended=ended)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""

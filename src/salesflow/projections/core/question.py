@@ -62,11 +62,13 @@ from salesflow.projections.core.names import (
     with_name_columns,
     with_names,
 )
-from salesflow.projections.table import Processes, ReadPoint, Selection
+from salesflow.projections.table import IntervalTable, Processes, ReadPoint, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from salesflow.projections.core.columns import Rows
 
 __all__ = [
     "ENVELOPE",
@@ -222,6 +224,14 @@ class Reader(Protocol):
 
     def published(self) -> list[str]:
         """Return the keys of all processes; looks through the whole log."""
+
+    def columns(
+        self, table: IntervalTable, *, as_of: Instant | None = None, ended: bool = False
+    ) -> "Rows":
+        """Return the rows of a table that hold at the moment, or at an instant before it.
+
+        With `ended` also those that held before. The table has to be among the question's.
+        """
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""

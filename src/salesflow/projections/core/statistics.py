@@ -10,27 +10,29 @@ installed where it was asked.
 """
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from salesflow.domain.time import DAY
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
+from salesflow.projections.core.columns import Column
 
 __all__ = [
     "NINE_TENTHS",
-    "Duration",
     "Probabilities",
     "Share",
     "Spread",
     "Survival",
     "decimal_of",
     "difference",
+    "exact_sum",
     "mean",
     "net_promoters",
     "ratio",
@@ -48,6 +50,11 @@ UPPER: Final = (1 + CONFIDENCE) / 2
 Z: Final = NormalDist().inv_cdf(UPPER)
 HUNDRED: Final = 100
 PLACES: Final = 9
+HALF: Final = 0.5
+WORD: Final = 32
+"""Bits by which numbers of 64 bits are cut in two, to be added up."""
+NEARLY: Final = 1e-6
+"""Floats that lie so close to one another are told apart by whole numbers."""
 
 
 class Share(NamedTuple):
@@ -209,24 +216,30 @@ class Spread(Value):
 NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
 
 
-def spread(lasted: Iterable[int]) -> Spread:
+def spread(lasted: Column | Sequence[int]) -> Spread:
     """Return median, mean and 90th percentile of times as days."""
-    times = sorted(lasted)
-    if not times:
+    times = np.sort(np.asarray(lasted, np.int64))
+    if not len(times):
         return NO_SPREAD
     return Spread(
         days_median=_days(_percentile(times, Fraction(1, 2))),
-        days_mean=_days(Fraction(sum(times), len(times))),
+        days_mean=_days(Fraction(exact_sum(times), len(times))),
         days_p90=_days(_percentile(times, NINE_TENTHS)),
     )
 
 
-def spreads(*lasted: Iterable[int]) -> list[Spread]:
+def spreads(*lasted: Column | Sequence[int]) -> list[Spread]:
     """Return how several sets of times are spread; see `spread`."""
     return [spread(each) for each in lasted]
 
 
-def _percentile(times: Sequence[int], share: Fraction) -> Fraction:
+def exact_sum(numbers: Column) -> int:
+    """Return the sum of 64-bit numbers, however large it is: an array's own wraps around."""
+    upper, lower = numbers >> WORD, numbers & (1 << WORD) - 1
+    return (int(upper.sum()) << WORD) + int(lower.sum())
+
+
+def _percentile(times: Column, share: Fraction) -> Fraction:
     """Interpolate linearly between the two times around a share of the way (type 7).
 
     Source: R. J. Hyndman and Y. Fan, Sample quantiles in statistical packages, The American
@@ -235,7 +248,8 @@ def _percentile(times: Sequence[int], share: Fraction) -> Fraction:
     place = (len(times) - 1) * share
     below = int(place)
     above = min(below + 1, len(times) - 1)
-    return times[below] + (place - below) * (times[above] - times[below])
+    low, high = int(times[below]), int(times[above])
+    return low + (place - below) * (high - low)
 
 
 def _days(lasted: Fraction | int) -> Decimal:
@@ -251,19 +265,13 @@ def _days(lasted: Fraction | int) -> Decimal:
 # Exact: whole numbers until the last division, so that ties are ties. Both follow from giving
 # every spell the same weight and handing the weight of a censored one on to all that last
 # longer. A spell that ended after some time precedes one that is censored after the same time.
+# Numbers of many digits are multiplied pair by pair, which keeps most of them short.
 # Leaves out intervals, and everything about where the spells come from.
 #
 # Source: E. L. Kaplan and P. Meier, Nonparametric estimation from incomplete observations, JASA
 # 53 (1958); O. Aalen and S. Johansen, An empirical transition matrix for non-homogeneous Markov
 # chains based on censored observations, Scandinavian Journal of Statistics 5 (1978); B. Efron,
 # The two sample problem with censored data, Fifth Berkeley Symposium 4 (1967), for the weights.
-
-
-class Duration(NamedTuple):
-    """Something that lasted so long; the cause that ended it, None where it is censored."""
-
-    lasted: int
-    cause: str | None
 
 
 class Probabilities(NamedTuple):
@@ -288,75 +296,108 @@ class Survival(NamedTuple):
     chances: tuple[Probabilities, ...]
 
 
-def survival(spells: Iterable[Duration], after: Iterable[int] = ()) -> Survival:
-    """Estimate how long spells last, and the chances after each of some times, in order."""
-    found: defaultdict[int, Counter[str | None]] = defaultdict(Counter)
-    for spell in spells:
-        found[spell.lasted][spell.cause] += 1
-    wanted = sorted(set(after))
-    for moment in wanted:
-        found[moment] += Counter()
-    weights = _Weights(sum(at.total() for at in found.values()))
-    begun, causes, median = weights.at_risk, Counter[str](), None
-    chances: list[Probabilities] = []
-    for lasted in sorted(found):
-        at_risk = weights.at_risk
-        ended = Counter({c: count for c, count in found[lasted].items() if c is not None})
-        weights.end(ended)
-        causes += ended
-        if median is None and ended and 2 * weights.lasting <= weights.whole:
-            median = lasted
-        if lasted in wanted:
-            chances.append(weights.chances(lasted, at_risk))
-        weights.censor(found[lasted][None])
-    return Survival(begun, causes, median, tuple(chances))
+def survival(
+    lasted: Column, causes: Column, names: Sequence[str], after: Iterable[int] = ()
+) -> Survival:
+    """Estimate how long spells last, and the chances after each of some times, in order.
 
-
-class _Weights:
-    """The estimate as time goes by: each spell at risk weighs `weight`, in parts of `whole`.
-
-    What censored ones weighed is handed on only when another spell ends, all of it at once:
-    until then `sharing` spells' weight is that of all at risk.
+    Each lasted so long and ended by a cause, which is its place among the names; one that is
+    censored has none and says -1.
     """
+    times, place = np.unique(lasted, return_inverse=True)
+    counted = [place[causes == number] for number in range(len(names))]
+    ended = np.array([np.bincount(each, minlength=len(times)) for each in counted])
+    watched = np.bincount(place, minlength=len(times))
+    at_risk = len(lasted) - np.cumsum(watched) + watched
+    told = _Told(times, ended, at_risk, watched - ended.sum(axis=0), names)
+    counts = zip(names, ended.sum(axis=1).tolist(), strict=True)
+    return Survival(
+        len(lasted),
+        {name: count for name, count in counts if count},
+        _median(told),
+        tuple(_chances_after(each, told) for each in sorted(set(after))),
+    )
 
-    def __init__(self, spells: int) -> None:
-        self.at_risk = self.sharing = spells
-        self.weight, self.whole = 1, spells
-        self.ended: Counter[str] = Counter()
-        self.known = spells > 0
-        """Whether anything is known of so long a time: not once the last one is censored."""
 
-    @property
-    def lasting(self) -> int:
-        """What those at risk weigh together."""
-        return self.weight * self.sharing
+class _Told(NamedTuple):
+    """What is told of spells: per time, in order, how many ended by each cause, and so on."""
 
-    def end(self, causes: Mapping[str, int]) -> None:
-        """Let some end: what they weighed is their causes' from now on."""
-        if causes:
-            self._hand_on()
-        for cause, count in causes.items():
-            self.ended[cause] += self.weight * count
-            self.at_risk -= count
-            self.sharing -= count
+    times: Column
+    ended: Column
+    """A row of counts for each cause."""
+    at_risk: Column
+    """How many were watched up to then."""
+    censored: Column
+    names: Sequence[str]
 
-    def censor(self, count: int) -> None:
-        """Watch some no further: what they weighed is for all that are left."""
-        self.at_risk -= count
-        self.known = self.known and (self.at_risk > 0 or not count)
+    def until(self, after: int) -> "_Told":
+        """Return what is told of no longer a time."""
+        few = int(np.searchsorted(self.times, after, "right"))
+        cut = (self.times[:few], self.ended[:, :few], self.at_risk[:few], self.censored[:few])
+        return _Told(*cut, self.names)
 
-    def chances(self, after: int, at_risk: int) -> Probabilities:
-        """Return what is estimated now."""
-        if not self.known:
-            return Probabilities(after, at_risk, None, None)
-        ended = {cause: Share(part, self.whole) for cause, part in self.ended.items()}
-        return Probabilities(after, at_risk, Share(self.lasting, self.whole), ended)
 
-    def _hand_on(self) -> None:
-        if self.sharing == self.at_risk:
-            return
-        self.weight *= self.sharing
-        self.whole *= self.at_risk
-        for cause in self.ended:
-            self.ended[cause] *= self.at_risk
-        self.sharing = self.at_risk
+def _chances_after(after: int, told: _Told) -> Probabilities:
+    """Return what is estimated of the first so long; nothing where nobody was watched then."""
+    begun = int(np.searchsorted(told.times, after))
+    at_risk = int(told.at_risk[begun]) if begun < len(told.times) else 0
+    if not len(told.times) or (not at_risk and told.censored[-1]):
+        return Probabilities(after, at_risk, None, None)
+    lasting, whole, ended = _weights(told.until(after))
+    shares = {name: Share(n, whole) for name, n in zip(told.names, ended, strict=True) if n}
+    return Probabilities(after, at_risk, Share(lasting, whole), shares)
+
+
+def _median(told: _Told) -> int | None:
+    """Return the first time after which no more than half last.
+
+    Floats say where that is about; the weights themselves decide.
+    """
+    ended = told.ended.sum(axis=0)
+    about = np.cumprod(1 - ended / np.maximum(told.at_risk, 1))
+    for place in np.flatnonzero((ended > 0) & (about < HALF + NEARLY)).tolist():
+        if about[place] < HALF - NEARLY:
+            return int(told.times[place])
+        lasting, whole, _ = _weights(told.until(told.times[place]))
+        if 2 * lasting <= whole:
+            return int(told.times[place])
+    return None
+
+
+def _weights(told: _Told) -> tuple[int, int, list[int]]:
+    """Return what those that last weigh, what all do, and what those do that each cause ended.
+
+    Between two times at which any were censored all weigh the same, so those are one step: of
+    so many at risk so many were left, and so many ended by each cause.
+    """
+    ended = told.ended.sum(axis=0)
+    some = np.flatnonzero(ended)
+    if not len(some):
+        return 1, 1, [0] * len(told.names)
+    watching = np.cumsum(told.censored) - told.censored
+    first = np.flatnonzero(np.diff(watching[some], prepend=-1))
+    last = np.append(first[1:], len(some)) - 1
+    begun = told.at_risk[some][first].tolist()
+    left = (told.at_risk - ended)[some][last].tolist()
+    causes = np.add.reduceat(told.ended[:, some], first, axis=1).T.tolist()
+    steps = [_Step(*each) for each in zip(left, begun, causes, strict=True)]
+    while len(steps) > 1:
+        pairs = [one.then(two) for one, two in zip(steps[::2], steps[1::2], strict=False)]
+        steps = pairs + steps[len(pairs) * 2 :]
+    return steps[0]
+
+
+class _Step(NamedTuple):
+    """What some spells came to by and by: whole numbers, over one denominator."""
+
+    lasting: int
+    whole: int
+    ended: list[int]
+
+    def then(self, other: "_Step") -> "_Step":
+        """Return what both steps come to, one after the other."""
+        ended = [
+            mine * other.whole + self.lasting * theirs
+            for mine, theirs in zip(self.ended, other.ended, strict=True)
+        ]
+        return _Step(self.lasting * other.lasting, self.whole * other.whole, ended)

@@ -4,21 +4,22 @@ What each figure means is said by the view; here is how it is worked out from th
 deals. Nothing is rounded before the last division.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
+import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.time import DAY, Instant, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.projections.core.columns import Column, Rows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import (
-    Duration,
     Probabilities,
     Spread,
     _days,
@@ -27,31 +28,34 @@ from salesflow.projections.core.statistics import (
     survival,
 )
 from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.stages.visit_columns import Steps
 from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
     StageVisit,
-    StepClock,
     VisitPath,
     spans,
 )
+from salesflow.projections.table import Processes
 
 __all__ = [
+    "CAUSES",
     "ChancesAfter",
     "DealTime",
+    "Endings",
     "StageTime",
     "StalledDeal",
     "StalledStanding",
     "TimeToEvent",
-    "Visit",
     "cause_of",
+    "causes_of",
     "deal_time",
-    "ending_of",
+    "endings_of",
     "read_stalled",
     "stage_time",
     "stalled_deal",
+    "stalled_deals",
     "time_to_event",
-    "visits_of",
 ]
 
 
@@ -145,25 +149,22 @@ class DealTime(Value):
     first_to_last_seconds: Decimal
 
 
-class Visit(NamedTuple):
-    """One visit: whose, how long, what ended it (None: goes on, or nobody knows)."""
-
-    step: StageVisit
-    lasted: int
-    cause: str | None
-    goes_on: bool
+CAUSES: Final = ("moved", *sorted(ENDS))
+"""What ends a visit or a deal."""
 
 
-def visits_of(
-    paths: Iterable[VisitPath], clock: StepClock, wanted: Callable[[StageVisit], bool]
-) -> dict[StageKey, list[Visit]]:
-    """Collect the visits to each stage, those of one deal in order."""
-    found: defaultdict[StageKey, list[Visit]] = defaultdict(list)
-    for path in paths:
-        for step, end in spans(path):
-            if step.stage is not None and wanted(step):
-                lasted = clock.lasted(step, end)
-                found[step.key].append(Visit(step, lasted, cause_of(end), end is None))
+def causes_of(steps: Steps) -> Column:
+    """Return what ended each step: its place among the causes.
+
+    -1 where it goes on, or nobody knows how long it would have.
+    """
+    entered = steps.rows["entered"][steps.ends]
+    found = np.zeros(len(steps), np.int8)
+    for number, cause in enumerate(CAUSES):
+        if cause in ENDS:
+            found[entered == steps.rows.code("entered", cause)] = number
+    unknown = [steps.rows.code("entered", each) for each in ("merged", "migrated")]
+    found[np.isin(entered, unknown) | (steps.ends < 0)] = -1
     return found
 
 
@@ -175,42 +176,41 @@ def cause_of(end: StageVisit | None) -> str | None:
 
 
 def stage_time(
-    key: StageKey, names: StageNames, visits: Sequence[Visit], stalled: int
+    key: StageKey, names: StageNames, steps: Steps, visits: Column, stalled: int
 ) -> StageTime:
-    """Return how long deals stay in one stage."""
-    latest: dict[UUID, int] = {}
-    cumulative: Counter[UUID] = Counter()
-    for visit in visits:
-        latest[visit.step.deal] = visit.lasted
-        cumulative[visit.step.deal] += visit.lasted
+    """Return how long deals stay in one stage, of which the visits are given."""
+    deal, ends = steps.deal[visits], steps.ends[visits]
+    lasted = steps.between(visits, ends)
+    first = np.flatnonzero(np.append(len(visits) > 0, deal[1:] != deal[:-1]))
+    last = np.append(first[1:], len(visits))[: len(first)] - 1
     return StageTime(
         process=key[0],
         stage=key[1],
         stage_en=names.en,
         stage_zh=names.zh,
-        deals=len(latest),
+        deals=len(first),
         visits=len(visits),
-        open_visits=sum(visit.goes_on for visit in visits),
-        latest=spread(latest.values()),
-        cumulative=spread(cumulative.values()),
+        open_visits=int(np.sum(ends < 0)),
+        latest=spread(lasted[last]),
+        cumulative=spread(np.add.reduceat(lasted, first) if len(first) else lasted),
         stalled=stalled,
     )
 
 
 def time_to_event(
-    of: tuple[str, str | None], spells: Iterable[Duration], days: Iterable[int]
+    of: tuple[str, str | None], lasted: Column, causes: Column, days: Iterable[int]
 ) -> TimeToEvent:
     """Estimate the time to an event of a process and perhaps a stage."""
-    found = survival(spells, [number * DAY for number in days])
-    causes = {cause: found.causes.get(cause, 0) for cause in ("moved", *sorted(ENDS))}
+    found = survival(lasted, causes, CAUSES, [number * DAY for number in days])
+    counts = {cause: found.causes.get(cause, 0) for cause in CAUSES}
     return TimeToEvent(
         process=of[0],
         stage=of[1],
         count=found.spells,
-        censored=found.spells - sum(causes.values()),
+        censored=found.spells - sum(counts.values()),
         days_median=None if found.median is None else _days(found.median),
         chances=tuple(map(_chances, found.chances)),
-        **causes,
+        **counts,
     )
 
 
@@ -229,25 +229,44 @@ def _chances(found: Probabilities) -> ChancesAfter:
     )
 
 
-def ending_of(path: VisitPath, start: StageVisit, clock: StepClock) -> Duration:
-    """Time a deal from a step to its standing outcome.
+class Endings(NamedTuple):
+    """How long deals lasted from a step to their standing outcome, and what that is."""
+
+    starts: Column
+    """The steps from which deals are timed."""
+    lasted: Column
+    causes: Column
+    """Places among the causes; -1 for those that are open, or merged."""
+
+
+def endings_of(steps: Steps, starts: Column) -> Endings:
+    """Time deals from a step of each (-1 for none) to their standing outcomes.
 
     An open deal is watched until the moment. Of a merged one we know until it was merged, or
     closed before that.
     """
-    last_outcome = path[-1].outcome
-    if last_outcome == "open":
-        return Duration(clock.lasted(start, None), None)
-    through = CLOSED | {"won"} if last_outcome == "merged" else {last_outcome, "merged"}
-    end = path[-1]
-    for step in reversed(path):
-        if step.outcome not in through:
-            break
-        if last_outcome == "merged" or step.outcome == last_outcome:
-            end = step
-    return Duration(
-        clock.lasted(start, end), None if last_outcome == "merged" else last_outcome
+    code = {name: steps.rows.code("outcome", name) for name in ("open", "merged", *ENDS)}
+    stands = steps.outcome[steps.lasts]
+    each = np.repeat(stands, steps.lasts - steps.firsts + 1)
+    is_merged, closed = each == code["merged"], [code[name] for name in ("merged", *ENDS)]
+    through = np.where(
+        is_merged,
+        np.isin(steps.outcome, closed),
+        (steps.outcome == each) | (steps.outcome == code["merged"]),
     )
+    number = np.arange(len(steps))
+    before = np.maximum.reduceat(np.where(through, -1, number), steps.firsts)
+    stood = number > np.repeat(before, steps.lasts - steps.firsts + 1)
+    stood &= is_merged | (steps.outcome == each)
+    ends = np.minimum.reduceat(np.where(stood, number, len(steps)), steps.firsts)
+    ends[stands == code["open"]] = -1
+    causes = np.full(len(stands), -1, np.int8)
+    for place, cause in enumerate(CAUSES):
+        if cause in ENDS:
+            causes[stands == code[cause]] = place
+    told = starts >= 0
+    starts = starts[told]
+    return Endings(starts, steps.between(starts, ends[told]), causes[told])
 
 
 def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
@@ -266,6 +285,62 @@ def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
     )
 
 
+def stalled_deals(
+    steps: Steps, names: Mapping[StageKey, StageNames], reader: Reader
+) -> Iterator[StalledDeal]:
+    """Yield the deals that have stood in a stage for too long at the moment."""
+    at, deals = (
+        reader.read_point.as_of,
+        reader.columns(DEAL_STATE).among("outcome", "open", "won"),
+    )
+    row_of = np.full(len(steps.rows.words["entity_id"]), -1)
+    row_of[deals["entity_id"]] = np.arange(len(deals))
+    last = steps.lasts[steps.stage[steps.lasts] >= 0]
+    row = row_of[steps.deal[last]]
+    last, row = last[row >= 0], row[row >= 0]
+    limits = _limits(steps, last, deals, row, reader.processes)
+    over = (limits > 0) & (at - steps.at[last] > limits * DAY)
+    last, row = last[over], row[over]
+    words, ids = steps.rows.words, steps.rows.words["entity_id"]
+    told = zip(last.tolist(), deals["owner"][row].tolist(), limits[over].tolist(), strict=True)
+    for step, owner, days_max in told:
+        process = words["process"][int(steps.rows["process"][step])]
+        stage = words["stage"][int(steps.stage[step])]
+        entered = int(steps.at[step])
+        yield StalledDeal(
+            deal=ids[int(steps.deal[step])],
+            process=process,
+            stage=stage,
+            stage_en=names[process, stage].en,
+            stage_zh=names[process, stage].zh,
+            owner=words["owner"][owner],
+            entered_at=from_instant(entered),
+            days=_days(at - entered),
+            days_max=days_max,
+        )
+
+
+def _limits(
+    steps: Steps, last: Column, deals: Rows, row: Column, processes: Processes
+) -> Column:
+    """Return after how many days each deal is stalled where it stands; 0 for never."""
+    alike = np.stack(
+        [deals["process"][row], deals["process_version"][row], steps.stage[last]], axis=1
+    )
+    some, place = np.unique(alike, axis=0, return_inverse=True)
+    words, found = steps.rows.words["stage"], []
+    for process, version, stage in some.tolist():
+        known = processes[words[process], version].by_key.get(words[stage])
+        found.append((known.max_days if known is not None else None) or 0)
+    return np.array(found, np.int64)[place.reshape(-1)]
+
+
+# Which deals stand in their stage for longer than their process version says they should.
+#
+# Read once for the questions that name them. Judged by the version in force at the instant
+# asked about; whoever owns the deal then is its owner.
+
+
 def stalled_deal(
     step: StageVisit, names: StageNames, as_of: Instant, days_max: int
 ) -> StalledDeal:
@@ -281,12 +356,6 @@ def stalled_deal(
         days=_days(as_of - step.at),
         days_max=days_max,
     )
-
-
-# Which deals stand in their stage for longer than their process version says they should.
-#
-# Read once for the questions that name them. Judged by the version in force at the instant
-# asked about; whoever owns the deal then is its owner.
 
 
 class StalledStanding(NamedTuple):

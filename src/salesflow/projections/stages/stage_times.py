@@ -12,11 +12,12 @@ on: that is Conversion.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Set
 from typing import Annotated, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from pydantic import BeforeValidator, Field
 
 from salesflow.domain.time import Moment
@@ -34,8 +35,8 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.columns import Column, Flags
 from salesflow.projections.core.question import Question, Reader, View, ensure_no_flag
-from salesflow.projections.core.statistics import Duration
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.stage_time_figures import (
@@ -43,22 +44,19 @@ from salesflow.projections.stages.stage_time_figures import (
     StageTime,
     StalledDeal,
     TimeToEvent,
+    causes_of,
     deal_time,
-    ending_of,
-    read_stalled,
+    endings_of,
     stage_time,
-    stalled_deal,
+    stalled_deals,
     time_to_event,
-    visits_of,
 )
+from salesflow.projections.stages.visit_columns import Steps
 from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
-    StageVisit,
-    StepClock,
-    VisitPath,
+    names_of_stages,
     read_paths,
-    stages_of,
 )
 from salesflow.projections.table import Processes
 
@@ -121,40 +119,44 @@ class StageTimes(Question[StageTimesView]):
         Raises:
             NotFoundError: when no such stage or deal is believed to exist then.
         """
-        paths = list(read_paths(reader, self.deal))
-        if self.deal is not None and not paths:
+        steps = Steps(reader, self.deal)
+        if self.deal is not None and not len(steps):
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
-        self._ensure_known_start(paths, reader.processes)
-        clock = StepClock(reader.read_point.as_of, reader.timezone)
-        names = stages_of(paths, reader.processes)
-        visits = visits_of(paths, clock, self._wants)
-        stalled = self._stalled(paths, names, reader)
+        self._ensure_known_start(steps.versions, reader.processes)
+        names = names_of_stages(steps.versions, steps.visited, reader.processes)
+        stalled = self._stalled(steps, names, reader)
         counts = Counter((deal.process, deal.stage) for deal in stalled)
-        mine = [key for key in names if self.process in (None, key[0])]
+        wanted, causes = steps.wanted(self.process, self.owner), causes_of(steps)
+        visits = {
+            key: np.flatnonzero((steps.keys == steps.key(key)) & wanted)
+            for key in names
+            if self.process in (None, key[0])
+        }
         return StageTimesView(
             moment=moment,
             stages=tuple(
-                stage_time(key, names[key], visits.get(key, []), counts[key]) for key in mine
+                stage_time(key, names[key], steps, visits[key], counts[key]) for key in visits
             ),
             stalled=tuple(stalled),
             leaving=tuple(
                 time_to_event(
-                    key, (Duration(v.lasted, v.cause) for v in visits[key]), self.days
+                    key, steps.between(these, steps.ends[these]), causes[these], self.days
                 )
-                for key in mine
-                if key in visits
+                for key, these in visits.items()
+                if len(these)
             ),
-            ending=tuple(self._ending(paths, clock)),
-            deals=() if self.deal is None else (deal_time(paths[0], reader.read_point.as_of),),
+            ending=tuple(self._ending(steps, wanted)),
+            deals=tuple(self._deal_times(reader)),
         )
 
-    def _wants(self, step: StageVisit) -> bool:
-        return self.process in (None, step.process) and self.owner in (None, step.owner)
+    def _deal_times(self, reader: Reader) -> Iterator[DealTime]:
+        if self.deal is not None:
+            for path in read_paths(reader, self.deal):
+                yield deal_time(path, reader.read_point.as_of)
 
-    def _ensure_known_start(self, paths: Sequence[VisitPath], processes: Processes) -> None:
-        if self.start is None or not paths:
+    def _ensure_known_start(self, versions: Set[tuple[str, int]], processes: Processes) -> None:
+        if self.start is None or not versions:
             return
-        versions = {(s.process, s.version) for path in paths for s in path}
         mine = [v for v in sorted(versions) if self.process in (None, v[0])]
         known = dict.fromkeys(s.key for v in mine for s in processes[v].open_stages)
         if mine and self.start not in known:
@@ -162,28 +164,35 @@ class StageTimes(Question[StageTimesView]):
                 f"there is no open stage {self.start!r}; deals have passed {', '.join(known)}"
             )
 
-    def _ending(self, paths: Sequence[VisitPath], clock: StepClock) -> Iterator[TimeToEvent]:
-        spells: dict[str, list[Duration]] = {}
-        for path in paths:
-            start = self._start(path)
-            if start is not None and self._wants(start):
-                spells.setdefault(start.process, []).append(ending_of(path, start, clock))
-        for process, found in sorted(spells.items()):
-            yield time_to_event((process, self.start), found, self.days)
+    def _ending(self, steps: Steps, wanted: Flags) -> Iterator[TimeToEvent]:
+        if not len(steps):
+            return
+        starts = self._starts(steps)
+        starts[(starts >= 0) & ~wanted[starts]] = -1
+        found = endings_of(steps, starts)
+        processes, words = steps.rows["process"][found.starts], steps.rows.words["process"]
+        for process, code in sorted((words[code], code) for code in set(processes.tolist())):
+            mine = processes == code
+            of = (process, self.start)
+            yield time_to_event(of, found.lasted[mine], found.causes[mine], self.days)
 
-    def _start(self, path: VisitPath) -> StageVisit | None:
+    def _starts(self, steps: Steps) -> Column:
+        """Return the step from which each deal is timed; -1 for none."""
         if self.start is None:
-            return path[0]
-        return next((s for s in path if s.stage == self.start and s.outcome == "open"), None)
+            return steps.firsts.copy()
+        begins = steps.stage == steps.rows.code("stage", self.start)
+        begins &= steps.outcome == steps.rows.code("outcome", "open")
+        number = np.where(begins, np.arange(len(steps)), len(steps))
+        first = np.minimum.reduceat(number, steps.firsts)
+        return np.where(first < len(steps), first, -1)
 
     def _stalled(
-        self, paths: Sequence[VisitPath], names: Mapping[StageKey, StageNames], reader: Reader
+        self, steps: Steps, names: Mapping[StageKey, StageNames], reader: Reader
     ) -> list[StalledDeal]:
-        as_of = reader.read_point.as_of
         found = [
-            stalled_deal(step, names[step.key], as_of, standing.days_max)
-            for step, standing in read_stalled(paths, reader, as_of, self.deal)
-            if self._wants(step)
+            deal
+            for deal in stalled_deals(steps, names, reader)
+            if self.process in (None, deal.process) and self.owner in (None, deal.owner)
         ]
         return sorted(found, key=lambda deal: (-deal.days, deal.deal))
 

@@ -5,13 +5,11 @@ the table of visits: a visit to a stage, or closed time, which has no stage. Wha
 is the step after it. Leaves out all counting.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
-
-import sqlalchemy as sa
 
 from salesflow.domain.time import Instant, microseconds_between
 from salesflow.projections.core.question import Reader
@@ -25,6 +23,7 @@ __all__ = [
     "StageVisit",
     "StepClock",
     "VisitPath",
+    "names_of_stages",
     "read_paths",
     "spans",
     "stages_of",
@@ -67,22 +66,22 @@ class StageVisit(NamedTuple):
         return self.process, self.stage or ""
 
 
+STEP: Final = (
+    *("entity_id", "valid_from", "begun"),
+    *(attribute.name for attribute in STAGE_VISIT.attributes),
+)
+"""The columns that make a `StageVisit`."""
+
 VisitPath = Sequence[StageVisit]
 """The steps of one deal in order; never empty."""
 
 
 def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[VisitPath]:
     """Yield the way of every deal (or of one) up to the moment, as believed then."""
-    c = STAGE_VISIT.c
-    select = (
-        sa.select(c.entity_id, c.valid_from, c.begun)
-        .add_columns(*(c[attribute.name] for attribute in STAGE_VISIT.attributes))
-        .where(STAGE_VISIT.started_by(reader.read_point))
-        .order_by(c.entity_id)
-    )
+    rows = reader.columns(STAGE_VISIT, ended=True)
     if deal is not None:
-        select = select.where(c.entity_id == deal)
-    steps = map(StageVisit._make, reader.rows(select))
+        rows = rows.among("entity_id", deal)
+    steps = map(StageVisit._make, zip(*map(rows.cells, STEP), strict=True))
     for _, path in groupby(steps, key=lambda step: step.deal):
         yield sorted(path, key=lambda step: (step.at, step.entered != "opened", step.begun))
 
@@ -120,6 +119,13 @@ def stages_of(paths: Iterable[VisitPath], processes: Processes) -> dict[StageKey
     """
     versions = {(step.process, step.version) for path in paths for step in path}
     visited = {step.key for path in paths for step in path if step.stage is not None}
+    return names_of_stages(versions, visited, processes)
+
+
+def names_of_stages(
+    versions: Set[tuple[str, int]], visited: Set[StageKey], processes: Processes
+) -> dict[StageKey, StageNames]:
+    """Name the stages of process versions, and others that were visited, in their order."""
     newest = dict(sorted(versions))
     found: dict[StageKey, StageNames] = {}
     for process, version in sorted(newest.items()):

@@ -1,0 +1,282 @@
+"""Read tables in memory as columns: loaded once, and kept level with the log by what it tells.
+
+What a table held at some position is kept for a few positions, so that snapshots that were
+opened at different times each find theirs. From one position to the next only the rows of those
+entities are read anew of which the log tells something between.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from threading import RLock
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from salesflow.adapters.database.forks import FORKABLE, Forkable
+from salesflow.adapters.database.schema import events, read_uuid
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.projections.core.columns import Column, Flags, Part, TableColumns, Words
+from salesflow.projections.table import IntervalTable
+
+__all__ = ["ColumnCache"]
+
+BATCH: Final = 20_000
+"""So many rows are turned into columns at a time."""
+IN_ONE: Final = 500
+"""So many ids go into one query."""
+KEPT: Final = 2
+"""So many positions of a table are kept."""
+TAIL_SHARE: Final = 8
+"""Once one in so many rows stands in the tail, base and tail are made one."""
+
+
+class ColumnCache(Forkable):
+    """The tables of one log as columns; safe to share between threads."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._sqlite = log.database.dialect == "sqlite"
+        self._words = Words()
+        self._ids = _Ids() if self._sqlite else Words()
+        self._tables: dict[str, list[_Kept]] = {}
+        self._lock = RLock()
+        FORKABLE.add(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let nobody wait for a thread that lives in the parent alone."""
+        self._lock = RLock()
+
+    def columns(
+        self, table: IntervalTable, stands: ProjectionPosition, connection: sa.Connection
+    ) -> TableColumns:
+        """Return a table as it stands in a snapshot, and where that is."""
+        with self._lock:
+            rows = _RowsThere(
+                self._made_as(table, connection),
+                open_notes(self._log, [table.name], connection)[table.name],
+            )
+            kept = self._tables.get(table.name, [])
+            before = self._newest_before(kept, rows, stands, connection)
+            if before is not None and (before.stands, before.rows) == (stands, rows):
+                return before.columns
+            found = None
+            if before is not None:
+                found = self._level(table, before, rows, stands, connection)
+            if found is None:
+                found = self._load(table, connection)
+            others = [each for each in kept if each.stands.position != stands.position]
+            kept = [*others, _Kept(found, stands, rows)]
+            self._tables[table.name] = sorted(kept, key=_position)[-KEPT:]
+            return found
+
+    def _made_as(self, table: IntervalTable, connection: sa.Connection) -> int:
+        """Return what changes when all rows are written anew: by which transaction they were.
+
+        On SQLite a rebuild changes the schema. Both may change otherwise too, seldom.
+        """
+        if self._sqlite:
+            return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = :tenant"
+        select = sa.text(f"{first} ORDER BY tenant, entity_id LIMIT 1")
+        return int(connection.execute(select, {"tenant": self._log.tenant}).scalar() or 0)
+
+    def _newest_before(
+        self,
+        kept: Iterable["_Kept"],
+        rows: "_RowsThere",
+        stands: ProjectionPosition,
+        connection: sa.Connection,
+    ) -> "_Kept | None":
+        """Return the newest columns to go on from: of this log, no newer than a snapshot."""
+        for each in sorted(kept, key=_position, reverse=True):
+            at = each.stands
+            if (
+                at.position <= stands.position
+                and each.rows.made_as == rows.made_as
+                and self._log.recorded_at(at.position, connection) == at.recorded
+            ):
+                return each
+        return None
+
+    def _load(self, table: IntervalTable, connection: sa.Connection) -> TableColumns:
+        part = self._part(table, self._rows(table, connection, None))
+        return TableColumns(part, None, _cut(part, None), self._words_of(table))
+
+    def _level(
+        self,
+        table: IntervalTable,
+        before: "_Kept",
+        rows: "_RowsThere",
+        stands: ProjectionPosition,
+        connection: sa.Connection,
+    ) -> TableColumns | None:
+        """Read the rows of entities anew that were told of since; None where they are many.
+
+        Those whose rows were begun anew meanwhile, since more or less of them can be read, are
+        left out from elsewhere on.
+        """
+        base, gone, tail, words = before.columns
+        touched = {*self._told_of(before.stands, stands, connection)}
+        touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
+        if len(touched) * TAIL_SHARE > base.rows:
+            return None
+        fresh = self._part(table, self._rows(table, connection, [*touched]))
+        codes = self._ids.codes([*touched])
+        replaced: Flags = np.isin(base.columns["entity_id"], codes)
+        if gone is not None:
+            replaced |= gone
+        tail = _joined(_cut(tail, ~np.isin(tail.columns["entity_id"], codes)), fresh)
+        if tail.rows * TAIL_SHARE > base.rows:
+            base = _sorted(_joined(_cut(base, ~replaced), tail), table)
+            return TableColumns(base, None, _cut(tail, None), words)
+        return TableColumns(base, replaced, tail, words)
+
+    def _told_of(
+        self, before: ProjectionPosition, now: ProjectionPosition, connection: sa.Connection
+    ) -> Iterable[UUID]:
+        """Return the streams of which the log tells something between two positions."""
+        c = events.c
+        between = sa.and_(
+            c.tenant == self._log.tenant,
+            c.position > before.position,
+            c.position <= now.position,
+        )
+        found = connection.scalars(sa.select(c.stream_id).where(between).distinct())
+        return map(read_uuid, found)
+
+    def _stored(self, id: UUID) -> UUID | str:
+        return id.hex if self._sqlite else id
+
+    def _words_of(self, table: IntervalTable) -> Mapping[str, Words]:
+        found = {column.name: self._words_in(column) for column in _columns(table)}
+        return {name: words for name, words in found.items() if words is not None}
+
+    def _words_in(self, column: sa.Column[Any]) -> Words | None:
+        if isinstance(column.type, sa.Uuid):
+            return self._ids
+        return self._words if isinstance(column.type, sa.String) else None
+
+    def _rows(
+        self,
+        table: IntervalTable,
+        connection: sa.Connection,
+        entities: Sequence[UUID] | None,
+    ) -> Iterator[Sequence[sa.Row[Any]]]:
+        """Yield rows of a table as the driver gives them: all of them, or of some entities."""
+        names = ", ".join(column.name for column in _columns(table))
+        select = f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
+        options = {"yield_per": BATCH}
+        if entities is None:
+            given = {"tenant": self._log.tenant}
+            found = connection.execute(sa.text(select), given, execution_options=options)
+            yield from found.partitions(BATCH)
+            return
+        waiting = iter(entities)
+        some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
+        among = sa.text(f"{select} AND entity_id IN :some").bindparams(some)
+        while chunk := [self._stored(id) for id in islice(waiting, IN_ONE)]:
+            yield connection.execute(among, {"tenant": self._log.tenant, "some": chunk}).all()
+
+    def _part(self, table: IntervalTable, rows: Iterator[Sequence[sa.Row[Any]]]) -> Part:
+        columns = _columns(table)
+        batches: list[list[Column]] = [[] for _ in columns]
+        count = 0
+        for batch in rows:
+            if batch:
+                count += len(batch)
+                for found, column, cells in zip(
+                    batches, columns, zip(*batch, strict=True), strict=True
+                ):
+                    found.append(self._column(column, cells))
+        joined = {
+            column.name: np.concatenate([np.empty(0, _type_of(column)), *found])
+            for column, found in zip(columns, batches, strict=True)
+        }
+        return _sorted(Part(joined, count), table)
+
+    def _column(self, column: sa.Column[Any], cells: Sequence[Any]) -> Column:
+        words = self._words_in(column)
+        if words is not None:
+            return words.codes(cells)
+        kind = _type_of(column)
+        try:
+            return np.fromiter(cells, kind, len(cells))
+        except TypeError:
+            none = np.iinfo(kind).min
+            return np.fromiter([none if c is None else c for c in cells], kind, len(cells))
+
+
+class _RowsThere(NamedTuple):
+    """What says whether rows are still the ones that were read, beside their position."""
+
+    made_as: int
+    """Another one once all rows were written anew."""
+    notes: Mapping[UUID, int]
+    """From which position on streams are left out."""
+
+
+class _Kept(NamedTuple):
+    """A table as columns, and where it stood when its rows were read."""
+
+    columns: TableColumns
+    stands: ProjectionPosition
+    rows: _RowsThere
+
+
+def _position(kept: _Kept) -> int:
+    return kept.stands.position
+
+
+class _Ids(Words):
+    """Ids as read tables of SQLite keep them, which are read when one is asked for."""
+
+    def __getitem__(self, code: int) -> UUID | None:
+        """Return the id of a code."""
+        stored = super().__getitem__(code)
+        return None if stored is None else UUID(stored)
+
+    def code(self, word: object) -> int | None:
+        """Return the code of an id; None for one that no column holds."""
+        return super().code(word.hex if isinstance(word, UUID) else word)
+
+    def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
+        """Return the codes of ids; those that are new get one."""
+        return super().codes([w.hex if isinstance(w, UUID) else w for w in words])
+
+
+def _columns(table: IntervalTable) -> list[sa.Column[Any]]:
+    return [column for column in table.table.columns if column.name != "tenant"]
+
+
+def _type_of(column: sa.Column[Any]) -> type[np.int16 | np.int32 | np.int64]:
+    if isinstance(column.type, sa.SmallInteger):
+        return np.int16
+    return np.int64 if isinstance(column.type, sa.BigInteger) else np.int32
+
+
+def _sorted(part: Part, table: IntervalTable) -> Part:
+    """Put the rows of an entity next to one another, in order of their beginning."""
+    c = part.columns
+    by = [c["known_from"], *(c[key.name] for key in reversed(table.keys)), c["valid_from"]]
+    order = np.lexsort([*by, c["entity_id"]])
+    return Part({name: column[order] for name, column in c.items()}, part.rows)
+
+
+def _cut(part: Part, kept: Flags | None) -> Part:
+    """Keep some rows of a part; none of them where nothing is said."""
+    if kept is None:
+        kept = np.zeros(part.rows, np.bool_)
+    found = {name: column[kept] for name, column in part.columns.items()}
+    return Part(found, int(kept.sum()))
+
+
+def _joined(first: Part, then: Part) -> Part:
+    found = {
+        name: np.concatenate([column, then.columns[name]])
+        for name, column in first.columns.items()
+    }
+    return Part(found, first.rows + then.rows)
