@@ -16,6 +16,7 @@ from properties.world import at
 from salesflow.adapters.projector import columns
 from salesflow.domain.time import Moment
 from salesflow.engine import SalesFlow
+from salesflow.errors import InputError
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.columns import Rows
@@ -61,6 +62,9 @@ class Both(Question[BothView]):
                 held = reader.columns(table, ended=ended)
                 assert in_memory(table, held) == there, table.label
                 assert are_together(held)
+                for entity in held.cells("entity_id")[:1]:
+                    alone = in_memory(table, reader.columns(table, of=entity, ended=ended))
+                    assert alone == in_memory(table, held.among("entity_id", entity))
                 found.append((table.label, there.total()))
         return BothView(moment=moment, rows=tuple(found))
 
@@ -148,6 +152,20 @@ def test_rows_in_memory_are_those_of_each_snapshot_while_others_record(
 @given(**HISTORIES)
 def followed_anyhow(url: str, history: list[Act], moments: list[Pick]) -> None:
     followed(url, history, moments)
+
+
+class Unnamed(Both):
+    """Does a question read a table that it does not name?"""
+
+    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
+
+
+def test_a_question_that_reads_a_table_beside_its_folds_is_refused(database_url: str) -> None:
+    with (
+        SalesFlow(database_url) as flow,
+        pytest.raises(InputError, match="closing is not among the `folds`"),
+    ):
+        flow.ask(Unnamed())
 
 
 def test_columns_that_are_not_kept_level_are_found_out(

@@ -73,6 +73,14 @@ class ColumnCache(Forkable):
             self._tables[table.name] = sorted(kept, key=_position)[-KEPT:]
             return found
 
+    def columns_of(
+        self, table: IntervalTable, entity: UUID, connection: sa.Connection
+    ) -> TableColumns:
+        """Return what a table holds of one entity, in a snapshot; no other row is read."""
+        with self._lock:
+            part = self._part(table, self._rows(table, connection, [entity]))
+            return TableColumns(part, None, _cut(part, None), self._words_of(table))
+
     def _made_as(self, table: IntervalTable, connection: sa.Connection) -> int:
         """Return what changes when all rows are written anew: by which transaction they were.
 

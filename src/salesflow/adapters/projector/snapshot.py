@@ -122,11 +122,22 @@ class SnapshotTables:
         self._cache = columns
         self._columns: dict[str, TableColumns] = {}
 
-    def columns(self, table: IntervalTable) -> "TableColumns":
-        """Return a table as columns."""
+    def columns(self, table: IntervalTable, of: UUID | None = None) -> "TableColumns":
+        """Return a table as columns, or what it holds of one entity.
+
+        Raises:
+            InputError: for one that was not brought level with the log for this question.
+        """
+        stands = self.positions.get(table.name)
+        if stands is None:
+            raise InputError(
+                f"read table {table.label} is not among the `folds` of the question, so nothing"
+                " brought it level with the log; name it there"
+            )
+        if of is not None:
+            return self._cache().columns_of(table, of, self.connection)
         found = self._columns.get(table.name)
         if found is None:
-            stands = self.positions[table.name]
             found = self._cache().columns(table, stands, self.connection)
             self._columns[table.name] = found
         return found
@@ -293,13 +304,18 @@ class SnapshotReader:
         self._log = log
 
     def columns(
-        self, table: IntervalTable, *, as_of: Instant | None = None, ended: bool = False
+        self,
+        table: IntervalTable,
+        *,
+        of: UUID | None = None,
+        as_of: Instant | None = None,
+        ended: bool = False,
     ) -> "Rows":
         """Return the rows of a table that hold at the moment, or at an instant before it."""
         read_point = self.read_point
         if as_of is not None:
             read_point = read_point._replace(as_of=as_of)
-        return self._tables.columns(table).at(read_point, ended=ended)
+        return self._tables.columns(table, of).at(read_point, ended=ended)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""

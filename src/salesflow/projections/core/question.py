@@ -226,11 +226,17 @@ class Reader(Protocol):
         """Return the keys of all processes; looks through the whole log."""
 
     def columns(
-        self, table: IntervalTable, *, as_of: Instant | None = None, ended: bool = False
+        self,
+        table: IntervalTable,
+        *,
+        of: UUID | None = None,
+        as_of: Instant | None = None,
+        ended: bool = False,
     ) -> "Rows":
         """Return the rows of a table that hold at the moment, or at an instant before it.
 
-        With `ended` also those that held before. The table has to be among the question's.
+        All of them, or those of one entity; with `ended` also those that held before. The table
+        has to be among the question's.
         """
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

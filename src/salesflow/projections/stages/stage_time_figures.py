@@ -286,13 +286,11 @@ def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
 
 
 def stalled_deals(
-    steps: Steps, names: Mapping[StageKey, StageNames], reader: Reader
+    steps: Steps, names: Mapping[StageKey, StageNames], reader: Reader, deal: UUID | None
 ) -> Iterator[StalledDeal]:
-    """Yield the deals that have stood in a stage for too long at the moment."""
-    at, deals = (
-        reader.read_point.as_of,
-        reader.columns(DEAL_STATE).among("outcome", "open", "won"),
-    )
+    """Yield the deals (or the one) that have stood in a stage for too long at the moment."""
+    at = reader.read_point.as_of
+    deals = reader.columns(DEAL_STATE, of=deal).among("outcome", "open", "won")
     row_of = np.full(len(steps.rows.words["entity_id"]), -1)
     row_of[deals["entity_id"]] = np.arange(len(deals))
     last = steps.lasts[steps.stage[steps.lasts] >= 0]

@@ -191,7 +191,7 @@ class StageTimes(Question[StageTimesView]):
     ) -> list[StalledDeal]:
         found = [
             deal
-            for deal in stalled_deals(steps, names, reader)
+            for deal in stalled_deals(steps, names, reader, self.deal)
             if self.process in (None, deal.process) and self.owner in (None, deal.owner)
         ]
         return sorted(found, key=lambda deal: (-deal.days, deal.deal))

@@ -24,10 +24,7 @@ class Steps:
     """The steps of all deals (or of one) up to a moment, those of a deal in order."""
 
     def __init__(self, reader: Reader, deal: UUID | None = None) -> None:
-        rows = reader.columns(STAGE_VISIT, ended=True)
-        if deal is not None:
-            rows = rows.among("entity_id", deal)
-        rows = _in_order(rows)
+        rows = _in_order(reader.columns(STAGE_VISIT, of=deal, ended=True))
         self.rows: Final = rows
         self.deal: Final = rows["entity_id"]
         self.at: Final = rows["valid_from"]

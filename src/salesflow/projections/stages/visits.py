@@ -78,9 +78,7 @@ VisitPath = Sequence[StageVisit]
 
 def read_paths(reader: Reader, deal: UUID | None = None) -> Iterator[VisitPath]:
     """Yield the way of every deal (or of one) up to the moment, as believed then."""
-    rows = reader.columns(STAGE_VISIT, ended=True)
-    if deal is not None:
-        rows = rows.among("entity_id", deal)
+    rows = reader.columns(STAGE_VISIT, of=deal, ended=True)
     steps = map(StageVisit._make, zip(*map(rows.cells, STEP), strict=True))
     for _, path in groupby(steps, key=lambda step: step.deal):
         yield sorted(path, key=lambda step: (step.at, step.entered != "opened", step.begun))
