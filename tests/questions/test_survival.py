@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -166,3 +167,23 @@ def assert_alike(told: Sequence[Spell], after: Sequence[int]) -> None:
             ]
             share = Fraction(*chance.ended.get(cause, (0, 1)))
             assert float(share) == pytest.approx(theirs[-1] if theirs else 0.0, abs=1e-12)
+
+
+LONG = st.integers(0, 2**2_600)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(LONG, LONG, st.sampled_from((1, 3, 10**30, 2**2_100)))
+def test_long_numbers_are_divided_to_the_same_digits(part: int, more: int, times: int) -> None:
+    whole = max(part, more, 1)
+    for one, other in ((part, whole), (part * times, whole * times), (times, whole * times)):
+        assert str(statistics.ratio(one, other)) == str(Decimal(one) / other)
+
+
+@pytest.mark.parametrize(
+    "shares", [(0, 7), (7, 7), (1, 2), (1, 3), (2, 3), (20, 2), (5, 10**29 + 1)]
+)
+def test_shares_of_long_numbers_are_those_of_short_ones(shares: tuple[int, int]) -> None:
+    part, whole = shares
+    wanted = str(Decimal(part) / whole)
+    assert str(statistics.ratio(part << 3_000, whole << 3_000)) == wanted

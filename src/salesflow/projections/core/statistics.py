@@ -11,7 +11,7 @@ installed where it was asked.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from statistics import NormalDist
 from typing import Final, NamedTuple
@@ -50,6 +50,10 @@ UPPER: Final = (1 + CONFIDENCE) / 2
 Z: Final = NormalDist().inv_cdf(UPPER)
 HUNDRED: Final = 100
 PLACES: Final = 9
+LONG: Final = 2_000
+"""Bits of a number that would take long to be written as a decimal."""
+GUARDED: Final = 40
+"""Digits that are worked out where 28 are wanted."""
 HALF: Final = 0.5
 WORD: Final = 32
 """Bits by which numbers of 64 bits are cut in two, to be added up."""
@@ -66,7 +70,24 @@ class Share(NamedTuple):
 
 def ratio(part: int, whole: int) -> Decimal | None:
     """Divide two counts; None for nothing of nothing, which is undefined."""
+    if whole.bit_length() > LONG:
+        return _long_ratio(part, whole)
     return Decimal(part) / whole if whole else None
+
+
+def _long_ratio(part: int, whole: int) -> Decimal:
+    """Divide whole numbers of many digits to the same digits, without making decimals of them.
+
+    What is left over stands as one digit more, which decides how the last one is rounded.
+    """
+    places = GUARDED + max(0, whole.bit_length() - part.bit_length()) // 3
+    digits, rest = divmod(part * 10**places, whole)
+    with localcontext(prec=len(str(digits)) + 1):
+        found = Decimal(digits * 10 + bool(rest)).scaleb(-places - 1)
+        plain = found.normalize()
+    if rest or len(plain.as_tuple().digits) > getcontext().prec:
+        return +found
+    return plain if plain != plain.to_integral_value() else plain.quantize(Decimal(1))
 
 
 def ratios(*counts: Share) -> list[Decimal | None]:
