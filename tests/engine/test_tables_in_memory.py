@@ -1,15 +1,29 @@
 """Tables in memory follow rows that change otherwise than by what the log tells next."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Flag
+from typing import ClassVar
 
 import pytest
+import sqlalchemy as sa
 
 from databases import tamper
 from engine.test_unreadable_events import lost, opened, spoil
-from properties.test_columns import Both
+from properties.test_columns import Both, BothView
 from salesflow import SalesFlow
 from salesflow.adapters.projector import columns
+from salesflow.adapters.projector.rebuild import ShadowTables
+from salesflow.adapters.projector.runner import Runner
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.event import Event
+from salesflow.domain.time import Moment
+from salesflow.errors import InputError
+from salesflow.projections.core.question import Reader
 from salesflow.projections.stages.stage_times import StageTimes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, ReadTable
+
+WAIT_SECONDS = 30
 
 
 @pytest.fixture
@@ -78,3 +92,88 @@ def test_whoever_overlooks_a_table_built_anew_is_found_out(
     monkeypatch.setattr(columns.ColumnCache, "_made_as", lambda *_: 0)
     with pytest.raises(AssertionError):
         rebuilt_elsewhere(flow)
+
+
+def test_rows_asked_for_while_they_are_built_anew_are_those_that_stand(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another tenant in the database rows are changed in place, and no table's name."""
+    swap = ShadowTables.swap
+    asked: list[int] = []
+    with SalesFlow(database_url, tenant="a") as flow, SalesFlow(database_url) as beside:
+        for each in (flow, beside):
+            opened(each)
+            each.catch_up()
+        tamper(database_url, "UPDATE salesflow_stage_visit_1 SET owner = 'eve'")
+
+        def of_eve() -> int:
+            return flow.ask(StageTimes(owner="eve")).stages[0].deals
+
+        def swapped(self: ShadowTables, table: ReadTable, shadow: str) -> bool:
+            asked.append(of_eve())
+            done = swap(self, table, shadow)
+            asked.append(of_eve())
+            return done
+
+        monkeypatch.setattr(ShadowTables, "swap", swapped)
+        with SalesFlow(database_url, tenant="a") as other:
+            other.rebuild("stage_visit")
+        assert [*asked, of_eve()] == [1, 0, 0]
+
+
+class WhileOthersCatchUp(Both):
+    """Does somebody with a snapshot wait for who catches up, and so for a connection?"""
+
+    def answer(self, reader: Reader, moment: Moment) -> BothView:
+        """Read every table while another thread is at work on them."""
+        begun, done = Flag(), Flag()
+        with ThreadPoolExecutor(1) as threads:
+            catching_up = threads.submit(at_work, begun, done)
+            begun.wait()
+            try:
+                return super().answer(reader, moment)
+            finally:
+                done.set()
+                assert catching_up.result(), "it was waited for"
+
+
+RUNNER: list[Runner] = []
+
+
+def at_work(begun: Flag, done: Flag) -> bool:
+    """Hold what who catches up holds; say whether nobody waited for that."""
+    with RUNNER[-1]._lock:
+        begun.set()
+        return done.wait(WAIT_SECONDS)
+
+
+def test_who_has_a_snapshot_open_does_not_wait_for_who_catches_up(flow: SalesFlow) -> None:
+    opened(flow)
+    RUNNER.append(flow._tables())
+    flow.ask(WhileOthersCatchUp())
+
+
+def test_a_column_that_holds_no_whole_numbers_is_refused(database_url: str) -> None:
+    table = IntervalTable("halves", 1, attributes=(sa.Column("half", sa.Float),))
+    halves = IntervalFold(table, frozenset({DealOpened}), lambda _: Halves())
+
+    class OfHalves(Both):
+        """What is in a table of halves?"""
+
+        folds: ClassVar[tuple[str, ...]] = (table.name,)
+
+        def answer(self, reader: Reader, moment: Moment) -> BothView:
+            """Read them as columns."""
+            return BothView(moment=moment, rows=(("halves", len(reader.columns(table))),))
+
+    with SalesFlow(database_url, folds=[halves]) as flow:
+        opened(flow)
+        with pytest.raises(InputError, match="column half is of type Float"):
+            flow.ask(OfHalves())
+
+
+class Halves:
+    """Gives a half for every deal."""
+
+    def apply(self, _: Event) -> Iterator[Change]:
+        yield (), (0.5,)  # type: ignore[misc]

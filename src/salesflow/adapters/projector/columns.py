@@ -5,6 +5,7 @@ opened at different times each find theirs. From one position to the next only t
 entities are read anew of which the log tells something between.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from threading import RLock
@@ -19,6 +20,7 @@ from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.schema import events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.errors import InputError
 from salesflow.projections.core.columns import Column, Flags, Part, TableColumns, Words
 from salesflow.projections.table import IntervalTable
 
@@ -28,8 +30,8 @@ BATCH: Final = 20_000
 """So many rows are turned into columns at a time."""
 IN_ONE: Final = 500
 """So many ids go into one query."""
-KEPT: Final = 2
-"""So many positions of a table are kept."""
+KEPT: Final = 8
+"""So many positions of a table are kept, nearly all of whose rows are the same in memory."""
 TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
 
@@ -42,44 +44,58 @@ class ColumnCache(Forkable):
         self._sqlite = log.database.dialect == "sqlite"
         self._words = Words()
         self._ids = _Ids() if self._sqlite else Words()
-        self._tables: dict[str, list[_Kept]] = {}
+        self._tables: defaultdict[str, _Table] = defaultdict(_Table)
         self._lock = RLock()
+        """Held while words get their codes."""
         FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
         self._lock = RLock()
+        for table in self._tables.values():
+            table.lock = RLock()
 
     def columns(
         self, table: IntervalTable, stands: ProjectionPosition, connection: sa.Connection
     ) -> TableColumns:
-        """Return a table as it stands in a snapshot, and where that is."""
-        with self._lock:
-            rows = _RowsThere(
-                self._made_as(table, connection),
-                open_notes(self._log, [table.name], connection)[table.name],
-            )
-            kept = self._tables.get(table.name, [])
-            before = self._newest_before(kept, rows, stands, connection)
-            if before is not None and (before.stands, before.rows) == (stands, rows):
-                return before.columns
-            found = None
-            if before is not None:
-                found = self._level(table, before, rows, stands, connection)
-            if found is None:
-                found = self._load(table, connection)
-            others = [each for each in kept if each.stands.position != stands.position]
-            kept = [*others, _Kept(found, stands, rows)]
-            self._tables[table.name] = sorted(kept, key=_position)[-KEPT:]
-            return found
+        """Return a table as it stands in a snapshot, and where that is.
+
+        Where it is at hand nobody waits; else others may be reading rows of this table.
+        """
+        notes = open_notes(self._log, [table.name], connection)[table.name]
+        rows = _RowsThere(self._made_as(table, connection), notes)
+        held = self._tables[table.name]
+        found = held.at_hand(rows, stands)
+        if found is None:
+            with held.lock:
+                found = held.at_hand(rows, stands) or self._read(
+                    table, held, rows, stands, connection
+                )
+        return found.columns
+
+    def _read(
+        self,
+        table: IntervalTable,
+        held: "_Table",
+        rows: "_RowsThere",
+        stands: ProjectionPosition,
+        connection: sa.Connection,
+    ) -> "_Kept":
+        """Go on from the newest columns before a snapshot, or read all rows."""
+        before = self._newest_before(held.kept, rows, stands, connection)
+        found = None
+        if before is not None:
+            found = self._level(table, before, rows, stands, connection)
+        if found is None:
+            found = self._load(table, connection)
+        return held.keep(_Kept(found, stands, rows))
 
     def columns_of(
         self, table: IntervalTable, entity: UUID, connection: sa.Connection
     ) -> TableColumns:
         """Return what a table holds of one entity, in a snapshot; no other row is read."""
-        with self._lock:
-            part = self._part(table, self._rows(table, connection, [entity]))
-            return TableColumns(part, None, _cut(part, None), self._words_of(table))
+        part = self._part(table, self._rows(table, connection, [entity]))
+        return TableColumns(part, None, _cut(part, None), self._words_of(table))
 
     def _made_as(self, table: IntervalTable, connection: sa.Connection) -> int:
         """Return what changes when all rows are written anew: by which transaction they were.
@@ -88,8 +104,9 @@ class ColumnCache(Forkable):
         """
         if self._sqlite:
             return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+        key = ", ".join(column.name for column in table.table.primary_key)
         first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = :tenant"
-        select = sa.text(f"{first} ORDER BY tenant, entity_id LIMIT 1")
+        select = sa.text(f"{first} ORDER BY {key} LIMIT 1")
         return int(connection.execute(select, {"tenant": self._log.tenant}).scalar() or 0)
 
     def _newest_before(
@@ -100,7 +117,7 @@ class ColumnCache(Forkable):
         connection: sa.Connection,
     ) -> "_Kept | None":
         """Return the newest columns to go on from: of this log, no newer than a snapshot."""
-        for each in sorted(kept, key=_position, reverse=True):
+        for each in sorted(kept, key=lambda each: -each.stands.position):
             at = each.stands
             if (
                 at.position <= stands.position
@@ -133,7 +150,8 @@ class ColumnCache(Forkable):
         if len(touched) * TAIL_SHARE > base.rows:
             return None
         fresh = self._part(table, self._rows(table, connection, [*touched]))
-        codes = self._ids.codes([*touched])
+        with self._lock:
+            codes = self._ids.codes([*touched])
         replaced: Flags = np.isin(base.columns["entity_id"], codes)
         if gone is not None:
             replaced |= gone
@@ -209,13 +227,39 @@ class ColumnCache(Forkable):
     def _column(self, column: sa.Column[Any], cells: Sequence[Any]) -> Column:
         words = self._words_in(column)
         if words is not None:
-            return words.codes(cells)
+            with self._lock:
+                return words.codes(cells)
         kind = _type_of(column)
         try:
             return np.fromiter(cells, kind, len(cells))
         except TypeError:
             none = np.iinfo(kind).min
             return np.fromiter([none if c is None else c for c in cells], kind, len(cells))
+
+
+class _Table:
+    """What is kept of one table."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        """Held while its rows are read."""
+        self.kept: list[_Kept] = []
+        """Those asked for last come last."""
+
+    def at_hand(self, rows: "_RowsThere", stands: ProjectionPosition) -> "_Kept | None":
+        """Return the table as it stands in a snapshot, where it was read so."""
+        for each in self.kept:
+            if (each.stands, each.rows) == (stands, rows):
+                if each is not self.kept[-1]:
+                    self.keep(each)
+                return each
+        return None
+
+    def keep(self, new: "_Kept") -> "_Kept":
+        """Keep it, and let go of what nobody has asked for longest."""
+        others = [each for each in self.kept if each.stands.position != new.stands.position]
+        self.kept = [*others, new][-KEPT:]
+        return new
 
 
 class _RowsThere(NamedTuple):
@@ -233,10 +277,6 @@ class _Kept(NamedTuple):
     columns: TableColumns
     stands: ProjectionPosition
     rows: _RowsThere
-
-
-def _position(kept: _Kept) -> int:
-    return kept.stands.position
 
 
 class _Ids(Words):
@@ -261,9 +301,21 @@ def _columns(table: IntervalTable) -> list[sa.Column[Any]]:
 
 
 def _type_of(column: sa.Column[Any]) -> type[np.int16 | np.int32 | np.int64]:
+    """Return how the numbers or codes of a column are held.
+
+    Raises:
+        InputError: for one that holds no whole numbers.
+    """
+    if isinstance(column.type, sa.Uuid | sa.String):
+        return np.int32
     if isinstance(column.type, sa.SmallInteger):
         return np.int16
-    return np.int64 if isinstance(column.type, sa.BigInteger) else np.int32
+    if not isinstance(column.type, sa.Integer):
+        raise InputError(
+            f"column {column.name} is of type {column.type!r}; columns in memory hold whole"
+            " numbers, texts and ids: read such a table by `reader.rows`"
+        )
+    return np.int64
 
 
 def _sorted(part: Part, table: IntervalTable) -> Part:

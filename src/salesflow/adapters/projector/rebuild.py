@@ -466,6 +466,8 @@ class ShadowTables:
             columns = [column.name for column in fresh.columns]
             connection.execute(sa.delete(old).where(old.c.tenant == self._tenant))
             connection.execute(sa.insert(old).from_select(columns, sa.select(fresh)))
+        if connection.dialect.name == "sqlite":  # whose schema then tells that rows are others
+            new.drop_all(connection)
 
     def _has_alone(self, connection: sa.Connection, live: sa.MetaData) -> bool:
         """Return whether no other tenant has rows in these tables."""

@@ -92,6 +92,7 @@ class Runner(Forkable):
             lambda name: ProjectionTask(folds[name], log, processes, name)
         )
         self._columns: ColumnCache | None = None
+        self._making = threading.RLock()
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
         """Why tables could not be made that are missing."""
@@ -103,8 +104,11 @@ class Runner(Forkable):
 
     @property
     def columns(self) -> "ColumnCache":
-        """The tables as columns in memory, for questions over sets."""
-        with self._lock:
+        """The tables as columns in memory, for questions over sets.
+
+        Whoever asks has a snapshot open, so nobody waits here who catches up.
+        """
+        with self._making:
             if self._columns is None:
                 from salesflow.adapters.projector.columns import ColumnCache  # loads numpy
 
@@ -113,7 +117,7 @@ class Runner(Forkable):
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
-        self._lock = threading.RLock()
+        self._lock, self._making = threading.RLock(), threading.RLock()
 
     def standing(self, name: str) -> ProjectionPosition:
         """Return where a projection stands."""

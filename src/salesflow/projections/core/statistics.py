@@ -256,6 +256,7 @@ def spreads(*lasted: Column | Sequence[int]) -> list[Spread]:
 
 def exact_sum(numbers: Column) -> int:
     """Return the sum of 64-bit numbers, however large it is: an array's own wraps around."""
+    numbers = np.asarray(numbers, np.int64)
     upper, lower = numbers >> WORD, numbers & (1 << WORD) - 1
     return (int(upper.sum()) << WORD) + int(lower.sum())
 
