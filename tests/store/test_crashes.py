@@ -3,13 +3,15 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from random import Random
 from threading import Event, Thread
 
+import psycopg
 import pytest
 
-from databases import Postgres, plain_connection, postgres_server
+from databases import Plain, Postgres, plain_connection, postgres_server
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.errors import DatabaseError
@@ -88,25 +90,37 @@ def acknowledged_until(
     for writer in writers:
         writer.start()
     acknowledged = [said.get(timeout=30) for _ in range(Random(number).randrange(5, 60))]
-    crashing.set()
-    crash(server, log.database.url.render_as_string(hide_password=False))
-    crashed.set()
-    for writer in writers:
-        writer.join(30)
-        assert not writer.is_alive()
-    wait_for_recovery(log)
+    with plain_connection(server.url("postgres")) as other:  # which no crash is aimed at
+        crashing.set()
+        crash(server, log.database.url.render_as_string(hide_password=False))
+        crashed.set()
+        for writer in writers:
+            writer.join(30)
+            assert not writer.is_alive()
+        wait_for_recovery(server, other)
     while not said.empty():
         acknowledged.append(said.get())
     return acknowledged
 
 
-def wait_for_recovery(log: EventLog) -> None:
+def wait_for_recovery(server: Postgres, other: Plain) -> None:
+    """Wait until the server has thrown out a connection from before, and lets one in again.
+
+    Until it has noticed a crash it answers on all others that it has.
+    """
+    while is_answered(other):
+        pass
     while True:
-        try:
-            log.head()
-        except DatabaseError:
-            continue
-        return
+        with suppress(psycopg.OperationalError), plain_connection(server.url("postgres")):
+            return
+
+
+def is_answered(connection: Plain) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def test_crashing_postgresql_loses_nothing_that_was_acknowledged(fragile: Postgres) -> None:

@@ -227,7 +227,7 @@ def test_a_session_that_the_server_ended_for_idling_is_told_as_that(postgres_url
         name = connection.execute("SELECT current_database()").fetchone()
         assert name is not None
         connection.execute(
-            f"ALTER DATABASE {name[0]} SET idle_in_transaction_session_timeout = '20ms'"
+            f"ALTER DATABASE {name[0]} SET idle_in_transaction_session_timeout = '400ms'"
         )
         with (
             Database(postgres_url) as limited,
