@@ -124,6 +124,15 @@ ELSEWHERE = {"Application", "array_send", "configure", "context", "sslmode"}
 BACKTICKS = re.compile(r"`([A-Za-z_][\w.]*)(?:\([^`]*\))?`")
 
 
+def test_no_two_classes_have_one_name() -> None:
+    found = defaultdict(list)
+    for module in MODULES:
+        for node in tree(module).body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(named(module))
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
 def test_what_a_docstring_names_is_there() -> None:
     names, told = set(ELSEWHERE), []
     for module in MODULES:

@@ -19,7 +19,7 @@ from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.columns import Rows
+from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
@@ -76,12 +76,12 @@ def in_database(table: IntervalTable, reader: Reader, *, ended: bool) -> Counter
     return Counter(map(tuple, rows))
 
 
-def in_memory(table: IntervalTable, rows: Rows) -> Counter[Any]:
+def in_memory(table: IntervalTable, rows: HeldRows) -> Counter[Any]:
     names = [column.name for column in [*table.table.columns][1:]]
     return Counter(zip(*map(rows.cells, names), strict=True))
 
 
-def are_together(rows: Rows) -> bool:
+def are_together(rows: HeldRows) -> bool:
     """Say whether the rows of an entity follow one another, in order of their beginning."""
     entities, begun = rows.cells("entity_id"), rows.cells("valid_from")
     seen = list(dict.fromkeys(entities))

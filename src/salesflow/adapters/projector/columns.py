@@ -80,7 +80,7 @@ class ColumnCache(Forkable):
         rows: "_RowsThere",
         stands: ProjectionPosition,
         connection: sa.Connection,
-    ) -> "_Kept":
+    ) -> "_KeptColumns":
         """Go on from the newest columns before a snapshot, or read all rows."""
         before = self._newest_before(held.kept, rows, stands, connection)
         found = None
@@ -88,7 +88,7 @@ class ColumnCache(Forkable):
             found = self._level(table, before, rows, stands, connection)
         if found is None:
             found = self._load(table, connection)
-        return held.keep(_Kept(found, stands, rows))
+        return held.keep(_KeptColumns(found, stands, rows))
 
     def columns_of(
         self, table: IntervalTable, entity: UUID, connection: sa.Connection
@@ -111,11 +111,11 @@ class ColumnCache(Forkable):
 
     def _newest_before(
         self,
-        kept: Iterable["_Kept"],
+        kept: Iterable["_KeptColumns"],
         rows: "_RowsThere",
         stands: ProjectionPosition,
         connection: sa.Connection,
-    ) -> "_Kept | None":
+    ) -> "_KeptColumns | None":
         """Return the newest columns to go on from: of this log, no newer than a snapshot."""
         for each in sorted(kept, key=lambda each: -each.stands.position):
             at = each.stands
@@ -134,7 +134,7 @@ class ColumnCache(Forkable):
     def _level(
         self,
         table: IntervalTable,
-        before: "_Kept",
+        before: "_KeptColumns",
         rows: "_RowsThere",
         stands: ProjectionPosition,
         connection: sa.Connection,
@@ -243,10 +243,10 @@ class _Table:
     def __init__(self) -> None:
         self.lock = RLock()
         """Held while its rows are read."""
-        self.kept: list[_Kept] = []
+        self.kept: list[_KeptColumns] = []
         """Those asked for last come last."""
 
-    def at_hand(self, rows: "_RowsThere", stands: ProjectionPosition) -> "_Kept | None":
+    def at_hand(self, rows: "_RowsThere", stands: ProjectionPosition) -> "_KeptColumns | None":
         """Return the table as it stands in a snapshot, where it was read so."""
         for each in self.kept:
             if (each.stands, each.rows) == (stands, rows):
@@ -255,7 +255,7 @@ class _Table:
                 return each
         return None
 
-    def keep(self, new: "_Kept") -> "_Kept":
+    def keep(self, new: "_KeptColumns") -> "_KeptColumns":
         """Keep it, and let go of what nobody has asked for longest."""
         others = [each for each in self.kept if each.stands.position != new.stands.position]
         self.kept = [*others, new][-KEPT:]
@@ -271,7 +271,7 @@ class _RowsThere(NamedTuple):
     """From which position on streams are left out."""
 
 
-class _Kept(NamedTuple):
+class _KeptColumns(NamedTuple):
     """A table as columns, and where it stood when its rows were read."""
 
     columns: TableColumns

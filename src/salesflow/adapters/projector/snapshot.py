@@ -61,7 +61,7 @@ from salesflow.projections.table import (
 
 if TYPE_CHECKING:  # which loads numpy
     from salesflow.adapters.projector.columns import ColumnCache
-    from salesflow.projections.core.columns import Rows, TableColumns
+    from salesflow.projections.core.columns import HeldRows, TableColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
@@ -310,7 +310,7 @@ class SnapshotReader:
         of: UUID | None = None,
         as_of: Instant | None = None,
         ended: bool = False,
-    ) -> "Rows":
+    ) -> "HeldRows":
         """Return the rows of a table that hold at the moment, or at an instant before it."""
         read_point = self.read_point
         if as_of is not None:

@@ -1,8 +1,8 @@
 """Rows of read tables as columns: whole sets that questions compute with at once.
 
 A column is an array with a value for each row. Numbers stand in it as they are, words and ids
-as codes: small whole numbers that mean the same in every column. `Rows` are those that count at
-a moment, the rows of one entity next to one another; a column is cut when it is asked for.
+as codes: small whole numbers that mean the same in every column. `HeldRows` count at a moment,
+the rows of one entity next to one another; a column of them is cut when it is asked for.
 
 It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from salesflow.projections.table import ReadPoint
 
-__all__ = ["NOTHING", "Column", "Flags", "Part", "Rows", "TableColumns", "Words"]
+__all__ = ["NOTHING", "Column", "Flags", "HeldRows", "Part", "TableColumns", "Words"]
 
 Column = NDArray[Any]
 """Whole numbers of any size: codes, instants, amounts in millionths, counts."""
@@ -85,7 +85,7 @@ class TableColumns(NamedTuple):
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
 
-    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "Rows":
+    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
         """Return the rows that hold at a moment, with `ended` also those that held before."""
         found = self.base.matching(read_point, ended=ended)
         if self.replaced is not None:
@@ -94,10 +94,10 @@ class TableColumns(NamedTuple):
         if self.tail.rows:
             tail = self.tail.matching(read_point, ended=ended)
             chosen.append((self.tail, np.flatnonzero(tail)))
-        return Rows(chosen, self.words)
+        return HeldRows(chosen, self.words)
 
 
-class Rows:
+class HeldRows:
     """Rows of a table that count at a moment."""
 
     def __init__(
@@ -123,20 +123,20 @@ class Rows:
         code = self.words[name].code(word)
         return UNKNOWN if code is None else code
 
-    def among(self, name: str, *words: str | UUID | None) -> "Rows":
+    def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
         codes = [self.code(name, word) for word in words]
         chosen = [
             (part, places[np.isin(part.columns[name][places], codes)])
             for part, places in self._chosen
         ]
-        return Rows(chosen, self.words)
+        return HeldRows(chosen, self.words)
 
-    def ordered(self, order: NDArray[np.intp]) -> "Rows":
+    def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
         """Return them in another order."""
         names = self._chosen[0][0].columns
         part = Part({name: self[name][order] for name in names}, len(self))
-        return Rows([(part, np.arange(len(self)))], self.words)
+        return HeldRows([(part, np.arange(len(self)))], self.words)
 
     def cells(self, name: str) -> list[Any]:
         """Return a column as Python has it: words, ids, numbers; None where there is none."""

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from salesflow.projections.core.columns import Rows
+    from salesflow.projections.core.columns import HeldRows
 
 __all__ = [
     "ENVELOPE",
@@ -232,7 +232,7 @@ class Reader(Protocol):
         of: UUID | None = None,
         as_of: Instant | None = None,
         ended: bool = False,
-    ) -> "Rows":
+    ) -> "HeldRows":
         """Return the rows of a table that hold at the moment, or at an instant before it.
 
         All of them, or those of one entity; with `ended` also those that held before. The table

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from salesflow.domain.time import DAY, Instant, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.projections.core.columns import Column, Rows
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import (
     Probabilities,
@@ -319,7 +319,7 @@ def stalled_deals(
 
 
 def _limits(
-    steps: Steps, last: Column, deals: Rows, row: Column, processes: Processes
+    steps: Steps, last: Column, deals: HeldRows, row: Column, processes: Processes
 ) -> Column:
     """Return after how many days each deal is stalled where it stands; 0 for never."""
     alike = np.stack(

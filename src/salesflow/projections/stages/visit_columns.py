@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.time import DAY, day_number
-from salesflow.projections.core.columns import Column, Flags, Rows
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.visits import StageKey
@@ -103,7 +103,7 @@ WORD: Final = 32
 LOWER: Final = (1 << WORD) - 1
 
 
-def _in_order(rows: Rows) -> Rows:
+def _in_order(rows: HeldRows) -> HeldRows:
     """Put the opening of a deal before what else happened then; nearly always it is."""
     deal, at = rows["entity_id"], rows["valid_from"]
     opens = rows["entered"] == rows.code("entered", "opened")
