@@ -86,7 +86,7 @@ class Adjustment(NamedTuple):
     value: str | None
 
 
-def row_error(error: Exception, message: str | None = None) -> RowError:
+def row_error(error: Exception, message: str = UNREADABLE) -> RowError:
     """Return whatever went wrong in the work of one row as a refusal of this row.
 
     `message` says so in words of the source; what is wrong is its `{why}`.
@@ -94,7 +94,7 @@ def row_error(error: Exception, message: str | None = None) -> RowError:
     if isinstance(error, RowError):
         return error
     text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    return RowError(message or UNREADABLE, why=shortened(text))
+    return RowError(message, why=shortened(text))
 
 
 class MappingError(InputError):

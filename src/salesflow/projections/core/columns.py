@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from salesflow.projections.table import ReadPoint
 
-__all__ = ["NOTHING", "Column", "Flags", "HeldRows", "Part", "TableColumns", "Words"]
+__all__ = [
+    "NOTHING",
+    "Column",
+    "Flags",
+    "HeldRows",
+    "Part",
+    "TableColumns",
+    "Words",
+    "runs_of",
+]
 
 Column = NDArray[Any]
 """Whole numbers of any size: codes, instants, amounts in millionths, counts."""
@@ -26,6 +35,12 @@ Flags = NDArray[np.bool_]
 UNKNOWN: Final = -2
 NOTHING: Final = -1
 """The code of no word. Of numbers the least of their type is none."""
+
+
+def runs_of(column: Column) -> tuple[Column, Column]:
+    """Return the first and the last place of each run of values that are the same."""
+    first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
+    return first, np.append(first[1:], len(column))[: len(first)] - 1
 
 
 class Words:

@@ -22,7 +22,7 @@ from salesflow.domain.time import DAY
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
-from salesflow.projections.core.columns import Column
+from salesflow.projections.core.columns import Column, runs_of
 
 __all__ = [
     "NINE_TENTHS",
@@ -397,8 +397,7 @@ def _weights(told: _Told) -> tuple[int, int, list[int]]:
     if not len(some):
         return 1, 1, [0] * len(told.names)
     watching = np.cumsum(told.censored) - told.censored
-    first = np.flatnonzero(np.diff(watching[some], prepend=-1))
-    last = np.append(first[1:], len(some)) - 1
+    first, last = runs_of(watching[some])
     begun = told.at_risk[some][first].tolist()
     left = (told.at_risk - ended)[some][last].tolist()
     causes = np.add.reduceat(told.ended[:, some], first, axis=1).T.tolist()

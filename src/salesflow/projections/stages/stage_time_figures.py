@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from salesflow.domain.time import DAY, Instant, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.projections.core.columns import Column, HeldRows
+from salesflow.projections.core.columns import Column, HeldRows, runs_of
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import (
     Probabilities,
@@ -159,12 +159,16 @@ def causes_of(steps: Steps) -> Column:
     -1 where it goes on, or nobody knows how long it would have.
     """
     entered = steps.rows["entered"][steps.ends]
-    found = np.zeros(len(steps), np.int8)
-    for number, cause in enumerate(CAUSES):
-        if cause in ENDS:
-            found[entered == steps.rows.code("entered", cause)] = number
     unknown = [steps.rows.code("entered", each) for each in ("merged", "migrated")]
-    found[np.isin(entered, unknown) | (steps.ends < 0)] = -1
+    is_known = ~np.isin(entered, unknown) & (steps.ends >= 0)
+    return np.where(is_known, _places(entered, steps, CAUSES.index("moved")), -1)
+
+
+def _places(words: Column, steps: Steps, otherwise: int) -> Column:
+    """Return the places among the causes of words that end a deal, and of all others one."""
+    found = np.full(len(words), otherwise)
+    for cause in ENDS:
+        found[words == steps.rows.code("outcome", cause)] = CAUSES.index(cause)
     return found
 
 
@@ -180,9 +184,8 @@ def stage_time(
 ) -> StageTime:
     """Return how long deals stay in one stage, of which the visits are given."""
     deal, ends = steps.deal[visits], steps.ends[visits]
-    lasted = steps.between(visits, ends)
-    first = np.flatnonzero(np.append(len(visits) > 0, deal[1:] != deal[:-1]))
-    last = np.append(first[1:], len(visits))[: len(first)] - 1
+    lasted = steps.lasted[visits]
+    first, last = runs_of(deal)
     return StageTime(
         process=key[0],
         stage=key[1],
@@ -260,11 +263,7 @@ def endings_of(steps: Steps, starts: Column) -> Endings:
     stood &= is_merged | (steps.outcome == each)
     ends = np.minimum.reduceat(np.where(stood, number, len(steps)), steps.firsts)
     ends[stands == code["open"]] = -1
-    causes = np.full(len(stands), -1, np.int8)
-    for place, cause in enumerate(CAUSES):
-        if cause in ENDS:
-            causes[stands == code[cause]] = place
-    told = starts >= 0
+    causes, told = _places(stands, steps, -1), starts >= 0
     starts = starts[told]
     return Endings(starts, steps.between(starts, ends[told]), causes[told])
 
@@ -283,6 +282,12 @@ def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
         closed_seconds=Decimal(spent[True]) / SECOND,
         first_to_last_seconds=Decimal(last - first) / SECOND,
     )
+
+
+# Which deals stand in their stage for longer than their process version says they should.
+#
+# Read once for the questions that name them. Judged by the version in force at the instant
+# asked about; whoever owns the deal then is its owner.
 
 
 def stalled_deals(
@@ -333,12 +338,6 @@ def _limits(
     return np.array(found, np.int64)[place.reshape(-1)]
 
 
-# Which deals stand in their stage for longer than their process version says they should.
-#
-# Read once for the questions that name them. Judged by the version in force at the instant
-# asked about; whoever owns the deal then is its owner.
-
-
 def stalled_deal(
     step: StageVisit, names: StageNames, as_of: Instant, days_max: int
 ) -> StalledDeal:
@@ -376,9 +375,9 @@ class _DealNow(NamedTuple):
 
 
 def read_stalled(
-    paths: Iterable[VisitPath], reader: Reader, at: Instant, deal: UUID | None = None
+    paths: Iterable[VisitPath], reader: Reader, at: Instant
 ) -> Iterator[tuple[StageVisit, StalledStanding]]:
-    """Find among ways up to an instant those that stand too long then; perhaps of one deal."""
+    """Find among ways up to an instant those that stand too long then."""
     c = DEAL_STATE.c
     shown: list[sa.ColumnElement[Any]] = [
         *(c.entity_id, c.process, c.process_version, c.owner),
@@ -388,8 +387,6 @@ def read_stalled(
         DEAL_STATE.visible_at(reader.read_point._replace(as_of=at)),
         c.outcome.in_(("open", "won")),
     )
-    if deal is not None:
-        select = select.where(c.entity_id == deal)
     deal_now = {row[0]: _DealNow._make(row) for row in reader.rows(select)}
     for path in paths:
         step, now = path[-1], deal_now.get(path[-1].deal)

@@ -139,9 +139,7 @@ class StageTimes(Question[StageTimesView]):
             ),
             stalled=tuple(stalled),
             leaving=tuple(
-                time_to_event(
-                    key, steps.between(these, steps.ends[these]), causes[these], self.days
-                )
+                time_to_event(key, steps.lasted[these], causes[these], self.days)
                 for key, these in visits.items()
                 if len(these)
             ),

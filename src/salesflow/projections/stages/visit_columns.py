@@ -12,12 +12,16 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.time import DAY, day_number
-from salesflow.projections.core.columns import Column, Flags, HeldRows
+from salesflow.projections.core.columns import Column, Flags, HeldRows, runs_of
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.visits import StageKey
 
 __all__ = ["Steps"]
+
+WORD: Final = 32
+LOWER: Final = (1 << WORD) - 1
+"""Two codes stand in one number, the second one in its lower half."""
 
 
 class Steps:
@@ -30,10 +34,10 @@ class Steps:
         self.at: Final = rows["valid_from"]
         self.stage: Final = rows["stage"]
         self.outcome: Final = rows["outcome"]
-        is_new = self.deal[1:] != self.deal[:-1]
-        self.firsts: Final = np.flatnonzero(np.append(len(rows) > 0, is_new))
+        firsts, lasts = runs_of(self.deal)
+        self.firsts: Final = firsts
         """The first step of each deal."""
-        self.lasts: Final = np.append(self.firsts[1:], len(rows))[: len(self.firsts)] - 1
+        self.lasts: Final = lasts
         """The last step of each deal, where it stands."""
         self.ends: Final = np.arange(1, len(rows) + 1)
         """By which step each is ended; -1 for those that go on."""
@@ -44,6 +48,11 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def lasted(self) -> Column:
+        """The microseconds from each step to the next one, or to the moment."""
+        return self.between(np.arange(len(self)), self.ends)
 
     @cached_property
     def keys(self) -> Column:
@@ -97,10 +106,6 @@ class Steps:
         instants, place = np.unique(self.at[steps], return_inverse=True)
         numbers = [day_number(each, self._timezone) for each in instants.tolist()]
         return np.array(numbers, np.int64)[place]
-
-
-WORD: Final = 32
-LOWER: Final = (1 << WORD) - 1
 
 
 def _in_order(rows: HeldRows) -> HeldRows:
