@@ -138,14 +138,25 @@ class HeldRows:
         code = self.words[name].code(word)
         return UNKNOWN if code is None else code
 
+    def has(self, name: str, *words: str | UUID | None) -> Flags:
+        """Return which rows have one of some words or ids in a column."""
+        column, known = self[name], self.words[name]
+        is_one = np.zeros(len(known) + 1, np.bool_)
+        for code in map(known.code, words):
+            if code is not None:
+                is_one[code] = True  # that of nothing stands last
+        found: Flags = is_one[column]
+        return found
+
+    def where(self, wanted: Flags) -> "HeldRows":
+        """Return some of them, in the same order."""
+        ends = np.cumsum([len(places) for _, places in self._chosen])
+        parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
+        return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+
     def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
-        codes = [self.code(name, word) for word in words]
-        chosen = [
-            (part, places[np.isin(part.columns[name][places], codes)])
-            for part, places in self._chosen
-        ]
-        return HeldRows(chosen, self.words)
+        return self.where(self.has(name, *words))
 
     def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
         """Return them in another order."""
