@@ -62,6 +62,11 @@ class Both(Question[BothView]):
                 held = reader.columns(table, ended=ended)
                 assert in_memory(table, held) == there, table.label
                 assert are_together(held)
+                assert ends_in_memory(held, reader) == ends_in_database(table, reader, ended)
+                kept = held["valid_from"] % 2 == 0
+                assert in_memory(table, held.where(kept)) == Counter(
+                    {row: n for row, n in there.items() if row[begun_in(table)] % 2 == 0}
+                )
                 for entity in held.cells("entity_id")[:1]:
                     alone = in_memory(table, reader.columns(table, of=entity, ended=ended))
                     assert alone == in_memory(table, held.among("entity_id", entity))
@@ -79,6 +84,22 @@ def in_database(table: IntervalTable, reader: Reader, *, ended: bool) -> Counter
 def in_memory(table: IntervalTable, rows: HeldRows) -> Counter[Any]:
     names = [column.name for column in [*table.table.columns][1:]]
     return Counter(zip(*map(rows.cells, names), strict=True))
+
+
+def begun_in(table: IntervalTable) -> int:
+    """Return the place of the beginning of a row among its cells."""
+    return [column.name for column in table.table.columns].index("valid_from") - 1
+
+
+def ends_in_database(table: IntervalTable, reader: Reader, ended: bool) -> Counter[int]:
+    holds = table.started_by if ended else table.visible_at
+    point = reader.read_point
+    ends = reader.rows(sa.select(table.valid_to(point)).where(holds(point)))
+    return Counter(row[0] for row in ends)
+
+
+def ends_in_memory(rows: HeldRows, reader: Reader) -> Counter[int]:
+    return Counter(rows.until(reader.read_point.known_at).tolist())
 
 
 def are_together(rows: HeldRows) -> bool:

@@ -309,12 +309,15 @@ class SnapshotReader:
         *,
         of: UUID | None = None,
         as_of: Instant | None = None,
+        known_at: Instant | None = None,
         ended: bool = False,
     ) -> "HeldRows":
-        """Return the rows of a table that hold at the moment, or at an instant before it."""
+        """Return the rows of a table that hold at the moment, or at instants before it."""
         read_point = self.read_point
         if as_of is not None:
             read_point = read_point._replace(as_of=as_of)
+        if known_at is not None:
+            read_point = read_point._replace(known_at=known_at)
         return self._tables.columns(table, of).at(read_point, ended=ended)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
@@ -157,6 +158,11 @@ class HeldRows:
     def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
         return self.where(self.has(name, *words))
+
+    def until(self, known_at: Instant) -> Column:
+        """Return when each row ends, as was known at an instant; FOREVER while it was open."""
+        ends = self["valid_to"]
+        return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
 
     def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
         """Return them in another order."""

@@ -231,9 +231,10 @@ class Reader(Protocol):
         *,
         of: UUID | None = None,
         as_of: Instant | None = None,
+        known_at: Instant | None = None,
         ended: bool = False,
     ) -> "HeldRows":
-        """Return the rows of a table that hold at the moment, or at an instant before it.
+        """Return the rows of a table that hold at the moment, or at instants before it.
 
         All of them, or those of one entity; with `ended` also those that held before. The table
         has to be among the question's.
