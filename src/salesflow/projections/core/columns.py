@@ -30,6 +30,7 @@ __all__ = [
     "Part",
     "TableColumns",
     "Words",
+    "narrowed",
     "runs_of",
 ]
 
@@ -41,6 +42,7 @@ Places = NDArray[np.intp]
 
 EVENT_ID: Final = np.dtype("V16")
 """How an id of an event is held."""
+NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
 """The code of no word. Of numbers the least of their type is none."""
@@ -50,6 +52,20 @@ def runs_of(column: Column) -> tuple[Column, Column]:
     """Return the first and the last place of each run of values that are the same."""
     first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
     return first, np.append(first[1:], len(column))[: len(first)] - 1
+
+
+def narrowed(column: Column) -> Column:
+    """Return a column of whole numbers in the smallest type that holds them.
+
+    In none of its types the least number is one, since that stands for nothing.
+    """
+    if column.dtype.kind != "i" or not len(column):
+        return column
+    low, high = int(column.min()), int(column.max())
+    for kind in NARROW:
+        if np.iinfo(kind).min < low and high <= np.iinfo(kind).max:
+            return column.astype(kind)
+    return column
 
 
 class Words:
@@ -79,9 +95,13 @@ class Words:
                 known[word] = len(self._words) - 1
         return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
 
+    def texts(self, codes: Column) -> list[Any]:
+        """Return the words of codes, or ids as they were put in."""
+        return [self._words[code] for code in codes.tolist()]
+
 
 class Part(NamedTuple):
-    """Rows of one table, in an order of their own.
+    """Rows of one table, in an order of their own, and as narrow as what they hold.
 
     Of an interval table those of an entity stand next to one another, in order of their
     beginning; movements stand in order of their occurrence.
@@ -163,7 +183,11 @@ class HeldRows:
         found = self._cut.get(name)
         if found is None:
             cut = [part.columns[name][places] for part, places in self._chosen]
-            found = self._cut[name] = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            found = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            if found.dtype != EVENT_ID:
+                wide = np.int32 if name in self.words else np.int64
+                found = found.astype(wide, copy=False)
+            self._cut[name] = found
         return found
 
     def code(self, name: str, word: str | UUID | None) -> int:
