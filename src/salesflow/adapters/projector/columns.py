@@ -27,11 +27,11 @@ from salesflow.projections.core.columns import (
     EVENT_ID,
     Column,
     Flags,
-    LedgerColumns,
     Part,
     TableColumns,
     Words,
 )
+from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
 from salesflow.projections.table import EventIds, IntervalTable, LedgerTable, ReadTable
 
 __all__ = ["ColumnCache"]
@@ -142,10 +142,15 @@ class ColumnCache(Forkable):
 
     def _held(self, table: ReadTable, part: Part) -> Held:
         """Return a table all of whose rows are in one part."""
-        words, tail = self._words_of(table), _cut(part, None)
         if isinstance(table, LedgerTable):
-            return LedgerColumns(part, tail, words)
-        return TableColumns(part, None, tail, words)
+            return self._ledger(table, part, _cut(part, None))
+        return TableColumns(part, None, _cut(part, None), self._words_of(table))
+
+    def _ledger(self, table: LedgerTable, base: Part, tail: Part) -> LedgerColumns:
+        words = self._words_of(table)
+        return LedgerColumns(
+            Checkpoints(base, table, words), Checkpoints(tail, table, words), words
+        )
 
     def _follow(
         self,
@@ -162,12 +167,13 @@ class ColumnCache(Forkable):
         assert isinstance(before.columns, LedgerColumns)
         if before.rows.notes != rows.notes:
             return None
-        base, tail, words = before.columns
+        base, former, words = before.columns
         since = self._rows_since(table, connection, before.stands.recorded)
-        tail = _sorted(_joined(tail, self._part(table, since)), table)
-        if tail.rows * TAIL_SHARE > base.rows:
-            base, tail = _sorted(_joined(base, tail), table), _cut(tail, None)
-        return LedgerColumns(base, tail, words)
+        tail = _sorted(_joined(former.part, self._part(table, since)), table)
+        if tail.rows * TAIL_SHARE > base.part.rows:
+            base_part = _sorted(_joined(base.part, tail), table)
+            return self._ledger(table, base_part, _cut(tail, None))
+        return LedgerColumns(base, Checkpoints(tail, table, words), words)
 
     def _level(
         self,
