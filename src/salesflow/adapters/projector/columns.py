@@ -4,6 +4,8 @@ What a table held at some position is kept for a few positions, so that snapshot
 opened at different times each find theirs. From one position to the next only the rows of those
 entities are read anew of which the log tells something between; of a ledger, the movements that
 were recorded between, since one that is there never changes.
+
+It is a module of its own: it loads numpy, which nobody needs who asks about one thing.
 """
 
 from collections import defaultdict
