@@ -5,6 +5,8 @@ opened at different times each find theirs. From one position to the next only t
 entities are read anew of which the log tells something between; of a ledger, the movements that
 were recorded between, since one that is there never changes. Who has nothing to go on from
 looks for a file beside the database first.
+
+It is a module of its own: it loads numpy, which nobody needs who asks about one thing.
 """
 
 from collections import defaultdict
@@ -27,12 +29,12 @@ from salesflow.projections.core.columns import (
     NOTHING,
     Column,
     Flags,
-    LedgerColumns,
     Part,
     TableColumns,
     Words,
     narrowed,
 )
+from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
 from salesflow.projections.table import LedgerTable, ReadTable
 
 __all__ = ["ColumnCache"]
@@ -142,10 +144,15 @@ class ColumnCache(Forkable):
 
     def _held(self, table: ReadTable, part: Part) -> Held:
         """Return a table all of whose rows are in one part."""
-        words, tail = self._reader.words_of(table), _cut(part, None)
         if isinstance(table, LedgerTable):
-            return LedgerColumns(part, tail, words)
-        return TableColumns(part, None, tail, words)
+            return self._ledger(table, part, _cut(part, None))
+        return TableColumns(part, None, _cut(part, None), self._reader.words_of(table))
+
+    def _ledger(self, table: LedgerTable, base: Part, tail: Part) -> LedgerColumns:
+        words = self._reader.words_of(table)
+        return LedgerColumns(
+            Checkpoints(base, table, words), Checkpoints(tail, table, words), words
+        )
 
     def _follow(
         self,
@@ -162,13 +169,15 @@ class ColumnCache(Forkable):
         assert isinstance(before.columns, LedgerColumns)
         if before.rows.notes != rows.notes:
             return None
-        base, tail, words = before.columns
+        base, former, words = before.columns
         since = self._reader.since(table, before.stands.recorded, connection)
-        if since.rows:
-            tail = in_order(_joined(tail, since), table)
-        if tail.rows * TAIL_SHARE > base.rows:
-            base, tail = in_order(_joined(base, tail), table), _cut(tail, None)
-        return LedgerColumns(base, tail, words)
+        if not since.rows:
+            return before.columns
+        tail = in_order(_joined(former.part, since), table)
+        if tail.rows * TAIL_SHARE > base.part.rows:
+            base_part = in_order(_joined(base.part, tail), table)
+            return self._ledger(table, base_part, _cut(tail, None))
+        return LedgerColumns(base, Checkpoints(tail, table, words), words)
 
     def _level(
         self,
@@ -231,6 +240,8 @@ class ColumnCache(Forkable):
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
         base, words_of = new.columns.base, new.columns.words
+        if isinstance(base, Checkpoints):
+            base = base.part
         if self._files is None or base.rows < FILED_ROWS:
             return
         columns, texts = dict(base.columns), []

@@ -26,8 +26,8 @@ __all__ = [
     "Column",
     "Flags",
     "HeldRows",
-    "LedgerColumns",
     "Part",
+    "Places",
     "TableColumns",
     "Words",
     "narrowed",
@@ -148,21 +148,6 @@ class TableColumns(NamedTuple):
             tail = self.tail.matching(read_point, ended=ended)
             chosen.append((self.tail, np.flatnonzero(tail)))
         return HeldRows(chosen, self.words)
-
-
-class LedgerColumns(NamedTuple):
-    """A ledger as columns: its movements, and in the tail those that were recorded since."""
-
-    base: Part
-    tail: Part
-    words: Mapping[str, Words]
-    """By the name of each column of words or ids, what its codes stand for."""
-
-    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
-        """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
-        del ended
-        parts = (self.base, self.tail) if self.tail.rows else (self.base,)
-        return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
 
 
 class HeldRows:

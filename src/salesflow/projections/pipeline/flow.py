@@ -33,7 +33,7 @@ from salesflow.domain.values import (
 from salesflow.presentation.format import amount_text, days_text
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.balances import Cells, CellSums, balances
+from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -429,8 +429,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         """Yield what stood in the scope before the period, where balances can say so."""
         if not self._in_cells:
             return
-        read_point = reader.read_point._replace(known_at=known_then)
-        (found,) = balances(reader.rows, PIPELINE, read_point, [opening])
+        (found,) = reader.balances(PIPELINE, [opening], known_then)
         for cell, sums in found.items():
             place = dict(zip(PIPELINE.cells, cell, strict=True))
             if all(getattr(self, name, None) in (None, place[name]) for name in place):

@@ -21,7 +21,6 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.balances import balances
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
@@ -132,7 +131,7 @@ def booked(
             for cell, sums in found.items()
             if process in (None, cell[0])
         ]
-        for found in balances(reader.rows, PIPELINE, reader.read_point, instants)
+        for found in reader.balances(PIPELINE, instants)
     ]
 
 
