@@ -34,7 +34,7 @@ $(STAMP): $(LEAN) requirements-dev.txt
 	@touch $@
 
 demo: $(LEAN)  ## simulate two and a half years of a sales team in demo.db and tell its story
-	@rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	@rm -rf $(DEMO) $(DEMO)-wal $(DEMO)-shm $(DEMO)-columns
 	$(BIN)/salesflow demo --db sqlite:///$(DEMO)
 
 lint: install  ## style, formatting, types and import contracts
@@ -71,5 +71,5 @@ bench: install  ## measure recording, asking and rebuilding, also beside the lib
 
 clean:  ## remove what was made, the virtual environment too
 	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
-	rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	rm -rf $(DEMO) $(DEMO)-wal $(DEMO)-shm $(DEMO)-columns
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
