@@ -480,7 +480,7 @@ class CaseStudy(Question[CaseStudyView]):
 
     def _closed(self, reader: Reader) -> ClosedDeal:
         """Read the deal's closing; refuse one that is not there, or open, or merged."""
-        this = read_closed(reader, CLOSING.c.entity_id == self.deal).get(self.deal)
+        this = read_closed(reader, self.deal)
         if this is None:
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
         if this.outcome in ("open", "merged"):
