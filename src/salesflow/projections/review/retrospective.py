@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
@@ -31,6 +31,7 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
+from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import (
     Limit,
@@ -40,6 +41,7 @@ from salesflow.projections.core.question import (
     View,
     span_before,
 )
+from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -438,28 +440,31 @@ class _Losses:
     """What was lost in a period, by reason, and what its processes call the reasons."""
 
     def __init__(self, span: Span, part: ReviewScope, reader: Reader) -> None:
-        c = CLOSING.c
-        shown: list[sa.ColumnElement[Any]] = [
-            *(c.owner, c.process, c.process_version, c.closed),
-            *(c.because, c.competitor, c.currency, c.amount),
-        ]
-        select = sa.select(*shown).where(
-            CLOSING.visible_at(reader.read_point),
-            *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
-        )
-        self._rows = [
-            row for row in reader.rows(select) if part.has(row.owner, row.process, row.closed)
-        ]
+        rows = reader.columns(CLOSING).among("outcome", "lost")
+        rows = rows.where((rows["closed"] >= span.start) & (rows["closed"] < span.end))
+        rows = rows.where(part.of_process(rows))
+        self._rows = rows.where(part.owned(rows, rows["closed"]))
 
     def reasons(self) -> tuple[LossReason, ...]:
         """Return the reasons, the dearest first."""
+        rows = self._rows
+        alike = grouped(rows["because"], rows["currency"])
+        amount = np.where(rows.known("amount"), rows["amount"], 0)
+        sums = exact_sums(amount, alike.of, len(alike.first))
+        first = map(rows.ordered(alike.first).cells, ("because", "currency"))
         return tuple(
             loss_reasons(
-                ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
-                for row in self._rows
+                ClosedGroup("lost", because, None, currency, deals, 0, millionths)
+                for because, currency, deals, millionths in zip(
+                    *first, alike.counts().tolist(), sums, strict=True
+                )
             )
         )
 
     def meant(self) -> set[Meant]:
         """Return each reason with the process versions it was given under."""
-        return {Meant(row.process, row.process_version, row.because) for row in self._rows}
+        rows = self._rows
+        named = rows["process"], rows["process_version"], rows["because"]
+        few = rows.ordered(grouped(*named).first)
+        cells = map(few.cells, ("process", "process_version", "because"))
+        return set(map(Meant._make, zip(*cells, strict=True)))
