@@ -10,7 +10,7 @@ It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -171,14 +171,25 @@ class HeldRows:
         code = self.words[name].code(word)
         return UNKNOWN if code is None else code
 
+    def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
+        """Return which of some words or ids rows have in a column, by number; -1 for none."""
+        known = self.words[name]
+        number = np.full(len(known) + 1, -1)  # the code of nothing stands last
+        for place, code in enumerate(map(known.code, words)):
+            if code is not None:
+                number[code] = place
+        return number[self[name]]
+
     def has(self, name: str, *words: str | UUID | None) -> Flags:
         """Return which rows have one of some words or ids in a column."""
-        column, known = self[name], self.words[name]
-        is_one = np.zeros(len(known) + 1, np.bool_)
-        for code in map(known.code, words):
-            if code is not None:
-                is_one[code] = True  # that of nothing stands last
-        found: Flags = is_one[column]
+        found: Flags = self.numbers(name, words) >= 0
+        return found
+
+    def known(self, name: str) -> Flags:
+        """Return which rows have anything in a column."""
+        column = self[name]
+        nothing = NOTHING if name in self.words else np.iinfo(column.dtype).min
+        found: Flags = column != nothing
         return found
 
     def where(self, wanted: Flags) -> "HeldRows":
