@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesflow.projections.core.columns import HeldRows, Part, Words
+from salesflow.projections.core.columns import Column, HeldRows, Part, Words
 
 WORD = st.one_of(st.none(), st.sampled_from(["won", "lost", "open"]))
 NUMBER = st.one_of(st.none(), st.integers(-3, 3))
@@ -13,7 +13,7 @@ NONE = np.iinfo(np.int64).min
 
 def held(told: list[tuple[str | None, int | None]]) -> HeldRows:
     words = Words()
-    columns = {
+    columns: dict[str, Column] = {
         "outcome": words.codes([word for word, _ in told]),
         "amount": np.array([NONE if n is None else n for _, n in told], np.int64),
     }

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
+import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.process import Label
@@ -23,6 +24,7 @@ from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.columns import Column, Flags
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.closing import CLOSING
@@ -211,6 +213,18 @@ class Teams:
     def stays(self, rep: str | None) -> Sequence[MembershipPeriod]:
         """Return where a rep was, in order of time; nothing of who was in no team ever."""
         return self._stays.get(rep or "", ())
+
+    def were_in(self, team: str, rep: str | None, at: Column) -> Flags:
+        """Return at which instants what a rep did was for a team; see `of`."""
+        stays = self._stays.get(rep or "")
+        if not stays:
+            return np.zeros(len(at), np.bool_)
+        starts = np.array([period.start for period in stays])
+        if (at < starts[0]).any():
+            self._early.add(rep)
+        begun = np.searchsorted(starts, at, "right")
+        in_team = np.array([period.team == team for period in stays])
+        return in_team[np.maximum(begun - 1, 0)]
 
     def valid(self, rep: str | None, at: Instant) -> str | None:
         """Return the team of an instant, for what is so then; None before any."""

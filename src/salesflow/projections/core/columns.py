@@ -10,7 +10,7 @@ It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -158,6 +158,11 @@ class HeldRows:
     def __len__(self) -> int:
         return sum(len(places) for _, places in self._chosen)
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names of their columns."""
+        return self._chosen[0][0].columns.keys()
+
     def __getitem__(self, name: str) -> Column:
         """Return a column of these rows."""
         found = self._cut.get(name)
@@ -207,11 +212,10 @@ class HeldRows:
         ends = self["valid_to"]
         return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
 
-    def ordered(self, order: Places) -> "HeldRows":
-        """Return them in another order."""
-        names = self._chosen[0][0].columns
-        part = Part({name: self[name][order] for name in names}, len(self))
-        return HeldRows([(part, np.arange(len(self)))], self.words)
+    def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
+        """Return rows of these by their numbers, in that order."""
+        part = Part(_OrderedColumns(self, order), len(order))
+        return HeldRows([(part, np.arange(len(order)))], self.words)
 
     def cells(self, name: str) -> list[Any]:
         """Return a column as Python has it: words, ids, numbers; None where there is none."""
@@ -225,3 +229,20 @@ class HeldRows:
         cells: list[Any] = column.tolist()
         none = np.iinfo(column.dtype).min
         return [None if each == none else each for each in cells] if none in cells else cells
+
+
+class _OrderedColumns(Mapping[str, Column]):
+    """Columns of rows in another order, each made when it is asked for."""
+
+    def __init__(self, rows: HeldRows, order: NDArray[np.intp]) -> None:
+        self._rows = rows
+        self._order = order
+
+    def __getitem__(self, name: str) -> Column:
+        return self._rows[name][self._order]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows.names)
+
+    def __len__(self) -> int:
+        return len(self._rows.names)

@@ -75,7 +75,7 @@ from salesflow.projections.review.retrospective_figures import (
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
 from salesflow.projections.scope import Meant, Teams, named
-from salesflow.projections.stages.visits import VisitPath, read_paths
+from salesflow.projections.stages.visit_columns import Steps, read_steps
 
 __all__ = [
     "LINES",
@@ -213,7 +213,6 @@ def _dearest(losses: Sequence[LossReason], lay: RetrospectiveLayout, names: Name
 
 
 LISTED: Final = 20
-ONE: Final = Decimal(1)
 
 
 class RetrospectiveView(View):
@@ -340,7 +339,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         Raises:
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
-        paths = list(read_paths(reader))
+        steps = read_steps(reader)
         span = self.span(reader)
         before = span_before(span, reader)
         part = ReviewScope(
@@ -348,8 +347,8 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         )
         parts = (
             self._moved((span, before), reader, moment),
-            _stages(paths, (span, before), part, reader),
-            self._deals(paths, span, part, reader),
+            _stages(steps, (span, before), part, reader),
+            self._deals(steps, span, part, reader),
             self._said((span, before), part, reader),
         )
         lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
@@ -381,18 +380,16 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         }
 
     def _deals(
-        self, paths: Sequence[VisitPath], span: Span, part: ReviewScope, reader: Reader
+        self, steps: Steps, span: Span, part: ReviewScope, reader: Reader
     ) -> dict[str, Any]:
         slipped = slipped_deals(span, part, reader)
-        stalled = stalled_deals(paths, span, part, reader)
+        stalled = stalled_deals(steps, span, part, reader, self.limit)
         return {
             "slipped": tuple(slipped[: self.limit]),
             "slipped_total": len(slipped),
-            "stalled": tuple(stalled[: self.limit]),
-            "stalled_total": len(stalled),
-            "stalled_amounts": totals(
-                (deal.currency, deal.amount or Decimal(0), ONE) for deal in stalled
-            ),
+            "stalled": stalled.listed,
+            "stalled_total": stalled.total,
+            "stalled_amounts": stalled.amounts,
         }
 
     def _said(
@@ -427,9 +424,9 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
 
 
 def _stages(
-    paths: Sequence[VisitPath], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+    steps: Steps, periods: tuple[Span, Span], part: ReviewScope, reader: Reader
 ) -> dict[str, Any]:
-    stages = stages_passed(paths, periods, part, reader)
+    stages = stages_passed(steps, periods, part, reader)
     return {
         "stages": tuple(stages),
         "bottleneck": bottleneck(stages, lambda stage: stage.figures),
