@@ -212,7 +212,7 @@ class HeldRows:
         ends = self["valid_to"]
         return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
 
-    def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
+    def ordered(self, order: Places) -> "HeldRows":
         """Return rows of these by their numbers, in that order."""
         part = Part(_OrderedColumns(self, order), len(order))
         return HeldRows([(part, np.arange(len(order)))], self.words)
@@ -234,7 +234,7 @@ class HeldRows:
 class _OrderedColumns(Mapping[str, Column]):
     """Columns of rows in another order, each made when it is asked for."""
 
-    def __init__(self, rows: HeldRows, order: NDArray[np.intp]) -> None:
+    def __init__(self, rows: HeldRows, order: Places) -> None:
         self._rows = rows
         self._order = order
 
