@@ -243,7 +243,7 @@ class HeldRows:
 class _OrderedColumns(Mapping[str, Column]):
     """Columns of rows in another order, each made when it is asked for."""
 
-    def __init__(self, rows: HeldRows, order: NDArray[np.intp]) -> None:
+    def __init__(self, rows: HeldRows, order: Places) -> None:
         self._rows = rows
         self._order = order
 
