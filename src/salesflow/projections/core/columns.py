@@ -23,6 +23,7 @@ from salesflow.projections.table import ReadPoint
 __all__ = [
     "EVENT_ID",
     "NOTHING",
+    "UNKNOWN",
     "Column",
     "Flags",
     "HeldRows",
@@ -226,9 +227,17 @@ class HeldRows:
         part = Part(_OrderedColumns(self, order), len(order))
         return HeldRows([(part, np.arange(len(order)))], self.words)
 
-    def cells(self, name: str) -> list[Any]:
-        """Return a column as Python has it: words, ids, numbers; None where there is none."""
+    def numbers(self, name: str) -> Column:
+        """Return a column of numbers, with 0 where there is none."""
         column = self[name]
+        return np.where(column == np.iinfo(column.dtype).min, 0, column)
+
+    def cells(self, name: str, rows: Column | None = None) -> list[Any]:
+        """Return a column as Python has it, or some rows of it.
+
+        It holds words, ids or numbers, and None where there is none.
+        """
+        column = self[name] if rows is None else self[name][rows]
         words = self.words.get(name)
         if words is not None:
             meant = {code: words[code] for code in np.unique(column).tolist()}
