@@ -60,7 +60,7 @@ lowest:  ## run the tests with the oldest versions that pyproject.toml allows
 	$(LOWEST)/bin/python -m pip install --quiet --requirement requirements-lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(LOWEST)/bin/python -m pytest --quiet --numprocesses auto --dist worksteal \
-		--ignore tests/test_style.py --ignore tests/properties \
+		--ignore tests/test_style.py --ignore tests/properties --ignore tests/test_benchmarks.py \
 		--deselect tests/test_docs.py::test_a_fact_is_added_by_what_the_document_shows
 
 bench: install  ## measure recording, asking and rebuilding, also beside the library (EVENTS=10000000)

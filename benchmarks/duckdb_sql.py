@@ -68,6 +68,7 @@ class AnalystSql:
     """Parquet files of one log, and the statements that are asked of them."""
 
     def __init__(self, flow: SalesFlow, folder: Path) -> None:
+        flow.catch_up()
         self._connection = duckdb.connect()
         self._timezone = flow.settings().timezone
         with flow.log.database.read() as connection:

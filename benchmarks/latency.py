@@ -1,6 +1,7 @@
-"""How soon does one answer come: of any past instant, after a new event, on a cold command line?
+"""How soon does an answer come of any past instant, after a new event, on a command line?
 
-    python -m benchmarks.latency [--events N …] [--db …] [--mix …] [--rounds N] [--keep FOLDER]
+    python -m benchmarks.latency [--events N …] [--db …] [--mix …] [--keep FOLDER]
+                                 [--parts instants events commands] [--rounds N]
 
 Of each log three things are measured, whose meaning stands in docs/performance.md: the funnel
 at random past instants, warm; every question right after one more event was recorded, in a
@@ -8,12 +9,12 @@ process that asked before; and commands, each in a process that starts from noth
 """
 
 import argparse
-import os
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -34,6 +35,7 @@ from salesflow.projections.pipeline.funnel import Funnel
 SIZES: Final = (32_000, 1_200_000)
 INSTANTS: Final = 200
 ROUNDS: Final = 5
+PARTS: Final = ("instants", "events", "commands")
 OF_A_DEAL: Final = ("case-study", "deal-timeline")
 
 
@@ -44,13 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add = parser.add_argument
     add("--instants", type=int, default=INSTANTS, help="so many past instants")
     add("--rounds", type=int, default=ROUNDS, help="events and commands, of each question")
+    add("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="what is measured")
     given = parser.parse_args(arguments)
     for log in logs(given):
         print(f"\n{log}", flush=True)
         print(f"{'':<36}{'median ms':>11}{'worst ms':>10}{'worst/median':>14}")
-        past_instants(log, given.instants)
-        after_an_event(log, given.rounds)
-        cold_commands(log, given.rounds)
+        if "instants" in given.parts:
+            past_instants(log, given.instants)
+        if "events" in given.parts:
+            after_an_event(log, given.rounds)
+        if "commands" in given.parts:
+            cold_commands(log, given.rounds)
 
 
 def past_instants(log: MadeLog, instants: int) -> None:
@@ -63,10 +69,10 @@ def past_instants(log: MadeLog, instants: int) -> None:
         laters = [past + (clock() - past) * chance.random() for past in pasts]
         flow.ask(Funnel())
         flow.ask(Funnel(), as_of=pasts[0])
-        at = [timed(lambda past=past: flow.ask(Funnel(), as_of=past)) for past in pasts]
+        at = [timed(partial(flow.ask, Funnel(), as_of=past)) for past in pasts]
         both = [
-            timed(lambda past=past, known=known: flow.ask(Funnel(), as_of=past, known_at=known))
-            for past, known in zip(pasts, laters, strict=True)
+            timed(partial(flow.ask, Funnel(), as_of=past, known_at=later))
+            for past, later in zip(pasts, laters, strict=True)
         ]
     show(f"funnel at {instants} past instants", at)
     show("the same as known some time later", both)
@@ -88,7 +94,7 @@ def after_an_event(log: MadeLog, rounds: int) -> None:
                 clock.now += timedelta(seconds=1)
                 flow.record([event(changed.deal, next(number))])
                 question = question_of(name, "now", end, deal)
-                took.append(timed(lambda question=question: flow.ask(question)))
+                took.append(timed(partial(flow.ask, question)))
             show(f"{name} after an event", took)
 
 
@@ -103,25 +109,16 @@ def cold_commands(log: MadeLog, rounds: int) -> None:
     show("salesflow --help", [command("--help") for _ in range(rounds)])
     for question in QUESTION_HOMES:
         of = [deal] if question in OF_A_DEAL else []
-        asked = ("ask", question, *of, "--db", log.url, "--as-of", stamp(end))
+        asked = ("ask", question, *of, "--db", log.url, "--as-of", end.isoformat())
         show(f"salesflow ask {question}", [command(*asked) for _ in range(rounds)])
-
-
-def stamp(at: datetime) -> str:
-    """Write an instant as the command line takes it."""
-    return at.isoformat()
 
 
 def command(*arguments: str) -> float:
     """Run the command line; return the milliseconds from its start to its end."""
     line = [sys.executable, "-m", "salesflow", *arguments]
     root = Path(__file__).parent.parent
-    environment = {**os.environ, "COLUMNS": "200"}
-    return timed(
-        lambda: subprocess.run(
-            line, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-    )
+    run = partial(subprocess.run, line, cwd=root, check=True, stdout=subprocess.DEVNULL)
+    return timed(run)
 
 
 def timed(work: Callable[[], object]) -> float:
