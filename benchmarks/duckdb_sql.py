@@ -111,7 +111,7 @@ class AnalystSql:
     def _answer(self, name: str, view: View) -> list[list[Row]]:
         """Run the statements of a question; return what the selects among them give."""
         parameters = _parameters(view, self._timezone)
-        text = (SQL / f"{name}.sql").read_text(encoding="utf-8")
+        text = (SQL / f"{name.replace(' ', '-')}.sql").read_text(encoding="utf-8")
         answers: list[list[Row]] = []
         for statement in self._connection.extract_statements(text):
             needed = {key: parameters[key] for key in statement.named_parameters}
@@ -280,6 +280,7 @@ def _kpis(view: Any) -> Parts:  # noqa: ANN401
         (start, total.currency, _units(total.amount, 12))
         for start, line in lines
         for total in line.sales
+        if total.amount
     ]
     yield [(start, line.repeat_orders) for start, line in lines if line.repeat_orders]
     yield [

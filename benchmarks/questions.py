@@ -20,12 +20,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from statistics import linear_regression, median
-from typing import Final, NamedTuple
+from statistics import median
+from typing import Final
 from uuid import UUID
 
 from benchmarks.asking import (
@@ -39,6 +38,7 @@ from benchmarks.asking import (
 )
 from benchmarks.databases import TENANT, MadeLog, add_options, logs
 from benchmarks.duckdb_sql import COMPARED, AnalystSql
+from benchmarks.report import Figures, by_question, exponent
 from salesflow import SalesFlow
 from salesflow.errors import SalesflowError
 from salesflow.projections.core.question import View
@@ -47,29 +47,13 @@ from salesflow.projections.pipeline.deals import Deals
 SIZES: Final = (32_000, 300_000, 1_200_000)
 ROUNDS: Final = 20
 SECONDS: Final = 20.0
+QUICK_SIZE: Final = 8_000
 QUICK_ROUNDS: Final = 3
 CANDIDATES: Final = 50
 P95: Final = 0.95
 NOBODY: Final = UUID(int=0)
 Key = tuple[str, str]
 """What is asked, and at which moment."""
-Growing = tuple[str, str, str, str]
-"""Database, mix, question and moment."""
-
-
-class Figures(NamedTuple):
-    """What one question came to at one moment on one log."""
-
-    question: str
-    moment: str
-    database: str
-    mix: str
-    events: int
-    ms_median: float
-    ms_p95: float
-    mb_peak: float
-    duckdb_ms_median: float | None
-    """None where no SQL is written for it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -94,10 +78,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--rounds", type=int, default=ROUNDS, help="so many warm answers of each, at most")
     add("--seconds", type=float, default=SECONDS, help="so long each is asked, at most")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
-    add("--quick", action="store_true", help="the smallest log on SQLite, few rounds")
+    add("--quick", action="store_true", help="a small skewed log on SQLite, few rounds")
     given = parser.parse_args(arguments)
     if given.quick:
-        given.events, given.db, given.mix = [*SIZES[:1]], ["sqlite"], ["demo"]
+        given.events, given.db, given.mix = [QUICK_SIZE], ["sqlite"], ["skewed"]
         given.rounds = QUICK_ROUNDS
     return given
 
@@ -198,21 +182,13 @@ def some_deal(url: str) -> UUID:
 
 def print_growth(found: Sequence[Figures]) -> None:
     """Print the exponent by which each question grows over the sizes, where there are some."""
-    points: defaultdict[Growing, list[Figures]] = defaultdict(list)
-    for figures in found:
-        points[figures.database, figures.mix, figures.question, figures.moment].append(figures)
-    exponents = {key: exponent(points[key]) for key in points if len(points[key]) > 1}
-    if exponents:
+    points = by_question(found)
+    if any(exponent(figures) is not None for figures in points.values()):
         print("\ngrowth: time is as events to the power of")
-    for (*where, question, moment), grown in exponents.items():
-        print(f"{question:<20}{moment:<8}{grown:>10.2f}   {', '.join(where)}")
-
-
-def exponent(points: Sequence[Figures]) -> float:
-    """Return the slope of the line nearest to the logarithms of times over those of sizes."""
-    sizes = [math.log(each.events) for each in points]
-    times = [math.log(each.ms_median) for each in points]
-    return linear_regression(sizes, times).slope
+        for asked, figures in points.items():
+            power = exponent(figures)
+            where = f"{asked.database}, {asked.mix} mix"
+            print(f"{asked.question:<20}{asked.moment:<8}{power or 0:>10.2f}   {where}")
 
 
 if __name__ == "__main__":

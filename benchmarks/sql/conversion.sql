@@ -56,9 +56,10 @@ SELECT process, stage, count(*), count(*) FILTER (became = 'moved_on'),
        count(*) FILTER (became = 'left'), count(*) FILTER (became = 'still_there')
 FROM followed GROUP BY ALL;
 
-SELECT process, stage, currency, sum(amount), coalesce(sum(amount) FILTER (became = 'moved_on'), 0),
+SELECT process, stage, currency, sum(amount),
+       coalesce(sum(amount) FILTER (became = 'moved_on'), 0),
        coalesce(sum(amount) FILTER (became = 'left'), 0)
-FROM followed WHERE currency IS NOT NULL GROUP BY ALL;
+FROM followed WHERE currency IS NOT NULL GROUP BY ALL HAVING sum(amount) > 0;
 
 SELECT process, stage, count(*)
 FROM steps WHERE enters AND valid_from >= $start AND valid_from < $end GROUP BY ALL;

@@ -9,15 +9,21 @@ SELECT currency, sum(deals), sum(amount), sum(weighted) FROM expected GROUP BY A
 
 SELECT currency, forecast_category, deals, amount, weighted FROM expected;
 
-SELECT currency, sum(sign * amount::HUGEINT * share)
+CREATE OR REPLACE TEMP TABLE booked AS
+SELECT currency, sum(sign * amount::HUGEINT * share) AS amount
 FROM booking_by($as_of, $known_at)
 WHERE currency IS NOT NULL AND occurred >= $start AND occurred < $end
-GROUP BY ALL;
+GROUP BY ALL
+HAVING amount <> 0;
 
-SELECT currency, sum(amount) FILTER (outcome = 'won') / sum(amount)
+SELECT currency, amount FROM booked;
+
+SELECT currency, coalesce(sum(amount) FILTER (outcome = 'won'), 0) / sum(amount)
 FROM closing_at($as_of, $known_at)
-WHERE outcome IN ('won', 'lost') AND closed >= $trailing AND currency IS NOT NULL
-GROUP BY ALL;
+WHERE outcome IN ('won', 'lost') AND closed >= $trailing
+  AND (currency IN (SELECT currency FROM expected) OR currency IN (SELECT currency FROM booked))
+GROUP BY ALL
+HAVING sum(amount) > 0;
 
 SELECT currency, count(*), coalesce(sum(amount), 0), count(*) FILTER (fate = 'won'),
        count(*) FILTER (fate = 'otherwise'), count(*) FILTER (fate = 'pending'),

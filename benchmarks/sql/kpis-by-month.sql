@@ -9,12 +9,14 @@ WHERE outcome <> 'merged';
 SELECT start, currency, sum(sign * amount::HUGEINT * share)
 FROM months JOIN booking_by($as_of, $known_at) ON occurred >= start AND occurred < finish
 WHERE currency IS NOT NULL
-GROUP BY ALL;
+GROUP BY ALL
+HAVING sum(sign * amount::HUGEINT * share) <> 0;
 
 SELECT start, sum(sign)
 FROM months JOIN booking_by($as_of, $known_at) ON occurred >= start AND occurred < finish
 WHERE kind = 'repeated' AND role = 'owner'
-GROUP BY ALL;
+GROUP BY ALL
+HAVING sum(sign) <> 0;
 
 SELECT start, count(*), count(*) FILTER (outcome = 'won'), count(*) FILTER (outcome = 'open')
 FROM months JOIN deals ON opened >= start AND opened < finish
