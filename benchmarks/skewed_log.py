@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from functools import cache
 from heapq import heappop, heappush
-from itertools import groupby
+from itertools import count, groupby
 from random import Random
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -39,6 +39,7 @@ ENDS: Final = datetime(2026, 6, 30, 18, tzinfo=ZONE)
 DEALS_FROM: Final = BEGINS + timedelta(days=7)
 UNTOUCHED_UNTIL: Final = datetime(2021, 6, 1, tzinfo=ZONE)
 """By then deals are opened that stay as they are: five years before the end, and more."""
+SECOND: Final = 1_000_000
 FACTS_A_DEAL: Final = 20
 """So many there are on the average, those of its customer included."""
 CHANGES: Final = 1_000
@@ -108,32 +109,22 @@ def _hire(flow: SalesFlow) -> None:
 def _told(deals: int, ids: Callable[[], UUID], seed: int) -> Iterator[Told]:
     """Yield the facts of all deals in the order of their recording, up to the end."""
     waiting: list[Told] = []
-    number = 0
-    for opened, deal in _openings(deals, seed):
+    numbers = count()
+    for place, (opened, deal) in enumerate(_openings(deals, seed)):
         while waiting and waiting[0].recorded < opened:
             yield heappop(waiting)
         stream, chance = ids(), Random(f"{seed}/{deal}")
-        customer, is_new = _customer(deal, seed)
+        customer, is_new = _customer(place, seed)
         if is_new:
-            number += 1
-            region = SOURCES[deal % len(SOURCES)]
-            heappush(
-                waiting,
-                Told(
-                    opened,
-                    number,
-                    customer,
-                    CustomerRegistered(name=f"Customer {deal}", region=region),
-                    None,
-                ),
-            )
-        is_late = deal % IN_A_HUNDRED not in (CHANGING, UNTOUCHED) and chance.random() < LATE
-        for place, (occurred, fact) in enumerate(_life(deal, opened, customer, chance)):
-            number += 1
-            recorded, said = occurred, None
-            if is_late and place and chance.random() < 1 / 2:
+            new = CustomerRegistered(name=f"Customer {place}", region=chance.choice(TEAMS))
+            heappush(waiting, Told(opened, next(numbers), customer, new, None))
+        may_be_late = deal % IN_A_HUNDRED not in (CHANGING, UNTOUCHED)
+        is_late = may_be_late and chance.random() < LATE
+        for occurred, fact in _life(deal, opened, customer, chance):
+            number, recorded, said = next(numbers), occurred, None
+            if is_late and occurred > opened and chance.random() < 1 / 2:
                 recorded = occurred + timedelta(days=chance.randint(*DAYS_LATE))
-                said = occurred + timedelta(microseconds=number % 1_000_000)
+                said = occurred + timedelta(microseconds=number % SECOND)
             if recorded <= ENDS:
                 heappush(waiting, Told(recorded, number, stream, fact, said))
     while waiting:
@@ -151,11 +142,11 @@ def _openings(deals: int, seed: int) -> list[tuple[datetime, int]]:
     return sorted(found)
 
 
-def _customer(deal: int, seed: int) -> tuple[UUID, bool]:
-    """Return the customer of a deal, and whether it is the customer's first."""
-    chance = Random(f"{seed}/customer/{deal}")
-    if deal >= DEALS_A_CUSTOMER and chance.random() > 1 / DEALS_A_CUSTOMER:
-        return _customer(chance.randrange(deal), seed)[0], False
+def _customer(place: int, seed: int) -> tuple[UUID, bool]:
+    """Return the customer of a deal by its place, and whether it is the customer's first."""
+    chance = Random(f"{seed}/customer/{place}")
+    if place >= DEALS_A_CUSTOMER and chance.random() > 1 / DEALS_A_CUSTOMER:
+        return _customer(chance.randrange(place), seed)[0], False
     return UUID(int=chance.getrandbits(128), version=4), True
 
 
@@ -166,7 +157,7 @@ def _at_work(at: datetime, chance: Random) -> datetime:
 
 def _life(deal: int, opened: datetime, customer: UUID, chance: Random) -> Iterator[Happening]:
     """Yield what happens to a deal, and when."""
-    currency = chance.choice(CURRENCIES)
+    currency, is_known = chance.choice(CURRENCIES), chance.random() < 0.9
     yield (
         opened,
         DealOpened(
@@ -176,20 +167,18 @@ def _life(deal: int, opened: datetime, customer: UUID, chance: Random) -> Iterat
             title=f"Deal {deal}",
             owner=chance.choice(REPS),
             customer_id=customer,
-            amount=_money(chance.randrange(1, 1_000), currency)
-            if chance.random() < 0.9
-            else None,
+            amount=_money(chance.randrange(1, 1_000), currency) if is_known else None,
             expected_close=_day(opened, chance.randrange(30, 200)),
             lead_source=chance.choice(SOURCES),
         ),
     )
-    match deal % IN_A_HUNDRED:
-        case each if each == CHANGING:
-            yield from _changes(opened, currency, chance)
-        case each if each == UNTOUCHED:
-            yield opened, _contact(chance.choice(CHANNELS), "out")
-        case _:
-            yield from _usual(opened, currency, chance)
+    kind = deal % IN_A_HUNDRED
+    if kind == CHANGING:
+        yield from _changes(opened, currency, chance)
+    elif kind == UNTOUCHED:
+        yield opened, _contact(chance.choice(CHANNELS), "out")
+    else:
+        yield from _usual(opened, currency, chance)
 
 
 def _changes(at: datetime, currency: str, chance: Random) -> Iterator[Happening]:
