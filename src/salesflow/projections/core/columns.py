@@ -227,7 +227,7 @@ class HeldRows:
         part = Part(_OrderedColumns(self, order), len(order))
         return HeldRows([(part, np.arange(len(order)))], self.words)
 
-    def numbers(self, name: str) -> Column:
+    def filled(self, name: str) -> Column:
         """Return a column of numbers, with 0 where there is none."""
         column = self[name]
         return np.where(column == np.iinfo(column.dtype).min, 0, column)
