@@ -27,10 +27,8 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.columns import Column, Flags
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Question, Reader, View
-from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.registry import FOLDS
@@ -53,8 +51,6 @@ __all__ = [
     "group_order",
     "head_of_groups",
     "named",
-    "names_of",
-    "of_one_deal",
     "stage_name",
 ]
 
@@ -316,26 +312,6 @@ def named(meant: Iterable[Meant], processes: Processes) -> Names:
                 )
             )
     return Names(labels=tuple(labels))
-
-
-def names_of(reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]) -> Names:
-    """Name the reasons and the stages of closed deals, as their processes call them."""
-    c, f = CLOSING.c, FACTOR.c
-    under: list[sa.ColumnElement[Any]] = [c.process, c.process_version]
-    reasons = sa.select(*under, c.because).where(*wanted, c.outcome == "lost")
-    details = (
-        sa.select(*under, f.detail)
-        .join_from(CLOSING.table, FACTOR.table, of_one_deal())
-        .where(FACTOR.visible_at(reader.read_point), *wanted)
-    )
-    rows = [row for each in (reasons, details) for row in reader.rows(each.distinct())]
-    return named(map(Meant._make, rows), reader.processes)
-
-
-def of_one_deal() -> sa.ColumnElement[bool]:
-    """Join the closing of a deal and what happened on its way."""
-    c, f = CLOSING.c, FACTOR.c
-    return sa.and_(f.tenant == c.tenant, f.entity_id == c.entity_id)
 
 
 def _label(key: str, process: str, versions: set[int], processes: Processes) -> Label | None:

@@ -13,10 +13,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
-from salesflow.domain.time import Moment, Period, from_instant
+from salesflow.domain.time import Instant, Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
@@ -29,11 +30,12 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, HeldRows
 from salesflow.projections.core.question import (
     Limit,
     PeriodQuestion,
     Reader,
-    Span,
     View,
     span_before,
 )
@@ -271,58 +273,76 @@ class Feedback(PeriodQuestion[FeedbackView]):
         """
         span = self.span(reader)
         before = span_before(span, reader)
-        answers = self._answers(reader, span)
-        verbatims, in_all = self._verbatims(reader, span)
+        rows = self._asked_about(reader)
+        said = rows.between("occurred", span.start, span.end)
+        earlier = rows.between("occurred", before.start, before.end)
+        answers = self._answers(said)
+        verbatims, in_all = self._verbatims(said, reader)
         return FeedbackView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
             total=counted(answers),
-            total_before=counted(self._answers(reader, before)),
+            total_before=counted(self._answers(earlier)),
             groups=tuple(feedback_groups(answers, self.by, reader)),
             verbatims=tuple(verbatims),
             verbatims_total=in_all,
         )
 
-    def _answers(self, reader: Reader, span: Span) -> list[Answers]:
-        c = FEEDBACK.c
-        columns = {"stage": (c.process, c.stage), "owner": (c.owner,), "product": (c.products,)}
+    def _asked_about(self, reader: Reader) -> HeldRows:
+        rows = reader.columns(FEEDBACK)
+        given = {"process": self.process, "owner": self.owner, "survey": self.survey}
+        for column, value in given.items():
+            if value is not None:
+                rows = rows.among(column, value)
+        return rows
+
+    def _answers(self, rows: HeldRows) -> list[Answers]:
+        """Put rows together that are alike."""
+        columns = {"stage": ("process", "stage"), "owner": ("owner",), "product": ("products",)}
         by = columns[self.by] if self.by is not None else ()
-        grouped = (c.kind, c.scale, c.score, c.answered, *by)
-        shown: list[sa.ColumnElement[Any]] = [
-            sa.func.count(),
-            sa.func.max(c.process_version),
-            *grouped,
-        ]
-        select = sa.select(*shown).where(*self._wanted(reader, span)).group_by(*grouped)
-        return [Answers._make((*row[:6], tuple(row[6:]))) for row in reader.rows(select)]
-
-    def _wanted(self, reader: Reader, span: Span) -> list[sa.ColumnElement[bool]]:
-        c = FEEDBACK.c
-        given = {c.process: self.process, c.owner: self.owner, c.survey: self.survey}
+        score = np.where(rows.known("score"), rows["score"], NOTHING)
+        alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
+        newest = np.zeros(len(alike.first), np.int64)
+        np.maximum.at(newest, alike.of, rows["process_version"])
+        names = ("kind", "scale", "score", "answered", *by)
+        cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
+        counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)
         return [
-            FEEDBACK.visible_at(reader.read_point),
-            c.occurred >= span.start,
-            c.occurred < span.end,
-            *(column == value for column, value in given.items() if value is not None),
+            Answers._make((times, version, kind, scale, score, answered, tuple(group)))
+            for times, version, (kind, scale, score, answered, *group) in counts
         ]
 
-    def _verbatims(self, reader: Reader, span: Span) -> tuple[list[Verbatim], int]:
+    def _verbatims(self, rows: HeldRows, reader: Reader) -> tuple[list[Verbatim], int]:
         """Find the newest words, and how many there are in all."""
-        c = FEEDBACK.c
-        wanted = [*self._wanted(reader, span), c.kind == "received", c.worded == 1]
-        [(in_all,)] = reader.rows(sa.select(sa.func.count()).where(*wanted))
-        newest = (
-            sa.select(FEEDBACK.table)
-            .where(*wanted)
-            .order_by(c.occurred.desc(), c.position.desc())
-            .limit(self.limit)
-        )
-        return read_words(reader, reader.rows(newest)), in_all
+        worded = rows.where(rows.has("kind", "received") & (rows["worded"] == 1))
+        newest = np.lexsort([-worded["position"], -worded["occurred"]])[: self.limit]
+        listed = worded.ordered(newest)
+        cells = zip(*map(listed.cells, WordedRow._fields), strict=True)
+        return read_words(reader, [*map(WordedRow._make, cells)]), len(worded)
 
 
-def read_words(reader: Reader, rows: Sequence[sa.Row[Any]]) -> list[Verbatim]:
+class WordedRow(NamedTuple):
+    """A row of feedback that was given in words."""
+
+    entity_id: UUID
+    position: int
+    occurred: Instant
+    process: str
+    process_version: int
+    stage: str
+    owner: str | None
+    products: str | None
+    survey: str | None
+    scale: Scale | None
+    score: int | None
+
+
+Worded = WordedRow | sa.Row[Any]
+
+
+def read_words(reader: Reader, rows: Sequence[Worded]) -> list[Verbatim]:
     """Read from the log what was said in rows of feedback: it is personal, and only there."""
     streams = reader.streams({row.entity_id for row in rows})
     said = {
@@ -373,7 +393,7 @@ def _products(lines: str | None) -> tuple[str, ...]:
     return () if lines is None else tuple(lines.split("\n"))
 
 
-def _verbatim(row: sa.Row[Any], text: str, reader: Reader) -> Verbatim:
+def _verbatim(row: Worded, text: str, reader: Reader) -> Verbatim:
     stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
     return Verbatim(
         position=row.position,

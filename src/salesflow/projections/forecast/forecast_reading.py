@@ -215,7 +215,8 @@ def read_open(
 def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
     """Sum up what was booked in the period of each forecast point."""
     for number, ((_, as_of, known_at), span) in enumerate(points):
-        rows = _within(reader.columns(BOOKING, as_of=as_of, known_at=known_at), span)
+        rows = reader.columns(BOOKING, as_of=as_of, known_at=known_at)
+        rows = rows.between("occurred", span.start, span.end)
         rows = rows.where(rows.known("currency") & scope.holds(rows, "person", "process"))
         of = (scope.groups(rows, "person", "process"), rows["currency"])
         alike = grouped(*of, rows["share"])
@@ -290,7 +291,7 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     signed when the deal is won, is no change of a forecast up or down. Everything counts in the
     currency that the deal had before the fact, also where that changed it at once.
     """
-    rows = _within(reader.columns(PIPELINE), span)
+    rows = reader.columns(PIPELINE).between("occurred", span.start, span.end)
     currency = _currencies_left(rows)
     kept = rows.has("left_outcome", "open") & scope.holds(rows, "left_owner", "left_process")
     kept &= rows.has("kind", "pushed") | _are_forecasts_of_amount(rows)
@@ -366,11 +367,6 @@ def _close_days(rows: HeldRows) -> Column:
     days = [words[code] for code in column[alike.first].tolist()]
     ordinals = [NO_DAY if day is None else date.fromisoformat(day).toordinal() for day in days]
     return np.array(ordinals, np.int64)[alike.of]
-
-
-def _within(rows: HeldRows, span: Span) -> HeldRows:
-    """Return the movements that occurred in a period."""
-    return rows.where((rows["occurred"] >= span.start) & (rows["occurred"] < span.end))
 
 
 def _net(sign: Column, groups: Groups) -> Column:

@@ -25,7 +25,6 @@ from salesflow.projections.feedback.feedback import (
     PASSIVE,
     Answers,
     FeedbackFigures,
-    FeedbackGroup,
     Verbatim,
     counted,
     feedback_groups,
@@ -306,8 +305,11 @@ def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
 # out of the words themselves. The figures are those of the question `Feedback`.
 
 Kind = Literal["stage", "product"]
-THEME_KINDS: Final[tuple[Kind, ...]] = ("stage", "product")
-Row = sa.Row[Any]
+THEMES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "stage": ("process", "stage"),
+    "product": ("products",),
+}
+"""By which columns of feedback its themes are told apart."""
 
 
 class ScoreMoved(Value):
@@ -339,7 +341,7 @@ class Theme(Value):
 class Voices:
     """The feedback on a part of sales in a period and in the one before."""
 
-    def __init__(self, now: Sequence[Row], before: Sequence[Row], reader: Reader) -> None:
+    def __init__(self, now: HeldRows, before: HeldRows, reader: Reader) -> None:
         self._now = now
         self._before = before
         self._reader = reader
@@ -347,24 +349,19 @@ class Voices:
     @classmethod
     def read(cls, periods: tuple[Span, Span], part: ReviewScope, reader: Reader) -> "Voices":
         """Read surveys sent and feedback received in two periods that follow one another."""
-        c, (span, before) = FEEDBACK.c, periods
-        select = sa.select(FEEDBACK.table).where(
-            FEEDBACK.visible_at(reader.read_point),
-            c.occurred >= before.start,
-            c.occurred < span.end,
-        )
-        rows = [
-            row for row in reader.rows(select) if part.has(row.owner, row.process, row.occurred)
-        ]
-        now = [row for row in rows if span.holds(row.occurred)]
-        return cls(now, [row for row in rows if before.holds(row.occurred)], reader)
+        rows, (span, before) = reader.columns(FEEDBACK), periods
+        rows = rows.where((rows["occurred"] >= before.start) & (rows["occurred"] < span.end))
+        rows = rows.where(part.of_process(rows))
+        rows = rows.where(part.owned(rows, rows["occurred"]))
+        at = rows["occurred"]
+        return cls(rows.where(at >= span.start), rows.where(at < before.end), reader)
 
     def scores(self) -> Iterator[ScoreMoved]:
         """Yield the score of each survey on each scale it was answered on."""
         now, before = _by_survey(self._now), _by_survey(self._before)
         for key in sorted({*now, *before}, key=lambda key: (key[0] is None, *key)):
             survey, scale = key
-            current, earlier = (_score(rows.get(key, ()), scale) for rows in (now, before))
+            current, earlier = (_score(its.get(key, ()), scale) for its in (now, before))
             yield ScoreMoved(
                 survey=survey,
                 scale=scale,
@@ -377,10 +374,14 @@ class Voices:
 
     def themes(self) -> Iterator[Theme]:
         """Yield what was said by stage, in the order of their process, then by product."""
-        for kind in THEME_KINDS:
+        for kind, columns in THEMES.items():
+            current, earlier = (_answers(rows, columns) for rows in (self._now, self._before))
             now, before, every = (
-                _themes(rows, kind, self._reader)
-                for rows in (self._now, self._before, (*self._now, *self._before))
+                {
+                    (group.process, group.key): group
+                    for group in feedback_groups(answers, kind, self._reader)
+                }
+                for answers in (current, earlier, [*current, *earlier])
             )
             for key, group in every.items():
                 yield Theme(
@@ -395,33 +396,37 @@ class Voices:
 
     def detractors(self, limit: int) -> tuple[list[Verbatim], int]:
         """Return the newest words of detractors, by stage, and how many there are in all."""
-        worded = [row for row in self._now if _is_detractor(row) and row.worded]
-        worded.sort(key=lambda row: (-row.occurred, -row.position))
-        newest = worded[:limit]
-        newest.sort(key=self._place)
-        return read_words(self._reader, newest), len(worded)
+        rows = self._now.among("kind", "received").among("scale", "nps")
+        is_low = rows.known("score") & (rows["score"] < PASSIVE) & (rows["worded"] == 1)
+        rows = rows.where(is_low)
+        newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
+        select = sa.select(FEEDBACK.table).where(
+            FEEDBACK.visible_at(self._reader.read_point),
+            FEEDBACK.c.entity_id.in_(newest.cells("entity_id")),
+            FEEDBACK.c.position.in_(newest.cells("position")),
+        )
+        found = sorted(
+            self._reader.rows(select) if len(newest) else (),
+            key=lambda row: (*self._place(row), -row.occurred, -row.position),
+        )
+        return read_words(self._reader, found), len(rows)
 
-    def _place(self, row: Row) -> tuple[str, int, str]:
-        """Return where a stage stands; of one stage the newest stay first."""
+    def _place(self, row: sa.Row[Any]) -> tuple[str, int, str]:
+        """Return where a stage stands."""
         place = (row.stage, row.process, row.process_version)
         return row.process, stage_name(*place, self._reader.processes).order, row.stage
 
 
-def _is_detractor(row: Row) -> bool:
-    scored = row.kind == "received" and row.scale == "nps" and row.score is not None
-    return bool(scored and row.score < PASSIVE)
-
-
-def _by_survey(rows: Iterable[Row]) -> Mapping[tuple[str | None, Scale], list[Row]]:
-    found: dict[tuple[str | None, Scale], list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.score is not None:
-            found[row.survey, row.scale].append(row)
+def _by_survey(rows: HeldRows) -> Mapping[tuple[str | None, Scale], list[Answers]]:
+    found: dict[tuple[str | None, Scale], list[Answers]] = defaultdict(list)
+    for each in _answers(rows.where(rows.known("score")), ("survey",)):
+        if each.scale is not None:
+            found[each.group[0], each.scale].append(each)
     return found
 
 
-def _score(rows: Iterable[Row], scale: Scale) -> Estimate | None:
-    figures = counted(_answers(row, ()) for row in rows)
+def _score(answers: Iterable[Answers], scale: Scale) -> Estimate | None:
+    figures = counted(answers)
     of: dict[Scale, Estimate | None] = {
         "nps": figures.nps,
         "csat": figures.csat_top_box,
@@ -430,20 +435,17 @@ def _score(rows: Iterable[Row], scale: Scale) -> Estimate | None:
     return of[scale]
 
 
-def _themes(
-    rows: Iterable[Row], kind: Kind, reader: Reader
-) -> dict[tuple[str | None, str | None], FeedbackGroup]:
-    answers = [
-        _answers(row, (row.process, row.stage) if kind == "stage" else (row.products,))
-        for row in rows
+def _answers(rows: HeldRows, group: Sequence[str]) -> list[Answers]:
+    """Count the rows that are alike, and of one group by some columns."""
+    columns = ("process_version", "kind", "scale", "score", "answered", *group)
+    alike = grouped(*(rows[name] for name in columns))
+    cells = zip(*map(rows.ordered(alike.first).cells, columns), strict=True)
+    return [
+        Answers(count, version, kind, scale, score, answered, tuple(groups))
+        for count, (version, kind, scale, score, answered, *groups) in zip(
+            alike.counts().tolist(), cells, strict=True
+        )
     ]
-    groups = feedback_groups(answers, kind, reader)
-    return {(group.process, group.key): group for group in groups}
-
-
-def _answers(row: Row, group: tuple[str | None, ...]) -> Answers:
-    key = (row.kind, row.scale, row.score, row.answered)
-    return Answers(1, row.process_version, *key, group)
 
 
 # What was forecast of a period while it lay ahead, beside what was sold in it.

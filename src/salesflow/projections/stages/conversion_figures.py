@@ -168,7 +168,6 @@ class Passages:
         self.stages: Final = steps.stage_numbers(names)
         """Which of the named stages each step is a visit to, by number; -1 for none."""
         self.enters: Final = (steps.stage >= 0) & steps.rows.has("entered", *ENTRIES)
-        self._migrated = steps.rows.has("entered", "migrated")
 
     def created(self, span: Span) -> Column:
         """Return which deals were created in a period, by number."""
@@ -203,29 +202,32 @@ class Passages:
     def moved_on(self, entries: Column) -> Flags:
         """Return after which entries the deal entered a later stage, or was won."""
         steps, after = self.steps, self._place_ends[self._places[entries]]
-        names, entry = rows_in(entries, after)
-        then, name = rows_in(after[entry], steps.of_deals(steps.lasts + 1)[names])
-        entry, names = entry[name], names[name]
-        is_won = steps.outcome == steps.rows.code("outcome", "won")
-        won_then = steps.rows.has("entered", "won")
-        won = is_won[then] & (won_then[then] | ~is_won[entries[entry]])
-        later = self._is_later[steps.standing[then], steps.standing[names]]
-        return _any_of(entry[won | (self.enters[then] & later)], len(entries))
+        then, entry = rows_in(after, self._deal_ends[entries])
+        won = steps.rows.has("outcome", "won")
+        wins = won & steps.rows.has("entered", "won")
+        moved_on = _any_of(entry[won[then] & (wins[then] | ~won[entries[entry]])], len(entries))
+        names, pair = rows_in(entries[entry], after[entry])
+        later = self._is_later[steps.standing[then[pair]], steps.standing[names]]
+        moved_on[entry[pair[later & self.enters[then[pair]]]]] = True
+        return moved_on
 
     def still_there(self, entries: Column) -> Flags:
         """Return after which entries the deal stands in the stage that it entered."""
-        steps = self.steps
-        begun = self._place_begins[self._places[steps.lasts]]
-        after = steps.of_deals(steps.lasts + 1)[entries]
-        last, entry = rows_in(steps.of_deals(begun)[entries], after)
-        same = self.stages[last] == self.stages[entries[entry]]
-        is_there = _any_of(entry[same], len(entries))
-        is_there &= steps.stage[after - 1] >= 0
-        return is_there
+        ends = self._deal_ends[entries]
+        names, entry = rows_in(self._place_begins[self._places[ends - 1]], ends)
+        same = self.stages[names] == self.stages[entries[entry]]
+        still_there = _any_of(entry[same], len(entries))
+        still_there &= self.steps.stage[ends - 1] >= 0
+        return still_there
+
+    @cached_property
+    def _deal_ends(self) -> Column:
+        """The row after the last step of the deal of each step."""
+        return self.steps.of_deals(self.steps.lasts + 1)
 
     @cached_property
     def _place_begins(self) -> Column:
-        begins = ~self._migrated
+        begins = ~self.steps.rows.has("entered", "migrated")
         begins[self.steps.firsts] = True
         return np.flatnonzero(begins)
 
@@ -285,11 +287,11 @@ class _Sum(NamedTuple):
 def _sums(steps: Steps, chosen: Column, groups: Column, count: int) -> list[_Sum]:
     """Count steps by the number of their group, of so many, and add up their amounts."""
     found = [_Sum(its, {}) for its in np.bincount(groups, minlength=count).tolist()]
-    worth = (steps.rows.known("currency") & steps.rows.known("amount"))[chosen]
-    chosen, groups = chosen[worth], groups[worth]
-    currency = steps.rows["currency"][chosen]
+    rows = steps.rows.ordered(chosen)
+    worth = rows.known("currency") & rows.known("amount")
+    groups, currency = groups[worth], rows["currency"][worth]
     cells = grouped(groups, currency)
-    amounts = exact_sums(steps.rows["amount"][chosen], cells.of, len(cells.first))
+    amounts = exact_sums(rows["amount"][worth], cells.of, len(cells.first))
     words = steps.rows.words["currency"]
     for first, amount in zip(cells.first.tolist(), amounts, strict=True):
         found[groups[first]].amounts[words[int(currency[first])]] = amount
