@@ -11,6 +11,7 @@ from salesflow.projections.core.column_figures import (
     elapsed,
     exact_product_sums,
     first_rows,
+    places_among,
 )
 
 GROUPS = 4
@@ -32,6 +33,8 @@ def test_sums_of_products_are_exact(rows: list[tuple[int, int, int]]) -> None:
     for amount, factor, group in rows:
         sums[group] += amount * factor
     assert exact_product_sums(amounts, factors, groups, GROUPS) == sums
+    longer = np.array([amount << 70 for amount in amounts.tolist()], object)
+    assert exact_product_sums(longer, factors, groups, GROUPS) == [each << 70 for each in sums]
 
 
 def test_sums_of_products_that_no_64_bits_hold_are_exact() -> None:
@@ -48,6 +51,13 @@ def test_the_first_row_of_each_run_is_found(runs: list[list[tuple[int, int]]]) -
     for number, (of, *order) in enumerate(rows):
         wanted[of] = min(wanted.get(of, (9, 9, 9)), (order[0], order[1], number))
     assert first_rows(key, early, late).tolist() == [number for *_, number in wanted.values()]
+
+
+@given(st.lists(st.integers(0, 9), unique=True), st.lists(st.integers(-1, 9)))
+def test_codes_are_found_where_they_stand(codes: list[int], wanted: list[int]) -> None:
+    assert places_among(column(codes), column(wanted)).tolist() == [
+        codes.index(code) if code in codes else -1 for code in wanted
+    ]
 
 
 @given(

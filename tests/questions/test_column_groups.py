@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesflow.projections.core import column_groups
-from salesflow.projections.core.column_groups import grouped, rows_in
+from salesflow.projections.core.column_groups import foremost, grouped, rows_in
 from salesflow.projections.core.statistics import exact_sum, exact_sums
 
 CODES = st.integers(-1, 6)
@@ -77,3 +77,15 @@ def test_sums_by_group_are_exact_beyond_64_bits(rows: list[tuple[int, int]]) -> 
     wanted = [sum(number for group, number in rows if group == n) for n in range(4)]
     assert exact_sums(numbers, groups, 4) == wanted
     assert exact_sum(numbers) == sum(wanted)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12), st.integers(0, 5)
+)
+def test_the_foremost_rows_are_so_many_and_those_like_the_last(
+    rows: list[tuple[int, int]], count: int
+) -> None:
+    found = foremost(count, *columns(rows, 2)) if rows else np.arange(0)
+    first = sorted(rows)[:count]
+    like_them = [number for number, row in enumerate(rows) if row in first]
+    assert sorted(found.tolist()) == like_them

@@ -19,7 +19,6 @@ from typing import Any, Final
 from uuid import UUID, SafeUUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.errors import DamagedError
@@ -63,8 +62,8 @@ STORE = sa.MetaData()
 _Instant = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _Small = sa.Integer()
 _Id = sa.Uuid().with_variant(sa.LargeBinary(16), "sqlite")
-_Text = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-_Bytes = sa.LargeBinary().with_variant(postgresql.BYTEA(), "postgresql")
+_Text = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
+_Bytes = sa.LargeBinary()
 
 
 def _column(

@@ -13,7 +13,7 @@ from salesflow.domain.time import DAY, day_number
 from salesflow.projections.core.columns import Column, Flags, runs_of
 from salesflow.projections.core.statistics import exact_sums
 
-__all__ = ["elapsed", "exact_product_sums", "first_rows"]
+__all__ = ["elapsed", "exact_product_sums", "first_rows", "places_among"]
 
 HALF: Final = 32
 """Bits by which numbers of 64 bits are cut in two."""
@@ -24,7 +24,14 @@ GREATEST: Final = np.iinfo(np.int64).max
 def exact_product_sums(
     numbers: Column, factors: Column, groups: Column, count: int
 ) -> list[int]:
-    """Return sums by group of 64-bit numbers, each times a factor of less than 2 ** 31."""
+    """Return sums by group of numbers, each times a factor of less than 2 ** 31.
+
+    The numbers have 64 bits, or are Python's own, which are added up as they are.
+    """
+    if numbers.dtype == object:
+        sums = np.zeros(count, object)
+        np.add.at(sums, groups, numbers * factors)
+        return [int(each) for each in sums]
     upper = exact_sums((numbers >> HALF) * factors, groups, count)
     lower = exact_sums((numbers & LOWER) * factors, groups, count)
     return [(high << HALF) + low for high, low in zip(upper, lower, strict=True)]
@@ -39,6 +46,13 @@ def first_rows(key: Column, *order: Column) -> Column:
         least = np.minimum.reduceat(np.where(tied, column, GREATEST), first)
         tied &= column == least[run]
     return np.flatnonzero(tied)
+
+
+def places_among(codes: Column, wanted: Column) -> Column:
+    """Return where each code stands among others, which all differ; -1 where it does not."""
+    places = np.full(max(codes.max(initial=-1), wanted.max(initial=-1)) + 2, -1)
+    places[codes] = np.arange(len(codes))
+    return places[wanted]  # -1, which is nothing, stands last
 
 
 def elapsed(start: Column, end: Column, days_only: Flags, timezone: ZoneInfo) -> Column:

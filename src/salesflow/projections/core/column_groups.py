@@ -10,7 +10,7 @@ import numpy as np
 
 from salesflow.projections.core.columns import Column
 
-__all__ = ["Groups", "grouped", "rows_in"]
+__all__ = ["Groups", "foremost", "grouped", "rows_in"]
 
 SPARSE: Final = 1 << 20
 """Codes that reach further, and further than there are rows, are sorted to be numbered."""
@@ -56,6 +56,20 @@ def rows_in(first: Column, after: Column) -> tuple[Column, Column]:
     number = np.repeat(np.arange(len(first)), lasts)
     apart = first - (np.cumsum(lasts) - lasts)
     return np.arange(len(number)) + apart[number], number
+
+
+def foremost(count: int, *columns: Column) -> Column:
+    """Return the rows that come first in order of columns: so many, and those like the last.
+
+    They come in no order: what decides between rows that are alike may do so afterwards.
+    """
+    order = np.lexsort(columns[::-1])
+    if not 0 < count < len(order):
+        return order[: max(count, 0)]
+    last = order[count - 1]
+    like_last = np.logical_and.reduce([column == column[last] for column in columns])
+    like_last[order[:count]] = True
+    return np.flatnonzero(like_last)
 
 
 def _numbered(codes: Column) -> tuple[Column, int]:

@@ -10,7 +10,7 @@ It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -31,6 +31,7 @@ __all__ = [
     "Places",
     "TableColumns",
     "Words",
+    "narrowed",
     "runs_of",
 ]
 
@@ -42,6 +43,7 @@ Places = NDArray[np.intp]
 
 EVENT_ID: Final = np.dtype("V16")
 """How an id of an event is held."""
+NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
 """The code of no word. Of numbers the least of their type is none."""
@@ -51,6 +53,20 @@ def runs_of(column: Column) -> tuple[Column, Column]:
     """Return the first and the last place of each run of values that are the same."""
     first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
     return first, np.append(first[1:], len(column))[: len(first)] - 1
+
+
+def narrowed(column: Column) -> Column:
+    """Return a column of whole numbers in the smallest type that holds them.
+
+    In none of its types the least number is one, since that stands for nothing.
+    """
+    if column.dtype.kind != "i" or not len(column):
+        return column
+    low, high = int(column.min()), int(column.max())
+    for kind in NARROW:
+        if np.iinfo(kind).min < low and high <= np.iinfo(kind).max:
+            return column.astype(kind)
+    return column
 
 
 class Words:
@@ -80,9 +96,13 @@ class Words:
                 known[word] = len(self._words) - 1
         return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
 
+    def texts(self, codes: Column) -> list[Any]:
+        """Return the words of codes, or ids as they were put in."""
+        return [self._words[code] for code in codes.tolist()]
+
 
 class Part(NamedTuple):
-    """Rows of one table, in an order of their own.
+    """Rows of one table, in an order of their own, and as narrow as what they hold.
 
     Of an interval table those of an entity stand next to one another, in order of their
     beginning; movements stand in order of their occurrence.
@@ -144,12 +164,21 @@ class HeldRows:
     def __len__(self) -> int:
         return sum(len(places) for _, places in self._chosen)
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names of their columns."""
+        return self._chosen[0][0].columns.keys()
+
     def __getitem__(self, name: str) -> Column:
         """Return a column of these rows."""
         found = self._cut.get(name)
         if found is None:
             cut = [part.columns[name][places] for part, places in self._chosen]
-            found = self._cut[name] = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            found = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            if found.dtype != EVENT_ID:
+                wide = np.int32 if name in self.words else np.int64
+                found = found.astype(wide, copy=False)
+            self._cut[name] = found
         return found
 
     def code(self, name: str, word: str | UUID | None) -> int:
@@ -157,14 +186,25 @@ class HeldRows:
         code = self.words[name].code(word)
         return UNKNOWN if code is None else code
 
+    def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
+        """Return which of some words or ids rows have in a column, by number; -1 for none."""
+        known = self.words[name]
+        number = np.full(len(known) + 1, -1)  # the code of nothing stands last
+        for place, code in enumerate(map(known.code, words)):
+            if code is not None:
+                number[code] = place
+        return number[self[name]]
+
     def has(self, name: str, *words: str | UUID | None) -> Flags:
         """Return which rows have one of some words or ids in a column."""
-        column, known = self[name], self.words[name]
-        is_one = np.zeros(len(known) + 1, np.bool_)
-        for code in map(known.code, words):
-            if code is not None:
-                is_one[code] = True  # that of nothing stands last
-        found: Flags = is_one[column]
+        found: Flags = self.numbers(name, words) >= 0
+        return found
+
+    def known(self, name: str) -> Flags:
+        """Return which rows have anything in a column."""
+        column = self[name]
+        nothing = NOTHING if name in self.words else np.iinfo(column.dtype).min
+        found: Flags = column != nothing
         return found
 
     def where(self, wanted: Flags) -> "HeldRows":
@@ -183,10 +223,9 @@ class HeldRows:
         return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
 
     def ordered(self, order: Places) -> "HeldRows":
-        """Return them in another order."""
-        names = self._chosen[0][0].columns
-        part = Part({name: self[name][order] for name in names}, len(self))
-        return HeldRows([(part, np.arange(len(self)))], self.words)
+        """Return rows of these by their numbers, in that order."""
+        part = Part(_OrderedColumns(self, order), len(order))
+        return HeldRows([(part, np.arange(len(order)))], self.words)
 
     def numbers(self, name: str) -> Column:
         """Return a column of numbers, with 0 where there is none."""
@@ -208,3 +247,20 @@ class HeldRows:
         cells: list[Any] = column.tolist()
         none = np.iinfo(column.dtype).min
         return [None if each == none else each for each in cells] if none in cells else cells
+
+
+class _OrderedColumns(Mapping[str, Column]):
+    """Columns of rows in another order, each made when it is asked for."""
+
+    def __init__(self, rows: HeldRows, order: Places) -> None:
+        self._rows = rows
+        self._order = order
+
+    def __getitem__(self, name: str) -> Column:
+        return self._rows[name][self._order]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows.names)
+
+    def __len__(self) -> int:
+        return len(self._rows.names)

@@ -24,6 +24,7 @@ from salesflow.projections.core.columns import (
     Part,
     Places,
     Words,
+    narrowed,
 )
 from salesflow.projections.core.statistics import half_sums, whole_sums
 from salesflow.projections.table import LedgerTable, ReadPoint
@@ -82,8 +83,8 @@ class _Side(NamedTuple):
     share: Column
 
     def of(self, rows: slice | Places) -> "_Side":
-        """Return the legs of some movements."""
-        return _Side._make(column[rows] for column in self)
+        """Return the legs of some movements, in numbers that can be multiplied."""
+        return _Side._make(column[rows].astype(np.int64) for column in self)
 
     def figures(self) -> list[Column]:
         """Return what each leg adds to the figures of its cell."""
@@ -146,8 +147,8 @@ class Checkpoints:
     def _side(self, side: str, cells: Column, sign: int) -> _Side:
         columns = self.part.columns
         return _Side(
-            cells,
-            columns["sign"].astype(np.int64) * sign,
+            narrowed(cells),
+            columns["sign"] * sign,
             columns[f"{side}_amount"],
             columns[f"{side}_probability"],
         )

@@ -301,7 +301,7 @@ def _percentile(times: Column, share: Fraction) -> Fraction:
 
 
 def _days(lasted: Fraction | int) -> Decimal:
-    return decimal_of(Fraction(lasted) / DAY)
+    return Decimal(lasted.numerator) / (lasted.denominator * DAY)
 
 
 # How long until something happens, when for some it has not happened yet.

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import Scale
@@ -17,6 +18,8 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.feedback.feedback import (
     PASSIVE,
@@ -47,7 +50,6 @@ from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.performance.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
 from salesflow.projections.scope import Teams, stage_name
-from salesflow.projections.stages.visits import StageVisit
 
 __all__ = [
     "MOVEMENTS",
@@ -103,9 +105,22 @@ class ReviewScope:
         """Say the same of what a rep had under a process."""
         return self._process in (None, process) and self.has_rep(rep, at)
 
-    def has_step(self, step: StageVisit) -> bool:
-        """Say the same of a step of a deal, by when it began."""
-        return self.has(step.owner, step.process, step.at)
+    def of_process(self, rows: HeldRows) -> Flags:
+        """Return which rows are under the process."""
+        if self._process is None:
+            return np.ones(len(rows), np.bool_)
+        return rows.has("process", self._process)
+
+    def owned(self, rows: HeldRows, at: Column) -> Flags:
+        """Return which rows belonged to it by whom they are, each at an instant."""
+        found = np.zeros(len(rows), np.bool_)
+        owners = grouped(rows["owner"])
+        reps = rows.ordered(owners.first).cells("owner")
+        for rep, these in zip(reps, owners.rows(), strict=True):
+            if self._owner in (None, rep):
+                team = self._team
+                found[these] = team is None or self._teams.were_in(team, rep, at[these])
+        return found
 
 
 Unit = Literal["count", "money", "share", "days"]
