@@ -227,8 +227,8 @@ class HeldRows:
         part = Part(_OrderedColumns(self, order), len(order))
         return HeldRows([(part, np.arange(len(order)))], self.words)
 
-    def numbers(self, name: str) -> Column:
-        """Return a column of numbers, with 0 where there is none."""
+    def amounts(self, name: str) -> Column:
+        """Return a column of amounts, with 0 where none is known."""
         column = self[name]
         return np.where(column == np.iinfo(column.dtype).min, 0, column)
 
