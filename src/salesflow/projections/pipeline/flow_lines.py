@@ -17,10 +17,11 @@ from uuid import UUID
 
 import numpy as np
 
+from salesflow.domain.ids import uuid_of_bytes
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT
 from salesflow.projections.core.balances import Cells, CellSums
-from salesflow.projections.core.column_groups import Groups, grouped
+from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
     EVENT_ID,
     NOTHING,
@@ -87,7 +88,7 @@ class FlowNames(Words):
         self._ids = [np.concatenate([np.empty(0, EVENT_ID), *self._ids])]
         ids = self._ids[0][numbers]
         upper, lower = ids.view(">u8").reshape(-1, 2).T
-        return tuple([UUID(bytes=id) for id in ids[np.lexsort([lower, upper])].tolist()])
+        return tuple([uuid_of_bytes(id) for id in ids[np.lexsort([lower, upper])].tolist()])
 
 
 class FlowLines(NamedTuple):
@@ -224,19 +225,22 @@ class Legs:
             self._named("owner") if by_owner else nothing,
             np.maximum(self._of_movement("occurred"), opening.at) if by_owner else nothing,
         ]
-        share = self._of_leg("probability")
-        groups = grouped(*by, share)
-        return self._added_up(groups, [column[groups.first] for column in by], share)
+        opened, then = (self._added_up(by, np.flatnonzero(each)) for each in (opens, ~opens))
+        return opened.with_others(then)
 
-    def _added_up(self, groups: Groups, by: Sequence[Column], share: Column) -> FlowLines:
+    def _added_up(self, by: Sequence[Column], legs: Column) -> FlowLines:
+        """Add up some of the legs by columns of all, and by their probability."""
+        by, share = [column[legs] for column in by], self._of_leg("probability")[legs]
+        groups = grouped(*by, share)
         count = len(groups.first)
         version, deals = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        np.maximum.at(version, groups.of, self._of_leg("process_version"))
-        sign = self._signs()
+        np.maximum.at(version, groups.of, self._of_leg("process_version")[legs])
+        sign = self._signs()[legs]
         np.add.at(deals, groups.of, sign)
-        units = _numbers(exact_sums(sign * self._of_leg("amount"), groups.of, count))
+        units = _numbers(exact_sums(sign * self._of_leg("amount")[legs], groups.of, count))
         likely = units * _numbers(share[groups.first].tolist())
-        return FlowLines._make((*by, version, deals, units, likely))
+        lines = [column[groups.first] for column in by]
+        return FlowLines._make((*lines, version, deals, units, likely))
 
     def _of_movement(self, name: str) -> Column:
         found: Column = self._rows[name][self._movements]
