@@ -13,6 +13,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from salesflow.domain.ids import uuid_of_int
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import EVENT_ID, Column, Part, Words, narrowed
@@ -133,7 +134,7 @@ class HexadecimalIds(Words):
     def __getitem__(self, code: int) -> UUID | None:
         """Return the id of a code."""
         stored = super().__getitem__(code)
-        return None if stored is None else UUID(stored)
+        return None if stored is None else uuid_of_int(int(stored, 16))
 
     def code(self, word: object) -> int | None:
         """Return the code of an id; None for one that no column holds."""

@@ -17,6 +17,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.domain.ids import uuid_of_bytes
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
@@ -231,8 +232,8 @@ class HeldRows:
         part = Part(_OrderedColumns(self, order), len(order))
         return HeldRows([(part, np.arange(len(order)))], self.words)
 
-    def filled(self, name: str) -> Column:
-        """Return a column of numbers, with 0 where there is none."""
+    def amounts(self, name: str) -> Column:
+        """Return a column of amounts, with 0 where none is known."""
         column = self[name]
         return np.where(column == np.iinfo(column.dtype).min, 0, column)
 
@@ -247,7 +248,7 @@ class HeldRows:
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
-            return [UUID(bytes=each) for each in column.tolist()]
+            return [uuid_of_bytes(each) for each in column.tolist()]
         cells: list[Any] = column.tolist()
         none = np.iinfo(column.dtype).min
         return [None if each == none else each for each in cells] if none in cells else cells

@@ -360,7 +360,7 @@ class _Deals:
         deals = self._wanted()
         names = [*self._columns, *CELL, "probability"]
         groups = grouped(*(deals[name] for name in names))
-        amounts, count = deals.filled("amount"), len(groups.first)
+        amounts, count = deals.amounts("amount"), len(groups.first)
         found = zip(
             zip(*(deals.cells(name, groups.first) for name in self._columns), strict=True),
             *(deals.cells(name, groups.first) for name in CELL),

@@ -224,7 +224,7 @@ def _groups(deals: HeldRows) -> list["_RestatedGroup"]:
         for row in zip(
             *(deals.cells(name, groups.first) for name in names),
             *(versions.tolist(), groups.counts().tolist()),
-            exact_sums(deals.filled("amount"), groups.of, count),
+            exact_sums(deals.amounts("amount"), groups.of, count),
             strict=True,
         )
     ]
