@@ -34,6 +34,7 @@ __all__ = [
     "FIGURES",
     "Cell",
     "Change",
+    "EventIds",
     "Fold",
     "FoldState",
     "Instants",
@@ -58,6 +59,7 @@ __all__ = [
 #
 # In the tables these are whole numbers, exact on every database. A fold names the kind of a
 # column so that the SQL views beside the tables can show timestamps and decimals to people.
+# Ids of events are so many that tables in memory do not number them as they do other ids.
 
 
 class Instants(sa.BigInteger):
@@ -70,6 +72,10 @@ class Millionths(sa.BigInteger):
 
 class Shares(sa.Integer):
     """Parts of one in whole millionths: shares, probabilities."""
+
+
+class EventIds(sa.Uuid[UUID]):
+    """Ids of events, each of them in few rows."""
 
 
 AMOUNT_SCALE = 1_000_000
@@ -260,9 +266,9 @@ class LedgerTable(ReadTable):
             sa.Column("recorded", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("sign", sa.SmallInteger, primary_key=True, autoincrement=False),
             sa.Column("entity_id", sa.Uuid, nullable=False),
-            sa.Column("event_id", sa.Uuid, nullable=False),
+            sa.Column("event_id", EventIds, nullable=False),
             *(sa.Column(c.name, c.type) for c in self.attributes),
-            *([sa.Index(f"{name}_recorded", "tenant", "recorded")] if self.cells else []),
+            sa.Index(f"{name}_recorded", "tenant", "recorded"),
             sqlite_with_rowid=False,
         )
 

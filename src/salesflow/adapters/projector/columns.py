@@ -2,7 +2,8 @@
 
 What a table held at some position is kept for a few positions, so that snapshots that were
 opened at different times each find theirs. From one position to the next only the rows of those
-entities are read anew of which the log tells something between.
+entities are read anew of which the log tells something between; of a ledger, the movements that
+were recorded between, since one that is there never changes.
 """
 
 from collections import defaultdict
@@ -20,9 +21,18 @@ from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.schema import events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.domain.time import Instant
 from salesflow.errors import InputError
-from salesflow.projections.core.columns import Column, Flags, Part, TableColumns, Words
-from salesflow.projections.table import IntervalTable
+from salesflow.projections.core.columns import (
+    EVENT_ID,
+    Column,
+    Flags,
+    LedgerColumns,
+    Part,
+    TableColumns,
+    Words,
+)
+from salesflow.projections.table import EventIds, IntervalTable, LedgerTable, ReadTable
 
 __all__ = ["ColumnCache"]
 
@@ -34,6 +44,10 @@ KEPT: Final = 8
 """So many positions of a table are kept, nearly all of whose rows are the same in memory."""
 TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
+
+Held = TableColumns | LedgerColumns
+RowsRead = Iterable[Sequence[sa.Row[Any]]]
+"""Rows as the driver gives them, so many at a time."""
 
 
 class ColumnCache(Forkable):
@@ -56,8 +70,8 @@ class ColumnCache(Forkable):
             table.lock = RLock()
 
     def columns(
-        self, table: IntervalTable, stands: ProjectionPosition, connection: sa.Connection
-    ) -> TableColumns:
+        self, table: ReadTable, stands: ProjectionPosition, connection: sa.Connection
+    ) -> Held:
         """Return a table as it stands in a snapshot, and where that is.
 
         Where it is at hand nobody waits; else others may be reading rows of this table.
@@ -75,7 +89,7 @@ class ColumnCache(Forkable):
 
     def _read(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         held: "_Table",
         rows: "_RowsThere",
         stands: ProjectionPosition,
@@ -83,21 +97,20 @@ class ColumnCache(Forkable):
     ) -> "_KeptColumns":
         """Go on from the newest columns before a snapshot, or read all rows."""
         before = self._newest_before(held.kept, rows, stands, connection)
-        found = None
-        if before is not None:
+        found: Held | None = None
+        if before is not None and isinstance(table, LedgerTable):
+            found = self._follow(table, before, rows, connection)
+        elif before is not None:
             found = self._level(table, before, rows, stands, connection)
         if found is None:
-            found = self._load(table, connection)
+            found = self._held(table, self._part(table, self._rows(table, connection)))
         return held.keep(_KeptColumns(found, stands, rows))
 
-    def columns_of(
-        self, table: IntervalTable, entity: UUID, connection: sa.Connection
-    ) -> TableColumns:
-        """Return what a table holds of one entity, in a snapshot; no other row is read."""
-        part = self._part(table, self._rows(table, connection, [entity]))
-        return TableColumns(part, None, _cut(part, None), self._words_of(table))
+    def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
+        """Return what a table holds of one entity, in a snapshot; no other row is held."""
+        return self._held(table, self._part(table, self._rows_of(table, connection, [entity])))
 
-    def _made_as(self, table: IntervalTable, connection: sa.Connection) -> int:
+    def _made_as(self, table: ReadTable, connection: sa.Connection) -> int:
         """Return what changes when all rows are written anew: by which transaction they were.
 
         On SQLite a rebuild changes the schema. Both may change otherwise too, seldom.
@@ -127,13 +140,38 @@ class ColumnCache(Forkable):
                 return each
         return None
 
-    def _load(self, table: IntervalTable, connection: sa.Connection) -> TableColumns:
-        part = self._part(table, self._rows(table, connection, None))
-        return TableColumns(part, None, _cut(part, None), self._words_of(table))
+    def _held(self, table: ReadTable, part: Part) -> Held:
+        """Return a table all of whose rows are in one part."""
+        words, tail = self._words_of(table), _cut(part, None)
+        if isinstance(table, LedgerTable):
+            return LedgerColumns(part, tail, words)
+        return TableColumns(part, None, tail, words)
+
+    def _follow(
+        self,
+        table: LedgerTable,
+        before: "_KeptColumns",
+        rows: "_RowsThere",
+        connection: sa.Connection,
+    ) -> LedgerColumns | None:
+        """Read the movements of a ledger that were recorded since.
+
+        None where rows of some streams were begun anew meanwhile, since more or less of them
+        can be read: then movements of long ago may have gone or come.
+        """
+        assert isinstance(before.columns, LedgerColumns)
+        if before.rows.notes != rows.notes:
+            return None
+        base, tail, words = before.columns
+        since = self._rows_since(table, connection, before.stands.recorded)
+        tail = _sorted(_joined(tail, self._part(table, since)), table)
+        if tail.rows * TAIL_SHARE > base.rows:
+            base, tail = _sorted(_joined(base, tail), table), _cut(tail, None)
+        return LedgerColumns(base, tail, words)
 
     def _level(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         before: "_KeptColumns",
         rows: "_RowsThere",
         stands: ProjectionPosition,
@@ -144,12 +182,13 @@ class ColumnCache(Forkable):
         Those whose rows were begun anew meanwhile, since more or less of them can be read, are
         left out from elsewhere on.
         """
+        assert isinstance(before.columns, TableColumns)
         base, gone, tail, words = before.columns
         touched = {*self._told_of(before.stands, stands, connection)}
         touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
         if len(touched) * TAIL_SHARE > base.rows:
             return None
-        fresh = self._part(table, self._rows(table, connection, [*touched]))
+        fresh = self._part(table, self._rows_of(table, connection, [*touched]))
         with self._lock:
             codes = self._ids.codes([*touched])
         replaced: Flags = np.isin(base.columns["entity_id"], codes)
@@ -177,37 +216,44 @@ class ColumnCache(Forkable):
     def _stored(self, id: UUID) -> UUID | str:
         return id.hex if self._sqlite else id
 
-    def _words_of(self, table: IntervalTable) -> Mapping[str, Words]:
+    def _words_of(self, table: ReadTable) -> Mapping[str, Words]:
         found = {column.name: self._words_in(column) for column in _columns(table)}
         return {name: words for name, words in found.items() if words is not None}
 
     def _words_in(self, column: sa.Column[Any]) -> Words | None:
+        if isinstance(column.type, EventIds):
+            return None
         if isinstance(column.type, sa.Uuid):
             return self._ids
         return self._words if isinstance(column.type, sa.String) else None
 
-    def _rows(
-        self,
-        table: IntervalTable,
-        connection: sa.Connection,
-        entities: Sequence[UUID] | None,
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
-        """Yield rows of a table as the driver gives them: all of them, or of some entities."""
-        names = ", ".join(column.name for column in _columns(table))
-        select = f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
+    def _rows(self, table: ReadTable, connection: sa.Connection) -> RowsRead:
+        """Return all rows of a table."""
+        given = {"tenant": self._log.tenant}
         options = {"yield_per": BATCH}
-        if entities is None:
-            given = {"tenant": self._log.tenant}
-            found = connection.execute(sa.text(select), given, execution_options=options)
-            yield from found.partitions(BATCH)
-            return
+        select = sa.text(_select(table))
+        return connection.execute(select, given, execution_options=options).partitions(BATCH)
+
+    def _rows_since(
+        self, table: LedgerTable, connection: sa.Connection, recorded: Instant
+    ) -> RowsRead:
+        """Return the movements of a ledger that were recorded after an instant."""
+        select = sa.text(f"{_select(table)} AND recorded > :recorded")
+        given = {"tenant": self._log.tenant, "recorded": recorded}
+        options = {"yield_per": BATCH}
+        return connection.execute(select, given, execution_options=options).partitions(BATCH)
+
+    def _rows_of(
+        self, table: ReadTable, connection: sa.Connection, entities: Iterable[UUID]
+    ) -> Iterator[Sequence[sa.Row[Any]]]:
+        """Yield the rows of some entities."""
         waiting = iter(entities)
         some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
-        among = sa.text(f"{select} AND entity_id IN :some").bindparams(some)
+        among = sa.text(f"{_select(table)} AND entity_id IN :some").bindparams(some)
         while chunk := [self._stored(id) for id in islice(waiting, IN_ONE)]:
             yield connection.execute(among, {"tenant": self._log.tenant, "some": chunk}).all()
 
-    def _part(self, table: IntervalTable, rows: Iterator[Sequence[sa.Row[Any]]]) -> Part:
+    def _part(self, table: ReadTable, rows: RowsRead) -> Part:
         columns = _columns(table)
         batches: list[list[Column]] = [[] for _ in columns]
         count = 0
@@ -230,6 +276,9 @@ class ColumnCache(Forkable):
             with self._lock:
                 return words.codes(cells)
         kind = _type_of(column)
+        if isinstance(column.type, EventIds):
+            ids = (bytes.fromhex(id) if isinstance(id, str) else id.bytes for id in cells)
+            return np.frombuffer(b"".join(ids), kind)
         try:
             return np.fromiter(cells, kind, len(cells))
         except TypeError:
@@ -274,7 +323,7 @@ class _RowsThere(NamedTuple):
 class _KeptColumns(NamedTuple):
     """A table as columns, and where it stood when its rows were read."""
 
-    columns: TableColumns
+    columns: Held
     stands: ProjectionPosition
     rows: _RowsThere
 
@@ -296,33 +345,42 @@ class _Ids(Words):
         return super().codes([w.hex if isinstance(w, UUID) else w for w in words])
 
 
-def _columns(table: IntervalTable) -> list[sa.Column[Any]]:
+def _columns(table: ReadTable) -> list[sa.Column[Any]]:
     return [column for column in table.table.columns if column.name != "tenant"]
 
 
-def _type_of(column: sa.Column[Any]) -> type[np.int16 | np.int32 | np.int64]:
+def _select(table: ReadTable) -> str:
+    names = ", ".join(column.name for column in _columns(table))
+    return f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
+
+
+def _type_of(column: sa.Column[Any]) -> np.dtype[Any]:
     """Return how the numbers or codes of a column are held.
 
     Raises:
         InputError: for one that holds no whole numbers.
     """
+    if isinstance(column.type, EventIds):
+        return EVENT_ID
     if isinstance(column.type, sa.Uuid | sa.String):
-        return np.int32
+        return np.dtype(np.int32)
     if isinstance(column.type, sa.SmallInteger):
-        return np.int16
+        return np.dtype(np.int16)
     if not isinstance(column.type, sa.Integer):
         raise InputError(
             f"column {column.name} is of type {column.type!r}; columns in memory hold whole"
             " numbers, texts and ids: read such a table by `reader.rows`"
         )
-    return np.int64
+    return np.dtype(np.int64)
 
 
-def _sorted(part: Part, table: IntervalTable) -> Part:
-    """Put the rows of an entity next to one another, in order of their beginning."""
+def _sorted(part: Part, table: ReadTable) -> Part:
+    """Put rows in the order in which parts hold them, by what tells them from one another."""
     c = part.columns
-    by = [c["known_from"], *(c[key.name] for key in reversed(table.keys)), c["valid_from"]]
-    order = np.lexsort([*by, c["entity_id"]])
+    keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
+    if isinstance(table, IntervalTable):
+        keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
+    order = np.lexsort([c[name] for name in reversed(keys)])
     return Part({name: column[order] for name, column in c.items()}, part.rows)
 
 

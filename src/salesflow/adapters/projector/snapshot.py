@@ -52,16 +52,16 @@ from salesflow.projections.core.names import (
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.scope import ensure_known
 from salesflow.projections.table import (
-    IntervalTable,
     Processes,
     ReadPoint,
+    ReadTable,
     Selection,
     selects_at,
 )
 
 if TYPE_CHECKING:  # which loads numpy
     from salesflow.adapters.projector.columns import ColumnCache
-    from salesflow.projections.core.columns import HeldRows, TableColumns
+    from salesflow.projections.core.columns import HeldRows, LedgerColumns, TableColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
@@ -120,9 +120,11 @@ class SnapshotTables:
         self.connection: Final = connection
         self.positions: Final = positions
         self._cache = columns
-        self._columns: dict[str, TableColumns] = {}
+        self._columns: dict[str, TableColumns | LedgerColumns] = {}
 
-    def columns(self, table: IntervalTable, of: UUID | None = None) -> "TableColumns":
+    def columns(
+        self, table: ReadTable, of: UUID | None = None
+    ) -> "TableColumns | LedgerColumns":
         """Return a table as columns, or what it holds of one entity.
 
         Raises:
@@ -305,16 +307,19 @@ class SnapshotReader:
 
     def columns(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         *,
         of: UUID | None = None,
         as_of: Instant | None = None,
+        known_at: Instant | None = None,
         ended: bool = False,
     ) -> "HeldRows":
-        """Return the rows of a table that hold at the moment, or at an instant before it."""
+        """Return the rows of a table that count at the moment, or at instants before it."""
         read_point = self.read_point
         if as_of is not None:
             read_point = read_point._replace(as_of=as_of)
+        if known_at is not None:
+            read_point = read_point._replace(known_at=known_at)
         return self._tables.columns(table, of).at(read_point, ended=ended)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

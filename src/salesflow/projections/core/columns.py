@@ -1,8 +1,10 @@
 """Rows of read tables as columns: whole sets that questions compute with at once.
 
 A column is an array with a value for each row. Numbers stand in it as they are, words and ids
-as codes: small whole numbers that mean the same in every column. `HeldRows` count at a moment,
-the rows of one entity next to one another; a column of them is cut when it is asked for.
+as codes: small whole numbers that mean the same in every column; ids of events as their bytes.
+`HeldRows` count at a moment; a column of them is cut when it is asked for. Rows of an interval
+table stand with those of the same entity, in order of their beginning. Movements of a ledger
+stand in no order that holds for all of them.
 
 It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
@@ -15,13 +17,16 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
+    "EVENT_ID",
     "NOTHING",
     "Column",
     "Flags",
     "HeldRows",
+    "LedgerColumns",
     "Part",
     "TableColumns",
     "Words",
@@ -31,7 +36,11 @@ __all__ = [
 Column = NDArray[Any]
 """Whole numbers of any size: codes, instants, amounts in millionths, counts."""
 Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+"""Which rows of a part."""
 
+EVENT_ID: Final = np.dtype("V16")
+"""How an id of an event is held."""
 UNKNOWN: Final = -2
 NOTHING: Final = -1
 """The code of no word. Of numbers the least of their type is none."""
@@ -72,7 +81,11 @@ class Words:
 
 
 class Part(NamedTuple):
-    """Rows of one table, those of an entity next to one another in order of their beginning."""
+    """Rows of one table, in an order of their own.
+
+    Of an interval table those of an entity stand next to one another, in order of their
+    beginning; movements stand in order of their occurrence.
+    """
 
     columns: Mapping[str, Column]
     rows: int
@@ -88,6 +101,11 @@ class Part(NamedTuple):
         if as_of > known_at:  # else what was open then ends behind the moment anyway
             held |= (c["collapsed"] == 1) & (c["valid_to"] > known_at)
         return begun & held
+
+    def posted_by(self, read_point: ReadPoint) -> Places:
+        """Return which movements had happened and were recorded at a moment."""
+        happened = np.searchsorted(self.columns["occurred"], read_point.as_of, "right")
+        return np.flatnonzero(self.columns["recorded"][:happened] <= read_point.known_at)
 
 
 class TableColumns(NamedTuple):
@@ -112,11 +130,26 @@ class TableColumns(NamedTuple):
         return HeldRows(chosen, self.words)
 
 
+class LedgerColumns(NamedTuple):
+    """A ledger as columns: its movements, and in the tail those that were recorded since."""
+
+    base: Part
+    tail: Part
+    words: Mapping[str, Words]
+    """By the name of each column of words or ids, what its codes stand for."""
+
+    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
+        """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
+        del ended
+        parts = (self.base, self.tail) if self.tail.rows else (self.base,)
+        return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
+
+
 class HeldRows:
     """Rows of a table that count at a moment."""
 
     def __init__(
-        self, chosen: Sequence[tuple[Part, NDArray[np.intp]]], words: Mapping[str, Words]
+        self, chosen: Sequence[tuple[Part, Places]], words: Mapping[str, Words]
     ) -> None:
         self.words: Final = words
         self._chosen = chosen
@@ -138,16 +171,32 @@ class HeldRows:
         code = self.words[name].code(word)
         return UNKNOWN if code is None else code
 
+    def has(self, name: str, *words: str | UUID | None) -> Flags:
+        """Return which rows have one of some words or ids in a column."""
+        column, known = self[name], self.words[name]
+        is_one = np.zeros(len(known) + 1, np.bool_)
+        for code in map(known.code, words):
+            if code is not None:
+                is_one[code] = True  # that of nothing stands last
+        found: Flags = is_one[column]
+        return found
+
+    def where(self, wanted: Flags) -> "HeldRows":
+        """Return some of them, in the same order."""
+        ends = np.cumsum([len(places) for _, places in self._chosen])
+        parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
+        return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+
     def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
-        codes = [self.code(name, word) for word in words]
-        chosen = [
-            (part, places[np.isin(part.columns[name][places], codes)])
-            for part, places in self._chosen
-        ]
-        return HeldRows(chosen, self.words)
+        return self.where(self.has(name, *words))
 
-    def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
+    def until(self, known_at: Instant) -> Column:
+        """Return when each row ends, as was known at an instant; FOREVER while it was open."""
+        ends = self["valid_to"]
+        return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
+
+    def ordered(self, order: Places) -> "HeldRows":
         """Return them in another order."""
         names = self._chosen[0][0].columns
         part = Part({name: self[name][order] for name in names}, len(self))
@@ -160,6 +209,8 @@ class HeldRows:
         if words is not None:
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
+        if column.dtype == EVENT_ID:
+            return [UUID(bytes=each) for each in column.tolist()]
         cells: list[Any] = column.tolist()
         none = np.iinfo(column.dtype).min
         return [None if each == none else each for each in cells] if none in cells else cells

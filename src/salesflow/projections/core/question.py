@@ -62,7 +62,7 @@ from salesflow.projections.core.names import (
     with_name_columns,
     with_names,
 )
-from salesflow.projections.table import IntervalTable, Processes, ReadPoint, Selection
+from salesflow.projections.table import Processes, ReadPoint, ReadTable, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,16 +227,17 @@ class Reader(Protocol):
 
     def columns(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         *,
         of: UUID | None = None,
         as_of: Instant | None = None,
+        known_at: Instant | None = None,
         ended: bool = False,
     ) -> "HeldRows":
-        """Return the rows of a table that hold at the moment, or at an instant before it.
+        """Return the rows of a table that hold at the moment, or at instants before it.
 
-        All of them, or those of one entity; with `ended` also those that held before. The table
-        has to be among the question's.
+        All of them, or those of one entity; with `ended` also those that held before. Of a
+        ledger, the movements posted by then. The table has to be among the question's.
         """
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

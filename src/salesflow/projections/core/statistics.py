@@ -33,6 +33,7 @@ __all__ = [
     "decimal_of",
     "difference",
     "exact_sum",
+    "exact_sums",
     "mean",
     "net_promoters",
     "ratio",
@@ -256,9 +257,22 @@ def spreads(*lasted: Column | Sequence[int]) -> list[Spread]:
 
 def exact_sum(numbers: Column) -> int:
     """Return the sum of 64-bit numbers, however large it is: an array's own wraps around."""
-    numbers = np.asarray(numbers, np.int64)
-    upper, lower = numbers >> WORD, numbers & (1 << WORD) - 1
+    upper, lower = _halves(numbers)
     return (int(upper.sum()) << WORD) + int(lower.sum())
+
+
+def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
+    """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
+    sums = np.zeros((2, count), np.int64)
+    for part, half in zip(sums, _halves(numbers), strict=True):
+        np.add.at(part, groups, half)
+    return [(high << WORD) + low for high, low in sums.T.tolist()]
+
+
+def _halves(numbers: Column) -> tuple[Column, Column]:
+    """Cut 64-bit numbers in two, of which either can be added up billions of times."""
+    numbers = np.asarray(numbers, np.int64)
+    return numbers >> WORD, numbers & (1 << WORD) - 1
 
 
 def _percentile(times: Column, share: Fraction) -> Fraction:
