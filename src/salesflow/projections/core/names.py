@@ -122,7 +122,7 @@ def ids_in(view: BaseModel) -> Ids:
     """Find the ids of deals, customers and perhaps reps in an answer, each once."""
     found = Ids([], [], [], [], [])
     by_process = getattr(view, "by", None) == PROCESS
-    for name, value in _leaves(view, ""):
+    for name, value in dict.fromkeys(_leaves(view, "")):
         if name == PROCESS or (by_process and name in GROUPS):
             found.processes.append(str(value))
         elif isinstance(value, UUID):
