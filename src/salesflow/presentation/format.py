@@ -241,21 +241,26 @@ class Total(Value):
 
 def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
     """Add up currency, amount and how much of it counts (one: all); no currency, no amount."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
     with localcontext(prec=EXACT_DIGITS):
-        for currency, amount, share in parts:
-            if currency is not None:
-                sums[currency] += amount * share
-        return tuple(
-            Total(currency=currency, amount=tidy(sums[currency])) for currency in sorted(sums)
-        )
+        return _totals(parts)
 
 
 def totals_by(
     groups: Mapping[KeyT, Iterable[tuple[str | None, Decimal, Decimal]]],
 ) -> dict[KeyT, tuple[Total, ...]]:
     """Add up each of several groups, by its key; see `totals`."""
-    return {key: totals(parts) for key, parts in groups.items()}
+    with localcontext(prec=EXACT_DIGITS):
+        return {key: _totals(parts) for key, parts in groups.items()}
+
+
+def _totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for currency, amount, share in parts:
+        if currency is not None:
+            sums[currency] += amount * share
+    return tuple(
+        [Total(currency=currency, amount=tidy(sums[currency])) for currency in sorted(sums)]
+    )
 
 
 def totals_text(sums: Sequence[Total]) -> str:
