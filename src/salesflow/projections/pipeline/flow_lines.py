@@ -332,9 +332,12 @@ class InTeams:
         then, now = (teams.of(owner, self._opening) for teams in (self._then, self._now))
         of_then, of_now = names.codes([then, now]).tolist()
         whose: Column = np.where(opened, of_then, of_now)
-        moved = ~opened & ~restated
-        teams = [self._now.of(owner, at) for at in lines.occurred[moved].tolist()]
-        whose[moved] = names.codes(teams)
+        moved = np.flatnonzero(~opened & ~restated)
+        whose[moved] = NOTHING
+        stays = self._now.stays(owner)
+        for team in {stay.team for stay in stays if stay.team is not None}:
+            were_in = self._now.were_in(team, owner, lines.occurred[moved])
+            whose[moved[were_in]] = names.codes([team])[0]
         yield whose, lines
         if then != now:
             behind = names.number(self._behind(owner))
