@@ -292,10 +292,9 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     currency that the deal had before the fact, also where that changed it at once.
     """
     rows = reader.columns(PIPELINE).between("occurred", span.start, span.end)
-    currency = _currencies_left(rows)
     kept = rows.has("left_outcome", "open") & scope.holds(rows, "left_owner", "left_process")
     kept &= rows.has("kind", "pushed") | _are_forecasts_of_amount(rows)
-    rows, currency = rows.where(kept), currency[kept]
+    currency, rows = _currencies_left(rows)[kept], rows.where(kept)
     of = (scope.groups(rows, "left_owner", "left_process"), currency, rows["kind"])
     each = grouped(rows["entity_id"], *of)
     times = _net(rows["sign"], each)
@@ -314,11 +313,11 @@ def _currencies_left(rows: HeldRows) -> Column:
     """Return in which currency each deal was before the fact that moved it."""
     left, position = rows["left_currency"], rows["position"]
     other = np.flatnonzero(left != rows["entered_currency"])
-    alike = grouped(_ranks(position[other]), left[other])
+    fact = _ranks(position)
+    alike = grouped(fact[other], left[other])
     changed = other[alike.first[_net(rows["sign"][other], alike) > 0]]
-    before = dict(zip(position[changed].tolist(), left[changed].tolist(), strict=True))
-    moved = zip(position.tolist(), left.tolist(), strict=True)
-    return np.array([before.get(fact, currency) for fact, currency in moved], np.int64)
+    row = places_among(fact[changed], fact)
+    return np.where(row < 0, left, left[changed][row]) if len(changed) else left
 
 
 def _are_forecasts_of_amount(rows: HeldRows) -> Flags:

@@ -105,16 +105,14 @@ class Grouping:
 
     def are_new(self, rows: HeldRows, whose: Attribution, timezone: ZoneInfo) -> Flags:
         """Return of which rows nothing says that the customer was one before that day."""
-        customers = self._customers
-        since = {self._ids.code(each): customers.since(each) for each in customers.older}
-        new: Flags = np.ones(len(rows), np.bool_)
-        whom = zip(
-            self.survivors(rows[whose.customer]).tolist(), rows[whose.at].tolist(), strict=True
-        )
-        for row, (customer, at) in enumerate(whom):
-            day = since.get(customer)
-            if day is not None and day < from_instant(at).astimezone(timezone).date():
-                new[row] = False
+        older, code = self._customers.older, self._ids.code
+        codes = np.array([code(each) for each in older], np.int64)
+        place = places_among(codes, self.survivors(rows[whose.customer]))
+        new, at = place < 0, rows[whose.at]
+        for row in np.flatnonzero(~new).tolist():
+            since = self._customers.since(older[place[row]])
+            day = from_instant(int(at[row])).astimezone(timezone).date()
+            new[row] = since is None or since >= day
         return new
 
     @cached_property

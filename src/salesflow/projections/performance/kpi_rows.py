@@ -283,11 +283,11 @@ class _KpiReader:
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of deals that qualify, open at the end of a span."""
-        rows = self._reader.columns(DEAL_STATE, ended=True)
-        rows = rows.where(rows.has("outcome", "open"))
-        rows = rows.where(
-            self._grouping.wants(rows, OPEN) & _are_qualifying(rows, self._reader)
-        )
+        rows = self._reader.columns(DEAL_STATE, ended=True).among("outcome", "open")
+        until = rows.until(self._reader.read_point.known_at)
+        stood = (until > self._ends[0]) & (rows["valid_from"] <= self._ends[-1])
+        rows = rows.where(stood & self._grouping.wants(rows, OPEN))
+        rows = rows.where(_are_qualifying(rows, self._reader))
         until = rows.until(self._reader.read_point.known_at)
         spans, groups = [], []
         for span, at in enumerate(self._ends):
