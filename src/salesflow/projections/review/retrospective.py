@@ -454,7 +454,7 @@ class _Losses:
         first = map(rows.ordered(alike.first).cells, ("because", "currency"))
         return tuple(
             loss_reasons(
-                ClosedGroup("lost", because, None, currency, deals, 0, millionths)
+                ClosedGroup("lost", because, None, currency, deals, millionths)
                 for because, currency, deals, millionths in zip(
                     *first, alike.counts().tolist(), sums, strict=True
                 )
