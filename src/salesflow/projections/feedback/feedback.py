@@ -7,14 +7,13 @@ what follows from it: that is for the drivers of winning and for retrospectives.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
 from salesflow.domain.time import Instant, Moment, Period, from_instant
@@ -31,7 +30,7 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, HeldRows
+from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.question import (
     Limit,
     PeriodQuestion,
@@ -44,6 +43,7 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import stage_name
 
 __all__ = [
+    "BY",
     "FIGURE_COLUMNS",
     "Answers",
     "Feedback",
@@ -51,10 +51,13 @@ __all__ = [
     "FeedbackGroup",
     "FeedbackView",
     "Verbatim",
+    "WordedRow",
+    "answers_of",
     "counted",
     "feedback_groups",
     "figures_text",
     "read_words",
+    "worded_rows",
 ]
 
 
@@ -101,12 +104,25 @@ class Answers(NamedTuple):
 
     rows: int
     process_version: int
-    """The newest of theirs, to name stages by."""
+    """Theirs, to name stages by."""
     kind: str
     scale: Scale | None
     score: int | None
     answered: int
     group: tuple[str | None, ...]
+
+
+def answers_of(rows: HeldRows, by: Sequence[str] = ()) -> list[Answers]:
+    """Count rows that are alike, those of one group by some columns together."""
+    names = ("process_version", "kind", "scale", "score", "answered", *by)
+    alike = grouped(*(rows[name] for name in names))
+    cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
+    return [
+        Answers(times, version, kind, scale, score, answered, tuple(group))
+        for times, (version, kind, scale, score, answered, *group) in zip(
+            alike.counts().tolist(), cells, strict=True
+        )
+    ]
 
 
 def counted(answers: Iterable[Answers]) -> FeedbackFigures:
@@ -169,6 +185,12 @@ def _at_least(lowest: int, scores: Counter[int]) -> int:
 
 
 By = Literal["stage", "owner", "product"]
+BY: Final[Mapping[By | None, Sequence[str]]] = {
+    "stage": ("process", "stage"),
+    "owner": ("owner",),
+    "product": ("products",),
+}
+"""By which columns of feedback it is grouped."""
 LISTED = 20
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
@@ -276,7 +298,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         rows = self._asked_about(reader)
         said = rows.between("occurred", span.start, span.end)
         earlier = rows.between("occurred", before.start, before.end)
-        answers = self._answers(said)
+        answers = answers_of(said, BY.get(self.by, ()))
         verbatims, in_all = self._verbatims(said, reader)
         return FeedbackView(
             moment=moment,
@@ -284,7 +306,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
             before=before.period(),
             by=self.by,
             total=counted(answers),
-            total_before=counted(self._answers(earlier)),
+            total_before=counted(answers_of(earlier)),
             groups=tuple(feedback_groups(answers, self.by, reader)),
             verbatims=tuple(verbatims),
             verbatims_total=in_all,
@@ -298,29 +320,11 @@ class Feedback(PeriodQuestion[FeedbackView]):
                 rows = rows.among(column, value)
         return rows
 
-    def _answers(self, rows: HeldRows) -> list[Answers]:
-        """Put rows together that are alike."""
-        columns = {"stage": ("process", "stage"), "owner": ("owner",), "product": ("products",)}
-        by = columns[self.by] if self.by is not None else ()
-        score = np.where(rows.known("score"), rows["score"], NOTHING)
-        alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
-        newest = np.zeros(len(alike.first), np.int64)
-        np.maximum.at(newest, alike.of, rows["process_version"])
-        names = ("kind", "scale", "score", "answered", *by)
-        cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
-        counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)
-        return [
-            Answers._make((times, version, kind, scale, score, answered, tuple(group)))
-            for times, version, (kind, scale, score, answered, *group) in counts
-        ]
-
     def _verbatims(self, rows: HeldRows, reader: Reader) -> tuple[list[Verbatim], int]:
         """Find the newest words, and how many there are in all."""
         worded = rows.where(rows.has("kind", "received") & (rows["worded"] == 1))
         newest = np.lexsort([-worded["position"], -worded["occurred"]])[: self.limit]
-        listed = worded.ordered(newest)
-        cells = zip(*map(listed.cells, WordedRow._fields), strict=True)
-        return read_words(reader, [*map(WordedRow._make, cells)]), len(worded)
+        return read_words(reader, worded_rows(worded.ordered(newest))), len(worded)
 
 
 class WordedRow(NamedTuple):
@@ -339,10 +343,13 @@ class WordedRow(NamedTuple):
     score: int | None
 
 
-Worded = WordedRow | sa.Row[Any]
+def worded_rows(rows: HeldRows) -> list[WordedRow]:
+    """Return rows of feedback one by one."""
+    cells = zip(*map(rows.cells, WordedRow._fields), strict=True)
+    return [*map(WordedRow._make, cells)]
 
 
-def read_words(reader: Reader, rows: Sequence[Worded]) -> list[Verbatim]:
+def read_words(reader: Reader, rows: Sequence[WordedRow]) -> list[Verbatim]:
     """Read from the log what was said in rows of feedback: it is personal, and only there."""
     streams = reader.streams({row.entity_id for row in rows})
     said = {
@@ -393,7 +400,7 @@ def _products(lines: str | None) -> tuple[str, ...]:
     return () if lines is None else tuple(lines.split("\n"))
 
 
-def _verbatim(row: Worded, text: str, reader: Reader) -> Verbatim:
+def _verbatim(row: WordedRow, text: str, reader: Reader) -> Verbatim:
     stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
     return Verbatim(
         position=row.position,

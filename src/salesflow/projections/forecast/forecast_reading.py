@@ -309,7 +309,7 @@ def _currencies_left(rows: HeldRows) -> Column:
     """Return in which currency each deal was before the fact that moved it."""
     left, position = rows["left_currency"], rows["position"]
     other = np.flatnonzero(left != rows["entered_currency"])
-    fact = _ranks(position)
+    fact = grouped(position).of
     alike = grouped(fact[other], left[other])
     changed = other[alike.first[_net(rows["sign"][other], alike) > 0]]
     row = places_among(fact[changed], fact)
@@ -320,7 +320,7 @@ def _are_forecasts_of_amount(rows: HeldRows) -> Flags:
     """Return which movements change an amount in its currency, and come with no win."""
     position = rows["position"]
     apart = np.flatnonzero(rows.has("kind", "won", "redenominated"))
-    alike = grouped(_ranks(position[apart]))
+    alike = grouped(position[apart])
     facts = position[apart[alike.first[_net(rows["sign"][apart], alike) > 0]]]
     is_forecast: Flags = rows.has("kind", "increased", "decreased")
     is_forecast &= rows.known("left_currency")
@@ -367,11 +367,6 @@ def _close_days(rows: HeldRows) -> Column:
 def _net(sign: Column, groups: Groups) -> Column:
     """Return how often the movements of each group stand, less those taken back."""
     return np.array(exact_sums(sign, groups.of, len(groups.first)), np.int64)
-
-
-def _ranks(numbers: Column) -> Column:
-    """Return numbers of any size as codes."""
-    return np.unique(numbers, return_inverse=True)[1]
 
 
 def _words(words: Words, codes: Column) -> list[str | None]:

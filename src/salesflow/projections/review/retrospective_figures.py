@@ -8,10 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, localcontext
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
-import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import Scale
 from salesflow.domain.time import Instant
@@ -22,13 +21,17 @@ from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.feedback.feedback import (
+    BY,
     PASSIVE,
     Answers,
     FeedbackFigures,
     Verbatim,
+    WordedRow,
+    answers_of,
     counted,
     feedback_groups,
     read_words,
+    worded_rows,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.pipeline import KINDS
@@ -305,11 +308,7 @@ def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
 # out of the words themselves. The figures are those of the question `Feedback`.
 
 Kind = Literal["stage", "product"]
-THEMES: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "stage": ("process", "stage"),
-    "product": ("products",),
-}
-"""By which columns of feedback its themes are told apart."""
+THEMES: Final[tuple[Kind, ...]] = ("stage", "product")
 
 
 class ScoreMoved(Value):
@@ -374,8 +373,10 @@ class Voices:
 
     def themes(self) -> Iterator[Theme]:
         """Yield what was said by stage, in the order of their process, then by product."""
-        for kind, columns in THEMES.items():
-            current, earlier = (_answers(rows, columns) for rows in (self._now, self._before))
+        for kind in THEMES:
+            current, earlier = (
+                answers_of(rows, BY[kind]) for rows in (self._now, self._before)
+            )
             now, before, every = (
                 {
                     (group.process, group.key): group
@@ -400,18 +401,13 @@ class Voices:
         is_low = rows.known("score") & (rows["score"] < PASSIVE) & (rows["worded"] == 1)
         rows = rows.where(is_low)
         newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
-        select = sa.select(FEEDBACK.table).where(
-            FEEDBACK.visible_at(self._reader.read_point),
-            FEEDBACK.c.entity_id.in_(newest.cells("entity_id")),
-            FEEDBACK.c.position.in_(newest.cells("position")),
-        )
         found = sorted(
-            self._reader.rows(select) if len(newest) else (),
+            worded_rows(newest),
             key=lambda row: (*self._place(row), -row.occurred, -row.position),
         )
         return read_words(self._reader, found), len(rows)
 
-    def _place(self, row: sa.Row[Any]) -> tuple[str, int, str]:
+    def _place(self, row: WordedRow) -> tuple[str, int, str]:
         """Return where a stage stands."""
         place = (row.stage, row.process, row.process_version)
         return row.process, stage_name(*place, self._reader.processes).order, row.stage
@@ -419,7 +415,7 @@ class Voices:
 
 def _by_survey(rows: HeldRows) -> Mapping[tuple[str | None, Scale], list[Answers]]:
     found: dict[tuple[str | None, Scale], list[Answers]] = defaultdict(list)
-    for each in _answers(rows.where(rows.known("score")), ("survey",)):
+    for each in answers_of(rows.where(rows.known("score")), ("survey",)):
         if each.scale is not None:
             found[each.group[0], each.scale].append(each)
     return found
@@ -433,19 +429,6 @@ def _score(answers: Iterable[Answers], scale: Scale) -> Estimate | None:
         "ces": figures.ces_mean,
     }
     return of[scale]
-
-
-def _answers(rows: HeldRows, group: Sequence[str]) -> list[Answers]:
-    """Count the rows that are alike, and of one group by some columns."""
-    columns = ("process_version", "kind", "scale", "score", "answered", *group)
-    alike = grouped(*(rows[name] for name in columns))
-    cells = zip(*map(rows.ordered(alike.first).cells, columns), strict=True)
-    return [
-        Answers(count, version, kind, scale, score, answered, tuple(groups))
-        for count, (version, kind, scale, score, answered, *groups) in zip(
-            alike.counts().tolist(), cells, strict=True
-        )
-    ]
 
 
 # What was forecast of a period while it lay ahead, beside what was sold in it.
