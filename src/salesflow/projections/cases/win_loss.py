@@ -41,7 +41,7 @@ from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, si
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
@@ -72,7 +72,9 @@ __all__ = [
     "LostTo",
     "WinLoss",
     "WinLossView",
+    "closed_groups",
     "loss_reasons",
+    "meant_under",
 ]
 
 
@@ -215,7 +217,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         span, exchange = self.span(reader), self.exchange(reader)
         deals = self._deals(reader)
         factors = _factors(reader, deals)
-        closed = list(_closed(deals, exchange, span.end - 1))
+        closed = list(closed_groups(deals, exchange, span.end - 1))
         outcomes = Counter[str]()
         for group in closed:
             outcomes[group.outcome] += group.deals
@@ -299,17 +301,19 @@ def _by_factor(factors: _Factors) -> dict[tuple[str, str], Counter[str]]:
 def _meant(deals: HeldRows, factors: _Factors) -> Iterator[Meant]:
     """Yield the reasons and details of deals, and under which process versions they closed."""
     lost = deals.among("outcome", "lost")
-    for under, keys in ((lost, lost["because"]), (factors.deals, factors.rows["detail"])):
-        process, version, words = (
-            under["process"],
-            under["process_version"],
-            under.words["process"],
-        )
-        for row in grouped(process, version, keys).first.tolist():
-            yield Meant(words[process[row]], int(version[row]), words[keys[row]])
+    yield from meant_under(lost, lost["because"])
+    yield from meant_under(factors.deals, factors.rows["detail"])
 
 
-def _closed(
+def meant_under(deals: HeldRows, keys: Column) -> Iterator[Meant]:
+    """Yield keys, one of each deal, and under which process versions those closed."""
+    process, version = deals["process"], deals["process_version"]
+    words = deals.words["process"]
+    for row in grouped(process, version, keys).first.tolist():
+        yield Meant(words[process[row]], int(version[row]), words[keys[row]])
+
+
+def closed_groups(
     deals: HeldRows, exchange: CurrencyConverter, end: Instant
 ) -> Iterator["ClosedGroup"]:
     """Add up what closed alike; to convert amounts, only what closed at the same time."""

@@ -30,7 +30,7 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.columns import NOTHING, HeldRows
 from salesflow.projections.core.question import (
     Limit,
     PeriodQuestion,
@@ -43,8 +43,8 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import stage_name
 
 __all__ = [
-    "BY",
     "FIGURE_COLUMNS",
+    "GROUPED_BY",
     "Answers",
     "Feedback",
     "FeedbackFigures",
@@ -52,12 +52,12 @@ __all__ = [
     "FeedbackView",
     "Verbatim",
     "WordedRow",
-    "answers_of",
+    "answers_alike",
     "counted",
     "feedback_groups",
     "figures_text",
+    "newest_words",
     "read_words",
-    "worded_rows",
 ]
 
 
@@ -104,25 +104,12 @@ class Answers(NamedTuple):
 
     rows: int
     process_version: int
-    """Theirs, to name stages by."""
+    """The newest of theirs, to name stages by."""
     kind: str
     scale: Scale | None
     score: int | None
     answered: int
     group: tuple[str | None, ...]
-
-
-def answers_of(rows: HeldRows, by: Sequence[str] = ()) -> list[Answers]:
-    """Count rows that are alike, those of one group by some columns together."""
-    names = ("process_version", "kind", "scale", "score", "answered", *by)
-    alike = grouped(*(rows[name] for name in names))
-    cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
-    return [
-        Answers(times, version, kind, scale, score, answered, tuple(group))
-        for times, (version, kind, scale, score, answered, *group) in zip(
-            alike.counts().tolist(), cells, strict=True
-        )
-    ]
 
 
 def counted(answers: Iterable[Answers]) -> FeedbackFigures:
@@ -185,12 +172,12 @@ def _at_least(lowest: int, scores: Counter[int]) -> int:
 
 
 By = Literal["stage", "owner", "product"]
-BY: Final[Mapping[By | None, Sequence[str]]] = {
+GROUPED_BY: Final[Mapping[By, tuple[str, ...]]] = {
     "stage": ("process", "stage"),
     "owner": ("owner",),
     "product": ("products",),
 }
-"""By which columns of feedback it is grouped."""
+"""The columns by which each kind of groups is told apart."""
 LISTED = 20
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
@@ -298,18 +285,19 @@ class Feedback(PeriodQuestion[FeedbackView]):
         rows = self._asked_about(reader)
         said = rows.between("occurred", span.start, span.end)
         earlier = rows.between("occurred", before.start, before.end)
-        answers = answers_of(said, BY.get(self.by, ()))
-        verbatims, in_all = self._verbatims(said, reader)
+        columns = GROUPED_BY[self.by] if self.by is not None else ()
+        answers = answers_alike(said, columns)
+        worded = said.where(said.has("kind", "received") & (said["worded"] == 1))
         return FeedbackView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
             total=counted(answers),
-            total_before=counted(answers_of(earlier)),
+            total_before=counted(answers_alike(earlier, columns)),
             groups=tuple(feedback_groups(answers, self.by, reader)),
-            verbatims=tuple(verbatims),
-            verbatims_total=in_all,
+            verbatims=tuple(read_words(reader, newest_words(worded, self.limit))),
+            verbatims_total=len(worded),
         )
 
     def _asked_about(self, reader: Reader) -> HeldRows:
@@ -319,12 +307,6 @@ class Feedback(PeriodQuestion[FeedbackView]):
             if value is not None:
                 rows = rows.among(column, value)
         return rows
-
-    def _verbatims(self, rows: HeldRows, reader: Reader) -> tuple[list[Verbatim], int]:
-        """Find the newest words, and how many there are in all."""
-        worded = rows.where(rows.has("kind", "received") & (rows["worded"] == 1))
-        newest = np.lexsort([-worded["position"], -worded["occurred"]])[: self.limit]
-        return read_words(reader, worded_rows(worded.ordered(newest))), len(worded)
 
 
 class WordedRow(NamedTuple):
@@ -343,9 +325,10 @@ class WordedRow(NamedTuple):
     score: int | None
 
 
-def worded_rows(rows: HeldRows) -> list[WordedRow]:
-    """Return rows of feedback one by one."""
-    cells = zip(*map(rows.cells, WordedRow._fields), strict=True)
+def newest_words(rows: HeldRows, limit: int) -> list[WordedRow]:
+    """Return so many rows of feedback at most, the newest first."""
+    newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
+    cells = zip(*map(newest.cells, WordedRow._fields), strict=True)
     return [*map(WordedRow._make, cells)]
 
 
@@ -359,6 +342,21 @@ def read_words(reader: Reader, rows: Sequence[WordedRow]) -> list[Verbatim]:
         if isinstance(event.fact, FeedbackReceived)
     }
     return [_verbatim(row, said.get(row.position) or "", reader) for row in rows]
+
+
+def answers_alike(rows: HeldRows, by: Sequence[str]) -> list[Answers]:
+    """Put rows of feedback together that are alike, and of one group by some columns."""
+    score = np.where(rows.known("score"), rows["score"], NOTHING)
+    alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
+    newest = np.zeros(len(alike.first), np.int64)
+    np.maximum.at(newest, alike.of, rows["process_version"])
+    names = ("kind", "scale", "score", "answered", *by)
+    cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
+    counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)
+    return [
+        Answers(times, version, kind, scale, score, answered, tuple(group))
+        for times, version, (kind, scale, score, answered, *group) in counts
+    ]
 
 
 def feedback_groups(

@@ -17,21 +17,20 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
-from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.feedback.feedback import (
-    BY,
+    GROUPED_BY,
     PASSIVE,
     Answers,
     FeedbackFigures,
     Verbatim,
     WordedRow,
-    answers_of,
+    answers_alike,
     counted,
     feedback_groups,
+    newest_words,
     read_words,
-    worded_rows,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.pipeline import KINDS
@@ -115,14 +114,15 @@ class ReviewScope:
 
     def owned(self, rows: HeldRows, at: Column) -> Flags:
         """Return which rows belonged to it by whom they are, each at an instant."""
-        found = np.zeros(len(rows), np.bool_)
-        owners = grouped(rows["owner"])
-        reps = rows.ordered(owners.first).cells("owner")
-        for rep, these in zip(reps, owners.rows(), strict=True):
-            if self._owner in (None, rep):
-                team = self._team
-                found[these] = team is None or self._teams.were_in(team, rep, at[these])
-        return found
+        owned = np.ones(len(rows), np.bool_)
+        if self._owner is not None:
+            owned = rows.has("owner", self._owner)
+        if self._team is not None:
+            mine, teams = np.flatnonzero(owned), self._teams
+            numbers = teams.numbers(rows["owner"][mine], rows.words["owner"], at[mine])
+            is_team = np.array([*(name == self._team for name in teams.names), False])
+            owned[mine] = is_team[numbers]  # no team stands last
+        return owned
 
 
 Unit = Literal["count", "money", "share", "days"]
@@ -308,7 +308,7 @@ def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
 # out of the words themselves. The figures are those of the question `Feedback`.
 
 Kind = Literal["stage", "product"]
-THEMES: Final[tuple[Kind, ...]] = ("stage", "product")
+THEME_KINDS: Final[tuple[Kind, ...]] = ("stage", "product")
 
 
 class ScoreMoved(Value):
@@ -373,9 +373,9 @@ class Voices:
 
     def themes(self) -> Iterator[Theme]:
         """Yield what was said by stage, in the order of their process, then by product."""
-        for kind in THEMES:
+        for kind in THEME_KINDS:
             current, earlier = (
-                answers_of(rows, BY[kind]) for rows in (self._now, self._before)
+                answers_alike(rows, GROUPED_BY[kind]) for rows in (self._now, self._before)
             )
             now, before, every = (
                 {
@@ -400,22 +400,19 @@ class Voices:
         rows = self._now.among("kind", "received").among("scale", "nps")
         is_low = rows.known("score") & (rows["score"] < PASSIVE) & (rows["worded"] == 1)
         rows = rows.where(is_low)
-        newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
-        found = sorted(
-            worded_rows(newest),
-            key=lambda row: (*self._place(row), -row.occurred, -row.position),
-        )
-        return read_words(self._reader, found), len(rows)
+        newest = newest_words(rows, limit)
+        newest.sort(key=self._place)
+        return read_words(self._reader, newest), len(rows)
 
     def _place(self, row: WordedRow) -> tuple[str, int, str]:
-        """Return where a stage stands."""
+        """Return where a stage stands; of one stage the newest stay first."""
         place = (row.stage, row.process, row.process_version)
         return row.process, stage_name(*place, self._reader.processes).order, row.stage
 
 
 def _by_survey(rows: HeldRows) -> Mapping[tuple[str | None, Scale], list[Answers]]:
     found: dict[tuple[str | None, Scale], list[Answers]] = defaultdict(list)
-    for each in answers_of(rows.where(rows.known("score")), ("survey",)):
+    for each in answers_alike(rows.where(rows.known("score")), ("survey",)):
         if each.scale is not None:
             found[each.group[0], each.scale].append(each)
     return found
