@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 from itertools import count, pairwise, takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, NamedTuple
@@ -24,7 +25,8 @@ from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.columns import Column, Flags
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, Column, Words
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.customer import CUSTOMER
@@ -200,7 +202,7 @@ class Teams:
             self._early.add(rep)
         return period.team
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The teams that anybody is in, by their keys."""
         periods = (period for stays in self._stays.values() for period in stays)
@@ -210,17 +212,22 @@ class Teams:
         """Return where a rep was, in order of time; nothing of who was in no team ever."""
         return self._stays.get(rep or "", ())
 
-    def were_in(self, team: str, rep: str | None, at: Column) -> Flags:
-        """Return at which instants what a rep did was for a team; see `of`."""
-        stays = self._stays.get(rep or "")
-        if not stays:
-            return np.zeros(len(at), np.bool_)
-        starts = np.array([period.start for period in stays])
-        if (at < starts[0]).any():
-            self._early.add(rep)
-        begun = np.searchsorted(starts, at, "right")
-        in_team = np.array([period.team == team for period in stays])
-        return in_team[np.maximum(begun - 1, 0)]
+    def numbers(self, reps: Column, words: Words, at: Column) -> Column:
+        """Return the team for what each rep did at an instant, by its place among the `names`.
+
+        Reps are codes of words; `NOTHING` where nobody said so, see `of`.
+        """
+        numbers: dict[str | None, int] = {name: n for n, name in enumerate(self.names)}
+        found = np.full(len(reps), NOTHING)
+        for rows in grouped(reps).rows():
+            rep = words[int(reps[rows[0]])]
+            stays = self.stays(rep)
+            if stays:
+                self.of(rep, int(at[rows].min()))  # which notes who joins later
+                begun = np.searchsorted([stay.start for stay in stays], at[rows], "right")
+                teams = np.array([numbers.get(stay.team, NOTHING) for stay in stays])
+                found[rows] = teams[np.maximum(begun - 1, 0)]
+        return found
 
     def valid(self, rep: str | None, at: Instant) -> str | None:
         """Return the team of an instant, for what is so then; None before any."""

@@ -41,13 +41,13 @@ from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, si
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    exact,
+    unscaled,
 )
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import PeriodQuestion, Reader
@@ -72,7 +72,9 @@ __all__ = [
     "LostTo",
     "WinLoss",
     "WinLossView",
+    "closed_groups",
     "loss_reasons",
+    "meant_under",
 ]
 
 
@@ -215,7 +217,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         span, exchange = self.span(reader), self.exchange(reader)
         deals = self._deals(reader)
         factors = _factors(reader, deals)
-        closed = list(_closed(deals, exchange, span.end - 1))
+        closed = list(closed_groups(deals, exchange, span.end - 1))
         outcomes = Counter[str]()
         for group in closed:
             outcomes[group.outcome] += group.deals
@@ -257,13 +259,12 @@ class ClosedGroup(NamedTuple):
     competitor: str | None
     currency: str | None
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def worth(self) -> Decimal:
         """What these deals were worth."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class _Factors(NamedTuple):
@@ -300,17 +301,19 @@ def _by_factor(factors: _Factors) -> dict[tuple[str, str], Counter[str]]:
 def _meant(deals: HeldRows, factors: _Factors) -> Iterator[Meant]:
     """Yield the reasons and details of deals, and under which process versions they closed."""
     lost = deals.among("outcome", "lost")
-    for under, keys in ((lost, lost["because"]), (factors.deals, factors.rows["detail"])):
-        process, version, words = (
-            under["process"],
-            under["process_version"],
-            under.words["process"],
-        )
-        for row in grouped(process, version, keys).first.tolist():
-            yield Meant(words[process[row]], int(version[row]), words[keys[row]])
+    yield from meant_under(lost, lost["because"])
+    yield from meant_under(factors.deals, factors.rows["detail"])
 
 
-def _closed(
+def meant_under(deals: HeldRows, keys: Column) -> Iterator[Meant]:
+    """Yield keys, one of each deal, and under which process versions those closed."""
+    process, version = deals["process"], deals["process_version"]
+    words = deals.words["process"]
+    for row in grouped(process, version, keys).first.tolist():
+        yield Meant(words[process[row]], int(version[row]), words[keys[row]])
+
+
+def closed_groups(
     deals: HeldRows, exchange: CurrencyConverter, end: Instant
 ) -> Iterator["ClosedGroup"]:
     """Add up what closed alike; to convert amounts, only what closed at the same time."""
@@ -325,13 +328,13 @@ def _closed(
     for key, count, amount, day in zip(
         cells, alike.counts().tolist(), sums, closed, strict=True
     ):
-        group = ClosedGroup._make((*key, count, 0, amount))
+        group = ClosedGroup._make((*key, count, amount))
         if group.outcome == "lost":
             into = exchange.into(
                 group.currency, exchange.day(end, event=day, closing=day), times=count
             )
-            whole, rest = into.summed(group.whole, group.millionths)
-            group = group._replace(currency=into.currency, whole=whole, millionths=rest)
+            worth = into.millionths(amount)
+            group = group._replace(currency=into.currency, millionths=worth)
         yield group
 
 

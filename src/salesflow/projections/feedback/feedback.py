@@ -7,14 +7,13 @@ what follows from it: that is for the drivers of winning and for retrospectives.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
 from salesflow.domain.time import Instant, Moment, Period, from_instant
@@ -45,15 +44,19 @@ from salesflow.projections.scope import stage_name
 
 __all__ = [
     "FIGURE_COLUMNS",
+    "GROUPED_BY",
     "Answers",
     "Feedback",
     "FeedbackFigures",
     "FeedbackGroup",
     "FeedbackView",
     "Verbatim",
+    "WordedRow",
+    "answers_alike",
     "counted",
     "feedback_groups",
     "figures_text",
+    "newest_words",
     "read_words",
 ]
 
@@ -169,6 +172,12 @@ def _at_least(lowest: int, scores: Counter[int]) -> int:
 
 
 By = Literal["stage", "owner", "product"]
+GROUPED_BY: Final[Mapping[By, tuple[str, ...]]] = {
+    "stage": ("process", "stage"),
+    "owner": ("owner",),
+    "product": ("products",),
+}
+"""The columns by which each kind of groups is told apart."""
 LISTED = 20
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
@@ -276,18 +285,19 @@ class Feedback(PeriodQuestion[FeedbackView]):
         rows = self._asked_about(reader)
         said = rows.between("occurred", span.start, span.end)
         earlier = rows.between("occurred", before.start, before.end)
-        answers = self._answers(said)
-        verbatims, in_all = self._verbatims(said, reader)
+        columns = GROUPED_BY[self.by] if self.by is not None else ()
+        answers = answers_alike(said, columns)
+        worded = said.where(said.has("kind", "received") & (said["worded"] == 1))
         return FeedbackView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
             total=counted(answers),
-            total_before=counted(self._answers(earlier)),
+            total_before=counted(answers_alike(earlier, columns)),
             groups=tuple(feedback_groups(answers, self.by, reader)),
-            verbatims=tuple(verbatims),
-            verbatims_total=in_all,
+            verbatims=tuple(read_words(reader, newest_words(worded, self.limit))),
+            verbatims_total=len(worded),
         )
 
     def _asked_about(self, reader: Reader) -> HeldRows:
@@ -297,30 +307,6 @@ class Feedback(PeriodQuestion[FeedbackView]):
             if value is not None:
                 rows = rows.among(column, value)
         return rows
-
-    def _answers(self, rows: HeldRows) -> list[Answers]:
-        """Put rows together that are alike."""
-        columns = {"stage": ("process", "stage"), "owner": ("owner",), "product": ("products",)}
-        by = columns[self.by] if self.by is not None else ()
-        score = np.where(rows.known("score"), rows["score"], NOTHING)
-        alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
-        newest = np.zeros(len(alike.first), np.int64)
-        np.maximum.at(newest, alike.of, rows["process_version"])
-        names = ("kind", "scale", "score", "answered", *by)
-        cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
-        counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)
-        return [
-            Answers._make((times, version, kind, scale, score, answered, tuple(group)))
-            for times, version, (kind, scale, score, answered, *group) in counts
-        ]
-
-    def _verbatims(self, rows: HeldRows, reader: Reader) -> tuple[list[Verbatim], int]:
-        """Find the newest words, and how many there are in all."""
-        worded = rows.where(rows.has("kind", "received") & (rows["worded"] == 1))
-        newest = np.lexsort([-worded["position"], -worded["occurred"]])[: self.limit]
-        listed = worded.ordered(newest)
-        cells = zip(*map(listed.cells, WordedRow._fields), strict=True)
-        return read_words(reader, [*map(WordedRow._make, cells)]), len(worded)
 
 
 class WordedRow(NamedTuple):
@@ -339,10 +325,14 @@ class WordedRow(NamedTuple):
     score: int | None
 
 
-Worded = WordedRow | sa.Row[Any]
+def newest_words(rows: HeldRows, limit: int) -> list[WordedRow]:
+    """Return so many rows of feedback at most, the newest first."""
+    newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
+    cells = zip(*map(newest.cells, WordedRow._fields), strict=True)
+    return [*map(WordedRow._make, cells)]
 
 
-def read_words(reader: Reader, rows: Sequence[Worded]) -> list[Verbatim]:
+def read_words(reader: Reader, rows: Sequence[WordedRow]) -> list[Verbatim]:
     """Read from the log what was said in rows of feedback: it is personal, and only there."""
     streams = reader.streams({row.entity_id for row in rows})
     said = {
@@ -352,6 +342,21 @@ def read_words(reader: Reader, rows: Sequence[Worded]) -> list[Verbatim]:
         if isinstance(event.fact, FeedbackReceived)
     }
     return [_verbatim(row, said.get(row.position) or "", reader) for row in rows]
+
+
+def answers_alike(rows: HeldRows, by: Sequence[str]) -> list[Answers]:
+    """Put rows of feedback together that are alike, and of one group by some columns."""
+    score = np.where(rows.known("score"), rows["score"], NOTHING)
+    alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
+    newest = np.zeros(len(alike.first), np.int64)
+    np.maximum.at(newest, alike.of, rows["process_version"])
+    names = ("kind", "scale", "score", "answered", *by)
+    cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
+    counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)
+    return [
+        Answers(times, version, kind, scale, score, answered, tuple(group))
+        for times, version, (kind, scale, score, answered, *group) in counts
+    ]
 
 
 def feedback_groups(
@@ -393,7 +398,7 @@ def _products(lines: str | None) -> tuple[str, ...]:
     return () if lines is None else tuple(lines.split("\n"))
 
 
-def _verbatim(row: Worded, text: str, reader: Reader) -> Verbatim:
+def _verbatim(row: WordedRow, text: str, reader: Reader) -> Verbatim:
     stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
     return Verbatim(
         position=row.position,

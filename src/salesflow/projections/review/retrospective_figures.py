@@ -8,26 +8,28 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, localcontext
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
-import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import Scale
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
-from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.feedback.feedback import (
+    GROUPED_BY,
     PASSIVE,
     Answers,
     FeedbackFigures,
     Verbatim,
+    WordedRow,
+    answers_alike,
     counted,
     feedback_groups,
+    newest_words,
     read_words,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
@@ -112,14 +114,15 @@ class ReviewScope:
 
     def owned(self, rows: HeldRows, at: Column) -> Flags:
         """Return which rows belonged to it by whom they are, each at an instant."""
-        found = np.zeros(len(rows), np.bool_)
-        owners = grouped(rows["owner"])
-        reps = rows.ordered(owners.first).cells("owner")
-        for rep, these in zip(reps, owners.rows(), strict=True):
-            if self._owner in (None, rep):
-                team = self._team
-                found[these] = team is None or self._teams.were_in(team, rep, at[these])
-        return found
+        owned = np.ones(len(rows), np.bool_)
+        if self._owner is not None:
+            owned = rows.has("owner", self._owner)
+        if self._team is not None:
+            mine, teams = np.flatnonzero(owned), self._teams
+            numbers = teams.numbers(rows["owner"][mine], rows.words["owner"], at[mine])
+            is_team = np.array([*(name == self._team for name in teams.names), False])
+            owned[mine] = is_team[numbers]  # no team stands last
+        return owned
 
 
 Unit = Literal["count", "money", "share", "days"]
@@ -305,11 +308,7 @@ def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
 # out of the words themselves. The figures are those of the question `Feedback`.
 
 Kind = Literal["stage", "product"]
-THEMES: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "stage": ("process", "stage"),
-    "product": ("products",),
-}
-"""By which columns of feedback its themes are told apart."""
+THEME_KINDS: Final[tuple[Kind, ...]] = ("stage", "product")
 
 
 class ScoreMoved(Value):
@@ -374,8 +373,10 @@ class Voices:
 
     def themes(self) -> Iterator[Theme]:
         """Yield what was said by stage, in the order of their process, then by product."""
-        for kind, columns in THEMES.items():
-            current, earlier = (_answers(rows, columns) for rows in (self._now, self._before))
+        for kind in THEME_KINDS:
+            current, earlier = (
+                answers_alike(rows, GROUPED_BY[kind]) for rows in (self._now, self._before)
+            )
             now, before, every = (
                 {
                     (group.process, group.key): group
@@ -399,27 +400,19 @@ class Voices:
         rows = self._now.among("kind", "received").among("scale", "nps")
         is_low = rows.known("score") & (rows["score"] < PASSIVE) & (rows["worded"] == 1)
         rows = rows.where(is_low)
-        newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
-        select = sa.select(FEEDBACK.table).where(
-            FEEDBACK.visible_at(self._reader.read_point),
-            FEEDBACK.c.entity_id.in_(newest.cells("entity_id")),
-            FEEDBACK.c.position.in_(newest.cells("position")),
-        )
-        found = sorted(
-            self._reader.rows(select) if len(newest) else (),
-            key=lambda row: (*self._place(row), -row.occurred, -row.position),
-        )
-        return read_words(self._reader, found), len(rows)
+        newest = newest_words(rows, limit)
+        newest.sort(key=self._place)
+        return read_words(self._reader, newest), len(rows)
 
-    def _place(self, row: sa.Row[Any]) -> tuple[str, int, str]:
-        """Return where a stage stands."""
+    def _place(self, row: WordedRow) -> tuple[str, int, str]:
+        """Return where a stage stands; of one stage the newest stay first."""
         place = (row.stage, row.process, row.process_version)
         return row.process, stage_name(*place, self._reader.processes).order, row.stage
 
 
 def _by_survey(rows: HeldRows) -> Mapping[tuple[str | None, Scale], list[Answers]]:
     found: dict[tuple[str | None, Scale], list[Answers]] = defaultdict(list)
-    for each in _answers(rows.where(rows.known("score")), ("survey",)):
+    for each in answers_alike(rows.where(rows.known("score")), ("survey",)):
         if each.scale is not None:
             found[each.group[0], each.scale].append(each)
     return found
@@ -433,19 +426,6 @@ def _score(answers: Iterable[Answers], scale: Scale) -> Estimate | None:
         "ces": figures.ces_mean,
     }
     return of[scale]
-
-
-def _answers(rows: HeldRows, group: Sequence[str]) -> list[Answers]:
-    """Count the rows that are alike, and of one group by some columns."""
-    columns = ("process_version", "kind", "scale", "score", "answered", *group)
-    alike = grouped(*(rows[name] for name in columns))
-    cells = zip(*map(rows.ordered(alike.first).cells, columns), strict=True)
-    return [
-        Answers(count, version, kind, scale, score, answered, tuple(groups))
-        for count, (version, kind, scale, score, answered, *groups) in zip(
-            alike.counts().tolist(), cells, strict=True
-        )
-    ]
 
 
 # What was forecast of a period while it lay ahead, beside what was sold in it.
@@ -501,7 +481,7 @@ def _won(booked: Iterable[Booked], points: Sequence[ForecastPoint]) -> Iterator[
         for number, point in enumerate(points):
             if row.occurred <= point.read_point.as_of and row.currency is not None:
                 amount = row.sign * (row.amount or 0)
-                yield WonRow(number, None, row.currency, row.share, 0, amount)
+                yield WonRow(number, None, row.currency, row.share, amount)
 
 
 def _forecasts(past: PastForecast) -> list[Decimal]:

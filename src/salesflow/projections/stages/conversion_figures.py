@@ -15,10 +15,11 @@ import numpy as np
 
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.format import Estimate
+from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import Column, Flags, runs_of
 from salesflow.projections.core.question import Span
-from salesflow.projections.core.statistics import decimal_of, exact_sums, share
+from salesflow.projections.core.statistics import decimal_of, share
 from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
 from salesflow.projections.table import AMOUNT_SCALE, Processes
@@ -167,6 +168,7 @@ class Passages:
         self.processes: Final = processes
         self.stages: Final = steps.stage_numbers(names)
         """Which of the named stages each step is a visit to, by number; -1 for none."""
+        self.amounts: Final = Amounts.of(steps.rows)
         self.enters: Final = (steps.stage >= 0) & steps.rows.has("entered", *ENTRIES)
 
     def created(self, span: Span) -> Column:
@@ -281,21 +283,14 @@ class _Sum(NamedTuple):
     """How often something happened, and its amounts in millionths, by currency."""
 
     times: int
-    amounts: dict[str, int]
+    amounts: Mapping[str, int]
 
 
-def _sums(steps: Steps, chosen: Column, groups: Column, count: int) -> list[_Sum]:
+def _sums(passages: Passages, chosen: Column, groups: Column, count: int) -> list[_Sum]:
     """Count steps by the number of their group, of so many, and add up their amounts."""
-    found = [_Sum(its, {}) for its in np.bincount(groups, minlength=count).tolist()]
-    rows = steps.rows.ordered(chosen)
-    worth = rows.known("currency") & rows.known("amount")
-    groups, currency = groups[worth], rows["currency"][worth]
-    cells = grouped(groups, currency)
-    amounts = exact_sums(rows["amount"][worth], cells.of, len(cells.first))
-    words = steps.rows.words["currency"]
-    for first, amount in zip(cells.first.tolist(), amounts, strict=True):
-        found[groups[first]].amounts[words[int(currency[first])]] = amount
-    return found
+    times = np.bincount(groups, minlength=count).tolist()
+    amounts = passages.amounts.where(chosen).sums(groups, count)
+    return list(map(_Sum, times, amounts))
 
 
 def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
@@ -307,7 +302,7 @@ def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
     still_there = ~moved_on & passages.still_there(entered)
     later = passages.exits(span)
     later = later[steps.rows.has("entered", *FORWARD)[later]]
-    sums = {"entries_later": _sums(steps, later, stages[later - 1], len(names))}
+    sums = {"entries_later": _sums(passages, later, stages[later - 1], len(names))}
     for what, chosen in (
         ("entered", entered),
         ("moved_on", entered[moved_on]),
@@ -315,7 +310,7 @@ def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
         ("still_there", entered[still_there]),
         ("entries", entries),
     ):
-        sums[what] = _sums(steps, chosen, stages[chosen], len(names))
+        sums[what] = _sums(passages, chosen, stages[chosen], len(names))
     return tuple(
         _conversion(key, names[key], {what: its[number] for what, its in sums.items()})
         for number, key in enumerate(names)
@@ -368,9 +363,9 @@ def reaches(passages: Passages, span: Span) -> tuple[StageReach, ...]:
     opened, after = steps.firsts[deals], steps.lasts[deals] + 1
     processes = list(dict.fromkeys(process for process, _ in names))
     of_process = steps.rows.numbers("process", processes)[opened]
-    created = _sums(steps, opened, of_process, len(processes))
+    created = _sums(passages, opened, of_process, len(processes))
     entered, reached = (
-        _sums(steps, opened[deal], stage, len(names))
+        _sums(passages, opened[deal], stage, len(names))
         for deal, stage in map(np.nonzero, _came(passages, opened, after))
     )
     return tuple(
