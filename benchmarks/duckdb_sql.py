@@ -26,7 +26,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from salesflow import SalesFlow
-from salesflow.adapters.event_store.published import published_keys
+from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.domain.process import ProcessPublished, process_id
 from salesflow.domain.time import (
     ONE_DAY,
@@ -145,7 +145,7 @@ class AnalystSql:
     def _export_stages(self, flow: SalesFlow, folder: Path) -> None:
         """Write the stages of all process versions that the log tells of into a file."""
         with flow.log.database.read() as connection:
-            keys = published_keys(flow.log, connection)
+            keys = PublishedProcesses(flow.log).process_keys(connection)
         facts = [event.fact for key in keys for event in flow.log.stream(process_id(key))]
         processes = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
         stages = [

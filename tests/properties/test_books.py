@@ -30,7 +30,7 @@ from properties.reps import TEAMS
 from properties.world import DELTAS, FIRST_REP, OWNERS, STAGES, at
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
-from salesflow.projections.core.columns import Column, Flags
+from salesflow.projections.core.columns import Column, Words
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, LEG, PIPELINE
 from salesflow.projections.pipeline import flow_lines
@@ -248,11 +248,11 @@ def leaves_balances_where_they_were(patch: pytest.MonkeyPatch) -> None:
 
 
 def values_legs_at_the_closing(patch: pytest.MonkeyPatch) -> None:
-    def last(self: Teams, team: str, rep: str | None, at: Column) -> Flags:
-        return right(self, team, rep, np.full_like(at, 2**61))
+    def last(self: Teams, reps: Column, words: Words, at: Column) -> Column:
+        return right(self, reps, words, np.full_like(at, 2**61))
 
-    right = Teams.were_in
-    patch.setattr(Teams, "were_in", last)
+    right = Teams.numbers
+    patch.setattr(Teams, "numbers", last)
 
 
 def knew_then_what_is_known_now(patch: pytest.MonkeyPatch) -> None:

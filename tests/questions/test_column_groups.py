@@ -46,6 +46,8 @@ def test_codes_of_any_size_are_grouped() -> None:
     found = grouped(np.array([2**40, -1, 2**40, 3]), np.array([1, 1, 1, 2**31]))
     assert found.of[0] == found.of[2]
     assert len(found.first) == 3
+    scores = np.array([LEAST, 3, LEAST, -4])
+    assert grouped(scores).counts()[grouped(scores).of].tolist() == [2, 1, 2, 1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 4)), max_size=12))

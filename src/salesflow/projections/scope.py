@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 from itertools import count, pairwise, takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, NamedTuple
@@ -24,13 +25,12 @@ from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.columns import Column, Flags
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, Column, Words
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Question, Reader, View
-from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.registry import FOLDS
@@ -53,8 +53,6 @@ __all__ = [
     "group_order",
     "head_of_groups",
     "named",
-    "names_of",
-    "of_one_deal",
     "stage_name",
 ]
 
@@ -204,7 +202,7 @@ class Teams:
             self._early.add(rep)
         return period.team
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The teams that anybody is in, by their keys."""
         periods = (period for stays in self._stays.values() for period in stays)
@@ -214,17 +212,22 @@ class Teams:
         """Return where a rep was, in order of time; nothing of who was in no team ever."""
         return self._stays.get(rep or "", ())
 
-    def were_in(self, team: str, rep: str | None, at: Column) -> Flags:
-        """Return at which instants what a rep did was for a team; see `of`."""
-        stays = self._stays.get(rep or "")
-        if not stays:
-            return np.zeros(len(at), np.bool_)
-        starts = np.array([period.start for period in stays])
-        if (at < starts[0]).any():
-            self._early.add(rep)
-        begun = np.searchsorted(starts, at, "right")
-        in_team = np.array([period.team == team for period in stays])
-        return in_team[np.maximum(begun - 1, 0)]
+    def numbers(self, reps: Column, words: Words, at: Column) -> Column:
+        """Return the team for what each rep did at an instant, by its place among the `names`.
+
+        Reps are codes of words; `NOTHING` where nobody said so, see `of`.
+        """
+        numbers: dict[str | None, int] = {name: n for n, name in enumerate(self.names)}
+        found = np.full(len(reps), NOTHING)
+        for rows in grouped(reps).rows():
+            rep = words[int(reps[rows[0]])]
+            stays = self.stays(rep)
+            if stays:
+                self.of(rep, int(at[rows].min()))  # which notes who joins later
+                begun = np.searchsorted([stay.start for stay in stays], at[rows], "right")
+                teams = np.array([numbers.get(stay.team, NOTHING) for stay in stays])
+                found[rows] = teams[np.maximum(begun - 1, 0)]
+        return found
 
     def valid(self, rep: str | None, at: Instant) -> str | None:
         """Return the team of an instant, for what is so then; None before any."""
@@ -316,26 +319,6 @@ def named(meant: Iterable[Meant], processes: Processes) -> Names:
                 )
             )
     return Names(labels=tuple(labels))
-
-
-def names_of(reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]) -> Names:
-    """Name the reasons and the stages of closed deals, as their processes call them."""
-    c, f = CLOSING.c, FACTOR.c
-    under: list[sa.ColumnElement[Any]] = [c.process, c.process_version]
-    reasons = sa.select(*under, c.because).where(*wanted, c.outcome == "lost")
-    details = (
-        sa.select(*under, f.detail)
-        .join_from(CLOSING.table, FACTOR.table, of_one_deal())
-        .where(FACTOR.visible_at(reader.read_point), *wanted)
-    )
-    rows = [row for each in (reasons, details) for row in reader.rows(each.distinct())]
-    return named(map(Meant._make, rows), reader.processes)
-
-
-def of_one_deal() -> sa.ColumnElement[bool]:
-    """Join the closing of a deal and what happened on its way."""
-    c, f = CLOSING.c, FACTOR.c
-    return sa.and_(f.tenant == c.tenant, f.entity_id == c.entity_id)
 
 
 def _label(key: str, process: str, versions: set[int], processes: Processes) -> Label | None:

@@ -201,6 +201,8 @@ class ReadTable(ABC):
     """The table's name in the database, which it may share with a service's own tables."""
     view: str = field(init=False, compare=False)
     """The name of its view, which is the same for every revision."""
+    parts: sa.MetaData = field(init=False, repr=False, compare=False)
+    """The live table, and whatever is kept beside it."""
     c: sa.ColumnCollection[str, sa.Column[Cell]] = field(init=False, repr=False, compare=False)
     """The columns, for selects."""
 
@@ -208,7 +210,8 @@ class ReadTable(ABC):
         """Build the table from its parts."""
         object.__setattr__(self, "view", f"salesflow_{self.label}")
         object.__setattr__(self, "name", f"{self.view}_{self.revision}")
-        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
+        object.__setattr__(self, "parts", self.shape_all(self.name))
+        object.__setattr__(self, "table", self.parts.tables[self.name])
         object.__setattr__(self, "c", self.table.c)
 
     @abstractmethod
@@ -220,11 +223,6 @@ class ReadTable(ABC):
         metadata = sa.MetaData()
         self.shaped(name, metadata)
         return metadata
-
-    @cached_property
-    def parts(self) -> sa.MetaData:
-        """Describe the live table, and whatever is kept beside it."""
-        return self.shape_all(self.name)
 
     @abstractmethod
     def counted_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:

@@ -136,11 +136,15 @@ events = sa.Table(
     _column("causation_id", _Text, null=True),
     _column("source", _Text, null=True),
     _column("source_id", _Text, null=True),
+    _column("checksum", _Instant),
     sa.UniqueConstraint("tenant", "stream_id", "version", name="salesflow_events_stream"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""The log. Positions are gapless per tenant and in commit order."""
+"""The log. Positions are gapless per tenant and in commit order.
+
+`checksum` is over all other columns; see `event_store/checksum.py`.
+"""
 
 commands = sa.Table(
     "salesflow_commands",

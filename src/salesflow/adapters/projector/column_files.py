@@ -5,7 +5,8 @@ ids that its codes stand for. It is a copy of what the database holds and nothin
 be deleted at any time, and is written again by whoever has read the rows. What is written is
 whole (another name until then), and what is read is compared with its checksums, so a file that
 was cut off or damaged is as good as none. Whether it is of this log, and what was told since,
-is found out by `columns.py`, of whose tables these are.
+is found out by `columns`, of whose tables these are. It is a module of its own: the rest of
+the package goes on without a file.
 """
 
 import json

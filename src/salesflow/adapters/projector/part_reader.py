@@ -1,6 +1,6 @@
 """How rows of a read table become columns: read so many at a time, each column an array.
 
-Stands alone, beside `columns`, which says what is read again and when.
+It is a module of its own, beside `columns`, which says what is read again and when.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ IN_ONE: Final = 500
 NONE: Final = np.iinfo(np.int64).min
 """Stands for no number."""
 
-RowsRead = Iterable[Sequence[sa.Row[Any]]]
+RowsRead = Iterator[Sequence[sa.Row[Any]]]
 """Rows as the driver gives them, so many at a time."""
 
 
@@ -39,7 +39,7 @@ class PartReader:
         self._tenant = tenant
         self._sqlite = sqlite
         self.words: Final = Words()
-        self.ids: Final = Ids()
+        self.ids: Final = HexadecimalIds()
         self._lock = RLock()
         """Held while words get their codes."""
 
@@ -97,7 +97,7 @@ class PartReader:
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
+    ) -> RowsRead:
         waiting = iter(entities)
         some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
         among = sa.text(f"{self._select(table)} AND entity_id IN :some").bindparams(some)
@@ -131,7 +131,7 @@ class PartReader:
             return np.fromiter([NONE if c is None else c for c in cells], np.int64, len(cells))
 
 
-class Ids(Words):
+class HexadecimalIds(Words):
     """Ids as hexadecimal digits, which are read when one is asked for."""
 
     def __getitem__(self, code: int) -> UUID | None:

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.published import (
+    PublishedProcesses,
     PublishedRates,
-    published_keys,
     with_unpublished_unreadable,
 )
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
@@ -55,7 +55,6 @@ from salesflow.projections.core.question import Question, View
 from salesflow.projections.scope import ensure_known
 from salesflow.projections.table import (
     LedgerTable,
-    Processes,
     ReadPoint,
     ReadTable,
     Selection,
@@ -175,7 +174,7 @@ class Snapshot(Generic[ViewT]):
         self,
         question: Question[ViewT],
         moments: MomentResolver,
-        processes: Processes,
+        processes: PublishedProcesses,
         rates: PublishedRates,
         tables: SnapshotTables,
     ) -> None:
@@ -257,7 +256,7 @@ class Snapshot(Generic[ViewT]):
 def snapshot_for(
     question: Question[ViewT],
     moments: MomentResolver,
-    processes: Processes,
+    processes: PublishedProcesses,
     rates: PublishedRates,
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
@@ -318,7 +317,7 @@ class SnapshotReader:
         log: EventLog,
         read_point: ReadPoint,
         settings: SettingsState,
-        processes: Processes,
+        processes: PublishedProcesses,
         rates: PublishedRates,
     ) -> None:
         self.read_point: Final = read_point
@@ -401,8 +400,8 @@ class SnapshotReader:
         return {id: history for id, history in histories if history}
 
     def published(self) -> list[str]:
-        """Return the keys of all processes; looks through the whole log."""
-        return published_keys(self._log, self._connection)
+        """Return the keys of all processes."""
+        return self.processes.process_keys(self._connection)
 
     def rates(self) -> RateTable:
         """Return the exchange rates known by the moment."""

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from salesflow.projections.core.columns import Column
+from salesflow.projections.core.columns import NOTHING, Column
 
 __all__ = ["Groups", "foremost", "grouped", "rows_in"]
 
 SPARSE: Final = 1 << 20
-"""Codes that reach further, and further than there are rows, are sorted to be numbered."""
+"""Numbers that reach further, and further than there are rows, are sorted and no codes."""
 
 
 class Groups(NamedTuple):
@@ -37,7 +37,7 @@ class Groups(NamedTuple):
 
 
 def grouped(*codes: Column) -> Groups:
-    """Put rows together that have the same codes (whole numbers from -1 on) in all columns."""
+    """Put rows together that have the same codes, or whole numbers, in all columns."""
     of, groups = np.zeros(len(codes[0]), np.int64), 0
     for column in codes if len(of) else ():
         number, count = _numbered(column)
@@ -75,10 +75,10 @@ def foremost(count: int, *columns: Column) -> Column:
 def _numbered(codes: Column) -> tuple[Column, int]:
     """Return for each row the number of its code among those there are, and how many are."""
     above = int(codes.max()) + 2
-    if above > max(SPARSE, len(codes)):
+    if above > max(SPARSE, len(codes)) or codes.min() < NOTHING:
         found, of = np.unique(codes, return_inverse=True)
         return of, len(found)
     there = np.zeros(above, np.bool_)
-    there[codes] = True  # -1, which is nothing, stands last
+    there[codes] = True  # that of nothing stands last
     numbers = np.cumsum(there) - 1
     return numbers[codes], int(numbers[-1]) + 1

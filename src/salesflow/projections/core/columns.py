@@ -218,6 +218,10 @@ class HeldRows:
         """Return those that have one of some words or ids in a column."""
         return self.where(self.has(name, *words))
 
+    def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
+        """Return those of which an instant lies in `[start, end)`."""
+        return self.where((self[name] >= start) & (self[name] < end))
+
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
         ends = self["valid_to"]

@@ -123,7 +123,7 @@ def ids_in(view: BaseModel) -> Ids:
     found = Ids([], [], [], [], [])
     id_of = cache(_id_of)
     by_process = getattr(view, "by", None) == PROCESS
-    for name, value in _leaves(view, ""):
+    for name, value in dict.fromkeys(_leaves(view, "")):
         if name == PROCESS or (by_process and name in GROUPS):
             found.processes.append(str(value))
         elif isinstance(value, UUID):

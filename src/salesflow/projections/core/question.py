@@ -224,7 +224,7 @@ class Reader(Protocol):
         """The published process versions."""
 
     def published(self) -> list[str]:
-        """Return the keys of all processes; looks through the whole log."""
+        """Return the keys of all processes; looks through what was logged since last time."""
 
     def columns(
         self,

@@ -18,7 +18,7 @@ from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import Groups, grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows, Words
-from salesflow.projections.core.currency import exact
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.booking import BOOKING
@@ -109,13 +109,12 @@ class OpenRow(NamedTuple):
     category: str
     probability: int
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class WonRow(NamedTuple):
@@ -125,13 +124,12 @@ class WonRow(NamedTuple):
     group: str | None
     currency: str
     share: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of the whole bookings."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class ClosedRow(NamedTuple):
@@ -140,13 +138,12 @@ class ClosedRow(NamedTuple):
     group: str | None
     currency: str
     outcome: str
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class OutcomeRow(NamedTuple):
@@ -156,13 +153,12 @@ class OutcomeRow(NamedTuple):
     currency: str | None
     fate: str
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts at the start."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class SlippedRow(NamedTuple):
@@ -209,13 +205,14 @@ def read_open(
             exact_sums(Amounts.of(rows).amount, alike.of, len(first)),
         )
         for *key, deals, millionths in zip(*cells, strict=True):
-            yield OpenRow._make((number, *key, deals, 0, millionths))
+            yield OpenRow._make((number, *key, deals, millionths))
 
 
 def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
     """Sum up what was booked in the period of each forecast point."""
     for number, ((_, as_of, known_at), span) in enumerate(points):
-        rows = _within(reader.columns(BOOKING, as_of=as_of, known_at=known_at), span)
+        rows = reader.columns(BOOKING, as_of=as_of, known_at=known_at)
+        rows = rows.between("occurred", span.start, span.end)
         rows = rows.where(rows.known("currency") & scope.holds(rows, "person", "process"))
         of = (scope.groups(rows, "person", "process"), rows["currency"])
         alike = grouped(*of, rows["share"])
@@ -226,7 +223,7 @@ def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> I
             exact_sums(rows["sign"] * rows["amount"], alike.of, len(first)),
         )
         for *key, millionths in zip(*cells, strict=True):
-            yield WonRow._make((number, *key, 0, millionths))
+            yield WonRow._make((number, *key, millionths))
 
 
 def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[ClosedRow]:
@@ -239,7 +236,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
     cells = [_words(rows.words["owner"], column[alike.first]) for column in of]
     sums = exact_sums(rows["amount"], alike.of, len(alike.first))
     for *key, millionths in zip(*cells, sums, strict=True):
-        yield ClosedRow._make((*key, 0, millionths))
+        yield ClosedRow._make((*key, millionths))
 
 
 def read_outcomes(
@@ -258,7 +255,7 @@ def read_outcomes(
         exact_sums(Amounts.of(then).amount, alike.of, len(alike.first)),
     )
     for *key, millionths in zip(*cells, strict=True):
-        yield OutcomeRow._make((*key, 0, millionths))
+        yield OutcomeRow._make((*key, millionths))
 
 
 def read_slipped(
@@ -290,11 +287,10 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     signed when the deal is won, is no change of a forecast up or down. Everything counts in the
     currency that the deal had before the fact, also where that changed it at once.
     """
-    rows = _within(reader.columns(PIPELINE), span)
-    currency = _currencies_left(rows)
+    rows = reader.columns(PIPELINE).between("occurred", span.start, span.end)
     kept = rows.has("left_outcome", "open") & scope.holds(rows, "left_owner", "left_process")
     kept &= rows.has("kind", "pushed") | _are_forecasts_of_amount(rows)
-    rows, currency = rows.where(kept), currency[kept]
+    currency, rows = _currencies_left(rows)[kept], rows.where(kept)
     of = (scope.groups(rows, "left_owner", "left_process"), currency, rows["kind"])
     each = grouped(rows["entity_id"], *of)
     times = _net(rows["sign"], each)
@@ -313,18 +309,18 @@ def _currencies_left(rows: HeldRows) -> Column:
     """Return in which currency each deal was before the fact that moved it."""
     left, position = rows["left_currency"], rows["position"]
     other = np.flatnonzero(left != rows["entered_currency"])
-    alike = grouped(_ranks(position[other]), left[other])
+    fact = grouped(position).of
+    alike = grouped(fact[other], left[other])
     changed = other[alike.first[_net(rows["sign"][other], alike) > 0]]
-    before = dict(zip(position[changed].tolist(), left[changed].tolist(), strict=True))
-    moved = zip(position.tolist(), left.tolist(), strict=True)
-    return np.array([before.get(fact, currency) for fact, currency in moved], np.int64)
+    row = places_among(fact[changed], fact)
+    return np.where(row < 0, left, left[changed][row]) if len(changed) else left
 
 
 def _are_forecasts_of_amount(rows: HeldRows) -> Flags:
     """Return which movements change an amount in its currency, and come with no win."""
     position = rows["position"]
     apart = np.flatnonzero(rows.has("kind", "won", "redenominated"))
-    alike = grouped(_ranks(position[apart]))
+    alike = grouped(position[apart])
     facts = position[apart[alike.first[_net(rows["sign"][apart], alike) > 0]]]
     is_forecast: Flags = rows.has("kind", "increased", "decreased")
     is_forecast &= rows.known("left_currency")
@@ -368,19 +364,9 @@ def _close_days(rows: HeldRows) -> Column:
     return np.array(ordinals, np.int64)[alike.of]
 
 
-def _within(rows: HeldRows, span: Span) -> HeldRows:
-    """Return the movements that occurred in a period."""
-    return rows.where((rows["occurred"] >= span.start) & (rows["occurred"] < span.end))
-
-
 def _net(sign: Column, groups: Groups) -> Column:
     """Return how often the movements of each group stand, less those taken back."""
     return np.array(exact_sums(sign, groups.of, len(groups.first)), np.int64)
-
-
-def _ranks(numbers: Column) -> Column:
-    """Return numbers of any size as codes."""
-    return np.unique(numbers, return_inverse=True)[1]
 
 
 def _words(words: Words, codes: Column) -> list[str | None]:

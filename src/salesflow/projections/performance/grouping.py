@@ -14,7 +14,6 @@ import numpy as np
 
 from salesflow.domain.time import Instant, from_instant
 from salesflow.projections.core.column_figures import places_among
-from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER
@@ -74,7 +73,7 @@ class Grouping:
                 return rows[whose.rep]
             case "team":
                 when = rows[whose.at] if at is None else np.full(len(rows), at)
-                return self._team_numbers(rows[whose.rep], when)
+                return self._teams.numbers(rows[whose.rep], self._texts, when)
             case "customer":
                 return self.survivors(rows[whose.customer])
             case "channel":
@@ -88,7 +87,7 @@ class Grouping:
             return None
         match self.by:
             case "team":
-                return self._team_names[number]
+                return self._teams.names[number]
             case "customer":
                 return str(self._ids[number])
             case _:
@@ -105,16 +104,14 @@ class Grouping:
 
     def are_new(self, rows: HeldRows, whose: Attribution, timezone: ZoneInfo) -> Flags:
         """Return of which rows nothing says that the customer was one before that day."""
-        customers = self._customers
-        since = {self._ids.code(each): customers.since(each) for each in customers.older}
-        new: Flags = np.ones(len(rows), np.bool_)
-        whom = zip(
-            self.survivors(rows[whose.customer]).tolist(), rows[whose.at].tolist(), strict=True
-        )
-        for row, (customer, at) in enumerate(whom):
-            day = since.get(customer)
-            if day is not None and day < from_instant(at).astimezone(timezone).date():
-                new[row] = False
+        older, code = self._customers.older, self._ids.code
+        codes = np.array([code(each) for each in older], np.int64)
+        place = places_among(codes, self.survivors(rows[whose.customer]))
+        new, at = place < 0, rows[whose.at]
+        for row in np.flatnonzero(~new).tolist():
+            since = self._customers.since(older[place[row]])
+            day = from_instant(int(at[row])).astimezone(timezone).date()
+            new[row] = since is None or since >= day
         return new
 
     @cached_property
@@ -124,21 +121,3 @@ class Grouping:
         pairs = [(code(each), code(customers.survivor(each))) for each in customers.merged]
         found = np.array(pairs, np.int64).reshape(-1, 2)
         return found[:, 0], found[:, 1]
-
-    @cached_property
-    def _team_names(self) -> list[str]:
-        return self._teams.names
-
-    def _team_numbers(self, reps: Column, at: Column) -> Column:
-        """Return the team for what each rep did at an instant; see `Teams.of`."""
-        numbers = {name: number for number, name in enumerate(self._team_names)}
-        found = np.full(len(reps), NOTHING)
-        for rows in grouped(reps).rows():
-            rep = self._texts[int(reps[rows[0]])]
-            stays = self._teams.stays(rep)
-            if stays:
-                self._teams.of(rep, int(at[rows].min()))  # which notes who joins later
-                begun = np.searchsorted([stay.start for stay in stays], at[rows], "right")
-                teams = np.array([numbers.get(stay.team or "", NOTHING) for stay in stays])
-                found[rows] = teams[np.maximum(begun - 1, 0)]
-        return found

@@ -123,7 +123,7 @@ class Booked(NamedTuple):
 
 def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     """Read what is booked in `[start, end)`; what was taken back again is left out."""
-    rows, times = _netted(_between(reader.columns(BOOKING), "occurred", start, end))
+    rows, times = _netted(reader.columns(BOOKING).between("occurred", start, end))
     cells = {name: rows.cells(name) for name in Booked._fields}
     cells["sign"] = times.tolist()
     return [*map(Booked._make, zip(*cells.values(), strict=True))]
@@ -194,7 +194,7 @@ class _KpiReader:
 
     def _happened(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
         """Put rows that are asked about to the spans in which they happened."""
-        rows = _between(rows, at, self._start, self._end)
+        rows = rows.between(at, self._start, self._end)
         rows = rows.where(self._grouping.wants(rows, whose))
         span = np.searchsorted(self._edges, rows[at], "right") - 1
         return SpanRows(rows, span, self._grouping.of(rows, whose))
@@ -206,7 +206,7 @@ class _KpiReader:
 
     def _booked(self) -> tuple[SpanRows, Column]:
         """Return what is booked, and how often each counts."""
-        rows = _between(self._bookings, "occurred", self._start, self._end)
+        rows = self._bookings.between("occurred", self._start, self._end)
         rows, times = _netted(rows.where(self._grouping.wants(rows, BOOKED)))
         return self._happened(rows, "occurred", BOOKED), times
 
@@ -228,7 +228,7 @@ class _KpiReader:
 
     def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
-        found = _between(contacts, "opened", self._start, self._end)
+        found = contacts.between("opened", self._start, self._end)
         found = found.where(found.has("direction", "out"))
         first = first_rows(found["entity_id"], found["occurred"], found["position"])
         place = places_among(found["entity_id"][first], opened["entity_id"])
@@ -244,19 +244,18 @@ class _KpiReader:
         """Return the CSAT scores received."""
         rows = self._reader.columns(FEEDBACK)
         is_score = rows.has("kind", "received") & rows.has("scale", "csat")
-        is_score &= rows["score"] > np.iinfo(rows["score"].dtype).min
-        return self._happened(rows.where(is_score), "occurred", TOLD)
+        return self._happened(rows.where(is_score & rows.known("score")), "occurred", TOLD)
 
     def _won(self, standing: HeldRows) -> HeldRows:
         """Return the deals of customers that stand won, and closed before the spans' end."""
         is_won = standing.has("outcome", "won") & (standing["closed"] < self._end)
-        return standing.where(is_won & (standing["customer_id"] >= 0))
+        return standing.where(is_won & standing.known("customer_id"))
 
     def _orders(self, standing: HeldRows) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
         rows = self._bookings
         repeated = rows.has("kind", "repeated") & rows.has("role", "owner")
-        repeated &= (rows["occurred"] < self._end) & (rows["customer_id"] >= 0)
+        repeated &= (rows["occurred"] < self._end) & rows.known("customer_id")
         sides = (
             (self._won(standing), "closed", CLOSED),
             (rows.where(repeated), "occurred", BOOKED),
@@ -284,11 +283,11 @@ class _KpiReader:
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of deals that qualify, open at the end of a span."""
-        rows = self._reader.columns(DEAL_STATE, ended=True)
-        rows = rows.where(rows.has("outcome", "open"))
-        rows = rows.where(
-            self._grouping.wants(rows, OPEN) & _are_qualifying(rows, self._reader)
-        )
+        rows = self._reader.columns(DEAL_STATE, ended=True).among("outcome", "open")
+        until = rows.until(self._reader.read_point.known_at)
+        stood = (until > self._ends[0]) & (rows["valid_from"] <= self._ends[-1])
+        rows = rows.where(stood & self._grouping.wants(rows, OPEN))
+        rows = rows.where(_are_qualifying(rows, self._reader))
         until = rows.until(self._reader.read_point.known_at)
         spans, groups = [], []
         for span, at in enumerate(self._ends):
@@ -323,18 +322,13 @@ class _KpiReader:
         return LatelyClosed(span, group, outcome, lasted(rows, self._reader)[row], worth)
 
 
-def _between(rows: HeldRows, at: str, start: Instant, end: Instant) -> HeldRows:
-    """Return the rows of which an instant lies in `[start, end)`."""
-    return rows.where((rows[at] >= start) & (rows[at] < end))
-
-
 def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
     """Return what is booked and was not taken back again, and how often each counts."""
     times = rows["sign"].astype(np.int64)
     changed = np.isin(rows["entity_id"], rows["entity_id"][times < 0])
     if changed.any():
         some = rows.where(changed)
-        alike = grouped(*(np.unique(some[name], return_inverse=True)[1] for name in ALIKE))
+        alike = grouped(*(some[name] for name in ALIKE))
         net = np.zeros(len(some), np.int64)
         np.add.at(net, alike.first[alike.of], some["sign"])
         times[changed] = net

@@ -333,11 +333,8 @@ class InTeams:
         of_then, of_now = names.codes([then, now]).tolist()
         whose: Column = np.where(opened, of_then, of_now)
         moved = np.flatnonzero(~opened & ~restated)
-        whose[moved] = NOTHING
-        stays = self._now.stays(owner)
-        for team in {stay.team for stay in stays if stay.team is not None}:
-            were_in = self._now.were_in(team, owner, lines.occurred[moved])
-            whose[moved[were_in]] = names.codes([team])[0]
+        teams = self._now.numbers(lines.owner[moved], names, lines.occurred[moved])
+        whose[moved] = np.append(names.codes(self._now.names), NOTHING)[teams]
         yield whose, lines
         if then != now:
             behind = names.number(self._behind(owner))

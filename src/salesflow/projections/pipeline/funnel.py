@@ -14,6 +14,7 @@ from uuid import UUID
 
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
@@ -86,6 +87,10 @@ class ClosedDeals(Value):
     amounts: tuple[Total, ...]
 
 
+_stage: Final = unchecked(FunnelStage)
+_closed: Final = unchecked(ClosedDeals)
+
+
 class PipelineCell(NamedTuple):
     """The deals that stood in a cell, what they were worth and likely worth."""
 
@@ -144,7 +149,7 @@ def closed_deals(
     found = {o: [cell for cell in cells if cell.outcome == o] for o in CLOSED}
     amounts = totals_by({o: [cell.worth() for cell in found[o]] for o in CLOSED})
     for outcome in CLOSED:
-        yield ClosedDeals(
+        yield _closed(
             group=group,
             outcome=outcome,
             deals=sum(cell.deals for cell in found[outcome]),
@@ -171,14 +176,15 @@ def funnel_stages(
         for stage in [*own, *gone]:
             found = by_stage.get((key, stage), [])
             name_en, name_zh = _named(stage, found, process, processes)
-            yield FunnelStage(
+            without_amount = [cell for cell in found if cell.currency is None]
+            yield _stage(
                 group=group,
                 process=key,
                 stage=stage,
                 name_en=name_en,
                 name_zh=name_zh,
                 deals=sum(cell.deals for cell in found),
-                deals_without_amount=sum(c.deals for c in found if c.currency is None),
+                deals_without_amount=sum(cell.deals for cell in without_amount),
                 amounts=amounts.get((key, stage), ()),
                 weighted=weighted.get((key, stage), ()),
             )

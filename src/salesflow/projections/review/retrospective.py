@@ -16,8 +16,6 @@ from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
@@ -30,8 +28,13 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
-from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.cases.win_loss import (
+    LossReason,
+    closed_groups,
+    loss_reasons,
+    meant_under,
+)
+from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import (
     Limit,
@@ -41,7 +44,6 @@ from salesflow.projections.core.question import (
     View,
     span_before,
 )
-from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -384,11 +386,11 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
     def _deals(
         self, steps: Steps, span: Span, part: ReviewScope, reader: Reader
     ) -> dict[str, Any]:
-        slipped = slipped_deals(span, part, reader)
+        slipped, in_all = slipped_deals(span, part, reader, self.limit)
         stalled = stalled_deals(steps, span, part, reader, self.limit)
         return {
-            "slipped": tuple(slipped[: self.limit]),
-            "slipped_total": len(slipped),
+            "slipped": tuple(slipped),
+            "slipped_total": in_all,
             "stalled": stalled.listed,
             "stalled_total": stalled.total,
             "stalled_amounts": stalled.amounts,
@@ -441,30 +443,16 @@ class _Losses:
 
     def __init__(self, span: Span, part: ReviewScope, reader: Reader) -> None:
         rows = reader.columns(CLOSING).among("outcome", "lost")
-        rows = rows.where((rows["closed"] >= span.start) & (rows["closed"] < span.end))
+        rows = rows.between("closed", span.start, span.end)
         rows = rows.where(part.of_process(rows))
         self._rows = rows.where(part.owned(rows, rows["closed"]))
+        self._as_they_are = CurrencyConverter(reader)
+        self._end = span.end
 
     def reasons(self) -> tuple[LossReason, ...]:
         """Return the reasons, the dearest first."""
-        rows = self._rows
-        alike = grouped(rows["because"], rows["currency"])
-        amount = np.where(rows.known("amount"), rows["amount"], 0)
-        sums = exact_sums(amount, alike.of, len(alike.first))
-        first = map(rows.ordered(alike.first).cells, ("because", "currency"))
-        return tuple(
-            loss_reasons(
-                ClosedGroup("lost", because, None, currency, deals, 0, millionths)
-                for because, currency, deals, millionths in zip(
-                    *first, alike.counts().tolist(), sums, strict=True
-                )
-            )
-        )
+        return tuple(loss_reasons(closed_groups(self._rows, self._as_they_are, self._end)))
 
     def meant(self) -> set[Meant]:
         """Return each reason with the process versions it was given under."""
-        rows = self._rows
-        named = rows["process"], rows["process_version"], rows["because"]
-        few = rows.ordered(grouped(*named).first)
-        cells = map(few.cells, ("process", "process_version", "because"))
-        return set(map(Meant._make, zip(*cells, strict=True)))
+        return set(meant_under(self._rows, self._rows["because"]))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from itertools import repeat
 from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
@@ -21,11 +20,12 @@ from salesflow.domain.time import DAY, FOREVER, Instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total, totals
-from salesflow.projections.core.column_groups import foremost, grouped
+from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import Column, runs_of
 from salesflow.projections.core.currency import exact, unscaled
 from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.core.statistics import decimal_of, exact_sum, exact_sums, spread
+from salesflow.projections.core.statistics import decimal_of, exact_sum, spread
 from salesflow.projections.forecast.forecast import end_of
 from salesflow.projections.forecast.forecast_figures import SlippageLine, slippage_lines
 from salesflow.projections.forecast.forecast_reading import (
@@ -78,7 +78,7 @@ __all__ = [
 # What slippage and stalling are is said by the questions about them (`Forecast`, `StageTimes`);
 # here the deals behind the figures are listed, those of a part of sales alone.
 
-Order = tuple[bool, str, Decimal, UUID]
+Order = tuple[bool, str, Decimal | int, UUID]
 
 
 class DealSlipped(Value):
@@ -134,15 +134,21 @@ def slippage_of(span: Span, part: ReviewScope, reader: Reader) -> list[SlippageL
     return list(slippage_lines(mine))
 
 
-def slipped_deals(span: Span, part: ReviewScope, reader: Reader) -> list[DealSlipped]:
-    """Name the deals that slipped: per currency, the dearest first."""
+def slipped_deals(
+    span: Span, part: ReviewScope, reader: Reader, limit: int
+) -> tuple[list[DealSlipped], int]:
+    """Name so many of the deals that slipped at most: per currency, the dearest first.
+
+    Return also how many there are in all.
+    """
     point = _start(span, reader)
     if point is None:
-        return []
+        return [], 0
     end, over = end_of(span, reader)
     rows = read_slipped(reader, point, end, over, part.scope)
-    mine = (row for row in rows if part.has_rep(row.owner, point.read_point.as_of))
-    return sorted((_slipped(row, reader) for row in mine), key=_order)
+    mine = [row for row in rows if part.has_rep(row.owner, point.read_point.as_of)]
+    mine.sort(key=_order)
+    return [_slipped(row, reader) for row in mine[:limit]], len(mine)
 
 
 class StalledDeals(NamedTuple):
@@ -163,15 +169,13 @@ def stalled_deals(
     stalled = stalled.chosen(np.flatnonzero(part.of_process(steps.rows)[stalled.steps]))
     at = np.full(len(stalled.steps), steps.as_of)
     stalled = stalled.chosen(np.flatnonzero(part.owned(stalled.deals, at)))
-    deals = stalled.deals
-    amount = np.where(deals.known("amount"), deals["amount"], 0)
-    currency = grouped(deals["currency"])
-    names = deals.ordered(currency.first).cells("currency")
-    sums = exact_sums(amount, currency.of, len(names))
-    rank = [sorted(names, key=_last_if_none).index(name) for name in names]
-    first = foremost(limit, np.array(rank, np.int64)[currency.of], -amount)
+    amounts = Amounts.of(stalled.deals)
+    currencies = amounts.currencies
+    rank = [sorted(currencies, key=_last_if_none).index(each) for each in currencies]
+    first = foremost(limit, np.array(rank, np.int64)[amounts.currency], -amounts.amount)
     listed = sorted(_listed(stalled.chosen(first), steps, reader), key=_order)
-    worth = totals(zip(names, map(unscaled, sums), repeat(Decimal(1))))
+    [sums] = amounts.sums(np.zeros_like(amounts.currency), 1)
+    worth = totals((currency, unscaled(its), Decimal(1)) for currency, its in sums.items())
     return StalledDeals(tuple(listed[:limit]), len(stalled.steps), worth)
 
 
@@ -182,8 +186,8 @@ def _start(span: Span, reader: Reader) -> ForecastPoint | None:
     return ForecastPoint(reader.read_point._replace(as_of=span.opening), span)
 
 
-def _order(deal: DealSlipped | DealStalled) -> Order:
-    return *_last_if_none(deal.currency), -(deal.amount or Decimal(0)), deal.deal
+def _order(deal: SlippedRow | DealStalled) -> Order:
+    return *_last_if_none(deal.currency), -(deal.amount or 0), deal.deal
 
 
 def _last_if_none(currency: str | None) -> tuple[bool, str]:

@@ -15,10 +15,11 @@ import numpy as np
 
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.format import Estimate
+from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import Column, Flags, runs_of
 from salesflow.projections.core.question import Span
-from salesflow.projections.core.statistics import decimal_of, exact_sums, share
+from salesflow.projections.core.statistics import decimal_of, share
 from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
 from salesflow.projections.table import AMOUNT_SCALE, Processes
@@ -167,8 +168,8 @@ class Passages:
         self.processes: Final = processes
         self.stages: Final = steps.stage_numbers(names)
         """Which of the named stages each step is a visit to, by number; -1 for none."""
+        self.amounts: Final = Amounts.of(steps.rows)
         self.enters: Final = (steps.stage >= 0) & steps.rows.has("entered", *ENTRIES)
-        self._migrated = steps.rows.has("entered", "migrated")
 
     def created(self, span: Span) -> Column:
         """Return which deals were created in a period, by number."""
@@ -203,29 +204,32 @@ class Passages:
     def moved_on(self, entries: Column) -> Flags:
         """Return after which entries the deal entered a later stage, or was won."""
         steps, after = self.steps, self._place_ends[self._places[entries]]
-        names, entry = rows_in(entries, after)
-        then, name = rows_in(after[entry], steps.of_deals(steps.lasts + 1)[names])
-        entry, names = entry[name], names[name]
-        is_won = steps.outcome == steps.rows.code("outcome", "won")
-        won_then = steps.rows.has("entered", "won")
-        won = is_won[then] & (won_then[then] | ~is_won[entries[entry]])
-        later = self._is_later[steps.standing[then], steps.standing[names]]
-        return _any_of(entry[won | (self.enters[then] & later)], len(entries))
+        then, entry = rows_in(after, self._deal_ends[entries])
+        won = steps.rows.has("outcome", "won")
+        wins = won & steps.rows.has("entered", "won")
+        moved_on = _any_of(entry[won[then] & (wins[then] | ~won[entries[entry]])], len(entries))
+        names, pair = rows_in(entries[entry], after[entry])
+        later = self._is_later[steps.standing[then[pair]], steps.standing[names]]
+        moved_on[entry[pair[later & self.enters[then[pair]]]]] = True
+        return moved_on
 
     def still_there(self, entries: Column) -> Flags:
         """Return after which entries the deal stands in the stage that it entered."""
-        steps = self.steps
-        begun = self._place_begins[self._places[steps.lasts]]
-        after = steps.of_deals(steps.lasts + 1)[entries]
-        last, entry = rows_in(steps.of_deals(begun)[entries], after)
-        same = self.stages[last] == self.stages[entries[entry]]
-        is_there = _any_of(entry[same], len(entries))
-        is_there &= steps.stage[after - 1] >= 0
-        return is_there
+        ends = self._deal_ends[entries]
+        names, entry = rows_in(self._place_begins[self._places[ends - 1]], ends)
+        same = self.stages[names] == self.stages[entries[entry]]
+        still_there = _any_of(entry[same], len(entries))
+        still_there &= self.steps.stage[ends - 1] >= 0
+        return still_there
+
+    @cached_property
+    def _deal_ends(self) -> Column:
+        """The row after the last step of the deal of each step."""
+        return self.steps.of_deals(self.steps.lasts + 1)
 
     @cached_property
     def _place_begins(self) -> Column:
-        begins = ~self._migrated
+        begins = ~self.steps.rows.has("entered", "migrated")
         begins[self.steps.firsts] = True
         return np.flatnonzero(begins)
 
@@ -279,21 +283,14 @@ class _Sum(NamedTuple):
     """How often something happened, and its amounts in millionths, by currency."""
 
     times: int
-    amounts: dict[str, int]
+    amounts: Mapping[str, int]
 
 
-def _sums(steps: Steps, chosen: Column, groups: Column, count: int) -> list[_Sum]:
+def _sums(passages: Passages, chosen: Column, groups: Column, count: int) -> list[_Sum]:
     """Count steps by the number of their group, of so many, and add up their amounts."""
-    found = [_Sum(its, {}) for its in np.bincount(groups, minlength=count).tolist()]
-    worth = (steps.rows.known("currency") & steps.rows.known("amount"))[chosen]
-    chosen, groups = chosen[worth], groups[worth]
-    currency = steps.rows["currency"][chosen]
-    cells = grouped(groups, currency)
-    amounts = exact_sums(steps.rows["amount"][chosen], cells.of, len(cells.first))
-    words = steps.rows.words["currency"]
-    for first, amount in zip(cells.first.tolist(), amounts, strict=True):
-        found[groups[first]].amounts[words[int(currency[first])]] = amount
-    return found
+    times = np.bincount(groups, minlength=count).tolist()
+    amounts = passages.amounts.where(chosen).sums(groups, count)
+    return list(map(_Sum, times, amounts))
 
 
 def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
@@ -305,7 +302,7 @@ def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
     still_there = ~moved_on & passages.still_there(entered)
     later = passages.exits(span)
     later = later[steps.rows.has("entered", *FORWARD)[later]]
-    sums = {"entries_later": _sums(steps, later, stages[later - 1], len(names))}
+    sums = {"entries_later": _sums(passages, later, stages[later - 1], len(names))}
     for what, chosen in (
         ("entered", entered),
         ("moved_on", entered[moved_on]),
@@ -313,7 +310,7 @@ def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
         ("still_there", entered[still_there]),
         ("entries", entries),
     ):
-        sums[what] = _sums(steps, chosen, stages[chosen], len(names))
+        sums[what] = _sums(passages, chosen, stages[chosen], len(names))
     return tuple(
         _conversion(key, names[key], {what: its[number] for what, its in sums.items()})
         for number, key in enumerate(names)
@@ -366,9 +363,9 @@ def reaches(passages: Passages, span: Span) -> tuple[StageReach, ...]:
     opened, after = steps.firsts[deals], steps.lasts[deals] + 1
     processes = list(dict.fromkeys(process for process, _ in names))
     of_process = steps.rows.numbers("process", processes)[opened]
-    created = _sums(steps, opened, of_process, len(processes))
+    created = _sums(passages, opened, of_process, len(processes))
     entered, reached = (
-        _sums(steps, opened[deal], stage, len(names))
+        _sums(passages, opened[deal], stage, len(names))
         for deal, stage in map(np.nonzero, _came(passages, opened, after))
     )
     return tuple(

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from salesflow.domain.time import DAY, Instant, day_number
+from salesflow.domain.time import Instant
+from salesflow.projections.core.column_figures import elapsed
 from salesflow.projections.core.column_groups import Groups, grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows, runs_of
 from salesflow.projections.core.question import Reader
@@ -137,23 +138,14 @@ class Steps:
         Between two days of which no more is known there are calendar days, of 24 hours each;
         between any other two times there is what has passed, to the microsecond.
         """
-        lasted: Column = np.where(end < 0, self.as_of, self.at[end]) - self.at[start]
-        days = self._day_only[start] & self._day_only[end] & (end >= 0)
-        if days.any():
-            from_days, to_days = self._days(start[days]), self._days(end[days])
-            lasted[days] = (to_days - from_days) * DAY
-        return lasted
+        until = np.where(end < 0, self.as_of, self.at[end])
+        days_only = self._day_only[start] & self._day_only[end] & (end >= 0)
+        return elapsed(self.at[start], until, days_only, self._timezone)
 
     @cached_property
     def _day_only(self) -> Flags:
         day_only: Flags = self.rows["day_only"] == 1
         return day_only
-
-    def _days(self, steps: Column) -> Column:
-        """Number the days of steps; imported ones are few days over and over."""
-        instants, place = np.unique(self.at[steps], return_inverse=True)
-        numbers = [day_number(each, self._timezone) for each in instants.tolist()]
-        return np.array(numbers, np.int64)[place]
 
 
 def read_steps(reader: Reader, deal: UUID | None = None) -> Steps:
