@@ -93,7 +93,7 @@ class Runner(Forkable):
         )
         self._columns: ColumnCache | None = None
         self._asked: set[str] = set()
-        """The ledgers whose balances were asked for."""
+        """The tables whose balances were asked for, or which are held in memory."""
         self._making = threading.RLock()
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
@@ -118,7 +118,7 @@ class Runner(Forkable):
             return self._columns
 
     def is_asked_again(self, ledger: str) -> bool:
-        """Return whether a ledger's balances were asked for before, and note that they are."""
+        """Return whether a ledger was asked for before, and note that it is."""
         again = ledger in self._asked
         self._asked.add(ledger)
         return again
