@@ -16,6 +16,7 @@ import pytest
 from documents import blocks
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.projections.registry import FOLDS, QUESTIONS
+from salesflow.projections.table import OnState
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "salesflow"
@@ -327,7 +328,8 @@ def test_no_fold_is_allowed_to_know_a_question() -> None:
 
 def test_every_fold_lives_among_the_folds() -> None:
     for fold in FOLDS.values():
-        assert fold.start.__module__.startswith("salesflow.projections.folds.")
+        rows = fold.start.rows if isinstance(fold.start, OnState) else fold.start
+        assert rows.__module__.startswith("salesflow.projections.folds.")
 
 
 def test_every_question_and_fact_is_in_the_glossary() -> None:

@@ -31,8 +31,9 @@ from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, LEG, PIPELINE
-from salesflow.projections.pipeline import flow as flow_lines
-from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowFigures, InTeams
+from salesflow.projections.pipeline import flow_lines
+from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowFigures
+from salesflow.projections.pipeline.flow_lines import InTeams
 from salesflow.projections.scope import TeamChange, Teams
 
 MILLION = 1_000_000

@@ -12,7 +12,7 @@ from properties.histories import Append, Book, Told, raw_of, told
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
 from salesflow.domain.event import believed_history
-from salesflow.projections.folds.feedback import FEEDBACK, FeedbackRows
+from salesflow.projections.folds.feedback import FEEDBACK, FEEDBACKS
 
 FOR_EVER = 2**61
 NAMES = [column.name for column in FEEDBACK.attributes]
@@ -65,7 +65,7 @@ def test_what_was_asked_and_said_is_kept_as_a_naive_replay_tells_it(
 
 def kept(book: Book) -> dict[Any, dict[str, Any]]:
     """Fold what is believed of the deal, and give its rows at the end."""
-    state = FeedbackRows({(p.key, p.version): p for p in PROCESSES})
+    state = FEEDBACKS.start({(p.key, p.version): p for p in PROCESSES})
     rows: dict[Any, dict[str, Any]] = {}
     for event in believed_history(book.of(deal_id(0))):
         for (position,), row in state.apply(event):

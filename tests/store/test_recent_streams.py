@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from databases import tamper
+from databases import reseal, tamper
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.adapters.database.connections import Row
 from salesflow.adapters.event_store import reading as recent
@@ -64,6 +64,7 @@ def test_what_is_changed_in_the_log_is_not_answered_from_memory(
         call(flow, id)
         before, _ = read(flow, id)
         tamper(database_url, harm)
+        reseal(database_url)
         again, anew = read(flow, id)
         assert again == anew != before
 

@@ -12,7 +12,8 @@ believed then.
 
 A fold is a table and a pure state machine. It sees one entity's believed history, fact by
 fact, and answers each with the rows that changed or the movements to post. It knows nothing
-of late facts, retractions, batches or databases; the runner does.
+of late facts, retractions, batches or databases; the runner does. Folds whose rows follow from
+one state of the entity begin `OnState`, which is evolved once for all of them.
 """
 
 from abc import ABC, abstractmethod
@@ -27,6 +28,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext, State
 from salesflow.domain.time import FOREVER, Instant
 
 __all__ = [
@@ -44,12 +46,14 @@ __all__ = [
     "Ledger",
     "LedgerTable",
     "Millionths",
+    "OnState",
     "Processes",
     "ReadPoint",
     "ReadTable",
     "Row",
     "Selection",
     "Shares",
+    "StateRows",
     "millionths",
     "selects_at",
 ]
@@ -95,6 +99,8 @@ Processes = Mapping[tuple[str, int], ProcessVersion]
 
 TableT_co = TypeVar("TableT_co", bound="ReadTable", covariant=True)
 ChangeT_co = TypeVar("ChangeT_co", covariant=True)
+StateT = TypeVar("StateT", bound=State)
+StateT_contra = TypeVar("StateT_contra", bound=State, contravariant=True)
 
 
 class FoldState(Protocol[ChangeT_co]):
@@ -102,6 +108,52 @@ class FoldState(Protocol[ChangeT_co]):
 
     def apply(self, event: Event) -> Iterable[ChangeT_co]:
         """Take the next believed fact, say what it changed; never raise on old facts."""
+
+
+class StateRows(Protocol[StateT_contra, ChangeT_co]):
+    """The rows of one entity, made from its state as that evolves."""
+
+    def apply(self, event: Event, state: StateT_contra, /) -> Iterable[ChangeT_co]:
+        """Take the next fact that counts and the state after it, say what it changed.
+
+        The state is read and never changed, and not kept: it goes on with the next fact.
+        """
+
+
+@dataclass(frozen=True)
+class OnState(Generic[StateT, ChangeT_co]):
+    """How the rows of an entity begin that follow from its state; the `start` of a fold.
+
+    Folds on one kind of state that are kept together have it evolved once for all of them, by
+    the facts that any of them names. So a fold names all facts that what it reads depends on.
+    """
+
+    state: Callable[[ReplayContext], StateT]
+    """The class of the state."""
+    rows: Callable[[], StateRows[StateT, ChangeT_co]]
+    """Begins an entity that nothing has happened to."""
+
+    def __call__(self, processes: Processes) -> FoldState[ChangeT_co]:
+        """Begin an entity with a state of its own."""
+        return _RowsAndState(self.state(ReplayContext(processes)), self.rows())
+
+
+class _RowsAndState(Generic[StateT, ChangeT_co]):
+    """One entity of a fold that is kept by itself."""
+
+    __slots__ = ("_rows", "_state")
+
+    def __init__(self, state: StateT, rows: StateRows[StateT, ChangeT_co]) -> None:
+        self._state = state
+        self._rows = rows
+
+    def apply(self, event: Event) -> Iterable[ChangeT_co]:
+        """Take the next believed fact; an irregular one changes nothing."""
+        return (
+            ()
+            if self._state.evolve(event) is not None
+            else self._rows.apply(event, self._state)
+        )
 
 
 @dataclass(frozen=True)
@@ -149,6 +201,8 @@ class ReadTable(ABC):
     """The table's name in the database, which it may share with a service's own tables."""
     view: str = field(init=False, compare=False)
     """The name of its view, which is the same for every revision."""
+    parts: sa.MetaData = field(init=False, repr=False, compare=False)
+    """The live table, and whatever is kept beside it."""
     c: sa.ColumnCollection[str, sa.Column[Cell]] = field(init=False, repr=False, compare=False)
     """The columns, for selects."""
 
@@ -156,7 +210,8 @@ class ReadTable(ABC):
         """Build the table from its parts."""
         object.__setattr__(self, "view", f"salesflow_{self.label}")
         object.__setattr__(self, "name", f"{self.view}_{self.revision}")
-        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
+        object.__setattr__(self, "parts", self.shape_all(self.name))
+        object.__setattr__(self, "table", self.parts.tables[self.name])
         object.__setattr__(self, "c", self.table.c)
 
     @abstractmethod
@@ -168,11 +223,6 @@ class ReadTable(ABC):
         metadata = sa.MetaData()
         self.shaped(name, metadata)
         return metadata
-
-    @cached_property
-    def parts(self) -> sa.MetaData:
-        """Describe the live table, and whatever is kept beside it."""
-        return self.shape_all(self.name)
 
     @abstractmethod
     def counted_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:

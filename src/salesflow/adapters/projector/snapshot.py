@@ -5,18 +5,18 @@ compare, at several; all answers of a snapshot stand at one and the same positio
 What the deals, customers and reps of an answer are called is read in it too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.published import (
+    PublishedProcesses,
     PublishedRates,
-    published_keys,
     with_unpublished_unreadable,
 )
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
@@ -39,6 +39,7 @@ from salesflow.domain.time import (
     to_instant,
 )
 from salesflow.errors import HistoryError, InputError, UnwritableError
+from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.names import (
     NO_NAMES,
@@ -52,7 +53,7 @@ from salesflow.projections.core.names import (
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.scope import ensure_known
 from salesflow.projections.table import (
-    Processes,
+    LedgerTable,
     ReadPoint,
     ReadTable,
     Selection,
@@ -60,8 +61,8 @@ from salesflow.projections.table import (
 )
 
 if TYPE_CHECKING:  # which loads numpy
-    from salesflow.adapters.projector.columns import ColumnCache
-    from salesflow.projections.core.columns import HeldRows, LedgerColumns, TableColumns
+    from salesflow.projections.core.columns import HeldRows, TableColumns
+    from salesflow.projections.core.ledger_columns import LedgerColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
@@ -115,12 +116,13 @@ class SnapshotTables:
         self,
         connection: sa.Connection,
         positions: Mapping[str, ProjectionPosition],
-        columns: "Callable[[], ColumnCache]",
+        runner: Runner,
     ) -> None:
         self.connection: Final = connection
         self.positions: Final = positions
-        self._cache = columns
+        self._runner = runner
         self._columns: dict[str, TableColumns | LedgerColumns] = {}
+        self._in_memory: dict[str, bool] = {}
 
     def columns(
         self, table: ReadTable, of: UUID | None = None
@@ -137,12 +139,31 @@ class SnapshotTables:
                 " brought it level with the log; name it there"
             )
         if of is not None:
-            return self._cache().columns_of(table, of, self.connection)
+            return self._runner.columns.columns_of(table, of, self.connection)
         found = self._columns.get(table.name)
         if found is None:
-            found = self._cache().columns(table, stands, self.connection)
+            found = self._runner.columns.columns(table, stands, self.connection)
             self._columns[table.name] = found
         return found
+
+    def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Run a select in the snapshot."""
+        return self.connection.execute(select).all()
+
+    def balances(
+        self, ledger: LedgerTable, read_point: ReadPoint, instants: Sequence[Instant]
+    ) -> list[dict[Cells, CellSums]]:
+        """Return what stood in the cells of a ledger, out of memory or of the database.
+
+        Who asks once is answered sooner by the balances that the database keeps; for who asks
+        again the ledger is held in memory.
+        """
+        if ledger.name not in self._in_memory:
+            self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name)
+        if not self._in_memory[ledger.name]:
+            return balances(self.rows, ledger, read_point, instants)
+        columns = cast("LedgerColumns", self.columns(ledger))
+        return columns.balances(read_point.known_at, instants)
 
 
 class Snapshot(Generic[ViewT]):
@@ -152,7 +173,7 @@ class Snapshot(Generic[ViewT]):
         self,
         question: Question[ViewT],
         moments: MomentResolver,
-        processes: Processes,
+        processes: PublishedProcesses,
         rates: PublishedRates,
         tables: SnapshotTables,
     ) -> None:
@@ -234,7 +255,7 @@ class Snapshot(Generic[ViewT]):
 def snapshot_for(
     question: Question[ViewT],
     moments: MomentResolver,
-    processes: Processes,
+    processes: PublishedProcesses,
     rates: PublishedRates,
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
@@ -251,7 +272,7 @@ def snapshot_for(
         if not positions:
             head = log.head(connection)
             positions = {"": ProjectionPosition(1, head.position, head.recorded)}
-        tables = SnapshotTables(connection, positions, lambda: runner.columns)
+        tables = SnapshotTables(connection, positions, runner)
         snapshot = Snapshot(question, moments, processes, rates, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)
@@ -292,7 +313,7 @@ class SnapshotReader:
         log: EventLog,
         read_point: ReadPoint,
         settings: SettingsState,
-        processes: Processes,
+        processes: PublishedProcesses,
         rates: PublishedRates,
     ) -> None:
         self.read_point: Final = read_point
@@ -322,14 +343,22 @@ class SnapshotReader:
             read_point = read_point._replace(known_at=known_at)
         return self._tables.columns(table, of).at(read_point, ended=ended)
 
+    def balances(
+        self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
+    ) -> list[dict[Cells, CellSums]]:
+        """Return what stood in each cell of a ledger at some instants, as known at one."""
+        read_point = self.read_point
+        if known_at is not None:
+            read_point = read_point._replace(known_at=known_at)
+        return self._tables.balances(ledger, read_point, instants)
+
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
-        return self._connection.execute(select).all()
+        return self._tables.rows(select)
 
     def rows_of(self, wanted: Iterable[Selection]) -> Iterator[Sequence[sa.Row[Any]]]:
         """Yield what counts at the moment of each selection, in their order."""
-        selects = selects_at(self.read_point, wanted)
-        return iter([self._connection.execute(select).all() for select in selects])
+        return iter([self.rows(select) for select in selects_at(self.read_point, wanted)])
 
     def events(self, stream_id: UUID) -> list[Event]:
         """Return a stream's events known by the moment, in the order of the log.
@@ -367,8 +396,8 @@ class SnapshotReader:
         return {id: history for id, history in histories if history}
 
     def published(self) -> list[str]:
-        """Return the keys of all processes; looks through the whole log."""
-        return published_keys(self._log, self._connection)
+        """Return the keys of all processes."""
+        return self.processes.process_keys(self._connection)
 
     def rates(self) -> RateTable:
         """Return the exchange rates known by the moment."""

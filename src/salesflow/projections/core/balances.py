@@ -38,8 +38,10 @@ __all__ = [
     "SPAN",
     "SPAN_DAYS",
     "CellSums",
+    "Cells",
     "balances",
     "by_cell",
+    "cell_sums",
     "legs_by_day",
 ]
 
@@ -53,7 +55,7 @@ FIRST_DAY: Final = 40_000
 NO_CURRENCY: Final = ""
 Column: TypeAlias = "sa.ColumnElement[Any]"
 Rows: TypeAlias = "Callable[[sa.Select[Any]], Sequence[sa.Row[Any]]]"
-Cells: TypeAlias = "tuple[Any, ...]"
+Cells: TypeAlias = tuple[Any, ...]
 
 
 class CellSums(NamedTuple):
@@ -307,16 +309,22 @@ def _added(
 
 
 def _sums(found: Mapping[Cells, list[int]]) -> dict[Cells, CellSums]:
-    named = ((tuple(c or None for c in cell), _told(sums)) for cell, sums in found.items())
+    named = ((tuple(c or None for c in cell), _put(sums)) for cell, sums in found.items())
     return {cell: sums for cell, sums in named if any(sums)}
 
 
-def _told(figures: Sequence[int]) -> CellSums:
+def _put(figures: Sequence[int]) -> CellSums:
+    """Put the parts of figures together, which the database sums apart."""
     deals, amount, rest, *likely = figures
     weighted = (likely[0] * AMOUNT_SCALE + likely[1]) * AMOUNT_SCALE + likely[2]
+    return cell_sums(deals, amount * AMOUNT_SCALE + rest, weighted)
+
+
+def cell_sums(deals: int, amount: int, weighted: int) -> CellSums:
+    """Return what stands in a cell, of an amount in millionths and a weighted one in theirs."""
     with localcontext(prec=EXACT_DIGITS):
         return CellSums(
             deals,
-            Decimal(amount * AMOUNT_SCALE + rest) / AMOUNT_SCALE,
+            Decimal(amount) / AMOUNT_SCALE,
             Decimal(weighted) / AMOUNT_SCALE / AMOUNT_SCALE,
         )

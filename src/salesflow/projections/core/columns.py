@@ -17,19 +17,22 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.domain.ids import uuid_of_bytes
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
     "EVENT_ID",
     "NOTHING",
+    "UNKNOWN",
     "Column",
     "Flags",
     "HeldRows",
-    "LedgerColumns",
     "Part",
+    "Places",
     "TableColumns",
     "Words",
+    "narrowed",
     "runs_of",
 ]
 
@@ -41,6 +44,7 @@ Places = NDArray[np.intp]
 
 EVENT_ID: Final = np.dtype("V16")
 """How an id of an event is held."""
+NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
 """The code of no word. Of numbers the least of their type is none."""
@@ -50,6 +54,20 @@ def runs_of(column: Column) -> tuple[Column, Column]:
     """Return the first and the last place of each run of values that are the same."""
     first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
     return first, np.append(first[1:], len(column))[: len(first)] - 1
+
+
+def narrowed(column: Column) -> Column:
+    """Return a column of whole numbers in the smallest type that holds them.
+
+    In none of its types the least number is one, since that stands for nothing.
+    """
+    if column.dtype.kind != "i" or not len(column):
+        return column
+    low, high = int(column.min()), int(column.max())
+    for kind in NARROW:
+        if np.iinfo(kind).min < low and high <= np.iinfo(kind).max:
+            return column.astype(kind)
+    return column
 
 
 class Words:
@@ -79,9 +97,13 @@ class Words:
                 known[word] = len(self._words) - 1
         return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
 
+    def texts(self, codes: Column) -> list[Any]:
+        """Return the words of codes, or ids as they were put in."""
+        return [self._words[code] for code in codes.tolist()]
+
 
 class Part(NamedTuple):
-    """Rows of one table, in an order of their own.
+    """Rows of one table, in an order of their own, and as narrow as what they hold.
 
     Of an interval table those of an entity stand next to one another, in order of their
     beginning; movements stand in order of their occurrence.
@@ -130,21 +152,6 @@ class TableColumns(NamedTuple):
         return HeldRows(chosen, self.words)
 
 
-class LedgerColumns(NamedTuple):
-    """A ledger as columns: its movements, and in the tail those that were recorded since."""
-
-    base: Part
-    tail: Part
-    words: Mapping[str, Words]
-    """By the name of each column of words or ids, what its codes stand for."""
-
-    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
-        """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
-        del ended
-        parts = (self.base, self.tail) if self.tail.rows else (self.base,)
-        return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
-
-
 class HeldRows:
     """Rows of a table that count at a moment."""
 
@@ -168,7 +175,11 @@ class HeldRows:
         found = self._cut.get(name)
         if found is None:
             cut = [part.columns[name][places] for part, places in self._chosen]
-            found = self._cut[name] = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            found = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            if found.dtype != EVENT_ID:
+                wide = np.int32 if name in self.words else np.int64
+                found = found.astype(wide, copy=False)
+            self._cut[name] = found
         return found
 
     def code(self, name: str, word: str | UUID | None) -> int:
@@ -221,15 +232,23 @@ class HeldRows:
         part = Part(_OrderedColumns(self, order), len(order))
         return HeldRows([(part, np.arange(len(order)))], self.words)
 
-    def cells(self, name: str) -> list[Any]:
-        """Return a column as Python has it: words, ids, numbers; None where there is none."""
+    def amounts(self, name: str) -> Column:
+        """Return a column of amounts, with 0 where none is known."""
         column = self[name]
+        return np.where(column == np.iinfo(column.dtype).min, 0, column)
+
+    def cells(self, name: str, rows: Column | None = None) -> list[Any]:
+        """Return a column as Python has it, or some rows of it.
+
+        It holds words, ids or numbers, and None where there is none.
+        """
+        column = self[name] if rows is None else self[name][rows]
         words = self.words.get(name)
         if words is not None:
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
-            return [UUID(bytes=each) for each in column.tolist()]
+            return [uuid_of_bytes(each) for each in column.tolist()]
         cells: list[Any] = column.tolist()
         none = np.iinfo(column.dtype).min
         return [None if each == none else each for each in cells] if none in cells else cells

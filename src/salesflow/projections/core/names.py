@@ -6,8 +6,9 @@ every table and in JSON. Names of people are personal and are part of no figure.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -47,6 +48,7 @@ STAGES: Final = frozenset({"Stage", "From", "To"})
 """Columns in which a stage may stand behind the process it is of."""
 PLAIN: Final = frozenset({"Title", "Customer", "Text", "Stage"})
 """Columns whose cells are no ids of reps."""
+NAMING: Final = DEALS | NAMED | GROUPS | {PROCESS}
 ID_MIN: Final = 36
 
 
@@ -144,9 +146,10 @@ def ids_in(view: BaseModel) -> Ids:
 
 
 def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the ids and keys in an answer, each with the name of the field it stands in."""
     if isinstance(value, BaseModel):
-        for field, inside in value:
-            yield from _leaves(inside, field)
+        for field in _naming_fields(type(value)):
+            yield from _leaves(getattr(value, field), field)
     elif isinstance(value, tuple):
         for inside in value:
             yield from _leaves(inside, name)
@@ -154,6 +157,34 @@ def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
         isinstance(value, str) and (name == PROCESS or name in NAMED)
     ):
         yield name, value
+
+
+@cache
+def _naming_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the fields of a model that hold ids or keys, or values in which some may be."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if name in NAMING or any(map(_may_name, _types_in(field.annotation)))
+    )
+
+
+def _may_name(kind: object) -> bool:
+    """Return whether ids or keys may stand in a value of a type; in any that says no more."""
+    if not isinstance(kind, type):
+        return isinstance(kind, TypeVar) or kind is Any
+    if kind is object:
+        return True
+    return issubclass(kind, BaseModel) and (not kind.model_fields or bool(_naming_fields(kind)))
+
+
+def _types_in(annotation: object) -> Iterator[object]:
+    """Yield what an annotation is made of."""
+    inside = get_args(annotation)
+    if not inside:
+        yield annotation
+    for each in inside:
+        yield from _types_in(each)
 
 
 def _is_id(text: object) -> bool:

@@ -34,6 +34,7 @@ __all__ = [
     "difference",
     "exact_sum",
     "exact_sums",
+    "half_sums",
     "mean",
     "net_promoters",
     "ratio",
@@ -43,6 +44,7 @@ __all__ = [
     "spread",
     "spreads",
     "survival",
+    "whole_sums",
 ]
 
 
@@ -263,10 +265,20 @@ def exact_sum(numbers: Column) -> int:
 
 def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
     """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
+    return whole_sums(half_sums(numbers, groups, count))
+
+
+def half_sums(numbers: Column, groups: Column, count: int) -> Column:
+    """Return the same sums in two halves, a row each, which can be added up further."""
     sums = np.zeros((2, count), np.int64)
     for part, half in zip(sums, _halves(numbers), strict=True):
         np.add.at(part, groups, half)
-    return [(high << WORD) + low for high, low in sums.T.tolist()]
+    return sums
+
+
+def whole_sums(halves: Column) -> list[int]:
+    """Put sums in halves together."""
+    return [(high << WORD) + low for high, low in halves.T.tolist()]
 
 
 def _halves(numbers: Column) -> tuple[Column, Column]:

@@ -21,7 +21,6 @@ from salesflow.domain.deal.billing import ContractAmended, RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.projections.table import (
@@ -30,7 +29,7 @@ from salesflow.projections.table import (
     Ledger,
     LedgerTable,
     Millionths,
-    Processes,
+    OnState,
     Row,
     Shares,
     millionths,
@@ -80,10 +79,10 @@ class Credit(NamedTuple):
 class Booking:
     """One deal on its way through its bookings."""
 
-    __slots__ = ("_booked", "_credit", "_deal", "_merged", "_signed")
+    __slots__ = ("_booked", "_credit", "_merged", "_signed", "_status")
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
+        self._status = "open"
         self._credit: Credit | None = None
         """To whom the standing win belongs."""
         self._signed: Money | None = None
@@ -92,32 +91,30 @@ class Booking:
         self._merged: dict[str, Decimal] | None = None
         """What was booked of the win when it was merged; None when that win stands no more."""
 
-    def apply(self, event: Event) -> Iterable[Row]:
-        """Take the next believed fact, post its bookings; an irregular one posts none."""
-        before = self._deal.status
-        if self._deal.evolve(event) is not None:
-            return ()
-        after = self._deal.status
-        if self._deal.outcome != "won":
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Row]:
+        """Take the next fact that counts, post its bookings."""
+        before, after = self._status, deal.status
+        self._status = after
+        if deal.outcome != "won":
             self._merged = None
         if after == "won" and before == "merged":
-            return list(self._unmerge(event.effective))
+            return list(self._unmerge(deal, event.effective))
         if after == "won" and before != "won":
-            return list(self._win("won", event.effective))
+            return list(self._win("won", deal, event.effective))
         if before == "won" and after != "won":
             return list(self._undo("reopened" if after == "open" else after))
-        return list(self._change(event.fact, event.effective))
+        return list(self._change(event.fact, deal, event.effective)) if after == "won" else ()
 
-    def _win(self, kind: str, at: Instant) -> Iterator[Row]:
-        self._credit = self._credited(at)
-        self._signed = self._deal.amount
+    def _win(self, kind: str, deal: DealSummary, at: Instant) -> Iterator[Row]:
+        self._credit = _credited(deal, at)
+        self._signed = deal.amount
         self._booked.clear()
         yield from self._book(kind, *_parts(self._signed), self._credit)
 
-    def _unmerge(self, at: Instant) -> Iterator[Row]:
+    def _unmerge(self, deal: DealSummary, at: Instant) -> Iterator[Row]:
         """Book again what was booked when it was merged, to whom it belonged then."""
         if self._merged is None or self._credit is None:
-            yield from self._win("unmerged", at)
+            yield from self._win("unmerged", deal, at)
             return
         for currency, amount in sorted(self._merged.items()):
             yield from self._book("unmerged", amount, currency, self._credit)
@@ -132,7 +129,7 @@ class Booking:
                 yield from _rows(kind, -amount, currency, credit)
         self._booked.clear()
 
-    def _change(self, fact: Fact, at: Instant) -> Iterator[Row]:
+    def _change(self, fact: Fact, deal: DealSummary, at: Instant) -> Iterator[Row]:
         credit = self._credit
         match fact:
             case ContractAmended(amount=amount) if amount is not None and credit is not None:
@@ -150,7 +147,7 @@ class Booking:
             case RefundGiven(amount=amount) if credit is not None:
                 yield from self._book("refunded", -amount.amount, amount.currency, credit)
             case RepeatOrderPlaced(amount=amount):
-                yield from _rows("repeated", *_parts(amount), self._credited(at))
+                yield from _rows("repeated", *_parts(amount), _credited(deal, at))
             case _:
                 pass
 
@@ -161,17 +158,17 @@ class Booking:
             self._booked[currency] += amount
         yield from _rows(kind, amount, currency, credit)
 
-    def _credited(self, at: Instant) -> Credit:
-        deal = self._deal
-        return Credit(
-            deal.owner,
-            _shares(deal),
-            deal.process,
-            deal.process_version,
-            deal.customer_id,
-            deal.lead_source,
-            at,
-        )
+
+def _credited(deal: DealSummary, at: Instant) -> Credit:
+    return Credit(
+        deal.owner,
+        _shares(deal),
+        deal.process,
+        deal.process_version,
+        deal.customer_id,
+        deal.lead_source,
+        at,
+    )
 
 
 def _shares(deal: DealSummary) -> tuple[tuple[str, int], ...]:
@@ -205,4 +202,4 @@ FACTS: Final[frozenset[type[Fact]]] = STATE_FACTS | {
     RepeatOrderPlaced,
 }
 
-BOOKINGS: Final = Ledger(BOOKING, FACTS, Booking)
+BOOKINGS: Final = Ledger(BOOKING, FACTS, OnState(DealSummary, Booking))

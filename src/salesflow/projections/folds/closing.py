@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant
 from salesflow.projections.table import (
     Change,
@@ -24,7 +23,7 @@ from salesflow.projections.table import (
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    OnState,
     Row,
     millionths,
 )
@@ -65,41 +64,32 @@ of a loss or a disqualification."""
 class ClosingRows:
     """One deal on its way through its outcomes."""
 
-    __slots__ = ("_deal", "_opened", "_outcome", "_own", "_own_outcome", "_stage")
+    __slots__ = ("_opened", "_outcome", "_own", "_own_outcome", "_stage")
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
         self._opened: Row = ()
         self._outcome = self._own_outcome = ""
         self._own: Row = ()
         self._stage = ""
 
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; only another outcome is another row."""
-        deal = self._deal
-        if deal.evolve(event) is not None:
-            return ()
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
+        """Take the next fact that counts; only another outcome is another row."""
         if not self._opened:
-            self._opened = (*_when(event), *self._whose())
+            self._opened = (*_when(event), deal.process, deal.owner, deal.customer_id)
             self._stage = deal.stage
         if deal.outcome != self._own_outcome:
             self._own_outcome = deal.outcome
-            self._own = self._row(event, self._own_outcome)
+            self._own = self._row(event, deal, self._own_outcome)
         if deal.status == self._outcome:
             self._stage = deal.stage
             return ()
         self._outcome = deal.status
         merged = deal.merged_into is not None
-        row = self._row(event, self._outcome) if merged else self._own
+        row = self._row(event, deal, self._outcome) if merged else self._own
         self._stage = deal.stage
         return (((), row),)
 
-    def _whose(self) -> Row:
-        deal = self._deal
-        return deal.process, deal.owner, deal.customer_id
-
-    def _row(self, event: Event, outcome: str) -> Row:
-        deal = self._deal
+    def _row(self, event: Event, deal: DealSummary, outcome: str) -> Row:
         money = deal.amount
         closed = (None, None) if outcome == "open" else _when(event)
         return (
@@ -132,4 +122,4 @@ def _reason(fact: Fact) -> tuple[str | None, str | None]:
             return None, None
 
 
-CLOSINGS: Final = IntervalFold(CLOSING, STATE_FACTS, ClosingRows)
+CLOSINGS: Final = IntervalFold(CLOSING, STATE_FACTS, OnState(DealSummary, ClosingRows))

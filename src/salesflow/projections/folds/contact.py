@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
-    Processes,
+    OnState,
     Row,
 )
 
@@ -54,25 +53,21 @@ opened; `day_only` and `opened_day_only` are 1 where no more than the day is kno
 class ContactRows:
     """One deal on its way through its contacts."""
 
-    __slots__ = ("_deal", "_opened")
+    __slots__ = ("_opened",)
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
         self._opened: Row = ()
 
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; a contact from before the opening has no row."""
-        if self._deal.evolve(event) is not None:
-            return ()
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
+        """Take the next fact that counts; a contact from before the opening does not."""
         fact = event.fact
         if not self._opened:
             self._opened = (event.occurred, int(event.precision == "day"))
         if not isinstance(fact, ContactLogged):
             return ()
-        return (((event.position,), self._row(event, fact)),)
+        return (((event.position,), self._row(event, fact, deal)),)
 
-    def _row(self, event: Event, fact: ContactLogged) -> Row:
-        deal = self._deal
+    def _row(self, event: Event, fact: ContactLogged, deal: DealSummary) -> Row:
         return (
             event.occurred,
             int(event.precision == "day"),
@@ -88,4 +83,6 @@ class ContactRows:
         )
 
 
-CONTACTS: Final = IntervalFold(CONTACT, STATE_FACTS | {ContactLogged}, ContactRows)
+CONTACTS: Final = IntervalFold(
+    CONTACT, STATE_FACTS | {ContactLogged}, OnState(DealSummary, ContactRows)
+)

@@ -12,13 +12,12 @@ import sqlalchemy as sa
 
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    OnState,
     Row,
     Shares,
     millionths,
@@ -50,14 +49,11 @@ DEAL_STATE: Final = IntervalTable(
 class DealStateRows:
     """One deal on its way through its history."""
 
-    __slots__ = ("_deal",)
+    __slots__ = ()
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        return () if self._deal.evolve(event) is not None else (((), _row(self._deal)),)
+    def apply(self, _: Event, deal: DealSummary) -> Iterable[Change]:
+        """Take the next fact that counts: the row says where the deal stands after it."""
+        return (((), _row(deal)),)
 
 
 def _row(deal: DealSummary) -> Row:
@@ -78,4 +74,4 @@ def _row(deal: DealSummary) -> Row:
     )
 
 
-DEAL_STATES: Final = IntervalFold(DEAL_STATE, STATE_FACTS, DealStateRows)
+DEAL_STATES: Final = IntervalFold(DEAL_STATE, STATE_FACTS, OnState(DealSummary, DealStateRows))

@@ -30,9 +30,8 @@ from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import WIN_RATE, ProcessVersion
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, OnState
 
 __all__ = ["FACTOR", "FACTORS"]
 
@@ -69,35 +68,34 @@ Factor = tuple[str, str]
 class FactorRows:
     """One deal on its way to its closing."""
 
-    __slots__ = ("_deal", "_entered", "_factors", "_shown")
+    __slots__ = ("_entered", "_factors", "_outcome", "_process", "_shown", "_stage")
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
         self._factors: Counter[Factor] = Counter()
         self._shown: frozenset[Factor] = frozenset()
         self._entered: Instant = 0
+        self._process: ProcessVersion | None = None
+        self._stage = ""
+        self._outcome = "open"
 
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; rows change when the deal closes or opens again."""
-        deal = self._deal
-        outcome, stage, process = (
-            deal.status,
-            deal.stage,
-            deal.version_in_force,
-        )
-        first = not deal.process
-        if deal.evolve(event) is not None:
-            return ()
-        if first or outcome == "open":
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
+        """Take the next fact that counts; rows change when the deal closes or opens again."""
+        outcome, stage, process = self._outcome, self._stage, self._process
+        if outcome == "open":
             self._factors.update(_noted(event.fact, stage, process))
-        if first or (stage, outcome) != (deal.stage, deal.status):
-            if not first and outcome == "open":
-                self._factors.update(_overdue(stage, process, event.effective - self._entered))
-            self._entered = event.effective
-        return () if deal.status == outcome and not first else list(self._changes())
+        if type(event.fact) not in STATE_FACTS:
+            return ()
+        self._outcome, self._stage = deal.status, deal.stage
+        self._process = deal.version_in_force
+        if (stage, outcome) == (self._stage, self._outcome):
+            return ()
+        if stage and outcome == "open":
+            self._factors.update(_overdue(stage, process, event.effective - self._entered))
+        self._entered = event.effective
+        return () if self._outcome == outcome and stage else list(self._changes())
 
     def _changes(self) -> Iterator[Change]:
-        closed = self._deal.status in WIN_RATE
+        closed = self._outcome in WIN_RATE
         wanted = self._factors if closed else Counter[Factor]()
         for factor in sorted(self._shown - wanted.keys()):
             yield factor, None
@@ -145,5 +143,5 @@ def _overdue(stage: str, process: ProcessVersion | None, lasted: int) -> Iterato
 FACTORS: Final = IntervalFold(
     FACTOR,
     STATE_FACTS | PLAIN.keys() | {ContactLogged, *PRICED},
-    FactorRows,
+    OnState(DealSummary, FactorRows),
 )

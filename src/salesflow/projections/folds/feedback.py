@@ -27,14 +27,13 @@ from salesflow.domain.deal.quotes import (
 )
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
-    Processes,
+    OnState,
 )
 
 __all__ = ["FEEDBACK", "FEEDBACKS"]
@@ -93,26 +92,23 @@ class Asked(NamedTuple):
 class FeedbackRows:
     """One deal on its way through its history."""
 
-    __slots__ = ("_accepted", "_agreed", "_deal", "_offered", "_waiting")
+    __slots__ = ("_accepted", "_agreed", "_offered", "_waiting")
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
         self._agreed: str | None = None
         self._offered: dict[str, str | None] = {}
         """The products of each quote, as it was offered last."""
         self._accepted: str | None = None
         self._waiting: list[Asked] = []
 
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one was never asked nor said."""
-        if self._deal.evolve(event) is not None:
-            return ()
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
+        """Take the next fact that counts; an irregular one was never asked nor said."""
         fact = event.fact
         match fact:
             case SurveySent():
-                return (self._sent(event, fact),)
+                return (self._sent(event, fact, deal),)
             case FeedbackReceived():
-                return self._received(event, fact)
+                return self._received(event, fact, deal)
             case LineItemsAgreed():
                 self._agreed = _products(fact.lines)
             case _ if type(fact) in QUOTES:
@@ -121,14 +117,16 @@ class FeedbackRows:
                 pass  # where the deal stands is said by its state
         return ()
 
-    def _sent(self, event: Event, fact: SurveySent) -> Change:
-        row = self._row(event, "sent", fact)
+    def _sent(self, event: Event, fact: SurveySent, deal: DealSummary) -> Change:
+        row = self._row(event, fact, deal)
         self._waiting.append(Asked(event.position, fact.survey, fact.person_id, row))
         return (event.position,), row
 
-    def _received(self, event: Event, fact: FeedbackReceived) -> Iterable[Change]:
+    def _received(
+        self, event: Event, fact: FeedbackReceived, deal: DealSummary
+    ) -> Iterable[Change]:
         """Note an answer; it settles the last survey sent that it may be to."""
-        yield (event.position,), self._row(event, "received", fact)
+        yield (event.position,), self._row(event, fact, deal)
         for number in reversed(range(len(self._waiting))):
             if self._waiting[number].fits(fact):
                 asked = self._waiting.pop(number)
@@ -136,11 +134,12 @@ class FeedbackRows:
                 return
 
     def _row(
-        self, event: Event, kind: str, fact: SurveySent | FeedbackReceived
+        self, event: Event, fact: SurveySent | FeedbackReceived, deal: DealSummary
     ) -> tuple[Cell, ...]:
-        deal, score, worded = self._deal, None, False
+        kind, score, worded = "sent", None, False
         if isinstance(fact, FeedbackReceived):
-            score, worded = fact.score, bool((fact.text or "").strip())
+            kind, score = "received", fact.score
+            worded = bool((fact.text or "").strip())
         return (
             event.occurred,
             kind,
@@ -188,5 +187,5 @@ def _products(lines: Sequence[QuoteLine]) -> str | None:
 FEEDBACKS: Final = IntervalFold(
     FEEDBACK,
     STATE_FACTS | QUOTES | {SurveySent, FeedbackReceived},
-    FeedbackRows,
+    OnState(DealSummary, FeedbackRows),
 )

@@ -18,13 +18,12 @@ from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Cell,
     Ledger,
     LedgerTable,
     Millionths,
-    Processes,
+    OnState,
     Row,
     Shares,
     millionths,
@@ -101,18 +100,17 @@ CREATED: Final[Row] = ("created", *(None,) * len(LEG))
 class Pipeline:
     """One deal on its way through the books."""
 
-    __slots__ = ("_deal", "_leg")
+    __slots__ = ("_leg", "_process")
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
         self._leg: Leg | None = None
+        self._process: ProcessVersion | None = None
 
-    def apply(self, event: Event) -> Iterable[Row]:
-        """Take the next believed fact, post its movements; an irregular one posts none."""
-        left, process = self._leg, self._deal.version_in_force
-        if self._deal.evolve(event) is not None:
-            return ()
-        entered = self._leg = _leg(self._deal)
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Row]:
+        """Take the next fact that counts, post its movements."""
+        left, process = self._leg, self._process
+        entered = self._leg = _leg(deal)
+        self._process = deal.version_in_force
         if left is None:
             return ((*CREATED, *_cells(entered)),)
         return _movements(event.fact, left, entered, process)
@@ -211,4 +209,4 @@ def _cells(leg: Leg) -> Row:
     return (*leg[:7], None if leg.close is None else leg.close.isoformat(), *leg[8:])
 
 
-PIPELINE_LEDGER: Final = Ledger(PIPELINE, STATE_FACTS, Pipeline)
+PIPELINE_LEDGER: Final = Ledger(PIPELINE, STATE_FACTS, OnState(DealSummary, Pipeline))

@@ -23,14 +23,14 @@ from salesflow.domain.deal.outcomes import DealReopened
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.process import ProcessVersion
 from salesflow.projections.table import (
     Cell,
     Change,
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    OnState,
     millionths,
 )
 
@@ -84,69 +84,71 @@ class Place(NamedTuple):
 class StageVisitRows:
     """One deal on its way through its stages."""
 
-    __slots__ = ("_deal", "begun", "place")
+    __slots__ = ("_stage", "begun", "place")
 
-    def __init__(self, processes: Processes) -> None:
-        self._deal = DealSummary(ReplayContext(processes))
+    def __init__(self) -> None:
+        self._stage = ""
         self.place: Place | None = None
         self.begun = 0
 
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; one that leaves the deal in its place changes no row."""
-        left = self._deal.stage
-        if self._deal.evolve(event) is not None:
-            return ()
-        before, place = self.place, self._place()
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
+        """Take the next fact that counts; one that leaves the deal in its place has no row."""
+        left, self._stage = self._stage, deal.stage
+        before, place = self.place, _place(deal)
         if place == before:
             return ()
-        row = self._row(place, self._entered(event.fact, before, left), event)
+        row = _row(deal, place, _entered(event.fact, before, left, deal), event)
         ended: list[Change] = [] if before is None else [((self.begun,), None)]
         self.place, self.begun = place, event.position
         return [*ended, ((event.position,), row)]
 
-    def _place(self) -> Place:
-        deal = self._deal
-        if deal.merged_into is not None:
-            return Place("merged")
-        unnamed = deal.outcome == "won" and deal.category(deal.stage) == "open"
-        if deal.outcome in ("lost", "disqualified") or unnamed:
-            return Place(deal.outcome)
-        return Place(deal.outcome, deal.process, deal.stage)
 
-    def _entered(self, fact: Fact, before: Place | None, left: str) -> str:
-        """Return how the deal came here: by an outcome, by a fact of its own, or by a move."""
-        by_itself = BY_THEMSELVES.get(type(fact))
-        if by_itself is not None:
-            return by_itself
-        outcome = self._deal.outcome
-        if before is not None and before.outcome != outcome:
-            return outcome
-        return self._direction(left, self._deal.stage)
-
-    def _direction(self, left: str, target: str) -> str:
-        process = self._deal.version_in_force
-        if process is None:
-            return "advanced"
-        place, target_place = process.order(left), process.order(target)
-        if target_place <= place:
-            return "returned"
-        category = process.categories[target]
-        between = process.stages[place + 1 : target_place] if place >= 0 else ()
-        return "skipped" if any(s.category == category for s in between) else "advanced"
-
-    def _row(self, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:
-        deal, money = self._deal, self._deal.amount
-        return (
-            deal.process,
-            deal.process_version,
-            place.stage,
-            place.outcome,
-            entered,
-            int(event.precision == "day"),
-            deal.owner,
-            None if money is None else millionths(money.amount),
-            None if money is None else money.currency,
-        )
+def _place(deal: DealSummary) -> Place:
+    if deal.merged_into is not None:
+        return Place("merged")
+    unnamed = deal.outcome == "won" and deal.category(deal.stage) == "open"
+    if deal.outcome in ("lost", "disqualified") or unnamed:
+        return Place(deal.outcome)
+    return Place(deal.outcome, deal.process, deal.stage)
 
 
-STAGE_VISITS: Final = IntervalFold(STAGE_VISIT, STATE_FACTS, StageVisitRows)
+def _entered(fact: Fact, before: Place | None, left: str, deal: DealSummary) -> str:
+    """Return how the deal came here: by an outcome, by a fact of its own, or by a move."""
+    by_itself = BY_THEMSELVES.get(type(fact))
+    if by_itself is not None:
+        return by_itself
+    outcome = deal.outcome
+    if before is not None and before.outcome != outcome:
+        return outcome
+    return _direction(left, deal.stage, deal.version_in_force)
+
+
+def _direction(left: str, target: str, process: ProcessVersion | None) -> str:
+    if process is None:
+        return "advanced"
+    place, target_place = process.order(left), process.order(target)
+    if target_place <= place:
+        return "returned"
+    category = process.categories[target]
+    between = process.stages[place + 1 : target_place] if place >= 0 else ()
+    return "skipped" if any(s.category == category for s in between) else "advanced"
+
+
+def _row(deal: DealSummary, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:
+    money = deal.amount
+    return (
+        deal.process,
+        deal.process_version,
+        place.stage,
+        place.outcome,
+        entered,
+        int(event.precision == "day"),
+        deal.owner,
+        None if money is None else millionths(money.amount),
+        None if money is None else money.currency,
+    )
+
+
+STAGE_VISITS: Final = IntervalFold(
+    STAGE_VISIT, STATE_FACTS, OnState(DealSummary, StageVisitRows)
+)

@@ -8,35 +8,36 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
-from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.balances import balances
+from salesflow.projections.core.column_figures import exact_product_sums
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    exact,
-    exact_sum,
+    unscaled,
 )
 from salesflow.projections.core.question import Reader
+from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.scope import Customers, Teams, group_order, head_of_groups
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.table import Processes
 
 __all__ = [
     "CLOSED",
@@ -132,7 +133,7 @@ def booked(
             for cell, sums in found.items()
             if process in (None, cell[0])
         ]
-        for found in balances(reader.rows, PIPELINE, reader.read_point, instants)
+        for found in reader.balances(PIPELINE, instants)
     ]
 
 
@@ -205,6 +206,8 @@ OF_DEALS: Mapping[str, str] = {
     "channel": "lead_source",
 }
 """What no cell of the pipeline holds, and the column of a deal that says it."""
+CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
+"""The columns of a deal that say in which cell it stands."""
 
 
 class FunnelView(MoneyView):
@@ -354,30 +357,33 @@ class _Deals:
 
     def all(self) -> Iterator[tuple[str | None, PipelineCell]]:
         """Yield the cells of the part asked for, each with its group."""
-        size = len(self._columns)
-        for row in self._reader.rows(self._select()):
-            *cell, probability, deals, whole, millionths = tuple(row)[size:]
-            amount = exact(whole, millionths)
-            with localcontext(prec=EXACT_DIGITS):
-                likely = amount * probability / AMOUNT_SCALE
-            stood = PipelineCell._make((*cell, deals, amount, likely))
-            of = self._groups_of(
-                _FunnelAttribution(**dict(zip(self._columns, row, strict=False))), stood
-            )
+        deals = self._wanted()
+        names = [*self._columns, *CELL, "probability"]
+        groups = grouped(*(deals[name] for name in names))
+        amounts, count = deals.amounts("amount"), len(groups.first)
+        found = zip(
+            zip(*(deals.cells(name, groups.first) for name in self._columns), strict=True),
+            *(deals.cells(name, groups.first) for name in CELL),
+            groups.counts().tolist(),
+            exact_sums(amounts, groups.of, count),
+            exact_product_sums(amounts, deals["probability"], groups.of, count),
+            strict=True,
+        )
+        for whose, *cell, number, amount, likely in found:
+            weighted = unscaled(likely, places=2 * AMOUNT_PLACES)
+            stood = PipelineCell._make((*cell, number, unscaled(amount), weighted))
+            attribution = dict(zip(self._columns, whose, strict=True))
+            of = self._groups_of(_FunnelAttribution(**attribution), stood)
             if all(getattr(self._asked, name) in (None, of[name]) for name in of):
                 group = None if self._asked.by is None else of[self._asked.by]
                 yield (None if group is None else str(group)), stood
 
-    def _select(self) -> sa.Select[Any]:
-        c = DEAL_STATE.c
-        cell = (c.process, c.process_version, c.stage, c.outcome, c.currency, c.probability)
-        by: list[sa.ColumnElement[Any]] = [*(c[name] for name in self._columns), *cell]
-        select = sa.select(*by, sa.func.count(), *exact_sum(c.amount))
-        select = select.where(DEAL_STATE.visible_at(self._reader.read_point)).group_by(*by)
-        for name, column in (("owner", c.owner), ("channel", c.lead_source)):
+    def _wanted(self) -> HeldRows:
+        deals = self._reader.columns(DEAL_STATE)
+        for name, column in (("owner", "owner"), ("channel", "lead_source")):
             if (wanted := getattr(self._asked, name)) is not None:
-                select = select.where(column == wanted)
-        return select
+                deals = deals.among(column, wanted)
+        return deals
 
     def _groups_of(self, whose: _FunnelAttribution, stood: PipelineCell) -> dict[str, Any]:
         """Return of which group of every kind it is, as far as that was read."""
