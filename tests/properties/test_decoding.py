@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, field_validator
 
 from properties.effort import TALLY
 from properties.test_every_fact import some
-from salesflow.domain import decoding
+from salesflow.domain import unchecked
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.decoding import decoder_of
@@ -63,8 +63,8 @@ def test_what_every_version_stored_is_built_as_it_would_be_validated() -> None:
 def test_a_builder_that_forgets_what_was_named_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    right = decoding._set_names
-    monkeypatch.setattr(decoding, "_set_names", lambda value, _: right(value, set()))
+    right = unchecked._set_names
+    monkeypatch.setattr(unchecked, "_set_names", lambda value, _: right(value, set()))
     with pytest.raises(AssertionError):
         check(*CATALOGUE.encode(CustomerRegistered(name="Acme")))
 

@@ -9,7 +9,7 @@ gives, field by field, at a quarter of its cost.
 What a class does to its fields beyond checking them is not known here; `decoder_of` says which
 classes are understood, all others are validated.
 
-It is a module of its own, since it alone knows what pydantic's values are made of.
+It is a module of its own, since it alone knows msgspec.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ from msgspec.json import Decoder
 from pydantic import BaseModel
 
 from salesflow.domain.event import Fact
+from salesflow.domain.unchecked import Fields, unchecked
 
 __all__ = ["Decode", "NotWrittenHereError", "decoder_of"]
 
 
 Decode = Callable[[bytes], Fact]
-Fields = dict[str, Any]
 Build = Callable[[Any], Any]
 
 NotWrittenHereError = MsgspecError
@@ -38,12 +38,6 @@ NotWrittenHereError = MsgspecError
 
 PLAIN: Final = frozenset({str, int, bool, Decimal, UUID, date, datetime})
 """What is the same read by msgspec and by pydantic, from what pydantic writes."""
-
-_new = object.__new__
-_set_fields = BaseModel.__dict__["__dict__"].__set__
-_set_names = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 class NotUnderstoodError(Exception):
@@ -94,20 +88,18 @@ def _plain(annotation: Any) -> Any:  # noqa: ANN401 - any type there is
 @cache
 def _builder_of(cls: type[BaseModel]) -> Build:
     """Return what makes a value of its plain fields."""
-    fields = cls.model_fields.items()
-    blank: Fields = {name: None if f.is_required() else f.default for name, f in fields}
-    holding = [(name, within) for name, f in fields if (within := _nested(f.annotation))]
+    make = unchecked(cls)
+    holding = [
+        (name, within)
+        for name, field in cls.model_fields.items()
+        if (within := _nested(field.annotation))
+    ]
 
     def build(given: Fields) -> BaseModel:
         for name, within in holding:
             if name in given:
                 given[name] = within(given[name])
-        value = _new(cls)
-        _set_names(value, set(given))
-        _set_fields(value, {**blank, **given})
-        _set_extra(value, None)
-        _set_private(value, None)
-        return value
+        return make(**given)
 
     return build
 

@@ -6,7 +6,6 @@ rows become events is said in `rows`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,74 +16,22 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
 from salesflow.adapters.event_store.checksum import CONTENT
+from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
 from salesflow.adapters.event_store.rows import BACKUP, RowReader, StoredEvent
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
 __all__ = [
     "BACKUP",
     "EventReading",
-    "RecentStreams",
     "StoredEvent",
     "ensure_no_gaps",
     "gap_said",
     "head_borne_out",
 ]
-
-
-# Streams that were read a moment ago, so that rows which are still the same are not read anew.
-#
-# Commands on one deal come close to one another, and what was recorded of it never changes. Its
-# rows are fetched each time all the same, and compared: only what is exactly as it was is not
-# turned into events again, which costs more than to fetch it.
-
-
-EVENTS_MAX = 20_000
-"""So many events are kept, of all streams together."""
-STREAM_MIN, STREAM_MAX = 3, 1_000
-"""A stream of fewer events is read as fast as it is looked up here; one of more is not kept."""
-
-
-class Read(NamedTuple):
-    """The rows of a stream, and the events they hold."""
-
-    rows: list[Row]
-    events: list[Event]
-
-
-class RecentStreams:
-    """The events of streams, by the rows they were read from; safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._streams: dict[int, Read] = {}
-        self._count = 0
-
-    def events(
-        self, stream_id: UUID, rows: list[Row], read: Callable[[list[Row]], list[Event]]
-    ) -> list[Event]:
-        """Return the events of a stream's rows; `read` makes them of those that are new."""
-        before = self._streams.get(stream_id.int)
-        if before is None:
-            events = read(rows)
-        elif rows == before.rows:
-            return [*before.events]
-        elif rows[: len(before.rows)] == before.rows:
-            events = [*before.events, *read(rows[len(before.rows) :])]
-        else:
-            events = read(rows)
-        self._keep(stream_id, Read(rows, events))
-        return [*events]
-
-    def _keep(self, stream_id: UUID, read: Read) -> None:
-        if len(read.rows) > STREAM_MAX:
-            return
-        if self._count > EVENTS_MAX:
-            self._streams, self._count = {}, 0
-        before = self._streams.get(stream_id.int)
-        self._count += len(read.rows) - (len(before.rows) if before else 0)
-        self._streams[stream_id.int] = read
 
 
 CHUNK = 500
@@ -101,8 +48,9 @@ LAST_RECORDED = {
     " ORDER BY position DESC LIMIT 1",
     "postgresql": "SELECT recorded FROM salesflow_head WHERE tenant = ?",
 }
+STREAM_SINCE = f"{SELECT_EVENTS} AND stream_id = ? AND version >= ? ORDER BY version"
 STREAM_AND_HEAD = {
-    dialect: STREAM.replace(COLUMNS, f"{COLUMNS}, ({last})")
+    dialect: STREAM_SINCE.replace(COLUMNS, f"{COLUMNS}, ({last})")
     for dialect, last in LAST_RECORDED.items()
 }
 # The sign keeps SQLite from walking the log by position when it has no statistics.
@@ -150,8 +98,6 @@ VERSIONS = (
     " WHERE tenant = ? AND stream_id IN (...) GROUP BY stream_id"
 )
 
-PLAIN = attrgetter("fact.is_immediate")
-
 
 class Command(NamedTuple):
     """What is known of a command: what it recorded, who gave it, which request it was."""
@@ -174,7 +120,7 @@ class EventReading:
         """Where the log stood when it was last looked at outside of any transaction."""
         self._sqlite = database.dialect == "sqlite"
         self._reader = RowReader(tenant, catalogue, dialect=database.dialect)
-        self._recent = RecentStreams()
+        self._kept = KeptStreams()
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Return where the log stands; (0, 0) when nothing is recorded."""
@@ -229,7 +175,7 @@ class EventReading:
 
     def stream_and_head(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
-    ) -> tuple[list[Event], Instant]:
+    ) -> tuple[LoadedStream, Instant]:
         """Return the events of a stream, and in the same query when the log was last written.
 
         For an unknown stream that is 0.
@@ -239,14 +185,22 @@ class EventReading:
             HistoryError: when its versions have a gap.
         """
         id, statement = self._stream_id(stream_id), STREAM_AND_HEAD[self.database.dialect]
-        rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
-        head = rows[0][-1] if rows else 0
+        head = 0
+
+        def read(since: int) -> list[Row]:
+            nonlocal head
+            given = (self.tenant, self.tenant, id, since)
+            rows = self.database.rows(statement, given, connection)
+            head = rows[0][-1] if rows else 0
+            return [row[:-1] for row in rows]
+
+        loaded = self._load(stream_id, read)
         self.seen = max(self.seen, head)
-        return self._stream(stream_id, [row[:-1] for row in rows]), head
+        return loaded, head
 
     def stream_for_commands(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
-    ) -> tuple[list[Event], Instant]:
+    ) -> tuple[LoadedStream, Instant]:
         """Return the events of a stream, and when the log was last written if it matters.
 
         It does where something is planned or taken back, which may hold by then. Else, and for
@@ -257,22 +211,44 @@ class EventReading:
             InputError: when the id is not a UUID.
             HistoryError: when its versions have a gap.
         """
-        given = (self.tenant, self._stream_id(stream_id))
-        rows = self.database.rows(STREAM, given, connection, look=False)
-        if not rows:
-            self.database.ensure_not_replaced()
-            return [], 0
-        events = self._stream(stream_id, rows)
-        if all(map(PLAIN, events)):
-            return events, events[-1].recorded
-        return events, self.head(connection).recorded
+        id = self._stream_id(stream_id)
 
-    def _stream(self, stream_id: UUID, rows: list[Row]) -> list[Event]:
-        if len(rows) < STREAM_MIN or self.catalogue is not CATALOGUE:
-            return _whole(
-                self._reader.events(rows)
-            )  # others' facts may change, few are read as fast
-        return _whole(self._recent.events(stream_id, rows, self._reader.events))
+        def read(since: int) -> list[Row]:
+            given = (self.tenant, id, since)
+            return self.database.rows(STREAM_SINCE, given, connection, look=False)
+
+        loaded = self._load(stream_id, read)
+        if not loaded.events:
+            self.database.ensure_not_replaced()
+            return loaded, 0
+        if loaded.is_immediate:
+            return loaded, loaded.events[-1].recorded
+        return loaded, self.head(connection).recorded
+
+    def _load(self, stream_id: UUID, read: Callable[[int], list[Row]]) -> LoadedStream:
+        """Return a stream of rows that `read` gives from a version on.
+
+        What was loaded before is taken as it was if its last row is still there.
+        """
+        kept = self._kept.get(stream_id.int)
+        if kept is not None:
+            rows = read(kept.last[3])
+            if rows and rows[0] == kept.last:
+                if len(rows) == 1:
+                    return kept.stream
+                if rows[-1][3] - rows[0][3] + 1 == len(rows):
+                    stream = kept.stream.followed_by(self._reader.events(rows[1:]))
+                    return self._keep(stream_id, stream, rows[-1])
+            self._kept.forget(stream_id.int)
+        rows = read(0)
+        loaded = LoadedStream(_whole(self._reader.events(rows)))
+        return self._keep(stream_id, loaded, rows[-1]) if rows else loaded
+
+    def _keep(self, stream_id: UUID, loaded: LoadedStream, last: Row) -> LoadedStream:
+        """Keep a stream, unless it may be read otherwise next time or is of other people."""
+        if loaded.is_readable and self.catalogue is CATALOGUE:
+            self._kept.keep(stream_id.int, Kept(loaded, last))
+        return loaded
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None

@@ -87,10 +87,13 @@ class PartReader:
             return column.name
         return f"encode(uuid_send({column.name}), 'hex')"
 
-    def _read(self, select: str, connection: sa.Connection, given: dict[str, Any]) -> RowsRead:
+    def _read(
+        self, select: str, connection: sa.Connection, given: dict[str, Any]
+    ) -> Iterator[Sequence[sa.Row[Any]]]:
         parameters, options = {"tenant": self._tenant, **given}, {"yield_per": BATCH}
-        found = connection.execute(sa.text(select), parameters, execution_options=options)
-        yield from found.partitions(BATCH)
+        text = sa.text(select)
+        with connection.execute(text, parameters, execution_options=options) as found:
+            yield from found.partitions(BATCH)
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.published import (
     PublishedProcesses,
@@ -259,7 +260,10 @@ def snapshot_for(
     rates: PublishedRates,
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
-    """Catch up what a question reads, and open a snapshot to ask it in."""
+    """Catch up what a question reads, and open a snapshot to ask it in.
+
+    An answer may be tens of thousands of values: nothing of them is for the collector to find.
+    """
     unwritable: UnwritableError | None = None
     try:
         runner.catch_up(question.folds)
@@ -267,7 +271,7 @@ def snapshot_for(
         runner.ensure_exists(question.folds)
         unwritable = error
     log = moments.log
-    with log.database.read() as connection:
+    with gc_paused(), log.database.read() as connection:
         positions = runner.standings(question.folds, connection)
         if not positions:
             head = log.head(connection)

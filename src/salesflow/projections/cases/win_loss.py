@@ -47,7 +47,7 @@ from salesflow.projections.core.currency import (
     MoneyQuestion,
     MoneyView,
     RateRule,
-    exact,
+    unscaled,
 )
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import PeriodQuestion, Reader
@@ -259,13 +259,12 @@ class ClosedGroup(NamedTuple):
     competitor: str | None
     currency: str | None
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def worth(self) -> Decimal:
         """What these deals were worth."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class _Factors(NamedTuple):
@@ -329,13 +328,13 @@ def closed_groups(
     for key, count, amount, day in zip(
         cells, alike.counts().tolist(), sums, closed, strict=True
     ):
-        group = ClosedGroup._make((*key, count, 0, amount))
+        group = ClosedGroup._make((*key, count, amount))
         if group.outcome == "lost":
             into = exchange.into(
                 group.currency, exchange.day(end, event=day, closing=day), times=count
             )
-            whole, rest = into.summed(group.whole, group.millionths)
-            group = group._replace(currency=into.currency, whole=whole, millionths=rest)
+            worth = into.millionths(amount)
+            group = group._replace(currency=into.currency, millionths=worth)
         yield group
 
 

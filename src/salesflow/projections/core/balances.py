@@ -19,14 +19,14 @@ out all others, such as owners: there are more cells of all of them than movemen
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
 from salesflow.domain.time import DAY, Instant
-from salesflow.domain.values import EXACT_DIGITS
+from salesflow.domain.values import EXACT
 from salesflow.projections.table import AMOUNT_SCALE, FIGURES, LedgerTable, ReadPoint
 
 __all__ = [
@@ -52,6 +52,7 @@ BINNED and CARRIED say that they were made, up to which append."""
 SPAN_DAYS: Final = 32
 FIRST_DAY: Final = 40_000
 """Days are counted from so many before 1970, so that none is negative."""
+SCALE: Final = Decimal(AMOUNT_SCALE)
 NO_CURRENCY: Final = ""
 Column: TypeAlias = "sa.ColumnElement[Any]"
 Rows: TypeAlias = "Callable[[sa.Select[Any]], Sequence[sa.Row[Any]]]"
@@ -322,9 +323,8 @@ def _put(figures: Sequence[int]) -> CellSums:
 
 def cell_sums(deals: int, amount: int, weighted: int) -> CellSums:
     """Return what stands in a cell, of an amount in millionths and a weighted one in theirs."""
-    with localcontext(prec=EXACT_DIGITS):
-        return CellSums(
-            deals,
-            Decimal(amount) / AMOUNT_SCALE,
-            Decimal(weighted) / AMOUNT_SCALE / AMOUNT_SCALE,
-        )
+    return CellSums(
+        deals,
+        EXACT.divide(Decimal(amount), SCALE),
+        EXACT.divide(Decimal(weighted), SCALE * SCALE),
+    )

@@ -159,26 +159,15 @@ class RateApplied(NamedTuple):
     rate: Fraction | None
     """None where it stays as it is."""
 
-    def millionths(self, amount: int | None) -> int | None:
+    def millionths(self, amount: int) -> int:
         """Convert an amount in whole millionths."""
-        if self.rate is None or amount is None:
-            return amount
-        return round(amount * self.rate)
+        return amount if self.rate is None else round(amount * self.rate)
 
     def amount(self, amount: Decimal) -> Decimal:
         """Convert an exact amount."""
         if self.rate is None:
             return amount
         return exact(None, round(Fraction(amount) * AMOUNT_SCALE * self.rate))
-
-    def summed(
-        self, whole: int | None, millionths: int | None
-    ) -> tuple[int | None, int | None]:
-        """Convert the two halves of an exact sum (see `exact_sum`)."""
-        if self.rate is None:
-            return whole, millionths
-        amount = (whole or 0) * AMOUNT_SCALE + (millionths or 0)
-        return None, self.millionths(amount)
 
 
 class CurrencyConverter:

@@ -121,8 +121,9 @@ class Ids(NamedTuple):
 def ids_in(view: BaseModel) -> Ids:
     """Find the ids of deals, customers and perhaps reps in an answer, each once."""
     found = Ids([], [], [], [], [])
+    id_of = cache(_id_of)
     by_process = getattr(view, "by", None) == PROCESS
-    for name, value in _leaves(view, ""):
+    for name, value in dict.fromkeys(_leaves(view, "")):
         if name == PROCESS or (by_process and name in GROUPS):
             found.processes.append(str(value))
         elif isinstance(value, UUID):
@@ -132,8 +133,8 @@ def ids_in(view: BaseModel) -> Ids:
                 found.customers.append(value)
         elif name in REASONS:
             found.reasons.append(value)
-        elif _is_id(value):
-            found.customers.append(UUID(value))
+        elif (id := id_of(value)) is not None:
+            found.customers.append(id)
         else:
             found.reps.append(value)
     return Ids(
@@ -187,13 +188,15 @@ def _types_in(annotation: object) -> Iterator[object]:
         yield from _types_in(each)
 
 
-def _is_id(text: object) -> bool:
-    if not isinstance(text, str) or len(text) != ID_MIN:
-        return False
+def _id_of(text: str) -> UUID | None:
+    """Return the id that a text is; None of any other text."""
+    if len(text) != ID_MIN:
+        return None
     try:
-        return str(UUID(text)) == text
+        id = UUID(text)
     except ValueError:
-        return False
+        return None
+    return id if str(id) == text else None
 
 
 def with_names(

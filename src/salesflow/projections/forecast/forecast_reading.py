@@ -18,7 +18,7 @@ from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import Groups, grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows, Words
-from salesflow.projections.core.currency import exact
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.booking import BOOKING
@@ -109,13 +109,12 @@ class OpenRow(NamedTuple):
     category: str
     probability: int
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class WonRow(NamedTuple):
@@ -125,13 +124,12 @@ class WonRow(NamedTuple):
     group: str | None
     currency: str
     share: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of the whole bookings."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class ClosedRow(NamedTuple):
@@ -140,13 +138,12 @@ class ClosedRow(NamedTuple):
     group: str | None
     currency: str
     outcome: str
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class OutcomeRow(NamedTuple):
@@ -156,13 +153,12 @@ class OutcomeRow(NamedTuple):
     currency: str | None
     fate: str
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts at the start."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class SlippedRow(NamedTuple):
@@ -209,7 +205,7 @@ def read_open(
             exact_sums(Amounts.of(rows).amount, alike.of, len(first)),
         )
         for *key, deals, millionths in zip(*cells, strict=True):
-            yield OpenRow._make((number, *key, deals, 0, millionths))
+            yield OpenRow._make((number, *key, deals, millionths))
 
 
 def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
@@ -227,7 +223,7 @@ def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> I
             exact_sums(rows["sign"] * rows["amount"], alike.of, len(first)),
         )
         for *key, millionths in zip(*cells, strict=True):
-            yield WonRow._make((number, *key, 0, millionths))
+            yield WonRow._make((number, *key, millionths))
 
 
 def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[ClosedRow]:
@@ -240,7 +236,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
     cells = [_words(rows.words["owner"], column[alike.first]) for column in of]
     sums = exact_sums(rows["amount"], alike.of, len(alike.first))
     for *key, millionths in zip(*cells, sums, strict=True):
-        yield ClosedRow._make((*key, 0, millionths))
+        yield ClosedRow._make((*key, millionths))
 
 
 def read_outcomes(
@@ -259,7 +255,7 @@ def read_outcomes(
         exact_sums(Amounts.of(then).amount, alike.of, len(alike.first)),
     )
     for *key, millionths in zip(*cells, strict=True):
-        yield OutcomeRow._make((*key, 0, millionths))
+        yield OutcomeRow._make((*key, millionths))
 
 
 def read_slipped(
@@ -313,7 +309,7 @@ def _currencies_left(rows: HeldRows) -> Column:
     """Return in which currency each deal was before the fact that moved it."""
     left, position = rows["left_currency"], rows["position"]
     other = np.flatnonzero(left != rows["entered_currency"])
-    fact = _ranks(position)
+    fact = grouped(position).of
     alike = grouped(fact[other], left[other])
     changed = other[alike.first[_net(rows["sign"][other], alike) > 0]]
     row = places_among(fact[changed], fact)
@@ -324,7 +320,7 @@ def _are_forecasts_of_amount(rows: HeldRows) -> Flags:
     """Return which movements change an amount in its currency, and come with no win."""
     position = rows["position"]
     apart = np.flatnonzero(rows.has("kind", "won", "redenominated"))
-    alike = grouped(_ranks(position[apart]))
+    alike = grouped(position[apart])
     facts = position[apart[alike.first[_net(rows["sign"][apart], alike) > 0]]]
     is_forecast: Flags = rows.has("kind", "increased", "decreased")
     is_forecast &= rows.known("left_currency")
@@ -371,11 +367,6 @@ def _close_days(rows: HeldRows) -> Column:
 def _net(sign: Column, groups: Groups) -> Column:
     """Return how often the movements of each group stand, less those taken back."""
     return np.array(exact_sums(sign, groups.of, len(groups.first)), np.int64)
-
-
-def _ranks(numbers: Column) -> Column:
-    """Return numbers of any size as codes."""
-    return np.unique(numbers, return_inverse=True)[1]
 
 
 def _words(words: Words, codes: Column) -> list[str | None]:

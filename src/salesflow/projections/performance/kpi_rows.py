@@ -328,7 +328,7 @@ def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
     changed = np.isin(rows["entity_id"], rows["entity_id"][times < 0])
     if changed.any():
         some = rows.where(changed)
-        alike = grouped(*(np.unique(some[name], return_inverse=True)[1] for name in ALIKE))
+        alike = grouped(*(some[name] for name in ALIKE))
         net = np.zeros(len(some), np.int64)
         np.add.at(net, alike.first[alike.of], some["sign"])
         times[changed] = net

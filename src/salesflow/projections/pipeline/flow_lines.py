@@ -332,9 +332,9 @@ class InTeams:
         then, now = (teams.of(owner, self._opening) for teams in (self._then, self._now))
         of_then, of_now = names.codes([then, now]).tolist()
         whose: Column = np.where(opened, of_then, of_now)
-        moved = ~opened & ~restated
-        teams = [self._now.of(owner, at) for at in lines.occurred[moved].tolist()]
-        whose[moved] = names.codes(teams)
+        moved = np.flatnonzero(~opened & ~restated)
+        teams = self._now.numbers(lines.owner[moved], names, lines.occurred[moved])
+        whose[moved] = np.append(names.codes(self._now.names), NOTHING)[teams]
         yield whose, lines
         if then != now:
             behind = names.number(self._behind(owner))

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
@@ -21,7 +22,7 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -86,6 +87,10 @@ class ClosedDeals(Value):
     amounts: tuple[Total, ...]
 
 
+_stage: Final = unchecked(FunnelStage)
+_closed: Final = unchecked(ClosedDeals)
+
+
 class PipelineCell(NamedTuple):
     """The deals that stood in a cell, what they were worth and likely worth."""
 
@@ -144,7 +149,7 @@ def closed_deals(
     found = {o: [cell for cell in cells if cell.outcome == o] for o in CLOSED}
     amounts = totals_by({o: [cell.worth() for cell in found[o]] for o in CLOSED})
     for outcome in CLOSED:
-        yield ClosedDeals(
+        yield _closed(
             group=group,
             outcome=outcome,
             deals=sum(cell.deals for cell in found[outcome]),
@@ -171,14 +176,15 @@ def funnel_stages(
         for stage in [*own, *gone]:
             found = by_stage.get((key, stage), [])
             name_en, name_zh = _named(stage, found, process, processes)
-            yield FunnelStage(
+            without_amount = [cell for cell in found if cell.currency is None]
+            yield _stage(
                 group=group,
                 process=key,
                 stage=stage,
                 name_en=name_en,
                 name_zh=name_zh,
                 deals=sum(cell.deals for cell in found),
-                deals_without_amount=sum(c.deals for c in found if c.currency is None),
+                deals_without_amount=sum(cell.deals for cell in without_amount),
                 amounts=amounts.get((key, stage), ()),
                 weighted=weighted.get((key, stage), ()),
             )
@@ -199,13 +205,15 @@ def _named(
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
 Groups = dict[str | None, list[PipelineCell]]
-OF_DEALS: Mapping[str, str] = {
+OF_DEALS: Final[Mapping[str, str]] = {
     "owner": "owner",
     "team": "owner",
     "customer": "customer_id",
     "channel": "lead_source",
 }
 """What no cell of the pipeline holds, and the column of a deal that says it."""
+GROUPED: Final = ("process", "currency", *OF_DEALS)
+"""All that a part of the pipeline may be asked for by, or grouped by."""
 CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
 """The columns of a deal that say in which cell it stands."""
 
@@ -336,62 +344,62 @@ class Funnel(MoneyQuestion[FunnelView]):
         return self.by == name or getattr(self, name) is not None
 
 
-class _FunnelAttribution(NamedTuple):
-    """What the columns of a deal say of whose it is; None where a column is not read."""
-
-    owner: str | None = None
-    customer_id: UUID | None = None
-    lead_source: str | None = None
-
-
 class _Deals:
     """The deals' own rows, summed up by cell and by what no cell holds."""
 
     def __init__(self, asked: Funnel, columns: list[str], reader: Reader) -> None:
-        wanted = {name for name in ("team", "customer") if asked.asks_for(name)}
         self._asked = asked
         self._columns = columns
         self._reader = reader
-        self._teams = Teams.read(reader) if "team" in wanted else Teams({})
-        self._customers = Customers.read(reader) if "customer" in wanted else Customers({}, {})
+        by = {name for name in ("team", "customer") if asked.asks_for(name)}
+        self._teams = Teams.read(reader) if "team" in by else Teams({})
+        self._customers = Customers.read(reader) if "customer" in by else Customers({}, {})
 
     def all(self) -> Iterator[tuple[str | None, PipelineCell]]:
         """Yield the cells of the part asked for, each with its group."""
         deals = self._wanted()
         names = [*self._columns, *CELL, "probability"]
         groups = grouped(*(deals[name] for name in names))
-        amounts, count = deals.amounts("amount"), len(groups.first)
-        found = zip(
-            zip(*(deals.cells(name, groups.first) for name in self._columns), strict=True),
+        amounts, shares = deals.amounts("amount"), deals["probability"]
+        count = len(groups.first)
+        cells = zip(
             *(deals.cells(name, groups.first) for name in CELL),
             groups.counts().tolist(),
-            exact_sums(amounts, groups.of, count),
-            exact_product_sums(amounts, deals["probability"], groups.of, count),
+            map(unscaled, exact_sums(amounts, groups.of, count)),
+            map(_weighted, exact_product_sums(amounts, shares, groups.of, count)),
             strict=True,
         )
-        for whose, *cell, number, amount, likely in found:
-            weighted = unscaled(likely, places=2 * AMOUNT_PLACES)
-            stood = PipelineCell._make((*cell, number, unscaled(amount), weighted))
-            attribution = dict(zip(self._columns, whose, strict=True))
-            of = self._groups_of(_FunnelAttribution(**attribution), stood)
-            if all(getattr(self._asked, name) in (None, of[name]) for name in of):
-                group = None if self._asked.by is None else of[self._asked.by]
-                yield (None if group is None else str(group)), stood
+        labels = self._labels(deals, groups.first)
+        yield from zip(labels, map(PipelineCell._make, cells), strict=True)
 
     def _wanted(self) -> HeldRows:
+        """Return the deals of the one owner (team, customer …) asked for."""
         deals = self._reader.columns(DEAL_STATE)
-        for name, column in (("owner", "owner"), ("channel", "lead_source")):
+        for name in GROUPED:
             if (wanted := getattr(self._asked, name)) is not None:
-                deals = deals.among(column, wanted)
+                column = OF_DEALS.get(name, name)
+                there = deals.cells(column, grouped(deals[column]).first)
+                mine = (cell for cell in there if self._label(name, cell) == str(wanted))
+                deals = deals.among(column, *mine)
         return deals
 
-    def _groups_of(self, whose: _FunnelAttribution, stood: PipelineCell) -> dict[str, Any]:
-        """Return of which group of every kind it is, as far as that was read."""
-        asked, customer = self._asked, whose.customer_id
-        of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
-        of |= {"owner": whose.owner, "channel": whose.lead_source}
-        if asked.asks_for("team"):
-            of["team"] = self._teams.valid(whose.owner, self._reader.read_point.as_of)
-        if asked.asks_for("customer"):
-            of["customer"] = None if customer is None else self._customers.survivor(customer)
-        return of
+    def _labels(self, deals: HeldRows, rows: Column) -> list[str | None]:
+        """Return the group of each of some deals."""
+        by = self._asked.by
+        if by is None:
+            return [None] * len(rows)
+        cells = deals.cells(OF_DEALS.get(by, by), rows)
+        labels = {cell: self._label(by, cell) for cell in dict.fromkeys(cells)}
+        return [labels[cell] for cell in cells]
+
+    def _label(self, name: str, cell: Any) -> str | None:  # noqa: ANN401 - an id or a word
+        """Return which owner (team, customer …) it is that a deal has in its column."""
+        if name == "team":
+            return self._teams.valid(cell, self._reader.read_point.as_of)
+        if name == "customer" and cell is not None:
+            return str(self._customers.survivor(cell))
+        return None if cell is None else str(cell)
+
+
+def _weighted(likely: int) -> Decimal:
+    return unscaled(likely, places=2 * AMOUNT_PLACES)

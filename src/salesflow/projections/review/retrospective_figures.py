@@ -481,7 +481,7 @@ def _won(booked: Iterable[Booked], points: Sequence[ForecastPoint]) -> Iterator[
         for number, point in enumerate(points):
             if row.occurred <= point.read_point.as_of and row.currency is not None:
                 amount = row.sign * (row.amount or 0)
-                yield WonRow(number, None, row.currency, row.share, 0, amount)
+                yield WonRow(number, None, row.currency, row.share, amount)
 
 
 def _forecasts(past: PastForecast) -> list[Decimal]:

@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.time import DAY, from_instant
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.projections.core.column_groups import grouped
@@ -89,6 +90,9 @@ class StalledDeal(Value):
     entered_at: datetime
     days: Decimal
     days_max: int
+
+
+_stalled: Final = unchecked(StalledDeal)
 
 
 class ChancesAfter(Value):
@@ -316,7 +320,7 @@ def describe_stalled(
     visits, owners = steps.visits(stalled.steps), stalled.deals.cells("owner")
     for visit, owner, days_max in zip(visits, owners, stalled.days_max.tolist(), strict=True):
         names = named(visit)
-        yield StalledDeal(
+        yield _stalled(
             deal=visit.deal,
             process=visit.process,
             stage=visit.stage or "",
