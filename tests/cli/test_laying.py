@@ -1,6 +1,7 @@
 """Tables in little room: amounts and words stay whole, and nothing is ever cut off."""
 
 import re
+from io import BytesIO, TextIOWrapper
 
 import pytest
 from rich.cells import cell_len
@@ -145,3 +146,20 @@ def test_what_is_the_same_in_all_rows_is_told_once_in_the_title() -> None:
     told = constant_in_title(SALES._replace(rows=SALES.rows[:1]), "Period")
     assert (told.about, told.columns) == ("2026-04-01 … 2026-06-30", SALES.columns[1:])
     assert constant_in_title(SALES, "Period") == SALES
+
+
+def test_lines_are_drawn_in_ascii_where_the_encoding_has_no_other() -> None:
+    file = TextIOWrapper(BytesIO(), encoding="ascii")
+    console = Console(file=file, width=80, color_system=None, legacy_windows=False)
+    table = TableOfView("", ("Stage", "Amount"), (("Won", "98 CNY + 1,200 EUR"), ("Lost", "")))
+    with console.capture() as captured:
+        console.print(*laid_out([table], "en", 80))
+    assert captured.get().splitlines() == [
+        "+-----------------+",
+        "|Stage |    Amount|",
+        "|------+----------|",
+        "|Won   |    98 CNY|",
+        "|      | 1,200 EUR|",
+        "|Lost  |          |",
+        "+-----------------+",
+    ]

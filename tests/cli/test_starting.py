@@ -14,22 +14,23 @@ HEAVY = (
     "salesflow.engine",
     "salesflow.adapters.database.database",
     "sqlalchemy",
+    "numpy",
     "salesflow.domain.deal",
 )
 """What takes its time to load."""
 LIGHT = ("--version", "--help", "ask --help", "deal --help", "import --help", "status --help",
          "import table --help", "demo --help", "version", "funel")  # fmt: skip
+RUN_COMMAND = "from salesflow.cli import main; main(sys.argv[1:])"
 PRINT_LOADED = """
 import sys
-from salesflow.cli import main
-main(sys.argv[1:])
+{begin}
 print(*sys.modules, sep="\\n", file=sys.stderr)
 """
 
 
-def loaded(command: str) -> set[str]:
+def loaded(command: str, begin: str = RUN_COMMAND) -> set[str]:
     done = subprocess.run(
-        (sys.executable, "-c", PRINT_LOADED, *command.split()),
+        (sys.executable, "-c", PRINT_LOADED.format(begin=begin), *command.split()),
         check=True,
         capture_output=True,
         text=True,
@@ -42,6 +43,19 @@ def test_help_and_version_load_neither_the_engine_nor_a_database(command: str) -
     found = loaded(command)
     assert "salesflow.cli" in found
     assert found.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("command", "also"), [("--help", ()), ("--version", ("rich.console", "rich.table"))]
+)
+def test_what_needs_no_option_read_loads_no_models(command: str, also: tuple[str, ...]) -> None:
+    assert loaded(command).isdisjoint({*HEAVY, "pydantic", "pydantic_core", *also})
+
+
+def test_the_package_loads_what_it_offers_when_it_is_used() -> None:
+    found = loaded("", begin="import salesflow")
+    assert {name for name in found if name.startswith("salesflow")} == {"salesflow"}
+    assert found.isdisjoint({*HEAVY, "pydantic", "typer", "rich"})
 
 
 def test_the_help_of_a_question_loads_that_question_and_no_engine() -> None:

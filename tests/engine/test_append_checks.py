@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from given import opened
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
-from salesflow.adapters.event_store.append import Append, Receipt, Recheck
+from salesflow.adapters.database.schema import new_id
+from salesflow.adapters.event_store.append import Append, NewEvent, Receipt, Recheck
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealWon
@@ -275,3 +276,12 @@ def test_a_host_that_has_waited_for_the_lock_closes_no_circle_either(database_ur
             with pytest.raises(stale, match=r"circle|has read"), session as s:
                 s.get(Customer, x).merge_into(s.get(Customer, y), because="same")
         assert one.log.head().position == two.history(y)[-1].position
+
+
+def test_bytes_that_would_be_read_otherwise_without_being_checked_are_refused(
+    flow: SalesFlow,
+) -> None:
+    payload = '{"name":"e\u0301"}'.encode()
+    odd = NewEvent(uuid4(), 1, "customer.registered:1", payload, new_id(), None)
+    with pytest.raises(InputError, match="would be read back as something else"):
+        flow.log.append([odd])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from databases import plain_connection, reading_only
+from databases import plain_connection, reading_only, reseal
 from databases import tamper as tamper_with
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
 from salesflow.adapters.checks import check as checking
@@ -404,6 +404,7 @@ def test_a_merge_stored_in_a_circle_is_named(database_url: str) -> None:
         tamper(
             flow, f"UPDATE salesflow_events SET payload = {bytes_of(flow, text)} WHERE {where}"
         )
+        reseal(flow.log.database.url.render_as_string(hide_password=False))
         found = [each for each in flow.check().problems if each.kind == "merge"]
         assert len(found) == 2
         assert f"deal {deals[0]} cannot be merged into" in found[0].where

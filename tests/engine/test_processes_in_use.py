@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from given import PLAIN, opened
-from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow, SalesProcess
+from salesflow import STANDARD, Deal, ExternalEvent, Funnel, SalesFlow, SalesProcess
 from salesflow.domain.deal.stages import DealMigrated
 from salesflow.domain.process import process_id
-from salesflow.errors import InputError, RuleError
+from salesflow.errors import InputError, NotFoundError, RuleError
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
 NEXT = STANDARD.model_copy(update={"version": 2})
@@ -27,6 +27,10 @@ def retire_first(flow: SalesFlow) -> None:
     with flow.session() as s:
         process = s.get(SalesProcess, process_id("standard"))
         process.retire(1, because="version 2 is better")
+
+
+def url_of(flow: SalesFlow) -> str:
+    return flow.log.database.url.render_as_string(hide_password=False)
 
 
 def new_deal(flow: SalesFlow, occurred_at: datetime | None = None) -> UUID:
@@ -171,7 +175,19 @@ def test_deals_under_a_retired_version_go_on_and_imports_may_still_name_it(
 
 def test_a_retirement_by_another_process_is_noticed(flow: SalesFlow) -> None:
     new_deal(flow)
-    with SalesFlow(flow.log.database.url.render_as_string(hide_password=False)) as other:
+    with SalesFlow(url_of(flow)) as other:
         retire_first(other)
     with pytest.raises(RuleError, match="is retired"):
         new_deal(flow)
+
+
+def test_a_process_published_meanwhile_is_named_where_one_is_misspelt(flow: SalesFlow) -> None:
+    new_deal(flow)
+    late = PLAIN.model_copy(update={"key": "late"})
+    for published, named in ((None, "standard"), (PLAIN, "plain, standard"), (late, "late, p")):
+        if published is not None:
+            with SalesFlow(url_of(flow)) as other, other.session() as s:
+                s.add(SalesProcess.publish(published))
+        for _ in range(2):
+            with pytest.raises(NotFoundError, match=f"no process 'typo'; there are {named}"):
+                flow.ask(Funnel(process="typo"))

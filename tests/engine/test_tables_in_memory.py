@@ -12,7 +12,7 @@ from databases import tamper
 from engine.test_unreadable_events import lost, opened, spoil
 from properties.test_columns import Both, BothView
 from salesflow import SalesFlow
-from salesflow.adapters.projector import columns
+from salesflow.adapters.projector import columns, snapshot
 from salesflow.adapters.projector.rebuild import ShadowTables
 from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.deal.stages import DealOpened
@@ -20,6 +20,7 @@ from salesflow.domain.event import Event
 from salesflow.domain.time import Moment
 from salesflow.errors import InputError
 from salesflow.projections.core.question import Reader
+from salesflow.projections.pipeline.funnel import Funnel
 from salesflow.projections.stages.stage_times import StageTimes
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, ReadTable
 
@@ -177,3 +178,16 @@ class Halves:
 
     def apply(self, _: Event) -> Iterator[Change]:
         yield (), (0.5,)  # type: ignore[misc]
+
+
+def test_a_funnel_that_is_asked_again_reads_no_balances_of_the_database(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(flow)
+    first = flow.ask(Funnel())
+    assert first.open_deals == 1
+    monkeypatch.setattr(snapshot, "balances", lambda *_: pytest.fail("they were read"))
+    for at in (first.moment, first.moment):
+        assert flow.ask(Funnel(), at=at) == first
+    opened(flow)
+    assert flow.ask(Funnel()).open_deals == 2

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from databases import plain_connection, tamper
+from databases import plain_connection, reseal, tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
 from salesflow.adapters.projector import balances as balancing
@@ -216,6 +216,9 @@ def test_times_that_do_not_grow_are_named(flow: SalesFlow) -> None:
             " WHERE position = 3"
         )
         statements.append(f"DROP TABLE {DEAL_STATE.name} {cascade(flow)}")
+    with pytest.raises(HistoryError, match="position 3 cannot be read: it does not fit its"):
+        flow.ask(Funnel())
+    reseal(url_of(flow))
     with pytest.raises(HistoryError, match="position 4 was recorded before the one before it"):
         flow.ask(Funnel())
 

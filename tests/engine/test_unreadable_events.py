@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from databases import tamper
+from databases import reseal, tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, Reactor, SalesFlow
 from salesflow.adapters.database.connections import Patience
@@ -270,6 +270,7 @@ def test_a_deal_under_a_version_nobody_published_is_left_out_like_one_that_canno
     [opening] = flow.history(deal)
     text = opening.fact.to_json().replace(b'"standard"', b'"standavd"')
     spoil(flow, opening, text)
+    reseal(url_of(flow))
     view = flow.ask(Funnel())
     assert view.open_deals == 1
     assert "process 'standavd' version 1 was never published" in view.table()

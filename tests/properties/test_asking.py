@@ -55,7 +55,8 @@ def test_amounts_add_up_to_the_millionth_on_every_database(database_url: str) ->
             )
             for number, a in enumerate(amounts, 1)
         )
-        (stage, *_) = player.flow.ask(Funnel()).stages
         total = sum(map(Decimal, amounts))
-        assert by_currency(stage.amounts) == {"CNY": total}
-        assert by_currency(stage.weighted) == {"CNY": total / 10}
+        for question in (Funnel(), Funnel(), Funnel(by="owner")):  # asked again: in memory
+            (stage, *_) = player.flow.ask(question).stages
+            assert by_currency(stage.amounts) == {"CNY": total}
+            assert by_currency(stage.weighted) == {"CNY": total / 10}

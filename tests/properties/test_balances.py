@@ -1,7 +1,8 @@
 """Balances: what stood in a cell is the sum of its movements, however it is carried forward.
 
-Bins hold five movements here, and twelve rows of bins are carried forward (see `conftest`), so
-that short histories go through everything that long ones do.
+Bins hold five movements here, and twelve rows of bins are carried forward; in memory there is a
+checkpoint every four (see `conftest`), so that short histories go through everything that long
+ones do.
 """
 
 from collections import defaultdict
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from properties.effort import TALLY, examples
 from properties.moments import instants, knowledge
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
+from salesflow.adapters.projector import columns
 from salesflow.adapters.projector.balances import Balancer
 from salesflow.engine import SalesFlow
 from salesflow.projections.core import balances as balances_module
@@ -30,6 +33,7 @@ from salesflow.projections.core.balances import (
     CellSums,
     balances,
 )
+from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.table import ReadPoint
 
@@ -38,7 +42,12 @@ Cells = dict[tuple[Any, ...], CellSums]
 seeds = st.integers(0, 10_000)
 
 
-def test_balances_are_the_sums_of_the_movements(database_url: str) -> None:
+@pytest.mark.parametrize("share", [0, 8], ids=["never read anew", "as always"])
+def test_balances_are_the_sums_of_the_movements(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    """However seldom all movements are held in one part."""
+    monkeypatch.setattr(columns, "TAIL_SHARE", share)
     levels: set[int] = set()
     balances_agree(database_url, levels)
     every = {BIN, DAYS, SPAN, OFFSET, BINNED, CARRIED}
@@ -49,8 +58,11 @@ def balances_agree(url: str, levels: set[int]) -> None:
     @examples(15, shrink=False)
     @given(history=acts(3, least=12), every=st.integers(1, 4), seed=seeds)
     def agree(history: list[Act], every: int, seed: int) -> None:
+        begun = seed % len(history)
         with Player(url) as player:
-            player.play_kept_up(history, PIPELINE, every=every)
+            player.play_kept_up(history[:begun], PIPELINE, every=every)
+            held(player.flow, [0], 0)
+            player.play_kept_up(history[begun:], PIPELINE, every=every)
             check(player.flow, seed)
             table = f"{PIPELINE.name}_balance"
             levels.update(row["level"] for row in rows_of(player.flow, table))
@@ -69,6 +81,7 @@ def check(flow: SalesFlow, seed: int) -> None:
         TALLY["balances summed up"] += len(asked)
         assert read(flow, asked, known_at) == wanted
         assert [read(flow, [at], known_at)[0] for at in asked] == wanted
+        assert held(flow, asked, known_at) == wanted, "in memory"
 
 
 def read(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
@@ -76,6 +89,17 @@ def read(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
     read_point = ReadPoint(flow.log.tenant, max(times), known_at)
     with flow.log.database.read() as connection:
         return balances(lambda s: connection.execute(s).all(), PIPELINE, read_point, times)
+
+
+def held(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
+    """Ask for balances in memory, in a snapshot."""
+    runner = flow._tables()
+    runner.catch_up([PIPELINE.name])
+    with flow.log.database.read() as connection:
+        stands = runner.standings([PIPELINE.name], connection)[PIPELINE.name]
+        ledger = runner.columns.columns(PIPELINE, stands, connection)
+        assert isinstance(ledger, LedgerColumns)
+        return ledger.balances(known_at, times)
 
 
 def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
@@ -128,6 +152,24 @@ def carries_nothing_forward_but_bins(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Balancer, "_add", wrong)
 
 
+def forgets_the_checkpoint(patch: pytest.MonkeyPatch) -> None:
+    right = Checkpoints._sums
+
+    def wrong(self: Checkpoints, rows: Any, block: Any = None) -> Any:  # noqa: ANN401 - as it is
+        found = right(self, rows, block)
+        return found if block is None else np.zeros_like(found)
+
+    patch.setattr(Checkpoints, "_sums", wrong)
+
+
+def forgets_that_it_became_known_later(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Checkpoints, "_newest", 0)
+
+
+def forgets_what_was_recorded_since(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LedgerColumns, "tail", LedgerColumns.base)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -136,6 +178,9 @@ def carries_nothing_forward_but_bins(patch: pytest.MonkeyPatch) -> None:
         forgets_the_day_of_the_moment,
         takes_a_later_bin,
         carries_nothing_forward_but_bins,
+        forgets_the_checkpoint,
+        forgets_that_it_became_known_later,
+        forgets_what_was_recorded_since,
     ],
 )
 def test_balances_with_one_mistake_would_be_noticed(
@@ -143,6 +188,7 @@ def test_balances_with_one_mistake_would_be_noticed(
     mistake: Callable[[pytest.MonkeyPatch], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(columns, "TAIL_SHARE", 0)
     mistake(monkeypatch)
     with pytest.raises(AssertionError):
         balances_agree(sqlite_url, set())

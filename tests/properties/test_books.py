@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -29,10 +30,12 @@ from properties.reps import TEAMS
 from properties.world import DELTAS, FIRST_REP, OWNERS, STAGES, at
 from salesflow.engine import SalesFlow
 from salesflow.errors import NotFoundError
+from salesflow.projections.core.columns import Column, Words
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, LEG, PIPELINE
-from salesflow.projections.pipeline import flow as flow_lines
-from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowFigures, InTeams
+from salesflow.projections.pipeline import flow_lines
+from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowFigures
+from salesflow.projections.pipeline.flow_lines import InTeams
 from salesflow.projections.scope import TeamChange, Teams
 
 MILLION = 1_000_000
@@ -245,11 +248,11 @@ def leaves_balances_where_they_were(patch: pytest.MonkeyPatch) -> None:
 
 
 def values_legs_at_the_closing(patch: pytest.MonkeyPatch) -> None:
-    def last(self: Teams, rep: str | None, _: int) -> str | None:
-        return right(self, rep, 2**61)
+    def last(self: Teams, reps: Column, words: Words, at: Column) -> Column:
+        return right(self, reps, words, np.full_like(at, 2**61))
 
-    right = Teams.of
-    patch.setattr(Teams, "of", last)
+    right = Teams.numbers
+    patch.setattr(Teams, "numbers", last)
 
 
 def knew_then_what_is_known_now(patch: pytest.MonkeyPatch) -> None:

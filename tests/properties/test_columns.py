@@ -14,6 +14,7 @@ from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.world import at
 from salesflow.adapters.projector import columns
+from salesflow.adapters.projector.part_reader import PartReader
 from salesflow.domain.time import Moment
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
@@ -21,6 +22,7 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.customer import CUSTOMER
@@ -28,10 +30,22 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.table import IntervalTable
+from salesflow.projections.table import IntervalTable, LedgerTable, ReadTable
 
-TABLES = (CLOSING, CONTACT, CUSTOMER, DEAL_STATE, FACTOR, FEEDBACK, MEMBERSHIP, STAGE_VISIT)
+TABLES: tuple[ReadTable, ...] = (
+    BOOKING,
+    CLOSING,
+    CONTACT,
+    CUSTOMER,
+    DEAL_STATE,
+    FACTOR,
+    FEEDBACK,
+    MEMBERSHIP,
+    PIPELINE,
+    STAGE_VISIT,
+)
 
 
 class BothView(View):
@@ -61,7 +75,11 @@ class Both(Question[BothView]):
                 there = in_database(table, reader, ended=ended)
                 held = reader.columns(table, ended=ended)
                 assert in_memory(table, held) == there, table.label
-                assert are_together(held)
+                assert isinstance(table, LedgerTable) or are_together(held)
+                if isinstance(table, IntervalTable):
+                    assert ends_in_memory(held, reader) == ends_in_database(
+                        table, reader, ended
+                    )
                 for entity in held.cells("entity_id")[:1]:
                     alone = in_memory(table, reader.columns(table, of=entity, ended=ended))
                     assert alone == in_memory(table, held.among("entity_id", entity))
@@ -69,16 +87,29 @@ class Both(Question[BothView]):
         return BothView(moment=moment, rows=tuple(found))
 
 
-def in_database(table: IntervalTable, reader: Reader, *, ended: bool) -> Counter[Any]:
+def in_database(table: ReadTable, reader: Reader, *, ended: bool) -> Counter[Any]:
     shown: list[sa.ColumnElement[Any]] = [*table.table.columns][1:]
-    holds = table.started_by if ended else table.visible_at
+    holds = table.counted_at
+    if ended and isinstance(table, IntervalTable):
+        holds = table.started_by
     rows = reader.rows(sa.select(*shown).where(holds(reader.read_point)))
     return Counter(map(tuple, rows))
 
 
-def in_memory(table: IntervalTable, rows: HeldRows) -> Counter[Any]:
+def in_memory(table: ReadTable, rows: HeldRows) -> Counter[Any]:
     names = [column.name for column in [*table.table.columns][1:]]
     return Counter(zip(*map(rows.cells, names), strict=True))
+
+
+def ends_in_database(table: IntervalTable, reader: Reader, ended: bool) -> Counter[int]:
+    holds = table.started_by if ended else table.visible_at
+    point = reader.read_point
+    ends = reader.rows(sa.select(table.valid_to(point)).where(holds(point)))
+    return Counter(row[0] for row in ends)
+
+
+def ends_in_memory(rows: HeldRows, reader: Reader) -> Counter[int]:
+    return Counter(rows.until(reader.read_point.known_at).tolist())
 
 
 def are_together(rows: HeldRows) -> bool:
@@ -107,7 +138,7 @@ def followed(url: str, history: list[Act], moments: list[Pick]) -> None:
             asked(player.flow, player, pick)
             if number % 5 == 0:
                 asked(seldom, player, pick)
-        player.flow.rebuild("deal_state", "stage_visit")
+        player.flow.rebuild("deal_state", "pipeline", "stage_visit")
         for flow in (player.flow, seldom):
             asked(flow, player, moments[0])
 
@@ -163,15 +194,21 @@ class Unnamed(Both):
 def test_a_question_that_reads_a_table_beside_its_folds_is_refused(database_url: str) -> None:
     with (
         SalesFlow(database_url) as flow,
-        pytest.raises(InputError, match="closing is not among the `folds`"),
+        pytest.raises(InputError, match="booking is not among the `folds`"),
     ):
         flow.ask(Unnamed())
 
 
+@pytest.mark.parametrize("overlooked", ["_told_of", "since"])
 def test_columns_that_are_not_kept_level_are_found_out(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, overlooked: str
 ) -> None:
     monkeypatch.setattr(columns, "TAIL_SHARE", 0)
-    monkeypatch.setattr(columns.ColumnCache, "_told_of", lambda *_: [])
+    if overlooked == "since":
+        monkeypatch.setattr(
+            PartReader, "since", lambda self, table, *_: self.of(table, [], _[-1])
+        )
+    else:
+        monkeypatch.setattr(columns.ColumnCache, "_told_of", lambda *_: [])
     with pytest.raises(AssertionError):
         followed_anyhow(sqlite_url)

@@ -7,6 +7,7 @@ team in most of them; these last as long as the periods that are asked about.
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
@@ -37,7 +38,6 @@ from salesflow.projections.review import retrospective_deals as retrospective_st
 from salesflow.projections.review import retrospective_figures as retrospective_feedback
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
 from salesflow.projections.review.retrospective_figures import ReviewScope
-from salesflow.projections.stages.stage_time_figures import StalledStanding
 
 DAY = 24 * HOUR
 LASTS = 180
@@ -207,7 +207,7 @@ def _a_visit_is_too_long_a_day_later(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         retrospective_stages,
         "_over",
-        lambda step, left, start, processes: right(step, left - DAY, start, processes),
+        lambda start, until, begun, limit: right(start, until - DAY, begun, limit),
     )
 
 
@@ -229,7 +229,7 @@ def _the_start_is_the_first_instant(patch: pytest.MonkeyPatch) -> None:
 
 
 def _stalled_deals_are_worth_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(StalledStanding, "amount", None)
+    patch.setattr(retrospective_stages, "unscaled", lambda _: Decimal(0))
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from salesflow.domain.event import Event
 from salesflow.domain.rep import Rep, rep_id
 from salesflow.errors import InputError
 from salesflow.projections.core.balances import CellSums
-from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowView, Line
+from salesflow.projections.core.currency import AMOUNT_PLACES, unscaled
+from salesflow.projections.pipeline.flow import Flow, FlowAccount, FlowView
+from salesflow.projections.pipeline.flow_lines import FlowLines, FlowNames
 
 FIRST_QUARTER = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
 SECOND_QUARTER = {"from_": date(2026, 4, 1), "to": date(2026, 7, 1)}
@@ -488,6 +489,8 @@ def test_an_opening_has_every_digit_that_stands_in_the_pipeline() -> None:
         Decimal("12000999999999999.987999"),
         Decimal("12000987998999999.987999012001"),
     )
-    cell = (None,) * len(PIPELINE.cells)
-    line = Line.opening(cell, CellSums(12_001, amount, weighted), None, 0)
-    assert (line.amount, line.weighted) == (amount, weighted)
+    cell = ("sales", 1, "proposal", "open", "CNY")
+    found = {cell: CellSums(12_001, amount, weighted)}
+    lines = FlowLines.opening(found, None, 0, FlowNames())
+    assert unscaled(lines.units[0]) == amount
+    assert unscaled(lines.likely[0], places=2 * AMOUNT_PLACES) == weighted

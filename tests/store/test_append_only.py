@@ -31,8 +31,8 @@ HEAD_CHANGES = [
 
 EVENT = (
     "SELECT tenant, {position}, stream_id, {version}, event_id, topic, payload, occurred,"
-    " recorded, precision, actor, command_id, correlation_id, causation_id, source, source_id"
-    " FROM salesflow_events WHERE position = 2"
+    " recorded, precision, actor, command_id, correlation_id, causation_id, source, source_id,"
+    " checksum FROM salesflow_events WHERE position = 2"
 )
 
 REPLACEMENTS = [

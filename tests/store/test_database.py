@@ -149,16 +149,16 @@ def open_at_once(url: str) -> None:
 
 
 def test_a_database_of_a_newer_salesflow_is_refused(database_url: str) -> None:
-    set_version(database_url, 3)
-    with pytest.raises(SchemaError, match="schema version 3, newer than this salesflow"):
+    set_version(database_url, 4)
+    with pytest.raises(SchemaError, match="schema version 4, newer than this salesflow"):
         Database(database_url)
 
 
 def test_a_database_of_an_older_salesflow_is_refused(database_url: str) -> None:
-    set_version(database_url, 1)
+    set_version(database_url, 2)
     with pytest.raises(
         SchemaError,
-        match=r"schema version 1, older than this salesflow.*make it anew from its source",
+        match=r"schema version 2, older than this salesflow.*make it anew from its source",
     ):
         Database(database_url)
 

@@ -8,10 +8,11 @@ from uuid import RFC_4122, UUID, uuid4
 import pytest
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import new_id, uuid_of_bytes
+from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import UnreadableFact, ensure_readable
+from salesflow.domain.ids import uuid_of_bytes
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 

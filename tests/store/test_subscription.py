@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from databases import plain_connection
+from databases import plain_connection, reseal
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, Subscription
 from salesflow.domain.event import Event
@@ -174,8 +174,11 @@ def test_a_lost_notification_costs_a_second_and_no_event(postgres_url: str) -> N
         with plain_connection(postgres_url) as connection:
             copied = (
                 "INSERT INTO salesflow_events SELECT tenant, 2, stream_id, 2, event_id, topic,"
-                " payload, occurred, recorded + 1, precision FROM salesflow_events"
+                " payload, occurred, recorded + 1, precision, actor, command_id,"
+                " correlation_id, causation_id, source, source_id, checksum"
+                " FROM salesflow_events"
             )
             connection.execute(copied)
+        reseal(postgres_url)
         assert follower.next() == 2
         follower.end()

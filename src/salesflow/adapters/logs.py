@@ -17,6 +17,7 @@ from salesflow.projections.core.left_out import LeftOut
 __all__ = [
     "BACKUP",
     "CLOCK",
+    "COLUMNS",
     "DATABASE",
     "IMPORT",
     "REACTOR",
@@ -42,6 +43,7 @@ DATABASE: Final = logging.getLogger("salesflow.database")
 BACKUP: Final = logging.getLogger("salesflow.backup")
 IMPORT: Final = logging.getLogger("salesflow.import")
 LEFT_OUT: Final = logging.getLogger("salesflow.left_out")
+COLUMNS: Final = logging.getLogger("salesflow.columns")
 REACTOR: Final = logging.getLogger("salesflow.reactor")
 
 Progress = Callable[[int, int], None]

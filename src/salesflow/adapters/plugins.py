@@ -13,10 +13,11 @@ that wants it for itself alone hands it in where it opens: `SalesFlow(url, facts
 
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from salesflow.domain.event import Fact
 from salesflow.errors import InputError
+from salesflow.projections.homes import installed_points
 from salesflow.projections.table import Fold, IntervalFold, Ledger
 
 __all__ = ["installed_facts", "installed_folds"]
@@ -30,7 +31,7 @@ def installed_facts() -> tuple[type[Fact], ...]:
         InputError: naming the entry point that cannot be loaded, or names something else.
     """
     found: list[type[Fact]] = []
-    for point in entry_points(group="salesflow.facts"):
+    for point in installed_points("salesflow.facts"):
         for each in _loaded(point):
             if not (isinstance(each, type) and issubclass(each, Fact)):
                 raise InputError(f"{_named(point)} is no class of facts, nor a list of them")
@@ -46,7 +47,7 @@ def installed_folds() -> tuple[Fold, ...]:
         InputError: naming the entry point that cannot be loaded, or names something else.
     """
     found: list[Fold] = []
-    for point in entry_points(group="salesflow.folds"):
+    for point in installed_points("salesflow.folds"):
         for each in _loaded(point):
             if not isinstance(each, IntervalFold | Ledger):
                 raise InputError(f"{_named(point)} is no fold, nor a list of them")

@@ -38,7 +38,7 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment, EnvType, resolve_topic
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import new_id, read_uuid, stored_uuid
+from salesflow.adapters.database.schema import new_id, stored_uuid
 from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent, StoredEvent
 from salesflow.adapters.event_store.log import Subscription as LogSubscription
@@ -65,17 +65,12 @@ __all__ = [
 # A library event gets a default envelope: an id of ours, `occurred_at` = `recorded_at`, no
 # actor. Originator ids are UUIDs. Our errors become the library's at this edge.
 
-STATE = (
-    "SELECT version, topic, payload FROM salesflow_events WHERE tenant = ? AND stream_id = ?"
-)
+STREAM = " AND stream_id = ?"
 SNAPSHOT = (
     "SELECT version, topic, state FROM salesflow_snapshots"
     " WHERE tenant = ? AND stream_id = ? AND purpose = ?"
 )
 INSERT_SNAPSHOT = "INSERT INTO salesflow_snapshots VALUES (:t, :p, :i, :v, :k, :s)"
-NOTIFICATIONS = (
-    "SELECT stream_id, version, topic, payload, position FROM salesflow_events WHERE tenant = ?"
-)
 TRACK = (
     "INSERT INTO salesflow_tracking VALUES (:t, :a, :n)"
     " ON CONFLICT (tenant, application_name) DO UPDATE"
@@ -155,6 +150,10 @@ class SalesflowAggregateRecorder(_Recorder, AggregateRecorder):
 class SalesflowApplicationRecorder(_Recorder, ApplicationRecorder):
     """The log of one application."""
 
+    def _stored(self, condition: str, *parameters: object) -> list[StoredEvent]:
+        with _library_errors():
+            return self.log.select_stored(condition, parameters)
+
     def insert_events(
         self, stored_events: Sequence[LibraryEvent], **_kwargs: object
     ) -> Sequence[int] | None:
@@ -176,8 +175,11 @@ class SalesflowApplicationRecorder(_Recorder, ApplicationRecorder):
     ) -> Sequence[LibraryEvent]:
         """Read a stream, or a part of it."""
         condition, bounds = _bounded(gt, lte, desc=desc, limit=limit)
-        rows = self._select(STATE + condition, self._id(originator_id), *bounds)
-        return [LibraryEvent(originator_id, *row) for row in rows]
+        stored = self._stored(STREAM + condition, self._id(originator_id), *bounds)
+        return [
+            LibraryEvent(originator_id, event.version, event.topic, event.payload)
+            for event in stored
+        ]
 
     def select_notifications(
         self,
@@ -189,18 +191,18 @@ class SalesflowApplicationRecorder(_Recorder, ApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         """Read the log in order of position."""
-        statement, parameters = NOTIFICATIONS, list[object]()
+        condition, parameters = "", list[object]()
         if start is not None:
-            statement += " AND position >= ?" if inclusive_of_start else " AND position > ?"
+            condition += " AND position >= ?" if inclusive_of_start else " AND position > ?"
             parameters.append(start)
         if stop is not None:
-            statement += " AND position <= ?"
+            condition += " AND position <= ?"
             parameters.append(stop)
         if topics:
-            statement += f" AND topic IN ({','.join('?' * len(topics))})"
+            condition += f" AND topic IN ({','.join('?' * len(topics))})"
             parameters += topics
-        rows = self._select(f"{statement} ORDER BY position LIMIT ?", *parameters, limit)
-        return [Notification(read_uuid(row[0]), *row[1:]) for row in rows]
+        stored = self._stored(f"{condition} ORDER BY position LIMIT ?", *parameters, limit)
+        return [_notification(event) for event in stored]
 
     def max_notification_id(self) -> int | None:
         """Return the last position; None when nothing is recorded."""
@@ -237,13 +239,7 @@ class SalesflowSubscription(Subscription[SalesflowApplicationRecorder]):
         with _library_errors():
             for event in self._following:
                 if not self._topics or event.topic in self._topics:
-                    return Notification(
-                        event.stream_id,
-                        event.version,
-                        event.topic,
-                        event.payload,
-                        event.position,
-                    )
+                    return _notification(event)
         raise StopIteration
 
     def stop(self) -> None:
@@ -317,6 +313,12 @@ def _uuid(originator_id: UUID | str) -> UUID:
         return UUID(originator_id)
     except ValueError as error:
         raise ProgrammingError(f"{originator_id!r} is not a UUID") from error
+
+
+def _notification(event: StoredEvent) -> Notification:
+    return Notification(
+        event.stream_id, event.version, event.topic, event.payload, event.position
+    )
 
 
 def _drafts(stored_events: Sequence[LibraryEvent]) -> list[NewEvent]:

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -22,14 +22,6 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console, RenderableType
 from rich.filesize import pick_unit_and_suffix
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
 from rich.text import Text
 
 from salesflow.domain.time import Moment, instant_of, read_day, zone
@@ -455,26 +447,11 @@ class Screen:
         """Return a label in the language asked for."""
         return in_language(text, self.language)
 
-    @contextmanager
-    def progress(self, what: str) -> "Iterator[Progress]":
+    def progress(self, what: str) -> "AbstractContextManager[Progress]":
         """Show a bar on stderr while something goes on; nothing when stderr is piped."""
-        bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self.errors,
-            transient=True,
-            disable=not self.errors.is_terminal,
-        )
-        with bar:
-            task = bar.add_task(what, total=None)
+        from salesflow.cli.progress import progress_bar
 
-            def report(done: int, goal: int) -> None:
-                bar.update(task, completed=done, total=goal)
-
-            yield report
+        return progress_bar(self.errors, what)
 
 
 def size_of(count: int) -> str:

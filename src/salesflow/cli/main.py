@@ -7,6 +7,7 @@ a rule, a busy database or a fold refuses, 130 after Ctrl-C, 70 for a fault of t
 """
 
 import codecs
+import gc
 import io
 import os
 import re
@@ -31,11 +32,19 @@ TRACEBACK_VARIABLE = "SALESFLOW_TRACEBACK"
 SHOWN_MAX = 200
 """So much of what was typed or read is repeated."""
 LINE_MAX = 2_000
+TOO_MANY = 200_000
+"""So many objects are made before the garbage collector looks at them for the first time."""
 TOO_LONG = re.compile(rf"\S{{{SHOWN_MAX + 1},}}")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (the process's own by default) and give its exit code."""
+    """Run one command line (the process's own by default) and give its exit code.
+
+    The garbage collector of a process of its own rests while modules are loaded, and when it
+    ends: what they hold stays until then, and goes with the process.
+    """
+    if arguments is None:
+        gc.set_threshold(TOO_MANY)
     try:
         if any(_is_missing(name) for name in ("rich", "typer")):
             needed = "the command line needs typer and rich; run: pip install 'salesflow[cli]'"
@@ -46,6 +55,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         with suppress(KeyboardInterrupt):  # which has been told already, or comes too late
             _stop_at_once()
+            gc.freeze()
     return code
 
 

@@ -6,13 +6,11 @@ command without a time happens when its session is recorded, after everything th
 as in the log, so here. Nothing here knows a database; the session appends what was recorded.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterable
 from copy import copy
 from datetime import date, datetime
-from inspect import get_annotations
-from operator import attrgetter
-from types import FunctionType, MappingProxyType
-from typing import Any, ClassVar, Final, NoReturn, Self, get_args, get_origin
+from types import FunctionType
+from typing import Any, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, internal, require_reason
@@ -28,6 +26,7 @@ from salesflow.domain.event import (
     ensure_retractable,
     in_effect,
 )
+from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.pending import (
     NO_EVENT,
     Detached,
@@ -38,7 +37,7 @@ from salesflow.domain.pending import (
     is_untimed,
     track_new,
 )
-from salesflow.domain.state import ReadOnlyDict, ReplayContext, State, values_of
+from salesflow.domain.state import ReplayContext, State, shown_of, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,
@@ -65,14 +64,6 @@ UNASSIGNED = UUID(int=0)
 """Stands for the id of a new aggregate until somebody asks for one."""
 
 MICROSECOND: Precision = "microsecond"
-
-VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
-    list: tuple,
-    set: frozenset,
-    dict: ReadOnlyDict,
-    MappingProxyType: ReadOnlyDict,
-}
-"""What grows in a state is shown as something that cannot be changed."""
 
 
 class ReplayedWhenRead:
@@ -108,6 +99,8 @@ class Aggregate:
     _version = 0
     _log: list[Event] = []  # noqa: RUF012 - never changed in place, as none of these
     _history: list[Event] = []  # noqa: RUF012
+    _loaded: LoadedStream | None = None
+    """What it was loaded from; None for a new one."""
     _as_of: Instant = FOREVER
     """The time up to which it is believed."""
     _context: ReplayContext
@@ -135,7 +128,7 @@ class Aggregate:
         for base in states:
             for name in values_of(base) - vars(cls).keys():
                 if name not in taken:
-                    setattr(cls, name, _shown_of(base, name))
+                    setattr(cls, name, shown_of(base, name))
                 elif isinstance(getattr(cls, name, None), FunctionType):
                     raise InputError(
                         f"{name} is a command of {cls.__name__}; call the value of"
@@ -271,17 +264,20 @@ class Aggregate:
     def load(
         cls,
         id: UUID,
-        events: list[Event],
+        events: list[Event] | LoadedStream,
         *,
         context: ReplayContext | None = None,
         as_of: Instant = FOREVER,
     ) -> Self:
         """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
         self = cls(id, context)
-        self._version = events[-1].version if events else 0
-        self._log = events
+        self._loaded = loaded = (
+            events if isinstance(events, LoadedStream) else LoadedStream(events)
+        )
+        self._log = log = loaded.events
+        self._history = loaded.history
+        self._version = log[-1].version if log else 0
         self._as_of = as_of
-        self._reorder_history()
         return self
 
     @classmethod
@@ -289,7 +285,7 @@ class Aggregate:
     def replay(
         cls,
         id: UUID,
-        events: list[Event],
+        events: list[Event] | LoadedStream,
         *,
         context: ReplayContext | None = None,
         as_of: Instant = FOREVER,
@@ -342,7 +338,7 @@ class Aggregate:
     def _until(self, until: Instant, *, untimed: bool) -> Self:
         """Return it as believed up to an instant, with what happens last of all or without."""
         log, pending = self._log, self._pending
-        if not untimed and any(is_untimed(event) for event in log[-len(pending) :]):
+        if not untimed and any(is_untimed(event) for event in log[len(log) - len(pending) :]):
             log = [e for e in log if not is_untimed(e) or isinstance(e.fact, FactRetracted)]
         unchanged = log is self._log
         then = type(self)(self._id, self._context)
@@ -352,6 +348,7 @@ class Aggregate:
         )
         then._pending = [*pending] if unchanged else []
         then._history = self._history if unchanged else believed_history(log)
+        then._loaded = self._loaded if unchanged else None
         if unchanged and "_state" in vars(self):
             history, until = self._history, min(until, self._as_of)
             if in_effect(history, until) is history:
@@ -468,7 +465,7 @@ class Aggregate:
         if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
             self._history = [*history, event]
             if "_state" in vars(self):
-                self._evolve(self._state, [event])
+                self.evolve_all(self._state, [event])
         else:
             self._reorder_history()
 
@@ -493,12 +490,24 @@ class Aggregate:
         is_there = opening is not None and opening.occurred <= until
         if self._log and not is_there and not self.exists_without_events:
             self.ensure_exists()
-        state = self.state_class(self._context, opening)
-        self._evolve(state, in_effect(history, until))
+        believed, loaded = in_effect(history, until), self._loaded
+        if (
+            loaded is None
+            or not self._context.knows_days
+            or not loaded.is_begin_of(believed)
+            or any(isinstance(each.fact, FactRetracted) for each in self._pending)
+        ):
+            state, begun = self.state_class(self._context, opening), 0
+        else:
+            state, begun = loaded.state(type(self), self._context), len(loaded.history)
+        self.evolve_all(state, believed[begun:])
         return state
 
-    def _evolve(self, state: State, events: list[Event]) -> None:
-        known, evolve = self._known, state.evolve
+    @classmethod
+    @internal
+    def evolve_all(cls, state: State, events: Iterable[Event]) -> None:
+        """Let a state take in events, those that this kind of thing knows."""
+        known, evolve = cls._known, state.evolve
         for event in events:
             if type(event.fact) in known:
                 evolve(event)
@@ -575,24 +584,3 @@ class Aggregate:
             f"{kind}.{shortened(name)} cannot be {done}, nothing of it would be recorded;"
             f" {load}give it one of the commands that `help({kind})` lists"
         )
-
-
-def _is_collection(kind: object) -> bool:
-    origin = get_origin(kind)
-    return isinstance(origin, type) and issubclass(origin, Collection)
-
-
-def _shown_of(base: type[State], name: str) -> property:
-    """Let a value of the state be read on the aggregate; what is shown cannot be changed."""
-    read = attrgetter(f"_state.{name}")
-    doc = getattr(vars(base).get(name), "__doc__", None)
-    kind = get_annotations(base).get(name)
-    if kind is not None and not any(map(_is_collection, (kind, *get_args(kind)))):
-        return property(read, doc=doc)
-
-    def shown(aggregate: Aggregate) -> object:
-        value = read(aggregate)
-        view = VIEWS.get(type(value))
-        return value if view is None else view(value)
-
-    return property(shown, doc=doc)

@@ -31,6 +31,7 @@ __all__ = [
     "ensure_retractable",
     "first_unreadable",
     "in_effect",
+    "is_in_order",
     "order_key",
     "retracted_ids",
     "unreadable_message",
@@ -260,10 +261,10 @@ def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> li
     known = [*events]
     if known_at < FOREVER:
         known = [event for event in known if event.recorded <= known_at]
-    return known if _is_in_order(known) else _believed(known)
+    return known if is_in_order(known) else _believed(known)
 
 
-def _is_in_order(events: list[Event]) -> bool:
+def is_in_order(events: list[Event]) -> bool:
     """Return whether the log tells it in order: opened first, nothing late or taken back."""
     if not events or not events[0].fact.is_opening:
         return False

@@ -4,11 +4,12 @@ One class for each kind of thing says what its facts change. Aggregates, read ta
 and cases all evolve that one, so they cannot disagree about it.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from inspect import get_annotations
+from operator import attrgetter
 from types import FunctionType, MappingProxyType
-from typing import Any, ClassVar, Final, NoReturn, Self, TypeVar, get_origin
+from typing import Any, ClassVar, Final, NoReturn, Self, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import guarded, internal
@@ -23,6 +24,7 @@ __all__ = [
     "ReplayContext",
     "State",
     "appended",
+    "shown_of",
     "values_of",
     "with_item",
     "with_member",
@@ -116,6 +118,11 @@ class State:
         is_ours = opening is not None and isinstance(opening.fact, self.openings)
         self._opening = opening if is_ours else None
 
+    @internal
+    def belong_to(self, context: ReplayContext) -> None:
+        """Read from another context what is read beside the history."""
+        self._context = context
+
     def __copy__(self) -> Self:
         """Return a state that keeps what this one holds now."""
         other = object.__new__(type(self))
@@ -163,6 +170,36 @@ def values_of(cls: type) -> set[str]:
         if name[:2] != "__" and not isinstance(value, FunctionType | classmethod | staticmethod)
     }
     return (kinds.keys() | plain) - of_class
+
+
+VIEWS: Final[Mapping[type, Callable[[Any], object]]] = {
+    list: tuple,
+    set: frozenset,
+    dict: ReadOnlyDict,
+    MappingProxyType: ReadOnlyDict,
+}
+"""What grows in a state is shown as something that cannot be changed."""
+
+
+def _is_collection(kind: object) -> bool:
+    origin = get_origin(kind)
+    return isinstance(origin, type) and issubclass(origin, Collection)
+
+
+def shown_of(base: type[State], name: str) -> property:
+    """Let a value of the state be read on the aggregate; what is shown cannot be changed."""
+    read = attrgetter(f"_state.{name}")
+    doc = getattr(vars(base).get(name), "__doc__", None)
+    kind = get_annotations(base).get(name)
+    if kind is not None and not any(map(_is_collection, (kind, *get_args(kind)))):
+        return property(read, doc=doc)
+
+    def shown(aggregate: object) -> object:
+        value = read(aggregate)
+        view = VIEWS.get(type(value))
+        return value if view is None else view(value)
+
+    return property(shown, doc=doc)
 
 
 def appended(items: Sequence[ItemT], item: ItemT) -> Sequence[ItemT]:

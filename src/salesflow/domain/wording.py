@@ -7,12 +7,13 @@ said what it must be and what it is not; never what was in it, which may be abou
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import Any, Final, Self
-
-from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
-from pydantic_core import CoreSchema, ErrorDetails, core_schema
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from salesflow.errors import REPEATED_MAX, InputError
+
+if TYPE_CHECKING:  # texts alone need no models
+    from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidatorFunctionWrapHandler
+    from pydantic_core import CoreSchema, ErrorDetails
 
 __all__ = [
     "AT_LEAST",
@@ -60,9 +61,11 @@ class Message(str):
 
     @classmethod
     def __get_pydantic_core_schema__(
-        cls, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+        cls, source: type[Any], handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
         """Keep a message in a model as it is; a text becomes one without arguments."""
+        from pydantic_core import core_schema
+
         del source
         return core_schema.no_info_wrap_validator_function(
             cls._validated,
@@ -73,12 +76,12 @@ class Message(str):
         )
 
     @classmethod
-    def _validated(cls, value: object, text: ValidatorFunctionWrapHandler) -> "Message":
+    def _validated(cls, value: object, text: "ValidatorFunctionWrapHandler") -> "Message":
         restored = _restored(value)
         return restored if isinstance(restored, Message) else cls(text(value))
 
 
-def _serialized(message: Message, info: SerializationInfo) -> object:
+def _serialized(message: Message, info: "SerializationInfo") -> object:
     return _with_arguments(message) if info.context == WITH_ARGUMENTS else str(message)
 
 
@@ -142,7 +145,7 @@ OF_A_TYPE: Final = ("_type", "_parsing", "_inexact", "_from_float", "_object_inv
 CURRENCY: Final = "^[A-Z]{3}$"
 
 
-def reason_of(error: ErrorDetails) -> Message:
+def reason_of(error: "ErrorDetails") -> Message:
     """Return what is wrong with a field, as a sentence that goes on from its name."""
     kind, named = error["type"], error.get("ctx", {})
     if named.get("class_name") == "Money":
@@ -159,7 +162,7 @@ def reason_of(error: ErrorDetails) -> Message:
     return _not_this(error, reason) if kind.endswith(OF_A_TYPE) else reason
 
 
-def _raised(error: ErrorDetails, cause: object) -> Message:
+def _raised(error: "ErrorDetails", cause: object) -> Message:
     """Return what a validator raised: the message it holds, or the words of somebody else."""
     raised = next(iter(cause.args), None) if isinstance(cause, ValueError) else None
     text = error["msg"].removeprefix("Value error, ")
@@ -171,7 +174,7 @@ def _written(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float | Decimal) else str(value)
 
 
-def _not_this(error: ErrorDetails, reason: Message) -> Message:
+def _not_this(error: "ErrorDetails", reason: Message) -> Message:
     """Name the type of what was given instead, where that is known."""
     given = error.get("input", "")
     if isinstance(given, str):

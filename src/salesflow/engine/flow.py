@@ -44,6 +44,7 @@ from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
@@ -252,12 +253,14 @@ class SalesFlow(CommandRunner):
         Raises:
             NotFoundError: when it is not believed to exist at that moment.
         """
-        stored, head = self.log.stream_and_head(id)
-        stored = with_unpublished_unreadable(stored, self._processes)
+        stream, head = self.log.stream_and_head(id)
+        stored = with_unpublished_unreadable(stream.events, self._processes)
         read_point = self._moments.read_point(as_of, known_at, head)
-        events = [event for event in stored if event.recorded <= read_point.known_at]
+        known = [event for event in stored if event.recorded <= read_point.known_at]
+        if known != stream.events:
+            stream = LoadedStream(known)
         context = self._context(read_point.as_of, read_point.known_at)
-        found = kind.replay(id, events, context=context, as_of=read_point.as_of)
+        found = kind.replay(id, stream, context=context, as_of=read_point.as_of)
         found.current_state()  # computed while the log is open
         found.close()
         return found

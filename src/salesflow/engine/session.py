@@ -184,9 +184,9 @@ class Session:
         self._ensure_running()
         known = self._aggregates.get(id)
         if known is None:
-            events, latest = self._log.stream_for_commands(id, connection=self._connection)
+            stream, latest = self._log.stream_for_commands(id, connection=self._connection)
             context = self._context(latest, self._processes)
-            loaded = kind.replay(id, events, context=context, as_of=context.now)
+            loaded = kind.replay(id, stream, context=context, as_of=context.now)
             self._loaded = True
             self._aggregates[id] = loaded
             return loaded
@@ -430,11 +430,11 @@ class Session:
         """Return what a stream is about, also where it is not believed to exist."""
         known = self._aggregates.get(id)
         if known is None:
-            events, latest = self._log.stream_for_commands(id, connection=self._connection)
-            if not events:
+            stream, latest = self._log.stream_for_commands(id, connection=self._connection)
+            if not stream.events:
                 raise NotFoundError(f"nothing has been recorded of {id}")
-            context = self._context(latest, self._processes)
-            known = aggregate_of(events).load(id, events, context=context, as_of=context.now)
+            context, kind = self._context(latest, self._processes), aggregate_of(stream.events)
+            known = kind.load(id, stream, context=context, as_of=context.now)
             self._loaded = True
             self._aggregates[id] = known
         return known

@@ -15,6 +15,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Moment, Period, is_end_of_day
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import EXACT_DIGITS, NO_CHARACTERS, Currency, Value, tidy
 from salesflow.presentation.messages import Language, words_in
 
@@ -239,23 +240,30 @@ class Total(Value):
     amount: Decimal
 
 
+_total: Final = unchecked(Total)
+
+
 def totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
     """Add up currency, amount and how much of it counts (one: all); no currency, no amount."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
-    with localcontext(prec=EXACT_DIGITS):
-        for currency, amount, share in parts:
-            if currency is not None:
-                sums[currency] += amount * share
-        return tuple(
-            Total(currency=currency, amount=tidy(sums[currency])) for currency in sorted(sums)
-        )
+    return totals_by({None: parts})[None]
 
 
 def totals_by(
     groups: Mapping[KeyT, Iterable[tuple[str | None, Decimal, Decimal]]],
 ) -> dict[KeyT, tuple[Total, ...]]:
     """Add up each of several groups, by its key; see `totals`."""
-    return {key: totals(parts) for key, parts in groups.items()}
+    with localcontext(prec=EXACT_DIGITS):  # costs more than to add up a few
+        return {key: _totals(parts) for key, parts in groups.items()}
+
+
+def _totals(parts: Iterable[tuple[str | None, Decimal, Decimal]]) -> tuple[Total, ...]:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for currency, amount, share in parts:
+        if currency is not None:
+            sums[currency] += amount * share
+    return tuple(
+        _total(currency=currency, amount=tidy(sums[currency])) for currency in sorted(sums)
+    )
 
 
 def totals_text(sums: Sequence[Total]) -> str:

@@ -10,6 +10,7 @@ other. Nothing is ever cut off.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import zip_longest
 
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import harmless
@@ -29,8 +30,9 @@ __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 try:
     from rich.box import SIMPLE_HEAD
     from rich.cells import cell_len, chop_cells
-    from rich.console import Console, RenderableType
-    from rich.table import Table
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment, Segments
+    from rich.style import Style
     from rich.text import Text
 except ImportError as error:
     raise SalesflowError(
@@ -56,6 +58,7 @@ CHINESE_MAX = 10
 WIDE, NARROW = 3, 1
 """Spaces between columns."""
 EDGES = 2
+HEAD = Style(color="cyan", bold=True)
 
 
 def laid_out(
@@ -80,15 +83,15 @@ def _rows(columns: Sequence[Column], width: int) -> Iterator[RenderableType]:
         room = _room(columns, gap, width)
         widths = _widths(columns, room)
         if sum(widths) <= room and _is_short(columns, widths, width):
-            yield _side_by_side(columns, widths, gap)
+            yield _SideBySide(columns, widths, gap)
             break
     else:
         turned = _turned(columns)
         gap = WIDE if _has_room(turned, WIDE, width) else NARROW
         if _has_room(turned, gap, width):
-            yield _side_by_side(turned, [*map(_width_liked, turned)], gap)
+            yield _SideBySide(turned, [*map(_width_liked, turned)], gap)
         else:
-            yield _one_below_the_other(columns, width)
+            yield Segments(_one_below_the_other(columns, width))
     if gap == NARROW:
         yield ""
 
@@ -142,63 +145,108 @@ def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> b
     room = _room_beside_names(columns, width)
     beside = below = 0
     for row in zip(*(column.cells for column in columns), strict=True):
-        beside += max(_lines(cell, its) for cell, its in zip(row, widths, strict=True))
-        below += 1 + sum(_lines(cell, room) for cell in row if cell.strip())
+        beside += max(len(_wrapped(cell, its)) for cell, its in zip(row, widths, strict=True))
+        below += 1 + sum(len(_wrapped(cell, room)) for cell in row if cell.strip())
     return beside <= below
-
-
-def _lines(cell: str, width: int) -> int:
-    return _wrapped(cell, width).plain.count("\n") + 1
 
 
 def _room_beside_names(columns: Sequence[Column], width: int) -> int:
     return max(width - max(_width(column.name) for column in columns) - 1, 2)
 
 
-def _side_by_side(columns: Sequence[Column], widths: Sequence[int], gap: int) -> Table:
-    shown = Table(
-        box=SIMPLE_HEAD,
-        header_style="bold cyan",
-        show_header=any(column.name for column in columns),
-        pad_edge=False,
-        show_edge=gap == WIDE,
-        padding=(0, (gap - 1) // 2),
-    )
-    for column, width in zip(columns, widths, strict=True):
-        name = _wrapped(column.name, width)
-        shown.add_column(name, justify=column.align, width=width, no_wrap=True)
-    for row in zip(*(column.cells for column in columns), strict=True):
-        shown.add_row(*map(_wrapped, row, widths))
-    return shown
+class _SideBySide:
+    """Rows of cells that fit their columns, below a head: what rich prints, line for line.
+
+    A table of rich's own would measure and wrap every cell again, which takes it long.
+    """
+
+    def __init__(self, columns: Sequence[Column], widths: Sequence[int], gap: int) -> None:
+        self._columns, self._widths = columns, widths
+        self._padding = " " * ((gap - 1) // 2)
+        self._has_edges = gap == WIDE
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """Yield the lines, drawn by what the encoding of the console has."""
+        box = SIMPLE_HEAD.substitute(options, safe=console.safe_box)
+        inside = [len(self._padding)] * (len(self._widths) - 1)
+        sides = zip(self._widths, [0, *inside], [*inside, 0], strict=True)
+        widths = [width + left + right for width, left, right in sides]
+        if self._has_edges:
+            yield Segment(f"{box.get_top(widths)}\n")
+        names = [column.name for column in self._columns]
+        if any(names):
+            drawn = (box.head_left, box.head_vertical, box.head_right)
+            for line in self._row(_bottom_aligned(self._wrapped(names)), drawn):
+                yield Segment(line, HEAD)
+            yield Segment(f"{box.get_row(widths, 'head', edge=self._has_edges)}\n")
+        drawn = (box.mid_left, box.mid_vertical, box.mid_right)
+        for row in zip(*(column.cells for column in self._columns), strict=True):
+            for line in self._row(self._wrapped(row), drawn):
+                yield Segment(line)
+        if self._has_edges:
+            yield Segment(f"{box.get_bottom(widths)}\n")
+
+    def _wrapped(self, cells: Sequence[str]) -> list[list[str]]:
+        return [*map(_wrapped, cells, self._widths)]
+
+    def _row(self, cells: Sequence[list[str]], drawn: tuple[str, str, str]) -> Iterator[str]:
+        """Yield the lines of a row from those of its cells."""
+        left, divider, right = drawn if self._has_edges else ("", drawn[1], "")
+        between = f"{self._padding}{divider}{self._padding}"
+        for line in zip_longest(*cells, fillvalue=""):
+            padded = map(_padded, line, self._widths, self._columns)
+            yield f"{left}{between.join(padded)}{right}\n"
 
 
-def _one_below_the_other(columns: Sequence[Column], width: int) -> Table:
+def _bottom_aligned(cells: Sequence[list[str]]) -> list[list[str]]:
+    height = max(map(len, cells))
+    return [[""] * (height - len(lines)) + lines for lines in cells]
+
+
+def _padded(line: str, width: int, column: Column) -> str:
+    if column.align == "left":
+        return line + " " * (width - _line_width(line))
+    line = line.rstrip()
+    return " " * (width - _line_width(line)) + line
+
+
+def _one_below_the_other(columns: Sequence[Column], width: int) -> Iterator[Segment]:
     room = _room_beside_names(columns, width)
-    shown = Table.grid(padding=(0, 1))
-    shown.add_column(style="bold cyan", no_wrap=True)
-    shown.add_column(no_wrap=True)
+    names = [_wrapped(column.name, width - room - 1) for column in columns]
+    told = [
+        name
+        for name, column in zip(names, columns, strict=True)
+        if any(map(str.strip, column.cells))
+    ]
+    beside = 1 + max((_line_width(line) for name in told for line in name), default=0)
     for row in zip(*(column.cells for column in columns), strict=True):
-        shown.add_row()
-        for column, cell in zip(columns, row, strict=True):
+        yield Segment.line()
+        for name, cell in zip(names, row, strict=True):
             if cell.strip():
-                shown.add_row(Text(column.name), _wrapped(cell, room))
-    return shown
+                for head, line in zip_longest(name, _wrapped(cell, room), fillvalue=""):
+                    yield Segment(head + " " * (beside - _line_width(head)), HEAD)
+                    yield Segment(f"{line}\n")
 
 
-def _wrapped(cell: str, width: int) -> Text:
-    """Break a cell's lines between words where they are too long."""
+def _wrapped(cell: str, width: int) -> list[str]:
+    """Return the lines of a cell, broken between words where they are too long."""
     lines = (
-        line if cell_len(line) <= width else "\n".join(_broken(line, width))
+        [line] if _line_width(line) <= width else _broken(line, width)
         for line in cell.split("\n")
     )
-    return Text("\n".join(lines))
+    return [each for broken in lines for each in broken]
+
+
+def _line_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return len(text) if text.isascii() else cell_len(text)
 
 
 def _broken(line: str, width: int) -> Iterator[str]:
     begun = ""
     for word in UNBROKEN.findall(line):
         joined = f"{begun} {word}" if begun else word
-        if cell_len(joined) <= width:
+        if _line_width(joined) <= width:
             begun = joined
             continue
         if begun:
@@ -218,7 +266,7 @@ def _column_width_min(column: Column) -> int:
 
 
 def _width(cell: str) -> int:
-    return max(map(cell_len, cell.split("\n")))
+    return max(map(_line_width, cell.split("\n")))
 
 
 def _width_min(cell: str) -> int:
@@ -228,6 +276,6 @@ def _width_min(cell: str) -> int:
 def _word_width_min(word: str) -> int:
     whole = any(kind.fullmatch(word) for kind in (QUANTITY, INTERVAL, SPAN))
     if whole:
-        return cell_len(word)
-    most = WORD_MAX if cell_len(word) == len(word) else CHINESE_MAX
-    return min(cell_len(word), most)
+        return _line_width(word)
+    most = WORD_MAX if _line_width(word) == len(word) else CHINESE_MAX
+    return min(_line_width(word), most)

@@ -6,10 +6,10 @@ a list of their names costs nothing.
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from typing import Final
 
-__all__ = ["QUESTION_HOMES", "question_homes"]
+__all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
@@ -36,5 +36,14 @@ def question_homes() -> Mapping[str, str]:
 
     A question of the package is never another one, whatever is installed.
     """
-    installed = entry_points(group="salesflow.questions")
+    installed = installed_points("salesflow.questions")
     return {**{point.name: point.value for point in installed}, **QUESTION_HOMES}
+
+
+def installed_points(group: str) -> EntryPoints:
+    """Return the entry points of a group that installed packages hand in."""
+    return _all_points().select(group=group)
+
+
+_all_points = cache(entry_points)
+"""Reads the entry points of all installed packages, which takes milliseconds, once."""

@@ -10,11 +10,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import cached_property
 from itertools import count, pairwise, takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
+import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.process import Label
@@ -23,12 +25,12 @@ from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, Column, Words
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Question, Reader, View
-from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.registry import FOLDS
@@ -36,11 +38,9 @@ from salesflow.projections.table import Processes
 
 __all__ = [
     "MET",
-    "Attribution",
     "By",
     "Customers",
     "Group",
-    "Grouping",
     "Meant",
     "MembershipPeriod",
     "Met",
@@ -53,8 +53,6 @@ __all__ = [
     "group_order",
     "head_of_groups",
     "named",
-    "names_of",
-    "of_one_deal",
     "stage_name",
 ]
 
@@ -109,14 +107,13 @@ class Customers:
     @classmethod
     def read(cls, reader: Reader) -> "Customers":
         """Read them at the question's moment."""
-        c = CUSTOMER.c
-        shown: list[sa.ColumnElement[Any]] = [c.entity_id, c.merged_into, c.customer_since]
-        condition = sa.or_(c.merged_into.is_not(None), c.customer_since.is_not(None))
-        select = sa.select(*shown).where(CUSTOMER.visible_at(reader.read_point), condition)
-        rows = [CustomerEntry._make(row) for row in reader.rows(select)]
+        rows = reader.columns(CUSTOMER)
+        rows = rows.where((rows["merged_into"] >= 0) | (rows["customer_since"] >= 0))
+        cells = map(rows.cells, ("entity_id", "merged_into", "customer_since"))
+        entries = [CustomerEntry(*cells) for cells in zip(*cells, strict=True)]
         return cls(
-            {row.entry: row.into for row in rows if row.into is not None},
-            {row.entry: date.fromisoformat(row.since) for row in rows if row.since is not None},
+            {each.entry: each.into for each in entries if each.into is not None},
+            {each.entry: date.fromisoformat(each.since) for each in entries if each.since},
         )
 
     def survivor(self, entry: UUID) -> UUID:
@@ -127,6 +124,16 @@ class Customers:
                 return min(path[path.index(after) :])
             path.append(after)
         return path[-1]
+
+    @property
+    def merged(self) -> Sequence[UUID]:
+        """The entries that are merged into others."""
+        return [*self._into]
+
+    @property
+    def older(self) -> Sequence[UUID]:
+        """The customers that are known to be older than the log."""
+        return [*self._since]
 
     def since(self, survivor: UUID) -> date | None:
         """Return the earliest day any entry of a customer is known to be one; None without."""
@@ -195,6 +202,33 @@ class Teams:
             self._early.add(rep)
         return period.team
 
+    @cached_property
+    def names(self) -> list[str]:
+        """The teams that anybody is in, by their keys."""
+        periods = (period for stays in self._stays.values() for period in stays)
+        return sorted({period.team for period in periods if period.team is not None})
+
+    def stays(self, rep: str | None) -> Sequence[MembershipPeriod]:
+        """Return where a rep was, in order of time; nothing of who was in no team ever."""
+        return self._stays.get(rep or "", ())
+
+    def numbers(self, reps: Column, words: Words, at: Column) -> Column:
+        """Return the team for what each rep did at an instant, by its place among the `names`.
+
+        Reps are codes of words; `NOTHING` where nobody said so, see `of`.
+        """
+        numbers: dict[str | None, int] = {name: n for n, name in enumerate(self.names)}
+        found = np.full(len(reps), NOTHING)
+        for rows in grouped(reps).rows():
+            rep = words[int(reps[rows[0]])]
+            stays = self.stays(rep)
+            if stays:
+                self.of(rep, int(at[rows].min()))  # which notes who joins later
+                begun = np.searchsorted([stay.start for stay in stays], at[rows], "right")
+                teams = np.array([numbers.get(stay.team, NOTHING) for stay in stays])
+                found[rows] = teams[np.maximum(begun - 1, 0)]
+        return found
+
     def valid(self, rep: str | None, at: Instant) -> str | None:
         """Return the team of an instant, for what is so then; None before any."""
         period = self.stay(rep, at)
@@ -202,7 +236,7 @@ class Teams:
 
     def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
         """Return where a rep was at an instant; the first one for any time before it."""
-        stays = self._stays.get(rep or "")
+        stays = self.stays(rep)
         if not stays:
             return None
         begun = bisect_right(stays, at, key=lambda period: period.start)
@@ -212,7 +246,7 @@ class Teams:
         self, rep: str | None, after: Instant, through: Instant
     ) -> Iterator[TeamChange]:
         """Yield the changes of team after one instant and up to another, in order."""
-        for left, entered in pairwise(self._stays.get(rep or "", ())):
+        for left, entered in pairwise(self.stays(rep)):
             if after < entered.start <= through and left.team != entered.team:
                 yield TeamChange(entered.start, left.team, entered.team, entered.event_id)
 
@@ -227,10 +261,7 @@ def early_reps_note(reps: int, language: Language) -> str:
     )
 
 
-# To which group a figure of a period belongs: a rep, a team, a customer, a channel, a process.
-#
-# What happened belongs to whoever had the deal when it happened; what stands open, to whoever
-# has it at the time asked about. A customer is the one an entry counts as at the moment.
+# By what figures of a period are grouped: a rep, a team, a customer, a channel, a process.
 
 By = Literal["rep", "team", "customer", "channel", "process"]
 Group = str | None
@@ -239,55 +270,6 @@ Group = str | None
 def head_of_groups(by: str) -> str:
     """Return the head of the column of groups: a channel here is a lead source."""
     return "Lead source" if by == "channel" else by.capitalize()
-
-
-class Attribution(NamedTuple):
-    """To whom something belonged when it happened."""
-
-    at: Instant
-    rep: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    process: str
-
-
-class Grouping:
-    """To which group something belongs, and whether it was asked for at all."""
-
-    def __init__(
-        self, reader: Reader, by: By | None, *, process: str | None, owner: str | None
-    ) -> None:
-        self.by: Final = by
-        self.customers: Final = Customers.read(reader)
-        self.teams: Final = Teams.read(reader) if by == "team" else Teams({})
-        self._process = process
-        self._owner = owner
-
-    def wants(self, attribution: Attribution) -> bool:
-        """Return whether it is of the process and the rep asked for."""
-        return self._process in (None, attribution.process) and self._owner in (
-            None,
-            attribution.rep,
-        )
-
-    def of(self, attribution: Attribution) -> Group:
-        """Return to which group it belongs."""
-        match self.by:
-            case None:
-                return None
-            case "rep":
-                return attribution.rep
-            case "team":
-                return self.teams.of(attribution.rep, attribution.at)
-            case "customer":
-                return self._customer(attribution.customer_id)
-            case "channel":
-                return attribution.lead_source
-            case "process":
-                return attribution.process
-
-    def _customer(self, entry: UUID | None) -> Group:
-        return None if entry is None else str(self.customers.survivor(entry))
 
 
 def group_order(group: Group) -> tuple[bool, str]:
@@ -337,26 +319,6 @@ def named(meant: Iterable[Meant], processes: Processes) -> Names:
                 )
             )
     return Names(labels=tuple(labels))
-
-
-def names_of(reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]) -> Names:
-    """Name the reasons and the stages of closed deals, as their processes call them."""
-    c, f = CLOSING.c, FACTOR.c
-    under: list[sa.ColumnElement[Any]] = [c.process, c.process_version]
-    reasons = sa.select(*under, c.because).where(*wanted, c.outcome == "lost")
-    details = (
-        sa.select(*under, f.detail)
-        .join_from(CLOSING.table, FACTOR.table, of_one_deal())
-        .where(FACTOR.visible_at(reader.read_point), *wanted)
-    )
-    rows = [row for each in (reasons, details) for row in reader.rows(each.distinct())]
-    return named(map(Meant._make, rows), reader.processes)
-
-
-def of_one_deal() -> sa.ColumnElement[bool]:
-    """Join the closing of a deal and what happened on its way."""
-    c, f = CLOSING.c, FACTOR.c
-    return sa.and_(f.tenant == c.tenant, f.entity_id == c.entity_id)
 
 
 def _label(key: str, process: str, versions: set[int], processes: Processes) -> Label | None:

@@ -36,6 +36,7 @@ __all__ = [
     "FIGURES",
     "Cell",
     "Change",
+    "EventIds",
     "Fold",
     "FoldState",
     "Instants",
@@ -62,6 +63,7 @@ __all__ = [
 #
 # In the tables these are whole numbers, exact on every database. A fold names the kind of a
 # column so that the SQL views beside the tables can show timestamps and decimals to people.
+# Ids of events are so many that tables in memory do not number them as they do other ids.
 
 
 class Instants(sa.BigInteger):
@@ -74,6 +76,10 @@ class Millionths(sa.BigInteger):
 
 class Shares(sa.Integer):
     """Parts of one in whole millionths: shares, probabilities."""
+
+
+class EventIds(sa.Uuid[UUID]):
+    """Ids of events, each of them in few rows."""
 
 
 AMOUNT_SCALE = 1_000_000
@@ -198,6 +204,8 @@ class ReadTable(ABC):
     """The table's name in the database, which it may share with a service's own tables."""
     view: str = field(init=False, compare=False)
     """The name of its view, which is the same for every revision."""
+    parts: sa.MetaData = field(init=False, repr=False, compare=False)
+    """The live table, and whatever is kept beside it."""
     c: sa.ColumnCollection[str, sa.Column[Cell]] = field(init=False, repr=False, compare=False)
     """The columns, for selects."""
 
@@ -205,7 +213,8 @@ class ReadTable(ABC):
         """Build the table from its parts."""
         object.__setattr__(self, "view", f"salesflow_{self.label}")
         object.__setattr__(self, "name", f"{self.view}_{self.revision}")
-        object.__setattr__(self, "table", self.shaped(self.name, sa.MetaData()))
+        object.__setattr__(self, "parts", self.shape_all(self.name))
+        object.__setattr__(self, "table", self.parts.tables[self.name])
         object.__setattr__(self, "c", self.table.c)
 
     @abstractmethod
@@ -217,11 +226,6 @@ class ReadTable(ABC):
         metadata = sa.MetaData()
         self.shaped(name, metadata)
         return metadata
-
-    @cached_property
-    def parts(self) -> sa.MetaData:
-        """Describe the live table, and whatever is kept beside it."""
-        return self.shape_all(self.name)
 
     @abstractmethod
     def counted_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
@@ -317,9 +321,9 @@ class LedgerTable(ReadTable):
             sa.Column("recorded", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("sign", sa.SmallInteger, primary_key=True, autoincrement=False),
             sa.Column("entity_id", sa.Uuid, nullable=False),
-            sa.Column("event_id", sa.Uuid, nullable=False),
+            sa.Column("event_id", EventIds, nullable=False),
             *(sa.Column(c.name, c.type) for c in self.attributes),
-            *([sa.Index(f"{name}_recorded", "tenant", "recorded")] if self.cells else []),
+            sa.Index(f"{name}_recorded", "tenant", "recorded"),
             sqlite_with_rowid=False,
         )
 

@@ -1,5 +1,6 @@
 """A period looked back on, and what a naive replay says of it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
@@ -124,6 +125,7 @@ def said(view: RetrospectiveView) -> dict[str, Any]:
         ],
         "detractors": {(each.position, each.text) for each in view.detractors},
         "totals": (view.slipped_total, view.stalled_total, view.detractors_total),
+        "stalled_amounts": {each.currency: each.amount for each in view.stalled_amounts},
     }  # fmt: skip
 
 
@@ -189,6 +191,11 @@ def wanted(
     found["bottlenecks"] = [each and Either(each) for each in found["bottlenecks"]]
     lists = ("slipped", "stalled", "detractors")
     found["totals"] = tuple(len(found[name]) for name in lists)
+    worth = Counter[str]()
+    for _, _, amount, currency, *_ in found["stalled"]:
+        if currency is not None:
+            worth[currency] += amount
+    found["stalled_amounts"] = dict(worth)
     for name in lists:
         found[name] = found[name][: question.limit]
     found["detractors"] = set(found["detractors"])

@@ -153,7 +153,7 @@ class LogCheck:
     ) -> None:
         """Walk through the log: no gap, times that grow, facts that can be read."""
         positions, merges = Head(0, 0), MergesCheck(self._log, connection)
-        while page := self._log.page(positions.position, PAGE_EVENTS, connection):
+        while page := self._log.page_as_it_is(positions.position, PAGE_EVENTS, connection):
             for event in page:
                 self._check_event(event, positions, connection)
                 merges.take(event)

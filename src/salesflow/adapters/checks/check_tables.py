@@ -127,7 +127,11 @@ class TablesCheck:
 
     def _streams(self, slice: StreamRange) -> list[list[Event]]:
         events = self._log.slice(
-            *slice, through=self._upto, without=self._without, connection=self._connection
+            *slice,
+            through=self._upto,
+            without=self._without,
+            connection=self._connection,
+            as_it_is=True,
         )
         return [list(stream) for _, stream in groupby(events, key=_stream_of)]
 

@@ -388,6 +388,8 @@ class Connections(Forkable, ABC):
 
     name: str
     ddl: tuple[str, ...]
+    beside: str | None = None
+    """What the names of files beside the database begin with; None where none lie there."""
 
     def __init__(
         self,

@@ -100,6 +100,7 @@ class Database:
         """What opens and uses it, each database in its own way; most is handed out here."""
         self.dialect: Final[str] = self.connections.name
         """`sqlite` or `postgresql`."""
+        self.beside: Final = self.connections.beside
         self.wait_seconds: Final[float] = self.connections.wait_seconds
         self.read: Final = partial(Block, self.connections, "read")
         """A connection on which all selects see one and the same snapshot."""

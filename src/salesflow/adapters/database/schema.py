@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from random import Random
 from time import time_ns
 from typing import Any, Final
-from uuid import UUID, SafeUUID
+from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
+from salesflow.domain.ids import uuid_of_bytes, uuid_of_int
 from salesflow.errors import DamagedError
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "sqlite_uuid",
     "stored_uuid",
     "tracking",
-    "uuid_of_bytes",
 ]
 
 
@@ -63,8 +62,8 @@ STORE = sa.MetaData()
 _Instant = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _Small = sa.Integer()
 _Id = sa.Uuid().with_variant(sa.LargeBinary(16), "sqlite")
-_Text = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-_Bytes = sa.LargeBinary().with_variant(postgresql.BYTEA(), "postgresql")
+_Text = sa.Text().with_variant(sa.TEXT(collation="C"), "postgresql")
+_Bytes = sa.LargeBinary()
 
 
 def _column(
@@ -137,11 +136,15 @@ events = sa.Table(
     _column("causation_id", _Text, null=True),
     _column("source", _Text, null=True),
     _column("source_id", _Text, null=True),
+    _column("checksum", _Instant),
     sa.UniqueConstraint("tenant", "stream_id", "version", name="salesflow_events_stream"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""The log. Positions are gapless per tenant and in commit order."""
+"""The log. Positions are gapless per tenant and in commit order.
+
+`checksum` is over all other columns; see `event_store/checksum.py`.
+"""
 
 commands = sa.Table(
     "salesflow_commands",
@@ -395,11 +398,6 @@ def damaged(where: str, text: object) -> DamagedError:
 # 62 bits are random. It says nothing about when a fact was recorded: that is `recorded_at`.
 
 _random = Random(os.urandom(32))
-_new = object.__new__
-_set_number = vars(UUID)["int"].__set__
-_set_safety = vars(UUID)["is_safe"].__set__
-_number = int.from_bytes
-_UNKNOWN = SafeUUID.unknown
 
 
 def new_id() -> UUID:
@@ -427,22 +425,6 @@ def read_uuid(stored: UUID | bytes) -> UUID:
 def read_uuids(stored: Iterable[bytes]) -> dict[bytes, UUID]:
     """Read many UUIDs from how SQLite keeps them, by their bytes."""
     return {data: uuid_of_bytes(data) for data in stored}
-
-
-def uuid_of_bytes(data: bytes) -> UUID:
-    """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
-    made = _new(UUID)
-    _set_number(made, _number(data, "big"))
-    _set_safety(made, _UNKNOWN)
-    return made
-
-
-def uuid_of_int(number: int) -> UUID:
-    """Build a UUID from its number without the checks of its constructor."""
-    made = _new(UUID)
-    _set_number(made, number)
-    _set_safety(made, _UNKNOWN)
-    return made
 
 
 def _reseed() -> None:

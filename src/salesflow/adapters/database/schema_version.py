@@ -5,4 +5,4 @@ from typing import Final
 __all__ = ["SCHEMA_VERSION"]
 
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3

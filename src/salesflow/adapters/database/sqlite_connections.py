@@ -86,6 +86,8 @@ class SqliteConnections(Connections):
         if path is None:
             self._folder = tempfile.mkdtemp(prefix="salesflow-")
             path = Path(self._folder) / "memory.db"
+        else:
+            self.beside = str(path)
         self._archive = open_file(path)
         """How the file is read where it cannot be written."""
         self.path: Final = str(path)

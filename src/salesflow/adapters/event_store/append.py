@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import chain, compress, repeat
 from time import monotonic, time_ns
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from salesflow.adapters.database.sqlite_errors import (
     stale_transaction,
     translate_sqlite,
 )
+from salesflow.adapters.event_store.checksum import Checksums, with_place
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Precision
@@ -210,6 +211,19 @@ class Columns(NamedTuple):
     numbers: Sequence[int]
     """Which append of the transaction each event belongs to, from 0."""
 
+    @property
+    def texts(self) -> tuple[Texts, ...]:
+        """The texts of the envelope in the order of the table's columns."""
+        actors, *others, commands = self[7:13]
+        return actors, commands, *others
+
+    def contents(self, checksums: Checksums) -> Iterator[int]:
+        """Yield what the checksums of the events are made of before they have their places."""
+        payloads = [memoryview(payload) for payload in self.payloads]
+        ids = self.stream_ids, self.versions, self.event_ids
+        given = self.topics, payloads, *ids, self.precisions, *self.texts
+        return map(checksums.of_content, *given)
+
 
 def columns_of(appends: Sequence[Append]) -> Columns:
     """Turn drafts into columns, which databases take faster than rows."""
@@ -312,7 +326,7 @@ ACCEPT = (
 )
 AT_ONCE_SECONDS = 0.005
 COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?,?)"
-ROW = f"INSERT INTO salesflow_events VALUES ({','.join('?' * 16)})"
+ROW = f"INSERT INTO salesflow_events VALUES ({','.join('?' * 17)})"
 ONE_BY_ONE_MAX = 12
 """So many rows are written one by one sooner than as columns."""
 
@@ -328,6 +342,7 @@ class SqliteAppending:
         self._database = database
         self._tenant = tenant
         self._clock = clock or host_clock
+        self._checksums = Checksums(tenant)
 
     def write(
         self, appends: Sequence[Append], deadline: float, recheck: Recheck = None
@@ -394,7 +409,8 @@ class SqliteAppending:
                 connection.execute(ACCEPT, (tenant, still))
         receipts = receipts_of(appends, base, first)
         if receipts[-1].last - base <= ONE_BY_ONE_MAX:
-            connection.executemany(ROW, _rows_of(tenant, appends, base, first))
+            rows = _rows_of(tenant, self._checksums, appends, base, first)
+            connection.executemany(ROW, rows)
         else:
             self._add(connection, columns_of(appends), base, first)
         for append, receipt in zip(appends, receipts, strict=True):
@@ -408,27 +424,28 @@ class SqliteAppending:
     ) -> None:
         """Insert many rows; what is the same in all of them stands in the statement."""
         count = len(columns.versions)
-        days = columns.precisions.count("day") > 0
-        texts = (
-            *(columns.actors, columns.command_ids, columns.correlation_ids),
-            *(columns.causation_ids, columns.sources, columns.source_ids),
-        )
+        days, texts = columns.precisions.count("day") > 0, columns.texts
         present = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
         statement = _statement(self._tenant, days, *present)
+        given = _columns_of_many(columns, base, first)
+        positions, *_, happened, recorded = given
+        contents = columns.contents(self._checksums)
         rows = zip(
-            *_columns_of_many(columns, base, first, days),
+            *given,
+            *((columns.precisions,) if days else ()),
             *compress(texts, present),
+            map(with_place, contents, positions, happened, recorded),
             strict=True,
         )
         connection.executemany(statement, rows)
 
 
 def _rows_of(
-    tenant: str, appends: Sequence[Append], base: int, first: Instant
+    tenant: str, checksums: Checksums, appends: Sequence[Append], base: int, first: Instant
 ) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a few drafts, which `_columns_of_many` does for many."""
     # fmt: off
-    position, recorded = base, first
+    position, recorded, of_content = base, first, checksums.of_content
     for drafts, _, _, command, *_ in appends:
         for (
             stream, version, topic, payload, event, then, precision, actor, correlation,
@@ -436,10 +453,16 @@ def _rows_of(
         ) in drafts:
             position += 1
             happened = recorded if then is None or then > recorded else then
+            stream_id, event_id = (bytearray(id.int.to_bytes(16)) for id in (stream, event))
+            bytes_of_it = bytearray(payload)
+            content = of_content(
+                topic, bytes_of_it, stream_id, version, event_id, precision, actor, command,
+                correlation, causation, source, source_id,
+            )
             yield (
-                tenant, position, bytearray(stream.int.to_bytes(16)), version,
-                bytearray(event.int.to_bytes(16)), topic, bytearray(payload), happened,
+                tenant, position, stream_id, version, event_id, topic, bytes_of_it, happened,
                 recorded, precision, actor, command, correlation, causation, source, source_id,
+                with_place(content, position, happened, recorded),
             )
         recorded += 1
     # fmt: on
@@ -449,13 +472,11 @@ def _rows_of(
 def _statement(tenant: str, days: bool, *present: bool) -> str:
     """Write the statement for rows of which some texts are there and the others are NULL."""
     marks = ["?"] * 8 + ["?" if days else "'microsecond'"]
-    marks += ["?" if each else "NULL" for each in present]
+    marks += ["?" if each else "NULL" for each in present] + ["?"]
     return f"INSERT INTO salesflow_events VALUES ('{tenant}',{','.join(marks)})"
 
 
-def _columns_of_many(
-    columns: Columns, base: int, first: Instant, days: bool
-) -> tuple[Sequence[object], ...]:
+def _columns_of_many(columns: Columns, base: int, first: Instant) -> tuple[Sequence[Any], ...]:
     """Return the columns that differ from row to row, before the texts of the envelope."""
     recorded = [first + number for number in columns.numbers]
     occurred = columns.occurred
@@ -464,7 +485,7 @@ def _columns_of_many(
         happened = [now if then is None or then > now else then for then, now in text]
     else:
         happened = recorded
-    given = (
+    return (
         range(base + 1, base + len(recorded) + 1),
         _blobs([id.int.to_bytes(16) for id in columns.stream_ids]),
         columns.versions,
@@ -474,7 +495,6 @@ def _columns_of_many(
         happened,
         recorded,
     )
-    return (*given, columns.precisions) if days else given
 
 
 def _blobs(column: Sequence[bytes]) -> list[bytearray]:

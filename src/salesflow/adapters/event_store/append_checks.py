@@ -140,9 +140,15 @@ class AppendChecks:
                 continue
             where = f"stream {draft.stream_id}, version {draft.version}, not recorded yet"
             try:
-                self._catalogue.decode(draft.topic, draft.payload, where=where)
+                fact = self._catalogue.decode(draft.topic, draft.payload, where=where)
             except HistoryError as error:
                 raise InputError(str(error)) from error
+            read = self._catalogue.read_as_written(draft.topic, draft.payload)
+            if read.to_json() != fact.to_json():
+                raise InputError(
+                    f"{draft.topic} at {where} would be read back as something else than it is;"
+                    " write it by the catalogue's `encode`"
+                )
 
     def _are_new_and_of_one_kind(
         self, appends: Sequence[Append], drafts: Sequence[NewEvent], topics: Collection[str]

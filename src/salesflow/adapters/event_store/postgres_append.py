@@ -30,6 +30,7 @@ from salesflow.adapters.database.postgres_errors import translate_postgres
 from salesflow.adapters.event_store.append import (
     Append,
     Columns,
+    NewEvent,
     Receipt,
     Recheck,
     Rejected,
@@ -37,6 +38,7 @@ from salesflow.adapters.event_store.append import (
     next_instant,
     receipts_of,
 )
+from salesflow.adapters.event_store.checksum import Checksums, with_place
 from salesflow.adapters.event_store.postgres_rows import (
     APPEND,
     APPEND_COMMANDS,
@@ -109,6 +111,7 @@ class PostgresAppending(Forkable):
         self._database = database
         self._tenant = tenant
         self._clock = clock
+        self._checksums = Checksums(tenant)
         self._writer: PostgresCursor | None = None
         self._limit = Limit(0, ours=True)
         FORKABLE.add(self)
@@ -248,9 +251,12 @@ class PostgresAppending(Forkable):
             draft, command_id = appends[0].drafts[0], appends[0].command_id
             parameters.update(draft._asdict(), command_id=command_id)
             parameters["fingerprint"] = appends[0].fingerprint
+            parameters["content"] = self._content(draft, command_id)
             statement = APPEND_ONE if command_id is None else APPEND_ONE_COMMAND
         else:
-            parameters.update(_arrays(columns_of(appends)))
+            columns = columns_of(appends)
+            parameters.update(_arrays(columns))
+            parameters["content"] = Bigints.of([*columns.contents(self._checksums)])
             statement = APPEND_COMMANDS if _add_commands(parameters, appends) else APPEND
         base, recorded = self._moved(cursor, statement, parameters, appends)
         return receipts_of(appends, base, recorded)
@@ -264,9 +270,15 @@ class PostgresAppending(Forkable):
         base, recorded = self._moved(cursor, statement, parameters, appends)
         with cursor.copy(COPY) as copy:
             copy.write(COPY_START)
-            copy.write(_rows(appends, self._tenant, base, recorded))
+            copy.write(_rows(appends, (self._tenant, self._checksums), base, recorded))
             copy.write(COPY_END)
         return receipts_of(appends, base, recorded)
+
+    def _content(self, draft: NewEvent, command_id: str | None) -> int:
+        stream, version, topic, payload, event, _, precision, actor, *others = draft
+        return self._checksums.of_content(
+            topic, payload, stream, version, event, precision, actor, command_id, *others
+        )
 
     def _parameters(self, appends: Sequence[Append]) -> Parameters:
         latest = [append.latest for append in appends if append.latest is not None]
@@ -362,21 +374,26 @@ def _add_commands(parameters: Parameters, appends: Sequence[Append]) -> bool:
 
 
 _STREAM_ID = Struct("!iqi16siii16s").pack
+_BIGINT = Struct("!iq").pack
 _TIMES = Struct("!iqiq").pack
 _LENGTH = Struct("!i").pack
-_COLUMN_COUNT = b"\x00\x10"
+_COLUMN_COUNT = b"\x00\x11"
 _NO_TEXT = field(None)
 
 
-def _rows(appends: Sequence[Append], tenant: str, base: int, recorded: Instant) -> bytes:
-    """Write the rows as binary COPY wants them, in the order of the table's columns."""
+def _rows(
+    appends: Sequence[Append], of: tuple[str, Checksums], base: int, recorded: Instant
+) -> bytes:
+    """Write the rows of a tenant as binary COPY wants them, in the order of the columns."""
     # fmt: off
-    start = _COLUMN_COUNT + field(tenant)
+    tenant, checksums = of
+    start, of_content = _COLUMN_COUNT + field(tenant), checksums.of_content
     fields = _Fields()
     written: list[bytes] = []
     for offset, append in enumerate(appends):
         then = recorded + offset
-        command_id = fields[append.command_id]
+        command = append.command_id
+        command_id = fields[command]
         for (
             stream, version, topic, payload, event, occurred, precision, actor, correlation,
             causation, source, source_id,
@@ -384,12 +401,17 @@ def _rows(appends: Sequence[Append], tenant: str, base: int, recorded: Instant) 
             base += 1
             happened = then if occurred is None or occurred > then else occurred
             stream_id, event_id = stream.int.to_bytes(16), event.int.to_bytes(16)
+            content = of_content(
+                topic, payload, stream_id, version, event_id, precision, actor, command,
+                correlation, causation, source, source_id,
+            )
             written += (
                 start, _STREAM_ID(8, base, 16, stream_id, 4, version, 16, event_id),
                 fields[topic], _LENGTH(len(payload)), payload, _TIMES(8, happened, 8, then),
                 fields[precision], fields[actor], command_id, fields[correlation],
                 fields[causation], fields[source],
                 _NO_TEXT if source_id is None else field(source_id),
+                _BIGINT(8, with_place(content, base, happened, then)),
             )
     # fmt: on
     return b"".join(written)

@@ -19,6 +19,7 @@ from psycopg.adapt import Dumper
 
 from salesflow.adapters.database.postgres import CHANNEL
 from salesflow.adapters.event_store.append import SKEW
+from salesflow.adapters.event_store.checksum import PLACE_IN_SQL
 
 __all__ = [
     "ANSWER",
@@ -189,27 +190,38 @@ MOVE_HEAD = f"""
     RETURNING position - %(count)s::int8 AS base,
         recorded - %(appends)s::int8 + 1 AS first_recorded"""
 
-INSERT_EVENTS = """
+_MANY = PLACE_IN_SQL.format(
+    position="(h.base + u.number)",
+    occurred="least(u.occurred, h.first_recorded + u.append)",
+    recorded="(h.first_recorded + u.append)",
+)
+INSERT_EVENTS = f"""
     INSERT INTO salesflow_events
     SELECT %(tenant)s, h.base + u.number, u.stream_id, u.version, u.event_id, u.topic,
         u.payload, least(u.occurred, h.first_recorded + u.append),
         h.first_recorded + u.append, u.precision, u.actor, u.command_id,
-        u.correlation_id, u.causation_id, u.source, u.source_id
+        u.correlation_id, u.causation_id, u.source, u.source_id, u.content + {_MANY}
     FROM h, unnest(%(stream_id)s::uuid[], %(version)s::int4[], %(event_id)s::uuid[],
         %(topic)s::text[], %(payload)s::bytea[], %(occurred)s::int8[], %(append)s::int4[],
         %(precision)s::text[], %(actor)s::text[], %(command_id)s::text[],
         %(correlation_id)s::text[], %(causation_id)s::text[], %(source)s::text[],
-        %(source_id)s::text[]) WITH ORDINALITY
+        %(source_id)s::text[], %(content)s::int8[]) WITH ORDINALITY
         AS u (stream_id, version, event_id, topic, payload, occurred, append, precision,
-        actor, command_id, correlation_id, causation_id, source, source_id, number)"""
+        actor, command_id, correlation_id, causation_id, source, source_id, content,
+        number)"""
 
-INSERT_EVENT = """
+_ONE = PLACE_IN_SQL.format(
+    position="(h.base + 1)",
+    occurred="least(%(occurred)s::int8, h.first_recorded)",
+    recorded="h.first_recorded",
+)
+INSERT_EVENT = f"""
     INSERT INTO salesflow_events
     SELECT %(tenant)s, h.base + 1, %(stream_id)s, %(version)s::int4, %(event_id)s,
         %(topic)s::text, %(payload)s, least(%(occurred)s::int8, h.first_recorded),
         h.first_recorded, %(precision)s::text, %(actor)s::text, %(command_id)s::text,
         %(correlation_id)s::text, %(causation_id)s::text, %(source)s::text,
-        %(source_id)s::text
+        %(source_id)s::text, %(content)s::int8 + {_ONE}
     FROM h"""
 
 INSERT_COMMAND = """

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import compress
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -40,7 +40,6 @@ __all__ = [
     "LayeredProcesses",
     "PublishedProcesses",
     "PublishedRates",
-    "published_keys",
     "with_unpublished_unreadable",
 ]
 
@@ -91,6 +90,13 @@ class UnpublishedError(HistoryError, KeyError):
     __str__ = Exception.__str__  # a KeyError would show the text in quotes
 
 
+class PublishedKeys(NamedTuple):
+    """The keys of all processes that are published in a log up to a position."""
+
+    through: int
+    keys: frozenset[str]
+
+
 class PublishedProcesses(Mapping[Key, ProcessVersion]):
     """Finds process versions in the log and remembers them.
 
@@ -110,6 +116,7 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         self._seen: dict[Key, ProcessVersion] = {}
         self._recorded: dict[str, SalesProcess] = {}
         self._like: dict[Key, ProcessVersion] = {}
+        self._keys = PublishedKeys(0, frozenset())
 
     def __contains__(self, key: object) -> bool:
         return key in self._seen or super().__contains__(key)
@@ -157,6 +164,17 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         self._recorded[key] = process
         return process
 
+    def process_keys(self, connection: sa.Connection) -> list[str]:
+        """Return the keys of all processes; nothing finds them but looking through the log.
+
+        What was looked through once is not looked at again.
+        """
+        head, known = self._log.head(connection).position, self._keys
+        if head > known.through:
+            new = _keys_published_after(known.through, self._log, connection)
+            known = self._keys = PublishedKeys(head, known.keys.union(new))
+        return sorted(known.keys)
+
     def _read(self, key: str) -> Event | None:
         """Remember the versions of a process; give what of it cannot be read."""
         found = self._log.stream(process_id(key), connection=self._connection)
@@ -176,15 +194,18 @@ def _unpublished(key: Key, wrong: Event | None) -> str:
     )
 
 
-def published_keys(log: EventLog, connection: sa.Connection) -> list[str]:
-    """Return the keys of all processes of a log; nothing finds them but looking through it."""
+def _keys_published_after(
+    position: int, log: EventLog, connection: sa.Connection
+) -> Iterator[str]:
+    """Yield the keys of processes of which something was published after a position."""
     c = events.c
     named = c.topic.startswith(f"{ProcessPublished.kind}:")
-    select = sa.select(c.stream_id).distinct().where(c.tenant == log.tenant, named)
+    select = sa.select(c.stream_id).distinct()
+    select = select.where(c.tenant == log.tenant, c.position > position, named)
     ids = [read_uuid(id) for id in connection.scalars(select)]
-    streams = log.streams(ids, through=FOREVER, connection=connection).values()
-    facts = (event.fact for stream in streams for event in stream)
-    return sorted({fact.process.key for fact in facts if isinstance(fact, ProcessPublished)})
+    for stream in log.streams(ids, through=FOREVER, connection=connection).values():
+        facts = (event.fact for event in stream)
+        yield from (fact.process.key for fact in facts if isinstance(fact, ProcessPublished))
 
 
 class LayeredProcesses(Mapping[Key, ProcessVersion]):

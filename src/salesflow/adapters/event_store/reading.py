@@ -1,33 +1,32 @@
-"""How events are read back: straight from the driver's rows, decoded into `Event`s.
+"""How events are found and read back: whole streams, pages of the log, or one by its id.
 
-Both databases give the same columns in the same order, so that an event is built from a row
-in one step. `StoredEvent` is the same without decoding the payload, for whoever wants bytes or
-envelopes only (proofs, exports, the `eventsourcing` library). Every read takes a
-`connection`, to see what the caller's own transaction or snapshot sees.
+Every read takes a `connection`, to see what the caller's own transaction or snapshot sees. How
+rows become events is said in `rows`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import read_uuid, read_uuids
+from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.domain.catalogue import CATALOGUE, UNREADABLE, FactCatalogue
-from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
+from salesflow.adapters.event_store.checksum import CONTENT
+from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
+from salesflow.adapters.event_store.rows import BACKUP, RowReader, StoredEvent
+from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
 __all__ = [
     "BACKUP",
-    "SELECT_EVENTS",
     "EventReading",
-    "RecentStreams",
     "StoredEvent",
     "ensure_no_gaps",
     "gap_said",
@@ -35,71 +34,13 @@ __all__ = [
 ]
 
 
-# Streams that were read a moment ago, so that rows which are still the same are not read anew.
-#
-# Commands on one deal come close to one another, and what was recorded of it never changes. Its
-# rows are fetched each time all the same, and compared: only what is exactly as it was is not
-# turned into events again, which costs more than to fetch it.
-
-
-EVENTS_MAX = 20_000
-"""So many events are kept, of all streams together."""
-STREAM_MIN, STREAM_MAX = 3, 1_000
-"""A stream of fewer events is read as fast as it is looked up here; one of more is not kept."""
-
-
-class Read(NamedTuple):
-    """The rows of a stream, and the events they hold."""
-
-    rows: list[Row]
-    events: list[Event]
-
-
-class RecentStreams:
-    """The events of streams, by the rows they were read from; safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._streams: dict[int, Read] = {}
-        self._count = 0
-
-    def events(
-        self, stream_id: UUID, rows: list[Row], read: Callable[[list[Row]], list[Event]]
-    ) -> list[Event]:
-        """Return the events of a stream's rows; `read` makes them of those that are new."""
-        before = self._streams.get(stream_id.int)
-        if before is None:
-            events = read(rows)
-        elif rows == before.rows:
-            return [*before.events]
-        elif rows[: len(before.rows)] == before.rows:
-            events = [*before.events, *read(rows[len(before.rows) :])]
-        else:
-            events = read(rows)
-        self._keep(stream_id, Read(rows, events))
-        return [*events]
-
-    def _keep(self, stream_id: UUID, read: Read) -> None:
-        if len(read.rows) > STREAM_MAX:
-            return
-        if self._count > EVENTS_MAX:
-            self._streams, self._count = {}, 0
-        before = self._streams.get(stream_id.int)
-        self._count += len(read.rows) - (len(before.rows) if before else 0)
-        self._streams[stream_id.int] = read
-
-
 CHUNK = 500
 """So many ids go into one query."""
 
 FIRST_VERSIONS = 20
 """Among so many events of a stream is its opening, or a fact that tells what it is about."""
-STORED_LENGTH_MAX = 100
-"""So much of what an unreadable event was stored as is repeated."""
 
-COLUMNS = (
-    "topic, payload, stream_id, version, position, occurred, recorded, event_id, precision,"
-    " actor, command_id, correlation_id, causation_id, source, source_id"
-)
+COLUMNS = f"{CONTENT}, position, occurred, recorded, checksum"
 SELECT_EVENTS = f"SELECT {COLUMNS} FROM salesflow_events WHERE tenant = ?"
 STREAM = f"{SELECT_EVENTS} AND stream_id = ? ORDER BY version"
 LAST_RECORDED = {
@@ -107,8 +48,9 @@ LAST_RECORDED = {
     " ORDER BY position DESC LIMIT 1",
     "postgresql": "SELECT recorded FROM salesflow_head WHERE tenant = ?",
 }
+STREAM_SINCE = f"{SELECT_EVENTS} AND stream_id = ? AND version >= ? ORDER BY version"
 STREAM_AND_HEAD = {
-    dialect: STREAM.replace(COLUMNS, f"{COLUMNS}, ({last})")
+    dialect: STREAM_SINCE.replace(COLUMNS, f"{COLUMNS}, ({last})")
     for dialect, last in LAST_RECORDED.items()
 }
 # The sign keeps SQLite from walking the log by position when it has no statistics.
@@ -139,10 +81,12 @@ COMMAND = (
     "SELECT first, last, recorded, fingerprint FROM salesflow_commands"
     " WHERE tenant = ? AND command_id = ?"
 )
+FIRST_TOPIC = (
+    "SELECT topic FROM salesflow_events AS f WHERE f.tenant = e.tenant"
+    " AND f.stream_id = e.stream_id ORDER BY f.version LIMIT 1"
+)
 COMMAND_EVENTS = (
-    "SELECT event_id, stream_id, (SELECT topic FROM salesflow_events AS f WHERE"
-    " f.tenant = e.tenant AND f.stream_id = e.stream_id ORDER BY f.version LIMIT 1), actor"
-    " FROM salesflow_events AS e"
+    f"SELECT {COLUMNS}, ({FIRST_TOPIC}) FROM salesflow_events AS e"
     " WHERE tenant = ? AND position BETWEEN ? AND ? ORDER BY position"
 )
 TOPICS = (
@@ -153,30 +97,6 @@ VERSIONS = (
     "SELECT stream_id, max(version) FROM salesflow_events"
     " WHERE tenant = ? AND stream_id IN (...) GROUP BY stream_id"
 )
-
-PLAIN = attrgetter("fact.is_immediate")
-
-_new = tuple.__new__
-
-
-class StoredEvent(NamedTuple):
-    """An event as it is stored: its topic and the bytes of its fact, not decoded."""
-
-    topic: str
-    payload: bytes
-    stream_id: UUID
-    version: int
-    position: int
-    occurred: Instant
-    recorded: Instant
-    event_id: UUID
-    precision: Precision
-    actor: str | None
-    command_id: str | None
-    correlation_id: str | None
-    causation_id: str | None
-    source: str | None
-    source_id: str | None
 
 
 class Command(NamedTuple):
@@ -199,7 +119,8 @@ class EventReading:
         self._committed = Head(0, 0)
         """Where the log stood when it was last looked at outside of any transaction."""
         self._sqlite = database.dialect == "sqlite"
-        self._recent = RecentStreams()
+        self._reader = RowReader(tenant, catalogue, dialect=database.dialect)
+        self._kept = KeptStreams()
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Return where the log stands; (0, 0) when nothing is recorded."""
@@ -249,12 +170,12 @@ class EventReading:
             HistoryError: when its versions have a gap.
         """
         return _whole(
-            self._events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
+            self._reader.events(self._rows(STREAM, (self._stream_id(stream_id),), connection))
         )
 
     def stream_and_head(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
-    ) -> tuple[list[Event], Instant]:
+    ) -> tuple[LoadedStream, Instant]:
         """Return the events of a stream, and in the same query when the log was last written.
 
         For an unknown stream that is 0.
@@ -264,14 +185,22 @@ class EventReading:
             HistoryError: when its versions have a gap.
         """
         id, statement = self._stream_id(stream_id), STREAM_AND_HEAD[self.database.dialect]
-        rows = self.database.rows(statement, (self.tenant, self.tenant, id), connection)
-        head = rows[0][-1] if rows else 0
+        head = 0
+
+        def read(since: int) -> list[Row]:
+            nonlocal head
+            given = (self.tenant, self.tenant, id, since)
+            rows = self.database.rows(statement, given, connection)
+            head = rows[0][-1] if rows else 0
+            return [row[:-1] for row in rows]
+
+        loaded = self._load(stream_id, read)
         self.seen = max(self.seen, head)
-        return self._stream(stream_id, [row[:-1] for row in rows]), head
+        return loaded, head
 
     def stream_for_commands(
         self, stream_id: UUID, *, connection: sa.Connection | None = None
-    ) -> tuple[list[Event], Instant]:
+    ) -> tuple[LoadedStream, Instant]:
         """Return the events of a stream, and when the log was last written if it matters.
 
         It does where something is planned or taken back, which may hold by then. Else, and for
@@ -282,26 +211,51 @@ class EventReading:
             InputError: when the id is not a UUID.
             HistoryError: when its versions have a gap.
         """
-        given = (self.tenant, self._stream_id(stream_id))
-        rows = self.database.rows(STREAM, given, connection, look=False)
-        if not rows:
-            self.database.ensure_not_replaced()
-            return [], 0
-        events = self._stream(stream_id, rows)
-        if all(map(PLAIN, events)):
-            return events, events[-1].recorded
-        return events, self.head(connection).recorded
+        id = self._stream_id(stream_id)
 
-    def _stream(self, stream_id: UUID, rows: list[Row]) -> list[Event]:
-        if len(rows) < STREAM_MIN or self.catalogue is not CATALOGUE:
-            return _whole(self._events(rows))  # others' facts may change, few are read as fast
-        return _whole(self._recent.events(stream_id, rows, self._events))
+        def read(since: int) -> list[Row]:
+            given = (self.tenant, id, since)
+            return self.database.rows(STREAM_SINCE, given, connection, look=False)
+
+        loaded = self._load(stream_id, read)
+        if not loaded.events:
+            self.database.ensure_not_replaced()
+            return loaded, 0
+        if loaded.is_immediate:
+            return loaded, loaded.events[-1].recorded
+        return loaded, self.head(connection).recorded
+
+    def _load(self, stream_id: UUID, read: Callable[[int], list[Row]]) -> LoadedStream:
+        """Return a stream of rows that `read` gives from a version on.
+
+        What was loaded before is taken as it was if its last row is still there.
+        """
+        kept = self._kept.get(stream_id.int)
+        if kept is not None:
+            rows = read(kept.last[3])
+            if rows and rows[0] == kept.last:
+                if len(rows) == 1:
+                    return kept.stream
+                if rows[-1][3] - rows[0][3] + 1 == len(rows):
+                    stream = kept.stream.followed_by(self._reader.events(rows[1:]))
+                    return self._keep(stream_id, stream, rows[-1])
+            self._kept.forget(stream_id.int)
+        rows = read(0)
+        loaded = LoadedStream(_whole(self._reader.events(rows)))
+        return self._keep(stream_id, loaded, rows[-1]) if rows else loaded
+
+    def _keep(self, stream_id: UUID, loaded: LoadedStream, last: Row) -> LoadedStream:
+        """Keep a stream, unless it may be read otherwise next time or is of other people."""
+        if loaded.is_readable and self.catalogue is CATALOGUE:
+            self._kept.keep(stream_id.int, Kept(loaded, last))
+        return loaded
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Return the same as `stream`, whatever versions are missing."""
-        return self._events(self._rows(STREAM, (self._id(stream_id),), connection))
+        """Return the same as `stream`, whatever is missing or was changed."""
+        rows = self._rows(STREAM, (self._id(stream_id),), connection)
+        return self._reader.events(rows, as_it_is=True)
 
     def streams(
         self,
@@ -310,8 +264,15 @@ class EventReading:
         through: int,
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
-        """Return the events of many streams up to a position, in few queries."""
-        return self._by_stream(self._chunks(STREAMS, ids, (through,), connection))
+        """Return the events of many streams up to a position, in few queries.
+
+        Raises:
+            HistoryError: when the versions of one have a gap.
+        """
+        found = self._by_stream(self._chunks(STREAMS, ids, (through,), connection))
+        for events in found.values():
+            _whole(events)
+        return found
 
     def facts_of(
         self,
@@ -333,16 +294,18 @@ class EventReading:
         through: int,
         without: Sequence[str],
         connection: sa.Connection | None = None,
+        as_it_is: bool = False,
     ) -> list[Event]:
         """Return the events of streams whose ids lie in a range, up to a position.
 
-        In order of stream and version; those of the topics named are left out.
+        In order of stream and version; those of the topics named are left out. `as_it_is`
+        gives them whatever of them was changed.
         """
         statement, topics = self._listing(SLICE, without)
         rows = self._rows(
             statement, (self._id(first), self._id(last), through, *topics), connection
         )
-        return self._events(rows)
+        return self._reader.events(rows, as_it_is=as_it_is)
 
     def streams_at(
         self, positions: Iterable[int], connection: sa.Connection | None = None
@@ -358,17 +321,43 @@ class EventReading:
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[Event]:
         """Return the events after a position in the order of the log, at most `limit`."""
-        return self._events(self._rows(PAGE_AFTER, (after, limit), connection))
+        return self._reader.events(self._rows(PAGE_AFTER, (after, limit), connection))
+
+    def page_as_it_is(
+        self, after: int, limit: int, connection: sa.Connection | None = None
+    ) -> list[Event]:
+        """Return the same as `page`, whatever was changed."""
+        return self._reader.events(
+            self._rows(PAGE_AFTER, (after, limit), connection), as_it_is=True
+        )
+
+    def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
+        """Return what meets a condition, as it is stored and as it is read, for searches.
+
+        Whatever of it was changed.
+        """
+        rows = self._rows(f"{SELECT_EVENTS}{condition}", parameters, None)
+        return [
+            *zip(
+                self._reader.as_stored(rows),
+                self._reader.events(rows, as_it_is=True),
+                strict=True,
+            )
+        ]
 
     def stored_page(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[StoredEvent]:
         """Return the same as `page` without decoding the facts."""
-        return self._stored(self._rows(PAGE_AFTER, (after, limit), connection))
+        return self._reader.stored(self._rows(PAGE_AFTER, (after, limit), connection))
+
+    def select_stored(self, condition: str, parameters: Row) -> list[StoredEvent]:
+        """Return what meets a condition, not decoded."""
+        return self._reader.stored(self._rows(f"{SELECT_EVENTS}{condition}", parameters, None))
 
     def find(self, event_id: UUID, connection: sa.Connection | None = None) -> Event | None:
         """Find one event by its id; reads the whole log, which has no index for it."""
-        for event in self._events(self._rows(FIND, (self._id(event_id),), connection)):
+        for event in self._reader.events(self._rows(FIND, (self._id(event_id),), connection)):
             return event
         return None
 
@@ -391,12 +380,14 @@ class EventReading:
             COMMAND, (command_id,), connection
         ):
             rows = self._rows(COMMAND_EVENTS, (first, last), connection)
-            events = tuple([read_uuid(row[0]) for row in rows])
-            begun = {read_uuid(row[1]): row[2] for row in rows}
+            recorded_events = self._reader.stored(rows)
+            events = tuple([event.event_id for event in recorded_events])
+            begun = {e.stream_id: r[-1] for e, r in zip(recorded_events, rows, strict=True)}
             nouns = tuple([CATALOGUE.home(topic) or "" for topic in begun.values()])
             kinds = nouns if any(nouns) else ()
             receipt = Receipt(first, last, recorded, events, tuple(begun), command_id, kinds)
-            return Command(receipt, rows[0][3] if rows else None, fingerprint)
+            actor = recorded_events[0].actor if rows else None
+            return Command(receipt, actor, fingerprint)
         return None
 
     def versions(
@@ -444,55 +435,13 @@ class EventReading:
         there = statement.replace("NOT IN (...)", "<> ALL(?)").replace("IN (...)", "= ANY(?)")
         return there, (list(listed),)
 
-    def _events(self, rows: list[Row]) -> list[Event]:
-        """Build events of rows, each column by its name where ids have to be read."""
-        facts = self._facts(rows)
-        if not self._sqlite:
-            return [
-                _new(Event, (fact, *row[2:])) for fact, row in zip(facts, rows, strict=True)
-            ]
-        ids = read_uuids([*{row[2] for row in rows}, *[row[7] for row in rows]])
-        # fmt: off
-        return [
-            _new(Event, (
-                fact, ids[stream], version, position, occurred, recorded,
-                ids[event], precision, actor, command, correlation, causation,
-                source, source_id,
-            ))
-            for fact, (
-                _, _, stream, version, position, occurred, recorded, event, precision, actor,
-                command, correlation, causation, source, source_id,
-            ) in zip(facts, rows, strict=True)
-        ]
-        # fmt: on
-
     def _by_stream(self, chunks: Iterable[list[Row]]) -> dict[UUID, list[Event]]:
         """Return the events of rows by their streams, each in the order of the rows."""
         found: dict[UUID, list[Event]] = {}
         for rows in chunks:
-            for event in self._events(rows):
+            for event in self._reader.events(rows):
                 found.setdefault(event.stream_id, []).append(event)
         return found
-
-    def _facts(self, rows: list[Row]) -> list[Fact]:
-        try:
-            return self.catalogue.read_all(rows)
-        except UNREADABLE:
-            return [self._fact(row) for row in rows]
-
-    def _fact(self, row: Row) -> Fact:
-        """Read one fact, or say in its place why it cannot be read."""
-        try:
-            return self.catalogue.decode(row[0], row[1], where="")
-        except HistoryError as error:
-            reason = str(error).partition(" cannot be read: ")[2]
-            return UnreadableFact(stored=row[0][:STORED_LENGTH_MAX], reason=reason)
-
-    def _stored(self, rows: Iterable[Row]) -> list[StoredEvent]:
-        return [
-            StoredEvent._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
-            for r in rows
-        ]
 
     def _stream_id(self, id: UUID) -> UUID | bytearray:
         if not isinstance(id, UUID):
@@ -514,7 +463,6 @@ def _whole(events: list[Event]) -> list[Event]:
 # A log that does not agree with itself: a head without its event, gaps, and the way out.
 
 PAGE = 10_000
-BACKUP: Final = "`salesflow check` names all that is wrong; put the log back from a backup"
 COUNT = "SELECT count(*) FROM salesflow_events WHERE tenant = ? AND position <= ?"
 BORNE_OUT = (
     "SELECT position, recorded, (SELECT recorded FROM salesflow_events AS e"

@@ -20,10 +20,11 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.schema import events, read_uuid, stored_uuid
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.reading import SELECT_EVENTS, StoredEvent
-from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.adapters.event_store.reading import StoredEvent
+from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.time import Instant
-from salesflow.errors import HistoryError, InputError
+from salesflow.domain.wording import shortened
+from salesflow.errors import InputError
 
 __all__ = [
     "LogEntry",
@@ -104,19 +105,13 @@ def search(log: EventLog, wanted: LogSearch) -> Iterator[LogEntry]:
     while left is None or left > 0:
         size = PAGE if left is None else min(PAGE, left)
         where = [*conditions, *([] if after is None else [f"position {sign} ?"])]
-        statement = "".join([SELECT_EVENTS, *(f" AND {each}" for each in where)])
+        condition = "".join([f" AND {each}" for each in where])
         given = (*parameters, *(() if after is None else (after,)), size)
-        rows = log.database.rows(
-            f"{statement} ORDER BY position{order} LIMIT ?", (log.tenant, *given)
-        )
-        page = [
-            StoredEvent._make((*r[:2], read_uuid(r[2]), *r[3:7], read_uuid(r[7]), *r[8:]))
-            for r in rows
-        ]
+        page = log.select(f"{condition} ORDER BY position{order} LIMIT ?", given)
         yield from _log_entries(log, page)
         if len(page) < size:
             return
-        after, left = page[-1].position, None if left is None else left - size
+        after, left = page[-1][0].position, None if left is None else left - size
 
 
 def event_at(log: EventLog, position: int) -> UUID | None:
@@ -184,8 +179,10 @@ def _topics(classes: Sequence[type[Fact]]) -> list[str]:
     return [f"{cls.kind}:{n}" for cls in classes for n in range(1, cls.version + 1)]
 
 
-def _log_entries(log: EventLog, page: Sequence[StoredEvent]) -> Iterator[LogEntry]:
-    entries = [_entry(log, stored) for stored in page]
+def _log_entries(
+    log: EventLog, page: Sequence[tuple[StoredEvent, Event]]
+) -> Iterator[LogEntry]:
+    entries = [_entry(stored, event) for stored, event in page]
     named = _retracted(log, entries)
     for entry in entries:
         fact = None if entry.event is None else entry.event.fact
@@ -197,13 +194,12 @@ def _log_entries(log: EventLog, page: Sequence[StoredEvent]) -> Iterator[LogEntr
             yield entry
 
 
-def _entry(log: EventLog, stored: StoredEvent) -> LogEntry:
+def _entry(stored: StoredEvent, event: Event) -> LogEntry:
+    if not isinstance(event.fact, UnreadableFact):
+        return LogEntry(stored, event, "")
     where = f"stream {stored.stream_id}, version {stored.version}, position {stored.position}"
-    try:
-        fact = log.catalogue.decode(stored.topic, stored.payload, where=where)
-    except HistoryError as error:
-        return LogEntry(stored, None, str(error))
-    return LogEntry(stored, Event(fact, *stored[2:]), "")
+    problem = f"{shortened(stored.topic)} at {where} cannot be read: {event.fact.reason}"
+    return LogEntry(stored, None, problem)
 
 
 def _retracted(log: EventLog, entries: Sequence[LogEntry]) -> dict[UUID, tuple[int, str]]:

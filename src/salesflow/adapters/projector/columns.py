@@ -2,38 +2,51 @@
 
 What a table held at some position is kept for a few positions, so that snapshots that were
 opened at different times each find theirs. From one position to the next only the rows of those
-entities are read anew of which the log tells something between.
+entities are read anew of which the log tells something between; of a ledger, the movements that
+were recorded between, since one that is there never changes. Who has nothing to go on from
+looks for a file beside the database first.
+
+It is a module of its own: it loads numpy, which nobody needs who asks about one thing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from threading import RLock
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.schema import events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
+from salesflow.adapters.projector.part_reader import PartReader, columns_in, in_order
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
-from salesflow.errors import InputError
-from salesflow.projections.core.columns import Column, Flags, Part, TableColumns, Words
-from salesflow.projections.table import IntervalTable
+from salesflow.projections.core.columns import (
+    NOTHING,
+    Column,
+    Flags,
+    Part,
+    TableColumns,
+    Words,
+    narrowed,
+)
+from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
+from salesflow.projections.table import LedgerTable, ReadTable
 
 __all__ = ["ColumnCache"]
 
-BATCH: Final = 20_000
-"""So many rows are turned into columns at a time."""
-IN_ONE: Final = 500
-"""So many ids go into one query."""
 KEPT: Final = 8
 """So many positions of a table are kept, nearly all of whose rows are the same in memory."""
 TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
+FILED_ROWS: Final = 5_000
+"""Tables of fewer rows are read as fast as their files."""
+
+Held = TableColumns | LedgerColumns
 
 
 class ColumnCache(Forkable):
@@ -42,22 +55,21 @@ class ColumnCache(Forkable):
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._sqlite = log.database.dialect == "sqlite"
-        self._words = Words()
-        self._ids = _Ids() if self._sqlite else Words()
+        self._reader = PartReader(log.tenant, sqlite=self._sqlite)
+        beside = log.database.beside
+        self._files = None if beside is None else ColumnFiles(Path(beside), log.tenant)
         self._tables: defaultdict[str, _Table] = defaultdict(_Table)
-        self._lock = RLock()
-        """Held while words get their codes."""
         FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
-        self._lock = RLock()
+        self._reader.unlock_in_child()
         for table in self._tables.values():
             table.lock = RLock()
 
     def columns(
-        self, table: IntervalTable, stands: ProjectionPosition, connection: sa.Connection
-    ) -> TableColumns:
+        self, table: ReadTable, stands: ProjectionPosition, connection: sa.Connection
+    ) -> Held:
         """Return a table as it stands in a snapshot, and where that is.
 
         Where it is at hand nobody waits; else others may be reading rows of this table.
@@ -75,29 +87,32 @@ class ColumnCache(Forkable):
 
     def _read(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         held: "_Table",
         rows: "_RowsThere",
         stands: ProjectionPosition,
         connection: sa.Connection,
     ) -> "_KeptColumns":
         """Go on from the newest columns before a snapshot, or read all rows."""
-        before = self._newest_before(held.kept, rows, stands, connection)
-        found = None
-        if before is not None:
+        there = held.kept or self._in_file(table)
+        before = self._newest_before(there, rows, stands, connection)
+        found: Held | None = None
+        if before is not None and isinstance(table, LedgerTable):
+            found = self._follow(table, before, rows, connection)
+        elif before is not None:
             found = self._level(table, before, rows, stands, connection)
         if found is None:
-            found = self._load(table, connection)
-        return held.keep(_KeptColumns(found, stands, rows))
+            found = self._held(table, self._reader.all(table, connection))
+        new = _KeptColumns(found, stands, rows)
+        if before is None or found.base is not before.columns.base:
+            self._file(table, new)
+        return held.keep(new)
 
-    def columns_of(
-        self, table: IntervalTable, entity: UUID, connection: sa.Connection
-    ) -> TableColumns:
-        """Return what a table holds of one entity, in a snapshot; no other row is read."""
-        part = self._part(table, self._rows(table, connection, [entity]))
-        return TableColumns(part, None, _cut(part, None), self._words_of(table))
+    def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
+        """Return what a table holds of one entity, in a snapshot; no other row is held."""
+        return self._held(table, self._reader.of(table, [entity], connection))
 
-    def _made_as(self, table: IntervalTable, connection: sa.Connection) -> int:
+    def _made_as(self, table: ReadTable, connection: sa.Connection) -> int:
         """Return what changes when all rows are written anew: by which transaction they were.
 
         On SQLite a rebuild changes the schema. Both may change otherwise too, seldom.
@@ -127,13 +142,46 @@ class ColumnCache(Forkable):
                 return each
         return None
 
-    def _load(self, table: IntervalTable, connection: sa.Connection) -> TableColumns:
-        part = self._part(table, self._rows(table, connection, None))
-        return TableColumns(part, None, _cut(part, None), self._words_of(table))
+    def _held(self, table: ReadTable, part: Part) -> Held:
+        """Return a table all of whose rows are in one part."""
+        if isinstance(table, LedgerTable):
+            return self._ledger(table, part, _cut(part, None))
+        return TableColumns(part, None, _cut(part, None), self._reader.words_of(table))
+
+    def _ledger(self, table: LedgerTable, base: Part, tail: Part) -> LedgerColumns:
+        words = self._reader.words_of(table)
+        return LedgerColumns(
+            Checkpoints(base, table, words), Checkpoints(tail, table, words), words
+        )
+
+    def _follow(
+        self,
+        table: LedgerTable,
+        before: "_KeptColumns",
+        rows: "_RowsThere",
+        connection: sa.Connection,
+    ) -> LedgerColumns | None:
+        """Read the movements of a ledger that were recorded since.
+
+        None where rows of some streams were begun anew meanwhile, since more or less of them
+        can be read: then movements of long ago may have gone or come.
+        """
+        assert isinstance(before.columns, LedgerColumns)
+        if before.rows.notes != rows.notes:
+            return None
+        base, former, words = before.columns
+        since = self._reader.since(table, before.stands.recorded, connection)
+        if not since.rows:
+            return before.columns
+        tail = in_order(_joined(former.part, since), table)
+        if tail.rows * TAIL_SHARE > base.part.rows:
+            base_part = in_order(_joined(base.part, tail), table)
+            return self._ledger(table, base_part, _cut(tail, None))
+        return LedgerColumns(base, Checkpoints(tail, table, words), words)
 
     def _level(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         before: "_KeptColumns",
         rows: "_RowsThere",
         stands: ProjectionPosition,
@@ -144,20 +192,20 @@ class ColumnCache(Forkable):
         Those whose rows were begun anew meanwhile, since more or less of them can be read, are
         left out from elsewhere on.
         """
+        assert isinstance(before.columns, TableColumns)
         base, gone, tail, words = before.columns
         touched = {*self._told_of(before.stands, stands, connection)}
         touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
         if len(touched) * TAIL_SHARE > base.rows:
             return None
-        fresh = self._part(table, self._rows(table, connection, [*touched]))
-        with self._lock:
-            codes = self._ids.codes([*touched])
+        fresh = self._reader.of(table, touched, connection)
+        codes = self._reader.codes(self._reader.ids, [id.hex for id in touched])
         replaced: Flags = np.isin(base.columns["entity_id"], codes)
         if gone is not None:
             replaced |= gone
         tail = _joined(_cut(tail, ~np.isin(tail.columns["entity_id"], codes)), fresh)
         if tail.rows * TAIL_SHARE > base.rows:
-            base = _sorted(_joined(_cut(base, ~replaced), tail), table)
+            base = in_order(_joined(_cut(base, ~replaced), tail), table)
             return TableColumns(base, None, _cut(tail, None), words)
         return TableColumns(base, replaced, tail, words)
 
@@ -174,67 +222,37 @@ class ColumnCache(Forkable):
         found = connection.scalars(sa.select(c.stream_id).where(between).distinct())
         return map(read_uuid, found)
 
-    def _stored(self, id: UUID) -> UUID | str:
-        return id.hex if self._sqlite else id
+    def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
+        """Return what the file of a table holds, if it is one of this table."""
+        stored = None if self._files is None else self._files.read(table.name)
+        if stored is None or stored.columns.keys() != {c.name for c in columns_in(table)}:
+            return ()
+        words_of = self._reader.words_of(table)
+        columns, reader = dict(stored.columns), self._reader
+        for words, texts in ((reader.words, stored.words), (reader.ids, stored.ids)):
+            codes = np.append(reader.codes(words, texts), NOTHING)
+            names = [name for name in columns if words_of.get(name) is words]
+            columns |= {name: narrowed(codes[columns[name]]) for name in names}
+        part = Part(columns, len(columns["entity_id"]))
+        rows = _RowsThere(stored.made_as, stored.notes)
+        return (_KeptColumns(self._held(table, part), stored.stands, rows),)
 
-    def _words_of(self, table: IntervalTable) -> Mapping[str, Words]:
-        found = {column.name: self._words_in(column) for column in _columns(table)}
-        return {name: words for name, words in found.items() if words is not None}
-
-    def _words_in(self, column: sa.Column[Any]) -> Words | None:
-        if isinstance(column.type, sa.Uuid):
-            return self._ids
-        return self._words if isinstance(column.type, sa.String) else None
-
-    def _rows(
-        self,
-        table: IntervalTable,
-        connection: sa.Connection,
-        entities: Sequence[UUID] | None,
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
-        """Yield rows of a table as the driver gives them: all of them, or of some entities."""
-        names = ", ".join(column.name for column in _columns(table))
-        select = f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
-        options = {"yield_per": BATCH}
-        if entities is None:
-            given = {"tenant": self._log.tenant}
-            found = connection.execute(sa.text(select), given, execution_options=options)
-            yield from found.partitions(BATCH)
+    def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
+        """Write all rows of a table that were read or put together just now."""
+        base, words_of = new.columns.base, new.columns.words
+        if isinstance(base, Checkpoints):
+            base = base.part
+        if self._files is None or base.rows < FILED_ROWS:
             return
-        waiting = iter(entities)
-        some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
-        among = sa.text(f"{select} AND entity_id IN :some").bindparams(some)
-        while chunk := [self._stored(id) for id in islice(waiting, IN_ONE)]:
-            yield connection.execute(among, {"tenant": self._log.tenant, "some": chunk}).all()
-
-    def _part(self, table: IntervalTable, rows: Iterator[Sequence[sa.Row[Any]]]) -> Part:
-        columns = _columns(table)
-        batches: list[list[Column]] = [[] for _ in columns]
-        count = 0
-        for batch in rows:
-            if batch:
-                count += len(batch)
-                for found, column, cells in zip(
-                    batches, columns, zip(*batch, strict=True), strict=True
-                ):
-                    found.append(self._column(column, cells))
-        joined = {
-            column.name: np.concatenate([np.empty(0, _type_of(column)), *found])
-            for column, found in zip(columns, batches, strict=True)
-        }
-        return _sorted(Part(joined, count), table)
-
-    def _column(self, column: sa.Column[Any], cells: Sequence[Any]) -> Column:
-        words = self._words_in(column)
-        if words is not None:
-            with self._lock:
-                return words.codes(cells)
-        kind = _type_of(column)
-        try:
-            return np.fromiter(cells, kind, len(cells))
-        except TypeError:
-            none = np.iinfo(kind).min
-            return np.fromiter([none if c is None else c for c in cells], kind, len(cells))
+        columns, texts = dict(base.columns), []
+        for words in (self._reader.words, self._reader.ids):
+            names = [name for name in columns if words_of.get(name) is words]
+            used, numbered = _numbered([columns[name] for name in names], words)
+            columns |= zip(names, numbered, strict=True)
+            texts.append(used)
+        notes = new.rows.notes
+        stored = StoredColumns(new.stands, new.rows.made_as, notes, columns, *texts)
+        self._files.write(table.name, stored)
 
 
 class _Table:
@@ -274,56 +292,20 @@ class _RowsThere(NamedTuple):
 class _KeptColumns(NamedTuple):
     """A table as columns, and where it stood when its rows were read."""
 
-    columns: TableColumns
+    columns: Held
     stands: ProjectionPosition
     rows: _RowsThere
 
 
-class _Ids(Words):
-    """Ids as read tables of SQLite keep them, which are read when one is asked for."""
-
-    def __getitem__(self, code: int) -> UUID | None:
-        """Return the id of a code."""
-        stored = super().__getitem__(code)
-        return None if stored is None else UUID(stored)
-
-    def code(self, word: object) -> int | None:
-        """Return the code of an id; None for one that no column holds."""
-        return super().code(word.hex if isinstance(word, UUID) else word)
-
-    def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
-        """Return the codes of ids; those that are new get one."""
-        return super().codes([w.hex if isinstance(w, UUID) else w for w in words])
-
-
-def _columns(table: IntervalTable) -> list[sa.Column[Any]]:
-    return [column for column in table.table.columns if column.name != "tenant"]
-
-
-def _type_of(column: sa.Column[Any]) -> type[np.int16 | np.int32 | np.int64]:
-    """Return how the numbers or codes of a column are held.
-
-    Raises:
-        InputError: for one that holds no whole numbers.
-    """
-    if isinstance(column.type, sa.Uuid | sa.String):
-        return np.int32
-    if isinstance(column.type, sa.SmallInteger):
-        return np.int16
-    if not isinstance(column.type, sa.Integer):
-        raise InputError(
-            f"column {column.name} is of type {column.type!r}; columns in memory hold whole"
-            " numbers, texts and ids: read such a table by `reader.rows`"
-        )
-    return np.int64
-
-
-def _sorted(part: Part, table: IntervalTable) -> Part:
-    """Put the rows of an entity next to one another, in order of their beginning."""
-    c = part.columns
-    by = [c["known_from"], *(c[key.name] for key in reversed(table.keys)), c["valid_from"]]
-    order = np.lexsort([*by, c["entity_id"]])
-    return Part({name: column[order] for name, column in c.items()}, part.rows)
+def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
+    """Return the words or ids that are in columns, and for each row which of them it has."""
+    there = np.zeros(len(words) + 1, np.bool_)
+    for column in columns:
+        there[column] = True
+    there[NOTHING] = False
+    number = np.where(there, np.cumsum(there) - 1, NOTHING)
+    numbered = [narrowed(number[column]) for column in columns]
+    return words.texts(np.flatnonzero(there)), numbered
 
 
 def _cut(part: Part, kept: Flags | None) -> Part:

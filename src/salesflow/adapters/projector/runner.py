@@ -76,6 +76,8 @@ class Runner(Forkable):
             lambda name: ProjectionTask(folds[name], log, processes, name)
         )
         self._columns: ColumnCache | None = None
+        self._asked: set[str] = set()
+        """The ledgers whose balances were asked for."""
         self._making = threading.RLock()
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
@@ -98,6 +100,12 @@ class Runner(Forkable):
 
                 self._columns = ColumnCache(self._log)
             return self._columns
+
+    def is_asked_again(self, ledger: str) -> bool:
+        """Return whether a ledger's balances were asked for before, and note that they are."""
+        again = ledger in self._asked
+        self._asked.add(ledger)
+        return again
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""

@@ -5,18 +5,19 @@ compare, at several; all answers of a snapshot stand at one and the same positio
 What the deals, customers and reps of an answer are called is read in it too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.published import (
+    PublishedProcesses,
     PublishedRates,
-    published_keys,
     with_unpublished_unreadable,
 )
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
@@ -39,6 +40,7 @@ from salesflow.domain.time import (
     to_instant,
 )
 from salesflow.errors import HistoryError, InputError, UnwritableError
+from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.names import (
     NO_NAMES,
@@ -52,16 +54,16 @@ from salesflow.projections.core.names import (
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.scope import ensure_known
 from salesflow.projections.table import (
-    IntervalTable,
-    Processes,
+    LedgerTable,
     ReadPoint,
+    ReadTable,
     Selection,
     selects_at,
 )
 
 if TYPE_CHECKING:  # which loads numpy
-    from salesflow.adapters.projector.columns import ColumnCache
     from salesflow.projections.core.columns import HeldRows, TableColumns
+    from salesflow.projections.core.ledger_columns import LedgerColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
@@ -115,14 +117,17 @@ class SnapshotTables:
         self,
         connection: sa.Connection,
         positions: Mapping[str, ProjectionPosition],
-        columns: "Callable[[], ColumnCache]",
+        runner: Runner,
     ) -> None:
         self.connection: Final = connection
         self.positions: Final = positions
-        self._cache = columns
-        self._columns: dict[str, TableColumns] = {}
+        self._runner = runner
+        self._columns: dict[str, TableColumns | LedgerColumns] = {}
+        self._in_memory: dict[str, bool] = {}
 
-    def columns(self, table: IntervalTable, of: UUID | None = None) -> "TableColumns":
+    def columns(
+        self, table: ReadTable, of: UUID | None = None
+    ) -> "TableColumns | LedgerColumns":
         """Return a table as columns, or what it holds of one entity.
 
         Raises:
@@ -135,12 +140,31 @@ class SnapshotTables:
                 " brought it level with the log; name it there"
             )
         if of is not None:
-            return self._cache().columns_of(table, of, self.connection)
+            return self._runner.columns.columns_of(table, of, self.connection)
         found = self._columns.get(table.name)
         if found is None:
-            found = self._cache().columns(table, stands, self.connection)
+            found = self._runner.columns.columns(table, stands, self.connection)
             self._columns[table.name] = found
         return found
+
+    def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        """Run a select in the snapshot."""
+        return self.connection.execute(select).all()
+
+    def balances(
+        self, ledger: LedgerTable, read_point: ReadPoint, instants: Sequence[Instant]
+    ) -> list[dict[Cells, CellSums]]:
+        """Return what stood in the cells of a ledger, out of memory or of the database.
+
+        Who asks once is answered sooner by the balances that the database keeps; for who asks
+        again the ledger is held in memory.
+        """
+        if ledger.name not in self._in_memory:
+            self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name)
+        if not self._in_memory[ledger.name]:
+            return balances(self.rows, ledger, read_point, instants)
+        columns = cast("LedgerColumns", self.columns(ledger))
+        return columns.balances(read_point.known_at, instants)
 
 
 class Snapshot(Generic[ViewT]):
@@ -150,7 +174,7 @@ class Snapshot(Generic[ViewT]):
         self,
         question: Question[ViewT],
         moments: MomentResolver,
-        processes: Processes,
+        processes: PublishedProcesses,
         rates: PublishedRates,
         tables: SnapshotTables,
     ) -> None:
@@ -232,11 +256,14 @@ class Snapshot(Generic[ViewT]):
 def snapshot_for(
     question: Question[ViewT],
     moments: MomentResolver,
-    processes: Processes,
+    processes: PublishedProcesses,
     rates: PublishedRates,
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
-    """Catch up what a question reads, and open a snapshot to ask it in."""
+    """Catch up what a question reads, and open a snapshot to ask it in.
+
+    An answer may be tens of thousands of values: nothing of them is for the collector to find.
+    """
     unwritable: UnwritableError | None = None
     try:
         runner.catch_up(question.folds)
@@ -244,12 +271,12 @@ def snapshot_for(
         runner.ensure_exists(question.folds)
         unwritable = error
     log = moments.log
-    with log.database.read() as connection:
+    with gc_paused(), log.database.read() as connection:
         positions = runner.standings(question.folds, connection)
         if not positions:
             head = log.head(connection)
             positions = {"": ProjectionPosition(1, head.position, head.recorded)}
-        tables = SnapshotTables(connection, positions, lambda: runner.columns)
+        tables = SnapshotTables(connection, positions, runner)
         snapshot = Snapshot(question, moments, processes, rates, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)
@@ -290,7 +317,7 @@ class SnapshotReader:
         log: EventLog,
         read_point: ReadPoint,
         settings: SettingsState,
-        processes: Processes,
+        processes: PublishedProcesses,
         rates: PublishedRates,
     ) -> None:
         self.read_point: Final = read_point
@@ -305,26 +332,37 @@ class SnapshotReader:
 
     def columns(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         *,
         of: UUID | None = None,
         as_of: Instant | None = None,
+        known_at: Instant | None = None,
         ended: bool = False,
     ) -> "HeldRows":
-        """Return the rows of a table that hold at the moment, or at an instant before it."""
+        """Return the rows of a table that count at the moment, or at instants before it."""
         read_point = self.read_point
         if as_of is not None:
             read_point = read_point._replace(as_of=as_of)
+        if known_at is not None:
+            read_point = read_point._replace(known_at=known_at)
         return self._tables.columns(table, of).at(read_point, ended=ended)
+
+    def balances(
+        self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
+    ) -> list[dict[Cells, CellSums]]:
+        """Return what stood in each cell of a ledger at some instants, as known at one."""
+        read_point = self.read_point
+        if known_at is not None:
+            read_point = read_point._replace(known_at=known_at)
+        return self._tables.balances(ledger, read_point, instants)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
-        return self._connection.execute(select).all()
+        return self._tables.rows(select)
 
     def rows_of(self, wanted: Iterable[Selection]) -> Iterator[Sequence[sa.Row[Any]]]:
         """Yield what counts at the moment of each selection, in their order."""
-        selects = selects_at(self.read_point, wanted)
-        return iter([self._connection.execute(select).all() for select in selects])
+        return iter([self.rows(select) for select in selects_at(self.read_point, wanted)])
 
     def events(self, stream_id: UUID) -> list[Event]:
         """Return a stream's events known by the moment, in the order of the log.
@@ -362,8 +400,8 @@ class SnapshotReader:
         return {id: history for id, history in histories if history}
 
     def published(self) -> list[str]:
-        """Return the keys of all processes; looks through the whole log."""
-        return published_keys(self._log, self._connection)
+        """Return the keys of all processes."""
+        return self.processes.process_keys(self._connection)
 
     def rates(self) -> RateTable:
         """Return the exchange rates known by the moment."""

@@ -15,6 +15,8 @@ from typing import Annotated, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.activities import (
     CompetitorNamed,
@@ -42,7 +44,8 @@ from salesflow.projections.cases.similar_cases import (
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.pipeline.deal_timeline import TimelineFact, timeline_facts
 from salesflow.projections.scope import stage_name
-from salesflow.projections.stages.visits import StageVisit, StepClock
+from salesflow.projections.stages.visit_columns import Steps
+from salesflow.projections.stages.visits import StageVisit
 from salesflow.projections.table import Processes
 
 __all__ = [
@@ -344,24 +347,24 @@ class _StepAndEvents(NamedTuple):
 
 def chapters(
     history: Sequence[Event],
-    steps: Sequence[StageVisit],
+    steps: Steps,
+    visits: Sequence[StageVisit],
     processes: Processes,
-    clock: StepClock,
-) -> list[Chapter]:
+) -> Iterator[Chapter]:
     """Cut a believed history at the facts with which the steps of the deal begin."""
-    by_begun = {step.begun: step for step in steps}
-    parts: list[_StepAndEvents] = []
+    numbers = {visit.begun: number for number, visit in enumerate(visits)}
+    parts: dict[int, _StepAndEvents] = {}
+    number = 0
     for event, fact in zip(history, timeline_facts(list(history), processes), strict=True):
-        if event.position in by_begun:
-            parts.append(_StepAndEvents(by_begun[event.position], [], Counter()))
-        parts[-1].facts.append(fact)
+        number = numbers.get(event.position, number)
+        part = parts.setdefault(number, _StepAndEvents(visits[number], [], Counter()))
+        part.facts.append(fact)
         if isinstance(event.fact, ContactLogged) and fact.irregular is None:
-            parts[-1].contacts[event.fact.channel, event.fact.direction] += 1
-    ends: list[StageVisit | None] = [*(each.step for each in parts[1:]), None]
-    return [
-        _chapter(each, end, clock.lasted(each.step, end), processes)
-        for each, end in zip(parts, ends, strict=True)
-    ]
+            part.contacts[event.fact.channel, event.fact.direction] += 1
+    ends = [*list(parts)[1:], -1]
+    lasted = steps.between(np.array([*parts]), np.array(ends)).tolist()
+    for part, end, its in zip(parts.values(), ends, lasted, strict=True):
+        yield _chapter(part, None if end < 0 else visits[end], its, processes)
 
 
 def _chapter(

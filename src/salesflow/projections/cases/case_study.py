@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from pydantic import Field
 
 from salesflow.domain.deal import Deal
@@ -76,7 +77,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.scope import Meant, named
-from salesflow.projections.stages.visits import StepClock, read_paths
+from salesflow.projections.stages.visit_columns import read_steps
 
 __all__ = ["CaseLayout", "CaseStudy", "CaseStudyView"]
 
@@ -445,11 +446,12 @@ class CaseStudy(Question[CaseStudyView]):
             DealClosedError: when it is open or merged then, and no case yet.
         """
         this = self._closed(reader)
-        zone, read_point = reader.timezone, reader.read_point
+        zone = reader.timezone
         history = _in_effect(reader.events(self.deal), reader)
         path = walk(history, reader.processes)
         here, closing = (self._deal(events, reader) for events in (history, _closing(path)))
-        [steps] = read_paths(reader, self.deal)
+        steps = read_steps(reader, self.deal)
+        visits = steps.visits(np.arange(len(steps)))
         others = _others(like(reader, this, self.similar), reader)
         return CaseStudyView(
             moment=moment,
@@ -459,16 +461,14 @@ class CaseStudy(Question[CaseStudyView]):
             ),
             summary=_summary(this, here.title, zone),
             credits=tuple(credit_shares(closing)),
-            chapters=tuple(
-                chapters(history, steps, reader.processes, StepClock(read_point.as_of, zone))
-            ),
+            chapters=tuple(chapters(history, steps, visits, reader.processes)),
             quotes=tuple(quotes(path, here)),
             objections=tuple(objections(path, zone)),
             competitors=tuple(competitors(path)),
             owners=tuple(owners(path)),
             collaborators=tuple(team(closing)),
             help=tuple(help_sought(path, zone)),
-            turning_points=tuple(turning_points(path, steps, zone)),
+            turning_points=tuple(turning_points(path, visits, zone)),
             similar=tuple(
                 similar_deal(like_it, _title(theirs), zone) for like_it, theirs in others
             ),
@@ -480,7 +480,7 @@ class CaseStudy(Question[CaseStudyView]):
 
     def _closed(self, reader: Reader) -> ClosedDeal:
         """Read the deal's closing; refuse one that is not there, or open, or merged."""
-        this = read_closed(reader, CLOSING.c.entity_id == self.deal).get(self.deal)
+        this = read_closed(reader, self.deal)
         if this is None:
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
         if this.outcome in ("open", "merged"):

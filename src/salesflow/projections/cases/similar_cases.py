@@ -12,16 +12,16 @@ customers' segments, which are those of the moment. Leaves out disqualified deal
 were a chance.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from heapq import nsmallest
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from itertools import compress
+from typing import Annotated, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
 from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteLine, QuoteRevised
@@ -34,6 +34,8 @@ from salesflow.domain.time import DAY, Instant, from_instant, microseconds_betwe
 from salesflow.domain.values import Currency, Money, Reference, SafeText, Value
 from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.presentation.fields import FieldRole
+from salesflow.projections.core.column_groups import foremost, grouped
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.folds.closing import CLOSING
@@ -210,7 +212,6 @@ def _stood(deal: DealState) -> DealSnapshot:
     )
 
 
-Column: TypeAlias = "sa.ColumnElement[Any]"
 Reason = Literal[
     "same_stage_path", "shared_stages", "similar_amount", "same_lead_source", "same_segment"
 ]
@@ -301,22 +302,13 @@ class CaseDifference(Value):
     """The value less the median; None where one is unknown."""
 
 
-def read_closed(reader: Reader, wanted: Column) -> dict[UUID, ClosedDeal]:
-    """Read deals as they stood when they closed; `wanted` is about the table of closings."""
-    c, k = CLOSING.c, CUSTOMER.c
-    own = [c[name] for name in ClosedDeal._fields[1:-1]]
-    registered = sa.and_(
-        k.tenant == c.tenant,
-        k.entity_id == c.customer_id,
-        CUSTOMER.visible_at(reader.read_point),
-    )
-    shown: list[Column] = [c.entity_id, *own, k.segment]
-    select = (
-        sa.select(*shown)
-        .join_from(CLOSING.table, CUSTOMER.table, registered, isouter=True)
-        .where(CLOSING.visible_at(reader.read_point), wanted)
-    )
-    return {row[0]: ClosedDeal._make(row) for row in reader.rows(select)}
+def read_closed(reader: Reader, deal: UUID) -> ClosedDeal | None:
+    """Read a deal as it stood when it closed; None when it is not believed to exist."""
+    rows = reader.columns(CLOSING, of=deal)
+    if not len(rows):
+        return None
+    [customer] = rows.cells("customer_id")
+    return _one_by_one(rows, [_segment(reader, customer)])[0]
 
 
 def read_deal(reader: Reader, deal: UUID) -> ClosedDeal:
@@ -326,7 +318,7 @@ def read_deal(reader: Reader, deal: UUID) -> ClosedDeal:
         NotFoundError: when no such deal is believed to exist at the moment.
         DealClosedError: when it is merged into another then.
     """
-    found = read_closed(reader, CLOSING.c.entity_id == deal).get(deal)
+    found = read_closed(reader, deal)
     if found is None:
         raise NotFoundError(f"no deal {deal} is believed to exist at that moment")
     if found.outcome == "merged":
@@ -335,84 +327,98 @@ def read_deal(reader: Reader, deal: UUID) -> ClosedDeal:
         )
     if found.outcome != "open":
         return found
-    c, k = DEAL_STATE.c, CUSTOMER.c
-    registered = sa.and_(
-        k.tenant == c.tenant,
-        k.entity_id == c.customer_id,
-        CUSTOMER.visible_at(reader.read_point),
-    )
-    shown: list[Column] = [*(c[name] for name in STANDING), k.segment]
-    select = (
-        sa.select(*shown)
-        .join_from(DEAL_STATE.table, CUSTOMER.table, registered, isouter=True)
-        .where(DEAL_STATE.visible_at(reader.read_point), c.entity_id == deal)
-    )
-    [row] = reader.rows(select)
-    return found._replace(**dict(zip((*STANDING, "segment"), row, strict=True)))
+    rows = reader.columns(DEAL_STATE, of=deal)
+    standing = {name: rows.cells(name)[0] for name in STANDING}
+    segment = _segment(reader, standing["customer_id"])
+    return found._replace(**standing, segment=segment)
+
+
+def _one_by_one(rows: HeldRows, segments: Sequence[str | None]) -> list[ClosedDeal]:
+    """Return closings deal by deal, with the segments of their customers."""
+    cells = map(rows.cells, ("entity_id", *ClosedDeal._fields[1:-1]))
+    return [ClosedDeal._make(each) for each in zip(*cells, segments, strict=True)]
+
+
+def _segment(reader: Reader, customer: UUID | None) -> str | None:
+    """Return the segment of a customer at the moment; None where nobody knows of it."""
+    if customer is None:
+        return None
+    return next(iter(reader.columns(CUSTOMER, of=customer).cells("segment")), None)
 
 
 def like(reader: Reader, this: ClosedDeal, at_most: int) -> list[Likeness]:
     """Find the deals most like this one; those with nothing in common are none."""
-    c = CLOSING.c
-    mine = c.entity_id == this.deal
-    others = sa.and_(
-        c.process == this.process, c.entity_id != this.deal, c.outcome.in_([*WIN_RATE])
+    closings = reader.columns(CLOSING)
+    others = closings.where(
+        closings.has("process", this.process)
+        & closings.has("outcome", *WIN_RATE)
+        & ~closings.has("entity_id", this.deal)
     )
-    path = _paths(reader, this, mine).get(this.deal, frozenset())
-    paths = _paths(reader, this, others)
-    found = [
-        _likeness(this, other, path, paths.get(other.deal, frozenset()))
-        for other in read_closed(reader, others).values()
+    alike = _alike(reader, this, others)
+    shared, every = _stages_passed(reader, this, others)
+    # Stages are few: as floats, shares of their counts differ where they differ at all.
+    score = np.sum([shared / np.maximum(every, 1), *alike.values()], axis=0)
+    some = np.flatnonzero(score)
+    some = some[foremost(at_most, -score[some], -others["closed"][some])]
+    found = _one_by_one(others.ordered(some), [None] * len(some))
+    stages = zip(shared[some].tolist(), every[some].tolist(), strict=True)
+    flags = np.transpose([its[some] for its in alike.values()]).tolist()
+    likely = [
+        Likeness(other, *counts, _reasons(counts, [*compress(alike, its)]))
+        for other, counts, its in zip(found, stages, flags, strict=True)
     ]
-    alike = (each for each in found if each.score)
-    return nsmallest(
-        at_most, alike, key=lambda it: (-it.score, -it.other.closed, it.other.deal)
+    likely.sort(key=lambda it: (-it.score, -it.other.closed, it.other.deal))
+    return likely[:at_most]
+
+
+def _alike(reader: Reader, this: ClosedDeal, others: HeldRows) -> dict[Reason, Flags]:
+    """Return in what other deals are like one, beside the stages."""
+    customers = reader.columns(CUSTOMER)
+    segment_of = np.full(len(customers.words["entity_id"]) + 1, NOTHING)
+    segment_of[customers["entity_id"]] = customers["segment"]
+    segment = segment_of[others["customer_id"]]  # of no customer it is the last, which is none
+    return {
+        "similar_amount": _within_factor(this, others),
+        "same_lead_source": others.known("lead_source")
+        & others.has("lead_source", this.lead_source),
+        "same_segment": (segment != NOTHING)
+        & (segment == customers.code("segment", this.segment)),
+    }
+
+
+def _within_factor(this: ClosedDeal, others: HeldRows) -> Flags:
+    """Return which deals are of an amount in the same currency that is like that of one."""
+    if this.amount is None or this.amount <= 0:
+        return np.zeros(len(others), np.bool_)
+    least = -(-this.amount // AMOUNT_FACTOR_MAX)
+    amount, most = others["amount"], this.amount * AMOUNT_FACTOR_MAX
+    found: Flags = others.has("currency", this.currency) & (amount >= least) & (amount <= most)
+    return found
+
+
+def _stages_passed(reader: Reader, this: ClosedDeal, others: HeldRows) -> tuple[Column, Column]:
+    """Return how many stages a deal and each of others both passed, and how many either did.
+
+    Those of its process in which they stood while they were open.
+    """
+    visits = reader.columns(STAGE_VISIT, ended=True)
+    visits = visits.where(
+        visits.has("process", this.process)
+        & visits.has("outcome", "open")
+        & visits.known("stage")
     )
+    stages = grouped(visits["stage"])
+    passed = np.zeros((len(visits.words["entity_id"]), len(stages.first)), np.bool_)
+    passed[visits["entity_id"], stages.of] = True
+    mine, theirs = passed[visits.code("entity_id", this.deal)], passed[others["entity_id"]]
+    return (mine & theirs).sum(axis=1), (mine | theirs).sum(axis=1)
 
 
-def _paths(reader: Reader, this: ClosedDeal, wanted: Column) -> Mapping[UUID, frozenset[str]]:
-    """Read which stages of the process deals stood in while they were open."""
-    c, v = CLOSING.c, STAGE_VISIT.c
-    joined = sa.and_(v.tenant == c.tenant, v.entity_id == c.entity_id)
-    shown: list[Column] = [v.entity_id, v.stage]
-    select = (
-        sa.select(*shown)
-        .distinct()
-        .join_from(CLOSING.table, STAGE_VISIT.table, joined)
-        .where(
-            CLOSING.visible_at(reader.read_point),
-            wanted,
-            STAGE_VISIT.started_by(reader.read_point),
-        )
-        .where(v.process == this.process, v.outcome == "open", v.stage.is_not(None))
-    )
-    found: dict[UUID, set[str]] = {}
-    for row in reader.rows(select):
-        found.setdefault(row.entity_id, set()).add(row.stage)
-    return {deal: frozenset(stages) for deal, stages in found.items()}
-
-
-def _likeness(
-    this: ClosedDeal, other: ClosedDeal, mine: frozenset[str], theirs: frozenset[str]
-) -> Likeness:
-    shared, every = mine & theirs, mine | theirs
-    reasons: list[Reason] = []
-    if shared:
-        reasons.append("same_stage_path" if shared == every else "shared_stages")
-    if _within_factor(this, other):
-        reasons.append("similar_amount")
-    if this.lead_source is not None and this.lead_source == other.lead_source:
-        reasons.append("same_lead_source")
-    if this.segment is not None and this.segment == other.segment:
-        reasons.append("same_segment")
-    return Likeness(other, len(shared), len(every), tuple(reasons))
-
-
-def _within_factor(this: ClosedDeal, other: ClosedDeal) -> bool:
-    if this.amount is None or other.amount is None or this.currency != other.currency:
-        return False
-    low, high = sorted((this.amount, other.amount))
-    return low > 0 and high <= AMOUNT_FACTOR_MAX * low
+def _reasons(stages: tuple[int, int], alike: Iterable[Reason]) -> tuple[Reason, ...]:
+    shared, every = stages
+    if not shared:
+        return tuple(alike)
+    return "same_stage_path" if shared == every else "shared_stages", *alike
 
 
 def similar_deals(reader: Reader, this: ClosedDeal, at_most: int) -> tuple[SimilarDeal, ...]:

@@ -9,13 +9,13 @@ that is its case study.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
+from typing import Annotated, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
+import numpy as np
 from pydantic import Field
 
 from salesflow.domain.process import WIN_RATE, win_rate_of
@@ -38,23 +38,32 @@ from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
+from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_figures import places_among
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    exact,
-    exact_sum,
+    unscaled,
 )
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import PeriodQuestion, Reader
-from salesflow.projections.core.statistics import Share, difference, ratio, share
+from salesflow.projections.core.statistics import (
+    Share,
+    difference,
+    exact_sums,
+    ratio,
+    share,
+)
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope import names_of, of_one_deal
+from salesflow.projections.scope import Meant, named
 
 __all__ = [
     "ClosedGroup",
@@ -63,11 +72,12 @@ __all__ = [
     "LostTo",
     "WinLoss",
     "WinLossView",
+    "closed_groups",
     "loss_reasons",
+    "meant_under",
 ]
 
 
-Column: TypeAlias = "sa.ColumnElement[Any]"
 SMALL_SAMPLE = 10
 """Fewer deals than this on either side are few."""
 SIMILAR_MAX = 50
@@ -205,8 +215,9 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             DealClosedError: when it is merged then.
         """
         span, exchange = self.span(reader), self.exchange(reader)
-        wanted = list(self._wanted(reader))
-        closed = list(self._closed(reader, wanted, exchange, span.end - 1))
+        deals = self._deals(reader)
+        factors = _factors(reader, deals)
+        closed = list(closed_groups(deals, exchange, span.end - 1))
         outcomes = Counter[str]()
         for group in closed:
             outcomes[group.outcome] += group.deals
@@ -219,64 +230,25 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             period=span.period(),
             won=outcomes["won"],
             lost=outcomes["lost"],
-            drivers=tuple(_drivers(self._factors(reader, wanted), outcomes)),
+            drivers=tuple(_drivers(_by_factor(factors), outcomes)),
             losses=tuple(loss_reasons(lost)),
             lost_to=tuple(_lost_to(lost)),
             deal=self.deal,
             similar=alike,
             similar_won=share(*win_rate_of(Counter(each.outcome for each in alike), 0)),
             rates=exchange.used,
-            names=names_of(reader, wanted),
+            names=named(_meant(deals, factors), reader.processes),
         )
 
-    def _closed(
-        self,
-        reader: Reader,
-        wanted: Sequence[sa.ColumnElement[bool]],
-        exchange: CurrencyConverter,
-        end: Instant,
-    ) -> Iterator["ClosedGroup"]:
-        """Read what closed alike; to convert amounts, only what closed at the same time."""
-        c = CLOSING.c
-        at: list[Column] = [] if exchange.currency is None else [c.closed]
-        by: list[Column] = [c.outcome, c.because, c.competitor, c.currency]
-        shown: list[Column] = [*by, sa.func.count(), *exact_sum(c.amount), *at]
-        select = sa.select(*shown).where(*wanted).group_by(*by, *at)
-        for row in reader.rows(select):
-            group = ClosedGroup._make(row[: len(ClosedGroup._fields)])
-            if at and group.outcome == "lost":
-                day = exchange.day(end, event=row[-1], closing=row[-1])
-                into = exchange.into(group.currency, day, times=group.deals)
-                whole, rest = into.summed(group.whole, group.millionths)
-                group = group._replace(currency=into.currency, whole=whole, millionths=rest)
-            yield group
-
-    def _wanted(self, reader: Reader) -> Iterator[sa.ColumnElement[bool]]:
-        c, span = CLOSING.c, self.span(reader)
-        yield CLOSING.visible_at(reader.read_point)
-        yield c.outcome.in_([*WIN_RATE])
-        yield c.closed >= span.start
-        yield c.closed < span.end
-        for column, value in ((c.process, self.process), (c.owner, self.owner)):
+    def _deals(self, reader: Reader) -> HeldRows:
+        """Return the deals asked about, as they closed in the period."""
+        span = self.span(reader)
+        rows = reader.columns(CLOSING).between("closed", span.start, span.end)
+        rows = rows.among("outcome", *WIN_RATE)
+        for column, value in (("process", self.process), ("owner", self.owner)):
             if value is not None:
-                yield column == value
-
-    def _factors(
-        self, reader: Reader, wanted: Sequence[sa.ColumnElement[bool]]
-    ) -> dict[tuple[str, str], Counter[str]]:
-        """Count won and lost deals by factor."""
-        c, f = CLOSING.c, FACTOR.c
-        shown: list[Column] = [f.factor, f.detail, c.outcome]
-        select = (
-            sa.select(*shown, sa.func.count().label("deals"))
-            .join_from(CLOSING.table, FACTOR.table, of_one_deal())
-            .where(FACTOR.visible_at(reader.read_point), *wanted)
-            .group_by(f.factor, f.detail, c.outcome)
-        )
-        found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-        for row in reader.rows(select):
-            found[row.factor, row.detail][row.outcome] = row.deals
-        return found
+                rows = rows.among(column, value)
+        return rows
 
 
 class ClosedGroup(NamedTuple):
@@ -287,13 +259,83 @@ class ClosedGroup(NamedTuple):
     competitor: str | None
     currency: str | None
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def worth(self) -> Decimal:
         """What these deals were worth."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
+
+
+class _Factors(NamedTuple):
+    """What happened on the way of deals."""
+
+    rows: HeldRows
+    deals: HeldRows
+    """For each of them the deal on whose way it happened."""
+
+
+def _factors(reader: Reader, deals: HeldRows) -> _Factors:
+    """Return what happened on the way of closed deals."""
+    rows = reader.columns(FACTOR)
+    deal = places_among(deals["entity_id"], rows["entity_id"])
+    return _Factors(rows.where(deal >= 0), deals.ordered(deal[deal >= 0]))
+
+
+def _by_factor(factors: _Factors) -> dict[tuple[str, str], Counter[str]]:
+    """Count won and lost deals by factor."""
+    rows, deals = factors
+    alike = grouped(rows["factor"], rows["detail"], deals["outcome"])
+    first = rows.ordered(alike.first)
+    cells = (
+        first.cells("factor"),
+        first.cells("detail"),
+        deals.ordered(alike.first).cells("outcome"),
+    )
+    found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for *key, outcome, times in zip(*cells, alike.counts().tolist(), strict=True):
+        found[key[0], key[1]][outcome] = times
+    return found
+
+
+def _meant(deals: HeldRows, factors: _Factors) -> Iterator[Meant]:
+    """Yield the reasons and details of deals, and under which process versions they closed."""
+    lost = deals.among("outcome", "lost")
+    yield from meant_under(lost, lost["because"])
+    yield from meant_under(factors.deals, factors.rows["detail"])
+
+
+def meant_under(deals: HeldRows, keys: Column) -> Iterator[Meant]:
+    """Yield keys, one of each deal, and under which process versions those closed."""
+    process, version = deals["process"], deals["process_version"]
+    words = deals.words["process"]
+    for row in grouped(process, version, keys).first.tolist():
+        yield Meant(words[process[row]], int(version[row]), words[keys[row]])
+
+
+def closed_groups(
+    deals: HeldRows, exchange: CurrencyConverter, end: Instant
+) -> Iterator["ClosedGroup"]:
+    """Add up what closed alike; to convert amounts, only what closed at the same time."""
+    of, at = ("outcome", "because", "competitor", "currency"), deals["closed"]
+    time = (
+        np.unique(at, return_inverse=True)[1] if exchange.currency else np.zeros(len(at), int)
+    )
+    alike = grouped(*(deals[name] for name in of), time)
+    sums = exact_sums(Amounts.of(deals).amount, alike.of, len(alike.first))
+    cells = zip(*map(deals.ordered(alike.first).cells, of), strict=True)
+    closed = at[alike.first].tolist()
+    for key, count, amount, day in zip(
+        cells, alike.counts().tolist(), sums, closed, strict=True
+    ):
+        group = ClosedGroup._make((*key, count, amount))
+        if group.outcome == "lost":
+            into = exchange.into(
+                group.currency, exchange.day(end, event=day, closing=day), times=count
+            )
+            worth = into.millionths(amount)
+            group = group._replace(currency=into.currency, millionths=worth)
+        yield group
 
 
 def _drivers(

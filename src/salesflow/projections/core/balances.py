@@ -19,14 +19,14 @@ out all others, such as owners: there are more cells of all of them than movemen
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
 from salesflow.domain.time import DAY, Instant
-from salesflow.domain.values import EXACT_DIGITS
+from salesflow.domain.values import EXACT
 from salesflow.projections.table import AMOUNT_SCALE, FIGURES, LedgerTable, ReadPoint
 
 __all__ = [
@@ -38,8 +38,10 @@ __all__ = [
     "SPAN",
     "SPAN_DAYS",
     "CellSums",
+    "Cells",
     "balances",
     "by_cell",
+    "cell_sums",
     "legs_by_day",
 ]
 
@@ -50,10 +52,11 @@ BINNED and CARRIED say that they were made, up to which append."""
 SPAN_DAYS: Final = 32
 FIRST_DAY: Final = 40_000
 """Days are counted from so many before 1970, so that none is negative."""
+SCALE: Final = Decimal(AMOUNT_SCALE)
 NO_CURRENCY: Final = ""
 Column: TypeAlias = "sa.ColumnElement[Any]"
 Rows: TypeAlias = "Callable[[sa.Select[Any]], Sequence[sa.Row[Any]]]"
-Cells: TypeAlias = "tuple[Any, ...]"
+Cells: TypeAlias = tuple[Any, ...]
 
 
 class CellSums(NamedTuple):
@@ -307,16 +310,21 @@ def _added(
 
 
 def _sums(found: Mapping[Cells, list[int]]) -> dict[Cells, CellSums]:
-    named = ((tuple(c or None for c in cell), _told(sums)) for cell, sums in found.items())
+    named = ((tuple(c or None for c in cell), _put(sums)) for cell, sums in found.items())
     return {cell: sums for cell, sums in named if any(sums)}
 
 
-def _told(figures: Sequence[int]) -> CellSums:
+def _put(figures: Sequence[int]) -> CellSums:
+    """Put the parts of figures together, which the database sums apart."""
     deals, amount, rest, *likely = figures
     weighted = (likely[0] * AMOUNT_SCALE + likely[1]) * AMOUNT_SCALE + likely[2]
-    with localcontext(prec=EXACT_DIGITS):
-        return CellSums(
-            deals,
-            Decimal(amount * AMOUNT_SCALE + rest) / AMOUNT_SCALE,
-            Decimal(weighted) / AMOUNT_SCALE / AMOUNT_SCALE,
-        )
+    return cell_sums(deals, amount * AMOUNT_SCALE + rest, weighted)
+
+
+def cell_sums(deals: int, amount: int, weighted: int) -> CellSums:
+    """Return what stands in a cell, of an amount in millionths and a weighted one in theirs."""
+    return CellSums(
+        deals,
+        EXACT.divide(Decimal(amount), SCALE),
+        EXACT.divide(Decimal(weighted), SCALE * SCALE),
+    )

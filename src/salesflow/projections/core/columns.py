@@ -1,37 +1,50 @@
 """Rows of read tables as columns: whole sets that questions compute with at once.
 
 A column is an array with a value for each row. Numbers stand in it as they are, words and ids
-as codes: small whole numbers that mean the same in every column. `HeldRows` count at a moment,
-the rows of one entity next to one another; a column of them is cut when it is asked for.
+as codes: small whole numbers that mean the same in every column; ids of events as their bytes.
+`HeldRows` count at a moment; a column of them is cut when it is asked for. Rows of an interval
+table stand with those of the same entity, in order of their beginning. Movements of a ledger
+stand in no order that holds for all of them.
 
 It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
+    "EVENT_ID",
     "NOTHING",
+    "UNKNOWN",
     "Column",
     "Flags",
     "HeldRows",
     "Part",
+    "Places",
     "TableColumns",
     "Words",
+    "narrowed",
     "runs_of",
 ]
 
 Column = NDArray[Any]
 """Whole numbers of any size: codes, instants, amounts in millionths, counts."""
 Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+"""Which rows of a part."""
 
+EVENT_ID: Final = np.dtype("V16")
+"""How an id of an event is held."""
+NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
 """The code of no word. Of numbers the least of their type is none."""
@@ -41,6 +54,20 @@ def runs_of(column: Column) -> tuple[Column, Column]:
     """Return the first and the last place of each run of values that are the same."""
     first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
     return first, np.append(first[1:], len(column))[: len(first)] - 1
+
+
+def narrowed(column: Column) -> Column:
+    """Return a column of whole numbers in the smallest type that holds them.
+
+    In none of its types the least number is one, since that stands for nothing.
+    """
+    if column.dtype.kind != "i" or not len(column):
+        return column
+    low, high = int(column.min()), int(column.max())
+    for kind in NARROW:
+        if np.iinfo(kind).min < low and high <= np.iinfo(kind).max:
+            return column.astype(kind)
+    return column
 
 
 class Words:
@@ -70,9 +97,17 @@ class Words:
                 known[word] = len(self._words) - 1
         return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
 
+    def texts(self, codes: Column) -> list[Any]:
+        """Return the words of codes, or ids as they were put in."""
+        return [self._words[code] for code in codes.tolist()]
+
 
 class Part(NamedTuple):
-    """Rows of one table, those of an entity next to one another in order of their beginning."""
+    """Rows of one table, in an order of their own, and as narrow as what they hold.
+
+    Of an interval table those of an entity stand next to one another, in order of their
+    beginning; movements stand in order of their occurrence.
+    """
 
     columns: Mapping[str, Column]
     rows: int
@@ -88,6 +123,11 @@ class Part(NamedTuple):
         if as_of > known_at:  # else what was open then ends behind the moment anyway
             held |= (c["collapsed"] == 1) & (c["valid_to"] > known_at)
         return begun & held
+
+    def posted_by(self, read_point: ReadPoint) -> Places:
+        """Return which movements had happened and were recorded at a moment."""
+        happened = np.searchsorted(self.columns["occurred"], read_point.as_of, "right")
+        return np.flatnonzero(self.columns["recorded"][:happened] <= read_point.known_at)
 
 
 class TableColumns(NamedTuple):
@@ -116,7 +156,7 @@ class HeldRows:
     """Rows of a table that count at a moment."""
 
     def __init__(
-        self, chosen: Sequence[tuple[Part, NDArray[np.intp]]], words: Mapping[str, Words]
+        self, chosen: Sequence[tuple[Part, Places]], words: Mapping[str, Words]
     ) -> None:
         self.words: Final = words
         self._chosen = chosen
@@ -125,12 +165,21 @@ class HeldRows:
     def __len__(self) -> int:
         return sum(len(places) for _, places in self._chosen)
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names of their columns."""
+        return self._chosen[0][0].columns.keys()
+
     def __getitem__(self, name: str) -> Column:
         """Return a column of these rows."""
         found = self._cut.get(name)
         if found is None:
             cut = [part.columns[name][places] for part, places in self._chosen]
-            found = self._cut[name] = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            found = cut[0] if len(cut) == 1 else np.concatenate(cut)
+            if found.dtype != EVENT_ID:
+                wide = np.int32 if name in self.words else np.int64
+                found = found.astype(wide, copy=False)
+            self._cut[name] = found
         return found
 
     def code(self, name: str, word: str | UUID | None) -> int:
@@ -138,28 +187,85 @@ class HeldRows:
         code = self.words[name].code(word)
         return UNKNOWN if code is None else code
 
+    def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
+        """Return which of some words or ids rows have in a column, by number; -1 for none."""
+        known = self.words[name]
+        number = np.full(len(known) + 1, -1)  # the code of nothing stands last
+        for place, code in enumerate(map(known.code, words)):
+            if code is not None:
+                number[code] = place
+        return number[self[name]]
+
+    def has(self, name: str, *words: str | UUID | None) -> Flags:
+        """Return which rows have one of some words or ids in a column."""
+        found: Flags = self.numbers(name, words) >= 0
+        return found
+
+    def known(self, name: str) -> Flags:
+        """Return which rows have anything in a column."""
+        column = self[name]
+        nothing = NOTHING if name in self.words else np.iinfo(column.dtype).min
+        found: Flags = column != nothing
+        return found
+
+    def where(self, wanted: Flags) -> "HeldRows":
+        """Return some of them, in the same order."""
+        ends = np.cumsum([len(places) for _, places in self._chosen])
+        parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
+        return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+
     def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
-        codes = [self.code(name, word) for word in words]
-        chosen = [
-            (part, places[np.isin(part.columns[name][places], codes)])
-            for part, places in self._chosen
-        ]
-        return HeldRows(chosen, self.words)
+        return self.where(self.has(name, *words))
 
-    def ordered(self, order: NDArray[np.intp]) -> "HeldRows":
-        """Return them in another order."""
-        names = self._chosen[0][0].columns
-        part = Part({name: self[name][order] for name in names}, len(self))
-        return HeldRows([(part, np.arange(len(self)))], self.words)
+    def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
+        """Return those of which an instant lies in `[start, end)`."""
+        return self.where((self[name] >= start) & (self[name] < end))
 
-    def cells(self, name: str) -> list[Any]:
-        """Return a column as Python has it: words, ids, numbers; None where there is none."""
+    def until(self, known_at: Instant) -> Column:
+        """Return when each row ends, as was known at an instant; FOREVER while it was open."""
+        ends = self["valid_to"]
+        return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
+
+    def ordered(self, order: Places) -> "HeldRows":
+        """Return rows of these by their numbers, in that order."""
+        part = Part(_OrderedColumns(self, order), len(order))
+        return HeldRows([(part, np.arange(len(order)))], self.words)
+
+    def amounts(self, name: str) -> Column:
+        """Return a column of amounts, with 0 where none is known."""
         column = self[name]
+        return np.where(column == np.iinfo(column.dtype).min, 0, column)
+
+    def cells(self, name: str, rows: Column | None = None) -> list[Any]:
+        """Return a column as Python has it, or some rows of it.
+
+        It holds words, ids or numbers, and None where there is none.
+        """
+        column = self[name] if rows is None else self[name][rows]
         words = self.words.get(name)
         if words is not None:
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
+        if column.dtype == EVENT_ID:
+            return [uuid_of_bytes(each) for each in column.tolist()]
         cells: list[Any] = column.tolist()
         none = np.iinfo(column.dtype).min
         return [None if each == none else each for each in cells] if none in cells else cells
+
+
+class _OrderedColumns(Mapping[str, Column]):
+    """Columns of rows in another order, each made when it is asked for."""
+
+    def __init__(self, rows: HeldRows, order: Places) -> None:
+        self._rows = rows
+        self._order = order
+
+    def __getitem__(self, name: str) -> Column:
+        return self._rows[name][self._order]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows.names)
+
+    def __len__(self) -> int:
+        return len(self._rows.names)

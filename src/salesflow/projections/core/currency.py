@@ -82,6 +82,7 @@ def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]
 ViewT = TypeVar("ViewT", bound=View)
+AtT = TypeVar("AtT")
 
 RULES: Final[dict[RateRule, str]] = {
     "event": "the event date",
@@ -158,26 +159,15 @@ class RateApplied(NamedTuple):
     rate: Fraction | None
     """None where it stays as it is."""
 
-    def millionths(self, amount: int | None) -> int | None:
+    def millionths(self, amount: int) -> int:
         """Convert an amount in whole millionths."""
-        if self.rate is None or amount is None:
-            return amount
-        return round(amount * self.rate)
+        return amount if self.rate is None else round(amount * self.rate)
 
     def amount(self, amount: Decimal) -> Decimal:
         """Convert an exact amount."""
         if self.rate is None:
             return amount
         return exact(None, round(Fraction(amount) * AMOUNT_SCALE * self.rate))
-
-    def summed(
-        self, whole: int | None, millionths: int | None
-    ) -> tuple[int | None, int | None]:
-        """Convert the two halves of an exact sum (see `exact_sum`)."""
-        if self.rate is None:
-            return whole, millionths
-        amount = (whole or 0) * AMOUNT_SCALE + (millionths or 0)
-        return None, self.millionths(amount)
 
 
 class CurrencyConverter:
@@ -211,8 +201,12 @@ class CurrencyConverter:
         """
         if self._rates_on is not None:
             return self._rates_on
-        at = {"event": event, "closing": closing}.get(self._rule, end)
+        at = self.dated_by(end, event=event, closing=closing)
         return self._day_of(self._as_of if at is None else min(at, self._as_of))
+
+    def dated_by(self, end: AtT, *, event: AtT, closing: AtT) -> AtT:
+        """Return which of some instants says of which day a rate is; see `day`."""
+        return {"event": event, "closing": closing}.get(self._rule, end)
 
     def into(
         self, currency: str | None, day: date, *, of: Hashable = None, times: int = 1
@@ -225,12 +219,21 @@ class CurrencyConverter:
         """
         if self.currency is None or currency is None:
             return RateApplied(currency, None)
-        found = self._rate(currency, day)
-        if found is None:
-            met = 0 if of is not None else self._without[currency].get(None, 0)
-            self._without[currency][of] = met + times
+        rate = self.rate(currency, day)
+        if rate is None:
+            self.leave_out(currency, of=of, times=times)
             return RateApplied(None, Fraction(0))
-        return RateApplied(self.currency, found.rate)
+        return RateApplied(self.currency, rate)
+
+    def rate(self, currency: str, day: date) -> Fraction | None:
+        """Return the rate of a day from a currency, or None where there is none."""
+        found = self._rate(currency, day)
+        return None if found is None else found.rate
+
+    def leave_out(self, currency: str, *, of: Hashable, times: int) -> None:
+        """Note that so many amounts have no rate; see `into`."""
+        met = 0 if of is not None else self._without[currency].get(None, 0)
+        self._without[currency][of] = met + times
 
     @property
     def used(self) -> RatesUsed | None:

@@ -6,8 +6,9 @@ every table and in JSON. Names of people are personal and are part of no figure.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -47,6 +48,7 @@ STAGES: Final = frozenset({"Stage", "From", "To"})
 """Columns in which a stage may stand behind the process it is of."""
 PLAIN: Final = frozenset({"Title", "Customer", "Text", "Stage"})
 """Columns whose cells are no ids of reps."""
+NAMING: Final = DEALS | NAMED | GROUPS | {PROCESS}
 ID_MIN: Final = 36
 
 
@@ -119,8 +121,9 @@ class Ids(NamedTuple):
 def ids_in(view: BaseModel) -> Ids:
     """Find the ids of deals, customers and perhaps reps in an answer, each once."""
     found = Ids([], [], [], [], [])
+    id_of = cache(_id_of)
     by_process = getattr(view, "by", None) == PROCESS
-    for name, value in _leaves(view, ""):
+    for name, value in dict.fromkeys(_leaves(view, "")):
         if name == PROCESS or (by_process and name in GROUPS):
             found.processes.append(str(value))
         elif isinstance(value, UUID):
@@ -130,8 +133,8 @@ def ids_in(view: BaseModel) -> Ids:
                 found.customers.append(value)
         elif name in REASONS:
             found.reasons.append(value)
-        elif _is_id(value):
-            found.customers.append(UUID(value))
+        elif (id := id_of(value)) is not None:
+            found.customers.append(id)
         else:
             found.reps.append(value)
     return Ids(
@@ -144,9 +147,10 @@ def ids_in(view: BaseModel) -> Ids:
 
 
 def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the ids and keys in an answer, each with the name of the field it stands in."""
     if isinstance(value, BaseModel):
-        for field, inside in value:
-            yield from _leaves(inside, field)
+        for field in _naming_fields(type(value)):
+            yield from _leaves(getattr(value, field), field)
     elif isinstance(value, tuple):
         for inside in value:
             yield from _leaves(inside, name)
@@ -156,13 +160,43 @@ def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _is_id(text: object) -> bool:
-    if not isinstance(text, str) or len(text) != ID_MIN:
-        return False
+@cache
+def _naming_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the fields of a model that hold ids or keys, or values in which some may be."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if name in NAMING or any(map(_may_name, _types_in(field.annotation)))
+    )
+
+
+def _may_name(kind: object) -> bool:
+    """Return whether ids or keys may stand in a value of a type; in any that says no more."""
+    if not isinstance(kind, type):
+        return isinstance(kind, TypeVar) or kind is Any
+    if kind is object:
+        return True
+    return issubclass(kind, BaseModel) and (not kind.model_fields or bool(_naming_fields(kind)))
+
+
+def _types_in(annotation: object) -> Iterator[object]:
+    """Yield what an annotation is made of."""
+    inside = get_args(annotation)
+    if not inside:
+        yield annotation
+    for each in inside:
+        yield from _types_in(each)
+
+
+def _id_of(text: str) -> UUID | None:
+    """Return the id that a text is; None of any other text."""
+    if len(text) != ID_MIN:
+        return None
     try:
-        return str(UUID(text)) == text
+        id = UUID(text)
     except ValueError:
-        return False
+        return None
+    return id if str(id) == text else None
 
 
 def with_names(

@@ -54,6 +54,7 @@ from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
 from salesflow.presentation.messages import Language, in_language, translated, words_in
 from salesflow.presentation.table import TableOfView, html_of
+from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.left_out import Behind, LeftOut
 from salesflow.projections.core.names import (
     NO_NAMES,
@@ -62,7 +63,7 @@ from salesflow.projections.core.names import (
     with_name_columns,
     with_names,
 )
-from salesflow.projections.table import IntervalTable, Processes, ReadPoint, Selection
+from salesflow.projections.table import LedgerTable, Processes, ReadPoint, ReadTable, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,20 +224,30 @@ class Reader(Protocol):
         """The published process versions."""
 
     def published(self) -> list[str]:
-        """Return the keys of all processes; looks through the whole log."""
+        """Return the keys of all processes; looks through what was logged since last time."""
 
     def columns(
         self,
-        table: IntervalTable,
+        table: ReadTable,
         *,
         of: UUID | None = None,
         as_of: Instant | None = None,
+        known_at: Instant | None = None,
         ended: bool = False,
     ) -> "HeldRows":
-        """Return the rows of a table that hold at the moment, or at an instant before it.
+        """Return the rows of a table that hold at the moment, or at instants before it.
 
-        All of them, or those of one entity; with `ended` also those that held before. The table
-        has to be among the question's.
+        All of them, or those of one entity; with `ended` also those that held before. Of a
+        ledger, the movements posted by then. The table has to be among the question's.
+        """
+
+    def balances(
+        self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
+    ) -> list[dict[Cells, CellSums]]:
+        """Return what stood in each cell of a ledger at some instants, as known at one.
+
+        It is known at the moment where nothing is said. Cells in which nothing stood are left
+        out; a missing currency is None.
         """
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

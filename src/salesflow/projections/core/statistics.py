@@ -25,7 +25,6 @@ from salesflow.presentation.format import Estimate, Interval
 from salesflow.projections.core.columns import Column, runs_of
 
 __all__ = [
-    "NINE_TENTHS",
     "Probabilities",
     "Share",
     "Spread",
@@ -33,15 +32,15 @@ __all__ = [
     "decimal_of",
     "difference",
     "exact_sum",
+    "exact_sums",
+    "half_sums",
     "mean",
     "net_promoters",
     "ratio",
-    "ratios",
     "share",
-    "shares",
     "spread",
-    "spreads",
     "survival",
+    "whole_sums",
 ]
 
 
@@ -88,16 +87,6 @@ def _long_ratio(part: int, whole: int) -> Decimal:
     if rest or len(plain.as_tuple().digits) > getcontext().prec:
         return +found
     return plain if plain != plain.to_integral_value() else plain.quantize(Decimal(1))
-
-
-def ratios(*counts: Share) -> list[Decimal | None]:
-    """Divide several pairs of counts; see `ratio`."""
-    return [ratio(*each) for each in counts]
-
-
-def shares(*counts: Share) -> list[Estimate | None]:
-    """Return several shares, each with its interval; see `share`."""
-    return [share(*each) for each in counts]
 
 
 def share(part: int, whole: int) -> Estimate | None:
@@ -223,6 +212,7 @@ def _student(freedom: int) -> float:
 
 # Spreads: how durations lie, from the shortest to the longest.
 
+HALF_WAY: Final = Fraction(1, 2)
 NINE_TENTHS: Final = Fraction(9, 10)
 
 
@@ -243,39 +233,56 @@ def spread(lasted: Column | Sequence[int]) -> Spread:
     if not len(times):
         return NO_SPREAD
     return Spread(
-        days_median=_days(_percentile(times, Fraction(1, 2))),
-        days_mean=_days(Fraction(exact_sum(times), len(times))),
-        days_p90=_days(_percentile(times, NINE_TENTHS)),
+        days_median=_percentile_days(times, HALF_WAY),
+        days_mean=ratio(exact_sum(times), len(times) * DAY),
+        days_p90=_percentile_days(times, NINE_TENTHS),
     )
-
-
-def spreads(*lasted: Column | Sequence[int]) -> list[Spread]:
-    """Return how several sets of times are spread; see `spread`."""
-    return [spread(each) for each in lasted]
 
 
 def exact_sum(numbers: Column) -> int:
     """Return the sum of 64-bit numbers, however large it is: an array's own wraps around."""
-    numbers = np.asarray(numbers, np.int64)
-    upper, lower = numbers >> WORD, numbers & (1 << WORD) - 1
+    upper, lower = _halves(numbers)
     return (int(upper.sum()) << WORD) + int(lower.sum())
 
 
-def _percentile(times: Column, share: Fraction) -> Fraction:
-    """Interpolate linearly between the two times around a share of the way (type 7).
+def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
+    """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
+    return whole_sums(half_sums(numbers, groups, count))
+
+
+def half_sums(numbers: Column, groups: Column, count: int) -> Column:
+    """Return the same sums in two halves, a row each, which can be added up further."""
+    sums = np.zeros((2, count), np.int64)
+    for part, half in zip(sums, _halves(numbers), strict=True):
+        np.add.at(part, groups, half)
+    return sums
+
+
+def whole_sums(halves: Column) -> list[int]:
+    """Put sums in halves together."""
+    return [(high << WORD) + low for high, low in halves.T.tolist()]
+
+
+def _halves(numbers: Column) -> tuple[Column, Column]:
+    """Cut 64-bit numbers in two, of which either can be added up billions of times."""
+    numbers = np.asarray(numbers, np.int64)
+    return numbers >> WORD, numbers & (1 << WORD) - 1
+
+
+def _percentile_days(times: Column, share: Fraction) -> Decimal | None:
+    """Interpolate linearly between the two times around a share of the way (type 7), in days.
 
     Source: R. J. Hyndman and Y. Fan, Sample quantiles in statistical packages, The American
     Statistician 50 (1996).
     """
-    place = (len(times) - 1) * share
-    below = int(place)
-    above = min(below + 1, len(times) - 1)
-    low, high = int(times[below]), int(times[above])
-    return low + (place - below) * (high - low)
+    part, whole = share.as_integer_ratio()
+    below, rest = divmod((len(times) - 1) * part, whole)
+    low, high = int(times[below]), int(times[min(below + 1, len(times) - 1)])
+    return ratio(low * whole + rest * (high - low), whole * DAY)
 
 
 def _days(lasted: Fraction | int) -> Decimal:
-    return decimal_of(Fraction(lasted) / DAY)
+    return Decimal(lasted.numerator) / (lasted.denominator * DAY)
 
 
 # How long until something happens, when for some it has not happened yet.

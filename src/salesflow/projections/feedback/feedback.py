@@ -7,16 +7,16 @@ what follows from it: that is for the drivers of winning and for retrospectives.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
-from salesflow.domain.time import Moment, Period, from_instant
+from salesflow.domain.time import Instant, Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
@@ -29,11 +29,12 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, HeldRows
 from salesflow.projections.core.question import (
     Limit,
     PeriodQuestion,
     Reader,
-    Span,
     View,
     span_before,
 )
@@ -43,15 +44,19 @@ from salesflow.projections.scope import stage_name
 
 __all__ = [
     "FIGURE_COLUMNS",
+    "GROUPED_BY",
     "Answers",
     "Feedback",
     "FeedbackFigures",
     "FeedbackGroup",
     "FeedbackView",
     "Verbatim",
+    "WordedRow",
+    "answers_alike",
     "counted",
     "feedback_groups",
     "figures_text",
+    "newest_words",
     "read_words",
 ]
 
@@ -167,6 +172,12 @@ def _at_least(lowest: int, scores: Counter[int]) -> int:
 
 
 By = Literal["stage", "owner", "product"]
+GROUPED_BY: Final[Mapping[By, tuple[str, ...]]] = {
+    "stage": ("process", "stage"),
+    "owner": ("owner",),
+    "product": ("products",),
+}
+"""The columns by which each kind of groups is told apart."""
 LISTED = 20
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
@@ -271,58 +282,57 @@ class Feedback(PeriodQuestion[FeedbackView]):
         """
         span = self.span(reader)
         before = span_before(span, reader)
-        answers = self._answers(reader, span)
-        verbatims, in_all = self._verbatims(reader, span)
+        rows = self._asked_about(reader)
+        said = rows.between("occurred", span.start, span.end)
+        earlier = rows.between("occurred", before.start, before.end)
+        columns = GROUPED_BY[self.by] if self.by is not None else ()
+        answers = answers_alike(said, columns)
+        worded = said.where(said.has("kind", "received") & (said["worded"] == 1))
         return FeedbackView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
             total=counted(answers),
-            total_before=counted(self._answers(reader, before)),
+            total_before=counted(answers_alike(earlier, columns)),
             groups=tuple(feedback_groups(answers, self.by, reader)),
-            verbatims=tuple(verbatims),
-            verbatims_total=in_all,
+            verbatims=tuple(read_words(reader, newest_words(worded, self.limit))),
+            verbatims_total=len(worded),
         )
 
-    def _answers(self, reader: Reader, span: Span) -> list[Answers]:
-        c = FEEDBACK.c
-        columns = {"stage": (c.process, c.stage), "owner": (c.owner,), "product": (c.products,)}
-        by = columns[self.by] if self.by is not None else ()
-        grouped = (c.kind, c.scale, c.score, c.answered, *by)
-        shown: list[sa.ColumnElement[Any]] = [
-            sa.func.count(),
-            sa.func.max(c.process_version),
-            *grouped,
-        ]
-        select = sa.select(*shown).where(*self._wanted(reader, span)).group_by(*grouped)
-        return [Answers._make((*row[:6], tuple(row[6:]))) for row in reader.rows(select)]
-
-    def _wanted(self, reader: Reader, span: Span) -> list[sa.ColumnElement[bool]]:
-        c = FEEDBACK.c
-        given = {c.process: self.process, c.owner: self.owner, c.survey: self.survey}
-        return [
-            FEEDBACK.visible_at(reader.read_point),
-            c.occurred >= span.start,
-            c.occurred < span.end,
-            *(column == value for column, value in given.items() if value is not None),
-        ]
-
-    def _verbatims(self, reader: Reader, span: Span) -> tuple[list[Verbatim], int]:
-        """Find the newest words, and how many there are in all."""
-        c = FEEDBACK.c
-        wanted = [*self._wanted(reader, span), c.kind == "received", c.worded == 1]
-        [(in_all,)] = reader.rows(sa.select(sa.func.count()).where(*wanted))
-        newest = (
-            sa.select(FEEDBACK.table)
-            .where(*wanted)
-            .order_by(c.occurred.desc(), c.position.desc())
-            .limit(self.limit)
-        )
-        return read_words(reader, reader.rows(newest)), in_all
+    def _asked_about(self, reader: Reader) -> HeldRows:
+        rows = reader.columns(FEEDBACK)
+        given = {"process": self.process, "owner": self.owner, "survey": self.survey}
+        for column, value in given.items():
+            if value is not None:
+                rows = rows.among(column, value)
+        return rows
 
 
-def read_words(reader: Reader, rows: Sequence[sa.Row[Any]]) -> list[Verbatim]:
+class WordedRow(NamedTuple):
+    """A row of feedback that was given in words."""
+
+    entity_id: UUID
+    position: int
+    occurred: Instant
+    process: str
+    process_version: int
+    stage: str
+    owner: str | None
+    products: str | None
+    survey: str | None
+    scale: Scale | None
+    score: int | None
+
+
+def newest_words(rows: HeldRows, limit: int) -> list[WordedRow]:
+    """Return so many rows of feedback at most, the newest first."""
+    newest = rows.ordered(np.lexsort([-rows["position"], -rows["occurred"]])[:limit])
+    cells = zip(*map(newest.cells, WordedRow._fields), strict=True)
+    return [*map(WordedRow._make, cells)]
+
+
+def read_words(reader: Reader, rows: Sequence[WordedRow]) -> list[Verbatim]:
     """Read from the log what was said in rows of feedback: it is personal, and only there."""
     streams = reader.streams({row.entity_id for row in rows})
     said = {
@@ -332,6 +342,21 @@ def read_words(reader: Reader, rows: Sequence[sa.Row[Any]]) -> list[Verbatim]:
         if isinstance(event.fact, FeedbackReceived)
     }
     return [_verbatim(row, said.get(row.position) or "", reader) for row in rows]
+
+
+def answers_alike(rows: HeldRows, by: Sequence[str]) -> list[Answers]:
+    """Put rows of feedback together that are alike, and of one group by some columns."""
+    score = np.where(rows.known("score"), rows["score"], NOTHING)
+    alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
+    newest = np.zeros(len(alike.first), np.int64)
+    np.maximum.at(newest, alike.of, rows["process_version"])
+    names = ("kind", "scale", "score", "answered", *by)
+    cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
+    counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)
+    return [
+        Answers(times, version, kind, scale, score, answered, tuple(group))
+        for times, version, (kind, scale, score, answered, *group) in counts
+    ]
 
 
 def feedback_groups(
@@ -373,7 +398,7 @@ def _products(lines: str | None) -> tuple[str, ...]:
     return () if lines is None else tuple(lines.split("\n"))
 
 
-def _verbatim(row: sa.Row[Any], text: str, reader: Reader) -> Verbatim:
+def _verbatim(row: WordedRow, text: str, reader: Reader) -> Verbatim:
     stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
     return Verbatim(
         position=row.position,

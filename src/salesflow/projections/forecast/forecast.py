@@ -103,8 +103,7 @@ def in_one_currency(
     """Convert what deals are worth; those without a rate stay, without an amount."""
     for row in rows:
         into = _into(exchange, row.currency, end(row), row.deals)
-        whole, millionths = into.summed(row.whole, row.millionths)
-        yield row._replace(currency=into.currency, whole=whole, millionths=millionths)
+        yield row._replace(currency=into.currency, millionths=into.millionths(row.millionths))
 
 
 def sums_in_one_currency(
@@ -114,8 +113,8 @@ def sums_in_one_currency(
     for row in rows:
         into = _into(exchange, row.currency, end(row), 1)
         if into.currency is not None:
-            whole, millionths = into.summed(row.whole, row.millionths)
-            yield row._replace(currency=into.currency, whole=whole, millionths=millionths)
+            millionths = into.millionths(row.millionths)
+            yield row._replace(currency=into.currency, millionths=millionths)
 
 
 def _into(

@@ -1,22 +1,26 @@
-"""What a forecast is worked out from, read in one statement each, whatever is asked.
+"""What a forecast is worked out from: what was open, booked, closed and changed, in sums.
 
 A `ForecastPoint` is a moment at which a forecast of a period is made; those of several points
-are read together. Sums are made by the database, exactly. Leaves out what the sums mean: that
-is `forecast_figures`.
+are read together. Leaves out what the sums mean: that is `forecast_figures`.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant
-from salesflow.projections.core.currency import exact, exact_sum
+from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_figures import places_among
+from salesflow.projections.core.column_groups import Groups, grouped
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows, Words
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
+from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -44,12 +48,17 @@ __all__ = [
 ]
 
 
-Column: TypeAlias = "sa.ColumnElement[Any]"
 When = Literal["start", "middle"]
 """At which point of its period a forecast was made."""
 KnowledgeOf = Literal["then", "moment"]
 """Whether from what was known when it was made, or from what is known at the moment."""
 SLIPPED: Final = ("moved", "overdue")
+FATES: Final = ("won", "otherwise", "pending", *SLIPPED)
+"""What becomes of deals that were expected in a period."""
+WHOSE: Final = ("owner", "process")
+"""The columns that say whose a deal is."""
+NO_DAY: Final = 0
+"""The ordinal of no day."""
 
 
 class ForecastPoint(NamedTuple):
@@ -75,17 +84,20 @@ class Scope(NamedTuple):
     process: str | None
     owner: str | None
 
-    def group(self, owner: Column, process: Column) -> Column:
-        """Return the column that groups, of those that hold the owner and the process."""
-        column = {None: sa.cast(sa.null(), sa.Text), "owner": owner, "process": process}
-        return column[self.by].label("group")
+    def holds(self, rows: HeldRows, owner: str, process: str) -> Flags:
+        """Return which rows are asked about; named are the columns that say whose they are."""
+        held: Flags = np.ones(len(rows), np.bool_)
+        if self.owner is not None:
+            held &= rows.has(owner, self.owner)
+        if self.process is not None:
+            held &= rows.has(process, self.process)
+        return held
 
-    def holds(self, owner: Column, process: Column) -> Column:
-        """Return which rows are asked about."""
-        return sa.and_(
-            sa.true() if self.owner is None else owner == self.owner,
-            sa.true() if self.process is None else process == self.process,
-        )
+    def groups(self, rows: HeldRows, owner: str, process: str) -> Column:
+        """Return the group of each row, by its code; see `holds`."""
+        if self.by is None:
+            return np.full(len(rows), NOTHING)
+        return rows[owner if self.by == "owner" else process]
 
 
 class OpenRow(NamedTuple):
@@ -97,13 +109,12 @@ class OpenRow(NamedTuple):
     category: str
     probability: int
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class WonRow(NamedTuple):
@@ -113,13 +124,12 @@ class WonRow(NamedTuple):
     group: str | None
     currency: str
     share: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of the whole bookings."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class ClosedRow(NamedTuple):
@@ -128,13 +138,12 @@ class ClosedRow(NamedTuple):
     group: str | None
     currency: str
     outcome: str
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class OutcomeRow(NamedTuple):
@@ -144,13 +153,12 @@ class OutcomeRow(NamedTuple):
     currency: str | None
     fate: str
     deals: int
-    whole: int | None
-    millionths: int | None
+    millionths: int
 
     @property
     def amount(self) -> Decimal:
         """The sum of their amounts at the start."""
-        return exact(self.whole, self.millionths)
+        return unscaled(self.millionths)
 
 
 class SlippedRow(NamedTuple):
@@ -184,137 +192,92 @@ def read_open(
     reader: Reader, points: Sequence[ForecastPoint], scope: Scope
 ) -> Iterator[OpenRow]:
     """Sum up the open deals expected to close in the period of each forecast point."""
-    c = DEAL_STATE.c
-    selects = [
-        _select(
-            number,
-            scope.group(c.owner, c.process),
-            *(c.currency, c.forecast_category, c.probability, sa.func.count().label("deals")),
-            *_summed(c.amount),
+    opened = {at: _deals(reader, at).among("outcome", "open") for at, _ in points}
+    for number, (read_point, span) in enumerate(points):
+        rows = _expected(opened[read_point], span, scope)
+        of = (scope.groups(rows, *WHOSE), rows["currency"])
+        alike = grouped(*of, rows["forecast_category"], rows["probability"])
+        texts, first = rows.words["owner"], alike.first
+        cells = (
+            *(_words(texts, column[first]) for column in (*of, rows["forecast_category"])),
+            rows["probability"][first].tolist(),
+            alike.counts().tolist(),
+            exact_sums(Amounts.of(rows).amount, alike.of, len(first)),
         )
-        .where(_expected(point), scope.holds(c.owner, c.process))
-        .group_by(*_ordinals(2, 5))
-        for number, point in enumerate(points)
-    ]
-    return map(OpenRow._make, reader.rows(_all_of(selects)))
+        for *key, deals, millionths in zip(*cells, strict=True):
+            yield OpenRow._make((number, *key, deals, millionths))
 
 
 def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> Iterator[WonRow]:
     """Sum up what was booked in the period of each forecast point."""
-    c = BOOKING.c
-    selects = [
-        _select(
-            number,
-            scope.group(c.person, c.process),
-            *(c.currency, c.share),
-            *_summed(c.sign * c.amount),
+    for number, ((_, as_of, known_at), span) in enumerate(points):
+        rows = reader.columns(BOOKING, as_of=as_of, known_at=known_at)
+        rows = rows.between("occurred", span.start, span.end)
+        rows = rows.where(rows.known("currency") & scope.holds(rows, "person", "process"))
+        of = (scope.groups(rows, "person", "process"), rows["currency"])
+        alike = grouped(*of, rows["share"])
+        texts, first = rows.words["person"], alike.first
+        cells = (
+            *(_words(texts, column[first]) for column in of),
+            rows["share"][first].tolist(),
+            exact_sums(rows["sign"] * rows["amount"], alike.of, len(first)),
         )
-        .where(
-            BOOKING.posted_by(point.read_point),
-            c.currency.is_not(None),
-            *(c.occurred >= point.span.start, c.occurred < point.span.end),
-            scope.holds(c.person, c.process),
-        )
-        .group_by(*_ordinals(2, 4))
-        for number, point in enumerate(points)
-    ]
-    return map(WonRow._make, reader.rows(_all_of(selects)))
+        for *key, millionths in zip(*cells, strict=True):
+            yield WonRow._make((number, *key, millionths))
 
 
 def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[ClosedRow]:
     """Sum up the deals that stand won or lost at the moment and closed since an instant."""
-    c = CLOSING.c
-    shown: list[Column] = [scope.group(c.owner, c.process), c.currency, c.outcome]
-    select = (
-        sa.select(*shown, *_summed(c.amount))
-        .where(
-            CLOSING.visible_at(reader.read_point),
-            *(c.closed >= since, c.outcome.in_([*WIN_RATE]), c.currency.is_not(None)),
-            scope.holds(c.owner, c.process),
-        )
-        .group_by(*_ordinals(1, 3))
-    )
-    return map(ClosedRow._make, reader.rows(select))
+    rows = reader.columns(CLOSING)
+    counts = (rows["closed"] >= since) & rows.has("outcome", *WIN_RATE) & rows.known("currency")
+    rows = rows.where(counts & scope.holds(rows, *WHOSE))
+    of = (scope.groups(rows, *WHOSE), rows["currency"], rows["outcome"])
+    alike = grouped(*of)
+    cells = [_words(rows.words["owner"], column[alike.first]) for column in of]
+    sums = exact_sums(rows["amount"], alike.of, len(alike.first))
+    for *key, millionths in zip(*cells, sums, strict=True):
+        yield ClosedRow._make((*key, millionths))
 
 
 def read_outcomes(
     reader: Reader, start: ForecastPoint, end: ReadPoint, past: date, scope: Scope
 ) -> Iterator[OutcomeRow]:
     """Return what became of the deals expected by a forecast; days up to `past` are over."""
-    then, now = _at_start(start, scope), _at_end(end)
-    outcome = _slippage_outcome(now, start.span, past)
-    select = (
-        sa.select(
-            *(then.c.group, then.c.currency, outcome.label("fate"), sa.func.count()),
-            *_summed(then.c.amount),
-        )
-        .select_from(then.outerjoin(now, then.c.entity_id == now.c.entity_id))
-        .group_by(*_ordinals(1, 3))
+    opened, now = _deals(reader, start.read_point).among("outcome", "open"), _deals(reader, end)
+    then = _expected(opened, start.span, scope)
+    outcome = _slippage_outcome(then, now, start.span, past)
+    of = (scope.groups(then, *WHOSE), then["currency"])
+    alike = grouped(*of, outcome)
+    cells = (
+        *(_words(then.words["owner"], column[alike.first]) for column in of),
+        [FATES[each] for each in outcome[alike.first].tolist()],
+        alike.counts().tolist(),
+        exact_sums(Amounts.of(then).amount, alike.of, len(alike.first)),
     )
-    return map(OutcomeRow._make, reader.rows(select))
+    for *key, millionths in zip(*cells, strict=True):
+        yield OutcomeRow._make((*key, millionths))
 
 
 def read_slipped(
     reader: Reader, start: ForecastPoint, end: ReadPoint, past: date, scope: Scope
 ) -> Iterator[SlippedRow]:
     """Name the deals expected by a forecast that slipped by the end; also how they are now."""
-    then, now, c = _at_start(start, scope), _at_end(end), DEAL_STATE.c
-    today = (
-        sa.select(c.entity_id, c.outcome)
-        .where(DEAL_STATE.visible_at(reader.read_point))
-        .subquery("today")
+    opened, now = _deals(reader, start.read_point).among("outcome", "open"), _deals(reader, end)
+    then = _expected(opened, start.span, scope)
+    outcome = _slippage_outcome(then, now, start.span, past)
+    slipped = np.isin(outcome, [FATES.index(each) for each in SLIPPED])
+    then, fates = then.where(slipped), [FATES[each] for each in outcome[slipped].tolist()]
+    now = now.ordered(places_among(now["entity_id"], then["entity_id"]))
+    standing = reader.columns(DEAL_STATE)
+    today = places_among(standing["entity_id"], then["entity_id"])
+    codes = np.where(today < 0, NOTHING, standing["outcome"][today]) if len(standing) else today
+    cells = (
+        *map(then.cells, ("entity_id", "owner", "currency", "amount", "expected_close")),
+        fates,
+        *map(now.cells, ("process", "process_version", "stage", "expected_close")),
+        _words(standing.words["outcome"], codes),
     )
-    slippage = _slippage_outcome(now, start.span, past)
-    shown: list[Column] = [
-        *(then.c.entity_id, then.c.owner, then.c.currency, then.c.amount),
-        *(then.c.expected_close, slippage, now.c.process, now.c.process_version, now.c.stage),
-        *(now.c.expected_close.label("expected_after"), today.c.outcome),
-    ]
-    select = (
-        sa.select(*shown)
-        .select_from(
-            then.join(now, then.c.entity_id == now.c.entity_id).outerjoin(
-                today, then.c.entity_id == today.c.entity_id
-            )
-        )
-        .where(slippage.in_(SLIPPED))
-    )
-    return map(SlippedRow._make, reader.rows(select))
-
-
-def _at_start(start: ForecastPoint, scope: Scope) -> sa.Subquery:
-    """Select the deals expected at a forecast point as they were then."""
-    c = DEAL_STATE.c
-    shown: list[Column] = [
-        *(c.entity_id, scope.group(c.owner, c.process), c.owner, c.currency, c.amount),
-        c.expected_close,
-    ]
-    return (
-        sa.select(*shown)
-        .where(_expected(start), scope.holds(c.owner, c.process))
-        .subquery("at_start")
-    )
-
-
-def _at_end(end: ReadPoint) -> sa.Subquery:
-    """Select how deals stand at a cut."""
-    c = DEAL_STATE.c
-    shown: list[Column] = [
-        *(c.entity_id, c.outcome, c.expected_close, c.process, c.process_version, c.stage)
-    ]
-    return sa.select(*shown).where(DEAL_STATE.visible_at(end)).subquery("at_end")
-
-
-def _slippage_outcome(now: sa.Subquery, span: Span, past: date) -> Column:
-    """Return what became of a deal that was expected in a period."""
-    close = now.c.expected_close
-    return sa.case(
-        (now.c.outcome == "won", "won"),
-        (sa.or_(now.c.outcome.is_(None), now.c.outcome != "open"), "otherwise"),
-        (close <= past.isoformat(), "overdue"),
-        (sa.or_(close.is_(None), close > span.last.isoformat()), "moved"),
-        else_="pending",
-    )
+    return map(SlippedRow._make, zip(*cells, strict=True))
 
 
 def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow]:
@@ -324,95 +287,87 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     signed when the deal is won, is no change of a forecast up or down. Everything counts in the
     currency that the deal had before the fact, also where that changed it at once.
     """
-    c = PIPELINE.c
-    during = sa.and_(
-        PIPELINE.posted_by(reader.read_point), c.occurred >= span.start, c.occurred < span.end
+    rows = reader.columns(PIPELINE).between("occurred", span.start, span.end)
+    kept = rows.has("left_outcome", "open") & scope.holds(rows, "left_owner", "left_process")
+    kept &= rows.has("kind", "pushed") | _are_forecasts_of_amount(rows)
+    currency, rows = _currencies_left(rows)[kept], rows.where(kept)
+    of = (scope.groups(rows, "left_owner", "left_process"), currency, rows["kind"])
+    each = grouped(rows["entity_id"], *of)
+    times = _net(rows["sign"], each)
+    there = each.first[times > 0]
+    alike, times = grouped(*(column[there] for column in of)), times[times > 0]
+    cells = (
+        *(_words(rows.words["kind"], column[there][alike.first]) for column in of),
+        exact_sums(times, alike.of, len(alike.first)),
+        alike.counts().tolist(),
+        exact_sums(times > 1, alike.of, len(alike.first)),
     )
-    times, switched = sa.func.sum(c.sign), _currencies_left(during)
-    left = sa.case(
-        (switched.c.event_id.is_not(None), switched.c.currency), else_=c.left_currency
-    )
-    each = (
-        sa.select(
-            c.entity_id,
-            scope.group(c.left_owner, c.left_process),
-            *(left.label("left_currency"), c.kind, times.label("times")),
-        )
-        .outerjoin_from(PIPELINE.table, switched, switched.c.event_id == c.event_id)
-        .where(
-            during,
-            *(c.left_outcome == "open", c.kind.in_(("pushed", "increased", "decreased"))),
-            sa.or_(
-                c.kind == "pushed",
-                _is_forecast_of_amount(during),
-            ),
-            scope.holds(c.left_owner, c.left_process),
-        )
-        .group_by(*_ordinals(1, 4))
-        .having(times > 0)
-    ).subquery("each")
-    again = sa.case((each.c.times > 1, 1), else_=0)
-    select = sa.select(
-        *(each.c.group, each.c.left_currency, each.c.kind),
-        *(_integer(sa.func.sum(each.c.times)), sa.func.count(), _integer(sa.func.sum(again))),
-    ).group_by(*_ordinals(1, 3))
-    return map(ChangeRow._make, reader.rows(select))
+    return map(ChangeRow._make, zip(*cells, strict=True))
 
 
-def _currencies_left(during: Column) -> sa.Subquery:
-    """Return the facts that changed the currency of a deal, with the one it had before."""
-    c = PIPELINE.c
-    return (
-        sa.select(c.event_id, c.left_currency.label("currency"))
-        .where(during, c.left_currency.is_distinct_from(c.entered_currency))
-        .group_by(*_ordinals(1, 2))
-        .having(sa.func.sum(c.sign) > 0)
-        .subquery("switched")
-    )
+def _currencies_left(rows: HeldRows) -> Column:
+    """Return in which currency each deal was before the fact that moved it."""
+    left, position = rows["left_currency"], rows["position"]
+    other = np.flatnonzero(left != rows["entered_currency"])
+    fact = grouped(position).of
+    alike = grouped(fact[other], left[other])
+    changed = other[alike.first[_net(rows["sign"][other], alike) > 0]]
+    row = places_among(fact[changed], fact)
+    return np.where(row < 0, left, left[changed][row]) if len(changed) else left
 
 
-def _is_forecast_of_amount(during: Column) -> Column:
-    """Return which movements of amounts keep their currency and come with no win."""
-    c = PIPELINE.c
-    apart = (
-        sa.select(c.event_id)
-        .where(during, c.kind.in_(("won", "redenominated")))
-        .group_by(c.event_id)
-        .having(sa.func.sum(c.sign) > 0)
-    )
-    return sa.and_(c.left_currency == c.entered_currency, c.event_id.not_in(apart))
+def _are_forecasts_of_amount(rows: HeldRows) -> Flags:
+    """Return which movements change an amount in its currency, and come with no win."""
+    position = rows["position"]
+    apart = np.flatnonzero(rows.has("kind", "won", "redenominated"))
+    alike = grouped(position[apart])
+    facts = position[apart[alike.first[_net(rows["sign"][apart], alike) > 0]]]
+    is_forecast: Flags = rows.has("kind", "increased", "decreased")
+    is_forecast &= rows.known("left_currency")
+    is_forecast &= rows["left_currency"] == rows["entered_currency"]
+    return is_forecast & ~np.isin(position, facts)
 
 
-def _expected(point: ForecastPoint) -> Column:
-    """Return which deals are open at a forecast point and expected to close in its period."""
-    c, span = DEAL_STATE.c, point.span
-    return sa.and_(
-        DEAL_STATE.visible_at(point.read_point),
-        c.outcome == "open",
-        c.expected_close >= span.first.isoformat(),
-        c.expected_close <= span.last.isoformat(),
-    )
+def _deals(reader: Reader, at: ReadPoint) -> HeldRows:
+    return reader.columns(DEAL_STATE, as_of=at.as_of, known_at=at.known_at)
 
 
-def _summed(column: Column) -> tuple[Column, Column]:
-    whole, millionths = exact_sum(column)
-    return whole.label("whole"), millionths.label("millionths")
+def _expected(opened: HeldRows, span: Span, scope: Scope) -> HeldRows:
+    """Return which open deals are asked about and expected to close in a period."""
+    day = _close_days(opened)
+    expected = (day >= span.first.toordinal()) & (day <= span.last.toordinal())
+    return opened.where(expected & scope.holds(opened, *WHOSE))
 
 
-def _integer(column: Column) -> Column:
-    return sa.cast(column, sa.BigInteger)
+def _slippage_outcome(then: HeldRows, now: HeldRows, span: Span, past: date) -> Column:
+    """Return what became of deals expected in a period, each as a place among the fates."""
+    place = places_among(now["entity_id"], then["entity_id"])
+    known = place >= 0
+    found = now.ordered(place[known])
+    close = _close_days(found)
+    fates = np.full(len(found), FATES.index("pending"))
+    fates[(close == NO_DAY) | (close > span.last.toordinal())] = FATES.index("moved")
+    fates[(close != NO_DAY) & (close <= past.toordinal())] = FATES.index("overdue")
+    fates[~found.has("outcome", "open")] = FATES.index("otherwise")
+    fates[found.has("outcome", "won")] = FATES.index("won")
+    outcome = np.full(len(then), FATES.index("otherwise"))
+    outcome[known] = fates
+    return outcome
 
 
-def _ordinals(first: int, last: int) -> list[Column]:
-    """Name columns by their place, which also works for one that is always null."""
-    return [sa.literal_column(str(number)) for number in range(first, last + 1)]
+def _close_days(rows: HeldRows) -> Column:
+    """Return on which day each deal is expected to close, as an ordinal."""
+    column, words = rows["expected_close"], rows.words["expected_close"]
+    alike = grouped(column)
+    days = [words[code] for code in column[alike.first].tolist()]
+    ordinals = [NO_DAY if day is None else date.fromisoformat(day).toordinal() for day in days]
+    return np.array(ordinals, np.int64)[alike.of]
 
 
-def _select(number: int, *shown: Column) -> sa.Select[Any]:
-    """Begin the select of one point, told from the others by its number."""
-    columns: list[Column] = [sa.literal_column(str(number), sa.Integer).label("point"), *shown]
-    return sa.select(*columns)
+def _net(sign: Column, groups: Groups) -> Column:
+    """Return how often the movements of each group stand, less those taken back."""
+    return np.array(exact_sums(sign, groups.of, len(groups.first)), np.int64)
 
 
-def _all_of(selects: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
-    return sa.select(sa.union_all(*selects).subquery("every"))
+def _words(words: Words, codes: Column) -> list[str | None]:
+    return [words[code] for code in codes.tolist()]

@@ -1,50 +1,40 @@
-"""The figures of one line of the KPIs, worked out from bookings, openings and closings.
+"""The figures of the lines of the KPIs, worked out from bookings, openings and closings.
 
-What each figure means is said by the view. Filters have been applied by whoever read the
-rows; here rows are put to spans and groups and counted. Nothing is rounded before it is shown.
+What each figure means is said by the view. A line is of one span of days and one group. Rows
+have been put to spans and groups by whoever read them; here each figure is worked out for all
+lines at once. Nothing is rounded before it is shown.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Final, NamedTuple
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from operator import add
+from typing import Annotated, Any, Final
 
-from salesflow.domain.process import win_rate_of
-from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
+import numpy as np
+
+from salesflow.domain.process import WIN_RATE, win_rate_of
+from salesflow.domain.time import DAY
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Estimate, Total, totals
-from salesflow.projections.core.currency import CurrencyConverter
+from salesflow.presentation.format import Estimate, Total
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, Column, Flags
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
-    Share,
     Spread,
     decimal_of,
+    exact_sums,
     ratio,
-    ratios,
-    shares,
-    spreads,
+    share,
+    spread,
 )
-from salesflow.projections.performance.kpi_rows import (
-    Booked,
-    ClosingRow,
-    Contact,
-    CustomerOrder,
-    EndOfSpan,
-    OpenDeals,
-    Response,
-    Rows,
-    Score,
-    closing_attribution,
-    in_report_currency,
-    opening_attribution,
-)
-from salesflow.projections.scope import Attribution, Group, Grouping, group_order
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.performance.grouping import Grouping
+from salesflow.projections.performance.kpi_rows import KpiRows, SpanRows, lasted
+from salesflow.projections.scope import group_order
+from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
     "KpiLine",
@@ -53,14 +43,14 @@ __all__ = [
     "kpi_lines",
 ]
 
-
-# Sales velocity: how much money a day the pipeline brings, judged by what closed lately.
-#
-# Velocity = open deals at or past the qualifying stage x mean won amount x win rate ÷ mean
-# cycle days. The deals are those open at the end of a span (or at the moment), the last three
-# figures those of deals that closed in the days before it. The mean won amount is a sum of
-# money in each currency: so much of each does a won deal bring on the average. Where a process
-# names no qualifying stage all its open deals count.
+CELL: Final = 32
+"""Bits of a group in the number of a line."""
+AGAIN: Final = 2
+"""With so many orders a customer has bought again."""
+TOP_BOX: Final = 4
+"""The lowest score of the top two box, of five."""
+SHARED_PLACES: Final = 12
+"""An amount in millionths times a share in millionths."""
 
 
 class Velocity(Value):
@@ -75,150 +65,6 @@ class Velocity(Value):
     """The mean of the deals won lately, from opening to closing."""
     per_day: tuple[Total, ...]
     """Empty where it is undefined: nothing won lately, or won in no time."""
-
-
-def _velocities(
-    reader: Reader, end: EndOfSpan, grouping: Grouping, exchange: CurrencyConverter
-) -> dict[Group, Velocity]:
-    """Return the velocity at an instant of every group that has open deals or closed any."""
-    opened: Counter[Group] = Counter()
-    for row in end.open_deals:
-        about = (row.rep, row.customer_id, row.lead_source, row.process)
-        attribution = Attribution(end.at, *about)
-        if grouping.wants(attribution) and _qualifies(row, reader.processes):
-            opened[grouping.of(attribution)] += row.deals
-    closed: dict[Group, list[ClosingRow]] = defaultdict(list)
-    for deal in end.closed:
-        whose = closing_attribution(deal)
-        if whose is not None and grouping.wants(whose):
-            worth = (
-                in_report_currency(deal, exchange, end.at) if deal.outcome == "won" else deal
-            )
-            closed[grouping.of(whose)].append(worth)
-    return {
-        group: _velocity(opened[group], closed[group], reader.timezone)
-        for group in {*opened, *closed}
-    }
-
-
-def _velocity(open_deals: int, closed: Sequence[ClosingRow], timezone: ZoneInfo) -> Velocity:
-    """Work the velocity out from so many open deals, and from deals won or lost lately."""
-    won = [deal for deal in closed if deal.outcome == "won"]
-    gained, counted = win_rate_of(_by_outcome(closed), 0)
-    means = _won_mean(won)
-    cycle = Fraction(sum(_lasted(deal, timezone) for deal in won), len(won) or 1) / DAY
-    per_day: dict[str, Fraction] = {}
-    if cycle and counted:
-        speed = open_deals * Fraction(gained, counted) / cycle
-        per_day = {currency: amount * speed for currency, amount in means.items()}
-    return Velocity(
-        open_deals=open_deals,
-        won_mean=_totals(means),
-        win_rate=ratio(gained, counted),
-        cycle_days=decimal_of(cycle) if won else None,
-        per_day=_totals(per_day),
-    )
-
-
-def _by_outcome(deals: Iterable[ClosingRow]) -> Counter[str]:
-    return Counter(deal.outcome for deal in deals)
-
-
-def _lasted(deal: ClosingRow, timezone: ZoneInfo) -> int:
-    """Return the microseconds from opening to closing of a closed deal."""
-    assert deal.closed is not None
-    days_only = bool(deal.opened_day_only and deal.closed_day_only)
-    return microseconds_between(deal.opened, deal.closed, timezone, days_only=days_only)
-
-
-def _won_mean(won: Sequence[ClosingRow]) -> dict[str, Fraction]:
-    sums: Counter[str] = Counter()
-    known = [(d.currency, d.amount) for d in won if d.currency is not None]
-    for currency, amount in known:
-        sums[currency] += amount or 0
-    return {c: Fraction(amount, AMOUNT_SCALE * len(known)) for c, amount in sums.items()}
-
-
-def _totals(sums: dict[str, Fraction]) -> tuple[Total, ...]:
-    return tuple(
-        Total(currency=currency, amount=decimal_of(amount))
-        for currency, amount in sorted(sums.items())
-    )
-
-
-def _qualifies(row: OpenDeals, processes: Processes) -> bool:
-    process = processes.get((row.process, row.process_version))
-    return process is None or process.is_qualifying(row.stage)
-
-
-# The orders of customers: who bought for the first time in a period, and who came back.
-#
-# An order is a deal standing won at the moment, or a repeat order. A customer is new once, with
-# the first deal standing won, for whoever won it; customers merged into one have one first
-# deal. Orders without a customer count for nobody.
-
-AGAIN: Final = 2
-"""With so many orders a customer has bought again."""
-
-
-class CustomerOrders:
-    """All orders of customers up to the end of a period."""
-
-    def __init__(
-        self, rows: Rows, end: Instant, grouping: Grouping, timezone: ZoneInfo
-    ) -> None:
-        won = [order for order in rows.won if order.at < end]
-        repeated = [order for order in rows.repeated if order.at < end]
-        survivor = grouping.customers.survivor
-        self._orders = [
-            (order.at, grouping.of(order.whose), survivor(order.customer_id), order.weight)
-            for order in (*won, *repeated)
-            if grouping.wants(order.whose)
-        ]
-        first: dict[UUID, CustomerOrder] = {}
-        for order in won:
-            customer = survivor(order.customer_id)
-            first[customer] = min(order, first.get(customer, order), key=_when)
-        self._first = [
-            (order.at, grouping.of(order.whose))
-            for order in first.values()
-            if grouping.wants(order.whose) and _is_new(order, grouping, timezone)
-        ]
-
-    def new_customers(self, span: Span) -> Counter[Group]:
-        """Count the customers whose first deal was won in a span."""
-        return Counter(group for at, group in self._first if span.holds(at))
-
-    def buyers(self, span: Span) -> dict[Group, Share]:
-        """Count who had ordered again, of those who had ordered, by the end of a span."""
-        orders: Counter[tuple[Group, UUID]] = Counter()
-        for at, group, customer, weight in self._orders:
-            if at < span.end:
-                orders[group, customer] += weight
-        found: dict[Group, Share] = defaultdict(lambda: Share(0, 0))
-        for (group, _), count in orders.items():
-            again, once = found[group]
-            found[group] = Share(again + (count >= AGAIN), once + (count >= 1))
-        return found
-
-
-def _is_new(order: CustomerOrder, grouping: Grouping, timezone: ZoneInfo) -> bool:
-    """Return whether nothing says that the customer was one before the day of an order."""
-    since = grouping.customers.since(grouping.customers.survivor(order.customer_id))
-    return since is None or since >= from_instant(order.at).astimezone(timezone).date()
-
-
-def _when(order: CustomerOrder) -> tuple[Instant, UUID]:
-    return order.at, order.deal
-
-
-# How customers were dealt with in a period: contacts, first responses, satisfaction.
-#
-# A contact and an answer belong to whoever had the deal when they took place, a first response
-# to whoever opened the deal. Contacts count whatever became of the deal.
-
-TOP_BOX: Final = 4
-"""The lowest score of the top two box, of five."""
 
 
 class ContactsBy(Value):
@@ -238,42 +84,6 @@ class FollowUps(Value):
     per_deal: Decimal | None
     """Contacts of each of those deals."""
     by_channel: tuple[ContactsBy, ...]
-
-
-def _follow_ups(contacts: Sequence[Contact]) -> FollowUps:
-    """Count contacts, the deals they were about, and by which channel they were."""
-    deals = len({contact.deal for contact in contacts})
-    channels = Counter(contact.channel for contact in contacts)
-    names = sorted(channels, key=lambda name: (name is None, name or ""))
-    return FollowUps(
-        contacts=len(contacts),
-        deals=deals,
-        per_deal=ratio(len(contacts), deals),
-        by_channel=tuple(ContactsBy(channel=n, contacts=channels[n]) for n in names),
-    )
-
-
-def _first_responses(
-    responses: Iterable[tuple[ClosingRow, Response]], timezone: ZoneInfo
-) -> list[int]:
-    """Return the times from the opening of deals to the first outbound contact of each."""
-    return [
-        microseconds_between(
-            deal.opened,
-            first.at,
-            timezone,
-            days_only=bool(deal.opened_day_only and first.day_only),
-        )
-        for deal, first in responses
-    ]
-
-
-def _top_box(scores: Sequence[Score]) -> Share:
-    """Count the scores in the top two box, and all of them."""
-    return Share(sum(each.score >= TOP_BOX for each in scores), len(scores))
-
-
-# A line of the KPIs: what one span of days and one group comes to.
 
 
 class ValueRate(Value):
@@ -322,143 +132,292 @@ class KpiLine(Value):
     """At the end of the span, or at the moment where that comes first."""
 
 
-class SpanTotals(NamedTuple):
-    """What is counted once for a span, by group."""
-
-    new_customers: Counter[Group]
-    buyers: Mapping[Group, Share]
-    velocities: Mapping[Group, Velocity]
-
-
-class _KpiGroup:
-    """What belongs to one group."""
-
-    def __init__(self) -> None:
-        self.booked: list[Booked] = []
-        self.opened: list[ClosingRow] = []
-        self.responses: list[tuple[ClosingRow, Response]] = []
-        """Of the deals opened: the first outbound contact of each that has one."""
-        self.closed: list[ClosingRow] = []
-        self.contacts: list[Contact] = []
-        self.scores: list[Score] = []
-
-    def repeats(self) -> int:
-        """Count the repeat orders, once each whoever shares in them."""
-        repeated = (row for row in self.booked if row.kind == "repeated")
-        return sum(row.sign for row in repeated if row.role == "owner")
-
-
 def kpi_lines(
-    reader: Reader,
-    spans: Sequence[Span],
-    rows: Rows,
-    grouping: Grouping,
-    exchange: CurrencyConverter,
-) -> tuple[KpiLine, ...]:
-    """Return a line for each span and each group that has anything in it."""
-    timezone = reader.timezone
-    orders = CustomerOrders(rows, spans[-1].end, grouping, timezone)
-    lines: list[KpiLine] = []
-    for span in spans:
-        totals = SpanTotals(
-            orders.new_customers(span),
-            orders.buyers(span),
-            _velocities(reader, rows.ends[span], grouping, exchange),
-        )
-        lines += _lines_of(span, rows, totals, grouping, timezone)
-    return tuple(lines)
+    reader: Reader, spans: Sequence[Span], rows: KpiRows, grouping: Grouping
+) -> list[KpiLine]:
+    """Return a line for each span and each group that has anything in it, in their order.
 
-
-def _lines_of(
-    span: Span, rows: Rows, totals: SpanTotals, grouping: Grouping, timezone: ZoneInfo
-) -> Iterator[KpiLine]:
-    """Return a line per group with anything in the span; one in any case without groups.
-
-    A group whose open deals count for velocity has a line, whatever else happened.
+    One in any case without groups. A group whose open deals count for velocity has a line,
+    whatever else happened.
     """
-    groups: dict[Group, _KpiGroup] = defaultdict(_KpiGroup)
-    if grouping.by is None:
-        groups[None] = _KpiGroup()
-    _sort_deals(span, rows, grouping, groups)
-    for contact in rows.contacts:
-        if span.holds(contact.whose.at) and grouping.wants(contact.whose):
-            groups[grouping.of(contact.whose)].contacts.append(contact)
-    for score in rows.scores:
-        if span.holds(score.whose.at) and grouping.wants(score.whose):
-            groups[grouping.of(score.whose)].scores.append(score)
-    quiet = {group for group, each in totals.velocities.items() if each.open_deals}
-    for group in sorted({*groups, *quiet}, key=group_order):
-        yield _line(span, group, groups[group], totals, timezone)
+    lines = _Lines(rows, len(spans), grouping)
+    columns: dict[str, Sequence[Any]] = {
+        **_sales(rows, lines),
+        **_created(rows, lines),
+        **_decided(rows, lines, reader),
+        **_customers(rows, lines, spans),
+        "follow_ups": _follow_ups(rows.contacts, lines),
+        "csat": _csat(rows.scores, lines),
+        "velocity": _velocities(rows, lines),
+    }
+    columns["orders"] = [*map(add, columns["won"], columns["repeat_orders"])]
+    each = zip(*columns.values(), strict=True)
+    made = [
+        KpiLine(
+            first=spans[span].first,
+            last=spans[span].last,
+            group=group,
+            **dict(zip(columns, figures, strict=True)),
+        )
+        for (span, group), figures in zip(lines.named(), each, strict=True)
+    ]
+    return sorted(made, key=lambda line: (line.first, *group_order(line.group)))
 
 
-def _sort_deals(
-    span: Span, rows: Rows, grouping: Grouping, groups: dict[Group, _KpiGroup]
-) -> None:
-    for row in rows.booked:
-        if span.holds(row.occurred) and grouping.wants(row.whose):
-            groups[grouping.of(row.whose)].booked.append(row)
-    for deal in rows.closed:
-        opening, closing = opening_attribution(deal), closing_attribution(deal)
-        if span.holds(opening.at) and grouping.wants(opening):
-            group = groups[grouping.of(opening)]
-            group.opened.append(deal)
-            if deal.deal in rows.responses:
-                group.responses.append((deal, rows.responses[deal.deal]))
-        if closing is not None and span.holds(closing.at) and grouping.wants(closing):
-            groups[grouping.of(closing)].closed.append(deal)
+class _Lines:
+    """The lines of an answer, and to which of them rows belong."""
+
+    def __init__(self, rows: KpiRows, spans: int, grouping: Grouping) -> None:
+        happened = (rows.booked, rows.opened, rows.closed, rows.contacts, rows.scores)
+        found = [_cells(each.span, each.group) for each in happened]
+        found.append(_cells(*rows.open_deals))
+        if grouping.by is None:
+            found.append(_cells(np.arange(spans), np.full(spans, NOTHING)))
+        self._cells: Final = np.unique(np.concatenate(found))
+        self._grouping = grouping
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    def named(self) -> list[tuple[int, str | None]]:
+        """Return the span and the group of each line."""
+        spans, groups = self._cells >> CELL, (self._cells & (1 << CELL) - 1) - 1
+        names = map(self._grouping.name, groups.tolist())
+        return [*zip(spans.tolist(), names, strict=True)]
+
+    def of(self, span: Column, group: Column) -> Column:
+        """Return the line of each span and group; -1 where there is none."""
+        cells = _cells(span, group)
+        place = np.searchsorted(self._cells, cells)
+        there = self._cells[np.minimum(place, len(self) - 1)] if len(self) else cells - 1
+        return np.where(there == cells, place, -1)
+
+    def count(self, rows: SpanRows, kept: Flags | None = None) -> list[int]:
+        """Count rows, or some of them, line by line."""
+        line = self.of(rows.span, rows.group)
+        return self.counts(line if kept is None else line[kept])
+
+    def counts(self, line: Column) -> list[int]:
+        """Count how often each line is met; -1 is none."""
+        counts: list[int] = np.bincount(line[line >= 0], minlength=len(self)).tolist()
+        return counts
+
+    def spreads(self, line: Column, times: Column) -> list[Spread]:
+        """Return how the times of each line are spread."""
+        order = np.argsort(line, kind="stable")
+        edges = np.searchsorted(line[order], np.arange(1, len(self)))
+        return [*map(spread, np.split(times[order], edges))][: len(self)]
 
 
-def _line(
-    span: Span, group: Group, rows: _KpiGroup, span_totals: SpanTotals, timezone: ZoneInfo
-) -> KpiLine:
-    outcomes, repeats = _by_outcome(rows.closed), rows.repeats()
-    created_won = sum(deal.outcome == "won" for deal in rows.opened)
-    buyers = span_totals.buyers.get(group, Share(0, 0))
-    of_created, repeat_rate = ratios(Share(created_won, len(rows.opened)), buyers)
-    win_rate, csat = shares(Share(*win_rate_of(outcomes, 0)), _top_box(rows.scores))
-    cycle, first_response = spreads(
-        [_lasted(deal, timezone) for deal in rows.closed if deal.outcome == "won"],
-        _first_responses(rows.responses, timezone),
+def _cells(span: Column, group: Column) -> Column:
+    """Return spans and groups as one number each; that of no group comes first."""
+    return (span.astype(np.int64) << CELL) + group + 1
+
+
+def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
+    """Add up what is booked, each booking by its share, and count repeat orders.
+
+    Those count once each, whoever shares in them.
+    """
+    booked, times = rows.booked, rows.booked_times
+    line = lines.of(booked.span, booked.group)
+    parts = times * booked.rows["share"]
+    sums = rows.booked_amounts.sums(line, len(lines), parts)
+    repeats = booked.rows.has("kind", "repeated") & booked.rows.has("role", "owner")
+    return {
+        "sales": [
+            tuple(
+                Total(currency=currency, amount=unscaled(amount, places=SHARED_PLACES))
+                for currency, amount in each.items()
+            )
+            for each in sums
+        ],
+        "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)),
+    }
+
+
+def _created(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
+    """Count the deals opened, and those of them that stand won or open."""
+    opened, responded = rows.opened, rows.responded >= 0
+    created = lines.count(opened)
+    won, still_open = (
+        lines.count(opened, opened.rows.has("outcome", each)) for each in ("won", "open")
     )
-    return KpiLine(
-        first=span.first,
-        last=span.last,
-        group=group,
-        sales=totals([_part(row) for row in rows.booked]),
-        orders=outcomes["won"] + repeats,
-        repeat_orders=repeats,
-        created=len(rows.opened),
-        created_won=created_won,
-        created_open=sum(deal.outcome == "open" for deal in rows.opened),
-        win_rate_of_created=of_created,
-        won=outcomes["won"],
-        lost=outcomes["lost"],
-        disqualified=outcomes["disqualified"],
-        win_rate=win_rate,
-        win_rate_by_value=tuple(_by_value(rows.closed)),
-        cycle=cycle,
-        new_customers=span_totals.new_customers[group],
-        customers=buyers.whole,
-        customers_again=buyers.part,
-        repeat_rate=repeat_rate,
-        follow_ups=_follow_ups(rows.contacts),
-        first_response=first_response,
-        csat=csat,
-        velocity=span_totals.velocities.get(group) or _velocity(0, (), timezone),
-    )
+    line = lines.of(opened.span, opened.group)
+    return {
+        "created": created,
+        "created_won": won,
+        "created_open": still_open,
+        "win_rate_of_created": [*map(ratio, won, created)],
+        "first_response": lines.spreads(line[responded], rows.responded[responded]),
+    }
 
 
-def _part(row: Booked) -> tuple[str | None, Decimal, Decimal]:
-    amount = Decimal(row.sign * (row.amount or 0)) / AMOUNT_SCALE
-    return row.currency, amount, Decimal(row.share) / AMOUNT_SCALE
+def _decided(rows: KpiRows, lines: _Lines, reader: Reader) -> dict[str, Sequence[Any]]:
+    """Count the deals that closed, and work out win rates and cycles."""
+    closed, decided = rows.closed, rows.decided
+    outcomes = {
+        outcome: lines.count(closed, closed.rows.has("outcome", outcome))
+        for outcome in ("won", "lost", "disqualified")
+    }
+    counts = [
+        dict(zip(outcomes, each, strict=True)) for each in zip(*outcomes.values(), strict=True)
+    ]
+    won = decided.where(decided.rows.has("outcome", "won"))
+    line = lines.of(won.span, won.group)
+    return {
+        **outcomes,
+        "win_rate": [share(*win_rate_of(each, 0)) for each in counts],
+        "win_rate_by_value": [tuple(each) for each in _by_value(rows, lines)],
+        "cycle": lines.spreads(line, lasted(won.rows, reader)),
+    }
 
 
-def _by_value(closed: Iterable[ClosingRow]) -> Iterator[ValueRate]:
-    value: dict[str, Counter[str]] = defaultdict(Counter)
-    for deal in closed:
-        if deal.currency is not None:
-            value[deal.currency][deal.outcome] += deal.amount or 0
-    for currency, amounts in sorted(value.items()):
+def _by_value(rows: KpiRows, lines: _Lines) -> Iterator[Iterator[ValueRate]]:
+    """Yield what was won of what was won or lost, line by line and in each currency."""
+    decided, amounts = rows.decided, rows.decided_amounts
+    line, by_outcome = lines.of(decided.span, decided.group), {}
+    for outcome in WIN_RATE:
+        here = decided.rows.has("outcome", outcome)
+        by_outcome[outcome] = amounts.where(here).sums(line[here], len(lines))
+    for number in range(len(lines)):
+        yield _value_rates({outcome: sums[number] for outcome, sums in by_outcome.items()})
+
+
+def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
+    for currency in sorted({currency for each in sums.values() for currency in each}):
+        amounts = {outcome: each.get(currency, 0) for outcome, each in sums.items()}
         rate = ratio(*win_rate_of(amounts, 0))
         if rate is not None:
             yield ValueRate(currency=currency, rate=rate)
+
+
+# The orders of customers: who bought for the first time in a period, and who came back.
+#
+# An order is a deal standing won at the moment, or a repeat order. A customer is new once, with
+# the first deal standing won, for whoever won it; customers merged into one have one first
+# deal. Orders without a customer count for nobody.
+
+
+def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str, Sequence[Any]]:
+    """Count who had ordered, and ordered again, by the end of each line's span."""
+    orders, ends = rows.orders, np.array([span.end for span in spans])
+    buyers = grouped(orders.group, orders.customer)
+    group, count = orders.group[buyers.first], np.zeros(len(buyers.first), np.int64)
+    placed = np.searchsorted(ends, orders.at, "right")
+    lines_of_once, lines_of_again = [], []
+    for span in range(len(spans)):
+        now = placed == span
+        np.add.at(count, buyers.of[now], orders.weight[now])
+        line = lines.of(np.full(len(group), span), group)
+        lines_of_once.append(line[count >= 1])
+        lines_of_again.append(line[count >= AGAIN])
+    once, again = (lines.counts(np.concatenate(it)) for it in (lines_of_once, lines_of_again))
+    return {
+        "new_customers": lines.count(rows.new_customers),
+        "customers": once,
+        "customers_again": again,
+        "repeat_rate": [*map(ratio, again, once)],
+    }
+
+
+# How customers were dealt with in a period: contacts and satisfaction.
+#
+# A contact and an answer belong to whoever had the deal when they took place. Contacts count
+# whatever became of the deal.
+
+
+def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
+    """Count contacts, the deals they were about, and by which channel they were."""
+    line, channel = lines.of(contacts.span, contacts.group), contacts.rows["channel"]
+    about = grouped(line, contacts.rows["entity_id"]).first
+    alike, words = grouped(line, channel), contacts.rows.words["channel"]
+    by_channel: list[dict[str | None, int]] = [{} for _ in range(len(lines))]
+    some = line[alike.first].tolist(), channel[alike.first].tolist(), alike.counts().tolist()
+    for number, code, times in zip(*some, strict=True):
+        by_channel[number][words[code]] = times
+    each = zip(lines.counts(line), lines.counts(line[about]), by_channel, strict=True)
+    return [
+        FollowUps(
+            contacts=count,
+            deals=deals,
+            per_deal=ratio(count, deals),
+            by_channel=tuple(
+                ContactsBy(channel=name, contacts=times[name])
+                for name in sorted(times, key=lambda name: (name is None, name or ""))
+            ),
+        )
+        for count, deals, times in each
+    ]
+
+
+def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
+    """Return the share of scores in the top two box, line by line."""
+    satisfied = lines.count(scores, scores.rows["score"] >= TOP_BOX)
+    return [*map(share, satisfied, lines.count(scores))]
+
+
+# Sales velocity: how much money a day the pipeline brings, judged by what closed lately.
+#
+# Velocity = open deals at or past the qualifying stage x mean won amount x win rate ÷ mean
+# cycle days. The deals are those open at the end of a span (or at the moment), the last three
+# figures those of deals that closed in the days before it. The mean won amount is a sum of
+# money in each currency: so much of each does a won deal bring on the average. Where a process
+# names no qualifying stage all its open deals count.
+
+
+def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
+    """Return the velocity of each line at the end of its span."""
+    lately, count = rows.lately, len(lines)
+    line = lines.of(lately.span, lately.group)
+    outcomes = {
+        outcome: lines.counts(line[lately.outcome == rows.closed.rows.code("outcome", outcome)])
+        for outcome in WIN_RATE
+    }
+    is_won = lately.outcome == rows.closed.rows.code("outcome", "won")
+    mine = line[is_won] >= 0
+    won, amounts = line[is_won][mine], lately.amounts.where(mine)
+    each = zip(
+        lines.counts(lines.of(*rows.open_deals)),
+        amounts.sums(won, count),
+        lines.counts(won[amounts.known]),
+        exact_sums(lately.lasted[is_won][mine], won, count),
+        zip(*outcomes.values(), strict=True),
+        strict=True,
+    )
+    return [
+        _velocity(open_deals, sums, known, spent, dict(zip(outcomes, counts, strict=True)))
+        for open_deals, sums, known, spent, counts in each
+    ]
+
+
+def _velocity(
+    open_deals: int,
+    sums: Mapping[str, int],
+    known: int,
+    spent: int,
+    outcomes: Mapping[str, int],
+) -> Velocity:
+    """Work a velocity out from the deals that are open and from those that closed lately.
+
+    Of those won the amounts are given by currency, of how many they are known, and how long
+    all of them lasted together.
+    """
+    means = {each: Fraction(amount, AMOUNT_SCALE * known) for each, amount in sums.items()}
+    gained, counted = win_rate_of(outcomes, 0)
+    cycle = Fraction(spent, outcomes["won"] or 1) / DAY
+    speed = open_deals * Fraction(gained, counted) / cycle if cycle and counted else None
+    return Velocity(
+        open_deals=open_deals,
+        won_mean=_totals(means, Fraction(1)),
+        win_rate=ratio(gained, counted),
+        cycle_days=decimal_of(cycle) if outcomes["won"] else None,
+        per_day=() if speed is None else _totals(means, speed),
+    )
+
+
+def _totals(amounts: Mapping[str, Fraction], times: Fraction) -> tuple[Total, ...]:
+    return tuple(
+        Total(currency=currency, amount=decimal_of(amount * times))
+        for currency, amount in amounts.items()
+    )

@@ -1,19 +1,21 @@
 """The rows behind the figures of a period: bookings, deals, orders, contacts and scores.
 
-Each is read once for all spans of a question, and sorted to spans and groups afterwards; open
-deals are read as they stand at the end of each span.
+Each kind is read once for all spans of a question; each row is put to the span in which it
+happened, and to a group. Open deals, and those that closed lately, are read as they stood at
+the end of each span.
 """
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant, start_of_last_days
+from salesflow.projections.core.amounts import Amounts, rate_days
+from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
@@ -21,25 +23,89 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
-from salesflow.projections.scope import Attribution, Grouping
-from salesflow.projections.table import Selection
+from salesflow.projections.performance.grouping import Attribution, Grouping
+from salesflow.projections.table import Processes
 
 __all__ = [
     "Booked",
-    "ClosingRow",
-    "Contact",
-    "CustomerOrder",
-    "EndOfSpan",
-    "OpenDeals",
-    "Response",
-    "Rows",
-    "Score",
-    "closing_attribution",
-    "in_report_currency",
-    "opening_attribution",
+    "KpiRows",
+    "LatelyClosed",
+    "Orders",
+    "SpanRows",
+    "lasted",
     "read_booked",
     "read_rows",
 ]
+
+BOOKED: Final = Attribution("credited", "person", "customer_id", "process")
+OPENED: Final = Attribution("opened", "opened_owner", "opened_customer_id", "opened_process")
+CLOSED: Final = Attribution("closed", "owner", "customer_id", "process")
+TOLD: Final = Attribution("occurred", "owner", "customer_id", "process")
+OPEN: Final = Attribution("valid_from", "owner", "customer_id", "process")
+ALIKE: Final = (
+    *("occurred", "kind", "role", "person", "share", "amount", "currency"),
+    *("process", "customer_id", "lead_source", "credited"),
+)
+"""What a booking and the one that takes it back have in common."""
+
+
+class SpanRows(NamedTuple):
+    """Rows of what happened: in which span of a question each did, and its group."""
+
+    rows: HeldRows
+    span: Column
+    group: Column
+
+    def where(self, kept: Flags) -> "SpanRows":
+        """Return some of them."""
+        return SpanRows(self.rows.where(kept), self.span[kept], self.group[kept])
+
+
+class Orders(NamedTuple):
+    """What customers bought, once for each order."""
+
+    at: Column
+    group: Column
+    customer: Column
+    """The code of the customer it counts for."""
+    weight: Column
+    """A repeat order taken back weighs minus one."""
+
+
+class LatelyClosed(NamedTuple):
+    """Deals won or lost in the days before the end of a span, once for each such span."""
+
+    span: Column
+    group: Column
+    outcome: Column
+    """A code of the words of outcomes; see `KpiRows.closed`."""
+    lasted: Column
+    amounts: Amounts
+    """Of those won."""
+
+
+class KpiRows(NamedTuple):
+    """What happened in all spans of a question, and how deals stood at the end of each."""
+
+    booked: SpanRows
+    booked_times: Column
+    """How often each booking counts, those taken back as minus."""
+    booked_amounts: Amounts
+    opened: SpanRows
+    responded: Column
+    """The microseconds from each opening to the first response; -1 without one."""
+    closed: SpanRows
+    decided: SpanRows
+    """Those closed that count in win rates."""
+    decided_amounts: Amounts
+    contacts: SpanRows
+    scores: SpanRows
+    orders: Orders
+    new_customers: SpanRows
+    """The first deal won of each customer that was none before."""
+    open_deals: tuple[Column, Column]
+    """The span and the group of each deal that was open at the end of a span."""
+    lately: LatelyClosed
 
 
 class Booked(NamedTuple):
@@ -47,99 +113,26 @@ class Booked(NamedTuple):
 
     occurred: Instant
     sign: int
-    kind: str
-    role: str
     person: str | None
     share: int
     amount: int | None
     currency: str | None
     process: str
-    customer_id: UUID | None
-    lead_source: str | None
     credited: Instant
 
-    @property
-    def whose(self) -> Attribution:
-        """To whom it is credited."""
-        about = (self.customer_id, self.lead_source, self.process)
-        return Attribution(self.credited, self.person, *about)
+
+def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
+    """Read what is booked in `[start, end)`; what was taken back again is left out."""
+    rows, times = _netted(reader.columns(BOOKING).between("occurred", start, end))
+    cells = {name: rows.cells(name) for name in Booked._fields}
+    cells["sign"] = times.tolist()
+    return [*map(Booked._make, zip(*cells.values(), strict=True))]
 
 
-class ClosingRow(NamedTuple):
-    """A deal with its opening, and its closing where it has one."""
-
-    deal: UUID
-    opened: Instant
-    opened_day_only: int
-    opened_process: str
-    opened_owner: str | None
-    opened_customer_id: UUID | None
-    outcome: str
-    closed: Instant | None
-    closed_day_only: int | None
-    process: str
-    owner: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    amount: int | None
-    currency: str | None
-
-
-Columns = list[sa.ColumnElement[Any]]
-
-CLOSING_COLUMNS: Columns = [
-    CLOSING.c.entity_id,
-    *(CLOSING.c[name] for name in ClosingRow._fields[1:]),
-]
-"""What to select to make a `ClosingRow` of each row."""
-
-
-def opening_attribution(row: ClosingRow) -> Attribution:
-    """Say whose a deal was when it was opened."""
-    attribution = (row.opened, row.opened_owner, row.opened_customer_id)
-    return Attribution(*attribution, row.lead_source, row.opened_process)
-
-
-def closing_attribution(row: ClosingRow) -> Attribution | None:
-    """Say whose a deal was when it closed; None while it is open."""
-    if row.closed is None:
-        return None
-    return Attribution(row.closed, row.owner, row.customer_id, row.lead_source, row.process)
-
-
-class OpenDeals(NamedTuple):
-    """So many open deals alike."""
-
-    deals: int
-    process_version: int
-    stage: str
-    rep: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    process: str
-
-
-class EndOfSpan(NamedTuple):
-    """What stood open at the end of a span, or at the moment, and what had closed lately."""
-
-    at: Instant
-    open_deals: Sequence[OpenDeals]
-    closed: Sequence[ClosingRow]
-    """Deals won or lost in the days before it."""
-
-
-class Rows(NamedTuple):
-    """What happened in all spans of a question, and what was ordered before their end."""
-
-    booked: Sequence[Booked]
-    closed: Sequence[ClosingRow]
-    contacts: Sequence["Contact"]
-    responses: Mapping[UUID, "Response"]
-    """By deal: the first outbound contact of each that was opened in a span."""
-    scores: Sequence["Score"]
-    won: Sequence["CustomerOrder"]
-    repeated: Sequence["CustomerOrder"]
-    ends: Mapping[Span, EndOfSpan]
+def lasted(closed: HeldRows, reader: Reader) -> Column:
+    """Return the microseconds from opening to closing of closed deals."""
+    days_only = (closed["opened_day_only"] == 1) & (closed["closed_day_only"] == 1)
+    return elapsed(closed["opened"], closed["closed"], days_only, reader.timezone)
 
 
 def read_rows(
@@ -148,272 +141,230 @@ def read_rows(
     exchange: CurrencyConverter,
     grouping: Grouping,
     velocity_days: int,
-) -> Rows:
+) -> KpiRows:
     """Read what happened in some spans, each of which begins where the one before it ends."""
-    start, end = spans[0].start, spans[-1].end
-    ends = [span.closing(reader.read_point.as_of) for span in spans]
-    found = reader.rows_of(
-        [
-            _booked_in_span(start, end),
-            _closed(start, end),
-            _contacts(start, end),
-            _responses(start, end),
-            _scores(start, end),
-            _won(end),
-            _repeated(end),
-            *_at_ends(reader, ends, velocity_days),
+    return _KpiReader(reader, spans, exchange, grouping).read(velocity_days)
+
+
+class _KpiReader:
+    """Reads the rows of one question."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        spans: Sequence[Span],
+        exchange: CurrencyConverter,
+        grouping: Grouping,
+    ) -> None:
+        self._reader = reader
+        self._exchange = exchange
+        self._grouping = grouping
+        self._start, self._end = spans[0].start, spans[-1].end
+        self._edges = np.array([*(span.start for span in spans), self._end])
+        self._ends = [span.closing(reader.read_point.as_of) for span in spans]
+        """Where each span ends, or the moment."""
+        self._bookings = reader.columns(BOOKING)
+        self._closings = reader.columns(CLOSING, ended=True)
+        self._closed_until = self._closings.until(reader.read_point.known_at)
+
+    def read(self, velocity_days: int) -> KpiRows:
+        """Read each kind of them once."""
+        booked, times = self._booked()
+        standing = self._standing()
+        opened = self._happened(standing, "opened", OPENED)
+        closed = self._happened(standing, "closed", CLOSED)
+        decided = closed.where(closed.rows.has("outcome", *WIN_RATE))
+        contacts = self._reader.columns(CONTACT)
+        return KpiRows(
+            booked=booked,
+            booked_times=times,
+            booked_amounts=self._booked_amounts(booked, times),
+            opened=opened,
+            responded=self._responded(opened.rows, contacts),
+            closed=closed,
+            decided=decided,
+            decided_amounts=self._worth(decided.rows, self._last(decided.span)),
+            contacts=self._happened(contacts, "occurred", TOLD),
+            scores=self._scores(),
+            orders=self._orders(standing),
+            new_customers=self._new_customers(standing),
+            open_deals=self._open_deals(),
+            lately=self._lately(velocity_days),
+        )
+
+    def _happened(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
+        """Put rows that are asked about to the spans in which they happened."""
+        rows = rows.between(at, self._start, self._end)
+        rows = rows.where(self._grouping.wants(rows, whose))
+        span = np.searchsorted(self._edges, rows[at], "right") - 1
+        return SpanRows(rows, span, self._grouping.of(rows, whose))
+
+    def _last(self, span: Column) -> Column:
+        """Return the last instants of spans."""
+        last: Column = self._edges[1:][span] - 1
+        return last
+
+    def _booked(self) -> tuple[SpanRows, Column]:
+        """Return what is booked, and how often each counts."""
+        rows = self._bookings.between("occurred", self._start, self._end)
+        rows, times = _netted(rows.where(self._grouping.wants(rows, BOOKED)))
+        return self._happened(rows, "occurred", BOOKED), times
+
+    def _booked_amounts(self, booked: SpanRows, times: Column) -> Amounts:
+        rows, last = booked.rows, self._last(booked.span)
+        days = rate_days(self._exchange, last, event=rows["occurred"], closing=rows["credited"])
+        return Amounts.of(rows).converted(self._exchange, days, times=np.abs(times))
+
+    def _worth(self, closed: HeldRows, end: Column) -> Amounts:
+        """Return what closed deals are worth, each at the end of a period."""
+        at, deals = closed["closed"], closed["entity_id"]
+        days = rate_days(self._exchange, end, event=at, closing=at)
+        return Amounts.of(closed).converted(self._exchange, days, of=deals)
+
+    def _standing(self) -> HeldRows:
+        """Return the deals as they stand at the moment, without those that are merged."""
+        rows, as_of = self._closings, self._reader.read_point.as_of
+        return rows.where((self._closed_until > as_of) & ~rows.has("outcome", "merged"))
+
+    def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
+        """Return how long after its opening each deal was responded to; -1 for never."""
+        found = contacts.between("opened", self._start, self._end)
+        found = found.where(found.has("direction", "out"))
+        first = first_rows(found["entity_id"], found["occurred"], found["position"])
+        place = places_among(found["entity_id"][first], opened["entity_id"])
+        answered, row = place >= 0, first[place[place >= 0]]
+        days_only = (opened["opened_day_only"][answered] == 1) & (found["day_only"][row] == 1)
+        times = np.full(len(opened), -1, np.int64)
+        times[answered] = elapsed(
+            opened["opened"][answered], found["occurred"][row], days_only, self._reader.timezone
+        )
+        return times
+
+    def _scores(self) -> SpanRows:
+        """Return the CSAT scores received."""
+        rows = self._reader.columns(FEEDBACK)
+        is_score = rows.has("kind", "received") & rows.has("scale", "csat")
+        return self._happened(rows.where(is_score & rows.known("score")), "occurred", TOLD)
+
+    def _won(self, standing: HeldRows) -> HeldRows:
+        """Return the deals of customers that stand won, and closed before the spans' end."""
+        is_won = standing.has("outcome", "won") & (standing["closed"] < self._end)
+        return standing.where(is_won & standing.known("customer_id"))
+
+    def _orders(self, standing: HeldRows) -> Orders:
+        """Return what was ordered before the spans' end: deals won, and repeat orders."""
+        rows = self._bookings
+        repeated = rows.has("kind", "repeated") & rows.has("role", "owner")
+        repeated &= (rows["occurred"] < self._end) & rows.known("customer_id")
+        sides = (
+            (self._won(standing), "closed", CLOSED),
+            (rows.where(repeated), "occurred", BOOKED),
+        )
+        found = []
+        for orders, at, whose in sides:
+            mine = orders.where(self._grouping.wants(orders, whose))
+            weight = mine["sign"] if whose is BOOKED else np.ones(len(mine), np.int64)
+            group = self._grouping.of(mine, whose)
+            customer = self._grouping.survivors(mine["customer_id"])
+            found.append((mine[at], group, customer, weight))
+        return Orders(*map(np.concatenate, zip(*found, strict=True)))
+
+    def _new_customers(self, standing: HeldRows) -> SpanRows:
+        """Return the first deal won of each customer that nothing says was one before."""
+        won = self._won(standing)
+        customer = self._grouping.survivors(won["customer_id"])
+        order = np.lexsort([won["closed"], customer])
+        at, deal = won["closed"][order], won["entity_id"][order]
+        first = first_rows(customer[order], at, _ranks(customer[order], at, deal, won))
+        is_first = np.zeros(len(won), np.bool_)
+        is_first[order[first]] = True
+        found = self._happened(won.where(is_first), "closed", CLOSED)
+        return found.where(self._grouping.are_new(found.rows, CLOSED, self._reader.timezone))
+
+    def _open_deals(self) -> tuple[Column, Column]:
+        """Return the span and the group of deals that qualify, open at the end of a span."""
+        rows = self._reader.columns(DEAL_STATE, ended=True).among("outcome", "open")
+        until = rows.until(self._reader.read_point.known_at)
+        stood = (until > self._ends[0]) & (rows["valid_from"] <= self._ends[-1])
+        rows = rows.where(stood & self._grouping.wants(rows, OPEN))
+        rows = rows.where(_are_qualifying(rows, self._reader))
+        until = rows.until(self._reader.read_point.known_at)
+        spans, groups = [], []
+        for span, at in enumerate(self._ends):
+            open_then = rows.where((rows["valid_from"] <= at) & (until > at))
+            spans.append(np.full(len(open_then), span))
+            groups.append(self._grouping.of(open_then, OPEN, at))
+        return np.concatenate(spans), np.concatenate(groups)
+
+    def _lately(self, velocity_days: int) -> LatelyClosed:
+        """Return the deals that stood won or lost at the end of a span, and closed lately."""
+        rows, zone = self._closings, self._reader.timezone
+        counts = rows.has("outcome", *WIN_RATE) & self._grouping.wants(rows, CLOSED)
+        rows, until = rows.where(counts), self._closed_until[counts]
+        since = [start_of_last_days(velocity_days, at, zone) for at in self._ends]
+        stood = [
+            (rows["valid_from"] <= at) & (until > at) & (rows["closed"] >= start)
+            for at, start in zip(self._ends, since, strict=True)
         ]
+        at_any = np.logical_or.reduce(stood)
+        rows = rows.where(at_any)
+        span, row = np.nonzero(np.stack(stood)[:, at_any])
+        return self._stood(rows, row, span)
+
+    def _stood(self, rows: HeldRows, row: Column, span: Column) -> LatelyClosed:
+        """Put closed deals to the spans at whose ends they stood."""
+        group, outcome = self._grouping.of(rows, CLOSED)[row], rows["outcome"][row]
+        is_won = rows.has("outcome", "won")[row]
+        end, at, deal = np.array(self._ends)[span], rows["closed"][row], rows["entity_id"][row]
+        days = rate_days(self._exchange, end[is_won], event=at[is_won], closing=at[is_won])
+        worth = Amounts.of(rows).where(row[is_won])
+        worth = worth.converted(self._exchange, days, of=deal[is_won])
+        return LatelyClosed(span, group, outcome, lasted(rows, self._reader)[row], worth)
+
+
+def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
+    """Return what is booked and was not taken back again, and how often each counts."""
+    times = rows["sign"].astype(np.int64)
+    changed = np.isin(rows["entity_id"], rows["entity_id"][times < 0])
+    if changed.any():
+        some = rows.where(changed)
+        alike = grouped(*(some[name] for name in ALIKE))
+        net = np.zeros(len(some), np.int64)
+        np.add.at(net, alike.first[alike.of], some["sign"])
+        times[changed] = net
+    return rows.where(times != 0), times[times != 0]
+
+
+def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
+    """Return in which order deals come that were won by one customer at the same time.
+
+    That of their ids; deals that nobody has to choose between have none.
+    """
+    same, tied = (
+        (customer[1:] == customer[:-1]) & (at[1:] == at[:-1]),
+        np.zeros(len(at), np.bool_),
     )
-    booked, closed = _in_one_currency(
-        _netted(next(found)), [*map(ClosingRow._make, next(found))], exchange, spans, grouping
-    )
-    return Rows(
-        booked,
-        closed,
-        contacts=[*map(Contact._make, next(found))],
-        responses=_first(next(found)),
-        scores=[*map(Score._make, next(found))],
-        won=[*map(CustomerOrder._make, next(found))],
-        repeated=[*map(CustomerOrder._make, next(found))],
-        ends=dict(zip(spans, _ends(ends, found), strict=True)),
-    )
+    tied[1:] |= same
+    tied[:-1] |= same
+    ids = {code: won.words["entity_id"][code] for code in deal[tied].tolist()}
+    rank = {code: number for number, code in enumerate(sorted(ids, key=ids.__getitem__))}
+    ranks = np.zeros(len(deal), np.int64)
+    ranks[tied] = [rank[code] for code in deal[tied].tolist()]
+    return ranks
 
 
-def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
-    """Read what is booked in `[start, end)`; what was taken back again is left out."""
-    return _netted(next(reader.rows_of([_booked_in_span(start, end)])))
-
-
-def _booked_in_span(start: Instant, end: Instant) -> Selection:
-    c = BOOKING.c
-    shown: Columns = [c[name] for name in Booked._fields]
-    select = sa.select(*shown).where(c.occurred >= start, c.occurred < end)
-    return Selection(BOOKING, select)
-
-
-def _netted(rows: Iterable[sa.Row[Any]]) -> list[Booked]:
-    """Return what is booked and was not taken back again."""
-    totals: Counter[Booked] = Counter()
-    for row in map(Booked._make, rows):
-        totals[row._replace(sign=1)] += row.sign
-    return [row._replace(sign=times) for row, times in totals.items() if times]
-
-
-def _closed(start: Instant, end: Instant) -> Selection:
-    """Select the deals that were opened or closed in `[start, end)`."""
-    c = CLOSING.c
-    select = sa.select(*CLOSING_COLUMNS).where(
-        c.outcome != "merged",
-        sa.or_(
-            sa.and_(c.opened >= start, c.opened < end),
-            sa.and_(c.closed >= start, c.closed < end),
-        ),
-    )
-    return Selection(CLOSING, select)
-
-
-def _at_ends(
-    reader: Reader, ends: Iterable[Instant], velocity_days: int
-) -> Iterator[Selection]:
-    """Select what stood open at the end of each span, and what was won or lost lately."""
-    for at in ends:
-        yield _open_deals(at)
-        yield _closed_lately(at, start_of_last_days(velocity_days, at, reader.timezone))
-
-
-def _ends(
-    ends: Iterable[Instant], found: Iterator[Iterable[sa.Row[Any]]]
-) -> Iterator[EndOfSpan]:
-    for at in ends:
-        opened = [*map(OpenDeals._make, next(found))]
-        yield EndOfSpan(at, opened, [*map(ClosingRow._make, next(found))])
-
-
-def _open_deals(at: Instant) -> Selection:
-    c = DEAL_STATE.c
-    cells: list[sa.ColumnElement[Any]] = [
-        *(c.process_version, c.stage, c.owner, c.customer_id, c.lead_source, c.process)
+def _are_qualifying(rows: HeldRows, reader: Reader) -> Flags:
+    """Return which open deals stand at or past the qualifying stage of their process."""
+    of = ("process", "process_version", "stage")
+    alike = grouped(*(rows[name] for name in of))
+    some, words = (rows[name][alike.first].tolist() for name in of), rows.words["stage"]
+    found = [
+        _qualifies((words[process], version), words[stage], reader.processes)
+        for process, version, stage in zip(*some, strict=True)
     ]
-    select = sa.select(sa.func.count(), *cells).where(c.outcome == "open")
-    return Selection(DEAL_STATE, select.group_by(*cells), at)
+    return np.array(found, np.bool_)[alike.of]
 
 
-def _closed_lately(at: Instant, start: Instant) -> Selection:
-    c = CLOSING.c
-    select = sa.select(*CLOSING_COLUMNS).where(c.outcome.in_([*WIN_RATE]), c.closed >= start)
-    return Selection(CLOSING, select, at)
-
-
-def _in_one_currency(
-    booked: Sequence[Booked],
-    closed: Sequence[ClosingRow],
-    exchange: CurrencyConverter,
-    spans: Sequence[Span],
-    grouping: Grouping,
-) -> tuple[Sequence[Booked], Sequence[ClosingRow]]:
-    """Convert what is asked about; a period end is that of the span something falls in."""
-    if exchange.currency is None:
-        return booked, closed
-    ends = [span.end - 1 for span in spans]
-    sales = [
-        _booked_in(row, exchange, ends[bisect_left(ends, row.occurred)])
-        for row in booked
-        if grouping.wants(row.whose)
-    ]
-    deals = list(closed)
-    for number, deal in enumerate(closed):
-        attribution = closing_attribution(deal)
-        if (
-            attribution is not None
-            and grouping.wants(attribution)
-            and any(s.holds(attribution.at) for s in spans)
-        ):
-            deals[number] = in_report_currency(
-                deal, exchange, ends[bisect_left(ends, attribution.at)]
-            )
-    return sales, deals
-
-
-def in_report_currency(
-    deal: ClosingRow, exchange: CurrencyConverter, end: Instant
-) -> ClosingRow:
-    """Convert the amount of a deal that counts in win rates; nothing counts that of another."""
-    if deal.outcome not in WIN_RATE:
-        return deal
-    day = exchange.day(end, event=deal.closed, closing=deal.closed)
-    into = exchange.into(deal.currency, day, of=deal.deal)
-    return deal._replace(currency=into.currency, amount=into.millionths(deal.amount))
-
-
-def _booked_in(row: Booked, exchange: CurrencyConverter, end: Instant) -> Booked:
-    day = exchange.day(end, event=row.occurred, closing=row.credited)
-    into = exchange.into(row.currency, day, of=row, times=abs(row.sign))
-    return row._replace(currency=into.currency, amount=into.millionths(row.amount))
-
-
-class CustomerOrder(NamedTuple):
-    """What a customer bought once; a repeat order taken back weighs minus one."""
-
-    at: Instant
-    deal: UUID
-    weight: int
-    credited: Instant
-    rep: str | None
-    customer_id: UUID
-    lead_source: str | None
-    process: str
-
-    @property
-    def whose(self) -> Attribution:
-        """To whom it is credited."""
-        return Attribution._make(self[3:])
-
-
-def _won(end: Instant) -> Selection:
-    c = CLOSING.c
-    shown: Columns = [
-        *(c.closed, c.entity_id, sa.literal_column("1"), c.closed.label("credited")),
-        *(c.owner, c.customer_id, c.lead_source, c.process),
-    ]
-    select = sa.select(*shown).where(
-        c.outcome == "won", c.closed < end, c.customer_id.is_not(None)
-    )
-    return Selection(CLOSING, select)
-
-
-def _repeated(end: Instant) -> Selection:
-    c = BOOKING.c
-    shown: Columns = [
-        *(c.occurred, c.entity_id, c.sign, c.credited),
-        *(c.person, c.customer_id, c.lead_source, c.process),
-    ]
-    select = sa.select(*shown).where(
-        c.kind == "repeated",
-        c.role == "owner",
-        c.occurred < end,
-        c.customer_id.is_not(None),
-    )
-    return Selection(BOOKING, select)
-
-
-class Contact(NamedTuple):
-    """A contact, and whose it was."""
-
-    deal: UUID
-    channel: str | None
-    at: Instant
-    rep: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    process: str
-
-    @property
-    def whose(self) -> Attribution:
-        """Whose the deal was."""
-        return Attribution._make(self[2:])
-
-
-class Response(NamedTuple):
-    """An outbound contact: of which deal, when, and where in the log."""
-
-    deal: UUID
-    at: Instant
-    position: int
-    day_only: int
-
-
-class Score(NamedTuple):
-    """A CSAT score from one to five, and whose it was."""
-
-    score: int
-    at: Instant
-    rep: str | None
-    customer_id: UUID | None
-    lead_source: str | None
-    process: str
-
-    @property
-    def whose(self) -> Attribution:
-        """Whose the deal was."""
-        return Attribution._make(self[1:])
-
-
-def _contacts(start: Instant, end: Instant) -> Selection:
-    """Select the contacts of `[start, end)`."""
-    c = CONTACT.c
-    shown: Columns = [
-        *(c.entity_id, c.channel),
-        *(c.occurred, c.owner, c.customer_id, c.lead_source, c.process),
-    ]
-    select = sa.select(*shown).where(c.occurred >= start, c.occurred < end)
-    return Selection(CONTACT, select)
-
-
-def _responses(start: Instant, end: Instant) -> Selection:
-    """Select the outbound contacts of deals opened in `[start, end)`."""
-    c = CONTACT.c
-    shown: Columns = [c.entity_id, c.occurred, c.position, c.day_only]
-    select = sa.select(*shown).where(c.direction == "out", c.opened >= start, c.opened < end)
-    return Selection(CONTACT, select)
-
-
-def _first(rows: Iterable[sa.Row[Any]]) -> dict[UUID, Response]:
-    """Return the first outbound contact of each deal that has one."""
-    first: dict[UUID, Response] = {}
-    for response in map(Response._make, rows):
-        first[response.deal] = min(response, first.get(response.deal, response))
-    return first
-
-
-def _scores(start: Instant, end: Instant) -> Selection:
-    """Select the CSAT scores received in `[start, end)`."""
-    c = FEEDBACK.c
-    shown: Columns = [*(c.score, c.occurred, c.owner, c.customer_id, c.lead_source, c.process)]
-    select = sa.select(*shown).where(
-        c.kind == "received",
-        c.scale == "csat",
-        c.score.is_not(None),
-        c.occurred >= start,
-        c.occurred < end,
-    )
-    return Selection(FEEDBACK, select)
+def _qualifies(version: tuple[str, int], stage: str, processes: Processes) -> bool:
+    found = processes.get(version)
+    return found is None or found.is_qualifying(stage)

@@ -42,12 +42,13 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.performance.grouping import Grouping
 from salesflow.projections.performance.kpi_figures import (
     KpiLine,
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope import By, Grouping, early_reps_note, head_of_groups
+from salesflow.projections.scope import By, early_reps_note, head_of_groups
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -225,18 +226,18 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
         before = span_before(span, reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
-        rows = read_rows(reader, (before, *spans), exchange, grouping, self.velocity_days)
-        lines, lines_before = (
-            kpi_lines(reader, part, rows, grouping, exchange) for part in (spans, (before,))
-        )
+        every = (before, *spans)
+        rows = read_rows(reader, every, exchange, grouping, self.velocity_days)
+        lines = kpi_lines(reader, every, rows, grouping)
+        earlier = sum(line.first < span.first for line in lines)
         return KpisView(
             moment=moment,
             period=span.period(),
             before=before.period(),
             by=self.by,
-            lines=lines,
-            lines_before=lines_before,
-            before_joining=grouping.teams.before_joining,
+            lines=tuple(lines[earlier:]),
+            lines_before=tuple(lines[:earlier]),
+            before_joining=grouping.before_joining,
             rates=exchange.used,
         )
 

@@ -8,19 +8,20 @@ customer's own, and sums, which are the funnel's.
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, believed_history
-from salesflow.domain.time import Moment, from_instant
+from salesflow.domain.time import Instant, Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, amount_text, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.table import AMOUNT_SCALE
@@ -103,31 +104,55 @@ class Deals(Question[DealsView]):
 
     def answer(self, reader: Reader, moment: Moment) -> DealsView:
         """Read the deals' rows that hold at the moment."""
-        c = DEAL_STATE.c
-        [(total,)] = reader.rows(sa.select(sa.func.count()).where(*self._wanted(reader)))
-        attributes = (DEAL_STATE.table.c[a.name] for a in DEAL_STATE.attributes)
-        listed = (
-            sa.select(c.entity_id, c.valid_from, *attributes)
-            .where(*self._wanted(reader))
-            .order_by(c.valid_from.desc(), c.entity_id)
-            .limit(self.limit)
+        deals = self._wanted(reader)
+        listed = [_Row._make(row) for row in zip(*_newest(deals, self.limit), strict=True)]
+        titles = _titles(reader.streams([row.entity_id for row in listed]))
+        return DealsView(
+            moment=moment,
+            deals=tuple(_standing(row, titles.get(row.entity_id), reader) for row in listed),
+            deals_total=len(deals),
         )
-        rows = reader.rows(listed)
-        titles = _titles(reader.streams([row.entity_id for row in rows]))
-        deals = tuple(_standing(row, titles.get(row.entity_id), reader) for row in rows)
-        return DealsView(moment=moment, deals=deals, deals_total=total)
 
-    def _wanted(self, reader: Reader) -> list[sa.ColumnElement[bool]]:
-        given = {
-            name: value
-            for name in ("process", "stage", "owner", "outcome")
-            if (value := getattr(self, name)) is not None
-        }
-        wanted = (DEAL_STATE.table.c[name] == value for name, value in given.items())
-        return [DEAL_STATE.visible_at(reader.read_point), *wanted]
+    def _wanted(self, reader: Reader) -> HeldRows:
+        deals = reader.columns(DEAL_STATE)
+        for name in ("process", "stage", "owner", "outcome"):
+            if (value := getattr(self, name)) is not None:
+                deals = deals.among(name, value)
+        return deals
 
 
-def _standing(row: sa.Row[Any], title: str | None, reader: Reader) -> DealStanding:
+class _Row(NamedTuple):
+    """A row of a deal, of those columns that are shown."""
+
+    entity_id: UUID
+    valid_from: Instant
+    process: str
+    process_version: int
+    stage: str
+    outcome: str
+    owner: str | None
+    customer_id: UUID | None
+    amount: int | None
+    currency: str | None
+    expected_close: str | None
+    forecast_category: str
+    probability: int
+    lead_source: str | None
+
+
+def _newest(deals: HeldRows, limit: int) -> list[list[Any]]:
+    """Return columns, those of `_Row`, of the deals that changed last: newest first, by id."""
+    changed = deals["valid_from"]
+    rows = np.arange(len(deals))
+    if limit < len(deals):
+        rows = np.flatnonzero(changed >= np.partition(changed, -limit)[-limit])
+    ids = deals.cells("entity_id", rows)
+    times = changed[rows].tolist()
+    order = sorted(range(len(ids)), key=lambda each: (-times[each], ids[each]))[:limit]
+    return [deals.cells(name, rows[order]) for name in _Row._fields]
+
+
+def _standing(row: _Row, title: str | None, reader: Reader) -> DealStanding:
     process = reader.processes.get((row.process, row.process_version))
     stage = None if process is None else process.by_key.get(row.stage)
     return DealStanding(

@@ -9,244 +9,51 @@ team. Leaves out how long deals stood anywhere (stage times) and which share wen
 (conversion).
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, localcontext
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.time import Instant, Moment, Period
-from salesflow.domain.values import (
-    EXACT,
-    EXACT_DIGITS,
-    Currency,
-    Day,
-    Reference,
-    SafeText,
-    Value,
-    tidy,
-)
+from salesflow.domain.values import Currency, Day, Reference, SafeText, Value, tidy
 from salesflow.presentation.format import amount_text, days_text
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.balances import Cells, CellSums, balances
+from salesflow.projections.core.balances import Cells, CellSums
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
-    CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    exact_sum,
     unscaled,
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
-from salesflow.projections.scope import StageName, Teams, early_reps_note, stage_name
-from salesflow.projections.table import AMOUNT_SCALE, Processes, ReadPoint
+from salesflow.projections.pipeline.flow_lines import (
+    FIGURES,
+    MOVEMENTS,
+    OPENING,
+    REORGANISED,
+    RESTATED,
+    FlowLines,
+    FlowNames,
+    InTeams,
+    Legs,
+    Opening,
+)
+from salesflow.projections.scope import StageName, early_reps_note, stage_name
+from salesflow.projections.table import Processes
 
-__all__ = [
-    "OPENING",
-    "REORGANISED",
-    "RESTATED",
-    "Flow",
-    "FlowAccount",
-    "FlowFigures",
-    "FlowMovement",
-    "FlowView",
-    "InTeams",
-    "Line",
-]
-
-
-# The lines that the books of a flow are added up from, and whose team each of them is of.
-#
-# A line sums the legs of one event in one part of the pipeline (of all events, in the opening).
-# By team a movement belongs to the team its owner was in when it happened, and what stood with
-# an owner goes along when they change: that is `reorganised`. So what stands in a team's books
-# at any instant is what the reps have who are in it then. What became known later counts for
-# the team of the opening; where it is the team itself that was not known, all that stood with
-# the owner is restated.
-
-OPENING, RESTATED, REORGANISED = "opening", "restated", "reorganised"
-Place = tuple[str | None, str | None, str | None]
-TeamLine = tuple[str | None, "Line"]
-"""A team and what counts in its books."""
-
-
-class Line(NamedTuple):
-    """The legs of one event that lie in one part of the pipeline, added up."""
-
-    process: str | None
-    group: str | None
-    currency: str | None
-    kind: str
-    event_id: UUID | None
-    owner: str | None
-    """Whose it was; read for books of teams alone, as is when it happened."""
-    occurred: Instant
-    """The opening where it happened before that."""
-    version: int
-    deals: int
-    units: int
-    """The sum of the amounts, in millionths."""
-    likely: int
-    """The sum of amount x probability, in millionths of millionths."""
-
-    @classmethod
-    def read(cls, row: Sequence[Any]) -> Self:
-        """Read a line of one probability, whose amount comes as an exact sum does."""
-        *cells, probability, deals, whole, millionths = row
-        units = (whole or 0) * AMOUNT_SCALE + (millionths or 0)
-        return cls._make((*cells, deals, units, units * probability))
-
-    @classmethod
-    def opening(cls, cell: Cells, sums: CellSums, by: str | None, at: Instant) -> Self:
-        """Return what stood in a cell of the pipeline at the opening."""
-        place = dict(zip(PIPELINE.cells, cell, strict=True))
-        return cls(
-            process=place["process"] if by == "stage" else None,
-            group=None if by is None else place[by],
-            currency=place["currency"],
-            kind=OPENING,
-            event_id=None,
-            owner=None,
-            occurred=at,
-            version=place["process_version"],
-            deals=sums.deals,
-            units=_scaled(sums.amount, AMOUNT_PLACES),
-            likely=_scaled(sums.weighted, 2 * AMOUNT_PLACES),
-        )
-
-    def into(self, exchange: CurrencyConverter, end: Instant) -> Self:
-        """Return it in the currency asked for; without a rate it has no amount."""
-        if not self.counts:
-            return self
-        day = exchange.day(end, event=None, closing=None)
-        into = exchange.into(self.currency, day, times=abs(self.deals) or 1)
-        units, likely = (into.millionths(sum) or 0 for sum in (self.units, self.likely))
-        return self._replace(currency=into.currency, units=units, likely=likely)
-
-    @property
-    def amount(self) -> Decimal:
-        """The sum of the amounts."""
-        return unscaled(self.units)
-
-    @property
-    def weighted(self) -> Decimal:
-        """The sum of what is likely of them."""
-        return unscaled(self.likely, places=2 * AMOUNT_PLACES)
-
-    @property
-    def counts(self) -> bool:
-        """Whether its legs do not cancel one another."""
-        return bool(self.deals or self.units or self.likely)
-
-    @property
-    def place(self) -> Place:
-        """Where lines of one owner add up."""
-        return self.process, self.group, self.currency
-
-
-class InTeams:
-    """Puts lines into the books of teams, as known at the opening and at the moment."""
-
-    def __init__(self, then: Teams, now: Teams, *, opening: Instant, closing: Instant) -> None:
-        self._then = then
-        self._now = now
-        self._opening = opening
-        self._closing = closing
-        self._early: set[str] = set()
-
-    @classmethod
-    def read(
-        cls, reader: Reader, *, opening: Instant, closing: Instant, known_then: Instant
-    ) -> Self:
-        """Read the teams as known at the opening and at the moment."""
-        now = then = Teams.read(reader)
-        if known_then != reader.read_point.known_at:
-            then = Teams.read(reader, known_at=known_then)
-        return cls(then, now, opening=opening, closing=closing)
-
-    @property
-    def before_joining(self) -> int:
-        """Of how many reps the first team stands for a time before they joined it."""
-        return len(self._early)
-
-    def all(self, lines: Iterable[Line], team: str | None, *, grouped: bool) -> Iterator[Line]:
-        """Yield every line and what goes from team to team, or those of one team; by team."""
-        by_owner: dict[str | None, list[Line]] = defaultdict(list)
-        for line in lines:
-            if line.counts:
-                by_owner[line.owner].append(line)
-        for owner, found in by_owner.items():
-            for whose, line in self._of_owner(owner, found):
-                if team in (None, whose):
-                    self._note(line)
-                    yield line._replace(group=whose) if grouped else line
-
-    def _of_owner(self, owner: str | None, lines: list[Line]) -> Iterator[TeamLine]:
-        opened = [line for line in lines if line.kind == OPENING]
-        restated = [line for line in lines if line.kind == RESTATED]
-        moved = [line for line in lines if line.kind not in (OPENING, RESTATED)]
-        then = self._then.of(owner, self._opening)
-        now = self._now.of(owner, self._opening)
-        yield from ((then, line) for line in opened)
-        if then != now:
-            yield from _taken(opened, then, now, RESTATED, self._behind(owner))
-        yield from ((now, line) for line in restated)
-        yield from ((self._now.of(owner, line.occurred), line) for line in moved)
-        for at, left, entered, event in self._now.changes(owner, self._opening, self._closing):
-            stood = [line._replace(occurred=at) for line in lines if line.occurred < at]
-            yield from _taken(stood, left, entered, REORGANISED, event)
-
-    def _behind(self, owner: str | None) -> UUID | None:
-        """Name the fact that put a rep elsewhere, or the one that stands no more."""
-        then, now = (teams.stay(owner, self._opening) for teams in (self._then, self._now))
-        known = None if now is None else self._then.stay(owner, now.start)
-        if now is not None and (known is None or known.event_id != now.event_id):
-            return now.event_id
-        return None if then is None else then.event_id
-
-    def _note(self, line: Line) -> None:
-        teams = self._then if line.kind == OPENING else self._now
-        stay = teams.stay(line.owner, line.occurred)
-        if line.owner is not None and stay is not None and line.occurred < stay.start:
-            self._early.add(line.owner)
-
-
-def _taken(
-    lines: Sequence[Line], left: str | None, entered: str | None, kind: str, event: UUID | None
-) -> Iterator[TeamLine]:
-    """Take what stands with an owner from one team to another."""
-    stands: dict[Place, Line] = {}
-    for line in lines:
-        before = stands.get(line.place)
-        if before is not None:
-            line = line._replace(
-                version=max(line.version, before.version),
-                deals=line.deals + before.deals,
-                units=line.units + before.units,
-                likely=line.likely + before.likely,
-            )
-        stands[line.place] = line
-    for line in stands.values():
-        if line.counts:
-            gone = line._replace(kind=kind, event_id=event)
-            yield entered, gone
-            yield (
-                left,
-                gone._replace(deals=-gone.deals, units=-gone.units, likely=-gone.likely),
-            )
-
-
-def _scaled(figure: Decimal, places: int) -> int:
-    """Write an exact figure as a whole number of its smallest parts."""
-    return int(figure.scaleb(places, EXACT))
+__all__ = ["Flow", "FlowAccount", "FlowFigures", "FlowMovement", "FlowView"]
 
 
 Outcome = Literal["open", "won", "lost", "disqualified", "merged"]
@@ -263,8 +70,6 @@ SCOPES: Final[Mapping[str, str]] = {
     "forecast_category": "category",
 }
 """What the part asked about may be named by, as cells name it."""
-Column: TypeAlias = "sa.ColumnElement[Any]"
-Books: TypeAlias = "list[list[Line]]"
 
 
 class FlowFigures(Value):
@@ -388,28 +193,23 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         closing = span.closing(reader.read_point.as_of)
         opening = min(span.opening, closing)
         known = reader.read_point.known_at
-        known_then = min(opening, known) if self.as_known_then else known
-        read_point = reader.read_point._replace(as_of=closing)
-        rows = reader.rows(self._select(read_point, opening, known_then))
-        told = [*self._opening(reader, opening, known_then), *map(Line.read, rows)]
-        lines = [line.into(exchange, span.end - 1) for line in told]
+        books = Opening(opening, min(opening, known) if self.as_known_then else known)
+        names = FlowNames()
+        legs = Legs(self._movements(reader, closing, books), self._scope(reader), names)
+        lines = legs.lines(GROUPS.get(self.by), books, by_owner=self._by_team)
+        lines = lines.with_others(self._opening(reader, books, names))
+        lines = lines.into(exchange, span.end - 1, names)
         before_joining = 0
         if self._by_team:
-            teams = InTeams.read(
-                reader, opening=opening, closing=closing, known_then=known_then
-            )
-            lines = list(teams.all(lines, self.team, grouped=self.by == "team"))
+            teams = InTeams.read(reader, books, closing)
+            lines = teams.all(lines, self.team, names, grouped_by=self.by == "team")
             before_joining = teams.before_joining
         return FlowView(
             moment=moment,
             period=span.period(),
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,
-            accounts=tuple(
-                _account(found, reader.processes)
-                for found in _books(lines, reader.processes)
-                if any(line.counts for line in found)
-            ),
+            accounts=tuple(_Books(lines, names, reader.processes).accounts()),
             before_joining=before_joining,
             rates=exchange.used,
         )
@@ -425,144 +225,138 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         grouped = self.by is None or self.by in PIPELINE.cells
         return grouped and all(getattr(self, name) is None for name in scopes)
 
-    def _opening(self, reader: Reader, opening: Instant, known_then: Instant) -> Iterator[Line]:
-        """Yield what stood in the scope before the period, where balances can say so."""
-        if not self._in_cells:
-            return
-        read_point = reader.read_point._replace(known_at=known_then)
-        (found,) = balances(reader.rows, PIPELINE, read_point, [opening])
-        for cell, sums in found.items():
-            place = dict(zip(PIPELINE.cells, cell, strict=True))
-            if all(getattr(self, name, None) in (None, place[name]) for name in place):
-                yield Line.opening(cell, sums, self.by, opening)
+    def _opening(self, reader: Reader, books: Opening, names: FlowNames) -> FlowLines:
+        """Return what stood in the scope before the period, where balances can say so."""
+        found: dict[Cells, CellSums] = {}
+        if self._in_cells:
+            (found,) = reader.balances(PIPELINE, [books.at], books.known_at)
+        inside = {cell: sums for cell, sums in found.items() if self._holds(cell)}
+        return FlowLines.opening(inside, self.by if inside else None, books.at, names)
 
-    def _select(
-        self, read_point: ReadPoint, opening: Instant, known_then: Instant
-    ) -> sa.Select[Any]:
-        """Sum the legs by what they are, group, currency, probability and event."""
-        said = self._said(read_point, opening, known_then)
-        legs = sa.union_all(
-            self._legs(read_point, "left", -1).where(*said),
-            self._legs(read_point, "entered", 1).where(*said),
-        ).subquery("legs")
-        c = legs.c
-        opens = sa.and_(c.occurred <= opening, c.recorded <= known_then)
-        what = sa.case((opens, OPENING), (c.occurred <= opening, RESTATED), else_=c.kind)
-        event = sa.case((opens, None), else_=c.event_id)
-        group = c[GROUPS[self.by]] if self.by in GROUPS else sa.null()
-        process = c.process if self.by == "stage" else sa.null()
-        owner: Column = sa.null()
-        at: Column = sa.literal_column("0")
-        if self._by_team:
-            owner, at = c.owner, sa.case((c.occurred <= opening, opening), else_=c.occurred)
-        by: list[Column] = [
-            *(process.label("of"), group.label("group"), c.currency),
-            *(what, event, owner.label("whose"), at.label("at")),
+    def _holds(self, cell: Cells) -> bool:
+        named = zip(PIPELINE.cells, cell, strict=True)
+        return all(getattr(self, name, None) in (None, part) for name, part in named)
+
+    def _movements(self, reader: Reader, closing: Instant, books: Opening) -> HeldRows:
+        """Return the movements that are added up: those that balances say nothing of."""
+        rows = reader.columns(PIPELINE, as_of=closing)
+        if not self._in_cells:
+            return rows
+        return rows.where((rows["occurred"] > books.at) | (rows["recorded"] > books.known_at))
+
+    def _scope(self, reader: Reader) -> Callable[[HeldRows, str], Flags]:
+        """Return what says which legs of a side of movements are in the scope."""
+        owners = None if self.team is None else self._ever_in_team(reader)
+
+        def inside(rows: HeldRows, side: str) -> Flags:
+            found = np.ones(len(rows), np.bool_)
+            for name, column in SCOPES.items():
+                if (wanted := getattr(self, name)) is not None:
+                    found &= rows.has(f"{side}_{column}", wanted)
+            if owners is not None:
+                found &= rows.has(f"{side}_owner", *owners)
+            if self.closes_from is not None or self.closes_before is not None:
+                found &= self._closes_within(rows, f"{side}_close")
+            return found
+
+        return inside
+
+    def _closes_within(self, rows: HeldRows, name: str) -> Flags:
+        """Return which legs of deals are expected to close within the days asked for."""
+        first = date.min if self.closes_from is None else self.closes_from
+        after = self.closes_before
+        days = grouped(rows[name])
+        within = [
+            day is not None
+            and first.isoformat() <= day
+            and (after is None or day < after.isoformat())
+            for day in rows.cells(name, days.first)
         ]
-        version = sa.func.max(c.process_version)
-        sums = (c.probability, sa.func.sum(c.sign), *exact_sum(c.sign * c.amount))
-        return sa.select(*by, version, *sums).group_by(
-            *(sa.literal_column(str(n)) for n in range(1, len(by) + 1)), c.probability
+        return np.array(within, np.bool_)[days.of]
+
+    def _ever_in_team(self, reader: Reader) -> list[str]:
+        """Return the reps that are known to have been in the team asked for."""
+        c = MEMBERSHIP.c
+        ever = sa.select(c.rep).where(c.tenant == reader.read_point.tenant, c.team == self.team)
+        return [rep for (rep,) in reader.rows(ever.distinct())]
+
+
+class _Books:
+    """Lines kept apart by process, group and currency, and in each book by kind."""
+
+    def __init__(self, lines: FlowLines, names: FlowNames, processes: Processes) -> None:
+        books = grouped(lines.process, lines.group, lines.currency)
+        count = len(books.first)
+        place = books.of * len(MOVEMENTS) + lines.kind
+        self._names = names
+        self._processes = processes
+        self._first = lines.at(books.first)
+        self._versions = lines.versions(books.of, count)
+        self._sums = lines.added_up(place, count * len(MOVEMENTS)).reshape(
+            FIGURES, count, len(MOVEMENTS)
         )
+        self._events = self._behind(lines, place)
+        self._counting = np.unique(books.of[lines.counts])
 
-    def _said(
-        self, read_point: ReadPoint, opening: Instant, known_then: Instant
-    ) -> list[Column]:
-        """Return which movements are read: those that balances say nothing of."""
-        c = PIPELINE.c
-        if not self._in_cells:
-            return []
-        if known_then >= read_point.known_at:
-            return [c.occurred > opening]
-        return [sa.or_(c.occurred > opening, c.recorded > known_then)]
+    def accounts(self) -> Iterator[FlowAccount]:
+        """Yield a book after the other: stages as in their process, all else by name."""
+        found = [self._account(book) for book in self._counting.tolist()]
+        for _, account in sorted(found, key=lambda each: each[0]):
+            yield account
 
-    def _legs(self, read_point: ReadPoint, side: str, sign: int) -> sa.Select[Any]:
-        c = PIPELINE.c
-        names = ("process", "process_version", "stage", "owner", "currency", "amount")
-        shown: list[Column] = [
-            *(c.kind, c.occurred, c.recorded, c.event_id, (c.sign * sign).label("sign")),
-            *(c[f"{side}_{n}"].label(n) for n in (*names, "category", "probability")),
-        ]
-        select = sa.select(*shown).where(PIPELINE.posted_by(read_point))
-        for name, column in SCOPES.items():
-            if (wanted := getattr(self, name)) is not None:
-                select = select.where(c[f"{side}_{column}"] == wanted)
-        if self.team is not None:
-            member = MEMBERSHIP.c
-            ever = sa.select(member.rep).where(
-                member.tenant == read_point.tenant, member.team == self.team
-            )
-            select = select.where(c[f"{side}_owner"].in_(ever))
-        close = c[f"{side}_close"]
-        if self.closes_from is not None:
-            select = select.where(close >= self.closes_from.isoformat())
-        if self.closes_before is not None:
-            select = select.where(close < self.closes_before.isoformat())
-        return select
+    def _behind(self, lines: FlowLines, place: Column) -> dict[int, tuple[UUID, ...]]:
+        """Find the events behind each kind of each book: whose legs do not cancel out."""
+        named = lines.event != NOTHING
+        lines, place = lines.at(named), place[named]
+        events = grouped(place, lines.event)
+        count = len(events.first)
+        is_behind = (lines.added_up(events.of, count) != 0).any(axis=0)
+        rows = events.first[is_behind.astype(np.bool_)]
+        places = grouped(place[rows])
+        return {
+            int(place[rows[some[0]]]): self._names.sorted_ids(lines.event[rows[some]])
+            for some in places.rows()
+        }
 
+    def _account(self, book: int) -> tuple[tuple[str, int, str, str], FlowAccount]:
+        """Return a book, and where it stands among the others."""
+        first, names = self._first, self._names
+        process, group, currency = (
+            names[int(column[book])] for column in (first.process, first.group, first.currency)
+        )
+        name = StageName(0, group or "", group or "")
+        if process is not None:
+            version = int(self._versions[book])
+            name = stage_name(group or "", process, version, self._processes)
+        account = FlowAccount(
+            group=group,
+            process=process,
+            group_en=None if group is None else name.name_en,
+            group_zh=None if group is None else name.name_zh,
+            currency=currency,
+            opening=FlowFigures(**self._figures(book, OPENING)),
+            movements=tuple(
+                found
+                for kind in (*KINDS, REORGANISED)
+                if (found := self._movement(book, kind)).events
+            ),
+            restated=self._movement(book, RESTATED),
+            closing=FlowFigures(**_figures(*self._sums[:, book].sum(axis=1))),
+        )
+        return (process or "", name.order, group or "", currency or ""), account
 
-def _books(lines: Iterable[Line], processes: Processes) -> Books:
-    """Keep books apart: stages as they stand in their process, all else by name."""
-    books: dict[tuple[str, ...], list[Line]] = defaultdict(list)
-    for line in lines:
-        books[line.process or "", line.group or "", line.currency or ""].append(line)
+    def _movement(self, book: int, kind: str) -> FlowMovement:
+        """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
+        events = self._events.get(book * len(MOVEMENTS) + MOVEMENTS.index(kind), ())
+        return FlowMovement(kind=kind, events=events, **self._figures(book, kind))
 
-    def place(key: tuple[str, ...]) -> tuple[str, int, str, str]:
-        process, group, currency = key
-        return process, _named(books[key], processes).order, group, currency
-
-    return [books[key] for key in sorted(books, key=place)]
-
-
-def _named(lines: Sequence[Line], processes: Processes) -> StageName:
-    """Name a stage as the newest version that deals here stand on; all else by itself."""
-    process, group = lines[0].process, lines[0].group or ""
-    if process is None:
-        return StageName(0, group, group)
-    return stage_name(group, process, max(line.version for line in lines), processes)
-
-
-def _account(lines: Sequence[Line], processes: Processes) -> FlowAccount:
-    first, name = lines[0], _named(lines, processes)
-    by_kind: dict[str, list[Line]] = defaultdict(list)
-    for line in lines:
-        by_kind[line.kind].append(line)
-    everything = [line for found in by_kind.values() for line in found]
-    return FlowAccount(
-        group=first.group,
-        process=first.process,
-        group_en=None if first.group is None else name.name_en,
-        group_zh=None if first.group is None else name.name_zh,
-        currency=first.currency,
-        opening=FlowFigures(**_sums(by_kind[OPENING])),
-        movements=tuple(
-            found
-            for kind in (*KINDS, REORGANISED)
-            if (found := _movement(kind, by_kind[kind])).events
-        ),
-        restated=_movement(RESTATED, by_kind[RESTATED]),
-        closing=FlowFigures(**_sums(everything)),
-    )
+    def _figures(self, book: int, kind: str) -> dict[str, Any]:
+        return _figures(*self._sums[:, book, MOVEMENTS.index(kind)])
 
 
-def _movement(kind: str, lines: list[Line]) -> FlowMovement:
-    """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
-    by_event: dict[UUID, list[Line]] = defaultdict(list)
-    for line in lines:
-        if line.event_id is not None:
-            by_event[line.event_id].append(line)
-    behind = [id for id, found in by_event.items() if any(_sums(found).values())]
-    return FlowMovement(kind=kind, events=tuple(sorted(behind)), **_sums(lines))
-
-
-def _sums(lines: Iterable[Line]) -> dict[str, Any]:
-    deals, amount, weighted = 0, Decimal(0), Decimal(0)
-    with localcontext(prec=EXACT_DIGITS):
-        for line in lines:
-            deals += line.deals
-            amount += line.amount
-            weighted += line.weighted
-        return {"deals": deals, "amount": tidy(amount), "weighted": tidy(weighted)}
+def _figures(deals: int, units: int, likely: int) -> dict[str, Any]:
+    amount, weighted = unscaled(units), unscaled(likely, places=2 * AMOUNT_PLACES)
+    return {"deals": deals, "amount": tidy(amount), "weighted": tidy(weighted)}
 
 
 def _row(

@@ -8,35 +8,37 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
-from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
+from salesflow.domain.unchecked import unchecked
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.balances import balances
+from salesflow.projections.core.column_figures import exact_product_sums
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    exact,
-    exact_sum,
+    unscaled,
 )
 from salesflow.projections.core.question import Reader
+from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.scope import Customers, Teams, group_order, head_of_groups
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.table import Processes
 
 __all__ = [
     "CLOSED",
@@ -83,6 +85,10 @@ class ClosedDeals(Value):
     outcome: Annotated[Reference, FieldRole.KEY]
     deals: int
     amounts: tuple[Total, ...]
+
+
+_stage: Final = unchecked(FunnelStage)
+_closed: Final = unchecked(ClosedDeals)
 
 
 class PipelineCell(NamedTuple):
@@ -132,7 +138,7 @@ def booked(
             for cell, sums in found.items()
             if process in (None, cell[0])
         ]
-        for found in balances(reader.rows, PIPELINE, reader.read_point, instants)
+        for found in reader.balances(PIPELINE, instants)
     ]
 
 
@@ -143,7 +149,7 @@ def closed_deals(
     found = {o: [cell for cell in cells if cell.outcome == o] for o in CLOSED}
     amounts = totals_by({o: [cell.worth() for cell in found[o]] for o in CLOSED})
     for outcome in CLOSED:
-        yield ClosedDeals(
+        yield _closed(
             group=group,
             outcome=outcome,
             deals=sum(cell.deals for cell in found[outcome]),
@@ -170,14 +176,15 @@ def funnel_stages(
         for stage in [*own, *gone]:
             found = by_stage.get((key, stage), [])
             name_en, name_zh = _named(stage, found, process, processes)
-            yield FunnelStage(
+            without_amount = [cell for cell in found if cell.currency is None]
+            yield _stage(
                 group=group,
                 process=key,
                 stage=stage,
                 name_en=name_en,
                 name_zh=name_zh,
                 deals=sum(cell.deals for cell in found),
-                deals_without_amount=sum(c.deals for c in found if c.currency is None),
+                deals_without_amount=sum(cell.deals for cell in without_amount),
                 amounts=amounts.get((key, stage), ()),
                 weighted=weighted.get((key, stage), ()),
             )
@@ -198,13 +205,17 @@ def _named(
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
 Groups = dict[str | None, list[PipelineCell]]
-OF_DEALS: Mapping[str, str] = {
+OF_DEALS: Final[Mapping[str, str]] = {
     "owner": "owner",
     "team": "owner",
     "customer": "customer_id",
     "channel": "lead_source",
 }
 """What no cell of the pipeline holds, and the column of a deal that says it."""
+GROUPED: Final = ("process", "currency", *OF_DEALS)
+"""All that a part of the pipeline may be asked for by, or grouped by."""
+CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
+"""The columns of a deal that say in which cell it stands."""
 
 
 class FunnelView(MoneyView):
@@ -333,59 +344,62 @@ class Funnel(MoneyQuestion[FunnelView]):
         return self.by == name or getattr(self, name) is not None
 
 
-class _FunnelAttribution(NamedTuple):
-    """What the columns of a deal say of whose it is; None where a column is not read."""
-
-    owner: str | None = None
-    customer_id: UUID | None = None
-    lead_source: str | None = None
-
-
 class _Deals:
     """The deals' own rows, summed up by cell and by what no cell holds."""
 
     def __init__(self, asked: Funnel, columns: list[str], reader: Reader) -> None:
-        wanted = {name for name in ("team", "customer") if asked.asks_for(name)}
         self._asked = asked
         self._columns = columns
         self._reader = reader
-        self._teams = Teams.read(reader) if "team" in wanted else Teams({})
-        self._customers = Customers.read(reader) if "customer" in wanted else Customers({}, {})
+        by = {name for name in ("team", "customer") if asked.asks_for(name)}
+        self._teams = Teams.read(reader) if "team" in by else Teams({})
+        self._customers = Customers.read(reader) if "customer" in by else Customers({}, {})
 
     def all(self) -> Iterator[tuple[str | None, PipelineCell]]:
         """Yield the cells of the part asked for, each with its group."""
-        size = len(self._columns)
-        for row in self._reader.rows(self._select()):
-            *cell, probability, deals, whole, millionths = tuple(row)[size:]
-            amount = exact(whole, millionths)
-            with localcontext(prec=EXACT_DIGITS):
-                likely = amount * probability / AMOUNT_SCALE
-            stood = PipelineCell._make((*cell, deals, amount, likely))
-            of = self._groups_of(
-                _FunnelAttribution(**dict(zip(self._columns, row, strict=False))), stood
-            )
-            if all(getattr(self._asked, name) in (None, of[name]) for name in of):
-                group = None if self._asked.by is None else of[self._asked.by]
-                yield (None if group is None else str(group)), stood
+        deals = self._wanted()
+        names = [*self._columns, *CELL, "probability"]
+        groups = grouped(*(deals[name] for name in names))
+        amounts, shares = deals.amounts("amount"), deals["probability"]
+        count = len(groups.first)
+        cells = zip(
+            *(deals.cells(name, groups.first) for name in CELL),
+            groups.counts().tolist(),
+            map(unscaled, exact_sums(amounts, groups.of, count)),
+            map(_weighted, exact_product_sums(amounts, shares, groups.of, count)),
+            strict=True,
+        )
+        labels = self._labels(deals, groups.first)
+        yield from zip(labels, map(PipelineCell._make, cells), strict=True)
 
-    def _select(self) -> sa.Select[Any]:
-        c = DEAL_STATE.c
-        cell = (c.process, c.process_version, c.stage, c.outcome, c.currency, c.probability)
-        by: list[sa.ColumnElement[Any]] = [*(c[name] for name in self._columns), *cell]
-        select = sa.select(*by, sa.func.count(), *exact_sum(c.amount))
-        select = select.where(DEAL_STATE.visible_at(self._reader.read_point)).group_by(*by)
-        for name, column in (("owner", c.owner), ("channel", c.lead_source)):
+    def _wanted(self) -> HeldRows:
+        """Return the deals of the one owner (team, customer …) asked for."""
+        deals = self._reader.columns(DEAL_STATE)
+        for name in GROUPED:
             if (wanted := getattr(self._asked, name)) is not None:
-                select = select.where(column == wanted)
-        return select
+                column = OF_DEALS.get(name, name)
+                there = deals.cells(column, grouped(deals[column]).first)
+                mine = (cell for cell in there if self._label(name, cell) == str(wanted))
+                deals = deals.among(column, *mine)
+        return deals
 
-    def _groups_of(self, whose: _FunnelAttribution, stood: PipelineCell) -> dict[str, Any]:
-        """Return of which group of every kind it is, as far as that was read."""
-        asked, customer = self._asked, whose.customer_id
-        of: dict[str, Any] = {"process": stood.process, "currency": stood.currency}
-        of |= {"owner": whose.owner, "channel": whose.lead_source}
-        if asked.asks_for("team"):
-            of["team"] = self._teams.valid(whose.owner, self._reader.read_point.as_of)
-        if asked.asks_for("customer"):
-            of["customer"] = None if customer is None else self._customers.survivor(customer)
-        return of
+    def _labels(self, deals: HeldRows, rows: Column) -> list[str | None]:
+        """Return the group of each of some deals."""
+        by = self._asked.by
+        if by is None:
+            return [None] * len(rows)
+        cells = deals.cells(OF_DEALS.get(by, by), rows)
+        labels = {cell: self._label(by, cell) for cell in dict.fromkeys(cells)}
+        return [labels[cell] for cell in cells]
+
+    def _label(self, name: str, cell: Any) -> str | None:  # noqa: ANN401 - an id or a word
+        """Return which owner (team, customer …) it is that a deal has in its column."""
+        if name == "team":
+            return self._teams.valid(cell, self._reader.read_point.as_of)
+        if name == "customer" and cell is not None:
+            return str(self._customers.survivor(cell))
+        return None if cell is None else str(cell)
+
+
+def _weighted(likely: int) -> Decimal:
+    return unscaled(likely, places=2 * AMOUNT_PLACES)

@@ -7,15 +7,15 @@ happened after `as_of`: that is Flow.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain, islice
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
+import numpy as np
 from pydantic import field_validator
 
 from salesflow.domain.event import Event, FactRetracted
@@ -32,8 +32,11 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, kind_name
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.currency import exact, exact_sum
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import NOTHING, UNKNOWN, Column, HeldRows
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Limit, Question, Reader, View
+from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
 from salesflow.projections.scope import StageName, stage_name
 from salesflow.projections.table import Processes, ReadPoint
@@ -157,14 +160,15 @@ class Restatement(Question[RestatementView]):
 
     def answer(self, reader: Reader, moment: Moment) -> RestatementView:
         """Read the funnel at both cuts; fetch the events of the deals that differ."""
-        then = reader.read_point._replace(known_at=self._known_then(reader))
-        restated = self._restated(reader, then)
-        events, in_all = _explaining(restated, reader, then, self.limit)
-        groups = (self._groups(reader, then), self._groups(reader, reader.read_point))
+        known_then = self._known_then(reader)
+        then, now = (self._deals(reader, known) for known in (known_then, None))
+        restated = _restated(then, now)
+        read_point = reader.read_point._replace(known_at=known_then)
+        events, in_all = _explaining(restated, reader, read_point, self.limit)
         return RestatementView(
             moment=moment,
-            known_then=from_instant(then.known_at),
-            cells=tuple(_cells(*groups, reader.processes)),
+            known_then=from_instant(known_then),
+            cells=tuple(_cells(_groups(then), _groups(now), reader.processes)),
             deals_restated=len(restated),
             events=tuple(events),
             events_total=in_all,
@@ -176,51 +180,54 @@ class Restatement(Question[RestatementView]):
             wish = instant_of(self.known_then, reader.timezone)
         return min(wish, reader.read_point.known_at)
 
-    def _groups(self, reader: Reader, read_point: ReadPoint) -> list["_RestatedGroup"]:
-        c = DEAL_STATE.c
-        by = (c.outcome, c.process, c.stage, c.currency)
-        shown: list[sa.ColumnElement[Any]] = [
-            *by,
-            sa.func.max(c.process_version),
-            sa.func.count(),
-            *exact_sum(c.amount),
-        ]
-        select = (
-            sa.select(*shown)
-            .where(DEAL_STATE.visible_at(read_point), *self._wanted())
-            .group_by(*by)
+    def _deals(self, reader: Reader, known_at: Instant | None) -> HeldRows:
+        """Return the deals there are, as known at an instant, or at the moment."""
+        deals = reader.columns(DEAL_STATE, known_at=known_at)
+        for name, wanted in (("process", self.process), ("owner", self.owner)):
+            if wanted is not None:
+                deals = deals.among(name, wanted)
+        return deals
+
+
+def _restated(then: HeldRows, now: HeldRows) -> list[UUID]:
+    """Name the deals that count otherwise, or at one of both times only."""
+    deals = np.union1d(then["entity_id"], now["entity_id"])
+    before, after = (_standings(rows, deals) for rows in (then, now))
+    changed = deals[(before != after).any(axis=0)]
+    return sorted(now.words["entity_id"][code] for code in changed.tolist())
+
+
+def _standings(rows: HeldRows, deals: Column) -> Column:
+    """Return where each deal counts and with which amount, a row for each part of that."""
+    is_open = rows["outcome"] == rows.code("outcome", "open")
+    counted = [
+        rows["outcome"],
+        np.where(is_open, rows["process"], NOTHING),
+        np.where(is_open, rows["stage"], NOTHING),
+        rows["currency"],
+        rows["amount"],
+    ]
+    found = np.full((len(counted), len(deals)), UNKNOWN)
+    found[:, np.searchsorted(deals, rows["entity_id"])] = counted
+    return found
+
+
+def _groups(deals: HeldRows) -> list["_RestatedGroup"]:
+    """Add up deals by outcome, process, stage and currency."""
+    names = ("outcome", "process", "stage", "currency")
+    groups = grouped(*(deals[name] for name in names))
+    count = len(groups.first)
+    versions = np.zeros(count, np.int64)
+    np.maximum.at(versions, groups.of, deals["process_version"])
+    return [
+        _RestatedGroup._make(row)
+        for row in zip(
+            *(deals.cells(name, groups.first) for name in names),
+            *(versions.tolist(), groups.counts().tolist()),
+            exact_sums(deals.amounts("amount"), groups.of, count),
+            strict=True,
         )
-        return [_RestatedGroup._make(row) for row in reader.rows(select)]
-
-    def _restated(self, reader: Reader, then: ReadPoint) -> list[UUID]:
-        """Name the deals that count otherwise: only rows seen at one of the cuts can tell."""
-        before, after = DEAL_STATE.visible_at(then), DEAL_STATE.visible_at(reader.read_point)
-        vanished = self._standings(reader, before & ~after)
-        appeared = self._standings(reader, after & ~before)
-        deals = vanished.keys() | appeared.keys()
-        return sorted(deal for deal in deals if vanished.get(deal) != appeared.get(deal))
-
-    def _standings(
-        self, reader: Reader, where: sa.ColumnElement[bool]
-    ) -> Mapping[UUID, tuple[object, ...]]:
-        c = DEAL_STATE.c
-        shown: list[sa.ColumnElement[Any]] = [
-            c.entity_id, c.outcome, c.process, c.stage, c.amount, c.currency,
-        ]  # fmt: skip
-        select = sa.select(*shown).where(where, *self._wanted())
-        return {
-            row.entity_id: (
-                _cell(row.outcome, row.process, row.stage),
-                row.amount,
-                row.currency,
-            )
-            for row in reader.rows(select)
-        }
-
-    def _wanted(self) -> list[sa.ColumnElement[bool]]:
-        c = DEAL_STATE.c
-        given = {c.process: self.process, c.owner: self.owner}
-        return [column == value for column, value in given.items() if value is not None]
+    ]
 
 
 _Cell = tuple[Outcome, str | None, str | None]
@@ -233,15 +240,15 @@ class _RestatedGroup(NamedTuple):
     currency: str | None
     process_version: int
     deals: int
-    whole: int | None
-    millionths: int | None
+    amount: int
+    """The sum of the amounts, in millionths."""
 
     @property
     def cell(self) -> _Cell:
         return _cell(self.outcome, self.process, self.stage)
 
     def part(self, share: int) -> tuple[str | None, Decimal, Decimal]:
-        return self.currency, exact(self.whole, self.millionths), Decimal(share)
+        return self.currency, unscaled(self.amount), Decimal(share)
 
 
 def _cell(outcome: Outcome, process: str, stage: str) -> _Cell:

@@ -16,8 +16,6 @@ from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
-
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
@@ -30,7 +28,13 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.cases.win_loss import ClosedGroup, LossReason, loss_reasons
+from salesflow.projections.cases.win_loss import (
+    LossReason,
+    closed_groups,
+    loss_reasons,
+    meant_under,
+)
+from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import (
     Limit,
@@ -75,7 +79,7 @@ from salesflow.projections.review.retrospective_figures import (
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
 from salesflow.projections.scope import Meant, Teams, named
-from salesflow.projections.stages.visits import VisitPath, read_paths
+from salesflow.projections.stages.visit_columns import Steps, read_steps
 
 __all__ = [
     "LINES",
@@ -213,7 +217,6 @@ def _dearest(losses: Sequence[LossReason], lay: RetrospectiveLayout, names: Name
 
 
 LISTED: Final = 20
-ONE: Final = Decimal(1)
 
 
 class RetrospectiveView(View):
@@ -340,7 +343,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         Raises:
             SalesflowError: when a mean has an interval and scipy is not installed.
         """
-        paths = list(read_paths(reader))
+        steps = read_steps(reader)
         span = self.span(reader)
         before = span_before(span, reader)
         part = ReviewScope(
@@ -348,8 +351,8 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         )
         parts = (
             self._moved((span, before), reader, moment),
-            _stages(paths, (span, before), part, reader),
-            self._deals(paths, span, part, reader),
+            _stages(steps, (span, before), part, reader),
+            self._deals(steps, span, part, reader),
             self._said((span, before), part, reader),
         )
         lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
@@ -381,18 +384,16 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         }
 
     def _deals(
-        self, paths: Sequence[VisitPath], span: Span, part: ReviewScope, reader: Reader
+        self, steps: Steps, span: Span, part: ReviewScope, reader: Reader
     ) -> dict[str, Any]:
-        slipped = slipped_deals(span, part, reader)
-        stalled = stalled_deals(paths, span, part, reader)
+        slipped, in_all = slipped_deals(span, part, reader, self.limit)
+        stalled = stalled_deals(steps, span, part, reader, self.limit)
         return {
-            "slipped": tuple(slipped[: self.limit]),
-            "slipped_total": len(slipped),
-            "stalled": tuple(stalled[: self.limit]),
-            "stalled_total": len(stalled),
-            "stalled_amounts": totals(
-                (deal.currency, deal.amount or Decimal(0), ONE) for deal in stalled
-            ),
+            "slipped": tuple(slipped),
+            "slipped_total": in_all,
+            "stalled": stalled.listed,
+            "stalled_total": stalled.total,
+            "stalled_amounts": stalled.amounts,
         }
 
     def _said(
@@ -427,9 +428,9 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
 
 
 def _stages(
-    paths: Sequence[VisitPath], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+    steps: Steps, periods: tuple[Span, Span], part: ReviewScope, reader: Reader
 ) -> dict[str, Any]:
-    stages = stages_passed(paths, periods, part, reader)
+    stages = stages_passed(steps, periods, part, reader)
     return {
         "stages": tuple(stages),
         "bottleneck": bottleneck(stages, lambda stage: stage.figures),
@@ -441,28 +442,17 @@ class _Losses:
     """What was lost in a period, by reason, and what its processes call the reasons."""
 
     def __init__(self, span: Span, part: ReviewScope, reader: Reader) -> None:
-        c = CLOSING.c
-        shown: list[sa.ColumnElement[Any]] = [
-            *(c.owner, c.process, c.process_version, c.closed),
-            *(c.because, c.competitor, c.currency, c.amount),
-        ]
-        select = sa.select(*shown).where(
-            CLOSING.visible_at(reader.read_point),
-            *(c.outcome == "lost", c.closed >= span.start, c.closed < span.end),
-        )
-        self._rows = [
-            row for row in reader.rows(select) if part.has(row.owner, row.process, row.closed)
-        ]
+        rows = reader.columns(CLOSING).among("outcome", "lost")
+        rows = rows.between("closed", span.start, span.end)
+        rows = rows.where(part.of_process(rows))
+        self._rows = rows.where(part.owned(rows, rows["closed"]))
+        self._as_they_are = CurrencyConverter(reader)
+        self._end = span.end
 
     def reasons(self) -> tuple[LossReason, ...]:
         """Return the reasons, the dearest first."""
-        return tuple(
-            loss_reasons(
-                ClosedGroup("lost", row.because, row.competitor, row.currency, 1, 0, row.amount)
-                for row in self._rows
-            )
-        )
+        return tuple(loss_reasons(closed_groups(self._rows, self._as_they_are, self._end)))
 
     def meant(self) -> set[Meant]:
         """Return each reason with the process versions it was given under."""
-        return {Meant(row.process, row.process_version, row.because) for row in self._rows}
+        return set(meant_under(self._rows, self._rows["because"]))

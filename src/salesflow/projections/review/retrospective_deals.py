@@ -7,21 +7,25 @@ ended in the period, and the conversion of the cohort that entered in it, which 
 it is.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
-from salesflow.domain.time import DAY, Instant
+import numpy as np
+
+from salesflow.domain.time import DAY, FOREVER, Instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Estimate
-from salesflow.projections.core.currency import exact
+from salesflow.presentation.format import Estimate, Total, totals
+from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_groups import foremost
+from salesflow.projections.core.columns import Column, runs_of
+from salesflow.projections.core.currency import exact, unscaled
 from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.core.statistics import decimal_of, spread
+from salesflow.projections.core.statistics import decimal_of, exact_sum, spread
 from salesflow.projections.forecast.forecast import end_of
 from salesflow.projections.forecast.forecast_figures import SlippageLine, slippage_lines
 from salesflow.projections.forecast.forecast_reading import (
@@ -33,24 +37,24 @@ from salesflow.projections.forecast.forecast_reading import (
 from salesflow.projections.review.retrospective_figures import ReviewScope
 from salesflow.projections.scope import stage_name
 from salesflow.projections.stages.conversion_figures import (
+    Passages,
     StageConversion,
-    StageOrders,
+    Wanted,
     conversions,
 )
 from salesflow.projections.stages.stage_time_figures import (
-    StalledStanding,
-    cause_of,
+    Stalled,
+    causes_of,
+    days_max,
+    describe_stalled,
     read_stalled,
-    stalled_deal,
 )
+from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
     StageVisit,
-    StepClock,
-    VisitPath,
-    spans,
-    stages_of,
+    names_of_stages,
 )
 from salesflow.projections.table import Processes
 
@@ -60,6 +64,7 @@ __all__ = [
     "DealStalled",
     "StageFigures",
     "StagePassed",
+    "StalledDeals",
     "bottleneck",
     "slippage_of",
     "slipped_deals",
@@ -73,7 +78,7 @@ __all__ = [
 # What slippage and stalling are is said by the questions about them (`Forecast`, `StageTimes`);
 # here the deals behind the figures are listed, those of a part of sales alone.
 
-Order = tuple[bool, str, Decimal, UUID]
+Order = tuple[bool, str, Decimal | int, UUID]
 
 
 class DealSlipped(Value):
@@ -129,30 +134,49 @@ def slippage_of(span: Span, part: ReviewScope, reader: Reader) -> list[SlippageL
     return list(slippage_lines(mine))
 
 
-def slipped_deals(span: Span, part: ReviewScope, reader: Reader) -> list[DealSlipped]:
-    """Name the deals that slipped: per currency, the dearest first."""
+def slipped_deals(
+    span: Span, part: ReviewScope, reader: Reader, limit: int
+) -> tuple[list[DealSlipped], int]:
+    """Name so many of the deals that slipped at most: per currency, the dearest first.
+
+    Return also how many there are in all.
+    """
     point = _start(span, reader)
     if point is None:
-        return []
+        return [], 0
     end, over = end_of(span, reader)
     rows = read_slipped(reader, point, end, over, part.scope)
-    mine = (row for row in rows if part.has_rep(row.owner, point.read_point.as_of))
-    return sorted((_slipped(row, reader) for row in mine), key=_order)
+    mine = [row for row in rows if part.has_rep(row.owner, point.read_point.as_of)]
+    mine.sort(key=_order)
+    return [_slipped(row, reader) for row in mine[:limit]], len(mine)
+
+
+class StalledDeals(NamedTuple):
+    """The deals that stalled by a period's end, or by the moment."""
+
+    listed: tuple[DealStalled, ...]
+    """Per currency, the dearest first; of more than were asked for, so many."""
+    total: int
+    amounts: tuple[Total, ...]
 
 
 def stalled_deals(
-    paths: Iterable[VisitPath], span: Span, part: ReviewScope, reader: Reader
-) -> list[DealStalled]:
-    """Name the deals that stalled by a period's end: per currency, the dearest first."""
-    at = span.closing(reader.read_point.as_of)
-    by_then = ([step for step in path if step.at <= at] for path in paths)
-    found = read_stalled([path for path in by_then if path], reader, at)
-    mine = [
-        _stalled(step, standing, at, reader)
-        for step, standing in found
-        if part.has(step.owner, step.process, at)
-    ]
-    return sorted(mine, key=_order)
+    steps: Steps, span: Span, part: ReviewScope, reader: Reader, limit: int
+) -> StalledDeals:
+    """Find the deals that stalled by a period's end, and name so many at most."""
+    steps = steps.until(span.closing(reader.read_point.as_of))
+    stalled = read_stalled(steps, reader)
+    stalled = stalled.chosen(np.flatnonzero(part.of_process(steps.rows)[stalled.steps]))
+    at = np.full(len(stalled.steps), steps.as_of)
+    stalled = stalled.chosen(np.flatnonzero(part.owned(stalled.deals, at)))
+    amounts = Amounts.of(stalled.deals)
+    currencies = amounts.currencies
+    rank = [sorted(currencies, key=_last_if_none).index(each) for each in currencies]
+    first = foremost(limit, np.array(rank, np.int64)[amounts.currency], -amounts.amount)
+    listed = sorted(_listed(stalled.chosen(first), steps, reader), key=_order)
+    [sums] = amounts.sums(np.zeros_like(amounts.currency), 1)
+    worth = totals((currency, unscaled(its), Decimal(1)) for currency, its in sums.items())
+    return StalledDeals(tuple(listed[:limit]), len(stalled.steps), worth)
 
 
 def _start(span: Span, reader: Reader) -> ForecastPoint | None:
@@ -162,8 +186,12 @@ def _start(span: Span, reader: Reader) -> ForecastPoint | None:
     return ForecastPoint(reader.read_point._replace(as_of=span.opening), span)
 
 
-def _order(deal: DealSlipped | DealStalled) -> Order:
-    return deal.currency is None, deal.currency or "", -(deal.amount or Decimal(0)), deal.deal
+def _order(deal: SlippedRow | DealStalled) -> Order:
+    return *_last_if_none(deal.currency), -(deal.amount or 0), deal.deal
+
+
+def _last_if_none(currency: str | None) -> tuple[bool, str]:
+    return currency is None, currency or ""
 
 
 def _slipped(row: SlippedRow, reader: Reader) -> DealSlipped:
@@ -185,18 +213,20 @@ def _slipped(row: SlippedRow, reader: Reader) -> DealSlipped:
     )
 
 
-def _stalled(
-    step: StageVisit, standing: StalledStanding, at: int, reader: Reader
-) -> DealStalled:
-    name = stage_name(step.stage or "", step.process, step.version, reader.processes)
-    names = StageNames(name.name_en, name.name_zh)
-    found = stalled_deal(step, names, at, standing.days_max)
-    return DealStalled(
-        **dict(found),
-        amount=_amount(standing.amount),
-        currency=standing.currency,
-        expected_close=_day(standing.expected_close),
-    )
+def _listed(stalled: Stalled, steps: Steps, reader: Reader) -> Iterator[DealStalled]:
+    def named(visit: StageVisit) -> StageNames:
+        its = stage_name(visit.stage or "", visit.process, visit.version, reader.processes)
+        return StageNames(its.name_en, its.name_zh)
+
+    worth = map(stalled.deals.cells, ("amount", "currency", "expected_close"))
+    found = describe_stalled(stalled, steps, named)
+    for deal, amount, currency, expected in zip(found, *worth, strict=True):
+        yield DealStalled(
+            **dict(deal),
+            amount=_amount(amount),
+            currency=currency,
+            expected_close=_day(expected),
+        )
 
 
 def _amount(millionths: int | None) -> Decimal | None:
@@ -251,42 +281,34 @@ class Bottleneck(Value):
     conversion: Decimal | None
 
 
-class _Tally:
-    """The visits to one stage in one period."""
-
-    def __init__(self) -> None:
-        self.over: Counter[UUID] = Counter()
-        """Microseconds too long, by deal; 0 for one that was there in time."""
-        self.ended: list[int] = []
-
-
 def stages_passed(
-    paths: Sequence[VisitPath], periods: tuple[Span, Span], part: ReviewScope, reader: Reader
+    steps: Steps, periods: tuple[Span, Span], part: ReviewScope, reader: Reader
 ) -> list[StagePassed]:
     """Set the open stages of a period beside those of the period before, in their order."""
-    names = stages_of(paths, reader.processes)
-    tallies = [_tallies(paths, span, part, reader) for span in periods]
-    cohorts = [_cohorts(paths, names, span, part, reader.processes) for span in periods]
-    limits = _limits(paths, reader.processes)
-    found = []
-    for key in names:
-        if not any(key in tally for tally in tallies):
-            continue
-        figures, before = (
-            _figures(tally.get(key), cohort.get(key))
-            for tally, cohort in zip(tallies, cohorts, strict=True)
-        )
-        passed = StagePassed(
+    processes = reader.processes
+    names = names_of_stages(steps.versions, steps.visited, processes)
+    visits, limits = _OpenVisits(steps, names, part, processes), _limits(steps, processes)
+    wanted = Wanted(
+        part.of_process(steps.rows) & ~steps.merged,
+        lambda chosen: part.owned(steps.rows.ordered(chosen), steps.at[chosen]),
+    )
+    passages = Passages(steps, names, wanted, processes)
+    now, before = (
+        zip(visits.spent(span), conversions(passages, span), strict=True) for span in periods
+    )
+    return [
+        StagePassed(
             process=key[0],
             stage=key[1],
             stage_en=names[key].en,
             stage_zh=names[key].zh,
             days_max=limits.get(key),
-            figures=figures,
-            figures_before=before,
+            figures=_figures(*figures),
+            figures_before=_figures(*earlier),
         )
-        found.append(passed)
-    return found
+        for key, figures, earlier in zip(names, now, before, strict=True)
+        if any(map(len, (*figures[0], *earlier[0])))
+    ]
 
 
 def bottleneck(
@@ -318,76 +340,90 @@ def _rate(figures: StageFigures) -> Decimal:
     return Decimal(1) if figures.conversion is None else figures.conversion.value
 
 
-def _tallies(
-    paths: Iterable[VisitPath], span: Span, part: ReviewScope, reader: Reader
-) -> dict[StageKey, _Tally]:
-    """Put the visits to open stages that lie in a period to their stages."""
-    closing = span.closing(reader.read_point.as_of)
-    until = min(span.end, reader.read_point.as_of)
-    clock = StepClock(reader.read_point.as_of, reader.timezone)
-    found: dict[StageKey, _Tally] = defaultdict(_Tally)
-    for step, end in _open_visits(paths, part):
-        if step.at > closing or (end is not None and end.at < span.start):
-            continue
-        if end is None or max(end.at, step.at + 1) > span.start:  # else it only ended there
-            left = until if end is None else min(end.at, until)
-            over = _over(step, left, span.start, reader.processes)
-            found[step.key].over[step.deal] += over
-        if end is not None and end.at <= closing and cause_of(end) is not None:
-            found[step.key].ended.append(clock.lasted(step, end))
-    return found
+class _Spent(NamedTuple):
+    """The visits to one stage in one period."""
+
+    over: Column
+    """Microseconds too long, of each deal that was there; 0 for one that was there in time."""
+    ended: Column
+    """How long those lasted that ended in it."""
 
 
-def _over(step: StageVisit, left: Instant, start: Instant, processes: Processes) -> int:
-    """Return for how long from an instant on a visit was too long, in microseconds."""
-    days_max = _days_max(step, processes)
-    return 0 if days_max is None else max(left - max(step.at + days_max * DAY, start), 0)
+class _OpenVisits:
+    """The visits to open stages that belong to the part looked back on."""
+
+    def __init__(
+        self,
+        steps: Steps,
+        names: Mapping[StageKey, StageNames],
+        part: ReviewScope,
+        processes: Processes,
+    ) -> None:
+        is_open = steps.rows.has("outcome", "open") & (steps.stage >= 0)
+        chosen = np.flatnonzero(is_open & part.of_process(steps.rows))
+        chosen = chosen[part.owned(steps.rows.ordered(chosen), steps.at[chosen])]
+        self._steps = steps
+        self._chosen = chosen
+        self._stages = len(names)
+        self._stage = steps.stage_numbers(names)
+        self._ended = causes_of(steps) >= 0
+        self._limit = steps.by_standing(lambda its: _longest(its, processes) or 0)
+
+    def spent(self, span: Span) -> Iterator[_Spent]:
+        """Yield what lies in a period, stage by stage."""
+        steps, visits = self._steps, self._in(span)
+        start, end = steps.at[visits], self._end(visits)
+        there = np.maximum(end, start + 1) > span.start  # else it only ended there
+        until = np.minimum(end, min(span.end, steps.as_of))
+        over = _over(start, until, span.start, self._limit[visits])
+        ended = self._ended[visits] & (end <= span.closing(steps.as_of))
+        for number in range(self._stages):
+            mine = self._stage[visits] == number
+            stayed, left = mine & there, mine & ended
+            first, _ = runs_of(steps.deal[visits[stayed]])
+            too_long = over[stayed]
+            if len(first):
+                too_long = np.add.reduceat(too_long, first)
+            yield _Spent(too_long, steps.lasted[visits[left]])
+
+    def _in(self, span: Span) -> Column:
+        chosen, closing = self._chosen, span.closing(self._steps.as_of)
+        begun = self._steps.at[chosen] <= closing
+        return chosen[begun & (self._end(chosen) >= span.start)]
+
+    def _end(self, visits: Column) -> Column:
+        """Return when visits ended; behind all instants where they go on."""
+        ends = self._steps.ends[visits]
+        return np.where(ends < 0, FOREVER, self._steps.at[ends])
 
 
-def _days_max(step: StageVisit, processes: Processes) -> int | None:
-    stage = processes[step.process, step.version].by_key.get(step.stage or "")
-    return None if stage is None else stage.max_days
+def _over(start: Column, until: Column, begun: Instant, limit: Column) -> Column:
+    """Return for how long from an instant on visits were too long, in microseconds.
+
+    They are when they last longer than so many days; 0 for no limit.
+    """
+    over = until - np.maximum(start + limit * DAY, begun)
+    return np.where(limit > 0, np.maximum(over, 0), 0)
 
 
-def _limits(paths: Iterable[VisitPath], processes: Processes) -> dict[StageKey, int | None]:
+def _longest(standing: StageStanding, processes: Processes) -> int | None:
+    return days_max(standing.process, standing.version, standing.stage or "", processes)
+
+
+def _limits(steps: Steps, processes: Processes) -> dict[StageKey, int | None]:
     """Return the longest stay in each stage, of the newest version it was entered under."""
-    newest: dict[StageKey, StageVisit] = {}
-    for path in paths:
-        for step in path:
-            if step.stage is not None and step.outcome == "open":
-                known = newest.setdefault(step.key, step)
-                newest[step.key] = max(known, step, key=lambda each: each.version)
-    return {key: _days_max(step, processes) for key, step in newest.items()}
+    stood = [each for each in steps.standings if each.stage and each.outcome == "open"]
+    stood.sort(key=lambda each: each.version)
+    return {(each.process, each.stage or ""): _longest(each, processes) for each in stood}
 
 
-def _open_visits(
-    paths: Iterable[VisitPath], part: ReviewScope
-) -> Iterator[tuple[StageVisit, StageVisit | None]]:
-    for path in paths:
-        for step, end in spans(path):
-            if step.stage is not None and step.outcome == "open" and part.has_step(step):
-                yield step, end
-
-
-def _cohorts(
-    paths: Iterable[VisitPath],
-    names: Mapping[StageKey, StageNames],
-    span: Span,
-    part: ReviewScope,
-    processes: Processes,
-) -> dict[StageKey, StageConversion]:
-    unmerged = [path for path in paths if path[-1].outcome != "merged"]
-    found = conversions(unmerged, names, StageOrders(processes), span.holds, part.has_step)
-    return {(each.process, each.stage): each for each in found}
-
-
-def _figures(tally: _Tally | None, cohort: StageConversion | None) -> StageFigures:
-    over = Counter[UUID]() if tally is None else tally.over
+def _figures(spent: _Spent, cohort: StageConversion) -> StageFigures:
+    over, ended = spent
     return StageFigures(
         deals=len(over),
-        deals_over=sum(too_long > 0 for too_long in over.values()),
-        days_over=decimal_of(Fraction(sum(over.values()), DAY)),
-        days_median=spread(() if tally is None else tally.ended).days_median,
-        entered=0 if cohort is None else cohort.entered,
-        conversion=None if cohort is None else cohort.resolved,
+        deals_over=int(np.count_nonzero(over)),
+        days_over=decimal_of(Fraction(exact_sum(over), DAY)),
+        days_median=spread(ended).days_median,
+        entered=cohort.entered,
+        conversion=cohort.resolved,
     )

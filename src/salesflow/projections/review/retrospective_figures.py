@@ -8,24 +8,28 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, localcontext
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import sqlalchemy as sa
+import numpy as np
 
 from salesflow.domain.deal.after_sales import Scale
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT_DIGITS, Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.feedback.feedback import (
+    GROUPED_BY,
     PASSIVE,
     Answers,
     FeedbackFigures,
-    FeedbackGroup,
     Verbatim,
+    WordedRow,
+    answers_alike,
     counted,
     feedback_groups,
+    newest_words,
     read_words,
 )
 from salesflow.projections.folds.feedback import FEEDBACK
@@ -47,7 +51,6 @@ from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.performance.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
 from salesflow.projections.scope import Teams, stage_name
-from salesflow.projections.stages.visits import StageVisit
 
 __all__ = [
     "MOVEMENTS",
@@ -103,9 +106,23 @@ class ReviewScope:
         """Say the same of what a rep had under a process."""
         return self._process in (None, process) and self.has_rep(rep, at)
 
-    def has_step(self, step: StageVisit) -> bool:
-        """Say the same of a step of a deal, by when it began."""
-        return self.has(step.owner, step.process, step.at)
+    def of_process(self, rows: HeldRows) -> Flags:
+        """Return which rows are under the process."""
+        if self._process is None:
+            return np.ones(len(rows), np.bool_)
+        return rows.has("process", self._process)
+
+    def owned(self, rows: HeldRows, at: Column) -> Flags:
+        """Return which rows belonged to it by whom they are, each at an instant."""
+        owned = np.ones(len(rows), np.bool_)
+        if self._owner is not None:
+            owned = rows.has("owner", self._owner)
+        if self._team is not None:
+            mine, teams = np.flatnonzero(owned), self._teams
+            numbers = teams.numbers(rows["owner"][mine], rows.words["owner"], at[mine])
+            is_team = np.array([*(name == self._team for name in teams.names), False])
+            owned[mine] = is_team[numbers]  # no team stands last
+        return owned
 
 
 Unit = Literal["count", "money", "share", "days"]
@@ -292,7 +309,6 @@ def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
 
 Kind = Literal["stage", "product"]
 THEME_KINDS: Final[tuple[Kind, ...]] = ("stage", "product")
-Row = sa.Row[Any]
 
 
 class ScoreMoved(Value):
@@ -324,7 +340,7 @@ class Theme(Value):
 class Voices:
     """The feedback on a part of sales in a period and in the one before."""
 
-    def __init__(self, now: Sequence[Row], before: Sequence[Row], reader: Reader) -> None:
+    def __init__(self, now: HeldRows, before: HeldRows, reader: Reader) -> None:
         self._now = now
         self._before = before
         self._reader = reader
@@ -332,24 +348,19 @@ class Voices:
     @classmethod
     def read(cls, periods: tuple[Span, Span], part: ReviewScope, reader: Reader) -> "Voices":
         """Read surveys sent and feedback received in two periods that follow one another."""
-        c, (span, before) = FEEDBACK.c, periods
-        select = sa.select(FEEDBACK.table).where(
-            FEEDBACK.visible_at(reader.read_point),
-            c.occurred >= before.start,
-            c.occurred < span.end,
-        )
-        rows = [
-            row for row in reader.rows(select) if part.has(row.owner, row.process, row.occurred)
-        ]
-        now = [row for row in rows if span.holds(row.occurred)]
-        return cls(now, [row for row in rows if before.holds(row.occurred)], reader)
+        rows, (span, before) = reader.columns(FEEDBACK), periods
+        rows = rows.where((rows["occurred"] >= before.start) & (rows["occurred"] < span.end))
+        rows = rows.where(part.of_process(rows))
+        rows = rows.where(part.owned(rows, rows["occurred"]))
+        at = rows["occurred"]
+        return cls(rows.where(at >= span.start), rows.where(at < before.end), reader)
 
     def scores(self) -> Iterator[ScoreMoved]:
         """Yield the score of each survey on each scale it was answered on."""
         now, before = _by_survey(self._now), _by_survey(self._before)
         for key in sorted({*now, *before}, key=lambda key: (key[0] is None, *key)):
             survey, scale = key
-            current, earlier = (_score(rows.get(key, ()), scale) for rows in (now, before))
+            current, earlier = (_score(its.get(key, ()), scale) for its in (now, before))
             yield ScoreMoved(
                 survey=survey,
                 scale=scale,
@@ -363,9 +374,15 @@ class Voices:
     def themes(self) -> Iterator[Theme]:
         """Yield what was said by stage, in the order of their process, then by product."""
         for kind in THEME_KINDS:
+            current, earlier = (
+                answers_alike(rows, GROUPED_BY[kind]) for rows in (self._now, self._before)
+            )
             now, before, every = (
-                _themes(rows, kind, self._reader)
-                for rows in (self._now, self._before, (*self._now, *self._before))
+                {
+                    (group.process, group.key): group
+                    for group in feedback_groups(answers, kind, self._reader)
+                }
+                for answers in (current, earlier, [*current, *earlier])
             )
             for key, group in every.items():
                 yield Theme(
@@ -380,55 +397,35 @@ class Voices:
 
     def detractors(self, limit: int) -> tuple[list[Verbatim], int]:
         """Return the newest words of detractors, by stage, and how many there are in all."""
-        worded = [row for row in self._now if _is_detractor(row) and row.worded]
-        worded.sort(key=lambda row: (-row.occurred, -row.position))
-        newest = worded[:limit]
+        rows = self._now.among("kind", "received").among("scale", "nps")
+        is_low = rows.known("score") & (rows["score"] < PASSIVE) & (rows["worded"] == 1)
+        rows = rows.where(is_low)
+        newest = newest_words(rows, limit)
         newest.sort(key=self._place)
-        return read_words(self._reader, newest), len(worded)
+        return read_words(self._reader, newest), len(rows)
 
-    def _place(self, row: Row) -> tuple[str, int, str]:
+    def _place(self, row: WordedRow) -> tuple[str, int, str]:
         """Return where a stage stands; of one stage the newest stay first."""
         place = (row.stage, row.process, row.process_version)
         return row.process, stage_name(*place, self._reader.processes).order, row.stage
 
 
-def _is_detractor(row: Row) -> bool:
-    scored = row.kind == "received" and row.scale == "nps" and row.score is not None
-    return bool(scored and row.score < PASSIVE)
-
-
-def _by_survey(rows: Iterable[Row]) -> Mapping[tuple[str | None, Scale], list[Row]]:
-    found: dict[tuple[str | None, Scale], list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.score is not None:
-            found[row.survey, row.scale].append(row)
+def _by_survey(rows: HeldRows) -> Mapping[tuple[str | None, Scale], list[Answers]]:
+    found: dict[tuple[str | None, Scale], list[Answers]] = defaultdict(list)
+    for each in answers_alike(rows.where(rows.known("score")), ("survey",)):
+        if each.scale is not None:
+            found[each.group[0], each.scale].append(each)
     return found
 
 
-def _score(rows: Iterable[Row], scale: Scale) -> Estimate | None:
-    figures = counted(_answers(row, ()) for row in rows)
+def _score(answers: Iterable[Answers], scale: Scale) -> Estimate | None:
+    figures = counted(answers)
     of: dict[Scale, Estimate | None] = {
         "nps": figures.nps,
         "csat": figures.csat_top_box,
         "ces": figures.ces_mean,
     }
     return of[scale]
-
-
-def _themes(
-    rows: Iterable[Row], kind: Kind, reader: Reader
-) -> dict[tuple[str | None, str | None], FeedbackGroup]:
-    answers = [
-        _answers(row, (row.process, row.stage) if kind == "stage" else (row.products,))
-        for row in rows
-    ]
-    groups = feedback_groups(answers, kind, reader)
-    return {(group.process, group.key): group for group in groups}
-
-
-def _answers(row: Row, group: tuple[str | None, ...]) -> Answers:
-    key = (row.kind, row.scale, row.score, row.answered)
-    return Answers(1, row.process_version, *key, group)
 
 
 # What was forecast of a period while it lay ahead, beside what was sold in it.
@@ -484,7 +481,7 @@ def _won(booked: Iterable[Booked], points: Sequence[ForecastPoint]) -> Iterator[
         for number, point in enumerate(points):
             if row.occurred <= point.read_point.as_of and row.currency is not None:
                 amount = row.sign * (row.amount or 0)
-                yield WonRow(number, None, row.currency, row.share, 0, amount)
+                yield WonRow(number, None, row.currency, row.share, amount)
 
 
 def _forecasts(past: PastForecast) -> list[Decimal]:

@@ -11,12 +11,12 @@ StageTimes.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.time import Instant, Moment, Period
+from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
     NO_VALUE,
@@ -31,18 +31,20 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.question import PeriodQuestion, Reader, Span, View, span_before
+from salesflow.projections.core.question import PeriodQuestion, Reader, View, span_before
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.conversion_figures import (
+    Passages,
     StageConversion,
-    StageOrders,
     StageReach,
     Transition,
+    Wanted,
     conversions,
     reaches,
     transitions,
 )
-from salesflow.projections.stages.visits import StageVisit, read_paths, stages_of
+from salesflow.projections.stages.visit_columns import read_steps
+from salesflow.projections.stages.visits import names_of_stages
 
 __all__ = ["Conversion", "ConversionView"]
 
@@ -92,28 +94,22 @@ class Conversion(PeriodQuestion[ConversionView]):
         """Count on the way of every deal up to the moment."""
         span = self.span(reader)
         before = span_before(span, reader)
-        every = list(read_paths(reader))
-        paths = [path for path in every if path[-1].outcome != "merged"]
-        named = stages_of(paths, reader.processes)
+        steps = read_steps(reader)
+        steps = steps.where(~steps.merged)
+        named = names_of_stages(steps.versions, steps.visited, reader.processes)
         names = {key: named[key] for key in named if self.process in (None, key[0])}
-        orders, during = StageOrders(reader.processes), _during(span)
+        owned = steps.wanted(None, self.owner)
+        wanted = Wanted(steps.wanted(self.process, None), lambda chosen: owned[chosen])
+        passages = Passages(steps, names, wanted, reader.processes)
         return ConversionView(
             moment=moment,
             period=span.period(),
             before=before.period(),
-            stages=conversions(paths, names, orders, during, self._wants),
-            stages_before=conversions(paths, names, orders, _during(before), self._wants),
-            reach=reaches(paths, names, orders, during, self._wants),
-            transitions=transitions(paths, names, during, self._wants),
+            stages=conversions(passages, span),
+            stages_before=conversions(passages, before),
+            reach=reaches(passages, span),
+            transitions=tuple(transitions(passages, span)),
         )
-
-    def _wants(self, step: StageVisit) -> bool:
-        return self.process in (None, step.process) and self.owner in (None, step.owner)
-
-
-def _during(span: Span) -> Callable[[Instant], bool]:
-    """Return what lies in a period; what lies behind the moment is not read at all."""
-    return lambda at: span.start <= at < span.end
 
 
 class _ConversionLayout(NamedTuple):

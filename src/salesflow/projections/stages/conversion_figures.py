@@ -1,38 +1,38 @@
 """The figures of conversion: cohorts of a stage, entries of a period, reach, and exits.
 
-What each figure means is said by the view; here is how it is counted on the ways of deals. An
-event counts for who owned the deal then, and with the amount it had then.
+What each figure means is said by the view; here is how it is counted on the ways of all deals
+at once. An event counts for who owned the deal then, and with the amount it had then.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
-from salesflow.domain.time import Instant
+import numpy as np
+
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.format import Estimate
+from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_groups import grouped, rows_in
+from salesflow.projections.core.columns import Column, Flags, runs_of
+from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import decimal_of, share
-from salesflow.projections.stages.visits import (
-    ENTRIES,
-    StageKey,
-    StageNames,
-    StageVisit,
-    VisitPath,
-    spans,
-)
+from salesflow.projections.stages.visit_columns import StageStanding, Steps
+from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "ExitKind",
+    "Passages",
     "ReachValue",
     "StageConversion",
-    "StageOrders",
     "StageReach",
     "StageValue",
     "Transition",
+    "Wanted",
     "conversions",
     "reaches",
     "transitions",
@@ -50,9 +50,9 @@ KINDS: Final[Mapping[str, ExitKind]] = {
     "disqualified": "disqualified",
 }
 """What an exit is by how the next step was entered; a merge or a migration is none."""
-FORWARD: Final = frozenset({"advanced", "skipped", "won"})
-Wanted = Callable[[StageVisit], bool]
-During = Callable[[Instant], bool]
+FORWARD: Final = ("advanced", "skipped", "won")
+_Exit = tuple[ExitKind, str]
+"""Its kind, and the stage entered or the outcome."""
 
 
 class StageValue(Value):
@@ -139,157 +139,200 @@ class Transition(Value):
     """exits ÷ all exits; those of a stage make 1"""
 
 
-class StageOrders:
-    """Which stages come before which, by the process versions deals stood on."""
+class Wanted(NamedTuple):
+    """Which steps are asked about."""
 
-    def __init__(self, processes: Processes) -> None:
-        @cache
-        def order(process: str, version: int, stage: str) -> int:
-            return processes[process, version].order(stage)
+    process: Flags
+    """Those of a process, of deals that count."""
+    owned: Callable[[Column], Flags]
+    """Says which of some steps began while those asked about owned the deal."""
 
-        self._order = order
-        self._processes = processes
-        self.passed = cache(self._passed)
 
-    def is_later(self, entry: StageVisit, left: Iterable[StageVisit]) -> bool:
-        """Return whether a stage entered lies behind one that was left, under any of its names.
+class Passages:
+    """The steps that conversion counts: those that enter a stage, and those that leave one.
 
-        The order is that of the version the later one was entered under, or, where that does
-        not know both, of the one the earlier was; unlike processes have no order.
+    A place where a deal came is a step and the migrations that follow upon it: one stay under
+    several names.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        names: Mapping[StageKey, StageNames],
+        wanted: Wanted,
+        processes: Processes,
+    ) -> None:
+        self.steps: Final = steps
+        self.names: Final = names
+        self.wanted: Final = wanted
+        self.processes: Final = processes
+        self.stages: Final = steps.stage_numbers(names)
+        """Which of the named stages each step is a visit to, by number; -1 for none."""
+        self.amounts: Final = Amounts.of(steps.rows)
+        self.enters: Final = (steps.stage >= 0) & steps.rows.has("entered", *ENTRIES)
+
+    def created(self, span: Span) -> Column:
+        """Return which deals were created in a period, by number."""
+        opened = self.steps.firsts
+        created = np.flatnonzero(self.wanted.process[opened] & self._began_in(span)[opened])
+        return created[self.wanted.owned(opened[created])]
+
+    def entries(self, span: Span) -> Column:
+        """Return the steps with which stages were entered in a period."""
+        entries = self.enters & self.wanted.process & self._began_in(span)
+        return self._owned(np.flatnonzero(entries))
+
+    def exits(self, span: Span) -> Column:
+        """Return the steps that followed upon visits left in a period; the visits are before.
+
+        They count for the owner of the step that followed, and the process of the visit.
         """
-        return any(self._is_behind(entry, step) for step in left)
+        follows = self._began_in(span) & self.steps.rows.has("entered", *KINDS)
+        follows[self.steps.firsts] = False
+        ends = np.flatnonzero(follows)
+        visits = ends - 1
+        left = (self.steps.stage[visits] >= 0) & self.wanted.process[visits]
+        return self._owned(ends[left])
 
-    def _is_behind(self, entry: StageVisit, step: StageVisit) -> bool:
-        if entry.process != step.process:
-            return False
-        for version in (entry.version, step.version):
-            place = self._order(step.process, version, step.stage or "")
-            entry_place = self._order(step.process, version, entry.stage or "")
-            if place >= 0 and entry_place >= 0:
-                return entry_place > place
-        return False
+    def _began_in(self, span: Span) -> Flags:
+        began: Flags = (self.steps.at >= span.start) & (self.steps.at < span.end)
+        return began
 
-    def _passed(
-        self, process: str, version: int, stage: str | None, won: bool
-    ) -> frozenset[str]:
-        """Name the stages a deal has reached or passed that stands in one, or is won."""
-        known = self._processes[process, version]
-        passed = {s.key for s in known.open_stages} if won else set()
-        if stage is not None:
-            alike = ("open", known.categories[stage])
-            before = known.stages[: known.order(stage) + 1]
-            passed |= {stage, *(s.key for s in before if s.category in alike)}
-        return frozenset(passed)
+    def _owned(self, chosen: Column) -> Column:
+        return chosen[self.wanted.owned(chosen)]
 
+    def moved_on(self, entries: Column) -> Flags:
+        """Return after which entries the deal entered a later stage, or was won."""
+        steps, after = self.steps, self._place_ends[self._places[entries]]
+        then, entry = rows_in(after, self._deal_ends[entries])
+        won = steps.rows.has("outcome", "won")
+        wins = won & steps.rows.has("entered", "won")
+        moved_on = _any_of(entry[won[then] & (wins[then] | ~won[entries[entry]])], len(entries))
+        names, pair = rows_in(entries[entry], after[entry])
+        later = self._is_later[steps.standing[then[pair]], steps.standing[names]]
+        moved_on[entry[pair[later & self.enters[then[pair]]]]] = True
+        return moved_on
 
-class _VisitSpan(NamedTuple):
-    """A visit and what it was called after migrations: from `first` up to before `after`."""
+    def still_there(self, entries: Column) -> Flags:
+        """Return after which entries the deal stands in the stage that it entered."""
+        ends = self._deal_ends[entries]
+        names, entry = rows_in(self._place_begins[self._places[ends - 1]], ends)
+        same = self.stages[names] == self.stages[entries[entry]]
+        still_there = _any_of(entry[same], len(entries))
+        still_there &= self.steps.stage[ends - 1] >= 0
+        return still_there
 
-    first: int
-    after: int
+    @cached_property
+    def _deal_ends(self) -> Column:
+        """The row after the last step of the deal of each step."""
+        return self.steps.of_deals(self.steps.lasts + 1)
 
+    @cached_property
+    def _place_begins(self) -> Column:
+        begins = ~self.steps.rows.has("entered", "migrated")
+        begins[self.steps.firsts] = True
+        return np.flatnonzero(begins)
 
-def _visit_span(path: VisitPath, first: int) -> _VisitSpan:
-    after = first + 1
-    while after < len(path) and path[after].entered == "migrated":
-        after += 1
-    return _VisitSpan(first, after)
+    @property
+    def _place_ends(self) -> Column:
+        return np.append(self._place_begins[1:], len(self.steps))
 
+    @cached_property
+    def _places(self) -> Column:
+        """The number of the place to which each step belongs."""
+        begins = np.zeros(len(self.steps), np.int64)
+        begins[self._place_begins] = 1
+        return np.cumsum(begins) - 1
 
-class _Cohort:
-    """Deals that entered one stage, entries and what followed; counts and amounts."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.amounts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-
-    def add(self, what: str, step: StageVisit) -> None:
-        """Count an event of a kind, with the amount of its step."""
-        self.counts[what] += 1
-        if step.currency is not None and step.amount is not None:
-            self.amounts[step.currency][what] += step.amount
-
-
-def conversions(
-    paths: Iterable[VisitPath],
-    names: Mapping[StageKey, StageNames],
-    orders: StageOrders,
-    during: During,
-    wanted: Wanted,
-) -> tuple[StageConversion, ...]:
-    """Count cohorts and entries of every stage in a period."""
-    cohorts: defaultdict[StageKey, _Cohort] = defaultdict(_Cohort)
-    for path in paths:
-        for key, first in _first_entries(path, during, wanted).items():
-            cohort, step = cohorts[key], path[first]
-            cohort.add("entered", step)
-            cohort.add(_outcome_of_visit(path, _visit_span(path, first), orders), step)
-        for step in path:
-            if _enters(step) and during(step.at) and wanted(step):
-                cohorts[step.key].add("entries", step)
-        for step, end in _exits(path, during, wanted):
-            if KINDS[end.entered] in FORWARD:
-                cohorts[step.key].add("entries_later", end)
-    return tuple(_conversion(key, names[key], cohorts[key]) for key in names)
+    @cached_property
+    def _is_later(self) -> Flags:
+        return later_stages(self.steps.standings, self.processes)
 
 
-def _enters(step: StageVisit) -> bool:
-    return step.stage is not None and step.entered in ENTRIES
-
-
-def _first_entries(path: VisitPath, during: During, wanted: Wanted) -> dict[StageKey, int]:
-    found: dict[StageKey, int] = {}
-    for number, step in enumerate(path):
-        if _enters(step) and during(step.at) and wanted(step):
-            found.setdefault(step.key, number)
+def _any_of(numbers: Column, count: int) -> Flags:
+    """Return for each number below a count whether it is among some."""
+    found = np.zeros(count, np.bool_)
+    found[numbers] = True
     return found
 
 
-def _outcome_of_visit(path: VisitPath, visit_span: _VisitSpan, orders: StageOrders) -> str:
-    """Return what became of a deal that entered a stage: moved on, left or still there."""
-    place = path[visit_span.first : visit_span.after]
-    for step in path[visit_span.after :]:
-        won = step.outcome == "won" and (place[0].outcome != "won" or step.entered == "won")
-        if won or (_enters(step) and orders.is_later(step, place)):
-            return "moved_on"
-    last = len(path) - 1
-    while last and path[last].entered == "migrated":
-        last -= 1
-    key = place[0].key
-    now = any(step.stage is not None and step.key == key for step in path[last:])
-    return "still_there" if now and path[-1].stage is not None else "left"
+def later_stages(standings: Sequence[StageStanding], processes: Processes) -> Flags:
+    """Return whether a stage entered (the row) lies behind one that was left (the column).
+
+    The order is that of the version under which the later one was entered, or, where that does
+    not know both, of the one under which the earlier was; unlike processes have no order.
+    """
+    versions = list(dict.fromkeys((each.process, each.version) for each in standings))
+    orders = [
+        [
+            processes[version].order(each.stage or "") if each.process == version[0] else -1
+            for each in standings
+        ]
+        for version in versions
+    ]
+    mine = [versions.index((each.process, each.version)) for each in standings]
+    under = np.array(orders, np.int64).reshape(len(versions), len(standings))[mine]
+    own = np.diagonal(under)
+    entry, entry_as_left = own[:, None], under.transpose()
+    known = (entry >= 0) & (under >= 0)
+    later: Flags = np.where(known, entry > under, (own >= 0) & (entry_as_left > own))
+    return later
 
 
-def _exits(
-    path: VisitPath, during: During, wanted: Wanted
-) -> Iterator[tuple[StageVisit, StageVisit]]:
-    """Yield each visit that was left in the period with the step that followed."""
-    for step, end in spans(path):
-        if step.stage is None or end is None or end.entered not in KINDS:
-            continue
-        if during(end.at) and wanted(end._replace(process=step.process)):
-            yield step, end
+class _Sum(NamedTuple):
+    """How often something happened, and its amounts in millionths, by currency."""
+
+    times: int
+    amounts: Mapping[str, int]
 
 
-def _conversion(key: StageKey, names: StageNames, cohort: _Cohort) -> StageConversion:
-    n = cohort.counts
+def _sums(passages: Passages, chosen: Column, groups: Column, count: int) -> list[_Sum]:
+    """Count steps by the number of their group, of so many, and add up their amounts."""
+    times = np.bincount(groups, minlength=count).tolist()
+    amounts = passages.amounts.where(chosen).sums(groups, count)
+    return list(map(_Sum, times, amounts))
+
+
+def conversions(passages: Passages, span: Span) -> tuple[StageConversion, ...]:
+    """Count cohorts and entries of every stage in a period."""
+    steps, stages, names = passages.steps, passages.stages, passages.names
+    entries = passages.entries(span)
+    entered = entries[grouped(steps.deal[entries], stages[entries]).first]
+    moved_on = passages.moved_on(entered)
+    still_there = ~moved_on & passages.still_there(entered)
+    later = passages.exits(span)
+    later = later[steps.rows.has("entered", *FORWARD)[later]]
+    sums = {"entries_later": _sums(passages, later, stages[later - 1], len(names))}
+    for what, chosen in (
+        ("entered", entered),
+        ("moved_on", entered[moved_on]),
+        ("left", entered[~moved_on & ~still_there]),
+        ("still_there", entered[still_there]),
+        ("entries", entries),
+    ):
+        sums[what] = _sums(passages, chosen, stages[chosen], len(names))
+    return tuple(
+        _conversion(key, names[key], {what: its[number] for what, its in sums.items()})
+        for number, key in enumerate(names)
+    )
+
+
+def _conversion(key: StageKey, names: StageNames, sums: Mapping[str, _Sum]) -> StageConversion:
+    n = {what: its.times for what, its in sums.items()}
     return StageConversion(
         process=key[0],
         stage=key[1],
         stage_en=names.en,
         stage_zh=names.zh,
-        entered=n["entered"],
-        moved_on=n["moved_on"],
-        left=n["left"],
-        still_there=n["still_there"],
+        **n,
         to_date=share(n["moved_on"], n["entered"]),
         resolved=share(n["moved_on"], n["moved_on"] + n["left"]),
-        entries=n["entries"],
-        entries_later=n["entries_later"],
         in_period=_ratio(n["entries_later"], n["entries"]),
         values=tuple(
-            _stage_value(currency, cohort.amounts[currency])
-            for currency in sorted(cohort.amounts)
+            _stage_value(
+                currency, {what: its.amounts.get(currency, 0) for what, its in sums.items()}
+            )
+            for currency in sorted({each for its in sums.values() for each in its.amounts})
         ),
     )
 
@@ -313,90 +356,109 @@ def _amount(millionths: int) -> Decimal:
     return tidy(Decimal(millionths) / AMOUNT_SCALE)
 
 
-def reaches(
-    paths: Iterable[VisitPath],
-    names: Mapping[StageKey, StageNames],
-    orders: StageOrders,
-    during: During,
-    wanted: Wanted,
-) -> tuple[StageReach, ...]:
+def reaches(passages: Passages, span: Span) -> tuple[StageReach, ...]:
     """Count how far the deals came that were created in a period."""
-    created: defaultdict[str, _Cohort] = defaultdict(_Cohort)
-    cohorts: defaultdict[StageKey, _Cohort] = defaultdict(_Cohort)
-    for path in paths:
-        opening = path[0]
-        if not during(opening.at) or not wanted(opening):
-            continue
-        own = [step for step in path if step.process == opening.process]
-        created[opening.process].add("created", opening)
-        for stage in {step.stage for step in own if _enters(step)}:
-            cohorts[opening.process, stage or ""].add("entered", opening)
-        reached = (
-            orders.passed(s.process, s.version, s.stage, s.outcome == "won") for s in own
-        )
-        for stage in frozenset().union(*reached):
-            cohorts[opening.process, stage].add("reached", opening)
+    steps, names = passages.steps, passages.names
+    deals = passages.created(span)
+    opened, after = steps.firsts[deals], steps.lasts[deals] + 1
+    processes = list(dict.fromkeys(process for process, _ in names))
+    of_process = steps.rows.numbers("process", processes)[opened]
+    created = _sums(passages, opened, of_process, len(processes))
+    entered, reached = (
+        _sums(passages, opened[deal], stage, len(names))
+        for deal, stage in map(np.nonzero, _came(passages, opened, after))
+    )
     return tuple(
-        _reach(key, names[key], created[key[0]], cohorts[key])
-        for key in names
-        if key[0] in created
+        _reach(key, names[key], created[process], (entered[number], reached[number]))
+        for number, key in enumerate(names)
+        if created[process := processes.index(key[0])].times
     )
 
 
-def _reach(key: StageKey, names: StageNames, created: _Cohort, cohort: _Cohort) -> StageReach:
-    whole, n = created.counts["created"], cohort.counts
+def _came(passages: Passages, opened: Column, after: Column) -> tuple[Flags, Flags]:
+    """Return which stages deals entered and which they reached, a row of flags for each.
+
+    Of each deal its opening is given, and the row after its last step; only steps under the
+    process of the opening count.
+    """
+    steps, names, process = passages.steps, passages.names, passages.steps.rows["process"]
+    rows, deal = rows_in(opened, after)
+    own = process[rows] == process[opened[deal]]
+    rows, deal = rows[own], deal[own]
+    enters = passages.enters[rows]
+    entered = np.zeros((len(opened), len(names)), np.bool_)
+    entered[deal[enters], passages.stages[rows[enters]]] = True
+    passed = [_passed(each, passages.processes) for each in steps.standings]
+    passes = np.array([[stage in its for _, stage in names] for its in passed], np.bool_)
+    if not len(rows):
+        return entered, entered
+    return entered, np.logical_or.reduceat(passes[steps.standing[rows]], runs_of(deal)[0])
+
+
+def _passed(standing: StageStanding, processes: Processes) -> Set[str]:
+    """Name the stages a deal has reached or passed that stands so."""
+    known = processes[standing.process, standing.version]
+    passed = {s.key for s in known.open_stages} if standing.outcome == "won" else set()
+    if standing.stage is not None:
+        alike = ("open", known.categories[standing.stage])
+        before = known.stages[: known.order(standing.stage) + 1]
+        passed |= {standing.stage, *(s.key for s in before if s.category in alike)}
+    return passed
+
+
+def _reach(
+    key: StageKey, names: StageNames, created: _Sum, came: tuple[_Sum, _Sum]
+) -> StageReach:
+    entered, reached = came
     return StageReach(
         process=key[0],
         stage=key[1],
         stage_en=names.en,
         stage_zh=names.zh,
-        created=whole,
-        entered=n["entered"],
-        reached=n["reached"],
-        entered_share=share(n["entered"], whole),
-        reached_share=share(n["reached"], whole),
+        created=created.times,
+        entered=entered.times,
+        reached=reached.times,
+        entered_share=share(entered.times, created.times),
+        reached_share=share(reached.times, created.times),
         values=tuple(
             ReachValue(
                 currency=currency,
-                created=_amount(created.amounts[currency]["created"]),
-                entered=_amount(cohort.amounts[currency]["entered"]),
-                reached=_amount(cohort.amounts[currency]["reached"]),
+                created=_amount(created.amounts[currency]),
+                entered=_amount(entered.amounts.get(currency, 0)),
+                reached=_amount(reached.amounts.get(currency, 0)),
             )
             for currency in sorted(created.amounts)
         ),
     )
 
 
-def transitions(
-    paths: Iterable[VisitPath],
-    names: Mapping[StageKey, StageNames],
-    during: During,
-    wanted: Wanted,
-) -> tuple[Transition, ...]:
+def transitions(passages: Passages, span: Span) -> Iterator[Transition]:
     """Count the exits from every stage in a period by what they led to."""
-    exits: defaultdict[StageKey, Counter[tuple[ExitKind, str]]] = defaultdict(Counter)
-    for path in paths:
-        for step, end in _exits(path, during, wanted):
-            exits[step.key][KINDS[end.entered], end.stage or end.outcome] += 1
-    return tuple(
-        Transition(
-            process=key[0],
-            stage=key[1],
-            stage_en=names[key].en,
-            stage_zh=names[key].zh,
-            kind=kind,
-            target=target,
-            exits=count,
-            exits_total=exits[key].total(),
-            share=decimal_of(Fraction(count, exits[key].total())),
-        )
-        for key in names
-        if key in exits
-        for (kind, target), count in sorted(exits[key].items(), key=_by_kind)
-    )
+    steps, names = passages.steps, list(passages.names)
+    ends = passages.exits(span)
+    left, entered = passages.stages[ends - 1], steps.rows["entered"][ends]
+    target = np.where(steps.stage[ends] >= 0, steps.stage[ends], steps.outcome[ends])
+    alike = grouped(left, entered, target)
+    words, exits = steps.rows.words, defaultdict[StageKey, Counter[_Exit]](Counter)
+    for first, count in zip(alike.first.tolist(), alike.counts().tolist(), strict=True):
+        kind = KINDS[words["entered"][int(entered[first])]]
+        exits[names[left[first]]][kind, words["stage"][int(target[first])]] += count
+    for key in names:
+        for (kind, into), count in sorted(exits[key].items(), key=_by_kind):
+            yield Transition(
+                process=key[0],
+                stage=key[1],
+                stage_en=passages.names[key].en,
+                stage_zh=passages.names[key].zh,
+                kind=kind,
+                target=into,
+                exits=count,
+                exits_total=exits[key].total(),
+                share=decimal_of(Fraction(count, exits[key].total())),
+            )
 
 
-def _by_kind(counted: tuple[tuple[ExitKind, str], int]) -> tuple[int, int, str]:
+def _by_kind(counted: tuple[_Exit, int]) -> tuple[int, int, str]:
     """Sort by kind, the most frequent first within one."""
     (kind, target), count = counted
     return list(KINDS.values()).index(kind), -count, target

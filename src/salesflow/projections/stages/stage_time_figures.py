@@ -4,38 +4,33 @@ What each figure means is said by the view; here is how it is worked out from th
 deals. Nothing is rounded before the last division.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
-import sqlalchemy as sa
 
-from salesflow.domain.time import DAY, Instant, from_instant
+from salesflow.domain.time import DAY, from_instant
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, HeldRows, runs_of
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import (
     Probabilities,
     Spread,
     _days,
+    exact_sum,
     ratio,
     spread,
     survival,
 )
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.stages.visit_columns import Steps
-from salesflow.projections.stages.visits import (
-    StageKey,
-    StageNames,
-    StageVisit,
-    VisitPath,
-    spans,
-)
+from salesflow.projections.stages.visits import StageKey, StageNames, StageVisit
 from salesflow.projections.table import Processes
 
 __all__ = [
@@ -44,17 +39,16 @@ __all__ = [
     "DealTime",
     "Endings",
     "StageTime",
+    "Stalled",
     "StalledDeal",
-    "StalledStanding",
     "TimeToEvent",
-    "cause_of",
     "causes_of",
+    "days_max",
     "deal_time",
+    "describe_stalled",
     "endings_of",
     "read_stalled",
     "stage_time",
-    "stalled_deal",
-    "stalled_deals",
     "time_to_event",
 ]
 
@@ -96,6 +90,9 @@ class StalledDeal(Value):
     entered_at: datetime
     days: Decimal
     days_max: int
+
+
+_stalled: Final = unchecked(StalledDeal)
 
 
 class ChancesAfter(Value):
@@ -158,10 +155,11 @@ def causes_of(steps: Steps) -> Column:
 
     -1 where it goes on, or nobody knows how long it would have.
     """
+    unknown = steps.rows.has("entered", "merged", "migrated")[steps.ends]
     entered = steps.rows["entered"][steps.ends]
-    unknown = [steps.rows.code("entered", each) for each in ("merged", "migrated")]
-    is_known = ~np.isin(entered, unknown) & (steps.ends >= 0)
-    return np.where(is_known, _places(entered, steps, CAUSES.index("moved")), -1)
+    causes = _places(entered, steps, CAUSES.index("moved"))
+    causes[unknown | (steps.ends < 0)] = -1
+    return causes
 
 
 def _places(words: Column, steps: Steps, otherwise: int) -> Column:
@@ -170,13 +168,6 @@ def _places(words: Column, steps: Steps, otherwise: int) -> Column:
     for cause in ENDS:
         found[words == steps.rows.code("outcome", cause)] = CAUSES.index(cause)
     return found
-
-
-def cause_of(end: StageVisit | None) -> str | None:
-    """Return what ended a visit; None where it goes on, or nobody knows how long it would."""
-    if end is None or end.entered in ("merged", "migrated"):
-        return None
-    return end.entered if end.entered in ENDS else "moved"
 
 
 def stage_time(
@@ -250,7 +241,7 @@ def endings_of(steps: Steps, starts: Column) -> Endings:
     """
     code = {name: steps.rows.code("outcome", name) for name in ("open", "merged", *ENDS)}
     stands = steps.outcome[steps.lasts]
-    each = np.repeat(stands, steps.lasts - steps.firsts + 1)
+    each = steps.of_deals(stands)
     is_merged, closed = each == code["merged"], [code[name] for name in ("merged", *ENDS)]
     through = np.where(
         is_merged,
@@ -259,7 +250,7 @@ def endings_of(steps: Steps, starts: Column) -> Endings:
     )
     number = np.arange(len(steps))
     before = np.maximum.reduceat(np.where(through, -1, number), steps.firsts)
-    stood = number > np.repeat(before, steps.lasts - steps.firsts + 1)
+    stood = number > steps.of_deals(before)
     stood &= is_merged | (steps.outcome == each)
     ends = np.minimum.reduceat(np.where(stood, number, len(steps)), steps.firsts)
     ends[stands == code["open"]] = -1
@@ -268,18 +259,20 @@ def endings_of(steps: Steps, starts: Column) -> Endings:
     return Endings(starts, steps.between(starts, ends[told]), causes[told])
 
 
-def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
-    """Return what a deal's time went to."""
-    first, last = path[0].at, as_of if path[-1].outcome not in CLOSED else path[-1].at
-    spent = Counter[bool]()
-    for step, end in spans(path):
-        spent[step.outcome in CLOSED] += (last if end is None else end.at) - step.at
+def deal_time(steps: Steps) -> DealTime:
+    """Return what the time of one deal went to, whose steps are given."""
+    first, last = int(steps.at[0]), int(steps.at[-1])
+    is_closed = steps.rows.has("outcome", *CLOSED)
+    if not is_closed[-1]:
+        last = steps.as_of
+    spent = np.diff(steps.at, append=last)
+    visits, closed = (exact_sum(spent[chosen]) for chosen in (~is_closed, is_closed))
     return DealTime(
-        deal=path[0].deal,
+        deal=steps.rows.cells("entity_id")[0],
         first_at=from_instant(first),
         last_at=from_instant(last),
-        visits_seconds=Decimal(spent[False]) / SECOND,
-        closed_seconds=Decimal(spent[True]) / SECOND,
+        visits_seconds=Decimal(visits) / SECOND,
+        closed_seconds=Decimal(closed) / SECOND,
         first_to_last_seconds=Decimal(last - first) / SECOND,
     )
 
@@ -290,35 +283,52 @@ def deal_time(path: VisitPath, as_of: Instant) -> DealTime:
 # asked about; whoever owns the deal then is its owner.
 
 
-def stalled_deals(
-    steps: Steps, names: Mapping[StageKey, StageNames], reader: Reader, deal: UUID | None
-) -> Iterator[StalledDeal]:
-    """Yield the deals (or the one) that have stood in a stage for too long at the moment."""
-    at = reader.read_point.as_of
-    deals = reader.columns(DEAL_STATE, of=deal).among("outcome", "open", "won")
+class Stalled(NamedTuple):
+    """The deals that have stood in a stage for too long."""
+
+    steps: Column
+    """The steps with which they came where they stand."""
+    deals: HeldRows
+    """How they are, in the same order."""
+    days_max: Column
+    """After how many days they are stalled."""
+
+    def chosen(self, numbers: Column) -> "Stalled":
+        """Return some of them."""
+        steps, days_max = self.steps[numbers], self.days_max[numbers]
+        return Stalled(steps, self.deals.ordered(numbers), days_max)
+
+
+def read_stalled(steps: Steps, reader: Reader, deal: UUID | None = None) -> Stalled:
+    """Find the deals (or the one) that stand too long where the steps end."""
+    deals = reader.columns(DEAL_STATE, of=deal, as_of=steps.as_of)
+    deals = deals.among("outcome", "open", "won")
     row_of = np.full(len(steps.rows.words["entity_id"]), -1)
     row_of[deals["entity_id"]] = np.arange(len(deals))
     last = steps.lasts[steps.stage[steps.lasts] >= 0]
     row = row_of[steps.deal[last]]
     last, row = last[row >= 0], row[row >= 0]
     limits = _limits(steps, last, deals, row, reader.processes)
-    over = (limits > 0) & (at - steps.at[last] > limits * DAY)
-    last, row = last[over], row[over]
-    words, ids = steps.rows.words, steps.rows.words["entity_id"]
-    told = zip(last.tolist(), deals["owner"][row].tolist(), limits[over].tolist(), strict=True)
-    for step, owner, days_max in told:
-        process = words["process"][int(steps.rows["process"][step])]
-        stage = words["stage"][int(steps.stage[step])]
-        entered = int(steps.at[step])
-        yield StalledDeal(
-            deal=ids[int(steps.deal[step])],
-            process=process,
-            stage=stage,
-            stage_en=names[process, stage].en,
-            stage_zh=names[process, stage].zh,
-            owner=words["owner"][owner],
-            entered_at=from_instant(entered),
-            days=_days(at - entered),
+    over = (limits > 0) & (steps.as_of - steps.at[last] > limits * DAY)
+    return Stalled(last[over], deals.ordered(row[over]), limits[over])
+
+
+def describe_stalled(
+    stalled: Stalled, steps: Steps, named: Callable[[StageVisit], StageNames]
+) -> Iterator[StalledDeal]:
+    """Yield the deals that have stood in a stage for too long."""
+    visits, owners = steps.visits(stalled.steps), stalled.deals.cells("owner")
+    for visit, owner, days_max in zip(visits, owners, stalled.days_max.tolist(), strict=True):
+        names = named(visit)
+        yield _stalled(
+            deal=visit.deal,
+            process=visit.process,
+            stage=visit.stage or "",
+            stage_en=names.en,
+            stage_zh=names.zh,
+            owner=owner,
+            entered_at=from_instant(visit.at),
+            days=_days(steps.as_of - visit.at),
             days_max=days_max,
         )
 
@@ -327,73 +337,17 @@ def _limits(
     steps: Steps, last: Column, deals: HeldRows, row: Column, processes: Processes
 ) -> Column:
     """Return after how many days each deal is stalled where it stands; 0 for never."""
-    alike = np.stack(
-        [deals["process"][row], deals["process_version"][row], steps.stage[last]], axis=1
-    )
-    some, place = np.unique(alike, axis=0, return_inverse=True)
-    words, found = steps.rows.words["stage"], []
-    for process, version, stage in some.tolist():
-        known = processes[words[process], version].by_key.get(words[stage])
-        found.append((known.max_days if known is not None else None) or 0)
-    return np.array(found, np.int64)[place.reshape(-1)]
-
-
-def stalled_deal(
-    step: StageVisit, names: StageNames, as_of: Instant, days_max: int
-) -> StalledDeal:
-    """List a deal that has stood in a stage for too long."""
-    return StalledDeal(
-        deal=step.deal,
-        process=step.process,
-        stage=step.stage or "",
-        stage_en=names.en,
-        stage_zh=names.zh,
-        owner=step.owner,
-        entered_at=from_instant(step.at),
-        days=_days(as_of - step.at),
-        days_max=days_max,
-    )
-
-
-class StalledStanding(NamedTuple):
-    """How long a stalled deal may stand where it stands, and what it is worth."""
-
-    days_max: int
-    amount: int | None
-    currency: str | None
-    expected_close: str | None
-
-
-class _DealNow(NamedTuple):
-    deal: UUID
-    process: str
-    version: int
-    owner: str | None
-    amount: int | None
-    currency: str | None
-    expected_close: str | None
-
-
-def read_stalled(
-    paths: Iterable[VisitPath], reader: Reader, at: Instant
-) -> Iterator[tuple[StageVisit, StalledStanding]]:
-    """Find among ways up to an instant those that stand too long then."""
-    c = DEAL_STATE.c
-    shown: list[sa.ColumnElement[Any]] = [
-        *(c.entity_id, c.process, c.process_version, c.owner),
-        *(c.amount, c.currency, c.expected_close),
+    process, version = (deals[name][row] for name in ("process", "process_version"))
+    stage, words = steps.stage[last], steps.rows.words["stage"]
+    alike = grouped(process, version, stage)
+    limits = [
+        days_max(words[p], v, words[s], processes) or 0
+        for p, v, s in np.stack([process, version, stage])[:, alike.first].T.tolist()
     ]
-    select = sa.select(*shown).where(
-        DEAL_STATE.visible_at(reader.read_point._replace(as_of=at)),
-        c.outcome.in_(("open", "won")),
-    )
-    deal_now = {row[0]: _DealNow._make(row) for row in reader.rows(select)}
-    for path in paths:
-        step, now = path[-1], deal_now.get(path[-1].deal)
-        if step.stage is None or now is None:
-            continue
-        stage = reader.processes[now.process, now.version].by_key.get(step.stage)
-        days_max = None if stage is None else stage.max_days
-        if days_max and at - step.at > days_max * DAY:
-            worth = StalledStanding(days_max, now.amount, now.currency, now.expected_close)
-            yield step._replace(owner=now.owner), worth
+    return np.array(limits, np.int64)[alike.of]
+
+
+def days_max(process: str, version: int, stage: str, processes: Processes) -> int | None:
+    """Return after how many days a deal is stalled in a stage; None for never."""
+    known = processes[process, version].by_key.get(stage)
+    return None if known is None else known.max_days

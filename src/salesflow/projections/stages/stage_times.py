@@ -46,17 +46,17 @@ from salesflow.projections.stages.stage_time_figures import (
     TimeToEvent,
     causes_of,
     deal_time,
+    describe_stalled,
     endings_of,
+    read_stalled,
     stage_time,
-    stalled_deals,
     time_to_event,
 )
-from salesflow.projections.stages.visit_columns import Steps
+from salesflow.projections.stages.visit_columns import Steps, read_steps
 from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
     names_of_stages,
-    read_paths,
 )
 from salesflow.projections.table import Processes
 
@@ -119,7 +119,7 @@ class StageTimes(Question[StageTimesView]):
         Raises:
             NotFoundError: when no such stage or deal is believed to exist then.
         """
-        steps = Steps(reader, self.deal)
+        steps = read_steps(reader, self.deal)
         if self.deal is not None and not len(steps):
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
         self._ensure_known_start(steps.versions, reader.processes)
@@ -127,9 +127,10 @@ class StageTimes(Question[StageTimesView]):
         stalled = self._stalled(steps, names, reader)
         counts = Counter((deal.process, deal.stage) for deal in stalled)
         wanted, causes = steps.wanted(self.process, self.owner), causes_of(steps)
+        stages = np.where(wanted, steps.stage_numbers(names), -1)
         visits = {
-            key: np.flatnonzero((steps.keys == steps.key(key)) & wanted)
-            for key in names
+            key: np.flatnonzero(stages == number)
+            for number, key in enumerate(names)
             if self.process in (None, key[0])
         }
         return StageTimesView(
@@ -144,13 +145,8 @@ class StageTimes(Question[StageTimesView]):
                 if len(these)
             ),
             ending=tuple(self._ending(steps, wanted)),
-            deals=tuple(self._deal_times(reader)),
+            deals=() if self.deal is None else (deal_time(steps),),
         )
-
-    def _deal_times(self, reader: Reader) -> Iterator[DealTime]:
-        if self.deal is not None:
-            for path in read_paths(reader, self.deal):
-                yield deal_time(path, reader.read_point.as_of)
 
     def _ensure_known_start(self, versions: Set[tuple[str, int]], processes: Processes) -> None:
         if self.start is None or not versions:
@@ -187,9 +183,10 @@ class StageTimes(Question[StageTimesView]):
     def _stalled(
         self, steps: Steps, names: Mapping[StageKey, StageNames], reader: Reader
     ) -> list[StalledDeal]:
+        stalled = read_stalled(steps, reader, self.deal)
         found = [
             deal
-            for deal in stalled_deals(steps, names, reader, self.deal)
+            for deal in describe_stalled(stalled, steps, lambda visit: names[visit.key])
             if self.process in (None, deal.process) and self.owner in (None, deal.owner)
         ]
         return sorted(found, key=lambda deal: (-deal.days, deal.deal))

@@ -1,34 +1,43 @@
 """The ways of all deals through their stages as columns: what is computed of them all at once.
 
 A step is a row of the table of visits: a visit to a stage, or closed time, which has no stage.
-What ended a step is the step after it. Leaves out all counting. `visits.py` tells the same of
-one deal after the other.
+What ended a step is the step after it. Leaves out all counting.
 """
 
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from salesflow.domain.time import DAY, day_number
+from salesflow.domain.time import Instant
+from salesflow.projections.core.column_figures import elapsed
+from salesflow.projections.core.column_groups import Groups, grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows, runs_of
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.stages.visits import StageKey
+from salesflow.projections.stages.visits import STEP, StageKey, StageVisit
 
-__all__ = ["Steps"]
+__all__ = ["StageStanding", "Steps", "read_steps"]
 
-WORD: Final = 32
-LOWER: Final = (1 << WORD) - 1
-"""Two codes stand in one number, the second one in its lower half."""
+
+class StageStanding(NamedTuple):
+    """What many steps have in common: under which process version, where, with what outcome."""
+
+    process: str
+    version: int
+    stage: str | None
+    outcome: str
 
 
 class Steps:
     """The steps of all deals (or of one) up to a moment, those of a deal in order."""
 
-    def __init__(self, reader: Reader, deal: UUID | None = None) -> None:
-        rows = _in_order(reader.columns(STAGE_VISIT, of=deal, ended=True))
+    def __init__(self, rows: HeldRows, as_of: Instant, timezone: ZoneInfo) -> None:
+        self.as_of: Final = as_of
+        self._timezone = timezone
         self.rows: Final = rows
         self.deal: Final = rows["entity_id"]
         self.at: Final = rows["valid_from"]
@@ -42,50 +51,85 @@ class Steps:
         self.ends: Final = np.arange(1, len(rows) + 1)
         """By which step each is ended; -1 for those that go on."""
         self.ends[self.lasts] = -1
-        self._day_only = rows["day_only"] == 1
-        self._as_of = reader.read_point.as_of
-        self._timezone = reader.timezone
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def where(self, wanted: Flags) -> "Steps":
+        """Return the steps of some deals by themselves."""
+        return Steps(self.rows.where(wanted), self.as_of, self._timezone)
+
+    def until(self, at: Instant) -> "Steps":
+        """Return the steps up to an instant before the moment."""
+        return Steps(self.rows.where(self.at <= at), at, self._timezone)
+
+    @property
+    def merged(self) -> Flags:
+        """Which steps are of deals that stand merged."""
+        stands = self.outcome[self.lasts]
+        return self.of_deals(stands == self.rows.code("outcome", "merged"))
+
+    def of_deals(self, values: Column) -> Column:
+        """Return for each step the value of its deal, of one value for each deal in order."""
+        return np.repeat(values, self.lasts - self.firsts + 1)
+
+    def visits(self, chosen: Column) -> list[StageVisit]:
+        """Return some steps one by one."""
+        rows = self.rows.ordered(chosen)
+        return [StageVisit._make(each) for each in zip(*map(rows.cells, STEP), strict=True)]
+
+    @cached_property
+    def _standing(self) -> Groups:
+        rows = self.rows
+        return grouped(rows["process"], rows["process_version"], self.stage, self.outcome)
+
+    @property
+    def standing(self) -> Column:
+        """How each step stands: the number of one of the `standings`."""
+        return self._standing.of
+
+    @cached_property
+    def standings(self) -> list[StageStanding]:
+        """The different ways to stand, which are few."""
+        one = self._standing.first
+        versions = self.rows["process_version"][one].tolist()
+        process, stage, outcome = (
+            [self.rows.words[name][code] for code in self.rows[name][one].tolist()]
+            for name in ("process", "stage", "outcome")
+        )
+        every = zip(process, versions, stage, outcome, strict=True)
+        return [StageStanding._make(each) for each in every]
+
+    def by_standing(self, value: Callable[[StageStanding], int]) -> Column:
+        """Return for each step a number that follows from how it stands."""
+        return np.array([value(each) for each in self.standings], np.int64)[self.standing]
+
+    def stage_numbers(self, stages: Iterable[StageKey]) -> Column:
+        """Return which of some stages each step is a visit to, by number; -1 for none."""
+        numbers = {key: number for number, key in enumerate(stages)}
+        return self.by_standing(lambda its: numbers.get((its.process, its.stage or ""), -1))
+
+    @cached_property
+    def versions(self) -> set[tuple[str, int]]:
+        """The process versions under which deals came where they did."""
+        return {(each.process, each.version) for each in self.standings}
+
+    @cached_property
+    def visited(self) -> set[StageKey]:
+        """The stages that were visited."""
+        return {(each.process, each.stage) for each in self.standings if each.stage is not None}
 
     @cached_property
     def lasted(self) -> Column:
         """The microseconds from each step to the next one, or to the moment."""
         return self.between(np.arange(len(self)), self.ends)
 
-    @cached_property
-    def keys(self) -> Column:
-        """The process and the stage of each step as one number; see `key`."""
-        return (self.rows["process"].astype(np.int64) << WORD) + self.stage
-
-    def key(self, key: tuple[str, str | None]) -> int:
-        """Return the number of a process and a stage."""
-        process, stage = key
-        return (self.rows.code("process", process) << WORD) + self.rows.code("stage", stage)
-
-    @cached_property
-    def versions(self) -> set[tuple[str, int]]:
-        """The process versions under which deals came where they did."""
-        processes, versions = self.rows["process"], self.rows["process_version"]
-        both = np.unique((processes.astype(np.int64) << WORD) + versions).tolist()
-        words = self.rows.words["process"]
-        return {(words[each >> WORD], each & LOWER) for each in both}
-
-    @cached_property
-    def visited(self) -> set[StageKey]:
-        """The stages that were visited."""
-        words = self.rows.words["process"]
-        both = np.unique(self.keys[self.stage >= 0]).tolist()
-        return {(words[each >> WORD], words[each & LOWER]) for each in both}
-
     def wanted(self, process: str | None, owner: str | None) -> Flags:
         """Return which steps are of a process, and began while a rep owned the deal."""
         wanted = np.ones(len(self), np.bool_)
-        if process is not None:
-            wanted &= self.rows["process"] == self.rows.code("process", process)
-        if owner is not None:
-            wanted &= self.rows["owner"] == self.rows.code("owner", owner)
+        for name, word in (("process", process), ("owner", owner)):
+            if word is not None:
+                wanted &= self.rows[name] == self.rows.code(name, word)
         return wanted
 
     def between(self, start: Column, end: Column) -> Column:
@@ -94,18 +138,20 @@ class Steps:
         Between two days of which no more is known there are calendar days, of 24 hours each;
         between any other two times there is what has passed, to the microsecond.
         """
-        lasted: Column = np.where(end < 0, self._as_of, self.at[end]) - self.at[start]
-        days = self._day_only[start] & self._day_only[end] & (end >= 0)
-        if days.any():
-            from_days, to_days = self._days(start[days]), self._days(end[days])
-            lasted[days] = (to_days - from_days) * DAY
-        return lasted
+        until = np.where(end < 0, self.as_of, self.at[end])
+        days_only = self._day_only[start] & self._day_only[end] & (end >= 0)
+        return elapsed(self.at[start], until, days_only, self._timezone)
 
-    def _days(self, steps: Column) -> Column:
-        """Number the days of steps; imported ones are few days over and over."""
-        instants, place = np.unique(self.at[steps], return_inverse=True)
-        numbers = [day_number(each, self._timezone) for each in instants.tolist()]
-        return np.array(numbers, np.int64)[place]
+    @cached_property
+    def _day_only(self) -> Flags:
+        day_only: Flags = self.rows["day_only"] == 1
+        return day_only
+
+
+def read_steps(reader: Reader, deal: UUID | None = None) -> Steps:
+    """Read the steps of all deals (or of one) up to the moment, as believed then."""
+    rows = reader.columns(STAGE_VISIT, of=deal, ended=True)
+    return Steps(_in_order(rows), reader.read_point.as_of, reader.timezone)
 
 
 def _in_order(rows: HeldRows) -> HeldRows:

@@ -1,0 +1,195 @@
+"""How fast is every question, how much memory does it take, and how does that grow?
+
+    python -m benchmarks.questions [--events N …] [--db …] [--mix …] [--questions NAME …]
+                                   [--rounds N] [--seconds N] [--keep FOLDER] [--json FILE]
+    python -m benchmarks.questions --quick
+
+Every question is asked as of the end of the log and as of a year before it, in a process of
+its own (`asking`), of logs in the demo's mix and in a skewed one (`long_log`, `skewed_log`), on
+both databases. Eight of them are also answered by SQL as an analyst would write it, by DuckDB
+over Parquet files of the same rows (`duckdb_sql`). Both answers are compared before anything is
+timed; where they differ the run says how, and fails.
+
+What each figure means, and what the last run came to, stands in docs/performance.md.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Final
+from uuid import UUID
+
+from benchmarks.asking import (
+    ASKED,
+    MOMENTS,
+    Measured,
+    Task,
+    as_of,
+    clock_at_end,
+    question_of,
+)
+from benchmarks.databases import TENANT, MadeLog, add_options, logs
+from benchmarks.duckdb_sql import COMPARED, AnalystSql
+from benchmarks.report import Figures, by_question, exponent
+from salesflow import SalesFlow
+from salesflow.errors import SalesflowError
+from salesflow.projections.core.question import View
+from salesflow.projections.pipeline.deals import Deals
+
+SIZES: Final = (32_000, 300_000, 1_200_000)
+ROUNDS: Final = 20
+SECONDS: Final = 20.0
+QUICK_SIZE: Final = 8_000
+QUICK_ROUNDS: Final = 3
+CANDIDATES: Final = 50
+P95: Final = 0.95
+NOBODY: Final = UUID(int=0)
+Key = tuple[str, str]
+"""What is asked, and at which moment."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what the options say, and print it."""
+    given = _options(arguments)
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}", flush=True)
+    found: list[Figures] = []
+    for log in logs(given):
+        print(f"\n{log}", flush=True)
+        found += measured(log, given)
+        if given.json is not None:
+            text = json.dumps([figures._asdict() for figures in found], indent=1)
+            given.json.write_text(text + "\n", encoding="utf-8")
+    print_growth(found)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, SIZES)
+    add = parser.add_argument
+    add("--questions", nargs="+", choices=ASKED, default=[*ASKED], help="which of them")
+    add("--rounds", type=int, default=ROUNDS, help="so many warm answers of each, at most")
+    add("--seconds", type=float, default=SECONDS, help="so long each is asked, at most")
+    add("--json", type=Path, metavar="FILE", help="write the figures there too")
+    add("--quick", action="store_true", help="a small skewed log on SQLite, few rounds")
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.events, given.db, given.mix = [QUICK_SIZE], ["sqlite"], ["skewed"]
+        given.rounds = QUICK_ROUNDS
+    return given
+
+
+def measured(log: MadeLog, given: argparse.Namespace) -> Iterator[Figures]:
+    """Compare the answers of both sides, then measure each question; print as it goes.
+
+    Raises:
+        SystemExit: when the answers of both sides differ.
+    """
+    deal = some_deal(log.url)
+    theirs = by_sql(log, [name for name in given.questions if name in COMPARED], given.rounds)
+    print(
+        f"{'question':<20}{'moment':<8}{'first ms':>10}{'median ms':>11}{'p95 ms':>10}"
+        f"{'peak MB':>9}{'DuckDB ms':>11}"
+    )
+    for name in given.questions:
+        for moment in MOMENTS:
+            task = Task(log.url, TENANT, name, moment, str(deal), given.rounds, given.seconds)
+            figures, first = asked(log, task, theirs.get((name, moment)))
+            duckdb = figures.duckdb_ms_median
+            print(
+                f"{name:<20}{moment:<8}{first:>10,.0f}{figures.ms_median:>11,.1f}"
+                f"{figures.ms_p95:>10,.1f}{figures.mb_peak:>9,.0f}"
+                + (f"{duckdb:>11,.1f}" if duckdb is not None else ""),
+                flush=True,
+            )
+            yield figures
+
+
+def asked(log: MadeLog, task: Task, duckdb: float | None) -> tuple[Figures, float]:
+    """Ask in a process of its own; give the figures, and how long the first answer took."""
+    command = [sys.executable, "-m", "benchmarks.asking", json.dumps(task._asdict())]
+    root = Path(__file__).parent.parent
+    said = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE).stdout
+    found = Measured(*json.loads(said))
+    in_order = sorted(found.later)
+    figures = Figures(
+        *(task.name, task.moment, log.database, log.mix, log.events),
+        ms_median=round(median(in_order), 3),
+        ms_p95=round(in_order[math.ceil(P95 * len(in_order)) - 1], 3),
+        mb_peak=round(found.peak, 1),
+        duckdb_ms_median=duckdb,
+    )
+    return figures, found.first
+
+
+def by_sql(log: MadeLog, names: Sequence[str], rounds: int) -> Mapping[Key, float]:
+    """Return the median milliseconds of the SQL side, whose answers were compared before.
+
+    Raises:
+        SystemExit: when some differ.
+    """
+    if not names:
+        return {}
+    clock = clock_at_end(log.url, TENANT)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SalesFlow(log.url, tenant=TENANT, create=False, clock=clock) as flow,
+        AnalystSql(flow, Path(folder)) as sql,
+    ):
+        answers: dict[Key, View] = {}
+        for key in ((name, moment) for name in names for moment in MOMENTS):
+            question = question_of(*key, clock(), NOBODY)
+            answers[key] = flow.ask(question, as_of=as_of(key[1], clock()))
+        wrong = [
+            f"as of {moment}: {difference}"
+            for (name, moment), view in answers.items()
+            for difference in sql.differences(name, view)
+        ]
+        if wrong:
+            raise SystemExit("\n".join([f"the answers differ on {log}", *wrong]))
+        return {
+            key: round(median(sql.milliseconds(key[0], view, rounds)), 3)
+            for key, view in answers.items()
+        }
+
+
+def some_deal(url: str) -> UUID:
+    """Return a deal that all questions about a deal can be asked of at each moment.
+
+    Raises:
+        SystemExit: when there is none among those looked at.
+    """
+    clock = clock_at_end(url, TENANT)
+    with SalesFlow(url, tenant=TENANT, create=False, clock=clock) as flow:
+        past = flow.ask(Deals(limit=CANDIDATES), as_of=as_of("past", clock()))
+        for deal in past.deals:
+            try:
+                for name, moment in product(("deal-timeline", "case-study"), MOMENTS):
+                    question = question_of(name, moment, clock(), deal.deal)
+                    flow.ask(question, as_of=as_of(moment, clock()))
+            except SalesflowError:
+                continue
+            return deal.deal
+    raise SystemExit("no deal is there at all moments")
+
+
+def print_growth(found: Sequence[Figures]) -> None:
+    """Print the exponent by which each question grows over the sizes, where there are some."""
+    points = by_question(found)
+    if any(exponent(figures) is not None for figures in points.values()):
+        print("\ngrowth: time is as events to the power of")
+        for asked, figures in points.items():
+            power = exponent(figures)
+            where = f"{asked.database}, {asked.mix} mix"
+            print(f"{asked.question:<20}{asked.moment:<8}{power or 0:>10.2f}   {where}")
+
+
+if __name__ == "__main__":
+    main()

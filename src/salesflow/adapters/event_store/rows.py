@@ -1,0 +1,154 @@
+"""How rows of the log become events: compared with their checksums, then decoded.
+
+Both databases give the same columns in the same order, so that an event is built from a row
+in one step. `StoredEvent` is the same without decoding the payload, for whoever wants bytes or
+envelopes only (proofs, exports, the `eventsourcing` library).
+
+It is a module of its own, so that which events are read can be seen without how.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.database.connections import Row
+from salesflow.adapters.database.schema import read_uuid, read_uuids
+from salesflow.adapters.event_store.checksum import Checksums, may_be_known_otherwise
+from salesflow.domain.catalogue import UNREADABLE, FactCatalogue
+from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
+from salesflow.domain.time import Instant
+from salesflow.errors import HistoryError
+
+__all__ = ["BACKUP", "RowReader", "StoredEvent"]
+
+
+BACKUP: Final = "`salesflow check` names all that is wrong; put the log back from a backup"
+MISFIT: Final = (
+    "it does not fit its checksum, so something of it was changed since it was recorded, by a"
+    " failing disk or by hand"
+)
+STORED_LENGTH_MAX = 100
+"""So much of what an unreadable event was stored as is repeated."""
+
+_new = tuple.__new__
+
+
+class StoredEvent(NamedTuple):
+    """An event as it is stored: its topic and the bytes of its fact, not decoded."""
+
+    topic: str
+    payload: bytes
+    stream_id: UUID
+    version: int
+    position: int
+    occurred: Instant
+    recorded: Instant
+    event_id: UUID
+    precision: Precision
+    actor: str | None
+    command_id: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    source: str | None
+    source_id: str | None
+
+
+class RowReader:
+    """Builds events of rows that were selected as `reading` does."""
+
+    def __init__(self, tenant: str, catalogue: FactCatalogue, *, dialect: str) -> None:
+        self._catalogue: Final = catalogue
+        self._checksums: Final = Checksums(tenant)
+        self._sqlite: Final = dialect == "sqlite"
+
+    def events(self, rows: list[Row], *, as_it_is: bool = False) -> list[Event]:
+        """Build events of rows that fit their checksums; others cannot be read.
+
+        Raises:
+            HistoryError: where it may have changed when one was recorded, which tells from when
+                on its stream cannot be read; not when all is to be listed as it is.
+        """
+        misfits = self._checksums.misfits(rows)
+        if misfits:
+            facts = self._facts_that_fit(rows, misfits, as_it_is=as_it_is)
+        else:
+            facts = self._facts(rows)
+        if not self._sqlite:
+            return [
+                _new(Event, (fact, *row[2:4], *row[12:15], *row[4:12]))
+                for fact, row in zip(facts, rows, strict=True)
+            ]
+        ids = read_uuids([*{row[2] for row in rows}, *[row[4] for row in rows]])
+        # fmt: off
+        return [
+            _new(Event, (
+                fact, ids[stream], version, position, occurred, recorded,
+                ids[event], precision, actor, command, correlation, causation,
+                source, source_id,
+            ))
+            for fact, (
+                _, _, stream, version, event, precision, actor, command, correlation, causation,
+                source, source_id, position, occurred, recorded, _,
+            ) in zip(facts, rows, strict=True)
+        ]
+        # fmt: on
+
+    def _facts_that_fit(
+        self, rows: list[Row], misfits: Mapping[int, int], *, as_it_is: bool
+    ) -> list[Fact]:
+        """Read the facts of rows that fit their checksums, and say what the others are."""
+        for number, off in misfits.items():
+            if may_be_known_otherwise(off) and not as_it_is:
+                raise _misfit_error(rows[number])
+        return [
+            UnreadableFact(stored=_named(row), reason=MISFIT)
+            if number in misfits
+            else self._fact(row)
+            for number, row in enumerate(rows)
+        ]
+
+    def _facts(self, rows: list[Row]) -> list[Fact]:
+        try:
+            return self._catalogue.read_all(rows)
+        except UNREADABLE:
+            return [self._fact(row) for row in rows]
+
+    def _fact(self, row: Row) -> Fact:
+        """Read one fact, or say in its place why it cannot be read."""
+        try:
+            return self._catalogue.decode(row[0], row[1], where="")
+        except HistoryError as error:
+            reason = str(error).partition(" cannot be read: ")[2]
+            return UnreadableFact(stored=_named(row), reason=reason)
+
+    def stored(self, rows: Sequence[Row]) -> list[StoredEvent]:
+        """Return rows as they are stored.
+
+        Raises:
+            HistoryError: for one that does not fit its checksum.
+        """
+        for number in self._checksums.misfits(rows):
+            raise _misfit_error(rows[number])
+        return self.as_stored(rows)
+
+    def as_stored(self, rows: Iterable[Row]) -> list[StoredEvent]:
+        """Return rows as they are stored, whatever was changed."""
+        return [
+            StoredEvent._make(
+                (*r[:2], read_uuid(r[2]), r[3], *r[12:15], read_uuid(r[4]), *r[5:12])
+            )
+            for r in rows
+        ]
+
+
+def _named(row: Row) -> str:
+    """Return the kind and version of a row that cannot be read, as far as they are repeated."""
+    return str(row[0][:STORED_LENGTH_MAX])
+
+
+def _misfit_error(row: Row) -> HistoryError:
+    """Return the error of a row whose times are not to be relied on, or nothing of it is."""
+    return HistoryError(
+        f"{_named(row)} at stream {read_uuid(row[2])}, version {row[3]}, position {row[12]:,}"
+        f" cannot be read: {MISFIT}. {BACKUP}"
+    )

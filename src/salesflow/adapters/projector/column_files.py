@@ -1,0 +1,138 @@
+"""Columns of read tables as files, so that who begins to ask need not read all rows anew.
+
+A file holds one table of one tenant as it stood at a position of the log, with the words and
+ids that its codes stand for. It is a copy of what the database holds and nothing else: it may
+be deleted at any time, and is written again by whoever has read the rows. What is written is
+whole (another name until then), and what is read is compared with its checksums, so a file that
+was cut off or damaged is as good as none. Whether it is of this log, and what was told since,
+is found out by `columns`, of whose tables these are. It is a module of its own: the rest of
+the package goes on without a file.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salesflow.adapters.logs import COLUMNS
+from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.projections.core.columns import Column
+
+__all__ = ["ColumnFiles", "StoredColumns"]
+
+FORM: Final = 1
+"""Raised whenever files are to be read otherwise; those of another form are none."""
+ID_BYTES: Final = 16
+HEX: Final = 2 * ID_BYTES
+DAMAGED: Final = (
+    *(OSError, EOFError, BadZipFile, NotImplementedError, RuntimeError),
+    *(ValueError, LookupError, TypeError),
+)
+"""What reading a file may raise that is none of ours, or is damaged."""
+
+
+class StoredColumns(NamedTuple):
+    """A table as a file holds it: codes are places in its own lists of words and ids."""
+
+    stands: ProjectionPosition
+    made_as: int
+    """What changes when all rows are written anew."""
+    notes: Mapping[UUID, int]
+    """From which position on streams are left out."""
+    columns: Mapping[str, Column]
+    words: Sequence[str]
+    ids: Sequence[str]
+    """As 32 hexadecimal digits each."""
+
+
+class ColumnFiles:
+    """The files of one tenant, in a folder beside the file of the database.
+
+    Whoever may read or write that file may do the same with them.
+    """
+
+    def __init__(self, database: Path, tenant: str) -> None:
+        self._database: Final = database
+        self._folder: Final = database.with_name(f"{database.name}-columns")
+        self._tenant: Final = tenant
+
+    def read(self, table: str) -> StoredColumns | None:
+        """Return a table as its file holds it; None where there is none that can be read."""
+        path = self._path(table)
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return self._stored(table, dict(file))
+        except FileNotFoundError:
+            return None
+        except DAMAGED as error:
+            COLUMNS.warning("the file of columns of %s cannot be read: %s", table, _kind(error))
+            return None
+
+    def write(self, table: str, stored: StoredColumns) -> None:
+        """Write the file of a table; where that is not possible there is none."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            self._write(self._path(table), self._arrays(table, stored))
+        except OSError as error:
+            COLUMNS.info("the file of columns of %s cannot be written: %s", table, _kind(error))
+
+    def _path(self, table: str) -> Path:
+        digits = sha256(self._tenant.encode()).hexdigest()[:ID_BYTES]
+        return self._folder / f"{table}-{digits}.npz"
+
+    def _write(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+        number, new = mkstemp(dir=self._folder, prefix=f"{path.name}.")
+        try:
+            with open(number, "wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            shutil.copymode(self._database, new)
+            os.replace(new, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(new)
+            raise
+
+    def _arrays(self, table: str, stored: StoredColumns) -> dict[str, NDArray[Any]]:
+        about = {
+            "form": FORM,
+            "tenant": self._tenant,
+            "table": table,
+            "stands": stored.stands,
+            "made_as": stored.made_as,
+            "notes": {stream.hex: position for stream, position in stored.notes.items()},
+            "words": stored.words,
+        }
+        ids = np.frombuffer(bytes.fromhex("".join(stored.ids)), np.uint8)
+        return {
+            "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+            "ids": ids,
+            **{f"column_{name}": column for name, column in stored.columns.items()},
+        }
+
+    def _stored(self, table: str, arrays: dict[str, NDArray[Any]]) -> StoredColumns | None:
+        about = json.loads(arrays.pop("about").tobytes())
+        if (about["form"], about["tenant"], about["table"]) != (FORM, self._tenant, table):
+            return None
+        digits = arrays.pop("ids").tobytes().hex()
+        return StoredColumns(
+            ProjectionPosition(*about["stands"]),
+            about["made_as"],
+            {UUID(stream): position for stream, position in about["notes"].items()},
+            {name.removeprefix("column_"): column for name, column in arrays.items()},
+            about["words"],
+            [digits[at : at + HEX] for at in range(0, len(digits), HEX)],
+        )
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__

@@ -1,0 +1,30 @@
+"""Makes ids of their bytes and numbers, at a third of the cost of the constructor of `UUID`.
+
+An answer may name tens of thousands of events, and a page of the log holds as many ids.
+"""
+
+from uuid import UUID, SafeUUID
+
+__all__ = ["uuid_of_bytes", "uuid_of_int"]
+
+_new = object.__new__
+_set_number = vars(UUID)["int"].__set__
+_set_safety = vars(UUID)["is_safe"].__set__
+_number = int.from_bytes
+_UNKNOWN = SafeUUID.unknown
+
+
+def uuid_of_bytes(data: bytes) -> UUID:
+    """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
+    made = _new(UUID)
+    _set_number(made, _number(data, "big"))
+    _set_safety(made, _UNKNOWN)
+    return made
+
+
+def uuid_of_int(number: int) -> UUID:
+    """Build a UUID from its number without the checks of its constructor."""
+    made = _new(UUID)
+    _set_number(made, number)
+    _set_safety(made, _UNKNOWN)
+    return made

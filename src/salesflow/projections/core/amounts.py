@@ -1,0 +1,120 @@
+"""Amounts of rows as columns: each in its currency, converted where asked, added up exactly.
+
+Whole columns of what `currency.py` does with one amount after the other.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from salesflow.projections.core.column_figures import exact_product_sums
+from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.columns import Column, Flags, HeldRows
+from salesflow.projections.core.currency import CurrencyConverter
+
+__all__ = ["Amounts", "rate_days"]
+
+UNKNOWN: Final = np.iinfo(np.int64).min
+"""What stands in a column where no amount is known."""
+
+
+class Amounts(NamedTuple):
+    """Amounts of rows in whole millionths, which may be longer than 64 bits once converted."""
+
+    amount: Column
+    """Nothing where it is not known."""
+    currency: Column
+    """Its place among the currencies."""
+    currencies: Sequence[str | None]
+    """None for those that are not known, or have no rate."""
+
+    @classmethod
+    def of(cls, rows: HeldRows) -> "Amounts":
+        """Return those that stand in rows as amount and currency."""
+        amount, currency = rows["amount"], rows["currency"]
+        alike, words = grouped(currency), rows.words["currency"]
+        currencies = [words[code] for code in currency[alike.first].tolist()]
+        return cls(np.where(amount == UNKNOWN, 0, amount), alike.of, currencies)
+
+    def where(self, kept: Flags | Column) -> "Amounts":
+        """Return some of them: those that are flagged, or those of some rows."""
+        return self._replace(amount=self.amount[kept], currency=self.currency[kept])
+
+    @property
+    def known(self) -> Flags:
+        """Which of them are known, and have a rate."""
+        is_known = np.array([currency is not None for currency in self.currencies], np.bool_)
+        return is_known[self.currency]
+
+    def sums(
+        self, groups: Column, count: int, factors: Column | None = None
+    ) -> list[dict[str, int]]:
+        """Return the sums of each of so many groups by currency, in order of their names.
+
+        Each amount counts once, or times a factor of less than 2 ** 31.
+        """
+        found: list[dict[str, int]] = [{} for _ in range(count)]
+        factors = np.ones(len(groups), np.int64) if factors is None else factors
+        for place, currency in sorted(enumerate(self.currencies), key=lambda it: it[1] or ""):
+            here = self.currency == place
+            if currency is not None and here.any():
+                products = self.amount[here], factors[here], groups[here]
+                sums = exact_product_sums(*products, count)
+                for group in np.unique(groups[here]).tolist():
+                    found[group][currency] = sums[group]
+        return found
+
+    def converted(
+        self,
+        exchange: CurrencyConverter,
+        days: Column,
+        *,
+        of: Column | None = None,
+        times: Column | None = None,
+    ) -> "Amounts":
+        """Convert each at the rate of a day (its ordinal); one without a rate is not known.
+
+        `of` tells what each is the amount of, `times` of how many it is; see
+        `CurrencyConverter.into`.
+        """
+        if exchange.currency is None:
+            return self
+        amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
+        for rows in grouped(self.currency, days).rows():
+            currency = self.currencies[int(self.currency[rows[0]])]
+            if currency is None:
+                continue
+            rate = exchange.rate(currency, date.fromordinal(int(days[rows[0]])))
+            if rate is not None:
+                amount[rows] = [_rounded(each, rate) for each in self.amount[rows].tolist()]
+                place[rows] = 0
+                continue
+            for row in rows.tolist():
+                it, many = (None if each is None else int(each[row]) for each in (of, times))
+                exchange.leave_out(currency, of=it, times=1 if many is None else many)
+        return Amounts(amount, place, (exchange.currency, None))
+
+
+def rate_days(
+    exchange: CurrencyConverter, end: Column, *, event: Column, closing: Column
+) -> Column:
+    """Return the ordinals of the days of rates; see `CurrencyConverter.day`.
+
+    Any where nothing is converted.
+    """
+    if exchange.currency is None:
+        return np.zeros(len(end), np.int64)
+    by = exchange.dated_by(end, event=event, closing=closing)
+    instants, place = np.unique(by, return_inverse=True)
+    days = [exchange.day(at, event=at, closing=at).toordinal() for at in instants.tolist()]
+    return np.array(days, np.int64)[place]
+
+
+def _rounded(amount: int, rate: Fraction) -> int:
+    """Multiply and round half to even, as `round` does of a fraction, which takes longer."""
+    whole, rest = divmod(amount * rate.numerator, rate.denominator)
+    twice = 2 * rest
+    return whole + (twice > rate.denominator or (twice == rate.denominator and whole % 2))

@@ -1,0 +1,84 @@
+"""Rows of columns in groups: put together by what they have in common, or drawn from ranges.
+
+Stands alone, beside `columns`, since it knows nothing of tables: what comes in and goes out are
+arrays. Sums by group are exact ones, see `statistics.exact_sums`.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from salesflow.projections.core.columns import NOTHING, Column
+
+__all__ = ["Groups", "foremost", "grouped", "rows_in"]
+
+SPARSE: Final = 1 << 20
+"""Numbers that reach further, and further than there are rows, are sorted and no codes."""
+
+
+class Groups(NamedTuple):
+    """Rows put together by what they have in common; groups have numbers, in no order."""
+
+    of: Column
+    """The number of the group of each row, from 0."""
+    first: Column
+    """The first row of each group."""
+
+    def counts(self) -> Column:
+        """Return how many rows each group has."""
+        return np.bincount(self.of, minlength=len(self.first))
+
+    def rows(self) -> list[Column]:
+        """Return the rows of each group, in their order."""
+        if not len(self.first):
+            return []
+        ends = np.cumsum(self.counts())
+        return np.split(np.argsort(self.of, kind="stable"), ends[:-1])
+
+
+def grouped(*codes: Column) -> Groups:
+    """Put rows together that have the same codes, or whole numbers, in all columns."""
+    of, groups = np.zeros(len(codes[0]), np.int64), 0
+    for column in codes if len(of) else ():
+        number, count = _numbered(column)
+        of, groups = _numbered(of * count + number)
+    first = np.full(groups, len(of))
+    np.minimum.at(first, of, np.arange(len(of)))
+    return Groups(of, first)
+
+
+def rows_in(first: Column, after: Column) -> tuple[Column, Column]:
+    """Return the rows of ranges, one range behind the other, and in which range each is.
+
+    A range is from its first row up to the one before `after`.
+    """
+    lasts = after - first
+    number = np.repeat(np.arange(len(first)), lasts)
+    apart = first - (np.cumsum(lasts) - lasts)
+    return np.arange(len(number)) + apart[number], number
+
+
+def foremost(count: int, *columns: Column) -> Column:
+    """Return the rows that come first in order of columns: so many, and those like the last.
+
+    They come in no order: what decides between rows that are alike may do so afterwards.
+    """
+    order = np.lexsort(columns[::-1])
+    if not 0 < count < len(order):
+        return order[: max(count, 0)]
+    last = order[count - 1]
+    like_last = np.logical_and.reduce([column == column[last] for column in columns])
+    like_last[order[:count]] = True
+    return np.flatnonzero(like_last)
+
+
+def _numbered(codes: Column) -> tuple[Column, int]:
+    """Return for each row the number of its code among those there are, and how many are."""
+    above = int(codes.max()) + 2
+    if above > max(SPARSE, len(codes)) or codes.min() < NOTHING:
+        found, of = np.unique(codes, return_inverse=True)
+        return of, len(found)
+    there = np.zeros(above, np.bool_)
+    there[codes] = True  # that of nothing stands last
+    numbers = np.cumsum(there) - 1
+    return numbers[codes], int(numbers[-1]) + 1

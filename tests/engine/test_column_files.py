@@ -1,0 +1,245 @@
+"""Files of columns beside a database make questions begin fast, and never change an answer."""
+
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from databases import plain_connection
+from engine.test_unreadable_events import opened
+from properties.effort import examples
+from properties.moments import Pick, picks
+from properties.playing import Act, Player, acts
+from properties.test_columns import Both, BothView, asked
+from salesflow import SalesFlow
+from salesflow.adapters.projector import column_files, columns
+from salesflow.projections.stages.stage_times import StageTimes
+
+
+@pytest.fixture(autouse=True)
+def _of_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep files of tables of few rows too, and go on from them."""
+    monkeypatch.setattr(columns, "FILED_ROWS", 0)
+    monkeypatch.setattr(columns, "TAIL_SHARE", 0)
+
+
+@pytest.fixture
+def url(sqlite_url: str) -> str:
+    """Return a database with three deals, all of whose tables have files."""
+    with SalesFlow(sqlite_url) as flow:
+        for _ in range(3):
+            opened(flow)
+        flow.ask(Both())
+    return sqlite_url
+
+
+def folder_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///") + "-columns")
+
+
+def answered(url: str, tenant: str = "main") -> BothView:
+    with SalesFlow(url, tenant=tenant) as flow:
+        return flow.ask(Both())
+
+
+def deals_of(url: str, owner: str) -> int:
+    with SalesFlow(url) as flow:
+        return flow.ask(StageTimes(owner=owner)).stages[0].deals
+
+
+def let_eve_own_all(url: str) -> None:
+    """Change rows by hand, so that who reads them can be told from who reads files."""
+    with plain_connection(url) as connection:
+        connection.execute("UPDATE salesflow_stage_visit_1 SET owner = 'eve'")
+
+
+def test_who_begins_to_ask_reads_files_and_no_rows(url: str) -> None:
+    let_eve_own_all(url)
+    assert deals_of(url, "eve") == 0
+    shutil.rmtree(folder_of(url))
+    assert deals_of(url, "eve") == 3
+    assert deals_of(url, "ann") == 0
+
+
+def test_files_may_be_deleted_at_any_time_and_are_made_again(url: str) -> None:
+    names = {file.name for file in folder_of(url).iterdir()}
+    before = answered(url)
+    shutil.rmtree(folder_of(url))
+    assert answered(url).rows == before.rows
+    assert {file.name for file in folder_of(url).iterdir()} == names
+
+
+def test_what_was_told_since_is_added_to_what_files_hold(url: str) -> None:
+    with SalesFlow(url) as flow:
+        opened(flow)
+    assert deals_of(url, "ann") == 4
+    answered(url)
+
+
+def test_a_table_built_anew_is_not_read_from_its_file(url: str) -> None:
+    let_eve_own_all(url)
+    with SalesFlow(url) as flow:
+        flow.rebuild("stage_visit")
+    let_eve_own_all(url)
+    assert deals_of(url, "eve") == 3
+
+
+def test_files_of_another_log_are_not_read(url: str, tmp_path: Path) -> None:
+    there = f"sqlite:///{tmp_path / 'other.db'}"
+    shutil.copytree(folder_of(url), folder_of(there))
+    with SalesFlow(there) as flow:
+        for _ in range(4):
+            opened(flow)
+    answered(there)
+    assert deals_of(there, "ann") == 4
+
+
+def test_tenants_have_files_of_their_own(url: str) -> None:
+    with SalesFlow(url, tenant="b") as flow:
+        opened(flow)
+    first, second = answered(url), answered(url, "b")
+    assert first.rows != second.rows
+    assert (answered(url).rows, answered(url, "b").rows) == (first.rows, second.rows)
+
+
+def test_a_file_of_another_form_is_as_good_as_none(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_eve_own_all(url)
+    monkeypatch.setattr(column_files, "FORM", column_files.FORM + 1)
+    assert deals_of(url, "eve") == 3
+
+
+def test_where_no_folder_can_be_made_questions_are_answered_all_the_same(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(folder_of(url))
+    folder_of(url).write_text("in the way", encoding="utf-8")
+    caplog.set_level("INFO", "salesflow.columns")
+    assert deals_of(url, "ann") == 3
+    assert "cannot be written: FileExistsError" in caplog.text
+
+
+def test_whoever_may_read_the_database_may_read_its_files(url: str) -> None:
+    database = Path(url.removeprefix("sqlite:///"))
+    database.chmod(0o640)
+    shutil.rmtree(folder_of(url))
+    answered(url)
+    assert {file.stat().st_mode & 0o777 for file in folder_of(url).iterdir()} == {0o640}
+
+
+def test_a_database_in_memory_leaves_no_files() -> None:
+    with SalesFlow("sqlite://") as flow:
+        opened(flow)
+        flow.ask(Both())
+        assert flow.log.database.beside is None
+
+
+def test_engines_that_begin_at_once_write_whole_files(url: str) -> None:
+    shutil.rmtree(folder_of(url))
+    with ThreadPoolExecutor(4) as threads:
+        found = {view.rows for view in threads.map(lambda _: answered(url), range(8))}
+    assert len(found) == 1
+    assert not [file for file in folder_of(url).iterdir() if file.suffix != ".npz"]
+    let_eve_own_all(url)
+    assert deals_of(url, "eve") == 0
+
+
+def damaged(file: Path, place: float, bit: int) -> bytes:
+    whole = file.read_bytes()
+    at = int(place * len(whole))
+    file.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+    return whole
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_anywhere_in_a_file_changes_no_answer(
+    url: str, place: float, bit: int
+) -> None:
+    file = next(folder_of(url).glob("salesflow_stage_visit_*"))
+    whole = damaged(file, place, bit)
+    assert deals_of(url, "ann") == 3
+    file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 30, 0.3, 0.9, 0.999])
+def test_a_file_that_was_cut_off_is_written_again(url: str, kept: float) -> None:
+    for file in folder_of(url).iterdir():
+        whole = file.read_bytes()
+        file.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
+    before = {file.name: file.stat().st_size for file in folder_of(url).iterdir()}
+    answered(url)
+    after = {file.name: file.stat().st_size for file in folder_of(url).iterdir()}
+    assert before.keys() == after.keys()
+    assert all(after[name] > size for name, size in before.items())
+
+
+def begun_anew(url: str, history: list[Act], moments: list[Pick]) -> None:
+    """Ask an engine that has just begun after every few acts."""
+    with Player(url) as player:
+        for number, act in enumerate(history):
+            player.play(act)
+            if number % 4 == 3:
+                with player.beside() as begun:
+                    asked(begun, player, moments[number % len(moments)])
+
+
+HISTORIES = {
+    "history": acts(3, least=8, customers=2, reps=2),
+    "moments": picks(least=6, most=12),
+}
+
+
+@examples(6)
+@given(**HISTORIES)
+def begun_well(url: str, history: list[Act], moments: list[Pick]) -> None:
+    begun_anew(url, history, moments)
+
+
+@examples(12, shrink=False)
+@given(**HISTORIES)
+def begun_anyhow(url: str, history: list[Act], moments: list[Pick]) -> None:
+    begun_anew(url, history, moments)
+
+
+@pytest.mark.parametrize("share", [0, 1, 8], ids=["never", "often", "as always"])
+def test_engines_that_begin_anew_have_the_rows_of_the_database(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, share: int
+) -> None:
+    """However often files are written anew."""
+    monkeypatch.setattr(columns, "TAIL_SHARE", share)
+    begun_well(sqlite_url)
+
+
+def test_files_that_are_taken_for_what_the_log_tells_now_are_found_out(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns.ColumnCache, "_told_of", lambda *_: [])
+    with pytest.raises(AssertionError):
+        begun_anyhow(sqlite_url)
+
+
+def test_a_flipped_bit_is_found_out_where_nobody_looks_for_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the checksums of the file a wrong answer would be given."""
+    file = next(folder_of(url).glob("salesflow_stage_visit_*"))
+    whole = file.read_bytes()
+    with np.load(file) as stored:
+        owners = stored["column_owner"].tobytes()
+    at = whole.index(b"column_owner.npy")
+    at = whole.index(owners, whole.index(b"NUMPY", at) + 0x76)
+    file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    assert deals_of(url, "ann") == 3
+    file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    monkeypatch.setattr(zipfile, "crc32", lambda *_: 0)
+    monkeypatch.setattr(zipfile.ZipExtFile, "_update_crc", lambda *_: None)
+    assert deals_of(url, "ann") != 3

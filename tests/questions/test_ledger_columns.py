@@ -1,0 +1,65 @@
+"""A ledger in memory adds up exactly, however long the sums are."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from salesflow.projections.core import ledger_columns
+from salesflow.projections.core.balances import CellSums
+from salesflow.projections.core.columns import NOTHING, Column, Part, Words
+from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
+from salesflow.projections.folds.pipeline import PIPELINE
+
+CELL = ("sales", 1, "proposal", "open", "CNY")
+GREATEST = 2**63 - 1
+WHOLE = 1_000_000
+
+
+def ledger(amounts: Sequence[int], signs: Sequence[int], share: int) -> LedgerColumns:
+    """Return movements into one cell, one a microsecond, recorded one after the other."""
+    count, words = len(amounts), Words()
+
+    def filled(value: int) -> Column:
+        return np.full(count, value)
+
+    columns = {name: np.arange(count) for name in ("occurred", "recorded", "position")}
+    columns["sign"] = np.array(signs)
+    for side, there in (("left", False), ("entered", True)):
+        for name, cell in zip(PIPELINE.cells, CELL, strict=True):
+            code = cell if isinstance(cell, int) else int(words.codes([cell])[0])
+            columns[f"{side}_{name}"] = filled(code if there else NOTHING)
+        columns[f"{side}_amount"] = np.array(amounts, np.int64) if there else filled(0)
+        columns[f"{side}_probability"] = filled(share if there else 0)
+    texts = [name for name in PIPELINE.cells if name != "process_version"]
+    of = {f"{side}_{name}": words for side in ("left", "entered") for name in texts}
+    parts = (Part(columns, count), Part({name: c[:0] for name, c in columns.items()}, 0))
+    base, tail = (Checkpoints(part, PIPELINE, of) for part in parts)
+    return LedgerColumns(base, tail, of)
+
+
+@pytest.mark.parametrize("block", [1, 2, 1_024])
+def test_sums_beyond_64_bits_are_exact(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(ledger_columns, "BLOCK", block)
+    amounts = [GREATEST, GREATEST - 1, -7, GREATEST, GREATEST]
+    signs = [1, 1, 1, 1, -1]
+    share = WHOLE - 1
+    books = ledger(amounts, signs, share)
+    for at in range(len(amounts)):
+        total = sum(a * s for a, s in zip(amounts[: at + 1], signs, strict=False))
+        [found] = books.balances(len(amounts), [at])
+        expected = CellSums(
+            sum(signs[: at + 1]),
+            Decimal(total).scaleb(-6),
+            Decimal(total * share).scaleb(-12),
+        )
+        assert found == {CELL: expected}
+
+
+def test_what_was_recorded_later_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_columns, "BLOCK", 2)
+    books = ledger([WHOLE] * 5, [1] * 5, WHOLE)
+    known = [books.balances(at, [4])[0] for at in range(5)]
+    assert known == [{CELL: CellSums(n, Decimal(n), Decimal(n))} for n in range(1, 6)]
+    assert books.balances(-1, [4]) == [{}]
