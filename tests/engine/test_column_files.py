@@ -17,6 +17,7 @@ from properties.moments import Pick, picks
 from properties.playing import Act, Player, acts
 from properties.test_columns import Both, BothView, asked
 from salesflow import SalesFlow
+from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import column_files, columns
 from salesflow.projections.stages.stage_times import StageTimes
 
@@ -222,7 +223,7 @@ def test_engines_that_begin_anew_have_the_rows_of_the_database(
 def test_files_that_are_taken_for_what_the_log_tells_now_are_found_out(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(columns.ColumnCache, "_told_of", lambda *_: [])
+    monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])
     with pytest.raises(AssertionError):
         begun_anyhow(sqlite_url)
 

@@ -13,6 +13,7 @@ from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.world import at
+from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import columns
 from salesflow.adapters.projector.part_reader import PartReader
 from salesflow.domain.time import Moment
@@ -199,7 +200,7 @@ def test_a_question_that_reads_a_table_beside_its_folds_is_refused(database_url:
         flow.ask(Unnamed())
 
 
-@pytest.mark.parametrize("overlooked", ["_told_of", "since"])
+@pytest.mark.parametrize("overlooked", ["streams_told_of", "since"])
 def test_columns_that_are_not_kept_level_are_found_out(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, overlooked: str
 ) -> None:
@@ -209,6 +210,6 @@ def test_columns_that_are_not_kept_level_are_found_out(
             PartReader, "since", lambda self, table, *_: self.of(table, [], _[-1])
         )
     else:
-        monkeypatch.setattr(columns.ColumnCache, "_told_of", lambda *_: [])
+        monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])
     with pytest.raises(AssertionError):
         followed_anyhow(sqlite_url)

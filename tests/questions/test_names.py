@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow, SalesProcess
+from salesflow.adapters.event_store.reading import EventReading
+from salesflow.adapters.projector import naming
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.process import Label, ProcessVersion, process_id
 from salesflow.domain.rep import rep_id
@@ -133,6 +135,7 @@ def test_an_event_that_cannot_be_read_takes_names_away_and_no_answer(tmp_path: P
             connection.exec_driver_sql(
                 "UPDATE salesflow_events SET payload = X'00' WHERE topic LIKE 'rep.%'"
             )
+    with SalesFlow(f"sqlite:///{tmp_path / 'sales.db'}") as flow:
         view = flow.ask(Deals())
         assert view.names.reps == ()
         assert len(view.names.deals) == 2
@@ -283,3 +286,44 @@ def test_a_process_is_called_as_it_was_at_the_moment(flow: SalesFlow) -> None:
         assert flow.ask(Funnel(by="process"), at=before.moment) == before
         [label] = flow.ask(Funnel(by="process")).names.processes
         assert label.name_en == "Renamed"
+
+
+def renamed_by_another_engine(flow: SalesFlow) -> None:
+    """Let another engine rename a customer whose name this one knows."""
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    with flow, SalesFlow(url) as other:
+        one, _ = sell(flow)
+        before = flow.ask(Deals())
+        assert one.customer_id is not None
+        for name in ("Acme & Co", "Acme Inc"):
+            with other.session() as s:
+                opening = s.get(Customer, one.customer_id).history[0]
+                s.retract(opening.event_id, because="renamed")
+                told = opening.fact.model_copy(update={"name": name})
+                s.reopen_history(one.customer_id, told, occurred_at=opening.occurred_at)
+            assert {each.name for each in flow.ask(Deals()).names.customers} == {name, "Beta"}
+            with SalesFlow(url) as begun:
+                assert flow.ask(Deals()).names == begun.ask(Deals()).names
+        assert flow.ask(Deals(), at=before.moment) == before
+
+
+def test_names_kept_for_the_next_answer_are_those_that_others_have_given(
+    flow: SalesFlow,
+) -> None:
+    renamed_by_another_engine(flow)
+
+
+def test_whoever_overlooks_that_others_have_given_names_is_found_out(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])
+    with pytest.raises(AssertionError):
+        renamed_by_another_engine(flow)
+
+
+@pytest.mark.parametrize("most", ["STREAMS_MAX", "EVENTS_MAX"])
+def test_names_that_are_too_many_to_be_kept_are_read_each_time(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch, most: str
+) -> None:
+    monkeypatch.setattr(naming, most, 0)
+    renamed_by_another_engine(flow)

@@ -65,6 +65,10 @@ SLICE = (
     " ORDER BY stream_id, version"
 )
 SAMPLE = "SELECT stream_id FROM salesflow_events WHERE tenant = ? AND position IN (...)"
+TOLD_OF = (
+    "SELECT DISTINCT stream_id FROM salesflow_events"
+    " WHERE tenant = ? AND position > ? AND position <= ?"
+)
 PAGE_AFTER = f"{SELECT_EVENTS} AND position > ? ORDER BY position LIMIT ?"
 FIND = f"{SELECT_EVENTS} AND event_id = ?"
 EVENT_AT = (
@@ -315,6 +319,13 @@ class EventReading:
         waiting = iter(positions)
         while chunk := list(islice(waiting, CHUNK)):
             found += self._rows(*self._listing(SAMPLE, chunk), connection)
+        return [read_uuid(stream_id) for (stream_id,) in found]
+
+    def streams_told_of(
+        self, after: int, through: int, connection: sa.Connection | None = None
+    ) -> list[UUID]:
+        """Return the streams of the events behind a position and up to another one."""
+        found = self._rows(TOLD_OF, (after, through), connection)
         return [read_uuid(stream_id) for (stream_id,) in found]
 
     def page(

@@ -20,7 +20,6 @@ import numpy as np
 import sqlalchemy as sa
 
 from salesflow.adapters.database.forks import FORKABLE, Forkable
-from salesflow.adapters.database.schema import events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
 from salesflow.adapters.projector.part_reader import PartReader, columns_in, in_order
@@ -195,7 +194,8 @@ class ColumnCache(Forkable):
         """
         assert isinstance(before.columns, TableColumns)
         base, gone, tail, words = before.columns
-        touched = {*self._told_of(before.stands, stands, connection)}
+        since = before.stands.position
+        touched = {*self._log.streams_told_of(since, stands.position, connection)}
         touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
         if len(touched) * TAIL_SHARE > base.rows:
             return None
@@ -209,19 +209,6 @@ class ColumnCache(Forkable):
             base = in_order(_joined(_cut(base, ~replaced), tail), table)
             return TableColumns(base, None, _cut(tail, None), words)
         return TableColumns(base, replaced, tail, words)
-
-    def _told_of(
-        self, before: ProjectionPosition, now: ProjectionPosition, connection: sa.Connection
-    ) -> Iterable[UUID]:
-        """Return the streams of which the log tells something between two positions."""
-        c = events.c
-        between = sa.and_(
-            c.tenant == self._log.tenant,
-            c.position > before.position,
-            c.position <= now.position,
-        )
-        found = connection.scalars(sa.select(c.stream_id).where(between).distinct())
-        return map(read_uuid, found)
 
     def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
         """Return what the file of a table holds, if it is one of this table."""

@@ -2,7 +2,7 @@
 
 A question is asked in one snapshot of the read tables and the log, at one moment or, to
 compare, at several; all answers of a snapshot stand at one and the same position of the log.
-What the deals, customers and reps of an answer are called is read in it too.
+What the deals, customers and reps of an answer are called is read in it too, by `naming`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,15 +20,11 @@ from salesflow.adapters.event_store.published import (
     PublishedRates,
     with_unpublished_unreadable,
 )
+from salesflow.adapters.projector.naming import KnownNames, ReadingNames
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
 from salesflow.adapters.projector.runner import Runner
-from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.deal.people import CustomerChanged
-from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event, Fact, FactRetracted, believed_history, ensure_readable
+from salesflow.domain.event import Event, ensure_readable
 from salesflow.domain.exchange_rates import RateTable
-from salesflow.domain.process import ProcessPublished, process_id
-from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.settings import SETTINGS_ID, Settings, SettingsState, settings_after
 from salesflow.domain.time import (
     FOREVER,
@@ -39,18 +35,9 @@ from salesflow.domain.time import (
     instant_of,
     to_instant,
 )
-from salesflow.errors import HistoryError, InputError, UnwritableError
+from salesflow.errors import InputError, UnwritableError
 from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.left_out import Behind, in_brief
-from salesflow.projections.core.names import (
-    NO_NAMES,
-    CustomerCalled,
-    DealCalled,
-    Labelled,
-    Names,
-    RepCalled,
-    ids_in,
-)
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.known_names import ensure_known
 from salesflow.projections.table import (
@@ -177,9 +164,11 @@ class Snapshot(Generic[ViewT]):
         moments: MomentResolver,
         processes: PublishedProcesses,
         rates: PublishedRates,
+        names: KnownNames,
         tables: SnapshotTables,
     ) -> None:
         self._question = question
+        self._names = names
         self._tables = tables
         self._connection = tables.connection
         self._moments = MomentResolver(moments.log, tables.connection)
@@ -249,7 +238,8 @@ class Snapshot(Generic[ViewT]):
             begun = log.begun(self._connection)
             if read_point.known_at < begun:
                 envelope["known_since"] = from_instant(begun)
-        envelope["names"] = _names_in(view, reader)
+        at = ReadingNames(self._names, read_point, self._position, self._connection)
+        envelope["names"] = at.names_in(view)
         return envelope
 
 
@@ -259,6 +249,7 @@ def snapshot_for(
     moments: MomentResolver,
     processes: PublishedProcesses,
     rates: PublishedRates,
+    names: KnownNames,
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
     """Catch up what a question reads, and open a snapshot to ask it in.
@@ -278,7 +269,7 @@ def snapshot_for(
             head = log.head(connection)
             positions = {"": ProjectionPosition(1, head.position, head.recorded)}
         tables = SnapshotTables(connection, positions, runner)
-        snapshot = Snapshot(question, moments, processes, rates, tables)
+        snapshot = Snapshot(question, moments, processes, rates, names, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)
         yield snapshot
@@ -385,21 +376,6 @@ class SnapshotReader:
         }
         return {id: events for id, events in known.items() if events}
 
-    def believed(
-        self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
-    ) -> Mapping[UUID, list[Event]]:
-        """Return the believed facts of a few kinds, by stream."""
-        ids = [*ids]
-        if not ids:
-            return {}
-        try:
-            found = self._log.facts_of(ids, kinds, connection=self._connection)
-        except HistoryError:
-            return {}
-        known_at = self.read_point.known_at
-        histories = ((id, believed_history(it, known_at)) for id, it in found.items())
-        return {id: history for id, history in histories if history}
-
     def published(self) -> list[str]:
         """Return the keys of all processes."""
         return self.processes.process_keys(self._connection)
@@ -410,83 +386,3 @@ class SnapshotReader:
 
     def _known(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.recorded <= self.read_point.known_at]
-
-
-# What the deals, customers and reps of an answer are called, as known at its moment.
-#
-# In few statements however many there are: of a deal only its opening and whose it is are read.
-# An event that cannot be read leaves its stream without a name, and stops no answer.
-
-FactT = TypeVar("FactT", bound=Fact)
-OF_DEALS: Final = (DealOpened, CustomerChanged, FactRetracted)
-OF_CUSTOMERS: Final = (CustomerRegistered, FactRetracted)
-OF_REPS: Final = (RepJoined, FactRetracted)
-OF_PROCESSES: Final = (ProcessPublished,)
-
-
-def _names_in(view: View, reader: SnapshotReader) -> Names:
-    """Return the names of everything an answer names by id, beside those its question gave."""
-    ids = ids_in(view)
-    if not any(ids):
-        return NO_NAMES
-    deals = [
-        DealCalled(
-            deal=id, title=_title(events), customer_id=_customer(events, reader.read_point)
-        )
-        for id, events in reader.believed(ids.deals, OF_DEALS).items()
-    ]
-    customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
-    called = reader.believed(dict.fromkeys(customers), OF_CUSTOMERS)
-    reps = {rep_id(rep): rep for rep in ids.reps}
-    joined = reader.believed(reps, OF_REPS)
-    return Names(
-        deals=tuple(deals),
-        customers=tuple(
-            CustomerCalled(customer=id, name=fact.name)
-            for id, events in called.items()
-            if (fact := _last(events, CustomerRegistered)) is not None and fact.name
-        ),
-        reps=tuple(
-            RepCalled(rep=reps[id], name=name)
-            for id, events in joined.items()
-            if (name := _rep_name(events)) is not None
-        ),
-        labels=view.names.labels,
-        processes=tuple(_process_labels(reader, ids.processes)),
-    )
-
-
-def _process_labels(reader: SnapshotReader, keys: Iterable[str]) -> Iterator[Labelled]:
-    """Yield what processes are called, by the newest of the versions known."""
-    streams = {process_id(key): key for key in keys}
-    for id, events in reader.believed(streams, OF_PROCESSES).items():
-        facts = [event.fact for event in events]
-        versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
-        newest = max(versions, key=lambda version: version.version, default=None)
-        if newest is None:  # nothing of it can be read
-            continue
-        yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
-
-
-def _title(events: Sequence[Event]) -> str | None:
-    opening = events[0].fact
-    return opening.title if isinstance(opening, DealOpened) else None
-
-
-def _customer(events: Sequence[Event], read_point: ReadPoint) -> UUID | None:
-    found = None
-    for event in events:
-        changes_customer = isinstance(event.fact, DealOpened | CustomerChanged)
-        if changes_customer and event.effective <= read_point.as_of:
-            assert isinstance(event.fact, DealOpened | CustomerChanged)
-            found = event.fact.customer_id
-    return found
-
-
-def _rep_name(events: Sequence[Event]) -> str | None:
-    names = (event.fact.name for event in events if isinstance(event.fact, RepJoined))
-    return next((name for name in reversed([*names]) if name), None)
-
-
-def _last(events: Sequence[Event], kind: type[FactT]) -> FactT | None:
-    return next((e.fact for e in reversed(events) if isinstance(e.fact, kind)), None)

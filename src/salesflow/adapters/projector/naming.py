@@ -1,0 +1,197 @@
+"""What the deals, customers and reps of an answer are called, as known at its moment.
+
+In few statements however many there are: of a deal only its opening and whose it is are read.
+An event that cannot be read leaves its stream without a name, and stops no answer. Facts that
+name things are kept for the next answer, which mostly names the same ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import RLock
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from salesflow.adapters.database.forks import FORKABLE, Forkable
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.deal.people import CustomerChanged
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
+from salesflow.domain.process import ProcessPublished, process_id
+from salesflow.domain.rep import RepJoined, rep_id
+from salesflow.domain.unchecked import unchecked
+from salesflow.errors import HistoryError
+from salesflow.projections.core.names import (
+    NO_NAMES,
+    CustomerCalled,
+    DealCalled,
+    Labelled,
+    Names,
+    RepCalled,
+    ids_in,
+)
+from salesflow.projections.core.question import View
+from salesflow.projections.table import ReadPoint
+
+__all__ = ["KnownNames", "ReadingNames"]
+
+FactT = TypeVar("FactT", bound=Fact)
+OF_DEALS: Final = (DealOpened, CustomerChanged, FactRetracted)
+OF_CUSTOMERS: Final = (CustomerRegistered, FactRetracted)
+OF_REPS: Final = (RepJoined, FactRetracted)
+OF_PROCESSES: Final = (ProcessPublished,)
+
+STREAMS_MAX: Final = 50_000
+"""The facts of so many streams are kept, about a thousand bytes each."""
+EVENTS_MAX: Final = 10_000
+"""Where so many were told since, all streams are read anew."""
+
+_deal: Final = unchecked(DealCalled)
+
+
+class KnownNames(Forkable):
+    """The facts of one log that name things; safe to share between threads."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._kept: dict[UUID, list[Event]] = {}
+        self._stands = ProjectionPosition(0)
+        """Up to where of the log those that are kept are whole."""
+        self._lock = RLock()
+        """Held for moments only, never while the log is read."""
+        FORKABLE.add(self)
+
+    def after_fork_in_child(self) -> None:
+        """Let nobody wait for a thread that lives in the parent alone."""
+        self._lock = RLock()
+
+    def facts(
+        self,
+        ids: Iterable[UUID],
+        kinds: Sequence[type[Fact]],
+        stands: ProjectionPosition,
+        connection: sa.Connection,
+    ) -> dict[UUID, list[Event]]:
+        """Return the facts of some kinds of streams, in a snapshot and perhaps behind it.
+
+        A stream is always asked for the same kinds; one without any is left out.
+
+        Raises:
+            HistoryError: when one of them cannot be read.
+        """
+        ids = [*ids]
+        kept = self._kept_at(stands, connection)
+        new = [id for id in ids if id not in kept]
+        read = self._log.facts_of(new, kinds, connection=connection) if new else {}
+        with self._lock:
+            if self._stands == stands and len(self._kept) + len(new) <= STREAMS_MAX:
+                self._kept.update((id, read.get(id, [])) for id in new)
+        return {id: found for id in ids if (found := read.get(id) or kept.get(id))}
+
+    def _kept_at(
+        self, stands: ProjectionPosition, connection: sa.Connection
+    ) -> Mapping[UUID, list[Event]]:
+        """Return what is kept for a snapshot, without the streams that were told of since."""
+        with self._lock:
+            kept, before = self._kept, self._stands
+        since = stands.position - before.position
+        if before == stands:
+            return kept
+        if since < 0:
+            return {}
+        there = self._log.recorded_at(before.position, connection)
+        told = None
+        if since <= EVENTS_MAX and there == before.recorded:
+            told = self._log.streams_told_of(before.position, stands.position, connection)
+        with self._lock:
+            kept = {} if told is None else {id: kept[id] for id in kept.keys() - told}
+            if self._stands.position <= stands.position:
+                self._kept, self._stands = kept, stands
+        return kept
+
+
+class ReadingNames(NamedTuple):
+    """Reads the names of one answer, in its snapshot and at its moment."""
+
+    known: KnownNames
+    read_point: ReadPoint
+    stands: ProjectionPosition
+    connection: sa.Connection
+
+    def names_in(self, view: View) -> Names:
+        """Return the names of what an answer names by id, beside those its question gave."""
+        ids = ids_in(view)
+        if not any(ids):
+            return NO_NAMES
+        deals = [
+            _deal(deal=id, title=_title(events), customer_id=_customer(events, self.read_point))
+            for id, events in self._believed(ids.deals, OF_DEALS).items()
+        ]
+        customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
+        called = self._believed(dict.fromkeys(customers), OF_CUSTOMERS)
+        reps = {rep_id(rep): rep for rep in ids.reps}
+        joined = self._believed(reps, OF_REPS)
+        return Names(
+            deals=tuple(deals),
+            customers=tuple(
+                CustomerCalled(customer=id, name=fact.name)
+                for id, events in called.items()
+                if (fact := _last(events, CustomerRegistered)) is not None and fact.name
+            ),
+            reps=tuple(
+                RepCalled(rep=reps[id], name=name)
+                for id, events in joined.items()
+                if (name := _rep_name(events)) is not None
+            ),
+            labels=view.names.labels,
+            processes=tuple(self._process_labels(ids.processes)),
+        )
+
+    def _process_labels(self, keys: Iterable[str]) -> Iterator[Labelled]:
+        """Yield what processes are called, by the newest of the versions known."""
+        streams = {process_id(key): key for key in keys}
+        for id, events in self._believed(streams, OF_PROCESSES).items():
+            facts = [event.fact for event in events]
+            versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
+            newest = max(versions, key=lambda version: version.version, default=None)
+            if newest is None:  # nothing of it can be read
+                continue
+            yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
+
+    def _believed(
+        self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
+    ) -> Mapping[UUID, list[Event]]:
+        """Return the believed facts of a few kinds, by stream."""
+        try:
+            found = self.known.facts(ids, kinds, self.stands, self.connection)
+        except HistoryError:
+            return {}
+        known_at = self.read_point.known_at
+        histories = ((id, believed_history(it, known_at)) for id, it in found.items())
+        return {id: history for id, history in histories if history}
+
+
+def _title(events: Sequence[Event]) -> str | None:
+    opening = events[0].fact
+    return opening.title if isinstance(opening, DealOpened) else None
+
+
+def _customer(events: Sequence[Event], read_point: ReadPoint) -> UUID | None:
+    found = None
+    for event in events:
+        changes_customer = isinstance(event.fact, DealOpened | CustomerChanged)
+        if changes_customer and event.effective <= read_point.as_of:
+            assert isinstance(event.fact, DealOpened | CustomerChanged)
+            found = event.fact.customer_id
+    return found
+
+
+def _rep_name(events: Sequence[Event]) -> str | None:
+    names = (event.fact.name for event in events if isinstance(event.fact, RepJoined))
+    return next((name for name in reversed([*names]) if name), None)
+
+
+def _last(events: Sequence[Event], kind: type[FactT]) -> FactT | None:
+    return next((e.fact for e in reversed(events) if isinstance(e.fact, kind)), None)
