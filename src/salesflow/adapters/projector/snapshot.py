@@ -145,6 +145,7 @@ class SnapshotTables:
         if found is None:
             found = self._runner.columns.columns(table, stands, self.connection)
             self._columns[table.name] = found
+            self._runner.is_asked_again(table.name)
         return found
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
