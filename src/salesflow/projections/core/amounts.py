@@ -15,7 +15,7 @@ from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 
-__all__ = ["Amounts", "rate_days"]
+__all__ = ["Amounts", "multiplied", "rate_days"]
 
 UNKNOWN: Final = np.iinfo(np.int64).min
 """What stands in a column where no amount is known."""
@@ -89,7 +89,7 @@ class Amounts(NamedTuple):
                 continue
             rate = exchange.rate(currency, date.fromordinal(int(days[rows[0]])))
             if rate is not None:
-                amount[rows] = [_rounded(each, rate) for each in self.amount[rows].tolist()]
+                amount[rows] = [multiplied(each, rate) for each in self.amount[rows].tolist()]
                 place[rows] = 0
                 continue
             for row in rows.tolist():
@@ -113,7 +113,7 @@ def rate_days(
     return np.array(days, np.int64)[place]
 
 
-def _rounded(amount: int, rate: Fraction) -> int:
+def multiplied(amount: int, rate: Fraction) -> int:
     """Multiply and round half to even, as `round` does of a fraction, which takes longer."""
     whole, rest = divmod(amount * rate.numerator, rate.denominator)
     twice = 2 * rest
