@@ -52,7 +52,7 @@ from salesflow.projections.core.names import (
     ids_in,
 )
 from salesflow.projections.core.question import Question, View
-from salesflow.projections.scope import ensure_known
+from salesflow.projections.known_names import ensure_known
 from salesflow.projections.table import (
     LedgerTable,
     ReadPoint,

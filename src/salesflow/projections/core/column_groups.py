@@ -41,7 +41,7 @@ def grouped(*codes: Column) -> Groups:
     of, groups = np.zeros(len(codes[0]), np.int64), 0
     for column in codes if len(of) else ():
         number, count = _numbered(column)
-        of, groups = _numbered(of * count + number)
+        of, groups = (number, count) if groups <= 1 else _numbered(of * count + number)
     first = np.full(groups, len(of))
     np.minimum.at(first, of, np.arange(len(of)))
     return Groups(of, first)

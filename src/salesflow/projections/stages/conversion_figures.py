@@ -5,7 +5,7 @@ at once. An event counts for who owned the deal then, and with the amount it had
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -208,10 +208,18 @@ class Passages:
         won = steps.rows.has("outcome", "won")
         wins = won & steps.rows.has("entered", "won")
         moved_on = _any_of(entry[won[then] & (wins[then] | ~won[entries[entry]])], len(entries))
+        then, entry = then[self.enters[then]], entry[self.enters[then]]
         names, pair = rows_in(entries[entry], after[entry])
-        later = self._is_later[steps.standing[then[pair]], steps.standing[names]]
-        moved_on[entry[pair[later & self.enters[then[pair]]]]] = True
+        moved_on[entry[pair[self._are_later(then[pair], names)]]] = True
         return moved_on
+
+    def _are_later(self, entered: Column, left: Column) -> Flags:
+        """Return which steps entered a later stage than others stand in, beside them."""
+        standing, standings = self.steps.standing, self.steps.standings
+        alike = grouped(standing[entered], standing[left])
+        pairs = zip(standing[entered][alike.first], standing[left][alike.first], strict=True)
+        later = [is_later(standings[then], standings[it], self.processes) for then, it in pairs]
+        return np.array(later, np.bool_)[alike.of]
 
     def still_there(self, entries: Column) -> Flags:
         """Return after which entries the deal stands in the stage that it entered."""
@@ -244,10 +252,6 @@ class Passages:
         begins[self._place_begins] = 1
         return np.cumsum(begins) - 1
 
-    @cached_property
-    def _is_later(self) -> Flags:
-        return later_stages(self.steps.standings, self.processes)
-
 
 def _any_of(numbers: Column, count: int) -> Flags:
     """Return for each number below a count whether it is among some."""
@@ -256,27 +260,20 @@ def _any_of(numbers: Column, count: int) -> Flags:
     return found
 
 
-def later_stages(standings: Sequence[StageStanding], processes: Processes) -> Flags:
-    """Return whether a stage entered (the row) lies behind one that was left (the column).
+def is_later(entered: StageStanding, left: StageStanding, processes: Processes) -> bool:
+    """Return whether a stage that was entered lies behind one that was left.
 
     The order is that of the version under which the later one was entered, or, where that does
     not know both, of the one under which the earlier was; unlike processes have no order.
     """
-    versions = list(dict.fromkeys((each.process, each.version) for each in standings))
-    orders = [
-        [
-            processes[version].order(each.stage or "") if each.process == version[0] else -1
-            for each in standings
-        ]
-        for version in versions
-    ]
-    mine = [versions.index((each.process, each.version)) for each in standings]
-    under = np.array(orders, np.int64).reshape(len(versions), len(standings))[mine]
-    own = np.diagonal(under)
-    entry, entry_as_left = own[:, None], under.transpose()
-    known = (entry >= 0) & (under >= 0)
-    later: Flags = np.where(known, entry > under, (own >= 0) & (entry_as_left > own))
-    return later
+    if entered.process != left.process:
+        return False
+    for version in (entered.version, left.version):
+        process = processes[left.process, version]
+        place, entered_place = (process.order(it.stage or "") for it in (left, entered))
+        if place >= 0 and entered_place >= 0:
+            return entered_place > place
+    return False
 
 
 class _Sum(NamedTuple):

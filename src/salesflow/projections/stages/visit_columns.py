@@ -91,14 +91,9 @@ class Steps:
     @cached_property
     def standings(self) -> list[StageStanding]:
         """The different ways to stand, which are few."""
-        one = self._standing.first
-        versions = self.rows["process_version"][one].tolist()
-        process, stage, outcome = (
-            [self.rows.words[name][code] for code in self.rows[name][one].tolist()]
-            for name in ("process", "stage", "outcome")
-        )
-        every = zip(process, versions, stage, outcome, strict=True)
-        return [StageStanding._make(each) for each in every]
+        one = self.rows.ordered(self._standing.first)
+        cells = map(one.cells, ("process", "process_version", "stage", "outcome"))
+        return [StageStanding._make(each) for each in zip(*cells, strict=True)]
 
     def by_standing(self, value: Callable[[StageStanding], int]) -> Column:
         """Return for each step a number that follows from how it stands."""
