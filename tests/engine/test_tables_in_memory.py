@@ -1,9 +1,10 @@
 """Tables in memory follow rows that change otherwise than by what the log tells next."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event as Flag
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event
 from salesflow.domain.time import Moment
 from salesflow.errors import InputError
+from salesflow.projections.core.balances import balances
 from salesflow.projections.core.question import Reader
 from salesflow.projections.pipeline.funnel import Funnel
 from salesflow.projections.stages.stage_times import StageTimes
@@ -191,3 +193,20 @@ def test_a_funnel_that_is_asked_again_reads_no_balances_of_the_database(
         assert flow.ask(Funnel(), at=at) == first
     opened(flow)
     assert flow.ask(Funnel()).open_deals == 2
+
+
+def test_a_ledger_that_is_too_large_is_not_taken_into_memory_for_its_balances(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "HELD_EVENTS", 0)
+    opened(flow)
+    read = Counter[str]()
+
+    def counted(*of: Any) -> Any:  # noqa: ANN401 - as it is
+        read["balances"] += 1
+        return balances(*of)
+
+    monkeypatch.setattr(snapshot, "balances", counted)
+    for asked in (1, 2, 3):
+        assert flow.ask(Funnel()).open_deals == 1
+        assert read["balances"] == asked

@@ -56,6 +56,8 @@ __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
 
 ViewT = TypeVar("ViewT", bound=View)
+HELD_EVENTS: Final = 10_000_000
+"""Of a log of more events no ledger is taken into memory for its balances alone."""
 
 
 class MomentResolver:
@@ -120,12 +122,7 @@ class SnapshotTables:
         Raises:
             InputError: for one that was not brought level with the log for this question.
         """
-        stands = self.positions.get(table.name)
-        if stands is None:
-            raise InputError(
-                f"read table {table.label} is not among the `folds` of the question, so nothing"
-                " brought it level with the log; name it there"
-            )
+        stands = self._stands(table)
         if of is not None:
             return self._runner.columns.columns_of(table, of, self.connection)
         found = self._columns.get(table.name)
@@ -145,14 +142,28 @@ class SnapshotTables:
         """Return what stood in the cells of a ledger, out of memory or of the database.
 
         Who asks once is answered sooner by the balances that the database keeps; for who asks
-        again the ledger is held in memory.
+        again the ledger is held in memory, unless it is too large for that.
+
+        Raises:
+            InputError: for one that was not brought level with the log for this question.
         """
+        stands = self._stands(ledger)
         if ledger.name not in self._in_memory:
-            self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name)
+            is_asked_again = self._runner.is_asked_again(ledger.name)
+            self._in_memory[ledger.name] = is_asked_again and stands.position <= HELD_EVENTS
         if not self._in_memory[ledger.name]:
             return balances(self.rows, ledger, read_point, instants)
         columns = cast("LedgerColumns", self.columns(ledger))
         return columns.balances(read_point.known_at, instants)
+
+    def _stands(self, table: ReadTable) -> ProjectionPosition:
+        stands = self.positions.get(table.name)
+        if stands is None:
+            raise InputError(
+                f"read table {table.label} is not among the `folds` of the question, so nothing"
+                " brought it level with the log; name it there"
+            )
+        return stands
 
 
 class Snapshot(Generic[ViewT]):
