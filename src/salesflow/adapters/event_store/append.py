@@ -217,13 +217,6 @@ class Columns(NamedTuple):
         actors, *others, commands = self[7:13]
         return actors, commands, *others
 
-    def contents(self, checksums: Checksums) -> Iterator[int]:
-        """Yield what the checksums of the events are made of before they have their places."""
-        payloads = [memoryview(payload) for payload in self.payloads]
-        ids = self.stream_ids, self.versions, self.event_ids
-        given = self.topics, payloads, *ids, self.precisions, *self.texts
-        return map(checksums.of_content, *given)
-
 
 def columns_of(appends: Sequence[Append]) -> Columns:
     """Turn drafts into columns, which databases take faster than rows."""
@@ -428,8 +421,10 @@ class SqliteAppending:
         present = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
         statement = _statement(self._tenant, days, *present)
         given = _columns_of_many(columns, base, first)
-        positions, *_, happened, recorded = given
-        contents = columns.contents(self._checksums)
+        positions, streams, versions, ids, topics, payloads, happened, recorded = given
+        contents = self._checksums.of_contents(
+            topics, payloads, streams, versions, ids, columns.precisions, *texts
+        )
         rows = zip(
             *given,
             *((columns.precisions,) if days else ()),

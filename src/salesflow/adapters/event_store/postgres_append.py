@@ -256,7 +256,7 @@ class PostgresAppending(Forkable):
         else:
             columns = columns_of(appends)
             parameters.update(_arrays(columns))
-            parameters["content"] = Bigints.of([*columns.contents(self._checksums)])
+            parameters["content"] = Bigints.of(self._contents(columns))
             statement = APPEND_COMMANDS if _add_commands(parameters, appends) else APPEND
         base, recorded = self._moved(cursor, statement, parameters, appends)
         return receipts_of(appends, base, recorded)
@@ -276,9 +276,14 @@ class PostgresAppending(Forkable):
 
     def _content(self, draft: NewEvent, command_id: str | None) -> int:
         stream, version, topic, payload, event, _, precision, actor, *others = draft
-        return self._checksums.of_content(
-            topic, payload, stream, version, event, precision, actor, command_id, *others
-        )
+        known = topic, memoryview(payload), stream, version, event, precision, actor
+        return self._checksums.of_content(*known, command_id, *others)
+
+    def _contents(self, columns: Columns) -> list[int]:
+        payloads = [memoryview(payload) for payload in columns.payloads]
+        known = columns.topics, payloads, columns.stream_ids, columns.versions
+        envelope = columns.event_ids, columns.precisions, *columns.texts
+        return self._checksums.of_contents(*known, *envelope)
 
     def _parameters(self, appends: Sequence[Append]) -> Parameters:
         latest = [append.latest for append in appends if append.latest is not None]
@@ -402,8 +407,8 @@ def _rows(
             happened = then if occurred is None or occurred > then else occurred
             stream_id, event_id = stream.int.to_bytes(16), event.int.to_bytes(16)
             content = of_content(
-                topic, payload, stream_id, version, event_id, precision, actor, command,
-                correlation, causation, source, source_id,
+                topic, memoryview(payload), stream_id, version, event_id, precision, actor,
+                command, correlation, causation, source, source_id,
             )
             written += (
                 start, _STREAM_ID(8, base, 16, stream_id, 4, version, 16, event_id),
